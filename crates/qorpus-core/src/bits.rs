@@ -1,0 +1,101 @@
+//! Streams of small numbers, packed from the least significant bit of the first byte on.
+
+/// How many bits tell `values` values apart: ceil(log2(values)), 0 for a single one.
+pub(crate) fn width(values: usize) -> u32 {
+    values.max(1).next_power_of_two().trailing_zeros()
+}
+
+/// Appends packed numbers to a byte buffer.
+pub(crate) struct BitWriter<'a> {
+    out: &'a mut Vec<u8>,
+    pending: u64,
+    filled: u32,
+}
+
+impl<'a> BitWriter<'a> {
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> BitWriter<'a> {
+        BitWriter { out, pending: 0, filled: 0 }
+    }
+
+    /// Appends the low `width` (at most 16) bits of `value`, whose other bits are 0.
+    #[inline]
+    pub(crate) fn write(&mut self, value: u16, width: u32) {
+        self.pending |= u64::from(value) << self.filled;
+        self.filled += width;
+        if self.filled >= 32 {
+            self.out.extend_from_slice(&(self.pending as u32).to_le_bytes());
+            self.pending >>= 32;
+            self.filled -= 32;
+        }
+    }
+
+    /// Pads the last byte with zero bits.
+    pub(crate) fn finish(self) {
+        let bytes = self.filled.div_ceil(8) as usize;
+        self.out.extend_from_slice(&self.pending.to_le_bytes()[..bytes]);
+    }
+}
+
+/// Reads packed numbers from any bit on.
+pub(crate) struct BitReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> BitReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> BitReader<'a> {
+        BitReader { bytes, at }
+    }
+
+    /// The next `width` (at most 16) bits, or `None` at the end.
+    #[inline]
+    pub(crate) fn read(&mut self, width: u32) -> Option<u16> {
+        let end = self.at + width as usize;
+        if end > self.bytes.len() * 8 {
+            return None;
+        }
+        let rest = &self.bytes[self.at / 8..];
+        let word = match rest.first_chunk::<4>() {
+            Some(word) => u32::from_le_bytes(*word),
+            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
+        };
+        let value = word >> (self.at % 8) & ((1 << width) - 1);
+        self.at = end;
+        Some(value as u16)
+    }
+
+    /// Whether less than a byte is left, and all of it zero.
+    pub(crate) fn ends_in_padding(&mut self) -> bool {
+        let left = self.bytes.len() * 8 - self.at;
+        left < 8 && self.read(left as u32) == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn widths() {
+        let widths = [0, 1, 2, 3, 4, 5, 8, 9, 65_535].map(width);
+        assert_eq!(widths, [0, 0, 1, 2, 2, 3, 3, 4, 16]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(values in prop::collection::vec((any::<u16>(), 0u32..=16), 0..200)) {
+            let values: Vec<_> = values.iter().map(|&(v, w)| ((u32::from(v) & ((1 << w) - 1)) as u16, w)).collect();
+            let mut bytes = vec![7];
+            let mut writer = BitWriter::new(&mut bytes);
+            values.iter().for_each(|&(value, width)| writer.write(value, width));
+            writer.finish();
+            let mut reader = BitReader::new(&bytes, 8);
+            for (value, width) in values {
+                prop_assert_eq!(reader.read(width), Some(value));
+            }
+            prop_assert!(reader.ends_in_padding());
+            prop_assert_eq!(reader.read(8), None);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What can be wrong with a gate, an alphabet, a space or a recipe, said to a person.
+
+/// The result of everything in this crate that can be refused.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A refused input. Each variant's text says what was wrong and what would be right.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A gate name that is neither standard nor defined by the user.
+    #[error("unknown gate '{name}'; {}", nearest_sentence(.nearest))]
+    UnknownGate {
+        /// The name as given.
+        name: String,
+        /// Known names, the most similar first.
+        nearest: Vec<String>,
+    },
+    /// A gate with the wrong number of angles, or an angle that is no expression.
+    #[error("gate '{gate}': {reason}")]
+    Angle {
+        /// The gate as given.
+        gate: String,
+        /// What is wrong with its angles.
+        reason: String,
+    },
+    /// A user-defined gate whose name or shape cannot be used.
+    #[error("gate '{gate}': {reason}")]
+    GateDefinition {
+        /// The gate's name.
+        gate: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A user-defined matrix that is not unitary.
+    #[error("gate '{gate}' is not unitary: the largest entry of U†U - 1 is {residual:e}, more than 1e-12")]
+    NotUnitary {
+        /// The gate's name.
+        gate: String,
+        /// The largest magnitude among the entries of U†U - 1.
+        residual: f64,
+    },
+    /// The same gate listed twice.
+    #[error("gate '{0}' is listed twice; list each gate once")]
+    DuplicateGate(String),
+    /// A number of qubits that is not supported.
+    #[error("{0} qubits are out of range: a corpus has 1 to 8 qubits")]
+    Qubits(usize),
+    /// A gate on more qubits than the circuit has.
+    #[error("gate '{gate}' acts on {needs} qubits, but the circuits have only {qubits}")]
+    TooWide {
+        /// The gate's name.
+        gate: String,
+        /// How many qubits the gate acts on.
+        needs: usize,
+        /// How many qubits the circuits have.
+        qubits: usize,
+    },
+    /// A coupling that cannot be read or names qubits that do not exist.
+    #[error("coupling '{coupling}': {reason}")]
+    Coupling {
+        /// The coupling as given.
+        coupling: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No gate can be placed anywhere.
+    #[error("the alphabet is empty: {0}")]
+    EmptyAlphabet(String),
+    /// More letters than 16 bits can number.
+    #[error("the alphabet has {0} letters; at most 65535 are supported")]
+    LargeAlphabet(usize),
+    /// Text that is not a letter of the alphabet.
+    #[error("'{letter}' is not a letter of this alphabet; its letters are {alphabet}")]
+    UnknownLetter {
+        /// The text as given.
+        letter: String,
+        /// The beginning of the alphabet, as text.
+        alphabet: String,
+    },
+    /// A length range that is reversed or too large.
+    #[error("length {min}..{max}: {reason}")]
+    Length {
+        /// The shortest length, in letters.
+        min: usize,
+        /// The longest length, in letters.
+        max: usize,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A space of no circuits.
+    #[error("the number of circuits is 0; ask for at least 1")]
+    NoRecords,
+    /// A space of more than 2^63 circuits.
+    #[error("the space holds more than 2^63 circuits; shorten the length range or drop gates")]
+    SpaceTooLarge,
+    /// Recipe text that is not a recipe of this version.
+    #[error("the recipe cannot be read: {0}")]
+    Recipe(String),
+}
+
+fn nearest_sentence(nearest: &[String]) -> String {
+    match nearest {
+        [] => "see the README for the standard gates, or define it in a gate file".into(),
+        [one] => format!("did you mean '{one}'?"),
+        many => format!("the nearest names are {}", many.join(", ")),
+    }
+}

@@ -1,0 +1,51 @@
+//! The pure core of Qorpus: from a gate's name to the bytes of a chunk, without I/O, threads, SQL or Python.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! gate -> alphabet -> space: index -> circuit -> kernel: unitary -> chunk bytes
+//! ```
+//!
+//! A record is a pure function of ([`Recipe`], index), to the bit, on every machine:
+//!
+//! ```
+//! use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Kernel, Recipe, Space};
+//!
+//! let gates = ["h", "t", "cx"].map(|name| Gate::standard(name).unwrap()).to_vec();
+//! let alphabet = Alphabet::new(gates, 2, Coupling::All)?;
+//! let space = Space::words(&alphabet, 0, 10)?;
+//! let recipe = Recipe::new(alphabet, space, Dtype::Complex128, true);
+//!
+//! let mut circuits = Circuits::default();
+//! recipe.space().circuits(123..124, &mut circuits);
+//! assert_eq!(recipe.alphabet().text(circuits.get(0)), "t 1; h 1; t 0");
+//!
+//! let mut unitary = vec![Default::default(); 16];
+//! Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Default::default(), &mut unitary);
+//! # Ok::<(), qorpus_core::Error>(())
+//! ```
+
+mod alphabet;
+mod angle;
+mod bits;
+mod chunk;
+mod circuit;
+mod drawing;
+mod error;
+mod gate;
+mod kernel;
+mod random;
+mod recipe;
+mod space;
+
+pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
+pub use angle::evaluate;
+pub use chunk::{Chunk, ChunkRef, Codec, ContentHash, Damage};
+pub use circuit::Circuits;
+pub use drawing::draw;
+pub use error::{Error, Result};
+pub use gate::{Gate, PRESETS, STANDARD, preset};
+pub use kernel::{Kernel, Scratch, naive};
+pub use num_complex::{Complex32, Complex64};
+pub use recipe::{Dtype, FORMAT_VERSION, Recipe};
+pub use space::{MAX_LENGTH, Space};

@@ -1,0 +1,173 @@
+//! The counter-based generator of random circuits: Philox4x32-10 and unbiased draws from its words.
+//!
+//! Philox: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+//! Several draws from one word: N. Brackett-Rozinsky, D. Lemire, "Batched ranged random integer generation",
+//! Software: Practice and Experience, 2024. `docs/format.md` says how the two are put together.
+
+/// Products of ranges drawn from one word stay below this, so that a word is rejected once in 2^16 at most.
+const PRODUCT_LIMIT: u64 = 1 << 48;
+
+/// One block of Philox4x32-10: 128 random bits that depend on `counter` and `key` alone.
+fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let a = u64::from(counter[0]) * 0xD251_1F53;
+        let b = u64::from(counter[2]) * 0xCD9E_8D57;
+        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    counter
+}
+
+/// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
+struct Words {
+    key: [u32; 2],
+    record: u64,
+    next_block: u32,
+    spare: Option<u64>,
+}
+
+impl Words {
+    fn next(&mut self) -> u64 {
+        if let Some(word) = self.spare.take() {
+            return word;
+        }
+        let counter = [self.record as u32, (self.record >> 32) as u32, self.next_block, 0];
+        let [a, b, c, d] = philox(counter, self.key);
+        self.next_block += 1;
+        self.spare = Some(u64::from(c) | u64::from(d) << 32);
+        u64::from(a) | u64::from(b) << 32
+    }
+
+    /// A word from which draws whose ranges multiply to `product` come out unbiased.
+    fn unbiased(&mut self, product: Product) -> u64 {
+        loop {
+            let word = self.next();
+            if word.wrapping_mul(product.value) >= product.threshold {
+                return word;
+            }
+        }
+    }
+}
+
+/// The product of the ranges drawn from one word, and 2^64 modulo it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Product {
+    value: u64,
+    threshold: u64,
+}
+
+impl Product {
+    fn new(value: u64) -> Product {
+        Product { value, threshold: value.wrapping_neg() % value }
+    }
+}
+
+/// Takes a number below `range` from the fraction `word` / 2^64 and leaves the rest of the fraction.
+fn draw(word: &mut u64, range: u64) -> u64 {
+    let wide = u128::from(*word) * u128::from(range);
+    *word = wide as u64;
+    (wide >> 64) as u64
+}
+
+/// Draws circuits: a length, uniform in a range, then that many letters, uniform in the alphabet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sampler {
+    key: [u32; 2],
+    letters: u64,
+    shortest: u64,
+    lengths: u64,
+    /// Letters drawn from the first word, after the length.
+    first: usize,
+    first_product: Product,
+    /// Letters drawn from every further word.
+    further: usize,
+    further_product: Product,
+}
+
+impl Sampler {
+    /// For `letters` letters and lengths `shortest..=longest`, both far below 2^17.
+    pub(crate) fn new(seed: u64, letters: usize, shortest: usize, longest: usize) -> Sampler {
+        let letters = letters as u64;
+        let lengths = (longest - shortest + 1) as u64;
+        let fill = |start: u64| {
+            let (mut product, mut count) = (start, 0);
+            // One letter gives nothing to draw: 64 a word is as good as any other number.
+            while product * letters <= PRODUCT_LIMIT && count < 64 {
+                product *= letters;
+                count += 1;
+            }
+            (count, Product::new(product))
+        };
+        let (first, first_product) = fill(lengths);
+        let (further, further_product) = fill(1);
+        let key = [seed as u32, (seed >> 32) as u32];
+        let shortest = shortest as u64;
+        Sampler { key, letters, shortest, lengths, first, first_product, further, further_product }
+    }
+
+    /// Appends the letters of record `index` to `out`.
+    pub(crate) fn circuit(&self, index: u64, out: &mut Vec<u16>) {
+        let mut words = Words { key: self.key, record: index, next_block: 0, spare: None };
+        let mut word = words.unbiased(self.first_product);
+        let length = (self.shortest + draw(&mut word, self.lengths)) as usize;
+        let mut in_word = self.first;
+        let mut missing = length;
+        loop {
+            let now = missing.min(in_word);
+            out.extend((0..now).map(|_| draw(&mut word, self.letters) as u16));
+            missing -= now;
+            if missing == 0 {
+                return;
+            }
+            word = words.unbiased(self.further_product);
+            in_word = self.further;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The known answers published with Random123 (`kat_vectors`).
+    #[test]
+    fn philox_known_answers() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
+        assert_eq!(philox([!0; 4], [!0; 2]), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
+        assert_eq!(
+            philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]),
+            [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]
+        );
+    }
+
+    #[test]
+    fn draws_are_unbiased_on_every_word_that_is_accepted() {
+        // The same argument on 8-bit words can be checked exhaustively: ranges 3 and 5 from one byte.
+        let (product, mut seen) = (15u8, [[0; 5]; 3]);
+        for byte in 0..=255u8 {
+            if byte.wrapping_mul(product) >= product.wrapping_neg() % product {
+                let three = u16::from(byte) * 3;
+                let five = (three & 255) * 5;
+                seen[usize::from(three >> 8)][usize::from(five >> 8)] += 1;
+            }
+        }
+        assert_eq!(seen, [[17; 5]; 3]);
+    }
+
+    #[test]
+    fn lengths_and_letters_are_uniform() {
+        let sampler = Sampler::new(7, 5, 2, 5);
+        let (mut lengths, mut letters, mut total) = ([0u32; 6], [0u32; 5], 0);
+        for index in 0..40_000 {
+            let mut circuit = Vec::new();
+            sampler.circuit(index, &mut circuit);
+            lengths[circuit.len()] += 1;
+            total += circuit.len();
+            circuit.iter().for_each(|&letter| letters[usize::from(letter)] += 1);
+        }
+        // Six standard deviations of a binomial count.
+        let near = |count: u32, of: f64, p: f64| (f64::from(count) - of * p).abs() < 6.0 * (of * p * (1.0 - p)).sqrt();
+        assert!(lengths[..2] == [0, 0] && lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)), "{lengths:?}");
+        assert!(letters.iter().all(|&n| near(n, total as f64, 0.2)), "{letters:?}");
+    }
+}

@@ -1,0 +1,283 @@
+//! Recipes: everything that decides the records of a corpus.
+
+use crate::{Alphabet, Coupling, Error, Gate, Result, Space, bits};
+use num_complex::Complex64;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of the file format this library writes; it reads this one and all before it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A chunk is meant to take this many bytes: a little less than a page of 65536, so that it needs no second one.
+const CHUNK_BYTES: f64 = 62_000.0;
+
+/// Fewest and most records of a chunk, whatever their size.
+const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
+
+/// The type of a unitary's entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// Two binary64 numbers, 16 bytes.
+    Complex128,
+    /// Two binary32 numbers, 8 bytes: the binary64 result, rounded once.
+    Complex64,
+}
+
+impl Dtype {
+    /// Bytes of one entry.
+    pub fn bytes(self) -> usize {
+        match self {
+            Dtype::Complex128 => 16,
+            Dtype::Complex64 => 8,
+        }
+    }
+
+    /// `complex128` or `complex64`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::Complex128 => "complex128",
+            Dtype::Complex64 => "complex64",
+        }
+    }
+}
+
+/// Everything that decides the records: alphabet, space, columns and how they are cut into chunks.
+///
+/// Two recipes with the same [hash](Recipe::hash) make the same corpus, to the bit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    alphabet: Alphabet,
+    space: Space,
+    dtype: Dtype,
+    unitaries: bool,
+    chunk_records: u64,
+}
+
+impl Recipe {
+    /// Puts a recipe together; `space` must be over `alphabet`. Without `unitaries` they are not stored but
+    /// computed on reading.
+    pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
+        let (min, max) = space.lengths();
+        let unitary = if unitaries { alphabet.dim() * alphabet.dim() * dtype.bytes() } else { 0 };
+        let letter_bits = f64::from(bits::width(alphabet.letters().len()));
+        let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * space.typical_length();
+        // 12 bytes for every 64 circuits, 8 for every 4096 bytes of unitaries: the lists of block checks.
+        let record = circuit_bits / 8.0 + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 4096.0);
+        let chunk_records = ((CHUNK_BYTES / record) as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
+        Recipe { alphabet, space, dtype, unitaries, chunk_records }
+    }
+
+    /// The letters.
+    pub fn alphabet(&self) -> &Alphabet {
+        &self.alphabet
+    }
+
+    /// The circuits.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The type of the unitaries' entries, stored or computed on reading.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Whether unitaries are stored.
+    pub fn stores_unitaries(&self) -> bool {
+        self.unitaries
+    }
+
+    /// How many records a chunk holds; the last one may hold fewer.
+    pub fn chunk_records(&self) -> u64 {
+        self.chunk_records
+    }
+
+    /// How many chunks there are.
+    pub fn chunks(&self) -> u64 {
+        self.space.len().div_ceil(self.chunk_records)
+    }
+
+    /// The ids of the records of chunk `chunk`.
+    pub fn chunk_ids(&self, chunk: u64) -> std::ops::Range<u64> {
+        let first = chunk * self.chunk_records;
+        first..(first + self.chunk_records).min(self.space.len())
+    }
+
+    /// The recipe as one line of JSON, always with the same keys in the same order: what is stored and hashed.
+    pub fn to_json(&self) -> String {
+        let gate = |gate: &Gate| match gate.is_standard() {
+            true => GateText::Standard(gate.name().into()),
+            false => {
+                let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
+                let matrix = entries.chunks(1 << gate.qubits()).map(<[_]>::to_vec).collect();
+                GateText::Custom { name: gate.name().into(), qubits: gate.qubits(), matrix }
+            }
+        };
+        let text = RecipeText {
+            format_version: FORMAT_VERSION,
+            qubits: self.alphabet.qubits(),
+            gates: self.alphabet.gates().iter().map(gate).collect(),
+            coupling: self.alphabet.coupling().to_string(),
+            length: self.space.lengths(),
+            space: match self.space.seed() {
+                None => SpaceText::Words,
+                Some(seed) => SpaceText::Random { records: self.space.len(), seed },
+            },
+            dtype: self.dtype,
+            unitaries: self.unitaries,
+            chunk_records: self.chunk_records,
+        };
+        // Numbers, strings and lists always have a JSON text.
+        serde_json::to_string(&text).unwrap_or_default()
+    }
+
+    /// Reads what [`to_json`](Recipe::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for other text, or any error of the parts it describes.
+    pub fn from_json(json: &str) -> Result<Recipe> {
+        let refused = |reason: String| Error::Recipe(reason);
+        let text: RecipeText = serde_json::from_str(json).map_err(|error| refused(error.to_string()))?;
+        if text.format_version != FORMAT_VERSION {
+            return Err(refused(format!("it has format version {}", text.format_version)));
+        }
+        let gates = text.gates.into_iter().map(|gate| match gate {
+            GateText::Standard(name) => Gate::standard(&name),
+            GateText::Custom { name, qubits, matrix } => {
+                let entries = matrix.into_iter().flatten().map(|[re, im]| Complex64::new(re, im));
+                Gate::custom(&name, qubits, entries.collect())
+            }
+        });
+        let coupling = Coupling::parse(&text.coupling)?;
+        let alphabet = Alphabet::new(gates.collect::<Result<_>>()?, text.qubits, coupling)?;
+        let (min, max) = text.length;
+        let space = match text.space {
+            SpaceText::Words => Space::words(&alphabet, min, max)?,
+            SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
+        };
+        // A chunk is decoded in memory: a count that no library ever chose is not believed.
+        if !(CHUNK_RECORDS.0..=CHUNK_RECORDS.1).contains(&text.chunk_records) {
+            return Err(refused(format!("it has chunks of {} records", text.chunk_records)));
+        }
+        let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
+        Ok(Recipe { chunk_records: text.chunk_records, ..recipe })
+    }
+
+    /// The corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.to_json()).into()
+    }
+
+    /// The recipe for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits of 5..15 letters, seed 0`.
+    pub fn summary(&self) -> String {
+        let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();
+        let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());
+        let plural = if qubits == 1 { "" } else { "s" };
+        let coupling = match self.alphabet.coupling() {
+            Coupling::All => String::new(),
+            other => format!(" ({other})"),
+        };
+        let circuits = match self.space.seed() {
+            None => format!("every word of {min}..{max} letters"),
+            Some(seed) => format!("{} random circuits of {min}..{max} letters, seed {seed}", self.space.len()),
+        };
+        let unitaries = match self.unitaries {
+            true => format!("{} unitaries stored", self.dtype.name()),
+            false => format!("{} unitaries computed on reading", self.dtype.name()),
+        };
+        format!("{} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}", gates.join(", "))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecipeText {
+    format_version: u32,
+    qubits: usize,
+    gates: Vec<GateText>,
+    coupling: String,
+    length: (usize, usize),
+    space: SpaceText,
+    dtype: Dtype,
+    unitaries: bool,
+    chunk_records: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum GateText {
+    Standard(String),
+    Custom { name: String, qubits: usize, matrix: Vec<Vec<[f64; 2]>> },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SpaceText {
+    Words,
+    Random { records: u64, seed: u64 },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(gates: Vec<Gate>, qubits: usize, unitaries: bool) -> Recipe {
+        let alphabet = Alphabet::new(gates, qubits, Coupling::Line).unwrap();
+        let space = Space::random(&alphabet, 1000, 7, 5, 15).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex128, unitaries)
+    }
+
+    fn custom() -> Gate {
+        let turn = |angle: f64| Complex64::new(angle.cos(), angle.sin());
+        Gate::custom("tenth", 1, vec![turn(0.1), Complex64::ZERO, Complex64::ZERO, turn(1.0 / 3.0)]).unwrap()
+    }
+
+    #[test]
+    fn json_comes_back_equal() {
+        for qubits in 1..=4 {
+            let recipe = recipe(vec![Gate::standard("rz(pi/8)").unwrap(), custom()], qubits, qubits % 2 == 0);
+            assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+        }
+    }
+
+    /// The identity of every stored corpus: this text and its hash never change.
+    #[test]
+    fn json_and_hash_are_frozen() {
+        let gates = ["h", "t"].map(|name| Gate::standard(name).unwrap()).to_vec();
+        let recipe = recipe(gates, 1, true);
+        assert_eq!(
+            recipe.to_json(),
+            r#"{"format_version":1,"qubits":1,"gates":["h","t"],"coupling":"all","length":[5,15],"#.to_owned()
+                + r#""space":{"random":{"records":1000,"seed":7}},"dtype":"complex128","unitaries":true,"#
+                + r#""chunk_records":938}"#
+        );
+        let hash: String = recipe.hash()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "5851e37a");
+    }
+
+    #[test]
+    fn hostile_recipes_are_refused() {
+        let json = recipe(vec![custom()], 1, true).to_json();
+        for (from, to) in [
+            (r#""chunk_records":9"#, r#""chunk_records":99999999"#),
+            (r#""format_version":1"#, r#""format_version":2"#),
+            (r#""qubits":1,"gates""#, r#""qubits":9,"gates""#),
+            (r#""length":[5"#, r#""length":[55"#),
+            ("random", "other"),
+            ("{", ""),
+        ] {
+            assert_ne!(json.replacen(from, to, 1), json);
+            assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn chunks_fill_a_page() {
+        let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).chunk_records();
+        assert_eq!([1, 2, 3, 5, 8].map(|qubits| records(qubits, true)), [956, 239, 60, 4, 4]);
+        assert!(records(8, false) > 7000);
+        let recipe = recipe(vec![custom()], 1, true);
+        assert_eq!((recipe.chunks(), recipe.chunk_ids(1)), (2, 956..1000));
+    }
+}

@@ -1,0 +1,247 @@
+//! Spaces: indexable sets of circuits.
+
+use crate::random::Sampler;
+use crate::{Alphabet, Circuits, Error, Result};
+use std::ops::Range;
+
+/// The largest length of a circuit, in letters.
+pub const MAX_LENGTH: usize = 65_535;
+
+/// The largest number of records, 2^63.
+const MAX_RECORDS: u64 = 1 << 63;
+
+/// An indexable set of circuits over an alphabet, any of which is found in time independent of its index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    kind: Kind,
+    letters: usize,
+    min: usize,
+    max: usize,
+    len: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Words,
+    Random { seed: u64, sampler: Sampler },
+}
+
+impl Space {
+    /// Every word of `min` to `max` letters exactly once: shorter words first, then in the order of the
+    /// alphabet with the first letter most significant.
+    ///
+    /// # Errors
+    /// A reversed or too large length range, or more than 2^63 words.
+    pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
+        check_lengths(min, max)?;
+        let letters = alphabet.letters().len();
+        let mut len = 0u64;
+        for length in min..=max {
+            let words = words_of(letters, length).and_then(|words| len.checked_add(words));
+            len = words.filter(|&len| len <= MAX_RECORDS).ok_or(Error::SpaceTooLarge)?;
+        }
+        Ok(Space { kind: Kind::Words, letters, min, max, len })
+    }
+
+    /// `len` independent draws: a length uniform in `min..=max`, then letters uniform in the alphabet.
+    ///
+    /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
+    ///
+    /// # Errors
+    /// A reversed or too large length range, no records, or more than 2^63.
+    pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
+        check_lengths(min, max)?;
+        match len {
+            0 => return Err(Error::NoRecords),
+            len if len > MAX_RECORDS => return Err(Error::SpaceTooLarge),
+            _ => {}
+        }
+        let letters = alphabet.letters().len();
+        let sampler = Sampler::new(seed, letters, min, max);
+        Ok(Space { kind: Kind::Random { seed, sampler }, letters, min, max, len })
+    }
+
+    /// The number of circuits.
+    #[expect(clippy::len_without_is_empty, reason = "a space is never empty")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The shortest and the longest length, in letters.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.min, self.max)
+    }
+
+    /// The seed of a random space.
+    pub fn seed(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Words => None,
+            Kind::Random { seed, .. } => Some(seed),
+        }
+    }
+
+    /// The mean length that decides how large its chunks become: exact for random circuits; for words the
+    /// longest, since most words are longest.
+    pub(crate) fn typical_length(&self) -> f64 {
+        match self.kind {
+            Kind::Words if self.letters > 1 => self.max as f64,
+            _ => (self.min + self.max) as f64 / 2.0,
+        }
+    }
+
+    /// Replaces the contents of `out` by the circuits with these indices.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the space.
+    pub fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
+        assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
+        out.clear();
+        match &self.kind {
+            Kind::Random { sampler, .. } => {
+                for index in indices {
+                    out.push_with(|letters| sampler.circuit(index, letters));
+                }
+            }
+            Kind::Words => {
+                if !indices.is_empty() {
+                    let mut word = self.word(indices.start);
+                    out.push(word.iter().copied());
+                    for _ in indices.start + 1..indices.end {
+                        self.advance(&mut word);
+                        out.push(word.iter().copied());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The index of a word; `None` in a random space, or if the word is not in the space.
+    pub fn index(&self, word: &[u16]) -> Option<u64> {
+        let within = (self.min..=self.max).contains(&word.len());
+        let known = word.iter().all(|&letter| usize::from(letter) < self.letters);
+        if self.kind != Kind::Words || !within || !known {
+            return None;
+        }
+        let shorter: u64 = (self.min..word.len()).filter_map(|length| words_of(self.letters, length)).sum();
+        let rank = word.iter().fold(0, |rank, &letter| rank * self.letters as u64 + u64::from(letter));
+        Some(shorter + rank)
+    }
+
+    fn word(&self, index: u64) -> Vec<u16> {
+        let (mut rank, mut length) = (index, self.min);
+        if self.letters == 1 {
+            return vec![0; self.min + index as usize];
+        }
+        while let Some(words) = words_of(self.letters, length).filter(|&words| rank >= words) {
+            rank -= words;
+            length += 1;
+        }
+        let mut word = vec![0; length];
+        for letter in word.iter_mut().rev() {
+            *letter = (rank % self.letters as u64) as u16;
+            rank /= self.letters as u64;
+        }
+        word
+    }
+
+    /// Turns a word into the next one.
+    fn advance(&self, word: &mut Vec<u16>) {
+        for letter in word.iter_mut().rev() {
+            *letter += 1;
+            if usize::from(*letter) < self.letters {
+                return;
+            }
+            *letter = 0;
+        }
+        word.push(0);
+    }
+}
+
+fn check_lengths(min: usize, max: usize) -> Result<()> {
+    let reason = match () {
+        () if min > max => "the shortest length comes first",
+        () if max > MAX_LENGTH => "circuits have at most 65535 letters",
+        () => return Ok(()),
+    };
+    Err(Error::Length { min, max, reason })
+}
+
+/// letters^length, if it fits in 64 bits.
+fn words_of(letters: usize, length: usize) -> Option<u64> {
+    (letters as u64).checked_pow(length as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Coupling, Gate};
+    use proptest::prelude::*;
+
+    fn alphabet(gates: &[&str], qubits: usize) -> Alphabet {
+        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
+        Alphabet::new(gates, qubits, Coupling::All).unwrap()
+    }
+
+    fn all(space: &Space) -> Circuits {
+        let mut circuits = Circuits::default();
+        space.circuits(0..space.len(), &mut circuits);
+        circuits
+    }
+
+    #[test]
+    fn words_come_shortest_first_then_in_alphabet_order() {
+        let alphabet = alphabet(&["h", "t"], 1);
+        let words: Vec<_> =
+            all(&Space::words(&alphabet, 0, 2).unwrap()).iter().map(|word| alphabet.text(word)).collect();
+        assert_eq!(words, ["", "h 0", "t 0", "h 0; h 0", "h 0; t 0", "t 0; h 0", "t 0; t 0"]);
+    }
+
+    #[test]
+    fn limits() {
+        let two = alphabet(&["h", "t"], 1);
+        assert_eq!(Space::words(&two, 0, 62).unwrap().len(), (1 << 63) - 1);
+        assert_eq!(Space::words(&two, 63, 63).unwrap().len(), 1 << 63);
+        assert_eq!(Space::words(&two, 0, 63), Err(Error::SpaceTooLarge));
+        assert_eq!(Space::words(&two, 0, 60_000), Err(Error::SpaceTooLarge));
+        assert!(matches!(Space::words(&two, 3, 2), Err(Error::Length { .. })));
+        assert!(matches!(Space::words(&two, 0, 65_536), Err(Error::Length { .. })));
+        assert_eq!(Space::random(&two, 0, 0, 1, 2), Err(Error::NoRecords));
+        assert_eq!(Space::random(&two, (1 << 63) + 1, 0, 1, 2), Err(Error::SpaceTooLarge));
+        assert_eq!(Space::words(&alphabet(&["h"], 1), 5, 65_535).unwrap().len(), 65_531);
+    }
+
+    #[test]
+    fn far_words_are_found_directly() {
+        let alphabet = alphabet(&["h", "s", "t"], 1);
+        let space = Space::words(&alphabet, 1, 39).unwrap();
+        let mut last = Circuits::default();
+        space.circuits(space.len() - 1..space.len(), &mut last);
+        assert_eq!(last.get(0), [2; 39]);
+        assert_eq!(space.index(last.get(0)), Some(space.len() - 1));
+    }
+
+    proptest! {
+        #[test]
+        fn index_and_word_are_inverse(letters in 1usize..5, min in 0usize..4, extra in 0usize..4, at in any::<u64>()) {
+            let alphabet = alphabet(&["h", "s", "t", "x"][..letters], 1);
+            let space = Space::words(&alphabet, min, min + extra).unwrap();
+            let (start, words) = (at % space.len(), all(&space));
+            let mut tail = Circuits::default();
+            space.circuits(start..space.len(), &mut tail);
+            for (index, word) in (start..).zip(tail.iter()) {
+                prop_assert_eq!(space.index(word), Some(index));
+                prop_assert_eq!(word, words.get(index as usize));
+            }
+        }
+
+        #[test]
+        fn a_random_circuit_does_not_depend_on_the_range_it_is_drawn_in(seed: u64, start in 0u64..900) {
+            let space = Space::random(&alphabet(&["h", "t", "cx"], 3), 1000, seed, 0, 70).unwrap();
+            let (whole, mut part) = (all(&space), Circuits::default());
+            space.circuits(start..start + 100, &mut part);
+            for index in 0..100 {
+                prop_assert_eq!(part.get(index), whole.get(start as usize + index));
+            }
+        }
+    }
+}
