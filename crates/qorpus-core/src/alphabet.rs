@@ -62,7 +62,10 @@ impl Coupling {
                     let refused = |reason| Err(Error::Coupling { coupling: self.to_string(), reason });
                     if a.max(b) >= qubits {
                         let last = qubits - 1;
-                        return refused(format!("qubit {} does not exist; the qubits are 0 to {last}", a.max(b)));
+                        return refused(format!(
+                            "qubit {} does not exist; the qubits are 0 to {last}",
+                            a.max(b)
+                        ));
                     }
                     if a == b {
                         return refused(format!("qubit {a} cannot be coupled with itself"));
@@ -292,8 +295,12 @@ mod tests {
     }
 
     fn letters(gates: &str, qubits: usize, coupling: &str) -> String {
-        let letters: Vec<_> =
-            alphabet(gates, qubits, coupling).unwrap().letters.into_iter().map(|letter| letter.text).collect();
+        let letters: Vec<_> = alphabet(gates, qubits, coupling)
+            .unwrap()
+            .letters
+            .into_iter()
+            .map(|letter| letter.text)
+            .collect();
         letters.join("; ")
     }
 
@@ -305,7 +312,10 @@ mod tests {
         assert_eq!(letters("cz", 4, "3-1,0-2,1-3"), "cz 0 2; cz 1 3");
         assert_eq!(letters("ccx", 3, "all"), "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0");
         assert_eq!(letters("cswap", 3, "line"), "cswap 0 1 2; cswap 1 0 2; cswap 2 0 1");
-        assert_eq!(letters("ccx", 4, "line"), "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0; ccx 1 2 3; ccx 1 3 2; ccx 2 3 1");
+        assert_eq!(
+            letters("ccx", 4, "line"),
+            "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0; ccx 1 2 3; ccx 1 3 2; ccx 2 3 1"
+        );
         assert_eq!(letters("crz(pi/3)", 2, "all"), "crz(pi/3) 0 1; crz(pi/3) 1 0");
     }
 

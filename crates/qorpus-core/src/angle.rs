@@ -125,7 +125,8 @@ impl Parser<'_> {
         let bytes = rest.as_bytes();
         let mut end = 0;
         while let Some(&byte) = bytes.get(end) {
-            let exponent_sign = end > 0 && matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E');
+            let exponent_sign =
+                end > 0 && matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E');
             if !(byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E') || exponent_sign) {
                 break;
             }
@@ -159,7 +160,8 @@ mod tests {
     #[test]
     fn refusals() {
         let deep = "(".repeat(100_000);
-        for text in ["", "pi pi", "1+", "tau", "1/0", "(1", "1)", "e", "é", "sqrt", "sqrt(-1)", "..", &deep] {
+        for text in ["", "pi pi", "1+", "tau", "1/0", "(1", "1)", "e", "é", "sqrt", "sqrt(-1)", "..", &deep]
+        {
             assert!(evaluate(text).is_err(), "{text}");
         }
     }

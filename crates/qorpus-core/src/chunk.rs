@@ -254,7 +254,12 @@ impl Codec {
     ///
     /// # Panics
     /// If the chunk has no such position.
-    pub fn circuit(&self, chunk: &ChunkRef<'_>, position: usize, circuits: &mut Circuits) -> Result<(), Damage> {
+    pub fn circuit(
+        &self,
+        chunk: &ChunkRef<'_>,
+        position: usize,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
         assert!((position as u64) < chunk.count, "position {position} is beyond the chunk");
         let mut block = self.open_block(chunk, position / BLOCK * BLOCK)?;
         let mut before = 0;
@@ -371,7 +376,8 @@ impl Codec {
             return Err(Damage::Size("circuits"));
         }
         let bytes = blocks.get(begin..end).ok_or(Damage::Size("circuits"))?;
-        if read_u64(entries, number * ENTRY + 4) != self.circuits_check(chunk.first_id + start as u64, bytes) {
+        if read_u64(entries, number * ENTRY + 4) != self.circuits_check(chunk.first_id + start as u64, bytes)
+        {
             return Err(Damage::Block { column: "circuits", block: number });
         }
         let records = BLOCK.min(chunk.count as usize - start);
@@ -392,12 +398,19 @@ impl<'a> CircuitBlock<'a> {
     fn length(&self, codec: &Codec, record: usize) -> Result<usize, Damage> {
         let at = record * codec.length_bits as usize;
         let above = BitReader::new(self.bytes, at).read(codec.length_bits).ok_or(Damage::Circuit)?;
-        if usize::from(above) < codec.lengths { Ok(codec.min + usize::from(above)) } else { Err(Damage::Circuit) }
+        if usize::from(above) < codec.lengths {
+            Ok(codec.min + usize::from(above))
+        } else {
+            Err(Damage::Circuit)
+        }
     }
 
     /// A reader at the letter behind the first `before` letters of the block.
     fn letters_from(&self, codec: &Codec, before: usize) -> BitReader<'a> {
-        BitReader::new(self.bytes, self.records * codec.length_bits as usize + before * codec.letter_bits as usize)
+        BitReader::new(
+            self.bytes,
+            self.records * codec.length_bits as usize + before * codec.letter_bits as usize,
+        )
     }
 
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
@@ -441,7 +454,13 @@ mod tests {
     }
 
     /// The records 5.. of a random space, as a chunk.
-    fn case(gates: &[&str], qubits: usize, count: u64, lengths: (usize, usize), stored: Option<Dtype>) -> Case {
+    fn case(
+        gates: &[&str],
+        qubits: usize,
+        count: u64,
+        lengths: (usize, usize),
+        stored: Option<Dtype>,
+    ) -> Case {
         let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
         let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
         let space = Space::random(&alphabet, count + 5, 3, lengths.0, lengths.1).unwrap();
@@ -458,7 +477,8 @@ mod tests {
     }
 
     fn comes_back(case: &Case) {
-        let (chunk, mut decoded, mut singles) = (case.chunk.as_ref(), Circuits::default(), Circuits::default());
+        let (chunk, mut decoded, mut singles) =
+            (case.chunk.as_ref(), Circuits::default(), Circuits::default());
         case.codec.decode(&chunk, &mut decoded).unwrap();
         assert_eq!(decoded, case.circuits);
         for position in 0..case.circuits.len() {
@@ -467,7 +487,9 @@ mod tests {
             let entries = &case.unitaries[position * bytes.len() / case.recipe.dtype().bytes()..];
             let same = match case.recipe.dtype() {
                 Dtype::Complex128 => bytes == &bytemuck::cast_slice::<_, u8>(entries)[..bytes.len()],
-                Dtype::Complex64 => bytes.chunks(8).zip(entries).all(|(b, e)| b == bytemuck::bytes_of(&round(*e))),
+                Dtype::Complex64 => {
+                    bytes.chunks(8).zip(entries).all(|(b, e)| b == bytemuck::bytes_of(&round(*e)))
+                }
             };
             assert!(same, "unitary {position}");
         }
@@ -491,7 +513,12 @@ mod tests {
         for range in [200..300, 0..77, 77..200] {
             let (mut part, mut chunk) = (Circuits::default(), Chunk::default());
             range.clone().for_each(|record| part.push(whole.circuits.get(record).iter().copied()));
-            whole.codec.encode(5 + range.start as u64, &part, &whole.unitaries[range.start * 16..range.end * 16], &mut chunk);
+            whole.codec.encode(
+                5 + range.start as u64,
+                &part,
+                &whole.unitaries[range.start * 16..range.end * 16],
+                &mut chunk,
+            );
             sum += chunk.content;
         }
         assert_eq!(sum, whole.chunk.content);

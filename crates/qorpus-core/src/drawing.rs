@@ -114,7 +114,10 @@ mod tests {
         assert_eq!(drawing.lines().count(), 5);
         let widths: Vec<_> = drawing.lines().step_by(2).map(|line| line.chars().count()).collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "\n{drawing}");
-        assert!(drawing.contains("√X†") && drawing.contains("RZ(3π/4)") && drawing.contains("┼"), "\n{drawing}");
+        assert!(
+            drawing.contains("√X†") && drawing.contains("RZ(3π/4)") && drawing.contains("┼"),
+            "\n{drawing}"
+        );
         assert_eq!(draw(&alphabet, &[]), "q0 ─\n\nq1 ─\n\nq2 ─\n");
     }
 }

@@ -10,9 +10,35 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 /// The names of the standard gates that take no angle, and of those that do with their angles.
 pub const STANDARD: [&str; 29] = [
-    "id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx(theta)", "ry(theta)", "rz(theta)",
-    "p(theta)", "u3(theta,phi,lambda)", "cx", "cy", "cz", "ch", "cp(theta)", "crx(theta)", "cry(theta)",
-    "crz(theta)", "csx", "swap", "iswap", "ccx", "cswap",
+    "id",
+    "x",
+    "y",
+    "z",
+    "h",
+    "s",
+    "sdg",
+    "t",
+    "tdg",
+    "sx",
+    "sxdg",
+    "rx(theta)",
+    "ry(theta)",
+    "rz(theta)",
+    "p(theta)",
+    "u3(theta,phi,lambda)",
+    "cx",
+    "cy",
+    "cz",
+    "ch",
+    "cp(theta)",
+    "crx(theta)",
+    "cry(theta)",
+    "crz(theta)",
+    "csx",
+    "swap",
+    "iswap",
+    "ccx",
+    "cswap",
 ];
 
 /// The presets: a name and its gates in order.
@@ -22,10 +48,7 @@ pub const PRESETS: [(&str, &[&str]); 6] = [
     ("ht", &["h", "t"]),
     ("nam", &["h", "x", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cx"]),
     ("ibm", &[RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "sx", "x", "cx"]),
-    (
-        "rigetti",
-        &["rx(pi/2)", "rx(-pi/2)", "rx(pi)", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cz"],
-    ),
+    ("rigetti", &["rx(pi/2)", "rx(-pi/2)", "rx(pi)", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cz"]),
 ];
 
 /// The multiples of pi/4 that are no multiple of 2 pi.
@@ -305,7 +328,10 @@ mod tests {
             let rotations = product(&product(&rz(1.1), &ry(0.3)), &rz(-2.0));
             rotations.iter().map(|entry| entry * turn((1.1 - 2.0) / 2.0)).collect::<Vec<_>>()
         }));
-        assert!(close(&rz(2.0 * std::f64::consts::PI), &diagonal(&[-ONE, -ONE])), "rz has a period of two turns");
+        assert!(
+            close(&rz(2.0 * std::f64::consts::PI), &diagonal(&[-ONE, -ONE])),
+            "rz has a period of two turns"
+        );
     }
 
     #[test]
@@ -335,7 +361,10 @@ mod tests {
         for (name, qubits, matrix) in
             [("h", 1, identity()), ("1q", 1, identity()), ("a b", 1, identity()), ("m", 2, identity())]
         {
-            assert!(matches!(Gate::custom(name, qubits, matrix), Err(Error::GateDefinition { .. })), "{name}");
+            assert!(
+                matches!(Gate::custom(name, qubits, matrix), Err(Error::GateDefinition { .. })),
+                "{name}"
+            );
         }
         let residual = |entry| match Gate::custom("m", 1, diagonal(&[ONE, entry])) {
             Err(Error::NotUnitary { residual, .. }) => residual,

@@ -18,7 +18,7 @@
 //!
 //! let mut circuits = Circuits::default();
 //! recipe.space().circuits(123..124, &mut circuits);
-//! assert_eq!(recipe.alphabet().text(circuits.get(0)), "t 1; h 1; t 0");
+//! assert_eq!(recipe.alphabet().text(circuits.get(0)), "t 0; h 1; t 0");
 //!
 //! let mut unitary = vec![Default::default(); 16];
 //! Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Default::default(), &mut unitary);

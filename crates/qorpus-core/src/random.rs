@@ -12,7 +12,12 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let a = u64::from(counter[0]) * 0xD251_1F53;
         let b = u64::from(counter[2]) * 0xCD9E_8D57;
-        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        counter = [
+            (b >> 32) as u32 ^ counter[1] ^ key[0],
+            b as u32,
+            (a >> 32) as u32 ^ counter[3] ^ key[1],
+            a as u32,
+        ];
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     counter
@@ -166,8 +171,13 @@ mod tests {
             circuit.iter().for_each(|&letter| letters[usize::from(letter)] += 1);
         }
         // Six standard deviations of a binomial count.
-        let near = |count: u32, of: f64, p: f64| (f64::from(count) - of * p).abs() < 6.0 * (of * p * (1.0 - p)).sqrt();
-        assert!(lengths[..2] == [0, 0] && lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)), "{lengths:?}");
+        let near = |count: u32, of: f64, p: f64| {
+            (f64::from(count) - of * p).abs() < 6.0 * (of * p * (1.0 - p)).sqrt()
+        };
+        assert!(
+            lengths[..2] == [0, 0] && lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)),
+            "{lengths:?}"
+        );
         assert!(letters.iter().all(|&n| near(n, total as f64, 0.2)), "{letters:?}");
     }
 }

@@ -58,14 +58,25 @@ impl Recipe {
     /// Puts a recipe together; `space` must be over `alphabet`. Without `unitaries` they are not stored but
     /// computed on reading.
     pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
-        let (min, max) = space.lengths();
-        let unitary = if unitaries { alphabet.dim() * alphabet.dim() * dtype.bytes() } else { 0 };
-        let letter_bits = f64::from(bits::width(alphabet.letters().len()));
-        let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * space.typical_length();
+        let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
+        let fitting = CHUNK_BYTES / recipe.typical_record_bytes();
+        recipe.chunk_records = (fitting as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
+        recipe
+    }
+
+    /// About how many bytes a record takes in its chunk.
+    fn typical_record_bytes(&self) -> f64 {
+        let (min, max) = self.space.lengths();
+        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
+        let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
+        let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
         // 12 bytes for every 64 circuits, 8 for every 4096 bytes of unitaries: the lists of block checks.
-        let record = circuit_bits / 8.0 + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 4096.0);
-        let chunk_records = ((CHUNK_BYTES / record) as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
-        Recipe { alphabet, space, dtype, unitaries, chunk_records }
+        circuit_bits / 8.0 + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 4096.0)
+    }
+
+    /// About how many bytes a full chunk takes.
+    pub fn typical_chunk_bytes(&self) -> u64 {
+        (self.typical_record_bytes() * self.chunk_records as f64) as u64 + 1
     }
 
     /// The letters.
@@ -180,7 +191,9 @@ impl Recipe {
         };
         let circuits = match self.space.seed() {
             None => format!("every word of {min}..{max} letters"),
-            Some(seed) => format!("{} random circuits of {min}..{max} letters, seed {seed}", self.space.len()),
+            Some(seed) => {
+                format!("{} random circuits of {min}..{max} letters, seed {seed}", self.space.len())
+            }
         };
         let unitaries = match self.unitaries {
             true => format!("{} unitaries stored", self.dtype.name()),
@@ -248,7 +261,8 @@ mod tests {
         let recipe = recipe(gates, 1, true);
         assert_eq!(
             recipe.to_json(),
-            r#"{"format_version":1,"qubits":1,"gates":["h","t"],"coupling":"all","length":[5,15],"#.to_owned()
+            r#"{"format_version":1,"qubits":1,"gates":["h","t"],"coupling":"all","length":[5,15],"#
+                .to_owned()
                 + r#""space":{"random":{"records":1000,"seed":7}},"dtype":"complex128","unitaries":true,"#
                 + r#""chunk_records":938}"#
         );

@@ -174,7 +174,9 @@ mod tests {
             STANDARD.iter().map(|name| Gate::standard(&angles(name)).unwrap()).collect();
         let dense = Alphabet::new(gates.clone(), 3, Coupling::All).unwrap();
         let mut word = Circuits::default();
-        word.push(dense.circuit("h 0; ch 0 1; u3(0.3,1.1,-2) 2; csx 1 2; ry(0.3) 0; cp(0.3) 2 0; sx 1").unwrap());
+        word.push(
+            dense.circuit("h 0; ch 0 1; u3(0.3,1.1,-2) 2; csx 1 2; ry(0.3) 0; cp(0.3) 2 0; sx 1").unwrap(),
+        );
         gates.push(Gate::custom("dense", 3, naive::unitary(&dense, word.get(0))).unwrap());
         gates.retain(|gate| gate.qubits() <= qubits);
         Alphabet::new(gates, qubits, Coupling::All).unwrap()

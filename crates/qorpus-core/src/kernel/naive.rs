@@ -19,7 +19,8 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
         let gate_dim = 1 << letter.qubits.len();
         // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its index.
         let shift = |q: usize| qubits - 1 - q;
-        let gate_index = |row: usize| letter.qubits.iter().fold(0, |index, &q| index << 1 | (row >> shift(q) & 1));
+        let gate_index =
+            |row: usize| letter.qubits.iter().fold(0, |index, &q| index << 1 | (row >> shift(q) & 1));
         let source = |row: usize, index: usize| {
             let set = |row: usize, (k, &q): (usize, &usize)| {
                 let bit = index >> (letter.qubits.len() - 1 - k) & 1;
@@ -30,7 +31,9 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
         let mut next = vec![Complex64::ZERO; dim * dim];
         for row in 0..dim {
             for column in 0..dim {
-                let term = |c: usize| matrix[gate_index(row) * gate_dim + c] * unitary[source(row, c) * dim + column];
+                let term = |c: usize| {
+                    matrix[gate_index(row) * gate_dim + c] * unitary[source(row, c) * dim + column]
+                };
                 let mut sum = term(0);
                 for c in 1..gate_dim {
                     sum += term(c);

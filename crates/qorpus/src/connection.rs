@@ -1,0 +1,159 @@
+//! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
+
+use crate::error::{Error, Result, io, sqlite};
+use qorpus_core::{FORMAT_VERSION, Recipe};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// `PRAGMA application_id` of a corpus: "Qrps".
+pub(crate) const APPLICATION_ID: i64 = 0x5172_7073;
+
+/// `PRAGMA page_size`, the largest SQLite has: a chunk fits in one page, a file reaches 281 TB.
+pub(crate) const PAGE_SIZE: u32 = 65_536;
+
+/// Pages a connection may keep in memory, in KiB.
+const CACHE_KIB: u32 = 32 << 10;
+
+/// Readers map up to this much of the file instead of copying pages.
+const MMAP_BYTES: u64 = 1 << 46;
+
+/// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
+const PATIENCE: u64 = 300_000;
+
+/// How long a connection waits for a lock of SQLite's own; shared with its busy handler.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    /// Runs `action` while waiting for locks no longer than `limit`.
+    pub(crate) fn limited<T>(&self, limit: Duration, action: impl FnOnce() -> T) -> T {
+        self.0.store(limit.as_millis() as u64, Ordering::Relaxed);
+        let result = action();
+        self.0.store(PATIENCE, Ordering::Relaxed);
+        result
+    }
+}
+
+/// What a connection is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    Create,
+}
+
+/// The path as SQLite gets it: absolute, so that no name is taken for a URI. Its directory must exist.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Usage("the file name is empty".into()));
+    }
+    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(Error::Directory(path.into()));
+    }
+    let path = std::path::absolute(path).map_err(io(path, "find the file"))?;
+    match path.parent() {
+        Some(directory) if !directory.is_dir() => Err(Error::MissingDirectory(directory.into())),
+        _ => Ok(path),
+    }
+}
+
+/// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
+pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)> {
+    check_version()?;
+    if access != Access::Create && !path.exists() {
+        return Err(Error::Missing(path.into()));
+    }
+    let failed = sqlite(path, "open it");
+    // Also for reading: a journal that a killed writer left behind must be rolled back first.
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
+    let patience = Patience(Arc::new(AtomicU64::new(PATIENCE)));
+    let limit = patience.clone();
+    let mut waited = 0;
+    let handler = move |attempt: i32| {
+        let pause = u64::from(attempt.unsigned_abs().min(50)) + 1;
+        waited = if attempt == 0 { 0 } else { waited + pause };
+        std::thread::sleep(Duration::from_millis(pause));
+        waited < limit.0.load(Ordering::Relaxed)
+    };
+    connection.busy_handler(Some(handler)).map_err(&failed)?;
+    for (option, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(option, on).map_err(&failed)?;
+    }
+    connection.pragma_update(None, "cell_size_check", true).map_err(&failed)?;
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB)).map_err(&failed)?;
+    if access == Access::Read {
+        connection.pragma_update(None, "query_only", true).map_err(&failed)?;
+        connection.pragma_update(None, "mmap_size", MMAP_BYTES as i64).map_err(&failed)?;
+    }
+    Ok((connection, patience))
+}
+
+/// Refuses an SQLite that can lose committed pages when several connections write and checkpoint one WAL.
+fn check_version() -> Result<()> {
+    match rusqlite::version_number() {
+        3_052_000 | ..3_051_003 => Err(Error::UnsafeSqlite(rusqlite::version().into())),
+        _ => Ok(()),
+    }
+}
+
+/// What an SQLite file turns out to be.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Nothing yet: a new file.
+    Empty,
+    /// A corpus with this recipe.
+    Corpus(Box<Recipe>),
+}
+
+/// Looks at the file: application id, version, recipe and its hash.
+pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> {
+    let failed = sqlite(path, "read it");
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let not_a_corpus = |reason: String| Error::NotACorpus { path: path.into(), reason };
+    let application = number("application_id").map_err(&failed)?;
+    if application == 0 && number("schema_version").map_err(&failed)? == 0 {
+        return Ok(Content::Empty);
+    }
+    if application != APPLICATION_ID {
+        return Err(not_a_corpus("it is another program's SQLite file".into()));
+    }
+    let version = number("user_version").map_err(&failed)?;
+    if version > i64::from(FORMAT_VERSION) {
+        return Err(Error::NewerFormat { path: path.into(), version });
+    }
+    if version < 1 {
+        return Err(not_a_corpus(format!("its format version is {version}")));
+    }
+    let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
+    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(error.to_string()))?;
+    if meta(connection, path, "recipe_hash")?.as_deref() != Some(&hex(&recipe.hash())) {
+        return Err(not_a_corpus("its recipe does not match the recipe's hash".into()));
+    }
+    Ok(Content::Corpus(Box::new(recipe)))
+}
+
+fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {
+    // An index that does not belong to the table could answer otherwise; rows of other types are refused.
+    connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
+        .map_err(sqlite(path, "read its recipe"))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

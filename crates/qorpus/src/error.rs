@@ -1,0 +1,258 @@
+//! What can go wrong with files and jobs, said to a person: what happened, where, what to do.
+
+use qorpus_core::Damage;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure. Each variant's text names the file and, where there is one, the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A recipe that cannot be.
+    #[error(transparent)]
+    Recipe(#[from] qorpus_core::Error),
+    /// An argument that cannot be read, or arguments that exclude each other.
+    #[error("{0}")]
+    Usage(String),
+    /// A gate file that cannot be read as one.
+    #[error("gate file {}: {reason}", .path.display())]
+    GateFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        reason: String,
+    },
+    /// No such file.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A directory that would have to exist first.
+    #[error("the directory {} does not exist; create it first", .0.display())]
+    MissingDirectory(PathBuf),
+    /// A directory where a file is needed.
+    #[error("{} is a directory; this version keeps a corpus in one file, so name a file", .0.display())]
+    Directory(PathBuf),
+    /// A file that already exists and would have to be replaced.
+    #[error("{} already exists; remove it first or choose another name", .0.display())]
+    Exists(PathBuf),
+    /// Not a corpus.
+    #[error("{} is not a Qorpus corpus: {reason}", .path.display())]
+    NotACorpus {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// A corpus of a later format version.
+    #[error(
+        "{} has format version {version}, but this version of Qorpus reads versions up to {}; use a newer Qorpus",
+        .path.display(), qorpus_core::FORMAT_VERSION
+    )]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+    },
+    /// A file that ends before its last page.
+    #[error(
+        "{} is truncated: it has {found} bytes of {expected}; restore it from a copy, or delete it and generate it again",
+        .path.display()
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// The bytes it has.
+        found: u64,
+        /// The bytes it should have.
+        expected: u64,
+    },
+    /// A corpus of another recipe.
+    #[error(
+        "{} holds another corpus.\n  there: {there} (recipe {there_hash})\n  asked: {asked} (recipe {asked_hash})\nuse the same recipe, or another file",
+        .path.display()
+    )]
+    OtherRecipe {
+        /// The file.
+        path: PathBuf,
+        /// The recipe it holds, in words.
+        there: String,
+        /// The first digits of its hash.
+        there_hash: String,
+        /// The recipe that was asked for, in words.
+        asked: String,
+        /// The first digits of its hash.
+        asked_hash: String,
+    },
+    /// A chunk that cannot be believed.
+    #[error(
+        "{}: chunk {chunk} (records {} to {}) is damaged: {damage}; other chunks can still be read, and 'qorpus repair' computes this one again",
+        .path.display(), .ids.start, .ids.end - 1
+    )]
+    DamagedChunk {
+        /// The file.
+        path: PathBuf,
+        /// The chunk's number.
+        chunk: u64,
+        /// The ids of its records.
+        ids: Range<u64>,
+        /// What is wrong with it.
+        damage: ChunkDamage,
+    },
+    /// An id past the end.
+    #[error("{}: there is no record {id}; the corpus has the records 0 to {}", .path.display(), .len - 1)]
+    NoRecord {
+        /// The file.
+        path: PathBuf,
+        /// The id asked for.
+        id: u64,
+        /// How many records the recipe has.
+        len: u64,
+    },
+    /// A record that is still to be made.
+    #[error(
+        "{}: record {id} is not made yet ({records} of {len} are); run the same 'qorpus generate' again to finish",
+        .path.display()
+    )]
+    NotYet {
+        /// The file.
+        path: PathBuf,
+        /// The id asked for.
+        id: u64,
+        /// How many records there are.
+        records: u64,
+        /// How many records the recipe has.
+        len: u64,
+    },
+    /// Something that needs every record.
+    #[error(
+        "{}: {what} needs the complete corpus, and {records} of {len} records are made; run the same 'qorpus generate' again to finish",
+        .path.display()
+    )]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// What needs it.
+        what: &'static str,
+        /// How many records there are.
+        records: u64,
+        /// How many records the recipe has.
+        len: u64,
+    },
+    /// A format that cannot express the corpus.
+    #[error("{}: {reason}", .path.display())]
+    Export {
+        /// The file to be written.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A network file system under a file that several processes write.
+    #[error(
+        "{} is on a network file system ({kind}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there",
+        .path.display()
+    )]
+    NetworkFileSystem {
+        /// The file.
+        path: PathBuf,
+        /// Such as `NFS`.
+        kind: &'static str,
+    },
+    /// No room left.
+    #[error(
+        "{}: the disk is full; what was committed is safe: free some room and run the same command again",
+        .0.display()
+    )]
+    DiskFull(PathBuf),
+    /// A handle that was carried into another process.
+    #[error("{}: the handle was opened in another process; open the corpus again after a fork", .0.display())]
+    Forked(PathBuf),
+    /// A writer that failed before.
+    #[error("{}: an earlier write failed, so this writer has stopped; open the corpus again", .0.display())]
+    Poisoned(PathBuf),
+    /// A linked SQLite that is known to lose data.
+    #[error(
+        "SQLite {0} can lose committed data when several processes write; Qorpus needs 3.51.3 or later, and not 3.52.0"
+    )]
+    UnsafeSqlite(String),
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("{}: cannot {action}: {}", .path.display(), sqlite_reason(.source))]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: rusqlite::Error,
+    },
+}
+
+/// What is wrong with a chunk of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChunkDamage {
+    /// Its bytes.
+    #[error(transparent)]
+    Bytes(#[from] Damage),
+    /// Its place: ids or count that do not fit the recipe.
+    #[error("its ids do not fit the recipe")]
+    Ids,
+    /// It should be there.
+    #[error("it is missing although the corpus counts it as done")]
+    Missing,
+    /// It should not be there.
+    #[error("it is there although the corpus counts it as still to be made")]
+    Unexpected,
+    /// Intact bytes, but not those that the recipe makes.
+    #[error("recomputing it gives other records")]
+    Recomputed,
+}
+
+impl Error {
+    /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Error::Recipe(_) | Error::Usage(_) | Error::GateFile { .. })
+    }
+}
+
+/// Turns an operating system's refusal into an error that names the file and what was tried.
+pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> Error {
+    move |source| match source.raw_os_error() {
+        Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(path.into()),
+        _ => Error::Io { path: path.into(), action, source },
+    }
+}
+
+/// Turns SQLite's refusal into an error that names the file and what was tried.
+pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => Error::DiskFull(path.into()),
+        Some(rusqlite::ErrorCode::NotADatabase) => {
+            Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() }
+        }
+        _ => Error::Sqlite { path: path.into(), action, source },
+    }
+}
+
+fn sqlite_reason(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly};
+    let remedy = match error.sqlite_error_code() {
+        Some(DatabaseCorrupt) => "; the file is damaged: restore it from a copy, or generate it again",
+        Some(ReadOnly | CannotOpen) => "; check that the file and its directory can be written",
+        Some(DatabaseBusy) => "; another program has held the file's lock for minutes: stop it and try again",
+        _ => "",
+    };
+    format!("{error}{remedy}")
+}

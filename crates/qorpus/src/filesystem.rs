@@ -1,0 +1,49 @@
+//! File systems on which SQLite's locks and shared memory do not work between machines.
+
+use crate::error::{Error, Result, io};
+use nix::sys::statfs::statfs;
+use std::path::Path;
+
+/// File system types (statfs(2)) that share files between machines, or hide such a one behind FUSE.
+const NETWORK: [(u32, &str); 12] = [
+    (0x6969, "NFS"),
+    (0x517B, "SMB"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB"),
+    (0x0102_1997, "9p"),
+    (0x6573_5546, "FUSE"),
+    (0x5346_414F, "AFS"),
+    (0x00C3_6400, "Ceph"),
+    (0x7375_7245, "Coda"),
+    (0x0BD0_0BD0, "Lustre"),
+    (0x4750_4653, "GPFS"),
+    (0x1983_0326, "BeeGFS"),
+];
+
+/// Refuses a directory on a network file system.
+pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
+    let found = statfs(directory).map_err(|error| io(directory, "look at the file system")(error.into()))?;
+    match network(found.filesystem_type().0 as u32) {
+        Some(kind) => Err(Error::NetworkFileSystem { path: corpus.into(), kind }),
+        None => Ok(()),
+    }
+}
+
+/// The name of the network file system with this type.
+fn network(kind: u32) -> Option<&'static str> {
+    NETWORK.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types() {
+        assert_eq!(network(0xFF53_4D42), Some("CIFS"));
+        assert_eq!(network(0xEF53), None, "ext4");
+        assert_eq!(network(0x0102_1994), None, "tmpfs");
+        let directory = tempfile::tempdir().unwrap();
+        assert!(check(directory.path(), &directory.path().join("c.db")).is_ok());
+    }
+}

@@ -1,0 +1,146 @@
+//! Gate files: a gate set with gates of the user's own, as TOML.
+//!
+//! ```toml
+//! gates = ["h", "root_y", "cx"]        # optional: which gates, in which order; default: those defined here
+//!
+//! [[gate]]
+//! name = "root_y"
+//! qubits = 1
+//! matrix = [
+//!     [[0.5, 0.5], [-0.5, -0.5]],      # an entry is [re, im] or a real number,
+//!     [["1/2", "1/2"], ["1/2", "1/2"]] # each written as a number or an expression: "1/sqrt(2)", "cos(pi/8)"
+//! ]
+//! ```
+
+use crate::error::io;
+use crate::{Error, Result};
+use qorpus_core::{Complex64, Gate, evaluate};
+use serde::Deserialize;
+use std::path::Path;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    gates: Option<Vec<String>>,
+    #[serde(default)]
+    gate: Vec<Definition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Definition {
+    name: String,
+    qubits: usize,
+    matrix: Vec<Vec<Entry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Real(Number),
+    Complex([Number; 2]),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Integer(i64),
+    Float(f64),
+    Expression(String),
+}
+
+/// Reads the gates of a gate file.
+///
+/// # Errors
+/// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate file,
+/// [`Error::Recipe`] for a gate that cannot be.
+pub(crate) fn read(path: &Path) -> Result<Vec<Gate>> {
+    if !path.exists() {
+        return Err(Error::Missing(path.into()));
+    }
+    let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;
+    parse(&text).map_err(|error| match error {
+        Refused::Shape(reason) => Error::GateFile { path: path.into(), reason },
+        Refused::Gate(error) => Error::Recipe(error),
+    })
+}
+
+#[derive(Debug)]
+enum Refused {
+    Shape(String),
+    Gate(qorpus_core::Error),
+}
+
+fn parse(text: &str) -> std::result::Result<Vec<Gate>, Refused> {
+    let file: File = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
+    let defined = file.gate.into_iter().map(define).collect::<std::result::Result<Vec<_>, _>>()?;
+    let Some(names) = file.gates else {
+        return Ok(defined);
+    };
+    let find = |name: &String| match defined.iter().find(|gate| gate.name() == name) {
+        Some(gate) => Ok(gate.clone()),
+        None => Gate::standard(name).map_err(Refused::Gate),
+    };
+    names.iter().map(find).collect()
+}
+
+fn define(definition: Definition) -> std::result::Result<Gate, Refused> {
+    let Definition { name, qubits, matrix } = definition;
+    let dim = matrix.len();
+    if let Some(row) = matrix.iter().position(|row| row.len() != dim) {
+        let reason =
+            format!("gate '{name}': row {row} of its matrix has {} entries, not {dim}", matrix[row].len());
+        return Err(Refused::Shape(reason));
+    }
+    let number = |number: Number| match number {
+        Number::Integer(value) => Ok(value as f64),
+        Number::Float(value) => Ok(value),
+        Number::Expression(text) => {
+            evaluate(&text).map_err(|reason| Refused::Shape(format!("gate '{name}': {reason}")))
+        }
+    };
+    let entries = matrix.into_iter().flatten().map(|entry| match entry {
+        Entry::Real(re) => Ok(Complex64::new(number(re)?, 0.0)),
+        Entry::Complex([re, im]) => Ok(Complex64::new(number(re)?, number(im)?)),
+    });
+    let entries = entries.collect::<std::result::Result<_, _>>()?;
+    Gate::custom(&name, qubits, entries).map_err(Refused::Gate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT_Y: &str = r#"
+        [[gate]]
+        name = "root_y"
+        qubits = 1
+        matrix = [[[0.5, 0.5], [-0.5, -0.5]], [["1/2", "sqrt(1)/2"], [0.5, "1/2"]]]
+    "#;
+
+    #[test]
+    fn own_gates_and_standard_ones() {
+        let own = parse(ROOT_Y).unwrap();
+        assert_eq!(own[0].matrix()[2], Complex64::new(0.5, 0.5));
+        let names: Vec<_> = parse(&format!("gates = [\"h\", \"root_y\", \"rz(pi/4)\"]\n{ROOT_Y}")).unwrap();
+        assert_eq!(names.iter().map(Gate::name).collect::<Vec<_>>(), ["h", "root_y", "rz(pi/4)"]);
+    }
+
+    #[test]
+    fn refusals() {
+        let refused = |from: &str, to: &str| {
+            assert!(ROOT_Y.contains(from));
+            match parse(&ROOT_Y.replacen(from, to, 1)).unwrap_err() {
+                Refused::Shape(reason) => reason,
+                Refused::Gate(error) => error.to_string(),
+            }
+        };
+        assert!(refused("0.5, 0.5", "0.6, 0.5").contains("not unitary"));
+        assert!(refused("[0.5, 0.5], ", "").contains("row 0 of its matrix has 1 entries"));
+        assert!(refused("1/2", "1/0").contains("not a finite number"));
+        assert!(refused("qubits = 1", "qubits = 2").contains("4 x 4 are needed"));
+        assert!(refused("qubits", "qubit").contains("qubit"));
+        assert!(refused("root_y", "h").contains("standard gate"));
+        assert!(refused("[[gate]]", "[[gate").contains("TOML"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Generating: workers compute chunks, one thread commits them in groups, any number of processes share a file.
+//!
+//! A process claims ranges of chunks in the table `work`, in the same transactions that commit its finished
+//! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
+//! dies, and nothing is left over.
+
+use crate::error::Result;
+use crate::maker::Maker;
+use crate::options::{GenerateOptions, threads};
+use crate::store::{Store, insert_chunk, set_totals, totals};
+use crate::work;
+use qorpus_core::{Chunk, Codec, Kernel, Recipe};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// A commit carries about this many bytes...
+const GROUP_BYTES: u64 = 8 << 20;
+
+/// ...or what has come together in this time.
+const GROUP_TIME: Duration = Duration::from_secs(1);
+
+/// How often a process looks whether the stop flag is set or others have finished.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Records in the corpus.
+    pub records: u64,
+    /// Records it will have.
+    pub expected: u64,
+    /// Records this process has made.
+    pub made: u64,
+    /// Bytes of columns this process has written.
+    pub bytes: u64,
+    /// Whether there is nothing left to do but wait for other processes.
+    pub waiting: bool,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every record of the part is there.
+    Complete,
+    /// It was told to stop; what was ready is committed.
+    Interrupted,
+}
+
+/// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if need be.
+///
+/// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is called on
+/// this thread at least twenty times a second. Memory is bounded by a few groups of chunks.
+///
+/// # Errors
+/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. What was committed stays.
+pub fn generate(
+    path: &Path,
+    recipe: &Recipe,
+    options: GenerateOptions,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
+    let jobs = threads(options.jobs);
+    let store = Store::open(path, recipe, options.durability)?;
+    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let (orders, queue) = mpsc::channel::<u64>();
+    let (deliver, finished) = mpsc::channel::<Chunk>();
+    let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);
+    std::thread::scope(move |scope| {
+        for _ in 0..jobs {
+            let deliver = deliver.clone();
+            scope.spawn(move || {
+                let mut maker = Maker::new(recipe, codec, kernel);
+                let next = || queue.lock().ok()?.recv().ok();
+                // A closed channel on either side is the end of the job.
+                while let Some(number) = next() {
+                    if stop.load(Ordering::Relaxed) || deliver.send(maker.chunk(number)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(deliver);
+        let part = options.part.chunks(recipe.chunks());
+        Job {
+            store,
+            recipe,
+            part,
+            jobs: jobs as u64,
+            orders,
+            mine: BTreeSet::new(),
+            progress: Progress::default(),
+        }
+        .run(finished, stop, report)
+    })
+}
+
+/// The share of a generation that this process has, and where it stands.
+struct Job<'a> {
+    store: Store,
+    recipe: &'a Recipe,
+    part: Range<u64>,
+    jobs: u64,
+    orders: mpsc::Sender<u64>,
+    /// Claimed and not committed.
+    mine: BTreeSet<u64>,
+    progress: Progress,
+}
+
+impl Job<'_> {
+    fn run(
+        mut self,
+        finished: mpsc::Receiver<Chunk>,
+        stop: &AtomicBool,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(Outcome, Progress)> {
+        self.progress.expected = self.recipe.space().len();
+        let mut ready: Vec<Chunk> = Vec::new();
+        loop {
+            self.commit(&ready)?;
+            ready.clear();
+            report(self.progress);
+            if self.mine.is_empty() && !self.wait_for_others(stop, report)? {
+                break;
+            }
+            let (start, mut bytes) = (Instant::now(), 0);
+            while ready.len() < self.mine.len()
+                && bytes < GROUP_BYTES
+                && start.elapsed() < GROUP_TIME
+                && !stop.load(Ordering::Relaxed)
+            {
+                match finished.recv_timeout(LOOK) {
+                    Ok(chunk) => {
+                        bytes += chunk.bytes() as u64;
+                        ready.push(chunk);
+                    }
+                    Err(mpsc::RecvTimeoutError::Timeout) => report(self.progress),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        let interrupted = stop.load(Ordering::Relaxed) && !self.is_done()?;
+        if interrupted {
+            // The workers stop after the chunk they are at; all that is computed is kept.
+            drop(std::mem::replace(&mut self.orders, mpsc::channel().0));
+            ready.extend(finished.iter());
+            self.give_up(&ready)?;
+            report(self.progress);
+        }
+        Ok((if interrupted { Outcome::Interrupted } else { Outcome::Complete }, self.progress))
+    }
+
+    /// Commits `ready` and claims the next chunks, in one transaction.
+    fn commit(&mut self, ready: &[Chunk]) -> Result<()> {
+        for chunk in ready {
+            self.mine.remove(&(chunk.first_id / self.recipe.chunk_records()));
+        }
+        let (store, owner, left) = (&self.store, self.store.owner(), ranges(&self.mine));
+        // Two groups in hand: one that is computed while the other is committed.
+        let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
+        let (claimed, records, new) = store.write(|transaction| {
+            let (mut records, mut content) = totals(transaction)?;
+            let mut new = (0, 0);
+            for chunk in ready {
+                if insert_chunk(transaction, chunk)? {
+                    records += chunk.count;
+                    content += chunk.content;
+                    new = (new.0 + chunk.count, new.1 + chunk.bytes() as u64);
+                }
+            }
+            if !ready.is_empty() {
+                set_totals(transaction, records, content)?;
+            }
+            work::replace(transaction, owner, &left, Some(owner))?;
+            let todo = work::within(transaction, &self.part)?;
+            let living: BTreeSet<_> =
+                todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
+            let is_free = |todo: &&work::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
+            let free: u64 = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start).sum();
+            // The last chunks are shared out in ever smaller portions, so that all finish together.
+            let others = living.iter().filter(|&&other| other != owner).count() as u64;
+            let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
+            let claimed = work::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
+            Ok((claimed, records, new))
+        })?;
+        self.progress.made += new.0;
+        self.progress.bytes += new.1;
+        self.progress.records = records;
+        for number in claimed.into_iter().flatten() {
+            self.mine.insert(number);
+            // The workers outlive the orders unless they panicked, and then the scope reports it.
+            let _ = self.orders.send(number);
+        }
+        Ok(())
+    }
+
+    /// Commits `ready` and gives the rest of the claims back.
+    fn give_up(&mut self, ready: &[Chunk]) -> Result<()> {
+        self.part = 0..0;
+        self.commit(ready)?;
+        let (owner, left) = (self.store.owner(), ranges(&self.mine));
+        self.store.write(|transaction| work::replace(transaction, owner, &left, None))
+    }
+
+    /// Chunks in a commit.
+    fn group(&self) -> u64 {
+        (GROUP_BYTES / self.recipe.typical_chunk_bytes()).max(self.jobs)
+    }
+
+    fn is_done(&mut self) -> Result<bool> {
+        let part = self.part.clone();
+        Ok(self.store.read(|transaction| work::within(transaction, &part))?.is_empty())
+    }
+
+    /// Waits while living processes hold all that is left; false if there is nothing left.
+    fn wait_for_others(&mut self, stop: &AtomicBool, report: &mut dyn FnMut(Progress)) -> Result<bool> {
+        loop {
+            let part = self.part.clone();
+            let (todo, (records, _)) = self
+                .store
+                .read(|transaction| Ok((work::within(transaction, &part)?, totals(transaction)?)))?;
+            self.progress.records = records;
+            self.progress.waiting = !todo.is_empty();
+            report(self.progress);
+            if todo.is_empty() || stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if todo.iter().any(|todo| todo.owner.is_none_or(|owner| !self.store.is_alive(owner))) {
+                self.progress.waiting = false;
+                return Ok(true);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Consecutive numbers as ranges.
+fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for &number in numbers {
+        match ranges.last_mut() {
+            Some(last) if last.end == number => last.end += 1,
+            _ => ranges.push(number..number + 1),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,36 @@
+//! Corpora of quantum circuits and their unitaries in SQLite files: generating, storing, reading.
+//!
+//! ```
+//! use qorpus::{Corpus, GenerateOptions, Order, RecipeOptions, generate};
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let path = directory.path().join("demo.db");
+//! let recipe = RecipeOptions { random: 1000, ..RecipeOptions::default() }.recipe()?;
+//! generate(&path, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {})?;
+//!
+//! let corpus = Corpus::open(&path)?;
+//! let record = corpus.record(7, Order::Big)?;
+//! assert_eq!(record.unitary.len(), 4 * 4);
+//! println!("{}", recipe.alphabet().text(&record.circuit));
+//! # Ok::<(), qorpus::Error>(())
+//! ```
+//!
+//! Linux only: the writers' lock needs its open-file-description locks.
+
+mod connection;
+mod error;
+mod filesystem;
+mod gate_file;
+mod generate;
+mod lock;
+mod maker;
+mod options;
+mod reader;
+mod store;
+mod work;
+
+pub use error::{ChunkDamage, Error, Result};
+pub use generate::{Outcome, Progress, generate};
+pub use options::{Durability, GenerateOptions, Part, RecipeOptions, parse_count, parse_length};
+pub use qorpus_core::{self as core, Complex64, Dtype, Recipe};
+pub use reader::{Corpus, Order, Record, Summary};

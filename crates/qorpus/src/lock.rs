@@ -1,0 +1,173 @@
+//! The sidecar lock: writers queue in the kernel, and everyone can see who is still alive.
+//!
+//! SQLite's busy handler polls and is unfair, so writers take turns on a blocking lock beside the corpus,
+//! `FILE-lock`. Its byte 0 is the turn to write. Every open writer also holds one byte of its own, at an offset
+//! drawn at random that serves as its name: the kernel frees it when the process dies, however it dies.
+//!
+//! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older POSIX locks they
+//! also queue threads of one process and are not lost when another descriptor of the file is closed.
+
+use crate::error::{Result, io};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A writer's name: the offset of its byte in the sidecar file.
+pub(crate) type Owner = i64;
+
+/// The byte whose lock is the turn to write.
+const TURN: i64 = 0;
+
+/// An open sidecar file and the byte that shows its holder is alive.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+    path: PathBuf,
+    owner: Owner,
+}
+
+/// The turn to write, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(&'a Lock);
+
+impl Lock {
+    /// Opens the sidecar of `corpus`, creating it if need be.
+    pub(crate) fn open(corpus: &Path) -> Result<Lock> {
+        let path = sidecar(corpus);
+        let failed = |error| io(&path, "open the lock file")(error);
+        loop {
+            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            let file = file.map_err(failed)?;
+            // Random enough: the standard library keys its hashers from the operating system.
+            let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+            let owner = (random >> 2) as i64 | 1;
+            let own = range(libc::F_WRLCK, owner, 1);
+            if fcntl(&file, FcntlArg::F_OFD_SETLK(&own)).is_err() {
+                continue;
+            }
+            // Whoever was alone may have removed the file between the two lines above; then it is not the lock.
+            let held = file.metadata().map_err(failed)?;
+            match std::fs::metadata(&path) {
+                Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
+                    return Ok(Lock { file, path, owner });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The name under which this writer claims work.
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Waits for the turn to write.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>> {
+        let turn = range(libc::F_WRLCK, TURN, 1);
+        loop {
+            match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&turn)) {
+                Ok(_) => return Ok(Turn(self)),
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(io(&self.path, "wait for the lock")(error.into())),
+            }
+        }
+    }
+
+    /// Whether the writer called `owner` is still alive.
+    pub(crate) fn is_alive(&self, owner: Owner) -> bool {
+        owner == self.owner || self.is_held_by_another(owner.max(1), 1)
+    }
+
+    /// Whether no other writer has the corpus open.
+    pub(crate) fn is_alone(&self) -> bool {
+        !self.is_held_by_another(1, 0)
+    }
+
+    fn is_held_by_another(&self, start: i64, len: i64) -> bool {
+        let mut probe = range(libc::F_WRLCK, start, len);
+        match fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut probe)) {
+            Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
+            // If the kernel does not say, nobody may be taken for dead.
+            Err(_) => true,
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it too.
+        let _ = fcntl(&self.0.file, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, TURN, 1)));
+    }
+}
+
+impl Drop for Lock {
+    /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever opens the
+    /// file at this moment finds it gone before trusting it.
+    fn drop(&mut self) {
+        if fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))).is_ok() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+pub(crate) fn sidecar(corpus: &Path) -> PathBuf {
+    let mut name = corpus.as_os_str().to_owned();
+    name.push("-lock");
+    name.into()
+}
+
+/// A range of bytes to lock; `len` 0 reaches to the end of all offsets.
+fn range(kind: i32, start: i64, len: i64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: start,
+        l_len: len,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn turns_exclude_each_other_and_the_file_goes_with_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let (inside, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let lock = Lock::open(&corpus).unwrap();
+                        let _turn = lock.turn().unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        rounds.fetch_add(1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(rounds.into_inner(), 400);
+        assert!(!sidecar(&corpus).exists());
+    }
+
+    #[test]
+    fn the_living_are_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
+        let name = second.owner();
+        assert!(first.is_alive(name) && first.is_alive(first.owner()) && !first.is_alive(12345));
+        assert!(!first.is_alone());
+        drop(second);
+        assert!(!first.is_alive(name) && first.is_alone());
+        let _turn = first.turn().unwrap();
+        assert!(first.is_alone() && sidecar(&corpus).exists());
+    }
+}

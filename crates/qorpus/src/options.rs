@@ -1,0 +1,276 @@
+//! Every option and its default, once, for all faces.
+
+use crate::{Error, Result, gate_file};
+use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space, preset};
+use std::path::Path;
+
+/// A recipe as people write it: names and texts, each with the default that holds when it is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipeOptions {
+    /// A preset, a gate file (`*.toml`), or standard gates separated by commas.
+    pub gates: String,
+    /// The number of qubits, 1 to 8.
+    pub qubits: usize,
+    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
+    pub coupling: String,
+    /// Every word instead of random circuits.
+    pub words: bool,
+    /// How many random circuits.
+    pub random: u64,
+    /// What decides the random circuits.
+    pub seed: u64,
+    /// The shortest and longest length, in letters.
+    pub length: (usize, usize),
+    /// The type of the unitaries' entries.
+    pub dtype: Dtype,
+    /// Whether unitaries are stored; if not, they are computed on reading.
+    pub unitaries: bool,
+}
+
+impl Default for RecipeOptions {
+    fn default() -> RecipeOptions {
+        RecipeOptions {
+            gates: "clifford+t".into(),
+            qubits: 2,
+            coupling: "all".into(),
+            words: false,
+            random: 1_000_000,
+            seed: 0,
+            length: (5, 15),
+            dtype: Dtype::Complex128,
+            unitaries: true,
+        }
+    }
+}
+
+impl RecipeOptions {
+    /// The recipe these options mean.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let gates = gates(&self.gates, self.qubits)?;
+        let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
+        let (min, max) = self.length;
+        let space = match self.words {
+            true => Space::words(&alphabet, min, max)?,
+            false => Space::random(&alphabet, self.random, self.seed, min, max)?,
+        };
+        Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+}
+
+/// The gates that `text` names: a preset, a gate file, or standard gates separated by commas.
+fn gates(text: &str, qubits: usize) -> Result<Vec<Gate>> {
+    let text = text.trim();
+    if let Some(gates) = preset(text, qubits) {
+        return Ok(gates);
+    }
+    if text.ends_with(".toml") {
+        return gate_file::read(Path::new(text));
+    }
+    // A preset may stand among the gates of a list, too.
+    let listed = split_list(text).into_iter().map(|name| match preset(name.trim(), qubits) {
+        Some(gates) => Ok(gates),
+        None => Gate::standard(name).map(|gate| vec![gate]),
+    });
+    Ok(listed.collect::<qorpus_core::Result<Vec<_>>>()?.concat())
+}
+
+/// Splits at the commas outside parentheses; blank text is an empty list.
+fn split_list(text: &str) -> Vec<&str> {
+    let mut depth = 0usize;
+    let outside = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    if text.is_empty() { Vec::new() } else { text.split(outside).collect() }
+}
+
+/// How a commit is made to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Nothing acknowledged is lost, even by a power cut.
+    #[default]
+    Full,
+    /// A power cut may lose the last commits, nothing before.
+    Normal,
+    /// A power cut may ruin the file; a killed process does no harm.
+    Off,
+}
+
+impl Durability {
+    /// The value of SQLite's `PRAGMA synchronous`.
+    pub(crate) fn pragma(self) -> &'static str {
+        match self {
+            Durability::Full => "FULL",
+            Durability::Normal => "NORMAL",
+            Durability::Off => "OFF",
+        }
+    }
+}
+
+/// One of several equal shares of the chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    index: u64,
+    of: u64,
+}
+
+impl Part {
+    /// Part `index`, counted from 0, of `of`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no such part.
+    pub fn new(index: u64, of: u64) -> Result<Part> {
+        match index < of {
+            true => Ok(Part { index, of }),
+            false => Err(Error::Usage(format!(
+                "part {index}/{of}: parts are counted from 0/{of} to {}/{of}",
+                of.max(1) - 1
+            ))),
+        }
+    }
+
+    /// This part of `0..chunks`.
+    pub(crate) fn chunks(self, chunks: u64) -> std::ops::Range<u64> {
+        let cut = |at: u64| (u128::from(chunks) * u128::from(at) / u128::from(self.of)) as u64;
+        cut(self.index)..cut(self.index + 1)
+    }
+}
+
+impl Default for Part {
+    fn default() -> Part {
+        Part { index: 0, of: 1 }
+    }
+}
+
+impl std::str::FromStr for Part {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Part> {
+        let parts =
+            text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+        let (index, of) =
+            parts.ok_or_else(|| Error::Usage(format!("'{text}' is no part; write it as 0/4")))?;
+        Part::new(index, of)
+    }
+}
+
+/// How a corpus is generated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GenerateOptions {
+    /// Worker threads; `None` is one a core.
+    pub jobs: Option<usize>,
+    /// The share of the chunks to make.
+    pub part: Part,
+    /// How a commit is made to last.
+    pub durability: Durability,
+}
+
+/// The number of worker threads: `jobs`, or one a core.
+pub(crate) fn threads(jobs: Option<usize>) -> usize {
+    jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1).max(1)
+}
+
+/// Reads a count or size: `1000000`, `1_000_000`, `1M`, `4GiB`.
+///
+/// `K`, `M`, `G`, `T` are powers of 1000, `KiB`, `MiB`, `GiB`, `TiB` powers of 1024; a trailing `B` is allowed.
+///
+/// # Errors
+/// [`Error::Usage`] for anything else, or what does not fit in 64 bits.
+///
+/// ```
+/// assert_eq!(qorpus::parse_count("1_000_000")?, qorpus::parse_count("1M")?);
+/// assert_eq!(qorpus::parse_count("4GiB")?, 4 << 30);
+/// # Ok::<(), qorpus::Error>(())
+/// ```
+pub fn parse_count(text: &str) -> Result<u64> {
+    let refused =
+        || Error::Usage(format!("'{text}' is no count; write it as 1000000, 1_000_000, 1M or 4GiB"));
+    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
+    let (digits, unit) = text.split_at(digits_end);
+    let number: u64 = digits.replace('_', "").parse().map_err(|_| refused())?;
+    let unit = unit.trim().to_lowercase();
+    let unit = unit.strip_suffix('b').unwrap_or(&unit);
+    let (prefix, base) = unit.strip_suffix('i').map_or((unit, 1000u64), |prefix| (prefix, 1024));
+    let power = match (prefix, base) {
+        ("", 1000) => 0,
+        ("k", _) => 1,
+        ("m", _) => 2,
+        ("g", _) => 3,
+        ("t", _) => 4,
+        _ => return Err(refused()),
+    };
+    number.checked_mul(base.pow(power)).ok_or_else(refused)
+}
+
+/// Reads a length range: `5..15`, both included, or `10` alone.
+///
+/// # Errors
+/// [`Error::Usage`] for anything else.
+pub fn parse_length(text: &str) -> Result<(usize, usize)> {
+    let number = |text: &str| text.trim().parse().ok();
+    let range = match text.split_once("..") {
+        Some((min, max)) => number(min).zip(number(max.strip_prefix('=').unwrap_or(max))),
+        None => number(text).zip(number(text)),
+    };
+    range.ok_or_else(|| Error::Usage(format!("'{text}' is no length range; write it as 5..15, or 10 alone")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_gates(gates: &str, qubits: usize) -> Result<Recipe> {
+        RecipeOptions { gates: gates.into(), qubits, ..RecipeOptions::default() }.recipe()
+    }
+
+    #[test]
+    fn gates_by_preset_and_list() {
+        let names = |text, qubits| {
+            let recipe = with_gates(text, qubits).unwrap();
+            recipe.alphabet().gates().iter().map(|gate| gate.name().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names("clifford+t", 2), "h s sdg t tdg cx");
+        assert_eq!(names("clifford+t", 1), "h s sdg t tdg");
+        assert_eq!(names("H, u3(pi/2, 0, pi),ccx", 3), "h u3(pi/2,0,pi) ccx");
+        assert_eq!(names("ht,cx", 2), "h t cx");
+    }
+
+    #[test]
+    fn refusals_are_usage() {
+        for (gates, qubits) in
+            [("", 1), ("hh", 1), ("h,,t", 1), ("ccx", 2), ("h", 0), ("h", 9), ("no.toml", 1)]
+        {
+            let error = with_gates(gates, qubits).unwrap_err();
+            assert!(error.is_usage() || matches!(error, Error::Missing(_)), "{gates}: {error}");
+        }
+    }
+
+    #[test]
+    fn counts_lengths_and_parts() {
+        for (text, value) in
+            [("0", 0), ("12", 12), ("1k", 1000), ("2 MB", 2_000_000), ("1KiB", 1024), ("3Gib", 3 << 30)]
+        {
+            assert_eq!(parse_count(text).unwrap(), value, "{text}");
+        }
+        for text in ["", "x", "-1", "1.5", "1ib", "1Q", "99999999999T", "1M2"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_length("5..15").unwrap(), (5, 15));
+        assert_eq!(parse_length("10").unwrap(), (10, 10));
+        for text in ["", "..", "5..", "a..b", "-1..2"] {
+            assert!(parse_length(text).is_err(), "{text}");
+        }
+        let part = |text: &str| text.parse::<Part>();
+        assert!(["", "1", "2/2", "0/0", "-1/2", "a/b"].iter().all(|text| part(text).is_err()));
+        let cuts: Vec<_> = (0..3).map(|i| Part::new(i, 3).unwrap().chunks(10)).collect();
+        assert_eq!(cuts, [0..3, 3..6, 6..10]);
+        assert_eq!(Part::default().chunks(u64::MAX), 0..u64::MAX);
+    }
+}

@@ -1,0 +1,278 @@
+//! The store: a corpus open for writing, by the rules that keep it safe among any number of writers.
+//!
+//! A transaction waits its turn on the sidecar lock, begins IMMEDIATE and commits with `synchronous=FULL`. While
+//! a writer is alone the file keeps a rollback journal, which need not hold pages that are only appended; the
+//! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
+
+use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
+use crate::error::{Error, Result, sqlite};
+use crate::lock::{Lock, Owner, Turn};
+use crate::options::Durability;
+use crate::{filesystem, work};
+use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, Recipe};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use serde_json::json;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A write-ahead log above this size is written back before the next transaction.
+const WAL_BYTES: u64 = 64 << 20;
+
+/// A log that readers keep from being written back may grow to this size; then the writer waits for them.
+const WAL_LIMIT: u64 = 1 << 30;
+
+/// How long a change of journal mode or an early checkpoint waits for others; it can as well be done later.
+const BRIEFLY: Duration = Duration::from_millis(100);
+
+/// A corpus open for writing.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    connection: Connection,
+    patience: Patience,
+    lock: Lock,
+    process: u32,
+    poisoned: Cell<bool>,
+}
+
+impl Store {
+    /// Opens the corpus at `path`, creating it if there is none; it must have this recipe.
+    pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<Store> {
+        let path = connection::absolute(path)?;
+        filesystem::check(path.parent().unwrap_or(&path), &path)?;
+        let lock = Lock::open(&path)?;
+        let turn = lock.turn()?;
+        let (connection, patience) = connection::open(&path, Access::Create)?;
+        match connection::identify(&connection, &path)? {
+            Content::Empty => create(&connection, &path, recipe)?,
+            Content::Corpus(there) if there.hash() == recipe.hash() => {}
+            Content::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
+        }
+        let failed = |error| sqlite(&path, "set it up")(error);
+        connection.pragma_update(None, "synchronous", durability.pragma()).map_err(failed)?;
+        // Written back here, with the others waiting, instead of inside some transaction.
+        connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
+        let mode = if lock.is_alone() { "PERSIST" } else { "WAL" };
+        set_journal_mode(&connection, &patience, mode);
+        drop(turn);
+        Ok(Store {
+            path,
+            connection,
+            patience,
+            lock,
+            process: std::process::id(),
+            poisoned: Cell::new(false),
+        })
+    }
+
+    /// The absolute path of the file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name under which this store claims work.
+    pub(crate) fn owner(&self) -> Owner {
+        self.lock.owner()
+    }
+
+    /// Whether the writer called `owner` is still alive.
+    pub(crate) fn is_alive(&self, owner: Owner) -> bool {
+        self.lock.is_alive(owner)
+    }
+
+    /// Runs `change` as one transaction; when this returns, its effect is durable.
+    ///
+    /// After an error, a failed fsync among them, nothing may be assumed about what reached the disk, so the
+    /// store refuses all further writes.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.check_handle()?;
+        let turn = self.lock.turn()?;
+        self.poisoned.set(true);
+        let result = commit(&self.connection, change).map_err(sqlite(&self.path, "write to it"))?;
+        self.poisoned.set(false);
+        self.bound_log(&turn)?;
+        Ok(result)
+    }
+
+    /// Reads in one consistent state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.check_handle()?;
+        let failed = sqlite(&self.path, "read it");
+        let transaction = self.connection.unchecked_transaction().map_err(&failed)?;
+        look(&transaction).map_err(&failed)
+    }
+
+    fn check_handle(&self) -> Result<()> {
+        match () {
+            () if self.process != std::process::id() => Err(Error::Forked(self.path.clone())),
+            () if self.poisoned.get() => Err(Error::Poisoned(self.path.clone())),
+            () => Ok(()),
+        }
+    }
+
+    /// Writes the log back once it is long; waits for readers only when it has become too long.
+    fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let size = || std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
+        while size() > WAL_BYTES {
+            let checkpoint = || {
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
+            };
+            let limit = if size() > WAL_LIMIT { Duration::from_secs(10) } else { BRIEFLY };
+            match self.patience.limited(limit, checkpoint) {
+                Ok(false) => return Ok(()),
+                Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+                    return Err(sqlite(&self.path, "write its log back")(error));
+                }
+                _ if size() <= WAL_LIMIT => return Ok(()),
+                _ => tracing::warn!(
+                    "{}: waiting for a reader that has kept a transaction open while {} MiB were written",
+                    self.path.display(),
+                    size() >> 20
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Store {
+    /// The last writer leaves one plain file without journal or log.
+    fn drop(&mut self) {
+        if self.process == std::process::id()
+            && let Ok(_turn) = self.lock.turn()
+            && self.lock.is_alone()
+        {
+            set_journal_mode(&self.connection, &self.patience, "DELETE");
+        }
+    }
+}
+
+/// Lets a writer that is alone, if there is one, share the corpus with readers that come now.
+pub(crate) fn share(path: &Path) -> Result<()> {
+    let lock = Lock::open(path)?;
+    if !lock.is_alone() {
+        let _turn = lock.turn()?;
+        let (connection, patience) = connection::open(path, Access::Write)?;
+        set_journal_mode(&connection, &patience, "WAL");
+    }
+    Ok(())
+}
+
+/// If others hold the file at this moment the mode stays as it is, which is slower but never wrong.
+fn set_journal_mode(connection: &Connection, patience: &Patience, mode: &str) {
+    let set =
+        || connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
+    if let Err(error) = patience.limited(BRIEFLY, set) {
+        tracing::debug!("journal_mode stays as it is: {error}");
+    }
+}
+
+fn commit<T>(
+    connection: &Connection,
+    change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = loop {
+        match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
+            // Another process is recovering the log: SQLite asks to try again.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            begun => break begun?,
+        }
+    };
+    let result = change(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
+}
+
+/// Adds a chunk unless it is there, so that a commit whose fate is unknown can simply be repeated.
+pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
+    let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let new = connection.prepare_cached(sql)?.execute(params![
+        chunk.first_id,
+        chunk.count,
+        chunk.checksum.cast_signed(),
+        chunk.content.to_bytes(),
+        chunk.circuits,
+        chunk.unitaries,
+    ])?;
+    Ok(new == 1)
+}
+
+/// How many records there are, and the sum of their hashes.
+pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentHash)> {
+    let sql = "SELECT records, content FROM totals WHERE one = 1";
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
+}
+
+/// Replaces the totals.
+pub(crate) fn set_totals(
+    connection: &Connection,
+    records: u64,
+    content: ContentHash,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE totals SET records = ?1, content = ?2 WHERE one = 1";
+    connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
+}
+
+/// Writes tables and metadata into an empty file, in one transaction.
+fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
+    let failed = sqlite(path, "create it");
+    connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(&failed)?;
+    let fill = |transaction: &Transaction<'_>| {
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
+        for (key, value) in metadata(recipe) {
+            transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
+        }
+        work::insert(transaction, &(0..recipe.chunks()), None)?;
+        let nothing = ContentHash::default().to_bytes();
+        transaction
+            .execute("INSERT INTO totals (one, records, content) VALUES (1, 0, ?1)", [nothing])
+            .map(drop)
+    };
+    commit(connection, fill).map_err(failed)
+}
+
+/// What makes a file explain itself in ten years.
+fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
+    let alphabet = recipe.alphabet();
+    let gates = alphabet.gates().iter().map(|gate| {
+        let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
+        let matrix: Vec<_> = entries.chunks(1 << gate.qubits()).collect();
+        json!({"name": gate.name(), "qubits": gate.qubits(), "matrix": matrix})
+    });
+    let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
+    [
+        ("about", include_str!("about.txt").into()),
+        ("recipe", recipe.to_json()),
+        ("recipe_hash", hex(&recipe.hash())),
+        ("gates", json!(gates.collect::<Vec<_>>()).to_string()),
+        ("letters", json!(letters).to_string()),
+        ("created_by", format!("qorpus {}, SQLite {}", env!("CARGO_PKG_VERSION"), rusqlite::version())),
+    ]
+}
+
+/// The error that names both recipes.
+pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
+    let digits = |recipe: &Recipe| hex(&recipe.hash()[..6]);
+    Error::OtherRecipe {
+        path: path.into(),
+        there: there.summary(),
+        there_hash: digits(there),
+        asked: asked.summary(),
+        asked_hash: digits(asked),
+    }
+}
+
+/// Whether a writer may have the corpus open: its sidecar is there.
+pub(crate) fn is_being_written(path: &Path) -> bool {
+    crate::lock::sidecar(path).exists()
+}

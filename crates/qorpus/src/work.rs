@@ -1,0 +1,133 @@
+//! The table `work`: which chunks are still to be made, and who is at it.
+//!
+//! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose owner has died
+//! is free again; whether an owner lives, the sidecar lock knows.
+
+use crate::lock::Owner;
+use rusqlite::{Connection, Result, params};
+use std::ops::Range;
+
+/// A range of chunks still to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Todo {
+    pub(crate) chunks: Range<u64>,
+    pub(crate) owner: Option<Owner>,
+}
+
+/// The ranges that touch `chunks`, in order, cut to it.
+pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<Todo>> {
+    let sql = "SELECT first_chunk, end_chunk, owner FROM work
+               WHERE first_chunk < ?2 AND end_chunk > ?1 ORDER BY first_chunk";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
+        let (start, end): (u64, u64) = (row.get(0)?, row.get(1)?);
+        Ok(Todo { chunks: start.max(chunks.start)..end.min(chunks.end), owner: row.get(2)? })
+    })?;
+    rows.collect()
+}
+
+/// Takes up to `want` free chunks of `part` for `owner` and returns them.
+pub(crate) fn claim(
+    connection: &Connection,
+    owner: Owner,
+    part: &Range<u64>,
+    want: u64,
+    is_alive: impl Fn(Owner) -> bool,
+) -> Result<Vec<Range<u64>>> {
+    let (mut claimed, mut missing) = (Vec::new(), want);
+    for todo in within(connection, part)? {
+        if missing == 0 {
+            break;
+        }
+        if todo.owner.is_none_or(|other| !is_alive(other)) {
+            let start = todo.chunks.start;
+            let taken = start..todo.chunks.end.min(start.saturating_add(missing));
+            missing -= taken.end - taken.start;
+            remove(connection, &taken)?;
+            insert(connection, &taken, Some(owner))?;
+            claimed.push(taken);
+        }
+    }
+    Ok(claimed)
+}
+
+/// Makes `left` what `owner` still has to do; `next_owner` gets it.
+pub(crate) fn replace(
+    connection: &Connection,
+    owner: Owner,
+    left: &[Range<u64>],
+    next_owner: Option<Owner>,
+) -> Result<()> {
+    connection.prepare_cached("DELETE FROM work WHERE owner = ?1")?.execute([owner])?;
+    left.iter().try_for_each(|range| insert(connection, range, next_owner))
+}
+
+/// Takes `chunks` out of every range: they are done.
+pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
+    let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
+        Ok(Todo { chunks: row.get(0)?..row.get(1)?, owner: row.get(2)? })
+    })?;
+    for todo in rows.collect::<Result<Vec<_>>>()? {
+        connection.prepare_cached("DELETE FROM work WHERE first_chunk = ?1")?.execute([todo.chunks.start])?;
+        for rest in [todo.chunks.start..chunks.start, chunks.end..todo.chunks.end] {
+            insert(connection, &rest, todo.owner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a range that overlaps no other; an empty one is nothing.
+pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, owner: Option<Owner>) -> Result<()> {
+    if !chunks.is_empty() {
+        let sql = "INSERT INTO work (first_chunk, end_chunk, owner) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute(params![chunks.start, chunks.end, owner])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: &[(u64, u64, Option<Owner>)]) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        rows.iter().for_each(|&(start, end, owner)| insert(&connection, &(start..end), owner).unwrap());
+        connection
+    }
+
+    fn rows(connection: &Connection) -> Vec<(u64, u64, Option<Owner>)> {
+        let all = within(connection, &(0..u64::MAX >> 1)).unwrap();
+        all.into_iter().map(|todo| (todo.chunks.start, todo.chunks.end, todo.owner)).collect()
+    }
+
+    #[test]
+    fn claims_take_what_is_free_or_orphaned_inside_the_part() {
+        let connection = table(&[(0, 4, Some(7)), (4, 6, Some(8)), (10, 20, None)]);
+        let claimed = claim(&connection, 9, &(3..15), 6, |owner| owner == 7).unwrap();
+        assert_eq!(claimed, [4..6, 10..14]);
+        assert_eq!(rows(&connection), [(0, 4, Some(7)), (4, 6, Some(9)), (10, 14, Some(9)), (14, 20, None)]);
+        assert_eq!(claim(&connection, 9, &(3..15), 6, |_| true).unwrap(), [14..15]);
+        assert!(claim(&connection, 9, &(3..15), 6, |_| true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn done_chunks_leave_every_range() {
+        let connection = table(&[(0, 10, None), (10, 12, Some(3))]);
+        remove(&connection, &(4..11)).unwrap();
+        assert_eq!(rows(&connection), [(0, 4, None), (11, 12, Some(3))]);
+        remove(&connection, &(1..2)).unwrap();
+        assert_eq!(rows(&connection), [(0, 1, None), (2, 4, None), (11, 12, Some(3))]);
+    }
+
+    #[test]
+    fn what_is_left_changes_hands() {
+        let connection = table(&[(0, 10, Some(3)), (20, 30, Some(4))]);
+        replace(&connection, 3, &[2..3, 5..10], Some(3)).unwrap();
+        assert_eq!(rows(&connection), [(2, 3, Some(3)), (5, 10, Some(3)), (20, 30, Some(4))]);
+        replace(&connection, 3, &[8..10], None).unwrap();
+        assert_eq!(rows(&connection), [(8, 10, None), (20, 30, Some(4))]);
+    }
+}
