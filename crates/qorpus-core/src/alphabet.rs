@@ -58,8 +58,11 @@ impl Coupling {
                 pairs
             }
             Coupling::Pairs(pairs) => {
+                let refused = |reason| Err(Error::Coupling { coupling: self.to_string(), reason });
+                if pairs.is_empty() {
+                    return refused("names no pair".into());
+                }
                 for &(a, b) in pairs {
-                    let refused = |reason| Err(Error::Coupling { coupling: self.to_string(), reason });
                     if a.max(b) >= qubits {
                         let last = qubits - 1;
                         return refused(format!(
@@ -335,6 +338,8 @@ mod tests {
         assert!(refused("h", 9, "all").contains("out of range"));
         assert!(refused("h", 2, "0-2").contains("qubit 2 does not exist"));
         assert!(refused("h", 2, "1-1").contains("cannot be coupled with itself"));
+        let none = Alphabet::new(vec![Gate::standard("h").unwrap()], 2, Coupling::Pairs(Vec::new()));
+        assert!(none.unwrap_err().to_string().contains("names no pair"));
         assert!(refused("h", 2, "star").contains("none of all, line, ring"));
         assert!(refused("ccx", 2, "all").contains("acts on 3 qubits"));
         assert!(refused("h,t,h", 2, "all").contains("listed twice"));

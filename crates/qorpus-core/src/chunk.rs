@@ -5,12 +5,9 @@
 
 use crate::bits::{self, BitReader, BitWriter};
 use crate::{Circuits, Dtype, Recipe};
-use num_complex::{Complex32, Complex64};
+use num_complex::Complex64;
 use std::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
-
-// Numbers are stored little-endian and unitaries are copied as they stand in memory.
-const _: () = assert!(cfg!(target_endian = "little"), "qorpus needs a little-endian machine");
 
 /// Circuits in a block.
 const BLOCK: usize = 64;
@@ -172,28 +169,22 @@ impl Codec {
         chunk.first_id = first_id;
         chunk.count = circuits.len() as u64;
         self.encode_circuits(first_id, circuits, &mut chunk.circuits);
-        let narrow: Vec<Complex32>;
-        let plain: Option<&[u8]> = match self.stored {
-            None => None,
-            Some(Dtype::Complex128) => Some(bytemuck::cast_slice(unitaries)),
-            Some(Dtype::Complex64) => {
-                narrow = unitaries.iter().copied().map(round).collect();
-                Some(bytemuck::cast_slice(&narrow))
-            }
-        };
-        chunk.unitaries = plain.map(|plain| {
-            assert_eq!(plain.len(), circuits.len() * self.unitary_bytes(), "one unitary for each circuit");
+        chunk.unitaries = self.stored.map(|dtype| {
             let mut column = chunk.unitaries.take().unwrap_or_default();
-            column.clear();
-            column.reserve_exact(plain.len() + plain.len().div_ceil(self.block_bytes()) * CHECK);
-            column.extend_from_slice(plain);
-            for (block, bytes) in plain.chunks(self.block_bytes()).enumerate() {
+            let plain_bytes = circuits.len() * self.unitary_bytes();
+            column.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK);
+            dtype.encode(unitaries, &mut column);
+            assert_eq!(column.len(), plain_bytes, "one unitary for each circuit");
+            for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
                 let first = first_id + (block * self.block_unitaries()) as u64;
-                column.extend_from_slice(&self.unitaries_check(first, bytes).to_le_bytes());
+                let bytes =
+                    &column[block * self.block_bytes()..plain_bytes.min((block + 1) * self.block_bytes())];
+                let check = self.unitaries_check(first, bytes);
+                column.extend_from_slice(&check.to_le_bytes());
             }
             column
         });
-        chunk.content = self.content(first_id, circuits, plain.unwrap_or_default());
+        chunk.content = self.content(first_id, circuits, chunk.unitaries.as_deref().unwrap_or_default());
         chunk.checksum = self.seal(&chunk.as_ref()).unwrap_or_default();
     }
 
@@ -434,11 +425,6 @@ fn read_u64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u64::from_le_bytes(*chunk))
 }
 
-/// binary64 to binary32, rounded once.
-fn round(entry: Complex64) -> Complex32 {
-    Complex32::new(entry.re as f32, entry.im as f32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -484,13 +470,12 @@ mod tests {
         for position in 0..case.circuits.len() {
             case.codec.circuit(&chunk, position, &mut singles).unwrap();
             let bytes = case.codec.unitaries(&chunk, position..position + 1).unwrap();
-            let entries = &case.unitaries[position * bytes.len() / case.recipe.dtype().bytes()..];
-            let same = match case.recipe.dtype() {
-                Dtype::Complex128 => bytes == &bytemuck::cast_slice::<_, u8>(entries)[..bytes.len()],
-                Dtype::Complex64 => {
-                    bytes.chunks(8).zip(entries).all(|(b, e)| b == bytemuck::bytes_of(&round(*e)))
-                }
-            };
+            let dtype = case.recipe.dtype();
+            let entries =
+                &case.unitaries[position * bytes.len() / dtype.bytes()..][..bytes.len() / dtype.bytes()];
+            let mut expected = Vec::new();
+            dtype.encode(entries, &mut expected);
+            let same = bytes == expected && (dtype == Dtype::Complex64 || dtype.decode(bytes) == entries);
             assert!(same, "unitary {position}");
         }
         assert_eq!(singles, case.circuits);

@@ -111,7 +111,7 @@ impl Gate {
             }
         })?;
         let qubits = matrix.len().ilog2() as usize / 2;
-        Ok(Gate { name, qubits, matrix, standard: true })
+        Ok(Gate { name, qubits, matrix: without_zero_signs(matrix), standard: true })
     }
 
     /// A gate with a matrix of the user's own: row-major, 2^`qubits` x 2^`qubits`.
@@ -140,7 +140,7 @@ impl Gate {
         if residual.is_nan() || residual > UNITARY_TOLERANCE {
             return Err(Error::NotUnitary { gate: name.into(), residual });
         }
-        Ok(Gate { name: name.into(), qubits, matrix, standard: false })
+        Ok(Gate { name: name.into(), qubits, matrix: without_zero_signs(matrix), standard: false })
     }
 
     /// The name, angles included, in lower case and without blanks if the gate is standard.
@@ -173,6 +173,11 @@ impl Gate {
         let mut entries = (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column)));
         entries.all(|(r, c)| self.matrix[r * dim + c] == self.matrix[moved(r) * dim + moved(c)])
     }
+}
+
+/// Turns -0 into +0, so that equal gates are written alike.
+fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
+    matrix.into_iter().map(|entry| entry + ZERO).collect()
 }
 
 /// Up to three standard names and presets that `name` may have meant.

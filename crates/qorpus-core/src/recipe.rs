@@ -1,7 +1,7 @@
 //! Recipes: everything that decides the records of a corpus.
 
 use crate::{Alphabet, Coupling, Error, Gate, Result, Space, bits};
-use num_complex::Complex64;
+use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,6 +13,9 @@ const CHUNK_BYTES: f64 = 62_000.0;
 
 /// Fewest and most records of a chunk, whatever their size.
 const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
+
+// Numbers are stored little-endian, as they stand in memory.
+const _: () = assert!(cfg!(target_endian = "little"), "qorpus needs a little-endian machine");
 
 /// The type of a unitary's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,32 @@ impl Dtype {
         match self {
             Dtype::Complex128 => 16,
             Dtype::Complex64 => 8,
+        }
+    }
+
+    /// Replaces the contents of `out` by `entries` as they are stored: real and imaginary parts, little-endian.
+    pub fn encode(self, entries: &[Complex64], out: &mut Vec<u8>) {
+        out.clear();
+        match self {
+            Dtype::Complex128 => out.extend_from_slice(bytemuck::cast_slice(entries)),
+            Dtype::Complex64 => {
+                let narrow = entries.iter().map(|entry| Complex32::new(entry.re as f32, entry.im as f32));
+                narrow.for_each(|entry| out.extend_from_slice(bytemuck::bytes_of(&entry)));
+            }
+        }
+    }
+
+    /// Reads what [`encode`](Dtype::encode) wrote; bytes behind the last whole entry are ignored.
+    pub fn decode(self, bytes: &[u8]) -> Vec<Complex64> {
+        let entries = bytes.chunks_exact(self.bytes());
+        match self {
+            Dtype::Complex128 => entries.map(bytemuck::pod_read_unaligned).collect(),
+            Dtype::Complex64 => entries
+                .map(|bytes| {
+                    let entry: Complex32 = bytemuck::pod_read_unaligned(bytes);
+                    Complex64::new(entry.re.into(), entry.im.into())
+                })
+                .collect(),
         }
     }
 

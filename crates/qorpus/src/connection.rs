@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, io, sqlite};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -93,12 +93,19 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         connection.set_db_config(option, on).map_err(&failed)?;
     }
     connection.pragma_update(None, "cell_size_check", true).map_err(&failed)?;
-    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB)).map_err(&failed)?;
     if access == Access::Read {
         connection.pragma_update(None, "query_only", true).map_err(&failed)?;
         connection.pragma_update(None, "mmap_size", MMAP_BYTES as i64).map_err(&failed)?;
     }
     Ok((connection, patience))
+}
+
+/// Bounds the memory of a connection's page cache.
+///
+/// To be called once the file's pages are known to be of 65536 bytes: SQLite turns a size into a number of pages
+/// by the page size it knows at that moment, 4096 before the first read, and would keep sixteen times as much.
+pub(crate) fn bound_cache(connection: &Connection, path: &Path) -> Result<()> {
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB)).map_err(sqlite(path, "set it up"))
 }
 
 /// Refuses an SQLite that can lose committed pages when several connections write and checkpoint one WAL.
@@ -107,6 +114,30 @@ fn check_version() -> Result<()> {
         3_052_000 | ..3_051_003 => Err(Error::UnsafeSqlite(rusqlite::version().into())),
         _ => Ok(()),
     }
+}
+
+/// Refuses a file that ends before its last page.
+pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = sqlite(path, "read it");
+    let refused = match pages(connection) {
+        Ok(_) => return Ok(()),
+        Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
+        Err(other) => return Err(failed(other)),
+    };
+    // SQLite has refused the file, perhaps for its size. A connection that may repair schemas still tells how
+    // many pages there should be.
+    let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
+    lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
+    let expected = pages(&lenient).map_or(0, |pages| pages * u64::from(PAGE_SIZE));
+    let found = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    match found < expected {
+        true => Err(Error::Truncated { path: path.into(), found, expected }),
+        false => Err(failed(refused)),
+    }
+}
+
+fn pages(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.pragma_query_value(None, "page_count", |row| row.get(0))
 }
 
 /// What an SQLite file turns out to be.

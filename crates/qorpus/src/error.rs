@@ -215,6 +215,9 @@ pub enum ChunkDamage {
     /// It should not be there.
     #[error("it is there although the corpus counts it as still to be made")]
     Unexpected,
+    /// SQLite cannot read the page it is on.
+    #[error("SQLite cannot read it")]
+    Unreadable,
     /// Intact bytes, but not those that the recipe makes.
     #[error("recomputing it gives other records")]
     Recomputed,

@@ -7,7 +7,7 @@
 use crate::error::Result;
 use crate::maker::Maker;
 use crate::options::{GenerateOptions, threads};
-use crate::store::{Store, insert_chunk, set_totals, totals};
+use crate::store::{Store, insert_chunks, totals};
 use crate::work;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
@@ -166,18 +166,7 @@ impl Job<'_> {
         // Two groups in hand: one that is computed while the other is committed.
         let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
         let (claimed, records, new) = store.write(|transaction| {
-            let (mut records, mut content) = totals(transaction)?;
-            let mut new = (0, 0);
-            for chunk in ready {
-                if insert_chunk(transaction, chunk)? {
-                    records += chunk.count;
-                    content += chunk.content;
-                    new = (new.0 + chunk.count, new.1 + chunk.bytes() as u64);
-                }
-            }
-            if !ready.is_empty() {
-                set_totals(transaction, records, content)?;
-            }
+            let new = insert_chunks(transaction, ready)?;
             work::replace(transaction, owner, &left, Some(owner))?;
             let todo = work::within(transaction, &self.part)?;
             let living: BTreeSet<_> =
@@ -188,7 +177,7 @@ impl Job<'_> {
             let others = living.iter().filter(|&&other| other != owner).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
             let claimed = work::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
-            Ok((claimed, records, new))
+            Ok((claimed, totals(transaction)?.0, new))
         })?;
         self.progress.made += new.0;
         self.progress.bytes += new.1;

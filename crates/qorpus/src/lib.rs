@@ -19,18 +19,26 @@
 
 mod connection;
 mod error;
+mod export;
 mod filesystem;
 mod gate_file;
 mod generate;
 mod lock;
 mod maker;
+mod merge;
 mod options;
+mod plan;
 mod reader;
 mod store;
+mod verify;
 mod work;
 
 pub use error::{ChunkDamage, Error, Result};
+pub use export::export;
 pub use generate::{Outcome, Progress, generate};
+pub use merge::merge;
 pub use options::{Durability, GenerateOptions, Part, RecipeOptions, parse_count, parse_length};
+pub use plan::{Plan, plan};
 pub use qorpus_core::{self as core, Complex64, Dtype, Recipe};
 pub use reader::{Corpus, Order, Record, Summary};
+pub use verify::{Verification, VerifyOptions, repair, verify};

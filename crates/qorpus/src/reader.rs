@@ -3,9 +3,7 @@
 use crate::connection::{self, Access, Content, hex};
 use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::{store, work};
-use qorpus_core::{
-    Chunk, ChunkRef, Circuits, Codec, Complex32, Complex64, ContentHash, Dtype, Kernel, Recipe, Scratch,
-};
+use qorpus_core::{Chunk, ChunkRef, Circuits, Codec, Complex64, ContentHash, Kernel, Recipe, Scratch};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -79,13 +77,14 @@ impl Corpus {
     pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
         let path = connection::absolute(path.as_ref())?;
         let (connection, _) = connection::open(&path, Access::Read)?;
+        connection::check_size(&connection, &path)?;
         let recipe = match connection::identify(&connection, &path)? {
             Content::Corpus(recipe) => *recipe,
             Content::Empty => {
                 return Err(Error::NotACorpus { path, reason: "it is empty".into() });
             }
         };
-        check_size(&connection, &path)?;
+        connection::bound_cache(&connection, &path)?;
         let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
         let scratch = RefCell::default();
         let corpus = Corpus { path, connection, process: std::process::id(), recipe, codec, kernel, scratch };
@@ -110,7 +109,7 @@ impl Corpus {
     /// # Errors
     /// The file cannot be read.
     pub fn summary(&self) -> Result<Summary> {
-        let (records, content) = self.read(|connection| store::totals(connection))?;
+        let (records, content) = self.read(store::totals)?;
         let mut log = self.path.clone().into_os_string();
         log.push("-wal");
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -173,23 +172,8 @@ impl Corpus {
 
     /// The unitary of one circuit, from its stored bytes or computed, with the corpus's precision.
     fn unitary(&self, circuits: &Circuits, stored: &[u8]) -> Vec<Complex64> {
-        let wide = |re: f32, im: f32| Complex64::new(re.into(), im.into());
-        let float = |bytes: &[u8]| bytes.first_chunk().map_or(0.0, |bytes| f32::from_le_bytes(*bytes));
-        let double = |bytes: &[u8]| bytes.first_chunk().map_or(0.0, |bytes| f64::from_le_bytes(*bytes));
-        match (stored.is_empty(), self.recipe.dtype()) {
-            (false, Dtype::Complex64) => stored.chunks(8).map(|b| wide(float(b), float(&b[4..]))).collect(),
-            (false, Dtype::Complex128) => {
-                stored.chunks(16).map(|b| Complex64::new(double(b), double(&b[8..]))).collect()
-            }
-            (true, dtype) => {
-                let mut unitary = vec![Complex64::ZERO; self.recipe.alphabet().dim().pow(2)];
-                self.kernel.unitaries(circuits, &mut self.scratch.borrow_mut(), &mut unitary);
-                if dtype == Dtype::Complex64 {
-                    unitary.iter_mut().for_each(|e| *e = wide(e.re as f32, e.im as f32));
-                }
-                unitary
-            }
-        }
+        let dtype = self.recipe.dtype();
+        if stored.is_empty() { dtype.decode(&self.compute(circuits)) } else { dtype.decode(stored) }
     }
 
     /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
@@ -202,7 +186,7 @@ impl Corpus {
         numbers: Range<u64>,
         visit: &mut dyn FnMut(&Batch<'_>) -> Result<()>,
     ) -> Result<()> {
-        let (mut next, mut circuits, mut unitaries) = (numbers.start, Circuits::default(), Vec::new());
+        let (mut next, mut circuits, mut part) = (numbers.start, Circuits::default(), Circuits::default());
         while next < numbers.end {
             let until = numbers.end.min(next + self.scan_chunks());
             for (number, chunk) in self.chunks(next..until)? {
@@ -213,8 +197,22 @@ impl Corpus {
                     .codec
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
-                let unitaries = self.unitary_bytes(&circuits, stored, &mut unitaries);
-                visit(&Batch { first_id: chunk.first_id, circuits: &circuits, unitaries })?;
+                if !stored.is_empty() {
+                    visit(&Batch { first_id: chunk.first_id, circuits: &circuits, unitaries: stored })?;
+                    continue;
+                }
+                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
+                let at_once = (SCAN_BYTES as usize
+                    / (self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()))
+                .max(1);
+                for start in (0..circuits.len()).step_by(at_once) {
+                    part.clear();
+                    for position in start..circuits.len().min(start + at_once) {
+                        part.push(circuits.get(position).iter().copied());
+                    }
+                    let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
+                    visit(&Batch { first_id, circuits: &part, unitaries })?;
+                }
             }
             next = until;
         }
@@ -226,50 +224,37 @@ impl Corpus {
         (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1)
     }
 
-    /// The unitaries as they are or would be stored: row-major, little-endian, with the corpus's precision.
-    pub(crate) fn unitary_bytes<'a>(
-        &self,
-        circuits: &Circuits,
-        stored: &'a [u8],
-        bytes: &'a mut Vec<u8>,
-    ) -> &'a [u8] {
-        if self.recipe.stores_unitaries() {
-            return stored;
-        }
-        let mut computed = vec![Complex64::ZERO; circuits.len() * self.recipe.alphabet().dim().pow(2)];
-        self.kernel.unitaries(circuits, &mut self.scratch.borrow_mut(), &mut computed);
-        bytes.clear();
-        for entry in computed {
-            match self.recipe.dtype() {
-                Dtype::Complex128 => {
-                    bytes.extend_from_slice(&entry.re.to_le_bytes());
-                    bytes.extend_from_slice(&entry.im.to_le_bytes());
-                }
-                Dtype::Complex64 => {
-                    let narrow = Complex32::new(entry.re as f32, entry.im as f32);
-                    bytes.extend_from_slice(&narrow.re.to_le_bytes());
-                    bytes.extend_from_slice(&narrow.im.to_le_bytes());
-                }
-            }
-        }
+    /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
+    pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
+        let (mut unitaries, mut bytes) = (Vec::new(), Vec::new());
+        unitaries.resize(circuits.len() * self.recipe.alphabet().dim().pow(2), Complex64::ZERO);
+        self.kernel.unitaries(circuits, &mut self.scratch.borrow_mut(), &mut unitaries);
+        self.recipe.dtype().encode(&unitaries, &mut bytes);
         bytes
     }
 
     /// The chunks that are there among `numbers`, as they are stored, read in one transaction.
     pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<Vec<(u64, Chunk)>> {
+        self.read(|connection| self.chunks_in(connection, numbers))
+    }
+
+    /// The same within a transaction.
+    pub(crate) fn chunks_in(
+        &self,
+        connection: &Connection,
+        numbers: Range<u64>,
+    ) -> rusqlite::Result<Vec<(u64, Chunk)>> {
         let ids = |number: u64| number.saturating_mul(self.recipe.chunk_records()).min(i64::MAX as u64);
-        self.read(|connection| {
-            let sql = format!("{SELECT} WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
-                let chunk = chunk_of(row)?;
-                let ChunkRef { first_id, count, checksum, content, .. } = chunk;
-                let (circuits, unitaries) = (chunk.circuits.to_vec(), chunk.unitaries.map(<[u8]>::to_vec));
-                let owned = Chunk { first_id, count, checksum, content, circuits, unitaries };
-                Ok((first_id / self.recipe.chunk_records(), owned))
-            })?;
-            rows.collect()
-        })
+        let sql = format!("{SELECT} WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
+            let chunk = chunk_of(row)?;
+            let ChunkRef { first_id, count, checksum, content, .. } = chunk;
+            let (circuits, unitaries) = (chunk.circuits.to_vec(), chunk.unitaries.map(<[u8]>::to_vec));
+            let owned = Chunk { first_id, count, checksum, content, circuits, unitaries };
+            Ok((first_id / self.recipe.chunk_records(), owned))
+        })?;
+        rows.collect()
     }
 
     /// Whether ids and count are those of chunk `number`.
@@ -287,10 +272,6 @@ impl Corpus {
 
     pub(crate) fn codec(&self) -> &Codec {
         &self.codec
-    }
-
-    pub(crate) fn kernel(&self) -> &Kernel {
-        &self.kernel
     }
 
     pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
@@ -361,23 +342,5 @@ fn reorder(unitary: Vec<Complex64>, qubits: usize, order: Order) -> Vec<Complex6
         Order::Little => {
             (0..dim * dim).map(|k| unitary[reversed(k / dim) * dim + reversed(k % dim)]).collect()
         }
-    }
-}
-
-/// Refuses a file that ends before its last page.
-fn check_size(connection: &Connection, path: &Path) -> Result<()> {
-    let failed = sqlite(path, "read it");
-    let transaction = connection.unchecked_transaction().map_err(&failed)?;
-    let number = |pragma: &str| transaction.pragma_query_value(None, pragma, |row| row.get::<_, u64>(0));
-    let pages = number("page_count").map_err(&failed)?;
-    let expected = pages.saturating_mul(number("page_size").map_err(&failed)?);
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let mut log = path.to_path_buf().into_os_string();
-    log.push("-wal");
-    // What the file lacks may still be in the log.
-    let found = size(path);
-    match found < expected && size(Path::new(&log)) == 0 {
-        true => Err(Error::Truncated { path: path.into(), found, expected }),
-        false => Ok(()),
     }
 }

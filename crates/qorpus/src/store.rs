@@ -44,11 +44,13 @@ impl Store {
         let lock = Lock::open(&path)?;
         let turn = lock.turn()?;
         let (connection, patience) = connection::open(&path, Access::Create)?;
+        connection::check_size(&connection, &path)?;
         match connection::identify(&connection, &path)? {
             Content::Empty => create(&connection, &path, recipe)?,
             Content::Corpus(there) if there.hash() == recipe.hash() => {}
             Content::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
         }
+        connection::bound_cache(&connection, &path)?;
         let failed = |error| sqlite(&path, "set it up")(error);
         connection.pragma_update(None, "synchronous", durability.pragma()).map_err(failed)?;
         // Written back here, with the others waiting, instead of inside some transaction.
@@ -64,11 +66,6 @@ impl Store {
             process: std::process::id(),
             poisoned: Cell::new(false),
         })
-    }
-
-    /// The absolute path of the file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The name under which this store claims work.
@@ -188,7 +185,26 @@ fn commit<T>(
     Ok(result)
 }
 
-/// Adds a chunk unless it is there, so that a commit whose fate is unknown can simply be repeated.
+/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were new.
+///
+/// A commit whose fate is unknown can simply be repeated.
+pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqlite::Result<(u64, u64)> {
+    let (mut records, mut content) = totals(connection)?;
+    let mut new = (0, 0);
+    for chunk in chunks {
+        if insert_chunk(connection, chunk)? {
+            content += chunk.content;
+            new = (new.0 + chunk.count, new.1 + chunk.bytes() as u64);
+        }
+    }
+    records += new.0;
+    if new.0 > 0 {
+        set_totals(connection, records, content)?;
+    }
+    Ok(new)
+}
+
+/// Adds a chunk unless one is there; says whether it did.
 pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
     let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -209,6 +225,18 @@ pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentH
     connection
         .prepare_cached(sql)?
         .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
+}
+
+/// Adds the chunks up again.
+pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT count, content FROM chunks")?;
+    let mut rows = statement.query([])?;
+    let (mut records, mut content) = (0, ContentHash::default());
+    while let Some(row) = rows.next()? {
+        records += row.get::<_, u64>(0)?;
+        content += ContentHash::from_bytes(row.get(1)?);
+    }
+    set_totals(connection, records, content)
 }
 
 /// Replaces the totals.

@@ -1,0 +1,251 @@
+//! The command line: flags and their help. What they mean, and every default, is the library's.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use qorpus::{Dtype, Durability, GenerateOptions, Order, Part, RecipeOptions, VerifyOptions};
+use std::path::PathBuf;
+
+/// Corpora of quantum circuits and their unitaries, in one SQLite file.
+#[derive(Parser)]
+#[command(
+    name = "qorpus",
+    version,
+    after_help = "Start with:\n  qorpus generate demo.db\n  qorpus show demo.db 7\n\nExit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a corpus, or go on making it
+    ///
+    /// Makes the records that are missing in OUT. Several processes may work on one file at the same time: they
+    /// share the work. Ctrl-C keeps what is ready; the same command goes on from there.
+    #[command(after_help = "Examples:\n  qorpus generate demo.db\n  \
+        qorpus generate one.db --gates h,s,t --qubits 1 --random 100M --length 5..14 --no-unitaries\n  \
+        qorpus generate words.db --gates ht --qubits 1 --words --length 0..20\n  \
+        qorpus generate mine.db --gates my-gates.toml --coupling line --qubits 3\n  \
+        qorpus generate part.db --part 3/16 --random 1G")]
+    Generate(Generate),
+    /// What a recipe would cost; writes nothing
+    #[command(after_help = "Examples:\n  qorpus plan\n  \
+        qorpus plan --gates ht --qubits 1 --random 300G --no-unitaries --jobs 32")]
+    Plan {
+        #[command(flatten)]
+        recipe: Recipe,
+        /// Threads to plan for [default: one a core]
+        #[arg(long, short)]
+        jobs: Option<usize>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a corpus is and how far it is
+    #[command(
+        after_help = "Examples:\n  qorpus info demo.db\n  qorpus info demo.db --json | jq .content_hash"
+    )]
+    Info {
+        /// The corpus
+        corpus: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print records: circuit, drawing, unitary, labels
+    #[command(after_help = "Examples:\n  qorpus show demo.db 7\n  qorpus show demo.db 0 1 2 --json\n  \
+        qorpus show demo.db 7 --order little")]
+    Show {
+        /// The corpus
+        corpus: PathBuf,
+        /// Ids of records, counted from 0
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<u64>,
+        /// Which qubit is the most significant bit: the first (big) or the last (little, as in Qiskit)
+        #[arg(long, value_enum, default_value_t = OrderName::Big)]
+        order: OrderName,
+        /// Print JSON, one record a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a corpus: checksums, gaps, duplicates, recomputation
+    #[command(after_help = "Examples:\n  qorpus verify demo.db\n  qorpus verify big.db --sample 0.01")]
+    Verify(Verify),
+    /// Compute damaged or lost chunks again
+    #[command(after_help = "Examples:\n  qorpus repair demo.db")]
+    Repair(Verify),
+    /// Write records to a file of another format
+    ///
+    /// The ending of OUT decides: .npy (unitaries, memory-mappable, with the circuits beside it), .parquet, .csv,
+    /// .qasm (OpenQASM 3).
+    #[command(
+        after_help = "Examples:\n  qorpus export demo.db demo.npy\n  qorpus export demo.db demo.parquet"
+    )]
+    Export {
+        /// The corpus
+        corpus: PathBuf,
+        /// The file to write; it must not exist
+        out: PathBuf,
+        /// Show no progress
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Put corpora of one recipe together in one file
+    #[command(after_help = "Examples:\n  qorpus merge all.db part0.db part1.db")]
+    Merge {
+        /// The corpus to add to; it is created if need be
+        out: PathBuf,
+        /// The corpora to take from
+        #[arg(required = true, value_name = "IN")]
+        inputs: Vec<PathBuf>,
+        /// Show no progress
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Print a shell's completions
+    #[command(after_help = "Examples:\n  qorpus completions bash > /etc/bash_completion.d/qorpus")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Generate {
+    /// The file to make
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) recipe: Recipe,
+    /// Worker threads [default: one a core]
+    #[arg(long, short)]
+    jobs: Option<usize>,
+    /// Make only this share of the chunks: I/N, with I from 0 to N-1
+    #[arg(long, value_name = "I/N")]
+    part: Option<Part>,
+    /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
+    #[arg(long, value_enum, default_value_t = DurabilityName::Full)]
+    durability: DurabilityName,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+impl Generate {
+    pub(crate) fn options(&self) -> GenerateOptions {
+        let durability = match self.durability {
+            DurabilityName::Full => Durability::Full,
+            DurabilityName::Normal => Durability::Normal,
+            DurabilityName::Off => Durability::Off,
+        };
+        GenerateOptions { jobs: self.jobs, part: self.part.unwrap_or_default(), durability }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The corpus
+    pub(crate) corpus: PathBuf,
+    /// The fraction of the records to recompute, 0 to 1; checksums are always checked
+    #[arg(long, value_name = "FRACTION", default_value_t = VerifyOptions::default().sample)]
+    sample: f64,
+    /// Worker threads [default: one a core]
+    #[arg(long, short)]
+    jobs: Option<usize>,
+    /// Show no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+impl Verify {
+    pub(crate) fn options(&self) -> VerifyOptions {
+        VerifyOptions { sample: self.sample, jobs: self.jobs }
+    }
+}
+
+/// What decides the records.
+#[derive(Args)]
+#[command(next_help_heading = "Recipe")]
+pub(crate) struct Recipe {
+    /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates: "h,t,rz(pi/8),cx"
+    #[arg(long, default_value_t = RecipeOptions::default().gates)]
+    gates: String,
+    /// Number of qubits, 1 to 8
+    #[arg(long, default_value_t = RecipeOptions::default().qubits)]
+    qubits: usize,
+    /// Which qubits a gate may join: all, line, ring, or pairs: 0-1,1-2
+    #[arg(long, default_value_t = RecipeOptions::default().coupling)]
+    coupling: String,
+    /// How many random circuits: 1000000, 1M
+    #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
+          default_value_t = RecipeOptions::default().random, conflicts_with = "words")]
+    random: u64,
+    /// What decides the random circuits
+    #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
+    seed: u64,
+    /// Every word over the letters instead of random circuits
+    #[arg(long)]
+    words: bool,
+    /// Shortest and longest circuit, in letters, both included: 5..15, or 10 alone
+    #[arg(long, value_name = "MIN..MAX", value_parser = qorpus::parse_length,
+          default_value = default_length())]
+    length: (usize, usize),
+    /// Type of the unitaries' entries
+    #[arg(long, value_enum, default_value_t = DtypeName::Complex128)]
+    dtype: DtypeName,
+    /// Store the circuits alone; the unitaries are computed on reading
+    #[arg(long)]
+    no_unitaries: bool,
+}
+
+fn default_length() -> String {
+    let (min, max) = RecipeOptions::default().length;
+    format!("{min}..{max}")
+}
+
+impl Recipe {
+    pub(crate) fn options(self) -> RecipeOptions {
+        let dtype = match self.dtype {
+            DtypeName::Complex128 => Dtype::Complex128,
+            DtypeName::Complex64 => Dtype::Complex64,
+        };
+        RecipeOptions {
+            gates: self.gates,
+            qubits: self.qubits,
+            coupling: self.coupling,
+            words: self.words,
+            random: self.random,
+            seed: self.seed,
+            length: self.length,
+            dtype,
+            unitaries: !self.no_unitaries,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DtypeName {
+    Complex128,
+    Complex64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DurabilityName {
+    Full,
+    Normal,
+    Off,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OrderName {
+    Big,
+    Little,
+}
+
+impl From<OrderName> for Order {
+    fn from(name: OrderName) -> Order {
+        match name {
+            OrderName::Big => Order::Big,
+            OrderName::Little => Order::Little,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Progress on the terminal: what is done, how fast, how long still. Nothing where there is no terminal.
+
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use qorpus::Progress;
+use std::time::Duration;
+
+/// A bar that counts records.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    begun: Option<u64>,
+}
+
+impl Bar {
+    pub(crate) fn new(quiet: bool) -> Bar {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        let template =
+            "{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {per_sec:>14} {msg} ETA {eta}";
+        // The template is a constant; were it wrong, the plain bar would do.
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Bar { bar, begun: None }
+    }
+
+    /// Shows how a job stands.
+    pub(crate) fn show(&mut self, progress: Progress) {
+        self.length(progress.expected);
+        // What was there at the start must not count as speed.
+        if self.begun.is_none() {
+            self.begun = Some(progress.records);
+            self.bar.set_position(progress.records);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(progress.records);
+        match progress.waiting {
+            true => self.bar.set_message("waiting for other processes"),
+            false => self.bar.set_message(HumanBytes(progress.bytes).to_string()),
+        }
+    }
+
+    pub(crate) fn length(&self, records: u64) {
+        self.bar.set_length(records);
+    }
+
+    /// Counts records, from any thread.
+    pub(crate) fn advance(&self, records: u64) {
+        self.bar.inc(records);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

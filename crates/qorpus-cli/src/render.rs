@@ -1,0 +1,253 @@
+//! What people and scripts see.
+
+use crate::run::Failure;
+use anstyle::{AnsiColor, Style};
+use qorpus::core::{Gate, draw};
+use qorpus::{Complex64, Corpus, Plan, Progress, Recipe, Record, Summary, Verification};
+use serde_json::{Value, json};
+use std::io::{Result, Write};
+use std::path::Path;
+use std::time::Duration;
+
+const NAME: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// The error, on standard error.
+pub(crate) fn error(failure: &Failure) {
+    anstream::eprintln!("{BAD}error:{BAD:#} {failure}");
+}
+
+/// A number with its digits in groups of three.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn bytes(number: u64) -> String {
+    indicatif::DecimalBytes(number).to_string()
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.2} s"),
+        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
+
+fn table(out: &mut dyn Write, rows: &[(&str, String)]) -> Result<()> {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.iter().try_for_each(|(name, value)| writeln!(out, "{NAME}{name:>width$}{NAME:#}  {value}"))
+}
+
+/// One line on a job that is done.
+pub(crate) fn done(
+    out: &mut dyn Write,
+    file: &Path,
+    made: u64,
+    progress: Option<Progress>,
+    elapsed: Duration,
+) -> Result<()> {
+    let seconds = elapsed.as_secs_f64();
+    let rate = format!("{:.1} M/s", made as f64 / seconds / 1e6);
+    let mut parts = match made {
+        0 => vec!["nothing was missing".to_string()],
+        _ => vec![format!("{} records in {} ({rate})", grouped(made), duration(seconds))],
+    };
+    if let Some(progress) = progress {
+        let state = match progress.records == progress.expected {
+            true => format!("{GOOD}complete{GOOD:#} with {} records", grouped(progress.records)),
+            false => {
+                format!("{} of {} records are there", grouped(progress.records), grouped(progress.expected))
+            }
+        };
+        parts.push(state);
+    }
+    let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+    parts.push(bytes(size));
+    writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
+}
+
+/// What a recipe would cost.
+pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
+    table(
+        out,
+        &[
+            ("recipe", recipe.summary()),
+            ("letters", recipe.alphabet().letters().len().to_string()),
+            ("records", grouped(plan.records)),
+            ("file", format!("about {} in {} chunks", bytes(plan.bytes), grouped(plan.chunks))),
+            ("computing", format!("{:.2} M records/s a core on this machine", plan.rate / 1e6)),
+            (
+                "time",
+                format!("about {} on {} threads, if the disk keeps up", duration(plan.seconds), plan.jobs),
+            ),
+        ],
+    )
+}
+
+pub(crate) fn plan_json(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
+    let value = json!({
+        "recipe": recipe_json(recipe),
+        "records": plan.records,
+        "chunks": plan.chunks,
+        "bytes": plan.bytes,
+        "records_per_second_per_core": plan.rate,
+        "jobs": plan.jobs,
+        "seconds": plan.seconds,
+    });
+    writeln!(out, "{value:#}")
+}
+
+fn recipe_json(recipe: &Recipe) -> Value {
+    serde_json::from_str(&recipe.to_json()).unwrap_or_default()
+}
+
+fn bytes_per_record(summary: &Summary) -> f64 {
+    summary.bytes as f64 / summary.records.max(1) as f64
+}
+
+/// What a corpus says of itself.
+pub(crate) fn info(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> Result<()> {
+    let state = match summary.complete {
+        true => format!("{GOOD}complete{GOOD:#}"),
+        false => {
+            let share = 100.0 * summary.records as f64 / summary.expected as f64;
+            format!("{share:.1} % of {}; 'qorpus generate' goes on", grouped(summary.expected))
+        }
+    };
+    let letters: Vec<_> =
+        corpus.recipe().alphabet().letters().iter().map(|letter| letter.text.as_str()).collect();
+    table(
+        out,
+        &[
+            ("corpus", format!("{STRONG}{}{STRONG:#}", corpus.path().display())),
+            ("recipe", corpus.recipe().summary()),
+            ("records", format!("{}  {state}", grouped(summary.records))),
+            ("size", format!("{}, {:.2} bytes a record", bytes(summary.bytes), bytes_per_record(summary))),
+            ("letters", format!("{}: {}", letters.len(), shortened(&letters, 16))),
+            ("recipe hash", summary.recipe_hash.clone()),
+            ("content hash", summary.content_hash.clone()),
+            (
+                "format",
+                format!("version {}, read with SQLite {}", summary.format_version, summary.sqlite_version),
+            ),
+        ],
+    )
+}
+
+fn shortened(texts: &[&str], most: usize) -> String {
+    let more = if texts.len() > most { ", ..." } else { "" };
+    texts[..texts.len().min(most)].join(", ") + more
+}
+
+pub(crate) fn info_json(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> Result<()> {
+    let alphabet = corpus.recipe().alphabet();
+    let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
+    let value = json!({
+        "path": corpus.path(),
+        "records": summary.records,
+        "expected": summary.expected,
+        "complete": summary.complete,
+        "qubits": alphabet.qubits(),
+        "gates": alphabet.gates().iter().map(Gate::name).collect::<Vec<_>>(),
+        "alphabet": letters,
+        "recipe": recipe_json(corpus.recipe()),
+        "recipe_hash": summary.recipe_hash,
+        "content_hash": summary.content_hash,
+        "bytes": summary.bytes,
+        "bytes_per_record": bytes_per_record(summary),
+        "sqlite_version": summary.sqlite_version,
+        "format_version": summary.format_version,
+    });
+    writeln!(out, "{value:#}")
+}
+
+/// A record for people: letters, drawing, labels, matrix.
+pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
+    let alphabet = recipe.alphabet();
+    writeln!(out, "{STRONG}record {}{STRONG:#}", grouped(record.id))?;
+    writeln!(out, "{}\n", alphabet.text(&record.circuit))?;
+    writeln!(out, "{}", draw(alphabet, &record.circuit))?;
+    let cells: Vec<String> = record.unitary.iter().map(|&entry| entry_text(entry)).collect();
+    let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    for row in cells.chunks(alphabet.dim()) {
+        let row: Vec<_> = row.iter().map(|cell| format!("{cell:>width$}")).collect();
+        writeln!(out, "{NAME}│{NAME:#} {} {NAME}│{NAME:#}", row.join("  "))?;
+    }
+    let labels: Vec<_> = record
+        .labels
+        .iter()
+        .filter(|(_, value)| **value > 0)
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    writeln!(out, "\n{NAME}{}{NAME:#}\n", labels.join(", "))
+}
+
+/// Four digits of a complex number, with parts that round to zero left out.
+fn entry_text(entry: Complex64) -> String {
+    let part = |value: f64| (value.abs() >= 5e-5).then(|| format!("{value:.4}"));
+    match (part(entry.re), part(entry.im)) {
+        (None, None) => "0".into(),
+        (Some(re), None) => re,
+        (None, Some(im)) => format!("{im}i"),
+        (Some(re), Some(_)) => format!("{re}{:+.4}i", entry.im),
+    }
+}
+
+/// A record as one line of JSON, numbers with round-trip precision.
+pub(crate) fn record_json(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
+    let alphabet = recipe.alphabet();
+    let circuit: Vec<_> =
+        record.circuit.iter().map(|&letter| &alphabet.letters()[usize::from(letter)].text).collect();
+    let entries: Vec<[f64; 2]> = record.unitary.iter().map(|entry| [entry.re, entry.im]).collect();
+    let unitary: Vec<_> = entries.chunks(alphabet.dim()).collect();
+    let value = json!({"id": record.id, "circuit": circuit, "unitary": unitary, "labels": record.labels});
+    writeln!(out, "{value}")
+}
+
+/// What verifying found.
+pub(crate) fn verification(
+    out: &mut dyn Write,
+    file: &Path,
+    corpus: &Corpus,
+    found: &Verification,
+) -> Result<()> {
+    const MOST: usize = 20;
+    for (&number, damage) in found.damaged.iter().take(MOST) {
+        let ids = corpus.recipe().chunk_ids(number);
+        writeln!(
+            out,
+            "{BAD}damaged{BAD:#}: chunk {number} (records {} to {}): {damage}",
+            ids.start,
+            ids.end - 1
+        )?;
+    }
+    if found.damaged.len() > MOST {
+        writeln!(out, "... and {} more", grouped((found.damaged.len() - MOST) as u64))?;
+    }
+    if found.totals == Some(false) {
+        writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
+    }
+    let checked = format!(
+        "{} records intact, {} of them recomputed",
+        grouped(found.records),
+        grouped(found.recomputed)
+    );
+    let verdict = match (found.interrupted, found.is_clean()) {
+        (true, _) => "interrupted".to_string(),
+        (false, true) => format!("{GOOD}clean{GOOD:#}"),
+        (false, false) => format!("{BAD}damaged{BAD:#}; 'qorpus repair' computes damaged chunks again"),
+    };
+    writeln!(out, "{STRONG}{}{STRONG:#}: {checked}: {verdict}", file.display())
+}

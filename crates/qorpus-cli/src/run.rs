@@ -1,0 +1,218 @@
+//! From a parsed command to the library and back to what is shown.
+
+use crate::cli::{Arguments, Command, Generate, Verify};
+use crate::progress::Bar;
+use crate::render;
+use clap::CommandFactory;
+use qorpus::{Corpus, Outcome};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library refused or failed.
+    Library(qorpus::Error),
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Failure::Library(error) if error.is_usage() => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl From<qorpus::Error> for Failure {
+    fn from(error: qorpus::Error) -> Failure {
+        Failure::Library(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Library(error) => error.fmt(f),
+            Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
+        }
+    }
+}
+
+/// Set by the first Ctrl-C; the second one ends the process at once.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+const INTERRUPTED: u8 = 130;
+
+fn stop_on_interrupt() {
+    let handler = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    };
+    // Without a handler Ctrl-C ends the process, which loses nothing that was committed.
+    let _ = ctrlc::set_handler(handler);
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    let out = &mut anstream::AutoStream::auto(io::stdout().lock());
+    match command {
+        Command::Generate(arguments) => generate(arguments, out),
+        Command::Plan { recipe, jobs, json } => {
+            let recipe = recipe.options().recipe()?;
+            let plan = qorpus::plan(&recipe, jobs);
+            match json {
+                true => render::plan_json(out, &recipe, &plan)?,
+                false => render::plan(out, &recipe, &plan)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Info { corpus, json } => {
+            let corpus = Corpus::open(&corpus)?;
+            let summary = corpus.summary()?;
+            match json {
+                true => render::info_json(out, &corpus, &summary)?,
+                false => render::info(out, &corpus, &summary)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Show { corpus, ids, order, json } => {
+            let corpus = Corpus::open(&corpus)?;
+            let mut out = io::BufWriter::new(out);
+            for id in ids {
+                let record = match corpus.record(id, order.into()) {
+                    Ok(record) => record,
+                    Err(error) => {
+                        out.flush()?;
+                        return Err(error.into());
+                    }
+                };
+                match json {
+                    true => render::record_json(&mut out, corpus.recipe(), &record)?,
+                    false => render::record(&mut out, corpus.recipe(), &record)?,
+                }
+            }
+            out.flush()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Verify(arguments) => verify(&arguments, out),
+        Command::Repair(arguments) => repair(&arguments, out),
+        Command::Export { corpus, out: file, quiet } => {
+            stop_on_interrupt();
+            let (corpus, bar) = (Corpus::open(&corpus)?, Bar::new(quiet));
+            bar.length(corpus.summary()?.records);
+            let (mut done, start) = (0, Instant::now());
+            let outcome = qorpus::export(&corpus, &file, &STOP, &mut |records| {
+                bar.advance(records - done);
+                done = records;
+            })?;
+            bar.clear();
+            if outcome == Outcome::Interrupted {
+                writeln!(out, "interrupted: nothing was left at {}", file.display())?;
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            if !quiet {
+                render::done(out, &file, done, None, start.elapsed())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Merge { out: file, inputs, quiet } => {
+            stop_on_interrupt();
+            let (mut bar, start) = (Bar::new(quiet), Instant::now());
+            let (outcome, progress) =
+                qorpus::merge(&file, &inputs, &STOP, &mut |progress| bar.show(progress))?;
+            bar.clear();
+            if outcome == Outcome::Interrupted {
+                return interrupted(out, &file, progress);
+            }
+            if !quiet {
+                render::done(out, &file, progress.made, Some(progress), start.elapsed())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "qorpus", out);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn generate(arguments: Generate, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let (options, quiet) = (arguments.options(), arguments.quiet);
+    let recipe = arguments.recipe.options().recipe()?;
+    stop_on_interrupt();
+    let (mut bar, start) = (Bar::new(quiet), Instant::now());
+    let result =
+        qorpus::generate(&arguments.out, &recipe, options, &STOP, &mut |progress| bar.show(progress));
+    bar.clear();
+    let (outcome, progress) = result?;
+    if outcome == Outcome::Interrupted {
+        return interrupted(out, &arguments.out, progress);
+    }
+    if !quiet {
+        render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> Result<ExitCode, Failure> {
+    writeln!(
+        out,
+        "interrupted: {} of {} records are safe in {}; run the same command again to go on",
+        render::grouped(progress.records),
+        render::grouped(progress.expected),
+        file.display()
+    )?;
+    Ok(ExitCode::from(INTERRUPTED))
+}
+
+fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let found = with_bar(arguments, qorpus::verify)?;
+    render::verification(out, &arguments.corpus, &Corpus::open(&arguments.corpus)?, &found)?;
+    Ok(status(&found))
+}
+
+fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let found = with_bar(arguments, qorpus::repair)?;
+    if !found.is_clean() && !found.interrupted {
+        let chunks = found.damaged.len();
+        writeln!(out, "computed {chunks} damaged chunk{} again", if chunks == 1 { "" } else { "s" })?;
+        return verify(arguments, out);
+    }
+    render::verification(out, &arguments.corpus, &Corpus::open(&arguments.corpus)?, &found)?;
+    Ok(status(&found))
+}
+
+fn status(found: &qorpus::Verification) -> ExitCode {
+    match (found.interrupted, found.is_clean()) {
+        (true, _) => ExitCode::from(INTERRUPTED),
+        (false, clean) => ExitCode::from(u8::from(!clean)),
+    }
+}
+
+type Check = fn(
+    &Path,
+    qorpus::VerifyOptions,
+    &AtomicBool,
+    &(dyn Fn(u64) + Sync),
+) -> qorpus::Result<qorpus::Verification>;
+
+fn with_bar(arguments: &Verify, check: Check) -> Result<qorpus::Verification, Failure> {
+    stop_on_interrupt();
+    let bar = Bar::new(arguments.quiet);
+    bar.length(Corpus::open(&arguments.corpus)?.summary()?.records);
+    let found = check(&arguments.corpus, arguments.options(), &STOP, &|records| bar.advance(records));
+    bar.clear();
+    Ok(found?)
+}

@@ -1,0 +1,118 @@
+//! `.csv`: a table for everything that reads text.
+//!
+//! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for every gate, and the
+//! unitary row by row: `u_0_0_re`, `u_0_0_im`, `u_0_1_re`, ... with the fewest digits that give the same number
+//! again, as binary64 or, if the corpus is complex64, binary32.
+
+use super::draft::{Draft, publish};
+use super::{Format, doubles, floats, label_names, labels};
+use crate::error::{Error, Result, io};
+use crate::reader::{Batch, Corpus, Summary};
+use ::csv::{Writer, WriterBuilder};
+use qorpus_core::Recipe;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+struct Csv<'a> {
+    recipe: &'a Recipe,
+    out: PathBuf,
+    writer: Writer<Draft>,
+}
+
+pub(super) fn open<'a>(corpus: &'a Corpus, _: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let recipe = corpus.recipe();
+    let dim = recipe.alphabet().dim();
+    let mut names = vec!["id".to_owned(), "circuit".to_owned()];
+    names.extend(label_names(recipe.alphabet()));
+    for (row, column) in (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column))) {
+        names.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
+    }
+    let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(out)?);
+    writer.write_record(names).map_err(failed(out))?;
+    Ok(Box::new(Csv { recipe, out: out.into(), writer }))
+}
+
+impl Format for Csv<'_> {
+    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+        // The precision decides how many digits a number has.
+        match self.recipe.dtype() {
+            qorpus_core::Dtype::Complex128 => self.write_rows(batch, doubles),
+            qorpus_core::Dtype::Complex64 => self.write_rows(batch, floats),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let flushed = self.writer.into_inner().map_err(|error| io(&self.out, "write it")(error.into_error()));
+        publish(vec![flushed?])
+    }
+}
+
+impl Csv<'_> {
+    fn write_rows<'b, N, I>(&mut self, batch: &Batch<'b>, numbers: impl Fn(&'b [u8]) -> I) -> Result<()>
+    where
+        N: Serialize,
+        I: Iterator<Item = N>,
+    {
+        let alphabet = self.recipe.alphabet();
+        let unitaries = batch.unitaries.chunks_exact(alphabet.dim().pow(2) * self.recipe.dtype().bytes());
+        let (mut counts, mut entries) = (Vec::new(), Vec::new());
+        for ((id, circuit), unitary) in (batch.first_id..).zip(batch.circuits.iter()).zip(unitaries) {
+            labels(alphabet, circuit, &mut counts);
+            entries.clear();
+            entries.extend(numbers(unitary));
+            let row = (id, alphabet.text(circuit), &counts, &entries);
+            self.writer.serialize(row).map_err(failed(&self.out))?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
+    move |error| match error.into_kind() {
+        ::csv::ErrorKind::Io(source) => io(out, "write it")(source),
+        other => Error::Export { path: out.into(), reason: format!("{other:?}") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{corpus, exported, recipes, records};
+    use qorpus_core::Dtype;
+
+    #[test]
+    fn rows_hold_the_records() {
+        for options in recipes() {
+            let (directory, corpus) = corpus(&options);
+            let out = exported(&corpus, &directory, "x.csv");
+            let (alphabet, dim) = (corpus.recipe().alphabet(), corpus.recipe().alphabet().dim());
+            let mut reader = ::csv::Reader::from_path(&out).unwrap();
+            let names = reader.headers().unwrap().clone();
+            let labels = 1 + alphabet.gates().len();
+            assert_eq!(names.iter().take(3).collect::<Vec<_>>(), ["id", "circuit", "length"]);
+            assert_eq!(names.len(), 2 + labels + 2 * dim * dim);
+            assert_eq!(names.iter().nth(2 + labels + 2 * dim + 1), Some("u_1_0_im"));
+
+            let rows: Vec<_> = reader.records().map(|row| row.unwrap()).collect();
+            let records = records(&corpus);
+            assert_eq!(rows.len(), records.len());
+            for (row, record) in rows.iter().zip(&records) {
+                assert_eq!(row[0], record.id.to_string());
+                assert_eq!(row[1], alphabet.text(&record.circuit));
+                for (name, value) in names.iter().zip(row).skip(2).take(labels) {
+                    assert_eq!(value, record.labels[name].to_string(), "{name}");
+                }
+                let numbers = record.unitary.iter().flat_map(|entry| [entry.re, entry.im]);
+                for (text, number) in row.iter().skip(2 + labels).zip(numbers) {
+                    let read = match corpus.recipe().dtype() {
+                        Dtype::Complex128 => text.parse().unwrap(),
+                        Dtype::Complex64 => {
+                            assert!(text.len() <= 14, "{text} has more digits than a binary32 needs");
+                            f64::from(text.parse::<f32>().unwrap())
+                        }
+                    };
+                    assert_eq!(read.to_bits(), number.to_bits(), "{text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Exporting: a corpus as a file that other programs read.
+//!
+//! One file a format: each says what it writes. A new one is a module and a line in [`FORMATS`].
+
+mod csv;
+mod draft;
+mod npy;
+mod parquet;
+mod qasm;
+
+use crate::connection;
+use crate::error::{ChunkDamage, Error, Result};
+use crate::generate::Outcome;
+use crate::reader::{Batch, Corpus, Summary};
+use crate::work::{self, Todo};
+use qorpus_core::Alphabet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A file being written in some format; dropped before it is finished, it leaves nothing behind.
+trait Format {
+    /// Appends the records of `batch`. Batches come in the order of their ids.
+    fn write(&mut self, batch: &Batch<'_>) -> Result<()>;
+
+    /// Completes the file, makes it durable and gives it its name.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Refuses what the format cannot express, then begins the file.
+type Open = for<'a> fn(&'a Corpus, &Summary, &Path) -> Result<Box<dyn Format + 'a>>;
+
+/// The formats by the ending of a file's name.
+const FORMATS: [(&str, Open); 4] =
+    [("npy", npy::open), ("parquet", parquet::open), ("csv", csv::open), ("qasm", qasm::open)];
+
+/// Writes the records of `corpus` to the new file `out`, in the format that its ending names.
+///
+/// `.npy`: the unitaries as one array, beside it three files with the circuits; needs the complete corpus.
+/// `.parquet` and `.csv`: a row a record, with its circuit, labels and unitary. `.qasm`: OpenQASM 3, a gate a
+/// record. Qubit 0 is the most significant bit of a unitary's index in all of them.
+///
+/// Goes through the corpus once, holding a few chunks, and for `.parquet` a row group of 64 MiB. `report` is called
+/// with the number of records written so far. The file gets its name when it is finished: if this fails, or `stop`
+/// is set, there is none.
+///
+/// # Errors
+/// [`Error::Usage`] for another ending, [`Error::Exists`], [`Error::MissingDirectory`], [`Error::Incomplete`],
+/// [`Error::Export`] if the format cannot express the corpus, [`Error::DamagedChunk`], or a file cannot be read
+/// or written.
+pub fn export(
+    corpus: &Corpus,
+    out: &Path,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(u64),
+) -> Result<Outcome> {
+    let ending = |(ending, _): &&(&str, Open)| out.extension().is_some_and(|found| found == *ending);
+    let Some((_, open)) = FORMATS.iter().find(ending) else {
+        let known = FORMATS.map(|(ending, _)| format!(".{ending}")).join(", ");
+        return Err(Error::Usage(format!(
+            "{}: the format follows from the file name's ending, which must be one of {known}",
+            out.display()
+        )));
+    };
+    let out = connection::absolute(out)?;
+    let (recipe, summary) = (corpus.recipe(), corpus.summary()?);
+    // Read before the chunks: what is done by now is there later, too.
+    let todo = match summary.complete {
+        true => Vec::new(),
+        false => corpus.read(|connection| work::within(connection, &(0..recipe.chunks())))?,
+    };
+    let (mut next, mut written) = (0, 0);
+    let mut check_up_to = |number: u64, end: u64| match lost(next..number, &todo) {
+        Some(number) => Err(corpus.damaged(number, ChunkDamage::Missing)),
+        None => {
+            next = end;
+            Ok(())
+        }
+    };
+    let is_stopped = || stop.load(Ordering::Relaxed);
+    let mut format = open(corpus, &summary, &out)?;
+    let scanned = corpus.scan(0..recipe.chunks(), &mut |batch| {
+        if is_stopped() {
+            // Any error ends the scan; nobody sees this one.
+            return Err(Error::Export { path: out.clone(), reason: "interrupted".into() });
+        }
+        let number = batch.first_id / recipe.chunk_records();
+        check_up_to(number, number + 1)?;
+        format.write(batch)?;
+        written += batch.circuits.len() as u64;
+        report(written);
+        Ok(())
+    });
+    if is_stopped() {
+        return Ok(Outcome::Interrupted);
+    }
+    scanned?;
+    check_up_to(recipe.chunks(), recipe.chunks())?;
+    format.finish()?;
+    Ok(Outcome::Complete)
+}
+
+/// The first of `numbers` that is not still to be made: a chunk that should be there.
+fn lost(numbers: Range<u64>, todo: &[Todo]) -> Option<u64> {
+    let skip = |at, todo: &Todo| if todo.chunks.contains(&at) { todo.chunks.end } else { at };
+    let at = todo.iter().fold(numbers.start, skip);
+    (at < numbers.end).then_some(at)
+}
+
+/// The names of the columns that [`labels`] fills.
+fn label_names(alphabet: &Alphabet) -> Vec<String> {
+    let counts = alphabet.gates().iter().map(|gate| format!("count_{}", gate.name()));
+    std::iter::once("length".into()).chain(counts).collect()
+}
+
+/// Replaces `labels` by a circuit's length and how often each gate of the alphabet occurs in it, in the order of
+/// the alphabet: what [`Record::labels`](crate::Record::labels) says, without a map for every record.
+fn labels(alphabet: &Alphabet, circuit: &[u16], labels: &mut Vec<i32>) {
+    labels.clear();
+    labels.resize(1 + alphabet.gates().len(), 0);
+    for &letter in circuit {
+        labels[1 + alphabet.letters()[usize::from(letter)].gate] += 1;
+    }
+    // A circuit has at most 65535 letters.
+    labels[0] = circuit.len() as i32;
+}
+
+/// The binary64 numbers in `bytes`.
+fn doubles(bytes: &[u8]) -> impl Iterator<Item = f64> {
+    bytes.as_chunks().0.iter().map(|number| f64::from_le_bytes(*number))
+}
+
+/// The binary32 numbers in `bytes`.
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks().0.iter().map(|number| f32::from_le_bytes(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{GenerateOptions, Part, RecipeOptions};
+    use crate::reader::{Order, Record};
+    use crate::{Recipe, generate};
+    use qorpus_core::Dtype;
+    use tempfile::TempDir;
+
+    /// Unitaries stored and computed, both precisions, empty circuits, a gate with commas in its name, many chunks.
+    pub(super) fn recipes() -> [RecipeOptions; 4] {
+        let options = RecipeOptions { random: 700, ..RecipeOptions::default() };
+        [
+            options.clone(),
+            RecipeOptions { dtype: Dtype::Complex64, unitaries: false, ..options.clone() },
+            RecipeOptions {
+                gates: "h,rx(pi/3),u3(1,2,3)".into(),
+                qubits: 1,
+                words: true,
+                length: (0, 6),
+                dtype: Dtype::Complex64,
+                ..options.clone()
+            },
+            RecipeOptions {
+                gates: "clifford,csx,ccx".into(),
+                qubits: 3,
+                coupling: "line".into(),
+                random: 20_000,
+                length: (0, 9),
+                unitaries: false,
+                ..options
+            },
+        ]
+    }
+
+    pub(super) fn corpus(options: &RecipeOptions) -> (TempDir, Corpus) {
+        of_recipe(&options.recipe().unwrap())
+    }
+
+    pub(super) fn of_recipe(recipe: &Recipe) -> (TempDir, Corpus) {
+        generated(recipe, GenerateOptions::default())
+    }
+
+    /// The second of three chunks.
+    pub(super) fn unfinished() -> (TempDir, Corpus) {
+        let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
+        assert_eq!(recipe.chunks(), 3);
+        generated(&recipe, GenerateOptions { part: Part::new(1, 3).unwrap(), ..GenerateOptions::default() })
+    }
+
+    fn generated(recipe: &Recipe, options: GenerateOptions) -> (TempDir, Corpus) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        generate(&path, recipe, options, &false.into(), &mut |_| {}).unwrap();
+        let corpus = Corpus::open(&path).unwrap();
+        (directory, corpus)
+    }
+
+    pub(super) fn exported(corpus: &Corpus, directory: &TempDir, name: &str) -> std::path::PathBuf {
+        let (out, mut last) = (directory.path().join(name), 0);
+        let outcome = export(corpus, &out, &false.into(), &mut |written| last = written).unwrap();
+        assert_eq!((outcome, last), (Outcome::Complete, corpus.summary().unwrap().records));
+        out
+    }
+
+    pub(super) fn records(corpus: &Corpus) -> Vec<Record> {
+        (0..corpus.recipe().space().len()).map(|id| corpus.record(id, Order::Big).unwrap()).collect()
+    }
+
+    /// The files that are there, but for those that belong to SQLite and the writers' lock.
+    pub(super) fn names(directory: &TempDir) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| !name.starts_with("c.db-") && !name.starts_with("c.db."));
+        names.sort();
+        names
+    }
+
+    const OUTS: [&str; 4] = ["x.npy", "x.parquet", "x.csv", "x.qasm"];
+
+    fn refused(corpus: &Corpus, out: &Path) -> Error {
+        export(corpus, out, &false.into(), &mut |_| {}).unwrap_err()
+    }
+
+    #[test]
+    fn labels_are_those_of_a_record() {
+        for options in recipes() {
+            let (_directory, corpus) = corpus(&options);
+            let (alphabet, mut row) = (corpus.recipe().alphabet(), Vec::new());
+            for record in records(&corpus).iter().step_by(50) {
+                labels(alphabet, &record.circuit, &mut row);
+                let found = label_names(alphabet).into_iter().zip(row.iter().map(|&count| count as u64));
+                assert_eq!(found.collect::<std::collections::BTreeMap<_, _>>(), record.labels);
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_be_refused_leaves_nothing() {
+        let (directory, corpus) = unfinished();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["x", "x.txt", "x.npy.gz", "npy", ".npy", "", "."] {
+            let text = refused(&corpus, &at(name)).to_string();
+            assert!(text.contains("one of .npy, .parquet, .csv, .qasm"), "{text}");
+        }
+        for name in OUTS {
+            let out = at("nowhere").join(name);
+            assert!(matches!(refused(&corpus, &out), Error::MissingDirectory(path) if path == at("nowhere")));
+        }
+        let error = refused(&corpus, &at("x.npy"));
+        assert!(matches!(error, Error::Incomplete { records: 1..700, len: 700, .. }), "{error}");
+        assert_eq!(names(&directory), ["c.db"]);
+    }
+
+    #[test]
+    fn nothing_is_replaced() {
+        let (directory, corpus) = corpus(&recipes()[0]);
+        let npy = ["x.circuits.npy", "x.lengths.npy", "x.letters.json", "x.npy.partial"];
+        for name in OUTS.into_iter().chain(npy) {
+            let there = directory.path().join(name);
+            std::fs::write(&there, "precious").unwrap();
+            let out = if npy.contains(&name) { directory.path().join("x.npy") } else { there.clone() };
+            assert!(matches!(refused(&corpus, &out), Error::Exists(path) if path == there), "{name}");
+            assert_eq!(names(&directory), ["c.db", name]);
+            assert_eq!(std::fs::read(&there).unwrap(), b"precious");
+            std::fs::remove_file(there).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stop_leaves_nothing() {
+        let (directory, corpus) = corpus(&recipes()[0]);
+        for name in OUTS {
+            let (stop, mut reports) = (AtomicBool::new(false), 0);
+            let mut report = |_| {
+                reports += 1;
+                stop.store(true, Ordering::Relaxed);
+            };
+            let outcome = export(&corpus, &directory.path().join(name), &stop, &mut report).unwrap();
+            assert_eq!((outcome, reports), (Outcome::Interrupted, 1));
+            assert_eq!(names(&directory), ["c.db"]);
+        }
+    }
+
+    #[test]
+    fn a_damaged_corpus_leaves_nothing() {
+        let sql = "UPDATE chunks SET circuits = zeroblob(length(circuits)) WHERE first_id > 300";
+        let deletions = ["DELETE FROM chunks WHERE first_id > 0", "DELETE FROM chunks WHERE first_id = 0"];
+        for sql in deletions.into_iter().chain([sql]) {
+            let (directory, corpus) = corpus(&recipes()[0]);
+            let file = rusqlite::Connection::open(directory.path().join("c.db")).unwrap();
+            file.execute(sql, []).unwrap();
+            for name in OUTS {
+                let error = refused(&corpus, &directory.path().join(name));
+                assert!(matches!(error, Error::DamagedChunk { .. }), "{name} after {sql}: {error}");
+                assert_eq!(names(&directory), ["c.db"]);
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_that_are_still_to_be_made_are_not_lost() {
+        let todo = [(2, 4), (4, 5), (7, 9)].map(|(start, end)| Todo { chunks: start..end, owner: None });
+        let cases =
+            [(0..0, None), (0..2, Some(0)), (2..5, None), (3..6, Some(5)), (4..5, None), (8..20, Some(9))];
+        for (numbers, expected) in cases {
+            assert_eq!(lost(numbers.clone(), &todo), expected, "{numbers:?}");
+        }
+        assert_eq!(lost(0..1, &[]), Some(0));
+    }
+}

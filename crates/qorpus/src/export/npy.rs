@@ -1,0 +1,161 @@
+//! `.npy`: arrays for NumPy, which maps them into memory: `np.load("demo.npy", mmap_mode="r")`.
+//!
+//! | file | shape | type | contents |
+//! | --- | --- | --- | --- |
+//! | `demo.npy` | (N, d, d) | `<c16`, or `<c8` if the corpus is complex64 | the unitary of record i |
+//! | `demo.circuits.npy` | (N, longest) | `<u2` | the letters of circuit i in time order, then 65535 |
+//! | `demo.lengths.npy` | (N,) | `<u2` | the length of circuit i |
+//! | `demo.letters.json` | | | the letters as a list: letter k is its item k |
+//!
+//! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
+
+use super::Format;
+use super::draft::{Draft, publish, refuse_existing};
+use crate::error::{Error, Result};
+use crate::reader::{Batch, Corpus, Summary};
+use qorpus_core::Dtype;
+use std::path::Path;
+
+/// Stands behind the last letter of a circuit. No letter has this number: an alphabet has at most 65535.
+const NO_LETTER: u16 = u16::MAX;
+
+struct Npy {
+    longest: usize,
+    unitaries: Draft,
+    circuits: Draft,
+    lengths: Draft,
+    letters: Draft,
+    /// A circuit's row; kept for its memory.
+    row: Vec<u8>,
+}
+
+/// # Errors
+/// [`Error::Incomplete`], since a record's place in the array is its id.
+pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    if !summary.complete {
+        return Err(Error::Incomplete {
+            path: corpus.path().into(),
+            what: "an .npy array",
+            records: summary.records,
+            len: summary.expected,
+        });
+    }
+    let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
+    targets.iter().try_for_each(|target| refuse_existing(target))?;
+    let [unitaries, circuits, lengths, letters] = targets.map(|target| Draft::create(&target));
+    let (recipe, (_, longest)) = (corpus.recipe(), corpus.recipe().space().lengths());
+    let mut npy = Npy {
+        longest,
+        unitaries: unitaries?,
+        circuits: circuits?,
+        lengths: lengths?,
+        letters: letters?,
+        row: Vec::new(),
+    };
+    let (records, dim) = (summary.expected, recipe.alphabet().dim());
+    let entry = match recipe.dtype() {
+        Dtype::Complex128 => "<c16",
+        Dtype::Complex64 => "<c8",
+    };
+    npy.unitaries.append(&header(entry, &format!("({records}, {dim}, {dim})")))?;
+    npy.circuits.append(&header("<u2", &format!("({records}, {longest})")))?;
+    npy.lengths.append(&header("<u2", &format!("({records},)")))?;
+    let letters: Vec<_> = recipe.alphabet().letters().iter().map(|letter| &letter.text).collect();
+    npy.letters.append(format!("{}\n", serde_json::json!(letters)).as_bytes())?;
+    Ok(Box::new(npy))
+}
+
+impl Format for Npy {
+    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+        self.unitaries.append(batch.unitaries)?;
+        for circuit in batch.circuits.iter() {
+            self.row.clear();
+            let none = std::iter::repeat_n(&NO_LETTER, self.longest - circuit.len());
+            self.row.extend(circuit.iter().chain(none).flat_map(|letter| letter.to_le_bytes()));
+            self.circuits.append(&self.row)?;
+            // A circuit has at most 65535 letters.
+            self.lengths.append(&(circuit.len() as u16).to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        // The name that was asked for comes last: where it is, the others are.
+        publish(vec![self.letters, self.lengths, self.circuits, self.unitaries])
+    }
+}
+
+/// What stands before the numbers of an array in C order: version 1.0 of the format.
+fn header(dtype: &str, shape: &str) -> Vec<u8> {
+    const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+    let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
+    // Magic, length and text, blanks and a line feed: the numbers start at a multiple of 64 bytes.
+    let start = (MAGIC.len() + 2 + text.len() + 1).next_multiple_of(64);
+    let width = start - MAGIC.len() - 2;
+    // A few dozen characters, so that 16 bits hold the length.
+    let line = format!("{text:<blank$}\n", blank = width - 1);
+    [MAGIC, &(width as u16).to_le_bytes(), line.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{corpus, exported, recipes, records};
+    use super::*;
+    use qorpus_core::Complex64;
+    use std::fs;
+
+    /// The text of the header and the numbers, after checking what the format demands.
+    fn parts(bytes: &[u8]) -> (&str, &[u8]) {
+        assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
+        let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        assert_eq!(start % 64, 0);
+        let text = std::str::from_utf8(&bytes[10..start]).unwrap();
+        assert!(text.ends_with('\n'));
+        (text.trim_end(), &bytes[start..])
+    }
+
+    #[test]
+    fn arrays_hold_the_records() {
+        for options in recipes() {
+            let (directory, corpus) = corpus(&options);
+            let out = exported(&corpus, &directory, "x.npy");
+            let read = |ending: &str| fs::read(out.with_extension(ending)).unwrap();
+            let (records, recipe) = (records(&corpus), corpus.recipe());
+            let (n, dim, longest) = (records.len(), recipe.alphabet().dim(), options.length.1);
+            let letters: Vec<String> = serde_json::from_slice(&read("letters.json")).unwrap();
+
+            let (unitaries, circuits, lengths) = (read("npy"), read("circuits.npy"), read("lengths.npy"));
+            let (text, unitaries) = parts(&unitaries);
+            let entry = format!("<c{}", recipe.dtype().bytes());
+            let shape = format!("({n}, {dim}, {dim})");
+            assert_eq!(text, format!("{{'descr': '{entry}', 'fortran_order': False, 'shape': {shape}, }}"));
+            let unitaries: Vec<Complex64> = recipe.dtype().decode(unitaries);
+            let (text, circuits) = parts(&circuits);
+            let shape = format!("({n}, {longest})");
+            assert_eq!(text, format!("{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}, }}"));
+            let (text, lengths) = parts(&lengths);
+            assert_eq!(text, format!("{{'descr': '<u2', 'fortran_order': False, 'shape': ({n},), }}"));
+
+            assert_eq!(circuits.len(), n * longest * 2);
+            assert_eq!(lengths.len(), n * 2);
+            let number = |bytes: &[u8], at: usize| u16::from_le_bytes([bytes[2 * at], bytes[2 * at + 1]]);
+            for (i, record) in records.iter().enumerate() {
+                assert_eq!(unitaries[i * dim * dim..][..dim * dim], record.unitary);
+                let length = usize::from(number(lengths, i));
+                let row: Vec<_> = (0..longest).map(|at| number(circuits, i * longest + at)).collect();
+                assert_eq!(row[..length], record.circuit);
+                assert!(row[length..].iter().all(|&letter| letter == NO_LETTER));
+                let text: Vec<_> = row[..length].iter().map(|&k| letters[usize::from(k)].as_str()).collect();
+                assert_eq!(text.join("; "), recipe.alphabet().text(&record.circuit));
+            }
+        }
+    }
+
+    #[test]
+    fn headers_of_every_width() {
+        for width in 1..200 {
+            let bytes = header("<u2", &"9".repeat(width));
+            assert!(parts(&bytes).1.is_empty());
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `.parquet`: a table for dataframes.
+//!
+//! | column | type | contents |
+//! | --- | --- | --- |
+//! | `id` | int64 | |
+//! | `circuit` | string | the letters in time order, joined by `; ` |
+//! | `length` | int32 | the number of letters |
+//! | `count_GATE`, one a gate | int32 | how often it occurs |
+//! | `unitary` | list of fixed size of float64, or float32 if the corpus is complex64 | 2·d·d numbers: row-major, each entry's real part, then its imaginary part |
+//!
+//! The file's metadata repeats this and holds recipe, recipe hash and content hash.
+
+use super::draft::{Draft, publish};
+use super::{Format, doubles, floats, label_names, labels};
+use crate::error::{Error, Result, io};
+use crate::reader::{Batch, Corpus, Summary};
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::Compression;
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::KeyValue;
+use ::parquet::file::properties::WriterProperties;
+use arrow_array::{
+    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray,
+};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
+use qorpus_core::{Dtype, Recipe};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A row group is kept in memory until it is written.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+
+struct Parquet<'a> {
+    recipe: &'a Recipe,
+    out: PathBuf,
+    writer: ArrowWriter<Draft>,
+    schema: SchemaRef,
+    entry: FieldRef,
+    /// How many records there were at the start, and their content hash.
+    content: (u64, String),
+    written: u64,
+}
+
+pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let recipe = corpus.recipe();
+    let number = match recipe.dtype() {
+        Dtype::Complex128 => DataType::Float64,
+        Dtype::Complex64 => DataType::Float32,
+    };
+    let entry = Arc::new(Field::new("element", number, false));
+    let mut fields =
+        vec![Field::new("id", DataType::Int64, false), Field::new("circuit", DataType::Utf8, false)];
+    let names = label_names(recipe.alphabet());
+    fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, false)));
+    fields.push(Field::new("unitary", DataType::FixedSizeList(entry.clone(), numbers(recipe)), false));
+    let schema = Arc::new(Schema::new(fields));
+    let properties = WriterProperties::builder()
+        .set_created_by(format!("qorpus {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_key_value_metadata(Some(metadata(recipe, summary)))
+        .build();
+    let writer = ArrowWriter::try_new(Draft::create(out)?, schema.clone(), Some(properties));
+    Ok(Box::new(Parquet {
+        recipe,
+        out: out.into(),
+        writer: writer.map_err(failed(out))?,
+        schema,
+        entry,
+        content: (summary.records, summary.content_hash.clone()),
+        written: 0,
+    }))
+}
+
+impl Format for Parquet<'_> {
+    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+        self.written += batch.circuits.len() as u64;
+        let rows = self.rows(batch).map_err(failed(&self.out))?;
+        self.writer.write(&rows).map_err(failed(&self.out))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        let (records, hash) = self.content;
+        // If records have come since, nobody has computed the hash of those in the file.
+        if self.written == records {
+            self.writer.append_key_value_metadata(KeyValue::new("content_hash".into(), hash));
+        }
+        publish(vec![self.writer.into_inner().map_err(failed(&self.out))?])
+    }
+}
+
+impl Parquet<'_> {
+    fn rows(&self, batch: &Batch<'_>) -> std::result::Result<RecordBatch, ParquetError> {
+        let alphabet = self.recipe.alphabet();
+        // A recipe has at most 2^63 records.
+        let ids = (0..batch.circuits.len()).map(|position| (batch.first_id + position as u64) as i64);
+        let texts = batch.circuits.iter().map(|circuit| alphabet.text(circuit));
+        let mut counts = vec![Vec::with_capacity(batch.circuits.len()); 1 + alphabet.gates().len()];
+        let mut row = Vec::new();
+        for circuit in batch.circuits.iter() {
+            labels(alphabet, circuit, &mut row);
+            counts.iter_mut().zip(&row).for_each(|(column, &count)| column.push(count));
+        }
+        let unitaries: ArrayRef = match self.recipe.dtype() {
+            Dtype::Complex128 => Arc::new(Float64Array::from_iter_values(doubles(batch.unitaries))),
+            Dtype::Complex64 => Arc::new(Float32Array::from_iter_values(floats(batch.unitaries))),
+        };
+        let lists = FixedSizeListArray::try_new(self.entry.clone(), numbers(self.recipe), unitaries, None)?;
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter_values(texts))];
+        columns.extend(counts.into_iter().map(|column| Arc::new(Int32Array::from(column)) as ArrayRef));
+        columns.push(Arc::new(lists));
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+}
+
+/// How many numbers a unitary has: at most 2^17, on eight qubits.
+fn numbers(recipe: &Recipe) -> i32 {
+    2 << (2 * recipe.alphabet().qubits())
+}
+
+/// What makes the file explain itself.
+fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
+    let (dim, dtype) = (recipe.alphabet().dim(), recipe.dtype().name());
+    let unitary = format!(
+        "{dim} x {dim} {dtype}, row-major, each entry as its real part and its imaginary part; qubit 0 is the \
+         most significant bit of a row's or column's number; the global phase is the one the gates define"
+    );
+    let circuit = "letters (a gate and its qubits) in time order, joined by '; '";
+    let entries = [
+        ("circuit", circuit.into()),
+        ("unitary", unitary),
+        ("recipe", recipe.to_json()),
+        ("recipe_hash", summary.recipe_hash.clone()),
+    ];
+    entries.into_iter().map(|(key, value)| KeyValue::new(key.into(), value)).collect()
+}
+
+fn failed(out: &Path) -> impl Fn(ParquetError) -> Error {
+    move |error| match error {
+        ParquetError::External(source) if source.is::<std::io::Error>() => match source.downcast() {
+            Ok(source) => io(out, "write it")(*source),
+            Err(source) => Error::Export { path: out.into(), reason: source.to_string() },
+        },
+        other => Error::Export { path: out.into(), reason: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{corpus, exported, recipes, records, unfinished};
+    use super::*;
+    use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+    use std::collections::BTreeMap;
+    use std::fs::File;
+
+    /// The rows, and the file's metadata.
+    fn read(path: &Path) -> (Vec<RecordBatch>, BTreeMap<String, String>) {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        let entries = builder.metadata().file_metadata().key_value_metadata().unwrap();
+        let metadata =
+            entries.iter().map(|entry| (entry.key.clone(), entry.value.clone().unwrap())).collect();
+        (builder.build().unwrap().map(|rows| rows.unwrap()).collect(), metadata)
+    }
+
+    #[test]
+    fn rows_hold_the_records() {
+        for options in recipes() {
+            let (directory, corpus) = corpus(&options);
+            let (batches, metadata) = read(&exported(&corpus, &directory, "x.parquet"));
+            let (recipe, summary) = (corpus.recipe(), corpus.summary().unwrap());
+            assert_eq!(metadata["recipe"], recipe.to_json());
+            assert_eq!(metadata["recipe_hash"], summary.recipe_hash);
+            assert_eq!(metadata["content_hash"], summary.content_hash);
+            assert!(metadata["unitary"].contains("row-major"));
+
+            let records = records(&corpus);
+            assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), records.len());
+            let mut expected = records.iter();
+            for rows in &batches {
+                let column = |name: &str| rows.column_by_name(name).unwrap();
+                for row in 0..rows.num_rows() {
+                    let record = expected.next().unwrap();
+                    assert_eq!(column("id").as_primitive::<Int64Type>().value(row) as u64, record.id);
+                    let text = recipe.alphabet().text(&record.circuit);
+                    assert_eq!(column("circuit").as_string::<i32>().value(row), text);
+                    for (name, &value) in &record.labels {
+                        assert_eq!(column(name).as_primitive::<Int32Type>().value(row) as u64, value);
+                    }
+                    let unitary = column("unitary").as_fixed_size_list().value(row);
+                    let numbers: Vec<f64> = match unitary.data_type() {
+                        DataType::Float32 => {
+                            let numbers = unitary.as_primitive::<Float32Type>().values();
+                            numbers.iter().map(|&number| number.into()).collect()
+                        }
+                        _ => unitary.as_primitive::<Float64Type>().values().to_vec(),
+                    };
+                    let entries = record.unitary.iter().flat_map(|entry| [entry.re, entry.im]);
+                    assert_eq!(numbers, entries.collect::<Vec<_>>());
+                    let single = unitary.data_type() == &DataType::Float32;
+                    assert_eq!(single, recipe.dtype() == Dtype::Complex64);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unfinished_corpus_keeps_its_ids() {
+        let (directory, corpus) = unfinished();
+        let (batches, metadata) = read(&exported(&corpus, &directory, "x.parquet"));
+        let ids = |rows: &RecordBatch| rows.column(0).as_primitive::<Int64Type>().values().to_vec();
+        let ids: Vec<_> = batches.iter().flat_map(ids).collect();
+        let (summary, chunk) = (corpus.summary().unwrap(), corpus.recipe().chunk_ids(1));
+        assert_eq!(ids, (chunk.start as i64..).take(summary.records as usize).collect::<Vec<_>>());
+        assert_eq!(metadata["content_hash"], summary.content_hash);
+    }
+}

@@ -1,0 +1,250 @@
+//! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what fails.
+
+use crate::error::{ChunkDamage, Error, Result};
+use crate::maker::Maker;
+use crate::options::{Durability, threads};
+use crate::reader::Corpus;
+use crate::store::{self, Store};
+use crate::work::{self, Todo};
+use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// How thoroughly a corpus is verified.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VerifyOptions {
+    /// The fraction of each chunk's records that is recomputed, 0 to 1; checksums are always checked.
+    pub sample: f64,
+    /// Worker threads; `None` is one a core.
+    pub jobs: Option<usize>,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> VerifyOptions {
+        VerifyOptions { sample: 1.0, jobs: None }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verification {
+    /// Records whose bytes are intact and in their place.
+    pub records: u64,
+    /// Records that were recomputed.
+    pub recomputed: u64,
+    /// Chunks that are damaged, by number.
+    pub damaged: BTreeMap<u64, ChunkDamage>,
+    /// Whether the totals that the file keeps are those of its chunks; `None` if it changed meanwhile.
+    pub totals: Option<bool>,
+    /// Whether it was told to stop before the end.
+    pub interrupted: bool,
+    content: ContentHash,
+}
+
+impl Verification {
+    /// Whether nothing was found.
+    pub fn is_clean(&self) -> bool {
+        self.damaged.is_empty() && self.totals != Some(false) && !self.interrupted
+    }
+}
+
+/// Verifies the corpus at `path` while others may be writing it.
+///
+/// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. What is damaged
+/// is part of the result, not an error. Chunks are verified in parallel, each thread with a few megabytes.
+///
+/// # Errors
+/// The file cannot be read at all, or the sample is no fraction.
+pub fn verify(
+    path: &Path,
+    options: VerifyOptions,
+    stop: &AtomicBool,
+    report: &(dyn Fn(u64) + Sync),
+) -> Result<Verification> {
+    if !(0.0..=1.0).contains(&options.sample) {
+        return Err(Error::Usage(format!(
+            "a sample of {} is no fraction; it goes from 0 to 1",
+            options.sample
+        )));
+    }
+    let corpus = Corpus::open(path)?;
+    let before = corpus.read(store::totals)?;
+    let (chunks, step) = (corpus.recipe().chunks(), corpus.scan_chunks());
+    let (next, result) = (AtomicU64::new(0), Mutex::new(Verification::default()));
+    let verify_segments = || -> Result<()> {
+        let corpus = Corpus::open(path)?;
+        loop {
+            let start = next.fetch_add(step, Ordering::Relaxed);
+            if start >= chunks || stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let found = segment(&corpus, start..chunks.min(start + step), options.sample);
+            report(found.records);
+            if let Ok(mut sum) = result.lock() {
+                sum.records += found.records;
+                sum.recomputed += found.recomputed;
+                sum.content += found.content;
+                sum.damaged.extend(found.damaged);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads(options.jobs)).map(|_| scope.spawn(verify_segments)).collect();
+        // A worker does not panic; if one did, the scope panics in its turn.
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
+    })?;
+    let mut result = result.into_inner().unwrap_or_default();
+    result.interrupted = stop.load(Ordering::Relaxed);
+    check_outside(&corpus, &mut result)?;
+    let unchanged = corpus.read(store::totals)? == before;
+    if unchanged && result.damaged.is_empty() && !result.interrupted {
+        result.totals = Some(before == (result.records, result.content));
+    }
+    Ok(result)
+}
+
+/// Verifies some consecutive chunks, read in one transaction.
+fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
+    let mut result = Verification::default();
+    let read = |numbers: Range<u64>| {
+        corpus.read(|connection| {
+            Ok((corpus.chunks_in(connection, numbers.clone())?, work::within(connection, &numbers)?))
+        })
+    };
+    match read(numbers.clone()) {
+        Ok((chunks, todo)) => check_segment(corpus, &chunks, &todo, numbers, sample, &mut result),
+        // A page that SQLite cannot read hides its neighbours: ask for each chunk alone.
+        Err(_) => {
+            for number in numbers {
+                match read(number..number + 1) {
+                    Ok((chunks, todo)) => {
+                        check_segment(corpus, &chunks, &todo, number..number + 1, sample, &mut result);
+                    }
+                    Err(_) => {
+                        result.damaged.insert(number, ChunkDamage::Unreadable);
+                    }
+                }
+            }
+        }
+    }
+    result
+}
+
+fn check_segment(
+    corpus: &Corpus,
+    chunks: &[(u64, Chunk)],
+    todo: &[Todo],
+    numbers: Range<u64>,
+    sample: f64,
+    result: &mut Verification,
+) {
+    let mut there = chunks.iter().peekable();
+    for number in numbers {
+        let is_todo = todo.iter().any(|todo| todo.chunks.contains(&number));
+        let mut damage = None;
+        let mut count = 0;
+        while let Some((_, chunk)) = there.next_if(|(found, _)| *found == number) {
+            count += 1;
+            match check_chunk(corpus, number, chunk, sample) {
+                Ok(recomputed) => {
+                    result.records += chunk.count;
+                    result.recomputed += recomputed;
+                    result.content += chunk.content;
+                }
+                Err(found) => damage = Some(found),
+            }
+        }
+        let damage = match (count, is_todo) {
+            (0, false) => Some(ChunkDamage::Missing),
+            (0, true) => None,
+            (_, true) => Some(ChunkDamage::Unexpected),
+            // Two rows of one chunk cannot both have its first id.
+            _ => damage,
+        };
+        if let Some(damage) = damage {
+            result.damaged.insert(number, damage);
+        }
+    }
+}
+
+/// Checks a chunk's place and bytes and recomputes `sample` of its records; returns how many.
+fn check_chunk(
+    corpus: &Corpus,
+    number: u64,
+    chunk: &Chunk,
+    sample: f64,
+) -> std::result::Result<u64, ChunkDamage> {
+    let (recipe, view) = (corpus.recipe(), chunk.as_ref());
+    corpus.check_ids(&view, number)?;
+    let mut circuits = Circuits::default();
+    corpus.codec().decode(&view, &mut circuits)?;
+    let size = ((chunk.count as f64 * sample).ceil() as u64).min(chunk.count);
+    // A window at a place that differs from chunk to chunk; any place is as good as another.
+    let start = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (chunk.count - size + 1);
+    let mut again = Circuits::default();
+    recipe.space().circuits(chunk.first_id + start..chunk.first_id + start + size, &mut again);
+    let window = start as usize..(start + size) as usize;
+    let same_circuits =
+        window.clone().zip(again.iter()).all(|(position, circuit)| circuits.get(position) == circuit);
+    let stored = corpus.codec().unitaries(&view, window)?;
+    match same_circuits && (stored.is_empty() || stored == corpus.compute(&again)) {
+        true => Ok(size),
+        false => Err(ChunkDamage::Recomputed),
+    }
+}
+
+/// Rows that no chunk of the recipe has: counted against the last chunk.
+fn check_outside(corpus: &Corpus, result: &mut Verification) -> Result<()> {
+    let (len, chunk_records) = (corpus.recipe().space().len(), corpus.recipe().chunk_records());
+    let sql = "SELECT min(first_id) FROM chunks WHERE first_id < 0 OR first_id >= ?1";
+    let end = len.min(i64::MAX as u64);
+    let outside =
+        corpus.read(|connection| connection.query_row(sql, [end], |row| row.get::<_, Option<i64>>(0)))?;
+    if let Some(first_id) = outside {
+        let number =
+            first_id.try_into().map_or(0, |id: u64| id / chunk_records).min(corpus.recipe().chunks() - 1);
+        result.damaged.insert(number, ChunkDamage::Ids);
+    }
+    Ok(())
+}
+
+/// Computes the damaged chunks of the corpus at `path` again and puts its totals right.
+///
+/// Returns what was found and mended; verifying again shows whether the file is clean. Nothing is changed in a
+/// corpus that is intact.
+///
+/// # Errors
+/// The file cannot be read or written; pages that SQLite itself cannot read are beyond repair.
+pub fn repair(
+    path: &Path,
+    options: VerifyOptions,
+    stop: &AtomicBool,
+    report: &(dyn Fn(u64) + Sync),
+) -> Result<Verification> {
+    let found = verify(path, options, stop, report)?;
+    if found.is_clean() || found.interrupted {
+        return Ok(found);
+    }
+    let recipe = Corpus::open(path)?.recipe().clone();
+    let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
+    let mut maker = Maker::new(&recipe, &codec, &kernel);
+    let store = Store::open(path, &recipe, Durability::Full)?;
+    for &number in found.damaged.keys() {
+        let (chunk, ids) = (maker.chunk(number), recipe.chunk_ids(number));
+        store.write(|transaction| {
+            let delete = "DELETE FROM chunks WHERE first_id >= ?1 AND first_id < ?2";
+            transaction.execute(delete, [ids.start, ids.end.min(i64::MAX as u64)])?;
+            work::remove(transaction, &(number..number + 1))?;
+            store::insert_chunk(transaction, &chunk).map(drop)
+        })?;
+    }
+    store.write(|transaction| {
+        let outside = "DELETE FROM chunks WHERE first_id < 0 OR first_id >= ?1";
+        transaction.execute(outside, [recipe.space().len().min(i64::MAX as u64)])?;
+        store::recount(transaction)
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,329 @@
+//! Corpora in real files: generating, sharing, resuming, reading, verifying, repairing, merging.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use qorpus::{
+    ChunkDamage, Corpus, Dtype, Error, GenerateOptions, Order, Outcome, Part, Recipe, RecipeOptions,
+    VerifyOptions,
+};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::TempDir;
+
+fn recipe(records: u64) -> Recipe {
+    let options =
+        RecipeOptions { random: records, gates: "h,t,cx".into(), seed: 11, ..RecipeOptions::default() };
+    options.recipe().unwrap()
+}
+
+fn generate(path: &Path, recipe: &Recipe) -> Outcome {
+    qorpus::generate(path, recipe, GenerateOptions::default(), &AtomicBool::new(false), &mut |_| {})
+        .unwrap()
+        .0
+}
+
+fn content(path: &Path) -> String {
+    Corpus::open(path).unwrap().summary().unwrap().content_hash
+}
+
+fn verify(path: &Path) -> qorpus::Verification {
+    qorpus::verify(path, VerifyOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap()
+}
+
+fn file(directory: &TempDir, name: &str) -> PathBuf {
+    directory.path().join(name)
+}
+
+fn names(directory: &TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn writers_that_share_a_file_make_what_one_makes() {
+    let directory = TempDir::new().unwrap();
+    let recipe = recipe(30_000);
+    let (one, many) = (file(&directory, "one.db"), file(&directory, "many.db"));
+    generate(&one, &recipe);
+    let made = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let (outcome, progress) =
+                    qorpus::generate(&many, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {})
+                        .unwrap();
+                assert_eq!((outcome, progress.records), (Outcome::Complete, 30_000));
+                made.fetch_add(progress.made, Ordering::Relaxed);
+            });
+        }
+    });
+    assert_eq!(made.into_inner(), 30_000, "nobody's work was thrown away");
+    assert_eq!(content(&one), content(&many));
+    assert!(verify(&many).is_clean());
+    assert_eq!(names(&directory), ["many.db", "one.db"], "nothing is left beside a finished corpus");
+}
+
+#[test]
+fn stopping_keeps_what_is_ready_and_resuming_makes_the_rest() {
+    let directory = TempDir::new().unwrap();
+    let (recipe, whole, parts) = (recipe(20_000), file(&directory, "whole.db"), file(&directory, "parts.db"));
+    generate(&whole, &recipe);
+    let mut made = 0;
+    let mut stops = 0;
+    loop {
+        let stop = AtomicBool::new(false);
+        let options = GenerateOptions { jobs: Some(1), ..GenerateOptions::default() };
+        // The first report comes when chunks are claimed and none is made.
+        let (outcome, progress) =
+            qorpus::generate(&parts, &recipe, options, &stop, &mut |_| stop.store(true, Ordering::Relaxed))
+                .unwrap();
+        made += progress.made;
+        if outcome == Outcome::Complete {
+            break;
+        }
+        stops += 1;
+        assert_eq!(Corpus::open(&parts).unwrap().summary().unwrap().records, made);
+        if stops == 3 {
+            generate(&parts, &recipe);
+            break;
+        }
+    }
+    assert_eq!(content(&parts), content(&whole));
+    assert!(verify(&parts).is_clean());
+    assert_eq!(generate(&parts, &recipe), Outcome::Complete);
+}
+
+#[test]
+fn parts_make_the_whole_in_one_file_or_merged() {
+    let directory = TempDir::new().unwrap();
+    let (recipe, whole) = (recipe(5_000), file(&directory, "whole.db"));
+    generate(&whole, &recipe);
+    let (shared, merged) = (file(&directory, "shared.db"), file(&directory, "merged.db"));
+    let mut pieces = Vec::new();
+    for index in 0..3 {
+        let part = Part::new(index, 3).unwrap();
+        let options = GenerateOptions { part, ..GenerateOptions::default() };
+        let piece = file(&directory, &format!("piece{index}.db"));
+        for path in [&shared, &piece] {
+            qorpus::generate(path, &recipe, options, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        }
+        assert!(!Corpus::open(&piece).unwrap().summary().unwrap().complete);
+        assert!(verify(&piece).is_clean(), "a part is incomplete, not damaged");
+        pieces.push(piece);
+    }
+    qorpus::merge(&merged, &pieces, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    // Merging again adds nothing.
+    let (_, progress) = qorpus::merge(&merged, &pieces, &AtomicBool::new(false), &mut |_| {}).unwrap();
+    assert_eq!((progress.made, progress.records), (0, 5_000));
+    for path in [shared, merged] {
+        assert_eq!(content(&path), content(&whole));
+        assert!(verify(&path).is_clean());
+    }
+    let other = file(&directory, "other.db");
+    generate(&other, &self::recipe(5_001));
+    let error = qorpus::merge(&other, &pieces, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::OtherRecipe { .. }), "{error}");
+    let error = qorpus::merge(&pieces[0], &pieces, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(error.is_usage(), "{error}");
+}
+
+#[test]
+fn derived_and_stored_records_are_the_same() {
+    let directory = TempDir::new().unwrap();
+    for dtype in [Dtype::Complex128, Dtype::Complex64] {
+        let record = |unitaries: bool| {
+            let path = file(&directory, &format!("{}-{unitaries}.db", dtype.name()));
+            let options =
+                RecipeOptions { random: 300, qubits: 3, dtype, unitaries, ..RecipeOptions::default() };
+            generate(&path, &options.recipe().unwrap());
+            let corpus = Corpus::open(&path).unwrap();
+            let bits = |id| {
+                let record = corpus.record(id, Order::Big).unwrap();
+                let bits: Vec<_> = record.unitary.iter().map(|e| (e.re.to_bits(), e.im.to_bits())).collect();
+                (record.circuit, bits, record.labels)
+            };
+            (0..300).map(bits).collect::<Vec<_>>()
+        };
+        assert_eq!(record(true), record(false));
+    }
+}
+
+#[test]
+fn little_endian_order_reverses_the_qubits() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "c.db");
+    let options = RecipeOptions {
+        gates: "cx".into(),
+        qubits: 3,
+        coupling: "0-1".into(),
+        words: true,
+        length: (1, 1),
+        ..RecipeOptions::default()
+    };
+    generate(&path, &options.recipe().unwrap());
+    let corpus = Corpus::open(&path).unwrap();
+    let ones = |order| {
+        let unitary = corpus.record(0, order).unwrap().unitary;
+        (0..8)
+            .map(|row| (0..8).position(|column| unitary[row * 8 + column].re == 1.0).unwrap())
+            .collect::<Vec<_>>()
+    };
+    // cx 0 1 flips qubit 1 where qubit 0 is set.
+    assert_eq!(ones(Order::Big), [0, 1, 2, 3, 6, 7, 4, 5]);
+    assert_eq!(ones(Order::Little), [0, 3, 2, 1, 4, 7, 6, 5]);
+}
+
+#[test]
+fn damage_is_named_found_and_mended() {
+    let directory = TempDir::new().unwrap();
+    let (recipe, path) = (recipe(3_000), file(&directory, "c.db"));
+    generate(&path, &recipe);
+    let intact = content(&path);
+    let size = recipe.chunk_records();
+    let sql = |text: &str| Connection::open(&path).unwrap().execute_batch(text).unwrap();
+    // A flipped byte in a unitary, one in a circuit, a lost chunk, a changed count, a stray row, wrong totals.
+    sql(&format!(
+        "UPDATE chunks SET unitaries = CAST(x'ff' || substr(unitaries, 2) AS BLOB) WHERE first_id = {size};
+         UPDATE chunks SET circuits = CAST(x'5a' || substr(circuits, 2) AS BLOB) WHERE first_id = {};
+         DELETE FROM chunks WHERE first_id = {};
+         UPDATE chunks SET count = count - 1 WHERE first_id = {};
+         INSERT INTO chunks SELECT first_id + 100, count, checksum, content, circuits, unitaries, labels
+             FROM chunks WHERE first_id = 0;
+         UPDATE totals SET records = records - 1",
+        2 * size,
+        3 * size,
+        4 * size
+    ));
+    let corpus = Corpus::open(&path).unwrap();
+    let fails = |id, reason: &str| {
+        let error = corpus.record(id, Order::Big).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    };
+    fails(size, &format!("chunk 1 (records {size} to {}) is damaged", 2 * size - 1));
+    fails(2 * size, "the checksum of its circuits fails in block 0");
+    fails(3 * size, "missing");
+    fails(4 * size, "ids do not fit");
+    assert!(corpus.record(0, Order::Big).is_ok() && corpus.record(5 * size, Order::Big).is_ok());
+    let found = verify(&path);
+    assert!(!found.is_clean());
+    assert_eq!(found.damaged.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(found.damaged[&3], ChunkDamage::Missing);
+    assert_eq!(found.damaged[&4], ChunkDamage::Ids);
+    drop(corpus);
+    qorpus::repair(&path, VerifyOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
+    assert!(verify(&path).is_clean());
+    assert_eq!(content(&path), intact);
+    assert_eq!(Corpus::open(&path).unwrap().summary().unwrap().records, 3_000);
+}
+
+#[test]
+fn wrong_totals_alone_are_found() {
+    let directory = TempDir::new().unwrap();
+    let (recipe, path) = (recipe(500), file(&directory, "c.db"));
+    generate(&path, &recipe);
+    Connection::open(&path).unwrap().execute_batch("UPDATE totals SET content = zeroblob(16)").unwrap();
+    assert_eq!(verify(&path).totals, Some(false));
+    qorpus::repair(&path, VerifyOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!(verify(&path).totals, Some(true));
+}
+
+#[test]
+fn records_that_are_not_what_the_recipe_makes_are_found() {
+    let directory = TempDir::new().unwrap();
+    let (mine, other) = (file(&directory, "mine.db"), file(&directory, "other.db"));
+    let recipe = recipe(500);
+    generate(&mine, &recipe);
+    generate(&other, &recipe);
+    // Intact bytes in the wrong place: every seal is right, but for another chunk.
+    let size = recipe.chunk_records();
+    let sql = format!(
+        "UPDATE chunks SET (checksum, content, circuits, unitaries) =
+             (SELECT checksum, content, circuits, unitaries FROM chunks WHERE first_id = 0) WHERE first_id = {size}"
+    );
+    Connection::open(&mine).unwrap().execute_batch(&sql).unwrap();
+    assert_eq!(verify(&mine).damaged.keys().copied().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn other_files_are_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let (text, database, newer) =
+        (file(&directory, "a.txt"), file(&directory, "b.db"), file(&directory, "c.db"));
+    std::fs::write(&text, "not a database, but long enough to be looked at".repeat(100)).unwrap();
+    Connection::open(&database).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
+    generate(&newer, &recipe(10));
+    Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+    for (path, reason) in [
+        (&text, "not an SQLite file"),
+        (&database, "another program's SQLite file"),
+        (&newer, "use a newer Qorpus"),
+    ] {
+        let before = std::fs::read(path).unwrap();
+        let writing =
+            qorpus::generate(path, &recipe(10), GenerateOptions::default(), &false.into(), &mut |_| {})
+                .unwrap_err();
+        let reading = Corpus::open(path).unwrap_err();
+        assert!(writing.to_string().contains(reason) && reading.to_string().contains(reason), "{writing}");
+        assert!(std::fs::read(path).unwrap() == before);
+    }
+    assert_eq!(names(&directory), ["a.txt", "b.db", "c.db"]);
+}
+
+#[test]
+fn another_recipe_is_refused_by_both_names() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "c.db");
+    generate(&path, &recipe(10));
+    let error = qorpus::generate(&path, &recipe(11), GenerateOptions::default(), &false.into(), &mut |_| {});
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("10 random circuits") && error.contains("11 random circuits"), "{error}");
+    assert_eq!(Corpus::open(&path).unwrap().summary().unwrap().records, 10);
+}
+
+#[test]
+fn a_truncated_file_says_so() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "c.db");
+    generate(&path, &recipe(2_000));
+    let size = std::fs::metadata(&path).unwrap().len();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(size / 2).unwrap();
+    let error = Corpus::open(&path).unwrap_err();
+    assert!(matches!(error, Error::Truncated { .. }), "{error}");
+}
+
+#[test]
+fn a_transaction_of_another_program_is_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let (path, recipe) = (file(&directory, "c.db"), recipe(2_000));
+    let stop = AtomicBool::new(false);
+    let options = GenerateOptions { jobs: Some(1), ..GenerateOptions::default() };
+    qorpus::generate(&path, &recipe, options, &stop, &mut |_| stop.store(true, Ordering::Relaxed)).unwrap();
+    // The other program opened the file with a copy of SQLite of its own only in name: it is the same library.
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        let job = scope.spawn(|| generate(&path, &recipe));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!job.is_finished());
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(job.join().unwrap(), Outcome::Complete);
+    });
+}
+
+/// Corpora are expensive: this file was made by the first release and must be read by every later one.
+#[test]
+fn files_of_version_1_are_read_for_ever() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/format-v1.db");
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory, "old.db");
+    std::fs::copy(kept, &path).unwrap();
+    let corpus = Corpus::open(&path).unwrap();
+    let summary = corpus.summary().unwrap();
+    assert_eq!(summary.content_hash, "691b12a5d52a3b4764894ecef9de53d4");
+    assert!(summary.complete && verify(&path).is_clean());
+    let record = corpus.record(71, Order::Big).unwrap();
+    assert_eq!(corpus.recipe().alphabet().text(&record.circuit), "root_y 0; cx 0 1; cx 1 0; rz(pi/8) 1; h 0");
+}
