@@ -124,15 +124,16 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
         Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
         Err(other) => return Err(failed(other)),
     };
-    // SQLite has refused the file, perhaps for its size. A connection that may repair schemas still tells how
-    // many pages there should be.
+    // SQLite has refused the file before looking at any table. Only for one reason would it not do so on a
+    // connection that may repair schemas: the first page counts more pages than there are.
     let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
     lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
-    let expected = pages(&lenient).map_or(0, |pages| pages * u64::from(PAGE_SIZE));
-    let found = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    match found < expected {
-        true => Err(Error::Truncated { path: path.into(), found, expected }),
-        false => Err(failed(refused)),
+    match pages(&lenient) {
+        Ok(_) => {
+            let found = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+            Err(Error::Truncated { path: path.into(), found })
+        }
+        Err(_) => Err(failed(refused)),
     }
 }
 

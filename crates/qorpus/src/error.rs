@@ -58,7 +58,7 @@ pub enum Error {
     },
     /// A file that ends before its last page.
     #[error(
-        "{} is truncated: it has {found} bytes of {expected}; restore it from a copy, or delete it and generate it again",
+        "{} is truncated: it ends after {found} bytes, before its last page; restore it from a copy, or delete it and generate it again",
         .path.display()
     )]
     Truncated {
@@ -66,8 +66,6 @@ pub enum Error {
         path: PathBuf,
         /// The bytes it has.
         found: u64,
-        /// The bytes it should have.
-        expected: u64,
     },
     /// A corpus of another recipe.
     #[error(
