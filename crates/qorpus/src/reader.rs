@@ -136,24 +136,23 @@ impl Corpus {
             return Err(Error::NoRecord { path: self.path.clone(), id, len });
         }
         let number = id / self.recipe.chunk_records();
-        let found = self.read(|connection| {
-            let sql = format!("{SELECT} WHERE first_id = ?1");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let first = number * self.recipe.chunk_records();
-            statement
-                .query_row([first], |row| Ok(self.record_in(&chunk_of(row)?, number, id, order)))
-                .optional()
+        let first = number * self.recipe.chunk_records();
+        // A chunk that is not there must be told from one that is lost in the same state of the file.
+        let (found, is_todo) = self.read(|connection| {
+            let mut statement = connection.prepare_cached(SELECT_CHUNK)?;
+            let one = |row: &Row<'_>| Ok(self.record_in(&chunk_of(row)?, number, id, order));
+            match statement.query_row([first], one).optional()? {
+                Some(record) => Ok((Some(record), false)),
+                None => Ok((None, !work::within(connection, &(number..number + 1))?.is_empty())),
+            }
         })?;
         match found {
             Some(record) => record,
-            None => match self.read(|connection| work::within(connection, &(number..number + 1)))?.is_empty()
-            {
-                true => Err(self.damaged(number, ChunkDamage::Missing)),
-                false => {
-                    let records = self.summary()?.records;
-                    Err(Error::NotYet { path: self.path.clone(), id, records, len })
-                }
-            },
+            None if is_todo => {
+                let records = self.summary()?.records;
+                Err(Error::NotYet { path: self.path.clone(), id, records, len })
+            }
+            None => Err(self.damaged(number, ChunkDamage::Missing)),
         }
     }
 
@@ -245,8 +244,7 @@ impl Corpus {
         numbers: Range<u64>,
     ) -> rusqlite::Result<Vec<(u64, Chunk)>> {
         let ids = |number: u64| number.saturating_mul(self.recipe.chunk_records()).min(i64::MAX as u64);
-        let sql = format!("{SELECT} WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id");
-        let mut statement = connection.prepare_cached(&sql)?;
+        let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
         let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
             let chunk = chunk_of(row)?;
             let ChunkRef { first_id, count, checksum, content, .. } = chunk;
@@ -297,7 +295,11 @@ impl Corpus {
 /// About how many bytes a scan reads in one transaction.
 const SCAN_BYTES: u64 = 4 << 20;
 
-const SELECT: &str = "SELECT first_id, count, checksum, content, circuits, unitaries FROM chunks";
+const SELECT_CHUNK: &str =
+    "SELECT first_id, count, checksum, content, circuits, unitaries FROM chunks WHERE first_id = ?1";
+
+const SELECT_CHUNKS: &str = "SELECT first_id, count, checksum, content, circuits, unitaries FROM chunks
+     WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id";
 
 /// Some consecutive records, decoded and checked.
 #[derive(Debug)]

@@ -1,0 +1,17 @@
+"""What all tests share."""
+
+import pytest
+from command import QORPUS
+
+
+def pytest_configure():
+    if not QORPUS.is_file():
+        pytest.exit(f"{QORPUS} does not exist: run 'cargo build --release' or set QORPUS_BIN", returncode=2)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """The path of a corpus that does not exist yet, alone in its directory."""
+    directory = tmp_path / "corpora"
+    directory.mkdir()
+    return directory / "c.db"

@@ -1,0 +1,162 @@
+"""Exported files, read by the programs they are meant for, hold what `show` prints.
+
+The arrays of `.npy` are compared with Qiskit and Cirq in test_oracle.py.
+"""
+
+import csv
+import json
+import signal
+import sqlite3
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from command import finish, generate, info, qorpus, show, snapshot, start
+from qiskit import qasm3
+from qiskit.quantum_info import Operator
+from test_bad_input import refused
+
+RECIPE = "--gates clifford+t,rz(-3*pi/4),crx(0.3) --qubits 3 --random 2000 --length 0..9".split()
+COLUMNS = {"complex128": [], "complex64": ["--dtype", "complex64"], "derived": ["--no-unitaries"]}
+ENDINGS = ["npy", "parquet", "csv", "qasm"]
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_parquet(corpus, columns):
+    generate(corpus, *RECIPE, *COLUMNS[columns])
+    out, facts = corpus.with_name("out.parquet"), info(corpus)
+    qorpus("export", corpus, out)
+    table = pyarrow.parquet.read_table(out)
+    counts = [f"count_{gate}" for gate in facts["gates"]]
+    assert table.column_names == ["id", "circuit", "length", *counts, "unitary"]
+    narrow = columns == "complex64"
+    assert str(table.schema.field("unitary").type.value_type) == ("float" if narrow else "double")
+    metadata = {key.decode(): value.decode() for key, value in pyarrow.parquet.read_metadata(out).metadata.items()}
+    assert metadata["recipe_hash"] == facts["recipe_hash"] and metadata["content_hash"] == facts["content_hash"]
+    assert json.loads(metadata["recipe"]) == facts["recipe"]
+    rows = table.to_pylist()
+    assert [row["id"] for row in rows] == list(range(2000))
+    for record in show(corpus, range(0, 2000, 9)):
+        row = rows[record.id]
+        assert row["circuit"] == "; ".join(record.circuit)
+        assert {name: row[name] for name in ["length", *counts]} == record.labels
+        parts = np.array(row["unitary"]).reshape(8, 8, 2)
+        assert (parts[..., 0] + 1j * parts[..., 1] == record.unitary).all()
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_csv(corpus, columns):
+    generate(corpus, *RECIPE, *COLUMNS[columns])
+    out, gates = corpus.with_name("out.csv"), info(corpus)["gates"]
+    qorpus("export", corpus, out)
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    parts = [f"u_{row}_{column}_{part}" for row in range(8) for column in range(8) for part in ["re", "im"]]
+    labels = ["length", *(f"count_{gate}" for gate in gates)]
+    assert list(rows[0]) == ["id", "circuit", *labels, *parts] and len(rows) == 2000
+    precision = np.float32 if columns == "complex64" else np.float64
+    for record in show(corpus, range(0, 2000, 9)):
+        row = rows[record.id]
+        assert (row["id"], row["circuit"]) == (str(record.id), "; ".join(record.circuit))
+        assert {name: int(row[name]) for name in labels} == record.labels
+        numbers = np.array([precision(row[part]) for part in parts]).reshape(8, 8, 2)
+        assert (numbers[..., 0] + 1j * numbers[..., 1] == record.unitary).all()
+
+
+EVERY_GATE = (
+    "id,x,y,z,h,s,sdg,t,tdg,sx,sxdg,rx(0.3),ry(-2),rz(3*pi/4),p(1.1),u3(0.3,1.1,-2),cx,cy,cz,ch,cp(0.7),crx(0.3),"
+    "cry(-2),crz(2*pi),csx,swap,iswap,ccx,cswap,rz(1/sqrt(2))"
+)
+OWN_GATES = """
+gates = ["h", "root_y", "U", "cx"]
+[[gate]]
+name = "root_y"
+qubits = 1
+matrix = [[[0.5, 0.5], [-0.5, -0.5]], [[0.5, 0.5], [0.5, 0.5]]]
+[[gate]]
+name = "U"
+qubits = 1
+matrix = [[0, [0, 1]], [[0.6, 0.8], 0]]
+"""
+
+
+@pytest.mark.parametrize("gates", ["every standard gate", "own gates"])
+def test_qasm(corpus, gates):
+    """Qiskit's OpenQASM 3 importer builds every record's gate, and its matrix is the record's, phase included."""
+    path = corpus.with_name("own.toml")
+    path.write_text(OWN_GATES)
+    named = EVERY_GATE if gates == "every standard gate" else str(path)
+    generate(corpus, "--gates", named, "--qubits", 3, "--random", 150, "--length", "0..12")
+    out = corpus.with_name("out.qasm")
+    qorpus("export", corpus, out)
+    calls = "".join(f"c{id} q[0], q[1], q[2];\n" for id in range(150))
+    circuit = qasm3.loads(out.read_text() + "qubit[3] q;\n" + calls)
+    assert len(circuit.data) == 150
+    for record, instruction in zip(show(corpus, range(150), "--order", "little"), circuit.data):
+        assert instruction.operation.name == f"c{record.id}"
+        difference = np.abs(Operator(instruction.operation).data - record.unitary).max()
+        assert difference < 1e-12, (record.circuit, difference)
+
+
+def test_qasm_needs_decompositions(corpus):
+    """Only the matrix of a two-qubit gate of one's own is known: the sentence names other formats."""
+    path = corpus.with_name("own.toml")
+    path.write_text('[[gate]]\nname = "g"\nqubits = 2\nmatrix = [[1,0,0,0],[0,0.6,-0.8,0],[0,0.8,0.6,0],[0,0,0,1]]')
+    generate(corpus, "--gates", path, "--random", 10)
+    said = refused(corpus.parent, "export", "c.db", "out.qasm", status=1)
+    assert "'g'" in said and ".parquet" in said
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_cannot_be_exported(corpus, ending):
+    """Nothing is overwritten, and nothing half-done is left behind."""
+    directory = corpus.parent
+    generate(corpus, *RECIPE)
+    (directory / f"there.{ending}").write_text("precious")
+    assert f"there.{ending} already exists" in refused(directory, "export", "c.db", f"there.{ending}", status=1)
+    assert "nowhere" in refused(directory, "export", "c.db", f"nowhere/out.{ending}", status=1)
+    for name in ["out.xlsx", "out", f"{ending}"]:
+        said = refused(directory, "export", "c.db", name, status=2)
+        assert all(known in said for known in ENDINGS)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_exporting_an_unfinished_corpus(corpus, ending):
+    """An array's index is an id, so .npy needs every record; the tables hold those that are there."""
+    generate(corpus, *RECIPE, "--part", "1/2")
+    out, records = corpus.with_name(f"out.{ending}"), info(corpus)["records"]
+    if ending == "npy":
+        assert "complete" in refused(corpus.parent, "export", "c.db", out, status=1)
+        return
+    qorpus("export", corpus, out, "--quiet")
+    if ending == "parquet":
+        ids = pyarrow.parquet.read_table(out).column("id").to_pylist()
+    elif ending == "csv":
+        ids = [int(line.split(",")[0]) for line in out.read_text().splitlines()[1:]]
+    else:
+        ids = [int(line.split()[2].rstrip(",")) for line in out.read_text().splitlines() if "// record " in line]
+    assert ids == list(range(2000 - records, 2000)) and 0 < records < 2000
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_exporting_a_damaged_corpus(corpus, ending):
+    """A damaged chunk is named, and no file with a hole in it appears."""
+    generate(corpus, *RECIPE)
+    connection = sqlite3.connect(corpus)
+    connection.execute("UPDATE chunks SET circuits = zeroblob(length(circuits)) WHERE first_id > 0")
+    connection.commit()
+    connection.close()
+    assert "chunk 1 " in refused(corpus.parent, "export", "c.db", f"out.{ending}", status=1)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_interrupted_export_leaves_nothing(corpus, ending):
+    """Ctrl-C ends with status 130 and without a file; nobody takes half an export for a whole one."""
+    generate(corpus, *"--qubits 3 --random 300k --no-unitaries".split())
+    before = snapshot(corpus.parent)
+    process = start("export", corpus, corpus.with_name(f"out.{ending}"), "--quiet")
+    while not any(corpus.parent.glob("*.partial")):
+        assert process.poll() is None, "it ended before it could be interrupted"
+    process.send_signal(signal.SIGINT)
+    finish(process, 130)
+    assert snapshot(corpus.parent) == before
