@@ -152,6 +152,20 @@ def test_interrupted_before_the_first_commit(corpus, undisturbed):
     check_finished(corpus, undisturbed(SECOND))
 
 
+def test_one_file_by_several_names(corpus, undisturbed):
+    """Links lead to one corpus and one queue of writers, whichever name a process was given."""
+    directory = corpus.with_name("elsewhere")
+    directory.symlink_to(corpus.parent)
+    link = corpus.with_name("link.db")
+    link.symlink_to(corpus)
+    names = [corpus, link, directory / "c.db", directory / "link.db"]
+    for process in [writer(names[number % 4], SECOND) for number in range(12)]:
+        assert finish(process).stderr == ""
+    check_finished(corpus, undisturbed(SECOND))
+    assert {content_hash(name) for name in names} == {undisturbed(SECOND)}
+    assert sorted(path.name for path in corpus.parent.iterdir()) == ["c.db", "elsewhere", "link.db"]
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_parts_in_one_file(corpus, undisturbed, together):
     """Shares of the chunks, made at the same time or one after the other, add up to the whole."""

@@ -71,7 +71,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Generate(arguments) => generate(arguments, out),
         Command::Plan { recipe, jobs, json } => {
             let recipe = recipe.options().recipe()?;
-            let plan = qorpus::plan(&recipe, jobs);
+            let plan = qorpus::plan(&recipe, jobs)?;
             match json {
                 true => render::plan_json(out, &recipe, &plan)?,
                 false => render::plan(out, &recipe, &plan)?,

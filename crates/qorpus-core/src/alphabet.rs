@@ -1,7 +1,7 @@
 //! Alphabets: the letters a circuit is written in.
 
 use crate::{Error, Gate, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The largest number of qubits of a circuit.
 pub const MAX_QUBITS: usize = 8;
@@ -143,9 +143,9 @@ impl Alphabet {
         if gates.is_empty() {
             return Err(Error::EmptyAlphabet("no gates were given".into()));
         }
-        let mut letters = Vec::new();
+        let (mut letters, mut names) = (Vec::new(), HashSet::new());
         for (index, gate) in gates.iter().enumerate() {
-            if gates[..index].iter().any(|other| other.name() == gate.name()) {
+            if !names.insert(gate.name()) {
                 return Err(Error::DuplicateGate(gate.name().into()));
             }
             if gate.qubits() > qubits {
@@ -157,13 +157,13 @@ impl Alphabet {
                 let text = format!("{} {}", gate.name(), places.join(" "));
                 letters.push(Letter { gate: index, qubits: placement, text });
             }
+            if letters.len() > usize::from(u16::MAX) {
+                return Err(Error::LargeAlphabet(letters.len()));
+            }
         }
         if letters.is_empty() {
             let reason = format!("the coupling '{coupling}' joins no qubits that its gates could act on");
             return Err(Error::EmptyAlphabet(reason));
-        }
-        if letters.len() > usize::from(u16::MAX) {
-            return Err(Error::LargeAlphabet(letters.len()));
         }
         let by_text = letters.iter().zip(0..).map(|(letter, index)| (letter.text.clone(), index)).collect();
         Ok(Alphabet { qubits, coupling: coupling.canonical(qubits)?, gates, letters, by_text })

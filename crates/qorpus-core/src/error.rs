@@ -67,7 +67,7 @@ pub enum Error {
     #[error("the alphabet is empty: {0}")]
     EmptyAlphabet(String),
     /// More letters than 16 bits can number.
-    #[error("the alphabet has {0} letters; at most 65535 are supported")]
+    #[error("the alphabet has {0} letters or more; at most 65535 are supported")]
     LargeAlphabet(usize),
     /// Text that is not a letter of the alphabet.
     #[error("'{letter}' is not a letter of this alphabet; its letters are {alphabet}")]

@@ -14,6 +14,13 @@ const CHUNK_BYTES: f64 = 62_000.0;
 /// Fewest and most records of a chunk, whatever their size.
 const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
 
+/// The decoded letters of a chunk are meant to take at most this many bytes: in an alphabet of one letter they
+/// would take no room at all in the file.
+const CHUNK_LETTER_BYTES: f64 = (4 << 20) as f64;
+
+/// A larger chunk in memory than any library would choose is not believed.
+const BELIEVABLE_BYTES: u64 = 64 << 20;
+
 // Numbers are stored little-endian, as they stand in memory.
 const _: () = assert!(cfg!(target_endian = "little"), "qorpus needs a little-endian machine");
 
@@ -88,7 +95,8 @@ impl Recipe {
     /// computed on reading.
     pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
         let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
-        let fitting = CHUNK_BYTES / recipe.typical_record_bytes();
+        let letter_bytes = 2.0 * recipe.space.typical_length().max(1.0);
+        let fitting = (CHUNK_BYTES / recipe.typical_record_bytes()).min(CHUNK_LETTER_BYTES / letter_bytes);
         recipe.chunk_records = (fitting as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
         recipe
     }
@@ -196,11 +204,19 @@ impl Recipe {
             SpaceText::Words => Space::words(&alphabet, min, max)?,
             SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
         };
-        // A chunk is decoded in memory: a count that no library ever chose is not believed.
-        if !(CHUNK_RECORDS.0..=CHUNK_RECORDS.1).contains(&text.chunk_records) {
+        let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
+        let unitary = if text.unitaries { recipe.alphabet.dim().pow(2) * text.dtype.bytes() } else { 0 };
+        let record_bytes = (unitary + 2 * max) as u64;
+        let believable = match text.chunk_records {
+            records if records == CHUNK_RECORDS.0 => true,
+            records => {
+                (CHUNK_RECORDS.0..=CHUNK_RECORDS.1).contains(&records)
+                    && records * record_bytes <= BELIEVABLE_BYTES
+            }
+        };
+        if !believable {
             return Err(refused(format!("it has chunks of {} records", text.chunk_records)));
         }
-        let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
         Ok(Recipe { chunk_records: text.chunk_records, ..recipe })
     }
 
@@ -307,6 +323,7 @@ mod tests {
             (r#""format_version":1"#, r#""format_version":2"#),
             (r#""qubits":1,"gates""#, r#""qubits":9,"gates""#),
             (r#""length":[5"#, r#""length":[55"#),
+            (r#""qubits":1,"gates""#, r#""qubits":8,"gates""#),
             ("random", "other"),
             ("{", ""),
         ] {

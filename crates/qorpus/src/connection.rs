@@ -3,7 +3,8 @@
 use crate::error::{Error, Result, io, sqlite};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +19,11 @@ pub(crate) const PAGE_SIZE: u32 = 65_536;
 /// Pages a connection may keep in memory, in KiB.
 const CACHE_KIB: u32 = 32 << 10;
 
-/// Readers map up to this much of the file instead of copying pages.
-const MMAP_BYTES: u64 = 1 << 46;
+/// Readers map up to this much of the file instead of copying pages; SQLite itself stops at 2 GiB.
+const MMAP_BYTES: u64 = 1 << 31;
+
+/// No column of a chunk comes near this many bytes; larger ones are refused before they are read.
+const LARGEST_VALUE: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
 const PATIENCE: u64 = 300_000;
@@ -46,7 +50,8 @@ pub(crate) enum Access {
     Create,
 }
 
-/// The path as SQLite gets it: absolute, so that no name is taken for a URI. Its directory must exist.
+/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
+/// must exist.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(Error::Usage("the file name is empty".into()));
@@ -54,10 +59,17 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::Directory(path.into()));
     }
-    let path = std::path::absolute(path).map_err(io(path, "find the file"))?;
-    match path.parent() {
-        Some(directory) if !directory.is_dir() => Err(Error::MissingDirectory(directory.into())),
-        _ => Ok(path),
+    // One file has one name, whatever links lead to it: the sidecar lock is found by that name.
+    if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    let absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(directory), Some(name)) => match directory.canonicalize() {
+            Ok(directory) => Ok(directory.join(name)),
+            Err(_) => Err(Error::MissingDirectory(directory.into())),
+        },
+        _ => Err(Error::Directory(path.into())),
     }
 }
 
@@ -93,6 +105,7 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         connection.set_db_config(option, on).map_err(&failed)?;
     }
     connection.pragma_update(None, "cell_size_check", true).map_err(&failed)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE).map_err(&failed)?;
     if access == Access::Read {
         connection.pragma_update(None, "query_only", true).map_err(&failed)?;
         connection.pragma_update(None, "mmap_size", MMAP_BYTES as i64).map_err(&failed)?;
@@ -137,6 +150,30 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     }
 }
 
+/// How long to wait before trying again what SQLite could not decide.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+
+/// Whether SQLite lost a race for the log against another process and asks to try again.
+pub(crate) fn is_protocol(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed)
+}
+
+/// Begins a transaction that sees one consistent state, from now on.
+pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    loop {
+        let transaction = connection.unchecked_transaction()?;
+        // A transaction takes its state with its first look at the file.
+        let look = |connection: &Connection| {
+            connection.prepare_cached("SELECT 1 FROM sqlite_schema")?.query([])?.next().map(drop)
+        };
+        match look(&transaction) {
+            Err(error) if is_protocol(&error) => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(transaction),
+        }
+    }
+}
+
 fn pages(connection: &Connection) -> rusqlite::Result<u64> {
     connection.pragma_query_value(None, "page_count", |row| row.get(0))
 }
@@ -153,6 +190,8 @@ pub(crate) enum Content {
 /// Looks at the file: application id, version, recipe and its hash.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> {
     let failed = sqlite(path, "read it");
+    // In one state of the file: someone may be creating it at this moment.
+    let connection = &*connection.unchecked_transaction().map_err(&failed)?;
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let not_a_corpus = |reason: String| Error::NotACorpus { path: path.into(), reason };
     let application = number("application_id").map_err(&failed)?;

@@ -167,6 +167,14 @@ pub enum Error {
     /// A handle that was carried into another process.
     #[error("{}: the handle was opened in another process; open the corpus again after a fork", .0.display())]
     Forked(PathBuf),
+    /// The writers' lock file was removed or replaced under a writer.
+    #[error("{} was removed while the corpus was being written, so writers no longer see each other; run the command again", .0.display())]
+    LostLock(PathBuf),
+    /// A worker thread that panicked: a defect of this program.
+    #[error(
+        "computing chunk {0} failed in a way that is a defect of Qorpus; please report the message above"
+    )]
+    Worker(u64),
     /// A writer that failed before.
     #[error("{}: an earlier write failed, so this writer has stopped; open the corpus again", .0.display())]
     Poisoned(PathBuf),

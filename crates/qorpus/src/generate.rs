@@ -4,7 +4,7 @@
 //! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
 //! dies, and nothing is left over.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::maker::Maker;
 use crate::options::{GenerateOptions, threads};
 use crate::store::{Store, insert_chunks, totals};
@@ -12,6 +12,7 @@ use crate::work;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -25,6 +26,9 @@ const GROUP_TIME: Duration = Duration::from_secs(1);
 
 /// How often a process looks whether the stop flag is set or others have finished.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A chunk, or the number of one that could not be computed.
+type Delivery = std::result::Result<Chunk, u64>;
 
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,11 +68,11 @@ pub fn generate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
-    let jobs = threads(options.jobs);
+    let jobs = threads(options.jobs)?;
     let store = Store::open(path, recipe, options.durability)?;
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let (orders, queue) = mpsc::channel::<u64>();
-    let (deliver, finished) = mpsc::channel::<Chunk>();
+    let (deliver, finished) = mpsc::channel::<Delivery>();
     let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);
     std::thread::scope(move |scope| {
         for _ in 0..jobs {
@@ -78,7 +82,10 @@ pub fn generate(
                 let next = || queue.lock().ok()?.recv().ok();
                 // A closed channel on either side is the end of the job.
                 while let Some(number) = next() {
-                    if stop.load(Ordering::Relaxed) || deliver.send(maker.chunk(number)).is_err() {
+                    // A panic must not leave the others waiting for this chunk.
+                    let mut make =
+                        || catch_unwind(AssertUnwindSafe(|| maker.chunk(number))).map_err(|_| number);
+                    if stop.load(Ordering::Relaxed) || deliver.send(make()).is_err() {
                         break;
                     }
                 }
@@ -114,7 +121,7 @@ struct Job<'a> {
 impl Job<'_> {
     fn run(
         mut self,
-        finished: mpsc::Receiver<Chunk>,
+        finished: mpsc::Receiver<Delivery>,
         stop: &AtomicBool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<(Outcome, Progress)> {
@@ -134,7 +141,8 @@ impl Job<'_> {
                 && !stop.load(Ordering::Relaxed)
             {
                 match finished.recv_timeout(LOOK) {
-                    Ok(chunk) => {
+                    Ok(delivery) => {
+                        let chunk = delivery.map_err(Error::Worker)?;
                         bytes += chunk.bytes() as u64;
                         ready.push(chunk);
                     }
@@ -150,7 +158,7 @@ impl Job<'_> {
         if interrupted {
             // The workers stop after the chunk they are at; all that is computed is kept.
             drop(std::mem::replace(&mut self.orders, mpsc::channel().0));
-            ready.extend(finished.iter());
+            ready.extend(finished.iter().flatten());
             self.give_up(&ready)?;
             report(self.progress);
         }
@@ -162,12 +170,16 @@ impl Job<'_> {
         for chunk in ready {
             self.mine.remove(&(chunk.first_id / self.recipe.chunk_records()));
         }
-        let (store, owner, left) = (&self.store, self.store.owner(), ranges(&self.mine));
+        let (store, owner) = (&self.store, self.store.owner());
         // Two groups in hand: one that is computed while the other is committed.
         let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
-        let (claimed, records, new) = store.write(|transaction| {
+        let (left, claimed, records, new) = store.write(|transaction| {
             let new = insert_chunks(transaction, ready)?;
-            work::replace(transaction, owner, &left, Some(owner))?;
+            // What a merge has brought meanwhile is no longer to be done.
+            let owned = work::owned(transaction, owner)?;
+            let mut left = self.mine.clone();
+            left.retain(|number| owned.iter().any(|range| range.contains(number)));
+            work::replace(transaction, owner, &ranges(&left), Some(owner))?;
             let todo = work::within(transaction, &self.part)?;
             let living: BTreeSet<_> =
                 todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
@@ -177,8 +189,9 @@ impl Job<'_> {
             let others = living.iter().filter(|&&other| other != owner).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
             let claimed = work::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
-            Ok((claimed, totals(transaction)?.0, new))
+            Ok((left, claimed, totals(transaction)?.0, new))
         })?;
+        self.mine = left;
         self.progress.made += new.0;
         self.progress.bytes += new.1;
         self.progress.records = records;

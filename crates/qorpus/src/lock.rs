@@ -7,7 +7,8 @@
 //! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older POSIX locks they
 //! also queue threads of one process and are not lost when another descriptor of the file is closed.
 
-use crate::error::{Result, io};
+use crate::error::{Error, Result, io};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::File;
@@ -27,35 +28,58 @@ pub(crate) struct Lock {
     file: File,
     path: PathBuf,
     owner: Owner,
+    process: u32,
 }
 
 /// The turn to write, given back on drop.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(&'a Lock);
+pub(crate) struct Turn<'a>(&'a File);
+
+/// Runs `action` in a turn of its own if a writer's sidecar is there and the turn is free at once.
+pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
+    let turn = range(libc::F_WRLCK, TURN, 1);
+    if let Ok(file) = File::options().read(true).write(true).open(sidecar(corpus))
+        && fcntl(&file, FcntlArg::F_OFD_SETLK(&turn)).is_ok()
+    {
+        let _turn = Turn(&file);
+        action();
+    }
+}
 
 impl Lock {
     /// Opens the sidecar of `corpus`, creating it if need be.
     pub(crate) fn open(corpus: &Path) -> Result<Lock> {
-        let path = sidecar(corpus);
-        let failed = |error| io(&path, "open the lock file")(error);
+        let mut path = sidecar(corpus);
         loop {
             let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let file = file.map_err(failed)?;
+            let file = file.map_err(io(&path, "open the lock file"))?;
             // Random enough: the standard library keys its hashers from the operating system.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let owner = (random >> 2) as i64 | 1;
             let own = range(libc::F_WRLCK, owner, 1);
-            if fcntl(&file, FcntlArg::F_OFD_SETLK(&own)).is_err() {
-                continue;
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&own)) {
+                Ok(_) => {}
+                // The last writer is about to remove the file.
+                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => continue,
+                Err(error) => return Err(io(&path, "lock the lock file")(error.into())),
             }
-            // Whoever was alone may have removed the file between the two lines above; then it is not the lock.
-            let held = file.metadata().map_err(failed)?;
-            match std::fs::metadata(&path) {
-                Ok(there) if (there.dev(), there.ino()) == (held.dev(), held.ino()) => {
-                    return Ok(Lock { file, path, owner });
-                }
-                _ => {}
+            let lock = Lock { file, path, owner, process: std::process::id() };
+            // Whoever was alone may have removed the file before its lock was taken; then it is not the lock.
+            if lock.is_in_place()? {
+                return Ok(lock);
             }
+            path = lock.path.clone();
+        }
+    }
+
+    /// Whether the file that is locked is still the one that others find.
+    fn is_in_place(&self) -> Result<bool> {
+        let failed = io(&self.path, "look at the lock file");
+        let held = self.file.metadata().map_err(&failed)?;
+        match std::fs::metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -65,15 +89,26 @@ impl Lock {
     }
 
     /// Waits for the turn to write.
+    ///
+    /// # Errors
+    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one.
     pub(crate) fn turn(&self) -> Result<Turn<'_>> {
         let turn = range(libc::F_WRLCK, TURN, 1);
         loop {
             match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&turn)) {
-                Ok(_) => return Ok(Turn(self)),
-                Err(nix::errno::Errno::EINTR) => {}
+                Ok(_) => break,
+                Err(Errno::EINTR) => {}
                 Err(error) => return Err(io(&self.path, "wait for the lock")(error.into())),
             }
         }
+        let turn = Turn(&self.file);
+        if self.is_in_place()? { Ok(turn) } else { Err(Error::LostLock(self.path.clone())) }
+    }
+
+    /// Stops being counted among the living; to be called in the last turn.
+    pub(crate) fn resign(&self) {
+        // Closing the file frees it too, but only after the turn.
+        let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, self.owner, 1)));
     }
 
     /// Whether the writer called `owner` is still alive.
@@ -99,7 +134,7 @@ impl Lock {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it too.
-        let _ = fcntl(&self.0.file, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, TURN, 1)));
+        let _ = fcntl(self.0, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, TURN, 1)));
     }
 }
 
@@ -107,13 +142,18 @@ impl Drop for Lock {
     /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever opens the
     /// file at this moment finds it gone before trusting it.
     fn drop(&mut self) {
-        if fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))).is_ok() {
+        // A forked child holds the same locks as its parent: they are the parent's to give up.
+        if self.process != std::process::id() {
+            return;
+        }
+        let all = range(libc::F_WRLCK, 0, 0);
+        if fcntl(&self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-pub(crate) fn sidecar(corpus: &Path) -> PathBuf {
+fn sidecar(corpus: &Path) -> PathBuf {
     let mut name = corpus.as_os_str().to_owned();
     name.push("-lock");
     name.into()
@@ -167,7 +207,21 @@ mod tests {
         assert!(!first.is_alone());
         drop(second);
         assert!(!first.is_alive(name) && first.is_alone());
-        let _turn = first.turn().unwrap();
+        let turn = first.turn().unwrap();
         assert!(first.is_alone() && sidecar(&corpus).exists());
+        let mut ran = false;
+        in_free_turn(&corpus, || ran = true);
+        assert!(!ran, "the turn is taken");
+        drop(turn);
+        in_free_turn(&corpus, || ran = true);
+        assert!(ran);
+    }
+
+    #[test]
+    fn a_removed_lock_file_stops_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::open(&directory.path().join("c.db")).unwrap();
+        std::fs::remove_file(&lock.path).unwrap();
+        assert!(matches!(lock.turn(), Err(Error::LostLock(_))));
     }
 }

@@ -107,7 +107,8 @@ impl Durability {
     /// The value of SQLite's `PRAGMA synchronous`.
     pub(crate) fn pragma(self) -> &'static str {
         match self {
-            Durability::Full => "FULL",
+            // FULL, and the directory is synced when a journal is removed.
+            Durability::Full => "EXTRA",
             Durability::Normal => "NORMAL",
             Durability::Off => "OFF",
         }
@@ -173,9 +174,19 @@ pub struct GenerateOptions {
 }
 
 /// The number of worker threads: `jobs`, or one a core.
-pub(crate) fn threads(jobs: Option<usize>) -> usize {
-    jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1).max(1)
+///
+/// # Errors
+/// [`Error::Usage`] for none, or more than any machine has.
+pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
+    match jobs {
+        None => Ok(std::thread::available_parallelism().map_or(1, Into::into)),
+        Some(jobs @ 1..=MOST_JOBS) => Ok(jobs),
+        Some(jobs) => Err(Error::Usage(format!("{jobs} worker threads; use 1 to {MOST_JOBS}"))),
+    }
 }
+
+/// The most worker threads.
+const MOST_JOBS: usize = 1024;
 
 /// Reads a count or size: `1000000`, `1_000_000`, `1M`, `4GiB`.
 ///

@@ -1,5 +1,6 @@
 //! Planning: what a recipe would cost, from a short trial.
 
+use crate::error::Result;
 use crate::maker::Maker;
 use crate::options::threads;
 use qorpus_core::{Codec, Kernel, Recipe};
@@ -26,10 +27,13 @@ pub struct Plan {
 }
 
 /// Computes a few chunks of `recipe` for a third of a second on one core; writes nothing.
-pub fn plan(recipe: &Recipe, jobs: Option<usize>) -> Plan {
+///
+/// # Errors
+/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads.
+pub fn plan(recipe: &Recipe, jobs: Option<usize>) -> Result<Plan> {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let mut maker = Maker::new(recipe, &codec, &kernel);
-    let (records, chunks, jobs) = (recipe.space().len(), recipe.chunks(), threads(jobs));
+    let (records, chunks, jobs) = (recipe.space().len(), recipe.chunks(), threads(jobs)?);
     let (start, mut made, mut bytes, mut trial) = (Instant::now(), 0u64, 0u64, 0u64);
     while trial == 0 || start.elapsed() < TRIAL {
         // Spread over the space, from the end on: in a space of words the longest, which are most, come last.
@@ -44,5 +48,5 @@ pub fn plan(recipe: &Recipe, jobs: Option<usize>) -> Plan {
     let chunk_bytes = bytes as f64 / made as f64 * recipe.chunk_records().min(records) as f64 + 64.0;
     let on_disk = if chunk_bytes < page { page / (page / chunk_bytes).floor() } else { chunk_bytes };
     let bytes = (on_disk * chunks as f64 + 8.0 * page) as u64;
-    Plan { records, chunks, bytes, rate, jobs, seconds: records as f64 / rate / jobs as f64 }
+    Ok(Plan { records, chunks, bytes, rate, jobs, seconds: records as f64 / rate / jobs as f64 })
 }

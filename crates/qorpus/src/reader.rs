@@ -81,15 +81,18 @@ impl Corpus {
         let recipe = match connection::identify(&connection, &path)? {
             Content::Corpus(recipe) => *recipe,
             Content::Empty => {
-                return Err(Error::NotACorpus { path, reason: "it is empty".into() });
+                return Err(Error::NotACorpus {
+                    path,
+                    reason: "it is empty; run 'qorpus generate' again to make it".into(),
+                });
             }
         };
         connection::bound_cache(&connection, &path)?;
         let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
         let scratch = RefCell::default();
         let corpus = Corpus { path, connection, process: std::process::id(), recipe, codec, kernel, scratch };
-        if !corpus.summary()?.complete && store::is_being_written(&corpus.path) {
-            store::share(&corpus.path)?;
+        if !corpus.summary()?.complete {
+            store::share(&corpus.path, &corpus.connection);
         }
         Ok(corpus)
     }
@@ -287,7 +290,7 @@ impl Corpus {
             return Err(Error::Forked(self.path.clone()));
         }
         let failed = sqlite(&self.path, "read it");
-        let transaction = self.connection.unchecked_transaction().map_err(&failed)?;
+        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         look(&transaction).map_err(failed)
     }
 }

@@ -18,7 +18,7 @@ CREATE TABLE chunks (
 -- Ranges of chunks that are still to be made, and by whom: NULL is nobody.
 CREATE TABLE work (
     first_chunk INTEGER PRIMARY KEY,
-    end_chunk   INTEGER NOT NULL,
+    end_chunk   INTEGER NOT NULL CHECK (first_chunk < end_chunk),
     owner       INTEGER
 ) STRICT;
 

@@ -6,21 +6,27 @@
 
 use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
 use crate::error::{Error, Result, sqlite};
-use crate::lock::{Lock, Owner, Turn};
+use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, work};
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, Recipe};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A write-ahead log above this size is written back before the next transaction.
 const WAL_BYTES: u64 = 64 << 20;
 
 /// A log that readers keep from being written back may grow to this size; then the writer waits for them.
 const WAL_LIMIT: u64 = 1 << 30;
+
+/// How long the last writer waits for readers before it leaves the log behind.
+const AT_THE_END: Duration = Duration::from_secs(2);
+
+/// How long a writer waits for others before it says so, and goes on waiting.
+const PATIENTLY: Duration = Duration::from_secs(10);
 
 /// How long a change of journal mode or an early checkpoint waits for others; it can as well be done later.
 const BRIEFLY: Duration = Duration::from_millis(100);
@@ -55,8 +61,10 @@ impl Store {
         connection.pragma_update(None, "synchronous", durability.pragma()).map_err(failed)?;
         // Written back here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
-        let mode = if lock.is_alone() { "PERSIST" } else { "WAL" };
-        set_journal_mode(&connection, &patience, mode);
+        // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
+        if lock.is_alone() || !set_journal_mode(&connection, &patience, "WAL", BRIEFLY) {
+            set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+        }
         drop(turn);
         Ok(Store {
             path,
@@ -86,17 +94,42 @@ impl Store {
         self.check_handle()?;
         let turn = self.lock.turn()?;
         self.poisoned.set(true);
-        let result = commit(&self.connection, change).map_err(sqlite(&self.path, "write to it"))?;
+        let result = self.commit(change).map_err(sqlite(&self.path, "write to it"))?;
         self.poisoned.set(false);
         self.bound_log(&turn)?;
         Ok(result)
+    }
+
+    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let mut transaction = self.until_free("the lock of another program", begin)?;
+        let result = change(&transaction)?;
+        // A commit that meets a reader leaves the transaction as it is, to be committed again.
+        let commit = || self.connection.execute_batch("COMMIT");
+        self.until_free("a reader that keeps its transaction open", commit)?;
+        transaction.set_drop_behavior(DropBehavior::Ignore);
+        Ok(result)
+    }
+
+    /// Repeats `attempt` for as long as SQLite is busy: nobody who writes ever sees a lock error.
+    fn until_free<T>(&self, whom: &str, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        loop {
+            match self.patience.limited(PATIENTLY, &attempt) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                    tracing::warn!("{}: waiting for {whom}", self.path.display());
+                }
+                // Another process is recovering the log: SQLite asks to try again.
+                Err(error) if connection::is_protocol(&error) => std::thread::sleep(connection::PAUSE),
+                result => return result,
+            }
+        }
     }
 
     /// Reads in one consistent state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.check_handle()?;
         let failed = sqlite(&self.path, "read it");
-        let transaction = self.connection.unchecked_transaction().map_err(&failed)?;
+        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         look(&transaction).map_err(&failed)
     }
 
@@ -117,7 +150,7 @@ impl Store {
             let checkpoint = || {
                 self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
             };
-            let limit = if size() > WAL_LIMIT { Duration::from_secs(10) } else { BRIEFLY };
+            let limit = if size() > WAL_LIMIT { PATIENTLY } else { BRIEFLY };
             match self.patience.limited(limit, checkpoint) {
                 Ok(false) => return Ok(()),
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
@@ -138,51 +171,50 @@ impl Store {
 impl Drop for Store {
     /// The last writer leaves one plain file without journal or log.
     fn drop(&mut self) {
-        if self.process == std::process::id()
-            && let Ok(_turn) = self.lock.turn()
-            && self.lock.is_alone()
-        {
-            set_journal_mode(&self.connection, &self.patience, "DELETE");
+        if self.process != std::process::id() {
+            // Closing it would take the parent's locks away.
+            if let Ok(nothing) = Connection::open_in_memory() {
+                std::mem::forget(std::mem::replace(&mut self.connection, nothing));
+            }
+            return;
+        }
+        if let Ok(_turn) = self.lock.turn() {
+            // Before the turn ends, so that whoever is next knows whether it is the last.
+            self.lock.resign();
+            if self.lock.is_alone() {
+                set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END);
+            }
         }
     }
 }
 
-/// Lets a writer that is alone, if there is one, share the corpus with readers that come now.
-pub(crate) fn share(path: &Path) -> Result<()> {
-    let lock = Lock::open(path)?;
-    if !lock.is_alone() {
-        let _turn = lock.turn()?;
-        let (connection, patience) = connection::open(path, Access::Write)?;
-        set_journal_mode(&connection, &patience, "WAL");
+/// Lets a writer that is alone, if there is one, share the corpus with a reader that comes now.
+///
+/// Only a courtesy: if it is not possible at once, the two wait for each other's short transactions.
+pub(crate) fn share(path: &Path, reader: &Connection) {
+    let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    if mode.is_ok_and(|mode| mode != "wal") {
+        in_free_turn(path, || {
+            if let Ok((connection, patience)) = connection::open(path, Access::Write) {
+                set_journal_mode(&connection, &patience, "WAL", BRIEFLY);
+            }
+        });
     }
-    Ok(())
 }
 
-/// If others hold the file at this moment the mode stays as it is, which is slower but never wrong.
-fn set_journal_mode(connection: &Connection, patience: &Patience, mode: &str) {
+/// Says whether the mode is now `mode`: not if others hold the file for as long as `limit`.
+fn set_journal_mode(connection: &Connection, patience: &Patience, mode: &str, limit: Duration) -> bool {
+    let begun = Instant::now();
     let set =
         || connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
-    if let Err(error) = patience.limited(BRIEFLY, set) {
-        tracing::debug!("journal_mode stays as it is: {error}");
-    }
-}
-
-fn commit<T>(
-    connection: &Connection,
-    change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    let transaction = loop {
-        match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
-            // Another process is recovering the log: SQLite asks to try again.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed) => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            begun => break begun?,
+    loop {
+        // SQLite does not ask the busy handler when it leaves the log.
+        match patience.limited(limit, set) {
+            Ok(now) if now.eq_ignore_ascii_case(mode) => return true,
+            _ if begun.elapsed() >= limit => return false,
+            _ => std::thread::sleep(connection::PAUSE),
         }
-    };
-    let result = change(&transaction)?;
-    transaction.commit()?;
-    Ok(result)
+    }
 }
 
 /// Adds the chunks that are not there yet and counts them; returns how many records and bytes were new.
@@ -266,7 +298,9 @@ fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
             .execute("INSERT INTO totals (one, records, content) VALUES (1, 0, ?1)", [nothing])
             .map(drop)
     };
-    commit(connection, fill).map_err(failed)
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
+    fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
 }
 
 /// What makes a file explain itself in ten years.
@@ -298,9 +332,4 @@ pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error
         asked: asked.summary(),
         asked_hash: digits(asked),
     }
-}
-
-/// Whether a writer may have the corpus open: its sidecar is there.
-pub(crate) fn is_being_written(path: &Path) -> bool {
-    crate::lock::sidecar(path).exists()
 }

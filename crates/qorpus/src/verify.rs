@@ -7,11 +7,15 @@ use crate::reader::Corpus;
 use crate::store::{self, Store};
 use crate::work::{self, Todo};
 use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// So many damaged chunks are enough to know.
+const MOST_DAMAGED: usize = 10_000;
 
 /// How thoroughly a corpus is verified.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +39,7 @@ pub struct Verification {
     pub records: u64,
     /// Records that were recomputed.
     pub recomputed: u64,
-    /// Chunks that are damaged, by number.
+    /// Chunks that are damaged, by number; after ten thousand no more are looked for.
     pub damaged: BTreeMap<u64, ChunkDamage>,
     /// Whether the totals that the file keeps are those of its chunks; `None` if it changed meanwhile.
     pub totals: Option<bool>,
@@ -70,33 +74,45 @@ pub fn verify(
             options.sample
         )));
     }
-    let corpus = Corpus::open(path)?;
-    let before = corpus.read(store::totals)?;
-    let (chunks, step) = (corpus.recipe().chunks(), corpus.scan_chunks());
-    let (next, result) = (AtomicU64::new(0), Mutex::new(Verification::default()));
+    let (corpus, jobs) = (Corpus::open(path)?, threads(options.jobs)?);
+    let (before, done, unexpected) = corpus.read(|connection| {
+        let (done, unexpected) = survey(connection, &corpus)?;
+        Ok((store::totals(connection)?, done, unexpected))
+    })?;
+    let (step, result) = (corpus.scan_chunks(), Mutex::new(Verification::default()));
+    // Chunks that are still to be made are many in a corpus that has just begun, and cost nothing.
+    let segments = Mutex::new(done.into_iter().flat_map(|done| {
+        let next = move |start: &u64| Some(start.saturating_add(step)).filter(|next| *next < done.end);
+        std::iter::successors(Some(done.start), next)
+            .map(move |start| start..done.end.min(start.saturating_add(step)))
+    }));
     let verify_segments = || -> Result<()> {
         let corpus = Corpus::open(path)?;
-        loop {
-            let start = next.fetch_add(step, Ordering::Relaxed);
-            if start >= chunks || stop.load(Ordering::Relaxed) {
-                return Ok(());
+        while let Some(numbers) = segments.lock().ok().and_then(|mut segments| segments.next()) {
+            if stop.load(Ordering::Relaxed) {
+                break;
             }
-            let found = segment(&corpus, start..chunks.min(start + step), options.sample);
+            let found = segment(&corpus, numbers, options.sample);
             report(found.records);
             if let Ok(mut sum) = result.lock() {
                 sum.records += found.records;
                 sum.recomputed += found.recomputed;
                 sum.content += found.content;
                 sum.damaged.extend(found.damaged);
+                if sum.damaged.len() >= MOST_DAMAGED {
+                    break;
+                }
             }
         }
+        Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads(options.jobs)).map(|_| scope.spawn(verify_segments)).collect();
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(verify_segments)).collect();
         // A worker does not panic; if one did, the scope panics in its turn.
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
     })?;
     let mut result = result.into_inner().unwrap_or_default();
+    result.damaged.extend(unexpected.into_iter().map(|number| (number, ChunkDamage::Unexpected)));
     result.interrupted = stop.load(Ordering::Relaxed);
     check_outside(&corpus, &mut result)?;
     let unchanged = corpus.read(store::totals)? == before;
@@ -104,6 +120,25 @@ pub fn verify(
         result.totals = Some(before == (result.records, result.content));
     }
     Ok(result)
+}
+
+/// The ranges of chunks that should be there, and for each range still to be made the first chunk that is there
+/// all the same.
+fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
+    let (chunks, size) = (corpus.recipe().chunks(), corpus.recipe().chunk_records());
+    let (mut done, mut unexpected, mut next) = (Vec::new(), Vec::new(), 0);
+    for Todo { chunks: todo, .. } in work::within(connection, &(0..chunks))? {
+        done.push(next..todo.start);
+        next = todo.end;
+        let sql = "SELECT min(first_id) FROM chunks WHERE first_id >= ?1 AND first_id <= ?2";
+        let ids = [todo.start.saturating_mul(size), todo.end.saturating_mul(size) - 1]
+            .map(|id| id.min(i64::MAX as u64));
+        let found = connection.prepare_cached(sql)?.query_row(ids, |row| row.get::<_, Option<u64>>(0))?;
+        unexpected.extend(found.map(|id| id / size));
+    }
+    done.push(next..chunks);
+    done.retain(|done| !done.is_empty());
+    Ok((done, unexpected))
 }
 
 /// Verifies some consecutive chunks, read in one transaction.

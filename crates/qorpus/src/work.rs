@@ -17,7 +17,7 @@ pub(crate) struct Todo {
 /// The ranges that touch `chunks`, in order, cut to it.
 pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<Todo>> {
     let sql = "SELECT first_chunk, end_chunk, owner FROM work
-               WHERE first_chunk < ?2 AND end_chunk > ?1 ORDER BY first_chunk";
+               WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk ORDER BY first_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
         let (start, end): (u64, u64) = (row.get(0)?, row.get(1)?);
@@ -51,6 +51,14 @@ pub(crate) fn claim(
     Ok(claimed)
 }
 
+/// The chunks that `owner` has claimed and still holds.
+pub(crate) fn owned(connection: &Connection, owner: Owner) -> Result<Vec<Range<u64>>> {
+    let sql = "SELECT first_chunk, end_chunk FROM work WHERE owner = ?1 AND first_chunk < end_chunk";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([owner], |row| Ok(row.get(0)?..row.get(1)?))?;
+    rows.collect()
+}
+
 /// Makes `left` what `owner` still has to do; `next_owner` gets it.
 pub(crate) fn replace(
     connection: &Connection,
@@ -64,7 +72,7 @@ pub(crate) fn replace(
 
 /// Takes `chunks` out of every range: they are done.
 pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
-    let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1";
+    let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
         Ok(Todo { chunks: row.get(0)?..row.get(1)?, owner: row.get(2)? })

@@ -67,6 +67,34 @@ fn writers_that_share_a_file_make_what_one_makes() {
 }
 
 #[test]
+fn a_link_leads_to_the_same_queue() {
+    let directory = TempDir::new().unwrap();
+    let (recipe, real, link) = (recipe(20_000), file(&directory, "real.db"), file(&directory, "link.db"));
+    std::fs::write(&real, "").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    std::thread::scope(|scope| {
+        for path in [&real, &link, &real, &link] {
+            scope.spawn(|| assert_eq!(generate(path, &recipe), Outcome::Complete));
+        }
+    });
+    assert!(verify(&link).is_clean());
+    assert_eq!(names(&directory), ["link.db", "real.db"]);
+}
+
+#[test]
+fn a_finished_file_is_in_no_need_of_a_log() {
+    let directory = TempDir::new().unwrap();
+    for round in 0..10 {
+        let path = file(&directory, &format!("{round}.db"));
+        std::thread::scope(|scope| {
+            (0..4).for_each(|_| drop(scope.spawn(|| generate(&path, &recipe(2_000)))));
+        });
+        // Bytes 18 and 19 of the header: 1 is a rollback journal, 2 the write-ahead log.
+        assert_eq!(std::fs::read(&path).unwrap()[18..20], [1, 1]);
+    }
+}
+
+#[test]
 fn stopping_keeps_what_is_ready_and_resuming_makes_the_rest() {
     let directory = TempDir::new().unwrap();
     let (recipe, whole, parts) = (recipe(20_000), file(&directory, "whole.db"), file(&directory, "parts.db"));
