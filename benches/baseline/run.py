@@ -97,6 +97,25 @@ def disk(path: Path, size: int) -> float:
     return size / (time.perf_counter() - start)
 
 
+class Neighbours:
+    """How much of the processors others use meanwhile: a rate taken on a busy machine is no rate."""
+
+    def __init__(self):
+        self.start = self.now()
+
+    @staticmethod
+    def now() -> tuple[float, float, float]:
+        """Seconds: of the clock, of all processors busy, of this program and its finished children."""
+        numbers = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
+        user, nice, system, _idle, _waiting, interrupts, soft, _stolen = numbers
+        own = sum(os.times()[:4])
+        return time.monotonic(), (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK"), own
+
+    def share(self) -> float:
+        clock, busy, own = (end - start for end, start in zip(self.now(), self.start))
+        return max(0.0, busy - own) / clock / os.cpu_count()
+
+
 def machine(directory: Path) -> dict:
     """What a rate depends on."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
@@ -117,7 +136,6 @@ def machine(directory: Path) -> dict:
         "rustc": said("rustc", "--version"),
         "git_commit": said("git", "rev-parse", "HEAD"),
         "uncommitted_changes": bool(said("git", "status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock")),
-        "load_before": os.getloadavg()[0],
     }
 
 
@@ -129,7 +147,7 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path) -> dict
     """All ways on one workload, taking turns."""
     stored_records = arguments.stored // (1 if qubits == 1 else 4)
     rates = {"original": [], "qorpus stored": [], "qorpus derived": []}
-    disk_rates, sizes = [], {}
+    disk_rates, sizes, neighbours = [], {}, Neighbours()
     for repetition in range(arguments.repetitions):
         print(f"{qubits} qubit(s), repetition {repetition + 1} of {arguments.repetitions}", file=sys.stderr)
         path = directory / "original.db"
@@ -152,6 +170,7 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path) -> dict
         "qorpus_sizes": sizes,
         "records_per_second": {name: summary(values) for name, values in rates.items()},
         "disk_bytes_per_second": summary(disk_rates),
+        "cpu_share_of_others": neighbours.share(),
     }
 
 
@@ -169,7 +188,16 @@ def table(workloads: list[dict]) -> str:
         columns = " ".join(f"{disk_rate[key] / 1e6:9.0f}" for key in ["median", "min", "max"])
         share = f"{written / disk_rate['median']:.0%} of it by qorpus stored"
         lines.append(f"{workload['qubits']} qubit(s)  {'disk alone, MB/s':21} {columns}    {share}")
+        others = workload["cpu_share_of_others"]
+        warning = "; repeat it on a quiet machine" if others > 0.1 else ""
+        lines.append(f"{workload['qubits']} qubit(s)  {others:.0%} of the processors were used by others{warning}")
     return "\n".join(lines)
+
+
+def free_name(path: Path) -> Path:
+    """A record is never replaced: the next one of the day gets a number."""
+    names = [path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, 1000))]
+    return next(name for name in names if not name.exists())
 
 
 def main() -> None:
@@ -193,7 +221,7 @@ def main() -> None:
         record = {"when": now.isoformat(timespec="seconds"), "qorpus": version, "jobs": arguments.jobs}
         record |= {"repetitions": arguments.repetitions, "machine": facts, "workloads": workloads}
         cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|@.*", "", facts["cpu"]).lower()).strip("-")
-        path = ROOT / "benches" / "record" / f"{now.date()}-{cpu}-baseline.json"
+        path = free_name(ROOT / "benches" / "record" / f"{now.date()}-{cpu}-baseline.json")
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n")
         print(f"recorded in {path.relative_to(ROOT)}")

@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 use qorpus::core::{Gate, draw};
 use qorpus::{Complex64, Corpus, Plan, Progress, Recipe, Record, Summary, Verification};
 use serde_json::{Value, json};
-use std::io::{Result, Write};
+use std::io::{IsTerminal, Result, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +17,13 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// The error, on standard error.
 pub(crate) fn error(failure: &Failure) {
     anstream::eprintln!("{BAD}error:{BAD:#} {failure}");
+}
+
+/// What the first Ctrl-C does, for people.
+pub(crate) fn stopping() {
+    if std::io::stderr().is_terminal() {
+        anstream::eprintln!("stopping when the last commit is done; Ctrl-C again leaves at once");
+    }
 }
 
 /// A number with its digits in groups of three.

@@ -60,6 +60,7 @@ fn stop_on_interrupt() {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
+        render::stopping();
     };
     // Without a handler Ctrl-C ends the process, which loses nothing that was committed.
     let _ = ctrlc::set_handler(handler);
