@@ -1,7 +1,8 @@
 //! Progress on the terminal: what is done, how fast, how long still. Nothing where there is no terminal.
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 use qorpus::Progress;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// A bar that counts records.
@@ -13,12 +14,13 @@ pub(crate) struct Bar {
 impl Bar {
     pub(crate) fn new(quiet: bool) -> Bar {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        let template =
-            "{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {per_sec:>14} {msg} ETA {eta}";
+        let template = "{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {rate} {msg} ETA {eta}";
         // The template is a constant; were it wrong, the plain bar would do.
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // Writing to a buffer cannot fail.
+            let _ = write!(out, "{:.2} M/s", state.per_sec() / 1e6);
+        }));
         bar.enable_steady_tick(Duration::from_millis(250));
         Bar { bar, begun: None }
     }
