@@ -30,6 +30,7 @@ mod angle;
 mod bits;
 mod chunk;
 mod circuit;
+mod codec;
 mod drawing;
 mod error;
 mod gate;
@@ -40,8 +41,9 @@ mod space;
 
 pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
 pub use angle::evaluate;
-pub use chunk::{Chunk, ChunkRef, Codec, ContentHash, Damage};
+pub use chunk::{Chunk, ChunkRef, ContentHash, Damage};
 pub use circuit::Circuits;
+pub use codec::Codec;
 pub use drawing::draw;
 pub use error::{Error, Result};
 pub use gate::{Gate, PRESETS, STANDARD, preset};

@@ -137,7 +137,7 @@ impl Job<'_> {
             let (start, mut bytes) = (Instant::now(), 0);
             while ready.len() < self.mine.len()
                 && bytes < GROUP_BYTES
-                && start.elapsed() < GROUP_TIME
+                && (start.elapsed() < GROUP_TIME || ready.is_empty())
                 && !stop.load(Ordering::Relaxed)
             {
                 match finished.recv_timeout(LOOK) {
@@ -197,7 +197,7 @@ impl Job<'_> {
         self.progress.records = records;
         for number in claimed.into_iter().flatten() {
             self.mine.insert(number);
-            // The workers outlive the orders unless they panicked, and then the scope reports it.
+            // The workers outlive the orders, or else there is no one left to want the chunk.
             let _ = self.orders.send(number);
         }
         Ok(())
@@ -216,18 +216,16 @@ impl Job<'_> {
         (GROUP_BYTES / self.recipe.typical_chunk_bytes()).max(self.jobs)
     }
 
-    fn is_done(&mut self) -> Result<bool> {
-        let part = self.part.clone();
-        Ok(self.store.read(|transaction| work::within(transaction, &part))?.is_empty())
+    fn is_done(&self) -> Result<bool> {
+        Ok(self.store.read(|transaction| work::within(transaction, &self.part))?.is_empty())
     }
 
     /// Waits while living processes hold all that is left; false if there is nothing left.
     fn wait_for_others(&mut self, stop: &AtomicBool, report: &mut dyn FnMut(Progress)) -> Result<bool> {
         loop {
-            let part = self.part.clone();
             let (todo, (records, _)) = self
                 .store
-                .read(|transaction| Ok((work::within(transaction, &part)?, totals(transaction)?)))?;
+                .read(|transaction| Ok((work::within(transaction, &self.part)?, totals(transaction)?)))?;
             self.progress.records = records;
             self.progress.waiting = !todo.is_empty();
             report(self.progress);

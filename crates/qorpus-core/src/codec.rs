@@ -1,0 +1,500 @@
+//! The codec: records to the bytes of a chunk and back. `docs/format.md` is the specification.
+//!
+//! Circuits are packed in blocks of 64, unitaries stand as a plain array; behind each column follows a list of
+//! checks, one a block, so that reading one record checks about a kilobyte and not the whole chunk.
+
+use crate::bits::{self, BitReader, BitWriter};
+use crate::chunk::{Chunk, ChunkRef, ContentHash, Damage};
+use crate::{Circuits, Dtype, Recipe};
+use num_complex::Complex64;
+use std::ops::Range;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// Circuits in a block.
+const BLOCK: usize = 64;
+/// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check (u64).
+const ENTRY: usize = 12;
+/// Bytes of a unitaries block, if at least one unitary fits.
+const UNITARY_BLOCK_BYTES: usize = 1024;
+/// Bytes of a unitaries block's check.
+const CHECK: usize = 8;
+
+/// Writes and reads the chunks of one recipe.
+#[derive(Debug, Clone)]
+pub struct Codec {
+    size: usize,
+    letters: usize,
+    letter_bits: u32,
+    min: usize,
+    lengths: usize,
+    length_bits: u32,
+    stored: Option<Dtype>,
+    codes: Vec<u64>,
+    seed: u64,
+}
+
+impl Codec {
+    /// The codec of `recipe`.
+    pub fn new(recipe: &Recipe) -> Codec {
+        let (alphabet, (min, max)) = (recipe.alphabet(), recipe.space().lengths());
+        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
+        Codec {
+            size: alphabet.dim() * alphabet.dim(),
+            letters: alphabet.letters().len(),
+            letter_bits: bits::width(alphabet.letters().len()),
+            min,
+            lengths: max - min + 1,
+            length_bits: bits::width(max - min + 1),
+            stored: recipe.stores_unitaries().then(|| recipe.dtype()),
+            codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
+            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        }
+    }
+
+    /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries` (empty if not stored).
+    ///
+    /// # Panics
+    /// If there are not exactly as many unitaries as circuits when the recipe stores them.
+    pub fn encode(&self, first_id: u64, circuits: &Circuits, unitaries: &[Complex64], chunk: &mut Chunk) {
+        chunk.first_id = first_id;
+        chunk.count = circuits.len() as u64;
+        self.encode_circuits(first_id, circuits, &mut chunk.circuits);
+        chunk.unitaries = self.stored.map(|dtype| {
+            let mut column = chunk.unitaries.take().unwrap_or_default();
+            let plain_bytes = circuits.len() * self.unitary_bytes();
+            column.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK);
+            dtype.encode(unitaries, &mut column);
+            assert_eq!(column.len(), plain_bytes, "one unitary for each circuit");
+            for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
+                let first = first_id + (block * self.block_unitaries()) as u64;
+                let bytes =
+                    &column[block * self.block_bytes()..plain_bytes.min((block + 1) * self.block_bytes())];
+                let check = self.unitaries_check(first, bytes);
+                column.extend_from_slice(&check.to_le_bytes());
+            }
+            column
+        });
+        chunk.content = self.content(first_id, circuits, chunk.unitaries.as_deref().unwrap_or_default());
+        chunk.checksum = self.seal(&chunk.as_ref()).unwrap_or_default();
+    }
+
+    fn encode_circuits(&self, first_id: u64, circuits: &Circuits, out: &mut Vec<u8>) {
+        out.clear();
+        let mut entries = Vec::with_capacity(circuits.len().div_ceil(BLOCK) * ENTRY);
+        for start in (0..circuits.len()).step_by(BLOCK) {
+            let (records, begin) = (start..circuits.len().min(start + BLOCK), out.len());
+            let mut writer = BitWriter::new(out);
+            for record in records.clone() {
+                writer.write((circuits.get(record).len() - self.min) as u16, self.length_bits);
+            }
+            for &letter in circuits.letters(records) {
+                writer.write(letter, self.letter_bits);
+            }
+            writer.finish();
+            entries.extend_from_slice(&(out.len() as u32).to_le_bytes());
+            let check = self.circuits_check(first_id + start as u64, &out[begin..]);
+            entries.extend_from_slice(&check.to_le_bytes());
+        }
+        out.extend_from_slice(&entries);
+    }
+
+    /// Checks every byte of a chunk and replaces the contents of `circuits` by its circuits.
+    ///
+    /// # Errors
+    /// What is damaged; then `circuits` holds nothing of use.
+    pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Result<(), Damage> {
+        if self.seal(chunk)? != chunk.checksum {
+            return Err(Damage::Seal);
+        }
+        circuits.clear();
+        let count = chunk.count as usize;
+        for start in (0..count).step_by(BLOCK) {
+            let mut block = self.open_block(chunk, start)?;
+            for record in 0..block.records {
+                let length = block.length(self, record)?;
+                circuits.push_with(|letters| block.letters(length, self, letters));
+                if circuits.get(start + record).len() != length {
+                    return Err(Damage::Circuit);
+                }
+            }
+            if !block.reader.ends_in_padding() {
+                return Err(Damage::Circuit);
+            }
+        }
+        let unitaries = self.unitaries(chunk, 0..count)?;
+        if self.content(chunk.first_id, circuits, unitaries) != chunk.content {
+            return Err(Damage::Content);
+        }
+        Ok(())
+    }
+
+    /// Appends the circuit of the record at `position` in the chunk to `circuits`, checking its block alone.
+    ///
+    /// # Errors
+    /// What is damaged; then `circuits` is unchanged.
+    ///
+    /// # Panics
+    /// If the chunk has no such position.
+    pub fn circuit(
+        &self,
+        chunk: &ChunkRef<'_>,
+        position: usize,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
+        assert!((position as u64) < chunk.count, "position {position} is beyond the chunk");
+        let mut block = self.open_block(chunk, position / BLOCK * BLOCK)?;
+        let mut before = 0;
+        for record in 0..position % BLOCK {
+            before += block.length(self, record)?;
+        }
+        let length = block.length(self, position % BLOCK)?;
+        block.reader = block.letters_from(self, before);
+        let mut letters = Vec::with_capacity(length);
+        block.letters(length, self, &mut letters);
+        if letters.len() != length {
+            return Err(Damage::Circuit);
+        }
+        circuits.push(letters);
+        Ok(())
+    }
+
+    /// The stored unitaries of the records at `positions`, row-major and little-endian, checking their blocks
+    /// alone; empty if the recipe stores none.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
+        let (column, size) = match (chunk.unitaries, self.unitary_bytes()) {
+            (None, 0) => return Ok(&[]),
+            (Some(column), size) if size > 0 => (column, size),
+            _ => return Err(Damage::Size("unitaries")),
+        };
+        let (plain, checks) = self.split_unitaries(chunk.count, column)?;
+        let block_unitaries = self.block_unitaries();
+        for block in positions.start / block_unitaries..positions.end.div_ceil(block_unitaries) {
+            let bytes = plain.chunks(self.block_bytes()).nth(block).unwrap_or_default();
+            let first = chunk.first_id + (block * block_unitaries) as u64;
+            if read_u64(checks, block * CHECK) != self.unitaries_check(first, bytes) {
+                return Err(Damage::Block { column: "unitaries", block });
+            }
+        }
+        Ok(&plain[positions.start * size..positions.end * size])
+    }
+
+    /// Bytes of a stored unitary; 0 if the recipe stores none.
+    pub fn unitary_bytes(&self) -> usize {
+        self.stored.map_or(0, |dtype| self.size * dtype.bytes())
+    }
+
+    fn block_unitaries(&self) -> usize {
+        (UNITARY_BLOCK_BYTES / self.unitary_bytes().max(1)).max(1)
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.block_unitaries() * self.unitary_bytes().max(1)
+    }
+
+    fn circuits_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed ^ first_id)
+    }
+
+    fn unitaries_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed ^ !first_id)
+    }
+
+    /// The list of entries behind the circuits.
+    fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
+        split_tail(chunk.circuits, chunk.count.div_ceil(BLOCK as u64), ENTRY).ok_or(Damage::Size("circuits"))
+    }
+
+    fn split_unitaries<'a>(&self, count: u64, column: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Damage> {
+        let damage = Damage::Size("unitaries");
+        let blocks = count.div_ceil(self.block_unitaries() as u64);
+        let (plain, checks) = split_tail(column, blocks, CHECK).ok_or(damage)?;
+        let expected = count.checked_mul(self.unitary_bytes() as u64);
+        if expected == Some(plain.len() as u64) { Ok((plain, checks)) } else { Err(damage) }
+    }
+
+    fn seal(&self, chunk: &ChunkRef<'_>) -> Result<u64, Damage> {
+        let mut sealed = Vec::with_capacity(4096);
+        sealed.extend_from_slice(&chunk.first_id.to_le_bytes());
+        sealed.extend_from_slice(&chunk.count.to_le_bytes());
+        sealed.extend_from_slice(&chunk.content.to_bytes());
+        sealed.extend_from_slice(self.entries(chunk)?.1);
+        match (chunk.unitaries, self.stored) {
+            (None, None) => {}
+            (Some(column), Some(_)) => sealed.extend_from_slice(self.split_unitaries(chunk.count, column)?.1),
+            _ => return Err(Damage::Size("unitaries")),
+        }
+        Ok(xxh3_64_with_seed(&sealed, self.seed))
+    }
+
+    fn content(&self, first_id: u64, circuits: &Circuits, unitaries: &[u8]) -> ContentHash {
+        let mut content = ContentHash::default();
+        // Ids, codes and entries are all made of words of 8 bytes.
+        let mut words: Vec<u64> = Vec::new();
+        let size = self.unitary_bytes();
+        for (position, circuit) in circuits.iter().enumerate() {
+            words.clear();
+            words.push(first_id + position as u64);
+            words.extend(circuit.iter().map(|&letter| self.codes[usize::from(letter)]));
+            let (unitary, _) = unitaries[position * size..][..size].as_chunks();
+            words.extend(unitary.iter().map(|word| u64::from_le_bytes(*word)));
+            content += ContentHash::of_record(bytemuck::cast_slice(&words));
+        }
+        content
+    }
+
+    /// Checks the block of circuits that starts at position `start`.
+    fn open_block<'a>(&self, chunk: &ChunkRef<'a>, start: usize) -> Result<CircuitBlock<'a>, Damage> {
+        let (blocks, entries) = self.entries(chunk)?;
+        let number = start / BLOCK;
+        let end_of = |number: usize| read_u32(entries, number * ENTRY) as usize;
+        let begin = if number == 0 { 0 } else { end_of(number - 1) };
+        let last = start + BLOCK >= chunk.count as usize;
+        let end = end_of(number);
+        if last && end != blocks.len() {
+            return Err(Damage::Size("circuits"));
+        }
+        let bytes = blocks.get(begin..end).ok_or(Damage::Size("circuits"))?;
+        if read_u64(entries, number * ENTRY + 4) != self.circuits_check(chunk.first_id + start as u64, bytes)
+        {
+            return Err(Damage::Block { column: "circuits", block: number });
+        }
+        let records = BLOCK.min(chunk.count as usize - start);
+        let mut block = CircuitBlock { bytes, records, reader: BitReader::new(bytes, 0) };
+        block.reader = block.letters_from(self, 0);
+        Ok(block)
+    }
+}
+
+/// A block of circuits whose check has passed.
+struct CircuitBlock<'a> {
+    bytes: &'a [u8],
+    records: usize,
+    reader: BitReader<'a>,
+}
+
+impl<'a> CircuitBlock<'a> {
+    fn length(&self, codec: &Codec, record: usize) -> Result<usize, Damage> {
+        let at = record * codec.length_bits as usize;
+        let above = BitReader::new(self.bytes, at).read(codec.length_bits).ok_or(Damage::Circuit)?;
+        if usize::from(above) < codec.lengths {
+            Ok(codec.min + usize::from(above))
+        } else {
+            Err(Damage::Circuit)
+        }
+    }
+
+    /// A reader at the letter behind the first `before` letters of the block.
+    fn letters_from(&self, codec: &Codec, before: usize) -> BitReader<'a> {
+        BitReader::new(
+            self.bytes,
+            self.records * codec.length_bits as usize + before * codec.letter_bits as usize,
+        )
+    }
+
+    /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
+    fn letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
+        let known = |letter: &u16| usize::from(*letter) < codec.letters;
+        out.extend((0..length).map_while(|_| self.reader.read(codec.letter_bits).filter(known)));
+    }
+}
+
+/// Splits off a list of `items` items of `size` bytes each at the end.
+fn split_tail(column: &[u8], items: u64, size: usize) -> Option<(&[u8], &[u8])> {
+    let tail = usize::try_from(items.checked_mul(size as u64)?).ok()?;
+    Some(column.split_at(column.len().checked_sub(tail)?))
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_le_bytes(*chunk))
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Alphabet, Coupling, Gate, Kernel, Scratch, Space};
+    use proptest::prelude::*;
+
+    struct Case {
+        recipe: Recipe,
+        codec: Codec,
+        circuits: Circuits,
+        unitaries: Vec<Complex64>,
+        chunk: Chunk,
+    }
+
+    /// The records 5.. of a random space, as a chunk.
+    fn case(
+        gates: &[&str],
+        qubits: usize,
+        count: u64,
+        lengths: (usize, usize),
+        stored: Option<Dtype>,
+    ) -> Case {
+        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
+        let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
+        let space = Space::random(&alphabet, count + 5, 3, lengths.0, lengths.1).unwrap();
+        let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
+        let (codec, mut circuits, mut chunk) = (Codec::new(&recipe), Circuits::default(), Chunk::default());
+        recipe.space().circuits(5..count + 5, &mut circuits);
+        let mut unitaries = Vec::new();
+        if stored.is_some() {
+            unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
+            Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
+        }
+        codec.encode(5, &circuits, &unitaries, &mut chunk);
+        Case { recipe, codec, circuits, unitaries, chunk }
+    }
+
+    fn comes_back(case: &Case) {
+        let (chunk, mut decoded, mut singles) =
+            (case.chunk.as_ref(), Circuits::default(), Circuits::default());
+        case.codec.decode(&chunk, &mut decoded).unwrap();
+        assert_eq!(decoded, case.circuits);
+        for position in 0..case.circuits.len() {
+            case.codec.circuit(&chunk, position, &mut singles).unwrap();
+            let bytes = case.codec.unitaries(&chunk, position..position + 1).unwrap();
+            let dtype = case.recipe.dtype();
+            let entries =
+                &case.unitaries[position * bytes.len() / dtype.bytes()..][..bytes.len() / dtype.bytes()];
+            let mut expected = Vec::new();
+            dtype.encode(entries, &mut expected);
+            let same = bytes == expected && (dtype == Dtype::Complex64 || dtype.decode(bytes) == entries);
+            assert!(same, "unitary {position}");
+        }
+        assert_eq!(singles, case.circuits);
+    }
+
+    #[test]
+    fn circuits_take_the_promised_room() {
+        for (gates, bits) in [(&["h", "s", "t"][..], 2), (&["h", "s", "sdg", "t", "tdg"], 3)] {
+            let case = case(gates, 1, 5000, (10, 10), None);
+            let promised = 5000.0 * (10.0 * f64::from(bits) / 8.0) * 1.1 + 2.0 * 5000.0;
+            assert!((case.chunk.circuits.len() as f64) < promised);
+            assert!(case.chunk.circuits.len() < 5000 * 5);
+        }
+    }
+
+    #[test]
+    fn content_does_not_depend_on_the_cut() {
+        let whole = case(&["h", "cx"], 2, 300, (0, 9), Some(Dtype::Complex128));
+        let mut sum = ContentHash::default();
+        for range in [200..300, 0..77, 77..200] {
+            let (mut part, mut chunk) = (Circuits::default(), Chunk::default());
+            range.clone().for_each(|record| part.push(whole.circuits.get(record).iter().copied()));
+            whole.codec.encode(
+                5 + range.start as u64,
+                &part,
+                &whole.unitaries[range.start * 16..range.end * 16],
+                &mut chunk,
+            );
+            sum += chunk.content;
+        }
+        assert_eq!(sum, whole.chunk.content);
+        assert_eq!(ContentHash::from_bytes(sum.to_bytes()), sum);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let intact = case(&["h", "t"], 1, 130, (2, 9), Some(Dtype::Complex64));
+        let found = |chunk: &Chunk| intact.codec.decode(&chunk.as_ref(), &mut Circuits::default()).is_err();
+        assert!(!found(&intact.chunk));
+        let mut chunk = intact.chunk.clone();
+        for bit in 0..chunk.circuits.len() * 8 {
+            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
+            assert!(found(&chunk), "circuits bit {bit}");
+            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
+        }
+        for bit in 0..chunk.unitaries.as_ref().unwrap().len() * 8 {
+            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
+            assert!(found(&chunk), "unitaries bit {bit}");
+            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
+        }
+        for bit in 0..64 {
+            let flip = 1u64 << bit;
+            let Chunk { first_id, count, checksum, content, .. } = intact.chunk;
+            let flipped = |change: &dyn Fn(&mut Chunk)| {
+                let mut chunk = intact.chunk.clone();
+                change(&mut chunk);
+                found(&chunk)
+            };
+            assert!(flipped(&|chunk| chunk.first_id = first_id ^ flip));
+            assert!(flipped(&|chunk| chunk.count = count ^ flip));
+            assert!(flipped(&|chunk| chunk.checksum = checksum ^ flip));
+            assert!(flipped(&|chunk| {
+                let mut bytes = content.to_bytes();
+                bytes[0] ^= flip as u8;
+                bytes[15] ^= (flip >> 8) as u8 | u8::from(flip > 0xffff);
+                chunk.content = ContentHash::from_bytes(bytes);
+            }));
+        }
+    }
+
+    #[test]
+    fn damage_elsewhere_does_not_touch_a_record() {
+        let mut case = case(&["h", "t"], 1, 200, (5, 5), Some(Dtype::Complex128));
+        case.chunk.circuits[0] ^= 1;
+        case.chunk.unitaries.as_mut().unwrap()[0] ^= 1;
+        let (chunk, mut circuits) = (case.chunk.as_ref(), Circuits::default());
+        let damage = |column| Err(Damage::Block { column, block: 0 });
+        assert_eq!(case.codec.circuit(&chunk, 63, &mut circuits), damage("circuits"));
+        assert_eq!(case.codec.unitaries(&chunk, 15..16).map(drop), damage("unitaries"));
+        case.codec.circuit(&chunk, 64, &mut circuits).unwrap();
+        assert_eq!(circuits.get(0), case.circuits.get(64));
+        assert!(case.codec.unitaries(&chunk, 16..200).is_ok());
+        assert!(case.codec.unitaries(&chunk, 0..200).is_err());
+    }
+
+    #[test]
+    fn a_chunk_belongs_to_its_recipe() {
+        let mine = case(&["h", "t"], 1, 100, (5, 5), None);
+        let other = case(&["h", "s"], 1, 100, (5, 5), None);
+        let mut circuits = Circuits::default();
+        assert_eq!(mine.codec.decode(&other.chunk.as_ref(), &mut circuits), Err(Damage::Seal));
+        assert!(mine.codec.circuit(&other.chunk.as_ref(), 0, &mut circuits).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn any_chunk_comes_back(
+            gates in 1usize..6, qubits in 1usize..4, count in 1u64..200, min in 0usize..20, extra in 0usize..40,
+            stored in prop::option::of(prop::sample::select(vec![Dtype::Complex128, Dtype::Complex64])),
+        ) {
+            let gates = &["h", "t", "s", "x", "rx(0.1)"][..gates];
+            comes_back(&case(gates, qubits, count, (min, min + extra), stored));
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(count: u64, circuits: Vec<u8>, unitaries: Option<Vec<u8>>, at in 0usize..70) {
+            for stored in [None, Some(Dtype::Complex64)] {
+                let case = case(&["h", "t", "s"], 1, 3, (0, 4), stored);
+                // The right checks over the wrong bytes, too: a forger can compute them.
+                let mut chunk = Chunk { first_id: 0, count, circuits: circuits.clone(), unitaries: unitaries.clone(), ..Chunk::default() };
+                for count in [count, 1, 3, 64, 70] {
+                    chunk.count = count;
+                    if let Ok((blocks, _)) = case.codec.entries(&chunk.as_ref()) {
+                        let (end, check) = (blocks.len(), case.codec.circuits_check(0, blocks));
+                        if chunk.circuits.len() >= end + ENTRY {
+                            chunk.circuits[end..end + 4].copy_from_slice(&(end as u32).to_le_bytes());
+                            chunk.circuits[end + 4..end + 12].copy_from_slice(&check.to_le_bytes());
+                        }
+                    }
+                    chunk.checksum = case.codec.seal(&chunk.as_ref()).unwrap_or_default();
+                    let mut out = Circuits::default();
+                    let _ = case.codec.decode(&chunk.as_ref(), &mut out);
+                    if (at as u64) < count {
+                        let _ = case.codec.circuit(&chunk.as_ref(), at, &mut out);
+                        let _ = case.codec.unitaries(&chunk.as_ref(), at..at + 1);
+                    }
+                }
+            }
+        }
+    }
+}
