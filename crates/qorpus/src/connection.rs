@@ -42,6 +42,9 @@ impl Patience {
     }
 }
 
+/// The size of SQLite's smallest page: no database is shorter.
+const HEADER_BYTES: u64 = 512;
+
 /// What a connection is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -132,8 +135,23 @@ fn check_version() -> Result<()> {
 /// Refuses a file that ends before its last page.
 pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite(path, "read it");
-    let refused = match pages(connection) {
-        Ok(_) => return Ok(()),
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let found = size(path);
+    // SQLite takes what is shorter than its header for a new file, and would write over it.
+    if (1..HEADER_BYTES).contains(&found) {
+        return Err(Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() });
+    }
+    let refused = match begin_read(connection) {
+        Ok(transaction) => {
+            let page_size = transaction.pragma_query_value(None, "page_size", |row| row.get::<_, u64>(0));
+            let expected = pages(&transaction).map_err(&failed)? * page_size.map_err(&failed)?;
+            // What the file lacks may still be in the log; nothing is lost from either during the transaction.
+            let found = size(path);
+            return match found < expected && size(&log(path)) == 0 {
+                true => Err(Error::Truncated { path: path.into(), found }),
+                false => Ok(()),
+            };
+        }
         Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
         Err(other) => return Err(failed(other)),
     };
@@ -142,10 +160,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
     lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
     match pages(&lenient) {
-        Ok(_) => {
-            let found = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-            Err(Error::Truncated { path: path.into(), found })
-        }
+        Ok(_) => Err(Error::Truncated { path: path.into(), found }),
         Err(_) => Err(failed(refused)),
     }
 }
@@ -172,6 +187,13 @@ pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transactio
             Ok(()) => return Ok(transaction),
         }
     }
+}
+
+/// SQLite's write-ahead log beside the file.
+pub(crate) fn log(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 fn pages(connection: &Connection) -> rusqlite::Result<u64> {

@@ -113,8 +113,6 @@ impl Corpus {
     /// The file cannot be read.
     pub fn summary(&self) -> Result<Summary> {
         let (records, content) = self.read(store::totals)?;
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let expected = self.recipe.space().len();
         Ok(Summary {
@@ -123,7 +121,7 @@ impl Corpus {
             complete: records == expected,
             recipe_hash: hex(&self.recipe.hash()),
             content_hash: content.to_string(),
-            bytes: size(&self.path) + size(Path::new(&log)),
+            bytes: size(&self.path) + size(&connection::log(&self.path)),
             format_version: qorpus_core::FORMAT_VERSION,
             sqlite_version: rusqlite::version(),
         })

@@ -143,8 +143,7 @@ impl Store {
 
     /// Writes the log back once it is long; waits for readers only when it has become too long.
     fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
+        let log = connection::log(&self.path);
         let size = || std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
         while size() > WAL_BYTES {
             let checkpoint = || {
