@@ -12,6 +12,7 @@ import os
 import platform
 import random
 import re
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -25,7 +26,7 @@ import numpy as np
 from original import LONGEST, SHORTEST, letters
 
 ROOT = Path(__file__).resolve().parents[2]
-QORPUS = ROOT / "target" / "release" / "qorpus"
+BUILT = ROOT / "target" / "release" / "qorpus"
 GATES = {1: "h,s,t", 2: "h,s,t,cx"}
 SAMPLE = 200
 
@@ -67,16 +68,16 @@ def original(path: Path, qubits: int, rows: int, processes: int) -> float:
     return rate
 
 
-def qorpus(path: Path, qubits: int, records: int, jobs: int, stored: bool) -> tuple[float, int]:
+def qorpus(program: Path, path: Path, qubits: int, records: int, jobs: int, stored: bool) -> tuple[float, int]:
     """Records a second, start and end of the process included, and the file's bytes, after checking a sample."""
     recipe = ["--gates", GATES[qubits], "--qubits", qubits, "--random", records, "--length", f"{SHORTEST}..{LONGEST}"]
     columns = [] if stored else ["--no-unitaries"]
-    command = [QORPUS, "generate", path, *recipe, *columns, "--jobs", jobs, "--durability", "full", "--quiet"]
+    command = [program, "generate", path, *recipe, *columns, "--jobs", jobs, "--durability", "full", "--quiet"]
     seconds = timed(command)
-    facts = json.loads(subprocess.run([QORPUS, "info", path, "--json"], check=True, capture_output=True).stdout)
+    facts = json.loads(subprocess.run([program, "info", path, "--json"], check=True, capture_output=True).stdout)
     assert facts["complete"] and facts["records"] == records
     ids, matrices = sampled_ids(records), letters(qubits)
-    shown = subprocess.run([QORPUS, "show", path, *map(str, ids), "--json"], check=True, capture_output=True)
+    shown = subprocess.run([program, "show", path, *map(str, ids), "--json"], check=True, capture_output=True)
     lines = shown.stdout.splitlines()
     assert len(lines) == len(ids)
     for line in lines:
@@ -143,7 +144,7 @@ def summary(values: list[float]) -> dict:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "values": values}
 
 
-def measure(arguments: argparse.Namespace, qubits: int, directory: Path) -> dict:
+def measure(arguments: argparse.Namespace, qubits: int, directory: Path, program: Path) -> dict:
     """All ways on one workload, taking turns."""
     stored_records = arguments.stored // (1 if qubits == 1 else 4)
     rates = {"original": [], "qorpus stored": [], "qorpus derived": []}
@@ -154,8 +155,8 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path) -> dict
         rates["original"].append(original(path, qubits, arguments.rows, arguments.jobs))
         path.unlink()
         for name, records in [("qorpus stored", stored_records), ("qorpus derived", arguments.derived)]:
-            path = directory / "qorpus.db"
-            rate, size = qorpus(path, qubits, records, arguments.jobs, name == "qorpus stored")
+            path = directory / "made.db"
+            rate, size = qorpus(program, path, qubits, records, arguments.jobs, name == "qorpus stored")
             rates[name].append(rate)
             sizes[name] = {"records": records, "bytes": size}
             path.unlink()
@@ -213,11 +214,13 @@ def main() -> None:
 
     facts = machine(arguments.directory)
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        workloads = [measure(arguments, qubits, Path(name)) for qubits in [1, 2]]
+        # A build in the meantime must not change what is being timed.
+        program = Path(shutil.copy2(BUILT, name))
+        workloads = [measure(arguments, qubits, Path(name), program) for qubits in [1, 2]]
     print(table(workloads))
     if not arguments.no_record:
         now = datetime.now(timezone.utc)
-        version = subprocess.run([QORPUS, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+        version = subprocess.run([BUILT, "--version"], check=True, capture_output=True, text=True).stdout.strip()
         record = {"when": now.isoformat(timespec="seconds"), "qorpus": version, "jobs": arguments.jobs}
         record |= {"repetitions": arguments.repetitions, "machine": facts, "workloads": workloads}
         cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|@.*", "", facts["cpu"]).lower()).strip("-")

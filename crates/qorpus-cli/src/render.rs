@@ -162,7 +162,7 @@ pub(crate) fn info_json(out: &mut dyn Write, corpus: &Corpus, summary: &Summary)
     let alphabet = corpus.recipe().alphabet();
     let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
     let value = json!({
-        "path": corpus.path(),
+        "path": corpus.path().display().to_string(),
         "records": summary.records,
         "expected": summary.expected,
         "complete": summary.complete,

@@ -66,6 +66,9 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if let Ok(path) = path.canonicalize() {
         return Ok(path);
     }
+    if let Ok(target) = path.read_link() {
+        return Err(Error::Missing(target));
+    }
     let absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
     match (absolute.parent(), absolute.file_name()) {
         (Some(directory), Some(name)) => match directory.canonicalize() {
