@@ -53,6 +53,9 @@ pub(crate) enum Access {
     Create,
 }
 
+/// As many links in a row as Linux follows.
+const MOST_LINKS: usize = 40;
+
 /// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
 /// must exist.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
@@ -66,10 +69,14 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if let Ok(path) = path.canonicalize() {
         return Ok(path);
     }
-    if let Ok(target) = path.read_link() {
-        return Err(Error::Missing(target));
+    let mut absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
+    // A link to a file that is still to be made; a circle of links leads nowhere.
+    for _ in 0..MOST_LINKS {
+        match (absolute.read_link(), absolute.parent()) {
+            (Ok(target), Some(directory)) => absolute = directory.join(target),
+            _ => break,
+        }
     }
-    let absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
     match (absolute.parent(), absolute.file_name()) {
         (Some(directory), Some(name)) => match directory.canonicalize() {
             Ok(directory) => Ok(directory.join(name)),
