@@ -167,7 +167,7 @@ impl Verify {
 #[command(next_help_heading = "Recipe")]
 pub(crate) struct Recipe {
     /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates: "h,t,rz(pi/8),cx"
-    #[arg(long, default_value_t = RecipeOptions::default().gates)]
+    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string())]
     gates: String,
     /// Number of qubits, 1 to 8
     #[arg(long, default_value_t = RecipeOptions::default().qubits)]
@@ -209,7 +209,7 @@ impl Recipe {
             DtypeName::Complex64 => Dtype::Complex64,
         };
         RecipeOptions {
-            gates: self.gates,
+            gates: self.gates.into(),
             qubits: self.qubits,
             coupling: self.coupling,
             words: self.words,

@@ -126,11 +126,12 @@ fn bytes_per_record(summary: &Summary) -> f64 {
 
 /// What a corpus says of itself.
 pub(crate) fn info(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> Result<()> {
-    let state = match summary.complete {
-        true => format!("{GOOD}complete{GOOD:#}"),
-        false => {
-            let share = 100.0 * summary.records as f64 / summary.expected as f64;
-            format!("{share:.1} % of {}; 'qorpus generate' goes on", grouped(summary.expected))
+    let state = match summary.expected {
+        None => "appended so far".to_string(),
+        Some(expected) if summary.records == expected => format!("{GOOD}complete{GOOD:#}"),
+        Some(expected) => {
+            let share = 100.0 * summary.records as f64 / expected as f64;
+            format!("{share:.1} % of {}; 'qorpus generate' goes on", grouped(expected))
         }
     };
     let letters: Vec<_> =

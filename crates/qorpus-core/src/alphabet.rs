@@ -110,7 +110,7 @@ impl std::fmt::Display for Coupling {
 pub struct Letter {
     /// Index of the gate in [`Alphabet::gates`].
     pub gate: usize,
-    /// The qubits, in the gate's own order (control first).
+    /// The qubits, in the gate's own order (control first); empty if an opaque gate does not say.
     pub qubits: Vec<usize>,
     /// Such as `cx 0 1`.
     pub text: String,
@@ -152,9 +152,14 @@ impl Alphabet {
                 let gate_name = gate.name().into();
                 return Err(Error::TooWide { gate: gate_name, needs: gate.qubits(), qubits });
             }
-            for placement in placements(gate, qubits, &pairs) {
-                let places: Vec<_> = placement.iter().map(usize::to_string).collect();
-                let text = format!("{} {}", gate.name(), places.join(" "));
+            let placements = match gate.is_opaque() {
+                true => opaque_placements(qubits),
+                false => placements(gate, qubits, &pairs),
+            };
+            for placement in placements {
+                let words = placement.iter().map(usize::to_string);
+                let text =
+                    std::iter::once(gate.name().to_string()).chain(words).collect::<Vec<_>>().join(" ");
                 letters.push(Letter { gate: index, qubits: placement, text });
             }
             if letters.len() > usize::from(u16::MAX) {
@@ -194,6 +199,14 @@ impl Alphabet {
         &self.letters
     }
 
+    /// Whether the unitary of `circuit` can be computed: none of its gates is opaque.
+    ///
+    /// # Panics
+    /// If a number in `circuit` is no letter of this alphabet.
+    pub fn defines(&self, circuit: &[u16]) -> bool {
+        circuit.iter().all(|&letter| !self.gates[self.letters[usize::from(letter)].gate].is_opaque())
+    }
+
     /// The circuit as text, letters joined by `; `.
     ///
     /// # Panics
@@ -218,9 +231,13 @@ impl Alphabet {
         if places.is_empty() && self.qubits == 1 {
             places = "0".into();
         }
-        let found = self.by_text.get(&format!("{gate} {places}")).or_else(|| {
+        let placed = |gate: &str| match places.is_empty() {
+            true => self.by_text.get(gate),
+            false => self.by_text.get(&format!("{gate} {places}")),
+        };
+        let found = placed(&gate).or_else(|| {
             let gate = gate.to_lowercase();
-            self.by_text.get(&format!("{gate} {places}")).or_else(|| self.same_unitary(&gate, &places))
+            placed(&gate).or_else(|| self.same_unitary(&gate, &places))
         });
         found.copied().ok_or_else(|| {
             let first: Vec<_> = self.letters.iter().take(12).map(|letter| letter.text.as_str()).collect();
@@ -232,7 +249,7 @@ impl Alphabet {
 
     /// The letter standing for a placement that means the same unitary: `cz 0 1` for `cz 1 0`.
     fn same_unitary(&self, gate: &str, places: &str) -> Option<&u16> {
-        let gate = self.gates.iter().find(|known| known.name() == gate)?;
+        let gate = self.gates.iter().find(|known| known.name() == gate && !known.is_opaque())?;
         let places: Vec<&str> = places.split(' ').collect();
         permutations(gate.qubits()).iter().find_map(|order| {
             if places.len() != order.len() || !gate.is_symmetric_under(order) {
@@ -253,6 +270,26 @@ impl Alphabet {
     }
 }
 
+/// An opaque gate may stand on one to three qubits in any order, or, where there are several, not say on which.
+fn opaque_placements(qubits: usize) -> Vec<Vec<usize>> {
+    let mut placements = if qubits == 1 { Vec::new() } else { vec![Vec::new()] };
+    (1..=3).for_each(|width| placements.extend(tuples(width, qubits)));
+    placements
+}
+
+/// All tuples of `width` distinct qubits, in lexicographic order.
+fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
+    let mut tuples: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in 0..width {
+        let extended = |tuple: Vec<usize>| {
+            let free = (0..qubits).filter(|q| !tuple.contains(q)).collect::<Vec<_>>();
+            free.into_iter().map(move |q| [tuple.as_slice(), &[q]].concat())
+        };
+        tuples = tuples.into_iter().flat_map(extended).collect();
+    }
+    tuples
+}
+
 /// The tuples of qubits on which the gate may stand, in lexicographic order.
 fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let coupled = |a: usize, b: usize| pairs.contains(&(a.min(b), a.max(b)));
@@ -266,16 +303,9 @@ fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -> Vec<Vec<u
     let smallest = |q: &[usize]| {
         symmetries.iter().all(|order| q <= order.iter().map(|&k| q[k]).collect::<Vec<_>>().as_slice())
     };
-    let mut tuples: Vec<Vec<usize>> = vec![Vec::new()];
-    for _ in 0..gate.qubits() {
-        let extended = |tuple: Vec<usize>| {
-            let free = (0..qubits).filter(|q| !tuple.contains(q)).collect::<Vec<_>>();
-            free.into_iter().map(move |q| [tuple.as_slice(), &[q]].concat())
-        };
-        tuples = tuples.into_iter().flat_map(extended).collect();
-    }
-    tuples.retain(|tuple| connected(tuple) && smallest(tuple));
-    tuples
+    let mut placements = tuples(gate.qubits(), qubits);
+    placements.retain(|tuple| connected(tuple) && smallest(tuple));
+    placements
 }
 
 /// All orders of `0..n`, for n up to 3.

@@ -59,19 +59,22 @@ pub struct Chunk {
     pub circuits: Vec<u8>,
     /// Unitaries, if they are stored.
     pub unitaries: Option<Vec<u8>>,
+    /// Labels that came with the records, if there are any.
+    pub labels: Option<Vec<u8>>,
 }
 
 impl Chunk {
     /// A view of it.
     pub fn as_ref(&self) -> ChunkRef<'_> {
         let Chunk { first_id, count, checksum, content, .. } = *self;
-        let unitaries = self.unitaries.as_deref();
-        ChunkRef { first_id, count, checksum, content, circuits: &self.circuits, unitaries }
+        let (unitaries, labels) = (self.unitaries.as_deref(), self.labels.as_deref());
+        ChunkRef { first_id, count, checksum, content, circuits: &self.circuits, unitaries, labels }
     }
 
     /// Bytes of its columns.
     pub fn bytes(&self) -> usize {
-        self.circuits.len() + self.unitaries.as_ref().map_or(0, Vec::len)
+        let len = |column: &Option<Vec<u8>>| column.as_ref().map_or(0, Vec::len);
+        self.circuits.len() + len(&self.unitaries) + len(&self.labels)
     }
 }
 
@@ -90,6 +93,8 @@ pub struct ChunkRef<'a> {
     pub circuits: &'a [u8],
     /// Unitaries, if they are stored.
     pub unitaries: Option<&'a [u8]>,
+    /// Labels that came with the records, if there are any.
+    pub labels: Option<&'a [u8]>,
 }
 
 /// Why the bytes of a chunk are not believed.
@@ -113,6 +118,9 @@ pub enum Damage {
     /// Bytes that pass their check and still are no circuit of the recipe.
     #[error("it holds a circuit that its recipe does not allow")]
     Circuit,
+    /// Bytes that pass their check and still are no labels, or labels in a corpus that has none.
+    #[error("its labels cannot be read")]
+    Labels,
     /// The content hash is not that of the records.
     #[error("its content hash is not that of its records")]
     Content,

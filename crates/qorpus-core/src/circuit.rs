@@ -26,6 +26,12 @@ impl Circuits {
         self.ends.clear();
     }
 
+    /// Removes all but the first `len` circuits.
+    pub fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.letters.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+
     /// The letters of circuit `index`.
     ///
     /// # Panics

@@ -5,7 +5,7 @@
 
 use crate::bits::{self, BitReader, BitWriter};
 use crate::chunk::{Chunk, ChunkRef, ContentHash, Damage};
-use crate::{Circuits, Dtype, Recipe};
+use crate::{Circuits, Dtype, Labels, Recipe};
 use num_complex::Complex64;
 use std::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -16,8 +16,10 @@ const BLOCK: usize = 64;
 const ENTRY: usize = 12;
 /// Bytes of a unitaries block, if at least one unitary fits.
 const UNITARY_BLOCK_BYTES: usize = 1024;
-/// Bytes of a unitaries block's check.
+/// Bytes of the check of a unitaries block, or of labels.
 const CHECK: usize = 8;
+/// The letters of a chunk beyond which it is not believed: many times what any library would put there.
+const MOST_LETTERS: usize = 32 << 20;
 
 /// Writes and reads the chunks of one recipe.
 #[derive(Debug, Clone)]
@@ -29,8 +31,18 @@ pub struct Codec {
     lengths: usize,
     length_bits: u32,
     stored: Option<Dtype>,
+    labelled: bool,
     codes: Vec<u64>,
     seed: u64,
+}
+
+/// Which records a chunk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Id of the first one.
+    pub first_id: u64,
+    /// How many there are.
+    pub count: u64,
 }
 
 impl Codec {
@@ -46,6 +58,7 @@ impl Codec {
             lengths: max - min + 1,
             length_bits: bits::width(max - min + 1),
             stored: recipe.stores_unitaries().then(|| recipe.dtype()),
+            labelled: recipe.space().is_appended(),
             codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
             seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
         }
@@ -56,14 +69,42 @@ impl Codec {
     /// # Panics
     /// If there are not exactly as many unitaries as circuits when the recipe stores them.
     pub fn encode(&self, first_id: u64, circuits: &Circuits, unitaries: &[Complex64], chunk: &mut Chunk) {
+        let mut bytes = Vec::new();
+        if let Some(dtype) = self.stored {
+            let plain_bytes = circuits.len() * self.unitary_bytes();
+            bytes.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK);
+            dtype.encode(unitaries, &mut bytes);
+        }
+        self.encode_stored(first_id, circuits, bytes, chunk);
+    }
+
+    /// Adds the labels of the records `rows` to a chunk that holds these records.
+    ///
+    /// # Panics
+    /// If the recipe has no labels, or the chunk another number of records.
+    pub fn encode_labels(&self, labels: &Labels, rows: Range<usize>, chunk: &mut Chunk) {
+        assert!(self.labelled && rows.len() as u64 == chunk.count, "labels for each record");
+        let mut column = labels.encode(rows);
+        chunk.labels = (!column.is_empty()).then(|| {
+            let check = self.labels_check(chunk.first_id, &column);
+            column.extend_from_slice(&check.to_le_bytes());
+            column
+        });
+        chunk.checksum = self.seal(&chunk.as_ref()).unwrap_or_default();
+    }
+
+    /// The same as [`encode`](Codec::encode) with unitaries that are bytes already, as the recipe stores them.
+    ///
+    /// # Panics
+    /// If there are not exactly as many unitaries as circuits when the recipe stores them.
+    pub fn encode_stored(&self, first_id: u64, circuits: &Circuits, unitaries: Vec<u8>, chunk: &mut Chunk) {
         chunk.first_id = first_id;
         chunk.count = circuits.len() as u64;
+        chunk.labels = None;
         self.encode_circuits(first_id, circuits, &mut chunk.circuits);
-        chunk.unitaries = self.stored.map(|dtype| {
-            let mut column = chunk.unitaries.take().unwrap_or_default();
+        chunk.unitaries = self.stored.map(|_| {
+            let mut column = unitaries;
             let plain_bytes = circuits.len() * self.unitary_bytes();
-            column.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK);
-            dtype.encode(unitaries, &mut column);
             assert_eq!(column.len(), plain_bytes, "one unitary for each circuit");
             for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
                 let first = first_id + (block * self.block_unitaries()) as u64;
@@ -108,12 +149,17 @@ impl Codec {
         }
         circuits.clear();
         let count = chunk.count as usize;
+        let (blocks, entries) = self.entries(chunk)?;
         for start in (0..count).step_by(BLOCK) {
-            let mut block = self.open_block(chunk, start)?;
+            let number = start / BLOCK;
+            let own = &entries[number.saturating_sub(1) * ENTRY..(number + 1) * ENTRY];
+            let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
+            let mut block = self.open_block(place(chunk), number, &blocks[range], check)?;
             for record in 0..block.records {
                 let length = block.length(self, record)?;
                 circuits.push_with(|letters| block.letters(length, self, letters));
-                if circuits.get(start + record).len() != length {
+                let letters = circuits.letters(0..start + record + 1).len();
+                if circuits.get(start + record).len() != length || letters > MOST_LETTERS {
                     return Err(Damage::Circuit);
                 }
             }
@@ -121,6 +167,7 @@ impl Codec {
                 return Err(Damage::Circuit);
             }
         }
+        self.labels(chunk)?;
         let unitaries = self.unitaries(chunk, 0..count)?;
         if self.content(chunk.first_id, circuits, unitaries) != chunk.content {
             return Err(Damage::Content);
@@ -141,21 +188,123 @@ impl Codec {
         position: usize,
         circuits: &mut Circuits,
     ) -> Result<(), Damage> {
-        assert!((position as u64) < chunk.count, "position {position} is beyond the chunk");
-        let mut block = self.open_block(chunk, position / BLOCK * BLOCK)?;
-        let mut before = 0;
-        for record in 0..position % BLOCK {
-            before += block.length(self, record)?;
+        let mut fetch = |range: Range<usize>, buffer: &mut Vec<u8>| {
+            buffer.extend_from_slice(&chunk.circuits[range]);
+            Ok::<(), Damage>(())
+        };
+        self.circuits_at(place(chunk), chunk.circuits.len(), &[position], &mut fetch, circuits)
+    }
+
+    /// Appends the circuits at `positions` of a chunk to `circuits`, checking their blocks alone. The column has
+    /// `len` bytes, of which `fetch` appends a range to a buffer.
+    ///
+    /// # Errors
+    /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
+    ///
+    /// # Panics
+    /// If the positions do not ascend, or the chunk has no such position.
+    pub fn circuits_at<E: From<Damage>>(
+        &self,
+        place: Place,
+        len: usize,
+        positions: &[usize],
+        fetch: &mut impl FnMut(Range<usize>, &mut Vec<u8>) -> Result<(), E>,
+        circuits: &mut Circuits,
+    ) -> Result<(), E> {
+        let tail = place.count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
+        let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
+        let list = list.ok_or(Damage::Size("circuits"))?;
+        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
+        for positions in positions.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
+            let number = positions[0] / BLOCK;
+            entries.clear();
+            fetch(list + number.saturating_sub(1) * ENTRY..list + (number + 1) * ENTRY, &mut entries)?;
+            let (range, check) = block_at(list, place.count, number, &entries)?;
+            bytes.clear();
+            fetch(range, &mut bytes)?;
+            let mut block = self.open_block(place, number, &bytes, check)?;
+            let (mut before, mut record) = (0, 0);
+            for &position in positions {
+                assert!(
+                    record <= position % BLOCK && (position as u64) < place.count,
+                    "positions ascend within the chunk"
+                );
+                while record < position % BLOCK {
+                    before += block.length(self, record)?;
+                    record += 1;
+                }
+                let length = block.length(self, record)?;
+                block.reader = block.letters_from(self, before);
+                circuits.push_with(|letters| block.letters(length, self, letters));
+                if circuits.get(circuits.len() - 1).len() != length {
+                    return Err(Damage::Circuit.into());
+                }
+            }
         }
-        let length = block.length(self, position % BLOCK)?;
-        block.reader = block.letters_from(self, before);
-        let mut letters = Vec::with_capacity(length);
-        block.letters(length, self, &mut letters);
-        if letters.len() != length {
-            return Err(Damage::Circuit);
-        }
-        circuits.push(letters);
         Ok(())
+    }
+
+    /// Calls `emit` with the stored unitary at each of `positions` and its place among them, checking their blocks
+    /// alone. The column has `len` bytes, of which `fetch` appends a range to a buffer.
+    ///
+    /// # Errors
+    /// What is damaged, or what `fetch` returns.
+    ///
+    /// # Panics
+    /// If the recipe stores no unitaries.
+    pub fn unitaries_at<E: From<Damage>>(
+        &self,
+        place: Place,
+        len: usize,
+        positions: &[usize],
+        fetch: &mut impl FnMut(Range<usize>, &mut Vec<u8>) -> Result<(), E>,
+        emit: &mut impl FnMut(usize, &[u8]),
+    ) -> Result<(), E> {
+        let (size, in_block) = (self.unitary_bytes(), self.block_unitaries());
+        assert!(size > 0, "unitaries are computed, not stored");
+        let blocks = place.count.div_ceil(in_block as u64);
+        let plain = place.count.checked_mul(size as u64);
+        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK as u64)?));
+        if expected != Some(len as u64) {
+            return Err(Damage::Size("unitaries").into());
+        }
+        let (plain, mut bytes, mut index) = (place.count as usize * size, Vec::new(), 0);
+        for positions in positions.chunk_by(|a, b| a / in_block == b / in_block) {
+            let block = positions[0] / in_block;
+            bytes.clear();
+            fetch(block * self.block_bytes()..plain.min((block + 1) * self.block_bytes()), &mut bytes)?;
+            let end = bytes.len();
+            fetch(plain + block * CHECK..plain + (block + 1) * CHECK, &mut bytes)?;
+            let first = place.first_id + (block * in_block) as u64;
+            if read_u64(&bytes, end) != self.unitaries_check(first, &bytes[..end]) {
+                return Err(Damage::Block { column: "unitaries", block }.into());
+            }
+            for position in positions {
+                emit(index, &bytes[position % in_block * size..][..size]);
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The labels that came with the records of a chunk.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub fn labels(&self, chunk: &ChunkRef<'_>) -> Result<Labels, Damage> {
+        let column = chunk.labels.unwrap_or_default();
+        let records = usize::try_from(chunk.count).map_err(|_| Damage::Labels)?;
+        if chunk.labels.is_some() {
+            let (bytes, check) = split_tail(column, 1, CHECK).ok_or(Damage::Size("labels"))?;
+            if !self.labelled {
+                return Err(Damage::Labels);
+            }
+            if read_u64(check, 0) != self.labels_check(chunk.first_id, bytes) {
+                return Err(Damage::Block { column: "labels", block: 0 });
+            }
+            return Labels::decode(bytes, records);
+        }
+        Labels::decode(&[], records)
     }
 
     /// The stored unitaries of the records at `positions`, row-major and little-endian, checking their blocks
@@ -202,6 +351,10 @@ impl Codec {
         xxh3_64_with_seed(bytes, self.seed ^ !first_id)
     }
 
+    fn labels_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed ^ first_id ^ 1 << 63)
+    }
+
     /// The list of entries behind the circuits.
     fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
         split_tail(chunk.circuits, chunk.count.div_ceil(BLOCK as u64), ENTRY).ok_or(Damage::Size("circuits"))
@@ -226,6 +379,9 @@ impl Codec {
             (Some(column), Some(_)) => sealed.extend_from_slice(self.split_unitaries(chunk.count, column)?.1),
             _ => return Err(Damage::Size("unitaries")),
         }
+        if let Some(labels) = chunk.labels {
+            sealed.extend_from_slice(split_tail(labels, 1, CHECK).ok_or(Damage::Size("labels"))?.1);
+        }
         Ok(xxh3_64_with_seed(&sealed, self.seed))
     }
 
@@ -245,27 +401,40 @@ impl Codec {
         content
     }
 
-    /// Checks the block of circuits that starts at position `start`.
-    fn open_block<'a>(&self, chunk: &ChunkRef<'a>, start: usize) -> Result<CircuitBlock<'a>, Damage> {
-        let (blocks, entries) = self.entries(chunk)?;
-        let number = start / BLOCK;
-        let end_of = |number: usize| read_u32(entries, number * ENTRY) as usize;
-        let begin = if number == 0 { 0 } else { end_of(number - 1) };
-        let last = start + BLOCK >= chunk.count as usize;
-        let end = end_of(number);
-        if last && end != blocks.len() {
-            return Err(Damage::Size("circuits"));
-        }
-        let bytes = blocks.get(begin..end).ok_or(Damage::Size("circuits"))?;
-        if read_u64(entries, number * ENTRY + 4) != self.circuits_check(chunk.first_id + start as u64, bytes)
-        {
+    /// Checks block `number` of the circuits, whose bytes these are.
+    fn open_block<'a>(
+        &self,
+        place: Place,
+        number: usize,
+        bytes: &'a [u8],
+        check: u64,
+    ) -> Result<CircuitBlock<'a>, Damage> {
+        let start = number * BLOCK;
+        if check != self.circuits_check(place.first_id + start as u64, bytes) {
             return Err(Damage::Block { column: "circuits", block: number });
         }
-        let records = BLOCK.min(chunk.count as usize - start);
+        let records = BLOCK.min(place.count as usize - start);
         let mut block = CircuitBlock { bytes, records, reader: BitReader::new(bytes, 0) };
         block.reader = block.letters_from(self, 0);
         Ok(block)
     }
+}
+
+fn place(chunk: &ChunkRef<'_>) -> Place {
+    Place { first_id: chunk.first_id, count: chunk.count }
+}
+
+/// Where block `number` stands in the `len` bytes of blocks, and its check, by the entries of the block before it,
+/// if there is one, and its own.
+fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
+    let own = if number == 0 { 0 } else { ENTRY };
+    let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
+    let end = read_u32(entries, own) as usize;
+    let last = ((number + 1) * BLOCK) as u64 >= count;
+    if begin > end || end > len || last && end != len {
+        return Err(Damage::Size("circuits"));
+    }
+    Ok((begin..end, read_u64(entries, own + 4)))
 }
 
 /// A block of circuits whose check has passed.

@@ -27,13 +27,15 @@ pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
     let mut columns: Vec<Vec<(usize, Vec<String>)>> = Vec::new();
     for &letter in circuit {
         let letter = &alphabet.letters()[usize::from(letter)];
-        let (top, bottom) = span(&letter.qubits);
+        // An opaque gate that does not say where it stands may stand anywhere.
+        let places = if letter.qubits.is_empty() { (0..qubits).collect() } else { letter.qubits.clone() };
+        let (top, bottom) = span(&places);
         let column = free[top..=bottom].iter().copied().max().unwrap_or(0);
         free[top..=bottom].fill(column + 1);
         columns.resize_with(columns.len().max(column + 1), Vec::new);
-        let symbols = symbols(alphabet.gates()[letter.gate].name(), letter.qubits.len());
+        let symbols = symbols(alphabet.gates()[letter.gate].name(), places.len());
         let mut wires = vec!["┼".to_string(); bottom - top + 1];
-        for (symbol, &qubit) in symbols.into_iter().zip(&letter.qubits) {
+        for (symbol, &qubit) in symbols.into_iter().zip(&places) {
             wires[qubit - top] = symbol;
         }
         columns[column].push((top, wires));

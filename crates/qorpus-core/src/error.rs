@@ -66,6 +66,22 @@ pub enum Error {
     /// No gate can be placed anywhere.
     #[error("the alphabet is empty: {0}")]
     EmptyAlphabet(String),
+    /// A gate without a matrix where one is needed.
+    #[error("gate '{gate}' is not known to the library; it needs {reason}")]
+    Opaque {
+        /// The gate's name.
+        gate: String,
+        /// What such a gate needs.
+        reason: &'static str,
+    },
+    /// A label that cannot be kept.
+    #[error("label '{name}': {reason}")]
+    Label {
+        /// The label's name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// More letters than 16 bits can number.
     #[error("the alphabet has {0} letters or more; at most 65535 are supported")]
     LargeAlphabet(usize),

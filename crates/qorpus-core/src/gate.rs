@@ -58,13 +58,20 @@ const RZ: [&str; 7] =
 /// How far a user-defined matrix may be from unitary: the largest entry of U†U - 1.
 const UNITARY_TOLERANCE: f64 = 1e-12;
 
-/// A named unitary on one to three qubits.
+/// A named unitary on one to three qubits, or a name alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
     name: String,
     qubits: usize,
     matrix: Vec<Complex64>,
-    standard: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Standard,
+    Custom,
+    Opaque,
 }
 
 /// The gates of the preset `name` that fit on `qubits` qubits, or `None` if there is no such preset.
@@ -111,7 +118,7 @@ impl Gate {
             }
         })?;
         let qubits = matrix.len().ilog2() as usize / 2;
-        Ok(Gate { name, qubits, matrix: without_zero_signs(matrix), standard: true })
+        Ok(Gate { name, qubits, matrix: without_zero_signs(matrix), kind: Kind::Standard })
     }
 
     /// A gate with a matrix of the user's own: row-major, 2^`qubits` x 2^`qubits`.
@@ -122,13 +129,7 @@ impl Gate {
     /// entry of U†U - 1 exceeds 1e-12.
     pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
         let refused = |reason: String| Err(Error::GateDefinition { gate: name.into(), reason });
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return refused("a name is a letter or '_' followed by letters, digits or '_'".into());
-        }
-        if STANDARD.iter().any(|known| known.split('(').next() == Some(&name.to_lowercase())) {
-            return refused("is the name of a standard gate; choose another".into());
-        }
+        check_own_name(name)?;
         if !(1..=3).contains(&qubits) {
             return refused(format!("acts on {qubits} qubits; a gate acts on 1, 2 or 3"));
         }
@@ -140,7 +141,17 @@ impl Gate {
         if residual.is_nan() || residual > UNITARY_TOLERANCE {
             return Err(Error::NotUnitary { gate: name.into(), residual });
         }
-        Ok(Gate { name: name.into(), qubits, matrix: without_zero_signs(matrix), standard: false })
+        Ok(Gate { name: name.into(), qubits, matrix: without_zero_signs(matrix), kind: Kind::Custom })
+    }
+
+    /// A gate of which the name is all that is known. It may stand on any qubits; what it does, only the unitary
+    /// that comes with a circuit says. Its matrix is empty and its number of qubits 0.
+    ///
+    /// # Errors
+    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a standard gate.
+    pub fn opaque(name: &str) -> Result<Gate> {
+        check_own_name(name)?;
+        Ok(Gate { name: name.into(), qubits: 0, matrix: Vec::new(), kind: Kind::Opaque })
     }
 
     /// The name, angles included, in lower case and without blanks if the gate is standard.
@@ -148,7 +159,7 @@ impl Gate {
         &self.name
     }
 
-    /// How many qubits the gate acts on: 1, 2 or 3.
+    /// How many qubits the gate acts on: 1, 2 or 3; 0 if it is opaque.
     pub fn qubits(&self) -> usize {
         self.qubits
     }
@@ -160,7 +171,12 @@ impl Gate {
 
     /// Whether name and matrix are those of OpenQASM 3, so that the name alone says everything.
     pub fn is_standard(&self) -> bool {
-        self.standard
+        self.kind == Kind::Standard
+    }
+
+    /// Whether nothing but the name is known.
+    pub fn is_opaque(&self) -> bool {
+        self.kind == Kind::Opaque
     }
 
     /// Whether exchanging its qubits as `order` says (`order[k]` takes the place of k) leaves the matrix unchanged.
@@ -172,6 +188,19 @@ impl Gate {
         };
         let mut entries = (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column)));
         entries.all(|(r, c)| self.matrix[r * dim + c] == self.matrix[moved(r) * dim + moved(c)])
+    }
+}
+
+/// Refuses the name of a gate of the user's own that is no identifier, or taken.
+fn check_own_name(name: &str) -> Result<()> {
+    let refused = |reason: &str| Err(Error::GateDefinition { gate: name.into(), reason: reason.into() });
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return refused("a name is a letter or '_' followed by letters, digits or '_'");
+    }
+    match STANDARD.iter().any(|known| known.split('(').next() == Some(&name.to_lowercase())) {
+        true => refused("is the name of a standard gate; choose another"),
+        false => Ok(()),
     }
 }
 
@@ -191,21 +220,27 @@ fn nearest(name: &str) -> Vec<String> {
     close.take(3).map(|(_, k)| (*k).to_string()).collect()
 }
 
-/// The largest magnitude among the entries of U†U - 1.
-fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
-    let mut largest = 0.0;
+/// How far a `dim` x `dim` matrix, row-major, is from unitary: the largest magnitude among the entries of U†U - 1;
+/// NaN if an entry is NaN. Takes time in O(dim^3).
+///
+/// # Panics
+/// If the matrix has fewer entries.
+pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
+    let mut largest = 0.0_f64;
+    // U†U is Hermitian: its upper triangle says all.
     for i in 0..dim {
-        for j in 0..dim {
+        for j in i..dim {
             let dot: Complex64 = (0..dim).map(|k| matrix[k * dim + i].conj() * matrix[k * dim + j]).sum();
             let off = dot - Complex64::from(f64::from(u8::from(i == j)));
-            // max() would drop a NaN.
-            let size = libm::hypot(off.re, off.im);
-            if size.is_nan() || size > largest {
-                largest = size;
+            // max() would drop it.
+            let square = off.norm_sqr();
+            if square.is_nan() {
+                return square;
             }
+            largest = square.max(largest);
         }
     }
-    largest
+    largest.sqrt()
 }
 
 const ZERO: Complex64 = Complex64::new(0.0, 0.0);

@@ -1,9 +1,10 @@
 //! Recipes: everything that decides the records of a corpus.
 
-use crate::{Alphabet, Coupling, Error, Gate, Result, Space, bits};
+use crate::{Alphabet, Coupling, Error, Gate, MAX_LENGTH, Result, Space, bits};
 use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// The version of the file format this library writes; it reads this one and all before it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -46,6 +47,11 @@ impl Dtype {
     /// Replaces the contents of `out` by `entries` as they are stored: real and imaginary parts, little-endian.
     pub fn encode(self, entries: &[Complex64], out: &mut Vec<u8>) {
         out.clear();
+        self.append(entries, out);
+    }
+
+    /// Appends `entries` to `out` as they are stored.
+    pub fn append(self, entries: &[Complex64], out: &mut Vec<u8>) {
         match self {
             Dtype::Complex128 => out.extend_from_slice(bytemuck::cast_slice(entries)),
             Dtype::Complex64 => {
@@ -93,6 +99,9 @@ pub struct Recipe {
 impl Recipe {
     /// Puts a recipe together; `space` must be over `alphabet`. Without `unitaries` they are not stored but
     /// computed on reading.
+    ///
+    /// With opaque gates the space must be of appended circuits and unitaries must be stored;
+    /// [`check`](Recipe::check) tells.
     pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
         let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
         let letter_bytes = 2.0 * recipe.space.typical_length().max(1.0);
@@ -141,22 +150,48 @@ impl Recipe {
         self.chunk_records
     }
 
-    /// How many chunks there are.
+    /// How many chunks there are, or could be if records are appended.
     pub fn chunks(&self) -> u64 {
-        self.space.len().div_ceil(self.chunk_records)
+        self.space.len().div_ceil(self.stride())
     }
 
-    /// The ids of the records of chunk `chunk`.
-    pub fn chunk_ids(&self, chunk: u64) -> std::ops::Range<u64> {
-        let first = chunk * self.chunk_records;
+    /// The ids of the records of chunk `chunk`; the most it could have if records are appended.
+    pub fn chunk_ids(&self, chunk: u64) -> Range<u64> {
+        let first = chunk * self.stride();
         first..(first + self.chunk_records).min(self.space.len())
+    }
+
+    /// The distance between the first ids of chunks with consecutive numbers. Appended chunks have as many records
+    /// as there happened to be; the number of such a chunk is its first id.
+    pub fn stride(&self) -> u64 {
+        if self.space.is_appended() { 1 } else { self.chunk_records }
+    }
+
+    /// How many records there will be; nobody knows if they are appended.
+    pub fn expected(&self) -> Option<u64> {
+        (!self.space.is_appended()).then(|| self.space.len())
+    }
+
+    /// Says no if a unitary would have to be computed with a gate of which nothing but the name is known.
+    ///
+    /// # Errors
+    /// [`Error::Opaque`].
+    pub fn check(&self) -> Result<()> {
+        match self.alphabet.gates().iter().find(|gate| gate.is_opaque()) {
+            Some(gate) if !self.space.is_appended() || !self.unitaries => Err(Error::Opaque {
+                gate: gate.name().into(),
+                reason: "records that bring their unitaries, and these must be stored",
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The recipe as one line of JSON, always with the same keys in the same order: what is stored and hashed.
     pub fn to_json(&self) -> String {
-        let gate = |gate: &Gate| match gate.is_standard() {
-            true => GateText::Standard(gate.name().into()),
-            false => {
+        let gate = |gate: &Gate| match gate {
+            gate if gate.is_standard() => GateText::Standard(gate.name().into()),
+            gate if gate.is_opaque() => GateText::Opaque { opaque: gate.name().into() },
+            gate => {
                 let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
                 let matrix = entries.chunks(1 << gate.qubits()).map(<[_]>::to_vec).collect();
                 GateText::Custom { name: gate.name().into(), qubits: gate.qubits(), matrix }
@@ -169,6 +204,7 @@ impl Recipe {
             coupling: self.alphabet.coupling().to_string(),
             length: self.space.lengths(),
             space: match self.space.seed() {
+                None if self.space.is_appended() => SpaceText::Appended,
                 None => SpaceText::Words,
                 Some(seed) => SpaceText::Random { records: self.space.len(), seed },
             },
@@ -192,6 +228,7 @@ impl Recipe {
         }
         let gates = text.gates.into_iter().map(|gate| match gate {
             GateText::Standard(name) => Gate::standard(&name),
+            GateText::Opaque { opaque } => Gate::opaque(&opaque),
             GateText::Custom { name, qubits, matrix } => {
                 let entries = matrix.into_iter().flatten().map(|[re, im]| Complex64::new(re, im));
                 Gate::custom(&name, qubits, entries.collect())
@@ -202,11 +239,17 @@ impl Recipe {
         let (min, max) = text.length;
         let space = match text.space {
             SpaceText::Words => Space::words(&alphabet, min, max)?,
+            SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
+            SpaceText::Appended => {
+                return Err(refused("appended circuits have lengths from 0 to 65535".into()));
+            }
             SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
         };
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
+        recipe.check()?;
         let unitary = if text.unitaries { recipe.alphabet.dim().pow(2) * text.dtype.bytes() } else { 0 };
-        let record_bytes = (unitary + 2 * max) as u64;
+        // Whatever the length of appended circuits, their chunks are cut by bytes.
+        let record_bytes = (unitary + if recipe.space.is_appended() { 0 } else { 2 * max }) as u64;
         let believable = match text.chunk_records {
             records if records == CHUNK_RECORDS.0 => true,
             records => {
@@ -235,6 +278,7 @@ impl Recipe {
             other => format!(" ({other})"),
         };
         let circuits = match self.space.seed() {
+            None if self.space.is_appended() => "appended circuits".into(),
             None => format!("every word of {min}..{max} letters"),
             Some(seed) => {
                 format!("{} random circuits of {min}..{max} letters, seed {seed}", self.space.len())
@@ -266,6 +310,7 @@ struct RecipeText {
 #[serde(untagged)]
 enum GateText {
     Standard(String),
+    Opaque { opaque: String },
     Custom { name: String, qubits: usize, matrix: Vec<Vec<[f64; 2]>> },
 }
 
@@ -274,6 +319,7 @@ enum GateText {
 enum SpaceText {
     Words,
     Random { records: u64, seed: u64 },
+    Appended,
 }
 
 #[cfg(test)]

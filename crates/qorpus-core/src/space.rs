@@ -24,9 +24,20 @@ pub struct Space {
 enum Kind {
     Words,
     Random { seed: u64, sampler: Sampler },
+    Appended,
 }
 
+/// The mean length of appended circuits that the size of their chunks is meant for: nobody knows it beforehand.
+const LENGTH_OF_APPENDED: f64 = 16.0;
+
 impl Space {
+    /// The circuits that someone will append: any number, of any length, and none that could be computed. Its
+    /// length is the most there can be, 2^63.
+    pub fn appended(alphabet: &Alphabet) -> Space {
+        let letters = alphabet.letters().len();
+        Space { kind: Kind::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
+    }
+
     /// Every word of `min` to `max` letters exactly once: shorter words first, then in the order of the
     /// alphabet with the first letter most significant.
     ///
@@ -75,15 +86,21 @@ impl Space {
     /// The seed of a random space.
     pub fn seed(&self) -> Option<u64> {
         match self.kind {
-            Kind::Words => None,
+            Kind::Words | Kind::Appended => None,
             Kind::Random { seed, .. } => Some(seed),
         }
+    }
+
+    /// Whether its circuits are appended by someone instead of computed.
+    pub fn is_appended(&self) -> bool {
+        self.kind == Kind::Appended
     }
 
     /// The mean length that decides how large its chunks become: exact for random circuits; for words the
     /// longest, since most words are longest.
     pub(crate) fn typical_length(&self) -> f64 {
         match self.kind {
+            Kind::Appended => LENGTH_OF_APPENDED,
             Kind::Words if self.letters > 1 => self.max as f64,
             _ => (self.min + self.max) as f64 / 2.0,
         }
@@ -92,11 +109,20 @@ impl Space {
     /// Replaces the contents of `out` by the circuits with these indices.
     ///
     /// # Panics
-    /// If the range reaches beyond the space.
+    /// If the range reaches beyond the space, or its circuits are appended.
     pub fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
-        assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         out.clear();
+        self.extend(indices, out);
+    }
+
+    /// Adds the circuits with these indices to `out`.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the space, or its circuits are appended.
+    pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
+        assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         match &self.kind {
+            Kind::Appended => assert!(indices.is_empty(), "appended circuits cannot be computed"),
             Kind::Random { sampler, .. } => {
                 for index in indices {
                     out.push_with(|letters| sampler.circuit(index, letters));

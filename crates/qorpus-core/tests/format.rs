@@ -24,6 +24,7 @@ fn the_example_of_the_specification_decodes() {
         content: ContentHash::from_bytes(bytes(&value("content")).try_into().unwrap()),
         circuits: &circuits,
         unitaries: None,
+        labels: None,
     };
     let mut decoded = Circuits::default();
     Codec::new(&recipe).decode(&chunk, &mut decoded).unwrap();

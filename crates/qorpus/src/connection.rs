@@ -19,8 +19,8 @@ pub(crate) const PAGE_SIZE: u32 = 65_536;
 /// Pages a connection may keep in memory, in KiB.
 const CACHE_KIB: u32 = 32 << 10;
 
-/// Readers map up to this much of the file instead of copying pages; SQLite itself stops at 2 GiB.
-const MMAP_BYTES: u64 = 1 << 31;
+/// Readers map up to this much of the file instead of copying pages; SQLite stops at its SQLITE_MAX_MMAP_SIZE.
+const MMAP_BYTES: i64 = 1 << 40;
 
 /// No column of a chunk comes near this many bytes; larger ones are refused before they are read.
 const LARGEST_VALUE: i32 = 64 << 20;
@@ -107,6 +107,16 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         waited < limit.0.load(Ordering::Relaxed)
     };
     connection.busy_handler(Some(handler)).map_err(&failed)?;
+    restrict(&connection).map_err(&failed)?;
+    if access == Access::Read {
+        connection.pragma_update(None, "query_only", true).map_err(&failed)?;
+        map(&connection).map_err(&failed)?;
+    }
+    Ok((connection, patience))
+}
+
+/// Keeps anything in the file from running, and hostile sizes from being believed.
+fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     for (option, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -115,15 +125,35 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
     ] {
-        connection.set_db_config(option, on).map_err(&failed)?;
+        connection.set_db_config(option, on)?;
     }
-    connection.pragma_update(None, "cell_size_check", true).map_err(&failed)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE).map_err(&failed)?;
-    if access == Access::Read {
-        connection.pragma_update(None, "query_only", true).map_err(&failed)?;
-        connection.pragma_update(None, "mmap_size", MMAP_BYTES as i64).map_err(&failed)?;
-    }
-    Ok((connection, patience))
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE).map(drop)
+}
+
+/// Has pages mapped instead of copied.
+fn map(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "mmap_size", MMAP_BYTES)
+}
+
+/// Opens a corpus that nobody writes, without any locks.
+///
+/// Sound for committed records only, which never change, and only because every byte is checked after it was read:
+/// what was read while someone began to write after all does not pass.
+pub(crate) fn open_still(path: &Path) -> Result<Connection> {
+    let failed = sqlite(path, "open it");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let escaped = path.as_os_str().as_encoded_bytes().iter().map(|&byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    let uri = format!("file:{}?immutable=1", escaped.collect::<String>());
+    let connection = Connection::open_with_flags(uri, flags).map_err(&failed)?;
+    restrict(&connection).and_then(|()| map(&connection)).map_err(failed)?;
+    bound_cache(&connection, path)?;
+    Ok(connection)
 }
 
 /// Bounds the memory of a connection's page cache.
@@ -201,9 +231,14 @@ pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transactio
 
 /// SQLite's write-ahead log beside the file.
 pub(crate) fn log(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    log.into()
+    beside(path, "-wal")
+}
+
+/// The file whose name is that of the corpus and an ending.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 fn pages(connection: &Connection) -> rusqlite::Result<u64> {

@@ -86,7 +86,7 @@ pub enum Error {
     },
     /// A chunk that cannot be believed.
     #[error(
-        "{}: chunk {chunk} (records {} to {}) is damaged: {damage}; other chunks can still be read, and 'qorpus repair' computes this one again",
+        "{}: chunk {chunk} (records {} to {}) is damaged: {damage}; other chunks can still be read, and {remedy}",
         .path.display(), .ids.start, .ids.end - 1
     )]
     DamagedChunk {
@@ -98,9 +98,11 @@ pub enum Error {
         ids: Range<u64>,
         /// What is wrong with it.
         damage: ChunkDamage,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// An id past the end.
-    #[error("{}: there is no record {id}; the corpus has the records 0 to {}", .path.display(), .len - 1)]
+    #[error("{}: there is no record {id}; there are {len}, numbered from 0", .path.display())]
     NoRecord {
         /// The file.
         path: PathBuf,
@@ -139,6 +141,41 @@ pub enum Error {
         /// How many records the recipe has.
         len: u64,
     },
+    /// Something that cannot be done with records that someone appended.
+    #[error("{}: its records were appended by someone, so {reason}", .path.display())]
+    Appended {
+        /// The file.
+        path: PathBuf,
+        /// What cannot be done, and what can.
+        reason: &'static str,
+    },
+    /// Records that a recipe decides, where someone wants to append.
+    #[error("{}: {reason}", .path.display())]
+    Generated {
+        /// The file.
+        path: PathBuf,
+        /// What cannot be done, and what can.
+        reason: &'static str,
+    },
+    /// A record that a writer does not accept.
+    #[error("record {position} of those given: {reason}")]
+    Refused {
+        /// Its place among those given, counted from 0.
+        position: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A writer that was closed.
+    #[error("{}: this writer was closed; open another one", .0.display())]
+    Closed(PathBuf),
+    /// A writer whose earlier commit failed.
+    #[error("{}: an earlier commit failed, so this writer has stopped: {reason}", .path.display())]
+    Stopped {
+        /// The file.
+        path: PathBuf,
+        /// What had happened.
+        reason: String,
+    },
     /// A format that cannot express the corpus.
     #[error("{}: {reason}", .path.display())]
     Export {
@@ -175,6 +212,9 @@ pub enum Error {
         "computing chunk {0} failed in a way that is a defect of Qorpus; please report the message above"
     )]
     Worker(u64),
+    /// A writer's thread that panicked: a defect of this program.
+    #[error("committing failed in a way that is a defect of Qorpus; please report the message above")]
+    Committer,
     /// A writer that failed before.
     #[error("{}: an earlier write failed, so this writer has stopped; open the corpus again", .0.display())]
     Poisoned(PathBuf),

@@ -17,10 +17,12 @@
 //!
 //! Linux only: the writers' lock needs its open-file-description locks.
 
+mod columns;
 mod connection;
 mod error;
 mod export;
 mod filesystem;
+mod fork;
 mod gate_file;
 mod generate;
 mod lock;
@@ -29,16 +31,24 @@ mod merge;
 mod options;
 mod plan;
 mod reader;
+mod records;
 mod store;
 mod verify;
 mod work;
+mod writer;
 
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
+pub use fork::{after_fork, before_fork};
 pub use generate::{Outcome, Progress, generate};
 pub use merge::merge;
-pub use options::{Durability, GenerateOptions, Part, RecipeOptions, parse_count, parse_length};
+pub use options::{
+    Durability, GateOption, Gates, GenerateOptions, Part, RecipeOptions, WriterOptions, parse_count,
+    parse_length,
+};
 pub use plan::{Plan, plan};
-pub use qorpus_core::{self as core, Complex64, Dtype, Recipe};
+pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe};
 pub use reader::{Corpus, Order, Record, Summary};
+pub use records::{Reader, Rows};
 pub use verify::{Verification, VerifyOptions, repair, verify};
+pub use writer::Writer;

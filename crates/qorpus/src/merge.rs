@@ -38,6 +38,10 @@ pub fn merge(
         }
     }
     let recipe = first.recipe();
+    if recipe.space().is_appended() {
+        let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
+        return Err(Error::Appended { path: first.path().into(), reason });
+    }
     let store = Store::open(out, recipe, Durability::Full)?;
     let (records, _) = store.read(|connection| totals(connection))?;
     let mut progress = Progress { records, expected: recipe.space().len(), ..Progress::default() };

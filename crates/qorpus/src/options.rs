@@ -1,14 +1,96 @@
 //! Every option and its default, once, for all faces.
 
 use crate::{Error, Result, gate_file};
-use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space, preset};
+use qorpus_core::{Alphabet, Complex64, Coupling, Dtype, Gate, Recipe, Space, preset};
 use std::path::Path;
 
+/// A gate set as people write it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Gates {
+    /// A preset, a gate file (`*.toml`), or standard gates and presets separated by commas.
+    Text(String),
+    /// One gate after the other.
+    List(Vec<GateOption>),
+}
+
+/// A gate as people write it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GateOption {
+    /// A standard gate, or a preset.
+    Name(String),
+    /// A gate with a matrix of its own: name and entries, row-major, the first qubit most significant.
+    Matrix(String, Vec<Complex64>),
+}
+
+impl Default for Gates {
+    fn default() -> Gates {
+        "clifford+t".into()
+    }
+}
+
+impl std::fmt::Display for Gates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Gates::Text(text) => f.write_str(text),
+            Gates::List(gates) => {
+                let name = |gate: &GateOption| match gate {
+                    GateOption::Name(name) | GateOption::Matrix(name, _) => name.clone(),
+                };
+                f.write_str(&gates.iter().map(name).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
+
+impl From<&str> for Gates {
+    fn from(text: &str) -> Gates {
+        Gates::Text(text.into())
+    }
+}
+
+impl From<String> for Gates {
+    fn from(text: String) -> Gates {
+        Gates::Text(text)
+    }
+}
+
+impl Gates {
+    /// The gates, of which presets leave out those wider than `qubits`. `unknown` makes a gate of a name that is
+    /// neither standard nor a preset, or passes the error on.
+    fn gates(
+        &self,
+        qubits: usize,
+        unknown: fn(&str, qorpus_core::Error) -> qorpus_core::Result<Gate>,
+    ) -> Result<Vec<Gate>> {
+        let named = |name: &str| match preset(name.trim(), qubits) {
+            Some(gates) => Ok(gates),
+            None => Gate::standard(name).or_else(|error| unknown(name.trim(), error)).map(|gate| vec![gate]),
+        };
+        let gates = match self {
+            Gates::Text(text) if text.trim().ends_with(".toml") => {
+                return gate_file::read(Path::new(text.trim()));
+            }
+            Gates::Text(text) => split_list(text.trim()).into_iter().map(named).collect(),
+            Gates::List(gates) => gates
+                .iter()
+                .map(|gate| match gate {
+                    GateOption::Name(name) => named(name),
+                    GateOption::Matrix(name, entries) => {
+                        let width = entries.len().checked_ilog2().unwrap_or(0) as usize / 2;
+                        Gate::custom(name, width, entries.clone()).map(|gate| vec![gate])
+                    }
+                })
+                .collect::<qorpus_core::Result<Vec<_>>>(),
+        };
+        Ok(gates?.concat())
+    }
+}
+
 /// A recipe as people write it: names and texts, each with the default that holds when it is left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RecipeOptions {
-    /// A preset, a gate file (`*.toml`), or standard gates separated by commas.
-    pub gates: String,
+    /// The gate set.
+    pub gates: Gates,
     /// The number of qubits, 1 to 8.
     pub qubits: usize,
     /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
@@ -30,7 +112,7 @@ pub struct RecipeOptions {
 impl Default for RecipeOptions {
     fn default() -> RecipeOptions {
         RecipeOptions {
-            gates: "clifford+t".into(),
+            gates: Gates::default(),
             qubits: 2,
             coupling: "all".into(),
             words: false,
@@ -49,7 +131,7 @@ impl RecipeOptions {
     /// # Errors
     /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
     pub fn recipe(&self) -> Result<Recipe> {
-        let gates = gates(&self.gates, self.qubits)?;
+        let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
         let (min, max) = self.length;
         let space = match self.words {
@@ -60,21 +142,52 @@ impl RecipeOptions {
     }
 }
 
-/// The gates that `text` names: a preset, a gate file, or standard gates separated by commas.
-fn gates(text: &str, qubits: usize) -> Result<Vec<Gate>> {
-    let text = text.trim();
-    if let Some(gates) = preset(text, qubits) {
-        return Ok(gates);
+/// What is appended to a corpus, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriterOptions {
+    /// The gate set; names that the library does not know are opaque gates. `None`: that of the corpus, which must
+    /// exist.
+    pub gates: Option<Gates>,
+    /// The number of qubits, 1 to 8.
+    pub qubits: usize,
+    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
+    pub coupling: String,
+    /// The type of the unitaries' entries.
+    pub dtype: Dtype,
+    /// Whether unitaries are stored; if not, they are computed on reading, and none can be given.
+    pub unitaries: bool,
+    /// How far a unitary that is given may be from unitary, as the largest entry of U†U - 1; `None`: anything finite.
+    pub tolerance: Option<f64>,
+    /// How a commit is made to last.
+    pub durability: Durability,
+}
+
+impl Default for WriterOptions {
+    fn default() -> WriterOptions {
+        let RecipeOptions { qubits, coupling, dtype, unitaries, .. } = RecipeOptions::default();
+        let (tolerance, durability) = (Some(1e-6), Durability::default());
+        WriterOptions { gates: None, qubits, coupling, dtype, unitaries, tolerance, durability }
     }
-    if text.ends_with(".toml") {
-        return gate_file::read(Path::new(text));
+}
+
+impl WriterOptions {
+    /// The recipe of appended circuits that these options mean, if they name gates.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
+    pub fn recipe(&self) -> Result<Option<Recipe>> {
+        let Some(gates) = &self.gates else { return Ok(None) };
+        let opaque = |name: &str, error| match error {
+            qorpus_core::Error::UnknownGate { .. } => Gate::opaque(name),
+            error => Err(error),
+        };
+        let gates = gates.gates(self.qubits, opaque)?;
+        let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
+        let space = Space::appended(&alphabet);
+        let recipe = Recipe::new(alphabet, space, self.dtype, self.unitaries);
+        recipe.check()?;
+        Ok(Some(recipe))
     }
-    // A preset may stand among the gates of a list, too.
-    let listed = split_list(text).into_iter().map(|name| match preset(name.trim(), qubits) {
-        Some(gates) => Ok(gates),
-        None => Gate::standard(name).map(|gate| vec![gate]),
-    });
-    Ok(listed.collect::<qorpus_core::Result<Vec<_>>>()?.concat())
 }
 
 /// Splits at the commas outside parentheses; blank text is an empty list.

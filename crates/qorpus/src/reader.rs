@@ -1,14 +1,18 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
+use crate::columns::{Column, Columns, OpenColumns};
 use crate::connection::{self, Access, Content, hex};
 use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::{store, work};
-use qorpus_core::{Chunk, ChunkRef, Circuits, Codec, Complex64, ContentHash, Kernel, Recipe, Scratch};
+use qorpus_core::{
+    Chunk, ChunkRef, Circuits, Codec, Complex64, ContentHash, Damage, Kernel, Label, Place, Recipe, Scratch,
+};
 use rusqlite::{Connection, OptionalExtension, Row};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// How the qubits of a unitary are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,8 +33,8 @@ pub struct Record {
     pub circuit: Vec<u16>,
     /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
     pub unitary: Vec<Complex64>,
-    /// What is known about it, by name: `length`, and how often each gate occurs (`count_h`).
-    pub labels: BTreeMap<String, u64>,
+    /// What is known about it, by name: `length`, how often each gate occurs (`count_h`), and what it was given.
+    pub labels: BTreeMap<String, Label>,
 }
 
 /// What a corpus says of itself.
@@ -38,8 +42,8 @@ pub struct Record {
 pub struct Summary {
     /// Committed records.
     pub records: u64,
-    /// Records the recipe has.
-    pub expected: u64,
+    /// Records the recipe has, unless they are appended by someone.
+    pub expected: Option<u64>,
     /// Whether all of them are there.
     pub complete: bool,
     /// SHA-256 of the recipe, in hexadecimal.
@@ -67,6 +71,21 @@ pub struct Corpus {
     codec: Codec,
     kernel: Kernel,
     scratch: RefCell<Scratch>,
+    still: RefCell<Option<Still>>,
+    looked: Cell<Option<Instant>>,
+}
+
+/// A way into a file that nobody changes at present.
+struct Still {
+    /// Whose ids are below this is there for good.
+    records: u64,
+    columns: OpenColumns,
+}
+
+impl std::fmt::Debug for Still {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Still").field("records", &self.records).finish_non_exhaustive()
+    }
 }
 
 impl Corpus {
@@ -89,9 +108,18 @@ impl Corpus {
         };
         connection::bound_cache(&connection, &path)?;
         let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
-        let scratch = RefCell::default();
-        let corpus = Corpus { path, connection, process: std::process::id(), recipe, codec, kernel, scratch };
-        if !corpus.summary()?.complete {
+        let corpus = Corpus {
+            path,
+            connection,
+            process: std::process::id(),
+            recipe,
+            codec,
+            kernel,
+            scratch: RefCell::default(),
+            still: RefCell::default(),
+            looked: Cell::default(),
+        };
+        if !corpus.is_at_rest() {
             store::share(&corpus.path, &corpus.connection);
         }
         Ok(corpus)
@@ -114,11 +142,11 @@ impl Corpus {
     pub fn summary(&self) -> Result<Summary> {
         let (records, content) = self.read(store::totals)?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let expected = self.recipe.space().len();
+        let expected = self.recipe.expected();
         Ok(Summary {
             records,
             expected,
-            complete: records == expected,
+            complete: expected.is_none_or(|expected| records == expected),
             recipe_hash: hex(&self.recipe.hash()),
             content_hash: content.to_string(),
             bytes: size(&self.path) + size(&connection::log(&self.path)),
@@ -127,53 +155,268 @@ impl Corpus {
         })
     }
 
+    /// How many ids there are: all of the recipe's, made or not, or those appended so far.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn len(&self) -> Result<u64> {
+        match self.recipe.expected() {
+            Some(expected) => Ok(expected),
+            None => Ok(self.read(store::totals)?.0),
+        }
+    }
+
+    /// Whether it has no records, which only a corpus has to which nothing was appended yet.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
     /// The record with this id, its unitary with qubits in this order.
     ///
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or the file cannot be read.
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
-        let len = self.recipe.space().len();
-        if id >= len {
-            return Err(Error::NoRecord { path: self.path.clone(), id, len });
-        }
-        let number = id / self.recipe.chunk_records();
-        let first = number * self.recipe.chunk_records();
-        // A chunk that is not there must be told from one that is lost in the same state of the file.
-        let (found, is_todo) = self.read(|connection| {
-            let mut statement = connection.prepare_cached(SELECT_CHUNK)?;
-            let one = |row: &Row<'_>| Ok(self.record_in(&chunk_of(row)?, number, id, order));
-            match statement.query_row([first], one).optional()? {
-                Some(record) => Ok((Some(record), false)),
-                None => Ok((None, !work::within(connection, &(number..number + 1))?.is_empty())),
-            }
-        })?;
-        match found {
-            Some(record) => record,
-            None if is_todo => {
-                let records = self.summary()?.records;
-                Err(Error::NotYet { path: self.path.clone(), id, records, len })
-            }
-            None => Err(self.damaged(number, ChunkDamage::Missing)),
-        }
-    }
-
-    fn record_in(&self, chunk: &ChunkRef<'_>, number: u64, id: u64, order: Order) -> Result<Record> {
-        let damaged = |damage| self.damaged(number, damage);
-        self.check_ids(chunk, number).map_err(damaged)?;
-        let position = (id - chunk.first_id) as usize;
-        let mut circuits = Circuits::default();
-        self.codec.circuit(chunk, position, &mut circuits).map_err(|damage| damaged(damage.into()))?;
-        let stored =
-            self.codec.unitaries(chunk, position..position + 1).map_err(|damage| damaged(damage.into()))?;
-        let unitary = reorder(self.unitary(&circuits, stored), self.recipe.alphabet().qubits(), order);
+        let (mut circuits, mut unitary) = (Circuits::default(), vec![0; self.unitary_bytes()]);
+        self.circuits(&[id], &mut circuits)?;
+        self.unitaries(&[id], &mut unitary)?;
+        reorder(&mut unitary, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
         let circuit = circuits.get(0).to_vec();
-        Ok(Record { id, labels: labels(&self.recipe, &circuit), circuit, unitary })
+        let labels = labels(&self.recipe, &circuit, self.labels(&[id])?.pop().unwrap_or_default());
+        Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&unitary), labels })
     }
 
-    /// The unitary of one circuit, from its stored bytes or computed, with the corpus's precision.
-    fn unitary(&self, circuits: &Circuits, stored: &[u8]) -> Vec<Complex64> {
-        let dtype = self.recipe.dtype();
-        if stored.is_empty() { dtype.decode(&self.compute(circuits)) } else { dtype.decode(stored) }
+    /// Bytes of a unitary with the corpus's precision, stored or not.
+    pub(crate) fn unitary_bytes(&self) -> usize {
+        self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
+    }
+
+    /// Appends the circuits with these ids, which ascend, to `circuits`.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    pub(crate) fn circuits(&self, ids: &[u64], circuits: &mut Circuits) -> Result<()> {
+        let before = circuits.len();
+        self.visit(ids, &mut |columns, place, positions, index| {
+            circuits.truncate(before + index);
+            let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
+            let read = whole_if_many(columns, Column::Circuits, len, positions)?;
+            self.codec.circuits_at(place, len, positions, &mut |range, buffer| read(range, buffer), circuits)
+        })
+    }
+
+    /// Writes the unitaries with these ids, which ascend, to `out`: row-major, little-endian, with the corpus's
+    /// precision.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub(crate) fn unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
+        let size = self.unitary_bytes();
+        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        if self.recipe.stores_unitaries() {
+            return self.visit(ids, &mut |columns, place, positions, index| {
+                let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
+                let read = whole_if_many(columns, Column::Unitaries, len, positions)?;
+                let mut slots = out[index * size..].chunks_exact_mut(size);
+                let mut emit = |_: usize, unitary: &[u8]| {
+                    if let Some(slot) = slots.next() {
+                        slot.copy_from_slice(unitary);
+                    }
+                };
+                self.codec.unitaries_at(
+                    place,
+                    len,
+                    positions,
+                    &mut |range, buffer| read(range, buffer),
+                    &mut emit,
+                )
+            });
+        }
+        let at_once = (SCAN_BYTES as usize / size).max(1);
+        let mut circuits = Circuits::default();
+        for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
+            circuits.clear();
+            self.circuits(ids, &mut circuits)?;
+            out.copy_from_slice(&self.compute(&circuits));
+        }
+        Ok(())
+    }
+
+    /// The labels that came with the records with these ids, which ascend.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    pub(crate) fn labels(&self, ids: &[u64]) -> Result<Vec<BTreeMap<String, Label>>> {
+        let mut labels = Vec::new();
+        if !self.recipe.space().is_appended() {
+            labels.resize_with(ids.len(), BTreeMap::new);
+            return Ok(labels);
+        }
+        self.visit(ids, &mut |columns, place, positions, index| {
+            labels.truncate(index);
+            let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
+            let mut statement = columns.connection().prepare_cached(sql)?;
+            let mut rows = statement.query([place.first_id])?;
+            let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
+            let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+            let chunk = ChunkRef {
+                first_id: place.first_id,
+                count: place.count,
+                checksum: 0,
+                content: ContentHash::default(),
+                circuits: &[],
+                unitaries: None,
+                labels: column,
+            };
+            let all = self.codec.labels(&chunk)?;
+            labels.extend(positions.iter().map(|&position| all.get(position)));
+            Ok(())
+        })?;
+        Ok(labels)
+    }
+
+    /// The names of the labels that came with the last records: what a table of the records has columns for.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the last chunk is damaged.
+    pub(crate) fn label_names(&self) -> Result<Vec<String>> {
+        let len = if self.recipe.space().is_appended() { self.len()? } else { 0 };
+        let Some(last) = len.checked_sub(1) else { return Ok(Vec::new()) };
+        Ok(self.labels(&[last])?.pop().unwrap_or_default().into_keys().collect())
+    }
+
+    /// Calls `visit` for each chunk that holds some of `ids`, which ascend: with the columns, the chunk's place, the
+    /// positions of the wanted records in it, and how many ids came before.
+    ///
+    /// Where the file is still it is read without locks. What looks wrong there, someone may just be changing:
+    /// then all is visited once more, in a transaction.
+    fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
+        self.check_process()?;
+        let Some(&last) = ids.last() else { return Ok(()) };
+        self.look_around()?;
+        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records)
+            && still.columns.with_dependent_mut(|_, columns| self.visit_in(columns, ids, visit)).is_ok()
+        {
+            return Ok(());
+        }
+        self.still.take();
+        let failed = sqlite(&self.path, "read it");
+        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
+        let mut columns = Columns::new(&transaction);
+        self.visit_in(&mut columns, ids, visit).map_err(|(id, first_id, trouble)| {
+            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
+        })
+    }
+
+    fn visit_in(
+        &self,
+        columns: &mut Columns<'_>,
+        ids: &[u64],
+        visit: &mut Visit<'_>,
+    ) -> std::result::Result<(), (u64, u64, Trouble)> {
+        let (mut index, mut positions) = (0, Vec::new());
+        while let Some(&id) = ids.get(index) {
+            let place = self.place(columns.connection(), id).map_err(|trouble| (id, id, trouble))?;
+            let inside = ids[index..].partition_point(|&id| id - place.first_id < place.count);
+            positions.clear();
+            positions.extend(ids[index..index + inside].iter().map(|&id| (id - place.first_id) as usize));
+            visit(columns, place, &positions, index).map_err(|trouble| (id, place.first_id, trouble))?;
+            index += inside;
+        }
+        Ok(())
+    }
+
+    /// Which chunk should hold a record.
+    fn place(&self, connection: &Connection, id: u64) -> std::result::Result<Place, Trouble> {
+        if id >= self.recipe.space().len() {
+            return Err(Trouble::Damage(ChunkDamage::Missing));
+        }
+        if !self.recipe.space().is_appended() {
+            let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
+            return Ok(Place { first_id: ids.start, count: ids.end - ids.start });
+        }
+        let sql = "SELECT first_id, count FROM chunks WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_row([id], |row| Ok(Place { first_id: row.get(0)?, count: row.get(1)? }));
+        match found.optional()? {
+            Some(place) if place.count > self.recipe.chunk_records() => {
+                Err(Trouble::Damage(ChunkDamage::Ids))
+            }
+            Some(place) if id - place.first_id < place.count => Ok(place),
+            _ => Err(Trouble::Damage(ChunkDamage::Missing)),
+        }
+    }
+
+    /// What it means that a record could not be read, in the same state of the file.
+    fn explain(
+        &self,
+        connection: &Connection,
+        id: u64,
+        first_id: u64,
+        trouble: Trouble,
+    ) -> std::result::Result<Error, rusqlite::Error> {
+        let records = store::totals(connection)?.0;
+        let len = self.recipe.expected().unwrap_or(records);
+        let number = first_id / self.recipe.stride();
+        if id >= len {
+            return Ok(Error::NoRecord { path: self.path.clone(), id, len });
+        }
+        if !work::within(connection, &(number..number + 1))?.is_empty() {
+            return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
+        }
+        let damage = match trouble {
+            Trouble::Damage(damage) => damage,
+            Trouble::Sqlite(error) => return Err(error),
+            Trouble::Seek(error) => {
+                let sql = "SELECT typeof(circuits) = 'blob' FROM chunks WHERE first_id = ?1";
+                let is_blob = connection.query_row(sql, [first_id], |row| row.get(0)).optional()?;
+                match is_blob {
+                    None => ChunkDamage::Missing,
+                    Some(false) => Damage::Size("circuits").into(),
+                    Some(true) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
+                        Damage::Size("unitaries").into()
+                    }
+                    Some(true) => return Err(error),
+                }
+            }
+        };
+        Ok(self.damaged(number, damage))
+    }
+
+    /// Finds out, now and then, whether the file is still.
+    fn look_around(&self) -> Result<()> {
+        if self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looked.set(Some(Instant::now()));
+        match (self.is_at_rest(), self.still.borrow().is_some()) {
+            (true, true) | (false, false) => return Ok(()),
+            _ => {}
+        }
+        self.still.take();
+        if self.is_at_rest() {
+            let (records, _) = self.read(store::totals)?;
+            if self.recipe.expected().is_none_or(|expected| records == expected) {
+                let connection = connection::open_still(&self.path)?;
+                let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
+                self.still.replace(Some(Still { records, columns }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nobody writes, and nothing that was written is outside the file.
+    fn is_at_rest(&self) -> bool {
+        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
+        // An empty log is left behind when readers keep it open.
+        there("-lock").is_err()
+            && there("-journal").is_err()
+            && there("-wal").map_or(true, |log| log.len() == 0)
     }
 
     /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
@@ -198,20 +441,19 @@ impl Corpus {
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
                 if !stored.is_empty() {
-                    visit(&Batch { first_id: chunk.first_id, circuits: &circuits, unitaries: stored })?;
+                    let first_id = chunk.first_id;
+                    visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored })?;
                     continue;
                 }
                 // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
-                let at_once = (SCAN_BYTES as usize
-                    / (self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()))
-                .max(1);
+                let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
                 for start in (0..circuits.len()).step_by(at_once) {
                     part.clear();
                     for position in start..circuits.len().min(start + at_once) {
                         part.push(circuits.get(position).iter().copied());
                     }
                     let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
-                    visit(&Batch { first_id, circuits: &part, unitaries })?;
+                    visit(&Batch { number, first_id, circuits: &part, unitaries })?;
                 }
             }
             next = until;
@@ -221,7 +463,13 @@ impl Corpus {
 
     /// How many chunks a scan reads in one transaction.
     pub(crate) fn scan_chunks(&self) -> u64 {
-        (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1)
+        let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
+        if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
+    }
+
+    /// The numbers that chunks may have which were there when this was the summary.
+    pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
+        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
@@ -244,14 +492,15 @@ impl Corpus {
         connection: &Connection,
         numbers: Range<u64>,
     ) -> rusqlite::Result<Vec<(u64, Chunk)>> {
-        let ids = |number: u64| number.saturating_mul(self.recipe.chunk_records()).min(i64::MAX as u64);
+        let ids = |number: u64| number.saturating_mul(self.recipe.stride()).min(i64::MAX as u64);
         let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
         let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
             let chunk = chunk_of(row)?;
             let ChunkRef { first_id, count, checksum, content, .. } = chunk;
-            let (circuits, unitaries) = (chunk.circuits.to_vec(), chunk.unitaries.map(<[u8]>::to_vec));
-            let owned = Chunk { first_id, count, checksum, content, circuits, unitaries };
-            Ok((first_id / self.recipe.chunk_records(), owned))
+            let (unitaries, labels) = (chunk.unitaries.map(<[u8]>::to_vec), chunk.labels.map(<[u8]>::to_vec));
+            let circuits = chunk.circuits.to_vec();
+            let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
+            Ok((first_id / self.recipe.stride(), owned))
         })?;
         rows.collect()
     }
@@ -263,10 +512,11 @@ impl Corpus {
         number: u64,
     ) -> std::result::Result<(), ChunkDamage> {
         let ids = self.recipe.chunk_ids(number);
-        match (chunk.first_id, chunk.count) == (ids.start, ids.end - ids.start) {
-            true => Ok(()),
-            false => Err(ChunkDamage::Ids),
-        }
+        let fits = match self.recipe.space().is_appended() {
+            true => (1..=self.recipe.chunk_records()).contains(&chunk.count),
+            false => chunk.count == ids.end - ids.start,
+        };
+        if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
     }
 
     pub(crate) fn codec(&self) -> &Codec {
@@ -279,32 +529,91 @@ impl Corpus {
             chunk: number,
             ids: self.recipe.chunk_ids(number),
             damage,
+            remedy: match self.recipe.space().is_appended() {
+                true => "this one must come from a copy of the file",
+                false => "'qorpus repair' computes this one again",
+            },
         }
     }
 
     /// Reads in one consistent state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        if self.process != std::process::id() {
-            return Err(Error::Forked(self.path.clone()));
-        }
+        self.check_process()?;
         let failed = sqlite(&self.path, "read it");
         let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         look(&transaction).map_err(failed)
     }
+
+    fn check_process(&self) -> Result<()> {
+        match self.process == std::process::id() {
+            true => Ok(()),
+            false => Err(Error::Forked(self.path.clone())),
+        }
+    }
 }
+
+/// See [`Corpus::visit`].
+type Visit<'v> = dyn FnMut(&mut Columns<'_>, Place, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
+
+/// Why records of a chunk could not be read.
+enum Trouble {
+    Damage(ChunkDamage),
+    Sqlite(rusqlite::Error),
+    /// There is no such chunk, or no such column in it, or worse.
+    Seek(rusqlite::Error),
+}
+
+impl From<Damage> for Trouble {
+    fn from(damage: Damage) -> Trouble {
+        Trouble::Damage(damage.into())
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
+
+/// How to get at ranges of a column of which these positions are wanted: copied at once if they are many.
+fn whole_if_many<'c>(
+    columns: &'c Columns<'_>,
+    column: Column,
+    len: usize,
+    positions: &[usize],
+) -> std::result::Result<impl Fn(Range<usize>, &mut Vec<u8>) -> std::result::Result<(), Trouble> + 'c, Trouble>
+{
+    let mut whole = Vec::new();
+    if positions.len() > MANY {
+        columns.read(column, 0..len, &mut whole)?;
+    }
+    Ok(move |range: Range<usize>, buffer: &mut Vec<u8>| match whole.get(range.clone()) {
+        Some(bytes) => {
+            buffer.extend_from_slice(bytes);
+            Ok(())
+        }
+        None => Ok(columns.read(column, range, buffer)?),
+    })
+}
+
+/// From so many records of a chunk on, its columns are read whole.
+const MANY: usize = 24;
+
+/// How often a corpus looks whether others have begun or finished writing.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// About how many bytes a scan reads in one transaction.
 const SCAN_BYTES: u64 = 4 << 20;
 
-const SELECT_CHUNK: &str =
-    "SELECT first_id, count, checksum, content, circuits, unitaries FROM chunks WHERE first_id = ?1";
-
-const SELECT_CHUNKS: &str = "SELECT first_id, count, checksum, content, circuits, unitaries FROM chunks
+const SELECT_CHUNKS: &str =
+    "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
      WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id";
 
 /// Some consecutive records, decoded and checked.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
+    /// The number of their chunk.
+    pub(crate) number: u64,
     pub(crate) first_id: u64,
     pub(crate) circuits: &'a Circuits,
     /// Row-major, little-endian, with the corpus's precision.
@@ -320,30 +629,41 @@ fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
         content: ContentHash::from_bytes(row.get(3)?),
         circuits: blob(4)?.unwrap_or_default(),
         unitaries: blob(5)?,
+        labels: blob(6)?,
     })
 }
 
-/// What is known about a circuit by counting: its length, and how often each of the recipe's gates occurs.
-pub(crate) fn labels(recipe: &Recipe, circuit: &[u16]) -> BTreeMap<String, u64> {
+/// What is known about a record: its length, how often each of the recipe's gates occurs, and what it was `given`.
+pub(crate) fn labels(
+    recipe: &Recipe,
+    circuit: &[u16],
+    given: BTreeMap<String, Label>,
+) -> BTreeMap<String, Label> {
     let alphabet = recipe.alphabet();
-    let zero = alphabet.gates().iter().map(|gate| (format!("count_{}", gate.name()), 0));
-    let mut labels: BTreeMap<String, u64> = zero.collect();
-    for &letter in circuit {
-        let gate = &alphabet.gates()[alphabet.letters()[usize::from(letter)].gate];
-        *labels.entry(format!("count_{}", gate.name())).or_default() += 1;
-    }
-    labels.insert("length".into(), circuit.len() as u64);
+    let mut counts = vec![0i64; alphabet.gates().len()];
+    circuit.iter().for_each(|&letter| counts[alphabet.letters()[usize::from(letter)].gate] += 1);
+    let mut labels = given;
+    let counts = alphabet.gates().iter().zip(counts);
+    labels.extend(counts.map(|(gate, count)| (format!("count_{}", gate.name()), Label::Integer(count))));
+    labels.insert("length".into(), Label::Integer(circuit.len() as i64));
     labels
 }
 
-/// The one place where the order of qubits is changed.
-fn reorder(unitary: Vec<Complex64>, qubits: usize, order: Order) -> Vec<Complex64> {
-    let dim = 1 << qubits;
-    let reversed = |index: usize| (index.reverse_bits() >> (usize::BITS as usize - qubits)) & (dim - 1);
-    match order {
-        Order::Big => unitary,
-        Order::Little => {
-            (0..dim * dim).map(|k| unitary[reversed(k / dim) * dim + reversed(k % dim)]).collect()
+/// The one place where the order of qubits is changed: in each of `unitaries`, whose entries have `entry` bytes.
+pub(crate) fn reorder(unitaries: &mut [u8], qubits: usize, entry: usize, order: Order) {
+    let dim: usize = 1 << qubits;
+    if order == Order::Big || qubits == 1 {
+        return;
+    }
+    let reversed = |index: usize| index.reverse_bits() >> (usize::BITS as usize - qubits);
+    for unitary in unitaries.chunks_exact_mut(dim * dim * entry) {
+        for k in 0..dim * dim {
+            let moved = reversed(k / dim) * dim + reversed(k % dim);
+            // Reversing twice changes nothing: entries are exchanged in pairs.
+            if moved > k {
+                let (low, high) = unitary.split_at_mut(moved * entry);
+                low[k * entry..][..entry].swap_with_slice(&mut high[..entry]);
+            }
         }
     }
 }

@@ -22,8 +22,8 @@ const WAL_BYTES: u64 = 64 << 20;
 /// A log that readers keep from being written back may grow to this size; then the writer waits for them.
 const WAL_LIMIT: u64 = 1 << 30;
 
-/// How long the last writer waits for readers before it leaves the log behind.
-const AT_THE_END: Duration = Duration::from_secs(2);
+/// How long the last writer waits for readers before it leaves an empty log behind.
+const AT_THE_END: Duration = Duration::from_millis(250);
 
 /// How long a writer waits for others before it says so, and goes on waiting.
 const PATIENTLY: Duration = Duration::from_secs(10);
@@ -181,7 +181,11 @@ impl Drop for Store {
             // Before the turn ends, so that whoever is next knows whether it is the last.
             self.lock.resign();
             if self.lock.is_alone() {
-                set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END);
+                if !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END) {
+                    // Readers that stay open keep the log; what is in it can be in the file all the same.
+                    let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                    let _ = self.patience.limited(BRIEFLY, checkpoint);
+                }
             }
         }
     }
@@ -237,8 +241,8 @@ pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqli
 
 /// Adds a chunk unless one is there; says whether it did.
 pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
-    let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries, labels)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let new = connection.prepare_cached(sql)?.execute(params![
         chunk.first_id,
         chunk.count,
@@ -246,6 +250,7 @@ pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::
         chunk.content.to_bytes(),
         chunk.circuits,
         chunk.unitaries,
+        chunk.labels,
     ])?;
     Ok(new == 1)
 }
@@ -291,7 +296,9 @@ fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
         for (key, value) in metadata(recipe) {
             transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
         }
-        work::insert(transaction, &(0..recipe.chunks()), None)?;
+        if recipe.expected().is_some() {
+            work::insert(transaction, &(0..recipe.chunks()), None)?;
+        }
         let nothing = ContentHash::default().to_bytes();
         transaction
             .execute("INSERT INTO totals (one, records, content) VALUES (1, 0, ?1)", [nothing])

@@ -233,8 +233,10 @@ fn damage_is_named_found_and_mended() {
     fails(size, &format!("chunk 1 (records {size} to {}) is damaged", 2 * size - 1));
     fails(2 * size, "the checksum of its circuits fails in block 0");
     fails(3 * size, "missing");
-    fails(4 * size, "ids do not fit");
-    assert!(corpus.record(0, Order::Big).is_ok() && corpus.record(5 * size, Order::Big).is_ok());
+    // A wrong count elsewhere in its row, the recipe knows better: a record's own blocks are what counts.
+    for id in [0, 4 * size, 5 * size] {
+        assert!(corpus.record(id, Order::Big).is_ok());
+    }
     let found = verify(&path);
     assert!(!found.is_clean());
     assert_eq!(found.damaged.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);

@@ -31,6 +31,9 @@ pub(super) enum Block {
 impl Moves {
     pub(super) fn new(alphabet: &Alphabet, letter: &crate::Letter) -> Moves {
         let gate = &alphabet.gates()[letter.gate];
+        if gate.is_opaque() {
+            return Moves { blocks: Vec::new(), bases: Vec::new() };
+        }
         let gate_dim = 1 << gate.qubits();
         // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its index.
         let mask = |q: usize| 1 << (alphabet.qubits() - 1 - q);

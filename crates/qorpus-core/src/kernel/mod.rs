@@ -35,7 +35,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Prepares the row updates of every letter.
+    /// Prepares the row updates of every letter; those of opaque gates do nothing, so what uses them must ask
+    /// [`Alphabet::defines`] first.
     pub fn new(alphabet: &Alphabet) -> Kernel {
         let moves = |letter| Moves::new(alphabet, letter);
         Kernel { dim: alphabet.dim(), letters: alphabet.letters().iter().map(moves).collect() }

@@ -8,7 +8,7 @@ use num_complex::Complex64;
 /// Slow, and the judge of every other kernel.
 ///
 /// # Panics
-/// If a letter is not in the alphabet.
+/// If a letter is not in the alphabet, or its gate is opaque.
 pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
     let (qubits, dim) = (alphabet.qubits(), alphabet.dim());
     let entry = |k: usize| if k / dim == k % dim { Complex64::ONE } else { Complex64::ZERO };

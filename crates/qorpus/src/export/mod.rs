@@ -69,6 +69,7 @@ pub fn export(
         true => Vec::new(),
         false => corpus.read(|connection| work::within(connection, &(0..recipe.chunks())))?,
     };
+    let numbers = corpus.numbers(&summary);
     let (mut next, mut written) = (0, 0);
     let mut check_up_to = |number: u64, end: u64| match lost(next..number, &todo) {
         Some(number) => Err(corpus.damaged(number, ChunkDamage::Missing)),
@@ -79,13 +80,16 @@ pub fn export(
     };
     let is_stopped = || stop.load(Ordering::Relaxed);
     let mut format = open(corpus, &summary, &out)?;
-    let scanned = corpus.scan(0..recipe.chunks(), &mut |batch| {
+    let scanned = corpus.scan(numbers.clone(), &mut |batch| {
         if is_stopped() {
             // Any error ends the scan; nobody sees this one.
             return Err(Error::Export { path: out.clone(), reason: "interrupted".into() });
         }
-        let number = batch.first_id / recipe.chunk_records();
-        check_up_to(number, number + 1)?;
+        // The numbers of appended chunks are ids: each ends where the next one begins.
+        match recipe.space().is_appended() {
+            true => check_up_to(batch.first_id, batch.first_id + batch.circuits.len() as u64)?,
+            false => check_up_to(batch.number, batch.number + 1)?,
+        }
         format.write(batch)?;
         written += batch.circuits.len() as u64;
         report(written);
@@ -95,7 +99,7 @@ pub fn export(
         return Ok(Outcome::Interrupted);
     }
     scanned?;
-    check_up_to(recipe.chunks(), recipe.chunks())?;
+    check_up_to(numbers.end, numbers.end)?;
     format.finish()?;
     Ok(Outcome::Complete)
 }
@@ -141,7 +145,7 @@ mod tests {
     use crate::options::{GenerateOptions, Part, RecipeOptions};
     use crate::reader::{Order, Record};
     use crate::{Recipe, generate};
-    use qorpus_core::Dtype;
+    use qorpus_core::{Dtype, Label};
     use tempfile::TempDir;
 
     /// Unitaries stored and computed, both precisions, empty circuits, a gate with commas in its name, many chunks.
@@ -226,7 +230,9 @@ mod tests {
             let (alphabet, mut row) = (corpus.recipe().alphabet(), Vec::new());
             for record in records(&corpus).iter().step_by(50) {
                 labels(alphabet, &record.circuit, &mut row);
-                let found = label_names(alphabet).into_iter().zip(row.iter().map(|&count| count as u64));
+                let found = label_names(alphabet)
+                    .into_iter()
+                    .zip(row.iter().map(|&count| Label::Integer(count.into())));
                 assert_eq!(found.collect::<std::collections::BTreeMap<_, _>>(), record.labels);
             }
         }

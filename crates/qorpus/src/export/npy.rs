@@ -37,13 +37,25 @@ pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Res
             path: corpus.path().into(),
             what: "an .npy array",
             records: summary.records,
-            len: summary.expected,
+            len: summary.expected.unwrap_or(summary.records),
         });
     }
     let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
     targets.iter().try_for_each(|target| refuse_existing(target))?;
     let [unitaries, circuits, lengths, letters] = targets.map(|target| Draft::create(&target));
-    let (recipe, (_, longest)) = (corpus.recipe(), corpus.recipe().space().lengths());
+    let recipe = corpus.recipe();
+    let longest = match recipe.space().is_appended() {
+        false => recipe.space().lengths().1,
+        // Every circuit has a row as long as the longest: better those that are there than those there could be.
+        true => {
+            let mut longest = 0;
+            corpus.scan(0..summary.records, &mut |batch| {
+                longest = batch.circuits.iter().map(<[u16]>::len).fold(longest, usize::max);
+                Ok(())
+            })?;
+            longest
+        }
+    };
     let mut npy = Npy {
         longest,
         unitaries: unitaries?,
@@ -52,7 +64,7 @@ pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Res
         letters: letters?,
         row: Vec::new(),
     };
-    let (records, dim) = (summary.expected, recipe.alphabet().dim());
+    let (records, dim) = (summary.records, recipe.alphabet().dim());
     let entry = match recipe.dtype() {
         Dtype::Complex128 => "<c16",
         Dtype::Complex64 => "<c8",

@@ -155,6 +155,7 @@ mod tests {
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+    use qorpus_core::Label;
     use std::collections::BTreeMap;
     use std::fs::File;
 
@@ -188,8 +189,9 @@ mod tests {
                     assert_eq!(column("id").as_primitive::<Int64Type>().value(row) as u64, record.id);
                     let text = recipe.alphabet().text(&record.circuit);
                     assert_eq!(column("circuit").as_string::<i32>().value(row), text);
-                    for (name, &value) in &record.labels {
-                        assert_eq!(column(name).as_primitive::<Int32Type>().value(row) as u64, value);
+                    for (name, value) in &record.labels {
+                        let found = column(name).as_primitive::<Int32Type>().value(row).into();
+                        assert_eq!(Label::Integer(found), *value);
                     }
                     let unitary = column("unitary").as_fixed_size_list().value(row);
                     let numbers: Vec<f64> = match unitary.data_type() {

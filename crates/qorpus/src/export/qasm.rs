@@ -110,6 +110,13 @@ fn definition(gate: &Gate, alphabet: &Alphabet, out: &Path) -> Result<Option<Str
         let lacking = DEFINITIONS.iter().find(|(name, _)| *name == gate.name());
         return Ok(lacking.map(|(_, definition)| (*definition).into()));
     }
+    if gate.is_opaque() {
+        let reason = format!(
+            "nothing but the name of the gate '{}' is known; export to .npy, .parquet or .csv",
+            gate.name()
+        );
+        return Err(Error::Export { path: out.into(), reason });
+    }
     let &[a, b, c, d] = gate.matrix() else {
         let reason = format!(
             "OpenQASM needs a decomposition of the gate '{}' on {} qubits, and only its matrix is known; export \

@@ -1,0 +1,414 @@
+//! Labels: what people say about their records, kept as named columns of integers, reals or texts.
+
+use crate::{Damage, Error, Result};
+use std::collections::BTreeMap;
+
+/// A name takes at most this many bytes.
+const NAME_BYTES: usize = 64;
+
+/// Records have at most this many labels.
+const MOST_COLUMNS: usize = 255;
+
+/// An integer beyond this may have no exact binary64.
+const EXACT: i64 = 1 << 53;
+
+/// Columns that every record has without anyone saying so.
+const RESERVED: [&str; 4] = ["id", "circuit", "unitary", "length"];
+
+/// One label.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// A 64-bit integer.
+    Integer(i64),
+    /// A binary64 number.
+    Real(f64),
+    /// A text.
+    Text(String),
+}
+
+/// One label of some consecutive records.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LabelColumn {
+    /// 64-bit integers.
+    Integers(Vec<i64>),
+    /// Binary64 numbers.
+    Reals(Vec<f64>),
+    /// Texts.
+    Texts(Vec<String>),
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Label::Integer(value) => value.fmt(f),
+            Label::Real(value) => value.fmt(f),
+            Label::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+impl LabelColumn {
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        match self {
+            LabelColumn::Integers(values) => values.len(),
+            LabelColumn::Reals(values) => values.len(),
+            LabelColumn::Texts(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn resize(&mut self, len: usize) {
+        match self {
+            LabelColumn::Integers(values) => values.resize(len, 0),
+            LabelColumn::Reals(values) => values.resize(len, 0.0),
+            LabelColumn::Texts(values) => values.resize(len, String::new()),
+        }
+    }
+
+    fn get(&self, row: usize) -> Label {
+        match self {
+            LabelColumn::Integers(values) => Label::Integer(values[row]),
+            LabelColumn::Reals(values) => Label::Real(values[row]),
+            LabelColumn::Texts(values) => Label::Text(values[row].clone()),
+        }
+    }
+
+    /// Appends `more`; one of integers and reals becomes the other if that changes no value.
+    fn append(&mut self, more: &LabelColumn) -> std::result::Result<(), &'static str> {
+        const INEXACT: &str = "mixes reals with integers too large to be reals; give all of them as one kind";
+        let exactly = |values: &[i64]| {
+            let exact = values.iter().all(|value| (-EXACT..=EXACT).contains(value));
+            exact.then(|| values.iter().map(|&value| value as f64).collect::<Vec<_>>()).ok_or(INEXACT)
+        };
+        match (&mut *self, more) {
+            (LabelColumn::Integers(values), LabelColumn::Integers(more)) => values.extend(more),
+            (LabelColumn::Reals(values), LabelColumn::Reals(more)) => values.extend(more),
+            (LabelColumn::Texts(values), LabelColumn::Texts(more)) => values.extend_from_slice(more),
+            (LabelColumn::Reals(values), LabelColumn::Integers(more)) => values.extend(exactly(more)?),
+            (LabelColumn::Integers(values), LabelColumn::Reals(more)) => {
+                let mut reals = exactly(values)?;
+                reals.extend(more);
+                *self = LabelColumn::Reals(reals);
+            }
+            _ => return Err("is a text for some records and a number for others; use two names"),
+        }
+        Ok(())
+    }
+}
+
+impl From<Label> for LabelColumn {
+    fn from(label: Label) -> LabelColumn {
+        match label {
+            Label::Integer(value) => LabelColumn::Integers(vec![value]),
+            Label::Real(value) => LabelColumn::Reals(vec![value]),
+            Label::Text(value) => LabelColumn::Texts(vec![value]),
+        }
+    }
+}
+
+/// The labels of some consecutive records; a record need not have every label.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Labels {
+    records: usize,
+    columns: BTreeMap<String, Column>,
+}
+
+/// Values up to the last record that has one, and for each whether the record has it.
+#[derive(Debug, Clone, PartialEq)]
+struct Column {
+    values: LabelColumn,
+    present: Vec<bool>,
+}
+
+impl Labels {
+    /// Adds `records` records with these labels, each with a value for each of them.
+    ///
+    /// # Errors
+    /// [`Error::Label`] for a name that cannot be, a column of another length, or values that do not go together;
+    /// then nothing is added.
+    pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
+        let refused = |name: &str, reason: String| Error::Label { name: name.into(), reason };
+        let mut changed = Vec::with_capacity(labels.len());
+        for (place, (name, more)) in labels.iter().enumerate() {
+            if more.len() != records {
+                let reason = format!("has {} values for {records} records", more.len());
+                return Err(refused(name, reason));
+            }
+            if labels[..place].iter().any(|(earlier, _)| earlier == name) {
+                return Err(refused(name, "is given twice".into()));
+            }
+            if !self.columns.contains_key(*name) {
+                check_name(name)?;
+            }
+            let mut column = self.columns.remove(*name).unwrap_or_else(|| Column::like(more));
+            let before = column.present.len();
+            column.pad(self.records);
+            let appended = column.values.append(more);
+            if appended.is_ok() {
+                column.present.resize(self.records + records, true);
+            } else {
+                column.values.resize(before);
+                column.present.truncate(before);
+            }
+            changed.push((*name, column, before));
+            if let Err(reason) = appended {
+                self.give_back(changed);
+                return Err(refused(name, reason.into()));
+            }
+        }
+        if self.columns.len() + changed.len() > MOST_COLUMNS {
+            let name = labels[0].0;
+            self.give_back(changed);
+            return Err(refused(name, format!("would be one label more than {MOST_COLUMNS}")));
+        }
+        self.columns.extend(changed.into_iter().map(|(name, column, _)| (name.to_owned(), column)));
+        self.records += records;
+        Ok(())
+    }
+
+    /// Puts columns back as they were before `extend`.
+    fn give_back(&mut self, changed: Vec<(&str, Column, usize)>) {
+        for (name, mut column, before) in changed {
+            column.values.resize(before);
+            column.present.truncate(before);
+            if before > 0 {
+                self.columns.insert(name.to_owned(), column);
+            }
+        }
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.records
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
+    /// The labels of the record at `row`.
+    pub fn get(&self, row: usize) -> BTreeMap<String, Label> {
+        let has = |column: &&Column| column.present.get(row) == Some(&true);
+        let there = self.columns.iter().filter(|(_, column)| has(column));
+        there.map(|(name, column)| (name.clone(), column.values.get(row))).collect()
+    }
+
+    /// About how many bytes the label columns of the records take.
+    pub fn bytes(&self) -> usize {
+        let bytes = |column: &Column| match &column.values {
+            LabelColumn::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
+            numbers => numbers.len() * 8,
+        };
+        self.columns.values().map(bytes).sum()
+    }
+
+    /// The labels of the records `rows` as bytes; empty if they have none.
+    pub(crate) fn encode(&self, rows: std::ops::Range<usize>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, column) in &self.columns {
+            let present = |row: usize| column.present.get(row) == Some(&true);
+            if !rows.clone().any(present) {
+                continue;
+            }
+            let kind = match column.values {
+                LabelColumn::Integers(_) => 0,
+                LabelColumn::Reals(_) => 1,
+                LabelColumn::Texts(_) => 2,
+            };
+            out.push(name.len() as u8);
+            out.extend_from_slice(name.as_bytes());
+            out.push(kind);
+            let start = out.len();
+            out.resize(start + rows.len().div_ceil(8), 0);
+            for (bit, _) in rows.clone().enumerate().filter(|(_, row)| present(*row)) {
+                out[start + bit / 8] |= 1 << (bit % 8);
+            }
+            let value = |row: usize| if present(row) { Some(column.values.get(row)) } else { None };
+            let (mut texts, mut end) = (String::new(), 0u32);
+            for row in rows.clone() {
+                match value(row) {
+                    Some(Label::Integer(value)) => out.extend_from_slice(&value.to_le_bytes()),
+                    Some(Label::Real(value)) => out.extend_from_slice(&value.to_le_bytes()),
+                    None if kind < 2 => out.extend_from_slice(&[0; 8]),
+                    text => {
+                        if let Some(Label::Text(text)) = text {
+                            texts.push_str(&text);
+                            end += text.len() as u32;
+                        }
+                        out.extend_from_slice(&end.to_le_bytes());
+                    }
+                }
+            }
+            out.extend_from_slice(texts.as_bytes());
+        }
+        out
+    }
+
+    /// What [`encode`](Labels::encode) wrote of `records` records.
+    pub(crate) fn decode(mut bytes: &[u8], records: usize) -> std::result::Result<Labels, Damage> {
+        let mut labels = Labels { records, columns: BTreeMap::new() };
+        let mut take = |len: usize| {
+            let (taken, rest) = bytes.split_at_checked(len).ok_or(Damage::Labels)?;
+            bytes = rest;
+            Ok::<_, Damage>(taken)
+        };
+        let words = |bytes: &[u8]| {
+            let (words, _) = bytes.as_chunks::<8>();
+            words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
+        };
+        while let Ok(length) = take(1) {
+            let name = std::str::from_utf8(take(usize::from(length[0]))?).map_err(|_| Damage::Labels)?;
+            let (kind, bits) = (take(1)?[0], take(records.div_ceil(8))?);
+            let present = (0..records).map(|row| bits[row / 8] >> (row % 8) & 1 == 1).collect();
+            let size = records.checked_mul(8).ok_or(Damage::Labels)?;
+            let values = match kind {
+                0 => LabelColumn::Integers(words(take(size)?).into_iter().map(u64::cast_signed).collect()),
+                1 => LabelColumn::Reals(words(take(size)?).into_iter().map(f64::from_bits).collect()),
+                2 => {
+                    let (ends, _) = take(size / 2)?.as_chunks::<4>();
+                    let ends: Vec<_> = ends.iter().map(|end| u32::from_le_bytes(*end) as usize).collect();
+                    let text = std::str::from_utf8(take(ends.last().copied().unwrap_or(0))?)
+                        .map_err(|_| Damage::Labels)?;
+                    let starts = std::iter::once(0).chain(ends.iter().copied());
+                    let texts =
+                        starts.zip(&ends).map(|(start, &end)| text.get(start..end).map(str::to_owned));
+                    LabelColumn::Texts(texts.collect::<Option<_>>().ok_or(Damage::Labels)?)
+                }
+                _ => return Err(Damage::Labels),
+            };
+            if check_name(name).is_err()
+                || labels.columns.last_key_value().is_some_and(|(last, _)| last.as_str() >= name)
+            {
+                return Err(Damage::Labels);
+            }
+            labels.columns.insert(name.into(), Column { values, present });
+        }
+        Ok(labels)
+    }
+}
+
+impl Column {
+    /// An empty column of the kind of `other`.
+    fn like(other: &LabelColumn) -> Column {
+        let values = match other {
+            LabelColumn::Integers(_) => LabelColumn::Integers(Vec::new()),
+            LabelColumn::Reals(_) => LabelColumn::Reals(Vec::new()),
+            LabelColumn::Texts(_) => LabelColumn::Texts(Vec::new()),
+        };
+        Column { values, present: Vec::new() }
+    }
+
+    /// Makes it as long as `records` with records that do not have the label.
+    fn pad(&mut self, records: usize) {
+        self.values.resize(records);
+        self.present.resize(records, false);
+    }
+}
+
+/// Refuses what cannot be the name of a label.
+fn check_name(name: &str) -> Result<()> {
+    let reason = match name {
+        "" => "a label needs a name",
+        name if name.len() > NAME_BYTES => "a name takes at most 64 bytes",
+        name if name.chars().any(char::is_control) => "a name has no control characters",
+        name if RESERVED.contains(&name) || name.starts_with("count_") => {
+            "every record has that already; choose another name"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Label { name: name.into(), reason: reason.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(label: Label) -> LabelColumn {
+        label.into()
+    }
+
+    #[test]
+    fn records_need_not_have_every_label() {
+        let mut labels = Labels::default();
+        labels.extend(1, &[("reward", one(Label::Integer(1)))]).unwrap();
+        labels.extend(2, &[]).unwrap();
+        labels.extend(1, &[("by", one(Label::Text("λ".into()))), ("reward", one(Label::Real(0.5)))]).unwrap();
+        assert_eq!(labels.get(0), BTreeMap::from([("reward".into(), Label::Real(1.0))]));
+        assert!(labels.get(1).is_empty() && labels.get(2).is_empty());
+        assert_eq!(labels.get(3).len(), 2);
+        let decoded = Labels::decode(&labels.encode(0..4), 4).unwrap();
+        assert_eq!(
+            (0..4).map(|row| decoded.get(row)).collect::<Vec<_>>(),
+            (0..4).map(|row| labels.get(row)).collect::<Vec<_>>()
+        );
+        assert!(labels.encode(1..3).is_empty());
+    }
+
+    #[test]
+    fn refusals_change_nothing() {
+        let mut labels = Labels::default();
+        labels
+            .extend(1, &[("a", one(Label::Integer(i64::MAX))), ("t", one(Label::Text("x".into())))])
+            .unwrap();
+        let before = labels.clone();
+        for (name, value) in [
+            ("a", Label::Real(0.5)),
+            ("a", Label::Text("no".into())),
+            ("t", Label::Integer(1)),
+            ("", Label::Integer(1)),
+            ("length", Label::Integer(1)),
+            ("count_h", Label::Integer(1)),
+            ("new\nline", Label::Integer(1)),
+        ] {
+            let given = [("fine", one(Label::Integer(3))), (name, one(value))];
+            assert!(matches!(labels.extend(1, &given), Err(Error::Label { .. })), "{name}");
+            assert_eq!(labels, before);
+        }
+        let long = "x".repeat(65);
+        assert!(labels.extend(1, &[(&long, one(Label::Integer(1)))]).is_err());
+        assert!(labels.extend(2, &[("b", one(Label::Integer(1)))]).is_err());
+        assert!(labels.extend(1, &[("b", one(Label::Integer(1))), ("b", one(Label::Integer(1)))]).is_err());
+        assert_eq!(labels, before);
+    }
+
+    proptest! {
+        #[test]
+        fn any_labels_come_back(rows in prop::collection::vec(
+            (prop::option::of(any::<i64>()), prop::option::of(any::<f64>().prop_filter("NaN differs", |x| !x.is_nan())), prop::option::of(".{0,5}")), 0..40,
+        ), cut in 0usize..40) {
+            let mut labels = Labels::default();
+            for (integer, real, text) in &rows {
+                let mut given: Vec<(&str, LabelColumn)> = Vec::new();
+                given.extend(integer.map(|value| ("i", one(Label::Integer(value)))));
+                given.extend(real.map(|value| ("r", one(Label::Real(value)))));
+                given.extend(text.clone().map(|value| ("t", one(Label::Text(value)))));
+                labels.extend(1, &given).unwrap();
+            }
+            let cut = cut.min(rows.len());
+            for range in [0..cut, cut..rows.len()] {
+                let decoded = Labels::decode(&labels.encode(range.clone()), range.len()).unwrap();
+                for row in range.clone() {
+                    prop_assert_eq!(decoded.get(row - range.start), labels.get(row));
+                }
+            }
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(bytes: Vec<u8>, records in 0usize..20) {
+            let _ = Labels::decode(&bytes, records);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Columns: the circuits and unitaries of chunks, read in part instead of copying 64 kB for one record.
+
+use rusqlite::blob::Blob;
+use rusqlite::{Connection, MAIN_DB};
+use std::ffi::CStr;
+use std::ops::Range;
+
+/// The names of the columns that are read in part.
+const NAMES: [&CStr; 2] = [c"circuits", c"unitaries"];
+
+/// One of the columns of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    Circuits,
+    Unitaries,
+}
+
+/// Open columns of one chunk after another; they keep a transaction open.
+pub(crate) struct Columns<'c> {
+    connection: &'c Connection,
+    open: [Option<Blob<'c>>; 2],
+}
+
+impl<'c> Columns<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Columns<'c> {
+        Columns { connection, open: [None, None] }
+    }
+
+    pub(crate) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    /// Goes to the chunk with this first id and returns the bytes its column has.
+    ///
+    /// There may be no such row, or no BLOB in it: SQLite has one error for both.
+    pub(crate) fn seek(&mut self, column: Column, first_id: i64) -> rusqlite::Result<usize> {
+        let place = &mut self.open[column as usize];
+        let blob = match place.take() {
+            Some(mut blob) => {
+                blob.reopen(first_id)?;
+                place.insert(blob)
+            }
+            None => {
+                let name = NAMES[column as usize];
+                place.insert(self.connection.blob_open(MAIN_DB, c"chunks", name, first_id, true)?)
+            }
+        };
+        Ok(blob.len())
+    }
+
+    /// Appends a range of the column's bytes to `buffer`.
+    pub(crate) fn read(
+        &self,
+        column: Column,
+        range: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> rusqlite::Result<()> {
+        let Some(blob) = &self.open[column as usize] else {
+            return Err(rusqlite::Error::BlobSizeError);
+        };
+        let start = buffer.len();
+        buffer.resize(start + range.len(), 0);
+        blob.read_at_exact(&mut buffer[start..], range.start)
+    }
+}
+
+self_cell::self_cell!(
+    /// A connection to a file that nobody changes, with columns that stay open from read to read.
+    pub(crate) struct OpenColumns {
+        owner: Connection,
+        #[not_covariant]
+        dependent: Columns,
+    }
+);
+
+// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite, compiled for
+// threads, lets any thread use, one at a time; and they are never apart from the connection they belong to.
+#[expect(unsafe_code, reason = "columns that stay open make single reads several times faster")]
+unsafe impl Send for OpenColumns {}

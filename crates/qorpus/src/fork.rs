@@ -1,0 +1,84 @@
+//! Forks: SQLite's handles and locks do not survive one, so before it every handle is closed.
+//!
+//! SQLite keeps one account of locks for a process. A child inherits the account but not the locks, and would
+//! read a file while believing that it holds them. What is closed before the fork is in neither account; both
+//! processes open it again when they need it.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::ThreadId;
+
+/// Something that holds handles and can close them at any moment when nobody is inside.
+pub(crate) trait Holder: Send + Sync {
+    /// Closes what must not be carried into a child.
+    fn close_handles(&self);
+}
+
+struct Gate {
+    inside: usize,
+    /// The thread that forks.
+    forking: Option<ThreadId>,
+    holders: Vec<Weak<dyn Holder>>,
+}
+
+static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: Vec::new() });
+static CHANGED: Condvar = Condvar::new();
+
+fn gate() -> MutexGuard<'static, Gate> {
+    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While it lives, no fork begins.
+pub(crate) struct Inside(());
+
+/// Waits until no fork is under way on another thread. Not to be called again while it lives.
+pub(crate) fn enter() -> Inside {
+    let mut gate = gate();
+    let own = std::thread::current().id();
+    while gate.forking.is_some_and(|thread| thread != own) {
+        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    }
+    gate.inside += 1;
+    Inside(())
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let mut gate = gate();
+        gate.inside = gate.inside.saturating_sub(1);
+        if gate.forking.is_some() {
+            CHANGED.notify_all();
+        }
+    }
+}
+
+/// Has the handles of `holder` closed before every fork.
+pub(crate) fn register(holder: Weak<dyn Holder>) {
+    let mut gate = gate();
+    gate.holders.retain(|holder| holder.strong_count() > 0);
+    gate.holders.push(holder);
+}
+
+/// To be called before a fork: waits for the readers and writers that are at work, and closes their handles.
+///
+/// Until [`after_fork`] is called, on the same thread, readers and writers wait.
+pub fn before_fork() {
+    let mut gate = gate();
+    while gate.forking.is_some() {
+        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    }
+    gate.forking = Some(std::thread::current().id());
+    // Writers finish what they are at before they close; they need not pass the gate for that.
+    while gate.inside > 0 {
+        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    }
+    let holders: Vec<_> = gate.holders.iter().filter_map(Weak::upgrade).collect();
+    drop(gate);
+    holders.iter().for_each(|holder| holder.close_handles());
+}
+
+/// To be called after a fork, in the parent and in the child: handles open again when they are needed.
+pub fn after_fork() {
+    let mut gate = gate();
+    gate.forking = None;
+    CHANGED.notify_all();
+}

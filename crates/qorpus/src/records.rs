@@ -1,0 +1,464 @@
+//! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
+
+use crate::error::{Error, Result};
+use crate::fork::{self, Holder};
+use crate::reader::{Corpus, Order, Record, Summary, labels, reorder};
+use crate::store::other_recipe;
+use qorpus_core::{Circuits, Complex64, Kernel, Label, Recipe, Scratch};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// From so many records on, reading is shared out to several threads.
+const PARALLEL: usize = 16_384;
+
+/// Unitaries are computed in batches of about this many bytes.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Some records, in the order they were asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// Their circuits, as numbers of letters.
+    pub circuits: Circuits,
+    /// Their unitaries, row-major, little-endian, of the corpus's dtype.
+    pub unitaries: Vec<u8>,
+    /// The labels that came with them; those that are counted are left out.
+    pub given: Vec<BTreeMap<String, Label>>,
+}
+
+/// A sequence of records, for any number of threads.
+///
+/// What it reads is one file, several files read as one, or a recipe whose records are computed. It follows what
+/// others commit, and lives through forks: see [`before_fork`](crate::before_fork).
+#[derive(Debug)]
+pub struct Reader {
+    recipe: Recipe,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Computed(Kernel),
+    /// Parts of one recipe: each record is in one of the files.
+    Parts(Vec<Arc<File>>),
+    /// One file after the other; with each the id that its first record has here.
+    Joined(Vec<(u64, Arc<File>)>),
+}
+
+/// A file with the handles that no thread is using at present.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    idle: Mutex<Vec<Corpus>>,
+}
+
+impl Holder for File {
+    fn close_handles(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl File {
+    fn open(path: &Path) -> Result<Arc<File>> {
+        let _inside = fork::enter();
+        let first = Corpus::open(path)?;
+        let file = Arc::new(File { path: first.path().into(), idle: Mutex::new(vec![first]) });
+        let holder: Arc<dyn Holder> = file.clone();
+        fork::register(Arc::downgrade(&holder));
+        Ok(file)
+    }
+
+    /// Runs `read` with a handle that no other thread uses, of a corpus that still has this recipe.
+    fn with<T>(&self, recipe: Option<&Recipe>, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+        let _inside = fork::enter();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let corpus = match idle {
+            Some(corpus) => corpus,
+            None => {
+                let corpus = Corpus::open(&self.path)?;
+                match recipe {
+                    Some(recipe) if recipe.hash() != corpus.recipe().hash() => {
+                        return Err(other_recipe(&self.path, corpus.recipe(), recipe));
+                    }
+                    _ => corpus,
+                }
+            }
+        };
+        let result = read(&corpus);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(corpus);
+        result
+    }
+}
+
+impl Reader {
+    /// Opens files as one sequence of records. A directory stands for the `*.db` in it, in the order of their names.
+    ///
+    /// All must have one recipe. Generated files are parts of one corpus: each record is read from the file that
+    /// has it. Files to which records were appended follow one another; then only the last one may grow.
+    ///
+    /// # Errors
+    /// There is no file, one of them is no corpus, or they have different recipes.
+    pub fn open(paths: &[PathBuf]) -> Result<Reader> {
+        let mut files = Vec::new();
+        for path in paths {
+            match path.is_dir() {
+                true => files.extend(directory(path)?),
+                false => files.push(path.clone()),
+            }
+        }
+        let files = files.iter().map(|path| File::open(path)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = files.first() else {
+            return Err(Error::Usage("there is nothing to open; name at least one corpus".into()));
+        };
+        let recipe = first.with(None, |corpus| Ok(corpus.recipe().clone()))?;
+        for file in &files[1..] {
+            file.with(None, |corpus| match corpus.recipe().hash() == recipe.hash() {
+                true => Ok(()),
+                false => Err(other_recipe(&file.path, corpus.recipe(), &recipe)),
+            })?;
+        }
+        if recipe.expected().is_some() {
+            return Ok(Reader { recipe, source: Source::Parts(files) });
+        }
+        let (mut next, mut joined) = (0, Vec::new());
+        for file in files {
+            let len = file.with(Some(&recipe), Corpus::len)?;
+            joined.push((next, file));
+            next += len;
+        }
+        Ok(Reader { recipe, source: Source::Joined(joined) })
+    }
+
+    /// The records of a recipe, computed while they are read; nothing is stored.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a recipe of appended circuits, which nobody can compute.
+    pub fn computed(recipe: Recipe) -> Result<Reader> {
+        match recipe.expected() {
+            Some(_) => Ok(Reader { source: Source::Computed(Kernel::new(recipe.alphabet())), recipe }),
+            None => Err(Error::Usage(
+                "appended circuits cannot be computed; a recipe needs words or random circuits".into(),
+            )),
+        }
+    }
+
+    /// What decides the records; of several files, what they share.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The files, absolute.
+    pub fn paths(&self) -> Vec<&Path> {
+        self.files().map(|file| file.path.as_path()).collect()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Arc<File>> {
+        let (parts, joined) = match &self.source {
+            Source::Computed(_) => (&[][..], &[][..]),
+            Source::Parts(files) => (&files[..], &[][..]),
+            Source::Joined(files) => (&[][..], &files[..]),
+        };
+        parts.iter().chain(joined.iter().map(|(_, file)| file))
+    }
+
+    /// How many ids there are: all of the recipe's, made or not, or those appended so far.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn len(&self) -> Result<u64> {
+        match &self.source {
+            Source::Joined(files) => match files.last() {
+                Some((first, file)) => Ok(first + file.with(Some(&self.recipe), Corpus::len)?),
+                None => Ok(0),
+            },
+            _ => Ok(self.recipe.space().len()),
+        }
+    }
+
+    /// Whether there are no records.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// What each file says of itself; nothing for a recipe that is computed.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn summaries(&self) -> Result<Vec<Summary>> {
+        self.files().map(|file| file.with(Some(&self.recipe), Corpus::summary)).collect()
+    }
+
+    /// The names of the labels that came with the last records.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn label_names(&self) -> Result<Vec<String>> {
+        match &self.source {
+            Source::Joined(files) => match files.last() {
+                Some((_, file)) => file.with(Some(&self.recipe), Corpus::label_names),
+                None => Ok(Vec::new()),
+            },
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Bytes of a unitary: dimension squared times those of an entry.
+    pub fn unitary_bytes(&self) -> usize {
+        self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
+    }
+
+    /// The circuits with these ids, in any order, also repeated, as numbers of letters.
+    ///
+    /// # Errors
+    /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
+    pub fn circuits(&self, ids: &[u64]) -> Result<Circuits> {
+        let sorted = Sorted::new(ids);
+        let mut circuits = Circuits::default();
+        self.sorted_circuits(&sorted.ids, &mut circuits)?;
+        Ok(match sorted.places {
+            None => circuits,
+            Some(places) => {
+                let mut order = vec![0; places.len()];
+                places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
+                let mut ordered = Circuits::default();
+                order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
+                ordered
+            }
+        })
+    }
+
+    /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major, little-endian, of the
+    /// recipe's dtype, with qubits in this order. Many are read or computed in parallel.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub fn unitaries(&self, ids: &[u64], order: Order, out: &mut [u8]) -> Result<()> {
+        let size = self.unitary_bytes();
+        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        let sorted = Sorted::new(ids);
+        match sorted.places {
+            None => self.sorted_unitaries(&sorted.ids, out)?,
+            Some(places) => {
+                let mut unitaries = vec![0; out.len()];
+                self.sorted_unitaries(&sorted.ids, &mut unitaries)?;
+                for (unitary, place) in unitaries.chunks_exact(size).zip(places) {
+                    out[place * size..][..size].copy_from_slice(unitary);
+                }
+            }
+        }
+        reorder(out, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
+        Ok(())
+    }
+
+    /// The labels that came with the records with these ids, in any order, also repeated.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits).
+    pub fn given_labels(&self, ids: &[u64]) -> Result<Vec<BTreeMap<String, Label>>> {
+        if !self.recipe.space().is_appended() {
+            self.check(ids)?;
+            return Ok(vec![BTreeMap::new(); ids.len()]);
+        }
+        let sorted = Sorted::new(ids);
+        let mut labels = Vec::with_capacity(ids.len());
+        self.in_files(&sorted.ids, &mut |corpus, ids, _| {
+            labels.extend(corpus.labels(ids)?);
+            Ok(())
+        })?;
+        if let Some(places) = sorted.places {
+            let mut ordered = vec![BTreeMap::new(); labels.len()];
+            labels.into_iter().zip(places).for_each(|(labels, place)| ordered[place] = labels);
+            return Ok(ordered);
+        }
+        Ok(labels)
+    }
+
+    /// The records with these ids, in any order, also repeated, with qubits in this order.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits).
+    pub fn rows(&self, ids: &[u64], order: Order) -> Result<Rows> {
+        let mut unitaries = vec![0; ids.len() * self.unitary_bytes()];
+        let circuits = self.circuits(ids)?;
+        self.unitaries(ids, order, &mut unitaries)?;
+        Ok(Rows { circuits, unitaries, given: self.given_labels(ids)? })
+    }
+
+    /// The record with this id, with qubits in this order.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits).
+    pub fn record(&self, id: u64, order: Order) -> Result<Record> {
+        let mut rows = self.rows(&[id], order)?;
+        let circuit = rows.circuits.get(0).to_vec();
+        let labels = self.labels(&circuit, rows.given.pop().unwrap_or_default());
+        Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&rows.unitaries), labels })
+    }
+
+    /// All labels of a record: those that are counted from its circuit, and those it was `given`.
+    pub fn labels(&self, circuit: &[u16], given: BTreeMap<String, Label>) -> BTreeMap<String, Label> {
+        labels(&self.recipe, circuit, given)
+    }
+
+    /// Says no to ids that a generated corpus does not have.
+    fn check(&self, ids: &[u64]) -> Result<()> {
+        let len = self.recipe.space().len();
+        match ids.iter().max() {
+            Some(&id) if id >= len => {
+                let path = self.files().next().map_or_else(PathBuf::new, |file| file.path.clone());
+                Err(Error::NoRecord { path, id, len })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sorted_circuits(&self, ids: &[u64], circuits: &mut Circuits) -> Result<()> {
+        match &self.source {
+            Source::Computed(_) => {
+                self.check(ids)?;
+                self.compute_circuits(ids, circuits);
+                Ok(())
+            }
+            _ => self.in_files(ids, &mut |corpus, ids, _| corpus.circuits(ids, circuits)),
+        }
+    }
+
+    fn compute_circuits(&self, ids: &[u64], circuits: &mut Circuits) {
+        // Consecutive words cost less than words one by one.
+        for run in ids.chunk_by(|a, b| a + 1 == *b) {
+            self.recipe.space().extend(run[0]..run[run.len() - 1] + 1, circuits);
+        }
+    }
+
+    fn sorted_unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
+        self.check(if self.recipe.space().is_appended() { &[] } else { ids })?;
+        let threads = match ids.len() < PARALLEL {
+            true => 1,
+            false => std::thread::available_parallelism().map_or(1, Into::into).min(ids.len() * 2 / PARALLEL),
+        };
+        let share = ids.len().div_ceil(threads).max(1);
+        if threads == 1 {
+            return self.some_unitaries(ids, out);
+        }
+        std::thread::scope(|scope| {
+            let shares = ids.chunks(share).zip(out.chunks_mut(share * self.unitary_bytes()));
+            let workers: Vec<_> =
+                shares.map(|(ids, out)| scope.spawn(move || self.some_unitaries(ids, out))).collect();
+            // A worker does not panic; if one did, the scope panics in its turn.
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
+        })
+    }
+
+    fn some_unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
+        let size = self.unitary_bytes();
+        let Source::Computed(kernel) = &self.source else {
+            return self.in_files(ids, &mut |corpus, ids, range| {
+                corpus.unitaries(ids, &mut out[range.start * size..range.end * size])
+            });
+        };
+        let at_once = (BATCH_BYTES / size).max(1);
+        let (mut circuits, mut scratch) = (Circuits::default(), Scratch::default());
+        let (mut unitaries, mut bytes) = (Vec::new(), Vec::new());
+        for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
+            circuits.clear();
+            self.compute_circuits(ids, &mut circuits);
+            unitaries.resize(ids.len() * self.recipe.alphabet().dim().pow(2), Complex64::ZERO);
+            kernel.unitaries(&circuits, &mut scratch, &mut unitaries);
+            self.recipe.dtype().encode(&unitaries, &mut bytes);
+            out.copy_from_slice(&bytes);
+        }
+        Ok(())
+    }
+
+    /// Calls `read` for runs of `ids`, which ascend, with a handle of the file that has them, their ids there, and
+    /// their places among `ids`.
+    fn in_files(
+        &self,
+        ids: &[u64],
+        read: &mut dyn FnMut(&Corpus, &[u64], Range<usize>) -> Result<()>,
+    ) -> Result<()> {
+        match &self.source {
+            Source::Computed(_) => Ok(()),
+            Source::Parts(files) => match &files[..] {
+                [file] => file.with(Some(&self.recipe), |corpus| read(corpus, ids, 0..ids.len())),
+                files => {
+                    let chunk = |id: &u64| id / self.recipe.chunk_records();
+                    let mut start = 0;
+                    for run in ids.chunk_by(|a, b| chunk(a) == chunk(b)) {
+                        let range = start..start + run.len();
+                        start = range.end;
+                        let mut found = Ok(());
+                        for file in files {
+                            found = file.with(Some(&self.recipe), |corpus| read(corpus, run, range.clone()));
+                            if !matches!(found, Err(Error::NotYet { .. })) {
+                                break;
+                            }
+                        }
+                        found?;
+                    }
+                    Ok(())
+                }
+            },
+            Source::Joined(files) => {
+                let mut start = 0;
+                for (place, (first, file)) in files.iter().enumerate() {
+                    let end = files.get(place + 1).map_or(u64::MAX, |(next, _)| *next);
+                    let inside = ids[start..].partition_point(|&id| id < end);
+                    if inside > 0 {
+                        let range = start..start + inside;
+                        start = range.end;
+                        let own: Cow<'_, [u64]> = match first {
+                            0 => Cow::Borrowed(&ids[range.clone()]),
+                            first => ids[range.clone()].iter().map(|id| id - first).collect(),
+                        };
+                        file.with(Some(&self.recipe), |corpus| read(corpus, &own, range))?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Ids in ascending order and, unless they were so before, the place where each one stood.
+struct Sorted<'a> {
+    ids: Cow<'a, [u64]>,
+    places: Option<Vec<usize>>,
+}
+
+impl Sorted<'_> {
+    fn new(ids: &[u64]) -> Sorted<'_> {
+        if ids.is_sorted() {
+            return Sorted { ids: Cow::Borrowed(ids), places: None };
+        }
+        let mut pairs: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
+        pairs.sort_unstable();
+        let (ids, places) = pairs.into_iter().unzip();
+        Sorted { ids: Cow::Owned(ids), places: Some(places) }
+    }
+}
+
+/// The corpora in a directory.
+fn directory(path: &Path) -> Result<Vec<PathBuf>> {
+    let failed = crate::error::io(path, "read the directory");
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(&failed)? {
+        let file = entry.map_err(&failed)?.path();
+        if file.extension().is_some_and(|ending| ending == "db") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    match files.is_empty() {
+        true => Err(Error::Usage(format!("{} holds no corpora: there is no *.db in it", path.display()))),
+        false => Ok(files),
+    }
+}

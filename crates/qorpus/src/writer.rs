@@ -1,0 +1,500 @@
+//! The writer: records that someone brings, appended to one file by any number of processes.
+//!
+//! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
+//! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
+
+use crate::error::{Error, Result};
+use crate::fork::{self, Holder};
+use crate::options::WriterOptions;
+use crate::reader::Corpus;
+use crate::store::{self, Store};
+use crate::{connection, filesystem};
+use qorpus_core::{
+    Chunk, Circuits, Codec, Complex64, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe, Scratch,
+    unitarity_residual,
+};
+use rusqlite::Connection;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A commit carries about this many bytes...
+const GROUP_BYTES: usize = 8 << 20;
+
+/// ...or what was accepted in this time.
+const GROUP_TIME: Duration = Duration::from_secs(1);
+
+/// Groups that wait to be committed while the next one is filled.
+const MOST_WAITING: usize = 2;
+
+/// The columns of a chunk are meant to fit in a page.
+const CHUNK_BYTES: usize = 62_000;
+
+/// The letters of a chunk take at most this many bytes in memory, however few they take in the file.
+const CHUNK_LETTERS: usize = 2 << 20;
+
+/// A corpus to which records are appended, by any number of threads.
+///
+/// [`append`](Writer::append) and [`extend`](Writer::extend) accept records; when [`flush`](Writer::flush) returns,
+/// all that were accepted before are durable. Dropped without [`close`](Writer::close), it tries to flush. In a
+/// forked child it refuses to do anything.
+#[derive(Debug)]
+pub struct Writer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    recipe: Recipe,
+    options: WriterOptions,
+    codec: Codec,
+    kernel: Kernel,
+    process: u32,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Accepted last, and still growing.
+    group: Group,
+    waiting: VecDeque<Group>,
+    /// Whether a group is being committed.
+    committing: bool,
+    /// Records that this writer has made durable.
+    durable: u64,
+    /// Why nothing can be committed any more.
+    failure: Option<String>,
+    closed: bool,
+    /// Tells the committing thread to finish what is waiting and to end.
+    end: bool,
+    thread: Option<JoinHandle<()>>,
+    /// While no thread has it.
+    store: Option<Store>,
+    scratch: Scratch,
+    computed: Vec<Complex64>,
+}
+
+/// Records of one commit.
+#[derive(Debug, Default)]
+struct Group {
+    circuits: Circuits,
+    /// As the recipe stores them.
+    unitaries: Vec<u8>,
+    labels: Labels,
+    bytes: usize,
+    begun: Option<Instant>,
+}
+
+impl Writer {
+    /// Opens the corpus at `path` for appending, creating it if need be.
+    ///
+    /// # Errors
+    /// The path cannot hold a corpus, there is one with another recipe or with generated records, or there is none
+    /// and no gates are given.
+    pub fn open(path: &Path, options: &WriterOptions) -> Result<Writer> {
+        let path = connection::absolute(path)?;
+        let _inside = fork::enter();
+        let recipe = match options.recipe()? {
+            Some(recipe) => recipe,
+            None => Corpus::open(&path)?.recipe().clone(),
+        };
+        if !recipe.space().is_appended() {
+            let reason = "a recipe decides them; append to another file";
+            return Err(Error::Generated { path, reason });
+        }
+        filesystem::check(path.parent().unwrap_or(&path), &path)?;
+        // Refused now rather than at the first commit, and made now so that readers find it.
+        let store = Store::open(&path, &recipe, options.durability)?;
+        let shared = Arc::new(Shared {
+            codec: Codec::new(&recipe),
+            kernel: Kernel::new(recipe.alphabet()),
+            path,
+            recipe,
+            options: options.clone(),
+            process: std::process::id(),
+            state: Mutex::new(State { store: Some(store), ..State::default() }),
+            changed: Condvar::new(),
+        });
+        let holder: Arc<dyn Holder> = shared.clone();
+        fork::register(Arc::downgrade(&holder));
+        Ok(Writer { shared })
+    }
+
+    /// The absolute path of the file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// What its records have in common.
+    pub fn recipe(&self) -> &Recipe {
+        &self.shared.recipe
+    }
+
+    /// Accepts one record: a circuit, its unitary if it is given (row-major; computed otherwise), and labels.
+    ///
+    /// Waits while two groups of records wait to be committed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the record cannot be kept, [`Error::Stopped`] if an earlier commit failed,
+    /// [`Error::Closed`], [`Error::Forked`]. Then nothing is accepted.
+    pub fn append(
+        &self,
+        circuit: &[u16],
+        unitary: Option<&[Complex64]>,
+        labels: &[(&str, Label)],
+    ) -> Result<()> {
+        let _inside = fork::enter();
+        let columns: Vec<_> = labels.iter().map(|(name, label)| (*name, label.clone().into())).collect();
+        self.shared.accept(&[circuit], unitary, &columns)
+    }
+
+    /// Accepts records: circuits, their unitaries if they are given (row-major, one after the other; computed
+    /// otherwise), and labels with a value for each record. All of them are accepted, or none.
+    ///
+    /// # Errors
+    /// As [`append`](Writer::append).
+    pub fn extend(
+        &self,
+        circuits: &Circuits,
+        unitaries: Option<&[Complex64]>,
+        labels: &[(&str, LabelColumn)],
+    ) -> Result<()> {
+        let _inside = fork::enter();
+        let circuits: Vec<&[u16]> = circuits.iter().collect();
+        self.shared.accept(&circuits, unitaries, labels)
+    }
+
+    /// Waits until all accepted records are durable; returns how many this writer has made durable in all.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
+    pub fn flush(&self) -> Result<u64> {
+        let _inside = fork::enter();
+        self.shared.check_open(&self.shared.lock())?;
+        self.shared.flush()
+    }
+
+    /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which owns nothing of it.
+    ///
+    /// # Errors
+    /// As [`flush`](Writer::flush).
+    pub fn close(&self) -> Result<()> {
+        let _inside = fork::enter();
+        if self.shared.check_process().is_err() || self.shared.lock().closed {
+            return Ok(());
+        }
+        let flushed = self.shared.flush();
+        self.shared.lock().closed = true;
+        self.shared.stop_thread();
+        flushed.map(drop)
+    }
+
+    /// Closes without the records that wait to be committed; those of a commit that has begun become durable.
+    pub fn discard(&self) {
+        let _inside = fork::enter();
+        if self.shared.check_process().is_err() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        (state.group, state.closed) = (Group::default(), true);
+        state.waiting.clear();
+        drop(state);
+        self.shared.stop_thread();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+impl Holder for Shared {
+    /// The thread commits what is waiting and closes its store; the next record starts another one.
+    fn close_handles(&self) {
+        self.stop_thread();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_process(&self) -> Result<()> {
+        match self.process == std::process::id() {
+            true => Ok(()),
+            false => Err(Error::Forked(self.path.clone())),
+        }
+    }
+
+    fn check_open(&self, state: &State) -> Result<()> {
+        self.check_process()?;
+        match &state.failure {
+            _ if state.closed => Err(Error::Closed(self.path.clone())),
+            Some(reason) => Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn accept(
+        self: &Arc<Self>,
+        circuits: &[&[u16]],
+        unitaries: Option<&[Complex64]>,
+        labels: &[(&str, LabelColumn)],
+    ) -> Result<()> {
+        self.check_process()?;
+        self.check(circuits, unitaries)?;
+        let mut state = self.lock();
+        loop {
+            self.check_open(&state)?;
+            if state.waiting.len() < MOST_WAITING {
+                break;
+            }
+            self.start_thread(&mut state)?;
+            state = self.wait(state);
+        }
+        let State { group, scratch, computed, .. } = &mut *state;
+        group.labels.extend(circuits.len(), labels)?;
+        let before = group.circuits.len();
+        circuits.iter().for_each(|circuit| group.circuits.push(circuit.iter().copied()));
+        if self.recipe.stores_unitaries() {
+            let entries = match unitaries {
+                Some(unitaries) => unitaries,
+                None => {
+                    let mut own = Circuits::default();
+                    (before..group.circuits.len())
+                        .for_each(|index| own.push(group.circuits.get(index).iter().copied()));
+                    computed.resize(circuits.len() * self.recipe.alphabet().dim().pow(2), Complex64::ZERO);
+                    self.kernel.unitaries(&own, scratch, computed);
+                    computed
+                }
+            };
+            self.recipe.dtype().append(entries, &mut group.unitaries);
+        }
+        let letters: usize = circuits.iter().map(|circuit| circuit.len()).sum();
+        let unitary_bytes = self.codec.unitary_bytes() * circuits.len();
+        let label_bytes: usize = labels.iter().map(|(_, column)| column_bytes(column)).sum();
+        group.bytes += 2 * letters + unitary_bytes + label_bytes + 2 * circuits.len();
+        group.begun.get_or_insert_with(Instant::now);
+        if group.bytes >= GROUP_BYTES {
+            let group = std::mem::take(group);
+            state.waiting.push_back(group);
+            self.changed.notify_all();
+        }
+        // It also commits what has grown old when no more records come.
+        self.start_thread(&mut state)
+    }
+
+    /// Says no to what cannot be kept.
+    fn check(&self, circuits: &[&[u16]], unitaries: Option<&[Complex64]>) -> Result<()> {
+        let (alphabet, size) = (self.recipe.alphabet(), self.recipe.alphabet().dim().pow(2));
+        let refused = |position, reason| Err(Error::Refused { position, reason });
+        for (position, circuit) in circuits.iter().enumerate() {
+            if circuit.len() > MAX_LENGTH {
+                let reason =
+                    format!("its circuit has {} letters; at most {MAX_LENGTH} are kept", circuit.len());
+                return refused(position, reason);
+            }
+            if let Some(letter) =
+                circuit.iter().find(|letter| usize::from(**letter) >= alphabet.letters().len())
+            {
+                let last = alphabet.letters().len() - 1;
+                return refused(
+                    position,
+                    format!("there is no letter {letter}; letters are numbered 0 to {last}"),
+                );
+            }
+            if unitaries.is_none() && !alphabet.defines(circuit) {
+                let opaque = |letter: &&u16| !alphabet.defines(&[**letter]);
+                let text = circuit
+                    .iter()
+                    .find(opaque)
+                    .map_or("", |&letter| &alphabet.letters()[usize::from(letter)].text);
+                let reason = format!(
+                    "'{text}' is a gate that the library does not know, so the record must bring its unitary"
+                );
+                return refused(position, reason);
+            }
+        }
+        let Some(unitaries) = unitaries else { return Ok(()) };
+        if !self.recipe.stores_unitaries() {
+            let reason = "this corpus computes unitaries on reading and keeps none; leave it out";
+            return refused(0, reason.into());
+        }
+        if unitaries.len() != circuits.len() * size {
+            let reason = format!(
+                "{} circuits have {} entries of unitaries, not {}",
+                circuits.len(),
+                circuits.len() * size,
+                unitaries.len()
+            );
+            return refused(0, reason);
+        }
+        for (position, unitary) in unitaries.chunks_exact(size).enumerate() {
+            let residual = match self.options.tolerance {
+                Some(_) => unitarity_residual(unitary, alphabet.dim()),
+                None => unitary.iter().map(|entry| entry.re * 0.0 + entry.im * 0.0).sum(),
+            };
+            if !residual.is_finite() {
+                return refused(position, "its unitary has an entry that is not a finite number".into());
+            }
+            if let Some(tolerance) = self.options.tolerance.filter(|tolerance| residual > *tolerance) {
+                let reason = format!(
+                    "its unitary is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
+                );
+                return refused(position, reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(self: &Arc<Self>) -> Result<u64> {
+        let mut state = self.lock();
+        if !state.group.circuits.is_empty() {
+            let group = std::mem::take(&mut state.group);
+            state.waiting.push_back(group);
+        }
+        loop {
+            if let Some(reason) = &state.failure {
+                return Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() });
+            }
+            if state.waiting.is_empty() && !state.committing {
+                return Ok(state.durable);
+            }
+            self.start_thread(&mut state)?;
+            self.changed.notify_all();
+            state = self.wait(state);
+        }
+    }
+
+    /// Starts the committing thread unless it runs. Whoever calls this is inside the gate: a thread that began
+    /// during a fork would carry its handles into the child.
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> Result<()> {
+        if state.thread.is_some() {
+            return Ok(());
+        }
+        let (shared, store) = (self.clone(), state.store.take());
+        state.end = false;
+        let thread = std::thread::Builder::new()
+            .name("qorpus writer".into())
+            .spawn(move || shared.commit_groups(store));
+        let failed = crate::error::io(&self.path, "start the thread that commits");
+        state.thread = Some(thread.map_err(failed)?);
+        Ok(())
+    }
+
+    /// Has the thread commit what is waiting and end.
+    fn stop_thread(&self) {
+        let mut state = self.lock();
+        state.end = true;
+        let (thread, store) = (state.thread.take(), state.store.take());
+        self.changed.notify_all();
+        drop(state);
+        drop(store);
+        if let Some(thread) = thread {
+            // The thread catches the panics of its commits.
+            let _ = thread.join();
+        }
+    }
+
+    /// The work of the committing thread.
+    fn commit_groups(self: Arc<Self>, mut store: Option<Store>) {
+        let mut state = self.lock();
+        loop {
+            if let Some(group) = self.next_group(&mut state) {
+                state.committing = true;
+                drop(state);
+                let commit = AssertUnwindSafe(|| self.commit(&mut store, &group));
+                let result = catch_unwind(commit).unwrap_or(Err(Error::Committer));
+                state = self.lock();
+                state.committing = false;
+                match result {
+                    Ok(()) => state.durable += group.circuits.len() as u64,
+                    Err(error) => {
+                        state.failure = Some(error.to_string());
+                        state.waiting.clear();
+                        state.group = Group::default();
+                    }
+                }
+                self.changed.notify_all();
+            } else if state.end {
+                return;
+            } else {
+                let limit =
+                    state.group.begun.map_or(GROUP_TIME, |begun| GROUP_TIME.saturating_sub(begun.elapsed()));
+                let limit = limit.max(Duration::from_millis(1));
+                let waited = self.changed.wait_timeout(state, limit);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    /// A group that waits, or the growing one if it has grown old.
+    fn next_group(&self, state: &mut State) -> Option<Group> {
+        let is_old = |group: &Group| group.begun.is_some_and(|begun| begun.elapsed() >= GROUP_TIME);
+        match state.waiting.pop_front() {
+            None if is_old(&state.group) => Some(std::mem::take(&mut state.group)),
+            next => next,
+        }
+    }
+
+    fn commit(&self, store: &mut Option<Store>, group: &Group) -> Result<()> {
+        let store = match store {
+            Some(store) => store,
+            none => none.insert(Store::open(&self.path, &self.recipe, self.options.durability)?),
+        };
+        store.write(|transaction| self.insert(transaction, group))
+    }
+
+    /// Gives the records of a group the next ids and adds them as chunks.
+    fn insert(&self, connection: &Connection, group: &Group) -> rusqlite::Result<()> {
+        let (mut records, mut content) = store::totals(connection)?;
+        let (size, mut start) = (self.codec.unitary_bytes(), 0);
+        let (mut circuits, mut chunk) = (Circuits::default(), Chunk::default());
+        while start < group.circuits.len() {
+            circuits.clear();
+            let (mut letters, mut end) = (0, start);
+            while end < group.circuits.len() && circuits.len() < self.recipe.chunk_records() as usize {
+                let circuit = group.circuits.get(end);
+                letters += circuit.len();
+                // A letter takes at most two bytes, the length and the checks of a record about four more.
+                let bytes = (end + 1 - start) * (size + size / 128 + 4) + 2 * letters;
+                if !circuits.is_empty() && (bytes > CHUNK_BYTES || letters > CHUNK_LETTERS) {
+                    break;
+                }
+                circuits.push(circuit.iter().copied());
+                end += 1;
+            }
+            let unitaries = group.unitaries[start * size..end * size].to_vec();
+            self.codec.encode_stored(records, &circuits, unitaries, &mut chunk);
+            self.codec.encode_labels(&group.labels, start..end, &mut chunk);
+            if !store::insert_chunk(connection, &chunk)? {
+                // Someone's totals do not add up: to go on would overwrite or lose records.
+                return Err(rusqlite::Error::StatementChangedRows(0));
+            }
+            records += chunk.count;
+            content += chunk.content;
+            start = end;
+        }
+        store::set_totals(connection, records, content)
+    }
+}
+
+fn column_bytes(column: &LabelColumn) -> usize {
+    match column {
+        LabelColumn::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
+        numbers => 8 * numbers.len(),
+    }
+}

@@ -1,0 +1,202 @@
+//! Corpora to which records are appended, through the public interface.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use qorpus::{
+    Circuits, Complex64, Corpus, Dtype, Error, GateOption, Gates, Label, LabelColumn, Order, Reader,
+    VerifyOptions, Writer, WriterOptions, verify,
+};
+use std::path::Path;
+
+fn options(gates: &str, qubits: usize) -> WriterOptions {
+    WriterOptions { gates: Some(gates.into()), qubits, ..WriterOptions::default() }
+}
+
+fn is_clean(path: &Path) -> bool {
+    verify(path, VerifyOptions::default(), &false.into(), &|_| ()).unwrap().is_clean()
+}
+
+fn one(re: f64, im: f64) -> Complex64 {
+    Complex64::new(re, im)
+}
+
+#[test]
+fn records_come_back_to_the_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let writer = Writer::open(&path, &options("h,s,magic", 1)).unwrap();
+    let alphabet = writer.recipe().alphabet().clone();
+    let (h, magic) = (alphabet.letter("h").unwrap(), alphabet.letter("magic").unwrap());
+    // The sign of zero is someone's own affair.
+    let unitary = [one(-0.0, 1.0), one(0.0, 0.0), one(0.0, -0.0), one(1.0, 0.0)];
+    writer.append(&[h], None, &[]).unwrap();
+    writer
+        .append(
+            &[magic, h],
+            Some(&unitary),
+            &[("reward", Label::Real(0.5)), ("by", Label::Text("me".into()))],
+        )
+        .unwrap();
+    assert_eq!(writer.flush().unwrap(), 2);
+    let reader = Reader::open(std::slice::from_ref(&path)).unwrap();
+    assert_eq!(reader.len().unwrap(), 2);
+    writer.append(&[], None, &[("reward", Label::Integer(3))]).unwrap();
+    writer.close().unwrap();
+    assert!(matches!(writer.append(&[h], None, &[]), Err(Error::Closed(_))));
+    assert_eq!(reader.len().unwrap(), 3);
+
+    let bits =
+        |entries: &[Complex64]| entries.iter().map(|e| (e.re.to_bits(), e.im.to_bits())).collect::<Vec<_>>();
+    let record = reader.record(1, Order::Big).unwrap();
+    assert_eq!((record.circuit, bits(&record.unitary)), (vec![magic, h], bits(&unitary)));
+    assert_eq!(record.labels["reward"], Label::Real(0.5));
+    assert_eq!(record.labels["count_magic"], Label::Integer(1));
+    assert_eq!(reader.record(2, Order::Big).unwrap().labels["reward"], Label::Integer(3));
+    let corpus = Corpus::open(&path).unwrap();
+    assert_eq!(corpus.record(1, Order::Little).unwrap(), reader.record(1, Order::Little).unwrap());
+    assert!(matches!(corpus.record(3, Order::Big), Err(Error::NoRecord { id: 3, len: 3, .. })));
+    let summary = corpus.summary().unwrap();
+    assert_eq!((summary.records, summary.expected, summary.complete), (3, None, true));
+    assert!(is_clean(&path));
+    drop((reader, corpus));
+    drop(Writer::open(&path, &WriterOptions::default()).unwrap());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "one plain file is left");
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let writer = Writer::open(&path, &options("h,magic", 1)).unwrap();
+    let good = [one(1.0, 0.0), one(0.0, 0.0), one(0.0, 0.0), one(0.0, 1.0)];
+    writer.append(&[0], Some(&good), &[]).unwrap();
+    let mut skewed = good;
+    skewed[0].re += 1e-3;
+    let mut broken = good;
+    broken[3].im = f64::NAN;
+    let long = vec![0u16; 65_536];
+    for (circuit, unitary, sentence) in [
+        (&[1u16][..], None, "must bring its unitary"),
+        (&[7], None, "no letter 7"),
+        (&[0], Some(&skewed[..]), "not unitary"),
+        (&[0], Some(&broken), "not a finite number"),
+        (&[0], Some(&good[..3]), "entries"),
+        (&long, None, "65536 letters"),
+    ] {
+        let error = writer.append(circuit, unitary, &[]).unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }) && error.to_string().contains(sentence), "{error}");
+    }
+    assert!(writer.append(&[0], None, &[("length", Label::Integer(1))]).is_err());
+    let mut circuits = Circuits::default();
+    (0..3).for_each(|letter| circuits.push([letter]));
+    assert!(writer.extend(&circuits, None, &[]).is_err(), "all or nothing");
+    assert!(writer.extend(&circuits, None, &[("a", LabelColumn::Integers(vec![1]))]).is_err());
+    assert_eq!(writer.flush().unwrap(), 1);
+    drop(writer);
+    let tolerant = WriterOptions { tolerance: None, ..options("h,magic", 1) };
+    let writer = Writer::open(&path, &tolerant).unwrap();
+    writer.append(&[0], Some(&skewed), &[]).unwrap();
+    assert!(writer.append(&[0], Some(&broken), &[]).is_err());
+    writer.discard();
+    assert_eq!(Corpus::open(&path).unwrap().len().unwrap(), 1);
+    for other in [
+        options("h", 1),
+        options("h,magic", 2),
+        WriterOptions { dtype: Dtype::Complex64, ..options("h,magic", 1) },
+    ] {
+        assert!(matches!(Writer::open(&path, &other), Err(Error::OtherRecipe { .. })));
+    }
+    assert!(Writer::open(&path, &WriterOptions::default()).is_ok(), "the gates of the corpus");
+    assert!(Writer::open(&directory.path().join("new.db"), &WriterOptions::default()).is_err());
+    let computed = WriterOptions { unitaries: false, ..options("h,magic", 1) };
+    assert!(Writer::open(&directory.path().join("new.db"), &computed).unwrap_err().is_usage());
+}
+
+#[test]
+fn many_writers_share_a_file_and_ids_have_no_gaps() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let gates = Gates::List(vec![
+        GateOption::Name("h".into()),
+        GateOption::Matrix("flip".into(), vec![one(0.0, 0.0), one(0.0, 1.0), one(0.0, 1.0), one(0.0, 0.0)]),
+    ]);
+    let options =
+        WriterOptions { gates: Some(gates), qubits: 2, unitaries: false, ..WriterOptions::default() };
+    std::thread::scope(|scope| {
+        for writer in 0..8i64 {
+            let (path, options) = (&path, &options);
+            scope.spawn(move || {
+                let writing = Writer::open(path, options).unwrap();
+                for record in 0..500i64 {
+                    let circuit = vec![(record % 4) as u16; (record % 7) as usize];
+                    writing
+                        .append(
+                            &circuit,
+                            None,
+                            &[("writer", Label::Integer(writer)), ("n", Label::Integer(record))],
+                        )
+                        .unwrap();
+                    if record % 100 == 50 {
+                        writing.flush().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let reader = Reader::open(std::slice::from_ref(&path)).unwrap();
+    let ids: Vec<u64> = (0..reader.len().unwrap()).rev().collect();
+    let rows = reader.rows(&ids, Order::Big).unwrap();
+    let mut seen: Vec<_> = rows
+        .given
+        .iter()
+        .zip(rows.circuits.iter())
+        .map(|(labels, circuit)| {
+            let (Label::Integer(writer), Label::Integer(record)) = (&labels["writer"], &labels["n"]) else {
+                panic!()
+            };
+            assert_eq!(circuit, vec![(record % 4) as u16; (record % 7) as usize]);
+            (*writer, *record)
+        })
+        .collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..8).flat_map(|w| (0..500).map(move |n| (w, n))).collect::<Vec<_>>());
+    assert!(is_clean(&path));
+}
+
+#[test]
+fn files_are_read_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for part in 0..3u16 {
+        let path = directory.path().join(format!("{part}.db"));
+        let writer = Writer::open(&path, &options("h,s,t", 1)).unwrap();
+        (0..10 * part).for_each(|n| writer.append(&vec![part; usize::from(n)], None, &[]).unwrap());
+        drop(writer);
+        paths.push(path);
+    }
+    let reader = Reader::open(&[directory.path().into()]).unwrap();
+    assert_eq!(reader.len().unwrap(), 30);
+    let circuits = reader.circuits(&[29, 0, 10, 9, 29]).unwrap();
+    let found: Vec<_> = circuits.iter().map(|circuit| (circuit.first().copied(), circuit.len())).collect();
+    assert_eq!(found, [(Some(2), 19), (None, 0), (None, 0), (Some(1), 9), (Some(2), 19)]);
+    assert!(matches!(reader.circuits(&[30]), Err(Error::NoRecord { .. })));
+    let other = directory.path().join("x.db");
+    drop(Writer::open(&other, &options("h", 1)).unwrap());
+    assert!(matches!(Reader::open(&[paths[0].clone(), other]), Err(Error::OtherRecipe { .. })));
+}
+
+#[test]
+fn long_circuits_and_wide_unitaries_fit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let writer = Writer::open(&path, &WriterOptions { unitaries: false, ..options("h", 1) }).unwrap();
+    (0..100).for_each(|_| writer.append(&[0; 65_535], None, &[]).unwrap());
+    drop(writer);
+    assert!(is_clean(&path));
+    assert_eq!(Corpus::open(&path).unwrap().record(99, Order::Big).unwrap().circuit.len(), 65_535);
+    let path = directory.path().join("wide.db");
+    let writer = Writer::open(&path, &options("h,cx", 8)).unwrap();
+    (0..9).for_each(|_| writer.append(&[0, 9, 3], None, &[]).unwrap());
+    drop(writer);
+    assert!(is_clean(&path));
+}
