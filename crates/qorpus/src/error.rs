@@ -157,6 +157,9 @@ pub enum Error {
         /// What cannot be done, and what can.
         reason: &'static str,
     },
+    /// A query that failed.
+    #[error("the query failed: {0}")]
+    Query(String),
     /// A record that a writer does not accept.
     #[error("record {position} of those given: {reason}")]
     Refused {

@@ -30,6 +30,7 @@ mod maker;
 mod merge;
 mod options;
 mod plan;
+mod query;
 mod reader;
 mod records;
 mod store;
@@ -48,7 +49,9 @@ pub use options::{
 };
 pub use plan::{Plan, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe};
+pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};
+pub use rusqlite::types::Value;
 pub use verify::{Verification, VerifyOptions, repair, verify};
 pub use writer::Writer;
