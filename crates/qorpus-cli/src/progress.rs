@@ -6,13 +6,14 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// A bar that counts records.
-pub(crate) struct Bar {
+pub struct Bar {
     bar: ProgressBar,
     begun: Option<u64>,
 }
 
 impl Bar {
-    pub(crate) fn new(quiet: bool) -> Bar {
+    /// A bar that shows itself on a terminal's standard error, unless `quiet`.
+    pub fn new(quiet: bool) -> Bar {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
         let template = "{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {rate} {msg} ETA {eta}";
         // The template is a constant; were it wrong, the plain bar would do.
@@ -26,7 +27,7 @@ impl Bar {
     }
 
     /// Shows how a job stands.
-    pub(crate) fn show(&mut self, progress: Progress) {
+    pub fn show(&mut self, progress: Progress) {
         self.length(progress.expected);
         // What was there at the start must not count as speed.
         if self.begun.is_none() {
@@ -50,7 +51,8 @@ impl Bar {
         self.bar.inc(records);
     }
 
-    pub(crate) fn clear(&self) {
+    /// Takes it away.
+    pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -3,7 +3,7 @@
 use crate::run::Failure;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::{Gate, draw};
-use qorpus::{Complex64, Corpus, Plan, Progress, Recipe, Record, Summary, Verification};
+use qorpus::{Label, Complex64, Corpus, Plan, Progress, Recipe, Record, Summary, Verification};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Result, Write};
 use std::path::Path;
@@ -196,7 +196,7 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
     let labels: Vec<_> = record
         .labels
         .iter()
-        .filter(|(_, value)| **value > 0)
+        .filter(|(name, value)| !name.starts_with("count_") || **value != Label::Integer(0))
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
     writeln!(out, "\n{NAME}{}{NAME:#}\n", labels.join(", "))

@@ -7,7 +7,6 @@ use clap::CommandFactory;
 use qorpus::{Corpus, Outcome};
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -66,7 +65,7 @@ fn stop_on_interrupt() {
     let _ = ctrlc::set_handler(handler);
 }
 
-pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
@@ -77,7 +76,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
                 true => render::plan_json(out, &recipe, &plan)?,
                 false => render::plan(out, &recipe, &plan)?,
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(0)
         }
         Command::Info { corpus, json } => {
             let corpus = Corpus::open(&corpus)?;
@@ -86,7 +85,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
                 true => render::info_json(out, &corpus, &summary)?,
                 false => render::info(out, &corpus, &summary)?,
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(0)
         }
         Command::Show { corpus, ids, order, json } => {
             let corpus = Corpus::open(&corpus)?;
@@ -105,7 +104,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
                 }
             }
             out.flush()?;
-            Ok(ExitCode::SUCCESS)
+            Ok(0)
         }
         Command::Verify(arguments) => verify(&arguments, out),
         Command::Repair(arguments) => repair(&arguments, out),
@@ -121,12 +120,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             bar.clear();
             if outcome == Outcome::Interrupted {
                 writeln!(out, "interrupted: nothing was left at {}", file.display())?;
-                return Ok(ExitCode::from(INTERRUPTED));
+                return Ok(INTERRUPTED);
             }
             if !quiet {
                 render::done(out, &file, done, None, start.elapsed())?;
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(0)
         }
         Command::Merge { out: file, inputs, quiet } => {
             stop_on_interrupt();
@@ -140,16 +139,16 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             if !quiet {
                 render::done(out, &file, progress.made, Some(progress), start.elapsed())?;
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(0)
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "qorpus", out);
-            Ok(ExitCode::SUCCESS)
+            Ok(0)
         }
     }
 }
 
-fn generate(arguments: Generate, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     let (options, quiet) = (arguments.options(), arguments.quiet);
     let recipe = arguments.recipe.options().recipe()?;
     stop_on_interrupt();
@@ -164,10 +163,10 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<ExitCode, Failur
     if !quiet {
         render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> Result<ExitCode, Failure> {
+fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> Result<u8, Failure> {
     writeln!(
         out,
         "interrupted: {} of {} records are safe in {}; run the same command again to go on",
@@ -175,16 +174,16 @@ fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> 
         render::grouped(progress.expected),
         file.display()
     )?;
-    Ok(ExitCode::from(INTERRUPTED))
+    Ok(INTERRUPTED)
 }
 
-fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
     let found = with_bar(arguments, qorpus::verify)?;
     render::verification(out, &arguments.corpus, &Corpus::open(&arguments.corpus)?, &found)?;
     Ok(status(&found))
 }
 
-fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
     let found = with_bar(arguments, qorpus::repair)?;
     if !found.is_clean() && !found.interrupted {
         let chunks = found.damaged.len();
@@ -195,10 +194,10 @@ fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<ExitCode, Failure> 
     Ok(status(&found))
 }
 
-fn status(found: &qorpus::Verification) -> ExitCode {
+fn status(found: &qorpus::Verification) -> u8 {
     match (found.interrupted, found.is_clean()) {
-        (true, _) => ExitCode::from(INTERRUPTED),
-        (false, clean) => ExitCode::from(u8::from(!clean)),
+        (true, _) => INTERRUPTED,
+        (false, clean) => u8::from(!clean),
     }
 }
 

@@ -1,0 +1,40 @@
+//! The `qorpus` command: arguments, the library, what people see. It holds no logic of its own.
+
+mod cli;
+mod progress;
+mod render;
+mod run;
+
+pub use progress::Bar;
+
+use clap::Parser;
+use std::ffi::OsString;
+use std::io::Write;
+
+/// Runs the command with these arguments, the first of which is its name; returns its exit status.
+pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    // A second command in one process keeps the first one's subscriber.
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .try_init();
+    let result = match cli::Arguments::try_parse_from(arguments) {
+        Ok(arguments) => run::run(arguments.command),
+        Err(usage) => {
+            // Help goes to standard output, refusals to standard error; neither can be told that it is closed.
+            let _ = usage.print();
+            return usage.exit_code() as u8;
+        }
+    };
+    // Within another program nothing else writes out what has no newline yet.
+    let _ = std::io::stdout().flush();
+    match result {
+        Ok(status) => status,
+        Err(run::Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(failure) => {
+            render::error(&failure);
+            failure.status()
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The library's errors as Python's exceptions.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// A class of `qorpus.errors`, looked up once.
+struct Class(&'static str, PyOnceLock<Py<PyType>>);
+
+static ERROR: Class = Class("Error", PyOnceLock::new());
+static INVALID_ARGUMENT: Class = Class("InvalidArgument", PyOnceLock::new());
+static MISSING_RECORD: Class = Class("MissingRecord", PyOnceLock::new());
+static MISSING_FILE: Class = Class("MissingFile", PyOnceLock::new());
+
+impl Class {
+    fn with(&'static self, py: Python<'_>, text: String) -> PyErr {
+        match self.1.import(py, "qorpus.errors", self.0) {
+            Ok(class) => PyErr::from_type(class.clone(), text),
+            Err(error) => error,
+        }
+    }
+}
+
+/// An argument that cannot be: a `ValueError`.
+pub(crate) fn invalid(py: Python<'_>, text: impl Into<String>) -> PyErr {
+    INVALID_ARGUMENT.with(py, text.into())
+}
+
+/// A record that is not there: an `IndexError`.
+pub(crate) fn missing_record(py: Python<'_>, text: impl Into<String>) -> PyErr {
+    MISSING_RECORD.with(py, text.into())
+}
+
+/// The exception that says what the library says.
+pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
+    use qorpus::Error;
+    let class = match error {
+        Error::NoRecord { .. } | Error::NotYet { .. } => &MISSING_RECORD,
+        Error::Missing(_) | Error::MissingDirectory(_) => &MISSING_FILE,
+        Error::Refused { .. } => &INVALID_ARGUMENT,
+        error if error.is_usage() => &INVALID_ARGUMENT,
+        _ => &ERROR,
+    };
+    class.with(py, error.to_string())
+}
+
+/// A result of the library as one of Python.
+pub(crate) trait OrRaise<T> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for qorpus::Result<T> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| raised(py, &error))
+    }
+}
+
+impl<T> OrRaise<T> for qorpus::core::Result<T> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| raised(py, &error.into()))
+    }
+}

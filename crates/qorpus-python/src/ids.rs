@@ -1,0 +1,122 @@
+//! What people index with, as ids.
+
+use crate::errors::missing_record;
+use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyRange, PySlice};
+
+/// The id that an integer means; negative ones count from the end.
+pub(crate) fn one(py: Python<'_>, index: i64, len: impl FnOnce() -> PyResult<u64>) -> PyResult<u64> {
+    match u64::try_from(index) {
+        Ok(id) => Ok(id),
+        Err(_) => {
+            let len = len()?;
+            let outside = || missing_record(py, format!("there is no record {index}; there are {len}"));
+            len.checked_sub(index.unsigned_abs()).ok_or_else(outside)
+        }
+    }
+}
+
+/// The ids that a slice, a range, a sequence or array of integers, or an array of truth values means.
+pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) -> PyResult<Vec<u64>> {
+    let py = index.py();
+    if let Ok(slice) = index.cast::<PySlice>() {
+        let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX))?;
+        let id = |place: isize| (slice.start + place * slice.step) as u64;
+        return Ok((0..slice.slicelength as isize).map(id).collect());
+    }
+    if index.is_instance_of::<PyRange>() {
+        let (start, step) = (integer(&index.getattr("start")?)?, integer(&index.getattr("step")?)?);
+        let places = 0..index.len().map_err(|_| too_large(index))? as i64;
+        // The last one may be followed by a number that is too large.
+        return resolved(py, places.map(|place| start.wrapping_add(place.wrapping_mul(step))), len);
+    }
+    let array = match index.cast::<PyUntypedArray>() {
+        Ok(array) => array.clone(),
+        Err(_) => py.import("numpy")?.call_method1("asarray", (index,))?.cast_into()?,
+    };
+    let refused = |what: String| {
+        PyTypeError::new_err(format!("ids are a slice or integers in one dimension, not {what}"))
+    };
+    if array.ndim() != 1 {
+        let class = index.get_type().name()?;
+        return Err(refused(match array.ndim() {
+            0 => class.to_string(),
+            dimensions => format!("{class} of {dimensions} dimensions"),
+        }));
+    }
+    match (array.dtype().kind(), array.dtype().itemsize()) {
+        (b'i', 8) => numbers::<i64>(&array, len),
+        (b'u', 8) => numbers::<u64>(&array, len),
+        (b'i' | b'u', _) => numbers::<i64>(array.call_method1("astype", ("int64",))?.cast()?, len),
+        (b'b', _) if array.len() as u64 == len()? => {
+            let places = array.call_method0("nonzero")?.get_item(0)?;
+            numbers::<i64>(places.cast()?, len)
+        }
+        (b'b', _) => {
+            let text = format!("{} truth values cannot choose among {} records", array.len(), len()?);
+            Err(missing_record(py, text))
+        }
+        // An empty list has no type of its own.
+        _ if array.len() == 0 => Ok(Vec::new()),
+        (b'O', _) => {
+            let indices = array.try_iter()?.map(|index| integer(&index?)).collect::<PyResult<Vec<_>>>()?;
+            resolved(py, indices.into_iter(), len)
+        }
+        _ => Err(refused(format!("{} of {}", index.get_type().name()?, array.dtype()))),
+    }
+}
+
+/// A Python integer; one that is too large for any corpus is an `IndexError`.
+pub(crate) fn integer(index: &Bound<'_, PyAny>) -> PyResult<i64> {
+    index.extract().map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(index.py()) {
+        true => too_large(index),
+        false => error,
+    })
+}
+
+fn too_large(index: &Bound<'_, PyAny>) -> PyErr {
+    missing_record(index.py(), format!("there is no record {index}; no corpus has so many"))
+}
+
+fn numbers<T: Element + Copy + TryInto<i64>>(
+    array: &Bound<'_, PyUntypedArray>,
+    len: impl Fn() -> PyResult<u64>,
+) -> PyResult<Vec<u64>> {
+    let py = array.py();
+    // Byte orders other than the machine's come to this as well.
+    let array = match array.cast::<PyArray1<T>>() {
+        Ok(array) => array.clone(),
+        Err(_) => array.call_method1("astype", (numpy::dtype::<T>(py),))?.cast_into()?,
+    };
+    let array = array.try_readonly()?;
+    let array = array.as_array();
+    let mut beyond = false;
+    let indices = array.iter().map(|&index| index.try_into().unwrap_or_else(|_| {
+        beyond = true;
+        i64::MAX
+    }));
+    let ids = resolved(py, indices, len)?;
+    if beyond {
+        return Err(missing_record(py, "there is no record beyond 2^63"));
+    }
+    Ok(ids)
+}
+
+fn resolved(
+    py: Python<'_>,
+    indices: impl Iterator<Item = i64>,
+    len: impl Fn() -> PyResult<u64>,
+) -> PyResult<Vec<u64>> {
+    let mut known = None;
+    let mut len = || match known {
+        Some(len) => Ok(len),
+        None => len().inspect(|len| known = Some(*len)),
+    };
+    let mut ids = Vec::with_capacity(indices.size_hint().0);
+    for index in indices {
+        ids.push(one(py, index, &mut len)?);
+    }
+    Ok(ids)
+}

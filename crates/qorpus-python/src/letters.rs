@@ -1,0 +1,140 @@
+//! Circuits as people write them, as numbers of letters.
+
+use crate::errors::{OrRaise, invalid};
+use crate::options::{class, shape_text};
+use numpy::{Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyList, PyString, PyTuple};
+use qorpus::Circuits;
+use qorpus::core::Alphabet;
+use std::fmt::Display;
+
+/// Appends one circuit to `letters`: a text `"h 0; t 0"`, or a sequence of letters or of their numbers.
+pub(crate) fn circuit(alphabet: &Alphabet, circuit: &Bound<'_, PyAny>, letters: &mut Vec<u16>) -> PyResult<()> {
+    let py = circuit.py();
+    if let Ok(list) = circuit.cast::<PyList>() {
+        return list.iter().try_for_each(|item| Ok(letters.push(letter(alphabet, &item)?)));
+    }
+    if let Ok(tuple) = circuit.cast::<PyTuple>() {
+        return tuple.iter().try_for_each(|item| Ok(letters.push(letter(alphabet, &item)?)));
+    }
+    if let Ok(text) = circuit.cast::<PyString>() {
+        letters.extend(alphabet.circuit(text.to_str()?).or_raise(py)?);
+        return Ok(());
+    }
+    if let Some(array) = integers(circuit) {
+        if array.ndim() != 1 {
+            let text = format!("a circuit is an array of shape (letters,), not {}", shape_text(array.shape()));
+            return Err(invalid(py, text));
+        }
+        let mut circuits = Circuits::default();
+        rows(&array, &mut circuits)?;
+        letters.extend(circuits.iter().flatten());
+        return Ok(());
+    }
+    let refused = |_| {
+        let class = class(circuit);
+        PyTypeError::new_err(format!("a circuit is a text, or a sequence of letters or their numbers, not {class}"))
+    };
+    circuit.try_iter().map_err(refused)?.try_for_each(|item| Ok(letters.push(letter(alphabet, &item?)?)))
+}
+
+/// Several circuits: a sequence of them, or an array of shape (records, longest) of numbers of letters, padded with -1.
+pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyResult<Circuits> {
+    let py = circuits.py();
+    let mut all = Circuits::default();
+    if let Some(array) = integers(circuits) {
+        if array.ndim() != 2 {
+            let text = format!("circuits are an array of shape (records, longest), not {}", shape_text(array.shape()));
+            return Err(invalid(py, text));
+        }
+        rows(&array, &mut all)?;
+        return Ok(all);
+    }
+    if circuits.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("circuits are a sequence of circuits, not one text; use append"));
+    }
+    let refused = |_| {
+        let class = class(circuits);
+        PyTypeError::new_err(format!("circuits are a sequence of circuits, or an array of numbers of letters, not {class}"))
+    };
+    let mut letters = Vec::new();
+    for (position, one) in circuits.try_iter().map_err(refused)?.enumerate() {
+        letters.clear();
+        circuit(alphabet, &one?, &mut letters).map_err(|error| at(py, position, error))?;
+        all.push(letters.iter().copied());
+    }
+    Ok(all)
+}
+
+/// The same exception, saying which record it is about.
+fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
+    let text = format!("record {position} of those given: {}", error.value(py));
+    // Those of the library and of this module take one text.
+    match error.is_instance_of::<PyTypeError>(py) {
+        true => PyTypeError::new_err(text),
+        false => invalid(py, text),
+    }
+}
+
+fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>) -> PyResult<u16> {
+    if let Ok(text) = item.cast::<PyString>() {
+        return alphabet.letter(text.to_str()?).or_raise(item.py());
+    }
+    if item.is_instance_of::<PyInt>() || item.hasattr("__index__")? {
+        let unknown = |_| invalid(item.py(), unknown(item));
+        return item.extract().map_err(unknown);
+    }
+    Err(PyTypeError::new_err(format!("a letter is a text or a number, not {}", class(item))))
+}
+
+fn unknown(letter: impl Display) -> String {
+    format!("there is no letter {letter}; letters are numbered from 0")
+}
+
+/// An array of integers, if it is one.
+fn integers<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyUntypedArray>> {
+    let array = value.cast::<PyUntypedArray>().ok()?;
+    matches!(array.dtype().kind(), b'i' | b'u').then(|| array.clone())
+}
+
+/// Appends the rows of an array of integers, which end at the first -1.
+fn rows(array: &Bound<'_, PyUntypedArray>, circuits: &mut Circuits) -> PyResult<()> {
+    match (array.dtype().kind(), array.dtype().itemsize()) {
+        (b'i', 4) => typed_rows::<i32>(array, circuits),
+        (b'u', 2) => typed_rows::<u16>(array, circuits),
+        (b'u', 8) => typed_rows::<u64>(array, circuits),
+        _ => typed_rows::<i64>(array, circuits),
+    }
+}
+
+fn typed_rows<T>(array: &Bound<'_, PyUntypedArray>, circuits: &mut Circuits) -> PyResult<()>
+where
+    T: Element + Copy + Display + TryInto<u16> + TryInto<i64>,
+{
+    let py = array.py();
+    let array = match array.cast::<PyArrayDyn<T>>() {
+        Ok(array) => array.clone(),
+        Err(_) => array.call_method1("astype", (numpy::dtype::<T>(py),))?.cast_into()?,
+    };
+    let array = array.try_readonly()?;
+    let array = array.as_array();
+    for (position, row) in array.rows().into_iter().enumerate() {
+        let end = row.iter().position(|&number| matches!(number.try_into(), Ok(-1i64))).unwrap_or(row.len());
+        let mut wrong = None;
+        circuits.push(row.iter().take(end).map(|&number| {
+            number.try_into().unwrap_or_else(|_| {
+                wrong.get_or_insert(number);
+                u16::MAX
+            })
+        }));
+        if let Some(number) = wrong {
+            return Err(at(py, position, invalid(py, unknown(number))));
+        }
+        if row.iter().skip(end).any(|&number| !matches!(number.try_into(), Ok(-1i64))) {
+            return Err(at(py, position, invalid(py, "its circuit goes on behind a -1, which only pads")));
+        }
+    }
+    Ok(())
+}

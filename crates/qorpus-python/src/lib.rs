@@ -1,0 +1,60 @@
+//! The native module of the Python package: convert, release the GIL, call the library, map the error.
+
+mod errors;
+mod ids;
+mod job;
+mod labels;
+mod letters;
+mod options;
+mod query;
+mod record;
+mod records;
+mod shuffle;
+mod writer;
+
+use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::prelude::*;
+use std::ffi::OsString;
+
+/// Runs the `qorpus` command with these arguments and returns its exit status.
+#[pyfunction]
+fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments)))
+}
+
+/// Closes what must not be carried through a fork.
+#[pyfunction]
+fn before_fork(py: Python<'_>) {
+    py.detach(qorpus::before_fork);
+}
+
+/// Lets readers and writers go on after a fork.
+#[pyfunction]
+fn after_fork() {
+    qorpus::after_fork();
+}
+
+#[pymodule]
+fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    if cfg!(debug_assertions) {
+        let text = c"qorpus was built without optimisation and is many times slower than it should be; \
+                     build it with 'maturin build --release' or 'pip install .'";
+        let category = module.py().get_type::<PyRuntimeWarning>();
+        PyErr::warn(module.py(), &category, text, 2)?;
+    }
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<record::Origin>()?;
+    module.add_class::<record::Record>()?;
+    module.add_class::<records::Records>()?;
+    module.add_class::<shuffle::Permutation>()?;
+    module.add_class::<shuffle::Split>()?;
+    module.add_class::<writer::Writer>()?;
+    module.add_function(wrap_pyfunction!(command, module)?)?;
+    module.add_function(wrap_pyfunction!(before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(job::generate, module)?)?;
+    module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
+    module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;
+    module.add_function(wrap_pyfunction!(options::matrix, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! What people pass as options, as the library's. What they leave out stays the library's default.
+
+use crate::errors::{OrRaise, invalid};
+use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyMapping, PyString, PyTuple};
+use qorpus::core::{Complex64, Gate};
+use qorpus::{Durability, Dtype, GateOption, Gates, Part, RecipeOptions, WriterOptions};
+use std::path::PathBuf;
+
+/// The recipe that these options mean, as JSON.
+#[pyfunction]
+#[pyo3(signature = (*, gates=None, qubits=None, coupling=None, words=None, random=None, seed=None, length=None, dtype=None, unitaries=None))]
+#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+pub(crate) fn recipe(
+    py: Python<'_>,
+    gates: Option<&Bound<'_, PyAny>>,
+    qubits: Option<&Bound<'_, PyAny>>,
+    coupling: Option<String>,
+    words: Option<bool>,
+    random: Option<&Bound<'_, PyAny>>,
+    seed: Option<&Bound<'_, PyAny>>,
+    length: Option<&Bound<'_, PyAny>>,
+    dtype: Option<&Bound<'_, PyAny>>,
+    unitaries: Option<bool>,
+) -> PyResult<String> {
+    if words == Some(true) && (random.is_some() || seed.is_some()) {
+        return Err(invalid(py, "words are all words: leave out random and seed, or words"));
+    }
+    let defaults = RecipeOptions::default();
+    let options = RecipeOptions {
+        gates: given(gates, gates_of)?.unwrap_or(defaults.gates),
+        qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
+        coupling: coupling.unwrap_or(defaults.coupling),
+        words: words.unwrap_or(defaults.words),
+        random: given(random, |value| count(value, "random"))?.unwrap_or(defaults.random),
+        seed: given(seed, |value| number(value, "seed"))?.unwrap_or(defaults.seed),
+        length: given(length, length_of)?.unwrap_or(defaults.length),
+        dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),
+        unitaries: unitaries.unwrap_or(defaults.unitaries),
+    };
+    Ok(py.detach(|| options.recipe()).or_raise(py)?.to_json())
+}
+
+/// The options of a writer, without those that are given as texts and truth values.
+pub(crate) fn writer_options(
+    py: Python<'_>,
+    gates: Option<&Bound<'_, PyAny>>,
+    qubits: Option<&Bound<'_, PyAny>>,
+    dtype: Option<&Bound<'_, PyAny>>,
+    tolerance: Option<f64>,
+) -> PyResult<WriterOptions> {
+    let defaults = WriterOptions::default();
+    Ok(WriterOptions {
+        gates: given(gates, gates_of)?,
+        qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
+        dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),
+        tolerance: match tolerance {
+            None => defaults.tolerance,
+            Some(f64::INFINITY) => None,
+            Some(tolerance) if tolerance >= 0.0 => Some(tolerance),
+            Some(other) => return Err(invalid(py, format!("tolerance {other} is not 0 or more"))),
+        },
+        ..defaults
+    })
+}
+
+/// What a keyword means if it was given.
+fn given<'a, 'py, T>(
+    value: Option<&'a Bound<'py, PyAny>>,
+    meaning: impl FnOnce(&'a Bound<'py, PyAny>) -> PyResult<T>,
+) -> PyResult<Option<T>> {
+    value.map(meaning).transpose()
+}
+
+/// An integer that is not negative.
+pub(crate) fn number<'py, T>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    let py = value.py();
+    value.extract::<T>().map_err(|error| match error.is_instance_of::<PyOverflowError>(py) {
+        true => invalid(py, format!("{name} is {value}; it must be 0 or more, and less than 2**64")),
+        false => PyTypeError::new_err(format!("{name} is an integer, not {}", class(value))),
+    })
+}
+
+/// A count, which may also be a text such as "1M".
+fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
+    match value.cast::<PyString>() {
+        Ok(text) => qorpus::parse_count(text.to_str()?).or_raise(value.py()),
+        Err(_) => number(value, name),
+    }
+}
+
+fn length_of(value: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return qorpus::parse_length(text.to_str()?).or_raise(value.py());
+    }
+    if value.hasattr("__index__")? {
+        return number(value, "length").map(|length| (length, length));
+    }
+    match value.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>).as_deref() {
+        Ok([min, max]) => Ok((number(min, "length")?, number(max, "length")?)),
+        _ => Err(PyTypeError::new_err("length is a number of letters, or (shortest, longest)")),
+    }
+}
+
+fn dtype_of(value: &Bound<'_, PyAny>) -> PyResult<Dtype> {
+    let py = value.py();
+    let name: String = py.import("numpy")?.call_method1("dtype", (value,))?.getattr("name")?.extract()?;
+    match name.as_str() {
+        "complex128" => Ok(Dtype::Complex128),
+        "complex64" => Ok(Dtype::Complex64),
+        other => Err(invalid(py, format!("dtype is complex128 or complex64, not {other}"))),
+    }
+}
+
+pub(crate) fn durability_of(py: Python<'_>, name: &str) -> PyResult<Durability> {
+    match name {
+        "full" => Ok(Durability::Full),
+        "normal" => Ok(Durability::Normal),
+        "off" => Ok(Durability::Off),
+        other => Err(invalid(py, format!("durability '{other}' is none of 'full', 'normal', 'off'"))),
+    }
+}
+
+/// A part written `"0/4"` or `(0, 4)`.
+pub(crate) fn part_of(value: &Bound<'_, PyAny>) -> PyResult<Part> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return text.to_str()?.parse::<Part>().or_raise(value.py());
+    }
+    match value.cast::<PyTuple>().map(|part| part.iter().collect::<Vec<_>>()).as_deref() {
+        Ok([index, of]) => Part::new(number(index, "part")?, number(of, "part")?).or_raise(value.py()),
+        _ => Err(PyTypeError::new_err("part is (index, parts), or a text such as \"0/4\"")),
+    }
+}
+
+/// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to matrices or None.
+fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(Gates::Text(text.extract()?));
+    }
+    if value.hasattr("__fspath__")? {
+        return Ok(Gates::Text(value.extract::<PathBuf>()?.display().to_string()));
+    }
+    let gate = |name: &Bound<'_, PyAny>, matrix: &Bound<'_, PyAny>| match matrix.is_none() {
+        true => Ok(GateOption::Name(name.extract()?)),
+        false => matrix_of(&name.extract::<String>()?, matrix),
+    };
+    let gates = match value.cast::<PyMapping>() {
+        Ok(gates) => gates.items()?.iter().map(|item| gate(&item.get_item(0)?, &item.get_item(1)?)).collect(),
+        Err(_) => {
+            let refused = || {
+                let text = "gates are a text, a sequence of names and (name, matrix), or a mapping of names to matrices";
+                PyTypeError::new_err(text)
+            };
+            let one = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
+                Ok(name) => Ok(GateOption::Name(name.extract()?)),
+                Err(_) => match item.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>).as_deref() {
+                    Ok([name, matrix]) if name.is_instance_of::<PyString>() => gate(name, matrix),
+                    _ => Err(refused()),
+                },
+            };
+            value.try_iter().map_err(|_| refused())?.map(|item| one(item?)).collect::<PyResult<Vec<_>>>()
+        }
+    };
+    Ok(Gates::List(gates?))
+}
+
+fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
+    let py = matrix.py();
+    let array = complex(matrix, &format!("the matrix of gate '{name}'"))?;
+    match *array.shape() {
+        [rows, columns] if rows == columns && rows.is_power_of_two() => {
+            Ok(GateOption::Matrix(name.into(), array.try_readonly()?.as_slice()?.to_vec()))
+        }
+        ref shape => {
+            let text = format!("the matrix of gate '{name}' has shape {}; it must be a square of 2, 4 or 8 rows", shape_text(shape));
+            Err(invalid(py, text))
+        }
+    }
+}
+
+/// Numbers as an array of complex128 in row-major order: what is converted is converted without loss.
+pub(crate) fn complex<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
+    if let Ok(array) = value.cast::<PyArrayDyn<Complex64>>()
+        && array.is_c_contiguous()
+    {
+        return Ok(array.clone());
+    }
+    let numpy = value.py().import("numpy")?;
+    let array = numpy.call_method1("asarray", (value,))?;
+    let found = array.cast::<PyUntypedArray>()?.dtype();
+    if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {
+        return Err(PyTypeError::new_err(format!("{what} cannot be complex128 without loss: it is {found}")));
+    }
+    let array = numpy.call_method1("ascontiguousarray", (array, "complex128"))?;
+    Ok(array.cast_into()?)
+}
+
+/// A shape as NumPy writes it.
+pub(crate) fn shape_text(shape: &[usize]) -> String {
+    match shape {
+        [one] => format!("({one},)"),
+        shape => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "another type".into(), |name| name.to_string())
+}
+
+/// The value of an angle such as "3*pi/4", in radians.
+///
+/// Raises:
+///     ValueError: the text is no angle.
+///
+/// Example:
+///     >>> qorpus.evaluate("3*pi/4")
+///     2.356194490192345
+#[pyfunction]
+pub(crate) fn evaluate(py: Python<'_>, text: &str) -> PyResult<f64> {
+    qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
+}
+
+/// The matrix of a standard gate, angles in its name: shape (2**k, 2**k), complex128, first qubit most significant.
+///
+/// Raises:
+///     ValueError: there is no such gate.
+///
+/// Example:
+///     >>> qorpus.matrix("p(pi/2)").tolist()
+///     [[(1+0j), 0j], [0j, 1j]]
+#[pyfunction]
+pub(crate) fn matrix<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let gate = Gate::standard(name).or_raise(py)?;
+    let dim = 1 << gate.qubits();
+    Ok(gate.matrix().to_pyarray(py).reshape([dim, dim])?.into_any())
+}

@@ -1,0 +1,178 @@
+//! One record, as Python sees it.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use std::collections::BTreeMap;
+
+/// What the records of a corpus have in common.
+#[pyclass(frozen, module = "qorpus._qorpus")]
+pub(crate) struct Origin {
+    pub(crate) qubits: usize,
+    pub(crate) order: &'static str,
+    pub(crate) gates: Vec<String>,
+    pub(crate) matrices: Py<PyDict>,
+}
+
+#[pymethods]
+impl Origin {
+    #[new]
+    fn new(qubits: usize, order: &str, gates: Vec<String>, matrices: Py<PyDict>) -> Origin {
+        Origin { qubits, order: if order == "little" { "little" } else { "big" }, gates, matrices }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let arguments = (self.qubits, self.order, &self.gates, &self.matrices);
+        (py.get_type::<Origin>(), arguments).into_pyobject(py)
+    }
+}
+
+/// One record: a circuit, its unitary, and what is known about it.
+///
+/// Records come from a corpus or a recipe; they can be compared, hashed and pickled.
+///
+/// Example:
+///     >>> import qorpus
+///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
+///     >>> record
+///     Record(id=9, circuit=('h 0', 't 0', 'h 0'), qubits=1)
+///     >>> record.unitary.shape
+///     (2, 2)
+///     >>> record.labels
+///     {'count_h': 2, 'count_t': 1, 'length': 3}
+#[pyclass(frozen, module = "qorpus._qorpus")]
+pub(crate) struct Record {
+    #[pyo3(get)]
+    /// Its place in the corpus.
+    pub(crate) id: u64,
+    #[pyo3(get)]
+    /// Its letters in time order, such as `("h 0", "cx 0 1")`.
+    pub(crate) circuit: Py<PyTuple>,
+    #[pyo3(get)]
+    /// Array of shape (2**qubits, 2**qubits) and the corpus's dtype.
+    pub(crate) unitary: Py<PyAny>,
+    pub(crate) given: Option<Py<PyDict>>,
+    pub(crate) origin: Py<Origin>,
+    pub(crate) labels: PyOnceLock<Py<PyDict>>,
+}
+
+#[pymethods]
+impl Record {
+    #[new]
+    fn new(
+        id: u64,
+        circuit: Py<PyTuple>,
+        unitary: Py<PyAny>,
+        given: Option<Py<PyDict>>,
+        origin: Py<Origin>,
+    ) -> Record {
+        Record { id, circuit, unitary, given, origin, labels: PyOnceLock::new() }
+    }
+
+    /// What is known about it, by name: `length`, `count_GATE` for every gate of the corpus, and what it was given.
+    #[getter]
+    fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
+        Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
+    }
+
+    /// The number of qubits.
+    #[getter]
+    fn qubits(&self) -> usize {
+        self.origin.get().qubits
+    }
+
+    /// "big" if qubit 0 is the most significant bit of the unitary's indices, "little" if it is the least.
+    #[getter]
+    fn order(&self) -> &'static str {
+        self.origin.get().order
+    }
+
+    /// The matrices of the gates of the corpus that are not standard, by name: shape (2**k, 2**k), complex128.
+    #[getter]
+    fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.origin.get().matrices.bind(py).copy()
+    }
+
+    /// The circuit as a `qiskit.QuantumCircuit`; qubit k is its qubit k, so its `Operator` is in little order.
+    fn to_qiskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.convert(py, "to_qiskit")
+    }
+
+    /// The circuit as a `cirq.Circuit` on `cirq.LineQubit.range(qubits)`.
+    fn to_cirq<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.convert(py, "to_cirq")
+    }
+
+    /// The circuit as a `bqskit.ir.Circuit`.
+    fn to_bqskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.convert(py, "to_bqskit")
+    }
+
+    /// The circuit as OpenQASM 2.
+    fn to_qasm2<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.convert(py, "to_qasm2")
+    }
+
+    /// The circuit as OpenQASM 3.
+    fn to_qasm3<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.convert(py, "to_qasm3")
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let circuit = self.circuit.bind(py).repr()?;
+        Ok(format!("Record(id={}, circuit={circuit}, qubits={})", self.id, self.qubits()))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Record>() else { return Ok(false) };
+        let other = other.get();
+        Ok(self.id == other.id
+            && self.order() == other.order()
+            && self.circuit.bind(py).eq(&other.circuit)?
+            && self.labels(py)?.eq(other.labels(py)?)?
+            && py.import("numpy")?.call_method1("array_equal", (&self.unitary, &other.unitary))?.extract()?)
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.id
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let arguments = (self.id, &self.circuit, &self.unitary, &self.given, &self.origin);
+        (py.get_type::<Record>(), arguments).into_pyobject(py)
+    }
+}
+
+impl Record {
+    fn convert<'py>(&self, py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = (&self.circuit, self.qubits(), self.matrices(py)?);
+        py.import("qorpus.circuits")?.call_method1(function, arguments)
+    }
+
+    /// What `Records.labels` says, in the same order.
+    fn count_labels(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let gates = &self.origin.get().gates;
+        let mut counts = vec![0u32; gates.len()];
+        for letter in self.circuit.bind(py) {
+            let letter = letter.cast::<PyString>()?.to_str()?;
+            // A letter is its gate, which has no blanks, and the qubits.
+            let gate = letter.split(' ').next().unwrap_or_default();
+            if let Some(place) = gates.iter().position(|known| known == gate) {
+                counts[place] += 1;
+            }
+        }
+        let mut labels: BTreeMap<String, Bound<'_, PyAny>> = BTreeMap::new();
+        if let Some(given) = &self.given {
+            for (name, value) in given.bind(py) {
+                labels.insert(name.extract()?, value);
+            }
+        }
+        for (gate, count) in gates.iter().zip(counts) {
+            labels.insert(format!("count_{gate}"), count.into_pyobject(py)?.into_any());
+        }
+        labels.insert("length".into(), self.circuit.bind(py).len().into_pyobject(py)?.into_any());
+        let dict = PyDict::new(py);
+        labels.into_iter().try_for_each(|(name, value)| dict.set_item(name, value))?;
+        Ok(dict.unbind())
+    }
+}

@@ -1,0 +1,422 @@
+//! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
+
+use crate::errors::{OrRaise, invalid};
+use crate::ids;
+use crate::record::{Origin, Record};
+use numpy::{PyArray2, PyArray3, PyArrayDescr, PyArrayMethods, ToPyArray};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use qorpus::core::{Complex32, Complex64};
+use qorpus::{Circuits, Dtype, Label, Order, Reader, Recipe};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A sequence of records, read from files or computed: what `Corpus` and `Recipe` have in common.
+#[pyclass(subclass, frozen, module = "qorpus._qorpus")]
+pub(crate) struct Records {
+    recipe: Recipe,
+    /// Nobody can compute appended circuits: their recipe has no records.
+    reader: Option<Arc<Reader>>,
+    order: Order,
+    origin: Py<Origin>,
+    /// Every letter is one string, however often it occurs.
+    letters: Vec<Py<PyString>>,
+}
+
+#[pymethods]
+impl Records {
+    #[new]
+    #[pyo3(signature = (*, files=None, recipe=None, order="big"))]
+    fn new(
+        py: Python<'_>,
+        files: Option<Vec<PathBuf>>,
+        recipe: Option<&str>,
+        order: &str,
+    ) -> PyResult<Records> {
+        let order = order_of(py, order)?;
+        let reader = match (files, recipe) {
+            (Some(files), None) => Ok(py.detach(|| Reader::open(&files)).or_raise(py)?),
+            (None, Some(json)) => {
+                let recipe = Recipe::from_json(json).or_raise(py)?;
+                Reader::computed(recipe.clone()).map_err(|_| recipe)
+            }
+            _ => return Err(PyTypeError::new_err("either files or a recipe")),
+        };
+        let (recipe, reader) = match reader {
+            Ok(reader) => (reader.recipe().clone(), Some(Arc::new(reader))),
+            Err(recipe) => (recipe, None),
+        };
+        let letters = recipe.alphabet().letters().iter();
+        let letters = letters.map(|letter| PyString::intern(py, &letter.text).unbind()).collect();
+        let origin = Py::new(py, origin_of(py, &recipe, order)?)?;
+        Ok(Records { recipe, reader, order, origin, letters })
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        // Python knows no larger lengths.
+        Ok(usize::try_from(self.len(py)?).unwrap_or(usize::MAX).min(isize::MAX as usize))
+    }
+
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.reader.is_some() && self.len(py)? > 0)
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        // Most are integers; what else has an __index__ is an integer too, and what has none is many.
+        let index = match index.extract::<i64>() {
+            Ok(index) => index,
+            Err(_) => match py.import("operator")?.call_method1("index", (index,)) {
+                Ok(index) => ids::integer(&index)?,
+                Err(_) => return Ok(self.__getitems__(py, index)?.into_any()),
+            },
+        };
+        let id = ids::one(py, index, || self.len(py))?;
+        let reader = self.reader(py)?;
+        let rows = py.detach(|| reader.rows(&[id], self.order)).or_raise(py)?;
+        let given = rows.given.first();
+        let record = self.assemble(py, id, rows.circuits.get(0), &rows.unitaries, given)?;
+        Ok(Bound::new(py, record)?.into_any())
+    }
+
+    /// The records with these ids, as `torch.utils.data.DataLoader` asks for them.
+    ///
+    /// Args:
+    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///
+    /// Raises:
+    ///     IndexError: there is no such record.
+    fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let (ids, reader) = (self.ids(ids)?, self.reader(py)?);
+        let rows = py.detach(|| reader.rows(&ids, self.order)).or_raise(py)?;
+        let list = PyList::empty(py);
+        let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
+        for (place, (&id, unitary)) in ids.iter().zip(unitaries).enumerate() {
+            list.append(self.assemble(py, id, rows.circuits.get(place), unitary, rows.given.get(place))?)?;
+        }
+        Ok(list)
+    }
+
+    /// The unitaries of some records.
+    ///
+    /// Args:
+    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///
+    /// Returns:
+    ///     Array of shape (k, 2**n, 2**n) and the corpus's dtype, for k ids and n qubits. It is yours.
+    ///
+    /// Raises:
+    ///     IndexError: there is no such record.
+    ///
+    /// Example:
+    ///     >>> qorpus.Recipe(gates="h,cx", random=1000).unitaries([7, -1]).shape
+    ///     (2, 4, 4)
+    fn unitaries<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (ids, reader, dim) = (self.ids(ids)?, self.reader(py)?, self.recipe.alphabet().dim());
+        let fill = |out: &mut [u8]| py.detach(|| reader.unitaries(&ids, self.order, out)).or_raise(py);
+        let shape = [ids.len(), dim, dim];
+        Ok(match self.recipe.dtype() {
+            Dtype::Complex128 => {
+                let array = PyArray3::<Complex64>::zeros(py, shape, false);
+                fill(bytemuck::cast_slice_mut(array.readwrite().as_slice_mut()?))?;
+                array.into_any()
+            }
+            Dtype::Complex64 => {
+                let array = PyArray3::<Complex32>::zeros(py, shape, false);
+                fill(bytemuck::cast_slice_mut(array.readwrite().as_slice_mut()?))?;
+                array.into_any()
+            }
+        })
+    }
+
+    /// The circuits of some records.
+    ///
+    /// Args:
+    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///
+    /// Returns:
+    ///     A tuple of letters in time order for each id, such as `("h 0", "cx 0 1")`.
+    ///
+    /// Raises:
+    ///     IndexError: there is no such record.
+    ///
+    /// Example:
+    ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).circuits([0, 4])
+    ///     [(), ('h 0', 't 0')]
+    fn circuits<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let circuits = self.read_circuits(py, ids)?;
+        let list = PyList::empty(py);
+        circuits.iter().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
+        Ok(list)
+    }
+
+    /// The circuits of some records, as numbers of letters.
+    ///
+    /// Args:
+    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///
+    /// Returns:
+    ///     Array of shape (k, longest) and dtype int32, for k ids: numbers of letters, `letters[number]` is the text, in
+    ///     time order, padded with -1 behind.
+    ///
+    /// Raises:
+    ///     IndexError: there is no such record.
+    ///
+    /// Example:
+    ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).letters_array([1, 4])
+    ///     array([[ 0, -1],
+    ///            [ 0,  1]], dtype=int32)
+    fn letters_array<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray2<i32>>> {
+        let circuits = self.read_circuits(py, ids)?;
+        let longest = circuits.iter().map(<[u16]>::len).max().unwrap_or(0);
+        let array = PyArray2::<i32>::zeros(py, [circuits.len(), longest], false);
+        if longest > 0 {
+            let mut array = array.readwrite();
+            let rows = array.as_slice_mut()?.chunks_exact_mut(longest);
+            for (row, circuit) in rows.zip(circuits.iter()) {
+                let (letters, padding) = row.split_at_mut(circuit.len());
+                letters.iter_mut().zip(circuit).for_each(|(entry, &letter)| *entry = letter.into());
+                padding.fill(-1);
+            }
+        }
+        Ok(array)
+    }
+
+    /// The labels of some records.
+    ///
+    /// Args:
+    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///
+    /// Returns:
+    ///     A dict for each id: `length`, `count_GATE` for every gate of the corpus, and what the record was given.
+    ///
+    /// Raises:
+    ///     IndexError: there is no such record.
+    fn labels<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let (ids, reader) = (self.ids(ids)?, self.reader(py)?);
+        let read = || -> qorpus::Result<_> { Ok((reader.circuits(&ids)?, reader.given_labels(&ids)?)) };
+        let (circuits, given) = py.detach(read).or_raise(py)?;
+        let list = PyList::empty(py);
+        for (circuit, given) in circuits.iter().zip(given) {
+            list.append(dict(py, &reader.labels(circuit, given))?)?;
+        }
+        Ok(list)
+    }
+
+    /// The names of the labels that the last record was given, sorted.
+    fn label_names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let reader = self.reader(py)?;
+        py.detach(|| reader.label_names()).or_raise(py)
+    }
+
+    /// The number of qubits.
+    #[getter]
+    fn qubits(&self) -> usize {
+        self.recipe.alphabet().qubits()
+    }
+
+    /// "big" if qubit 0 is the most significant bit of the unitaries' indices, "little" if it is the least.
+    #[getter]
+    fn order(&self) -> &'static str {
+        self.origin.get().order
+    }
+
+    /// The dtype of the unitaries: complex128 or complex64.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyArrayDescr> {
+        match self.recipe.dtype() {
+            Dtype::Complex128 => numpy::dtype::<Complex64>(py),
+            Dtype::Complex64 => numpy::dtype::<Complex32>(py),
+        }
+    }
+
+    /// The names of the gates, in the order they were listed.
+    #[getter]
+    fn gates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.origin.get().gates)
+    }
+
+    /// The letters, gates placed on qubits: letter number k is `letters[k]`.
+    #[getter]
+    fn letters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.letters)
+    }
+
+    /// The matrices of the gates that are not standard, by name: shape (2**k, 2**k), complex128, big order.
+    #[getter]
+    fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.origin.get().matrices.bind(py).copy()
+    }
+
+    /// The shortest and the longest circuit that there can be, in letters.
+    #[getter]
+    fn lengths(&self) -> (usize, usize) {
+        self.recipe.space().lengths()
+    }
+
+    /// Whether unitaries are stored, rather than computed on reading.
+    #[getter]
+    fn stores_unitaries(&self) -> bool {
+        self.recipe.stores_unitaries()
+    }
+
+    #[getter]
+    fn _recipe_json(&self) -> String {
+        self.recipe.to_json()
+    }
+
+    #[getter]
+    fn _recipe_text(&self) -> String {
+        self.recipe.summary()
+    }
+
+    #[getter]
+    fn _recipe_hash(&self) -> String {
+        self.recipe.hash().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The files, absolute.
+    #[getter]
+    fn _paths(&self) -> Vec<PathBuf> {
+        let paths = self.reader.iter().flat_map(|reader| reader.paths());
+        paths.map(Into::into).collect()
+    }
+
+    /// What each file says of itself.
+    fn _summaries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let reader = self.reader(py)?;
+        let summaries = py.detach(|| reader.summaries()).or_raise(py)?;
+        let dict = |summary: &qorpus::Summary| {
+            let dict = PyDict::new(py);
+            dict.set_item("records", summary.records)?;
+            dict.set_item("expected", summary.expected)?;
+            dict.set_item("complete", summary.complete)?;
+            dict.set_item("recipe_hash", &summary.recipe_hash)?;
+            dict.set_item("content_hash", &summary.content_hash)?;
+            dict.set_item("bytes", summary.bytes)?;
+            dict.set_item("sqlite_version", summary.sqlite_version)?;
+            dict.set_item("format_version", summary.format_version)?;
+            Ok(dict)
+        };
+        summaries.iter().map(dict).collect()
+    }
+
+    /// Runs one SELECT over the table `records`; returns the names of the columns and the rows.
+    fn _select<'py>(
+        &self,
+        py: Python<'py>,
+        query: &str,
+        parameters: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<crate::query::Selected<'py>> {
+        let reader = self.reader(py)?;
+        crate::query::select(py, reader, self.order, query, &parameters)
+    }
+}
+
+impl Records {
+    fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Reader>> {
+        match &self.reader {
+            Some(reader) => Ok(reader),
+            None => match Reader::computed(self.recipe.clone()) {
+                Ok(_) => Err(invalid(py, "there are no records")),
+                Err(error) => Err(crate::errors::raised(py, &error)),
+            },
+        }
+    }
+
+    fn len(&self, py: Python<'_>) -> PyResult<u64> {
+        let reader = self.reader(py)?;
+        py.detach(|| reader.len()).or_raise(py)
+    }
+
+    fn ids(&self, ids: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+        ids::many(ids, || self.len(ids.py()))
+    }
+
+    fn read_circuits(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<Circuits> {
+        let (ids, reader) = (self.ids(ids)?, self.reader(py)?);
+        py.detach(|| reader.circuits(&ids)).or_raise(py)
+    }
+
+    fn assemble(
+        &self,
+        py: Python<'_>,
+        id: u64,
+        circuit: &[u16],
+        unitary: &[u8],
+        given: Option<&BTreeMap<String, Label>>,
+    ) -> PyResult<Record> {
+        let dim = self.recipe.alphabet().dim();
+        let unitary = match self.recipe.dtype() {
+            Dtype::Complex128 => {
+                let array = PyArray2::<Complex64>::zeros(py, [dim, dim], false);
+                bytemuck::cast_slice_mut(array.readwrite().as_slice_mut()?).copy_from_slice(unitary);
+                array.into_any().unbind()
+            }
+            Dtype::Complex64 => {
+                let array = PyArray2::<Complex32>::zeros(py, [dim, dim], false);
+                bytemuck::cast_slice_mut(array.readwrite().as_slice_mut()?).copy_from_slice(unitary);
+                array.into_any().unbind()
+            }
+        };
+        Ok(Record {
+            id,
+            circuit: self.tuple(py, circuit)?.unbind(),
+            unitary,
+            given: given.filter(|given| !given.is_empty()).map(|given| dict(py, given)).transpose()?.map(Bound::unbind),
+            origin: self.origin.clone_ref(py),
+            labels: PyOnceLock::new(),
+        })
+    }
+
+    fn tuple<'py>(&self, py: Python<'py>, circuit: &[u16]) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, circuit.iter().map(|&letter| self.letters[usize::from(letter)].bind(py)))
+    }
+}
+
+fn order_of(py: Python<'_>, order: &str) -> PyResult<Order> {
+    match order {
+        "big" => Ok(Order::Big),
+        "little" => Ok(Order::Little),
+        other => Err(invalid(py, format!("order '{other}' is neither 'big' nor 'little'"))),
+    }
+}
+
+fn origin_of(py: Python<'_>, recipe: &Recipe, order: Order) -> PyResult<Origin> {
+    let (gates, matrices) = (recipe.alphabet().gates(), PyDict::new(py));
+    for gate in gates.iter().filter(|gate| !gate.is_standard() && !gate.is_opaque()) {
+        let dim = 1 << gate.qubits();
+        let matrix = gate.matrix().to_pyarray(py).reshape([dim, dim])?;
+        // All records share it.
+        matrix.call_method1("setflags", (false,))?;
+        matrices.set_item(gate.name(), matrix)?;
+    }
+    Ok(Origin {
+        qubits: recipe.alphabet().qubits(),
+        order: match order {
+            Order::Big => "big",
+            Order::Little => "little",
+        },
+        gates: gates.iter().map(|gate| gate.name().to_owned()).collect(),
+        matrices: matrices.unbind(),
+    })
+}
+
+/// Labels as a dict.
+fn dict<'py>(py: Python<'py>, labels: &BTreeMap<String, Label>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, label) in labels {
+        match label {
+            Label::Integer(value) => dict.set_item(name, value)?,
+            Label::Real(value) => dict.set_item(name, value)?,
+            Label::Text(value) => dict.set_item(name, value)?,
+        }
+    }
+    Ok(dict)
+}

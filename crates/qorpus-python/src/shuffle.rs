@@ -1,0 +1,95 @@
+//! Orders of ids, and shares of them.
+
+use crate::errors::{invalid, missing_record};
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
+use pyo3::prelude::*;
+use std::ops::Range;
+
+/// A pseudo-random order of the numbers below `len` that is decided by a seed and takes no memory.
+///
+/// Example:
+///     >>> from qorpus._qorpus import Permutation
+///     >>> sorted(Permutation(5, seed=1).apply(np.arange(5)).tolist())
+///     [0, 1, 2, 3, 4]
+#[pyclass(frozen, module = "qorpus._qorpus")]
+pub(crate) struct Permutation(qorpus::core::Permutation);
+
+#[pymethods]
+impl Permutation {
+    #[new]
+    fn new(py: Python<'_>, len: u64, seed: u64) -> PyResult<Permutation> {
+        match (1..=1 << 63).contains(&len) {
+            true => Ok(Permutation(qorpus::core::Permutation::new(len, seed))),
+            false => Err(invalid(py, format!("a permutation is of 1 to 2**63 numbers, not of {len}"))),
+        }
+    }
+
+    fn __len__(&self) -> usize {
+        usize::try_from(self.0.len()).unwrap_or(usize::MAX).min(isize::MAX as usize)
+    }
+
+    /// The numbers at these places: int64 for int64.
+    fn apply<'py>(
+        &self,
+        py: Python<'py>,
+        places: PyReadonlyArray1<'py, i64>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let places = places.as_array().to_vec();
+        let len = self.0.len();
+        if let Some(place) = places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= len)) {
+            return Err(missing_record(py, format!("there is no place {place} among {len}")));
+        }
+        let numbers = || places.iter().map(|&place| self.0.apply(place as u64) as i64).collect::<Vec<_>>();
+        Ok(py.detach(numbers).into_pyarray(py))
+    }
+}
+
+/// A share of all ids that is decided by thousandths of a seed's order, however many ids there are.
+#[pyclass(frozen, module = "qorpus._qorpus")]
+pub(crate) struct Split {
+    share: qorpus::core::Split,
+    size: u64,
+}
+
+#[pymethods]
+impl Split {
+    #[new]
+    fn new(py: Python<'_>, start: u64, stop: u64, seed: u64) -> PyResult<Split> {
+        match start <= stop && stop <= 1000 {
+            true => Ok(Split { share: qorpus::core::Split::new(Range { start, end: stop }, seed), size: stop - start }),
+            false => Err(invalid(py, format!("a split goes from 0 to 1000 thousandths, not from {start} to {stop}"))),
+        }
+    }
+
+    /// Which of these ids belong to it.
+    fn contains<'py>(
+        &self,
+        py: Python<'py>,
+        ids: PyReadonlyArray1<'py, i64>,
+    ) -> Bound<'py, PyArray1<bool>> {
+        let ids = ids.as_array().to_vec();
+        let contains = |&id: &i64| u64::try_from(id).is_ok_and(|id| self.share.contains(id));
+        py.detach(|| ids.iter().map(contains).collect::<Vec<_>>()).into_pyarray(py)
+    }
+
+    /// How many of the ids below `len` belong to it.
+    fn count(&self, len: u64) -> u64 {
+        self.share.count(len)
+    }
+
+    /// Its ids at these places, which ascend with them: int64 for int64.
+    fn ids<'py>(
+        &self,
+        py: Python<'py>,
+        places: PyReadonlyArray1<'py, i64>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let places = places.as_array().to_vec();
+        // Blocks of 1000 ids have `size` of them; what is beyond has no id of 63 bits.
+        let most = (i64::MAX as u64 / 1000).saturating_mul(self.size);
+        if let Some(place) = places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= most)) {
+            return Err(missing_record(py, format!("there is no place {place} in this split")));
+        }
+        let ids = || self.share.ids(places.iter().map(|&place| place as u64));
+        Ok(py.detach(ids).into_iter().map(|id| id as i64).collect::<Vec<_>>().into_pyarray(py))
+    }
+}

@@ -1,0 +1,236 @@
+//! Appending, as Python sees it.
+
+use crate::errors::{OrRaise, invalid};
+use crate::options::{complex, durability_of, shape_text, writer_options};
+use crate::{labels, letters};
+use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use qorpus::core::Complex64;
+use std::path::{Path, PathBuf};
+
+/// Appends records to a corpus that any number of processes and threads may be writing.
+///
+/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable.
+/// An exception inside the `with` loses what was never flushed, nothing else. Open one in each process: one that was
+/// inherited through a fork refuses.
+///
+/// Args:
+///     path: the file. It is created if need be; otherwise its gates, qubits, coupling, dtype and unitaries must be these.
+///     gates: a preset or gate file (`"clifford+t"`, `"mine.toml"`), names (`["h", "t", "cx"]`), or names with matrices
+///         (`{"h": None, "root_y": array}`, `[("root_y", array)]`) of shape (2**k, 2**k), first qubit most significant.
+///         A name that the library does not know is an opaque gate: a record with it must bring its unitary. None: those
+///         of the corpus, which must exist.
+///     qubits: the number of qubits, 1 to 8.
+///     coupling: where gates on several qubits may stand: "all", "line", "ring", or pairs such as "0-1,1-2".
+///     dtype: "complex128" or "complex64".
+///     unitaries: whether unitaries are stored; if not, they are computed on reading and none can be given.
+///     tolerance: how far a given unitary may be from unitary, as the largest entry of U†U - 1; `math.inf` takes
+///         anything finite.
+///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits), or "off" (it may
+///         ruin the file).
+///
+/// Raises:
+///     ValueError: an option cannot be.
+///     qorpus.Error: the path cannot hold a corpus, or holds another one.
+///
+/// Example:
+///     >>> with qorpus.Writer("mine.db", gates=["h", "s", "t"], qubits=1) as writer:
+///     ...     writer.append(["h", "t"])
+///     ...     writer.append("t; h", reward=0.5)
+///     ...     writer.flush()
+///     2
+///     >>> qorpus.open("mine.db").circuits([0, 1])
+///     [('h 0', 't 0'), ('t 0', 'h 0')]
+#[pyclass(frozen, module = "qorpus")]
+pub(crate) struct Writer {
+    writer: qorpus::Writer,
+}
+
+#[pymethods]
+impl Writer {
+    #[new]
+    #[pyo3(signature = (path, gates=None, qubits=None, *, coupling=None, dtype=None, unitaries=None, tolerance=None, durability=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        gates: Option<&Bound<'_, PyAny>>,
+        qubits: Option<&Bound<'_, PyAny>>,
+        coupling: Option<String>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        unitaries: Option<bool>,
+        tolerance: Option<f64>,
+        durability: Option<&str>,
+    ) -> PyResult<Writer> {
+        let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
+        options.coupling = coupling.unwrap_or(options.coupling);
+        options.unitaries = unitaries.unwrap_or(options.unitaries);
+        if let Some(name) = durability {
+            options.durability = durability_of(py, name)?;
+        }
+        let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
+        Ok(Writer { writer })
+    }
+
+    /// Accepts one record; waits while two groups of records wait to be committed.
+    ///
+    /// Args:
+    ///     circuit: letters in time order (`["h 0", "cx 0 1"]`, on one qubit also `["h", "t"]`), one text
+    ///         (`"h 0; cx 0 1"`), or the numbers of letters, also as an array.
+    ///     unitary: array of shape (2**n, 2**n) that NumPy converts to complex128 without loss, qubit 0 most significant;
+    ///         computed if it is left out.
+    ///     **labels: numbers and texts by name; None is no label.
+    ///
+    /// Raises:
+    ///     ValueError: no such letter, another shape, not unitary, or a label that cannot be.
+    ///     TypeError: something that is no circuit, no array of numbers, or no label.
+    ///     qorpus.Error: the writer was closed or inherited through a fork, or an earlier commit failed.
+    #[pyo3(signature = (circuit, unitary=None, **labels))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        circuit: &Bound<'_, PyAny>,
+        unitary: Option<&Bound<'_, PyAny>>,
+        labels: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let mut letters = Vec::with_capacity(32);
+        letters::circuit(self.writer.recipe().alphabet(), circuit, &mut letters)?;
+        let unitary = unitary.map(|unitary| self.unitaries(unitary, None)).transpose()?;
+        let unitary = unitary.as_ref().map(PyArrayMethods::try_readonly).transpose()?;
+        let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
+        let labels = labels::single(labels)?;
+        let labels: Vec<_> = labels.iter().map(|(name, label)| (name.as_str(), label.clone())).collect();
+        py.detach(|| self.writer.append(&letters, unitary, &labels)).or_raise(py)
+    }
+
+    /// Accepts records, all or none of them; waits while two groups of records wait to be committed.
+    ///
+    /// Args:
+    ///     circuits: a sequence of circuits as `append` takes them, or an array of shape (k, longest) of numbers of
+    ///         letters, padded with -1 behind.
+    ///     unitaries: array of shape (k, 2**n, 2**n), as in `append`.
+    ///     **labels: by name, k numbers or k texts; None is no label.
+    ///
+    /// Raises:
+    ///     ValueError: as in `append`, naming the record by its place; or k differs.
+    ///     TypeError: as in `append`.
+    ///     qorpus.Error: as in `append`.
+    #[pyo3(signature = (circuits, unitaries=None, **labels))]
+    fn extend(
+        &self,
+        py: Python<'_>,
+        circuits: &Bound<'_, PyAny>,
+        unitaries: Option<&Bound<'_, PyAny>>,
+        labels: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let circuits = letters::circuits(self.writer.recipe().alphabet(), circuits)?;
+        let unitaries =
+            unitaries.map(|unitaries| self.unitaries(unitaries, Some(circuits.len()))).transpose()?;
+        let unitaries = unitaries.as_ref().map(PyArrayMethods::try_readonly).transpose()?;
+        let unitaries = unitaries.as_ref().map(|unitaries| unitaries.as_slice()).transpose()?;
+        let mut columns = Vec::new();
+        let labels = labels::columns(labels)?;
+        for (name, column) in &labels {
+            columns.push((name.as_str(), column.clone()));
+        }
+        py.detach(|| self.writer.extend(&circuits, unitaries, &columns)).or_raise(py)
+    }
+
+    /// Returns when all records that were accepted are durable: how many this writer has made durable so far.
+    ///
+    /// Raises:
+    ///     qorpus.Error: a commit failed, or the writer was closed or inherited through a fork.
+    fn flush(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.writer.flush()).or_raise(py)
+    }
+
+    /// Flushes, and accepts nothing from then on. Closing again does nothing.
+    ///
+    /// Raises:
+    ///     qorpus.Error: a commit failed.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.writer.close()).or_raise(py)
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (kind, value, traceback))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (value, traceback);
+        if kind.is_none() {
+            return self.close(py);
+        }
+        py.detach(|| self.writer.discard());
+        Ok(())
+    }
+
+    /// The file, absolute.
+    #[getter]
+    fn path(&self) -> &Path {
+        self.writer.path()
+    }
+
+    /// What the records of the corpus have in common, as a `qorpus.Recipe`.
+    #[getter]
+    fn recipe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let json = self.writer.recipe().to_json();
+        py.import("qorpus.corpus")?.getattr("Recipe")?.call_method1("from_json", (json,))
+    }
+
+    /// The letters, gates placed on qubits: letter number k is `letters[k]`.
+    #[getter]
+    fn letters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let letters = self.writer.recipe().alphabet().letters().iter();
+        PyTuple::new(py, letters.map(|letter| letter.text.as_str()).collect::<Vec<_>>())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Writer('{}': {})", self.writer.path().display(), self.writer.recipe().summary())
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a Writer stays in its process; open one in each"))
+    }
+}
+
+impl Writer {
+    /// Unitaries as they are given, of one record or of several.
+    fn unitaries<'py>(
+        &self,
+        unitaries: &Bound<'py, PyAny>,
+        records: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
+        let dim = self.writer.recipe().alphabet().dim();
+        let (shape, what) = match records {
+            None => (vec![dim, dim], "unitary"),
+            Some(records) => (vec![records, dim, dim], "array of unitaries"),
+        };
+        let array = complex(unitaries, if records.is_none() { "a unitary" } else { "unitaries" })?;
+        if array.shape() != shape {
+            let (shape, found) = (shape_text(&shape), shape_text(array.shape()));
+            return Err(invalid(unitaries.py(), format!("the {what} has shape {found}; it must be {shape}")));
+        }
+        Ok(array)
+    }
+}
+
+impl Drop for Writer {
+    /// What was accepted becomes durable also if nobody closes; but nobody is there to be told of a failure.
+    fn drop(&mut self) {
+        Python::try_attach(|py| {
+            if let Err(error) = py.detach(|| self.writer.close()).or_raise(py) {
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}

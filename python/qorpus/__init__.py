@@ -1,0 +1,64 @@
+"""Corpora for quantum compiling: huge sets of (circuit, unitary) pairs, in one SQLite file.
+
+    import qorpus
+
+    qorpus.generate("c.db", gates="clifford+t", qubits=2, random=1_000_000)
+    corpus = qorpus.open("c.db")
+    corpus[7].unitary                      # (4, 4) complex128
+    corpus.unitaries(slice(0, 1000))       # (1000, 4, 4)
+
+    with qorpus.Writer("mine.db", gates=["h", "s", "t"], qubits=1) as writer:
+        writer.append(["h", "t"], reward=0.5)
+"""
+
+import os
+
+from qorpus._qorpus import Record, __version__, after_fork, before_fork
+from qorpus.circuits import (
+    from_bqskit,
+    from_cirq,
+    from_qasm2,
+    from_qasm3,
+    from_qiskit,
+    to_bqskit,
+    to_cirq,
+    to_qasm2,
+    to_qasm3,
+    to_qiskit,
+)
+from qorpus.corpus import Corpus, Recipe, generate, open
+from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
+from qorpus.sql import Rows
+from qorpus.streams import Batch, Split, Stream
+from qorpus.writer import Writer
+
+__all__ = [
+    "Batch",
+    "Corpus",
+    "Error",
+    "InvalidArgument",
+    "MissingFile",
+    "MissingRecord",
+    "Recipe",
+    "Record",
+    "Rows",
+    "Split",
+    "Stream",
+    "Writer",
+    "__version__",
+    "from_bqskit",
+    "from_cirq",
+    "from_qasm2",
+    "from_qasm3",
+    "from_qiskit",
+    "generate",
+    "open",
+    "to_bqskit",
+    "to_cirq",
+    "to_qasm2",
+    "to_qasm3",
+    "to_qiskit",
+]
+
+# SQLite's handles and locks do not live through a fork: they are closed before it and opened again when needed.
+os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)

@@ -1,0 +1,331 @@
+"""Corpora and recipes: sequences of records that are stored, or computed while they are read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike, DTypeLike
+
+from qorpus import _qorpus
+from qorpus._qorpus import Record, Records
+from qorpus.sql import Rows
+from qorpus.streams import Readable
+
+if TYPE_CHECKING:
+    Path = str | os.PathLike[str]
+    Gates = str | Sequence[str | tuple[str, ArrayLike]] | Mapping[str, ArrayLike | None]
+
+#: Records that iterating reads ahead.
+AHEAD = 1024
+
+
+class _Sequence(Records, Readable):
+    """What a corpus and a recipe have in common."""
+
+    def __iter__(self) -> Iterator[Record]:
+        """The records in order; of a corpus that grows also those that come meanwhile."""
+        start = 0
+        while ids := range(start, min(len(self), start + AHEAD)):
+            yield from self.__getitems__(ids)
+            start = ids.stop
+
+    def __reversed__(self) -> Iterator[Record]:
+        for stop in range(len(self), 0, -AHEAD):
+            yield from reversed(self.__getitems__(range(max(0, stop - AHEAD), stop)))
+
+    def __contains__(self, record: object) -> bool:
+        return isinstance(record, Record) and record.id < len(self) and self[record.id] == record
+
+    def index(self, record: object, start: int = 0, stop: int | None = None) -> int:
+        """The id of a record that is in the sequence.
+
+        Raises:
+            ValueError: it is not, or not between `start` and `stop`.
+        """
+        if not isinstance(record, Record) or record not in self:
+            raise ValueError("the record is not in the sequence")
+        if record.id not in range(*slice(start, stop).indices(len(self))):
+            raise ValueError(f"record {record.id} is not between start and stop")
+        return record.id
+
+    def count(self, record: object) -> int:
+        """1 if the record is in the sequence, or 0: every id occurs once."""
+        return int(record in self)
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Runs one SELECT over the table `records`, with a row for each record.
+
+        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (bytes: row-major, of the corpus's dtype),
+        `count_GATE` for each gate, and one for each label. Functions: `fidelity(a, b)` = |tr(A†B)|²/d² and
+        `distance(a, b)` = sqrt(1 - |tr(A†B)|/d), which does not see a global phase, of two unitaries. Only what a query
+        looks at is read or computed.
+
+            corpus.sql("select id, circuit from records where length = 5 and count_t = 1 limit 5")
+            corpus.sql("select id from records order by distance(unitary, ?) limit 1", [target])
+
+        Args:
+            query: the SELECT.
+            parameters: values for its "?": None, numbers, texts, bytes, or arrays, which stand for unitaries.
+
+        Returns:
+            The rows; `.columns` names the columns, `.to_arrow()` makes a `pyarrow.Table` of them.
+
+        Raises:
+            qorpus.InvalidArgument: it is no single SELECT, or the parameters do not fit.
+            qorpus.Error: it failed.
+        """
+        return Rows(*self.select(query, tuple(parameters)))
+
+
+Sequence.register(_Sequence)
+
+
+class Recipe(_Sequence):
+    """What decides records, and the records themselves, computed while they are read; nothing is stored.
+
+        r = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
+        len(r); r[123]; r.unitaries([1, 2, 3])
+
+    What is left out has the default of the command line.
+
+    Args:
+        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates separated
+            by commas, names, pairs of a name and a matrix, or a mapping from names to matrices or None.
+        qubits: 1 to 8.
+        coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
+        words: every word of these lengths instead of random circuits.
+        random: how many random circuits; a number, or a text such as "1M".
+        seed: what decides the random circuits.
+        length: (shortest, longest) in letters, both included; a number; or a text such as "5..15".
+        dtype: "complex128" or "complex64".
+        unitaries: whether a corpus of the recipe stores unitaries, or computes them on reading.
+        order: "big" (qubit 0 is the most significant bit) or "little" (Qiskit's order) of the unitaries that are read.
+
+    Raises:
+        qorpus.InvalidArgument: an option that cannot be.
+    """
+
+    def __new__(
+        cls,
+        gates: Gates | None = None,
+        qubits: int | None = None,
+        *,
+        coupling: str | None = None,
+        words: bool | None = None,
+        random: int | str | None = None,
+        seed: int | None = None,
+        length: tuple[int, int] | int | str | None = None,
+        dtype: DTypeLike | None = None,
+        unitaries: bool | None = None,
+        order: str = "big",
+    ) -> Recipe:
+        text = _qorpus.recipe(
+            gates=gates,
+            qubits=qubits,
+            coupling=coupling,
+            words=words,
+            random=random,
+            seed=seed,
+            length=length,
+            dtype=dtype,
+            unitaries=unitaries,
+        )
+        return cls.from_json(text, order)
+
+    @classmethod
+    def from_json(cls, text: str, order: str = "big") -> Recipe:
+        """The recipe that `json` gave."""
+        return super().__new__(cls, recipe=text, order=order)
+
+    @property
+    def json(self) -> str:
+        """The recipe as one line of JSON: what is stored and hashed."""
+        return self.recipe_json
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the recipe, in hexadecimal: the identity of its corpora."""
+        return self.recipe_hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and (self.json, self.order) == (other.json, other.order)
+
+    def __hash__(self) -> int:
+        return hash(self.json)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _recipe, (self.json, self.order)
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.recipe_text})"
+
+    def _repr_html_(self) -> str:
+        from qorpus import html
+
+        return html.card(self, "Recipe", [("recipe", self.recipe_text), ("records", f"{len(self):,}")])
+
+
+class RecipeOfAppended:
+    """What corpora have in common to which records were appended: gates and precision, but no records of its own."""
+
+    def __init__(self, text: str, summary: str, digest: str) -> None:
+        self.json, self._summary, self.hash = text, summary, digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecipeOfAppended) and self.json == other.json
+
+    def __hash__(self) -> int:
+        return hash(self.json)
+
+    def __repr__(self) -> str:
+        return f"RecipeOfAppended({self._summary})"
+
+
+class Corpus(_Sequence):
+    """A sequence of stored records: a file, or several read as one.
+
+        corpus = qorpus.open("c.db")
+        len(corpus); corpus[7]; corpus[-1]; corpus[10:20]; corpus[[3, 1, 2]]
+        corpus.unitaries(slice(0, 1000))          # (1000, 2**n, 2**n)
+        corpus.circuits([1, 2, 3])                # tuples of letters
+
+    It may be pickled, shared among threads and carried through a fork, and it follows what others write to it. Its
+    length is that of the recipe, or what was appended so far; a record that is not made yet raises
+    `qorpus.MissingRecord`.
+    """
+
+    def __new__(cls, paths: Sequence[Path], order: str = "big") -> Corpus:
+        return super().__new__(cls, files=[os.fspath(path) for path in paths], order=order)
+
+    @property
+    def recipe(self) -> Recipe | RecipeOfAppended:
+        """What decides the records."""
+        if self.is_appended:
+            return RecipeOfAppended(self.recipe_json, self.recipe_text, self.recipe_hash)
+        return Recipe.from_json(self.recipe_json, self.order)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What `qorpus info --json` says, of several files their sums."""
+        summaries = self.summaries()
+        expected = [summary["expected"] for summary in summaries]
+        records = sum(summary["records"] for summary in summaries)
+        parts = expected[0] is not None
+        return {
+            "records": records,
+            "expected": expected[0],
+            "complete": records == expected[0] if parts else True,
+            "qubits": self.qubits,
+            "gates": list(self.gates),
+            "alphabet": list(self.letters),
+            "recipe": json.loads(self.recipe_json),
+            "recipe_hash": self.recipe_hash,
+            "content_hash": _sum(summary["content_hash"] for summary in summaries),
+            "bytes": sum(summary["bytes"] for summary in summaries),
+            "bytes_per_record": sum(summary["bytes"] for summary in summaries) / max(records, 1),
+            "sqlite_version": summaries[0]["sqlite_version"],
+            "format_version": summaries[0]["format_version"],
+        }
+
+    @property
+    def content_hash(self) -> str:
+        """The sum of the records' hashes: depends on ids, circuits and stored unitaries alone."""
+        return _sum(summary["content_hash"] for summary in self.summaries())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every record of the recipe is there."""
+        return bool(self.info["complete"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Corpus, (self.paths, self.order)
+
+    def __repr__(self) -> str:
+        where = repr(self.paths[0]) if len(self.paths) == 1 else f"{len(self.paths)} files"
+        return f"Corpus({where}: {len(self):,} records; {self.recipe_text})"
+
+    def _repr_html_(self) -> str:
+        from qorpus import html
+
+        info = self.info
+        state = "" if info["complete"] else f" of {info['expected']:,}"
+        facts = [
+            ("recipe", self.recipe_text),
+            ("records", f"{info['records']:,}{state}"),
+            ("size", f"{info['bytes']:,} bytes, {info['bytes_per_record']:.1f} a record"),
+            ("content hash", info["content_hash"]),
+        ]
+        title = self.paths[0] if len(self.paths) == 1 else f"{len(self.paths)} files"
+        return html.card(self, title, facts) if info["complete"] else f"<b>{title}</b>: {facts[1][1]} records"
+
+
+def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
+    """Opens a corpus for reading.
+
+    Args:
+        path: a file, a directory of files, or a list of either, read as one sequence. Generated files must be parts of
+            one recipe; files to which records were appended follow one another.
+        order: "big": qubit 0 is the most significant bit of a unitary's indices, as in textbooks, Cirq and BQSKit.
+            "little": it is the least significant one, as in Qiskit.
+
+    Raises:
+        qorpus.MissingFile: there is no such file.
+        qorpus.Error: it is no corpus, is damaged, or the files do not belong together.
+    """
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    return Corpus(paths, order)
+
+
+def generate(
+    path: Path,
+    recipe: Recipe | None = None,
+    *,
+    jobs: int | None = None,
+    part: tuple[int, int] | None = None,
+    durability: str | None = None,
+    quiet: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+    **options: Any,
+) -> Corpus:
+    """Makes the records of a recipe that a file lacks, on all cores, and opens it.
+
+    Any number of processes may do so on one file at once: they share the work. Interrupted, it keeps what is
+    committed, and called again it goes on.
+
+    Args:
+        path: the file; created if need be.
+        recipe: the recipe; or leave it out and give its options, those of `Recipe`.
+        jobs: worker threads; one a core.
+        part: (i, n): only the i-th of n equal shares, counted from 0.
+        durability: "full", "normal" or "off", as for `Writer`.
+        quiet: no progress bar, which else shows itself on a terminal.
+        progress: called instead of the bar, with the number of records there are and will be.
+
+    Raises:
+        qorpus.InvalidArgument: an option that cannot be.
+        qorpus.Error: the file holds something else, or cannot be written.
+        KeyboardInterrupt: it was interrupted; what is committed stays.
+    """
+    if recipe is None:
+        recipe = Recipe(**options)
+    elif options:
+        raise TypeError(f"a recipe is given, so {', '.join(options)} cannot be")
+    _qorpus.generate(
+        path, recipe.json, jobs=jobs, part=part, durability=durability, quiet=quiet, progress=progress
+    )
+    return open(path)
+
+
+def _recipe(text: str, order: str) -> Recipe:
+    return Recipe.from_json(text, order)
+
+
+def _sum(hashes: Iterator[str]) -> str:
+    """The sum of content hashes, modulo 2^128."""
+    return f"{sum(int(digits, 16) for digits in hashes) % (1 << 128):032x}"
+
+
+__all__ = ["Corpus", "Recipe", "RecipeOfAppended", "generate", "open"]

@@ -1,0 +1,21 @@
+"""What can go wrong: every exception of this package is an `Error`, and where Python has a class for it, that too."""
+
+
+class Error(Exception):
+    """Something failed; the text says what happened, where, and what to do."""
+
+
+class InvalidArgument(Error, ValueError):
+    """An argument that cannot be, such as an unknown gate, or a record that a writer does not accept."""
+
+
+class MissingRecord(Error, IndexError):
+    """There is no record with this id, or it is not made yet."""
+
+
+class MissingFile(Error, FileNotFoundError):
+    """There is no such file, or no directory for it."""
+
+    # OSError would print its two arguments otherwise.
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""

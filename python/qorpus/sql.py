@@ -1,0 +1,39 @@
+"""What a query returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Rows(list[tuple[Any, ...]]):
+    """The rows of a query, as a list of tuples.
+
+    Attributes:
+        columns: the names of the columns.
+    """
+
+    def __init__(self, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+        super().__init__(rows)
+        self.columns = columns
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The rows as a `pyarrow.Table`; unitaries are binary columns. Needs pyarrow.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+            pyarrow.ArrowInvalid: a column mixes texts and numbers.
+        """
+        try:
+            import pyarrow
+        except ImportError as error:
+            raise ImportError("an Arrow table needs pyarrow; pip install pyarrow") from error
+        columns = zip(*self) if self else ((),) * len(self.columns)
+        return pyarrow.Table.from_arrays([pyarrow.array(list(column)) for column in columns], names=self.columns)
+
+    def _repr_html_(self) -> str:
+        from qorpus import html
+
+        return html.rows(self)

@@ -1,0 +1,400 @@
+"""Training streams: batches of a corpus in a shuffled order that takes no memory, for any number of ranks.
+
+The order of an epoch is a keyed permutation of the ids, of which any place is found at once. So a stream over
+10**12 records is as cheap as one over ten, may be resumed anywhere, and is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qorpus import _qorpus
+
+if TYPE_CHECKING:
+    import qorpus.torch
+    from qorpus._qorpus import Ids, Record, Records
+
+#: What a batch may hold besides its ids.
+COLUMNS = ("unitaries", "circuits", "labels")
+
+
+class Batch(NamedTuple):
+    """Some records, as arrays; what the stream leaves out is None.
+
+    Attributes:
+        ids: shape (k,), int64.
+        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
+        circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
+        labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
+    """
+
+    ids: NDArray[np.int64]
+    unitaries: NDArray[Any] | None
+    circuits: NDArray[np.int32] | None
+    labels: dict[str, NDArray[Any]] | None
+
+
+class Readable:
+    """What can be split, and streamed into a training."""
+
+    def stream(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        columns: Sequence[str] = ("unitaries", "circuits"),
+        parts: bool = False,
+    ) -> Stream:
+        """Batches as NumPy arrays; see `Stream`."""
+        return Stream(
+            cast("Records", self),
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            epoch=epoch,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+            columns=columns,
+            parts=parts,
+        )
+
+    def torch(
+        self, batch_size: int | None = None, **options: Any
+    ) -> qorpus.torch.Dataset | qorpus.torch.Stream:
+        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with one
+        a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes exactly.
+
+            loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
+            stream = corpus.torch(batch_size=64, seed=0, num_workers=4)
+
+        Raises:
+            ImportError: PyTorch is not installed.
+        """
+        try:
+            from qorpus import torch
+        except ImportError as error:
+            raise ImportError("this needs PyTorch; pip install torch") from error
+        records = cast("Records", self)
+        if batch_size is None:
+            return torch.Dataset(records, **options)
+        return torch.Stream(records, batch_size, **options)
+
+    def split(self, *, seed: int = 0, **fractions: float) -> dict[str, Split]:
+        """Cuts the records into named splits, such as `corpus.split(train=0.8, validation=0.1, test=0.1)`.
+
+        To which split a record belongs depends on its id, the fractions and the seed alone: it does not change when a
+        corpus grows. Every 1000 consecutive records are split exactly.
+
+        Args:
+            seed: what decides who belongs where.
+            **fractions: for each name its share of the records, in thousandths; together at most 1.
+
+        Raises:
+            ValueError: shares that are no thousandths, or more than 1 together.
+        """
+        splits, start = {}, 0
+        for name, fraction in fractions.items():
+            size = round(fraction * 1000)
+            if size < 0 or abs(size - fraction * 1000) > 1e-6:
+                raise ValueError(f"split {name!r}: {fraction} is not a number of thousandths, such as 0.125")
+            splits[name] = Split(cast("Records", self), name, start, start + size, seed)
+            start += size
+        if start > 1000:
+            raise ValueError(f"the splits take {start / 1000} of the records; together they may take at most 1")
+        return splits
+
+
+class Split(Readable):
+    """Some of the records of a corpus, with the same reading interface; their places are counted from 0.
+
+    `Record.id` and `ids` tell which records of the corpus they are.
+    """
+
+    def __init__(self, records: Records, name: str, start: int, stop: int, seed: int) -> None:
+        self._state = (records, name, start, stop, seed)
+        self._records, self._split = records, _qorpus.Split(start, stop, seed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Split, self._state
+
+    def __len__(self) -> int:
+        return self._split.count(len(self._records))
+
+    def ids(self, places: Ids) -> NDArray[np.int64]:
+        """The ids in the corpus of the records at these places: a slice, or integers.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        size = len(self)
+        if isinstance(places, slice):
+            return self._split.ids(np.arange(*places.indices(size), dtype=np.int64))
+        array = np.asarray(places)
+        if array.size == 0:
+            return np.empty(0, np.int64)
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise TypeError(f"places are a slice, or integers in one dimension, not {array.dtype} in {array.ndim}")
+        array = array.astype(np.int64)
+        outside = array[(array < -size) | (array >= size)]
+        if outside.size:
+            raise IndexError(f"there is no record {outside[0]}; the split has {size}, numbered from 0")
+        return self._split.ids(np.where(array < 0, array + size, array))
+
+    def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the records with these ids belong to the split."""
+        return self._split.contains(np.asarray(ids, np.int64))
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, place: slice | Sequence[int] | NDArray[Any]) -> list[Record]: ...
+
+    def __getitem__(self, place: Any) -> Record | list[Record]:
+        if hasattr(place, "__index__") and not hasattr(place, "__len__"):
+            return self._records[int(self.ids([operator.index(place)])[0])]
+        return self._records.__getitems__(self.ids(place))
+
+    def __getitems__(self, places: Ids) -> list[Record]:
+        """What a PyTorch DataLoader calls."""
+        return self._records.__getitems__(self.ids(places))
+
+    def __iter__(self) -> Iterator[Record]:
+        for start in range(0, len(self), 1024):
+            yield from self[start : start + 1024]
+
+    def unitaries(self, places: Ids) -> NDArray[Any]:
+        """The unitaries at these places, of shape (k, d, d)."""
+        return self._records.unitaries(self.ids(places))
+
+    def circuits(self, places: Ids) -> list[tuple[str, ...]]:
+        """The circuits at these places."""
+        return self._records.circuits(self.ids(places))
+
+    def letters_array(self, places: Ids) -> NDArray[np.int32]:
+        """The circuits at these places as numbers of letters, padded with -1."""
+        return self._records.letters_array(self.ids(places))
+
+    def labels(self, places: Ids) -> list[dict[str, Any]]:
+        """The labels at these places."""
+        return self._records.labels(self.ids(places))
+
+    def label_names(self) -> list[str]:
+        """The names of the labels that the last record was given."""
+        return self._records.label_names()
+
+    @property
+    def qubits(self) -> int:
+        """The number of qubits."""
+        return self._records.qubits
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the unitaries."""
+        return self._records.dtype
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The names of the gates."""
+        return self._records.gates
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The letters in order: letter number k is the k-th."""
+        return self._records.letters
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The shortest and the longest circuit that there can be."""
+        return self._records.lengths
+
+    @property
+    def is_appended(self) -> bool:
+        """Whether the records were appended by someone."""
+        return self._records.is_appended
+
+    def __repr__(self) -> str:
+        return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._records!r})"
+
+
+class Stream:
+    """Batches of records, epoch after epoch, in an order that depends on seed and epoch alone.
+
+    Iterating yields the batches that are left of the epoch; the next loop is the next epoch. A loop that was left
+    early, or a stream that loaded a state, goes on behind the last batch it gave.
+
+        stream = corpus.stream(256, seed=1)
+        for epoch in range(3):
+            for batch in stream:
+                ...                                   # batch.unitaries, batch.circuits
+        checkpoint = stream.state_dict()
+
+    Batch g of an epoch holds the records at places g * batch_size and on in its order; rank r of n has the batches r,
+    r + n, r + 2n and so on. Nothing is left out or given twice, and no memory grows with the number of records.
+
+    Args:
+        records: what is streamed.
+        batch_size: records of a batch; the last one of an epoch may be shorter.
+        shuffle: whether the order is a permutation, or that of the ids.
+        seed: what decides the permutations.
+        epoch: with which epoch to begin.
+        rank: which of the ranks this is, counted from 0.
+        world_size: how many ranks there are.
+        drop_last: leaves out the short batch, and what would give some ranks more batches than others.
+        columns: which of "unitaries", "circuits" and "labels" a batch has.
+        parts: unitaries as real and imaginary parts, of shape (k, 2, d, d), instead of complex numbers.
+
+    Raises:
+        ValueError: a number or a column that cannot be.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        columns: Sequence[str] = ("unitaries", "circuits"),
+        parts: bool = False,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; a batch has at least 1 record")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} of {world_size}: ranks are counted from 0 to world_size - 1")
+        if not 0 <= seed < 1 << 64 or epoch < 0:
+            raise ValueError(f"seed {seed} and epoch {epoch}: a seed is from 0 to 2**64 - 1, an epoch 0 or more")
+        if unknown := [column for column in columns if column not in COLUMNS]:
+            raise ValueError(f"there is no column {unknown[0]!r}; a batch may have {', '.join(COLUMNS)}")
+        self.records, self.batch_size, self.shuffle, self.seed = records, batch_size, shuffle, seed
+        self.rank, self.world_size, self.drop_last = rank, world_size, drop_last
+        self.columns, self.parts = tuple(columns), parts
+        self.epoch, self._given, self._size = epoch, 0, len(records)
+        self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_order": None}
+
+    def _batches(self) -> int:
+        """Batches of an epoch, of all ranks."""
+        batches, rest = divmod(self._size, self.batch_size)
+        if self.drop_last:
+            return batches - batches % self.world_size
+        return batches + (rest > 0)
+
+    def __len__(self) -> int:
+        """Batches of an epoch that this rank has."""
+        return len(range(self.rank, self._batches(), self.world_size))
+
+    def ids(self, number: int) -> NDArray[np.int64]:
+        """The ids of this rank's batch `number` in the present epoch."""
+        first = (self.rank + number * self.world_size) * self.batch_size
+        places = np.arange(first, min(first + self.batch_size, self._size), dtype=np.int64)
+        if not self.shuffle:
+            return places
+        key = (self._size, self.epoch)
+        if self._order is None or self._order[0] != key:
+            # Consecutive seeds and epochs must not share orders: 2**64 / phi, an odd number, spreads the epochs.
+            mixed = (self.seed + self.epoch * 0xD1B54A32D192ED03) % (1 << 64)
+            self._order = (key, _qorpus.Permutation(self._size, mixed))
+        return self._order[1].apply(places)
+
+    def batch(self, number: int) -> Batch:
+        """This rank's batch `number` in the present epoch, counted from 0; gives nothing away of the stream's place.
+
+        Raises:
+            IndexError: there is no such batch.
+        """
+        if not 0 <= number < len(self):
+            raise IndexError(f"there is no batch {number}; this rank has {len(self)}")
+        places = self.ids(number)
+        ids = self.records.ids(places) if isinstance(self.records, Split) else places
+        unitaries = circuits = labels = None
+        if "unitaries" in self.columns:
+            unitaries = self.records.unitaries(places)
+            if self.parts:
+                unitaries = np.stack([unitaries.real, unitaries.imag], axis=1)
+        if "circuits" in self.columns:
+            circuits = self.records.letters_array(places)
+        if "labels" in self.columns:
+            labels = _columns(self.records.labels(places), self.records.label_names())
+        return Batch(ids, unitaries, circuits, labels)
+
+    def __iter__(self) -> Iterator[Batch]:
+        while self._given < len(self):
+            batch = self.batch(self._given)
+            self._given += 1
+            yield batch
+        self.next_epoch()
+
+    def next_epoch(self) -> None:
+        """Begins the next epoch; of a corpus that has grown, with all its records."""
+        self.set_epoch(self.epoch + 1)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begins this epoch."""
+        self.epoch, self._given, self._size = epoch, 0, len(self.records)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream stands, for `load_state_dict`: the same on every rank after the same number of batches."""
+        return {
+            "epoch": self.epoch,
+            "batches": self._given * self.world_size,
+            "records": self._size,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+            "drop_last": self.drop_last,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where a stream stood, exactly; the number of ranks and workers may be another one.
+
+        Raises:
+            ValueError: the state is of a stream in another order, or of fewer records, or the ranks cannot share what
+                is left.
+        """
+        for name in ("batch_size", "shuffle", "seed", "drop_last"):
+            if state[name] != getattr(self, name):
+                raise ValueError(f"the state has {name}={state[name]}, this stream {name}={getattr(self, name)}")
+        if state["records"] > len(self.records):
+            raise ValueError(f"the state is of {state['records']} records, and there are only {len(self.records)}")
+        given, rest = divmod(state["batches"], self.world_size)
+        if rest:
+            raise ValueError(
+                f"{state['batches']} batches of the epoch were given, which {self.world_size} ranks cannot have "
+                "shared evenly; resume with a number of ranks that divides it"
+            )
+        self.epoch, self._given, self._size = state["epoch"], given, state["records"]
+
+    def __repr__(self) -> str:
+        return f"Stream(epoch {self.epoch}, batch {self._given} of {len(self)}, of {self.records!r})"
+
+
+def _columns(labels: list[dict[str, Any]], given: list[str]) -> dict[str, NDArray[Any]]:
+    """Labels as arrays, those that every record has first."""
+    names = list(dict.fromkeys([*(name for label in labels[:1] for name in label), *given]))
+    names += sorted({name for label in labels for name in label}.difference(names))
+    columns: dict[str, NDArray[Any]] = {}
+    for name in names:
+        values = [label.get(name) for label in labels]
+        if any(isinstance(value, str) for value in values):
+            columns[name] = np.array(["" if value is None else str(value) for value in values])
+        else:
+            columns[name] = np.array([np.nan if value is None else value for value in values], np.float64)
+    return columns
