@@ -13,7 +13,7 @@
 
 import os
 
-from qorpus._qorpus import Record, __version__, after_fork, before_fork
+from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
 from qorpus.circuits import (
     from_bqskit,
     from_cirq,
@@ -30,7 +30,7 @@ from qorpus.corpus import Corpus, Recipe, generate, open
 from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
 from qorpus.sql import Rows
 from qorpus.streams import Batch, Split, Stream
-from qorpus.writer import Writer
+
 
 __all__ = [
     "Batch",

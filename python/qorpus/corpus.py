@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from qorpus import _qorpus
 from qorpus._qorpus import Record, Records
@@ -15,11 +15,28 @@ from qorpus.sql import Rows
 from qorpus.streams import Readable
 
 if TYPE_CHECKING:
-    Path = str | os.PathLike[str]
-    Gates = str | Sequence[str | tuple[str, ArrayLike]] | Mapping[str, ArrayLike | None]
+    from typing_extensions import Unpack
 
-#: Records that iterating reads ahead.
+    from qorpus._qorpus import Gates, Path
+
+    class RecipeOptions(TypedDict, total=False):
+        """The options of `Recipe`."""
+
+        gates: Gates
+        qubits: int
+        coupling: str
+        words: bool
+        random: int | str
+        seed: int
+        length: tuple[int, int] | int | str
+        dtype: DTypeLike
+        unitaries: bool
+        order: str
+
+
+#: Records that iterating reads ahead, and bytes of unitaries, whichever is less.
 AHEAD = 1024
+AHEAD_BYTES = 16 << 20
 
 
 class _Sequence(Records, Readable):
@@ -27,14 +44,19 @@ class _Sequence(Records, Readable):
 
     def __iter__(self) -> Iterator[Record]:
         """The records in order; of a corpus that grows also those that come meanwhile."""
-        start = 0
-        while ids := range(start, min(len(self), start + AHEAD)):
+        start, ahead = 0, self._ahead()
+        while ids := range(start, min(len(self), start + ahead)):
             yield from self.__getitems__(ids)
             start = ids.stop
 
     def __reversed__(self) -> Iterator[Record]:
-        for stop in range(len(self), 0, -AHEAD):
-            yield from reversed(self.__getitems__(range(max(0, stop - AHEAD), stop)))
+        ahead = self._ahead()
+        for stop in range(len(self), 0, -ahead):
+            yield from reversed(self.__getitems__(range(max(0, stop - ahead), stop)))
+
+    def _ahead(self) -> int:
+        unitary_bytes: int = self.dtype.itemsize << 2 * self.qubits
+        return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
 
     def __contains__(self, record: object) -> bool:
         return isinstance(record, Record) and record.id < len(self) and self[record.id] == record
@@ -77,7 +99,7 @@ class _Sequence(Records, Readable):
             qorpus.InvalidArgument: it is no single SELECT, or the parameters do not fit.
             qorpus.Error: it failed.
         """
-        return Rows(*self.select(query, tuple(parameters)))
+        return Rows(*self._select(query, tuple(parameters)))
 
 
 Sequence.register(_Sequence)
@@ -143,12 +165,12 @@ class Recipe(_Sequence):
     @property
     def json(self) -> str:
         """The recipe as one line of JSON: what is stored and hashed."""
-        return self.recipe_json
+        return self._recipe_json
 
     @property
     def hash(self) -> str:
         """SHA-256 of the recipe, in hexadecimal: the identity of its corpora."""
-        return self.recipe_hash
+        return self._recipe_hash
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and (self.json, self.order) == (other.json, other.order)
@@ -160,28 +182,13 @@ class Recipe(_Sequence):
         return _recipe, (self.json, self.order)
 
     def __repr__(self) -> str:
-        return f"Recipe({self.recipe_text})"
+        return f"Recipe({self._recipe_text})"
 
     def _repr_html_(self) -> str:
         from qorpus import html
 
-        return html.card(self, "Recipe", [("recipe", self.recipe_text), ("records", f"{len(self):,}")])
-
-
-class RecipeOfAppended:
-    """What corpora have in common to which records were appended: gates and precision, but no records of its own."""
-
-    def __init__(self, text: str, summary: str, digest: str) -> None:
-        self.json, self._summary, self.hash = text, summary, digest
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RecipeOfAppended) and self.json == other.json
-
-    def __hash__(self) -> int:
-        return hash(self.json)
-
-    def __repr__(self) -> str:
-        return f"RecipeOfAppended({self._summary})"
+        records = "appended" if self.is_appended else f"{len(self):,}"
+        return html.card(self, "Recipe", [("recipe", self._recipe_text), ("records", records)])
 
 
 class Corpus(_Sequence):
@@ -201,65 +208,61 @@ class Corpus(_Sequence):
         return super().__new__(cls, files=[os.fspath(path) for path in paths], order=order)
 
     @property
-    def recipe(self) -> Recipe | RecipeOfAppended:
-        """What decides the records."""
-        if self.is_appended:
-            return RecipeOfAppended(self.recipe_json, self.recipe_text, self.recipe_hash)
-        return Recipe.from_json(self.recipe_json, self.order)
+    def recipe(self) -> Recipe:
+        """What decides the records; of appended ones what they have in common, and then it has no records itself."""
+        return Recipe.from_json(self._recipe_json, self.order)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files, absolute."""
+        return [os.fspath(path) for path in self._paths]
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `qorpus info --json` says, of several files their sums."""
-        summaries = self.summaries()
-        expected = [summary["expected"] for summary in summaries]
-        records = sum(summary["records"] for summary in summaries)
-        parts = expected[0] is not None
+        """What `qorpus info --json` says; of several files their sums."""
+        summary = self._summary()
         return {
-            "records": records,
-            "expected": expected[0],
-            "complete": records == expected[0] if parts else True,
+            **summary,
             "qubits": self.qubits,
             "gates": list(self.gates),
             "alphabet": list(self.letters),
-            "recipe": json.loads(self.recipe_json),
-            "recipe_hash": self.recipe_hash,
-            "content_hash": _sum(summary["content_hash"] for summary in summaries),
-            "bytes": sum(summary["bytes"] for summary in summaries),
-            "bytes_per_record": sum(summary["bytes"] for summary in summaries) / max(records, 1),
-            "sqlite_version": summaries[0]["sqlite_version"],
-            "format_version": summaries[0]["format_version"],
+            "recipe": json.loads(self._recipe_json),
+            "bytes_per_record": summary["bytes"] / max(summary["records"], 1),
         }
 
     @property
     def content_hash(self) -> str:
         """The sum of the records' hashes: depends on ids, circuits and stored unitaries alone."""
-        return _sum(summary["content_hash"] for summary in self.summaries())
+        return str(self._summary()["content_hash"])
 
     @property
     def complete(self) -> bool:
-        """Whether every record of the recipe is there."""
-        return bool(self.info["complete"])
+        """Whether every record of the recipe is there; a corpus that people append to always is."""
+        return bool(self._summary()["complete"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Corpus, (self.paths, self.order)
 
     def __repr__(self) -> str:
-        where = repr(self.paths[0]) if len(self.paths) == 1 else f"{len(self.paths)} files"
-        return f"Corpus({where}: {len(self):,} records; {self.recipe_text})"
+        return f"Corpus({self._where}: {len(self):,} records; {self._recipe_text})"
+
+    @property
+    def _where(self) -> str:
+        paths = self.paths
+        return repr(paths[0]) if len(paths) == 1 else f"{len(paths)} files"
 
     def _repr_html_(self) -> str:
         from qorpus import html
 
         info = self.info
-        state = "" if info["complete"] else f" of {info['expected']:,}"
+        made = "" if info["complete"] else f" of {info['expected']:,} are there"
         facts = [
-            ("recipe", self.recipe_text),
-            ("records", f"{info['records']:,}{state}"),
+            ("recipe", self._recipe_text),
+            ("records", f"{info['records']:,}{made}"),
             ("size", f"{info['bytes']:,} bytes, {info['bytes_per_record']:.1f} a record"),
             ("content hash", info["content_hash"]),
         ]
-        title = self.paths[0] if len(self.paths) == 1 else f"{len(self.paths)} files"
-        return html.card(self, title, facts) if info["complete"] else f"<b>{title}</b>: {facts[1][1]} records"
+        return html.card(self, f"Corpus {self._where}", facts)
 
 
 def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
@@ -284,25 +287,27 @@ def generate(
     recipe: Recipe | None = None,
     *,
     jobs: int | None = None,
-    part: tuple[int, int] | None = None,
+    part: tuple[int, int] | str | None = None,
     durability: str | None = None,
-    quiet: bool = False,
-    progress: Callable[[int, int], object] | None = None,
-    **options: Any,
+    progress: bool | Callable[[int, int], object] = True,
+    **options: Unpack[RecipeOptions],
 ) -> Corpus:
     """Makes the records of a recipe that a file lacks, on all cores, and opens it.
 
     Any number of processes may do so on one file at once: they share the work. Interrupted, it keeps what is
     committed, and called again it goes on.
 
+        corpus = qorpus.generate("c.db", gates="clifford+t", qubits=2, random="10M", length=(5, 15), seed=0)
+
     Args:
         path: the file; created if need be.
         recipe: the recipe; or leave it out and give its options, those of `Recipe`.
         jobs: worker threads; one a core.
-        part: (i, n): only the i-th of n equal shares, counted from 0.
+        part: (i, n) or "i/n": only the i-th of n equal shares, counted from 0.
         durability: "full", "normal" or "off", as for `Writer`.
-        quiet: no progress bar, which else shows itself on a terminal.
-        progress: called instead of the bar, with the number of records there are and will be.
+        progress: whether a terminal shows a bar; or what is called instead now and then, with the number of records
+            that are there and that will be.
+        **options: options of a recipe.
 
     Raises:
         qorpus.InvalidArgument: an option that cannot be.
@@ -313,19 +318,12 @@ def generate(
         recipe = Recipe(**options)
     elif options:
         raise TypeError(f"a recipe is given, so {', '.join(options)} cannot be")
-    _qorpus.generate(
-        path, recipe.json, jobs=jobs, part=part, durability=durability, quiet=quiet, progress=progress
-    )
-    return open(path)
+    _qorpus.generate(path, recipe.json, jobs=jobs, part=part, durability=durability, progress=progress)
+    return open(path, recipe.order)
 
 
 def _recipe(text: str, order: str) -> Recipe:
     return Recipe.from_json(text, order)
 
 
-def _sum(hashes: Iterator[str]) -> str:
-    """The sum of content hashes, modulo 2^128."""
-    return f"{sum(int(digits, 16) for digits in hashes) % (1 << 128):032x}"
-
-
-__all__ = ["Corpus", "Recipe", "RecipeOfAppended", "generate", "open"]
+__all__ = ["Corpus", "Recipe", "generate", "open"]

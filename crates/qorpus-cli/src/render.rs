@@ -145,7 +145,7 @@ pub(crate) fn info(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> R
             ("size", format!("{}, {:.2} bytes a record", bytes(summary.bytes), bytes_per_record(summary))),
             ("letters", format!("{}: {}", letters.len(), shortened(&letters, 16))),
             ("recipe hash", summary.recipe_hash.clone()),
-            ("content hash", summary.content_hash.clone()),
+            ("content hash", summary.content_hash.to_string()),
             (
                 "format",
                 format!("version {}, read with SQLite {}", summary.format_version, summary.sqlite_version),
@@ -172,7 +172,7 @@ pub(crate) fn info_json(out: &mut dyn Write, corpus: &Corpus, summary: &Summary)
         "alphabet": letters,
         "recipe": recipe_json(corpus.recipe()),
         "recipe_hash": summary.recipe_hash,
-        "content_hash": summary.content_hash,
+        "content_hash": summary.content_hash.to_string(),
         "bytes": summary.bytes,
         "bytes_per_record": bytes_per_record(summary),
         "sqlite_version": summary.sqlite_version,

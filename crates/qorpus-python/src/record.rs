@@ -1,15 +1,19 @@
 //! One record, as Python sees it.
 
+use crate::errors::{OrRaise, invalid};
+use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
+use qorpus::{Order, Recipe};
 use std::collections::BTreeMap;
 
 /// What the records of a corpus have in common.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct Origin {
-    pub(crate) qubits: usize,
-    pub(crate) order: &'static str,
+    recipe: Recipe,
+    pub(crate) order: Order,
+    /// The gates' names, in order.
     pub(crate) gates: Vec<String>,
     pub(crate) matrices: Py<PyDict>,
 }
@@ -17,13 +21,47 @@ pub(crate) struct Origin {
 #[pymethods]
 impl Origin {
     #[new]
-    fn new(qubits: usize, order: &str, gates: Vec<String>, matrices: Py<PyDict>) -> Origin {
-        Origin { qubits, order: if order == "little" { "little" } else { "big" }, gates, matrices }
+    fn from_json(py: Python<'_>, recipe: &str, order: &str) -> PyResult<Origin> {
+        Origin::new(py, Recipe::from_json(recipe).or_raise(py)?, order_of(py, order)?)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let arguments = (self.qubits, self.order, &self.gates, &self.matrices);
-        (py.get_type::<Origin>(), arguments).into_pyobject(py)
+        (py.get_type::<Origin>(), (self.recipe.to_json(), order_name(self.order))).into_pyobject(py)
+    }
+}
+
+impl Origin {
+    pub(crate) fn new(py: Python<'_>, recipe: Recipe, order: Order) -> PyResult<Origin> {
+        let (gates, matrices) = (recipe.alphabet().gates(), PyDict::new(py));
+        for gate in gates.iter().filter(|gate| !gate.is_standard() && !gate.is_opaque()) {
+            let dim = 1 << gate.qubits();
+            let matrix = gate.matrix().to_pyarray(py).reshape([dim, dim])?;
+            // All records share it.
+            matrix.call_method1("setflags", (false,))?;
+            matrices.set_item(gate.name(), matrix)?;
+        }
+        let gates = gates.iter().map(|gate| gate.name().to_owned()).collect();
+        Ok(Origin { recipe, order, gates, matrices: matrices.unbind() })
+    }
+
+    fn qubits(&self) -> usize {
+        self.recipe.alphabet().qubits()
+    }
+}
+
+/// An order of qubits by its name.
+pub(crate) fn order_of(py: Python<'_>, name: &str) -> PyResult<Order> {
+    match name {
+        "big" => Ok(Order::Big),
+        "little" => Ok(Order::Little),
+        other => Err(invalid(py, format!("order '{other}' is neither 'big' nor 'little'"))),
+    }
+}
+
+pub(crate) fn order_name(order: Order) -> &'static str {
+    match order {
+        Order::Big => "big",
+        Order::Little => "little",
     }
 }
 
@@ -78,13 +116,13 @@ impl Record {
     /// The number of qubits.
     #[getter]
     fn qubits(&self) -> usize {
-        self.origin.get().qubits
+        self.origin.get().qubits()
     }
 
     /// "big" if qubit 0 is the most significant bit of the unitary's indices, "little" if it is the least.
     #[getter]
     fn order(&self) -> &'static str {
-        self.origin.get().order
+        order_name(self.origin.get().order)
     }
 
     /// The matrices of the gates of the corpus that are not standard, by name: shape (2**k, 2**k), complex128.
@@ -116,6 +154,12 @@ impl Record {
     /// The circuit as OpenQASM 3.
     fn to_qasm3<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qasm3")
+    }
+
+    /// For notebooks: circuit, labels, and the unitary as a heat map.
+    fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = (self.id, &self.circuit, &self.unitary, self.labels(py)?);
+        py.import("qorpus.html")?.call_method1("record", arguments)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -2,8 +2,8 @@
 
 use crate::errors::{OrRaise, invalid};
 use crate::ids;
-use crate::record::{Origin, Record};
-use numpy::{PyArray2, PyArray3, PyArrayDescr, PyArrayMethods, ToPyArray};
+use crate::record::{Origin, Record, order_name, order_of};
+use numpy::{PyArray2, PyArray3, PyArrayDescr, PyArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -51,7 +51,7 @@ impl Records {
         };
         let letters = recipe.alphabet().letters().iter();
         let letters = letters.map(|letter| PyString::intern(py, &letter.text).unbind()).collect();
-        let origin = Py::new(py, origin_of(py, &recipe, order)?)?;
+        let origin = Py::new(py, Origin::new(py, recipe.clone(), order)?)?;
         Ok(Records { recipe, reader, order, origin, letters })
     }
 
@@ -224,7 +224,7 @@ impl Records {
     /// "big" if qubit 0 is the most significant bit of the unitaries' indices, "little" if it is the least.
     #[getter]
     fn order(&self) -> &'static str {
-        self.origin.get().order
+        order_name(self.order)
     }
 
     /// The dtype of the unitaries: complex128 or complex64.
@@ -281,6 +281,12 @@ impl Records {
         self.recipe.hash().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether the records were appended by someone; a recipe decides the others.
+    #[getter]
+    fn is_appended(&self) -> bool {
+        self.recipe.space().is_appended()
+    }
+
     /// The files, absolute.
     #[getter]
     fn _paths(&self) -> Vec<PathBuf> {
@@ -288,23 +294,20 @@ impl Records {
         paths.map(Into::into).collect()
     }
 
-    /// What each file says of itself.
-    fn _summaries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    /// What the files together say of themselves.
+    fn _summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;
-        let summaries = py.detach(|| reader.summaries()).or_raise(py)?;
-        let dict = |summary: &qorpus::Summary| {
-            let dict = PyDict::new(py);
-            dict.set_item("records", summary.records)?;
-            dict.set_item("expected", summary.expected)?;
-            dict.set_item("complete", summary.complete)?;
-            dict.set_item("recipe_hash", &summary.recipe_hash)?;
-            dict.set_item("content_hash", &summary.content_hash)?;
-            dict.set_item("bytes", summary.bytes)?;
-            dict.set_item("sqlite_version", summary.sqlite_version)?;
-            dict.set_item("format_version", summary.format_version)?;
-            Ok(dict)
-        };
-        summaries.iter().map(dict).collect()
+        let summary = py.detach(|| reader.summary()).or_raise(py)?;
+        let dict = PyDict::new(py);
+        dict.set_item("records", summary.records)?;
+        dict.set_item("expected", summary.expected)?;
+        dict.set_item("complete", summary.complete)?;
+        dict.set_item("recipe_hash", &summary.recipe_hash)?;
+        dict.set_item("content_hash", summary.content_hash.to_string())?;
+        dict.set_item("bytes", summary.bytes)?;
+        dict.set_item("sqlite_version", summary.sqlite_version)?;
+        dict.set_item("format_version", summary.format_version)?;
+        Ok(dict)
     }
 
     /// Runs one SELECT over the table `records`; returns the names of the columns and the rows.
@@ -378,34 +381,6 @@ impl Records {
     fn tuple<'py>(&self, py: Python<'py>, circuit: &[u16]) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, circuit.iter().map(|&letter| self.letters[usize::from(letter)].bind(py)))
     }
-}
-
-fn order_of(py: Python<'_>, order: &str) -> PyResult<Order> {
-    match order {
-        "big" => Ok(Order::Big),
-        "little" => Ok(Order::Little),
-        other => Err(invalid(py, format!("order '{other}' is neither 'big' nor 'little'"))),
-    }
-}
-
-fn origin_of(py: Python<'_>, recipe: &Recipe, order: Order) -> PyResult<Origin> {
-    let (gates, matrices) = (recipe.alphabet().gates(), PyDict::new(py));
-    for gate in gates.iter().filter(|gate| !gate.is_standard() && !gate.is_opaque()) {
-        let dim = 1 << gate.qubits();
-        let matrix = gate.matrix().to_pyarray(py).reshape([dim, dim])?;
-        // All records share it.
-        matrix.call_method1("setflags", (false,))?;
-        matrices.set_item(gate.name(), matrix)?;
-    }
-    Ok(Origin {
-        qubits: recipe.alphabet().qubits(),
-        order: match order {
-            Order::Big => "big",
-            Order::Little => "little",
-        },
-        gates: gates.iter().map(|gate| gate.name().to_owned()).collect(),
-        matrices: matrices.unbind(),
-    })
 }
 
 /// Labels as a dict.

@@ -1,7 +1,7 @@
 //! Orders of ids, and shares of them.
 
 use crate::errors::{invalid, missing_record};
-use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use std::ops::Range;
 

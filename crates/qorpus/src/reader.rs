@@ -48,8 +48,8 @@ pub struct Summary {
     pub complete: bool,
     /// SHA-256 of the recipe, in hexadecimal.
     pub recipe_hash: String,
-    /// The sum of the records' hashes, in hexadecimal: depends on ids, circuits and stored unitaries alone.
-    pub content_hash: String,
+    /// The sum of the records' hashes: depends on ids, circuits and stored unitaries alone.
+    pub content_hash: ContentHash,
     /// Size of the file, its log included.
     pub bytes: u64,
     /// The version of the file's format.
@@ -148,7 +148,7 @@ impl Corpus {
             expected,
             complete: expected.is_none_or(|expected| records == expected),
             recipe_hash: hex(&self.recipe.hash()),
-            content_hash: content.to_string(),
+            content_hash: content,
             bytes: size(&self.path) + size(&connection::log(&self.path)),
             format_version: qorpus_core::FORMAT_VERSION,
             sqlite_version: rusqlite::version(),

@@ -185,12 +185,22 @@ impl Reader {
         Ok(self.len()? == 0)
     }
 
-    /// What each file says of itself; nothing for a recipe that is computed.
+    /// What the files together say of themselves: sums, and the hash is the sum of theirs.
     ///
     /// # Errors
-    /// A file cannot be read.
-    pub fn summaries(&self) -> Result<Vec<Summary>> {
-        self.files().map(|file| file.with(Some(&self.recipe), Corpus::summary)).collect()
+    /// A file cannot be read, or there is none because the records are computed.
+    pub fn summary(&self) -> Result<Summary> {
+        let mut summaries = self.files().map(|file| file.with(Some(&self.recipe), Corpus::summary));
+        let none = || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
+        let mut sum = summaries.next().unwrap_or_else(none)?;
+        for summary in summaries {
+            let Summary { records, content_hash, bytes, .. } = summary?;
+            sum.records += records;
+            sum.content_hash += content_hash;
+            sum.bytes += bytes;
+        }
+        sum.complete = sum.expected.is_none_or(|expected| sum.records == expected);
+        Ok(sum)
     }
 
     /// The names of the labels that came with the last records.

@@ -68,7 +68,7 @@ pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Res
         writer: writer.map_err(failed(out))?,
         schema,
         entry,
-        content: (summary.records, summary.content_hash.clone()),
+        content: (summary.records, summary.content_hash.to_string()),
         written: 0,
     }))
 }
@@ -176,7 +176,7 @@ mod tests {
             let (recipe, summary) = (corpus.recipe(), corpus.summary().unwrap());
             assert_eq!(metadata["recipe"], recipe.to_json());
             assert_eq!(metadata["recipe_hash"], summary.recipe_hash);
-            assert_eq!(metadata["content_hash"], summary.content_hash);
+            assert_eq!(metadata["content_hash"], summary.content_hash.to_string());
             assert!(metadata["unitary"].contains("row-major"));
 
             let records = records(&corpus);
@@ -218,6 +218,6 @@ mod tests {
         let ids: Vec<_> = batches.iter().flat_map(ids).collect();
         let (summary, chunk) = (corpus.summary().unwrap(), corpus.recipe().chunk_ids(1));
         assert_eq!(ids, (chunk.start as i64..).take(summary.records as usize).collect::<Vec<_>>());
-        assert_eq!(metadata["content_hash"], summary.content_hash);
+        assert_eq!(metadata["content_hash"], summary.content_hash.to_string());
     }
 }
