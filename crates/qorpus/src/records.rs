@@ -11,8 +11,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// From so many records on, reading is shared out to several threads.
-const PARALLEL: usize = 16_384;
+/// A thread reads at least so many records: to start one takes as long as reading some twenty.
+///
+/// The threads end with the call, because a pool would not live through a fork.
+const SHARE: usize = 512;
 
 /// Unitaries are computed in batches of about this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -350,9 +352,9 @@ impl Reader {
 
     fn sorted_unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
         self.check(if self.recipe.space().is_appended() { &[] } else { ids })?;
-        let threads = match ids.len() < PARALLEL {
-            true => 1,
-            false => std::thread::available_parallelism().map_or(1, Into::into).min(ids.len() * 2 / PARALLEL),
+        let threads = match ids.len() / SHARE {
+            0 | 1 => 1,
+            shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
         };
         let share = ids.len().div_ceil(threads).max(1);
         if threads == 1 {
