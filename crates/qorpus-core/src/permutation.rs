@@ -9,7 +9,7 @@ const ROUNDS: usize = 8;
 /// b = ceil(len / a): index i is the pair (i div b, i mod b). Even rounds replace l by (l + F(r)) mod a, odd ones r by
 /// (r + F(l)) mod b. Results that are not below `len`, fewer than a, are walked on until they are: Black and Rogaway,
 /// *Ciphers with arbitrary finite domains*, CT-RSA 2002. F(x) in round k is the high word of the 128-bit product of
-/// mix(x xor key k) and the modulus; mix is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), and
+/// mix(x xor key k) and the modulus; mix is the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014), and
 /// key k is mix(seed + (k + 1) * 0x9e3779b97f4a7c15), modulo 2^64.
 ///
 /// The order of a length and a seed never changes. It is for shuffling, not for secrets.

@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
 use qorpus::core::{Complex64, Gate};
-use qorpus::{Durability, Dtype, GateOption, Gates, Part, RecipeOptions, WriterOptions};
+use qorpus::{Dtype, Durability, GateOption, Gates, Part, RecipeOptions, WriterOptions};
 use std::path::PathBuf;
 
 /// The recipe that these options mean, as JSON.
@@ -177,14 +177,20 @@ fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
             Ok(GateOption::Matrix(name.into(), array.try_readonly()?.as_slice()?.to_vec()))
         }
         ref shape => {
-            let text = format!("the matrix of gate '{name}' has shape {}; it must be a square of 2, 4 or 8 rows", shape_text(shape));
+            let text = format!(
+                "the matrix of gate '{name}' has shape {}; it must be a square of 2, 4 or 8 rows",
+                shape_text(shape)
+            );
             Err(invalid(py, text))
         }
     }
 }
 
 /// Numbers as an array of complex128 in row-major order: what is converted is converted without loss.
-pub(crate) fn complex<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
+pub(crate) fn complex<'py>(
+    value: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
     if let Ok(array) = value.cast::<PyArrayDyn<Complex64>>()
         && array.is_c_contiguous()
     {

@@ -372,7 +372,11 @@ impl Records {
             id,
             circuit: self.tuple(py, circuit)?.unbind(),
             unitary,
-            given: given.filter(|given| !given.is_empty()).map(|given| dict(py, given)).transpose()?.map(Bound::unbind),
+            given: given
+                .filter(|given| !given.is_empty())
+                .map(|given| dict(py, given))
+                .transpose()?
+                .map(Bound::unbind),
             origin: self.origin.clone_ref(py),
             labels: PyOnceLock::new(),
         })
