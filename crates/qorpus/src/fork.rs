@@ -33,8 +33,7 @@ pub(crate) struct Inside(());
 /// Waits until no fork is under way on another thread. Not to be called again while it lives.
 pub(crate) fn enter() -> Inside {
     let mut gate = gate();
-    let own = std::thread::current().id();
-    while gate.forking.is_some_and(|thread| thread != own) {
+    while gate.forking.is_some_and(|thread| thread != std::thread::current().id()) {
         gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
     }
     gate.inside += 1;

@@ -11,10 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A thread reads at least so many records: to start one takes as long as reading some twenty.
+/// A thread reads at least so many scattered records: each one waits for memory several times, and to start a
+/// thread takes as long as some twenty of them.
 ///
 /// The threads end with the call, because a pool would not live through a fork.
-const SHARE: usize = 512;
+const SCATTERED: usize = 512;
+
+/// A thread reads at least so many bytes of neighbouring unitaries.
+const DENSE_BYTES: usize = 1 << 19;
 
 /// Unitaries are computed in batches of about this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -407,7 +411,12 @@ impl Reader {
         if !self.recipe.space().is_appended() {
             self.check(ids)?;
         }
-        let threads = match ids.len() / SHARE {
+        let span = ids.last().zip(ids.first()).map_or(0, |(last, first)| last - first);
+        let least = match span > 16 * ids.len() as u64 {
+            true => SCATTERED,
+            false => (DENSE_BYTES / self.unitary_bytes()).max(1),
+        };
+        let threads = match ids.len() / least {
             0 | 1 => return Ok(vec![read(ids, out)?]),
             shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
         };
