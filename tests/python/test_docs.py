@@ -44,12 +44,12 @@ def docstrings():
     for module in map(importlib.import_module, ["qorpus", *modules]):
         found[module.__name__] = module.__doc__
         for name, thing in vars(module).items():
-            if inspect.isclass(thing) and thing.__module__.startswith("qorpus"):
-                found[f"{thing.__module__}.{name}"] = thing.__doc__
-                members = vars(thing).items()
-                found |= {f"{thing.__module__}.{name}.{member}": inspect.getdoc(value) for member, value in members}
-            elif inspect.isroutine(thing):
-                found[f"{module.__name__}.{name}"] = thing.__doc__
+            home = str(getattr(thing, "__module__", ""))
+            if home.split(".")[0] != "qorpus" or not (inspect.isclass(thing) or inspect.isroutine(thing)):
+                continue
+            found[f"{home}.{name}"] = thing.__doc__
+            if inspect.isclass(thing):
+                found |= {f"{home}.{name}.{member}": inspect.getdoc(value) for member, value in vars(thing).items()}
     return found
 
 
@@ -100,16 +100,6 @@ def test_links(page):
         assert not anchor or anchor in anchors(file), f"{target}: no such heading"
 
 
-def test_reference_is_complete():
-    pages = "".join(page.read_text() for page in (ROOT / "docs/reference").glob("*.md"))
-    shown = set(re.findall(r"^::: qorpus\.(\S+)", pages, re.MULTILINE))
-    modules = {name for name in shown if name.islower() and inspect.ismodule(getattr(qorpus, name, None))}
-    for module in modules:
-        module = getattr(qorpus, module)
-        shown |= {name for name, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__}
-    assert {name for name in qorpus.__all__ if name != "__version__"} <= shown
-
-
 def test_site(tmp_path):
     site = tmp_path / "site"
     said = run("-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", site, directory=ROOT)
@@ -117,5 +107,8 @@ def test_site(tmp_path):
     for page in site.rglob("*.html"):
         fetched = re.findall(r"<(?:script|img|link|iframe)\b[^>]*(?:src|href)=\"?(https?:[^\"\s>]*)", page.read_text())
         assert not fetched, f"{page.name} needs a network for {fetched}"
+    shown = set(re.findall(r'id="qorpus\.(?:\w+\.)*(\w+)"', "".join(page.read_text() for page in site.rglob("*.html"))))
+    assert set(qorpus.__all__) - {"__version__"} <= shown, "the reference leaves something out"
+    # The docstring and the signature of a native method, which come from different places.
     writer = (site / "reference/writer.html").read_text()
-    assert "durability" in writer and "accepts records" in writer.lower()
+    assert "Accepts one record" in writer and "durability" in writer

@@ -231,7 +231,7 @@ pub(crate) fn evaluate(py: Python<'_>, text: &str) -> PyResult<f64> {
 ///     ValueError: there is no such gate.
 ///
 /// Examples:
-///     >>> qorpus._qorpus.matrix("p(pi/2)").tolist()
+///     >>> qorpus._qorpus.matrix("s").tolist()
 ///     [[(1+0j), 0j], [0j, 1j]]
 #[pyfunction]
 pub(crate) fn matrix<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
