@@ -69,9 +69,13 @@ class Readable:
             parts=parts,
         )
 
-    def torch(
-        self, batch_size: int | None = None, **options: Any
-    ) -> qorpus.torch.Dataset | qorpus.torch.Stream:
+    @overload
+    def torch(self, batch_size: None = None, **options: Any) -> qorpus.torch.Dataset: ...
+
+    @overload
+    def torch(self, batch_size: int, **options: Any) -> qorpus.torch.Stream: ...
+
+    def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
         """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with one
         a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes exactly.
 

@@ -223,21 +223,21 @@ pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
 /// Raises:
 ///     ValueError: the text is no angle.
 ///
-/// Example:
-///     >>> qorpus.evaluate("3*pi/4")
+/// Examples:
+///     >>> qorpus._qorpus.evaluate("3*pi/4")
 ///     2.356194490192345
 #[pyfunction]
 pub(crate) fn evaluate(py: Python<'_>, text: &str) -> PyResult<f64> {
     qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
 }
 
-/// The matrix of a standard gate, angles in its name: shape (2**k, 2**k), complex128, first qubit most significant.
+/// The matrix of a standard gate, angles in its name: shape `(2**k, 2**k)`, complex128, first qubit most significant.
 ///
 /// Raises:
 ///     ValueError: there is no such gate.
 ///
-/// Example:
-///     >>> qorpus.matrix("p(pi/2)").tolist()
+/// Examples:
+///     >>> qorpus._qorpus.matrix("s").tolist()
 ///     [[(1+0j), 0j], [0j, 1j]]
 #[pyfunction]
 pub(crate) fn matrix<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// A pseudo-random order of the numbers below `len` that is decided by a seed and takes no memory.
 ///
-/// Example:
+/// Examples:
 ///     >>> from qorpus._qorpus import Permutation
 ///     >>> sorted(Permutation(5, seed=1).apply(np.arange(5)).tolist())
 ///     [0, 1, 2, 3, 4]
