@@ -72,8 +72,11 @@ impl Split {
     /// Which of these ids belong to it.
     fn contains<'py>(&self, py: Python<'py>, ids: PyReadonlyArray1<'py, i64>) -> Bound<'py, PyArray1<bool>> {
         let ids = ids.as_array().to_vec();
-        let contains = |&id: &i64| u64::try_from(id).is_ok_and(|id| self.share.contains(id));
-        py.detach(|| ids.iter().map(contains).collect::<Vec<_>>()).into_pyarray(py)
+        let belong = || {
+            let belong = self.share.contains(ids.iter().map(|&id| id.cast_unsigned()));
+            ids.iter().zip(belong).map(|(&id, belongs)| belongs && id >= 0).collect::<Vec<_>>()
+        };
+        py.detach(belong).into_pyarray(py)
     }
 
     /// How many of the ids below `len` belong to it.
