@@ -69,7 +69,7 @@ def test_docstring(name, tmp_path, monkeypatch):
 
 
 def test_before_and_after_are_excerpts():
-    before = (ROOT / "benches/baseline/original.py").read_text().splitlines()
+    before = (ROOT / "benches/original.py").read_text().splitlines()
     after = (ROOT / "examples/multiprocessing_writer.py").read_text().splitlines()
     (excerpt,) = re.findall(r"^```diff\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     for line in excerpt.splitlines():
