@@ -1,5 +1,6 @@
 //! The native module of the Python package: convert, release the GIL, call the library, map the error.
 
+mod circuits;
 mod errors;
 mod ids;
 mod job;
@@ -52,6 +53,9 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(command, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::placed, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::to_qasm2, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::to_qasm3, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
     module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;
