@@ -52,6 +52,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(command, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(writer::close_writers, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
     module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;
