@@ -63,6 +63,24 @@ impl LabelColumn {
         self.len() == 0
     }
 
+    /// Appends one label, if it goes with those that are there; integers beside reals become reals.
+    ///
+    /// # Errors
+    /// A text beside numbers, or a real beside integers that cannot be reals; the text says so.
+    pub fn push(&mut self, label: Label) -> std::result::Result<(), &'static str> {
+        match (&mut *self, label) {
+            (LabelColumn::Integers(values), Label::Integer(value)) => values.push(value),
+            (LabelColumn::Reals(values), Label::Real(value)) => values.push(value),
+            (LabelColumn::Texts(values), Label::Text(value)) => values.push(value),
+            (_, label) => {
+                let label = LabelColumn::from(label);
+                self.kind().join(label.kind())?;
+                self.append(&label);
+            }
+        }
+        Ok(())
+    }
+
     fn resize(&mut self, len: usize) {
         match self {
             LabelColumn::Integers(values) => values.resize(len, 0),
@@ -79,26 +97,60 @@ impl LabelColumn {
         }
     }
 
-    /// Appends `more`; one of integers and reals becomes the other if that changes no value.
-    fn append(&mut self, more: &LabelColumn) -> std::result::Result<(), &'static str> {
-        const INEXACT: &str = "mixes reals with integers too large to be reals; give all of them as one kind";
-        let exactly = |values: &[i64]| {
-            let exact = values.iter().all(|value| (-EXACT..=EXACT).contains(value));
-            exact.then(|| values.iter().map(|&value| value as f64).collect::<Vec<_>>()).ok_or(INEXACT)
-        };
+    fn kind(&self) -> Kind {
+        match self {
+            LabelColumn::Integers(values) if values.iter().all(|value| (-EXACT..=EXACT).contains(value)) => {
+                Kind::Integer
+            }
+            LabelColumn::Integers(_) => Kind::LargeInteger,
+            LabelColumn::Reals(_) => Kind::Real,
+            LabelColumn::Texts(_) => Kind::Text,
+        }
+    }
+
+    /// Appends `more`, whose kind goes with this one's; integers beside reals become reals.
+    fn append(&mut self, more: &LabelColumn) {
+        let reals = |values: &[i64]| values.iter().map(|&value| value as f64).collect::<Vec<_>>();
         match (&mut *self, more) {
             (LabelColumn::Integers(values), LabelColumn::Integers(more)) => values.extend(more),
             (LabelColumn::Reals(values), LabelColumn::Reals(more)) => values.extend(more),
             (LabelColumn::Texts(values), LabelColumn::Texts(more)) => values.extend_from_slice(more),
-            (LabelColumn::Reals(values), LabelColumn::Integers(more)) => values.extend(exactly(more)?),
+            (LabelColumn::Reals(values), LabelColumn::Integers(more)) => values.extend(reals(more)),
             (LabelColumn::Integers(values), LabelColumn::Reals(more)) => {
-                let mut reals = exactly(values)?;
-                reals.extend(more);
-                *self = LabelColumn::Reals(reals);
+                let mut all = reals(values);
+                all.extend(more);
+                *self = LabelColumn::Reals(all);
             }
-            _ => return Err("is a text for some records and a number for others; use two names"),
+            _ => debug_assert!(false, "texts and numbers do not go together"),
         }
-        Ok(())
+    }
+}
+
+/// What the values of one name have been so far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Integer,
+    /// Integers of which some are not exact as reals.
+    LargeInteger,
+    /// Reals, perhaps beside integers.
+    Real,
+    Text,
+}
+
+impl Kind {
+    /// What they are with those of `other`.
+    fn join(self, other: Kind) -> std::result::Result<Kind, &'static str> {
+        match (self, other) {
+            _ if self == other => Ok(self),
+            (Kind::Text, _) | (_, Kind::Text) => {
+                Err("is a text for some records and a number for others; use two names")
+            }
+            (Kind::Real, Kind::LargeInteger) | (Kind::LargeInteger, Kind::Real) => {
+                Err("mixes reals with integers too large to be reals; give all of them as one kind")
+            }
+            (Kind::Real, _) | (_, Kind::Real) => Ok(Kind::Real),
+            _ => Ok(Kind::LargeInteger),
+        }
     }
 }
 
@@ -117,6 +169,8 @@ impl From<Label> for LabelColumn {
 pub struct Labels {
     records: usize,
     columns: BTreeMap<String, Column>,
+    /// Also of records that were taken away.
+    kinds: BTreeMap<String, Kind>,
 }
 
 /// Values up to the last record that has one, and for each whether the record has it.
@@ -130,11 +184,11 @@ impl Labels {
     /// Adds `records` records with these labels, each with a value for each of them.
     ///
     /// # Errors
-    /// [`Error::Label`] for a name that cannot be, a column of another length, or values that do not go together;
-    /// then nothing is added.
+    /// [`Error::Label`] for a name that cannot be, a column of another length, or values that do not go together, also
+    /// with those of records that were [taken](Labels::take) away; then nothing is added.
     pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         let refused = |name: &str, reason: String| Error::Label { name: name.into(), reason };
-        let mut changed = Vec::with_capacity(labels.len());
+        let (mut kinds, mut names) = (Vec::with_capacity(labels.len()), self.kinds.len());
         for (place, (name, more)) in labels.iter().enumerate() {
             if more.len() != records {
                 let reason = format!("has {} values for {records} records", more.len());
@@ -143,44 +197,45 @@ impl Labels {
             if labels[..place].iter().any(|(earlier, _)| earlier == name) {
                 return Err(refused(name, "is given twice".into()));
             }
-            if !self.columns.contains_key(*name) {
-                check_name(name)?;
-            }
-            let mut column = self.columns.remove(*name).unwrap_or_else(|| Column::like(more));
-            let before = column.present.len();
-            column.pad(self.records);
-            let appended = column.values.append(more);
-            if appended.is_ok() {
-                column.present.resize(self.records + records, true);
+            if let Some(known) = self.kinds.get(*name) {
+                let joined = known.join(more.kind());
+                kinds.push(joined.map_err(|reason| refused(name, reason.into()))?);
             } else {
-                column.values.resize(before);
-                column.present.truncate(before);
-            }
-            changed.push((*name, column, before));
-            if let Err(reason) = appended {
-                self.give_back(changed);
-                return Err(refused(name, reason.into()));
+                check_name(name)?;
+                names += 1;
+                if names > MOST_COLUMNS {
+                    return Err(refused(name, format!("would be one label more than {MOST_COLUMNS}")));
+                }
+                kinds.push(more.kind());
             }
         }
-        if self.columns.len() + changed.len() > MOST_COLUMNS {
-            let name = labels[0].0;
-            self.give_back(changed);
-            return Err(refused(name, format!("would be one label more than {MOST_COLUMNS}")));
+        if records == 0 {
+            return Ok(());
         }
-        self.columns.extend(changed.into_iter().map(|(name, column, _)| (name.to_owned(), column)));
+        for ((name, more), kind) in labels.iter().zip(kinds) {
+            if let Some(known) = self.kinds.get_mut(*name) {
+                *known = kind;
+            } else {
+                self.kinds.insert((*name).to_owned(), kind);
+            }
+            if !self.columns.contains_key(*name) {
+                self.columns.insert((*name).to_owned(), Column::like(more));
+            }
+            if let Some(column) = self.columns.get_mut(*name) {
+                column.pad(self.records);
+                column.values.append(more);
+                column.present.resize(self.records + records, true);
+            }
+        }
         self.records += records;
         Ok(())
     }
 
-    /// Puts columns back as they were before `extend`.
-    fn give_back(&mut self, changed: Vec<(&str, Column, usize)>) {
-        for (name, mut column, before) in changed {
-            column.values.resize(before);
-            column.present.truncate(before);
-            if before > 0 {
-                self.columns.insert(name.to_owned(), column);
-            }
-        }
+    /// Takes all records away. What values its names can have does not change.
+    #[must_use]
+    pub fn take(&mut self) -> Labels {
+        let kinds = std::mem::take(&mut self.kinds);
+        std::mem::replace(self, Labels { kinds, ..Labels::default() })
     }
 
     /// The number of records.
@@ -203,6 +258,15 @@ impl Labels {
         let has = |column: &&Column| column.present.get(row) == Some(&true);
         let there = self.columns.iter().filter(|(_, column)| has(column));
         there.map(|(name, column)| (name.clone(), column.values.get(row))).collect()
+    }
+
+    /// About how many bytes the labels of the record at `row` take.
+    pub fn row_bytes(&self, row: usize) -> usize {
+        let bytes = |column: &Column| match &column.values {
+            LabelColumn::Texts(texts) => texts.get(row).map_or(4, |text| text.len() + 4),
+            _ => 8,
+        };
+        self.columns.values().map(bytes).sum()
     }
 
     /// About how many bytes the label columns of the records take.
@@ -416,6 +480,28 @@ mod tests {
         assert!(labels.extend(2, &[("b", one(Label::Integer(1)))]).is_err());
         assert!(labels.extend(1, &[("b", one(Label::Integer(1))), ("b", one(Label::Integer(1)))]).is_err());
         assert_eq!(labels, before);
+    }
+
+    #[test]
+    fn what_goes_together_does_not_depend_on_when_records_are_taken() {
+        let given = |label: Label| [("a", one(label))];
+        for (first, second) in [
+            (Label::Integer(1), Label::Text("x".into())),
+            (Label::Real(0.5), Label::Integer(EXACT + 1)),
+            (Label::Integer(EXACT + 1), Label::Real(0.5)),
+        ] {
+            let mut labels = Labels::default();
+            labels.extend(1, &given(first.clone())).unwrap();
+            assert!(labels.extend(1, &given(second.clone())).is_err());
+            assert_eq!(labels.take().get(0), BTreeMap::from([("a".into(), first.clone())]));
+            assert!(labels.is_empty() && labels.extend(1, &given(second)).is_err());
+            labels.extend(1, &given(first)).unwrap();
+        }
+        let mut labels = Labels::default();
+        labels.extend(1, &given(Label::Integer(1))).unwrap();
+        let mixed = [("a", one(Label::Real(0.5))), ("id", one(Label::Integer(1)))];
+        assert!(labels.extend(1, &mixed).is_err());
+        assert_eq!(labels.get(0), BTreeMap::from([("a".into(), Label::Integer(1))]));
     }
 
     proptest! {

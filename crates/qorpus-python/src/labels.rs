@@ -5,7 +5,7 @@ use crate::options::class;
 use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Label, LabelColumn};
 
 /// The labels of one record: numbers and texts; None is no label.
@@ -69,12 +69,9 @@ fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
             "label '{name}' needs a number for each record, or a text for each, not {what}"
         ))
     };
-    // NumPy would make texts of numbers beside texts.
-    if values.cast::<PyUntypedArray>().is_err()
-        && let Ok(texts) = values.extract::<Vec<String>>()
-        && !texts.is_empty()
-    {
-        return Ok(LabelColumn::Texts(texts));
+    // NumPy would make texts of numbers beside texts, and reals of integers too large for it.
+    if values.is_instance_of::<PyList>() || values.is_instance_of::<PyTuple>() {
+        return listed(name, values);
     }
     let array = py.import("numpy")?.call_method1("asarray", (values,))?.cast_into::<PyUntypedArray>()?;
     if array.ndim() != 1 {
@@ -83,7 +80,6 @@ fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
             dimensions => format!("an array of {dimensions} dimensions"),
         }));
     }
-    let given_array = values.is_instance_of::<PyUntypedArray>();
     let cast = |dtype: &str| array.call_method1("astype", (dtype,));
     match array.dtype().kind() {
         b'b' | b'i' => Ok(LabelColumn::Integers(cast("int64")?.cast::<PyArray1<i64>>()?.to_vec()?)),
@@ -95,14 +91,33 @@ fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
         b'f' if array.dtype().itemsize() <= 8 => {
             Ok(LabelColumn::Reals(cast("float64")?.cast::<PyArray1<f64>>()?.to_vec()?))
         }
-        b'U' | b'T' if given_array => Ok(LabelColumn::Texts(array.call_method0("tolist")?.extract()?)),
-        b'O' => match array.call_method0("tolist")?.extract() {
-            Ok(texts) => Ok(LabelColumn::Texts(texts)),
-            Err(_) => Err(refused("a mixture")),
-        },
-        b'U' => Err(refused("a mixture")),
+        b'U' | b'T' | b'O' => listed(name, &array.call_method0("tolist")?),
         _ => Err(refused(&format!("an array of {}", array.dtype()))),
     }
+}
+
+/// A list of labels, one a record.
+fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
+    let mut column: Option<LabelColumn> = None;
+    for (position, value) in values.try_iter()?.enumerate() {
+        let value = value?;
+        if value.is_none() {
+            let text = format!(
+                "label '{name}' is None for record {position} of those given: append records without it apart"
+            );
+            return Err(PyTypeError::new_err(text));
+        }
+        let label = label(name, &value)?;
+        match &mut column {
+            None => column = Some(label.into()),
+            Some(column) => {
+                column
+                    .push(label)
+                    .map_err(|reason| invalid(values.py(), format!("label '{name}' {reason}")))?;
+            }
+        }
+    }
+    Ok(column.unwrap_or(LabelColumn::Integers(Vec::new())))
 }
 
 fn too_large(name: &str, value: impl std::fmt::Display) -> PyErr {

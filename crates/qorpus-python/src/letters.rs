@@ -1,11 +1,11 @@
 //! Circuits as people write them, as numbers of letters.
 
 use crate::errors::{OrRaise, invalid};
-use crate::options::{class, shape_text};
+use crate::options::{class, is_aligned, shape_text};
 use numpy::{
     Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 use qorpus::Circuits;
@@ -85,13 +85,13 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
     Ok(all)
 }
 
-/// The same exception, saying which record it is about.
+/// The same exception, saying which record it is about, unless it comes from elsewhere, as a KeyboardInterrupt does.
 fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
-    let text = format!("record {position} of those given: {}", error.value(py));
-    // Those of the library and of this module take one text.
-    match error.is_instance_of::<PyTypeError>(py) {
-        true => PyTypeError::new_err(text),
-        false => invalid(py, text),
+    let text = |error: &PyErr| format!("record {position} of those given: {}", error.value(py));
+    match () {
+        () if error.is_instance_of::<PyTypeError>(py) => PyTypeError::new_err(text(&error)),
+        () if error.is_instance_of::<PyValueError>(py) => invalid(py, text(&error)),
+        () => error,
     }
 }
 
@@ -100,8 +100,12 @@ fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>) -> PyResult<u16> {
         return alphabet.letter(text.to_str()?).or_raise(item.py());
     }
     if item.is_instance_of::<PyInt>() || item.hasattr("__index__")? {
-        let unknown = |_| invalid(item.py(), unknown(item));
-        return item.extract().map_err(unknown);
+        return item.extract().map_err(|error: PyErr| {
+            match error.is_instance_of::<PyOverflowError>(item.py()) {
+                true => invalid(item.py(), unknown(item)),
+                false => error,
+            }
+        });
     }
     Err(PyTypeError::new_err(format!("a letter is a text or a number, not {}", class(item))))
 }
@@ -132,8 +136,8 @@ where
 {
     let py = array.py();
     let array = match array.cast::<PyArrayDyn<T>>() {
-        Ok(array) => array.clone(),
-        Err(_) => array.call_method1("astype", (numpy::dtype::<T>(py),))?.cast_into()?,
+        Ok(array) if is_aligned(array)? => array.clone(),
+        _ => array.call_method1("astype", (numpy::dtype::<T>(py),))?.cast_into()?,
     };
     let array = array.try_readonly()?;
     let array = array.as_array();

@@ -58,6 +58,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(circuits::placed, module)?)?;
     module.add_function(wrap_pyfunction!(circuits::to_qasm2, module)?)?;
     module.add_function(wrap_pyfunction!(circuits::to_qasm3, module)?)?;
+    module.add_function(wrap_pyfunction!(writer::close_writers, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
     module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;

@@ -49,14 +49,14 @@ pub(crate) fn writer_options(
     gates: Option<&Bound<'_, PyAny>>,
     qubits: Option<&Bound<'_, PyAny>>,
     dtype: Option<&Bound<'_, PyAny>>,
-    tolerance: Option<f64>,
+    tolerance: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<WriterOptions> {
     let defaults = WriterOptions::default();
     Ok(WriterOptions {
         gates: given(gates, gates_of)?,
         qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
         dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),
-        tolerance: match tolerance {
+        tolerance: match given(tolerance, real)? {
             None => defaults.tolerance,
             Some(f64::INFINITY) => None,
             Some(tolerance) if tolerance >= 0.0 => Some(tolerance),
@@ -72,6 +72,18 @@ fn given<'a, 'py, T>(
     meaning: impl FnOnce(&'a Bound<'py, PyAny>) -> PyResult<T>,
 ) -> PyResult<Option<T>> {
     value.map(meaning).transpose()
+}
+
+/// A tolerance.
+fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let py = value.py();
+    value.extract().map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(py) {
+        true => invalid(
+            py,
+            "tolerance is an integer too large to be a real number; math.inf takes anything finite",
+        ),
+        false => PyTypeError::new_err(format!("tolerance is a number, not {}", class(value))),
+    })
 }
 
 /// An integer that is not negative.
@@ -193,6 +205,7 @@ pub(crate) fn complex<'py>(
 ) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
     if let Ok(array) = value.cast::<PyArrayDyn<Complex64>>()
         && array.is_c_contiguous()
+        && is_aligned(array)?
     {
         return Ok(array.clone());
     }
@@ -202,8 +215,12 @@ pub(crate) fn complex<'py>(
     if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {
         return Err(PyTypeError::new_err(format!("{what} cannot be complex128 without loss: it is {found}")));
     }
-    let array = numpy.call_method1("ascontiguousarray", (array, "complex128"))?;
-    Ok(array.cast_into()?)
+    Ok(numpy.call_method1("require", (array, "complex128", "CA"))?.cast_into()?)
+}
+
+/// Whether its numbers stand where the processor wants them, which slices take for granted.
+pub(crate) fn is_aligned(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+    array.getattr("flags")?.getattr("aligned")?.extract()
 }
 
 /// A shape as NumPy writes it.

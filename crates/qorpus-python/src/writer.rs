@@ -9,19 +9,24 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use qorpus::core::Complex64;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Whoever waits looks for signals so often.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Appends records to a corpus that any number of processes and threads may be writing.
 ///
 /// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable.
 /// An exception inside the `with` loses what was never flushed, nothing else. Open one in each process: one that was
-/// inherited through a fork refuses.
+/// inherited through a fork refuses. Writers that are still open when their process ends are closed, in children of
+/// multiprocessing too, but not in processes that are killed.
 ///
 /// Args:
 ///     path: the file. It is created if need be; otherwise its gates, qubits, coupling, dtype and unitaries must be these.
 ///     gates: a preset or gate file (`"clifford+t"`, `"mine.toml"`), names (`["h", "t", "cx"]`), or names with matrices
 ///         (`{"h": None, "root_y": array}`, `[("root_y", array)]`) of shape `(2**k, 2**k)`, first qubit most significant.
 ///         A name that the library does not know is an opaque gate: a record with it must bring its unitary. None: those
-///         of the corpus, which must exist.
+///         of the corpus, which must exist, with its qubits, coupling, dtype and unitaries.
 ///     qubits: the number of qubits, 1 to 8.
 ///     coupling: where gates on several qubits may stand: "all", "line", "ring", or pairs such as "0-1,1-2".
 ///     dtype: "complex128" or "complex64".
@@ -61,9 +66,25 @@ impl Writer {
         coupling: Option<String>,
         dtype: Option<&Bound<'_, PyAny>>,
         unitaries: Option<bool>,
-        tolerance: Option<f64>,
+        tolerance: Option<&Bound<'_, PyAny>>,
         durability: Option<&str>,
     ) -> PyResult<Writer> {
+        if gates.is_none() {
+            let given = [
+                ("qubits", qubits.is_some()),
+                ("coupling", coupling.is_some()),
+                ("dtype", dtype.is_some()),
+                ("unitaries", unitaries.is_some()),
+            ];
+            if let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) {
+                return Err(invalid(
+                    py,
+                    format!(
+                        "without gates those of the corpus are used, and its {name} too: give gates, or leave {name} out"
+                    ),
+                ));
+            }
+        }
         let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
         options.coupling = coupling.unwrap_or(options.coupling);
         options.unitaries = unitaries.unwrap_or(options.unitaries);
@@ -71,6 +92,7 @@ impl Writer {
             options.durability = durability_of(py, name)?;
         }
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
+        py.import("qorpus.ending")?.call_method0("watch")?;
         Ok(Writer { writer })
     }
 
@@ -102,6 +124,7 @@ impl Writer {
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
         let labels = labels::single(labels)?;
         let labels: Vec<_> = labels.iter().map(|(name, label)| (name.as_str(), label.clone())).collect();
+        self.wait_for_room(py)?;
         py.detach(|| self.writer.append(&letters, unitary, &labels)).or_raise(py)
     }
 
@@ -135,6 +158,7 @@ impl Writer {
         for (name, column) in &labels {
             columns.push((name.as_str(), column.clone()));
         }
+        self.wait_for_room(py)?;
         py.detach(|| self.writer.extend(&circuits, unitaries, &columns)).or_raise(py)
     }
 
@@ -143,7 +167,12 @@ impl Writer {
     /// Raises:
     ///     qorpus.Error: a commit failed, or the writer was closed or inherited through a fork.
     fn flush(&self, py: Python<'_>) -> PyResult<u64> {
-        py.detach(|| self.writer.flush()).or_raise(py)
+        loop {
+            if let Some(durable) = py.detach(|| self.writer.flush_within(LOOK)).or_raise(py)? {
+                return Ok(durable);
+            }
+            py.check_signals()?;
+        }
     }
 
     /// Flushes, and accepts nothing from then on. Closing again does nothing.
@@ -151,7 +180,7 @@ impl Writer {
     /// Raises:
     ///     qorpus.Error: a commit failed.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.writer.close()).or_raise(py)
+        close(py, &self.writer)
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -170,7 +199,9 @@ impl Writer {
         if kind.is_none() {
             return self.close(py);
         }
-        py.detach(|| self.writer.discard());
+        while !py.detach(|| self.writer.discard(LOOK)) {
+            py.check_signals()?;
+        }
         Ok(())
     }
 
@@ -203,7 +234,33 @@ impl Writer {
     }
 }
 
+/// Closes a writer, unless a signal says to stop waiting for that.
+fn close(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
+    while !py.detach(|| writer.close_within(LOOK)).or_raise(py)? {
+        py.check_signals()?;
+    }
+    Ok(())
+}
+
+/// Closes every writer of this process that is open.
+#[pyfunction]
+pub(crate) fn close_writers(py: Python<'_>) {
+    for writer in py.detach(qorpus::Writer::all_open) {
+        if let Err(error) = close(py, &writer) {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
 impl Writer {
+    /// Waits until a record would be accepted at once, or a signal comes.
+    fn wait_for_room(&self, py: Python<'_>) -> PyResult<()> {
+        while !py.detach(|| self.writer.wait_for_room(LOOK)).or_raise(py)? {
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
     /// Unitaries as they are given, of one record or of several.
     fn unitaries<'py>(
         &self,
@@ -228,7 +285,10 @@ impl Drop for Writer {
     /// What was accepted becomes durable also if nobody closes; but nobody is there to be told of a failure.
     fn drop(&mut self) {
         Python::try_attach(|py| {
-            if let Err(error) = py.detach(|| self.writer.close()).or_raise(py) {
+            if self.writer.is_closed() {
+                return;
+            }
+            if let Err(error) = close(py, &self.writer) {
                 error.write_unraisable(py, None);
             }
         });

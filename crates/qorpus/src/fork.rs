@@ -4,6 +4,7 @@
 //! read a file while believing that it holds them. What is closed before the fork is in neither account; both
 //! processes open it again when they need it.
 
+use std::cell::RefCell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
@@ -23,25 +24,44 @@ struct Gate {
 static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: Vec::new() });
 static CHANGED: Condvar = Condvar::new();
 
+thread_local! {
+    /// The gate, held by the thread that forks: if another thread had it at that moment, the child's would be locked
+    /// for ever.
+    static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
+}
+
 fn gate() -> MutexGuard<'static, Gate> {
     GATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether this thread holds the gate. It owns the process then, as far as readers and writers go.
+fn is_held() -> bool {
+    HELD.with_borrow(Option::is_some)
+}
+
 /// While it lives, no fork begins.
-pub(crate) struct Inside(());
+pub(crate) struct Inside {
+    counted: bool,
+}
 
 /// Waits until no fork is under way on another thread. Not to be called again while it lives.
 pub(crate) fn enter() -> Inside {
+    if is_held() {
+        return Inside { counted: false };
+    }
     let mut gate = gate();
     while gate.forking.is_some_and(|thread| thread != std::thread::current().id()) {
         gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
     }
     gate.inside += 1;
-    Inside(())
+    Inside { counted: true }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
+        if !self.counted {
+            return;
+        }
         let mut gate = gate();
         gate.inside = gate.inside.saturating_sub(1);
         if gate.forking.is_some() {
@@ -52,9 +72,14 @@ impl Drop for Inside {
 
 /// Has the handles of `holder` closed before every fork.
 pub(crate) fn register(holder: Weak<dyn Holder>) {
-    let mut gate = gate();
-    gate.holders.retain(|holder| holder.strong_count() > 0);
-    gate.holders.push(holder);
+    let add = |gate: &mut Gate| {
+        gate.holders.retain(|holder| holder.strong_count() > 0);
+        gate.holders.push(holder);
+    };
+    HELD.with_borrow_mut(|held| match held {
+        Some(held) => add(held),
+        None => add(&mut gate()),
+    });
 }
 
 /// To be called before a fork: waits for the readers and writers that are at work, and closes their handles.
@@ -73,11 +98,13 @@ pub fn before_fork() {
     let holders: Vec<_> = gate.holders.iter().filter_map(Weak::upgrade).collect();
     drop(gate);
     holders.iter().for_each(|holder| holder.close_handles());
+    drop(holders);
+    HELD.set(Some(self::gate()));
 }
 
 /// To be called after a fork, in the parent and in the child: handles open again when they are needed.
 pub fn after_fork() {
-    let mut gate = gate();
+    let mut gate = HELD.take().unwrap_or_else(gate);
     gate.forking = None;
     CHANGED.notify_all();
 }

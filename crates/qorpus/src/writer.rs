@@ -10,14 +10,14 @@ use crate::reader::Corpus;
 use crate::store::{self, Store};
 use crate::{connection, filesystem};
 use qorpus_core::{
-    Chunk, Circuits, Codec, Complex64, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe, Scratch,
-    unitarity_residual,
+    Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
+    Scratch, unitarity_residual,
 };
 use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,11 +30,23 @@ const GROUP_TIME: Duration = Duration::from_secs(1);
 /// Groups that wait to be committed while the next one is filled.
 const MOST_WAITING: usize = 2;
 
+/// Longer than anybody waits at a stretch.
+const FOREVER: Duration = Duration::from_secs(3600);
+
 /// The columns of a chunk are meant to fit in a page.
 const CHUNK_BYTES: usize = 62_000;
 
 /// The letters of a chunk take at most this many bytes in memory, however few they take in the file.
 const CHUNK_LETTERS: usize = 2 << 20;
+
+/// The labels of a chunk are meant to take no more, since all of them are read for one record.
+const CHUNK_LABELS: usize = 1 << 20;
+
+/// The texts of a record's labels take at most this many bytes: SQLite keeps less than 10^9 in a row.
+const MOST_TEXT: usize = 256 << 20;
+
+/// Every writer of this process.
+static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// A corpus to which records are appended, by any number of threads.
 ///
@@ -65,7 +77,9 @@ struct State {
     waiting: VecDeque<Group>,
     /// Whether a group is being committed.
     committing: bool,
-    /// Records that this writer has made durable.
+    /// Records that this writer has accepted.
+    accepted: u64,
+    /// Those of them that are durable, the first ones.
     durable: u64,
     /// Why nothing can be committed any more.
     failure: Option<String>,
@@ -88,6 +102,15 @@ struct Group {
     labels: Labels,
     bytes: usize,
     begun: Option<Instant>,
+}
+
+impl Group {
+    /// What has been accepted; what is accepted from now on goes with its labels.
+    fn take(&mut self) -> Group {
+        let labels = self.labels.take();
+        let empty = Group { labels: std::mem::replace(&mut self.labels, labels), ..Group::default() };
+        std::mem::replace(self, empty)
+    }
 }
 
 impl Writer {
@@ -122,7 +145,19 @@ impl Writer {
         });
         let holder: Arc<dyn Holder> = shared.clone();
         fork::register(Arc::downgrade(&holder));
+        let mut writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.retain(|writer| writer.strong_count() > 0);
+        writers.push(Arc::downgrade(&shared));
+        drop(writers);
         Ok(Writer { shared })
+    }
+
+    /// The writers of this process that are open: to close them when it ends in a way that drops nothing.
+    pub fn all_open() -> Vec<Writer> {
+        let _inside = fork::enter();
+        let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = |shared: &Arc<Shared>| shared.check_process().is_ok() && !shared.lock().closed;
+        writers.iter().filter_map(Weak::upgrade).filter(is_open).map(|shared| Writer { shared }).collect()
     }
 
     /// The absolute path of the file.
@@ -169,14 +204,47 @@ impl Writer {
         self.shared.accept(&circuits, unitaries, labels)
     }
 
+    /// Waits until records are accepted at once, but no longer than `limit`; says whether they are.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
+    pub fn wait_for_room(&self, limit: Duration) -> Result<bool> {
+        let _inside = fork::enter();
+        self.shared.check_process()?;
+        let (begun, mut state) = (Instant::now(), self.shared.lock());
+        loop {
+            self.shared.check_open(&state)?;
+            if state.waiting.len() < MOST_WAITING {
+                return Ok(true);
+            }
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(false) };
+            self.shared.start_thread(&mut state)?;
+            state = self.shared.wait(state, left);
+        }
+    }
+
     /// Waits until all accepted records are durable; returns how many this writer has made durable in all.
     ///
     /// # Errors
     /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
     pub fn flush(&self) -> Result<u64> {
+        loop {
+            if let Some(durable) = self.flush_within(FOREVER)? {
+                return Ok(durable);
+            }
+        }
+    }
+
+    /// As [`flush`](Writer::flush), but waits no longer than `limit`: `None` if they are not durable then.
+    ///
+    /// # Errors
+    /// As [`flush`](Writer::flush).
+    pub fn flush_within(&self, limit: Duration) -> Result<Option<u64>> {
         let _inside = fork::enter();
-        self.shared.check_open(&self.shared.lock())?;
-        self.shared.flush()
+        self.shared.check_process()?;
+        let state = self.shared.lock();
+        self.shared.check_open(&state)?;
+        self.shared.flush(state, limit)
     }
 
     /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which owns nothing of it.
@@ -184,33 +252,69 @@ impl Writer {
     /// # Errors
     /// As [`flush`](Writer::flush).
     pub fn close(&self) -> Result<()> {
-        let _inside = fork::enter();
-        if self.shared.check_process().is_err() || self.shared.lock().closed {
-            return Ok(());
+        loop {
+            if self.close_within(FOREVER)? {
+                return Ok(());
+            }
         }
-        let flushed = self.shared.flush();
-        self.shared.lock().closed = true;
-        self.shared.stop_thread();
-        flushed.map(drop)
     }
 
-    /// Closes without the records that wait to be committed; those of a commit that has begun become durable.
-    pub fn discard(&self) {
+    /// As [`close`](Writer::close), but waits no longer than `limit`; says whether all is durable. If not, the writer
+    /// accepts nothing any more, goes on committing, and can be closed again or [discarded](Writer::discard).
+    ///
+    /// # Errors
+    /// As [`flush`](Writer::flush).
+    pub fn close_within(&self, limit: Duration) -> Result<bool> {
         let _inside = fork::enter();
         if self.shared.check_process().is_err() {
-            return;
+            return Ok(true);
         }
         let mut state = self.shared.lock();
+        // In the same breath as the last group is sent off, so that nothing is accepted behind it.
+        let was_closed = std::mem::replace(&mut state.closed, true);
+        match self.shared.flush(state, limit) {
+            Ok(None) => Ok(false),
+            flushed => {
+                self.shared.stop_thread();
+                if was_closed { Ok(true) } else { flushed.map(|_| true) }
+            }
+        }
+    }
+
+    /// Whether it was closed or discarded; in a forked child it always is.
+    pub fn is_closed(&self) -> bool {
+        let _inside = fork::enter();
+        self.shared.check_process().is_err() || self.shared.lock().closed
+    }
+
+    /// Closes without the records that wait to be committed; those of a commit that has begun become durable. Does not
+    /// wait for that longer than `limit`; says whether it is over.
+    pub fn discard(&self, limit: Duration) -> bool {
+        let _inside = fork::enter();
+        if self.shared.check_process().is_err() {
+            return true;
+        }
+        let (begun, mut state) = (Instant::now(), self.shared.lock());
         (state.group, state.closed) = (Group::default(), true);
         state.waiting.clear();
+        state.end = true;
+        self.shared.changed.notify_all();
+        while state.committing {
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return false };
+            state = self.shared.wait(state, left);
+        }
         drop(state);
         self.shared.stop_thread();
+        true
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if let Err(error) = self.close() {
+        // Whoever has closed it and did not wait for the end does not want to wait now.
+        if !self.is_closed()
+            && let Err(error) = self.close()
+        {
             tracing::warn!("{error}");
         }
     }
@@ -228,8 +332,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    fn wait<'s>(&self, state: MutexGuard<'s, State>, limit: Duration) -> MutexGuard<'s, State> {
+        self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn check_process(&self) -> Result<()> {
@@ -256,6 +360,7 @@ impl Shared {
     ) -> Result<()> {
         self.check_process()?;
         self.check(circuits, unitaries)?;
+        check_texts(circuits.len(), labels)?;
         let mut state = self.lock();
         loop {
             self.check_open(&state)?;
@@ -263,8 +368,10 @@ impl Shared {
                 break;
             }
             self.start_thread(&mut state)?;
-            state = self.wait(state);
+            state = self.wait(state, FOREVER);
         }
+        // It also commits what has grown old when no more records come.
+        self.start_thread(&mut state)?;
         let State { group, scratch, computed, .. } = &mut *state;
         group.labels.extend(circuits.len(), labels)?;
         let before = group.circuits.len();
@@ -288,13 +395,14 @@ impl Shared {
         let label_bytes: usize = labels.iter().map(|(_, column)| column_bytes(column)).sum();
         group.bytes += 2 * letters + unitary_bytes + label_bytes + 2 * circuits.len();
         group.begun.get_or_insert_with(Instant::now);
+        state.accepted += circuits.len() as u64;
+        let group = &mut state.group;
         if group.bytes >= GROUP_BYTES {
-            let group = std::mem::take(group);
+            let group = group.take();
             state.waiting.push_back(group);
             self.changed.notify_all();
         }
-        // It also commits what has grown old when no more records come.
-        self.start_thread(&mut state)
+        Ok(())
     }
 
     /// Says no to what cannot be kept.
@@ -342,15 +450,19 @@ impl Shared {
             );
             return refused(0, reason);
         }
+        // What is stored must be finite, also where it is rounded.
+        let finite: fn(f64) -> bool = match self.recipe.dtype() {
+            Dtype::Complex128 => |part| part.is_finite(),
+            Dtype::Complex64 => |part| (part as f32).is_finite(),
+        };
         for (position, unitary) in unitaries.chunks_exact(size).enumerate() {
-            let residual = match self.options.tolerance {
-                Some(_) => unitarity_residual(unitary, alphabet.dim()),
-                None => unitary.iter().map(|entry| entry.re * 0.0 + entry.im * 0.0).sum(),
-            };
-            if !residual.is_finite() {
+            if !unitary.iter().all(|entry| finite(entry.re) && finite(entry.im)) {
                 return refused(position, "its unitary has an entry that is not a finite number".into());
             }
-            if let Some(tolerance) = self.options.tolerance.filter(|tolerance| residual > *tolerance) {
+            let Some(tolerance) = self.options.tolerance else { continue };
+            let residual = unitarity_residual(unitary, alphabet.dim());
+            // Of enormous entries it is no number.
+            if residual > tolerance || residual.is_nan() {
                 let reason = format!(
                     "its unitary is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
                 );
@@ -360,22 +472,29 @@ impl Shared {
         Ok(())
     }
 
-    fn flush(self: &Arc<Self>) -> Result<u64> {
-        let mut state = self.lock();
+    /// Sends off what was accepted and waits until it is durable, but no longer than `limit`.
+    fn flush(self: &Arc<Self>, mut state: MutexGuard<'_, State>, limit: Duration) -> Result<Option<u64>> {
+        // What others go on to append meanwhile is not waited for.
+        let (begun, wanted) = (Instant::now(), state.accepted);
         if !state.group.circuits.is_empty() {
-            let group = std::mem::take(&mut state.group);
+            let group = state.group.take();
             state.waiting.push_back(group);
         }
         loop {
             if let Some(reason) = &state.failure {
                 return Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() });
             }
-            if state.waiting.is_empty() && !state.committing {
-                return Ok(state.durable);
+            if state.durable >= wanted {
+                return Ok(Some(state.durable));
             }
+            if state.waiting.is_empty() && !state.committing {
+                // Someone has discarded them.
+                return Err(Error::Closed(self.path.clone()));
+            }
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(None) };
             self.start_thread(&mut state)?;
             self.changed.notify_all();
-            state = self.wait(state);
+            state = self.wait(state, left);
         }
     }
 
@@ -445,7 +564,7 @@ impl Shared {
     fn next_group(&self, state: &mut State) -> Option<Group> {
         let is_old = |group: &Group| group.begun.is_some_and(|begun| begun.elapsed() >= GROUP_TIME);
         match state.waiting.pop_front() {
-            None if is_old(&state.group) => Some(std::mem::take(&mut state.group)),
+            None if is_old(&state.group) => Some(state.group.take()),
             next => next,
         }
     }
@@ -465,13 +584,15 @@ impl Shared {
         let (mut circuits, mut chunk) = (Circuits::default(), Chunk::default());
         while start < group.circuits.len() {
             circuits.clear();
-            let (mut letters, mut end) = (0, start);
+            let (mut letters, mut labels, mut end) = (0, 0, start);
             while end < group.circuits.len() && circuits.len() < self.recipe.chunk_records() as usize {
                 let circuit = group.circuits.get(end);
                 letters += circuit.len();
+                labels += group.labels.row_bytes(end);
                 // A letter takes at most two bytes, the length and the checks of a record about four more.
                 let bytes = (end + 1 - start) * (size + size / 128 + 4) + 2 * letters;
-                if !circuits.is_empty() && (bytes > CHUNK_BYTES || letters > CHUNK_LETTERS) {
+                let is_full = bytes > CHUNK_BYTES || letters > CHUNK_LETTERS || labels > CHUNK_LABELS;
+                if is_full && !circuits.is_empty() {
                     break;
                 }
                 circuits.push(circuit.iter().copied());
@@ -496,5 +617,25 @@ fn column_bytes(column: &LabelColumn) -> usize {
     match column {
         LabelColumn::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
         numbers => 8 * numbers.len(),
+    }
+}
+
+/// Says no to texts that no row can hold.
+fn check_texts(records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
+    let texts: Vec<_> = labels
+        .iter()
+        .filter_map(|(_, column)| if let LabelColumn::Texts(texts) = column { Some(texts) } else { None })
+        .collect();
+    let bytes =
+        |row: usize| texts.iter().filter_map(|column| column.get(row)).map(String::len).sum::<usize>();
+    match (0..records).find(|row| bytes(*row) > MOST_TEXT) {
+        None => Ok(()),
+        Some(position) => {
+            let reason = format!(
+                "the texts of its labels have {} bytes; at most {MOST_TEXT} are kept",
+                bytes(position)
+            );
+            Err(Error::Refused { position, reason })
+        }
     }
 }
