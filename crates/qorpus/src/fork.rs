@@ -4,6 +4,8 @@
 //! read a file while believing that it holds them. What is closed before the fork is in neither account; both
 //! processes open it again when they need it.
 
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
@@ -23,39 +25,100 @@ struct Gate {
 static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: Vec::new() });
 static CHANGED: Condvar = Condvar::new();
 
+thread_local! {
+    /// The gate, held by the thread that forks: if another thread had it at that moment, the child's would be locked
+    /// for ever.
+    static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
+    /// How many `Inside` this thread has.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
 fn gate() -> MutexGuard<'static, Gate> {
     GATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// While it lives, no fork begins.
-pub(crate) struct Inside(());
+/// Whether this thread holds the gate. It owns the process then, as far as readers and writers go.
+fn is_held() -> bool {
+    HELD.with_borrow(Option::is_some)
+}
 
-/// Waits until no fork is under way on another thread. Not to be called again while it lives.
+/// While it lives, no fork begins. It stays on its thread.
+pub(crate) struct Inside {
+    counted: bool,
+    thread: PhantomData<*const ()>,
+}
+
+impl Inside {
+    fn new(counted: bool) -> Inside {
+        DEPTH.set(DEPTH.get() + 1);
+        Inside { counted, thread: PhantomData }
+    }
+}
+
+/// Waits until no fork is under way on another thread. Whoever is inside may enter again.
 pub(crate) fn enter() -> Inside {
+    let counted = DEPTH.get() == 0 && !is_held();
+    if counted {
+        pass();
+    }
+    Inside::new(counted)
+}
+
+/// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would wait for it.
+pub(crate) fn follow() -> Inside {
+    Inside::new(false)
+}
+
+/// Calls `action`, during which forks may begin. Nothing of SQLite may be under way.
+pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
+    let depth = DEPTH.replace(0);
+    if depth == 0 || is_held() {
+        DEPTH.set(depth);
+        return action();
+    }
+    leave();
+    let result = action();
+    pass();
+    DEPTH.set(depth);
+    result
+}
+
+fn pass() {
     let mut gate = gate();
     let own = std::thread::current().id();
     while gate.forking.is_some_and(|thread| thread != own) {
         gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
     }
     gate.inside += 1;
-    Inside(())
+}
+
+fn leave() {
+    let mut gate = gate();
+    gate.inside = gate.inside.saturating_sub(1);
+    if gate.forking.is_some() {
+        CHANGED.notify_all();
+    }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let mut gate = gate();
-        gate.inside = gate.inside.saturating_sub(1);
-        if gate.forking.is_some() {
-            CHANGED.notify_all();
+        DEPTH.set(DEPTH.get() - 1);
+        if self.counted {
+            leave();
         }
     }
 }
 
 /// Has the handles of `holder` closed before every fork.
 pub(crate) fn register(holder: Weak<dyn Holder>) {
-    let mut gate = gate();
-    gate.holders.retain(|holder| holder.strong_count() > 0);
-    gate.holders.push(holder);
+    let add = |gate: &mut Gate| {
+        gate.holders.retain(|holder| holder.strong_count() > 0);
+        gate.holders.push(holder);
+    };
+    HELD.with_borrow_mut(|held| match held {
+        Some(held) => add(held),
+        None => add(&mut gate()),
+    });
 }
 
 /// To be called before a fork: waits for the readers and writers that are at work, and closes their handles.
@@ -74,11 +137,13 @@ pub fn before_fork() {
     let holders: Vec<_> = gate.holders.iter().filter_map(Weak::upgrade).collect();
     drop(gate);
     holders.iter().for_each(|holder| holder.close_handles());
+    drop(holders);
+    HELD.set(Some(self::gate()));
 }
 
 /// To be called after a fork, in the parent and in the child: handles open again when they are needed.
 pub fn after_fork() {
-    let mut gate = gate();
+    let mut gate = HELD.take().unwrap_or_else(gate);
     gate.forking = None;
     CHANGED.notify_all();
 }

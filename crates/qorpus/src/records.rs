@@ -76,7 +76,7 @@ impl File {
     fn with<T>(&self, recipe: Option<&Recipe>, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let corpus = match idle {
+        let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => {
                 let corpus = Corpus::open(&self.path)?;
@@ -320,6 +320,20 @@ impl Reader {
         labels(&self.recipe, circuit, given)
     }
 
+    /// The first id from `id` on whose record is made, or how many there are.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
+        match &self.source {
+            Source::Parts(files) => {
+                let next = |file: &Arc<File>| file.with(Some(&self.recipe), |corpus| corpus.next_made(id));
+                files.iter().map(next).try_fold(self.recipe.space().len(), |next, found| Ok(next.min(found?)))
+            }
+            _ => Ok(id),
+        }
+    }
+
     /// Says no to ids that a generated corpus does not have.
     fn check(&self, ids: &[u64]) -> Result<()> {
         let len = self.recipe.space().len();
@@ -360,12 +374,19 @@ impl Reader {
         if threads == 1 {
             return self.some_unitaries(ids, out);
         }
+        let _inside = fork::enter();
         std::thread::scope(|scope| {
             let shares = ids.chunks(share).zip(out.chunks_mut(share * self.unitary_bytes()));
-            let workers: Vec<_> =
-                shares.map(|(ids, out)| scope.spawn(move || self.some_unitaries(ids, out))).collect();
-            // A worker does not panic; if one did, the scope panics in its turn.
-            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
+            let start = |(ids, out)| {
+                scope.spawn(move || {
+                    let _inside = fork::follow();
+                    self.some_unitaries(ids, out)
+                })
+            };
+            let workers: Vec<_> = shares.map(start).collect();
+            // A worker does not panic; if one did, its share must not pass for zeros.
+            let end = |panic| std::panic::resume_unwind(panic);
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(end))
         })
     }
 
