@@ -61,6 +61,7 @@ class Batch(NamedTuple):
         unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
         circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
         labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
+            A label that none of these records has may be left out, and nobody knows whether it is a number or a text.
     """
 
     ids: NDArray[np.int64]

@@ -216,7 +216,9 @@ class Stream(IterableDataset[dict[str, Any]]):
         elif self._loading["num_workers"] == 0 and not self._loading["pin_memory"]:
             yield from map(self._tensors, stream)
         else:
-            loader = self._loader or DataLoader(_Batches(self), sampler=_Keys(stream), batch_size=None, **self._loading)
+            loader = self._loader
+            if loader is None:
+                loader = DataLoader(_Batches(self), sampler=_Keys(stream), batch_size=None, **self._loading)
             if self._loading.get("persistent_workers"):
                 self._loader = loader
             for batch in loader:

@@ -42,7 +42,7 @@ SPELLINGS = [
     ({"gates": "ht", "qubits": 1}, "--gates ht --qubits 1"),
     ({"gates": "h,t,cx", "random": "3k", "seed": 2**64 - 1}, f"--gates h,t,cx --random 3k --seed {2**64 - 1}"),
     ({"gates": ["h", "rz(pi/3)", "cx"], "qubits": 3, "coupling": "line"}, "--gates h,rz(pi/3),cx --qubits 3 --coupling line"),
-    ({"gates": ["h", "clifford"], "length": 7}, "--gates h,clifford --length 7"),
+    ({"gates": ["s", "ht"], "length": 7}, "--gates s,ht --length 7"),
     ({"gates": "h,t", "words": True, "length": (0, 6), "qubits": 1}, "--gates h,t --words --length 0..6 --qubits 1"),
     ({"coupling": "0-1,1-2", "qubits": 3, "length": "3..4"}, "--coupling 0-1,1-2 --qubits 3 --length 3..4"),
     ({"dtype": np.complex64, "unitaries": False}, "--dtype complex64 --no-unitaries"),
