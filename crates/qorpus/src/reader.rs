@@ -423,14 +423,6 @@ impl Corpus {
             let (records, _) = self.read(store::totals)?;
             if self.recipe.expected().is_none_or(|expected| records == expected) {
                 let connection = connection::open_still(&self.path)?;
-                // It was found by its name, which another file may have meanwhile.
-                match connection::identify(&connection, &self.path)? {
-                    Content::Corpus(recipe) if recipe.hash() == self.recipe.hash() => {}
-                    Content::Corpus(recipe) => {
-                        return Err(store::other_recipe(&self.path, &recipe, &self.recipe));
-                    }
-                    Content::Empty => return Ok(()),
-                }
                 let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
                 self.still.replace(Some(Still { records, columns }));
             }
