@@ -14,11 +14,8 @@ use std::io::Write;
 /// Runs the command with these arguments, the first of which is its name; returns its exit status.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     // A second command in one process keeps the first one's subscriber.
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_target(false)
-        .try_init();
+    let _ =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).try_init();
     let result = match cli::Arguments::try_parse_from(arguments) {
         Ok(arguments) => run::run(arguments.command),
         Err(usage) => {

@@ -3,7 +3,7 @@
 use crate::run::Failure;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::{Gate, draw};
-use qorpus::{Label, Complex64, Corpus, Plan, Progress, Recipe, Record, Summary, Verification};
+use qorpus::{Complex64, Corpus, Label, Plan, Progress, Recipe, Record, Summary, Verification};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Result, Write};
 use std::path::Path;

@@ -37,6 +37,7 @@ impl<'a> BitWriter<'a> {
 }
 
 /// Reads packed numbers from any bit on.
+#[derive(Clone)]
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,

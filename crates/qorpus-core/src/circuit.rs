@@ -52,6 +52,13 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
+    /// Appends all circuits of `other`.
+    pub fn extend(&mut self, other: &Circuits) {
+        let start = self.letters.len();
+        self.letters.extend_from_slice(&other.letters);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+    }
+
     /// Appends the circuit whose letters `write` appends to the buffer it is given.
     pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u16>)) {
         write(&mut self.letters);

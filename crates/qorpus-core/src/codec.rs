@@ -156,14 +156,14 @@ impl Codec {
             let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
             let mut block = self.open_block(place(chunk), number, &blocks[range], check)?;
             for record in 0..block.records {
-                let length = block.length(self, record)?;
-                circuits.push_with(|letters| block.letters(length, self, letters));
+                let length = block.length(self)?;
+                circuits.push_with(|letters| block.next_letters(length, self, letters));
                 let letters = circuits.letters(0..start + record + 1).len();
                 if circuits.get(start + record).len() != length || letters > MOST_LETTERS {
                     return Err(Damage::Circuit);
                 }
             }
-            if !block.reader.ends_in_padding() {
+            if !block.letters.ends_in_padding() {
                 return Err(Damage::Circuit);
             }
         }
@@ -202,7 +202,7 @@ impl Codec {
     /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
     ///
     /// # Panics
-    /// If the positions do not ascend, or the chunk has no such position.
+    /// If the positions do not ascend (they may repeat), or the chunk has no such position.
     pub fn circuits_at<E: From<Damage>>(
         &self,
         place: Place,
@@ -214,7 +214,7 @@ impl Codec {
         let tail = place.count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
         let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
         let list = list.ok_or(Damage::Size("circuits"))?;
-        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
+        let (mut entries, mut bytes) = (Vec::with_capacity(2 * ENTRY), Vec::new());
         for positions in positions.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let number = positions[0] / BLOCK;
             entries.clear();
@@ -230,12 +230,15 @@ impl Codec {
                     "positions ascend within the chunk"
                 );
                 while record < position % BLOCK {
-                    before += block.length(self, record)?;
+                    before += block.length(self)?;
                     record += 1;
                 }
-                let length = block.length(self, record)?;
-                block.reader = block.letters_from(self, before);
-                circuits.push_with(|letters| block.letters(length, self, letters));
+                // The next position may be the same one.
+                let lengths = block.lengths.clone();
+                let length = block.length(self)?;
+                block.lengths = lengths;
+                block.letters = block.letters_from(self, before);
+                circuits.push_with(|letters| block.next_letters(length, self, letters));
                 if circuits.get(circuits.len() - 1).len() != length {
                     return Err(Damage::Circuit.into());
                 }
@@ -268,7 +271,8 @@ impl Codec {
         if expected != Some(len as u64) {
             return Err(Damage::Size("unitaries").into());
         }
-        let (plain, mut bytes, mut index) = (place.count as usize * size, Vec::new(), 0);
+        let (plain, mut index) = (place.count as usize * size, 0);
+        let mut bytes = Vec::with_capacity(self.block_bytes() + CHECK);
         for positions in positions.chunk_by(|a, b| a / in_block == b / in_block) {
             let block = positions[0] / in_block;
             bytes.clear();
@@ -414,8 +418,9 @@ impl Codec {
             return Err(Damage::Block { column: "circuits", block: number });
         }
         let records = BLOCK.min(place.count as usize - start);
-        let mut block = CircuitBlock { bytes, records, reader: BitReader::new(bytes, 0) };
-        block.reader = block.letters_from(self, 0);
+        let start = BitReader::new(bytes, 0);
+        let mut block = CircuitBlock { bytes, records, lengths: start.clone(), letters: start };
+        block.letters = block.letters_from(self, 0);
         Ok(block)
     }
 }
@@ -441,13 +446,14 @@ fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Ra
 struct CircuitBlock<'a> {
     bytes: &'a [u8],
     records: usize,
-    reader: BitReader<'a>,
+    lengths: BitReader<'a>,
+    letters: BitReader<'a>,
 }
 
 impl<'a> CircuitBlock<'a> {
-    fn length(&self, codec: &Codec, record: usize) -> Result<usize, Damage> {
-        let at = record * codec.length_bits as usize;
-        let above = BitReader::new(self.bytes, at).read(codec.length_bits).ok_or(Damage::Circuit)?;
+    /// The next circuit's length.
+    fn length(&mut self, codec: &Codec) -> Result<usize, Damage> {
+        let above = self.lengths.read(codec.length_bits).ok_or(Damage::Circuit)?;
         if usize::from(above) < codec.lengths {
             Ok(codec.min + usize::from(above))
         } else {
@@ -464,9 +470,9 @@ impl<'a> CircuitBlock<'a> {
     }
 
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
-    fn letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
+    fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
         let known = |letter: &u16| usize::from(*letter) < codec.letters;
-        out.extend((0..length).map_while(|_| self.reader.read(codec.letter_bits).filter(known)));
+        out.extend((0..length).map_while(|_| self.letters.read(codec.letter_bits).filter(known)));
     }
 }
 

@@ -9,7 +9,7 @@ const ROUNDS: usize = 8;
 /// b = ceil(len / a): index i is the pair (i div b, i mod b). Even rounds replace l by (l + F(r)) mod a, odd ones r by
 /// (r + F(l)) mod b. Results that are not below `len`, fewer than a, are walked on until they are: Black and Rogaway,
 /// *Ciphers with arbitrary finite domains*, CT-RSA 2002. F(x) in round k is the high word of the 128-bit product of
-/// mix(x xor key k) and the modulus; mix is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), and
+/// mix(x xor key k) and the modulus; mix is the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014), and
 /// key k is mix(seed + (k + 1) * 0x9e3779b97f4a7c15), modulo 2^64.
 ///
 /// The order of a length and a seed never changes. It is for shuffling, not for secrets.
@@ -30,8 +30,7 @@ impl Permutation {
         assert!((1..=1 << 63).contains(&len), "a permutation of 1 to 2^63 numbers");
         let floor = len.isqrt();
         let a = if floor * floor < len { floor + 1 } else { floor };
-        let key =
-            |round: usize| mix(seed.wrapping_add((round as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        let key = |round: usize| mix(seed.wrapping_add((round as u64 + 1).wrapping_mul(GOLDEN)));
         Permutation { len, a, b: len.div_ceil(a), keys: std::array::from_fn(key) }
     }
 
@@ -52,8 +51,8 @@ impl Permutation {
             let (mut l, mut r) = (at / self.b, at % self.b);
             for (round, &key) in self.keys.iter().enumerate() {
                 match round % 2 {
-                    0 => l = add(l, below(r ^ key, self.a), self.a),
-                    _ => r = add(r, below(l ^ key, self.b), self.b),
+                    0 => l = add(l, below(mix(r ^ key), self.a), self.a),
+                    _ => r = add(r, below(mix(l ^ key), self.b), self.b),
                 }
             }
             at = l * self.b + r;
@@ -74,8 +73,8 @@ impl Permutation {
             let (mut l, mut r) = (at / self.b, at % self.b);
             for (round, &key) in self.keys.iter().enumerate().rev() {
                 match round % 2 {
-                    0 => l = subtract(l, below(r ^ key, self.a), self.a),
-                    _ => r = subtract(r, below(l ^ key, self.b), self.b),
+                    0 => l = subtract(l, below(mix(r ^ key), self.a), self.a),
+                    _ => r = subtract(r, below(mix(l ^ key), self.b), self.b),
                 }
             }
             at = l * self.b + r;
@@ -86,6 +85,9 @@ impl Permutation {
     }
 }
 
+/// 2^64 divided by the golden ratio, and odd: its multiples are far apart from each other.
+pub(crate) const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Scrambles a word.
 pub(crate) fn mix(word: u64) -> u64 {
     let word = (word ^ word >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -93,9 +95,9 @@ pub(crate) fn mix(word: u64) -> u64 {
     word ^ word >> 31
 }
 
-/// A number below `modulus` that depends on all of `word`.
-fn below(word: u64, modulus: u64) -> u64 {
-    ((u128::from(mix(word)) * u128::from(modulus)) >> 64) as u64
+/// The number below `modulus` that a word means: the high word of their product.
+pub(crate) fn below(word: u64, modulus: u64) -> u64 {
+    ((u128::from(word) * u128::from(modulus)) >> 64) as u64
 }
 
 /// The sum of two numbers below `modulus`, which is at most 2^32.

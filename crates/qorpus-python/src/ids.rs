@@ -96,10 +96,12 @@ fn numbers<T: Element + Copy + TryInto<i64>>(
     let array = array.try_readonly()?;
     let array = array.as_array();
     let mut beyond = false;
-    let indices = array.iter().map(|&index| index.try_into().unwrap_or_else(|_| {
-        beyond = true;
-        i64::MAX
-    }));
+    let indices = array.iter().map(|&index| {
+        index.try_into().unwrap_or_else(|_| {
+            beyond = true;
+            i64::MAX
+        })
+    });
     let ids = resolved(py, indices, len)?;
     if beyond {
         return Err(missing_record(py, "there is no record beyond 2^63"));

@@ -50,7 +50,9 @@ fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
         return Ok(Label::Text(text.extract()?));
     }
     // NumPy's and PyTorch's scalars.
-    if value.hasattr("item")? && value.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).unwrap_or(0) == 0 {
+    if value.hasattr("item")?
+        && value.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).unwrap_or(0) == 0
+    {
         let item = value.call_method0("item")?;
         if [item.is_instance_of::<PyFloat>(), item.is_instance_of::<PyInt>()].contains(&true) {
             return label(name, &item);
@@ -63,7 +65,9 @@ fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
 fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     let py = values.py();
     let refused = |what: &str| {
-        PyTypeError::new_err(format!("label '{name}' needs a number for each record, or a text for each, not {what}"))
+        PyTypeError::new_err(format!(
+            "label '{name}' needs a number for each record, or a text for each, not {what}"
+        ))
     };
     // NumPy would make texts of numbers beside texts.
     if values.cast::<PyUntypedArray>().is_err()

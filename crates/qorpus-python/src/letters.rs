@@ -2,7 +2,9 @@
 
 use crate::errors::{OrRaise, invalid};
 use crate::options::{class, shape_text};
-use numpy::{Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{
+    Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
@@ -11,13 +13,17 @@ use qorpus::core::Alphabet;
 use std::fmt::Display;
 
 /// Appends one circuit to `letters`: a text `"h 0; t 0"`, or a sequence of letters or of their numbers.
-pub(crate) fn circuit(alphabet: &Alphabet, circuit: &Bound<'_, PyAny>, letters: &mut Vec<u16>) -> PyResult<()> {
+pub(crate) fn circuit(
+    alphabet: &Alphabet,
+    circuit: &Bound<'_, PyAny>,
+    letters: &mut Vec<u16>,
+) -> PyResult<()> {
     let py = circuit.py();
     if let Ok(list) = circuit.cast::<PyList>() {
-        return list.iter().try_for_each(|item| Ok(letters.push(letter(alphabet, &item)?)));
+        return list.iter().try_for_each(|item| letter(alphabet, &item).map(|letter| letters.push(letter)));
     }
     if let Ok(tuple) = circuit.cast::<PyTuple>() {
-        return tuple.iter().try_for_each(|item| Ok(letters.push(letter(alphabet, &item)?)));
+        return tuple.iter().try_for_each(|item| letter(alphabet, &item).map(|letter| letters.push(letter)));
     }
     if let Ok(text) = circuit.cast::<PyString>() {
         letters.extend(alphabet.circuit(text.to_str()?).or_raise(py)?);
@@ -25,7 +31,8 @@ pub(crate) fn circuit(alphabet: &Alphabet, circuit: &Bound<'_, PyAny>, letters: 
     }
     if let Some(array) = integers(circuit) {
         if array.ndim() != 1 {
-            let text = format!("a circuit is an array of shape (letters,), not {}", shape_text(array.shape()));
+            let text =
+                format!("a circuit is an array of shape (letters,), not {}", shape_text(array.shape()));
             return Err(invalid(py, text));
         }
         let mut circuits = Circuits::default();
@@ -35,9 +42,14 @@ pub(crate) fn circuit(alphabet: &Alphabet, circuit: &Bound<'_, PyAny>, letters: 
     }
     let refused = |_| {
         let class = class(circuit);
-        PyTypeError::new_err(format!("a circuit is a text, or a sequence of letters or their numbers, not {class}"))
+        PyTypeError::new_err(format!(
+            "a circuit is a text, or a sequence of letters or their numbers, not {class}"
+        ))
     };
-    circuit.try_iter().map_err(refused)?.try_for_each(|item| Ok(letters.push(letter(alphabet, &item?)?)))
+    circuit
+        .try_iter()
+        .map_err(refused)?
+        .try_for_each(|item| letter(alphabet, &item?).map(|letter| letters.push(letter)))
 }
 
 /// Several circuits: a sequence of them, or an array of shape (records, longest) of numbers of letters, padded with -1.
@@ -46,7 +58,10 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
     let mut all = Circuits::default();
     if let Some(array) = integers(circuits) {
         if array.ndim() != 2 {
-            let text = format!("circuits are an array of shape (records, longest), not {}", shape_text(array.shape()));
+            let text = format!(
+                "circuits are an array of shape (records, longest), not {}",
+                shape_text(array.shape())
+            );
             return Err(invalid(py, text));
         }
         rows(&array, &mut all)?;
@@ -57,7 +72,9 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
     }
     let refused = |_| {
         let class = class(circuits);
-        PyTypeError::new_err(format!("circuits are a sequence of circuits, or an array of numbers of letters, not {class}"))
+        PyTypeError::new_err(format!(
+            "circuits are a sequence of circuits, or an array of numbers of letters, not {class}"
+        ))
     };
     let mut letters = Vec::new();
     for (position, one) in circuits.try_iter().map_err(refused)?.enumerate() {

@@ -1,5 +1,7 @@
 //! The native module of the Python package: convert, release the GIL, call the library, map the error.
 
+#![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
+
 mod errors;
 mod ids;
 mod job;

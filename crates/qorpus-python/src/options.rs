@@ -6,7 +6,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString, PyTuple};
 use qorpus::core::{Complex64, Gate};
-use qorpus::{Durability, Dtype, GateOption, Gates, Part, RecipeOptions, WriterOptions};
+use qorpus::{Dtype, Durability, GateOption, Gates, Part, RecipeOptions, WriterOptions};
 use std::path::PathBuf;
 
 /// The recipe that these options mean, as JSON.
@@ -177,14 +177,20 @@ fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
             Ok(GateOption::Matrix(name.into(), array.try_readonly()?.as_slice()?.to_vec()))
         }
         ref shape => {
-            let text = format!("the matrix of gate '{name}' has shape {}; it must be a square of 2, 4 or 8 rows", shape_text(shape));
+            let text = format!(
+                "the matrix of gate '{name}' has shape {}; it must be a square of 2, 4 or 8 rows",
+                shape_text(shape)
+            );
             Err(invalid(py, text))
         }
     }
 }
 
 /// Numbers as an array of complex128 in row-major order: what is converted is converted without loss.
-pub(crate) fn complex<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
+pub(crate) fn complex<'py>(
+    value: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
     if let Ok(array) = value.cast::<PyArrayDyn<Complex64>>()
         && array.is_c_contiguous()
     {
@@ -217,21 +223,21 @@ pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
 /// Raises:
 ///     ValueError: the text is no angle.
 ///
-/// Example:
-///     >>> qorpus.evaluate("3*pi/4")
+/// Examples:
+///     >>> qorpus._qorpus.evaluate("3*pi/4")
 ///     2.356194490192345
 #[pyfunction]
 pub(crate) fn evaluate(py: Python<'_>, text: &str) -> PyResult<f64> {
     qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
 }
 
-/// The matrix of a standard gate, angles in its name: shape (2**k, 2**k), complex128, first qubit most significant.
+/// The matrix of a standard gate, angles in its name: shape `(2**k, 2**k)`, complex128, first qubit most significant.
 ///
 /// Raises:
 ///     ValueError: there is no such gate.
 ///
-/// Example:
-///     >>> qorpus.matrix("p(pi/2)").tolist()
+/// Examples:
+///     >>> qorpus._qorpus.matrix("s").tolist()
 ///     [[(1+0j), 0j], [0j, 1j]]
 #[pyfunction]
 pub(crate) fn matrix<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {

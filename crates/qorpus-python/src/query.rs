@@ -95,5 +95,7 @@ fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         };
     }
     let class = value.get_type().name()?.to_string();
-    Err(PyTypeError::new_err(format!("a parameter is None, a number, a text, bytes or an array, not {class}")))
+    Err(PyTypeError::new_err(format!(
+        "a parameter is None, a number, a text, bytes or an array, not {class}"
+    )))
 }

@@ -69,7 +69,7 @@ pub(crate) fn order_name(order: Order) -> &'static str {
 ///
 /// Records come from a corpus or a recipe; they can be compared, hashed and pickled.
 ///
-/// Example:
+/// Examples:
 ///     >>> import qorpus
 ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
 ///     >>> record
@@ -87,7 +87,7 @@ pub(crate) struct Record {
     /// Its letters in time order, such as `("h 0", "cx 0 1")`.
     pub(crate) circuit: Py<PyTuple>,
     #[pyo3(get)]
-    /// Array of shape (2**qubits, 2**qubits) and the corpus's dtype.
+    /// Array of shape `(2**qubits, 2**qubits)` and the corpus's dtype.
     pub(crate) unitary: Py<PyAny>,
     pub(crate) given: Option<Py<PyDict>>,
     pub(crate) origin: Py<Origin>,
@@ -125,7 +125,7 @@ impl Record {
         order_name(self.origin.get().order)
     }
 
-    /// The matrices of the gates of the corpus that are not standard, by name: shape (2**k, 2**k), complex128.
+    /// The matrices of the gates of the corpus that are not standard, by name: shape `(2**k, 2**k)`, complex128.
     #[getter]
     fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.origin.get().matrices.bind(py).copy()

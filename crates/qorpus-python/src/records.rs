@@ -105,12 +105,12 @@ impl Records {
     ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
     ///
     /// Returns:
-    ///     Array of shape (k, 2**n, 2**n) and the corpus's dtype, for k ids and n qubits. It is yours.
+    ///     Array of shape `(k, 2**n, 2**n)` and the corpus's dtype, for k ids and n qubits. It is yours.
     ///
     /// Raises:
     ///     IndexError: there is no such record.
     ///
-    /// Example:
+    /// Examples:
     ///     >>> qorpus.Recipe(gates="h,cx", random=1000).unitaries([7, -1]).shape
     ///     (2, 4, 4)
     fn unitaries<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -142,7 +142,7 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     ///
-    /// Example:
+    /// Examples:
     ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).circuits([0, 4])
     ///     [(), ('h 0', 't 0')]
     fn circuits<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
@@ -164,7 +164,7 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     ///
-    /// Example:
+    /// Examples:
     ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).letters_array([1, 4])
     ///     array([[ 0, -1],
     ///            [ 0,  1]], dtype=int32)
@@ -248,7 +248,7 @@ impl Records {
         PyTuple::new(py, &self.letters)
     }
 
-    /// The matrices of the gates that are not standard, by name: shape (2**k, 2**k), complex128, big order.
+    /// The matrices of the gates that are not standard, by name: shape `(2**k, 2**k)`, complex128, big order.
     #[getter]
     fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.origin.get().matrices.bind(py).copy()
@@ -372,7 +372,11 @@ impl Records {
             id,
             circuit: self.tuple(py, circuit)?.unbind(),
             unitary,
-            given: given.filter(|given| !given.is_empty()).map(|given| dict(py, given)).transpose()?.map(Bound::unbind),
+            given: given
+                .filter(|given| !given.is_empty())
+                .map(|given| dict(py, given))
+                .transpose()?
+                .map(Bound::unbind),
             origin: self.origin.clone_ref(py),
             labels: PyOnceLock::new(),
         })

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// A pseudo-random order of the numbers below `len` that is decided by a seed and takes no memory.
 ///
-/// Example:
+/// Examples:
 ///     >>> from qorpus._qorpus import Permutation
 ///     >>> sorted(Permutation(5, seed=1).apply(np.arange(5)).tolist())
 ///     [0, 1, 2, 3, 4]
@@ -36,7 +36,9 @@ impl Permutation {
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let places = places.as_array().to_vec();
         let len = self.0.len();
-        if let Some(place) = places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= len)) {
+        if let Some(place) =
+            places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= len))
+        {
             return Err(missing_record(py, format!("there is no place {place} among {len}")));
         }
         let numbers = || places.iter().map(|&place| self.0.apply(place as u64) as i64).collect::<Vec<_>>();
@@ -56,20 +58,25 @@ impl Split {
     #[new]
     fn new(py: Python<'_>, start: u64, stop: u64, seed: u64) -> PyResult<Split> {
         match start <= stop && stop <= 1000 {
-            true => Ok(Split { share: qorpus::core::Split::new(Range { start, end: stop }, seed), size: stop - start }),
-            false => Err(invalid(py, format!("a split goes from 0 to 1000 thousandths, not from {start} to {stop}"))),
+            true => Ok(Split {
+                share: qorpus::core::Split::new(Range { start, end: stop }, seed),
+                size: stop - start,
+            }),
+            false => Err(invalid(
+                py,
+                format!("a split goes from 0 to 1000 thousandths, not from {start} to {stop}"),
+            )),
         }
     }
 
     /// Which of these ids belong to it.
-    fn contains<'py>(
-        &self,
-        py: Python<'py>,
-        ids: PyReadonlyArray1<'py, i64>,
-    ) -> Bound<'py, PyArray1<bool>> {
+    fn contains<'py>(&self, py: Python<'py>, ids: PyReadonlyArray1<'py, i64>) -> Bound<'py, PyArray1<bool>> {
         let ids = ids.as_array().to_vec();
-        let contains = |&id: &i64| u64::try_from(id).is_ok_and(|id| self.share.contains(id));
-        py.detach(|| ids.iter().map(contains).collect::<Vec<_>>()).into_pyarray(py)
+        let belong = || {
+            let belong = self.share.contains(ids.iter().map(|&id| id.cast_unsigned()));
+            ids.iter().zip(belong).map(|(&id, belongs)| belongs && id >= 0).collect::<Vec<_>>()
+        };
+        py.detach(belong).into_pyarray(py)
     }
 
     /// How many of the ids below `len` belong to it.
@@ -86,7 +93,9 @@ impl Split {
         let places = places.as_array().to_vec();
         // Blocks of 1000 ids have `size` of them; what is beyond has no id of 63 bits.
         let most = (i64::MAX as u64 / 1000).saturating_mul(self.size);
-        if let Some(place) = places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= most)) {
+        if let Some(place) =
+            places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= most))
+        {
             return Err(missing_record(py, format!("there is no place {place} in this split")));
         }
         let ids = || self.share.ids(places.iter().map(|&place| place as u64));

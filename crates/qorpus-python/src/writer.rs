@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// Args:
 ///     path: the file. It is created if need be; otherwise its gates, qubits, coupling, dtype and unitaries must be these.
 ///     gates: a preset or gate file (`"clifford+t"`, `"mine.toml"`), names (`["h", "t", "cx"]`), or names with matrices
-///         (`{"h": None, "root_y": array}`, `[("root_y", array)]`) of shape (2**k, 2**k), first qubit most significant.
+///         (`{"h": None, "root_y": array}`, `[("root_y", array)]`) of shape `(2**k, 2**k)`, first qubit most significant.
 ///         A name that the library does not know is an opaque gate: a record with it must bring its unitary. None: those
 ///         of the corpus, which must exist.
 ///     qubits: the number of qubits, 1 to 8.
@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 ///     ValueError: an option cannot be.
 ///     qorpus.Error: the path cannot hold a corpus, or holds another one.
 ///
-/// Example:
+/// Examples:
 ///     >>> with qorpus.Writer("mine.db", gates=["h", "s", "t"], qubits=1) as writer:
 ///     ...     writer.append(["h", "t"])
 ///     ...     writer.append("t; h", reward=0.5)
@@ -79,7 +79,7 @@ impl Writer {
     /// Args:
     ///     circuit: letters in time order (`["h 0", "cx 0 1"]`, on one qubit also `["h", "t"]`), one text
     ///         (`"h 0; cx 0 1"`), or the numbers of letters, also as an array.
-    ///     unitary: array of shape (2**n, 2**n) that NumPy converts to complex128 without loss, qubit 0 most significant;
+    ///     unitary: array of shape `(2**n, 2**n)` that NumPy converts to complex128 without loss, qubit 0 most significant;
     ///         computed if it is left out.
     ///     **labels: numbers and texts by name; None is no label.
     ///
@@ -110,7 +110,7 @@ impl Writer {
     /// Args:
     ///     circuits: a sequence of circuits as `append` takes them, or an array of shape (k, longest) of numbers of
     ///         letters, padded with -1 behind.
-    ///     unitaries: array of shape (k, 2**n, 2**n), as in `append`.
+    ///     unitaries: array of shape `(k, 2**n, 2**n)`, as in `append`.
     ///     **labels: by name, k numbers or k texts; None is no label.
     ///
     /// Raises:

@@ -19,7 +19,7 @@ pub(crate) const PAGE_SIZE: u32 = 65_536;
 /// Pages a connection may keep in memory, in KiB.
 const CACHE_KIB: u32 = 32 << 10;
 
-/// Readers map up to this much of the file instead of copying pages; SQLite stops at its SQLITE_MAX_MMAP_SIZE.
+/// Readers map up to this much of the file instead of copying pages; SQLite stops at its `SQLITE_MAX_MMAP_SIZE`.
 const MMAP_BYTES: i64 = 1 << 40;
 
 /// No column of a chunk comes near this many bytes; larger ones are refused before they are read.

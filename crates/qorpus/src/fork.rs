@@ -85,8 +85,7 @@ pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
 
 fn pass() {
     let mut gate = gate();
-    let own = std::thread::current().id();
-    while gate.forking.is_some_and(|thread| thread != own) {
+    while gate.forking.is_some_and(|thread| thread != std::thread::current().id()) {
         gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
     }
     gate.inside += 1;

@@ -104,7 +104,7 @@ impl Reader {
                 "the query has {wanted} parameters, and {given} values were given"
             )));
         }
-        let columns: Vec<String> = statement.column_names().into_iter().map(Into::into).collect();
+        let columns: Vec<String> = statement.column_names().map(Into::into).collect();
         let width = columns.len();
         let rows = statement
             .query_map(params_from_iter(parameters), |row| (0..width).map(|column| row.get(column)).collect())
@@ -204,11 +204,11 @@ const LOWER: c_int = 8;
 const UPPER: c_int = 16;
 const EXACT: c_int = 32;
 
-// SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
 #[expect(
     unsafe_code,
     reason = "a virtual table is an unsafe trait; a table of rows would be a copy of the corpus"
 )]
+// SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
 unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
     type Aux = Table;
     type Cursor = Cursor<'vtab>;
@@ -248,10 +248,10 @@ unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
             if constraint.is_usable() && constraint.column() <= 0 {
                 match constraint.operator() {
                     Op::SQLITE_INDEX_CONSTRAINT_GE | Op::SQLITE_INDEX_CONSTRAINT_GT => {
-                        bounds[0] = Some(number)
+                        bounds[0] = Some(number);
                     }
                     Op::SQLITE_INDEX_CONSTRAINT_LE | Op::SQLITE_INDEX_CONSTRAINT_LT => {
-                        bounds[1] = Some(number)
+                        bounds[1] = Some(number);
                     }
                     Op::SQLITE_INDEX_CONSTRAINT_EQ => bounds[2] = Some(number),
                     _ => {}
@@ -350,16 +350,16 @@ impl Cursor<'_> {
 
     fn rows_of(&self, ids: &[u64]) -> Result<Rows> {
         let (mut rows, reader) = (Rows::default(), &self.table.reader);
-        // Whether a record is there shows with its circuit.
-        if self.plan & (CIRCUITS | UNITARIES) == CIRCUITS || self.plan & (UNITARIES | LABELS) == 0 {
-            rows.circuits = reader.circuits(ids)?;
-        }
         if self.plan & UNITARIES != 0 {
             rows.unitaries.resize(ids.len() * reader.unitary_bytes(), 0);
-            reader.unitaries(ids, self.table.order, &mut rows.unitaries)?;
-            if self.plan & CIRCUITS != 0 {
-                rows.circuits = reader.circuits(ids)?;
-            }
+        }
+        match self.plan & (CIRCUITS | UNITARIES) {
+            UNITARIES => reader.unitaries(ids, self.table.order, &mut rows.unitaries)?,
+            CIRCUITS => rows.circuits = reader.circuits(ids)?,
+            0 if self.plan & LABELS != 0 => {}
+            // Whether a record is there shows with its circuit.
+            0 => rows.circuits = reader.circuits(ids)?,
+            _ => rows.circuits = reader.both(ids, self.table.order, &mut rows.unitaries)?,
         }
         if self.plan & LABELS != 0 {
             rows.given = reader.given_labels(ids)?;
@@ -368,8 +368,8 @@ impl Cursor<'_> {
     }
 }
 
-// SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
 #[expect(unsafe_code, reason = "a virtual table's cursor is an unsafe trait")]
+// SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
 unsafe impl VTabCursor for Cursor<'_> {
     fn filter(&mut self, plan: c_int, _name: Option<&str>, arguments: &Filters<'_>) -> rusqlite::Result<()> {
         let len = self.table.reader.len().map_err(|error| rusqlite::Error::ModuleError(error.to_string()))?;
@@ -414,21 +414,21 @@ unsafe impl VTabCursor for Cursor<'_> {
         let alphabet = reader.recipe().alphabet();
         let gate = column as usize - FIXED.len().min(column as usize);
         match column {
-            0 => context.set_result(&((self.first + at as u64) as i64)),
-            1 => context.set_result(&alphabet.text(self.rows.circuits.get(at))),
-            2 => context.set_result(&(self.rows.circuits.get(at).len() as i64)),
+            0 => context.set_result((self.first + at as u64) as i64),
+            1 => context.set_result(alphabet.text(self.rows.circuits.get(at))),
+            2 => context.set_result(self.rows.circuits.get(at).len() as i64),
             3 => {
                 let size = reader.unitary_bytes();
-                context.set_result(&&self.rows.unitaries[at * size..(at + 1) * size])
+                context.set_result(&self.rows.unitaries[at * size..(at + 1) * size])
             }
             _ if gate < alphabet.gates().len() => {
                 let is = |letter: &&u16| alphabet.letters()[usize::from(**letter)].gate == gate;
-                context.set_result(&(self.rows.circuits.get(at).iter().filter(is).count() as i64))
+                context.set_result(self.rows.circuits.get(at).iter().filter(is).count() as i64)
             }
             _ => {
                 let name = self.table.labels.get(gate - alphabet.gates().len());
                 match name.and_then(|name| self.rows.given[at].get(name)) {
-                    None => context.set_result(&Null),
+                    None => context.set_result(Null),
                     Some(Label::Integer(value)) => context.set_result(value),
                     Some(Label::Real(value)) => context.set_result(value),
                     Some(Label::Text(value)) => context.set_result(value),

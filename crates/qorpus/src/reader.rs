@@ -184,8 +184,7 @@ impl Corpus {
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or the file cannot be read.
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
         let (mut circuits, mut unitary) = (Circuits::default(), vec![0; self.unitary_bytes()]);
-        self.circuits(&[id], &mut circuits)?;
-        self.unitaries(&[id], &mut unitary)?;
+        self.rows(&[id], &mut circuits, &mut unitary)?;
         reorder(&mut unitary, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
         let circuit = circuits.get(0).to_vec();
         let labels = labels(&self.recipe, &circuit, self.labels(&[id])?.pop().unwrap_or_default());
@@ -221,9 +220,7 @@ impl Corpus {
         let before = circuits.len();
         self.visit(ids, &mut |columns, place, positions, index| {
             circuits.truncate(before + index);
-            let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
-            let read = whole_if_many(columns, Column::Circuits, len, positions)?;
-            self.codec.circuits_at(place, len, positions, &mut |range, buffer| read(range, buffer), circuits)
+            self.circuits_in(columns, place, positions, circuits)
         })
     }
 
@@ -236,35 +233,76 @@ impl Corpus {
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
     pub(crate) fn unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
+        if !self.recipe.stores_unitaries() {
+            return self.rows(ids, &mut Circuits::default(), out);
+        }
         let size = self.unitary_bytes();
+        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        self.visit(ids, &mut |columns, place, positions, index| {
+            self.unitaries_in(columns, place, positions, &mut out[index * size..])
+        })
+    }
+
+    /// Does what [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) do, in one go.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub(crate) fn rows(&self, ids: &[u64], circuits: &mut Circuits, out: &mut [u8]) -> Result<()> {
+        let (size, before) = (self.unitary_bytes(), circuits.len());
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
         if self.recipe.stores_unitaries() {
             return self.visit(ids, &mut |columns, place, positions, index| {
-                let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
-                let read = whole_if_many(columns, Column::Unitaries, len, positions)?;
-                let mut slots = out[index * size..].chunks_exact_mut(size);
-                let mut emit = |_: usize, unitary: &[u8]| {
-                    if let Some(slot) = slots.next() {
-                        slot.copy_from_slice(unitary);
-                    }
-                };
-                self.codec.unitaries_at(
-                    place,
-                    len,
-                    positions,
-                    &mut |range, buffer| read(range, buffer),
-                    &mut emit,
-                )
+                circuits.truncate(before + index);
+                self.circuits_in(columns, place, positions, circuits)?;
+                self.unitaries_in(columns, place, positions, &mut out[index * size..])
             });
         }
         let at_once = (SCAN_BYTES as usize / size).max(1);
-        let mut circuits = Circuits::default();
+        let mut some = Circuits::default();
         for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
-            circuits.clear();
-            self.circuits(ids, &mut circuits)?;
-            out.copy_from_slice(&self.compute(&circuits));
+            some.clear();
+            self.circuits(ids, &mut some)?;
+            out.copy_from_slice(&self.compute(&some));
+            circuits.extend(&some);
         }
         Ok(())
+    }
+
+    /// Appends the circuits at `positions` of the chunk at `place`.
+    fn circuits_in(
+        &self,
+        columns: &mut Columns<'_>,
+        place: Place,
+        positions: &[usize],
+        circuits: &mut Circuits,
+    ) -> std::result::Result<(), Trouble> {
+        let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
+        let wanted = Wanted::new(columns, Column::Circuits, len, positions)?;
+        let mut fetch = |range, buffer: &mut Vec<u8>| wanted.read(range, buffer);
+        self.codec.circuits_at(place, len, positions, &mut fetch, circuits)
+    }
+
+    /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
+    fn unitaries_in(
+        &self,
+        columns: &mut Columns<'_>,
+        place: Place,
+        positions: &[usize],
+        out: &mut [u8],
+    ) -> std::result::Result<(), Trouble> {
+        let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
+        let wanted = Wanted::new(columns, Column::Unitaries, len, positions)?;
+        let mut fetch = |range, buffer: &mut Vec<u8>| wanted.read(range, buffer);
+        let mut slots = out.chunks_exact_mut(self.unitary_bytes());
+        let mut emit = |_: usize, unitary: &[u8]| {
+            if let Some(slot) = slots.next() {
+                slot.copy_from_slice(unitary);
+            }
+        };
+        self.codec.unitaries_at(place, len, positions, &mut fetch, &mut emit)
     }
 
     /// The labels that came with the records with these ids, which ascend.
@@ -600,25 +638,35 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-/// How to get at ranges of a column of which these positions are wanted: copied at once if they are many.
-fn whole_if_many<'c>(
-    columns: &'c Columns<'_>,
+/// A column of which some records are wanted: copied at once if they are many.
+struct Wanted<'c> {
+    columns: &'c Columns<'c>,
     column: Column,
-    len: usize,
-    positions: &[usize],
-) -> std::result::Result<impl Fn(Range<usize>, &mut Vec<u8>) -> std::result::Result<(), Trouble> + 'c, Trouble>
-{
-    let mut whole = Vec::new();
-    if positions.len() > MANY {
-        columns.read(column, 0..len, &mut whole)?;
-    }
-    Ok(move |range: Range<usize>, buffer: &mut Vec<u8>| match whole.get(range.clone()) {
-        Some(bytes) => {
-            buffer.extend_from_slice(bytes);
-            Ok(())
+    whole: Vec<u8>,
+}
+
+impl<'c> Wanted<'c> {
+    fn new(
+        columns: &'c Columns<'c>,
+        column: Column,
+        len: usize,
+        positions: &[usize],
+    ) -> rusqlite::Result<Wanted<'c>> {
+        let mut whole = Vec::new();
+        if positions.len() > MANY {
+            columns.read(column, 0..len, &mut whole)?;
         }
-        None => Ok(columns.read(column, range, buffer)?),
-    })
+        Ok(Wanted { columns, column, whole })
+    }
+
+    /// Appends a range of the column's bytes to `buffer`.
+    fn read(&self, range: Range<usize>, buffer: &mut Vec<u8>) -> std::result::Result<(), Trouble> {
+        match self.whole.get(range.clone()) {
+            Some(bytes) => buffer.extend_from_slice(bytes),
+            None => self.columns.read(self.column, range, buffer)?,
+        }
+        Ok(())
+    }
 }
 
 /// From so many records of a chunk on, its columns are read whole.

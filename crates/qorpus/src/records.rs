@@ -11,10 +11,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A thread reads at least so many records: to start one takes as long as reading some twenty.
+/// A thread reads at least so many scattered records: each one waits for memory several times, and to start a
+/// thread takes as long as some twenty of them.
 ///
 /// The threads end with the call, because a pool would not live through a fork.
-const SHARE: usize = 512;
+const SCATTERED: usize = 512;
+
+/// A thread reads at least so many bytes of neighbouring unitaries.
+const DENSE_BYTES: usize = 1 << 19;
 
 /// Unitaries are computed in batches of about this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -193,7 +197,8 @@ impl Reader {
     /// A file cannot be read, or there is none because the records are computed.
     pub fn summary(&self) -> Result<Summary> {
         let mut summaries = self.files().map(|file| file.with(Some(&self.recipe), Corpus::summary));
-        let none = || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
+        let none =
+            || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
         let mut sum = summaries.next().unwrap_or_else(none)?;
         for summary in summaries {
             let Summary { records, content_hash, bytes, .. } = summary?;
@@ -231,17 +236,14 @@ impl Reader {
     pub fn circuits(&self, ids: &[u64]) -> Result<Circuits> {
         let sorted = Sorted::new(ids);
         let mut circuits = Circuits::default();
-        self.sorted_circuits(&sorted.ids, &mut circuits)?;
-        Ok(match sorted.places {
-            None => circuits,
-            Some(places) => {
-                let mut order = vec![0; places.len()];
-                places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
-                let mut ordered = Circuits::default();
-                order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
-                ordered
+        match &self.source {
+            Source::Computed(_) => {
+                self.check(ids)?;
+                self.compute_circuits(&sorted.ids, &mut circuits);
             }
-        })
+            _ => self.in_files(&sorted.ids, &mut |corpus, ids, _| corpus.circuits(ids, &mut circuits))?,
+        }
+        Ok(sorted.circuits_as_asked(circuits))
     }
 
     /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major, little-endian, of the
@@ -253,21 +255,61 @@ impl Reader {
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries(&self, ids: &[u64], order: Order, out: &mut [u8]) -> Result<()> {
-        let size = self.unitary_bytes();
-        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
         let sorted = Sorted::new(ids);
-        match sorted.places {
-            None => self.sorted_unitaries(&sorted.ids, out)?,
-            Some(places) => {
-                let mut unitaries = vec![0; out.len()];
-                self.sorted_unitaries(&sorted.ids, &mut unitaries)?;
-                for (unitary, place) in unitaries.chunks_exact(size).zip(places) {
-                    out[place * size..][..size].copy_from_slice(unitary);
-                }
+        self.shared_out(&sorted.ids, out, |ids, out| match &self.source {
+            Source::Computed(kernel) => {
+                self.compute_rows(kernel, ids, out);
+                Ok(())
+            }
+            _ => {
+                let size = self.unitary_bytes();
+                self.in_files(ids, &mut |corpus, ids, range| {
+                    corpus.unitaries(ids, &mut out[range.start * size..range.end * size])
+                })
+            }
+        })?;
+        self.as_asked(&sorted, order, out);
+        Ok(())
+    }
+
+    /// The circuits with these ids, as [`circuits`](Reader::circuits) gives them, while their unitaries are written
+    /// to `out` as by [`unitaries`](Reader::unitaries): in one go.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub(crate) fn both(&self, ids: &[u64], order: Order, out: &mut [u8]) -> Result<Circuits> {
+        let sorted = Sorted::new(ids);
+        let shares = self.shared_out(&sorted.ids, out, |ids, out| match &self.source {
+            Source::Computed(kernel) => Ok(self.compute_rows(kernel, ids, out)),
+            _ => {
+                let (size, mut circuits) = (self.unitary_bytes(), Circuits::default());
+                self.in_files(ids, &mut |corpus, ids, range| {
+                    corpus.rows(ids, &mut circuits, &mut out[range.start * size..range.end * size])
+                })?;
+                Ok(circuits)
+            }
+        })?;
+        self.as_asked(&sorted, order, out);
+        let joined = shares.into_iter().reduce(|mut all, more| {
+            all.extend(&more);
+            all
+        });
+        Ok(sorted.circuits_as_asked(joined.unwrap_or_default()))
+    }
+
+    /// Puts unitaries, read in the sorted order, where they were asked for, with qubits in this order.
+    fn as_asked(&self, sorted: &Sorted<'_>, order: Order, unitaries: &mut [u8]) {
+        let size = self.unitary_bytes();
+        if let Some(places) = &sorted.places {
+            let ascending = unitaries.to_vec();
+            for (unitary, place) in ascending.chunks_exact(size).zip(places) {
+                unitaries[place * size..][..size].copy_from_slice(unitary);
             }
         }
-        reorder(out, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
-        Ok(())
+        reorder(unitaries, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
     }
 
     /// The labels that came with the records with these ids, in any order, also repeated.
@@ -299,8 +341,7 @@ impl Reader {
     /// As [`circuits`](Reader::circuits).
     pub fn rows(&self, ids: &[u64], order: Order) -> Result<Rows> {
         let mut unitaries = vec![0; ids.len() * self.unitary_bytes()];
-        let circuits = self.circuits(ids)?;
-        self.unitaries(ids, order, &mut unitaries)?;
+        let circuits = self.both(ids, order, &mut unitaries)?;
         Ok(Rows { circuits, unitaries, given: self.given_labels(ids)? })
     }
 
@@ -346,17 +387,6 @@ impl Reader {
         }
     }
 
-    fn sorted_circuits(&self, ids: &[u64], circuits: &mut Circuits) -> Result<()> {
-        match &self.source {
-            Source::Computed(_) => {
-                self.check(ids)?;
-                self.compute_circuits(ids, circuits);
-                Ok(())
-            }
-            _ => self.in_files(ids, &mut |corpus, ids, _| corpus.circuits(ids, circuits)),
-        }
-    }
-
     fn compute_circuits(&self, ids: &[u64], circuits: &mut Circuits) {
         // Consecutive words cost less than words one by one.
         for run in ids.chunk_by(|a, b| a + 1 == *b) {
@@ -364,41 +394,12 @@ impl Reader {
         }
     }
 
-    fn sorted_unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
-        self.check(if self.recipe.space().is_appended() { &[] } else { ids })?;
-        let threads = match ids.len() / SHARE {
-            0 | 1 => 1,
-            shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
-        };
-        let share = ids.len().div_ceil(threads).max(1);
-        if threads == 1 {
-            return self.some_unitaries(ids, out);
-        }
-        let _inside = fork::enter();
-        std::thread::scope(|scope| {
-            let shares = ids.chunks(share).zip(out.chunks_mut(share * self.unitary_bytes()));
-            let start = |(ids, out)| {
-                scope.spawn(move || {
-                    let _inside = fork::follow();
-                    self.some_unitaries(ids, out)
-                })
-            };
-            let workers: Vec<_> = shares.map(start).collect();
-            // A worker does not panic; if one did, its share must not pass for zeros.
-            let end = |panic| std::panic::resume_unwind(panic);
-            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(end))
-        })
-    }
-
-    fn some_unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
+    /// Computes the records with these ids: writes their unitaries to `out` and returns their circuits.
+    fn compute_rows(&self, kernel: &Kernel, ids: &[u64], out: &mut [u8]) -> Circuits {
         let size = self.unitary_bytes();
-        let Source::Computed(kernel) = &self.source else {
-            return self.in_files(ids, &mut |corpus, ids, range| {
-                corpus.unitaries(ids, &mut out[range.start * size..range.end * size])
-            });
-        };
         let at_once = (BATCH_BYTES / size).max(1);
-        let (mut circuits, mut scratch) = (Circuits::default(), Scratch::default());
+        let (mut all, mut circuits) = (Circuits::default(), Circuits::default());
+        let mut scratch = Scratch::default();
         let (mut unitaries, mut bytes) = (Vec::new(), Vec::new());
         for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
             circuits.clear();
@@ -407,17 +408,54 @@ impl Reader {
             kernel.unitaries(&circuits, &mut scratch, &mut unitaries);
             self.recipe.dtype().encode(&unitaries, &mut bytes);
             out.copy_from_slice(&bytes);
+            all.extend(&circuits);
         }
-        Ok(())
+        all
+    }
+
+    /// Shares out ids, which ascend, and the places for their unitaries to threads that each `read` some; what they
+    /// return is in the order of the ids.
+    fn shared_out<T: Send>(
+        &self,
+        ids: &[u64],
+        out: &mut [u8],
+        read: impl Fn(&[u64], &mut [u8]) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        assert_eq!(out.len(), ids.len() * self.unitary_bytes(), "one unitary for each id");
+        if !self.recipe.space().is_appended() {
+            self.check(ids)?;
+        }
+        let span = ids.last().zip(ids.first()).map_or(0, |(last, first)| last - first);
+        let least = match span > 16 * ids.len() as u64 {
+            true => SCATTERED,
+            false => (DENSE_BYTES / self.unitary_bytes()).max(1),
+        };
+        let threads = match ids.len() / least {
+            0 | 1 => return Ok(vec![read(ids, out)?]),
+            shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
+        };
+        let share = ids.len().div_ceil(threads);
+        let _inside = fork::enter();
+        std::thread::scope(|scope| {
+            let shares = ids.chunks(share).zip(out.chunks_mut(share * self.unitary_bytes()));
+            let read = &read;
+            let follow = |(ids, out)| {
+                scope.spawn(move || {
+                    let _inside = fork::follow();
+                    read(ids, out)
+                })
+            };
+            let workers: Vec<_> = shares.map(follow).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            workers.into_iter().map(join).collect()
+        })
     }
 
     /// Calls `read` for runs of `ids`, which ascend, with a handle of the file that has them, their ids there, and
     /// their places among `ids`.
-    fn in_files(
-        &self,
-        ids: &[u64],
-        read: &mut dyn FnMut(&Corpus, &[u64], Range<usize>) -> Result<()>,
-    ) -> Result<()> {
+    fn in_files(&self, ids: &[u64], read: &mut ReadSome<'_>) -> Result<()> {
         match &self.source {
             Source::Computed(_) => Ok(()),
             Source::Parts(files) => match &files[..] {
@@ -461,6 +499,9 @@ impl Reader {
     }
 }
 
+/// See [`Reader::in_files`].
+type ReadSome<'r> = dyn FnMut(&Corpus, &[u64], Range<usize>) -> Result<()> + 'r;
+
 /// Ids in ascending order and, unless they were so before, the place where each one stood.
 struct Sorted<'a> {
     ids: Cow<'a, [u64]>,
@@ -476,6 +517,16 @@ impl Sorted<'_> {
         pairs.sort_unstable();
         let (ids, places) = pairs.into_iter().unzip();
         Sorted { ids: Cow::Owned(ids), places: Some(places) }
+    }
+
+    /// Circuits that were read in the sorted order, in the order they were asked for.
+    fn circuits_as_asked(&self, circuits: Circuits) -> Circuits {
+        let Some(places) = &self.places else { return circuits };
+        let mut order = vec![0; places.len()];
+        places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
+        let mut ordered = Circuits::default();
+        order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
+        ordered
     }
 }
 

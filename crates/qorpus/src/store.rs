@@ -180,12 +180,12 @@ impl Drop for Store {
         if let Ok(_turn) = self.lock.turn() {
             // Before the turn ends, so that whoever is next knows whether it is the last.
             self.lock.resign();
-            if self.lock.is_alone() {
-                if !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END) {
-                    // Readers that stay open keep the log; what is in it can be in the file all the same.
-                    let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-                    let _ = self.patience.limited(BRIEFLY, checkpoint);
-                }
+            if self.lock.is_alone()
+                && !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END)
+            {
+                // Readers that stay open keep the log; what is in it can be in the file all the same.
+                let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                let _ = self.patience.limited(BRIEFLY, checkpoint);
             }
         }
     }

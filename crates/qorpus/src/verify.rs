@@ -127,7 +127,8 @@ pub fn verify(
 fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
     let (chunks, size) = (corpus.recipe().chunks(), corpus.recipe().chunk_records());
     if corpus.recipe().space().is_appended() {
-        return Ok((vec![0..store::totals(connection)?.0], Vec::new()));
+        let all = 0..store::totals(connection)?.0;
+        return Ok((Vec::from([all]), Vec::new()));
     }
     let (mut done, mut unexpected, mut next) = (Vec::new(), Vec::new(), 0);
     for Todo { chunks: todo, .. } in work::within(connection, &(0..chunks))? {

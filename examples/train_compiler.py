@@ -1,0 +1,141 @@
+"""A network that learns to compile: from the unitary of a circuit it tells the circuit's last gate.
+
+Taking that gate off leaves a shorter circuit, so that asking again and again compiles a unitary gate by gate. The
+network clones the behaviour of all shortest words in h, s, t and cx on two qubits; words that give the same unitary as
+an earlier one are left out, so that every unitary has one right answer, and held-out unitaries were never seen.
+
+    python examples/train_compiler.py runs                  # needs PyTorch; well under a minute on two cores
+    python examples/train_compiler.py runs --length 4 --epochs 8
+
+The directory gets the corpus and a checkpoint; run again with more epochs, training goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import qorpus
+
+QUBITS, DIM = 2, 4
+PAULIS = torch.tensor([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=torch.complex128)
+PAIRS = torch.stack([torch.kron(a, b) for a in PAULIS for b in PAULIS])
+
+
+def distinct(recipe: qorpus.Recipe) -> NDArray[np.int64]:
+    """The ids of the words with a unitary, up to its phase, that no earlier word has."""
+    earliest: dict[bytes, int] = {}
+    for batch in recipe.stream(8192, shuffle=False, columns=["unitaries"]):
+        assert batch.unitaries is not None
+        entries = batch.unitaries.reshape(len(batch.ids), -1)
+        first = np.argmax(np.abs(entries) > 1e-6, axis=1)[:, None]
+        phase = np.take_along_axis(entries, first, axis=1)
+        keys = np.floor((entries * phase.conj() / np.abs(phase)).view(float) * 4096 + 0.5).astype(np.int16)
+        for id, key in zip(batch.ids.tolist(), keys):
+            earliest.setdefault(key.tobytes(), id)
+    return np.array(list(earliest.values()))
+
+
+def features(unitaries: torch.Tensor) -> torch.Tensor:
+    """The unitaries as rotations of the Pauli matrices: tr(P U Q U†)/d for each P and Q; real, and without phase."""
+    left = torch.einsum("pab,kbc->kpac", PAIRS, unitaries).flatten(2)
+    right = torch.einsum("kac,qcd->kqad", unitaries.conj(), PAIRS.mT).flatten(2)
+    return (left @ right.mT).real[:, 1:, 1:].flatten(1).float() / DIM
+
+
+def last_letters(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What the network is to tell."""
+    return batch["circuit"].gather(1, batch["length"][:, None] - 1)[:, 0]
+
+
+def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.Tensor, steps: int) -> float:
+    """The share of the unitaries that are the identity after at most so many letters are taken off."""
+    done = torch.zeros(len(unitaries), dtype=torch.bool)
+    for _ in range(steps):
+        found = letters[network(features(unitaries)).argmax(dim=1)]
+        unitaries = found.mH @ unitaries
+        done |= unitaries.diagonal(dim1=1, dim2=2).sum(dim=1).abs() > DIM - 1e-6
+    return float(done.double().mean())
+
+
+def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
+    """Trains, prints how it goes, and returns the accuracy on the test split with what it is to be compared with."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)                # a small network; more threads would only wait for each other
+
+    # All words, none of them stored: their circuits and unitaries are computed while they are read.
+    words = qorpus.Recipe(gates="h,s,t,cx", qubits=QUBITS, words=True, length=(1, length))
+    path = directory / f"distinct-{length}.db"
+    if not path.exists():
+        ids = distinct(words)
+        with qorpus.Writer(path, gates=words.gates, qubits=QUBITS) as writer:
+            writer.extend(words.letters_array(ids), words.unitaries(ids))
+    corpus = qorpus.open(path)
+    # corpus = words                        # instead: every word, nothing on the disk, and no single right answer
+    print(f"{len(words)} words, {len(corpus)} in the corpus")
+
+    # To which split a record belongs depends on its id alone. A stream shuffles without memory.
+    split = corpus.split(train=0.8, validation=0.1, test=0.1)
+    stream = split["train"].torch(batch_size=256, seed=1, longest=length)
+    whole = {name: next(iter(part.torch(batch_size=len(part), longest=length))) for name, part in split.items()}
+
+    network = torch.nn.Sequential(
+        torch.nn.Linear((DIM**2 - 1) ** 2, 256),
+        torch.nn.ReLU(),
+        torch.nn.Linear(256, 256),
+        torch.nn.ReLU(),
+        torch.nn.Linear(256, len(corpus.letters)),
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    checkpoint = directory / f"checkpoint-{length}.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        stream.load_state_dict(state["stream"])
+
+    def accuracy(batch: dict[str, torch.Tensor]) -> float:
+        right = network(features(batch["unitary"])).argmax(dim=1) == last_letters(batch)
+        return float(right.double().mean())
+
+    for epoch in range(stream.epoch, epochs):
+        for batch in stream:
+            loss = torch.nn.functional.cross_entropy(network(features(batch["unitary"])), last_letters(batch))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        print(f"epoch {epoch}: accuracy {accuracy(whole['train']):.3f}, on validation {accuracy(whole['validation']):.3f}")
+        state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "stream": stream.state_dict()}
+        torch.save(state, checkpoint)
+
+    with torch.no_grad():
+        majority = torch.bincount(last_letters(whole["train"])).argmax()
+        letters = torch.from_numpy(words.unitaries(slice(0, len(words.letters))))   # the words of one letter come first
+        return {
+            "accuracy": accuracy(whole["test"]),
+            "chance": 1 / len(corpus.letters),
+            "majority": float((last_letters(whole["test"]) == majority).double().mean()),
+            "compiled": compiled(network, whole["test"]["unitary"], letters, 3 * length),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("runs"), help="for the corpus and the checkpoint")
+    parser.add_argument("--length", type=int, default=6, help="letters of the longest words")
+    parser.add_argument("--epochs", type=int, default=8)
+    arguments = parser.parse_args()
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+
+    result = train(arguments.directory, arguments.length, arguments.epochs)
+    print(f"last gate of held-out circuits: accuracy {result['accuracy']:.3f}")
+    print(f"    chance {result['chance']:.3f}, always the most frequent letter {result['majority']:.3f}")
+    print(f"held-out unitaries compiled, with at most three times the gates: {result['compiled']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What a user has who installs the wheel and nothing else: run by scripts/test in an environment with NumPy alone."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import qorpus
+
+
+def main() -> None:
+    missing = [name for name in ["torch", "qiskit", "cirq", "bqskit", "pyarrow"] if name in sys.modules]
+    assert not missing, f"importing qorpus imports {missing}"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "c.db"
+        corpus = qorpus.generate(path, gates="h,t", qubits=1, random=1000, progress=False)
+        assert corpus.unitaries(slice(None)).shape == (1000, 2, 2)
+        command = Path(sys.executable).with_name("qorpus")
+        subprocess.run([command, "verify", path, "--quiet"], check=True)
+        for ask, package in [("torch", "torch"), ("to_qiskit", "qiskit"), ("to_cirq", "cirq-core"), ("to_bqskit", "bqskit")]:
+            try:
+                getattr(corpus if ask == "torch" else corpus[0], ask)()
+            except ImportError as error:
+                assert f"pip install {package}" in str(error), error
+            else:
+                raise AssertionError(f"{ask} works without {package}")
+    print("1 passed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What the documentation shows is true: its code runs, its links lead somewhere, and it builds without a network."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+import qorpus
+from command import PATIENCE, ROOT
+from run_page import OPTIONS
+
+PAGES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part == "target" for part in path.relative_to(ROOT).parts)
+)
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+
+def run(*command, directory):
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=directory, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/python.md"])
+def test_code_of_a_page(page, tmp_path):
+    assert "```python\n" in (ROOT / page).read_text()
+    run(Path(__file__).with_name("run_page.py"), ROOT / page, directory=tmp_path)
+
+
+def docstrings():
+    """Every docstring of the package, native ones too, by the name of what it is about."""
+    modules = [info.name for info in pkgutil.iter_modules(qorpus.__path__, "qorpus.") if info.name != "qorpus.__main__"]
+    found = {}
+    for module in map(importlib.import_module, ["qorpus", *modules]):
+        found[module.__name__] = module.__doc__
+        for name, thing in vars(module).items():
+            home = str(getattr(thing, "__module__", ""))
+            if home.split(".")[0] != "qorpus" or not (inspect.isclass(thing) or inspect.isroutine(thing)):
+                continue
+            found[f"{home}.{name}"] = thing.__doc__
+            if inspect.isclass(thing):
+                found |= {f"{home}.{name}.{member}": inspect.getdoc(value) for member, value in vars(thing).items()}
+    return found
+
+
+DOCTESTS = {name: text for name, text in docstrings().items() if text and ">>>" in text}
+
+
+def test_native_docstrings_are_found():
+    assert {"qorpus.Writer", "qorpus._qorpus.Record", "qorpus._qorpus.Records.unitaries"} <= DOCTESTS.keys()
+
+
+@pytest.mark.parametrize("name", DOCTESTS)
+def test_docstring(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(DOCTESTS[name], {"qorpus": qorpus, "np": numpy}, name, None, 0)
+    said = []
+    assert doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append).failed == 0, "".join(said)
+
+
+def test_before_and_after_are_excerpts():
+    before = (ROOT / "benches/original.py").read_text().splitlines()
+    after = (ROOT / "examples/multiprocessing_writer.py").read_text().splitlines()
+    (excerpt,) = re.findall(r"^```diff\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    for line in excerpt.splitlines():
+        assert line[0] == " " or line[1:] in (before if line[0] == "-" else after), line
+
+
+def prose(page):
+    """A page without its code."""
+    return re.sub(r"`[^`\n]*`", "`code`", FENCED.sub("", page.read_text()))
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub and MkDocs name them."""
+    headings = re.findall(r"^#+ +(.*?) *#*$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose(page)) + re.findall(r"^\[[^\]]+\]: +(\S+)", prose(page), re.MULTILINE)
+    for target in targets:
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{target} is not there"
+        assert file.is_relative_to(ROOT), f"{target} is outside"
+        assert not anchor or anchor in anchors(file), f"{target}: no such heading"
+
+
+def test_site(tmp_path):
+    site = tmp_path / "site"
+    said = run("-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", site, directory=ROOT)
+    assert "WARNING" not in said
+    for page in site.rglob("*.html"):
+        fetched = re.findall(r"<(?:script|img|link|iframe)\b[^>]*(?:src|href)=\"?(https?:[^\"\s>]*)", page.read_text())
+        assert not fetched, f"{page.name} needs a network for {fetched}"
+    shown = set(re.findall(r'id="qorpus\.(?:\w+\.)*(\w+)"', "".join(page.read_text() for page in site.rglob("*.html"))))
+    assert set(qorpus.__all__) - {"__version__"} <= shown, "the reference leaves something out"
+    # The docstring and the signature of a native method, which come from different places.
+    writer = (site / "reference/writer.html").read_text()
+    assert "Accepts one record" in writer and "durability" in writer
