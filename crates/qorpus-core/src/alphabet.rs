@@ -221,13 +221,8 @@ impl Alphabet {
     /// # Errors
     /// [`Error::UnknownLetter`].
     pub fn letter(&self, text: &str) -> Result<u16> {
-        // Blanks and letter case count only inside the names of user-defined gates, which have no blanks.
-        let (gate, places) = match text.rfind(')') {
-            Some(end) => text.split_at(end + 1),
-            None => text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), "")),
-        };
-        let gate: String = gate.split_whitespace().collect();
-        let mut places = places.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (gate, places) = split_letter(text);
+        let mut places = places.join(" ");
         if places.is_empty() && self.qubits == 1 {
             places = "0".into();
         }
@@ -268,6 +263,16 @@ impl Alphabet {
         let letters = text.split(';').map(str::trim);
         letters.filter(|letter| !letter.is_empty()).map(|letter| self.letter(letter)).collect()
     }
+}
+
+/// A letter's gate without blanks, and the qubits behind it.
+pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
+    // Blanks and letter case count only inside the names of user-defined gates, which have no blanks.
+    let (gate, places) = match text.rfind(')') {
+        Some(end) => text.split_at(end + 1),
+        None => text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), "")),
+    };
+    (gate.split_whitespace().collect(), places.split_whitespace().collect())
 }
 
 /// An opaque gate may stand on one to three qubits in any order, or, where there are several, not say on which.

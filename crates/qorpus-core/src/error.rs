@@ -93,6 +93,17 @@ pub enum Error {
         /// The beginning of the alphabet, as text.
         alphabet: String,
     },
+    /// A letter whose gate cannot stand on its qubits.
+    #[error("'{letter}': {reason}")]
+    Placement {
+        /// The text as given.
+        letter: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A circuit that OpenQASM has no words for.
+    #[error("{0}")]
+    Qasm(String),
     /// A length range that is reversed or too large.
     #[error("length {min}..{max}: {reason}")]
     Length {

@@ -159,6 +159,20 @@ impl Gate {
         &self.name
     }
 
+    /// The name without its angles, and the angles as they are written in it.
+    ///
+    /// ```
+    /// let gate = qorpus_core::Gate::standard("u3(pi/2, 0, pi)")?;
+    /// assert_eq!(gate.parts(), ("u3", vec!["pi/2", "0", "pi"]));
+    /// # Ok::<(), qorpus_core::Error>(())
+    /// ```
+    pub fn parts(&self) -> (&str, Vec<&str>) {
+        match self.name.strip_suffix(')').and_then(|name| name.split_once('(')) {
+            None => (&self.name, Vec::new()),
+            Some((base, angles)) => (base, angles.split(',').collect()),
+        }
+    }
+
     /// How many qubits the gate acts on: 1, 2 or 3; 0 if it is opaque.
     pub fn qubits(&self) -> usize {
         self.qubits

@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
+mod circuits;
 mod errors;
 mod ids;
 mod job;
@@ -54,6 +55,9 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(command, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::placed, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::to_qasm2, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::to_qasm3, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
     module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;

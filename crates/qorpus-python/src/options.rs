@@ -169,7 +169,7 @@ fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
     Ok(Gates::List(gates?))
 }
 
-fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
+pub(crate) fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
     let py = matrix.py();
     let array = complex(matrix, &format!("the matrix of gate '{name}'"))?;
     match *array.shape() {

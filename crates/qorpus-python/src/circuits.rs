@@ -1,0 +1,136 @@
+//! Single circuits as texts and as placed gates.
+
+use crate::errors::OrRaise;
+use crate::options::{class, matrix_of, number};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyMapping, PyString};
+use qorpus::GateOption;
+use qorpus::core::{Error, Gate, MAX_QUBITS, Placed, Qasm, evaluate};
+
+/// The circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the same unitary.
+///
+/// Gates that its standard gates lack are defined in front, global phases included: so are gates of one's own on one
+/// qubit, unless they have a global phase, for which OpenQASM 2 has no words.
+///
+/// Args:
+///     circuit: letters in time order, such as ("h 0", "cx 0 1").
+///     qubits: how many there are, 1 to 8.
+///     matrices: gates of one's own: a name and a matrix, first qubit most significant.
+///
+/// Returns:
+///     The program's text.
+///
+/// Raises:
+///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 2 has no words for.
+///
+/// Example:
+///     >>> print(qorpus.to_qasm2(("h 0", "cx 0 1"), 2))
+///     OPENQASM 2.0;
+///     include "qelib1.inc";
+///     qreg q[2];
+///     h q[0];
+///     cx q[0], q[1];
+///     <BLANKLINE>
+#[pyfunction]
+#[pyo3(signature = (circuit, qubits, matrices=None))]
+pub(crate) fn to_qasm2(
+    circuit: &Bound<'_, PyAny>,
+    qubits: &Bound<'_, PyAny>,
+    matrices: Option<&Bound<'_, PyMapping>>,
+) -> PyResult<String> {
+    let qubits = number(qubits, "qubits")?;
+    let letters = letters(circuit, qubits, matrices)?;
+    Qasm::Two.program(&letters, qubits).or_raise(circuit.py())
+}
+
+/// The circuit as a complete OpenQASM 3 program.
+///
+/// Gates that its standard gates lack are defined in front, global phases included: so are gates of one's own on one
+/// qubit.
+///
+/// Args:
+///     circuit: letters in time order, such as ("h 0", "cx 0 1").
+///     qubits: how many there are, 1 to 8.
+///     matrices: gates of one's own: a name and a matrix, first qubit most significant.
+///
+/// Returns:
+///     The program's text.
+///
+/// Raises:
+///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 3 has no words for.
+///
+/// Example:
+///     >>> qorpus.to_qasm3(("h", "t"), 1).splitlines()[2:]
+///     ['qubit[1] q;', 'h q[0];', 't q[0];']
+#[pyfunction]
+#[pyo3(signature = (circuit, qubits, matrices=None))]
+pub(crate) fn to_qasm3(
+    circuit: &Bound<'_, PyAny>,
+    qubits: &Bound<'_, PyAny>,
+    matrices: Option<&Bound<'_, PyMapping>>,
+) -> PyResult<String> {
+    let qubits = number(qubits, "qubits")?;
+    let letters = letters(circuit, qubits, matrices)?;
+    Qasm::Three.program(&letters, qubits).or_raise(circuit.py())
+}
+
+/// A gate's name, its angles, and its qubits.
+type Parts = (String, Vec<f64>, Vec<usize>);
+
+/// Each letter as its gate's name without angles, its angles in radians, and its qubits.
+#[pyfunction]
+#[pyo3(signature = (circuit, qubits, matrices=None))]
+pub(crate) fn placed(
+    circuit: &Bound<'_, PyAny>,
+    qubits: &Bound<'_, PyAny>,
+    matrices: Option<&Bound<'_, PyMapping>>,
+) -> PyResult<Vec<Parts>> {
+    let qubits = number(qubits, "qubits")?;
+    let letters = letters(circuit, qubits, matrices)?;
+    let parts = letters.into_iter().map(|Placed { gate, qubits }| {
+        let (name, angles) = gate.parts();
+        // The angles of a gate that exists are expressions.
+        (name.into(), angles.into_iter().flat_map(evaluate).collect(), qubits)
+    });
+    Ok(parts.collect())
+}
+
+fn letters(
+    circuit: &Bound<'_, PyAny>,
+    qubits: usize,
+    matrices: Option<&Bound<'_, PyMapping>>,
+) -> PyResult<Vec<Placed>> {
+    let py = circuit.py();
+    if !(1..=MAX_QUBITS).contains(&qubits) {
+        // A circuit may have no letter that says so.
+        return Err(Error::Qubits(qubits)).or_raise(py);
+    }
+    let mut own = Vec::new();
+    if let Some(matrices) = matrices {
+        for item in matrices.items()? {
+            if let GateOption::Matrix(name, entries) =
+                matrix_of(&item.get_item(0)?.extract::<String>()?, &item.get_item(1)?)?
+            {
+                let width = entries.len().ilog2() as usize / 2;
+                own.push(Gate::custom(&name, width, entries).or_raise(py)?);
+            }
+        }
+    }
+    let placed = |text: &str| Placed::parse(text, qubits, &own).or_raise(py);
+    if let Ok(text) = circuit.cast::<PyString>() {
+        let letters = text.to_str()?.split(';').map(str::trim);
+        return letters.filter(|letter| !letter.is_empty()).map(placed).collect();
+    }
+    let refused = |item: &Bound<'_, PyAny>| {
+        PyTypeError::new_err(format!(
+            "a circuit is a text or a sequence of letters such as 'cx 0 1', not {}",
+            class(item)
+        ))
+    };
+    let letter = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
+        Ok(text) => placed(text.to_str()?),
+        Err(_) => Err(refused(&item)),
+    };
+    circuit.try_iter().map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
+}

@@ -1,0 +1,144 @@
+"""Letters for the gates of other libraries, found by name, angles or matrix."""
+
+from __future__ import annotations
+
+from cmath import phase, rect
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import permutations
+from math import atan2, isfinite, pi, tau
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qorpus._qorpus import matrix
+from qorpus.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    Matrix = NDArray[np.complex128]
+
+#: Standard gates without angles, and with them.
+FIXED = (
+    *("id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"),
+    *("cx", "cy", "cz", "ch", "csx", "swap", "iswap", "ccx", "cswap"),
+)
+TURNING = ("rx", "ry", "rz", "p", "u3", "cp", "crx", "cry", "crz")
+
+#: The largest difference between entries of matrices that are taken for the same.
+_SAME_MATRIX = 1e-13
+
+#: The largest global phase that is none.
+_SAME_PHASE = 1e-12
+
+#: The most qubits of a circuit.
+QUBITS = 8
+
+#: Divisors of pi in the angles that people write.
+_DIVISORS = (*range(1, 17), 32, 64)
+
+
+class Taken:
+    """What has been taken from a library's circuit: letters, and the global phase that they do not have."""
+
+    def __init__(self, qubits: int) -> None:
+        if qubits > QUBITS:
+            raise InvalidArgument(f"the circuit has {qubits} qubits; at most {QUBITS} are possible")
+        self.taken: list[str] = []
+        self.phase = 0.0
+
+    def gate(self, name: str, angles: Iterable[float], places: Iterable[int]) -> None:
+        """Takes a gate that Qorpus has."""
+        self.taken.append(" ".join([gate_text(name, angles), *map(str, places)]))
+
+    def matrix(self, unitary: Matrix | None, places: Sequence[int], operation: str) -> None:
+        """Takes the gate that has this matrix, first qubit most significant, on its qubits in any order, up to a phase.
+
+        A matrix that is not known, such as that of a large gate, is None.
+        """
+        gates = [] if unitary is None else [(o, permuted(unitary, o)) for o in permutations(range(len(places)))]
+        for order, gate in gates:
+            for angle in (0.0, phase_of(gate)):
+                if name := named(gate * rect(1, -angle)):
+                    self.phase += angle
+                    self.taken.append(" ".join([name, *(str(places[qubit]) for qubit in order)]))
+                    return
+        raise InvalidArgument(
+            f"'{operation}' on {qubits_text(places)} is no gate of Qorpus; decompose it with its library into gates "
+            "that are, such as u3 and cx, and pass the result"
+        )
+
+    def letters(self, ignore_phase: bool) -> tuple[str, ...]:
+        """All letters, if the phase is 0 or may be ignored."""
+        left = (self.phase + pi) % tau - pi
+        if abs(left) > _SAME_PHASE and not ignore_phase:
+            raise InvalidArgument(
+                f"the circuit has a global phase of {left:.6g}, which its gates do not have; "
+                "pass ignore_phase=True to drop it"
+            )
+        return tuple(self.taken)
+
+
+def gate_text(name: str, angles: Iterable[float]) -> str:
+    """The gate's name with its angles."""
+    texts = [angle_text(float(angle)) for angle in angles]
+    return f"{name}({','.join(texts)})" if texts else name
+
+
+def angle_text(value: float) -> str:
+    """The angle as people write it: a multiple of pi if it is one to the last bits, else its shortest decimal."""
+    if not isfinite(value):
+        raise InvalidArgument(f"{value} is no angle; angles are finite numbers")
+    for divisor in _DIVISORS if abs(value) < 1000 else ():
+        multiple = round(value / pi * divisor)
+        if 0 < abs(multiple) <= 256 and abs(multiple * pi / divisor - value) <= 1e-15 * abs(value):
+            factor = "" if abs(multiple) == 1 else f"{abs(multiple)}*"
+            return f"{'-' if multiple < 0 else ''}{factor}pi{'' if divisor == 1 else f'/{divisor}'}"
+    return repr(value) if value else "0"
+
+
+def named(unitary: Matrix) -> str | None:
+    """A standard gate with exactly this matrix."""
+    return next((name for name in _candidates(unitary) if is_gate(name, unitary)), None)
+
+
+def _candidates(unitary: Matrix) -> Iterator[str]:
+    """Gates that may have this matrix, the simplest first."""
+    yield from FIXED
+    if len(unitary) == 2:
+        (a, b), (c, d) = unitary.tolist()
+        yield gate_text("rx", [2 * atan2(-c.imag, a.real)])
+        yield gate_text("ry", [2 * atan2(c.real, a.real)])
+        yield gate_text("rz", [2 * phase(d)])
+        yield gate_text("p", [phase(d)])
+        phi = phase(c) if abs(c) > _SAME_MATRIX else 0.0
+        # The phase of a small entry is mostly rounding.
+        turn = phase(-b) if abs(c) > abs(d) else phase(d * a.real) - phi
+        yield gate_text("u3", [2 * atan2(abs(c), a.real), phi, turn])
+    elif len(unitary) > 2:
+        half = len(unitary) // 2
+        yield from (f"c{name}" for name in _candidates(unitary[half:, half:]))
+
+
+def is_gate(name: str, unitary: Matrix) -> bool:
+    """Whether there is a gate of this name, and this is its matrix."""
+    if name.split("(")[0] not in (*FIXED, *TURNING):
+        return False
+    known = matrix(name)
+    return known.shape == unitary.shape and float(np.abs(known - unitary).max()) <= _SAME_MATRIX
+
+
+def phase_of(unitary: Matrix) -> float:
+    """The phase of a gate of ours times a phase: in the corner our gates have 1 or a cosine."""
+    first = unitary[0, 0] if abs(unitary[0, 0]) > _SAME_MATRIX else unitary[1, 0]
+    return phase(first)
+
+
+def permuted(unitary: Matrix, order: Sequence[int]) -> Matrix:
+    """The matrix with its qubits in another order: qubit k is what was qubit `order[k]`."""
+    width = len(order)
+    axes = [*order, *(width + qubit for qubit in order)]
+    return unitary.reshape([2] * (2 * width)).transpose(axes).reshape(unitary.shape)
+
+
+def qubits_text(places: Sequence[int]) -> str:
+    return f"qubit{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"
