@@ -75,7 +75,7 @@ class _Sequence(Records, Readable):
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         """Runs one SELECT over the table `records`, with a row for each record.
 
-        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (bytes: row-major, of the corpus's dtype),
+        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of the corpus's dtype),
         `count_GATE` for each gate, and one for each label. Functions: `fidelity(a, b)` = |tr(A†B)|²/d² and
         `distance(a, b)` = sqrt(1 - |tr(A†B)|/d), which does not see a global phase, of two unitaries. Only what a query
         looks at is read or computed.
@@ -109,8 +109,8 @@ class Recipe(_Sequence):
     What is left out has the default of the command line.
 
     Args:
-        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates separated
-            by commas, names, pairs of a name and a matrix, or a mapping from names to matrices or None.
+        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates
+            separated by commas, names, pairs of a name and a matrix, or a mapping from names to matrices or None.
         qubits: 1 to 8.
         coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
         words: every word of these lengths instead of random circuits.

@@ -39,7 +39,8 @@ def _circuit(letters: tuple[str, ...]) -> str:
 def _colour(entry: complex) -> str:
     magnitude = min(abs(entry), 1.0)
     hue, saturation = cmath.phase(entry) / (2 * cmath.pi) % 1.0, 0.8 if magnitude > 1e-12 else 0.0
-    return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, 1 - 0.55 * magnitude, saturation))
+    parts = colorsys.hls_to_rgb(hue, 1 - 0.55 * magnitude, saturation)
+    return "#" + "".join(f"{round(part * 255):02x}" for part in parts)
 
 
 def heat_map(unitary: np.ndarray[Any, Any]) -> str:
@@ -54,6 +55,7 @@ def heat_map(unitary: np.ndarray[Any, Any]) -> str:
         An `<svg>` element.
 
     Example:
+        >>> from qorpus.html import heat_map
         >>> heat_map(np.eye(2)).count("<rect")
         4
     """
@@ -77,7 +79,8 @@ def heat_map(unitary: np.ndarray[Any, Any]) -> str:
 def record(id: int, circuit: tuple[str, ...], unitary: np.ndarray[Any, Any], labels: dict[str, Any]) -> str:
     """A record: circuit, labels, heat map."""
     shown = ", ".join(f"{escape(str(k))} {escape(str(v))}" for k, v in labels.items() if v or k == "length")
-    return _table([("record", str(id)), ("circuit", _circuit(circuit)), ("labels", shown), ("unitary", heat_map(unitary))])
+    facts = [("record", str(id)), ("circuit", _circuit(circuit)), ("labels", shown), ("unitary", heat_map(unitary))]
+    return _table(facts)
 
 
 def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:

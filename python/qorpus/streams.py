@@ -100,8 +100,9 @@ class Readable:
     def torch(self, batch_size: int, **options: Unpack[qorpus.torch.LoadingOptions]) -> qorpus.torch.Stream: ...
 
     def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
-        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with one
-        a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes exactly.
+        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with
+        one a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes
+        exactly.
 
             loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
             stream = corpus.torch(batch_size=64, seed=0, num_workers=4)

@@ -6,8 +6,8 @@ import os
 import pickle
 import random
 import re
-import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,7 +18,7 @@ import format_v1
 import numpy as np
 import pytest
 import qorpus
-from command import PATIENCE, finish, generate, info, show, start
+from command import PATIENCE, finish, info, show, start
 
 RECIPE = {"gates": "clifford+t,rz(0.3)", "qubits": 2, "random": 6000, "length": (0, 12), "seed": 5}
 
@@ -417,8 +417,6 @@ def test_files_of_different_recipes(tmp_path, shared):
 
 def test_what_is_no_corpus(tmp_path):
     """Texts, empty files and other programs' databases are refused by name."""
-    import sqlite3
-
     (tmp_path / "text.db").write_text("hello " * 1000)
     (tmp_path / "empty.db").write_bytes(b"")
     connection = sqlite3.connect(tmp_path / "foreign.db")
@@ -504,7 +502,7 @@ def test_pickling(shared):
         copy = pickle.loads(pickle.dumps(records))
         assert type(copy) is type(records) and len(copy) == len(records) and copy.order == records.order
         assert copy[7] == records[7] and copy.unitaries([1, 0]).tobytes() == records.unitaries([1, 0]).tobytes()
-    code = "import pickle, sys; c = pickle.load(sys.stdin.buffer); print(c.content_hash, c[7].circuit == c.recipe[7].circuit)"
+    code = "import pickle, sys; c = pickle.load(sys.stdin.buffer); print(c.content_hash, c[7] == c.recipe[7])"
     done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(shared), capture_output=True, cwd="/")
     assert done.stdout.decode().split() == [shared.content_hash, "True"], done.stderr
 
@@ -599,10 +597,6 @@ def test_forks_while_threads_read(shared):
         stop.set()
         [thread.join(PATIENCE) for thread in threads]
     assert failures == []
-
-
-def hashes(corpus, ids):
-    return [hash(corpus[id].unitary.tobytes()) for id in ids], corpus.circuits(ids)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -726,7 +720,8 @@ def test_representations(shared, appended):
     """What the prompt shows names the file, how many records there are, and what they are."""
     assert re.fullmatch(r"Corpus\('/.*/shared\.db': 6,000 records; h, s, .*rz\(0\.3\) on 2 qubits; .*\)", repr(shared))
     assert "300 records" in repr(appended) and "2 files" in repr(qorpus.open(appended.paths * 2))
-    assert re.fullmatch(r"Recipe\(h, .* on 2 qubits; 6000 random circuits of 0\.\.12 letters, seed 5; .*\)", repr(shared.recipe))
+    text = r"Recipe\(h, .* on 2 qubits; 6000 random circuits of 0\.\.12 letters, seed 5; .*\)"
+    assert re.fullmatch(text, repr(shared.recipe))
     assert repr(shared[7]) == f"Record(id=7, circuit={shared[7].circuit!r}, qubits=2)"
     assert re.match(r"Split\('test': 1,200 of the records of Corpus\(", repr(shared.split(train=0.8, test=0.2)["test"]))
     assert re.match(r"Stream\(epoch 0, batch 0 of 94, of Corpus\(", repr(shared.stream(64)))

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_defaults_are_those_of_the_command(corpus, tmp_path):
 SPELLINGS = [
     ({"gates": "ht", "qubits": 1}, "--gates ht --qubits 1"),
     ({"gates": "h,t,cx", "random": "3k", "seed": 2**64 - 1}, f"--gates h,t,cx --random 3k --seed {2**64 - 1}"),
-    ({"gates": ["h", "rz(pi/3)", "cx"], "qubits": 3, "coupling": "line"}, "--gates h,rz(pi/3),cx --qubits 3 --coupling line"),
+    ({"gates": ["h", "rz(1)", "cx"], "qubits": 3, "coupling": "ring"}, "--gates h,rz(1),cx --qubits 3 --coupling ring"),
     ({"gates": ["s", "ht"], "length": 7}, "--gates s,ht --length 7"),
     ({"gates": "h,t", "words": True, "length": (0, 6), "qubits": 1}, "--gates h,t --words --length 0..6 --qubits 1"),
     ({"coupling": "0-1,1-2", "qubits": 3, "length": "3..4"}, "--coupling 0-1,1-2 --qubits 3 --length 3..4"),
@@ -64,7 +65,8 @@ def test_gates_of_ones_own(tmp_path):
     matrix = np.array([[0.6, -0.8], [0.8, 0.6]])
     path = tmp_path / "mine.toml"
     path.write_text('gates = ["h", "turn"]\n[[gate]]\nname = "turn"\nqubits = 1\nmatrix = [[0.6, -0.8], [0.8, 0.6]]\n')
-    spellings = [path, str(path), ["h", ("turn", matrix)], ["h", ("turn", matrix.tolist())], {"h": None, "turn": matrix}]
+    pairs = [["h", ("turn", matrix)], ["h", ("turn", matrix.tolist())]]
+    spellings = [path, str(path), *pairs, {"h": None, "turn": matrix}]
     recipes = [qorpus.Recipe(gates, 1, words=True, length=(0, 2)) for gates in spellings]
     assert len(set(recipes)) == 1 and recipes[0].gates == ("h", "turn")
     assert recipes[0].matrices["turn"].tolist() == matrix.tolist() and list(recipes[0].matrices) == ["turn"]
@@ -172,7 +174,8 @@ def test_another_recipe_is_refused(corpus):
 def test_bad_options_of_generate(corpus):
     """What cannot be is refused before there is a file."""
     bad = [
-        (ValueError, {"jobs": 0}), (ValueError, {"jobs": -1}), (TypeError, {"jobs": "two"}), (ValueError, {"jobs": 2000}),
+        (ValueError, {"jobs": 0}), (ValueError, {"jobs": -1}), (TypeError, {"jobs": "two"}),
+        (ValueError, {"jobs": 2000}),
         (ValueError, {"part": (3, 3)}), (ValueError, {"part": "3/3"}), (ValueError, {"part": "half"}),
         (TypeError, {"part": 3}), (TypeError, {"part": (1, 2, 3)}), (ValueError, {"part": (-1, 3)}),
         (ValueError, {"durability": "some"}), (ValueError, {"gates": "q"}), (TypeError, {"progress": 7}),
@@ -273,8 +276,6 @@ def test_interrupted(corpus):
 
 def test_python_threads_run_while_generating(corpus):
     """Generating gives the interpreter up: other threads read meanwhile what is there already."""
-    import threading
-
     finished, seen = threading.Event(), []
 
     def make():
