@@ -10,7 +10,9 @@ written from. Stores take turns, so that a machine that is slow for a while is s
 import argparse
 import importlib.metadata
 import os
+import re
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -328,19 +330,38 @@ def appended_one_by_one(data: Data, directory: Path) -> dict[str, float]:
     return rates
 
 
+def programs(directory: Path, rows: int) -> dict[str, float]:
+    """Rows a second of the original program, which is not safe, and of the same with a Writer, which is."""
+    rates = {}
+    for name, program, options in [
+        ("original program", "benches/original.py", ["--db", str(directory / "original.db")]),
+        ("the same with a Writer", "examples/multiprocessing_writer.py", [str(directory / "mine.db")]),
+    ]:
+        os.sync()
+        command = [sys.executable, str(ROOT / program), *options, "--rows", str(rows), "--processes", str(os.cpu_count())]
+        result = subprocess.run(command, check=True, capture_output=True, text=True)
+        rates[name] = float(re.search(r"(\d+) rows/s", result.stdout)[1])
+    assert len(qorpus.open(directory / "mine.db")) == rows
+    return rates
+
+
 def table(results: dict[str, dict[str, dict]], sizes: dict[str, float]) -> str:
     ways = ["write", "random single", "random batch", "sequential"]
     lines = [f"{'M records/s, medians':20}" + "".join(f"{way:>16}" for way in ways) + f"{'bytes/record':>16}"]
     for store, rates in results.items():
+        if store == "programs":
+            continue
         cells = (f"{rates[way]['median'] / 1e6:16.3f}" if way in rates else f"{'':16}" for way in ways)
         lines.append(f"{store:20}{''.join(cells)}{sizes.get(store, 0):16.1f}")
-    lines += [f"{way}: {rate['median'] / 1e6:.3f}" for way, rate in results["qorpus, stored"].items() if way not in ways]
+    for rates in results.values():
+        lines += [f"{way}: {rate['median'] / 1e6:.3f}" for way, rate in rates.items() if way not in ways]
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--rows", type=int, default=200_000, help="rows of the two programs")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="about how long each way of reading is timed")
     parser.add_argument("--directory", type=Path, default=ROOT / "target", help="on the disk to measure")
@@ -348,7 +369,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     data, chance, neighbours = Data(arguments.records), np.random.default_rng(0), Neighbours()
-    measured: dict[str, dict[str, list[float]]] = {name: {} for name in STORES}
+    measured: dict[str, dict[str, list[float]]] = {name: {} for name in [*STORES, "programs"]}
     sizes = {}
     for repetition in range(arguments.repetitions):
         for name, make in STORES.items():
@@ -367,6 +388,9 @@ def main() -> None:
                 for way, value in found.items():
                     measured[name].setdefault(way, []).append(value)
                 del store
+        with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+            for name, value in programs(Path(directory), arguments.rows).items():
+                measured["programs"].setdefault(name, []).append(value)
     results = {name: {way: summary(values) for way, values in ways.items()} for name, ways in measured.items()}
     others = neighbours.share()
     print(table(results, sizes))

@@ -5,7 +5,7 @@
 
 use crate::bits::{self, BitReader, BitWriter};
 use crate::chunk::{Chunk, ChunkRef, ContentHash, Damage};
-use crate::{Circuits, Dtype, Labels, Recipe};
+use crate::{Circuits, Dtype, Labels, PackedLabels, Recipe};
 use num_complex::Complex64;
 use std::ops::Range;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -167,7 +167,8 @@ impl Codec {
                 return Err(Damage::Circuit);
             }
         }
-        self.labels(chunk)?;
+        let labels = self.labels(place(chunk), chunk.labels)?;
+        (0..count).try_for_each(|row| labels.get(row).map(drop))?;
         let unitaries = self.unitaries(chunk, 0..count)?;
         if self.content(chunk.first_id, circuits, unitaries) != chunk.content {
             return Err(Damage::Content);
@@ -291,24 +292,21 @@ impl Codec {
         Ok(())
     }
 
-    /// The labels that came with the records of a chunk.
+    /// The labels that came with the records of a chunk, whose column this is, after checking all of it.
     ///
     /// # Errors
     /// What is damaged.
-    pub fn labels(&self, chunk: &ChunkRef<'_>) -> Result<Labels, Damage> {
-        let column = chunk.labels.unwrap_or_default();
-        let records = usize::try_from(chunk.count).map_err(|_| Damage::Labels)?;
-        if chunk.labels.is_some() {
-            let (bytes, check) = split_tail(column, 1, CHECK).ok_or(Damage::Size("labels"))?;
-            if !self.labelled {
-                return Err(Damage::Labels);
-            }
-            if read_u64(check, 0) != self.labels_check(chunk.first_id, bytes) {
-                return Err(Damage::Block { column: "labels", block: 0 });
-            }
-            return Labels::decode(bytes, records);
+    pub fn labels<'a>(&self, place: Place, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
+        let Some(column) = column else { return Ok(PackedLabels::default()) };
+        let records = usize::try_from(place.count).map_err(|_| Damage::Labels)?;
+        let (bytes, check) = split_tail(column, 1, CHECK).ok_or(Damage::Size("labels"))?;
+        if !self.labelled {
+            return Err(Damage::Labels);
         }
-        Labels::decode(&[], records)
+        if read_u64(check, 0) != self.labels_check(place.first_id, bytes) {
+            return Err(Damage::Block { column: "labels", block: 0 });
+        }
+        PackedLabels::new(bytes, records)
     }
 
     /// The stored unitaries of the records at `positions`, row-major and little-endian, checking their blocks

@@ -255,47 +255,83 @@ impl Labels {
         }
         out
     }
+}
 
+/// The labels of the records of a chunk as it keeps them: read where they are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PackedLabels<'a> {
+    columns: Vec<PackedColumn<'a>>,
+}
+
+/// One label: which records have it, and their values.
+#[derive(Debug, Clone)]
+struct PackedColumn<'a> {
+    name: &'a str,
+    present: &'a [u8],
+    values: PackedValues<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum PackedValues<'a> {
+    Integers(&'a [[u8; 8]]),
+    Reals(&'a [[u8; 8]]),
+    /// Where each text ends in the last one.
+    Texts(&'a [[u8; 4]], &'a str),
+}
+
+impl<'a> PackedLabels<'a> {
     /// What [`encode`](Labels::encode) wrote of `records` records.
-    pub(crate) fn decode(mut bytes: &[u8], records: usize) -> std::result::Result<Labels, Damage> {
-        let mut labels = Labels { records, columns: BTreeMap::new() };
+    pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> std::result::Result<PackedLabels<'a>, Damage> {
+        let mut columns: Vec<PackedColumn<'a>> = Vec::new();
         let mut take = |len: usize| {
             let (taken, rest) = bytes.split_at_checked(len).ok_or(Damage::Labels)?;
             bytes = rest;
             Ok::<_, Damage>(taken)
         };
-        let words = |bytes: &[u8]| {
-            let (words, _) = bytes.as_chunks::<8>();
-            words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
-        };
         while let Ok(length) = take(1) {
             let name = std::str::from_utf8(take(usize::from(length[0]))?).map_err(|_| Damage::Labels)?;
-            let (kind, bits) = (take(1)?[0], take(records.div_ceil(8))?);
-            let present = (0..records).map(|row| bits[row / 8] >> (row % 8) & 1 == 1).collect();
+            let (kind, present) = (take(1)?[0], take(records.div_ceil(8))?);
             let size = records.checked_mul(8).ok_or(Damage::Labels)?;
             let values = match kind {
-                0 => LabelColumn::Integers(words(take(size)?).into_iter().map(u64::cast_signed).collect()),
-                1 => LabelColumn::Reals(words(take(size)?).into_iter().map(f64::from_bits).collect()),
+                0 => PackedValues::Integers(take(size)?.as_chunks().0),
+                1 => PackedValues::Reals(take(size)?.as_chunks().0),
                 2 => {
                     let (ends, _) = take(size / 2)?.as_chunks::<4>();
-                    let ends: Vec<_> = ends.iter().map(|end| u32::from_le_bytes(*end) as usize).collect();
-                    let text = std::str::from_utf8(take(ends.last().copied().unwrap_or(0))?)
-                        .map_err(|_| Damage::Labels)?;
-                    let starts = std::iter::once(0).chain(ends.iter().copied());
-                    let texts =
-                        starts.zip(&ends).map(|(start, &end)| text.get(start..end).map(str::to_owned));
-                    LabelColumn::Texts(texts.collect::<Option<_>>().ok_or(Damage::Labels)?)
+                    let texts = take(ends.last().map_or(0, |end| u32::from_le_bytes(*end) as usize))?;
+                    PackedValues::Texts(ends, std::str::from_utf8(texts).map_err(|_| Damage::Labels)?)
                 }
                 _ => return Err(Damage::Labels),
             };
-            if check_name(name).is_err()
-                || labels.columns.last_key_value().is_some_and(|(last, _)| last.as_str() >= name)
-            {
+            if check_name(name).is_err() || columns.last().is_some_and(|last| last.name >= name) {
                 return Err(Damage::Labels);
             }
-            labels.columns.insert(name.into(), Column { values, present });
+            columns.push(PackedColumn { name, present, values });
         }
-        Ok(labels)
+        Ok(PackedLabels { columns })
+    }
+
+    /// The labels of the record at `row`, which there must be.
+    ///
+    /// # Errors
+    /// [`Damage::Labels`] for a text that is none.
+    pub fn get(&self, row: usize) -> std::result::Result<BTreeMap<String, Label>, Damage> {
+        let has = |column: &&PackedColumn<'_>| column.present[row / 8] >> (row % 8) & 1 == 1;
+        let there = self.columns.iter().filter(has);
+        there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
+    }
+}
+
+impl PackedValues<'_> {
+    fn get(self, row: usize) -> std::result::Result<Label, Damage> {
+        Ok(match self {
+            PackedValues::Integers(values) => Label::Integer(i64::from_le_bytes(values[row])),
+            PackedValues::Reals(values) => Label::Real(f64::from_le_bytes(values[row])),
+            PackedValues::Texts(ends, texts) => {
+                let end = |row: usize| u32::from_le_bytes(ends[row]) as usize;
+                let start = if row == 0 { 0 } else { end(row - 1) };
+                Label::Text(texts.get(start..end(row)).ok_or(Damage::Labels)?.to_owned())
+            }
+        })
     }
 }
 
@@ -349,11 +385,9 @@ mod tests {
         assert_eq!(labels.get(0), BTreeMap::from([("reward".into(), Label::Real(1.0))]));
         assert!(labels.get(1).is_empty() && labels.get(2).is_empty());
         assert_eq!(labels.get(3).len(), 2);
-        let decoded = Labels::decode(&labels.encode(0..4), 4).unwrap();
-        assert_eq!(
-            (0..4).map(|row| decoded.get(row)).collect::<Vec<_>>(),
-            (0..4).map(|row| labels.get(row)).collect::<Vec<_>>()
-        );
+        let bytes = labels.encode(0..4);
+        let packed = PackedLabels::new(&bytes, 4).unwrap();
+        (0..4).for_each(|row| assert_eq!(packed.get(row).unwrap(), labels.get(row)));
         assert!(labels.encode(1..3).is_empty());
     }
 
@@ -399,16 +433,19 @@ mod tests {
             }
             let cut = cut.min(rows.len());
             for range in [0..cut, cut..rows.len()] {
-                let decoded = Labels::decode(&labels.encode(range.clone()), range.len()).unwrap();
+                let bytes = labels.encode(range.clone());
+                let packed = PackedLabels::new(&bytes, range.len()).unwrap();
                 for row in range.clone() {
-                    prop_assert_eq!(decoded.get(row - range.start), labels.get(row));
+                    prop_assert_eq!(packed.get(row - range.start).unwrap(), labels.get(row));
                 }
             }
         }
 
         #[test]
         fn hostile_bytes_never_panic(bytes: Vec<u8>, records in 0usize..20) {
-            let _ = Labels::decode(&bytes, records);
+            if let Ok(packed) = PackedLabels::new(&bytes, records) {
+                (0..records).for_each(|row| drop(packed.get(row)));
+            }
         }
     }
 }

@@ -83,6 +83,7 @@ struct Still {
     /// Whose ids are below this is there for good.
     records: u64,
     columns: OpenColumns,
+    found: Found,
 }
 
 impl std::fmt::Debug for Still {
@@ -218,9 +219,9 @@ impl Corpus {
     /// As [`record`](Corpus::record).
     pub(crate) fn circuits(&self, ids: &[u64], circuits: &mut Circuits) -> Result<()> {
         let before = circuits.len();
-        self.visit(ids, &mut |columns, place, positions, index| {
+        self.visit(ids, &mut |columns, chunk, positions, index| {
             circuits.truncate(before + index);
-            self.circuits_in(columns, place, positions, circuits)
+            self.circuits_in(columns, chunk.place, positions, circuits)
         })
     }
 
@@ -238,8 +239,8 @@ impl Corpus {
         }
         let size = self.unitary_bytes();
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
-        self.visit(ids, &mut |columns, place, positions, index| {
-            self.unitaries_in(columns, place, positions, &mut out[index * size..])
+        self.visit(ids, &mut |columns, chunk, positions, index| {
+            self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])
         })
     }
 
@@ -254,10 +255,10 @@ impl Corpus {
         let (size, before) = (self.unitary_bytes(), circuits.len());
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
         if self.recipe.stores_unitaries() {
-            return self.visit(ids, &mut |columns, place, positions, index| {
+            return self.visit(ids, &mut |columns, chunk, positions, index| {
                 circuits.truncate(before + index);
-                self.circuits_in(columns, place, positions, circuits)?;
-                self.unitaries_in(columns, place, positions, &mut out[index * size..])
+                self.circuits_in(columns, chunk.place, positions, circuits)?;
+                self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])
             });
         }
         let at_once = (SCAN_BYTES as usize / size).max(1);
@@ -315,24 +316,21 @@ impl Corpus {
             labels.resize_with(ids.len(), BTreeMap::new);
             return Ok(labels);
         }
-        self.visit(ids, &mut |columns, place, positions, index| {
+        self.visit(ids, &mut |columns, chunk, positions, index| {
             labels.truncate(index);
+            if !chunk.has_labels {
+                labels.resize_with(index + positions.len(), BTreeMap::new);
+                return Ok(());
+            }
             let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
             let mut statement = columns.connection().prepare_cached(sql)?;
-            let mut rows = statement.query([place.first_id])?;
+            let mut rows = statement.query([chunk.place.first_id])?;
             let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
             let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-            let chunk = ChunkRef {
-                first_id: place.first_id,
-                count: place.count,
-                checksum: 0,
-                content: ContentHash::default(),
-                circuits: &[],
-                unitaries: None,
-                labels: column,
-            };
-            let all = self.codec.labels(&chunk)?;
-            labels.extend(positions.iter().map(|&position| all.get(position)));
+            let packed = self.codec.labels(chunk.place, column)?;
+            for &position in positions {
+                labels.push(packed.get(position)?);
+            }
             Ok(())
         })?;
         Ok(labels)
@@ -357,16 +355,18 @@ impl Corpus {
         self.check_process()?;
         let Some(&last) = ids.last() else { return Ok(()) };
         self.look_around()?;
-        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records)
-            && still.columns.with_dependent_mut(|_, columns| self.visit_in(columns, ids, visit)).is_ok()
-        {
-            return Ok(());
+        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records) {
+            let Still { columns, found, .. } = still;
+            let visited = columns.with_dependent_mut(|_, columns| self.visit_in(columns, found, ids, visit));
+            if visited.is_ok() {
+                return Ok(());
+            }
         }
         self.still.take();
         let failed = sqlite(&self.path, "read it");
         let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         let mut columns = Columns::new(&transaction);
-        self.visit_in(&mut columns, ids, visit).map_err(|(id, first_id, trouble)| {
+        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
             self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
         })
     }
@@ -374,38 +374,55 @@ impl Corpus {
     fn visit_in(
         &self,
         columns: &mut Columns<'_>,
+        found: &mut Found,
         ids: &[u64],
         visit: &mut Visit<'_>,
     ) -> std::result::Result<(), (u64, u64, Trouble)> {
         let (mut index, mut positions) = (0, Vec::new());
         while let Some(&id) = ids.get(index) {
-            let place = self.place(columns.connection(), id).map_err(|trouble| (id, id, trouble))?;
-            let inside = ids[index..].partition_point(|&id| id - place.first_id < place.count);
+            let chunk =
+                self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
+            let Place { first_id, count } = chunk.place;
+            let inside = ids[index..].partition_point(|&id| id - first_id < count);
             positions.clear();
-            positions.extend(ids[index..index + inside].iter().map(|&id| (id - place.first_id) as usize));
-            visit(columns, place, &positions, index).map_err(|trouble| (id, place.first_id, trouble))?;
+            positions.extend(ids[index..index + inside].iter().map(|&id| (id - first_id) as usize));
+            visit(columns, chunk, &positions, index).map_err(|trouble| (id, first_id, trouble))?;
             index += inside;
         }
         Ok(())
     }
 
-    /// Which chunk should hold a record.
-    fn place(&self, connection: &Connection, id: u64) -> std::result::Result<Place, Trouble> {
+    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it was found before.
+    fn chunk_of(
+        &self,
+        connection: &Connection,
+        found: &mut Found,
+        id: u64,
+    ) -> std::result::Result<FoundChunk, Trouble> {
         if id >= self.recipe.space().len() {
             return Err(Trouble::Damage(ChunkDamage::Missing));
         }
         if !self.recipe.space().is_appended() {
             let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
-            return Ok(Place { first_id: ids.start, count: ids.end - ids.start });
+            let place = Place { first_id: ids.start, count: ids.end - ids.start };
+            return Ok(FoundChunk { place, has_labels: false });
         }
-        let sql = "SELECT first_id, count FROM chunks WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+        let slot = found.slot(id, self.recipe.chunk_records());
+        if let Some(chunk) = slot.filter(|chunk| chunk.holds(id)) {
+            return Ok(chunk);
+        }
+        let sql = "SELECT first_id, count, labels IS NOT NULL FROM chunks
+                   WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_row([id], |row| Ok(Place { first_id: row.get(0)?, count: row.get(1)? }));
-        match found.optional()? {
-            Some(place) if place.count > self.recipe.chunk_records() => {
+        let chunk = statement.query_row([id], |row| {
+            let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+            Ok(FoundChunk { place, has_labels: row.get(2)? })
+        });
+        match chunk.optional()? {
+            Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
                 Err(Trouble::Damage(ChunkDamage::Ids))
             }
-            Some(place) if id - place.first_id < place.count => Ok(place),
+            Some(chunk) if chunk.holds(id) => Ok(*slot.insert(chunk)),
             _ => Err(Trouble::Damage(ChunkDamage::Missing)),
         }
     }
@@ -462,7 +479,7 @@ impl Corpus {
             if self.recipe.expected().is_none_or(|expected| records == expected) {
                 let connection = connection::open_still(&self.path)?;
                 let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
-                self.still.replace(Some(Still { records, columns }));
+                self.still.replace(Some(Still { records, columns, found: Found::new(FOUND) }));
             }
         }
         Ok(())
@@ -616,7 +633,41 @@ fn number_of(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// See [`Corpus::visit`].
-type Visit<'v> = dyn FnMut(&mut Columns<'_>, Place, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
+type Visit<'v> =
+    dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
+
+/// A chunk to which records were appended.
+#[derive(Debug, Clone, Copy)]
+struct FoundChunk {
+    place: Place,
+    has_labels: bool,
+}
+
+impl FoundChunk {
+    fn holds(self, id: u64) -> bool {
+        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
+    }
+}
+
+/// Chunks of any size that were found before, as many as there are slots.
+#[derive(Debug)]
+struct Found(Vec<Option<FoundChunk>>);
+
+impl Found {
+    fn new(slots: usize) -> Found {
+        Found(vec![None; slots])
+    }
+
+    /// Where the chunk of a record is kept, or another one whose records come to the same slot; `most` is the number
+    /// of records of a full chunk.
+    fn slot(&mut self, id: u64, most: u64) -> &mut Option<FoundChunk> {
+        let slots = self.0.len();
+        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
+    }
+}
+
+/// How many slots a still file has: two for each full chunk, enough for some millions of records on one qubit.
+const FOUND: usize = 8192;
 
 /// Why records of a chunk could not be read.
 enum Trouble {
