@@ -11,8 +11,9 @@ from numpy.typing import DTypeLike
 
 from qorpus import _qorpus
 from qorpus._qorpus import Record, Records
+from qorpus.errors import MissingRecord
 from qorpus.sql import Rows
-from qorpus.streams import Readable
+from qorpus.streams import Readable, ahead
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,32 +35,26 @@ if TYPE_CHECKING:
         order: str
 
 
-#: Records that iterating reads ahead, and bytes of unitaries, whichever is less.
-AHEAD = 1024
-AHEAD_BYTES = 16 << 20
-
-
 class _Sequence(Records, Readable):
     """What a corpus and a recipe have in common."""
 
     def __iter__(self) -> Iterator[Record]:
         """The records in order; of a corpus that grows also those that come meanwhile."""
-        start, ahead = 0, self._ahead()
-        while ids := range(start, min(len(self), start + ahead)):
+        start, count = 0, ahead(self)
+        while ids := range(start, min(len(self), start + count)):
             yield from self.__getitems__(ids)
             start = ids.stop
 
     def __reversed__(self) -> Iterator[Record]:
-        ahead = self._ahead()
-        for stop in range(len(self), 0, -ahead):
-            yield from reversed(self.__getitems__(range(max(0, stop - ahead), stop)))
-
-    def _ahead(self) -> int:
-        unitary_bytes: int = self.dtype.itemsize << 2 * self.qubits
-        return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
+        count = ahead(self)
+        for stop in range(len(self), 0, -count):
+            yield from reversed(self.__getitems__(range(max(0, stop - count), stop)))
 
     def __contains__(self, record: object) -> bool:
-        return isinstance(record, Record) and record.id < len(self) and self[record.id] == record
+        try:
+            return isinstance(record, Record) and self[record.id] == record
+        except MissingRecord:
+            return False
 
     def index(self, record: object, start: int = 0, stop: int | None = None) -> int:
         """The id of a record that is in the sequence.
@@ -80,7 +75,7 @@ class _Sequence(Records, Readable):
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         """Runs one SELECT over the table `records`, with a row for each record.
 
-        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (bytes: row-major, of the corpus's dtype),
+        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of the corpus's dtype),
         `count_GATE` for each gate, and one for each label. Functions: `fidelity(a, b)` = |tr(A†B)|²/d² and
         `distance(a, b)` = sqrt(1 - |tr(A†B)|/d), which does not see a global phase, of two unitaries. Only what a query
         looks at is read or computed.
@@ -114,8 +109,8 @@ class Recipe(_Sequence):
     What is left out has the default of the command line.
 
     Args:
-        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates separated
-            by commas, names, pairs of a name and a matrix, or a mapping from names to matrices or None.
+        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates
+            separated by commas, names, pairs of a name and a matrix, or a mapping from names to matrices or None.
         qubits: 1 to 8.
         coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
         words: every word of these lengths instead of random circuits.
@@ -219,7 +214,7 @@ class Corpus(_Sequence):
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `qorpus info --json` says; of several files their sums."""
+        """What `qorpus info --json` says, but for `paths`; of several files their sums."""
         summary = self._summary()
         return {
             **summary,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qorpus.errors import MissingRecord
+
 if TYPE_CHECKING:
     from qorpus._qorpus import Records
     from qorpus.sql import Rows
@@ -18,8 +20,9 @@ MOST_CIRCUITS = 5
 MOST_ROWS = 50
 MOST_LETTERS = 30
 
-#: A heat map is about this many pixels wide, whatever the size of the unitary.
+#: A heat map is about this many pixels wide and has at most so many cells a side, whatever the size of the unitary.
 MAP_PIXELS = 128
+MAP_CELLS = 32
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
@@ -33,35 +36,61 @@ def _circuit(letters: tuple[str, ...]) -> str:
     return f"<code>{escape(shown)}{more}</code>"
 
 
+def _colour(entry: complex) -> str:
+    magnitude = min(abs(entry), 1.0)
+    hue, saturation = cmath.phase(entry) / (2 * cmath.pi) % 1.0, 0.8 if magnitude > 1e-12 else 0.0
+    parts = colorsys.hls_to_rgb(hue, 1 - 0.55 * magnitude, saturation)
+    return "#" + "".join(f"{round(part * 255):02x}" for part in parts)
+
+
 def heat_map(unitary: np.ndarray[Any, Any]) -> str:
-    """The matrix as SVG: brightness is the magnitude of an entry, hue its phase; hovering tells the number."""
-    size = max(2, MAP_PIXELS // len(unitary))
+    """The matrix as SVG: brightness is the magnitude of an entry, hue its phase; hovering tells the number.
+
+    Of a matrix of more than 32 rows each cell shows the largest entry of a square block.
+
+    Args:
+        unitary: a square matrix whose number of rows is a power of two.
+
+    Returns:
+        An `<svg>` element.
+
+    Example:
+        >>> from qorpus.html import heat_map
+        >>> heat_map(np.eye(2)).count("<rect")
+        4
+    """
+    dim = len(unitary)
+    count = min(dim, MAP_CELLS)
+    width, size = dim // count, max(2, MAP_PIXELS // count)
+    blocks = unitary.reshape(count, width, count, width).swapaxes(1, 2).reshape(count, count, -1)
+    largest = np.abs(blocks).argmax(axis=2)
     cells = []
-    for row, entries in enumerate(unitary.tolist()):
-        for column, entry in enumerate(entries):
-            magnitude = min(abs(entry), 1.0)
-            red, green, blue = colorsys.hls_to_rgb(
-                cmath.phase(entry) / (2 * cmath.pi) % 1.0, 1 - 0.55 * magnitude, 0.8 if magnitude > 1e-12 else 0.0
-            )
-            colour = f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
-            cells.append(
-                f"<rect x='{column * size}' y='{row * size}' width='{size}' height='{size}' fill='{colour}'>"
-                f"<title>[{row}, {column}] {entry:.4g}</title></rect>"
-            )
-    side = size * len(unitary)
+    for (row, column), place in np.ndenumerate(largest):
+        entry = complex(blocks[row, column, place])
+        at = f"[{row * width + place // width}, {column * width + place % width}]"
+        cells.append(
+            f"<rect x='{column * size}' y='{row * size}' width='{size}' height='{size}' fill='{_colour(entry)}'>"
+            f"<title>{at} {entry:.4g}</title></rect>"
+        )
+    side = size * count
     return f"<svg width='{side}' height='{side}' style='border:1px solid #888'>{''.join(cells)}</svg>"
 
 
 def record(id: int, circuit: tuple[str, ...], unitary: np.ndarray[Any, Any], labels: dict[str, Any]) -> str:
     """A record: circuit, labels, heat map."""
     shown = ", ".join(f"{escape(str(k))} {escape(str(v))}" for k, v in labels.items() if v or k == "length")
-    return _table([("record", str(id)), ("circuit", _circuit(circuit)), ("labels", shown), ("unitary", heat_map(unitary))])
+    facts = [("record", str(id)), ("circuit", _circuit(circuit)), ("labels", shown), ("unitary", heat_map(unitary))]
+    return _table(facts)
 
 
 def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:
     """A corpus or recipe: what it is, its first circuits, and the unitary of the first one that is not empty."""
     rows = [(escape(name), escape(value)) for name, value in facts]
-    first = records.circuits(range(min(MOST_CIRCUITS, len(records))))
+    try:
+        # A recipe of appended records has none.
+        first = records.circuits(range(min(MOST_CIRCUITS, len(records)))) if records else []
+    except MissingRecord:
+        first = []
     for id, circuit in enumerate(first):
         rows.append((f"[{id}]", _circuit(circuit)))
     if first:

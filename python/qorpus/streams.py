@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,41 @@ from numpy.typing import NDArray
 from qorpus import _qorpus
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     import qorpus.torch
     from qorpus._qorpus import Ids, Record, Records
 
 #: What a batch may hold besides its ids.
 COLUMNS = ("unitaries", "circuits", "labels")
+
+#: Records that iterating reads ahead, and bytes of unitaries, whichever is less.
+AHEAD = 1024
+AHEAD_BYTES = 16 << 20
+
+
+def ahead(records: Records) -> int:
+    """How many records iterating reads at once."""
+    unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
+    return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
+
+
+class OrderOptions(TypedDict, total=False):
+    """Those options of `Stream` that one for PyTorch has as well."""
+
+    shuffle: bool
+    seed: int
+    epoch: int
+    rank: int
+    world_size: int
+    drop_last: bool
+    parts: bool
+
+
+class StreamOptions(OrderOptions, total=False):
+    """The options of `Stream`."""
+
+    columns: Sequence[str]
 
 
 class Batch(NamedTuple):
@@ -31,6 +61,7 @@ class Batch(NamedTuple):
         unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
         circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
         labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
+            A label that none of these records has may be left out, and nobody knows whether it is a number or a text.
     """
 
     ids: NDArray[np.int64]
@@ -42,48 +73,50 @@ class Batch(NamedTuple):
 class Readable:
     """What can be split, and streamed into a training."""
 
-    def stream(
-        self,
-        batch_size: int,
-        *,
-        shuffle: bool = True,
-        seed: int = 0,
-        epoch: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        drop_last: bool = False,
-        columns: Sequence[str] = ("unitaries", "circuits"),
-        parts: bool = False,
-    ) -> Stream:
-        """Batches as NumPy arrays; see `Stream`."""
-        return Stream(
-            cast("Records", self),
-            batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            epoch=epoch,
-            rank=rank,
-            world_size=world_size,
-            drop_last=drop_last,
-            columns=columns,
-            parts=parts,
-        )
+    def stream(self, batch_size: int, **options: Unpack[StreamOptions]) -> Stream:
+        """Batches as NumPy arrays.
+
+            for batch in corpus.stream(256, seed=1):
+                batch.unitaries, batch.circuits, batch.ids
+
+        Args:
+            batch_size: records of a batch.
+            **options: those of `Stream`.
+
+        Returns:
+            The stream, at the beginning of its epoch.
+
+        Raises:
+            ValueError: an option that cannot be.
+        """
+        return Stream(cast("Records", self), batch_size, **options)
 
     @overload
-    def torch(self, batch_size: None = None, **options: Any) -> qorpus.torch.Dataset: ...
+    def torch(
+        self, batch_size: None = None, *, longest: int | None = None, parts: bool = False, labels: bool = False
+    ) -> qorpus.torch.Dataset: ...
 
     @overload
-    def torch(self, batch_size: int, **options: Any) -> qorpus.torch.Stream: ...
+    def torch(self, batch_size: int, **options: Unpack[qorpus.torch.LoadingOptions]) -> qorpus.torch.Stream: ...
 
     def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
-        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with one
-        a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes exactly.
+        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with
+        one a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes
+        exactly.
 
             loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
             stream = corpus.torch(batch_size=64, seed=0, num_workers=4)
 
+        Args:
+            batch_size: records of a batch, or None for single records.
+            **options: those of `qorpus.torch.Dataset` or `qorpus.torch.Stream`.
+
+        Returns:
+            The dataset, or the stream.
+
         Raises:
             ImportError: PyTorch is not installed.
+            ValueError: an option that cannot be.
         """
         try:
             from qorpus import torch
@@ -107,16 +140,15 @@ class Readable:
         Raises:
             ValueError: shares that are no thousandths, or more than 1 together.
         """
-        splits, start = {}, 0
+        ranges, start = {}, 0
         for name, fraction in fractions.items():
             size = round(fraction * 1000)
             if size < 0 or abs(size - fraction * 1000) > 1e-6:
                 raise ValueError(f"split {name!r}: {fraction} is not a number of thousandths, such as 0.125")
-            splits[name] = Split(cast("Records", self), name, start, start + size, seed)
-            start += size
+            ranges[name] = (start, start := start + size)
         if start > 1000:
             raise ValueError(f"the splits take {start / 1000} of the records; together they may take at most 1")
-        return splits
+        return {name: Split(cast("Records", self), name, *shares, seed) for name, shares in ranges.items()}
 
 
 class Split(Readable):
@@ -175,8 +207,9 @@ class Split(Readable):
         return self._records.__getitems__(self.ids(places))
 
     def __iter__(self) -> Iterator[Record]:
-        for start in range(0, len(self), 1024):
-            yield from self[start : start + 1024]
+        count = ahead(self._records)
+        for start in range(0, len(self), count):
+            yield from self[start : start + count]
 
     def unitaries(self, places: Ids) -> NDArray[Any]:
         """The unitaries at these places, of shape (k, d, d)."""
@@ -202,6 +235,11 @@ class Split(Readable):
     def qubits(self) -> int:
         """The number of qubits."""
         return self._records.qubits
+
+    @property
+    def order(self) -> str:
+        """The order of the qubits: "big" or "little"."""
+        return self._records.order
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -246,6 +284,10 @@ class Stream:
 
     Batch g of an epoch holds the records at places g * batch_size and on in its order; rank r of n has the batches r,
     r + n, r + 2n and so on. Nothing is left out or given twice, and no memory grows with the number of records.
+
+    Which rank this is, is never guessed. Under `torch.distributed` say
+
+        corpus.stream(256, rank=torch.distributed.get_rank(), world_size=torch.distributed.get_world_size())
 
     Args:
         records: what is streamed.
@@ -313,7 +355,7 @@ class Stream:
             return places
         key = (self._size, self.epoch)
         if self._order is None or self._order[0] != key:
-            # Consecutive seeds and epochs must not share orders: 2**64 / phi, an odd number, spreads the epochs.
+            # Consecutive seeds and epochs must not share orders: an odd number of 64 bits spreads the epochs.
             mixed = (self.seed + self.epoch * 0xD1B54A32D192ED03) % (1 << 64)
             self._order = (key, _qorpus.Permutation(self._size, mixed))
         return self._order[1].apply(places)
@@ -336,7 +378,7 @@ class Stream:
         if "circuits" in self.columns:
             circuits = self.records.letters_array(places)
         if "labels" in self.columns:
-            labels = _columns(self.records.labels(places), self.records.label_names())
+            labels = columns_of(self.records.labels(places), self.records.label_names())
         return Batch(ids, unitaries, circuits, labels)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -390,7 +432,7 @@ class Stream:
         return f"Stream(epoch {self.epoch}, batch {self._given} of {len(self)}, of {self.records!r})"
 
 
-def _columns(labels: list[dict[str, Any]], given: list[str]) -> dict[str, NDArray[Any]]:
+def columns_of(labels: list[dict[str, Any]], given: list[str]) -> dict[str, NDArray[Any]]:
     """Labels as arrays, those that every record has first."""
     names = list(dict.fromkeys([*(name for label in labels[:1] for name in label), *given]))
     names += sorted({name for label in labels for name in label}.difference(names))

@@ -6,7 +6,7 @@ Imported by `corpus.torch()`; nothing else in the package needs PyTorch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -16,7 +16,24 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from qorpus import streams
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from qorpus._qorpus import Records
+
+    class LoadingOptions(streams.OrderOptions, total=False):
+        """The options of `Stream`."""
+
+        num_workers: int
+        multiprocessing_context: str | None
+        persistent_workers: bool
+        longest: int | None
+        labels: bool
+        pin_memory: bool
+        prefetch_factor: int | None
+
+
+#: Which batch a worker makes: the epoch, how many records it is of, and the batch's number.
+Key: TypeAlias = tuple[int, int, int]
 
 
 def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -37,7 +54,12 @@ def _longest(records: Records, longest: int | None) -> int:
     return records.lengths[1]
 
 
-class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+def _unitaries(unitaries: NDArray[Any], parts: bool) -> torch.Tensor:
+    tensor = torch.from_numpy(unitaries)
+    return torch.stack([tensor.real, tensor.imag], dim=1) if parts else tensor
+
+
+class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     """Single records for a DataLoader; what it collates are batches of tensors.
 
         loader = DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
@@ -53,24 +75,36 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
         records: a corpus, a recipe, or a split of one.
         longest: letters that a circuit is padded to; by default the longest that the recipe allows.
         parts: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
+        labels: whether samples have labels: "labels", a dict of numbers and texts, which collates to tensors and lists.
+            What a record lacks is NaN or "".
+
+    Raises:
+        ValueError: the records were appended, and `longest` is left out.
     """
 
-    def __init__(self, records: Records, *, longest: int | None = None, parts: bool = False) -> None:
-        self.records, self.longest, self.parts = records, _longest(records, longest), parts
+    def __init__(
+        self, records: Records, *, longest: int | None = None, parts: bool = False, labels: bool = False
+    ) -> None:
+        self.records, self.longest = records, _longest(records, longest)
+        self.parts, self.labels = parts, labels
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, place: int) -> dict[str, torch.Tensor]:
+    def __getitem__(self, place: int) -> dict[str, Any]:
         return self.__getitems__([place])[0]
 
-    def __getitems__(self, places: Sequence[int]) -> list[dict[str, torch.Tensor]]:
-        """The samples at these places, read together."""
+    def __getitems__(self, places: Sequence[int]) -> list[dict[str, Any]]:
+        """The samples at these places, read together: what a DataLoader calls.
+
+        Raises:
+            IndexError: there is no such place.
+        """
         records = self.records
         ids = np.asarray(places, np.int64)
         if isinstance(records, streams.Split):
             ids = records.ids(ids)
-        else:
+        elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
         circuits = records.letters_array(places)
         columns = {
@@ -79,12 +113,14 @@ class Dataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             "circuit": torch.from_numpy(_padded(circuits, self.longest, ids).astype(np.int64)),
             "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
         }
-        return [{name: column[row] for name, column in columns.items()} for row in range(len(ids))]
-
-
-def _unitaries(unitaries: NDArray[Any], parts: bool) -> torch.Tensor:
-    tensor = torch.from_numpy(unitaries)
-    return torch.stack([tensor.real, tensor.imag], dim=1) if parts else tensor
+        samples: list[dict[str, Any]] = [
+            {name: column[row] for name, column in columns.items()} for row in range(len(ids))
+        ]
+        if self.labels:
+            labels = streams.columns_of(records.labels(places), records.label_names())
+            for row, sample in enumerate(samples):
+                sample["labels"] = {name: values[row].item() for name, values in labels.items()}
+        return samples
 
 
 class Stream(IterableDataset[dict[str, Any]]):
@@ -96,20 +132,27 @@ class Stream(IterableDataset[dict[str, Any]]):
                 batch["unitary"], batch["circuit"], batch["length"], batch["id"]
         checkpoint = stream.state_dict()          # exact, whatever the workers have read ahead
 
-    The batches and their order do not depend on the number of workers. Given to a DataLoader of your own, with
-    `batch_size=None`, it is sharded over the workers all the same; then call `set_epoch` before each epoch, and
-    count the batches yourself.
+    The batches and their order depend neither on the number of workers nor on any random state of PyTorch's. Which
+    rank this is, is never guessed: see `qorpus.Stream`.
+
+    Given to a DataLoader of your own, with `batch_size=None`, it is sharded over the workers all the same. Then call
+    `set_epoch` before each epoch and count the batches yourself; workers that live on do not hear of it, so leave
+    `persistent_workers` to the stream. A loader that asks its workers for their states gets them from `state_dict`.
 
     Args:
         records: a corpus, a recipe, or a split of one.
         batch_size: records of a batch.
         num_workers: processes that read ahead; 0 reads in this one.
         multiprocessing_context: how they are started: "fork", "spawn" or "forkserver".
+        persistent_workers: whether they live on from one epoch to the next.
         longest: letters that circuits are padded to; by default the longest that the recipe allows.
         labels: whether batches have labels: "labels", a dict of tensors, and of lists of texts.
         pin_memory: whether tensors are put where a GPU gets them faster.
         prefetch_factor: batches that each worker reads ahead.
         **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, parts.
+
+    Raises:
+        ValueError: an option that cannot be, or the records were appended, and `longest` is left out.
     """
 
     def __init__(
@@ -119,22 +162,29 @@ class Stream(IterableDataset[dict[str, Any]]):
         *,
         num_workers: int = 0,
         multiprocessing_context: str | None = None,
+        persistent_workers: bool = False,
         longest: int | None = None,
         labels: bool = False,
         pin_memory: bool = False,
         prefetch_factor: int | None = None,
-        **options: Any,
+        **options: Unpack[streams.OrderOptions],
     ) -> None:
         columns = ("unitaries", "circuits", "labels") if labels else ("unitaries", "circuits")
-        parts = options.pop("parts", False)
         self._stream = streams.Stream(records, batch_size, columns=columns, **options)
-        self._parts, self._longest = parts, _longest(records, longest)
-        self._loading: dict[str, Any] = {
-            "num_workers": num_workers,
-            "multiprocessing_context": multiprocessing_context if num_workers else None,
-            "pin_memory": pin_memory,
-            "prefetch_factor": prefetch_factor if num_workers else None,
-        }
+        self._longest = _longest(records, longest)
+        self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
+        if num_workers:
+            self._loading |= {
+                "multiprocessing_context": multiprocessing_context,
+                "persistent_workers": persistent_workers,
+                "prefetch_factor": prefetch_factor,
+            }
+        self._loader: DataLoader[dict[str, Any]] | None = None
+        self._given_by_worker: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers get the stream, not the loader that starts them.
+        return {**self.__dict__, "_loader": None}
 
     def __len__(self) -> int:
         return len(self._stream)
@@ -144,7 +194,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         circuits = _padded(batch.circuits, self._longest, batch.ids)
         tensors: dict[str, Any] = {
             "id": torch.from_numpy(batch.ids),
-            "unitary": _unitaries(batch.unitaries, self._parts),
+            "unitary": torch.from_numpy(batch.unitaries),
             "circuit": torch.from_numpy(circuits.astype(np.int64)),
             "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
         }
@@ -159,19 +209,29 @@ class Stream(IterableDataset[dict[str, Any]]):
         stream, worker = self._stream, get_worker_info()
         if worker is not None:
             # DataLoader asks its workers in turn: together they give the batches in order.
-            for number in range(stream._given + worker.id, len(stream), worker.num_workers):
-                yield self._tensors(stream.batch(number))
-        elif self._loading["num_workers"] == 0:
+            for first in range(stream._given, len(stream), worker.num_workers):
+                if first + worker.id < len(stream):
+                    self._given_by_worker = first + worker.num_workers
+                    yield self._tensors(stream.batch(first + worker.id))
+        elif self._loading["num_workers"] == 0 and not self._loading["pin_memory"]:
             yield from map(self._tensors, stream)
         else:
-            loader: DataLoader[dict[str, Any]] = DataLoader(self, batch_size=None, **self._loading)
+            loader = self._loader
+            if loader is None:
+                loader = DataLoader(_Batches(self), sampler=_Keys(stream), batch_size=None, **self._loading)
+            if self._loading.get("persistent_workers"):
+                self._loader = loader
             for batch in loader:
                 stream._given += 1
                 yield batch
             stream.next_epoch()
 
     def set_epoch(self, epoch: int) -> None:
-        """Begins this epoch."""
+        """Begins this epoch.
+
+        Args:
+            epoch: its number, counted from 0.
+        """
         self._stream.set_epoch(epoch)
 
     @property
@@ -180,13 +240,50 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self._stream.epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands: behind the last batch that was given."""
-        return self._stream.state_dict()
+        """Where the stream stands: behind the last batch that was given.
+
+        Returns:
+            Numbers and truth values by name, which JSON can hold. In a worker of a DataLoader of your own: where that
+            worker stands, for the worker with its number among as many.
+        """
+        state = self._stream.state_dict()
+        if self._given_by_worker is not None:
+            state["batches"] = self._given_by_worker * self._stream.world_size
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on where a stream stood, exactly; the number of workers may be another one.
+
+        Args:
+            state: what `state_dict` returned.
 
         Raises:
             ValueError: the state does not fit this stream.
         """
         self._stream.load_state_dict(state)
+        self._given_by_worker = None
+
+
+class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
+    """A stream's batches by key: workers need not know where the stream stands."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        stream = self.stream._stream
+        epoch, size, number = key
+        stream.epoch, stream._size = epoch, size
+        return self.stream._tensors(stream.batch(number))
+
+
+class _Keys(torch.utils.data.Sampler[Key]):
+    """The keys of the batches that are left of a stream's epoch."""
+
+    def __init__(self, stream: streams.Stream) -> None:
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[Key]:
+        stream = self.stream
+        for number in range(stream._given, len(stream)):
+            yield stream.epoch, stream._size, number

@@ -2,6 +2,11 @@
 
 import pytest
 from command import QORPUS
+from hypothesis import settings
+
+# A machine under load is slow, and a failure's example is printed: nothing need be kept beside the tests.
+settings.register_profile("qorpus", deadline=None, database=None)
+settings.load_profile("qorpus")
 
 
 def pytest_configure():

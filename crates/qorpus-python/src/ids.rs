@@ -2,7 +2,7 @@
 
 use crate::errors::missing_record;
 use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyRange, PySlice};
 
@@ -24,7 +24,9 @@ pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) ->
     if let Ok(slice) = index.cast::<PySlice>() {
         let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX))?;
         let id = |place: isize| (slice.start + place * slice.step) as u64;
-        return Ok((0..slice.slicelength as isize).map(id).collect());
+        let mut ids = room(slice.slicelength)?;
+        ids.extend((0..slice.slicelength as isize).map(id));
+        return Ok(ids);
     }
     if index.is_instance_of::<PyRange>() {
         let (start, step) = (integer(&index.getattr("start")?)?, integer(&index.getattr("step")?)?);
@@ -60,8 +62,9 @@ pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) ->
         }
         // An empty list has no type of its own.
         _ if array.len() == 0 => Ok(Vec::new()),
-        (b'O', _) => {
-            let indices = array.try_iter()?.map(|index| integer(&index?)).collect::<PyResult<Vec<_>>>()?;
+        // NumPy makes floats of a list of integers of several kinds, or of 64 bits.
+        (b'O' | b'f', _) if array.dtype().kind() == b'O' || !array.is(index) => {
+            let indices = index.try_iter()?.map(|index| integer(&index?)).collect::<PyResult<Vec<_>>>()?;
             resolved(py, indices.into_iter(), len)
         }
         _ => Err(refused(format!("{} of {}", index.get_type().name()?, array.dtype()))),
@@ -106,6 +109,14 @@ fn numbers<T: Element + Copy + TryInto<i64>>(
     Ok(ids)
 }
 
+/// Room for so many ids.
+fn room(len: usize) -> PyResult<Vec<u64>> {
+    let mut ids = Vec::new();
+    let refused = |_| PyMemoryError::new_err(format!("{len} records at once are too many for the memory"));
+    ids.try_reserve_exact(len).map_err(refused)?;
+    Ok(ids)
+}
+
 fn resolved(
     py: Python<'_>,
     indices: impl Iterator<Item = i64>,
@@ -116,7 +127,7 @@ fn resolved(
         Some(len) => Ok(len),
         None => len().inspect(|len| known = Some(*len)),
     };
-    let mut ids = Vec::with_capacity(indices.size_hint().0);
+    let mut ids = room(indices.size_hint().0)?;
     for index in indices {
         ids.push(one(py, index, &mut len)?);
     }

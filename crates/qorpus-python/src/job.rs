@@ -1,7 +1,8 @@
 //! Generating, with Python looking on.
 
 use crate::errors::OrRaise;
-use crate::options::{durability_of, number, part_of};
+use crate::options::{class, durability_of, number, part_of};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use qorpus::{GenerateOptions, Progress, Recipe};
@@ -30,7 +31,11 @@ pub(crate) fn generate(
         None => (false, None),
         Some(progress) => match progress.cast::<PyBool>() {
             Ok(shown) => (shown.is_true(), None),
-            Err(_) => (false, Some(progress.clone().unbind())),
+            Err(_) if progress.is_callable() => (false, Some(progress.clone().unbind())),
+            Err(_) => {
+                let text = format!("progress is True, False or what is called, not {}", class(progress));
+                return Err(PyTypeError::new_err(text));
+            }
         },
     };
     let (stop, mut failure) = (AtomicBool::new(false), None);
@@ -38,14 +43,15 @@ pub(crate) fn generate(
         let mut bar = Bar::new(!shown);
         let mut report = |progress: Progress| {
             bar.show(progress);
+            // Whoever has stopped it is not asked again.
+            if failure.is_some() {
+                return;
+            }
             Python::attach(|py| {
                 let told = |call: &Py<PyAny>| call.call1(py, (progress.records, progress.expected)).map(drop);
                 let looked = py.check_signals().and_then(|()| call.as_ref().map_or(Ok(()), told));
-                // Whoever was told that it stops is not asked again.
-                if let (Err(error), None) = (looked, &failure) {
-                    failure = Some(error);
-                    stop.store(true, Ordering::Relaxed);
-                }
+                failure = looked.err();
+                stop.store(failure.is_some(), Ordering::Relaxed);
             });
         };
         let result = qorpus::generate(&path, &recipe, options, &stop, &mut report);

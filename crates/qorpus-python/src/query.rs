@@ -1,6 +1,7 @@
 //! SQL over records.
 
 use crate::errors::{OrRaise, invalid};
+use crate::options::complex;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -56,7 +57,19 @@ fn cell(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// What stands for a `?`: None, a number, a text, bytes, or an array's bytes.
+/// The bytes of a unitary: complex64 as it is, and anything else as complex128.
+fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let numpy = value.py().import("numpy")?;
+    let array = numpy.call_method1("asarray", (value,))?;
+    let narrow = array.getattr("dtype")?.eq("complex64")?;
+    let array = match narrow {
+        true => array,
+        false => complex(&array, "an array that stands for a unitary")?.into_any(),
+    };
+    array.call_method0("tobytes")?.extract()
+}
+
+/// What stands for a `?`: None, a number, a text, bytes, or an array, which is a unitary.
 fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     let py = value.py();
     if value.is_none() {
@@ -75,10 +88,10 @@ fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Value::Blob(bytes.as_bytes().to_vec()));
     }
-    if value.hasattr("dtype")? && value.hasattr("tobytes")? {
+    if value.hasattr("__array__")? {
         return match value.getattr("ndim")?.extract()? {
             0usize => parameter(&value.call_method0("item")?),
-            _ => Ok(Value::Blob(value.call_method0("tobytes")?.extract()?)),
+            _ => Ok(Value::Blob(unitary(value)?)),
         };
     }
     let class = value.get_type().name()?.to_string();

@@ -102,9 +102,9 @@ pub enum Error {
         remedy: &'static str,
     },
     /// An id past the end.
-    #[error("{}: there is no record {id}; there are {len}, numbered from 0", .path.display())]
+    #[error("{}there is no record {id}; there are {len}, numbered from 0", place(.path))]
     NoRecord {
-        /// The file.
+        /// The file, or nothing for records that are computed.
         path: PathBuf,
         /// The id asked for.
         id: u64,
@@ -295,6 +295,14 @@ pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Err
             Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() }
         }
         _ => Error::Sqlite { path: path.into(), action, source },
+    }
+}
+
+/// The file before a sentence, if there is one.
+fn place(path: &Path) -> String {
+    match path.as_os_str().is_empty() {
+        true => String::new(),
+        false => format!("{}: ", path.display()),
     }
 }
 

@@ -4,7 +4,8 @@
 //! read a file while believing that it holds them. What is closed before the fork is in neither account; both
 //! processes open it again when they need it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
@@ -28,6 +29,8 @@ thread_local! {
     /// The gate, held by the thread that forks: if another thread had it at that moment, the child's would be locked
     /// for ever.
     static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
+    /// How many `Inside` this thread has.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 fn gate() -> MutexGuard<'static, Gate> {
@@ -39,33 +42,68 @@ fn is_held() -> bool {
     HELD.with_borrow(Option::is_some)
 }
 
-/// While it lives, no fork begins.
+/// While it lives, no fork begins. It stays on its thread.
 pub(crate) struct Inside {
     counted: bool,
+    thread: PhantomData<*const ()>,
 }
 
-/// Waits until no fork is under way on another thread. Not to be called again while it lives.
-pub(crate) fn enter() -> Inside {
-    if is_held() {
-        return Inside { counted: false };
+impl Inside {
+    fn new(counted: bool) -> Inside {
+        DEPTH.set(DEPTH.get() + 1);
+        Inside { counted, thread: PhantomData }
     }
+}
+
+/// Waits until no fork is under way on another thread. Whoever is inside may enter again.
+pub(crate) fn enter() -> Inside {
+    let counted = DEPTH.get() == 0 && !is_held();
+    if counted {
+        pass();
+    }
+    Inside::new(counted)
+}
+
+/// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would wait for it.
+pub(crate) fn follow() -> Inside {
+    Inside::new(false)
+}
+
+/// Calls `action`, during which forks may begin. Nothing of SQLite may be under way.
+pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
+    let depth = DEPTH.replace(0);
+    if depth == 0 || is_held() {
+        DEPTH.set(depth);
+        return action();
+    }
+    leave();
+    let result = action();
+    pass();
+    DEPTH.set(depth);
+    result
+}
+
+fn pass() {
     let mut gate = gate();
     while gate.forking.is_some_and(|thread| thread != std::thread::current().id()) {
         gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
     }
     gate.inside += 1;
-    Inside { counted: true }
+}
+
+fn leave() {
+    let mut gate = gate();
+    gate.inside = gate.inside.saturating_sub(1);
+    if gate.forking.is_some() {
+        CHANGED.notify_all();
+    }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        if !self.counted {
-            return;
-        }
-        let mut gate = gate();
-        gate.inside = gate.inside.saturating_sub(1);
-        if gate.forking.is_some() {
-            CHANGED.notify_all();
+        DEPTH.set(DEPTH.get() - 1);
+        if self.counted {
+            leave();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! SQL over records: a table `records` with a row a record, whatever the records are read from.
 
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::reader::Order;
 use crate::records::{Reader, Rows};
 use qorpus_core::{Complex64, Dtype, Label};
@@ -16,12 +17,15 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The columns that every table has; behind them come a count for each gate, and the labels.
 const FIXED: [&str; 4] = ["id", "circuit", "length", "unitary"];
 
-/// How often a query asks whether to go on, in instructions of SQLite's virtual machine.
-const ASK: c_int = 100_000;
+/// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after what time it asks
+/// whether to go on: the instructions for a record may take nanoseconds or, with wide unitaries, milliseconds.
+const LOOK: c_int = 1000;
+const ASK: Duration = Duration::from_millis(50);
 
 /// The most records a cursor reads at once; it begins with few, since a query may want no more.
 const MOST_AT_ONCE: usize = 4096;
@@ -56,15 +60,26 @@ impl Reader {
         order: Order,
         query: &str,
         parameters: &[Value],
-        interrupted: impl FnMut() -> bool + Send + 'static,
+        mut interrupted: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Selection> {
         const MODULE: Module<'static, Connected<'static>> = Module::eponymous_only_module();
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
         let refused = |error: rusqlite::Error| Error::Usage(reason(&error));
+        // SQLite's own locks must not be held while another thread forks.
+        let _inside = fork::enter();
         let mut connection = Connection::open_in_memory().map_err(failed)?;
         // A query reads records and nothing else.
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
-        connection.progress_handler(ASK, Some(interrupted)).map_err(failed)?;
+        let mut asked = Instant::now();
+        let stop = move || {
+            if asked.elapsed() < ASK {
+                return false;
+            }
+            let answer = fork::outside(&mut interrupted);
+            asked = Instant::now();
+            answer
+        };
+        connection.progress_handler(LOOK, Some(stop)).map_err(failed)?;
         let (dim, table) = (self.recipe().alphabet().dim(), Table::new(self.clone(), order)?);
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
         for (name, function) in [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)] {
@@ -327,7 +342,7 @@ impl Cursor<'_> {
                     self.at_once = (self.at_once * 4).min(MOST_AT_ONCE);
                     return Ok(());
                 }
-                Err(Error::NotYet { .. }) => id = chunk,
+                Err(Error::NotYet { .. }) => id = reader.next_made(id).map_err(failed)?,
                 Err(error) => return Err(failed(error)),
             }
         }

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ pub struct Corpus {
     path: PathBuf,
     connection: Connection,
     process: u32,
+    /// Device and number of the file.
+    file: Option<(u64, u64)>,
     recipe: Recipe,
     codec: Codec,
     kernel: Kernel,
@@ -110,6 +113,7 @@ impl Corpus {
         connection::bound_cache(&connection, &path)?;
         let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
         let corpus = Corpus {
+            file: number_of(&path),
             path,
             connection,
             process: std::process::id(),
@@ -191,6 +195,22 @@ impl Corpus {
     /// Bytes of a unitary with the corpus's precision, stored or not.
     pub(crate) fn unitary_bytes(&self) -> usize {
         self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
+    }
+
+    /// Whether there is another file now where this one was; it is looked at now and then.
+    pub(crate) fn is_replaced(&self) -> bool {
+        let looked = self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK);
+        !looked && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
+    }
+
+    /// The first id from `id` on whose record is made, or how many there are.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
+        let (chunk, len) = (id / self.recipe.stride(), self.recipe.space().len());
+        let next = self.read(|connection| work::next_done(connection, chunk))?;
+        Ok(next.saturating_mul(self.recipe.stride()).clamp(id.min(len), len))
     }
 
     /// Appends the circuits with these ids, which ascend, to `circuits`.
@@ -605,6 +625,11 @@ impl Corpus {
             false => Err(Error::Forked(self.path.clone())),
         }
     }
+}
+
+/// What tells a file from others, whatever its name.
+fn number_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// See [`Corpus::visit`].

@@ -80,7 +80,7 @@ impl File {
     fn with<T>(&self, recipe: Option<&Recipe>, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let corpus = match idle {
+        let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => {
                 let corpus = Corpus::open(&self.path)?;
@@ -361,6 +361,20 @@ impl Reader {
         labels(&self.recipe, circuit, given)
     }
 
+    /// The first id from `id` on whose record is made, or how many there are.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
+        match &self.source {
+            Source::Parts(files) => {
+                let next = |file: &Arc<File>| file.with(Some(&self.recipe), |corpus| corpus.next_made(id));
+                files.iter().map(next).try_fold(self.recipe.space().len(), |next, found| Ok(next.min(found?)))
+            }
+            _ => Ok(id),
+        }
+    }
+
     /// Says no to ids that a generated corpus does not have.
     fn check(&self, ids: &[u64]) -> Result<()> {
         let len = self.recipe.space().len();
@@ -421,10 +435,17 @@ impl Reader {
             shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
         };
         let share = ids.len().div_ceil(threads);
+        let _inside = fork::enter();
         std::thread::scope(|scope| {
             let shares = ids.chunks(share).zip(out.chunks_mut(share * self.unitary_bytes()));
             let read = &read;
-            let workers: Vec<_> = shares.map(|(ids, out)| scope.spawn(move || read(ids, out))).collect();
+            let follow = |(ids, out)| {
+                scope.spawn(move || {
+                    let _inside = fork::follow();
+                    read(ids, out)
+                })
+            };
+            let workers: Vec<_> = shares.map(follow).collect();
             let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };

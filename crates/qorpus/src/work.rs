@@ -4,7 +4,7 @@
 //! is free again; whether an owner lives, the sidecar lock knows.
 
 use crate::lock::Owner;
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, params};
 use std::ops::Range;
 
 /// A range of chunks still to be made.
@@ -24,6 +24,17 @@ pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec
         Ok(Todo { chunks: start.max(chunks.start)..end.min(chunks.end), owner: row.get(2)? })
     })?;
     rows.collect()
+}
+
+/// The first chunk from `chunk` on that is done.
+pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
+    let sql = "SELECT end_chunk FROM work WHERE first_chunk <= ?1 AND end_chunk > ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut next = chunk;
+    while let Some(end) = statement.query_row([next], |row| row.get(0)).optional()? {
+        next = end;
+    }
+    Ok(next)
 }
 
 /// Takes up to `want` free chunks of `part` for `owner` and returns them.

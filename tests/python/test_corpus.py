@@ -1,0 +1,776 @@
+"""A corpus as Python sees it: a sequence of records, cheap to open, that threads, forks and writers do not disturb."""
+
+import collections.abc
+import multiprocessing
+import os
+import pickle
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from html.parser import HTMLParser
+
+import format_v1
+import numpy as np
+import pytest
+import qorpus
+from command import PATIENCE, finish, info, show, start
+
+RECIPE = {"gates": "clifford+t,rz(0.3)", "qubits": 2, "random": 6000, "length": (0, 12), "seed": 5}
+
+
+def made(path, **options):
+    """The corpus of these options of a recipe."""
+    return qorpus.generate(path, progress=False, **options)
+
+
+def isolated(code: str, *arguments, **options) -> subprocess.CompletedProcess:
+    """Runs Python code in a process of its own, which has to succeed."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def shared(directory):
+    """A corpus that tests read and do not change."""
+    return made(directory / "shared.db", **RECIPE)
+
+
+@pytest.fixture(scope="module")
+def appended(directory):
+    """Records that were appended, with labels that not all of them have."""
+    path = directory / "appended.db"
+    with qorpus.Writer(path, gates="h,t,cx", qubits=2) as writer:
+        for number in range(300):
+            labels = {"reward": number / 8, "step": number} | ({"name": f"n{number}"} if number % 3 == 0 else {})
+            writer.append(["h 0", "cx 0 1", "t 1"][: number % 4], **labels)
+    return qorpus.open(path)
+
+
+# ---------------------------------------------------------------------------------------------- a sequence of records
+
+
+def test_it_is_a_sequence(shared):
+    """A corpus, a recipe and nothing less is a `collections.abc.Sequence` with the promised length."""
+    for records in [shared, shared.recipe]:
+        assert isinstance(records, collections.abc.Sequence) and len(records) == 6000 and bool(records)
+
+
+def test_one_record(shared):
+    """A record has the right id, circuit, unitary, labels, qubits and order, and every integer type finds it."""
+    record = shared[7]
+    assert (record.id, record.qubits, record.order) == (7, 2, "big") and isinstance(record, qorpus.Record)
+    assert type(record.circuit) is tuple and set(record.circuit) <= set(shared.letters)
+    assert record.unitary.shape == (4, 4) and record.unitary.dtype == np.complex128
+    assert np.abs(record.unitary @ record.unitary.conj().T - np.eye(4)).max() < 1e-14
+    counts = {f"count_{gate}": sum(letter.split()[0] == gate for letter in record.circuit) for gate in shared.gates}
+    assert record.labels == counts | {"length": len(record.circuit)}
+    kinds = [np.int8, np.uint8, np.int64, np.uint64, np.dtype(">i4").type, np.array]
+    assert all(shared[kind(7)] == record for kind in kinds) and shared[7 - 6000] == record
+
+
+def index_kinds():
+    """Every kind of index, as pairs of a name and an index, for a sequence of 6000 records."""
+    mask = np.zeros(6000, bool)
+    mask[[3, 700, 5999]] = True
+    integers = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4", ">i8", ">u8"]
+    return [
+        ("slice", slice(10, 20)),
+        ("open slice", slice(None, 5)),
+        ("last", slice(-5, None)),
+        ("step", slice(5990, None, 3)),
+        ("backwards", slice(20, 10, -3)),
+        ("all backwards", slice(None, None, -1000)),
+        ("beyond the end", slice(5998, 7000)),
+        ("empty slice", slice(20, 10)),
+        ("range", range(100, 130, 7)),
+        ("range backwards", range(5, -4, -2)),
+        ("empty range", range(0)),
+        ("list", [5, 3, 4000, 17]),
+        ("negative list", [-1, 0, -6000]),
+        ("repeats", [9, 9, 2, 9, 2]),
+        ("tuple", (1, 5999, 2)),
+        ("empty list", []),
+        ("empty array", np.empty(0, np.int64)),
+        ("NumPy integers", [np.int8(4), np.uint64(2)]),
+        ("truth values", mask),
+        ("list of truth values", mask.tolist()),
+        ("none of them", np.zeros(6000, bool)),
+        ("strided", np.arange(0, 60)[::-7]),
+        ("read-only", np.frombuffer(np.arange(5).tobytes(), np.int64)),
+        ("more than a thousand", np.random.default_rng(0).integers(-6000, 6000, 2500)),
+        *((f"array of {kind}", np.array([3, 100, 0], kind)) for kind in integers),
+    ]
+
+
+def expected_ids(index) -> list[int]:
+    """What NumPy and Python take an index for."""
+    if isinstance(index, slice):
+        return list(range(6000))[index]
+    if isinstance(index, range):
+        return [id % 6000 for id in index]
+    mask = len(index) == 6000
+    return np.arange(6000)[np.array(index, dtype=bool if mask else np.int64)].tolist()
+
+
+@pytest.mark.parametrize(("kind", "index"), index_kinds(), ids=[name for name, _ in index_kinds()])
+@pytest.mark.parametrize("stored", [True, False], ids=["corpus", "recipe"])
+def test_many_records(shared, stored, kind, index):
+    """Records, unitaries, circuits, letters and labels of any index are those that single ids give."""
+    records = shared if stored else shared.recipe
+    ids = expected_ids(index)
+    singly = {id: records[id] for id in set(ids)}
+    found = records[index]
+    assert [record.id for record in found] == ids and found == [singly[id] for id in ids]
+    assert records.__getitems__(index) == found
+    unitaries = records.unitaries(index)
+    assert unitaries.shape == (len(ids), 4, 4) and unitaries.dtype == np.complex128
+    assert all(unitary.tobytes() == singly[id].unitary.tobytes() for unitary, id in zip(unitaries, ids))
+    circuits = [singly[id].circuit for id in ids]
+    assert records.circuits(index) == circuits
+    numbers = records.letters_array(index)
+    assert numbers.dtype == np.int32 and numbers.shape == (len(ids), max(map(len, circuits), default=0))
+    assert [tuple(records.letters[n] for n in row if n >= 0) for row in numbers] == circuits
+    assert all((np.diff((row < 0).astype(int)) >= 0).all() for row in numbers), "the padding is behind"
+    assert records.labels(index) == [singly[id].labels for id in ids]
+
+
+BEYOND = [6000, -6001, 10**12, -(10**12), 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64, 10**30]
+
+
+@pytest.mark.parametrize("id", BEYOND)
+def test_out_of_range(shared, id):
+    """An id beyond either end, however large, alone or among others, is an IndexError and a qorpus.MissingRecord."""
+    for records in [shared, shared.recipe]:
+        reads = [records.unitaries, records.circuits, records.letters_array, records.labels, records.__getitems__]
+        for read, index in [(records.__getitem__, id), *((read, [0, id]) for read in reads)]:
+            with pytest.raises(IndexError, match="there is no record") as refusal:
+                read(index)
+            assert refusal.type is qorpus.MissingRecord and isinstance(refusal.value, qorpus.Error)
+
+
+def test_masks_of_another_length(shared):
+    """Truth values that are not one for each record choose nothing, even if they are all false."""
+    for mask in [np.ones(5999, bool), np.zeros(6001, bool), [True], [False]]:
+        with pytest.raises(IndexError, match="truth values"):
+            shared.unitaries(mask)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [1.0, "1", None, b"1", {1}, {1: 2}, object(), [1.0], ["1"], [None], [[1]], np.zeros((2, 2), int), np.array([0.5]),
+     [1, 0.5], np.array(["a"]), 1j, (id for id in range(3))],
+    ids=lambda index: type(index).__name__,
+)  # fmt: skip
+def test_wrong_types(shared, index):
+    """What is no integer, slice or array of integers is a TypeError that says what it may be."""
+    for read in [shared.__getitem__, shared.unitaries, shared.circuits, shared.letters_array, shared.labels]:
+        with pytest.raises(TypeError):
+            read(index)
+
+
+def test_more_ids_than_memory():
+    """A slice of a virtual corpus that no memory holds is a MemoryError, not the end of the process."""
+    records = qorpus.Recipe(random=10**15)
+    for index in [slice(None), range(10**15)]:
+        with pytest.raises(MemoryError):
+            records.unitaries(index)
+
+
+def test_iteration(shared):
+    """Forwards, backwards and by a new iterator each time: every record once, in order, equal to the indexed one."""
+    records = list(shared)
+    assert [record.id for record in records] == list(range(6000)) and records == shared[:]
+    assert list(reversed(shared)) == records[::-1]
+    assert next(iter(shared)) == next(iter(shared)) == shared[0]
+    assert list(zip(shared, range(3)))[2] == (shared[2], 2)
+
+
+def test_membership(shared):
+    """`in`, `index` and `count` know the corpus's own records, those of its twin, and no others."""
+    record, twin = shared[700], shared.recipe[700]
+    assert record in shared and twin in shared and shared.index(twin) == 700 and shared.count(record) == 1
+    assert shared.index(record, 700, 701) == 700
+    other = qorpus.Recipe(**{**RECIPE, "seed": 6})[700]
+    longer = qorpus.Recipe(**{**RECIPE, "random": 7000})[6500]
+    for stranger in [other, longer, 700, None, record.circuit]:
+        assert stranger not in shared and shared.count(stranger) == 0
+        with pytest.raises(ValueError):
+            shared.index(stranger)
+    for bounds in [(701,), (0, 700)]:
+        with pytest.raises(ValueError):
+            shared.index(record, *bounds)
+
+
+def test_records_compare_hash_and_pickle(shared, appended):
+    """Equal records are equal, also when read twice or pickled, and hash alike; any difference makes them unequal."""
+    for records in [shared, appended]:
+        record, again, other = records[7], records[7], records[8]
+        copy = pickle.loads(pickle.dumps(record))
+        assert record is not again and record == again == copy and hash(record) == hash(again) == hash(copy)
+        assert (copy.labels, copy.order, copy.qubits) == (record.labels, record.order, record.qubits)
+        assert record != other and record != 7 and {record, again, copy, other} == {record, other}
+        changed = records[7]
+        changed.unitary[0, 0] += 1
+        assert changed != record
+    little = qorpus.open(shared.paths, order="little")
+    assert little[7] != shared[7], "records in different orders are different"
+
+
+def test_arrays_belong_to_the_caller(shared):
+    """What is returned may be written to, shares memory with nothing, and changing it changes nothing else."""
+    record, before = shared[7], shared[7]
+    for array in [record.unitary, shared.unitaries([7]), shared.letters_array([7, 7])]:
+        assert array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
+        array[...] = 0
+    record.labels["length"] = -1
+    shared.labels([7])[0]["length"] = -1
+    first, second = shared[[7, 7]]
+    first.unitary[...] = 0
+    assert second == before == shared[7] and shared.unitaries([7])[0].tobytes() == before.unitary.tobytes()
+
+
+def test_attributes_are_read_only(shared):
+    """Nobody changes by accident what a corpus or a record is."""
+    with pytest.raises(AttributeError):
+        shared.qubits = 3
+    with pytest.raises(AttributeError):
+        shared[7].id = 8
+    with pytest.raises(ValueError):
+        given = qorpus.Recipe(gates=[("mine", [[0, 1], [1, 0]])], qubits=1)
+        given.matrices["mine"][0, 0] = 1
+
+
+# ------------------------------------------------------------------------------------------------- what they contain
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "complex64"])
+@pytest.mark.parametrize("qubits", [1, 2, 3, 4])
+def test_stored_derived_and_virtual_agree(tmp_path, qubits, dtype):
+    """Stored unitaries, those derived on reading and those of the recipe have the same bits, and so has the command."""
+    options = {"gates": "clifford+t,rz(0.3)", "qubits": qubits, "random": 3000, "length": "0..20", "dtype": dtype}
+    stored = made(tmp_path / "stored.db", **options)
+    derived = made(tmp_path / "derived.db", **options, unitaries=False)
+    assert stored.stores_unitaries and not derived.stores_unitaries and stored.dtype == derived.dtype == dtype
+    ids = np.random.default_rng(qubits).integers(0, 3000, 1500)
+    expected = stored.unitaries(ids)
+    assert expected.dtype == dtype and expected.shape == (1500, 2**qubits, 2**qubits)
+    for records in [derived, stored.recipe, derived.recipe]:
+        assert records.unitaries(ids).tobytes() == expected.tobytes()
+        assert records.circuits(ids) == stored.circuits(ids)
+    for record in show(stored.paths[0], ids[:20].tolist()):
+        one = stored[record.id]
+        assert list(one.circuit) == record.circuit and one.labels == record.labels
+        assert one.unitary.astype(np.complex128).tobytes() == record.unitary.tobytes()
+
+
+def test_unitaries_are_the_products_of_the_gates(shared):
+    """A unitary is, letter by letter, the product of gate matrices that NumPy places on the qubits."""
+    matrices = {
+        "h": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
+        "cx": np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]),
+        "rz(0.3)": np.diag(np.exp([-0.15j, 0.15j])),
+    } | {gate: np.diag([1, phase]) for gate, phase in zip(["s", "sdg", "t", "tdg"], 1j ** np.array([1, -1, 0.5, -0.5]))}
+    swap = np.eye(4)[[0, 2, 1, 3]]
+    for record in shared[::97]:
+        product = np.eye(4)
+        for letter in record.circuit:
+            gate, *places = letter.split()
+            matrix = matrices[gate]
+            if len(places) == 1:
+                matrix = np.kron(matrix, np.eye(2)) if places == ["0"] else np.kron(np.eye(2), matrix)
+            elif places == ["1", "0"]:
+                matrix = swap @ matrix @ swap
+            product = matrix @ product
+        assert np.abs(record.unitary - product).max() < 1e-13
+
+
+def bits_reversed(qubits: int) -> np.ndarray:
+    """Where an index goes when its bits are read the other way round."""
+    return np.array([int(f"{index:0{qubits}b}"[::-1], 2) for index in range(2**qubits)])
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "complex64"])
+@pytest.mark.parametrize("qubits", [1, 2, 3, 4])
+def test_little_order_permutes_the_bits_of_the_indices(tmp_path, qubits, dtype):
+    """`order="little"` is the same matrix with the bits of both indices reversed, in every way of reading."""
+    options = {"gates": "h,t,cx" if qubits > 1 else "h,t", "qubits": qubits, "random": 2000, "dtype": dtype}
+    big = made(tmp_path / "c.db", **options)
+    moved = bits_reversed(qubits)
+    expected = big.unitaries(slice(None))[:, moved[:, None], moved]
+    for little in [qorpus.open(tmp_path / "c.db", order="little"), qorpus.Recipe(**options, order="little")]:
+        assert little.order == "little" and little[3].order == "little"
+        assert little.unitaries(slice(None)).tobytes() == expected.tobytes()
+        assert little[3].unitary.tobytes() == little[[3]][0].unitary.tobytes() == expected[3].tobytes()
+        assert little.circuits([3]) == big.circuits([3])
+    assert qorpus.generate(tmp_path / "c.db", little, progress=False).order == "little"
+    differs = bool((expected != big.unitaries(slice(None))).any())
+    assert differs == (qubits > 1)
+
+
+def test_order_must_be_one_of_two(shared):
+    """Any other order is refused by name."""
+    with pytest.raises(qorpus.InvalidArgument, match="'middle' is neither 'big' nor 'little'"):
+        qorpus.open(shared.paths, order="middle")
+
+
+def test_info_is_that_of_the_command(shared, appended):
+    """`info`, `content_hash`, `complete`, letters and gates agree with `info --json`."""
+    for corpus in [shared, appended]:
+        facts = info(corpus.paths[0])
+        assert facts.pop("path") == corpus.paths[0]
+        assert corpus.info == facts and corpus.content_hash == facts["content_hash"]
+        assert corpus.complete is facts["complete"] is True
+        assert (list(corpus.letters), list(corpus.gates)) == (facts["alphabet"], facts["gates"])
+        assert corpus.recipe.hash == facts["recipe_hash"]
+
+
+def test_appended_labels(appended):
+    """Labels that came with records are there beside the counted ones, for single ids, many and the command."""
+    assert appended.is_appended and appended.label_names() == ["reward", "step"]
+    for id in [0, 7, 150, 299]:
+        labels = appended[id].labels
+        assert labels["reward"] == id / 8 and labels["step"] == id and labels["length"] == id % 4
+        assert labels.get("name") == (f"n{id}" if id % 3 == 0 else None)
+    ids = [299, 0, 7, 7]
+    assert appended.labels(ids) == [appended[id].labels for id in ids]
+    assert [record.labels for record in show(appended.paths[0], [299, 0, 7])] == appended.labels([299, 0, 7])
+
+
+def test_appended_records_have_no_recipe_to_compute(appended):
+    """The recipe of appended records is false and says why it has no length, but still compares and pickles."""
+    recipe = appended.recipe
+    assert not recipe and recipe == pickle.loads(pickle.dumps(recipe)) and "Recipe(" in repr(recipe)
+    with pytest.raises(qorpus.InvalidArgument, match="appended circuits cannot be computed"):
+        len(recipe)
+
+
+# ---------------------------------------------------------------------------------------------- files and directories
+
+
+def test_parts_are_read_as_one(directory, shared):
+    """Files made with part=(i, n), as a list in any order or as their directory, are the one corpus."""
+    parts = directory / "parts"
+    parts.mkdir()
+    for index in range(3):
+        qorpus.generate(parts / f"{index}.db", part=(index, 3), progress=False, **RECIPE)
+    (parts / "notes.txt").write_text("not a corpus")
+    files = sorted(parts.glob("*.db"))
+    for path in [files, files[::-1], parts, [parts], str(parts), [files[1], *files[::2]]]:
+        corpus = qorpus.open(path)
+        assert corpus.complete and len(corpus) == 6000 and len(corpus.paths) == 3
+        assert corpus.content_hash == shared.content_hash and corpus.info["records"] == 6000
+        ids = np.random.default_rng(1).permutation(6000)[:2000]
+        assert corpus.unitaries(ids).tobytes() == shared.unitaries(ids).tobytes()
+        assert corpus.circuits(ids) == shared.circuits(ids)
+    some = qorpus.open(files[:2])
+    assert not some.complete and len(some) == 6000 and some.info["records"] < 6000
+    with pytest.raises(qorpus.MissingRecord, match="not made yet"):
+        some[5999]
+
+
+def test_appended_files_follow_one_another(tmp_path):
+    """Several files that people appended to are one sequence in the order they are named, and the last may grow."""
+    for name, letters in [("a", ["h"]), ("b", ["t", "t"])]:
+        with qorpus.Writer(tmp_path / f"{name}.db", gates="h,t", qubits=1) as writer:
+            writer.extend([letters] * 5)
+    both = qorpus.open(tmp_path)
+    assert len(both) == 10 and both.circuits([0, 4, 5, 9]) == [("h 0",)] * 2 + [("t 0", "t 0")] * 2
+    assert [record.id for record in both] == list(range(10))
+    with qorpus.Writer(tmp_path / "b.db") as writer:
+        writer.append(["h"])
+    assert len(both) == 11 and both[-1].circuit == ("h 0",)
+    assert qorpus.open([tmp_path / "b.db", tmp_path / "a.db"])[0].circuit == ("t 0", "t 0")
+
+
+def test_missing_files(tmp_path, shared):
+    """No file, an empty directory and an empty list are told apart, and a missing file is a FileNotFoundError."""
+    for path in [tmp_path / "no.db", tmp_path / "no" / "no.db", [shared.paths[0], tmp_path / "no.db"]]:
+        with pytest.raises(FileNotFoundError, match=r"no.*does not exist") as refusal:
+            qorpus.open(path)
+        assert refusal.type is qorpus.MissingFile and isinstance(refusal.value, qorpus.Error)
+    with pytest.raises(qorpus.Error, match="holds no corpora"):
+        qorpus.open(tmp_path)
+    with pytest.raises(qorpus.Error, match="at least one corpus"):
+        qorpus.open([])
+    with pytest.raises(TypeError):
+        qorpus.open(7)
+
+
+def test_files_of_different_recipes(tmp_path, shared):
+    """Files that do not belong together are refused with both recipes named."""
+    other = made(tmp_path / "other.db", gates="h,t", qubits=1, random=100)
+    with pytest.raises(qorpus.Error, match="(?s)other.db holds another corpus.*h, t on 1.*rz.*on 2"):
+        qorpus.open([*shared.paths, *other.paths])
+
+
+def test_what_is_no_corpus(tmp_path):
+    """Texts, empty files and other programs' databases are refused by name."""
+    (tmp_path / "text.db").write_text("hello " * 1000)
+    (tmp_path / "empty.db").write_bytes(b"")
+    connection = sqlite3.connect(tmp_path / "foreign.db")
+    connection.execute("create table t(x)")
+    connection.close()
+    for name in ["text", "empty", "foreign"]:
+        with pytest.raises(qorpus.Error, match=f"{name}.db is not a Qorpus corpus"):
+            qorpus.open(tmp_path / f"{name}.db")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_damage(tmp_path, stored):
+    """A damaged chunk is an error that names it, in every way of reading, and the other chunks stay readable."""
+    original = made(tmp_path / "c.db", **{**RECIPE, "random": 20_000}, unitaries=stored)
+    connection = format_v1.connect(tmp_path / "c.db")
+    chunks = format_v1.chunks_of(connection)
+    connection.close()
+    victim = chunks[1]
+    blob = victim.unitaries if stored else victim.circuits
+    content = (tmp_path / "c.db").read_bytes()
+    assert len(chunks) > 1 and content.count(blob) == 1
+    at = content.index(blob)
+    expected = original.recipe.unitaries(slice(None))
+    damaged = bytearray(content)
+    damaged[at : at + len(blob)] = bytes(byte ^ 0x11 for byte in blob)
+    (tmp_path / "d.db").write_bytes(damaged)
+    corpus, id = qorpus.open(tmp_path / "d.db"), victim.first_id + 3
+    reads = [lambda: corpus[id], lambda: corpus.unitaries([0, id]), lambda: corpus.unitaries(slice(None)),
+             lambda: list(corpus), lambda: corpus.sql("select unitary from records")]  # fmt: skip
+    for read in reads:
+        with pytest.raises(qorpus.Error, match=r"d\.db: chunk 1 \(records \d+ to \d+\) is damaged"):
+            read()
+    for chunk in [chunks[0], *chunks[2:]]:
+        ids = slice(chunk.first_id, chunk.first_id + chunk.count)
+        assert corpus.unitaries(ids).tobytes() == expected[ids].tobytes()
+
+
+# ------------------------------------------------------------------------------------------------------ cheap to open
+
+
+def test_opening_costs_no_memory_for_each_record(directory):
+    """Ten million stored records, and 10^15 virtual ones, are opened and read here and there in a few megabytes."""
+    path = directory / "large.db"
+    qorpus.generate(path, gates="h,t", qubits=1, random="10M", length=(0, 3), unitaries=False, progress=False)
+    code = """if True:
+        import resource, sys, qorpus
+        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
+        corpus, recipe = qorpus.open(sys.argv[1]), qorpus.Recipe(random=10**15)
+        assert len(corpus) == 10_000_000 and len(recipe) == 10**15
+        for records in (corpus, recipe):
+            records[-1], records[len(records) // 2], records.unitaries(slice(0, None, len(records) // 1000))
+            split = records.split(train=0.9, test=0.1)["test"]
+            next(iter(split.stream(64))), next(iter(records.stream(64))), next(iter(records)), next(reversed(records))
+            corpus.sql("select * from records where id > 9000000 limit 3")
+        print(peak() - before)
+    """
+    # Ten bits a record would be 12 MB; a number a record 80 MB.
+    assert int(isolated(code, path).stdout) < 60 * 1024
+    path.unlink()
+
+
+def test_importing_is_light():
+    """Importing the package imports none of the optional libraries, nor does reading."""
+    heavy = ["torch", "qiskit", "cirq", "bqskit", "pyarrow", "pandas", "scipy", "matplotlib"]
+    code = f"""if True:
+        import sys, qorpus
+        next(iter(qorpus.Recipe().stream(4)))
+        qorpus.Recipe()._repr_html_(), qorpus.Recipe().sql("select id from records limit 1")
+        print([name for name in {heavy} if name in sys.modules])
+    """
+    assert isolated(code).stdout.strip() == "[]"
+
+
+# --------------------------------------------------------------------------------------- threads, forks and processes
+
+
+def test_pickling(shared):
+    """A pickled corpus, recipe or split opens the same records with the same order, also in another process."""
+    little = qorpus.open(shared.paths, order="little")
+    split = shared.split(train=0.8, test=0.2)["test"]
+    for records in [shared, little, shared.recipe, little.recipe, split]:
+        copy = pickle.loads(pickle.dumps(records))
+        assert type(copy) is type(records) and len(copy) == len(records) and copy.order == records.order
+        assert copy[7] == records[7] and copy.unitaries([1, 0]).tobytes() == records.unitaries([1, 0]).tobytes()
+    code = "import pickle, sys; c = pickle.load(sys.stdin.buffer); print(c.content_hash, c[7] == c.recipe[7])"
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(shared), capture_output=True, cwd="/")
+    assert done.stdout.decode().split() == [shared.content_hash, "True"], done.stderr
+
+
+def test_a_relative_path_survives_a_change_of_directory(tmp_path, monkeypatch):
+    """The paths of a corpus are absolute, so that a copy elsewhere finds the files."""
+    monkeypatch.chdir(tmp_path)
+    corpus = made("c.db", random=100)
+    monkeypatch.chdir("/")
+    assert corpus.paths == [str(tmp_path / "c.db")] and pickle.loads(pickle.dumps(corpus))[7] == corpus[7]
+
+
+def test_eight_threads(shared):
+    """Threads that read random ids of one object at the same time each get the right records."""
+    expected, failures = shared.recipe.unitaries(slice(None)), []
+
+    def read(seed: int) -> None:
+        chance = np.random.default_rng(seed)
+        try:
+            for round in range(30):
+                ids = chance.integers(0, 6000, 1500 if round % 10 == 0 else 20)
+                assert shared.unitaries(ids).tobytes() == expected[ids].tobytes()
+                id = int(ids[0])
+                assert shared[id].unitary.tobytes() == expected[id].tobytes()
+                assert shared.sql("select id from records where id between ? and ?", [id, id]) == [(id,)]
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join(PATIENCE) for thread in threads]
+    assert not any(thread.is_alive() for thread in threads) and failures == []
+
+
+def test_reading_lets_other_threads_run(shared):
+    """During a long read another Python thread gets on: it needs the interpreter, which the read gives up."""
+    recipe, steps, stop = shared.recipe, [0], threading.Event()
+
+    def step() -> None:
+        while not stop.is_set():
+            steps[0] += 1
+            time.sleep(0.0005)
+
+    ids = np.tile(np.arange(6000), 50)
+    thread, interval = threading.Thread(target=step), sys.getswitchinterval()
+    thread.start()
+    try:
+        # From now on a thread runs only where another one gives the interpreter up of its own accord.
+        sys.setswitchinterval(1000)
+        for read in [recipe.unitaries, shared.unitaries, shared.circuits]:
+            before = steps[0]
+            read(ids)
+            assert steps[0] > before, read
+        before = steps[0]
+        shared.sql("select count(*) from records where count_h > 3")
+        assert steps[0] > before
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        thread.join()
+
+
+def test_forks_while_threads_read(shared):
+    """Children that are forked while threads read and query read right, and so does their parent afterwards."""
+    expected, stop, failures = shared.recipe.unitaries(slice(None)), threading.Event(), []
+
+    def read(seed: int) -> None:
+        chance = np.random.default_rng(seed)
+        try:
+            while not stop.is_set():
+                ids = chance.integers(0, 6000, 1500 if seed == 0 else 10)
+                assert shared.unitaries(ids).tobytes() == expected[ids].tobytes()
+                if seed == 1:
+                    assert len(shared.sql("select id from records where length = 5 limit 50")) == 50
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(3)]
+    [thread.start() for thread in threads]
+    try:
+        for child in range(30):
+            pid = os.fork()
+            if pid == 0:
+                # An alarm ends a child that hangs; nothing of the test framework may run in it.
+                signal.alarm(60)
+                ids = np.random.default_rng(child).integers(0, 6000, 1500)
+                right = shared.unitaries(ids).tobytes() == expected[ids].tobytes()
+                right = right and len(shared.sql("select id from records limit 9")) == 9
+                os._exit(0 if right else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, f"child {child}"
+    finally:
+        stop.set()
+        [thread.join(PATIENCE) for thread in threads]
+    assert failures == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(shared, method):
+    """A corpus that was read here is read alike by the processes of every start method."""
+    ids = [5999, 0, 7, 3000]
+    expected = [shared.unitaries([id])[0] for id in ids]
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        found = pool.map(shared.__getitem__, ids)
+        assert pool.map(shared.recipe.unitaries, [[7], [0]])[0].tobytes() == expected[2].tobytes()
+    assert [record.unitary.tobytes() for record in found] == [unitary.tobytes() for unitary in expected]
+    assert shared[7] == found[2]
+
+
+def test_reading_while_three_processes_write(tmp_path):
+    """A reader in a loop sees every record either right or not made yet, never again not once it was there."""
+    path = tmp_path / "c.db"
+    options = "--qubits 4 --length 600..800 --dtype complex64 --random 6000".split()
+    recipe = qorpus.Recipe(qubits=4, length="600..800", dtype="complex64", random=6000)
+    qorpus.generate(path, recipe, part=(0, 10**6), progress=False)
+    corpus, chance, seen, missed = qorpus.open(path), random.Random(1), set(), 0
+    with pytest.raises(qorpus.MissingRecord, match="record 17 is not made yet"):
+        corpus[17]
+    assert corpus.info["records"] == 0 and not corpus.complete and recipe[17] not in corpus
+    writers = [start("generate", path, *options, "--jobs", 1, "--quiet") for _ in range(3)]
+    while any(writer.poll() is None for writer in writers):
+        id = chance.randrange(6000)
+        try:
+            record = corpus[id]
+        except qorpus.MissingRecord as missing:
+            assert "not made yet" in str(missing) and id not in seen
+            missed += 1
+            continue
+        seen.add(id)
+        if len(seen) % 10 == 0:
+            assert record == recipe[id]
+    assert [finish(writer).stderr for writer in writers] == [""] * 3
+    assert missed and corpus.complete and corpus[17] == recipe[17] and recipe[17] in corpus
+    ids = [*seen][:200]
+    assert corpus.unitaries(ids).tobytes() == recipe.unitaries(ids).tobytes()
+
+
+def test_iterating_stops_where_nothing_is_made(tmp_path):
+    """Iterating over an unfinished corpus ends in an error that says what is missing, not as if it were all."""
+    corpus = qorpus.generate(tmp_path / "c.db", **{**RECIPE, "random": 20_000}, part=(0, 2), progress=False)
+    seen = 0
+    with pytest.raises(qorpus.MissingRecord, match="is not made yet"):
+        for record in corpus:
+            seen += record.id == seen
+    assert 0 < seen <= corpus.info["records"] < 20_000
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+@pytest.mark.parametrize("another", [{"seed": 6}, {"gates": "h,t", "qubits": 1}], ids=["seed", "gates"])
+def test_a_file_that_is_replaced(tmp_path, read_before, another):
+    """Records of another recipe under the same name are never taken for those that were opened."""
+    path = tmp_path / "c.db"
+    corpus, expected = made(path, **RECIPE), qorpus.Recipe(**RECIPE)
+    if read_before:
+        assert corpus[7] == expected[7]
+    path.unlink()
+    made(path, **{**RECIPE, **another})
+    # It is looked at now and then; until then what was opened is still read.
+    deadline = time.monotonic() + PATIENCE
+    with pytest.raises(qorpus.Error, match=r"(?s)c\.db holds another corpus.*seed"):
+        while time.monotonic() < deadline:
+            assert corpus.unitaries([7, 5999]).tobytes() == expected.unitaries([7, 5999]).tobytes()
+            assert corpus[7] == expected[7]
+    path.unlink()
+    made(path, **RECIPE)
+    assert corpus[7] == expected[7], "the same records are back"
+
+
+def test_a_file_that_grows_under_the_reader(tmp_path):
+    """The length of appended records follows what others write, and iterating goes on with what comes meanwhile."""
+    path = tmp_path / "c.db"
+    with qorpus.Writer(path, gates="h,t", qubits=1) as writer:
+        writer.append(["h"])
+        writer.flush()
+        corpus = qorpus.open(path)
+        assert len(corpus) == 1 and corpus[-1].circuit == ("h 0",)
+        records = iter(corpus)
+        assert next(records).id == 0
+        with pytest.raises(qorpus.MissingRecord):
+            corpus[1]
+        writer.extend([["t"], ["t", "h"]], reward=[1.0, 2.0])
+        writer.flush()
+        assert len(corpus) == 3 and corpus[-1].circuit == ("t 0", "h 0") and corpus[2].labels["reward"] == 2.0
+        assert [record.id for record in records] == [1, 2]
+
+
+# --------------------------------------------------------------------------------------------------- how they look
+
+
+class Parsed(HTMLParser):
+    """The elements and texts of HTML; an element that is not closed, or closed twice, is an error."""
+
+    def __init__(self, html: str):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.texts = [], [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+
+def test_representations(shared, appended):
+    """What the prompt shows names the file, how many records there are, and what they are."""
+    assert re.fullmatch(r"Corpus\('/.*/shared\.db': 6,000 records; h, s, .*rz\(0\.3\) on 2 qubits; .*\)", repr(shared))
+    assert "300 records" in repr(appended) and "2 files" in repr(qorpus.open(appended.paths * 2))
+    text = r"Recipe\(h, .* on 2 qubits; 6000 random circuits of 0\.\.12 letters, seed 5; .*\)"
+    assert re.fullmatch(text, repr(shared.recipe))
+    assert repr(shared[7]) == f"Record(id=7, circuit={shared[7].circuit!r}, qubits=2)"
+    assert re.match(r"Split\('test': 1,200 of the records of Corpus\(", repr(shared.split(train=0.8, test=0.2)["test"]))
+    assert re.match(r"Stream\(epoch 0, batch 0 of 94, of Corpus\(", repr(shared.stream(64)))
+
+
+def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
+    """HTML of a corpus, a recipe and a record is well formed, with the first circuits and a map of a unitary."""
+    for records in [shared, shared.recipe, appended]:
+        page = Parsed(records._repr_html_())
+        assert page.tags.count("svg") == 1 and page.tags.count("rect") == 16
+        for circuit in records.circuits(range(5)):
+            assert "; ".join(circuit) in page.texts or not circuit
+    page = Parsed(shared[7]._repr_html_())
+    assert "; ".join(shared[7].circuit) in page.texts and page.tags.count("rect") == 16
+    entry = shared[7].unitary[0, 0]
+    assert f"[0, 0] {entry:.4g}" in page.texts
+    assert shared.content_hash in Parsed(shared._repr_html_()).text
+
+
+def test_notebooks_show_what_has_no_records(tmp_path, appended):
+    """A corpus of which nothing is made yet, and the recipe of appended records, are shown without circuits."""
+    unmade = qorpus.generate(tmp_path / "c.db", random=3000, part=(0, 10**6), progress=False)
+    assert "0 of 3,000" in Parsed(unmade._repr_html_()).text
+    assert "appended" in Parsed(appended.recipe._repr_html_()).text
+    with qorpus.Writer(tmp_path / "empty.db", gates="h", qubits=1):
+        pass
+    assert "svg" not in Parsed(qorpus.open(tmp_path / "empty.db")._repr_html_()).tags
+
+
+def test_html_is_escaped(tmp_path):
+    """Names of files and gates, and labels, cannot bring elements of their own into a page."""
+    evil = "<script>alert('1')</script>"
+    path = tmp_path / "<img src=x> & co.db"
+    with qorpus.Writer(path, gates="h", qubits=1) as writer:
+        writer.append(["h"], name=evil, **{evil: 1.0})
+    corpus = qorpus.open(path)
+    for shown in [corpus, corpus.recipe, corpus[0], corpus.sql("select *, '<i>' as \"<u>\" from records")]:
+        page = Parsed(shown._repr_html_())
+        assert {"script", "img", "b", "i", "u"} & set(page.tags) <= {"b"} and page.tags.count("b") <= 1
+    assert evil in Parsed(corpus[0]._repr_html_()).text and "<img src=x> & co.db" in Parsed(corpus._repr_html_()).text
+
+
+def test_html_of_large_unitaries_stays_small():
+    """Eight qubits have 65536 entries; their map has a cell for each of 32 by 32 blocks, with its largest entry."""
+    record = qorpus.Recipe(gates="h,t,cx", qubits=8, random=10, length=30)[3]
+    page = Parsed(record._repr_html_())
+    assert page.tags.count("rect") == 32 * 32 and len(record._repr_html_()) < 250_000
+    largest = np.abs(record.unitary).max()
+    for title in [text for text in page.texts if re.match(r"\[\d+, \d+\] ", text)][:50]:
+        row, column = map(int, re.findall(r"\d+", title)[:2])
+        block = record.unitary[row // 8 * 8 :, column // 8 * 8 :][:8, :8]
+        assert abs(record.unitary[row, column]) == np.abs(block).max() <= largest

@@ -1,0 +1,608 @@
+"""Training on a corpus: orders without tables, shards without overlap, splits that stay, exact resuming, PyTorch."""
+
+import itertools
+import json
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import qorpus
+import qorpus.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qorpus._qorpus import Permutation
+from torch.utils.data import DataLoader
+
+RECIPE = {"gates": "h,t,cx", "qubits": 2, "random": 700, "length": (0, 9), "seed": 3}
+
+# PyTorch finds more workers than cores worth a warning.
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+SEEDS = st.integers(0, 2**64 - 1)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return qorpus.Recipe(**RECIPE)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return qorpus.generate(tmp_path_factory.mktemp("training") / "c.db", progress=False, **RECIPE)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Forty appended records, of which every third one has a name, and all have a reward."""
+    path = tmp_path_factory.mktemp("labelled") / "c.db"
+    with qorpus.Writer(path, gates="h,t,cx", qubits=2) as writer:
+        for number in range(40):
+            labels = {"name": f"n{number}"} if number % 3 == 0 else {}
+            writer.append(["h 0", "cx 0 1", "t 1"][: number % 4], reward=number / 8, **labels)
+    return qorpus.open(path)
+
+
+# ------------------------------------------------------------------------------------------------------------- orders
+
+
+SIZES = st.integers(1, 3000) | st.sampled_from([2**k + off for k in range(1, 13) for off in (-1, 0, 1)])
+
+
+@settings(max_examples=150)
+@given(SIZES, SEEDS)
+def test_an_order_is_a_bijection(size, seed):
+    """Every number below the size occurs exactly once."""
+    order = Permutation(size, seed).apply(np.arange(size))
+    assert len(Permutation(size, seed)) == size and order.dtype == np.int64
+    assert np.array_equal(np.sort(order), np.arange(size))
+
+
+@settings(max_examples=60)
+@given(st.integers(12, 62), st.sampled_from([-1, 0, 1]), SEEDS)
+def test_orders_of_any_size(power, off, seed):
+    """Of up to 2^62 numbers, thousands of places, near and far, have distinct numbers in range; twice the same."""
+    size = 2**power + off
+    far = np.random.default_rng(seed % 2**32).integers(0, size, 2000)
+    places = np.unique(np.concatenate([np.arange(1000), np.arange(size - 1000, size), far]))
+    numbers = Permutation(size, seed).apply(places)
+    assert len(np.unique(numbers)) == len(places) and numbers.min() >= 0 and numbers.max() < size
+    assert np.array_equal(numbers, Permutation(size, seed).apply(places))
+    assert not np.array_equal(numbers, Permutation(size, seed ^ 1).apply(places))
+
+
+def test_an_order_looks_shuffled():
+    """Neighbours end up far apart, half of the pairs ascend, few stay, and no part is preferred: all loosely."""
+    size = 10_000
+    for seed in range(5):
+        order = Permutation(size, seed).apply(np.arange(size))
+        assert abs(np.abs(np.diff(order)).mean() / (size / 3) - 1) < 0.03
+        assert abs(np.abs(order - np.arange(size)).mean() / (size / 3) - 1) < 0.03
+        assert abs((np.diff(order) > 0).mean() - 0.5) < 0.03
+        assert (order == np.arange(size)).sum() < 10
+        tenths = np.histogram2d(np.arange(size), order, bins=10)[0]
+        assert ((tenths - 100) ** 2 / 100).sum() < 81 + 8 * np.sqrt(2 * 81)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own(recipe):
+    """No two of many neighbouring seeds and epochs share an order, and each is the same every time."""
+    orders = {}
+    for seed, epoch in itertools.product([0, 1, 2, 2**64 - 1], range(8)):
+        stream = recipe.stream(700, seed=seed, epoch=epoch)
+        orders[seed, epoch] = tuple(stream.ids(0))
+        assert tuple(recipe.stream(700, seed=seed, epoch=epoch).ids(0)) == orders[seed, epoch]
+    assert len(set(orders.values())) == len(orders)
+    assert all(sorted(order) == list(range(700)) for order in orders.values())
+
+
+def test_an_order_that_cannot_be(recipe):
+    """Sizes and places out of range are refused, not wrapped around."""
+    for size in [0, 2**63 + 1]:
+        with pytest.raises(ValueError):
+            Permutation(size, 0)
+    for place in [-1, 10]:
+        with pytest.raises(IndexError):
+            Permutation(10, 0).apply(np.array([place]))
+
+
+# ------------------------------------------------------------------------------------------------------------ streams
+
+
+def test_batches_hold_the_records_of_their_ids(corpus):
+    """Unitaries, circuits and labels of a batch are those of its ids, in its order."""
+    for batch in corpus.stream(64, columns=("unitaries", "circuits", "labels")):
+        assert batch.ids.dtype == np.int64 and len(batch.ids) in (64, 700 % 64)
+        assert batch.unitaries.tobytes() == corpus.unitaries(batch.ids).tobytes()
+        assert np.array_equal(batch.circuits, corpus.letters_array(batch.ids))
+        labels = corpus.labels(batch.ids)
+        assert batch.labels.keys() == labels[0].keys()
+        assert all(values.tolist() == [label[name] for label in labels] for name, values in batch.labels.items())
+
+
+def test_columns_and_parts(recipe):
+    """What is not asked for is None and not read; parts are real and imaginary numbers, of the narrower type too."""
+    narrow = qorpus.Recipe(**RECIPE, dtype="complex64")
+    for records, real in [(recipe, np.float64), (narrow, np.float32)]:
+        whole, parts = next(iter(records.stream(8))), next(iter(records.stream(8, parts=True, columns=["unitaries"])))
+        assert parts.unitaries.shape == (8, 2, 4, 4) and parts.unitaries.dtype == real
+        assert np.array_equal(parts.unitaries[:, 0] + 1j * parts.unitaries[:, 1], whole.unitaries)
+        assert parts.circuits is None and parts.labels is None and whole.labels is None
+    bare = next(iter(qorpus.Recipe(random=10**15).stream(8, columns=())))
+    assert bare.unitaries is bare.circuits is bare.labels is None and len(set(bare.ids)) == 8
+
+
+def test_labels_of_appended_records(labelled):
+    """A label that a record lacks is NaN among numbers and an empty text among texts."""
+    batch = next(iter(labelled.stream(40, shuffle=False, columns=["labels"])))
+    assert batch.labels["reward"].tolist() == [number / 8 for number in range(40)]
+    assert batch.labels["name"].tolist() == [f"n{number}" if number % 3 == 0 else "" for number in range(40)]
+    assert batch.labels["length"].tolist() == [number % 4 for number in range(40)]
+
+
+SHARDS = {
+    "size": st.integers(1, 300),
+    "batch_size": st.integers(1, 40),
+    "world_size": st.integers(1, 6),
+    "workers": st.integers(1, 4),
+    "drop_last": st.booleans(),
+    "shuffle": st.booleans(),
+    "seed": SEEDS,
+}
+
+
+@settings(max_examples=150)
+@given(**SHARDS)
+def test_shards_partition(size, batch_size, world_size, workers, drop_last, shuffle, seed):
+    """Over all ranks every id occurs once; with `drop_last` what is missing is less than a batch for each rank."""
+    records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
+    options = {"drop_last": drop_last, "shuffle": shuffle, "seed": seed, "world_size": world_size}
+    streams = [records.stream(batch_size, rank=rank, columns=(), **options) for rank in range(world_size)]
+    shards = [[batch.ids.tolist() for batch in stream] for stream in streams]
+    lengths = [len(shard) for shard in shards]
+    assert lengths == [len(stream) for stream in streams] and max(lengths) - min(lengths) <= 1
+    ids = [id for shard in shards for batch in shard for id in batch]
+    assert len(set(ids)) == len(ids) and set(ids) <= set(range(size))
+    if drop_last:
+        assert len(set(lengths)) == 1 and size - len(ids) < batch_size * world_size
+        assert all(len(batch) == batch_size for shard in shards for batch in shard)
+    else:
+        assert len(ids) == size
+    # Rank r has batches r, r + n, ... of what one rank alone would have.
+    alone = [batch.ids.tolist() for batch in records.stream(batch_size, shuffle=shuffle, seed=seed, columns=())]
+    assert all(shard == alone[rank::world_size][: len(shard)] for rank, shard in enumerate(shards))
+    if not shuffle and not drop_last:
+        assert [id for batch in alone for id in batch] == list(range(size))
+    # The workers of a loader, asked in turn, have a rank's batches in order.
+    for rank, shard in enumerate(shards):
+        dealt = [list(as_worker(records.torch(batch_size, rank=rank, **options), w, workers)) for w in range(workers)]
+        dealt = [batch["id"].tolist() for turn in itertools.zip_longest(*dealt) for batch in turn if batch is not None]
+        assert dealt == shard
+
+
+def as_worker(stream, worker: int, workers: int):
+    """What the stream gives in one of a loader's workers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(qorpus.torch, "get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=workers))
+        iterator = iter(stream)
+        first = next(iterator, None)
+    # It asks once, at the beginning.
+    return itertools.chain([] if first is None else [first], iterator)
+
+
+BAD = [{"batch_size": 0}, {"rank": 1}, {"rank": -1}, {"world_size": 0}, {"seed": -1}, {"seed": 2**64}, {"epoch": -1},
+       {"columns": ["matrices"]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", BAD, ids=str)
+def test_streams_that_cannot_be(recipe, options):
+    """Numbers out of range and unknown columns are refused by name when the stream is made."""
+    with pytest.raises(ValueError, match=next(iter(options)).split("_")[0][:4]):
+        recipe.stream(**{"batch_size": 4} | options)
+
+
+def test_no_batch_beyond_the_last(recipe):
+    """A batch is found by its number without moving the stream, and there is none before the first or past the last."""
+    stream = recipe.stream(64, seed=1)
+    assert np.array_equal(stream.batch(10).ids, stream.ids(10)) and len(stream.batch(10).ids) == 60
+    assert np.array_equal(next(iter(stream)).ids, stream.ids(0))
+    for number in [-1, 11]:
+        with pytest.raises(IndexError):
+            stream.batch(number)
+
+
+def test_loops_are_epochs(recipe):
+    """Each loop is the next epoch; a loop that was left goes on behind the batch it was left at."""
+    stream, expected = recipe.stream(100, seed=9, columns=()), []
+    for epoch in range(3):
+        expected += [batch.ids.tolist() for batch in recipe.stream(100, seed=9, epoch=epoch, columns=())]
+    seen = [batch.ids.tolist() for batch in stream]
+    for batch in itertools.islice(stream, 3):
+        seen.append(batch.ids.tolist())
+    assert (stream.epoch, len(stream)) == (1, 7)
+    seen += [batch.ids.tolist() for _ in range(2) for batch in stream]
+    assert seen == expected and stream.epoch == 3
+    stream.set_epoch(1)
+    assert [batch.ids.tolist() for batch in stream] == expected[7:14]
+
+
+# ----------------------------------------------------------------------------------------------------------- resuming
+
+
+def through_json(state):
+    return json.loads(json.dumps(state))
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_resuming_is_exact(data):
+    """However often a stream is stopped, saved as JSON and resumed, its batches are those of one that was not."""
+    size, batch_size = data.draw(st.integers(1, 120)), data.draw(st.integers(1, 30))
+    world = data.draw(st.integers(1, 3))
+    options = {"seed": data.draw(SEEDS), "shuffle": data.draw(st.booleans()), "drop_last": data.draw(st.booleans())}
+    options |= {"rank": data.draw(st.integers(0, world - 1)), "world_size": world, "columns": ()}
+    records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
+
+    def forever(stream):
+        while len(stream):
+            yield from stream
+
+    expected = [batch.ids.tolist() for batch in itertools.islice(forever(records.stream(batch_size, **options)), 40)]
+    stream, seen = records.stream(batch_size, **options), []
+    while len(seen) < len(expected):
+        count = min(data.draw(st.integers(0, 12)), len(expected) - len(seen))
+        seen += [batch.ids.tolist() for batch in itertools.islice(forever(stream), count)]
+        state = through_json(stream.state_dict())
+        stream = records.stream(batch_size, **options)
+        stream.load_state_dict(state)
+        if count == 0 and len(seen) < len(expected):
+            seen.append(next(forever(stream)).ids.tolist())
+    assert seen == expected
+
+
+def test_resuming_with_another_number_of_ranks(recipe):
+    """Ranks that stopped together go on as more or fewer ranks, and together give exactly what is left."""
+    # 88 batches of 8: two ranks give 12 each, then three 8 each, then four the rest.
+    state, seen = None, []
+    for world, count in [(2, 12), (3, 8), (4, None)]:
+        states = []
+        for rank in range(world):
+            stream = recipe.stream(8, seed=4, rank=rank, world_size=world, columns=())
+            if state:
+                stream.load_state_dict(state)
+            seen += [id for batch in itertools.islice(stream, count) for id in batch.ids]
+            states.append(through_json(stream.state_dict()))
+        assert all(other == states[0] for other in states), "all ranks save the same"
+        state = states[0]
+    assert sorted(seen) == list(range(700)) and state["epoch"] == 1
+    odd = recipe.stream(8, seed=4, rank=0, world_size=2, columns=())
+    next(iter(odd))
+    with pytest.raises(ValueError, match="2 batches of the epoch were given, which 3 ranks cannot"):
+        recipe.stream(8, seed=4, rank=0, world_size=3).load_state_dict(odd.state_dict())
+
+
+def test_resuming_at_the_end_of_an_epoch(recipe):
+    """Behind the last batch, before the loop ends, nothing is left; after it the next epoch begins."""
+    stream = recipe.stream(100, seed=2, columns=())
+    batches = iter(stream)
+    for _ in range(7):
+        next(batches)
+    last = through_json(stream.state_dict())
+    assert next(batches, None) is None
+    for state, left in [(last, 0), (stream.state_dict(), 7)]:
+        resumed = recipe.stream(100, seed=2, columns=())
+        resumed.load_state_dict(state)
+        assert len(list(resumed)) == left
+        assert next(iter(resumed)).ids.tolist() == recipe.stream(100, seed=2, epoch=1 + left // 7).ids(0).tolist()
+
+
+def test_states_that_do_not_fit(recipe):
+    """A state of another order, or of more records than there are, is refused by what differs."""
+    state = recipe.stream(8, seed=4).state_dict()
+    for options in [{"batch_size": 9}, {"seed": 5}, {"shuffle": False}, {"drop_last": True}]:
+        with pytest.raises(ValueError, match=next(iter(options))):
+            recipe.stream(**{"batch_size": 8, "seed": 4} | options).load_state_dict(state)
+    with pytest.raises(ValueError, match="700 records"):
+        qorpus.Recipe(**{**RECIPE, "random": 600}).stream(8, seed=4).load_state_dict(state)
+
+
+def test_a_corpus_that_grows(tmp_path):
+    """An epoch keeps the records that it began with, also when it is resumed; the next one has all of them."""
+    path = tmp_path / "c.db"
+    with qorpus.Writer(path, gates="h,t", qubits=1) as writer:
+        writer.extend([["h"]] * 50)
+        writer.flush()
+        corpus = qorpus.open(path)
+        stream = corpus.stream(8, seed=1, columns=())
+        seen = [id for batch in itertools.islice(stream, 3) for id in batch.ids]
+        writer.extend([["t"]] * 50)
+        writer.flush()
+        resumed = corpus.stream(8, seed=1, columns=())
+        resumed.load_state_dict(stream.state_dict())
+        seen += [id for batch in resumed for id in batch.ids]
+        assert sorted(seen) == list(range(50))
+        assert sorted(id for batch in resumed for id in batch.ids) == list(range(100))
+
+
+def test_streams_are_pickled(corpus):
+    """A stream that is sent to another process stands where it stood."""
+    stream = corpus.stream(64, seed=1)
+    next(iter(stream))
+    copy = pickle.loads(pickle.dumps(stream))
+    assert copy.state_dict() == stream.state_dict()
+    assert [batch.ids.tolist() for batch in copy] == [batch.ids.tolist() for batch in stream]
+
+
+# ------------------------------------------------------------------------------------------------------------- splits
+
+
+FRACTIONS = st.lists(st.integers(0, 1000), min_size=1, max_size=5).filter(lambda parts: 0 < sum(parts) <= 1000)
+
+
+@settings(max_examples=60)
+@given(FRACTIONS, st.integers(0, 4000), st.integers(0, 3000), SEEDS)
+def test_splits_partition_and_stay(thousandths, size, more, seed):
+    """Splits are disjoint and as large as asked; every id is in one if they add up; growth moves no id."""
+    fractions = {f"s{place}": part / 1000 for place, part in enumerate([*thousandths, 1000 - sum(thousandths)])}
+    small, large = (qorpus.Recipe(gates="h,t", qubits=1, random=n, length=1) for n in (size + 1, size + 1 + more))
+    splits, grown = small.split(seed=seed, **fractions), large.split(seed=seed, **fractions)
+    ids = {name: split.ids(slice(None)) for name, split in splits.items()}
+    assert sorted(id for members in ids.values() for id in members) == list(range(size + 1))
+    for name, split in splits.items():
+        assert np.array_equal(grown[name].ids(slice(None))[: len(split)], ids[name]) and len(ids[name]) == len(split)
+        assert np.array_equal(split.contains(np.arange(size + 1)), np.isin(np.arange(size + 1), ids[name]))
+        # Of every whole thousand exactly the share.
+        whole = (size + 1) // 1000
+        counts = np.bincount(ids[name] // 1000, minlength=whole + 1)[:whole]
+        assert (counts == round(fractions[name] * 1000)).all()
+
+
+def test_splits_are_shuffled_and_seeded(recipe):
+    """Another seed makes other splits, and membership shows no pattern of neighbours."""
+    large = qorpus.Recipe(random=10**12)
+    first, other = (large.split(seed=seed, train=0.5)["train"].ids(slice(0, 5000)) for seed in (0, 1))
+    assert not np.array_equal(first, other) and len(np.intersect1d(first, other)) < 3000
+    gaps = np.bincount(np.diff(first))
+    assert 0.45 < gaps[1] / 5000 < 0.55 and len(gaps) > 8
+    far = large.split(test=0.001)["test"]
+    assert len(far) == 10**9 and far.contains(far.ids([-1])).all()
+
+
+def test_a_split_reads_like_a_corpus(corpus):
+    """All ways of reading a split are those of the corpus at the split's ids."""
+    split = corpus.split(seed=7, train=0.7, test=0.2)["test"]
+    ids = split.ids(slice(None))
+    assert [record.id for record in split] == ids.tolist()
+    assert split[3] == corpus[ids[3]] and split[-1] == corpus[ids[-1]]
+    for index in [slice(5, 50, 3), [4, -1, 4], np.array([0, 2]), []]:
+        chosen = split.ids(index)
+        assert np.array_equal(chosen, ids[index] if len(index_list(index)) else [])
+        assert split[index] == split.__getitems__(index) == corpus[chosen]
+        assert split.unitaries(index).tobytes() == corpus.unitaries(chosen).tobytes()
+        assert split.circuits(index) == corpus.circuits(chosen) and split.labels(index) == corpus.labels(chosen)
+        assert np.array_equal(split.letters_array(index), corpus.letters_array(chosen))
+    for name in ["qubits", "order", "dtype", "gates", "letters", "lengths", "is_appended"]:
+        assert getattr(split, name) == getattr(corpus, name)
+    assert split.label_names() == corpus.label_names()
+    for bad in [len(split), -len(split) - 1]:
+        with pytest.raises(IndexError):
+            split[bad]
+        with pytest.raises(IndexError):
+            split.unitaries([0, bad])
+    with pytest.raises(TypeError):
+        split.ids([0.5])
+    assert pickle.loads(pickle.dumps(split))[3] == split[3]
+
+
+def index_list(index):
+    return range(100)[index] if isinstance(index, slice) else index
+
+
+def test_a_stream_of_a_split(corpus):
+    """Streams of the splits give each id of the split once in an epoch, and no other."""
+    splits = corpus.split(train=0.8, test=0.2)
+    for split in splits.values():
+        for shuffle in [True, False]:
+            batches = list(split.stream(32, shuffle=shuffle))
+            ids = np.concatenate([batch.ids for batch in batches])
+            assert sorted(ids) == split.ids(slice(None)).tolist() and (np.diff(ids) > 0).all() != shuffle
+            unitaries = np.concatenate([batch.unitaries for batch in batches])
+            assert unitaries.tobytes() == corpus.unitaries(ids).tobytes()
+    assert len(list(corpus.split(none=0)["none"].stream(32))) == 0
+
+
+@pytest.mark.parametrize(("fractions", "text"), [({"a": 0.6, "b": 0.5}, "together"), ({"a": 1 / 3}, "thousandths"),
+                         ({"a": -0.1}, "thousandths"), ({"a": 1.001}, "together")])  # fmt: skip
+def test_splits_that_cannot_be(recipe, fractions, text):
+    """Shares that are too many, negative or no thousandths are refused."""
+    with pytest.raises(ValueError, match=text):
+        recipe.split(**fractions)
+
+
+# ------------------------------------------------------------------------------------------------------------ PyTorch
+
+
+def equal(first: dict, second: dict) -> bool:
+    """Whether two batches of tensors have the same bits and types."""
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) and first[name].dtype == second[name].dtype for name in first
+    )
+
+
+# Each starts processes that load PyTorch for seconds: so not every number of workers with every context.
+LOADERS = [(2, "fork"), (4, "fork"), (2, "spawn"), (2, "forkserver")]
+
+
+@pytest.mark.parametrize(("workers", "context"), LOADERS)
+def test_dataset_in_a_loader(corpus, workers, context):
+    """A DataLoader over single records has the same batches however many workers it has and however they start."""
+    split = corpus.split(train=0.5, test=0.5)["test"]
+    expected = list(DataLoader(split.torch(), batch_size=48))
+    found = list(DataLoader(split.torch(), batch_size=48, num_workers=workers, multiprocessing_context=context))
+    assert len(found) == len(expected) == -(-len(split) // 48) and all(map(equal, found, expected))
+    ids = torch.cat([batch["id"] for batch in found]).numpy()
+    assert np.array_equal(ids, split.ids(slice(None)))
+    assert torch.cat([batch["unitary"] for batch in found]).numpy().tobytes() == corpus.unitaries(ids).tobytes()
+    assert corpus[7].id == 7, "the parent reads on"
+
+
+def test_dataset(corpus, recipe):
+    """A sample has the record's unitary, padded circuit, length and id; a recipe's are those of its corpus."""
+    dataset = corpus.torch()
+    assert isinstance(dataset, torch.utils.data.Dataset) and len(dataset) == 700
+    for place in [0, 13, 699, -1]:
+        sample, record = dataset[place], corpus[place]
+        length = len(record.circuit)
+        assert sample["id"].item() == record.id and sample["length"].item() == length
+        assert sample["unitary"].numpy().tobytes() == record.unitary.tobytes()
+        assert sample["circuit"].dtype == torch.int64 and sample["circuit"].shape == (9,)
+        letters = [corpus.letters[number] for number in sample["circuit"][:length]]
+        assert letters == list(record.circuit) and (sample["circuit"][length:] == -1).all()
+        assert equal(sample, recipe.torch()[place])
+    assert all(map(equal, dataset.__getitems__([5, 2, -1]), [dataset[5], dataset[2], dataset[699]]))
+    for bad in [700, -701]:
+        with pytest.raises(IndexError):
+            dataset[bad]
+    shuffled = DataLoader(dataset, batch_size=100, shuffle=True, generator=torch.Generator().manual_seed(1))
+    ids = torch.cat([batch["id"] for batch in shuffled]).tolist()
+    assert sorted(ids) == list(range(700)) != ids
+
+
+def test_dtypes_and_parts():
+    """complex64 stays complex64, and parts are the real and the imaginary numbers of the complex ones."""
+    for whole, real in [(torch.complex128, torch.float64), (torch.complex64, torch.float32)]:
+        records = qorpus.Recipe(**RECIPE, dtype=str(whole).removeprefix("torch."))
+        complete, parts = records.torch()[7]["unitary"], records.torch(parts=True)[7]["unitary"]
+        assert (complete.dtype, parts.dtype, parts.shape) == (whole, real, (2, 4, 4))
+        assert torch.equal(torch.complex(parts[0], parts[1]), complete)
+        complete, parts = (next(iter(records.torch(16, parts=parts)))["unitary"] for parts in (False, True))
+        assert (complete.dtype, parts.dtype, parts.shape) == (whole, real, (16, 2, 4, 4))
+        assert torch.equal(torch.complex(parts[:, 0], parts[:, 1]), complete)
+
+
+def test_appended_records_and_their_labels(labelled):
+    """Appended records need `longest`, which must leave room; labels are tensors of numbers and lists of texts."""
+    for options in [{}, {"batch_size": 4}]:
+        with pytest.raises(ValueError, match="longest"):
+            labelled.torch(**options)
+    with pytest.raises(ValueError, match=r"record 3 has 3 letters, more than longest=2"):
+        labelled.torch(longest=2)[3]
+    with pytest.raises(ValueError, match="more than longest=2"):
+        list(labelled.torch(40, longest=2))
+    loader = DataLoader(labelled.torch(longest=5, labels=True), batch_size=40)
+    for batch in [next(iter(loader)), next(iter(labelled.torch(40, longest=5, labels=True, shuffle=False)))]:
+        assert batch["circuit"].shape == (40, 5) and batch["labels"]["reward"].dtype == torch.float64
+        assert batch["labels"]["reward"].tolist() == [number / 8 for number in range(40)]
+        assert batch["labels"]["name"] == [f"n{number}" if number % 3 == 0 else "" for number in range(40)]
+        assert batch["labels"]["length"].tolist() == batch["length"].tolist()
+    assert labelled.torch(longest=5, labels=True)[3]["labels"]["name"] == "n3"
+
+
+@pytest.mark.parametrize(("workers", "context"), LOADERS)
+def test_stream_with_workers(corpus, workers, context):
+    """A stream's epochs are the same with workers as without, also after a loop was left, and when they live on."""
+    options = {"batch_size": 48, "seed": 1, "rank": 1, "world_size": 2}
+    alone = corpus.torch(**options)
+    expected = [batch for _ in range(2) for batch in alone]
+    persistent = context != "fork" or workers == 4
+    stream = corpus.torch(
+        num_workers=workers, multiprocessing_context=context, persistent_workers=persistent, **options
+    )
+    assert len(stream) == len(alone) == 7 and isinstance(stream, torch.utils.data.IterableDataset)
+    found = list(itertools.islice(stream, 3))
+    state = through_json(stream.state_dict())
+    found += [*stream, *stream]
+    assert len(found) == len(expected) == 14 and all(map(equal, found, expected)) and stream.epoch == 2
+    # The place was behind the batches that were given, whatever the workers had read ahead.
+    resumed = corpus.torch(**options)
+    resumed.load_state_dict(state)
+    assert all(map(equal, resumed, expected[3:7]))
+    stream.load_state_dict(state)
+    assert all(map(equal, stream, expected[3:7]))
+
+
+def test_resuming_with_another_number_of_workers(corpus):
+    """Two resumes in a row, with 0, 2 and 4 workers, within an epoch and across its end, lose and repeat nothing."""
+    options = {"batch_size": 32, "seed": 6}
+    alone = corpus.torch(**options)
+    expected = [batch["id"].tolist() for _ in range(2) for batch in alone]
+    state, found = None, []
+    for workers, count in [(0, 5), (2, 9), (4, 8), (0, 22)]:
+        stream = corpus.torch(num_workers=workers, **options)
+        if state is not None:
+            stream.load_state_dict(state)
+        for _ in range(2):
+            for batch in itertools.islice(stream, count):
+                found.append(batch["id"].tolist())
+                count -= 1
+        state = through_json(stream.state_dict())
+    assert found == expected and len(found) == 44
+
+
+def test_stream_in_a_loader_of_ones_own(corpus):
+    """Given to a DataLoader, a stream is dealt out over the workers: the same batches in the same order."""
+    for epoch in [0, 3]:
+        stream = corpus.torch(batch_size=48, seed=1)
+        stream.set_epoch(epoch)
+        found = list(DataLoader(stream, batch_size=None, num_workers=3, multiprocessing_context="fork"))
+        assert all(map(equal, found, corpus.torch(batch_size=48, seed=1, epoch=epoch))) and len(found) == 15
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 100), st.integers(1, 12), st.integers(1, 4), st.data())
+def test_states_of_workers(size, batch_size, workers, data):
+    """What a worker of such a loader says it stands at, brings a worker in its place exactly there."""
+    records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
+    for worker in range(workers):
+        stream = records.torch(batch_size)
+        whole = [batch["id"].tolist() for batch in as_worker(records.torch(batch_size), worker, workers)]
+        count = data.draw(st.integers(0, len(whole)))
+        seen = [batch["id"].tolist() for batch in itertools.islice(as_worker(stream, worker, workers), count)]
+        resumed = records.torch(batch_size)
+        # To look at the first one is to be given it.
+        if count:
+            resumed.load_state_dict(through_json(stream.state_dict()))
+        seen += [batch["id"].tolist() for batch in as_worker(resumed, worker, workers)]
+        assert seen == whole
+
+
+def test_no_random_state_of_pytorch_matters(corpus):
+    """Batches depend on seed and epoch alone, and reading draws nothing from PyTorch's or NumPy's random state."""
+    batches = []
+    for seed in [0, 1]:
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+        batches.append(next(iter(corpus.torch(batch_size=48, seed=5))))
+        assert torch.equal(torch.get_rng_state(), before[0]) and np.random.get_state()[1].tolist() == before[1]
+    assert equal(*batches)
+
+
+def test_a_stream_over_a_virtual_corpus():
+    """10^15 records that exist nowhere are streamed, split, sharded and resumed like seven hundred."""
+    split = qorpus.Recipe(random=10**15, gates="h,t", qubits=1).split(train=0.9, test=0.1)["train"]
+    stream = split.torch(batch_size=8, rank=5, world_size=64, seed=2)
+    first = next(iter(stream))
+    assert len(stream) == -(-9 * 10**14 // 8) // 64 + 1 or len(stream) == -(-9 * 10**14 // 8) // 64
+    assert first["id"].max() > 10**12 and split.contains(first["id"].numpy()).all()
+    resumed = split.torch(batch_size=8, rank=5, world_size=64, seed=2)
+    resumed.load_state_dict(through_json(stream.state_dict()))
+    assert equal(next(iter(resumed)), next(iter(stream)))
+
+
+def test_a_model_learns_from_a_stream(corpus):
+    """The batches are what a training step takes: gradients flow and the loss falls."""
+    # An optimiser of torch.optim would load a compiler for half a minute.
+    torch.manual_seed(0)
+    model, losses = torch.nn.Linear(32, 1), []
+    for _ in range(4):
+        for batch in corpus.torch(batch_size=70, parts=True, seed=1):
+            predicted = model(batch["unitary"].flatten(1).float()).squeeze(1)
+            loss = torch.nn.functional.mse_loss(predicted, batch["length"].float())
+            model.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter -= 0.05 * parameter.grad
+            losses.append(loss.item())
+    assert losses[-1] < losses[0]
