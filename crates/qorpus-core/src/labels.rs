@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 /// A name takes at most this many bytes.
 const NAME_BYTES: usize = 64;
 
-/// Records have at most this many labels.
-const MOST_COLUMNS: usize = 255;
+/// The most labels that the records of a corpus have.
+pub const MOST_LABELS: usize = 255;
 
 /// An integer beyond this may have no exact binary64.
 const EXACT: i64 = 1 << 53;
@@ -126,6 +126,9 @@ impl LabelColumn {
     }
 }
 
+/// Why a value does not go with others of its name.
+pub const TEXT_AND_NUMBER: &str = "is a text for some records and a number for others; use two names";
+
 /// What the values of one name have been so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
@@ -142,9 +145,7 @@ impl Kind {
     fn join(self, other: Kind) -> std::result::Result<Kind, &'static str> {
         match (self, other) {
             _ if self == other => Ok(self),
-            (Kind::Text, _) | (_, Kind::Text) => {
-                Err("is a text for some records and a number for others; use two names")
-            }
+            (Kind::Text, _) | (_, Kind::Text) => Err(TEXT_AND_NUMBER),
             (Kind::Real, Kind::LargeInteger) | (Kind::LargeInteger, Kind::Real) => {
                 Err("mixes reals with integers too large to be reals; give all of them as one kind")
             }
@@ -181,6 +182,13 @@ struct Column {
 }
 
 impl Labels {
+    /// Labels that go with those of other records: of each name it is known whether its values are texts.
+    pub fn beside(known: impl IntoIterator<Item = (String, bool)>) -> Labels {
+        let kind = |is_text| if is_text { Kind::Text } else { Kind::Integer };
+        let kinds = known.into_iter().map(|(name, is_text)| (name, kind(is_text))).collect();
+        Labels { kinds, ..Labels::default() }
+    }
+
     /// Adds `records` records with these labels, each with a value for each of them.
     ///
     /// # Errors
@@ -203,8 +211,8 @@ impl Labels {
             } else {
                 check_name(name)?;
                 names += 1;
-                if names > MOST_COLUMNS {
-                    return Err(refused(name, format!("would be one label more than {MOST_COLUMNS}")));
+                if names > MOST_LABELS {
+                    return Err(refused(name, format!("would be one label more than {MOST_LABELS}")));
                 }
                 kinds.push(more.kind());
             }
@@ -248,9 +256,10 @@ impl Labels {
         self.records == 0
     }
 
-    /// The names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.columns.keys().map(String::as_str)
+    /// The names, sorted, and for each whether its values are texts.
+    pub fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        let is_text = |column: &Column| matches!(column.values, LabelColumn::Texts(_));
+        self.columns.iter().map(move |(name, column)| (name.as_str(), is_text(column)))
     }
 
     /// The labels of the record at `row`.

@@ -53,7 +53,7 @@ pub use drawing::draw;
 pub use error::{Error, Result};
 pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
 pub use kernel::{Kernel, Scratch, naive};
-pub use labels::{Label, LabelColumn, Labels, PackedLabels};
+pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER};
 pub use num_complex::{Complex32, Complex64};
 pub use permutation::Permutation;
 pub use placed::Placed;

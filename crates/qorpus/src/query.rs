@@ -350,18 +350,19 @@ impl Cursor<'_> {
 
     fn rows_of(&self, ids: &[u64]) -> Result<Rows> {
         let (mut rows, reader) = (Rows::default(), &self.table.reader);
-        if self.plan & UNITARIES != 0 {
+        let (unitaries, labels) = (self.plan & UNITARIES != 0, self.plan & LABELS != 0);
+        match self.plan & CIRCUITS != 0 {
+            true if unitaries => return reader.some_rows(ids, self.table.order, labels),
+            true => rows.circuits = reader.circuits(ids)?,
+            // Whether a record is there shows with its circuit, unless something else of it is read.
+            false if !unitaries && !labels => rows.circuits = reader.circuits(ids)?,
+            false => {}
+        }
+        if unitaries {
             rows.unitaries.resize(ids.len() * reader.unitary_bytes(), 0);
+            reader.unitaries(ids, self.table.order, &mut rows.unitaries)?;
         }
-        match self.plan & (CIRCUITS | UNITARIES) {
-            UNITARIES => reader.unitaries(ids, self.table.order, &mut rows.unitaries)?,
-            CIRCUITS => rows.circuits = reader.circuits(ids)?,
-            0 if self.plan & LABELS != 0 => {}
-            // Whether a record is there shows with its circuit.
-            0 => rows.circuits = reader.circuits(ids)?,
-            _ => rows.circuits = reader.both(ids, self.table.order, &mut rows.unitaries)?,
-        }
-        if self.plan & LABELS != 0 {
+        if labels {
             rows.given = reader.given_labels(ids)?;
         }
         Ok(rows)

@@ -38,6 +38,9 @@ pub struct Record {
     pub labels: BTreeMap<String, Label>,
 }
 
+/// Labels that a record brought with it, by name.
+pub(crate) type GivenLabels = BTreeMap<String, Label>;
+
 /// What a corpus says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -185,10 +188,11 @@ impl Corpus {
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or the file cannot be read.
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
         let (mut circuits, mut unitary) = (Circuits::default(), vec![0; self.unitary_bytes()]);
-        self.rows(&[id], &mut circuits, &mut unitary)?;
+        let mut given = Vec::new();
+        self.rows(&[id], &mut circuits, &mut unitary, Some(&mut given))?;
         reorder(&mut unitary, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
         let circuit = circuits.get(0).to_vec();
-        let labels = labels(&self.recipe, &circuit, self.labels(&[id])?.pop().unwrap_or_default());
+        let labels = labels(&self.recipe, &circuit, given.pop().unwrap_or_default());
         Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&unitary), labels })
     }
 
@@ -235,7 +239,7 @@ impl Corpus {
     /// If `out` does not hold exactly one unitary for each id.
     pub(crate) fn unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
         if !self.recipe.stores_unitaries() {
-            return self.rows(ids, &mut Circuits::default(), out);
+            return self.rows(ids, &mut Circuits::default(), out, None);
         }
         let size = self.unitary_bytes();
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
@@ -244,21 +248,33 @@ impl Corpus {
         })
     }
 
-    /// Does what [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) do, in one go.
+    /// Does what [`circuits`](Corpus::circuits), [`unitaries`](Corpus::unitaries) and, unless that is left out,
+    /// [`labels`](Corpus::labels) do, in one go.
     ///
     /// # Errors
     /// As [`record`](Corpus::record).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
-    pub(crate) fn rows(&self, ids: &[u64], circuits: &mut Circuits, out: &mut [u8]) -> Result<()> {
+    pub(crate) fn rows(
+        &self,
+        ids: &[u64],
+        circuits: &mut Circuits,
+        out: &mut [u8],
+        mut labels: Option<&mut Vec<GivenLabels>>,
+    ) -> Result<()> {
         let (size, before) = (self.unitary_bytes(), circuits.len());
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
         if self.recipe.stores_unitaries() {
+            let labels_before = labels.as_ref().map_or(0, |labels| labels.len());
             return self.visit(ids, &mut |columns, chunk, positions, index| {
                 circuits.truncate(before + index);
                 self.circuits_in(columns, chunk.place, positions, circuits)?;
-                self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])
+                self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])?;
+                labels.as_deref_mut().map_or(Ok(()), |labels| {
+                    labels.truncate(labels_before + index);
+                    self.labels_in(columns, chunk, positions, labels)
+                })
             });
         }
         let at_once = (SCAN_BYTES as usize / size).max(1);
@@ -269,7 +285,23 @@ impl Corpus {
             out.copy_from_slice(&self.compute(&some));
             circuits.extend(&some);
         }
-        Ok(())
+        labels.map_or(Ok(()), |labels| self.labels(ids, labels))
+    }
+
+    /// Appends the labels that came with the records with these ids, which ascend, to `labels`; nothing at all if
+    /// records bring none.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    pub(crate) fn labels(&self, ids: &[u64], labels: &mut Vec<GivenLabels>) -> Result<()> {
+        let before = labels.len();
+        if !self.recipe.space().is_appended() {
+            return Ok(());
+        }
+        self.visit(ids, &mut |columns, chunk, positions, index| {
+            labels.truncate(before + index);
+            self.labels_in(columns, chunk, positions, labels)
+        })
     }
 
     /// Appends the circuits at `positions` of the chunk at `place`.
@@ -306,44 +338,41 @@ impl Corpus {
         self.codec.unitaries_at(place, len, positions, &mut fetch, &mut emit)
     }
 
-    /// The labels that came with the records with these ids, which ascend.
-    ///
-    /// # Errors
-    /// As [`record`](Corpus::record).
-    pub(crate) fn labels(&self, ids: &[u64]) -> Result<Vec<BTreeMap<String, Label>>> {
-        let mut labels = Vec::new();
-        if !self.recipe.space().is_appended() {
-            labels.resize_with(ids.len(), BTreeMap::new);
-            return Ok(labels);
+    /// Appends the labels of the records at `positions` of a chunk.
+    fn labels_in(
+        &self,
+        columns: &mut Columns<'_>,
+        chunk: FoundChunk,
+        positions: &[usize],
+        labels: &mut Vec<GivenLabels>,
+    ) -> std::result::Result<(), Trouble> {
+        if !chunk.has_labels {
+            if self.recipe.space().is_appended() {
+                labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
+            }
+            return Ok(());
         }
-        self.visit(ids, &mut |columns, chunk, positions, index| {
-            labels.truncate(index);
-            if !chunk.has_labels {
-                labels.resize_with(index + positions.len(), BTreeMap::new);
-                return Ok(());
-            }
-            let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
-            let mut statement = columns.connection().prepare_cached(sql)?;
-            let mut rows = statement.query([chunk.place.first_id])?;
-            let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
-            let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-            let packed = self.codec.labels(chunk.place, column)?;
-            for &position in positions {
-                labels.push(packed.get(position)?);
-            }
-            Ok(())
-        })?;
-        Ok(labels)
+        let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
+        let mut statement = columns.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([chunk.place.first_id])?;
+        let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
+        let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        let packed = self.codec.labels(chunk.place, column)?;
+        for &position in positions {
+            labels.push(packed.get(position)?);
+        }
+        Ok(())
     }
 
-    /// The names of the labels that came with the last records: what a table of the records has columns for.
+    /// The names of the labels that records brought with them, sorted: what a table of the records has columns for.
     ///
     /// # Errors
-    /// The file cannot be read, or the last chunk is damaged.
+    /// The file cannot be read.
     pub(crate) fn label_names(&self) -> Result<Vec<String>> {
-        let len = if self.recipe.space().is_appended() { self.len()? } else { 0 };
-        let Some(last) = len.checked_sub(1) else { return Ok(Vec::new()) };
-        Ok(self.labels(&[last])?.pop().unwrap_or_default().into_keys().collect())
+        if !self.recipe.space().is_appended() {
+            return Ok(Vec::new());
+        }
+        Ok(self.read(store::labels)?.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Calls `visit` for each chunk that holds some of `ids`, which ascend: with the columns, the chunk's place, the
@@ -366,7 +395,7 @@ impl Corpus {
         let failed = sqlite(&self.path, "read it");
         let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         let mut columns = Columns::new(&transaction);
-        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
+        self.visit_in(&mut columns, &mut Found::new(), ids, visit).map_err(|(id, first_id, trouble)| {
             self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
         })
     }
@@ -407,9 +436,8 @@ impl Corpus {
             let place = Place { first_id: ids.start, count: ids.end - ids.start };
             return Ok(FoundChunk { place, has_labels: false });
         }
-        let slot = found.slot(id, self.recipe.chunk_records());
-        if let Some(chunk) = slot.filter(|chunk| chunk.holds(id)) {
-            return Ok(chunk);
+        if let Some((_, chunk)) = found.range(..=id).next_back().filter(|(_, chunk)| chunk.holds(id)) {
+            return Ok(*chunk);
         }
         let sql = "SELECT first_id, count, labels IS NOT NULL FROM chunks
                    WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
@@ -422,7 +450,13 @@ impl Corpus {
             Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
                 Err(Trouble::Damage(ChunkDamage::Ids))
             }
-            Some(chunk) if chunk.holds(id) => Ok(*slot.insert(chunk)),
+            Some(chunk) if chunk.holds(id) => {
+                if found.len() >= MOST_FOUND {
+                    found.clear();
+                }
+                found.insert(chunk.place.first_id, chunk);
+                Ok(chunk)
+            }
             _ => Err(Trouble::Damage(ChunkDamage::Missing)),
         }
     }
@@ -479,7 +513,7 @@ impl Corpus {
             if self.recipe.expected().is_none_or(|expected| records == expected) {
                 let connection = connection::open_still(&self.path)?;
                 let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
-                self.still.replace(Some(Still { records, columns, found: Found::new(FOUND) }));
+                self.still.replace(Some(Still { records, columns, found: Found::new() }));
             }
         }
         Ok(())
@@ -649,25 +683,11 @@ impl FoundChunk {
     }
 }
 
-/// Chunks of any size that were found before, as many as there are slots.
-#[derive(Debug)]
-struct Found(Vec<Option<FoundChunk>>);
+/// Chunks of any size that were found before, by their first ids.
+type Found = BTreeMap<u64, FoundChunk>;
 
-impl Found {
-    fn new(slots: usize) -> Found {
-        Found(vec![None; slots])
-    }
-
-    /// Where the chunk of a record is kept, or another one whose records come to the same slot; `most` is the number
-    /// of records of a full chunk.
-    fn slot(&mut self, id: u64, most: u64) -> &mut Option<FoundChunk> {
-        let slots = self.0.len();
-        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
-    }
-}
-
-/// How many slots a still file has: two for each full chunk, enough for some millions of records on one qubit.
-const FOUND: usize = 8192;
+/// So many are remembered, a few megabytes; then they are forgotten all at once.
+const MOST_FOUND: usize = 1 << 16;
 
 /// Why records of a chunk could not be read.
 enum Trouble {

@@ -2,11 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
-use crate::reader::{Corpus, Order, Record, Summary, labels, reorder};
+use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder};
 use crate::store::other_recipe;
 use qorpus_core::{Circuits, Complex64, Kernel, Label, Recipe, Scratch};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,8 +30,8 @@ pub struct Rows {
     pub circuits: Circuits,
     /// Their unitaries, row-major, little-endian, of the corpus's dtype.
     pub unitaries: Vec<u8>,
-    /// The labels that came with them; those that are counted are left out.
-    pub given: Vec<BTreeMap<String, Label>>,
+    /// The labels that came with them, or nothing at all if records bring none; those that are counted are left out.
+    pub given: Vec<GivenLabels>,
 }
 
 /// A sequence of records, for any number of threads.
@@ -210,18 +210,16 @@ impl Reader {
         Ok(sum)
     }
 
-    /// The names of the labels that came with the last records.
+    /// The names of the labels that records brought with them, sorted.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn label_names(&self) -> Result<Vec<String>> {
-        match &self.source {
-            Source::Joined(files) => match files.last() {
-                Some((_, file)) => file.with(Some(&self.recipe), Corpus::label_names),
-                None => Ok(Vec::new()),
-            },
-            _ => Ok(Vec::new()),
+        let mut names = BTreeSet::new();
+        for file in self.files() {
+            names.extend(file.with(Some(&self.recipe), Corpus::label_names)?);
         }
+        Ok(names.into_iter().collect())
     }
 
     /// Bytes of a unitary: dimension squared times those of an entry.
@@ -272,34 +270,6 @@ impl Reader {
         Ok(())
     }
 
-    /// The circuits with these ids, as [`circuits`](Reader::circuits) gives them, while their unitaries are written
-    /// to `out` as by [`unitaries`](Reader::unitaries): in one go.
-    ///
-    /// # Errors
-    /// As [`circuits`](Reader::circuits).
-    ///
-    /// # Panics
-    /// If `out` does not hold exactly one unitary for each id.
-    pub(crate) fn both(&self, ids: &[u64], order: Order, out: &mut [u8]) -> Result<Circuits> {
-        let sorted = Sorted::new(ids);
-        let shares = self.shared_out(&sorted.ids, out, |ids, out| match &self.source {
-            Source::Computed(kernel) => Ok(self.compute_rows(kernel, ids, out)),
-            _ => {
-                let (size, mut circuits) = (self.unitary_bytes(), Circuits::default());
-                self.in_files(ids, &mut |corpus, ids, range| {
-                    corpus.rows(ids, &mut circuits, &mut out[range.start * size..range.end * size])
-                })?;
-                Ok(circuits)
-            }
-        })?;
-        self.as_asked(&sorted, order, out);
-        let joined = shares.into_iter().reduce(|mut all, more| {
-            all.extend(&more);
-            all
-        });
-        Ok(sorted.circuits_as_asked(joined.unwrap_or_default()))
-    }
-
     /// Puts unitaries, read in the sorted order, where they were asked for, with qubits in this order.
     fn as_asked(&self, sorted: &Sorted<'_>, order: Order, unitaries: &mut [u8]) {
         let size = self.unitary_bytes();
@@ -312,27 +282,19 @@ impl Reader {
         reorder(unitaries, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
     }
 
-    /// The labels that came with the records with these ids, in any order, also repeated.
+    /// The labels that came with the records with these ids, in any order, also repeated; nothing at all if records
+    /// bring none.
     ///
     /// # Errors
     /// As [`circuits`](Reader::circuits).
-    pub fn given_labels(&self, ids: &[u64]) -> Result<Vec<BTreeMap<String, Label>>> {
+    pub fn given_labels(&self, ids: &[u64]) -> Result<Vec<GivenLabels>> {
         if !self.recipe.space().is_appended() {
             self.check(ids)?;
-            return Ok(vec![BTreeMap::new(); ids.len()]);
+            return Ok(Vec::new());
         }
-        let sorted = Sorted::new(ids);
-        let mut labels = Vec::with_capacity(ids.len());
-        self.in_files(&sorted.ids, &mut |corpus, ids, _| {
-            labels.extend(corpus.labels(ids)?);
-            Ok(())
-        })?;
-        if let Some(places) = sorted.places {
-            let mut ordered = vec![BTreeMap::new(); labels.len()];
-            labels.into_iter().zip(places).for_each(|(labels, place)| ordered[place] = labels);
-            return Ok(ordered);
-        }
-        Ok(labels)
+        let (sorted, mut labels) = (Sorted::new(ids), Vec::new());
+        self.in_files(&sorted.ids, &mut |corpus, ids, _| corpus.labels(ids, &mut labels))?;
+        Ok(sorted.labels_as_asked(labels))
     }
 
     /// The records with these ids, in any order, also repeated, with qubits in this order.
@@ -340,9 +302,36 @@ impl Reader {
     /// # Errors
     /// As [`circuits`](Reader::circuits).
     pub fn rows(&self, ids: &[u64], order: Order) -> Result<Rows> {
-        let mut unitaries = vec![0; ids.len() * self.unitary_bytes()];
-        let circuits = self.both(ids, order, &mut unitaries)?;
-        Ok(Rows { circuits, unitaries, given: self.given_labels(ids)? })
+        self.some_rows(ids, order, true)
+    }
+
+    /// The same, `with_labels` or without those that were given.
+    pub(crate) fn some_rows(&self, ids: &[u64], order: Order, with_labels: bool) -> Result<Rows> {
+        let (sorted, size) = (Sorted::new(ids), self.unitary_bytes());
+        let mut unitaries = vec![0; ids.len() * size];
+        let shares = self.shared_out(&sorted.ids, &mut unitaries, |ids, out| {
+            let mut given = Vec::new();
+            let circuits = match &self.source {
+                Source::Computed(kernel) => self.compute_rows(kernel, ids, out),
+                _ => {
+                    let mut circuits = Circuits::default();
+                    self.in_files(ids, &mut |corpus, ids, range| {
+                        let out = &mut out[range.start * size..range.end * size];
+                        corpus.rows(ids, &mut circuits, out, with_labels.then_some(&mut given))
+                    })?;
+                    circuits
+                }
+            };
+            Ok((circuits, given))
+        })?;
+        let (mut circuits, mut given) = (Circuits::default(), Vec::new());
+        for (more, more_given) in shares {
+            circuits.extend(&more);
+            given.extend(more_given);
+        }
+        self.as_asked(&sorted, order, &mut unitaries);
+        let (circuits, given) = (sorted.circuits_as_asked(circuits), sorted.labels_as_asked(given));
+        Ok(Rows { circuits, unitaries, given })
     }
 
     /// The record with this id, with qubits in this order.
@@ -357,7 +346,7 @@ impl Reader {
     }
 
     /// All labels of a record: those that are counted from its circuit, and those it was `given`.
-    pub fn labels(&self, circuit: &[u16], given: BTreeMap<String, Label>) -> BTreeMap<String, Label> {
+    pub fn labels(&self, circuit: &[u16], given: GivenLabels) -> BTreeMap<String, Label> {
         labels(&self.recipe, circuit, given)
     }
 
@@ -517,6 +506,16 @@ impl Sorted<'_> {
         pairs.sort_unstable();
         let (ids, places) = pairs.into_iter().unzip();
         Sorted { ids: Cow::Owned(ids), places: Some(places) }
+    }
+
+    /// Labels that were read in the sorted order, in the order they were asked for.
+    fn labels_as_asked(&self, labels: Vec<GivenLabels>) -> Vec<GivenLabels> {
+        let Some(places) = self.places.as_ref().filter(|places| places.len() == labels.len()) else {
+            return labels;
+        };
+        let mut ordered = vec![BTreeMap::new(); labels.len()];
+        labels.into_iter().zip(places).for_each(|(labels, &place)| ordered[place] = labels);
+        ordered
     }
 
     /// Circuits that were read in the sorted order, in the order they were asked for.

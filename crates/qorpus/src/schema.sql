@@ -28,3 +28,9 @@ CREATE TABLE totals (
     records INTEGER NOT NULL,
     content BLOB NOT NULL
 ) STRICT;
+
+-- The labels that appended records brought with them, and whether they are texts or numbers.
+CREATE TABLE labels (
+    name    TEXT PRIMARY KEY,
+    is_text INTEGER NOT NULL CHECK (is_text IN (0, 1))
+) STRICT, WITHOUT ROWID;

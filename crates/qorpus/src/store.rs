@@ -9,7 +9,7 @@ use crate::error::{Error, Result, sqlite};
 use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, work};
-use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, Recipe};
+use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::cell::Cell;
@@ -98,6 +98,12 @@ impl Store {
         self.poisoned.set(false);
         self.bound_log(&turn)?;
         Ok(result)
+    }
+
+    /// See [`labels`].
+    pub(crate) fn labels(&self) -> Result<Vec<(String, bool)>> {
+        self.check_handle()?;
+        labels(&self.connection).map_err(sqlite(&self.path, "read its labels"))
     }
 
     fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
@@ -261,6 +267,22 @@ pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentH
     connection
         .prepare_cached(sql)?
         .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
+}
+
+/// The labels that appended records have, sorted by name, and for each whether it is a text.
+pub(crate) fn labels(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
+    let rows = statement.query_map([MOST_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Adds a label unless it is there; returns whether it is a text there.
+pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> rusqlite::Result<bool> {
+    let add = "INSERT INTO labels (name, is_text) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.prepare_cached(add)?.execute(params![name, is_text])?;
+    let look = "SELECT is_text FROM labels WHERE name = ?1";
+    connection.prepare_cached(look)?.query_row([name], |row| row.get(0))
 }
 
 /// Adds the chunks up again.

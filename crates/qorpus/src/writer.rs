@@ -11,7 +11,7 @@ use crate::store::{self, Store};
 use crate::{connection, filesystem};
 use qorpus_core::{
     Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
-    Scratch, unitarity_residual,
+    Scratch, TEXT_AND_NUMBER, unitarity_residual,
 };
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -133,6 +133,7 @@ impl Writer {
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         // Refused now rather than at the first commit, and made now so that readers find it.
         let store = Store::open(&path, &recipe, options.durability)?;
+        let labels = Labels::beside(store.labels()?);
         let shared = Arc::new(Shared {
             codec: Codec::new(&recipe),
             kernel: Kernel::new(recipe.alphabet()),
@@ -140,7 +141,11 @@ impl Writer {
             recipe,
             options: options.clone(),
             process: std::process::id(),
-            state: Mutex::new(State { store: Some(store), ..State::default() }),
+            state: Mutex::new(State {
+                group: Group { labels, ..Group::default() },
+                store: Some(store),
+                ..State::default()
+            }),
             changed: Condvar::new(),
         });
         let holder: Arc<dyn Holder> = shared.clone();
@@ -574,7 +579,21 @@ impl Shared {
             Some(store) => store,
             none => none.insert(Store::open(&self.path, &self.recipe, self.options.durability)?),
         };
-        store.write(|transaction| self.insert(transaction, group))
+        let mut conflict = None;
+        let written = store.write(|transaction| {
+            for (name, is_text) in group.labels.names() {
+                if store::add_label(transaction, name, is_text)? != is_text {
+                    conflict = Some(name.to_owned());
+                    return Err(rusqlite::Error::StatementChangedRows(0));
+                }
+            }
+            self.insert(transaction, group)
+        });
+        match conflict {
+            // Another writer was the first to use the name, after this one was opened.
+            Some(name) => Err(qorpus_core::Error::Label { name, reason: TEXT_AND_NUMBER.into() }.into()),
+            None => written,
+        }
     }
 
     /// Gives the records of a group the next ids and adds them as chunks.
