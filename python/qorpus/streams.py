@@ -61,7 +61,6 @@ class Batch(NamedTuple):
         unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
         circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
         labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
-            A label that none of these records has may be left out, and nobody knows whether it is a number or a text.
     """
 
     ids: NDArray[np.int64]
@@ -227,9 +226,9 @@ class Split(Readable):
         """The labels at these places."""
         return self._records.labels(self.ids(places))
 
-    def label_names(self) -> list[str]:
-        """The names of the labels that the last record was given."""
-        return self._records.label_names()
+    def label_types(self) -> dict[str, type]:
+        """The labels that records of the corpus brought with them: `float` for numbers, `str` for texts."""
+        return self._records.label_types()
 
     @property
     def qubits(self) -> int:
@@ -378,7 +377,7 @@ class Stream:
         if "circuits" in self.columns:
             circuits = self.records.letters_array(places)
         if "labels" in self.columns:
-            labels = columns_of(self.records.labels(places), self.records.label_names())
+            labels = columns_of(self.records.labels(places), self.records.label_types())
         return Batch(ids, unitaries, circuits, labels)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -432,15 +431,14 @@ class Stream:
         return f"Stream(epoch {self.epoch}, batch {self._given} of {len(self)}, of {self.records!r})"
 
 
-def columns_of(labels: list[dict[str, Any]], given: list[str]) -> dict[str, NDArray[Any]]:
-    """Labels as arrays, those that every record has first."""
-    names = list(dict.fromkeys([*(name for label in labels[:1] for name in label), *given]))
-    names += sorted({name for label in labels for name in label}.difference(names))
+def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:
+    """Labels as arrays: those that are counted, and those that records brought with them, which are of these types."""
+    counted = [name for name in (labels[0] if labels else {}) if name not in given]
     columns: dict[str, NDArray[Any]] = {}
-    for name in names:
+    for name in [*counted, *given]:
         values = [label.get(name) for label in labels]
-        if any(isinstance(value, str) for value in values):
-            columns[name] = np.array(["" if value is None else str(value) for value in values])
+        if given.get(name) is str:
+            columns[name] = np.array(["" if value is None else str(value) for value in values], np.str_)
         else:
             columns[name] = np.array([np.nan if value is None else value for value in values], np.float64)
     return columns

@@ -6,6 +6,7 @@ Imported by `corpus.torch()`; nothing else in the package needs PyTorch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -117,7 +118,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
             {name: column[row] for name, column in columns.items()} for row in range(len(ids))
         ]
         if self.labels:
-            labels = streams.columns_of(records.labels(places), records.label_names())
+            labels = streams.columns_of(records.labels(places), records.label_types())
             for row, sample in enumerate(samples):
                 sample["labels"] = {name: values[row].item() for name, values in labels.items()}
         return samples
@@ -171,7 +172,7 @@ class Stream(IterableDataset[dict[str, Any]]):
     ) -> None:
         columns = ("unitaries", "circuits", "labels") if labels else ("unitaries", "circuits")
         self._stream = streams.Stream(records, batch_size, columns=columns, **options)
-        self._longest = _longest(records, longest)
+        self._batches = _Batches(copy(self._stream), _longest(records, longest))
         self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
         if num_workers:
             self._loading |= {
@@ -189,22 +190,6 @@ class Stream(IterableDataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._stream)
 
-    def _tensors(self, batch: streams.Batch) -> dict[str, Any]:
-        assert batch.unitaries is not None and batch.circuits is not None
-        circuits = _padded(batch.circuits, self._longest, batch.ids)
-        tensors: dict[str, Any] = {
-            "id": torch.from_numpy(batch.ids),
-            "unitary": torch.from_numpy(batch.unitaries),
-            "circuit": torch.from_numpy(circuits.astype(np.int64)),
-            "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
-        }
-        if batch.labels is not None:
-            tensors["labels"] = {
-                name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values)
-                for name, values in batch.labels.items()
-            }
-        return tensors
-
     def __iter__(self) -> Iterator[dict[str, Any]]:
         stream, worker = self._stream, get_worker_info()
         if worker is not None:
@@ -212,13 +197,13 @@ class Stream(IterableDataset[dict[str, Any]]):
             for first in range(stream._given, len(stream), worker.num_workers):
                 if first + worker.id < len(stream):
                     self._given_by_worker = first + worker.num_workers
-                    yield self._tensors(stream.batch(first + worker.id))
+                    yield self._batches.tensors(stream.batch(first + worker.id))
         elif self._loading["num_workers"] == 0 and not self._loading["pin_memory"]:
-            yield from map(self._tensors, stream)
+            yield from map(self._batches.tensors, stream)
         else:
             loader = self._loader
             if loader is None:
-                loader = DataLoader(_Batches(self), sampler=_Keys(stream), batch_size=None, **self._loading)
+                loader = DataLoader(self._batches, sampler=_Keys(stream), batch_size=None, **self._loading)
             if self._loading.get("persistent_workers"):
                 self._loader = loader
             for batch in loader:
@@ -265,16 +250,35 @@ class Stream(IterableDataset[dict[str, Any]]):
 
 
 class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
-    """A stream's batches by key: workers need not know where the stream stands."""
+    """A stream's batches by key, as tensors: workers need not know where the stream stands.
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    It is apart from the stream, which keeps a loader of it whose workers live on. Were the loader to lead back to the
+    stream, they would be garbage together, and of such garbage PyTorch ends the workers only after seconds.
+    """
+
+    def __init__(self, stream: streams.Stream, longest: int) -> None:
+        self.stream, self.longest = stream, longest
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
-        stream = self.stream._stream
-        epoch, size, number = key
-        stream.epoch, stream._size = epoch, size
-        return self.stream._tensors(stream.batch(number))
+        self.stream.epoch, self.stream._size, number = key
+        return self.tensors(self.stream.batch(number))
+
+    def tensors(self, batch: streams.Batch) -> dict[str, Any]:
+        """A batch of arrays as one of tensors."""
+        assert batch.unitaries is not None and batch.circuits is not None
+        circuits = _padded(batch.circuits, self.longest, batch.ids)
+        tensors: dict[str, Any] = {
+            "id": torch.from_numpy(batch.ids),
+            "unitary": torch.from_numpy(batch.unitaries),
+            "circuit": torch.from_numpy(circuits.astype(np.int64)),
+            "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
+        }
+        if batch.labels is not None:
+            tensors["labels"] = {
+                name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values)
+                for name, values in batch.labels.items()
+            }
+        return tensors
 
 
 class _Keys(torch.utils.data.Sampler[Key]):

@@ -24,7 +24,7 @@ def main() -> None:
                 assert f"pip install {package}" in str(error), error
             else:
                 raise AssertionError(f"{ask} works without {package}")
-    print("1 passed")
+    print("qorpus works with NumPy alone")
 
 
 if __name__ == "__main__":

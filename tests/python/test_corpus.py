@@ -338,7 +338,7 @@ def test_info_is_that_of_the_command(shared, appended):
 
 def test_appended_labels(appended):
     """Labels that came with records are there beside the counted ones, for single ids, many and the command."""
-    assert appended.is_appended and appended.label_names() == ["reward", "step"]
+    assert appended.is_appended and appended.label_types() == {"name": str, "reward": float, "step": float}
     for id in [0, 7, 150, 299]:
         labels = appended[id].labels
         assert labels["reward"] == id / 8 and labels["step"] == id and labels["length"] == id % 4

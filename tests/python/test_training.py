@@ -383,7 +383,7 @@ def test_a_split_reads_like_a_corpus(corpus):
         assert np.array_equal(split.letters_array(index), corpus.letters_array(chosen))
     for name in ["qubits", "order", "dtype", "gates", "letters", "lengths", "is_appended"]:
         assert getattr(split, name) == getattr(corpus, name)
-    assert split.label_names() == corpus.label_names()
+    assert split.label_types() == corpus.label_types()
     for bad in [len(split), -len(split) - 1]:
         with pytest.raises(IndexError):
             split[bad]

@@ -600,7 +600,7 @@ def test_names_that_labels_can_have(writer):
         own = {name: value for name, value in record.labels.items() if name in given}
         assert own == given
     reader = qorpus.open(writer.path)
-    assert sorted(reader.label_names()) == sorted(NAMES)
+    assert sorted(reader.label_types()) == sorted(NAMES)
     assert reader.sql('select "quo""te", "a b" from records where id = 1')[0] == (given['quo"te'], given["a b"])
     rows = reader.sql("select * from records where id = 0")
     assert set(given.values()) <= {value for row in rows for value in row if isinstance(value, int)}
@@ -943,6 +943,27 @@ def test_what_is_accepted_becomes_durable_by_itself(corpus):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert writer.flush() == 1
+
+
+def test_a_label_is_a_number_or_a_text_throughout_a_file(corpus):
+    """Whoever uses a name otherwise than the file does is refused: at once, or, if both are new to it, at the flush."""
+    first, second = (qorpus.Writer(corpus, gates=["h"], qubits=1) for _ in range(2))
+    first.append("h", reward=1)
+    second.append("h", reward="much")
+    first.close()
+    with pytest.raises(qorpus.Error, match="'reward'.*text for some records and a number for others"):
+        second.flush()
+    for use in [lambda: second.append("h"), second.close]:
+        with pytest.raises(qorpus.Error, match="reward"):
+            use()
+    with qorpus.Writer(corpus) as third:
+        with pytest.raises(ValueError, match="'reward'.*text for some"):
+            third.append("h", reward="much")
+        third.append("h", reward=0.5)
+    reader = qorpus.open(corpus)
+    assert [record.labels["reward"] for record in reader] == [1, 0.5]
+    assert reader.label_types() == {"reward": float}
+    command("verify", corpus, "--quiet")
 
 
 def test_it_stays_in_its_process(writer):

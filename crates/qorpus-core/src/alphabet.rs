@@ -170,7 +170,12 @@ impl Alphabet {
             let reason = format!("the coupling '{coupling}' joins no qubits that its gates could act on");
             return Err(Error::EmptyAlphabet(reason));
         }
-        let by_text = letters.iter().zip(0..).map(|(letter, index)| (letter.text.clone(), index)).collect();
+        let mut by_text: HashMap<_, _> =
+            letters.iter().zip(0..).map(|(letter, index)| (letter.text.clone(), index)).collect();
+        if qubits == 1 {
+            // There the qubit may be left out.
+            by_text.extend(letters.iter().zip(0..).map(|(letter, k)| (gates[letter.gate].name().into(), k)));
+        }
         Ok(Alphabet { qubits, coupling: coupling.canonical(qubits)?, gates, letters, by_text })
     }
 
@@ -221,11 +226,12 @@ impl Alphabet {
     /// # Errors
     /// [`Error::UnknownLetter`].
     pub fn letter(&self, text: &str) -> Result<u16> {
-        let (gate, places) = split_letter(text);
-        let mut places = places.join(" ");
-        if places.is_empty() && self.qubits == 1 {
-            places = "0".into();
+        // Most are written as they are listed.
+        if let Some(letter) = self.by_text.get(text) {
+            return Ok(*letter);
         }
+        let (gate, places) = split_letter(text);
+        let places = places.join(" ");
         let placed = |gate: &str| match places.is_empty() {
             true => self.by_text.get(gate),
             false => self.by_text.get(&format!("{gate} {places}")),

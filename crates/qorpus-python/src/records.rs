@@ -8,7 +8,7 @@ use numpy::{Element, PyArray, PyArray2, PyArrayDescr, PyArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
 use qorpus::core::{Complex32, Complex64};
 use qorpus::{Circuits, Dtype, Label, Order, Reader, Recipe};
 use std::collections::BTreeMap;
@@ -201,10 +201,21 @@ impl Records {
         Ok(list)
     }
 
-    /// The names of the labels that records brought with them, sorted.
-    fn label_names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+    /// The labels that records brought with them, by name: `float` for numbers, `str` for texts.
+    ///
+    /// Examples:
+    ///     >>> with qorpus.Writer("labelled.db", gates=["h"], qubits=1) as writer:
+    ///     ...     writer.append("h", reward=0.5, by="me")
+    ///     >>> qorpus.open("labelled.db").label_types()
+    ///     {'by': <class 'str'>, 'reward': <class 'float'>}
+    fn label_types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;
-        py.detach(|| reader.label_names()).or_raise(py)
+        let dict = PyDict::new(py);
+        for (name, is_text) in py.detach(|| reader.label_kinds()).or_raise(py)? {
+            let class = if is_text { py.get_type::<PyString>() } else { py.get_type::<PyFloat>() };
+            dict.set_item(name, class)?;
+        }
+        Ok(dict)
     }
 
     /// The number of qubits.

@@ -124,8 +124,7 @@ impl Writer {
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
         let labels = labels::single(labels)?;
         let labels: Vec<_> = labels.iter().map(|(name, label)| (name.as_str(), label.clone())).collect();
-        self.wait_for_room(py)?;
-        py.detach(|| self.writer.append(&letters, unitary, &labels)).or_raise(py)
+        until_done(py, || self.writer.append_within(LOOK, &letters, unitary, &labels))
     }
 
     /// Accepts records, all or none of them; waits while two groups of records wait to be committed.
@@ -158,8 +157,7 @@ impl Writer {
         for (name, column) in &labels {
             columns.push((name.as_str(), column.clone()));
         }
-        self.wait_for_room(py)?;
-        py.detach(|| self.writer.extend(&circuits, unitaries, &columns)).or_raise(py)
+        until_done(py, || self.writer.extend_within(LOOK, &circuits, unitaries, &columns))
     }
 
     /// Returns when all records that were accepted are durable: how many this writer has made durable so far.
@@ -199,10 +197,7 @@ impl Writer {
         if kind.is_none() {
             return self.close(py);
         }
-        while !py.detach(|| self.writer.discard(LOOK)) {
-            py.check_signals()?;
-        }
-        Ok(())
+        until_done(py, || Ok(self.writer.discard(LOOK)))
     }
 
     /// The file, absolute.
@@ -236,7 +231,12 @@ impl Writer {
 
 /// Closes a writer, unless a signal says to stop waiting for that.
 fn close(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    while !py.detach(|| writer.close_within(LOOK)).or_raise(py)? {
+    until_done(py, || writer.close_within(LOOK))
+}
+
+/// Repeats what waits for a short while only, until it says that it is done or a signal comes.
+fn until_done(py: Python<'_>, act: impl Fn() -> qorpus::Result<bool> + Sync) -> PyResult<()> {
+    while !py.detach(&act).or_raise(py)? {
         py.check_signals()?;
     }
     Ok(())
@@ -253,14 +253,6 @@ pub(crate) fn close_writers(py: Python<'_>) {
 }
 
 impl Writer {
-    /// Waits until a record would be accepted at once, or a signal comes.
-    fn wait_for_room(&self, py: Python<'_>) -> PyResult<()> {
-        while !py.detach(|| self.writer.wait_for_room(LOOK)).or_raise(py)? {
-            py.check_signals()?;
-        }
-        Ok(())
-    }
-
     /// Unitaries as they are given, of one record or of several.
     fn unitaries<'py>(
         &self,

@@ -102,7 +102,7 @@ pub enum Error {
         remedy: &'static str,
     },
     /// An id past the end.
-    #[error("{}there is no record {id}; there are {len}, numbered from 0", place(.path))]
+    #[error("{}there is no record {id}; {}", place(.path), ids(*.len))]
     NoRecord {
         /// The file, or nothing for records that are computed.
         path: PathBuf,
@@ -303,6 +303,14 @@ fn place(path: &Path) -> String {
     match path.as_os_str().is_empty() {
         true => String::new(),
         false => format!("{}: ", path.display()),
+    }
+}
+
+/// Which records there are.
+fn ids(len: u64) -> String {
+    match len {
+        0 => "there are none".into(),
+        len => format!("there are {len}, numbered 0 to {}", len - 1),
     }
 }
 

@@ -164,7 +164,7 @@ struct Table {
 
 impl Table {
     fn new(reader: Arc<Reader>, order: Order) -> Result<Table> {
-        let labels = reader.label_names()?;
+        let labels = reader.label_kinds()?.into_keys().collect();
         Ok(Table { reader, order, labels })
     }
 

@@ -364,15 +364,15 @@ impl Corpus {
         Ok(())
     }
 
-    /// The names of the labels that records brought with them, sorted: what a table of the records has columns for.
+    /// The labels that records brought with them, sorted by name, and for each whether it is a text.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(crate) fn label_names(&self) -> Result<Vec<String>> {
+    pub(crate) fn label_kinds(&self) -> Result<Vec<(String, bool)>> {
         if !self.recipe.space().is_appended() {
             return Ok(Vec::new());
         }
-        Ok(self.read(store::labels)?.into_iter().map(|(name, _)| name).collect())
+        self.read(store::labels)
     }
 
     /// Calls `visit` for each chunk that holds some of `ids`, which ascend: with the columns, the chunk's place, the

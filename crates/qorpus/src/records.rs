@@ -6,7 +6,7 @@ use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder
 use crate::store::other_recipe;
 use qorpus_core::{Circuits, Complex64, Kernel, Label, Recipe, Scratch};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -210,16 +210,19 @@ impl Reader {
         Ok(sum)
     }
 
-    /// The names of the labels that records brought with them, sorted.
+    /// The labels that records brought with them, by name, and for each whether it is a text; of several files, in
+    /// one of them.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn label_names(&self) -> Result<Vec<String>> {
-        let mut names = BTreeSet::new();
+    pub fn label_kinds(&self) -> Result<BTreeMap<String, bool>> {
+        let mut kinds = BTreeMap::new();
         for file in self.files() {
-            names.extend(file.with(Some(&self.recipe), Corpus::label_names)?);
+            for (name, is_text) in file.with(Some(&self.recipe), Corpus::label_kinds)? {
+                *kinds.entry(name).or_default() |= is_text;
+            }
         }
-        Ok(names.into_iter().collect())
+        Ok(kinds)
     }
 
     /// Bytes of a unitary: dimension squared times those of an entry.

@@ -188,9 +188,24 @@ impl Writer {
         unitary: Option<&[Complex64]>,
         labels: &[(&str, Label)],
     ) -> Result<()> {
+        while !self.append_within(FOREVER, circuit, unitary, labels)? {}
+        Ok(())
+    }
+
+    /// As [`append`](Writer::append), but waits no longer than `limit`; says whether the record is accepted.
+    ///
+    /// # Errors
+    /// As [`append`](Writer::append).
+    pub fn append_within(
+        &self,
+        limit: Duration,
+        circuit: &[u16],
+        unitary: Option<&[Complex64]>,
+        labels: &[(&str, Label)],
+    ) -> Result<bool> {
         let _inside = fork::enter();
         let columns: Vec<_> = labels.iter().map(|(name, label)| (*name, label.clone().into())).collect();
-        self.shared.accept(&[circuit], unitary, &columns)
+        self.shared.accept(limit, &[circuit], unitary, &columns)
     }
 
     /// Accepts records: circuits, their unitaries if they are given (row-major, one after the other; computed
@@ -204,28 +219,24 @@ impl Writer {
         unitaries: Option<&[Complex64]>,
         labels: &[(&str, LabelColumn)],
     ) -> Result<()> {
-        let _inside = fork::enter();
-        let circuits: Vec<&[u16]> = circuits.iter().collect();
-        self.shared.accept(&circuits, unitaries, labels)
+        while !self.extend_within(FOREVER, circuits, unitaries, labels)? {}
+        Ok(())
     }
 
-    /// Waits until records are accepted at once, but no longer than `limit`; says whether they are.
+    /// As [`extend`](Writer::extend), but waits no longer than `limit`; says whether the records are accepted.
     ///
     /// # Errors
-    /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
-    pub fn wait_for_room(&self, limit: Duration) -> Result<bool> {
+    /// As [`append`](Writer::append).
+    pub fn extend_within(
+        &self,
+        limit: Duration,
+        circuits: &Circuits,
+        unitaries: Option<&[Complex64]>,
+        labels: &[(&str, LabelColumn)],
+    ) -> Result<bool> {
         let _inside = fork::enter();
-        self.shared.check_process()?;
-        let (begun, mut state) = (Instant::now(), self.shared.lock());
-        loop {
-            self.shared.check_open(&state)?;
-            if state.waiting.len() < MOST_WAITING {
-                return Ok(true);
-            }
-            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(false) };
-            self.shared.start_thread(&mut state)?;
-            state = self.shared.wait(state, left);
-        }
+        let circuits: Vec<&[u16]> = circuits.iter().collect();
+        self.shared.accept(limit, &circuits, unitaries, labels)
     }
 
     /// Waits until all accepted records are durable; returns how many this writer has made durable in all.
@@ -357,23 +368,27 @@ impl Shared {
         }
     }
 
+    /// Accepts records, all or none of them, waiting no longer than `limit`; says whether it did.
     fn accept(
         self: &Arc<Self>,
+        limit: Duration,
         circuits: &[&[u16]],
         unitaries: Option<&[Complex64]>,
         labels: &[(&str, LabelColumn)],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.check_process()?;
         self.check(circuits, unitaries)?;
         check_texts(circuits.len(), labels)?;
-        let mut state = self.lock();
+        let (mut begun, mut state) = (None, self.lock());
         loop {
             self.check_open(&state)?;
             if state.waiting.len() < MOST_WAITING {
                 break;
             }
+            let begun: &mut Instant = begun.get_or_insert_with(Instant::now);
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(false) };
             self.start_thread(&mut state)?;
-            state = self.wait(state, FOREVER);
+            state = self.wait(state, left);
         }
         // It also commits what has grown old when no more records come.
         self.start_thread(&mut state)?;
@@ -407,7 +422,7 @@ impl Shared {
             state.waiting.push_back(group);
             self.changed.notify_all();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Says no to what cannot be kept.
