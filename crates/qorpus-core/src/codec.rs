@@ -470,6 +470,8 @@ impl<'a> CircuitBlock<'a> {
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
     fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
         let known = |letter: &u16| usize::from(*letter) < codec.letters;
+        // As many as there can be in the block, whatever the length says.
+        out.reserve(length.min(self.bytes.len() * 8));
         out.extend((0..length).map_while(|_| self.letters.read(codec.letter_bits).filter(known)));
     }
 }

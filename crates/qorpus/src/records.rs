@@ -429,7 +429,9 @@ impl Reader {
         let share = ids.len().div_ceil(threads);
         let _inside = fork::enter();
         std::thread::scope(|scope| {
-            let shares = ids.chunks(share).zip(out.chunks_mut(share * self.unitary_bytes()));
+            let (own, others) = ids.split_at(share);
+            let (own_out, others_out) = out.split_at_mut(share * self.unitary_bytes());
+            let shares = others.chunks(share).zip(others_out.chunks_mut(share * self.unitary_bytes()));
             let read = &read;
             let follow = |(ids, out)| {
                 scope.spawn(move || {
@@ -438,10 +440,11 @@ impl Reader {
                 })
             };
             let workers: Vec<_> = shares.map(follow).collect();
+            let own = read(own, own_out);
             let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
-            workers.into_iter().map(join).collect()
+            std::iter::once(own).chain(workers.into_iter().map(join)).collect()
         })
     }
 
