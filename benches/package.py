@@ -28,6 +28,7 @@ from surroundings import ROOT, Neighbours, keep, machine, summary
 
 NAMES = ("h 0", "s 0", "t 0")
 BATCH = 1024
+LARGE = 16_384
 #: Records that peers write in one transaction or call.
 GROUP = 10_000
 
@@ -88,6 +89,13 @@ class Qorpus:
 
     def size(self) -> int:
         return self.path.stat().st_size
+
+
+class Generated(Qorpus):
+    """A corpus that Qorpus makes itself: to write it is to compute it."""
+
+    def write(self) -> None:
+        qorpus.generate(self.path, self.data.recipe, progress=False)
 
 
 class Virtual(Qorpus):
@@ -262,7 +270,8 @@ def sync(path: Path) -> None:
 
 
 STORES: dict[str, Callable[[Data, Path], Qorpus | Lmdb | Hdf5 | Npy | SqliteRows]] = {
-    "qorpus, stored": Qorpus,
+    "qorpus, appended": Qorpus,
+    "qorpus, generated": Generated,
     "qorpus, derived": lambda data, directory: Qorpus(data, directory, unitaries=False),
     "qorpus, virtual": Virtual,
     "LMDB": Lmdb,
@@ -303,7 +312,8 @@ def reads(store: Qorpus, data: Data, seconds: float, chance: np.random.Generator
     plain, last = ids.tolist(), len(data.unitaries) - BATCH
     return {
         "random single": fill(1, lambda at: store.single(plain[at % len(plain)])),
-        "random batch": fill(BATCH, lambda at: store.batch(ids[at % len(ids) :][:BATCH])),
+        "random 1024": fill(BATCH, lambda at: store.batch(ids[at % len(ids) :][:BATCH])),
+        "random 16384": fill(LARGE, lambda at: store.batch(ids[at % len(ids) :][:LARGE])),
         "sequential": fill(BATCH, lambda at: store.run(at % last, at % last + BATCH)),
     }
 
@@ -346,7 +356,7 @@ def programs(directory: Path, rows: int) -> dict[str, float]:
 
 
 def table(results: dict[str, dict[str, dict]], sizes: dict[str, float]) -> str:
-    ways = ["write", "random single", "random batch", "sequential"]
+    ways = ["write", "random single", "random 1024", "random 16384", "sequential"]
     lines = [f"{'M records/s, medians':20}" + "".join(f"{way:>16}" for way in ways) + f"{'bytes/record':>16}"]
     for store, rates in results.items():
         if store == "programs":
@@ -383,7 +393,7 @@ def main() -> None:
                 found |= reads(store, data, arguments.seconds, chance)
                 if name == "qorpus, virtual":
                     del found["write"]
-                if name == "qorpus, stored":
+                if name == "qorpus, appended":
                     found |= appended_one_by_one(data, Path(directory))
                 for way, value in found.items():
                     measured[name].setdefault(way, []).append(value)
@@ -398,7 +408,7 @@ def main() -> None:
     if not arguments.no_record:
         packages = {name: importlib.metadata.version(name) for name in ["qorpus", "lmdb", "h5py", "numpy"]}
         record = {"packages": packages, "records": arguments.records, "repetitions": arguments.repetitions}
-        record |= {"batch": BATCH, "records_per_second": results, "bytes_per_record": sizes}
+        record |= {"sequential_batch": BATCH, "records_per_second": results, "bytes_per_record": sizes}
         keep("package", machine(arguments.directory), record | {"cpu_share_of_others": others})
 
 

@@ -189,15 +189,16 @@ impl Codec {
         position: usize,
         circuits: &mut Circuits,
     ) -> Result<(), Damage> {
-        let mut fetch = |range: Range<usize>, buffer: &mut Vec<u8>| {
-            buffer.extend_from_slice(&chunk.circuits[range]);
+        let mut fetch = |at: usize, out: &mut [u8]| {
+            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
             Ok::<(), Damage>(())
         };
-        self.circuits_at(place(chunk), chunk.circuits.len(), &[position], &mut fetch, circuits)
+        let len = chunk.circuits.len();
+        self.circuits_at(place(chunk), len, &[position], &mut Vec::new(), &mut fetch, circuits)
     }
 
     /// Appends the circuits at `positions` of a chunk to `circuits`, checking their blocks alone. The column has
-    /// `len` bytes, of which `fetch` appends a range to a buffer.
+    /// `len` bytes, of which `fetch` copies those from a place on; `buffer` is for its memory.
     ///
     /// # Errors
     /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
@@ -209,21 +210,23 @@ impl Codec {
         place: Place,
         len: usize,
         positions: &[usize],
-        fetch: &mut impl FnMut(Range<usize>, &mut Vec<u8>) -> Result<(), E>,
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         circuits: &mut Circuits,
     ) -> Result<(), E> {
         let tail = place.count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
         let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
         let list = list.ok_or(Damage::Size("circuits"))?;
-        let (mut entries, mut bytes) = (Vec::with_capacity(2 * ENTRY), Vec::new());
+        let mut entries = [0; 2 * ENTRY];
         for positions in positions.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let number = positions[0] / BLOCK;
-            entries.clear();
-            fetch(list + number.saturating_sub(1) * ENTRY..list + (number + 1) * ENTRY, &mut entries)?;
-            let (range, check) = block_at(list, place.count, number, &entries)?;
-            bytes.clear();
-            fetch(range, &mut bytes)?;
-            let mut block = self.open_block(place, number, &bytes, check)?;
+            // The entry of the block before it tells where a block begins.
+            let own = &mut entries[..ENTRY * (number.min(1) + 1)];
+            fetch(list + number.saturating_sub(1) * ENTRY, own)?;
+            let (range, check) = block_at(list, place.count, number, own)?;
+            buffer.resize(range.len(), 0);
+            fetch(range.start, buffer)?;
+            let mut block = self.open_block(place, number, buffer, check)?;
             let (mut before, mut record) = (0, 0);
             for &position in positions {
                 assert!(
@@ -249,7 +252,7 @@ impl Codec {
     }
 
     /// Calls `emit` with the stored unitary at each of `positions` and its place among them, checking their blocks
-    /// alone. The column has `len` bytes, of which `fetch` appends a range to a buffer.
+    /// alone. The column has `len` bytes, of which `fetch` copies those from a place on; `buffer` is for its memory.
     ///
     /// # Errors
     /// What is damaged, or what `fetch` returns.
@@ -261,7 +264,8 @@ impl Codec {
         place: Place,
         len: usize,
         positions: &[usize],
-        fetch: &mut impl FnMut(Range<usize>, &mut Vec<u8>) -> Result<(), E>,
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         emit: &mut impl FnMut(usize, &[u8]),
     ) -> Result<(), E> {
         let (size, in_block) = (self.unitary_bytes(), self.block_unitaries());
@@ -273,19 +277,19 @@ impl Codec {
             return Err(Damage::Size("unitaries").into());
         }
         let (plain, mut index) = (place.count as usize * size, 0);
-        let mut bytes = Vec::with_capacity(self.block_bytes() + CHECK);
         for positions in positions.chunk_by(|a, b| a / in_block == b / in_block) {
             let block = positions[0] / in_block;
-            bytes.clear();
-            fetch(block * self.block_bytes()..plain.min((block + 1) * self.block_bytes()), &mut bytes)?;
-            let end = bytes.len();
-            fetch(plain + block * CHECK..plain + (block + 1) * CHECK, &mut bytes)?;
+            let start = block * self.block_bytes();
+            buffer.resize(self.block_bytes().min(plain - start), 0);
+            fetch(start, buffer)?;
+            let mut check = [0; CHECK];
+            fetch(plain + block * CHECK, &mut check)?;
             let first = place.first_id + (block * in_block) as u64;
-            if read_u64(&bytes, end) != self.unitaries_check(first, &bytes[..end]) {
+            if u64::from_le_bytes(check) != self.unitaries_check(first, buffer) {
                 return Err(Damage::Block { column: "unitaries", block }.into());
             }
             for position in positions {
-                emit(index, &bytes[position % in_block * size..][..size]);
+                emit(index, &buffer[position % in_block * size..][..size]);
                 index += 1;
             }
         }
@@ -330,6 +334,15 @@ impl Codec {
             }
         }
         Ok(&plain[positions.start * size..positions.end * size])
+    }
+
+    /// At most how many bytes the circuits and unitaries of so many records take that have so many letters together.
+    pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
+        let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
+        // Each block is padded to a whole byte.
+        let circuits = bits / 8 + records.div_ceil(BLOCK) * (1 + ENTRY);
+        let checks = if self.stored.is_some() { records.div_ceil(self.block_unitaries()) * CHECK } else { 0 };
+        circuits + records * self.unitary_bytes() + checks
     }
 
     /// Bytes of a stored unitary; 0 if the recipe stores none.
@@ -532,6 +545,10 @@ mod tests {
             (case.chunk.as_ref(), Circuits::default(), Circuits::default());
         case.codec.decode(&chunk, &mut decoded).unwrap();
         assert_eq!(decoded, case.circuits);
+        let letters = case.circuits.letters(0..case.circuits.len()).len();
+        let most = case.codec.columns_bytes(case.circuits.len(), letters);
+        let bytes = chunk.circuits.len() + chunk.unitaries.map_or(0, <[u8]>::len);
+        assert!((0..=case.circuits.len().div_ceil(BLOCK)).contains(&(most - bytes)));
         for position in 0..case.circuits.len() {
             case.codec.circuit(&chunk, position, &mut singles).unwrap();
             let bytes = case.codec.unitaries(&chunk, position..position + 1).unwrap();

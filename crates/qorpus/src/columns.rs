@@ -3,7 +3,6 @@
 use rusqlite::blob::Blob;
 use rusqlite::{Connection, MAIN_DB};
 use std::ffi::CStr;
-use std::ops::Range;
 
 /// The names of the columns that are read in part.
 const NAMES: [&CStr; 2] = [c"circuits", c"unitaries"];
@@ -48,19 +47,12 @@ impl<'c> Columns<'c> {
         Ok(blob.len())
     }
 
-    /// Appends a range of the column's bytes to `buffer`.
-    pub(crate) fn read(
-        &self,
-        column: Column,
-        range: Range<usize>,
-        buffer: &mut Vec<u8>,
-    ) -> rusqlite::Result<()> {
+    /// Copies the column's bytes from `at` on.
+    pub(crate) fn read(&self, column: Column, at: usize, out: &mut [u8]) -> rusqlite::Result<()> {
         let Some(blob) = &self.open[column as usize] else {
             return Err(rusqlite::Error::BlobSizeError);
         };
-        let start = buffer.len();
-        buffer.resize(start + range.len(), 0);
-        blob.read_at_exact(&mut buffer[start..], range.start)
+        blob.read_at_exact(out, at)
     }
 }
 

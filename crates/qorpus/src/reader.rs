@@ -77,6 +77,8 @@ pub struct Corpus {
     codec: Codec,
     kernel: Kernel,
     scratch: RefCell<Scratch>,
+    /// A block that is being read; kept for its memory.
+    buffer: RefCell<Vec<u8>>,
     still: RefCell<Option<Still>>,
     looked: Cell<Option<Instant>>,
 }
@@ -124,6 +126,7 @@ impl Corpus {
             codec,
             kernel,
             scratch: RefCell::default(),
+            buffer: RefCell::default(),
             still: RefCell::default(),
             looked: Cell::default(),
         };
@@ -314,8 +317,9 @@ impl Corpus {
     ) -> std::result::Result<(), Trouble> {
         let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
         let wanted = Wanted::new(columns, Column::Circuits, len, positions)?;
-        let mut fetch = |range, buffer: &mut Vec<u8>| wanted.read(range, buffer);
-        self.codec.circuits_at(place, len, positions, &mut fetch, circuits)
+        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+        let buffer = &mut *self.buffer.borrow_mut();
+        self.codec.circuits_at(place, len, positions, buffer, &mut fetch, circuits)
     }
 
     /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
@@ -328,14 +332,15 @@ impl Corpus {
     ) -> std::result::Result<(), Trouble> {
         let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
         let wanted = Wanted::new(columns, Column::Unitaries, len, positions)?;
-        let mut fetch = |range, buffer: &mut Vec<u8>| wanted.read(range, buffer);
+        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
         let mut slots = out.chunks_exact_mut(self.unitary_bytes());
         let mut emit = |_: usize, unitary: &[u8]| {
             if let Some(slot) = slots.next() {
                 slot.copy_from_slice(unitary);
             }
         };
-        self.codec.unitaries_at(place, len, positions, &mut fetch, &mut emit)
+        let buffer = &mut *self.buffer.borrow_mut();
+        self.codec.unitaries_at(place, len, positions, buffer, &mut fetch, &mut emit)
     }
 
     /// Appends the labels of the records at `positions` of a chunk.
@@ -395,7 +400,7 @@ impl Corpus {
         let failed = sqlite(&self.path, "read it");
         let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         let mut columns = Columns::new(&transaction);
-        self.visit_in(&mut columns, &mut Found::new(), ids, visit).map_err(|(id, first_id, trouble)| {
+        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
             self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
         })
     }
@@ -436,7 +441,8 @@ impl Corpus {
             let place = Place { first_id: ids.start, count: ids.end - ids.start };
             return Ok(FoundChunk { place, has_labels: false });
         }
-        if let Some((_, chunk)) = found.range(..=id).next_back().filter(|(_, chunk)| chunk.holds(id)) {
+        let slot = found.slot(id, self.recipe.chunk_records());
+        if let Some(chunk) = slot.iter().flatten().find(|chunk| chunk.holds(id)) {
             return Ok(*chunk);
         }
         let sql = "SELECT first_id, count, labels IS NOT NULL FROM chunks
@@ -451,10 +457,7 @@ impl Corpus {
                 Err(Trouble::Damage(ChunkDamage::Ids))
             }
             Some(chunk) if chunk.holds(id) => {
-                if found.len() >= MOST_FOUND {
-                    found.clear();
-                }
-                found.insert(chunk.place.first_id, chunk);
+                *slot = [Some(chunk), slot[0]];
                 Ok(chunk)
             }
             _ => Err(Trouble::Damage(ChunkDamage::Missing)),
@@ -513,7 +516,7 @@ impl Corpus {
             if self.recipe.expected().is_none_or(|expected| records == expected) {
                 let connection = connection::open_still(&self.path)?;
                 let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
-                self.still.replace(Some(Still { records, columns, found: Found::new() }));
+                self.still.replace(Some(Still { records, columns, found: Found::new(SLOTS) }));
             }
         }
         Ok(())
@@ -683,11 +686,24 @@ impl FoundChunk {
     }
 }
 
-/// Chunks of any size that were found before, by their first ids.
-type Found = BTreeMap<u64, FoundChunk>;
+/// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
+#[derive(Debug)]
+struct Found(Vec<[Option<FoundChunk>; 2]>);
 
-/// So many are remembered, a few megabytes; then they are forgotten all at once.
-const MOST_FOUND: usize = 1 << 16;
+impl Found {
+    fn new(slots: usize) -> Found {
+        Found(vec![[None; 2]; slots])
+    }
+
+    /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
+    fn slot(&mut self, id: u64, most: u64) -> &mut [Option<FoundChunk>; 2] {
+        let slots = self.0.len();
+        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
+    }
+}
+
+/// Two slots for each full chunk: enough for some millions of records on one qubit.
+const SLOTS: usize = 8192;
 
 /// Why records of a chunk could not be read.
 enum Trouble {
@@ -725,16 +741,17 @@ impl<'c> Wanted<'c> {
     ) -> rusqlite::Result<Wanted<'c>> {
         let mut whole = Vec::new();
         if positions.len() > MANY {
-            columns.read(column, 0..len, &mut whole)?;
+            whole.resize(len, 0);
+            columns.read(column, 0, &mut whole)?;
         }
         Ok(Wanted { columns, column, whole })
     }
 
-    /// Appends a range of the column's bytes to `buffer`.
-    fn read(&self, range: Range<usize>, buffer: &mut Vec<u8>) -> std::result::Result<(), Trouble> {
-        match self.whole.get(range.clone()) {
-            Some(bytes) => buffer.extend_from_slice(bytes),
-            None => self.columns.read(self.column, range, buffer)?,
+    /// Copies the column's bytes from `at` on.
+    fn read(&self, at: usize, out: &mut [u8]) -> std::result::Result<(), Trouble> {
+        match self.whole.get(at..at + out.len()) {
+            Some(bytes) => out.copy_from_slice(bytes),
+            None => self.columns.read(self.column, at, out)?,
         }
         Ok(())
     }

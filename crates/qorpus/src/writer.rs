@@ -623,8 +623,7 @@ impl Shared {
                 let circuit = group.circuits.get(end);
                 letters += circuit.len();
                 labels += group.labels.row_bytes(end);
-                // A letter takes at most two bytes, the length and the checks of a record about four more.
-                let bytes = (end + 1 - start) * (size + size / 128 + 4) + 2 * letters;
+                let bytes = self.codec.columns_bytes(end + 1 - start, letters);
                 let is_full = bytes > CHUNK_BYTES || letters > CHUNK_LETTERS || labels > CHUNK_LABELS;
                 if is_full && !circuits.is_empty() {
                     break;
