@@ -299,19 +299,22 @@ def reads(store: Qorpus, data: Data, seconds: float, chance: np.random.Generator
         assert np.array_equal(store.batch(some), data.unitaries[some])
         assert np.array_equal(store.run(at, at + BATCH), data.unitaries[at : at + BATCH])
 
-    def fill(step: int, one: Callable[[int], object]) -> float:
-        """Runs `one` with 0, step, 2 * step, ... for about this time."""
+    def fill(step: int, some: Callable[[int], object]) -> float:
+        """Calls `some` with 0, step, 2 * step, ... for about this time; each call reads `step` records."""
         start, at = time.perf_counter(), 0
-        while True:
-            for _ in range(max(1, 1000 // step)):
-                one(at)
-                at += step
-            if (elapsed := time.perf_counter() - start) > seconds:
-                return at / elapsed
+        while (elapsed := time.perf_counter() - start) < seconds:
+            some(at)
+            at += step
+        return at / elapsed
 
-    plain, last = ids.tolist(), len(data.unitaries) - BATCH
+    plain, single, last = ids.tolist(), store.single, len(data.unitaries) - BATCH
+
+    def singles(at: int) -> None:
+        for index in plain[at % len(plain) : at % len(plain) + BATCH]:
+            single(index)
+
     return {
-        "random single": fill(1, lambda at: store.single(plain[at % len(plain)])),
+        "random single": fill(BATCH, singles),
         "random 1024": fill(BATCH, lambda at: store.batch(ids[at % len(ids) :][:BATCH])),
         "random 16384": fill(LARGE, lambda at: store.batch(ids[at % len(ids) :][:LARGE])),
         "sequential": fill(BATCH, lambda at: store.run(at % last, at % last + BATCH)),
