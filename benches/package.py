@@ -4,7 +4,7 @@ Records are one-qubit circuits of 5 to 14 letters with their unitaries in comple
 unitary, is written durably, and is read with warm caches; every answer is compared with that of the memory it was
 written from. Stores take turns, so that a machine that is slow for a while is slow for all.
 
-    .venv/bin/python benches/package.py
+    target/package/bin/python benches/package.py          # after scripts/test
 """
 
 import argparse
