@@ -1,19 +1,17 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
-use crate::columns::{Column, Columns, OpenColumns};
 use crate::connection::{self, Access, Content, hex};
 use crate::error::{ChunkDamage, Error, Result, sqlite};
+use crate::lookup::{LOOK, Still};
+use crate::scan::SCAN_BYTES;
 use crate::{store, work};
-use qorpus_core::{
-    Chunk, ChunkRef, Circuits, Codec, Complex64, ContentHash, Damage, Kernel, Label, Place, Recipe, Scratch,
-};
-use rusqlite::{Connection, OptionalExtension, Row};
+use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe, Scratch};
+use rusqlite::Connection;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How the qubits of a unitary are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,33 +66,19 @@ pub struct Summary {
 /// once in each.
 #[derive(Debug)]
 pub struct Corpus {
-    path: PathBuf,
-    connection: Connection,
-    process: u32,
+    pub(crate) path: PathBuf,
+    pub(crate) connection: Connection,
+    pub(crate) process: u32,
     /// Device and number of the file.
-    file: Option<(u64, u64)>,
-    recipe: Recipe,
-    codec: Codec,
-    kernel: Kernel,
-    scratch: RefCell<Scratch>,
+    pub(crate) file: Option<(u64, u64)>,
+    pub(crate) recipe: Recipe,
+    pub(crate) codec: Codec,
+    pub(crate) kernel: Kernel,
+    pub(crate) scratch: RefCell<Scratch>,
     /// A block that is being read; kept for its memory.
-    buffer: RefCell<Vec<u8>>,
-    still: RefCell<Option<Still>>,
-    looked: Cell<Option<Instant>>,
-}
-
-/// A way into a file that nobody changes at present.
-struct Still {
-    /// Whose ids are below this is there for good.
-    records: u64,
-    columns: OpenColumns,
-    found: Found,
-}
-
-impl std::fmt::Debug for Still {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Still").field("records", &self.records).finish_non_exhaustive()
-    }
+    pub(crate) buffer: RefCell<Vec<u8>>,
+    pub(crate) still: RefCell<Option<Still>>,
+    pub(crate) looked: Cell<Option<Instant>>,
 }
 
 impl Corpus {
@@ -307,68 +291,6 @@ impl Corpus {
         })
     }
 
-    /// Appends the circuits at `positions` of the chunk at `place`.
-    fn circuits_in(
-        &self,
-        columns: &mut Columns<'_>,
-        place: Place,
-        positions: &[usize],
-        circuits: &mut Circuits,
-    ) -> std::result::Result<(), Trouble> {
-        let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
-        let wanted = Wanted::new(columns, Column::Circuits, len, positions)?;
-        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
-        let buffer = &mut *self.buffer.borrow_mut();
-        self.codec.circuits_at(place, len, positions, buffer, &mut fetch, circuits)
-    }
-
-    /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
-    fn unitaries_in(
-        &self,
-        columns: &mut Columns<'_>,
-        place: Place,
-        positions: &[usize],
-        out: &mut [u8],
-    ) -> std::result::Result<(), Trouble> {
-        let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
-        let wanted = Wanted::new(columns, Column::Unitaries, len, positions)?;
-        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
-        let mut slots = out.chunks_exact_mut(self.unitary_bytes());
-        let mut emit = |_: usize, unitary: &[u8]| {
-            if let Some(slot) = slots.next() {
-                slot.copy_from_slice(unitary);
-            }
-        };
-        let buffer = &mut *self.buffer.borrow_mut();
-        self.codec.unitaries_at(place, len, positions, buffer, &mut fetch, &mut emit)
-    }
-
-    /// Appends the labels of the records at `positions` of a chunk.
-    fn labels_in(
-        &self,
-        columns: &mut Columns<'_>,
-        chunk: FoundChunk,
-        positions: &[usize],
-        labels: &mut Vec<GivenLabels>,
-    ) -> std::result::Result<(), Trouble> {
-        if !chunk.has_labels {
-            if self.recipe.space().is_appended() {
-                labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
-            }
-            return Ok(());
-        }
-        let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
-        let mut statement = columns.connection().prepare_cached(sql)?;
-        let mut rows = statement.query([chunk.place.first_id])?;
-        let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
-        let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-        let packed = self.codec.labels(chunk.place, column)?;
-        for &position in positions {
-            labels.push(packed.get(position)?);
-        }
-        Ok(())
-    }
-
     /// The labels that records brought with them, sorted by name, and for each whether it is a text.
     ///
     /// # Errors
@@ -380,210 +302,6 @@ impl Corpus {
         self.read(store::labels)
     }
 
-    /// Calls `visit` for each chunk that holds some of `ids`, which ascend: with the columns, the chunk's place, the
-    /// positions of the wanted records in it, and how many ids came before.
-    ///
-    /// Where the file is still it is read without locks. What looks wrong there, someone may just be changing:
-    /// then all is visited once more, in a transaction.
-    fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
-        self.check_process()?;
-        let Some(&last) = ids.last() else { return Ok(()) };
-        self.look_around()?;
-        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records) {
-            let Still { columns, found, .. } = still;
-            let visited = columns.with_dependent_mut(|_, columns| self.visit_in(columns, found, ids, visit));
-            if visited.is_ok() {
-                return Ok(());
-            }
-        }
-        self.still.take();
-        let failed = sqlite(&self.path, "read it");
-        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
-        let mut columns = Columns::new(&transaction);
-        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
-            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
-        })
-    }
-
-    fn visit_in(
-        &self,
-        columns: &mut Columns<'_>,
-        found: &mut Found,
-        ids: &[u64],
-        visit: &mut Visit<'_>,
-    ) -> std::result::Result<(), (u64, u64, Trouble)> {
-        let (mut index, mut positions) = (0, Vec::new());
-        while let Some(&id) = ids.get(index) {
-            let chunk =
-                self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
-            let Place { first_id, count } = chunk.place;
-            let inside = ids[index..].partition_point(|&id| id - first_id < count);
-            positions.clear();
-            positions.extend(ids[index..index + inside].iter().map(|&id| (id - first_id) as usize));
-            visit(columns, chunk, &positions, index).map_err(|trouble| (id, first_id, trouble))?;
-            index += inside;
-        }
-        Ok(())
-    }
-
-    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it was found before.
-    fn chunk_of(
-        &self,
-        connection: &Connection,
-        found: &mut Found,
-        id: u64,
-    ) -> std::result::Result<FoundChunk, Trouble> {
-        if id >= self.recipe.space().len() {
-            return Err(Trouble::Damage(ChunkDamage::Missing));
-        }
-        if !self.recipe.space().is_appended() {
-            let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
-            let place = Place { first_id: ids.start, count: ids.end - ids.start };
-            return Ok(FoundChunk { place, has_labels: false });
-        }
-        let slot = found.slot(id, self.recipe.chunk_records());
-        if let Some(chunk) = slot.iter().flatten().find(|chunk| chunk.holds(id)) {
-            return Ok(*chunk);
-        }
-        let sql = "SELECT first_id, count, labels IS NOT NULL FROM chunks
-                   WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
-        let mut statement = connection.prepare_cached(sql)?;
-        let chunk = statement.query_row([id], |row| {
-            let place = Place { first_id: row.get(0)?, count: row.get(1)? };
-            Ok(FoundChunk { place, has_labels: row.get(2)? })
-        });
-        match chunk.optional()? {
-            Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
-                Err(Trouble::Damage(ChunkDamage::Ids))
-            }
-            Some(chunk) if chunk.holds(id) => {
-                *slot = [Some(chunk), slot[0]];
-                Ok(chunk)
-            }
-            _ => Err(Trouble::Damage(ChunkDamage::Missing)),
-        }
-    }
-
-    /// What it means that a record could not be read, in the same state of the file.
-    fn explain(
-        &self,
-        connection: &Connection,
-        id: u64,
-        first_id: u64,
-        trouble: Trouble,
-    ) -> std::result::Result<Error, rusqlite::Error> {
-        let records = store::totals(connection)?.0;
-        let len = self.recipe.expected().unwrap_or(records);
-        let number = first_id / self.recipe.stride();
-        if id >= len {
-            return Ok(Error::NoRecord { path: self.path.clone(), id, len });
-        }
-        if !work::within(connection, &(number..number + 1))?.is_empty() {
-            return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
-        }
-        let damage = match trouble {
-            Trouble::Damage(damage) => damage,
-            Trouble::Sqlite(error) => return Err(error),
-            Trouble::Seek(error) => {
-                let sql = "SELECT typeof(circuits) = 'blob' FROM chunks WHERE first_id = ?1";
-                let is_blob = connection.query_row(sql, [first_id], |row| row.get(0)).optional()?;
-                match is_blob {
-                    None => ChunkDamage::Missing,
-                    Some(false) => Damage::Size("circuits").into(),
-                    Some(true) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
-                        Damage::Size("unitaries").into()
-                    }
-                    Some(true) => return Err(error),
-                }
-            }
-        };
-        Ok(self.damaged(number, damage))
-    }
-
-    /// Finds out, now and then, whether the file is still.
-    fn look_around(&self) -> Result<()> {
-        if self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK) {
-            return Ok(());
-        }
-        self.looked.set(Some(Instant::now()));
-        match (self.is_at_rest(), self.still.borrow().is_some()) {
-            (true, true) | (false, false) => return Ok(()),
-            _ => {}
-        }
-        self.still.take();
-        if self.is_at_rest() {
-            let (records, _) = self.read(store::totals)?;
-            if self.recipe.expected().is_none_or(|expected| records == expected) {
-                let connection = connection::open_still(&self.path)?;
-                let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
-                self.still.replace(Some(Still { records, columns, found: Found::new(SLOTS) }));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether nobody writes, and nothing that was written is outside the file.
-    fn is_at_rest(&self) -> bool {
-        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
-        // An empty log is left behind when readers keep it open.
-        there("-lock").is_err()
-            && there("-journal").is_err()
-            && there("-wal").map_or(true, |log| log.len() == 0)
-    }
-
-    /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
-    /// with `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
-    ///
-    /// # Errors
-    /// What `visit` returns, [`Error::DamagedChunk`], or the file cannot be read.
-    pub(crate) fn scan(
-        &self,
-        numbers: Range<u64>,
-        visit: &mut dyn FnMut(&Batch<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let (mut next, mut circuits, mut part) = (numbers.start, Circuits::default(), Circuits::default());
-        while next < numbers.end {
-            let until = numbers.end.min(next + self.scan_chunks());
-            for (number, chunk) in self.chunks(next..until)? {
-                let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
-                self.check_ids(&chunk, number).map_err(damaged)?;
-                self.codec.decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
-                let stored = self
-                    .codec
-                    .unitaries(&chunk, 0..circuits.len())
-                    .map_err(|damage| damaged(damage.into()))?;
-                if !stored.is_empty() {
-                    let first_id = chunk.first_id;
-                    visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored })?;
-                    continue;
-                }
-                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
-                let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
-                for start in (0..circuits.len()).step_by(at_once) {
-                    part.clear();
-                    for position in start..circuits.len().min(start + at_once) {
-                        part.push(circuits.get(position).iter().copied());
-                    }
-                    let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
-                    visit(&Batch { number, first_id, circuits: &part, unitaries })?;
-                }
-            }
-            next = until;
-        }
-        Ok(())
-    }
-
-    /// How many chunks a scan reads in one transaction.
-    pub(crate) fn scan_chunks(&self) -> u64 {
-        let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
-        if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
-    }
-
-    /// The numbers that chunks may have which were there when this was the summary.
-    pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
-        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
-    }
-
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
     pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
         let (mut unitaries, mut bytes) = (Vec::new(), Vec::new());
@@ -591,44 +309,6 @@ impl Corpus {
         self.kernel.unitaries(circuits, &mut self.scratch.borrow_mut(), &mut unitaries);
         self.recipe.dtype().encode(&unitaries, &mut bytes);
         bytes
-    }
-
-    /// The chunks that are there among `numbers`, as they are stored, read in one transaction.
-    pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<Vec<(u64, Chunk)>> {
-        self.read(|connection| self.chunks_in(connection, numbers))
-    }
-
-    /// The same within a transaction.
-    pub(crate) fn chunks_in(
-        &self,
-        connection: &Connection,
-        numbers: Range<u64>,
-    ) -> rusqlite::Result<Vec<(u64, Chunk)>> {
-        let ids = |number: u64| number.saturating_mul(self.recipe.stride()).min(i64::MAX as u64);
-        let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
-        let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
-            let chunk = chunk_of(row)?;
-            let ChunkRef { first_id, count, checksum, content, .. } = chunk;
-            let (unitaries, labels) = (chunk.unitaries.map(<[u8]>::to_vec), chunk.labels.map(<[u8]>::to_vec));
-            let circuits = chunk.circuits.to_vec();
-            let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
-            Ok((first_id / self.recipe.stride(), owned))
-        })?;
-        rows.collect()
-    }
-
-    /// Whether ids and count are those of chunk `number`.
-    pub(crate) fn check_ids(
-        &self,
-        chunk: &ChunkRef<'_>,
-        number: u64,
-    ) -> std::result::Result<(), ChunkDamage> {
-        let ids = self.recipe.chunk_ids(number);
-        let fits = match self.recipe.space().is_appended() {
-            true => (1..=self.recipe.chunk_records()).contains(&chunk.count),
-            false => chunk.count == ids.end - ids.start,
-        };
-        if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
     }
 
     pub(crate) fn codec(&self) -> &Codec {
@@ -656,7 +336,7 @@ impl Corpus {
         look(&transaction).map_err(failed)
     }
 
-    fn check_process(&self) -> Result<()> {
+    pub(crate) fn check_process(&self) -> Result<()> {
         match self.process == std::process::id() {
             true => Ok(()),
             false => Err(Error::Forked(self.path.clone())),
@@ -667,131 +347,6 @@ impl Corpus {
 /// What tells a file from others, whatever its name.
 fn number_of(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-/// See [`Corpus::visit`].
-type Visit<'v> =
-    dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
-
-/// A chunk to which records were appended.
-#[derive(Debug, Clone, Copy)]
-struct FoundChunk {
-    place: Place,
-    has_labels: bool,
-}
-
-impl FoundChunk {
-    fn holds(self, id: u64) -> bool {
-        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
-    }
-}
-
-/// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
-#[derive(Debug)]
-struct Found(Vec<[Option<FoundChunk>; 2]>);
-
-impl Found {
-    fn new(slots: usize) -> Found {
-        Found(vec![[None; 2]; slots])
-    }
-
-    /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
-    fn slot(&mut self, id: u64, most: u64) -> &mut [Option<FoundChunk>; 2] {
-        let slots = self.0.len();
-        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
-    }
-}
-
-/// Two slots for each full chunk: enough for some millions of records on one qubit.
-const SLOTS: usize = 8192;
-
-/// Why records of a chunk could not be read.
-enum Trouble {
-    Damage(ChunkDamage),
-    Sqlite(rusqlite::Error),
-    /// There is no such chunk, or no such column in it, or worse.
-    Seek(rusqlite::Error),
-}
-
-impl From<Damage> for Trouble {
-    fn from(damage: Damage) -> Trouble {
-        Trouble::Damage(damage.into())
-    }
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Trouble {
-        Trouble::Sqlite(error)
-    }
-}
-
-/// A column of which some records are wanted: copied at once if they are many.
-struct Wanted<'c> {
-    columns: &'c Columns<'c>,
-    column: Column,
-    whole: Vec<u8>,
-}
-
-impl<'c> Wanted<'c> {
-    fn new(
-        columns: &'c Columns<'c>,
-        column: Column,
-        len: usize,
-        positions: &[usize],
-    ) -> rusqlite::Result<Wanted<'c>> {
-        let mut whole = Vec::new();
-        if positions.len() > MANY {
-            whole.resize(len, 0);
-            columns.read(column, 0, &mut whole)?;
-        }
-        Ok(Wanted { columns, column, whole })
-    }
-
-    /// Copies the column's bytes from `at` on.
-    fn read(&self, at: usize, out: &mut [u8]) -> std::result::Result<(), Trouble> {
-        match self.whole.get(at..at + out.len()) {
-            Some(bytes) => out.copy_from_slice(bytes),
-            None => self.columns.read(self.column, at, out)?,
-        }
-        Ok(())
-    }
-}
-
-/// From so many records of a chunk on, its columns are read whole.
-const MANY: usize = 24;
-
-/// How often a corpus looks whether others have begun or finished writing.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// About how many bytes a scan reads in one transaction.
-const SCAN_BYTES: u64 = 4 << 20;
-
-const SELECT_CHUNKS: &str =
-    "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
-     WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id";
-
-/// Some consecutive records, decoded and checked.
-#[derive(Debug)]
-pub(crate) struct Batch<'a> {
-    /// The number of their chunk.
-    pub(crate) number: u64,
-    pub(crate) first_id: u64,
-    pub(crate) circuits: &'a Circuits,
-    /// Row-major, little-endian, with the corpus's precision.
-    pub(crate) unitaries: &'a [u8],
-}
-
-fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
-    let blob = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_blob_or_null()?));
-    Ok(ChunkRef {
-        first_id: row.get(0)?,
-        count: row.get(1)?,
-        checksum: row.get::<_, i64>(2)?.cast_unsigned(),
-        content: ContentHash::from_bytes(row.get(3)?),
-        circuits: blob(4)?.unwrap_or_default(),
-        unitaries: blob(5)?,
-        labels: blob(6)?,
-    })
 }
 
 /// What is known about a record: its length, how often each of the recipe's gates occurs, and what it was `given`.

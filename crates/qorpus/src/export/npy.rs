@@ -12,7 +12,8 @@
 use super::Format;
 use super::draft::{Draft, publish, refuse_existing};
 use crate::error::{Error, Result};
-use crate::reader::{Batch, Corpus, Summary};
+use crate::reader::{Corpus, Summary};
+use crate::scan::Batch;
 use qorpus_core::Dtype;
 use std::path::Path;
 

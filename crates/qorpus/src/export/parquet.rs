@@ -13,7 +13,8 @@
 use super::draft::{Draft, publish};
 use super::{Format, doubles, floats, label_names, labels};
 use crate::error::{Error, Result, io};
-use crate::reader::{Batch, Corpus, Summary};
+use crate::reader::{Corpus, Summary};
+use crate::scan::Batch;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;

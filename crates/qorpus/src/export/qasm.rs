@@ -14,7 +14,8 @@
 use super::Format;
 use super::draft::{Draft, publish};
 use crate::error::{Error, Result};
-use crate::reader::{Batch, Corpus, Summary};
+use crate::reader::{Corpus, Summary};
+use crate::scan::Batch;
 use qorpus_core::{Alphabet, Qasm};
 use std::fmt::Write;
 use std::path::Path;

@@ -1,0 +1,335 @@
+//! Looking up: single records anywhere in a file, without reading their chunks whole, and without locks where nobody
+//! writes.
+
+use crate::columns::{Column, Columns, OpenColumns};
+use crate::connection;
+use crate::error::{ChunkDamage, Error, Result, sqlite};
+use crate::reader::{Corpus, GivenLabels};
+use crate::{store, work};
+use qorpus_core::{Circuits, Damage, Place};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A way into a file that nobody changes at present.
+pub(crate) struct Still {
+    /// Whose ids are below this is there for good.
+    records: u64,
+    columns: OpenColumns,
+    found: Found,
+}
+
+impl std::fmt::Debug for Still {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Still").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl Corpus {
+    /// Appends the circuits at `positions` of the chunk at `place`.
+    pub(crate) fn circuits_in(
+        &self,
+        columns: &mut Columns<'_>,
+        place: Place,
+        positions: &[usize],
+        circuits: &mut Circuits,
+    ) -> std::result::Result<(), Trouble> {
+        let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
+        let wanted = Wanted::new(columns, Column::Circuits, len, positions)?;
+        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+        let buffer = &mut *self.buffer.borrow_mut();
+        self.codec.circuits_at(place, len, positions, buffer, &mut fetch, circuits)
+    }
+
+    /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
+    pub(crate) fn unitaries_in(
+        &self,
+        columns: &mut Columns<'_>,
+        place: Place,
+        positions: &[usize],
+        out: &mut [u8],
+    ) -> std::result::Result<(), Trouble> {
+        let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
+        let wanted = Wanted::new(columns, Column::Unitaries, len, positions)?;
+        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+        let mut slots = out.chunks_exact_mut(self.unitary_bytes());
+        let mut emit = |_: usize, unitary: &[u8]| {
+            if let Some(slot) = slots.next() {
+                slot.copy_from_slice(unitary);
+            }
+        };
+        let buffer = &mut *self.buffer.borrow_mut();
+        self.codec.unitaries_at(place, len, positions, buffer, &mut fetch, &mut emit)
+    }
+
+    /// Appends the labels of the records at `positions` of a chunk.
+    pub(crate) fn labels_in(
+        &self,
+        columns: &mut Columns<'_>,
+        chunk: FoundChunk,
+        positions: &[usize],
+        labels: &mut Vec<GivenLabels>,
+    ) -> std::result::Result<(), Trouble> {
+        if !chunk.has_labels {
+            if self.recipe.space().is_appended() {
+                labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
+            }
+            return Ok(());
+        }
+        let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
+        let mut statement = columns.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([chunk.place.first_id])?;
+        let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
+        let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        let packed = self.codec.labels(chunk.place, column)?;
+        for &position in positions {
+            labels.push(packed.get(position)?);
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` for each chunk that holds some of `ids`, which ascend: with the columns, the chunk's place, the
+    /// positions of the wanted records in it, and how many ids came before.
+    ///
+    /// Where the file is still it is read without locks. What looks wrong there, someone may just be changing:
+    /// then all is visited once more, in a transaction.
+    pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
+        self.check_process()?;
+        let Some(&last) = ids.last() else { return Ok(()) };
+        self.look_around()?;
+        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records) {
+            let Still { columns, found, .. } = still;
+            let visited = columns.with_dependent_mut(|_, columns| self.visit_in(columns, found, ids, visit));
+            if visited.is_ok() {
+                return Ok(());
+            }
+        }
+        self.still.take();
+        let failed = sqlite(&self.path, "read it");
+        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
+        let mut columns = Columns::new(&transaction);
+        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
+            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
+        })
+    }
+
+    fn visit_in(
+        &self,
+        columns: &mut Columns<'_>,
+        found: &mut Found,
+        ids: &[u64],
+        visit: &mut Visit<'_>,
+    ) -> std::result::Result<(), (u64, u64, Trouble)> {
+        let (mut index, mut positions) = (0, Vec::new());
+        while let Some(&id) = ids.get(index) {
+            let chunk =
+                self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
+            let Place { first_id, count } = chunk.place;
+            let inside = ids[index..].partition_point(|&id| id - first_id < count);
+            positions.clear();
+            positions.extend(ids[index..index + inside].iter().map(|&id| (id - first_id) as usize));
+            visit(columns, chunk, &positions, index).map_err(|trouble| (id, first_id, trouble))?;
+            index += inside;
+        }
+        Ok(())
+    }
+
+    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it was found before.
+    fn chunk_of(
+        &self,
+        connection: &Connection,
+        found: &mut Found,
+        id: u64,
+    ) -> std::result::Result<FoundChunk, Trouble> {
+        if id >= self.recipe.space().len() {
+            return Err(Trouble::Damage(ChunkDamage::Missing));
+        }
+        if !self.recipe.space().is_appended() {
+            let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
+            let place = Place { first_id: ids.start, count: ids.end - ids.start };
+            return Ok(FoundChunk { place, has_labels: false });
+        }
+        let slot = found.slot(id, self.recipe.chunk_records());
+        if let Some(chunk) = slot.iter().flatten().find(|chunk| chunk.holds(id)) {
+            return Ok(*chunk);
+        }
+        let sql = "SELECT first_id, count, labels IS NOT NULL FROM chunks
+                   WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let chunk = statement.query_row([id], |row| {
+            let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+            Ok(FoundChunk { place, has_labels: row.get(2)? })
+        });
+        match chunk.optional()? {
+            Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
+                Err(Trouble::Damage(ChunkDamage::Ids))
+            }
+            Some(chunk) if chunk.holds(id) => {
+                *slot = [Some(chunk), slot[0]];
+                Ok(chunk)
+            }
+            _ => Err(Trouble::Damage(ChunkDamage::Missing)),
+        }
+    }
+
+    /// What it means that a record could not be read, in the same state of the file.
+    fn explain(
+        &self,
+        connection: &Connection,
+        id: u64,
+        first_id: u64,
+        trouble: Trouble,
+    ) -> std::result::Result<Error, rusqlite::Error> {
+        let records = store::totals(connection)?.0;
+        let len = self.recipe.expected().unwrap_or(records);
+        let number = first_id / self.recipe.stride();
+        if id >= len {
+            return Ok(Error::NoRecord { path: self.path.clone(), id, len });
+        }
+        if !work::within(connection, &(number..number + 1))?.is_empty() {
+            return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
+        }
+        let damage = match trouble {
+            Trouble::Damage(damage) => damage,
+            Trouble::Sqlite(error) => return Err(error),
+            Trouble::Seek(error) => {
+                let sql = "SELECT typeof(circuits) = 'blob' FROM chunks WHERE first_id = ?1";
+                let is_blob = connection.query_row(sql, [first_id], |row| row.get(0)).optional()?;
+                match is_blob {
+                    None => ChunkDamage::Missing,
+                    Some(false) => Damage::Size("circuits").into(),
+                    Some(true) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
+                        Damage::Size("unitaries").into()
+                    }
+                    Some(true) => return Err(error),
+                }
+            }
+        };
+        Ok(self.damaged(number, damage))
+    }
+
+    /// Finds out, now and then, whether the file is still.
+    pub(crate) fn look_around(&self) -> Result<()> {
+        if self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looked.set(Some(Instant::now()));
+        match (self.is_at_rest(), self.still.borrow().is_some()) {
+            (true, true) | (false, false) => return Ok(()),
+            _ => {}
+        }
+        self.still.take();
+        if self.is_at_rest() {
+            let (records, _) = self.read(store::totals)?;
+            if self.recipe.expected().is_none_or(|expected| records == expected) {
+                let connection = connection::open_still(&self.path)?;
+                let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
+                self.still.replace(Some(Still { records, columns, found: Found::new(SLOTS) }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nobody writes, and nothing that was written is outside the file.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
+        // An empty log is left behind when readers keep it open.
+        there("-lock").is_err()
+            && there("-journal").is_err()
+            && there("-wal").map_or(true, |log| log.len() == 0)
+    }
+}
+
+/// See [`Corpus::visit`].
+pub(crate) type Visit<'v> =
+    dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
+
+/// A chunk to which records were appended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundChunk {
+    pub(crate) place: Place,
+    has_labels: bool,
+}
+
+impl FoundChunk {
+    fn holds(self, id: u64) -> bool {
+        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
+    }
+}
+
+/// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
+#[derive(Debug)]
+struct Found(Vec<[Option<FoundChunk>; 2]>);
+
+impl Found {
+    fn new(slots: usize) -> Found {
+        Found(vec![[None; 2]; slots])
+    }
+
+    /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
+    fn slot(&mut self, id: u64, most: u64) -> &mut [Option<FoundChunk>; 2] {
+        let slots = self.0.len();
+        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
+    }
+}
+
+/// Two slots for each full chunk: enough for some millions of records on one qubit.
+const SLOTS: usize = 8192;
+
+/// Why records of a chunk could not be read.
+pub(crate) enum Trouble {
+    Damage(ChunkDamage),
+    Sqlite(rusqlite::Error),
+    /// There is no such chunk, or no such column in it, or worse.
+    Seek(rusqlite::Error),
+}
+
+impl From<Damage> for Trouble {
+    fn from(damage: Damage) -> Trouble {
+        Trouble::Damage(damage.into())
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
+
+/// A column of which some records are wanted: copied at once if they are many.
+struct Wanted<'c> {
+    columns: &'c Columns<'c>,
+    column: Column,
+    whole: Vec<u8>,
+}
+
+impl<'c> Wanted<'c> {
+    fn new(
+        columns: &'c Columns<'c>,
+        column: Column,
+        len: usize,
+        positions: &[usize],
+    ) -> rusqlite::Result<Wanted<'c>> {
+        let mut whole = Vec::new();
+        if positions.len() > MANY {
+            whole.resize(len, 0);
+            columns.read(column, 0, &mut whole)?;
+        }
+        Ok(Wanted { columns, column, whole })
+    }
+
+    /// Copies the column's bytes from `at` on.
+    fn read(&self, at: usize, out: &mut [u8]) -> std::result::Result<(), Trouble> {
+        match self.whole.get(at..at + out.len()) {
+            Some(bytes) => out.copy_from_slice(bytes),
+            None => self.columns.read(self.column, at, out)?,
+        }
+        Ok(())
+    }
+}
+
+/// From so many records of a chunk on, its columns are read whole.
+const MANY: usize = 24;
+
+/// How often a corpus looks whether others have begun or finished writing.
+pub(crate) const LOOK: Duration = Duration::from_millis(10);

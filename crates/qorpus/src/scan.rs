@@ -1,0 +1,131 @@
+//! Scanning: the chunks of a file in order, each checked as a whole.
+
+use crate::error::{ChunkDamage, Result};
+use crate::reader::{Corpus, Summary};
+use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash};
+use rusqlite::{Connection, Row};
+use std::ops::Range;
+
+impl Corpus {
+    /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
+    /// with `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
+    ///
+    /// # Errors
+    /// What `visit` returns, [`Error::DamagedChunk`], or the file cannot be read.
+    pub(crate) fn scan(
+        &self,
+        numbers: Range<u64>,
+        visit: &mut dyn FnMut(&Batch<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut next, mut circuits, mut part) = (numbers.start, Circuits::default(), Circuits::default());
+        while next < numbers.end {
+            let until = numbers.end.min(next + self.scan_chunks());
+            for (number, chunk) in self.chunks(next..until)? {
+                let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
+                self.check_ids(&chunk, number).map_err(damaged)?;
+                self.codec.decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
+                let stored = self
+                    .codec
+                    .unitaries(&chunk, 0..circuits.len())
+                    .map_err(|damage| damaged(damage.into()))?;
+                if !stored.is_empty() {
+                    let first_id = chunk.first_id;
+                    visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored })?;
+                    continue;
+                }
+                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
+                let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
+                for start in (0..circuits.len()).step_by(at_once) {
+                    part.clear();
+                    for position in start..circuits.len().min(start + at_once) {
+                        part.push(circuits.get(position).iter().copied());
+                    }
+                    let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
+                    visit(&Batch { number, first_id, circuits: &part, unitaries })?;
+                }
+            }
+            next = until;
+        }
+        Ok(())
+    }
+
+    /// How many chunks a scan reads in one transaction.
+    pub(crate) fn scan_chunks(&self) -> u64 {
+        let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
+        if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
+    }
+
+    /// The numbers that chunks may have which were there when this was the summary.
+    pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
+        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
+    }
+
+    /// The chunks that are there among `numbers`, as they are stored, read in one transaction.
+    pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<Vec<(u64, Chunk)>> {
+        self.read(|connection| self.chunks_in(connection, numbers))
+    }
+
+    /// The same within a transaction.
+    pub(crate) fn chunks_in(
+        &self,
+        connection: &Connection,
+        numbers: Range<u64>,
+    ) -> rusqlite::Result<Vec<(u64, Chunk)>> {
+        let ids = |number: u64| number.saturating_mul(self.recipe.stride()).min(i64::MAX as u64);
+        let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
+        let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
+            let chunk = chunk_of(row)?;
+            let ChunkRef { first_id, count, checksum, content, .. } = chunk;
+            let (unitaries, labels) = (chunk.unitaries.map(<[u8]>::to_vec), chunk.labels.map(<[u8]>::to_vec));
+            let circuits = chunk.circuits.to_vec();
+            let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
+            Ok((first_id / self.recipe.stride(), owned))
+        })?;
+        rows.collect()
+    }
+
+    /// Whether ids and count are those of chunk `number`.
+    pub(crate) fn check_ids(
+        &self,
+        chunk: &ChunkRef<'_>,
+        number: u64,
+    ) -> std::result::Result<(), ChunkDamage> {
+        let ids = self.recipe.chunk_ids(number);
+        let fits = match self.recipe.space().is_appended() {
+            true => (1..=self.recipe.chunk_records()).contains(&chunk.count),
+            false => chunk.count == ids.end - ids.start,
+        };
+        if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
+    }
+}
+
+/// About how many bytes a scan reads in one transaction.
+pub(crate) const SCAN_BYTES: u64 = 4 << 20;
+
+const SELECT_CHUNKS: &str =
+    "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
+     WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id";
+
+/// Some consecutive records, decoded and checked.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    /// The number of their chunk.
+    pub(crate) number: u64,
+    pub(crate) first_id: u64,
+    pub(crate) circuits: &'a Circuits,
+    /// Row-major, little-endian, with the corpus's precision.
+    pub(crate) unitaries: &'a [u8],
+}
+
+fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
+    let blob = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_blob_or_null()?));
+    Ok(ChunkRef {
+        first_id: row.get(0)?,
+        count: row.get(1)?,
+        checksum: row.get::<_, i64>(2)?.cast_unsigned(),
+        content: ContentHash::from_bytes(row.get(3)?),
+        circuits: blob(4)?.unwrap_or_default(),
+        unitaries: blob(5)?,
+        labels: blob(6)?,
+    })
+}
