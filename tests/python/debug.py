@@ -1,4 +1,4 @@
-"""A module that was built without optimisation says so when it is imported: run by scripts/test after a debug build."""
+"""A module with debug assertions, as in a debug build, says when it is imported that it is slow: run by scripts/test."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         package = Path(directory) / "qorpus"
         shutil.copytree(ROOT / "python" / "qorpus", package, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "target" / "debug" / "lib_qorpus.so", package / "_qorpus.abi3.so")
+        shutil.copy(sys.argv[1], package / "_qorpus.abi3.so")
         command = [sys.executable, "-c", "import qorpus"]
         found = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stderr
     assert "RuntimeWarning: qorpus was built without optimisation" in found, found
