@@ -99,14 +99,19 @@ def check_file(path):
     assert info(path)["records"] == len(qorpus.open(path))
 
 
-def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers):
-    """They race for a file that nobody made; every record is there once, to the bit, and readers see no other."""
+@pytest.mark.parametrize("killed", [0, 11])
+def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers, chance, killed):
+    """They race for a file that nobody made, and some are killed; what was flushed is there once and to the bit, and
+    readers see no other record."""
     each = 200_000 // 32
     tables = {process: writing.unitaries(process, range(each)).tobytes() for process in range(32)}
     processes = [
         started(["fork", "spawn"][process % 2], writing.fill, corpus, ledgers, process, each, 200)
         for process in range(32)
     ]
+    victims = chance.sample(range(32), killed)
+    # Each dies when so many records are there, which is before it can be done with its own.
+    moments = sorted(chance.randrange(100_000) for _ in victims)
     reader, seen = wait_for(corpus), 0
     while any(process.is_alive() for process in processes):
         for record in reader[seen : seen + 4096]:
@@ -114,12 +119,20 @@ def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers):
             assert record.unitary.tobytes() == tables[process][number * 64 : number * 64 + 64]
             assert record.id == seen
             seen += 1
-    assert join(processes) == [0] * 32
-    assert seen > 0
-    assert writing.bounds(ledgers) == dict.fromkeys(range(32), each)
-    assert sum(1 for _ in reader) == len(reader) == 200_000
+        while moments and moments[0] <= len(reader):
+            processes[victims[len(moments) - 1]].kill()
+            del moments[0]
+    codes = join(processes)
+    assert all(codes[process] == 0 or (process in victims and codes[process] == -signal.SIGKILL) for process in range(32))
+    assert seen > 0 and (-signal.SIGKILL in codes) == (killed > 0)
+    flushed, there = writing.bounds(ledgers), contents(corpus)
+    assert there.keys() <= set(range(32)) and (killed or there == dict.fromkeys(range(32), each))
+    for process in range(32):
+        assert flushed.get(process, 0) <= there.get(process, 0) <= each
+        assert process in victims or there[process] == flushed[process] == each
+    assert sum(1 for _ in reader) == len(reader) == sum(there.values())
     del reader
-    assert contents(corpus) == dict.fromkeys(range(32), each)
+    print(f"{codes.count(-signal.SIGKILL)} of {killed} died of it; {sum(there.values())} records are there")
     check_file(corpus)
 
 

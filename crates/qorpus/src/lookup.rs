@@ -244,7 +244,7 @@ impl Corpus {
 pub(crate) type Visit<'v> =
     dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
 
-/// A chunk to which records were appended.
+/// Where a chunk is, and whether its records brought labels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundChunk {
     pub(crate) place: Place,

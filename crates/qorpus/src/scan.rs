@@ -11,7 +11,7 @@ impl Corpus {
     /// with `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
     ///
     /// # Errors
-    /// What `visit` returns, [`Error::DamagedChunk`], or the file cannot be read.
+    /// What `visit` returns, [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
