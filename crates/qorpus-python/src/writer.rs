@@ -122,8 +122,8 @@ impl Writer {
         let unitary = unitary.map(|unitary| self.unitaries(unitary, None)).transpose()?;
         let unitary = unitary.as_ref().map(PyArrayMethods::try_readonly).transpose()?;
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
-        let labels = labels::single(labels)?;
-        let labels: Vec<_> = labels.iter().map(|(name, label)| (name.as_str(), label.clone())).collect();
+        let (names, labels): (Vec<_>, Vec<_>) = labels::single(labels)?.into_iter().unzip();
+        let labels: Vec<_> = names.iter().map(String::as_str).zip(labels).collect();
         until_done(py, || self.writer.append_within(LOOK, &letters, unitary, &labels))
     }
 
@@ -152,11 +152,8 @@ impl Writer {
             unitaries.map(|unitaries| self.unitaries(unitaries, Some(circuits.len()))).transpose()?;
         let unitaries = unitaries.as_ref().map(PyArrayMethods::try_readonly).transpose()?;
         let unitaries = unitaries.as_ref().map(|unitaries| unitaries.as_slice()).transpose()?;
-        let mut columns = Vec::new();
-        let labels = labels::columns(labels)?;
-        for (name, column) in &labels {
-            columns.push((name.as_str(), column.clone()));
-        }
+        let (names, columns): (Vec<_>, Vec<_>) = labels::columns(labels)?.into_iter().unzip();
+        let columns: Vec<_> = names.iter().map(String::as_str).zip(columns).collect();
         until_done(py, || self.writer.extend_within(LOOK, &circuits, unitaries, &columns))
     }
 
