@@ -22,6 +22,33 @@ impl<'a> BitWriter<'a> {
     pub(crate) fn write(&mut self, value: u16, width: u32) {
         self.pending |= u64::from(value) << self.filled;
         self.filled += width;
+        self.flush();
+    }
+
+    /// Appends the low `width` (at most 16) bits of each of `values`, whose other bits are 0.
+    ///
+    /// Four narrow values are brought together in one word: neighbours first, then the two pairs.
+    #[inline]
+    pub(crate) fn write_all(&mut self, values: &[u16], width: u32) {
+        let (fours, rest) = values.as_chunks::<4>();
+        if width > 8 {
+            values.iter().for_each(|&value| self.write(value, width));
+            return;
+        }
+        let (pair, four) = (((1 << (2 * width)) - 1) * 0x1_0000_0001, (1u64 << (4 * width)) - 1);
+        for &[a, b, c, d] in fours {
+            let word = u64::from(a) | u64::from(b) << 16 | u64::from(c) << 32 | u64::from(d) << 48;
+            let pairs = (word | word >> (16 - width)) & pair;
+            self.pending |= ((pairs | pairs >> (32 - 2 * width)) & four) << self.filled;
+            self.filled += 4 * width;
+            self.flush();
+        }
+        rest.iter().for_each(|&value| self.write(value, width));
+    }
+
+    /// Moves 32 bits to the buffer if there are so many.
+    #[inline]
+    fn flush(&mut self) {
         if self.filled >= 32 {
             self.out.extend_from_slice(&(self.pending as u32).to_le_bytes());
             self.pending >>= 32;
@@ -97,6 +124,23 @@ mod tests {
             }
             prop_assert!(reader.ends_in_padding());
             prop_assert_eq!(reader.read(8), None);
+        }
+
+        #[test]
+        fn many_are_written_as_one_by_one(
+            before in 0u32..32, width in 0u32..=16, values in prop::collection::vec(any::<u16>(), 0..50),
+        ) {
+            let values: Vec<_> = values.iter().map(|&value| (u32::from(value) & ((1 << width) - 1)) as u16).collect();
+            let (mut many, mut single) = (Vec::new(), Vec::new());
+            let [mut writer, mut one_by_one] = [&mut many, &mut single].map(BitWriter::new);
+            for writer in [&mut writer, &mut one_by_one] {
+                (0..before).for_each(|_| writer.write(1, 1));
+            }
+            writer.write_all(&values, width);
+            values.iter().for_each(|&value| one_by_one.write(value, width));
+            writer.finish();
+            one_by_one.finish();
+            prop_assert_eq!(many, single);
         }
     }
 }

@@ -125,12 +125,12 @@ impl Codec {
         for start in (0..circuits.len()).step_by(BLOCK) {
             let (records, begin) = (start..circuits.len().min(start + BLOCK), out.len());
             let mut writer = BitWriter::new(out);
-            for record in records.clone() {
-                writer.write((circuits.get(record).len() - self.min) as u16, self.length_bits);
+            let mut lengths = [0; BLOCK];
+            for (length, record) in lengths.iter_mut().zip(records.clone()) {
+                *length = (circuits.get(record).len() - self.min) as u16;
             }
-            for &letter in circuits.letters(records) {
-                writer.write(letter, self.letter_bits);
-            }
+            writer.write_all(&lengths[..records.len()], self.length_bits);
+            writer.write_all(circuits.letters(records), self.letter_bits);
             writer.finish();
             entries.extend_from_slice(&(out.len() as u32).to_le_bytes());
             let check = self.circuits_check(first_id + start as u64, &out[begin..]);
@@ -401,17 +401,35 @@ impl Codec {
     }
 
     fn content(&self, first_id: u64, circuits: &Circuits, unitaries: &[u8]) -> ContentHash {
-        let mut content = ContentHash::default();
         // Ids, codes and entries are all made of words of 8 bytes.
-        let mut words: Vec<u64> = Vec::new();
-        let size = self.unitary_bytes();
-        for (position, circuit) in circuits.iter().enumerate() {
+        let (mut content, mut words) = (ContentHash::default(), Vec::<u64>::new());
+        let code = |&letter: &u16| self.codes[usize::from(letter)];
+        if self.stored.is_some() {
+            let size = self.unitary_bytes();
+            for (position, circuit) in circuits.iter().enumerate() {
+                words.clear();
+                words.push(first_id + position as u64);
+                words.extend(circuit.iter().map(code));
+                let (unitary, _) = unitaries[position * size..][..size].as_chunks();
+                words.extend(unitary.iter().map(|word| u64::from_le_bytes(*word)));
+                content += ContentHash::of_record(bytemuck::cast_slice(&words));
+            }
+            return content;
+        }
+        for start in (0..circuits.len()).step_by(BLOCK) {
+            let records = start..circuits.len().min(start + BLOCK);
+            // One loop over the letters of many records: its end is foreseen more often than that of short ones.
             words.clear();
-            words.push(first_id + position as u64);
-            words.extend(circuit.iter().map(|&letter| self.codes[usize::from(letter)]));
-            let (unitary, _) = unitaries[position * size..][..size].as_chunks();
-            words.extend(unitary.iter().map(|word| u64::from_le_bytes(*word)));
-            content += ContentHash::of_record(bytemuck::cast_slice(&words));
+            words.push(0);
+            words.extend(circuits.letters(records.clone()).iter().map(code));
+            let mut begin = 0;
+            for record in records {
+                let end = begin + circuits.get(record).len();
+                // In the place of the last code of the record before it, which has been hashed.
+                words[begin] = first_id + record as u64;
+                content += ContentHash::of_record(bytemuck::cast_slice(&words[begin..=end]));
+                begin = end;
+            }
         }
         content
     }
