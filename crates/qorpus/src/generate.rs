@@ -18,8 +18,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// A commit carries about this many bytes...
+/// A commit of several writers carries about this many bytes: the others wait no longer than it takes...
 const GROUP_BYTES: u64 = 8 << 20;
+
+/// ...that of a lone writer so many, since a slow disk takes as long for its syncs as for some megabytes...
+const LONE_GROUP_BYTES: u64 = 32 << 20;
 
 /// ...or what has come together in this time.
 const GROUP_TIME: Duration = Duration::from_secs(1);
@@ -134,9 +137,9 @@ impl Job<'_> {
             if self.mine.is_empty() && !self.wait_for_others(stop, report)? {
                 break;
             }
-            let (start, mut bytes) = (Instant::now(), 0);
+            let (start, mut bytes, group_bytes) = (Instant::now(), 0, self.group_bytes());
             while ready.len() < self.mine.len()
-                && bytes < GROUP_BYTES
+                && bytes < group_bytes
                 && (start.elapsed() < GROUP_TIME || ready.is_empty())
                 && !stop.load(Ordering::Relaxed)
             {
@@ -211,9 +214,13 @@ impl Job<'_> {
         self.store.write(|transaction| work::replace(transaction, owner, &left, None))
     }
 
+    fn group_bytes(&self) -> u64 {
+        if self.store.is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
+    }
+
     /// Chunks in a commit.
     fn group(&self) -> u64 {
-        (GROUP_BYTES / self.recipe.typical_chunk_bytes()).max(self.jobs)
+        (self.group_bytes() / self.recipe.typical_chunk_bytes()).max(self.jobs)
     }
 
     fn is_done(&self) -> Result<bool> {

@@ -81,6 +81,11 @@ impl Store {
         self.lock.owner()
     }
 
+    /// Whether nobody else has it open for writing.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.lock.is_alone()
+    }
+
     /// Whether the writer called `owner` is still alive.
     pub(crate) fn is_alive(&self, owner: Owner) -> bool {
         self.lock.is_alive(owner)
