@@ -65,6 +65,11 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
+    /// The letters of all circuits, and where each circuit ends, for whoever appends to both.
+    pub(crate) fn buffers(&mut self) -> (&mut Vec<u16>, &mut Vec<usize>) {
+        (&mut self.letters, &mut self.ends)
+    }
+
     /// All letters of the circuits in `range`, one after the other.
     pub(crate) fn letters(&self, range: Range<usize>) -> &[u16] {
         let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };

@@ -36,6 +36,7 @@ mod error;
 mod gate;
 mod kernel;
 mod labels;
+mod level;
 mod permutation;
 mod placed;
 mod qasm;

@@ -4,6 +4,12 @@
 //! Several draws from one word: N. Brackett-Rozinsky, D. Lemire, "Batched ranged random integer generation",
 //! Software: Practice and Experience, 2024. `docs/format.md` says how the two are put together.
 
+use crate::Circuits;
+use crate::level::{Level, Work};
+use std::array;
+use std::ops::Range;
+use std::sync::Arc;
+
 /// Products of ranges drawn from one word stay below this, so that a word is rejected once in 2^16 at most.
 const PRODUCT_LIMIT: u64 = 1 << 48;
 
@@ -21,6 +27,42 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     counter
+}
+
+/// Records whose first blocks are computed at once.
+const BATCH: usize = 8;
+
+/// The first block of each of the records from `first` on, as its two words.
+///
+/// Numbers of 32 bits stand in the low halves of 64 bits, as vector multiplications take them; what is in the high
+/// halves does not matter until the end.
+#[inline(always)]
+fn first_blocks(first: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
+    const LOW: u64 = u32::MAX as u64;
+    let mut counter = [[0u64; BATCH]; 4];
+    counter[0] = array::from_fn(|k| first.wrapping_add(k as u64));
+    counter[1] = counter[0].map(|record| record >> 32);
+    let mut key = key;
+    for _ in 0..10 {
+        let keys = key.map(u64::from);
+        let mut next = [[0u64; BATCH]; 4];
+        for k in 0..BATCH {
+            let a = (counter[0][k] & LOW) * 0xD251_1F53;
+            let b = (counter[2][k] & LOW) * 0xCD9E_8D57;
+            next[0][k] = (b >> 32) ^ counter[1][k] ^ keys[0];
+            next[1][k] = b;
+            next[2][k] = (a >> 32) ^ counter[3][k] ^ keys[1];
+            next[3][k] = a;
+        }
+        counter = next;
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    let mut words = [[0; BATCH]; 2];
+    for k in 0..BATCH {
+        words[0][k] = counter[0][k] & LOW | counter[1][k] << 32;
+        words[1][k] = counter[2][k] & LOW | counter[3][k] << 32;
+    }
+    words
 }
 
 /// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
@@ -74,6 +116,50 @@ fn draw(word: &mut u64, range: u64) -> u64 {
     (wide >> 64) as u64
 }
 
+/// All short words over an alphabet, for drawing several letters by one multiplication: the number below A^k that
+/// is drawn from a word has as its digits the k letters that would be drawn one after the other, and leaves the same
+/// rest of the fraction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ShortWords {
+    /// Letters of each word, at most eight.
+    length: usize,
+    /// In the order of the numbers, each filled up with zeros.
+    words: Arc<[[u16; 8]]>,
+}
+
+impl ShortWords {
+    /// So many that they stay in the innermost cache.
+    const MOST: usize = 1024;
+
+    fn new(letters: usize) -> ShortWords {
+        let mut length = 0;
+        while length < 8 && letters.pow(length as u32 + 1) <= ShortWords::MOST {
+            length += 1;
+        }
+        let word = |mut number: usize| {
+            let mut word = [0; 8];
+            for letter in word[..length].iter_mut().rev() {
+                *letter = (number % letters) as u16;
+                number /= letters;
+            }
+            word
+        };
+        ShortWords { length, words: (0..letters.pow(length as u32)).map(word).collect() }
+    }
+
+    /// Draws letters until there are `count`, and perhaps some more; all are written to the beginning of `to`, which
+    /// must have room for 8 more than `count`.
+    #[inline(always)]
+    fn draw(&self, mut word: u64, count: usize, to: &mut [u16]) {
+        let mut drawn = 0;
+        while drawn < count {
+            let number = draw(&mut word, self.words.len() as u64);
+            to[drawn..drawn + 8].copy_from_slice(&self.words[number as usize]);
+            drawn += self.length;
+        }
+    }
+}
+
 /// Draws circuits: a length, uniform in a range, then that many letters, uniform in the alphabet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sampler {
@@ -87,11 +173,13 @@ pub(crate) struct Sampler {
     /// Letters drawn from every further word.
     further: usize,
     further_product: Product,
+    short_words: ShortWords,
 }
 
 impl Sampler {
     /// For `letters` letters and lengths `shortest..=longest`, both far below 2^17.
     pub(crate) fn new(seed: u64, letters: usize, shortest: usize, longest: usize) -> Sampler {
+        let short_words = ShortWords::new(letters);
         let letters = letters as u64;
         let lengths = (longest - shortest + 1) as u64;
         let fill = |start: u64| {
@@ -107,7 +195,53 @@ impl Sampler {
         let (further, further_product) = fill(1);
         let key = [seed as u32, (seed >> 32) as u32];
         let shortest = shortest as u64;
-        Sampler { key, letters, shortest, lengths, first, first_product, further, further_product }
+        Sampler {
+            key,
+            letters,
+            shortest,
+            lengths,
+            first,
+            first_product,
+            further,
+            further_product,
+            short_words,
+        }
+    }
+
+    /// Appends the records with these indices.
+    pub(crate) fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
+        Level::best().run(Draws { sampler: self, indices, out });
+    }
+
+    fn one_by_one(&self, indices: Range<u64>, out: &mut Circuits) {
+        for index in indices {
+            out.push_with(|letters| self.circuit(index, letters));
+        }
+    }
+
+    /// Appends the records from `first` on. As good as all are decided by the first word of the first block.
+    #[inline(always)]
+    fn batch(&self, first: u64, out: &mut Circuits) {
+        let [words, _] = first_blocks(first, self.key);
+        let (letters, ends) = out.buffers();
+        let room = self.first + 8;
+        let mut end = letters.len();
+        letters.resize(end + BATCH * room, 0);
+        for (k, mut word) in words.into_iter().enumerate() {
+            let accepted = word.wrapping_mul(self.first_product.value) >= self.first_product.threshold;
+            let length = (self.shortest + draw(&mut word, self.lengths)) as usize;
+            if accepted && length <= self.first {
+                self.short_words.draw(word, length, &mut letters[end..end + length + 8]);
+                end += length;
+            } else {
+                letters.truncate(end);
+                self.circuit(first + k as u64, letters);
+                end = letters.len();
+                letters.resize(end + BATCH * room, 0);
+            }
+            ends.push(end);
+        }
+        letters.truncate(end);
     }
 
     /// Appends the letters of record `index` to `out`.
@@ -130,6 +264,27 @@ impl Sampler {
     }
 }
 
+/// Records to be drawn.
+struct Draws<'a> {
+    sampler: &'a Sampler,
+    indices: Range<u64>,
+    out: &'a mut Circuits,
+}
+
+impl Work for Draws<'_> {
+    #[inline(always)]
+    fn run<const AVX512: bool>(self) {
+        let Range { mut start, end } = self.indices;
+        // The table has no words of a very large alphabet, and nothing is gained if one word never decides a record.
+        let gains = self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first as u64;
+        while gains && end.saturating_sub(start) >= BATCH as u64 {
+            self.sampler.batch(start, self.out);
+            start += BATCH as u64;
+        }
+        self.sampler.one_by_one(start..end, self.out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +298,45 @@ mod tests {
             philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]),
             [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]
         );
+    }
+
+    #[test]
+    fn blocks_of_many_records_are_those_of_each() {
+        for first in [0, (1 << 32) - 3, 1 << 62] {
+            let words = first_blocks(first, [7, 8]);
+            for (k, record) in (first..first + 8).enumerate() {
+                let [a, b, c, d] =
+                    philox([record as u32, (record >> 32) as u32, 0, 0], [7, 8]).map(u64::from);
+                assert_eq!([words[0][k], words[1][k]], [a | b << 32, c | d << 32]);
+            }
+        }
+    }
+
+    #[test]
+    fn batches_are_what_is_drawn_one_by_one() {
+        for (letters, shortest, longest) in [
+            (1, 0, 9),
+            (2, 10, 10),
+            (3, 0, 70),
+            (5, 10, 10),
+            (33, 2, 20),
+            (1024, 3, 5),
+            (1025, 3, 5),
+            (65_535, 1, 4),
+        ] {
+            let mut sampler = Sampler::new(7, letters, shortest, longest);
+            for threshold in [sampler.first_product.threshold, 1 << 62] {
+                // A higher threshold makes every fourth word one that is rejected.
+                sampler.first_product.threshold = threshold;
+                let mut expected = Circuits::default();
+                sampler.one_by_one(5..1000, &mut expected);
+                for level in Level::all() {
+                    let mut circuits = Circuits::default();
+                    level.run(Draws { sampler: &sampler, indices: 5..1000, out: &mut circuits });
+                    assert_eq!(circuits, expected, "{level:?}, {letters} letters");
+                }
+            }
+        }
     }
 
     #[test]

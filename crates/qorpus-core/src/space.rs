@@ -123,11 +123,7 @@ impl Space {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         match &self.kind {
             Kind::Appended => assert!(indices.is_empty(), "appended circuits cannot be computed"),
-            Kind::Random { sampler, .. } => {
-                for index in indices {
-                    out.push_with(|letters| sampler.circuit(index, letters));
-                }
-            }
+            Kind::Random { sampler, .. } => sampler.circuits(indices, out),
             Kind::Words => {
                 if !indices.is_empty() {
                     let mut word = self.word(indices.start);

@@ -12,34 +12,62 @@
 //! out terms whose coefficient is zero and still agree to the bit with one that does not.
 
 mod block;
+mod form;
+mod held;
+mod lanes;
 pub mod naive;
+mod prefixes;
+mod rows;
+mod starts;
+mod vector;
 
+use crate::level::{Level, Work};
 use crate::{Alphabet, Circuits};
-use block::Moves;
+use block::{Halves, Moves};
+use form::Form;
+use held::Held;
+use lanes::{Lanes, Sums};
 use num_complex::Complex64;
+use prefixes::Prefixes;
+use starts::Starts;
+use std::sync::OnceLock;
+use vector::Vector;
 
-/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, one after the other.
+/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, and the one that is being computed.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    prefixes: Vec<Complex64>,
+    prefixes: Held,
+    current: Held,
 }
 
-/// Prefixes are kept up to this much memory; what is longer is computed from the longest one kept.
-const PREFIX_BYTES: usize = 64 << 20;
-
-/// Computes unitaries of circuits over one alphabet, one to eight qubits, applying gates as row updates.
+/// Computes unitaries of circuits over one alphabet, one to eight qubits.
 #[derive(Debug, Clone)]
 pub struct Kernel {
+    level: Level,
     dim: usize,
-    letters: Vec<Moves>,
+    letters: Letters,
+    /// Made when there is enough to compute.
+    starts: OnceLock<Starts>,
+}
+
+/// The letters as the form needs them that computes with them.
+#[derive(Debug, Clone)]
+enum Letters {
+    Sums(Sums),
+    Moves(Vec<Moves>),
 }
 
 impl Kernel {
-    /// Prepares the row updates of every letter; those of opaque gates do nothing, so what uses them must ask
+    /// Prepares every letter; those of opaque gates do nothing, so what uses them must ask
     /// [`Alphabet::defines`] first.
     pub fn new(alphabet: &Alphabet) -> Kernel {
-        let moves = |letter| Moves::new(alphabet, letter);
-        Kernel { dim: alphabet.dim(), letters: alphabet.letters().iter().map(moves).collect() }
+        Kernel::at(Level::best(), alphabet)
+    }
+
+    fn at(level: Level, alphabet: &Alphabet) -> Kernel {
+        let moves = || alphabet.letters().iter().map(|letter| block::moves(alphabet, letter)).collect();
+        let letters = Sums::new(alphabet).map_or_else(|| Letters::Moves(moves()), Letters::Sums);
+        Kernel { level, dim: alphabet.dim(), letters, starts: OnceLock::new() }
     }
 
     /// Writes the unitaries of `circuits`, in order, row-major, to `out`.
@@ -51,121 +79,99 @@ impl Kernel {
     /// # Panics
     /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or a letter is not in the alphabet.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
-        let size = self.dim * self.dim;
-        assert_eq!(out.len(), circuits.len() * size, "one matrix for each circuit");
-        // A constant dimension lets the compiler unroll the rows of small unitaries.
-        match self.dim {
-            2 => self.run::<2>(circuits, scratch, out),
-            4 => self.run::<4>(circuits, scratch, out),
-            8 => self.run::<8>(circuits, scratch, out),
-            _ => self.run::<0>(circuits, scratch, out),
+        assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
+        self.level.run(Batch { kernel: self, circuits, scratch, out });
+    }
+}
+
+/// What is to be computed.
+struct Batch<'a> {
+    kernel: &'a Kernel,
+    circuits: &'a Circuits,
+    scratch: &'a mut Scratch,
+    out: &'a mut [Complex64],
+}
+
+impl Work for Batch<'_> {
+    #[inline(always)]
+    fn run<const AVX512: bool>(self) {
+        #[cfg(target_arch = "x86_64")]
+        if AVX512 {
+            return self.run_with::<vector::Avx512>();
+        }
+        self.run_with::<[f64; lanes::WIDTH]>();
+    }
+}
+
+impl Batch<'_> {
+    #[inline(always)]
+    fn run_with<V: Vector<8>>(self) {
+        let dim = self.kernel.dim;
+        match &self.kernel.letters {
+            Letters::Sums(Sums::Two(sums)) if dim == 2 => self.compute(&Lanes::<1, 2, V>::new(sums)),
+            Letters::Sums(Sums::Two(sums)) => self.compute(&Lanes::<4, 2, V>::new(sums)),
+            Letters::Sums(Sums::Four(sums)) if dim == 2 => self.compute(&Lanes::<1, 4, V>::new(sums)),
+            Letters::Sums(Sums::Four(sums)) => self.compute(&Lanes::<4, 4, V>::new(sums)),
+            Letters::Moves(letters) => match dim {
+                2 => self.compute(&Halves::<2, [f64; 2]>::new(letters, dim)),
+                4 => self.compute(&Halves::<4, [f64; 4]>::new(letters, dim)),
+                _ => self.compute(&Halves::<8, V>::new(letters, dim)),
+            },
         }
     }
+}
 
-    /// `DIM` is the dimension, or 0 if it is known at run time only.
-    fn run<const DIM: usize>(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
-        let dim = if DIM == 0 { self.dim } else { DIM };
-        let outputs = out.chunks_exact_mut(dim * dim);
-        if shares_prefixes(circuits) {
-            let mut prefixes = Prefixes::new(&mut scratch.prefixes, dim);
-            for (circuit, out) in circuits.iter().zip(outputs) {
-                let known = prefixes.settle(circuit);
-                out.copy_from_slice(prefixes.deepest(known));
-                for &letter in &circuit[known..] {
-                    self.apply::<DIM>(letter, out);
-                    prefixes.keep(letter, out);
-                }
-                drop_zero_signs(out);
+impl Batch<'_> {
+    #[inline(always)]
+    fn compute(self, form: &impl Form) {
+        let size = form.size();
+        let current = self.scratch.current.room(2 * size);
+        let (identity, current) = current.split_at_mut(size);
+        let outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
+        if prefixes::are_shared(self.circuits) {
+            let mut prefixes = Prefixes::new(form, self.circuits, &mut self.scratch.prefixes);
+            for (circuit, out) in outputs {
+                let (start, rest) = prefixes.split(form, circuit);
+                form.advance(start, rest, current);
+                form.finish(current, out);
             }
         } else {
-            for (circuit, out) in circuits.iter().zip(outputs) {
-                set_identity(out, dim);
-                circuit.iter().for_each(|&letter| self.apply::<DIM>(letter, out));
-                drop_zero_signs(out);
+            form.identity(identity);
+            let starts = self.kernel.starts(form, self.circuits);
+            for (circuit, out) in outputs {
+                let start = starts.and_then(|starts| starts.split(circuit, size));
+                let (start, rest) = start.unwrap_or((identity, circuit));
+                form.advance(start, rest, current);
+                form.finish(current, out);
             }
         }
     }
+}
 
+impl Kernel {
+    /// The table of starts, if it is made or costs less than these circuits.
     #[inline(always)]
-    fn apply<const DIM: usize>(&self, letter: u16, unitary: &mut [Complex64]) {
-        let dim = if DIM == 0 { self.dim } else { DIM };
-        let moves = &self.letters[usize::from(letter)];
-        for block in &moves.blocks {
-            for &base in &moves.bases {
-                block.apply(unitary, base, dim);
-            }
+    fn starts(&self, form: &impl Form, circuits: &Circuits) -> Option<&Starts> {
+        let length = starts::length(form.letters(), form.size());
+        let words = form.letters().pow(length as u32);
+        let letters = circuits.letters(0..circuits.len());
+        let mut last = 0;
+        for &letter in letters {
+            last = letter.max(last);
         }
-    }
-}
-
-/// Whether neighbours have at least half of their letters in common, from the front.
-fn shares_prefixes(circuits: &Circuits) -> bool {
-    let mut shared = 0;
-    for index in 1..circuits.len() {
-        shared += common_prefix(circuits.get(index - 1), circuits.get(index));
-    }
-    2 * shared >= circuits.letters(0..circuits.len()).len()
-}
-
-fn common_prefix(a: &[u16], b: &[u16]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
-
-/// A stack of the unitaries of one word's prefixes, the empty one first.
-struct Prefixes<'a> {
-    unitaries: &'a mut Vec<Complex64>,
-    letters: Vec<u16>,
-    size: usize,
-}
-
-impl<'a> Prefixes<'a> {
-    fn new(unitaries: &'a mut Vec<Complex64>, dim: usize) -> Prefixes<'a> {
-        let size = dim * dim;
-        unitaries.resize(size, Complex64::ZERO);
-        set_identity(unitaries, dim);
-        Prefixes { unitaries, letters: Vec::new(), size }
-    }
-
-    /// Forgets what `circuit` does not begin with; returns the length of what is left.
-    fn settle(&mut self, circuit: &[u16]) -> usize {
-        let known = common_prefix(&self.letters, circuit);
-        self.letters.truncate(known);
-        known
-    }
-
-    fn deepest(&self, length: usize) -> &[Complex64] {
-        &self.unitaries[length * self.size..][..self.size]
-    }
-
-    fn keep(&mut self, letter: u16, unitary: &[Complex64]) {
-        let end = (self.letters.len() + 2) * self.size;
-        if end * size_of::<Complex64>() <= PREFIX_BYTES {
-            if self.unitaries.len() < end {
-                self.unitaries.resize(end, Complex64::ZERO);
-            }
-            self.unitaries[end - self.size..end].copy_from_slice(unitary);
-            self.letters.push(letter);
+        assert!(usize::from(last) < form.letters(), "letter {last} is not in the alphabet");
+        if length > 0 && words <= letters.len() && self.starts.get().is_none() {
+            // Not in a closure, which would not be compiled for the level. If two threads make it, one is dropped.
+            let _ = self.starts.set(Starts::new(form, length));
         }
-    }
-}
-
-fn set_identity(unitary: &mut [Complex64], dim: usize) {
-    unitary.fill(Complex64::ZERO);
-    unitary.iter_mut().step_by(dim + 1).for_each(|entry| *entry = Complex64::ONE);
-}
-
-/// Turns -0 into +0: adding +0 changes nothing else.
-fn drop_zero_signs(unitary: &mut [Complex64]) {
-    for entry in unitary {
-        entry.re += 0.0;
-        entry.im += 0.0;
+        self.starts.get()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coupling, Gate, STANDARD, Space};
+    use crate::{Coupling, Gate, STANDARD, Space, preset};
     use proptest::prelude::*;
 
     /// Every standard gate, and a dense three-qubit gate of the user's own.
@@ -187,13 +193,20 @@ mod tests {
         unitary.iter().map(|entry| [entry.re.to_bits(), entry.im.to_bits()]).collect()
     }
 
-    fn agrees_with_the_oracle(alphabet: &Alphabet, circuits: &Circuits) {
+    /// Returns the kernel of the best level.
+    fn agrees_with_the_oracle(alphabet: &Alphabet, circuits: &Circuits) -> Kernel {
         let size = alphabet.dim() * alphabet.dim();
         let mut out = vec![Complex64::new(f64::NAN, 0.0); circuits.len() * size];
-        Kernel::new(alphabet).unitaries(circuits, &mut Scratch::default(), &mut out);
-        for (circuit, unitary) in circuits.iter().zip(out.chunks_exact(size)) {
-            assert_eq!(bits(unitary), bits(&naive::unitary(alphabet, circuit)), "{}", alphabet.text(circuit));
+        let mut kernel = Kernel::new(alphabet);
+        for level in Level::all() {
+            kernel = Kernel::at(level, alphabet);
+            kernel.unitaries(circuits, &mut Scratch::default(), &mut out);
+            for (circuit, unitary) in circuits.iter().zip(out.chunks_exact(size)) {
+                let expected = naive::unitary(alphabet, circuit);
+                assert_eq!(bits(unitary), bits(&expected), "{level:?}: {}", alphabet.text(circuit));
+            }
         }
+        kernel
     }
 
     #[test]
@@ -203,9 +216,62 @@ mod tests {
             let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
             let (space, mut words) = (Space::words(&alphabet, 0, max).unwrap(), Circuits::default());
             space.circuits(0..space.len(), &mut words);
-            assert!(shares_prefixes(&words));
+            assert!(prefixes::are_shared(&words));
             agrees_with_the_oracle(&alphabet, &words);
         }
+    }
+
+    /// Enough circuits for the table of starts, shorter and longer than its words.
+    #[test]
+    fn starts_to_the_bit() {
+        for (gates, most) in [("clifford+t", 4), ("ibm", 2), ("rigetti", 2)] {
+            for qubits in 1..=most {
+                let alphabet = Alphabet::new(
+                    preset(gates, qubits).unwrap_or_else(|| panic!("{gates}")),
+                    qubits,
+                    Coupling::All,
+                );
+                let (alphabet, count) = (alphabet.unwrap(), [0, 2000, 900, 500, 40][qubits]);
+                let space = Space::random(&alphabet, count, 3, 0, 9).unwrap();
+                let mut circuits = Circuits::default();
+                space.circuits(0..count, &mut circuits);
+                let kernel = agrees_with_the_oracle(&alphabet, &circuits);
+                assert!(kernel.starts.get().is_some(), "{gates} on {qubits}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_circuit_makes_no_table() {
+        let alphabet = every_gate(2);
+        let mut circuits = Circuits::default();
+        circuits.push(0..10);
+        assert!(agrees_with_the_oracle(&alphabet, &circuits).starts.get().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "not in the alphabet")]
+    fn letters_of_another_alphabet_are_refused() {
+        let alphabet = Alphabet::new(preset("clifford+t", 1).unwrap(), 1, Coupling::All).unwrap();
+        let mut circuits = Circuits::default();
+        (0..2000).for_each(|k| circuits.push([k % 5, (k + 1) % 5, 5, 0, 0, 0, 0]));
+        let mut out = vec![Complex64::ZERO; 4 * circuits.len()];
+        Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut out);
+    }
+
+    /// Too dense for lanes, and rows shorter than a vector.
+    #[test]
+    fn dense_gates_on_two_qubits_to_the_bit() {
+        let mut gates =
+            ["u3(0.3,1.1,-2)", "sx", "t", "cx"].map(|name| Gate::standard(name).unwrap()).to_vec();
+        let two = Alphabet::new(gates.clone(), 2, Coupling::All).unwrap();
+        let word = two.circuit("u3(0.3,1.1,-2) 0; u3(0.3,1.1,-2) 1; cx 0 1; u3(0.3,1.1,-2) 0").unwrap();
+        gates.push(Gate::custom("dense", 2, naive::unitary(&two, &word)).unwrap());
+        let alphabet = Alphabet::new(gates, 2, Coupling::All).unwrap();
+        let (space, mut circuits) = (Space::random(&alphabet, 300, 1, 0, 9).unwrap(), Circuits::default());
+        space.circuits(0..300, &mut circuits);
+        let kernel = agrees_with_the_oracle(&alphabet, &circuits);
+        assert!(matches!(kernel.letters, Letters::Moves(_)));
     }
 
     #[test]
@@ -218,7 +284,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let mut out = vec![Complex64::ZERO; 2 << 16];
         Kernel::new(&alphabet).unitaries(&circuits, &mut scratch, &mut out);
-        assert!(scratch.prefixes.len() * 16 <= PREFIX_BYTES);
+        assert!(scratch.prefixes.numbers().len() * 8 <= prefixes::BYTES);
         let mut alone = Circuits::default();
         alone.push(circuits.get(1).iter().copied());
         let mut expected = vec![Complex64::ZERO; 1 << 16];
@@ -233,7 +299,7 @@ mod tests {
             let alphabet = every_gate(qubits);
             let (space, mut circuits) = (Space::random(&alphabet, 40, seed, 0, 12).unwrap(), Circuits::default());
             space.circuits(0..40, &mut circuits);
-            prop_assert!(!shares_prefixes(&circuits));
+            prop_assert!(!prefixes::are_shared(&circuits));
             agrees_with_the_oracle(&alphabet, &circuits);
         }
 

@@ -1,0 +1,143 @@
+//! Rates of the pure core on one thread: circuits drawn, and circuits turned into unitaries.
+//!
+//! Every benchmark checks its answer against a slower way before it is timed. A batch is as large as a chunk, so
+//! that the core is measured and not the memory.
+
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use qorpus_core::{Alphabet, Circuits, Complex64, Coupling, Gate, Kernel, Scratch, Space, naive, preset};
+use std::hint::black_box;
+use std::time::Duration;
+
+/// Batches taken in turn: so many letters that no branch predictor knows them by heart.
+const BATCHES: u64 = 16;
+
+/// Records of a chunk with unitaries on so many qubits, about.
+fn chunk_records(qubits: usize) -> u64 {
+    (62_000 / (16 << (2 * qubits))).max(1)
+}
+
+fn alphabet(gates: &str, qubits: usize) -> Alphabet {
+    let named = || gates.split(',').map(|name| Gate::standard(name).unwrap()).collect();
+    Alphabet::new(preset(gates, qubits).unwrap_or_else(named), qubits, Coupling::All).unwrap()
+}
+
+/// Consecutive chunks of a space.
+fn batches(space: &Space, qubits: usize, count: u64) -> Vec<Circuits> {
+    let records = chunk_records(qubits);
+    let batch = |number| {
+        let mut circuits = Circuits::default();
+        space.circuits(number * records..(number + 1) * records, &mut circuits);
+        circuits
+    };
+    (0..count).map(batch).collect()
+}
+
+fn unitaries(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    alphabet: &Alphabet,
+    batches: &[Circuits],
+) {
+    let (kernel, mut scratch) = (Kernel::new(alphabet), Scratch::default());
+    let size = alphabet.dim() * alphabet.dim();
+    let mut out = vec![Complex64::ZERO; batches[0].len() * size];
+    for batch in batches {
+        kernel.unitaries(batch, &mut scratch, &mut out);
+        for (circuit, unitary) in batch.iter().zip(out.chunks_exact(size)) {
+            assert_eq!(unitary, naive::unitary(alphabet, circuit), "{name}: {}", alphabet.text(circuit));
+        }
+    }
+    let mut turn = batches.iter().cycle();
+    group.throughput(Throughput::Elements(batches[0].len() as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            kernel.unitaries(turn.next().unwrap(), &mut scratch, &mut out);
+            black_box(&mut out);
+        });
+    });
+}
+
+fn kernel(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("kernel");
+    for length in [10, 100] {
+        for qubits in 1..=6 {
+            let alphabet = alphabet("clifford+t", qubits);
+            let space = Space::random(&alphabet, u64::from(u32::MAX), 1, length, length).unwrap();
+            let name = format!("{qubits} qubit{}, {length} letters", if qubits == 1 { "" } else { "s" });
+            unitaries(&mut group, &name, &alphabet, &batches(&space, qubits, BATCHES));
+        }
+    }
+}
+
+fn words(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("words");
+    for (name, gates, qubits, length) in [
+        ("1 qubit, h t, 10 letters", "h,t", 1, 10),
+        ("1 qubit, h t, 20 letters", "h,t", 1, 20),
+        ("2 qubits, h t cx, 10 letters", "h,t,cx", 2, 10),
+        ("3 qubits, h t cx, 10 letters", "h,t,cx", 3, 10),
+    ] {
+        let alphabet = alphabet(gates, qubits);
+        let space = Space::words(&alphabet, length, length).unwrap();
+        let count = BATCHES.min(space.len() / chunk_records(qubits));
+        unitaries(&mut group, name, &alphabet, &batches(&space, qubits, count));
+    }
+    memory(&mut group);
+    group.finish();
+}
+
+/// What can be written at all: the bytes of a chunk of unitaries on one qubit, copied.
+fn memory(group: &mut BenchmarkGroup<'_, WallTime>) {
+    let chunk = vec![Complex64::ONE; 4 * chunk_records(1) as usize];
+    let mut out = chunk.clone();
+    group.throughput(Throughput::Elements(chunk_records(1)));
+    group.bench_function("1 qubit, only copied", |bencher| {
+        bencher.iter(|| {
+            out.copy_from_slice(black_box(&chunk));
+            black_box(&mut out);
+        });
+    });
+}
+
+fn sampler(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sampler");
+    for (name, gates, qubits, min, max) in [
+        ("1 qubit, h s t, 10 letters", "h,s,t", 1, 10, 10),
+        ("1 qubit, clifford+t, 10 letters", "clifford+t", 1, 10, 10),
+        ("3 qubits, clifford+t, 10 letters", "clifford+t", 3, 10, 10),
+        ("1 qubit, clifford+t, 2 to 20 letters", "clifford+t", 1, 2, 20),
+        ("1 qubit, clifford+t, 100 letters", "clifford+t", 1, 100, 100),
+    ] {
+        let space = Space::random(&alphabet(gates, qubits), u64::MAX >> 1, 1, min, max).unwrap();
+        let (records, mut first, mut circuits) = (chunk_records(1), 0, Circuits::default());
+        space.circuits(0..records, &mut circuits);
+        let mut one = Circuits::default();
+        for (index, circuit) in circuits.iter().enumerate() {
+            space.circuits(index as u64..index as u64 + 1, &mut one);
+            assert_eq!(circuit, one.get(0), "{name}: record {index}");
+        }
+        group.throughput(Throughput::Elements(records));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                space.circuits(first..first + records, &mut circuits);
+                first += records;
+                black_box(&mut circuits);
+            });
+        });
+    }
+}
+
+criterion_group! {
+    name = core;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(20)
+        .without_plots();
+    targets = kernel, words, sampler
+}
+criterion_main!(core);

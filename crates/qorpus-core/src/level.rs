@@ -1,0 +1,84 @@
+//! Which instructions the machine has, asked once: code that gains by wider ones is compiled for each level.
+
+/// A set of instructions, of which there are only values that this machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Level(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    /// What every machine of this kind has.
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// What is compiled once for each level.
+pub(crate) trait Work {
+    /// Does the work. Everything hot in it must be `#[inline(always)]`: only what is inlined is compiled for the
+    /// level. `AVX512` is true only where these instructions may be used by name.
+    fn run<const AVX512: bool>(self);
+}
+
+impl Level {
+    /// The best that this machine has.
+    pub(crate) fn best() -> Level {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if has_avx512() {
+                return Level(Set::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") {
+                return Level(Set::Avx2);
+            }
+        }
+        Level(Set::Portable)
+    }
+
+    /// All that this machine has.
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Level> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are no others"))]
+        let mut levels = vec![Level(Set::Portable)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(is_x86_feature_detected!("avx2").then_some(Level(Set::Avx2)));
+            levels.extend(has_avx512().then_some(Level(Set::Avx512)));
+        }
+        levels
+    }
+
+    /// Does `work` with the instructions of this level.
+    #[expect(unsafe_code, reason = "code for instructions that not every machine has")]
+    pub(crate) fn run(self, work: impl Work) {
+        match self.0 {
+            Set::Portable => work.run::<false>(),
+            // SAFETY: a Level is made only where its instructions were detected.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { avx2(work) },
+            // SAFETY: likewise.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { avx512(work) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(work: impl Work) {
+    work.run::<false>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq")]
+fn avx512(work: impl Work) {
+    work.run::<true>();
+}
