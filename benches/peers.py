@@ -46,7 +46,8 @@ COLUMNS = [
 warnings.filterwarnings("ignore", "lance is not fork-safe")
 warnings.filterwarnings("ignore", "This DataLoader will create")
 os.environ.setdefault("LANCE_LOG", "error")
-# Workers that are not forked from a session are from this server, which has imported what they need.
+# Workers that are not forked from a session are from a server, which has imported what they need; it finds it by this.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 multiprocessing.set_forkserver_preload(["stores"])
 #: Processes that are forked have the data.
 FORK = multiprocessing.get_context("fork")
