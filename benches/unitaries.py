@@ -129,7 +129,7 @@ class Batched(Products):
 
 
 class ByLetter(Products):
-    name, how = "NumPy, row updates", "for each place and letter a 2x2 or 4x4 `einsum` on the rows it changes, of all circuits"
+    name, how = "NumPy, row updates", "for each place and letter an update of the rows it changes, of all circuits at once"
 
     def __init__(self, circuits: Circuits) -> None:
         self.letters, self.qubits = np.ascontiguousarray(circuits.letters.T), circuits.qubits
