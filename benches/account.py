@@ -13,13 +13,9 @@ import time
 
 
 def processor_time_of_first_thread(process: int) -> float:
-    """Seconds so far; of a thread that has ended, all of them."""
-    try:
-        with open(f"/proc/{process}/task/{process}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds that the thread has run; it may have ended."""
+    with open(f"/proc/{process}/task/{process}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
 
 
 def main() -> None:
