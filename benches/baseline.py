@@ -4,7 +4,7 @@ Alternates them several times, with the original program whose SQL is a Writer (
 the third; checks a sample of what each has written against NumPy products, and measures what the disk itself takes for
 the same bytes.
 
-    target/package/bin/python benches/baseline.py          # after scripts/setup
+    target/package/bin/python benches/baseline.py          # after scripts/test or scripts/bench
 """
 
 import argparse

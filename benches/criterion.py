@@ -1,6 +1,6 @@
 """Runs the benchmarks in Rust and takes over what Criterion has measured: medians, and their confidence intervals.
 
-    .venv/bin/python benches/criterion.py          # after scripts/setup
+    .venv/bin/python benches/criterion.py          # after scripts/test or scripts/bench
 """
 
 import json
@@ -11,11 +11,10 @@ from surroundings import ROOT, Neighbours, keep, parser
 
 
 def run(smoke: bool) -> None:
-    """All benchmarks of all crates; each checks its answers before it is timed. A smoke run does each once."""
+    """All benchmarks of all crates; each checks its answers before it is timed. As tests they are run once."""
     for path in sorted(ROOT.glob("crates/*/benches/*.rs")):
-        crate = path.parents[1].name
-        command = ["cargo", "bench", "--quiet", "--locked", "--package", crate, "--bench", path.stem]
-        subprocess.run([*command, "--", *(["--test"] if smoke else ["--noplot"])], check=True, cwd=ROOT)
+        command = ["cargo", "test" if smoke else "bench", "--quiet", "--locked"]
+        subprocess.run([*command, "--package", path.parents[1].name, "--bench", path.stem], check=True, cwd=ROOT)
 
 
 def estimates(since: float) -> dict[str, dict]:

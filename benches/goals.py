@@ -25,8 +25,13 @@ def number(value: float) -> str:
     """Three digits that count."""
     if value == 0 or abs(value) >= 99.95:
         return f"{value:,.0f}".replace(",", " ")
-    digits = 2 if abs(value) >= 0.995 and abs(value) < 9.995 else 1 if abs(value) >= 9.995 else 3
-    return f"{value:.{digits}f}"
+    # Of the rounded number, so that 9.996 is 10.0.
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return f"{value:.{2 - exponent}f}"
+
+
+def percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
 
 
 def millions(rate: float) -> str:
@@ -113,7 +118,7 @@ def kernels(section: dict | None) -> Iterator[Goal]:
         best = max(words)
         row.measured, row.met = f"{millions(best)} M/s", best >= 100e6 or bool(copied and best >= 0.7 * copied)
         if copied:
-            row.measured += f", {best / copied:.0%} of the rate at which the same bytes are copied"
+            row.measured += f", {percent(best / copied)} of the rate at which the same bytes are copied"
         row.binds = "a multiplication a word, see [why](why.md)"
     yield row
 

@@ -1,6 +1,7 @@
 """Plots of records as SVG: the same bytes for the same record, readable on light and dark pages."""
 
 import io
+import math
 import re
 from typing import Any
 
@@ -8,6 +9,7 @@ import matplotlib
 
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
+from matplotlib.ticker import NullFormatter  # noqa: E402
 
 GREY, OURS, PEERS = "#7d8590", "#1a9c86", "#8f9bb3"
 COLOURS = [OURS, "#c77d2e", "#b5528b", "#5b7fd6", "#9a6fd0", "#d05c5c", "#6b9e3f", "#4aa3b5"]
@@ -34,7 +36,15 @@ def svg(figure: Any) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
-    return re.sub(r"[ \t]+$", "", out.getvalue(), flags=re.MULTILINE)
+    # Nobody sees a thousandth of a point.
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", re.sub(r"<!--.*?-->", "", out.getvalue(), flags=re.DOTALL))
+    return re.sub(r"\n\s+", "\n", text)
+
+
+def decades(values: list[float]) -> tuple[float, float]:
+    """Limits of an axis: whole powers of ten, so that it has ticks that can be read."""
+    found = [math.log10(value) for value in values if value > 0]
+    return 10 ** math.floor(min(found)), 10 ** math.ceil(max(found) + 1e-9)
 
 
 def peers(section: dict) -> str:
@@ -47,7 +57,8 @@ def peers(section: dict) -> str:
     for panel, column in zip(panels.flat, columns):
         found = [rates[name].get(column, {}).get("median", 0) / 1e6 for name in names]
         panel.barh(names, found, color=[OURS if name.startswith("Qorpus") else PEERS for name in names])
-        panel.set(xscale="log", title=column)
+        panel.set(xscale="log", title=column, xlim=decades(found))
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(axis="x")
         panel.tick_params(axis="y", length=0)
     for panel in list(panels.flat)[len(columns) :]:
@@ -99,6 +110,9 @@ def scaling(section: dict) -> str:
         panel.set_xticks(ticks, list(map(str, ticks)))
         panel.minorticks_off()
     for panel in panels:
+        values = [float(value) for line in panel.get_lines() for value in line.get_ydata()]
+        panel.set_ylim(decades(values))
+        panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid()
     panels[0].legend()
     panels[2].legend(fontsize=7)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import plots
-from goals import Sections, fastest, goals, millions, number
+from goals import Sections, fastest, goals, millions, number, percent
 from surroundings import RECORDS, ROOT
 
 PAGE = Path("docs/benchmarks.md")
@@ -47,7 +47,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def spread(rate: dict, scale: float = 1e6) -> str:
     """The median, and half of the range as a share of it."""
     half = (rate["max"] - rate["min"]) / 2 / rate["median"]
-    return number(rate["median"] / scale) + (f" ± {half:.0%}".replace("%", " %") if len(rate["values"]) > 1 else "")
+    return number(rate["median"] / scale) + (f" ± {percent(half)}" if len(rate["values"]) > 1 else "")
+
+
+def count(records: int) -> str:
+    return f"{records:,}".replace(",", " ")
 
 
 def goals_table(sections: Sections) -> str:
@@ -66,15 +70,15 @@ def baseline(section: dict) -> str:
         stored = workload["qorpus_sizes"]["qorpus stored"]
         written = rates["qorpus stored"]["median"] * stored["bytes"] / stored["records"]
         disk = workload["disk_bytes_per_second"]
-        share = f"qorpus stored writes {written / disk['median']:.0%} of it".replace("%", " %")
+        share = f"qorpus stored writes {percent(written / disk['median'])} of it"
         rows.append([f"{qubits} qubit{'s' * (qubits > 1)}, the disk alone, MB/s", spread(disk), share])
     workload = section["workloads"][0]
     sizes = {name: size["records"] for name, size in workload["qorpus_sizes"].items()}
     return (
         "Millions of records a second; *original* is the Python program that began it all "
         "(`multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row a matrix), *with a Writer* the same with its SQL "
-        f"replaced; {workload['original_rows']:,} rows. *qorpus* is `qorpus generate --durability full`, {section['jobs']} threads, "
-        f"{sizes['qorpus stored']:,} records stored on one qubit and {sizes['qorpus derived']:,} derived; whole processes are "
+        f"replaced; {count(workload['original_rows'])} rows. *qorpus* is `qorpus generate --durability full`, {section['jobs']} threads, "
+        f"{count(sizes['qorpus stored'])} records stored on one qubit and {count(sizes['qorpus derived'])} derived; whole processes are "
         "timed, and a sample of what each has written is compared with NumPy.\n\n"
     ) + table(["", "M records/s", "times the original"], rows)
 
@@ -87,7 +91,7 @@ def peers(section: dict) -> str:
         rows.append([name, number(section["bytes_per_record"][name]), *cells])
     head = ["M records/s", "bytes a record", *columns]
     text = (
-        f"{section['records']:,} one-qubit circuits of 5 to 14 letters with their unitaries, 78 bytes; the same records in the "
+        f"{count(section['records'])} one-qubit circuits of 5 to 14 letters with their unitaries, 78 bytes; the same records in the "
         "same order, in one process, synced at the end of each write and read with a warm cache; medians of "
         f"{section['repetitions']}, each read for {section['seconds_a_cell']} s, all compared with the memory they were written "
         "from. Every answer is the whole record: a single read gives the letters' names and an array; a batch gives an array of "
@@ -141,10 +145,10 @@ def rust(section: dict) -> str:
 def scaling(section: dict) -> str:
     limits = section["limits"]
     text = (
-        f"`qorpus generate {section['workload']} --durability full`; {section['stored']:,} records with unitaries (*stored*), "
-        f"{section['derived']:,} without (*derived*). All corpora of a recipe had the same content hash, however many had made "
+        f"`qorpus generate {section['workload']} --durability full`; {count(section['stored'])} records with unitaries (*stored*), "
+        f"{count(section['derived'])} without (*derived*). All corpora of a recipe had the same content hash, however many had made "
         "them.\n\nThe machine's own limits, for the "
-        f"{limits['bytes'] / 1e6:,.0f} MB of the stored corpus:\n\n"
+        f"{limits['bytes'] / 1e6:.0f} MB of the stored corpus:\n\n"
     )
     text += table(["", "MB/s"], [[name, spread(rate)] for name, rate in limits["bytes_per_second"].items()])
     for title, what in [("threads", "threads of one process"), ("processes", "processes on one file")]:
@@ -156,7 +160,7 @@ def scaling(section: dict) -> str:
     for name, sizes in section["sizes"].items():
         for row in sizes:
             rate, peak = spread(row["records_per_second"]), number(row["peak_bytes"] / 1e6)
-            rows.append([f"{row['records']:,}", name, rate, peak, number(row["bytes_per_record"])])
+            rows.append([count(row["records"]), name, rate, peak, number(row["bytes_per_record"])])
     text += "\nMore and more records:\n\n"
     text += table(["records", "", "M records/s", "peak memory, MB", "bytes a record"], rows)
     ten = section["ten_letters"]
@@ -196,7 +200,7 @@ def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict
             where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
             where += f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, {machine['rustc'].split(' (')[0]}"
             commit = section["git_commit"][:10] + (" and uncommitted changes" if section["uncommitted_changes"] else "")
-            others = f"{section['cpu_share_of_others']:.0%}".replace("%", " %")
+            others = percent(section["cpu_share_of_others"])
             record = f"[record](../benches/record/{sources[name].name})"
             rows.append([TITLES[name], record, section["when"][:16].replace("T", " "), commit, others, where])
     return table(["", "", "when, UTC", "commit", "processors used by others", "machine"], rows)
@@ -242,13 +246,13 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
         gates = workload["gates"].replace(",", " ")
         qubits = {1: "one qubit", 2: "two qubits"}[workload["qubits"]]
         rows.append([f"{qubits}, {gates}, 5 to 14 gates", f"{millions(base)} M/s", *cells])
-        shares.append(f"{rates['qorpus stored']['median'] * size['bytes'] / size['records'] / disk:.0%}".replace("%", " %"))
+        shares.append(percent(rates["qorpus stored"]["median"] * size["bytes"] / size["records"] / disk))
     heads = ["original, unsafe", "the same with a `Writer`", "`qorpus generate`, `synchronous=FULL`", "circuits alone"]
     made += table(["", *heads], rows)
     made += f"\nWith unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in sequence.\n"
     section = sections["peers"]
     made += (
-        f"\nFrom Python, beside other stores: {section['records']:,} one-qubit records, one process, warm cache, millions of "
+        f"\nFrom Python, beside other stores: {count(section['records'])} one-qubit records, one process, warm cache, millions of "
         f"records a second, medians of {section['repetitions']} ({link('peers')}). Every store is synced, gives circuit and "
         "unitary, and has its answers checked.\n\n"
     )
@@ -258,6 +262,9 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
         cells = [number(rates[column]["median"] / 1e6) if column in rates else "" for column in columns]
         rows.append([name, *cells, number(section["bytes_per_record"][name])])
     made += table(["", *columns, "bytes a record"], rows)
+    ours = section["records_per_second"]["Qorpus, records of your own"]
+    given, computed = (millions(ours[f"append, unitary {how}"]["median"]) for how in ("given", "computed"))
+    made += f"\n`append` takes {given} M records a second with a unitary, and {computed} M when it computes it.\n"
     section = sections["unitaries"]
     made += f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second ({link('unitaries')}):\n\n"
     names = list(section["how"])

@@ -6,7 +6,7 @@ corpus must be complete, and all of one recipe must have the same content hash, 
 From what one thread takes where no disk is in the way follows a model of where more cores and a faster disk would be
 bound. It is a model: it says which of its numbers are measured and which are assumed.
 
-    target/package/bin/python benches/scaling.py          # after scripts/setup
+    target/package/bin/python benches/scaling.py          # after scripts/test or scripts/bench
 """
 
 import argparse

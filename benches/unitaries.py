@@ -3,7 +3,7 @@
 All on one core. Circuits are built before the clock starts, for everyone but Qorpus, which draws them as well.
 Every unitary is compared with NumPy's product of placed matrices, global phase included, before it is timed.
 
-    target/package/bin/python benches/unitaries.py          # after scripts/setup
+    target/package/bin/python benches/unitaries.py          # after scripts/test or scripts/bench
 """
 
 import importlib.metadata

@@ -1,16 +1,23 @@
 """Lance: a table with random access."""
 
 import json
+import os
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import lance
 import numpy as np
 import pyarrow as pa
 
-from stores.columns import SCHEMA, arrays, columns
-from stores.records import BATCH, Batch, Record, circuit_of
-from stores.store import Reader, Store
+os.environ.setdefault("LANCE_LOG", "error")
+import lance  # noqa: E402
+
+from stores.columns import SCHEMA, arrays, columns  # noqa: E402
+from stores.records import BATCH, Batch, Record, circuit_of  # noqa: E402
+from stores.store import Reader, Store  # noqa: E402
+
+# It is forked only where it has not started a thread yet.
+warnings.filterwarnings("ignore", "lance is not fork-safe")
 
 
 class LanceReader(Reader):
