@@ -53,7 +53,9 @@ def timed(command: list) -> float:
 def program(script: str, *options: object) -> float:
     """Rows a second of a program, as it reports them."""
     os.sync()
-    result = subprocess.run([sys.executable, ROOT / script, *map(str, options)], check=True, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, ROOT / script, *map(str, options)], check=True, capture_output=True, text=True
+    )
     found = re.search(r"(\d+) rows/s", result.stdout)
     assert found, result.stdout
     return float(found[1])

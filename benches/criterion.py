@@ -1,6 +1,8 @@
 """Runs the benchmarks in Rust and takes over what Criterion has measured: medians, and their confidence intervals.
 
-    .venv/bin/python benches/criterion.py          # after scripts/test or scripts/bench
+What it finds in target/criterion from before is left out.
+
+    target/package/bin/python benches/criterion.py          # after scripts/test or scripts/bench
 """
 
 import json

@@ -83,7 +83,9 @@ def eight_processes(section: dict | None) -> Iterator[Goal]:
         rates = section["processes"]["stored"]
         share = rates["8"]["median"] / rates["1"]["median"]
         row.measured, row.met = f"{share:.2f} of one process", share >= 0.5
-        row.binds = "the write-ahead log writes everything twice, see [why](why.md#a-rollback-journal-while-a-writer-is-alone)"
+        row.binds = (
+            "the write-ahead log writes everything twice, see [why](why.md#a-rollback-journal-while-a-writer-is-alone)"
+        )
     yield row
 
 
@@ -92,7 +94,9 @@ def circuits_alone(section: dict | None) -> Iterator[Goal]:
     if section:
         rates = section["ten_letters"]["records_per_second"]
         one, all_cores = rates["one core"]["median"], rates["all cores"]["median"]
-        row.measured = f"{millions(one)} M/s on one core, start and end of the process included; {millions(all_cores)} M/s on all"
+        row.measured = (
+            f"{millions(one)} M/s on one core, start and end of the process included; {millions(all_cores)} M/s on all"
+        )
         row.met = one >= 25e6
         row.binds = "the processor: drawing, packing and hashing the circuits, see [why](why.md)"
     yield row
@@ -147,7 +151,9 @@ def against_libraries(section: dict | None) -> Iterator[Goal]:
         by_length = {length: [text for other, text in cells if other == length] for length, _ in cells}
         row.measured = "; ".join(f"{length} letters {' / '.join(texts)} x" for length, texts in by_length.items())
         row.met = met
-        row.binds = f"the fastest are {' and '.join(sorted(peers))}, which handle a batch of circuits or columns at once"
+        row.binds = (
+            f"the fastest are {' and '.join(sorted(peers))}, which handle a batch of circuits or columns at once"
+        )
     yield row
 
 
@@ -155,7 +161,11 @@ def reads_in_rust(section: dict | None) -> Iterator[Goal]:
     rates = {} if section is None else rust_rates(section)
     for work, wanted, pattern in [
         ("random single, warm", 1e6, r"reads/.*(single|one)"),
-        ("batches of 1024 random ids", 5e6, r"reads/.*1024.*(random|scattered)|reads/.*(random|scattered).*1024|reads/.*1024"),
+        (
+            "batches of 1024 random ids",
+            5e6,
+            r"reads/.*1024.*(random|scattered)|reads/.*(random|scattered).*1024|reads/.*1024",
+        ),
     ]:
         row = Goal(f"reads in Rust: {work}", f"at least {wanted / 1e6:.0f} M/s")
         found = {name: rate for name, rate in rates.items() if re.match(pattern, name)}

@@ -108,7 +108,9 @@ class Session:
         for batch in store.reader()().scan():
             check(batch)
             if store.ordered:
-                assert same(batch, self.data.batch(slice(at, at + len(batch[1])))), f"{store.name}: not what was written"
+                assert same(batch, self.data.batch(slice(at, at + len(batch[1])))), (
+                    f"{store.name}: not what was written"
+                )
             at += len(batch[1])
             if self.thorough:
                 total += fingerprint(batch)
@@ -228,7 +230,7 @@ def in_processes(*work: Callable[[], object]) -> None:
 
 
 def run(session: Session, answer: Connection) -> None:
-    # What the imports have left is not searched for garbage again and again, which would cost whoever makes many objects.
+    # What the imports have left is not searched for garbage again and again, at the cost of whoever makes objects.
     gc.collect()
     gc.freeze()
     try:
@@ -255,7 +257,9 @@ def in_a_process(session: Session) -> tuple[Rates, float]:
 
 
 def table(rates: dict[str, dict[str, dict]], sizes: Rates) -> str:
-    lines = [f"{'M records/s, medians':28}" + "".join(f"{column[-14:]:>15}" for column in COLUMNS) + f"{'bytes/record':>15}"]
+    lines = [
+        f"{'M records/s, medians':28}" + "".join(f"{column[-14:]:>15}" for column in COLUMNS) + f"{'bytes/record':>15}"
+    ]
     for store, found in rates.items():
         cells = (f"{found[column]['median'] / 1e6:15.4f}" if column in found else f"{'':15}" for column in COLUMNS)
         lines.append(f"{store:28}{''.join(cells)}{sizes[store]:15.1f}")

@@ -42,9 +42,9 @@ def svg(figure: Any) -> str:
 
 
 def decades(values: list[float]) -> tuple[float, float]:
-    """Limits of an axis: whole powers of ten, so that it has ticks that can be read."""
+    """Limits of an axis: whole powers of ten, so that it has ticks that can be read, and room below."""
     found = [math.log10(value) for value in values if value > 0]
-    return 10 ** math.floor(min(found)), 10 ** math.ceil(max(found) + 1e-9)
+    return 10 ** math.floor(min(found) - 0.1), 10 ** math.ceil(max(found) + 1e-9)
 
 
 def peers(section: dict) -> str:
@@ -71,7 +71,9 @@ def peers(section: dict) -> str:
 def unitaries(section: dict) -> str:
     """Rates by qubits, a panel a length."""
     lengths = sorted({result["length"] for result in section["results"]})
-    figure, panels = pyplot.subplots(1, len(lengths), figsize=(4.2 * len(lengths) + 1.2, 3.6), sharey=True, squeeze=False)
+    figure, panels = pyplot.subplots(
+        1, len(lengths), figsize=(4.2 * len(lengths) + 1.2, 3.6), sharey=True, squeeze=False
+    )
     for panel, length in zip(panels.flat, lengths):
         results = [result for result in section["results"] if result["length"] == length]
         for colour, name in zip(COLOURS, results[0]["unitaries_per_second"]):

@@ -66,7 +66,9 @@ def baseline(section: dict) -> str:
         rates, qubits = workload["records_per_second"], workload["qubits"]
         base = rates["original"]["median"]
         for name, rate in rates.items():
-            rows.append([f"{qubits} qubit{'s' * (qubits > 1)}, {name}", spread(rate), f"{number(rate['median'] / base)} x"])
+            rows.append(
+                [f"{qubits} qubit{'s' * (qubits > 1)}, {name}", spread(rate), f"{number(rate['median'] / base)} x"]
+            )
         stored = workload["qorpus_sizes"]["qorpus stored"]
         written = rates["qorpus stored"]["median"] * stored["bytes"] / stored["records"]
         disk = workload["disk_bytes_per_second"]
@@ -75,11 +77,11 @@ def baseline(section: dict) -> str:
     workload = section["workloads"][0]
     sizes = {name: size["records"] for name, size in workload["qorpus_sizes"].items()}
     return (
-        "Millions of records a second; *original* is the Python program that began it all "
-        "(`multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row a matrix), *with a Writer* the same with its SQL "
-        f"replaced; {count(workload['original_rows'])} rows. *qorpus* is `qorpus generate --durability full`, {section['jobs']} threads, "
-        f"{count(sizes['qorpus stored'])} records stored on one qubit and {count(sizes['qorpus derived'])} derived; whole processes are "
-        "timed, and a sample of what each has written is compared with NumPy.\n\n"
+        "Millions of records a second; *original* is the Python program that began it all (`multiprocessing`, "
+        "`sqlite3` with WAL and `synchronous=OFF`, a row a matrix), *with a Writer* the same with its SQL replaced; "
+        f"{count(workload['original_rows'])} rows. *qorpus* is `qorpus generate --durability full`, {section['jobs']} "
+        f"threads, {count(sizes['qorpus stored'])} records stored on one qubit and {count(sizes['qorpus derived'])} "
+        "derived; whole processes are timed, and a sample of what each has written is compared with NumPy.\n\n"
     ) + table(["", "M records/s", "times the original"], rows)
 
 
@@ -91,12 +93,13 @@ def peers(section: dict) -> str:
         rows.append([name, number(section["bytes_per_record"][name]), *cells])
     head = ["M records/s", "bytes a record", *columns]
     text = (
-        f"{count(section['records'])} one-qubit circuits of 5 to 14 letters with their unitaries, 78 bytes; the same records in the "
-        "same order, in one process, synced at the end of each write and read with a warm cache; medians of "
-        f"{section['repetitions']}, each read for {section['seconds_a_cell']} s, all compared with the memory they were written "
-        "from. Every answer is the whole record: a single read gives the letters' names and an array; a batch gives an array of "
-        "letters' numbers and one of unitaries. *Shuffled epoch*: every record once, in a random order, in batches of 1024, in "
-        "the way the store is meant for. *Loader*: shuffled batches of 1024 out of PyTorch's DataLoader, as tensors.\n\n"
+        f"{count(section['records'])} one-qubit circuits of 5 to 14 letters with their unitaries, 78 bytes; the same "
+        "records in the same order, in one process, synced at the end of each write and read with a warm cache; "
+        f"medians of {section['repetitions']}, each read for {section['seconds_a_cell']} s, all compared with the "
+        "memory they were written from. Every answer is the whole record: a single read gives the letters' names and "
+        "an array; a batch gives an array of letters' numbers and one of unitaries. *Shuffled epoch*: every record "
+        "once, in a random order, in batches of 1024, in the way the store is meant for. *Loader*: shuffled batches "
+        "of 1024 out of PyTorch's DataLoader, as tensors.\n\n"
     )
     text += table(head, rows)
     text += "\n![Reads of every store](benchmarks/peers.svg)\n\n"
@@ -121,9 +124,9 @@ def unitaries(section: dict) -> str:
         cells = [spread(rates[name], 1e3) for name in names]
         rows.append([str(result["qubits"]), str(result["length"]), *cells, times])
     text = (
-        f"Random circuits over {section['gates']}, thousands of unitaries a second on one core, to which every contestant is "
-        "bound. Circuits are built before the clock starts, for everyone but Qorpus, which draws them as well. Every unitary is "
-        "compared with NumPy's, global phase included.\n\n"
+        f"Random circuits over {section['gates']}, thousands of unitaries a second on one core, to which every "
+        "contestant is bound. Circuits are built before the clock starts, for everyone but Qorpus, which draws them "
+        "as well. Every unitary is compared with NumPy's, global phase included.\n\n"
     )
     text += table(["qubits", "letters", *names, "Qorpus / fastest"], rows)
     text += "\n![Unitaries a second by qubits](benchmarks/unitaries.svg)\n\n"
@@ -145,10 +148,10 @@ def rust(section: dict) -> str:
 def scaling(section: dict) -> str:
     limits = section["limits"]
     text = (
-        f"`qorpus generate {section['workload']} --durability full`; {count(section['stored'])} records with unitaries (*stored*), "
-        f"{count(section['derived'])} without (*derived*). All corpora of a recipe had the same content hash, however many had made "
-        "them.\n\nThe machine's own limits, for the "
-        f"{limits['bytes'] / 1e6:.0f} MB of the stored corpus:\n\n"
+        f"`qorpus generate {section['workload']} --durability full`; {count(section['stored'])} records with unitaries "
+        f"(*stored*), {count(section['derived'])} without (*derived*). All corpora of a recipe had the same content "
+        f"hash, however many had made them.\n\nThe machine's own limits, for the {limits['bytes'] / 1e6:.0f} MB of the "
+        "stored corpus:\n\n"
     )
     text += table(["", "MB/s"], [[name, spread(rate)] for name, rate in limits["bytes_per_second"].items()])
     for title, what in [("threads", "threads of one process"), ("processes", "processes on one file")]:
@@ -165,17 +168,19 @@ def scaling(section: dict) -> str:
     text += table(["records", "", "M records/s", "peak memory, MB", "bytes a record"], rows)
     ten = section["ten_letters"]
     rates = ", ".join(f"{name} {spread(rate)}" for name, rate in ten["records_per_second"].items())
-    text += f"\nCircuits of ten letters over five, derived: {rates} M/s; {ten['bytes_per_record']:.2f} bytes a record.\n"
+    text += (
+        f"\nCircuits of ten letters over five, derived: {rates} M/s; {ten['bytes_per_record']:.2f} bytes a record.\n"
+    )
     return text + "\n![Scaling](benchmarks/scaling.svg)\n\n" + model(section["model"])
 
 
 def model(section: dict) -> str:
     text = (
-        "### A model of larger machines\n\n"
-        "records/s = min(cores / (computing + committing), 1 / committing, disk / bytes). **Measured** on this machine: the "
-        "processor time a record takes of the threads that compute and of the one that commits, in memory (`/dev/shm`), the "
-        "bytes of a record, and this disk. **Assumed**: that cores do not disturb each other, that the committing thread is the "
-        f"only serial part, and the rates of {', '.join(section['assumed_disks'])}.\n\n"
+        "### A model of larger machines\n\nrecords/s = min(cores / (computing + committing), 1 / committing, disk / "
+        "bytes). **Measured** on this machine: the processor time a record takes of the threads that compute and of "
+        "the one that commits, in memory (`/dev/shm`), the bytes of a record, and this disk. **Assumed**: that cores "
+        "do not disturb each other, that the committing thread is the only serial part, and the rates of "
+        f"{', '.join(section['assumed_disks'])}.\n\n"
     )
     rows = []
     for name, column in section["columns"].items():
@@ -198,7 +203,10 @@ def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict
         if name in sections:
             section, machine = sections[name], machines[name]
             where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
-            where += f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, {machine['rustc'].split(' (')[0]}"
+            where += (
+                f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, "
+                f"{machine['rustc'].split(' (')[0]}"
+            )
             commit = section["git_commit"][:10] + (" and uncommitted changes" if section["uncommitted_changes"] else "")
             others = percent(section["cpu_share_of_others"])
             record = f"[record](../benches/record/{sources[name].name})"
@@ -208,11 +216,10 @@ def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict
 
 def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
     text = (
-        "# Benchmarks\n\n"
-        "<!-- Made by benches/render.py from the records under benches/record; a test compares it. -->\n\n"
-        "`scripts/bench` measures all of this in under 20 minutes on two cores and renders this page from its record. Every "
-        "benchmark checks the answers it times. Ratios are of one run; repetitions take turns; what stands behind ± is half of "
-        "the range.\n\n"
+        "# Benchmarks\n\n<!-- Made by benches/render.py from the records under benches/record; a test compares it. "
+        "-->\n\n`scripts/bench` measures all of this in under 20 minutes on two cores and renders this page from its "
+        "record. Every benchmark checks the answers it times. Ratios are of one run; repetitions take turns; what "
+        "stands behind ± is half of the range.\n\n"
     )
     if not sections:
         return text + "There is no record yet: run `scripts/bench`.\n"
@@ -234,8 +241,9 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
         return f"[record](benches/record/{sources[name].name})"
 
     made = (
-        f"\nBeside the program it replaces (Python, `multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row a matrix), "
-        f"in the same run on {machine['cores']} cores, medians of {sections['baseline']['repetitions']} ({link('baseline')}):\n\n"
+        "\nBeside the program it replaces (Python, `multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row "
+        f"a matrix), in the same run on {machine['cores']} cores, medians of {sections['baseline']['repetitions']} "
+        f"({link('baseline')}):\n\n"
     )
     rows, shares = [], []
     for workload in sections["baseline"]["workloads"]:
@@ -249,12 +257,15 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
         shares.append(percent(rates["qorpus stored"]["median"] * size["bytes"] / size["records"] / disk))
     heads = ["original, unsafe", "the same with a `Writer`", "`qorpus generate`, `synchronous=FULL`", "circuits alone"]
     made += table(["", *heads], rows)
-    made += f"\nWith unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in sequence.\n"
+    made += (
+        f"\nWith unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in "
+        "sequence.\n"
+    )
     section = sections["peers"]
     made += (
-        f"\nFrom Python, beside other stores: {count(section['records'])} one-qubit records, one process, warm cache, millions of "
-        f"records a second, medians of {section['repetitions']} ({link('peers')}). Every store is synced, gives circuit and "
-        "unitary, and has its answers checked.\n\n"
+        f"\nFrom Python, beside other stores: {count(section['records'])} one-qubit records, one process, warm cache, "
+        f"millions of records a second, medians of {section['repetitions']} ({link('peers')}). Every store is synced, "
+        "gives circuit and unitary, and has its answers checked.\n\n"
     )
     columns = ["write", "random single", "random 1024", "shuffled epoch", "sequential", "loader, 2 workers"]
     rows = []
@@ -266,7 +277,10 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
     given, computed = (millions(ours[f"append, unitary {how}"]["median"]) for how in ("given", "computed"))
     made += f"\n`append` takes {given} M records a second with a unitary, and {computed} M when it computes it.\n"
     section = sections["unitaries"]
-    made += f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second ({link('unitaries')}):\n\n"
+    made += (
+        f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second "
+        f"({link('unitaries')}):\n\n"
+    )
     names = list(section["how"])
     results = [result for result in section["results"] if result["length"] == 10]
     rows = [
@@ -274,7 +288,10 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
         for result in results
     ]
     made += table(["qubits", *names], rows)
-    made += "\n[docs/benchmarks.md](docs/benchmarks.md) has all of it: spreads, settings, scaling, and the goals that are missed.\n\n"
+    made += (
+        "\n[docs/benchmarks.md](docs/benchmarks.md) has all of it: spreads, settings, scaling, and the goals that are "
+        "missed.\n\n"
+    )
     return MARKED.sub(lambda found: found[1] + made + found[2], text)
 
 

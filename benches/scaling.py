@@ -1,6 +1,6 @@
-"""Times `qorpus generate` with threads, with processes on one file, and for more and more records; beside it the machine.
+"""Times `qorpus generate` with threads, with processes on one file, and for more and more records, beside the machine.
 
-The workload is the baseline's: one qubit, h s t, 5 to 14 letters; and, where it is said, ten letters of clifford+t. Every
+The workload is the baseline's: one qubit, h s t, 5 to 14 letters; and, where said, ten letters of clifford+t. Every
 corpus must be complete, and all of one recipe must have the same content hash, however many have made it.
 
 From what one thread takes where no disk is in the way follows a model of where more cores and a faster disk would be
@@ -71,7 +71,9 @@ class Command:
         info = json.loads(said.stdout)
         assert info["complete"] and info["records"] == records
         name = f"{records} {' '.join(recipe)}"
-        assert self.hashes.setdefault(name, info["content_hash"]) == info["content_hash"], f"{name} is other than before"
+        assert self.hashes.setdefault(name, info["content_hash"]) == info["content_hash"], (
+            f"{name} is other than before"
+        )
         size = path.stat().st_size
         path.unlink()
         return size
@@ -176,7 +178,7 @@ def limits(command: Command, arguments: argparse.Namespace, directory: Path) -> 
 def model(command: Command, arguments: argparse.Namespace, disk: float) -> dict:
     """Where more cores and other disks would be bound.
 
-    Measured: what a record costs the threads that compute and the one that commits, in memory (/dev/shm), and its bytes.
+    Measured: what a record costs the threads that compute and the one that commits, in /dev/shm, and its bytes.
     Assumed: that cores do not disturb each other, that the committing thread is the only serial part, and the disks.
     """
     disks = {"this disk, measured": disk, **ASSUMED_DISKS}
@@ -207,7 +209,9 @@ def main() -> None:
     options = parser(__doc__, repetitions=3)
     options.add_argument("--stored", type=int, default=5_000_000, help="records with unitaries of the fixed work")
     options.add_argument("--derived", type=int, default=50_000_000, help="records without")
-    options.add_argument("--largest", type=int, default=100_000_000, help="of the corpora that grow; a tenth with unitaries")
+    options.add_argument(
+        "--largest", type=int, default=100_000_000, help="of the corpora that grow; a tenth with unitaries"
+    )
     options.add_argument("--billion", action="store_true", help="--largest 1000000000")
     arguments = options.parse_args()
     if arguments.billion:
@@ -235,8 +239,10 @@ def main() -> None:
     for column, rows in section["sizes"].items():
         for row in rows:
             rate, peak = row["records_per_second"]["median"] / 1e6, row["peak_bytes"] / 1e6
-            print(f"{row['records']} records {column}: {rate:.2f} M/s, {peak:.0f} MB, {row['bytes_per_record']} bytes each")
-    cells = "  ".join(f"{name}: {rate['median'] / 1e6:.1f}" for name, rate in section["ten_letters"]["records_per_second"].items())
+            print(f"{row['records']} records {column}: {rate:.2f} M/s, {peak:.0f} MB, {row['bytes_per_record']} bytes")
+    cells = "  ".join(
+        f"{name}: {rate['median'] / 1e6:.1f}" for name, rate in section["ten_letters"]["records_per_second"].items()
+    )
     print(f"ten letters, derived, M records/s  {cells}; {section['ten_letters']['bytes_per_record']} bytes a record")
     keep("scaling", arguments, section, neighbours)
 

@@ -1,6 +1,6 @@
 """What a rate depends on, and where rates are kept: one record a machine and date under benches/record.
 
-    .venv/bin/python benches/surroundings.py          # prints the name of the next record
+Run as a program, it prints the name of the next record.
 """
 
 import argparse
@@ -98,7 +98,9 @@ def keep(name: str, arguments: argparse.Namespace, section: dict, neighbours: Ne
     if arguments.no_record or arguments.smoke:
         return
     path = (arguments.record or free_name()).resolve()
-    record = json.loads(path.read_text()) if path.exists() else {"machine": machine(arguments.directory), "sections": {}}
+    record = (
+        json.loads(path.read_text()) if path.exists() else {"machine": machine(arguments.directory), "sections": {}}
+    )
     assert name not in record["sections"], f"{path} has a section {name!r}, and what was measured is not replaced"
     about = {
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -112,7 +114,11 @@ def keep(name: str, arguments: argparse.Namespace, section: dict, neighbours: Ne
     record["sections"][name] = about | section
     text = json.dumps(record, indent=1)
     # Numbers of a list stand in a line.
-    text = re.sub(r"\[[\s\d.,e+-]*\]", lambda found: re.sub(r",\s+", ", ", re.sub(r"([\[\]])\s+|\s+(\])", r"\1\2", found[0])), text)
+    text = re.sub(
+        r"\[[\s\d.,e+-]*\]",
+        lambda found: re.sub(r",\s+", ", ", re.sub(r"([\[\]])\s+|\s+(\])", r"\1\2", found[0])),
+        text,
+    )
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(text + "\n")
     print(f"recorded in {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")

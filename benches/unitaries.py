@@ -24,7 +24,8 @@ TOLERANCE = 1e-11
 
 
 def alone_on_a_core() -> None:
-    """Starts this program again, bound to one core: also the threads of libraries, which begin when they are imported."""
+    """Starts this program again, bound to one core: also the threads of libraries, which begin when they are "
+    "imported."""
     cores = os.sched_getaffinity(0)
     if len(cores) > 1:
         os.sched_setaffinity(0, {max(cores)})
@@ -54,7 +55,12 @@ def matrices(circuits: Circuits) -> np.ndarray:
     turn = np.exp(0.25j * np.pi)
     one = {
         "h": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-        **{"s": np.diag([1, 1j]), "sdg": np.diag([1, -1j]), "t": np.diag([1, turn]), "tdg": np.diag([1, turn.conjugate()])},
+        **{
+            "s": np.diag([1, 1j]),
+            "sdg": np.diag([1, -1j]),
+            "t": np.diag([1, turn]),
+            "tdg": np.diag([1, turn.conjugate()]),
+        },
     }
     qubits, placed = circuits.qubits, []
     for name, *on in circuits.names:
@@ -129,7 +135,10 @@ class Batched(Products):
 
 
 class ByLetter(Products):
-    name, how = "NumPy, row updates", "for each place and letter an update of the rows it changes, of all circuits at once"
+    name, how = (
+        "NumPy, row updates",
+        "for each place and letter an update of the rows it changes, of all circuits at once",
+    )
 
     def __init__(self, circuits: Circuits) -> None:
         self.letters, self.qubits = np.ascontiguousarray(circuits.letters.T), circuits.qubits
@@ -189,7 +198,11 @@ class Qiskit(Contestant):
 
 
 class Cirq(Contestant):
-    name, how, package = "Cirq", "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur", "cirq-core"
+    name, how, package = (
+        "Cirq",
+        "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur",
+        "cirq-core",
+    )
 
     def __init__(self, circuits: Circuits) -> None:
         import cirq
@@ -211,7 +224,13 @@ class Bqskit(Contestant):
     def __init__(self, circuits: Circuits) -> None:
         from bqskit.ir import Circuit, gates
 
-        named = {"h": gates.HGate(), "s": gates.SGate(), "sdg": gates.SdgGate(), "t": gates.TGate(), "tdg": gates.TdgGate()}
+        named = {
+            "h": gates.HGate(),
+            "s": gates.SGate(),
+            "sdg": gates.SdgGate(),
+            "t": gates.TGate(),
+            "tdg": gates.TdgGate(),
+        }
         named["cx"] = gates.CNOTGate()
         self.circuits = []
         for given in circuits.gates():
@@ -226,7 +245,10 @@ class Bqskit(Contestant):
 
 class Qulacs(Contestant):
     name, package = "qulacs", "qulacs"
-    how = "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits that begins as the identity"
+    how = (
+        "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits that begins as the "
+        "identity"
+    )
 
     def __init__(self, circuits: Circuits) -> None:
         import qulacs

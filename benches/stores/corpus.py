@@ -45,7 +45,9 @@ class Appended(Store):
     """A corpus of the records as they are given."""
 
     name = "Qorpus, records of your own"
-    settings = "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`"
+    settings = (
+        "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`"
+    )
     packages = ("qorpus",)
     # A record gets its id when it is committed.
     ordered = False
