@@ -1,0 +1,55 @@
+"""Runs the benchmarks in Rust and takes over what Criterion has measured: medians, and their confidence intervals.
+
+What it finds in target/criterion from before is left out.
+
+    target/package/bin/python benches/criterion.py          # after scripts/test or scripts/bench
+"""
+
+import json
+import subprocess
+import time
+
+from surroundings import ROOT, Neighbours, keep, parser
+
+
+def run(smoke: bool) -> None:
+    """All benchmarks of all crates; each checks its answers before it is timed. As tests they are run once."""
+    for path in sorted(ROOT.glob("crates/*/benches/*.rs")):
+        command = ["cargo", "test" if smoke else "bench", "--quiet", "--locked"]
+        subprocess.run([*command, "--package", path.parents[1].name, "--bench", path.stem], check=True, cwd=ROOT)
+
+
+def estimates(since: float) -> dict[str, dict]:
+    """What was measured after this moment, by the benchmark's name: median nanoseconds and elements a second."""
+    found = {}
+    for path in sorted((ROOT / "target" / "criterion").rglob("new/estimates.json")):
+        if path.stat().st_mtime < since:
+            continue
+        median = json.loads(path.read_text())["median"]
+        about = json.loads(path.with_name("benchmark.json").read_text())
+        interval = median["confidence_interval"]
+        row = {"nanoseconds": rounded(median["point_estimate"])}
+        row["confidence"] = [rounded(interval["lower_bound"]), rounded(interval["upper_bound"])]
+        for unit, amount in (about["throughput"] or {}).items():
+            row[f"{unit.lower()}_per_second"] = rounded(amount / median["point_estimate"] * 1e9)
+        found[about["full_id"]] = row
+    return found
+
+
+def rounded(number: float) -> float:
+    return float(f"{number:.5g}")
+
+
+def main() -> None:
+    arguments = parser(__doc__, repetitions=1).parse_args()
+    neighbours, since = Neighbours(), time.time()
+    run(arguments.smoke)
+    found = estimates(since)
+    for name, row in found.items():
+        rate = row.get("elements_per_second")
+        print(f"{name}: {row['nanoseconds']:,.0f} ns" + (f", {rate / 1e6:,.3f} M/s" if rate else ""))
+    keep("rust", arguments, {"benchmarks": found}, neighbours)
+
+
+if __name__ == "__main__":
+    main()

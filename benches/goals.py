@@ -1,0 +1,204 @@
+"""The goals that were set, and how far the records are from them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Sections = dict[str, dict]
+
+#: Why a goal is missed where the numbers do not say so themselves: by the beginning of the goal's work.
+REASONS: dict[str, str] = {}
+
+
+@dataclass
+class Goal:
+    """One row. Without a measurement `met` is None."""
+
+    work: str
+    goal: str
+    measured: str = "not measured"
+    met: bool | None = None
+    binds: str = ""
+
+
+def number(value: float) -> str:
+    """Three digits that count."""
+    if value == 0 or abs(value) >= 99.95:
+        return f"{value:,.0f}".replace(",", " ")
+    # Of the rounded number, so that 9.996 is 10.0.
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return f"{value:.{2 - exponent}f}"
+
+
+def percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
+def millions(rate: float) -> str:
+    return number(rate / 1e6)
+
+
+def goals(sections: Sections) -> list[Goal]:
+    found = [
+        *against_the_baseline(sections.get("baseline")),
+        *eight_processes(sections.get("scaling")),
+        *circuits_alone(sections.get("scaling")),
+        *kernels(sections.get("rust")),
+        *against_libraries(sections.get("unitaries")),
+        *reads_in_rust(sections.get("rust")),
+        *reads_in_python(sections.get("peers")),
+        *size(sections.get("scaling")),
+    ]
+    for goal in found:
+        if goal.met:
+            goal.binds = ""
+        for beginning, reason in REASONS.items():
+            if goal.met is False and goal.work.startswith(beginning):
+                goal.binds = reason
+    return found
+
+
+def against_the_baseline(section: dict | None) -> Iterator[Goal]:
+    for place, name in enumerate(["one qubit", "two qubits"]):
+        row = Goal(
+            f"`generate`, baseline's workload, {name}, complex128 stored, FULL against its OFF",
+            "at least 100 x the baseline, and 0.7 of the disk's own sequential write + fsync rate for the same bytes",
+        )
+        if section:
+            workload = section["workloads"][place]
+            rates, disk = workload["records_per_second"], workload["disk_bytes_per_second"]["median"]
+            size = workload["qorpus_sizes"]["qorpus stored"]
+            bytes_per_record = size["bytes"] / size["records"]
+            base, rate = rates["original"]["median"], rates["qorpus stored"]["median"]
+            times, share = rate / base, rate * bytes_per_record / disk
+            row.measured, row.met = f"{number(times)} x, {share:.2f} of the disk", times >= 100 and share >= 0.7
+            full = disk / bytes_per_record / base
+            row.binds = f"the disk: with all of it ({number(disk / 1e6)} MB/s) it would be {number(full)} x"
+        yield row
+
+
+def eight_processes(section: dict | None) -> Iterator[Goal]:
+    row = Goal("the same, 8 processes on one file", "at least 0.5 of it")
+    if section:
+        rates = section["processes"]["stored"]
+        share = rates["8"]["median"] / rates["1"]["median"]
+        row.measured, row.met = f"{share:.2f} of one process", share >= 0.5
+        row.binds = (
+            "the write-ahead log writes everything twice, see [why](why.md#a-rollback-journal-while-a-writer-is-alone)"
+        )
+    yield row
+
+
+def circuits_alone(section: dict | None) -> Iterator[Goal]:
+    row = Goal("`--no-unitaries`, random circuits of ten letters, one qubit", "at least 25 M circuits/s a core")
+    if section:
+        rates = section["ten_letters"]["records_per_second"]
+        one, all_cores = rates["one core"]["median"], rates["all cores"]["median"]
+        row.measured = (
+            f"{millions(one)} M/s on one core, start and end of the process included; {millions(all_cores)} M/s on all"
+        )
+        row.met = one >= 25e6
+        row.binds = "the processor: drawing, packing and hashing the circuits, see [why](why.md)"
+    yield row
+
+
+def kernels(section: dict | None) -> Iterator[Goal]:
+    rates = {} if section is None else rust_rates(section)
+    found = [rates.get(f"kernel/{qubits} qubit{'s' * (qubits > 1)}, 10 letters") for qubits in range(1, 5)]
+    row = Goal(
+        "kernel alone, random circuits of ten letters, 1 / 2 / 3 / 4 qubits",
+        "at least 40 / 10 / 3 / 0.7 M unitaries/s a core",
+    )
+    if rates and None not in found:
+        measured = [rate for rate in found if rate is not None]
+        row.measured = " / ".join(map(millions, measured)) + " M/s"
+        row.met = all(rate >= 1e6 * wanted for rate, wanted in zip(measured, [40, 10, 3, 0.7]))
+        row.binds = "the processor: the row updates of a letter, see [why](why.md)"
+    yield row
+    row = Goal("words (prefix-shared), one qubit", "at least 100 M/s a core, or 70 % of memory bandwidth")
+    words = [rate for name, rate in rates.items() if re.match(r"words/1 qubit.*letters", name)]
+    copied = rates.get("words/1 qubit, only copied")
+    if words:
+        best = max(words)
+        row.measured, row.met = f"{millions(best)} M/s", best >= 100e6 or bool(copied and best >= 0.7 * copied)
+        if copied:
+            row.measured += f", {percent(best / copied)} of the rate at which the same bytes are copied"
+        row.binds = "a multiplication a word, see [why](why.md)"
+    yield row
+
+
+def rust_rates(section: dict) -> dict[str, float]:
+    rows = section["benchmarks"].items()
+    return {name: row["elements_per_second"] for name, row in rows if "elements_per_second" in row}
+
+
+def fastest(rates: dict[str, dict]) -> str:
+    """The fastest that is not Qorpus."""
+    return max((name for name in rates if not name.startswith("Qorpus")), key=lambda name: rates[name]["median"])
+
+
+def against_libraries(section: dict | None) -> Iterator[Goal]:
+    row = Goal("against the fastest of NumPy, Qiskit, Cirq, BQSKit, qulacs", "at least 50 x a core, 1 to 4 qubits")
+    if section:
+        cells, met, peers = [], True, set()
+        for result in section["results"]:
+            if result["qubits"] <= 4:
+                rates = result["unitaries_per_second"]
+                peers.add(fastest(rates))
+                times = rates["Qorpus"]["median"] / rates[fastest(rates)]["median"]
+                met &= times >= 50
+                cells.append((result["length"], number(times)))
+        by_length = {length: [text for other, text in cells if other == length] for length, _ in cells}
+        row.measured = "; ".join(f"{length} letters {' / '.join(texts)} x" for length, texts in by_length.items())
+        row.met = met
+        row.binds = (
+            f"the fastest are {' and '.join(sorted(peers))}, which handle a batch of circuits or columns at once"
+        )
+    yield row
+
+
+def reads_in_rust(section: dict | None) -> Iterator[Goal]:
+    rates = {} if section is None else rust_rates(section)
+    for work, wanted, pattern in [
+        ("random single, warm", 1e6, r"reads/.*(single|one)"),
+        (
+            "batches of 1024 random ids",
+            5e6,
+            r"reads/.*1024.*(random|scattered)|reads/.*(random|scattered).*1024|reads/.*1024",
+        ),
+    ]:
+        row = Goal(f"reads in Rust: {work}", f"at least {wanted / 1e6:.0f} M/s")
+        found = {name: rate for name, rate in rates.items() if re.match(pattern, name)}
+        if found:
+            row.measured = ", ".join(f"{millions(rate)} M/s ({name.partition('/')[2]})" for name, rate in found.items())
+            row.met = max(found.values()) >= wanted
+            row.binds = "waiting for memory, see [why](why.md#reading-without-locks-where-nobody-writes)"
+        yield row
+
+
+def reads_in_python(section: dict | None) -> Iterator[Goal]:
+    row = Goal("reads in Python", "faster than every peer in every column, derived unitaries included")
+    if section:
+        rates, won, lost = section["records_per_second"], 0, []
+        for column in section["columns"]:
+            if column.startswith("write"):
+                continue
+            with_column = {name: found[column] for name, found in rates.items() if column in found}
+            peer = fastest(with_column)
+            best = with_column[peer]["median"]
+            slower = [name for name in with_column if name.startswith("Qorpus") and with_column[name]["median"] <= best]
+            won += not slower
+            if slower:
+                lost.append(f"{column}: {peer} {millions(best)} M/s")
+        row.measured, row.met = f"all ways to store are faster in {won} of {won + len(lost)} columns", not lost
+        row.binds = "faster than at least one of ours: " + "; ".join(lost)
+    yield row
+
+
+def size(section: dict | None) -> Iterator[Goal]:
+    row = Goal("bytes a record, circuits of ten letters over 5 letters", "at most 6 without unitaries")
+    if section:
+        found = section["ten_letters"]["bytes_per_record"]
+        row.measured, row.met = f"{found:.2f}", found <= 6
+        row.binds = "log2(5) bits a letter, checks, and the pages of SQLite"
+    yield row

@@ -1,0 +1,318 @@
+"""Writes docs/benchmarks.md, its plots and the tables of the README from the newest records under benches/record.
+
+Of each benchmark the newest section counts, from whichever record. A test checks that what is committed is what this
+makes, so no number there can be other than a record's.
+
+    .venv/bin/python benches/render.py
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import plots
+from goals import Sections, fastest, goals, millions, number, percent
+from surroundings import RECORDS, ROOT
+
+PAGE = Path("docs/benchmarks.md")
+README = Path("README.md")
+MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
+TITLES = {
+    "baseline": "The program it replaces",
+    "peers": "Other stores of the same records",
+    "unitaries": "Computing unitaries",
+    "rust": "The core in Rust",
+    "scaling": "Threads, processes and records",
+}
+
+
+def newest(records: Path) -> tuple[Sections, dict[str, Path], dict[str, dict]]:
+    """Sections, the records they are from, and the machines, by benchmark."""
+    sections, sources, machines = {}, {}, {}
+    for path in sorted(records.glob("*.json")):
+        record = json.loads(path.read_text())
+        for name, section in record.get("sections", {}).items():
+            if name not in sections or section["when"] >= sections[name]["when"]:
+                sections[name], sources[name], machines[name] = section, path, record["machine"]
+    return sections, sources, machines
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def spread(rate: dict, scale: float = 1e6) -> str:
+    """The median, and half of the range as a share of it."""
+    half = (rate["max"] - rate["min"]) / 2 / rate["median"]
+    return number(rate["median"] / scale) + (f" ± {percent(half)}" if len(rate["values"]) > 1 else "")
+
+
+def count(records: int) -> str:
+    return f"{records:,}".replace(",", " ")
+
+
+def goals_table(sections: Sections) -> str:
+    marks = {True: "met", False: "missed", None: ""}
+    rows = [[goal.work, goal.goal, goal.measured, marks[goal.met], goal.binds] for goal in goals(sections)]
+    return table(["work", "goal", "measured", "", "what binds"], rows)
+
+
+def baseline(section: dict) -> str:
+    rows = []
+    for workload in section["workloads"]:
+        rates, qubits = workload["records_per_second"], workload["qubits"]
+        base = rates["original"]["median"]
+        for name, rate in rates.items():
+            rows.append(
+                [f"{qubits} qubit{'s' * (qubits > 1)}, {name}", spread(rate), f"{number(rate['median'] / base)} x"]
+            )
+        stored = workload["qorpus_sizes"]["qorpus stored"]
+        written = rates["qorpus stored"]["median"] * stored["bytes"] / stored["records"]
+        disk = workload["disk_bytes_per_second"]
+        share = f"qorpus stored writes {percent(written / disk['median'])} of it"
+        rows.append([f"{qubits} qubit{'s' * (qubits > 1)}, the disk alone, MB/s", spread(disk), share])
+    workload = section["workloads"][0]
+    sizes = {name: size["records"] for name, size in workload["qorpus_sizes"].items()}
+    return (
+        "Millions of records a second; *original* is the Python program that began it all (`multiprocessing`, "
+        "`sqlite3` with WAL and `synchronous=OFF`, a row a matrix), *with a Writer* the same with its SQL replaced; "
+        f"{count(workload['original_rows'])} rows. *qorpus* is `qorpus generate --durability full`, {section['jobs']} "
+        f"threads, {count(sizes['qorpus stored'])} records stored on one qubit and {count(sizes['qorpus derived'])} "
+        "derived; whole processes are timed, and a sample of what each has written is compared with NumPy.\n\n"
+    ) + table(["", "M records/s", "times the original"], rows)
+
+
+def peers(section: dict) -> str:
+    rates, columns = section["records_per_second"], section["columns"]
+    rows = []
+    for name, found in rates.items():
+        cells = [spread(found[column]) if column in found else "" for column in columns]
+        rows.append([name, number(section["bytes_per_record"][name]), *cells])
+    head = ["M records/s", "bytes a record", *columns]
+    text = (
+        f"{count(section['records'])} one-qubit circuits of 5 to 14 letters with their unitaries, 78 bytes; the same "
+        "records in the same order, in one process, synced at the end of each write and read with a warm cache; "
+        f"medians of {section['repetitions']}, each read for {section['seconds_a_cell']} s, all compared with the "
+        "memory they were written from. Every answer is the whole record: a single read gives the letters' names and "
+        "an array; a batch gives an array of letters' numbers and one of unitaries. *Shuffled epoch*: every record "
+        "once, in a random order, in batches of 1024, in the way the store is meant for. *Loader*: shuffled batches "
+        "of 1024 out of PyTorch's DataLoader, as tensors.\n\n"
+    )
+    text += table(head, rows)
+    text += "\n![Reads of every store](benchmarks/peers.svg)\n\n"
+    versions = ", ".join(f"{name} {version}" for name, version in section["packages"].items())
+    text += f"Versions: {versions}, torch {section['torch']}.\n\n"
+    for name, settings in section["settings"].items():
+        missing = "; ".join(f"{column}: {reason}" for column, reason in section["missing"][name].items())
+        text += f"* **{name}**: {settings}." + (f" Not measured: {missing}." if missing else "") + "\n"
+    extra = {way: rate for found in rates.values() for way, rate in found.items() if way not in columns}
+    if extra:
+        text += "\nOne by one: " + ", ".join(f"{way} {spread(rate)} M/s" for way, rate in extra.items()) + ".\n"
+    return text
+
+
+def unitaries(section: dict) -> str:
+    names = list(section["how"])
+    rows = []
+    for result in section["results"]:
+        rates = result["unitaries_per_second"]
+        peer = fastest(rates)
+        times = f"{number(rates['Qorpus']['median'] / rates[peer]['median'])} x {peer}"
+        cells = [spread(rates[name], 1e3) for name in names]
+        rows.append([str(result["qubits"]), str(result["length"]), *cells, times])
+    text = (
+        f"Random circuits over {section['gates']}, thousands of unitaries a second on one core, to which every "
+        "contestant is bound. Circuits are built before the clock starts, for everyone but Qorpus, which draws them "
+        "as well. Every unitary is compared with NumPy's, global phase included.\n\n"
+    )
+    text += table(["qubits", "letters", *names, "Qorpus / fastest"], rows)
+    text += "\n![Unitaries a second by qubits](benchmarks/unitaries.svg)\n\n"
+    text += "Versions: " + ", ".join(f"{name} {version}" for name, version in section["packages"].items()) + ".\n\n"
+    return text + "".join(f"* **{name}**: {how}.\n" for name, how in section["how"].items())
+
+
+def rust(section: dict) -> str:
+    rows = []
+    for name, row in section["benchmarks"].items():
+        rate = row.get("elements_per_second")
+        low, high = row["confidence"]
+        width = f"{(high - low) / 2 / row['nanoseconds']:.1%}".replace("%", " %")
+        rows.append([name, f"{number(row['nanoseconds'])} ± {width}", millions(rate) if rate else ""])
+    text = "`cargo bench`, one thread: medians, with half of their confidence interval.\n\n"
+    return text + table(["", "ns", "M/s"], rows)
+
+
+def scaling(section: dict) -> str:
+    limits = section["limits"]
+    text = (
+        f"`qorpus generate {section['workload']} --durability full`; {count(section['stored'])} records with unitaries "
+        f"(*stored*), {count(section['derived'])} without (*derived*). All corpora of a recipe had the same content "
+        f"hash, however many had made them.\n\nThe machine's own limits, for the {limits['bytes'] / 1e6:.0f} MB of the "
+        "stored corpus:\n\n"
+    )
+    text += table(["", "MB/s"], [[name, spread(rate)] for name, rate in limits["bytes_per_second"].items()])
+    for title, what in [("threads", "threads of one process"), ("processes", "processes on one file")]:
+        found = section[title]
+        counts = list(found["stored"])
+        rows = [[name, *(spread(rates[count]) for count in counts)] for name, rates in found.items()]
+        text += f"\n{what[0].upper()}{what[1:]}, M records/s:\n\n" + table([title, *counts], rows)
+    rows = []
+    for name, sizes in section["sizes"].items():
+        for row in sizes:
+            rate, peak = spread(row["records_per_second"]), number(row["peak_bytes"] / 1e6)
+            rows.append([count(row["records"]), name, rate, peak, number(row["bytes_per_record"])])
+    text += "\nMore and more records:\n\n"
+    text += table(["records", "", "M records/s", "peak memory, MB", "bytes a record"], rows)
+    ten = section["ten_letters"]
+    rates = ", ".join(f"{name} {spread(rate)}" for name, rate in ten["records_per_second"].items())
+    text += (
+        f"\nCircuits of ten letters over five, derived: {rates} M/s; {ten['bytes_per_record']:.2f} bytes a record.\n"
+    )
+    return text + "\n![Scaling](benchmarks/scaling.svg)\n\n" + model(section["model"])
+
+
+def model(section: dict) -> str:
+    text = (
+        "### A model of larger machines\n\nrecords/s = min(cores / (computing + committing), 1 / committing, disk / "
+        "bytes). **Measured** on this machine: the processor time a record takes of the threads that compute and of "
+        "the one that commits, in memory (`/dev/shm`), the bytes of a record, and this disk. **Assumed**: that cores "
+        "do not disturb each other, that the committing thread is the only serial part, and the rates of "
+        f"{', '.join(section['assumed_disks'])}.\n\n"
+    )
+    rows = []
+    for name, column in section["columns"].items():
+        seconds = column["seconds_per_record"]
+        cells = [f"{spread(seconds[part], 1e-9)}" for part in ("computing", "committing")]
+        rows.append([name, *cells, number(column["bytes_per_record"])])
+    text += table(["measured", "computing, ns", "committing, ns", "bytes"], rows) + "\n"
+    rows = []
+    for name, column in section["columns"].items():
+        for cores, row in zip(section["cores"], column["rows"]):
+            cells = [f"{millions(cell['records_per_second'])} ({cell['bound_by']})" for cell in row.values()]
+            rows.append([name, str(cores), *cells])
+    disks = [f"{name}, {number(rate / 1e9)} GB/s" for name, rate in section["disks"].items()]
+    return text + table(["M records/s, modelled", "cores", *disks], rows)
+
+
+def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
+    rows = []
+    for name in TITLES:
+        if name in sections:
+            section, machine = sections[name], machines[name]
+            where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
+            where += (
+                f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, "
+                f"{machine['rustc'].split(' (')[0]}"
+            )
+            commit = section["git_commit"][:10] + (" and uncommitted changes" if section["uncommitted_changes"] else "")
+            others = percent(section["cpu_share_of_others"])
+            record = f"[record](../benches/record/{sources[name].name})"
+            rows.append([TITLES[name], record, section["when"][:16].replace("T", " "), commit, others, where])
+    return table(["", "", "when, UTC", "commit", "processors used by others", "machine"], rows)
+
+
+def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
+    text = (
+        "# Benchmarks\n\n<!-- Made by benches/render.py from the records under benches/record; a test compares it. "
+        "-->\n\n`scripts/bench` measures all of this in under 20 minutes on two cores and renders this page from its "
+        "record. Every benchmark checks the answers it times. Ratios are of one run; repetitions take turns; what "
+        "stands behind ± is half of the range.\n\n"
+    )
+    if not sections:
+        return text + "There is no record yet: run `scripts/bench`.\n"
+    text += about(sections, sources, machines) + "\n## Goals\n\n" + goals_table(sections)
+    parts = {"baseline": baseline, "peers": peers, "unitaries": unitaries, "rust": rust, "scaling": scaling}
+    for name, part in parts.items():
+        if name in sections:
+            text += f"\n## {TITLES[name]}\n\n" + part(sections[name])
+    return text
+
+
+def readme(text: str, sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
+    """The README with its tables made again; as it is while there are no records of these benchmarks."""
+    if not {"baseline", "peers", "unitaries"} <= sections.keys():
+        return text
+    machine = machines["baseline"]
+
+    def link(name: str) -> str:
+        return f"[record](benches/record/{sources[name].name})"
+
+    made = (
+        "\nBeside the program it replaces (Python, `multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row "
+        f"a matrix), in the same run on {machine['cores']} cores, medians of {sections['baseline']['repetitions']} "
+        f"({link('baseline')}):\n\n"
+    )
+    rows, shares = [], []
+    for workload in sections["baseline"]["workloads"]:
+        rates, disk = workload["records_per_second"], workload["disk_bytes_per_second"]["median"]
+        base, size = rates["original"]["median"], workload["qorpus_sizes"]["qorpus stored"]
+        names = ["original with a Writer", "qorpus stored", "qorpus derived"]
+        cells = [f"{millions(rates[name]['median'])} M/s ({number(rates[name]['median'] / base)} x)" for name in names]
+        gates = workload["gates"].replace(",", " ")
+        qubits = {1: "one qubit", 2: "two qubits"}[workload["qubits"]]
+        rows.append([f"{qubits}, {gates}, 5 to 14 gates", f"{millions(base)} M/s", *cells])
+        shares.append(percent(rates["qorpus stored"]["median"] * size["bytes"] / size["records"] / disk))
+    heads = ["original, unsafe", "the same with a `Writer`", "`qorpus generate`, `synchronous=FULL`", "circuits alone"]
+    made += table(["", *heads], rows)
+    made += (
+        f"\nWith unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in "
+        "sequence.\n"
+    )
+    section = sections["peers"]
+    made += (
+        f"\nFrom Python, beside other stores: {count(section['records'])} one-qubit records, one process, warm cache, "
+        f"millions of records a second, medians of {section['repetitions']} ({link('peers')}). Every store is synced, "
+        "gives circuit and unitary, and has its answers checked.\n\n"
+    )
+    columns = ["write", "random single", "random 1024", "shuffled epoch", "sequential", "loader, 2 workers"]
+    rows = []
+    for name, rates in section["records_per_second"].items():
+        cells = [number(rates[column]["median"] / 1e6) if column in rates else "" for column in columns]
+        rows.append([name, *cells, number(section["bytes_per_record"][name])])
+    made += table(["", *columns, "bytes a record"], rows)
+    ours = section["records_per_second"]["Qorpus, records of your own"]
+    given, computed = (millions(ours[f"append, unitary {how}"]["median"]) for how in ("given", "computed"))
+    made += f"\n`append` takes {given} M records a second with a unitary, and {computed} M when it computes it.\n"
+    section = sections["unitaries"]
+    made += (
+        f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second "
+        f"({link('unitaries')}):\n\n"
+    )
+    names = list(section["how"])
+    results = [result for result in section["results"] if result["length"] == 10]
+    rows = [
+        [str(result["qubits"]), *(number(result["unitaries_per_second"][name]["median"] / 1e3) for name in names)]
+        for result in results
+    ]
+    made += table(["qubits", *names], rows)
+    made += (
+        "\n[docs/benchmarks.md](docs/benchmarks.md) has all of it: spreads, settings, scaling, and the goals that are "
+        "missed.\n\n"
+    )
+    return MARKED.sub(lambda found: found[1] + made + found[2], text)
+
+
+def rendered(records: Path = RECORDS) -> dict[Path, str]:
+    """Every file that is made, by its path in the repository."""
+    found = newest(records)
+    files = {PAGE: page(*found), README: readme((ROOT / README).read_text(), *found)}
+    return files | {Path(f"docs/benchmarks/{name}.svg"): drawing for name, drawing in plots.drawn(found[0]).items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=Path, default=RECORDS, help="where the records are")
+    parser.add_argument("--into", type=Path, default=ROOT, help="where docs/ and README.md are written")
+    arguments = parser.parse_args()
+    for name, text in rendered(arguments.records).items():
+        path = arguments.into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""Times `qorpus generate` with threads, with processes on one file, and for more and more records, beside the machine.
+
+The workload is the baseline's: one qubit, h s t, 5 to 14 letters; and, where said, ten letters of clifford+t. Every
+corpus must be complete, and all of one recipe must have the same content hash, however many have made it.
+
+From what one thread takes where no disk is in the way follows a model of where more cores and a faster disk would be
+bound. It is a model: it says which of its numbers are measured and which are assumed.
+
+    target/package/bin/python benches/scaling.py          # after scripts/test or scripts/bench
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from disk import written
+from original import LONGEST, SHORTEST
+from surroundings import QORPUS, ROOT, Neighbours, keep, parser, summary
+
+WORKLOAD = ["--gates", "h,s,t", "--qubits", "1", "--length", f"{SHORTEST}..{LONGEST}"]
+TEN_LETTERS = ["--gates", "clifford+t", "--qubits", "1", "--length", "10"]
+COLUMNS = {"stored": [], "derived": ["--no-unitaries"]}
+PROCESSES = (1, 2, 4, 8, 16, 32, 64)
+#: What the model is asked about: cores, and disks of which only this machine's is measured.
+MODEL_CORES = (1, 2, 4, 8, 16, 32, 64)
+ASSUMED_DISKS = {"a SATA SSD": 0.5e9, "an NVMe disk": 3e9, "a fast NVMe disk": 7e9}
+
+
+class Command:
+    """`qorpus generate`, which makes a corpus that is then compared with others of its recipe."""
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+        #: Content hashes by what must decide them.
+        self.hashes: dict[str, str] = {}
+
+    def arguments(self, path: Path, records: int, recipe: list[str], *options: object) -> list[str]:
+        command = [self.program, "generate", path, *recipe, "--random", records, "--durability", "full", "--quiet"]
+        return list(map(str, [*command, *options]))
+
+    def timed(self, path: Path, records: int, recipe: list[str], *options: object) -> dict:
+        """One process's account, with the size of the file."""
+        os.sync()
+        command = [sys.executable, "-I", ROOT / "benches/account.py", *self.arguments(path, records, recipe, *options)]
+        result = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+        account = json.loads(result.stdout)
+        assert account["status"] == 0, result.stderr
+        return account | {"bytes": self.checked(path, records, recipe)}
+
+    def timed_processes(self, count: int, path: Path, records: int, recipe: list[str]) -> float:
+        """Records a second of processes that begin at the same time on one file, until the last has ended."""
+        command = self.arguments(path, records, recipe)
+        os.sync()
+        start = time.perf_counter()
+        processes = [subprocess.Popen(command) for _ in range(count)]
+        assert [process.wait() for process in processes] == [0] * count
+        seconds = time.perf_counter() - start
+        self.checked(path, records, recipe)
+        return records / seconds
+
+    def checked(self, path: Path, records: int, recipe: list[str]) -> int:
+        """The file's bytes, if it has all records and those of other runs; it is removed."""
+        said = subprocess.run([self.program, "info", path, "--json"], check=True, capture_output=True, text=True)
+        info = json.loads(said.stdout)
+        assert info["complete"] and info["records"] == records
+        name = f"{records} {' '.join(recipe)}"
+        assert self.hashes.setdefault(name, info["content_hash"]) == info["content_hash"], (
+            f"{name} is other than before"
+        )
+        size = path.stat().st_size
+        path.unlink()
+        return size
+
+
+def columns_of(arguments: argparse.Namespace) -> dict[str, tuple[list[str], int]]:
+    """Recipe and number of records, of corpora with unitaries and of circuits alone."""
+    records = {"stored": arguments.stored, "derived": arguments.derived}
+    return {name: ([*WORKLOAD, *options], records[name]) for name, options in COLUMNS.items()}
+
+
+def threads(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
+    rates: dict[str, dict[str, list[float]]] = {}
+    for _ in range(arguments.repetitions):
+        for name, (recipe, records) in columns_of(arguments).items():
+            for jobs in range(1, (os.cpu_count() or 1) + 1):
+                account = command.timed(directory / "c.db", records, recipe, "--jobs", jobs)
+                rates.setdefault(name, {}).setdefault(str(jobs), []).append(records / account["seconds"])
+    return {name: {jobs: summary(values) for jobs, values in found.items()} for name, found in rates.items()}
+
+
+def processes(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
+    rates: dict[str, dict[str, list[float]]] = {}
+    for _ in range(arguments.repetitions):
+        for name, (recipe, records) in columns_of(arguments).items():
+            for count in PROCESSES:
+                rate = command.timed_processes(count, directory / "c.db", records, recipe)
+                rates.setdefault(name, {}).setdefault(str(count), []).append(rate)
+    return {name: {count: summary(values) for count, values in found.items()} for name, found in rates.items()}
+
+
+def sizes(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
+    """Rate and peak memory of one process by the number of records."""
+    found: dict[str, list[dict]] = {}
+    for name, largest in [("derived", arguments.largest), ("stored", arguments.largest // 10)]:
+        records = min(100_000, largest)
+        while records <= largest:
+            recipe = [*WORKLOAD, *COLUMNS[name]]
+            # What takes long is not repeated: it is an average by itself.
+            repetitions = arguments.repetitions if records <= 10_000_000 else 1
+            accounts = [command.timed(directory / "c.db", records, recipe) for _ in range(repetitions)]
+            row = {
+                "records": records,
+                "records_per_second": summary([records / account["seconds"] for account in accounts]),
+                "peak_bytes": max(account["peak_bytes"] for account in accounts),
+                "bytes_per_record": round(accounts[0]["bytes"] / records, 3),
+            }
+            found.setdefault(name, []).append(row)
+            print(f"{name}, {records} records", file=sys.stderr)
+            records *= 10
+    return found
+
+
+def ten_letters(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
+    """Circuits of ten letters over five, alone, by one thread and the one that commits, on one core; and on all."""
+    recipe, rates, accounts = [*TEN_LETTERS, "--no-unitaries"], {"one core": [], "all cores": []}, []
+    cores = os.sched_getaffinity(0)
+    for _ in range(arguments.repetitions):
+        os.sched_setaffinity(0, {max(cores)})
+        accounts.append(command.timed(directory / "c.db", arguments.derived, recipe, "--jobs", 1))
+        os.sched_setaffinity(0, cores)
+        rates["one core"].append(arguments.derived / accounts[-1]["seconds"])
+        account = command.timed(directory / "c.db", arguments.derived, recipe)
+        rates["all cores"].append(arguments.derived / account["seconds"])
+    return {
+        "records": arguments.derived,
+        "records_per_second": {name: summary(values) for name, values in rates.items()},
+        "bytes_per_record": round(accounts[0]["bytes"] / arguments.derived, 3),
+    }
+
+
+def limits(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
+    """What the machine itself can do with the bytes of the stored corpus."""
+    recipe, records = columns_of(arguments)["stored"]
+    path = directory / "c.db"
+    subprocess.run(command.arguments(path, records, recipe), check=True)
+    data = path.read_bytes()
+    path.unlink()
+    array = np.frombuffer(data, np.uint8)
+    copy = np.empty_like(array)
+    # Its pages must be there.
+    copy[:] = array
+    rates: dict[str, list[float]] = {"write and fsync": [], "np.save and fsync": [], "memory, copied": []}
+    for _ in range(arguments.repetitions):
+        rates["write and fsync"].append(written(directory / "bytes", data))
+        os.sync()
+        start = time.perf_counter()
+        with open(directory / "bytes.npy", "wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        rates["np.save and fsync"].append(len(data) / (time.perf_counter() - start))
+        assert np.array_equal(np.load(directory / "bytes.npy", mmap_mode="r"), array)
+        (directory / "bytes.npy").unlink()
+        start = time.perf_counter()
+        np.copyto(copy, array)
+        # Each byte is read and written.
+        rates["memory, copied"].append(2 * len(data) / (time.perf_counter() - start))
+    return {"bytes": len(data), "bytes_per_second": {name: summary(values) for name, values in rates.items()}}
+
+
+def model(command: Command, arguments: argparse.Namespace, disk: float) -> dict:
+    """Where more cores and other disks would be bound.
+
+    Measured: what a record costs the threads that compute and the one that commits, in /dev/shm, and its bytes.
+    Assumed: that cores do not disturb each other, that the committing thread is the only serial part, and the disks.
+    """
+    disks = {"this disk, measured": disk, **ASSUMED_DISKS}
+    found: dict = {"disks": disks, "assumed_disks": list(ASSUMED_DISKS), "cores": list(MODEL_CORES), "columns": {}}
+    for name, (recipe, records) in columns_of(arguments).items():
+        computing, committing, bytes_per_record = [], [], 0.0
+        for _ in range(arguments.repetitions):
+            with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+                account = command.timed(Path(directory) / "c.db", records, recipe, "--jobs", 1)
+            committing.append(account["first_thread"] / records)
+            computing.append((account["user"] + account["system"] - account["first_thread"]) / records)
+            bytes_per_record = account["bytes"] / records
+        seconds = {"computing": summary(computing), "committing": summary(committing)}
+        compute, commit = seconds["computing"]["median"], seconds["committing"]["median"]
+        rows = []
+        for cores in MODEL_CORES:
+            bounds = {"cores": cores / (compute + commit), "the committing thread": 1 / commit}
+            rates = {}
+            for title, rate in disks.items():
+                limit = min((*bounds.items(), ("the disk", rate / bytes_per_record)), key=lambda bound: bound[1])
+                rates[title] = {"records_per_second": float(f"{limit[1]:.4g}"), "bound_by": limit[0]}
+            rows.append(rates)
+        found["columns"][name] = {"seconds_per_record": seconds, "bytes_per_record": bytes_per_record, "rows": rows}
+    return found
+
+
+def main() -> None:
+    options = parser(__doc__, repetitions=3)
+    options.add_argument("--stored", type=int, default=5_000_000, help="records with unitaries of the fixed work")
+    options.add_argument("--derived", type=int, default=50_000_000, help="records without")
+    options.add_argument(
+        "--largest", type=int, default=100_000_000, help="of the corpora that grow; a tenth with unitaries"
+    )
+    options.add_argument("--billion", action="store_true", help="--largest 1000000000")
+    arguments = options.parse_args()
+    if arguments.billion:
+        arguments.largest = 1_000_000_000
+    if arguments.smoke:
+        arguments.stored, arguments.derived, arguments.largest, arguments.repetitions = 20_000, 20_000, 20_000, 1
+
+    neighbours = Neighbours()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+        directory = Path(name)
+        # A build in the meantime must not change what is being timed.
+        command = Command(Path(shutil.copy2(QORPUS, directory)))
+        section = {"workload": " ".join(WORKLOAD), "stored": arguments.stored, "derived": arguments.derived}
+        for title, part in [("limits", limits), ("threads", threads), ("processes", processes)]:
+            print(title, file=sys.stderr)
+            section[title] = part(command, arguments, directory)
+        section["ten_letters"] = ten_letters(command, arguments, directory)
+        section["sizes"] = sizes(command, arguments, directory)
+        disk = section["limits"]["bytes_per_second"]["write and fsync"]["median"]
+        section["model"] = model(command, arguments, disk)
+    for title in ["threads", "processes"]:
+        for column, rates in section[title].items():
+            cells = "  ".join(f"{count}: {rate['median'] / 1e6:.2f}" for count, rate in rates.items())
+            print(f"{title}, {column}, M records/s  {cells}")
+    for column, rows in section["sizes"].items():
+        for row in rows:
+            rate, peak = row["records_per_second"]["median"] / 1e6, row["peak_bytes"] / 1e6
+            print(f"{row['records']} records {column}: {rate:.2f} M/s, {peak:.0f} MB, {row['bytes_per_record']} bytes")
+    cells = "  ".join(
+        f"{name}: {rate['median'] / 1e6:.1f}" for name, rate in section["ten_letters"]["records_per_second"].items()
+    )
+    print(f"ten letters, derived, M records/s  {cells}; {section['ten_letters']['bytes_per_record']} bytes a record")
+    keep("scaling", arguments, section, neighbours)
+
+
+if __name__ == "__main__":
+    main()
