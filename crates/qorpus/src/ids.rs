@@ -1,0 +1,77 @@
+//! Ids of records that are asked for.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Which records are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids<'a> {
+    /// Consecutive ones.
+    Run(Range<u64>),
+    /// Any, in any order, also repeated.
+    List(&'a [u64]),
+}
+
+impl Ids<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Ids::Run(ids) => usize::try_from(ids.end.saturating_sub(ids.start)).unwrap_or(usize::MAX),
+            Ids::List(ids) => ids.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn max(&self) -> Option<u64> {
+        match self {
+            Ids::Run(ids) => ids.end.checked_sub(1).filter(|_| !ids.is_empty()),
+            Ids::List(ids) => ids.iter().max().copied(),
+        }
+    }
+}
+
+impl<'a> Ids<'a> {
+    /// One by one.
+    pub(crate) fn list(&self) -> Cow<'a, [u64]> {
+        match self {
+            Ids::Run(ids) => Cow::Owned(ids.clone().collect()),
+            Ids::List(ids) => Cow::Borrowed(ids),
+        }
+    }
+
+    /// The ones at these places.
+    pub(crate) fn part(&self, places: Range<usize>) -> Ids<'a> {
+        match self {
+            Ids::Run(ids) => Ids::Run(ids.start + places.start as u64..ids.start + places.end as u64),
+            Ids::List(ids) => Ids::List(&ids[places]),
+        }
+    }
+}
+
+impl From<Range<u64>> for Ids<'_> {
+    fn from(ids: Range<u64>) -> Self {
+        Ids::Run(ids)
+    }
+}
+
+impl<'a> From<&'a [u64]> for Ids<'a> {
+    fn from(ids: &'a [u64]) -> Self {
+        Ids::List(ids)
+    }
+}
+
+impl<'a> From<&'a Vec<u64>> for Ids<'a> {
+    fn from(ids: &'a Vec<u64>) -> Self {
+        Ids::List(ids)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u64; N]> for Ids<'a> {
+    fn from(ids: &'a [u64; N]) -> Self {
+        Ids::List(ids)
+    }
+}
