@@ -242,10 +242,8 @@ impl Codec {
                     record <= position % BLOCK && (position as u64) < place.count,
                     "positions ascend within the chunk"
                 );
-                while record < position % BLOCK {
-                    before += block.length(self)?;
-                    record += 1;
-                }
+                before += block.lengths(position % BLOCK - record, self)?;
+                record = position % BLOCK;
                 // The next position may be the same one.
                 let lengths = block.lengths.clone();
                 let length = block.length(self)?;
@@ -565,6 +563,12 @@ impl<'a> CircuitBlock<'a> {
         }
     }
 
+    /// The next so many circuits' lengths together, whether they may be or not.
+    fn lengths(&mut self, records: usize, codec: &Codec) -> Result<usize, Damage> {
+        let above = self.lengths.sum(codec.length_bits, records).ok_or(Damage::Circuit)?;
+        Ok(records * codec.min + above)
+    }
+
     /// A reader at the letter behind the first `before` letters of the block.
     fn letters_from(&self, codec: &Codec, before: usize) -> BitReader<'a> {
         BitReader::new(
@@ -575,10 +579,12 @@ impl<'a> CircuitBlock<'a> {
 
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
     fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
-        let known = |letter: &u16| usize::from(*letter) < codec.letters;
-        // As many as there can be in the block, whatever the length says.
-        out.reserve(length.min(self.bytes.len() * 8));
-        out.extend((0..length).map_while(|_| self.letters.read(codec.letter_bits).filter(known)));
+        // Of no bits there are as many as anyone asks for; otherwise as many as there can be in the block.
+        let start = out.len();
+        self.letters.read_many(codec.letter_bits, length, out);
+        if let Some(unknown) = out[start..].iter().position(|&letter| usize::from(letter) >= codec.letters) {
+            out.truncate(start + unknown);
+        }
     }
 }
 

@@ -76,7 +76,7 @@ fn main() {
     ];
     // In each permutation every id occurs once.
     let shuffled = Permutation::new(records, 0);
-    let ids: Vec<u64> = (0..records.min(1 << 20)).map(|place| shuffled.get(place)).collect();
+    let ids: Vec<u64> = (0..records.min(1 << 20)).map(|place| shuffled.apply(place)).collect();
     let mut group = criterion.benchmark_group("reads");
     for (name, reader) in &readers {
         let mut rows = Rows::default();

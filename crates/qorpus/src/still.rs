@@ -193,8 +193,8 @@ struct Source<'s> {
     codec: &'s Codec,
 }
 
-/// How many records ahead memory is asked for blocks: as long as it takes to come, others are checked.
-const AHEAD: usize = 6;
+/// For so many records at once memory is asked for blocks ahead; while those come, others are checked.
+const AHEAD: usize = 4;
 
 /// At most so many records of a chunk are read at a time.
 const TOGETHER: usize = 64;
@@ -228,10 +228,10 @@ impl Source<'_> {
                 (last, end) = (id, end + 1);
             }
             let positions = &positions[..end - start];
-            asked = asked.max(start);
-            while asked < ids.len().min(end + AHEAD) {
-                self.prefetch(ids[asked], &wanted);
-                asked += 1;
+            if asked < ids.len() && asked < end + AHEAD {
+                let until = ids.len().min(asked.max(start) + AHEAD);
+                self.prefetch(&ids[asked.max(start)..until], &wanted);
+                asked = until;
             }
             if let Some(out) = &mut wanted.unitaries {
                 let mut slots = out[start * codec.unitary_bytes()..].chunks_exact_mut(codec.unitary_bytes());
@@ -280,19 +280,31 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Has what is wanted of a record brought nearer, if its chunk was found before.
-    fn prefetch(&self, id: u64, wanted: &Wanted<'_>) {
-        let Some(row) = self.rows.found(id) else { return };
-        let (position, count) = ((id - row.first_id) as usize, row.count.into());
-        if wanted.circuits.is_some() {
-            let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
-            self.file.prefetch(row.at + entry.start, entry.len());
-            self.file.prefetch(row.at + block.start, block.len().min(FAR));
+    /// Has what is wanted of some records brought nearer, as far as their chunks were found before.
+    fn prefetch(&self, ids: &[u64], wanted: &Wanted<'_>) {
+        let (mut spans, mut len) = ([(0, 0); 4 * AHEAD], 0);
+        let mut ask = |at, bytes: usize| {
+            // To find a page in memory takes as long as to get a line of it: that is begun for all pages at once.
+            self.file.prefetch(at, 1);
+            spans[len] = (at, bytes.min(FAR));
+            len += 1;
+        };
+        for &id in ids.iter().take(AHEAD) {
+            let Some(row) = self.rows.found(id) else { continue };
+            let (position, count) = ((id - row.first_id) as usize, row.count.into());
+            if wanted.unitaries.is_some() {
+                let (block, check) = self.codec.unitary_block(count, position);
+                ask(row.unitaries_at() + block.start, block.len());
+                ask(row.unitaries_at() + check, 8);
+            }
+            if wanted.circuits.is_some() {
+                let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
+                ask(row.at + entry.start, entry.len());
+                ask(row.at + block.start, block.len());
+            }
         }
-        if wanted.unitaries.is_some() {
-            let (block, check) = self.codec.unitary_block(count, position);
-            self.file.prefetch(row.unitaries_at() + block.start, block.len().min(FAR));
-            self.file.prefetch(row.unitaries_at() + check, 1);
+        for &(at, bytes) in &spans[..len] {
+            self.file.prefetch(at, bytes);
         }
     }
 
