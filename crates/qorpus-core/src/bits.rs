@@ -36,10 +36,7 @@ impl<'a> BitWriter<'a> {
     }
 }
 
-/// So many bits are in a word of 64, whatever bit of a byte it begins with.
-const WORD_BITS: u32 = 57;
-
-/// How many numbers of so many bits are in a word.
+/// How many numbers of so many bits are in 57 bits: those of a word of 64, whatever bit of a byte it begins with.
 #[inline]
 fn in_word(width: u32) -> usize {
     const COUNTS: [u8; 17] = [57, 57, 28, 19, 14, 11, 9, 8, 7, 6, 5, 5, 4, 4, 4, 3, 3];
@@ -124,7 +121,7 @@ impl<'a> BitReader<'a> {
         end.is_some_and(|end| end <= self.bytes.len() * 8)
     }
 
-    /// The next bits, at least [`WORD_BITS`] of them, with zeros behind the end.
+    /// The next bits, at least 57 of them, with zeros behind the end.
     #[inline]
     fn word(&self) -> u64 {
         let rest = &self.bytes[self.at / 8..];
@@ -168,7 +165,7 @@ mod tests {
     fn widths() {
         let widths = [0, 1, 2, 3, 4, 5, 8, 9, 65_535].map(width);
         assert_eq!(widths, [0, 0, 1, 2, 2, 3, 3, 4, 16]);
-        assert!((1..=16).all(|width| in_word(width) == (WORD_BITS / width) as usize));
+        assert!((1..=16).all(|width| in_word(width) == 57 / width as usize));
     }
 
     proptest! {

@@ -314,7 +314,7 @@ impl Codec {
         while !positions.is_empty() {
             let (block, check) = self.unitary_block(place.count, positions.start);
             let last = block.end == place.count as usize * size;
-            let is_whole = positions.start % in_block == 0 && positions.len() * size >= block.len();
+            let is_whole = positions.start.is_multiple_of(in_block) && positions.len() * size >= block.len();
             if !is_whole {
                 // Only some of its unitaries are wanted, but all of them are checked.
                 let bytes = room(buffer, block.len());

@@ -59,7 +59,7 @@ enum Source {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    /// Boxed, because they are handed out for every read.
+    #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
     idle: Mutex<Vec<Box<Corpus>>>,
 }
 
@@ -404,7 +404,9 @@ impl Reader {
             if sorted.places.is_some() {
                 self.as_asked(&sorted, out);
                 *circuits = sorted.circuits_as_asked(std::mem::take(circuits));
-                given.map(|given| *given = sorted.labels_as_asked(std::mem::take(given)));
+                if let Some(given) = given {
+                    *given = sorted.labels_as_asked(std::mem::take(given));
+                }
             }
         }
         self.reorder(order, out);

@@ -381,7 +381,8 @@ impl FoundRows {
         let count = u64::from(row.count);
         match self.full {
             Some(records) => {
-                row.first_id % self.most == 0 && count == self.most.min(records.saturating_sub(row.first_id))
+                row.first_id.is_multiple_of(self.most)
+                    && count == self.most.min(records.saturating_sub(row.first_id))
             }
             None => count <= self.most && row.first_id.checked_add(count).is_some(),
         }
