@@ -3,7 +3,7 @@
 use crate::computed::Workspace;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
-use crate::ids::Ids;
+use crate::ids::{Ids, Sorted};
 use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder};
 use crate::store::other_recipe;
 use qorpus_core::{Circuits, Kernel, Label, Recipe};
@@ -591,41 +591,6 @@ impl Reader {
 
 /// See [`Reader::in_files`].
 type ReadSome<'r> = dyn FnMut(&Corpus, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
-
-/// Ids in ascending order and, unless they were so before, the place where each one stood.
-struct Sorted<'a> {
-    ids: Cow<'a, [u64]>,
-    places: Option<Vec<usize>>,
-}
-
-impl Sorted<'_> {
-    fn new<'a>(ids: &[u64]) -> Sorted<'a> {
-        let mut pairs: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
-        pairs.sort_unstable();
-        let (ids, places) = pairs.into_iter().unzip();
-        Sorted { ids: Cow::Owned(ids), places: Some(places) }
-    }
-
-    /// Labels that were read in the sorted order, in the order they were asked for.
-    fn labels_as_asked(&self, labels: Vec<GivenLabels>) -> Vec<GivenLabels> {
-        let Some(places) = self.places.as_ref().filter(|places| places.len() == labels.len()) else {
-            return labels;
-        };
-        let mut ordered = vec![BTreeMap::new(); labels.len()];
-        labels.into_iter().zip(places).for_each(|(labels, &place)| ordered[place] = labels);
-        ordered
-    }
-
-    /// Circuits that were read in the sorted order, in the order they were asked for.
-    fn circuits_as_asked(&self, circuits: Circuits) -> Circuits {
-        let Some(places) = &self.places else { return circuits };
-        let mut order = vec![0; places.len()];
-        places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
-        let mut ordered = Circuits::default();
-        order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
-        ordered
-    }
-}
 
 /// The corpora in a directory.
 fn directory(path: &Path) -> Result<Vec<PathBuf>> {

@@ -400,3 +400,156 @@ pub(crate) fn now() -> Duration {
     let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
     nix::time::clock_gettime(clock).map_or(Duration::MAX, Duration::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, GenerateOptions, Order, Reader, Recipe, Writer, WriterOptions};
+    use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
+    use std::path::Path;
+
+    fn recipe(qubits: usize, records: u64, stored: bool) -> Recipe {
+        let gates = ["h", "s", "t"].map(|name| Gate::standard(name).unwrap());
+        let alphabet = Alphabet::new(gates.into(), qubits, Coupling::All).unwrap();
+        let space = Space::random(&alphabet, records, 1, 0, 14).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex64, stored)
+    }
+
+    fn generated(path: &Path, recipe: &Recipe) -> Corpus {
+        let options = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
+        crate::generate(path, recipe, options, &false.into(), &mut |_| ()).unwrap();
+        Corpus::open(path).unwrap()
+    }
+
+    /// Appends the records of `recipe` in groups of these sizes, in turn, each a chunk or more.
+    fn appended(path: &Path, recipe: &Recipe, groups: &[u64], labelled: bool) -> Corpus {
+        let options = WriterOptions {
+            gates: Some("h,s,t".into()),
+            qubits: recipe.alphabet().qubits(),
+            durability: Durability::Off,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::open(path, &options).unwrap();
+        let (mut next, mut groups) = (0, groups.iter().cycle());
+        while next < recipe.space().len() {
+            let end = recipe.space().len().min(next + groups.next().unwrap());
+            let mut circuits = Circuits::default();
+            recipe.space().circuits(next..end, &mut circuits);
+            for (circuit, id) in circuits.iter().zip(next..) {
+                let labels = [("id_too", Label::Integer(id as i64))];
+                writer.append(circuit, None, if labelled && id % 3 == 0 { &labels } else { &[] }).unwrap();
+            }
+            writer.flush().unwrap();
+            next = end;
+        }
+        writer.close().unwrap();
+        Corpus::open(path).unwrap()
+    }
+
+    /// Whether all records come from the mapping, and are those of the recipe, in any order and in runs.
+    fn is_mapped_and_right(corpus: &Corpus, recipe: &Recipe, labelled: bool) -> bool {
+        let (len, size) = (recipe.space().len(), corpus.unitary_bytes());
+        let mut made = Circuits::default();
+        recipe.space().circuits(0..len, &mut made);
+        let unitaries = corpus.compute(&made);
+        let shuffled = qorpus_core::Permutation::new(len, 7);
+        let orders: [Vec<u64>; 3] = [
+            (0..len).collect(),
+            (0..len).rev().collect(),
+            (0..len).map(|place| shuffled.apply(place)).chain([0, 0, 5, 5, 4]).collect(),
+        ];
+        for ids in orders {
+            let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
+            let mut out = vec![0; ids.len() * size];
+            let stored = corpus.recipe().stores_unitaries();
+            let wanted = Wanted {
+                circuits: Some(&mut circuits),
+                unitaries: stored.then_some(&mut out),
+                labels: labelled.then_some(&mut labels),
+            };
+            if !corpus.read_still(&ids, wanted).unwrap() {
+                return false;
+            }
+            for (place, &id) in ids.iter().enumerate() {
+                assert_eq!(circuits.get(place), made.get(id as usize), "{id}");
+                let expected = &unitaries[id as usize * size..][..size];
+                assert!(!stored || &out[place * size..][..size] == expected, "unitary {id}");
+                if labelled {
+                    let expected = (id % 3 == 0).then_some(Label::Integer(id as i64));
+                    assert_eq!(labels[place].get("id_too"), expected.as_ref());
+                }
+            }
+        }
+        if corpus.recipe().stores_unitaries() {
+            for run in [0..len, 1..len, 0..1, 3..len - 3, len - 1..len, len / 2..len / 2 + 40] {
+                let mut out = vec![0; (run.end - run.start) as usize * size];
+                if !corpus.unitaries_still(run.clone(), &mut out).unwrap() {
+                    return false;
+                }
+                assert!(out == unitaries[run.start as usize * size..run.end as usize * size]);
+            }
+        }
+        // Those that are not there are left to others.
+        assert!(!corpus.read_still(&[0, len], Wanted::default()).unwrap());
+        true
+    }
+
+    #[test]
+    fn records_of_still_files_come_from_the_mapping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for qubits in [1, 2, 3] {
+            for (name, stored) in [("stored", true), ("derived", false)] {
+                let recipe = recipe(qubits, 3_000, stored);
+                let corpus = generated(&path(&format!("{name} {qubits}.db")), &recipe);
+                assert!(is_mapped_and_right(&corpus, &recipe, false));
+            }
+        }
+        let recipe = recipe(1, 4_000, true);
+        for (name, groups, labelled) in
+            [("tiny", &[1, 2, 3, 70][..], false), ("full", &[4_000], false), ("labelled", &[600, 7], true)]
+        {
+            let path = path(&format!("{name}.db"));
+            // Appended unitaries are of the default precision.
+            let corpus = appended(&path, &recipe, groups, labelled);
+            assert!(is_mapped_and_right(&corpus, &recipe, labelled), "{name}");
+        }
+    }
+
+    #[test]
+    fn chunks_of_several_pages_are_left_to_sqlite() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wide.db");
+        let recipe = recipe(7, 9, true);
+        let corpus = generated(&path, &recipe);
+        assert!(!is_mapped_and_right(&corpus, &recipe, false));
+        let (reader, made) = (Reader::open(&[path]).unwrap(), Reader::computed(recipe).unwrap());
+        let ids = [8, 0, 3, 3];
+        assert_eq!(reader.rows(&ids, Order::Little).unwrap(), made.rows(&ids, Order::Little).unwrap());
+    }
+
+    #[test]
+    fn damage_in_the_mapping_is_not_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("damaged.db");
+        let recipe = recipe(1, 3_000, true);
+        let (corpus, made) = (generated(&path, &recipe), Reader::computed(recipe).unwrap());
+        let all: Vec<u64> = (0..3_000).collect();
+        let whole = made.rows(&all, Order::Big).unwrap();
+        drop(corpus);
+        let intact = std::fs::read(&path).unwrap();
+        for at in (0..intact.len()).step_by(1_009) {
+            let mut bytes = intact.clone();
+            bytes[at] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            // What is refused as a whole is refused.
+            let Ok(reader) = Reader::open(std::slice::from_ref(&path)) else { continue };
+            for id in (0..3_000).step_by(37) {
+                // Each record is right, or it is said that it is not.
+                let Ok(rows) = reader.rows(&[id], Order::Big) else { continue };
+                assert_eq!(rows.circuits.get(0), whole.circuits.get(id as usize), "byte {at}");
+                assert!(rows.unitaries == whole.unitaries[id as usize * 32..][..32], "byte {at}");
+            }
+        }
+    }
+}

@@ -58,7 +58,7 @@ pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<Row> {
                 None => last_below(file, before?),
             };
         }
-        let child = page.child_for(id)?;
+        let child = page.below(id)?;
         if child > 0 {
             before = Some(page.child(child - 1)?);
         }
@@ -142,7 +142,8 @@ impl<'m> Page<'m> {
         .filter(|&key| key <= i64::MAX as u64)
     }
 
-    /// How many cells, from the first one on, have keys below `id`.
+    /// How many cells, from the first one on, have keys below `id`: of an inner page, the number of the child that may
+    /// have it.
     fn below(&self, id: u64) -> Option<usize> {
         let (mut start, mut end) = (0, self.cells);
         while start < end {
@@ -153,11 +154,6 @@ impl<'m> Page<'m> {
             }
         }
         Some(start)
-    }
-
-    /// The number of the child below which `id` would be.
-    fn child_for(&self, id: u64) -> Option<usize> {
-        self.below(id)
     }
 
     /// The page of a child; there is one more of them than cells.
@@ -243,4 +239,179 @@ fn integer_len(kind: u64) -> Option<usize> {
 fn blob_len(kind: u64) -> Option<usize> {
     let len = kind.checked_sub(12).filter(|twice| twice % 2 == 0)? / 2;
     usize::try_from(len).ok().filter(|&len| len <= PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rusqlite::{Connection, OptionalExtension, params};
+
+    /// A table of chunks as SQLite writes it: its file, its root, and an id behind its last row.
+    fn table(rows: u64, page_size: u32, bytes: impl Fn(u64) -> usize) -> (Connection, Vec<u8>, u32, u64) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let connection = Connection::open(file.path()).unwrap();
+        connection.pragma_update(None, "page_size", page_size).unwrap();
+        connection.execute_batch(concat!(include_str!("schema.sql"), "BEGIN;")).unwrap();
+        let mut next = 0;
+        for row in 0..rows {
+            let count = 1 + row * row % 200;
+            let labels = (row % 3 == 0).then(|| vec![3u8; 9]);
+            let values = params![
+                next,
+                count,
+                row as i64 * -77,
+                [7u8; 16],
+                vec![1u8; bytes(row)],
+                vec![2u8; bytes(row + 1)],
+                labels
+            ];
+            connection.execute("INSERT INTO chunks VALUES(?, ?, ?, ?, ?, ?, ?)", values).unwrap();
+            next += count + row % 2;
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'chunks'";
+        let root = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        let bytes = std::fs::read(file.path()).unwrap();
+        (connection, bytes, root, next)
+    }
+
+    /// What SQLite says: first id, count, circuits, unitaries and labels.
+    type Found = (u64, u32, Vec<u8>, Vec<u8>, Vec<u8>);
+
+    fn asked(connection: &Connection, id: u64) -> Option<Found> {
+        let sql = "SELECT first_id, count, circuits, unitaries, coalesce(labels, x'') FROM chunks
+                   WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql).unwrap();
+        let found =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+        statement.query_row([id], found).optional().unwrap()
+    }
+
+    fn found(file: &[u8], root: u32, id: u64) -> Option<Found> {
+        let row = find(file.into(), root, id)?;
+        let column = |at: usize, len: u32| file[at..][..len as usize].to_vec();
+        let columns = [
+            column(row.at, row.circuits_len),
+            column(row.unitaries_at(), row.unitaries_len),
+            column(row.labels_at(), row.labels_len),
+        ];
+        let [circuits, unitaries, labels] = columns;
+        Some((row.first_id, row.count, circuits, unitaries, labels))
+    }
+
+    /// An inner page with these children and their keys, and the last child.
+    fn inner(children: &[(u32, u64)], last: u32) -> Vec<u8> {
+        let mut page = vec![0; PAGE];
+        page[0] = 5;
+        page[3..5].copy_from_slice(&(children.len() as u16).to_be_bytes());
+        page[8..12].copy_from_slice(&last.to_be_bytes());
+        let mut end = PAGE;
+        for (index, (child, key)) in children.iter().enumerate() {
+            end -= 9;
+            page[end..end + 4].copy_from_slice(&child.to_be_bytes());
+            for place in 0..5 {
+                let more = if place < 4 { 0x80 } else { 0 };
+                page[end + 4 + place] = (key >> (7 * (4 - place)) & 0x7f) as u8 | more;
+            }
+            page[12 + 2 * index..][..2].copy_from_slice(&(end as u16).to_be_bytes());
+        }
+        page
+    }
+
+    #[test]
+    fn rows_are_those_that_sqlite_finds() {
+        for (rows, most) in [(0, 1), (1, 9), (40, 30_000), (3_000, 900)] {
+            let bytes = |row: u64| 1 + (row * 7_919 % most) as usize;
+            let (connection, file, root, end) = table(rows, PAGE_SIZE, bytes);
+            assert!(is_usual(file[..].into()));
+            for id in (0..end + 3).step_by(if rows > 1_000 { 7 } else { 1 }) {
+                assert_eq!(found(&file, root, id), asked(&connection, id), "{id} of {rows} rows");
+            }
+            for id in [i64::MAX as u64, u64::MAX - 1] {
+                assert_eq!(found(&file, root, id), asked(&connection, i64::MAX as u64));
+            }
+            assert_eq!(found(&file, root, u64::MAX), None);
+        }
+    }
+
+    #[test]
+    fn trees_of_three_levels_are_descended() {
+        let (connection, mut file, root, end) = table(200, PAGE_SIZE, |row| 9_000 + row as usize);
+        let page = Page::new(file[..].into(), root).unwrap();
+        assert!(!page.is_leaf && page.cells > 20);
+        let mut children: Vec<_> =
+            (0..page.cells).map(|cell| (page.child(cell).unwrap(), page.key(cell).unwrap())).collect();
+        let last = page.child(page.cells).unwrap();
+        let right = children.split_off(children.len() / 2);
+        // The key of the last one on the left moves up.
+        let (middle, key) = children.pop().unwrap();
+        let pages = (file.len() / PAGE) as u32;
+        file.extend(inner(&children, middle));
+        file.extend(inner(&right, last));
+        file.extend(inner(&[(pages + 1, key)], pages + 2));
+        for id in 0..end {
+            assert_eq!(found(&file, pages + 3, id), asked(&connection, id), "{id}");
+        }
+        // A page that is below itself.
+        file.extend(inner(&[(pages + 4, 1 << 30)], pages + 4));
+        assert_eq!(find(file[..].into(), pages + 4, 7), None);
+    }
+
+    #[test]
+    fn what_is_unusual_is_left_to_sqlite() {
+        let (_, file, root, _) = table(9, 4096, |_| 100);
+        assert!(!is_usual(file[..].into()));
+        assert_eq!(find(file[..].into(), root, 1), None);
+        // Rows that are continued on other pages.
+        let (_, file, root, _) = table(9, PAGE_SIZE, |_| 40_000);
+        assert!((0..9).all(|id| find(file[..].into(), root, id).is_none()));
+        assert_eq!(find(file[..].into(), 0, 1), None);
+        assert_eq!(find(file[..].into(), 1, 1), None);
+        assert_eq!(find(file[..].into(), u32::MAX, 1), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn corrupted_pages_never_panic(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+            headers in prop::collection::vec((0usize..5, 0usize..40, any::<u8>()), 0..20),
+            len in any::<prop::sample::Index>(),
+            ids in prop::collection::vec(0u64..3_000, 20),
+        ) {
+            let (_, mut file, root, _) = table(30, PAGE_SIZE, |row| 5_000 + row as usize);
+            for (at, byte) in changes {
+                let at = at.index(file.len());
+                file[at] = byte;
+            }
+            // Where pages, their cells and records begin, damage does more.
+            for (page, at, byte) in headers {
+                let at = (page + 1) * PAGE + at;
+                if at < file.len() {
+                    file[at] = byte;
+                }
+            }
+            for file in [&file[..], &file[..len.index(file.len())]] {
+                for &id in &ids {
+                    for root in root..root + 4 {
+                        if let Some(row) = find(file.into(), root, id) {
+                            prop_assert!(row.count > 0);
+                            let end = row.labels_at() + row.labels_len as usize;
+                            prop_assert!(row.at / PAGE == (end - 1) / PAGE, "columns of one page");
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn any_page_is_survived(bytes in prop::collection::vec(any::<u8>(), 200), id: u64, is_leaf: bool) {
+            // Pointers everywhere, to everywhere.
+            let mut file: Vec<u8> = bytes.iter().cycle().take(3 * PAGE).copied().collect();
+            file[PAGE] = if is_leaf { 0x0d } else { 0x05 };
+            file[2 * PAGE] = 0x0d;
+            let _ = find(file[..].into(), 2, id);
+        }
+    }
 }
