@@ -63,6 +63,30 @@ impl<'a> BitWriter<'a> {
     }
 }
 
+/// How many numbers of so many bits are in 57 bits: those of a word of 64, whatever bit of a byte it begins with.
+#[inline]
+fn in_word(width: u32) -> usize {
+    const COUNTS: [u8; 17] = [57, 57, 28, 19, 14, 11, 9, 8, 7, 6, 5, 5, 4, 4, 4, 3, 3];
+    COUNTS[width as usize].into()
+}
+
+/// For numbers of so many bits those of a word with even places.
+const EVEN: [u64; 64] = {
+    let (mut masks, mut place) = ([0; 64], 0);
+    while place < 64 * 64 {
+        let (width, bit) = (place / 64, place % 64);
+        if width > 0 && bit / width % 2 == 0 {
+            masks[width] |= 1 << bit;
+        }
+        place += 1;
+    }
+    masks
+};
+
+fn mask(width: u32) -> u64 {
+    (1 << width) - 1
+}
+
 /// Reads packed numbers from any bit on.
 #[derive(Clone)]
 pub(crate) struct BitReader<'a> {
@@ -73,6 +97,66 @@ pub(crate) struct BitReader<'a> {
 impl<'a> BitReader<'a> {
     pub(crate) fn new(bytes: &'a [u8], at: usize) -> BitReader<'a> {
         BitReader { bytes, at }
+    }
+
+    /// The sum of the next `count` numbers of `width` (at most 16) bits, or `None` if there are not so many.
+    #[inline]
+    pub(crate) fn sum(&mut self, width: u32, mut count: usize) -> Option<usize> {
+        if !self.has(width, count) {
+            return None;
+        }
+        let (in_word, mut sum) = (in_word(width), 0);
+        while count > 0 {
+            let now = count.min(in_word);
+            let bits = now as u32 * width;
+            // Neighbours are added, then neighbouring sums, all over the word at once.
+            let (mut word, mut lane) = (self.word() & mask(bits), width.max(1));
+            while lane < bits {
+                let even = EVEN[lane as usize];
+                word = (word & even) + (word >> lane & even);
+                lane *= 2;
+            }
+            sum += word;
+            self.at += bits as usize;
+            count -= now;
+        }
+        Some(sum as usize)
+    }
+
+    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are.
+    #[inline]
+    pub(crate) fn read_many(&mut self, width: u32, count: usize, out: &mut Vec<u16>) {
+        let count = match self.has(width, count) {
+            true => count,
+            false => (self.bytes.len() * 8).saturating_sub(self.at) / width.max(1) as usize,
+        };
+        let (mask, in_word, start) = (mask(width), in_word(width), out.len());
+        out.resize(start + count, 0);
+        for numbers in out[start..].chunks_mut(in_word) {
+            let mut word = self.word();
+            for number in &mut *numbers {
+                *number = (word & mask) as u16;
+                word >>= width;
+            }
+            self.at += numbers.len() * width as usize;
+        }
+    }
+
+    /// Whether there are so many more numbers.
+    fn has(&self, width: u32, count: usize) -> bool {
+        let end = count.checked_mul(width as usize).and_then(|bits| bits.checked_add(self.at));
+        end.is_some_and(|end| end <= self.bytes.len() * 8)
+    }
+
+    /// The next bits, at least 57 of them, with zeros behind the end.
+    #[inline]
+    fn word(&self) -> u64 {
+        let rest = &self.bytes[self.at / 8..];
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        };
+        word >> (self.at % 8)
     }
 
     /// The next `width` (at most 16) bits, or `None` at the end.
@@ -108,6 +192,7 @@ mod tests {
     fn widths() {
         let widths = [0, 1, 2, 3, 4, 5, 8, 9, 65_535].map(width);
         assert_eq!(widths, [0, 0, 1, 2, 2, 3, 3, 4, 16]);
+        assert!((1..=16).all(|width| in_word(width) == 57 / width as usize));
     }
 
     proptest! {
@@ -141,6 +226,21 @@ mod tests {
             writer.finish();
             one_by_one.finish();
             prop_assert_eq!(many, single);
+        }
+
+        #[test]
+        fn many_are_read_as_one_by_one(bytes: Vec<u8>, at in 0usize..40, width in 0u32..=16, count in 0usize..99) {
+            let start = BitReader::new(&bytes, at);
+            let (mut many, mut one, mut sums) = (start.clone(), start.clone(), start);
+            let mut found = vec![7];
+            many.read_many(width, count, &mut found);
+            let expected: Vec<u16> = std::iter::once(7).chain((0..count).map_while(|_| one.read(width))).collect();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(many.at, one.at);
+            let sum = expected[1..].iter().map(|&number| usize::from(number)).sum();
+            let all = expected.len() == count + 1;
+            prop_assert_eq!(sums.sum(width, count), all.then_some(sum));
+            prop_assert_eq!(sums.at, if all { one.at } else { at });
         }
     }
 }

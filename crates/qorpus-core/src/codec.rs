@@ -8,7 +8,8 @@ use crate::chunk::{Chunk, ChunkRef, ContentHash, Damage};
 use crate::{Circuits, Dtype, Labels, PackedLabels, Recipe};
 use num_complex::Complex64;
 use std::ops::Range;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use twox_hash::XxHash3_64;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Circuits in a block.
 const BLOCK: usize = 64;
@@ -16,6 +17,8 @@ const BLOCK: usize = 64;
 const ENTRY: usize = 12;
 /// Bytes of a unitaries block, if at least one unitary fits.
 const UNITARY_BLOCK_BYTES: usize = 1024;
+/// About how many bytes of unitaries are copied at a time; then they are checked, still near.
+const PIECE_BYTES: usize = 4096;
 /// Bytes of the check of a unitaries block, or of labels.
 const CHECK: usize = 8;
 /// The letters of a chunk beyond which it is not believed: many times what any library would put there.
@@ -24,7 +27,6 @@ const MOST_LETTERS: usize = 32 << 20;
 /// Writes and reads the chunks of one recipe.
 #[derive(Debug, Clone)]
 pub struct Codec {
-    size: usize,
     letters: usize,
     letter_bits: u32,
     min: usize,
@@ -34,6 +36,10 @@ pub struct Codec {
     labelled: bool,
     codes: Vec<u64>,
     seed: u64,
+    /// Bytes of a stored unitary, or 0.
+    unitary_bytes: usize,
+    /// Stored unitaries in a block; a power of two.
+    block_unitaries: usize,
 }
 
 /// Which records a chunk holds.
@@ -50,17 +56,20 @@ impl Codec {
     pub fn new(recipe: &Recipe) -> Codec {
         let (alphabet, (min, max)) = (recipe.alphabet(), recipe.space().lengths());
         let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
+        let stored = recipe.stores_unitaries().then(|| recipe.dtype());
+        let unitary_bytes = stored.map_or(0, |dtype| alphabet.dim() * alphabet.dim() * dtype.bytes());
         Codec {
-            size: alphabet.dim() * alphabet.dim(),
             letters: alphabet.letters().len(),
             letter_bits: bits::width(alphabet.letters().len()),
             min,
             lengths: max - min + 1,
             length_bits: bits::width(max - min + 1),
-            stored: recipe.stores_unitaries().then(|| recipe.dtype()),
+            stored,
             labelled: recipe.space().is_appended(),
             codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
             seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            unitary_bytes,
+            block_unitaries: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1),
         }
     }
 
@@ -224,19 +233,17 @@ impl Codec {
             let own = &mut entries[..ENTRY * (number.min(1) + 1)];
             fetch(list + number.saturating_sub(1) * ENTRY, own)?;
             let (range, check) = block_at(list, place.count, number, own)?;
-            buffer.resize(range.len(), 0);
-            fetch(range.start, buffer)?;
-            let mut block = self.open_block(place, number, buffer, check)?;
+            let bytes = room(buffer, range.len());
+            fetch(range.start, bytes)?;
+            let mut block = self.open_block(place, number, bytes, check)?;
             let (mut before, mut record) = (0, 0);
             for &position in positions {
                 assert!(
                     record <= position % BLOCK && (position as u64) < place.count,
                     "positions ascend within the chunk"
                 );
-                while record < position % BLOCK {
-                    before += block.length(self)?;
-                    record += 1;
-                }
+                before += block.lengths(position % BLOCK - record, self)?;
+                record = position % BLOCK;
                 // The next position may be the same one.
                 let lengths = block.lengths.clone();
                 let length = block.length(self)?;
@@ -268,32 +275,116 @@ impl Codec {
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         emit: &mut impl FnMut(usize, &[u8]),
     ) -> Result<(), E> {
-        let (size, in_block) = (self.unitary_bytes(), self.block_unitaries());
-        assert!(size > 0, "unitaries are computed, not stored");
-        let blocks = place.count.div_ceil(in_block as u64);
-        let plain = place.count.checked_mul(size as u64);
-        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK as u64)?));
-        if expected != Some(len as u64) {
-            return Err(Damage::Size("unitaries").into());
-        }
-        let (plain, mut index) = (place.count as usize * size, 0);
-        for positions in positions.chunk_by(|a, b| a / in_block == b / in_block) {
-            let block = positions[0] / in_block;
-            let start = block * self.block_bytes();
-            buffer.resize(self.block_bytes().min(plain - start), 0);
-            fetch(start, buffer)?;
-            let mut check = [0; CHECK];
-            fetch(plain + block * CHECK, &mut check)?;
-            let first = place.first_id + (block * in_block) as u64;
-            if u64::from_le_bytes(check) != self.unitaries_check(first, buffer) {
-                return Err(Damage::Block { column: "unitaries", block }.into());
-            }
+        let (size, mask) = (self.unitary_bytes, self.block_unitaries - 1);
+        self.check_unitaries_len(place.count, len)?;
+        let mut index = 0;
+        for positions in positions.chunk_by(|a, b| a & !mask == b & !mask) {
+            let (block, check) = self.unitary_block(place.count, positions[0]);
+            let bytes = room(buffer, block.len());
+            fetch(block.start, bytes)?;
+            self.check_unitaries(place, block.start, bytes, check, fetch)?;
             for position in positions {
-                emit(index, &buffer[position % in_block * size..][..size]);
+                emit(index, &bytes[(position & mask) * size..][..size]);
                 index += 1;
             }
         }
         Ok(())
+    }
+
+    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as [`Codec::unitaries_at`] does.
+    ///
+    /// # Errors
+    /// What is damaged, or what `fetch` returns.
+    ///
+    /// # Panics
+    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly their bytes.
+    pub fn unitaries_in<E: From<Damage>>(
+        &self,
+        place: Place,
+        len: usize,
+        mut positions: Range<usize>,
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        mut out: &mut [u8],
+    ) -> Result<(), E> {
+        let (size, in_block) = (self.unitary_bytes, self.block_unitaries);
+        assert_eq!(out.len(), positions.len() * size, "room for the unitaries");
+        assert!(positions.end as u64 <= place.count, "positions within the chunk");
+        self.check_unitaries_len(place.count, len)?;
+        while !positions.is_empty() {
+            let (block, check) = self.unitary_block(place.count, positions.start);
+            let last = block.end == place.count as usize * size;
+            let is_whole = positions.start.is_multiple_of(in_block) && positions.len() * size >= block.len();
+            if !is_whole {
+                // Only some of its unitaries are wanted, but all of them are checked.
+                let bytes = room(buffer, block.len());
+                fetch(block.start, bytes)?;
+                self.check_unitaries(place, block.start, bytes, check, fetch)?;
+                let skipped = positions.start * size - block.start;
+                let (part, rest) = out.split_at_mut((block.len() - skipped).min(out.len()));
+                part.copy_from_slice(&bytes[skipped..][..part.len()]);
+                positions.start += part.len() / size;
+                out = rest;
+                continue;
+            }
+            // Blocks that are wanted as a whole need no buffer; some at once are copied faster.
+            let blocks =
+                if last { 1 } else { (out.len() / block.len()).clamp(1, (PIECE_BYTES / block.len()).max(1)) };
+            let (piece, rest) = out.split_at_mut(blocks * block.len());
+            fetch(block.start, piece)?;
+            for (number, bytes) in piece.chunks_exact(block.len()).enumerate() {
+                let start = block.start + number * block.len();
+                self.check_unitaries(place, start, bytes, check + number * CHECK, fetch)?;
+            }
+            positions.start += piece.len() / size;
+            out = rest;
+        }
+        Ok(())
+    }
+
+    /// Whether the column of `count` stored unitaries has as many bytes as it should.
+    fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
+        assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
+        let blocks = count.div_ceil(self.block_unitaries as u64);
+        let plain = count.checked_mul(self.unitary_bytes as u64);
+        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK as u64)?));
+        if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
+    }
+
+    /// Where in the column of `count` unitaries the block with the one at `position` stands, and where its check.
+    pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
+        let (block, plain) = (position / self.block_unitaries, count as usize * self.unitary_bytes);
+        let start = block * self.block_bytes();
+        (start..plain.min(start + self.block_bytes()), plain + block * CHECK)
+    }
+
+    /// Where in the column of circuits of `len` bytes the entry of the block with the circuit at `position` stands,
+    /// and about where the block itself: all blocks are about as long.
+    pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
+        let (blocks, number) = (count.div_ceil(BLOCK as u64) as usize, position / BLOCK);
+        let list = len.saturating_sub(blocks * ENTRY);
+        let (entry, mean) = (list + number * ENTRY, list / blocks.max(1));
+        let begin = (number * mean).saturating_sub(mean / 4);
+        (entry.saturating_sub(ENTRY)..entry + ENTRY, begin..begin + mean + mean / 2)
+    }
+
+    /// Checks the block of unitaries that begins at `start` and whose `check` stands there in the column.
+    #[inline]
+    fn check_unitaries<E: From<Damage>>(
+        &self,
+        place: Place,
+        start: usize,
+        bytes: &[u8],
+        check: usize,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut expected = [0; CHECK];
+        fetch(check, &mut expected)?;
+        let first = place.first_id + (start / self.unitary_bytes) as u64;
+        if u64::from_le_bytes(expected) == self.unitaries_check(first, bytes) {
+            return Ok(());
+        }
+        Err(Damage::Block { column: "unitaries", block: start / self.block_bytes() }.into())
     }
 
     /// The labels that came with the records of a chunk, whose column this is, after checking all of it.
@@ -347,11 +438,11 @@ impl Codec {
 
     /// Bytes of a stored unitary; 0 if the recipe stores none.
     pub fn unitary_bytes(&self) -> usize {
-        self.stored.map_or(0, |dtype| self.size * dtype.bytes())
+        self.unitary_bytes
     }
 
     fn block_unitaries(&self) -> usize {
-        (UNITARY_BLOCK_BYTES / self.unitary_bytes().max(1)).max(1)
+        self.block_unitaries
     }
 
     fn block_bytes(&self) -> usize {
@@ -359,15 +450,15 @@ impl Codec {
     }
 
     fn circuits_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, self.seed ^ first_id)
+        XxHash3_64::oneshot_with_seed(self.seed ^ first_id, bytes)
     }
 
     fn unitaries_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, self.seed ^ !first_id)
+        XxHash3_64::oneshot_with_seed(self.seed ^ !first_id, bytes)
     }
 
     fn labels_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(bytes, self.seed ^ first_id ^ 1 << 63)
+        XxHash3_64::oneshot_with_seed(self.seed ^ first_id ^ 1 << 63, bytes)
     }
 
     /// The list of entries behind the circuits.
@@ -397,7 +488,7 @@ impl Codec {
         if let Some(labels) = chunk.labels {
             sealed.extend_from_slice(split_tail(labels, 1, CHECK).ok_or(Damage::Size("labels"))?.1);
         }
-        Ok(xxh3_64_with_seed(&sealed, self.seed))
+        Ok(XxHash3_64::oneshot_with_seed(self.seed, &sealed))
     }
 
     fn content(&self, first_id: u64, circuits: &Circuits, unitaries: &[u8]) -> ContentHash {
@@ -490,6 +581,12 @@ impl<'a> CircuitBlock<'a> {
         }
     }
 
+    /// The next so many circuits' lengths together, whether they may be or not.
+    fn lengths(&mut self, records: usize, codec: &Codec) -> Result<usize, Damage> {
+        let above = self.lengths.sum(codec.length_bits, records).ok_or(Damage::Circuit)?;
+        Ok(records * codec.min + above)
+    }
+
     /// A reader at the letter behind the first `before` letters of the block.
     fn letters_from(&self, codec: &Codec, before: usize) -> BitReader<'a> {
         BitReader::new(
@@ -500,11 +597,21 @@ impl<'a> CircuitBlock<'a> {
 
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
     fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
-        let known = |letter: &u16| usize::from(*letter) < codec.letters;
-        // As many as there can be in the block, whatever the length says.
-        out.reserve(length.min(self.bytes.len() * 8));
-        out.extend((0..length).map_while(|_| self.letters.read(codec.letter_bits).filter(known)));
+        // Of no bits there are as many as anyone asks for; otherwise as many as there can be in the block.
+        let start = out.len();
+        self.letters.read_many(codec.letter_bits, length, out);
+        if let Some(unknown) = out[start..].iter().position(|&letter| usize::from(letter) >= codec.letters) {
+            out.truncate(start + unknown);
+        }
     }
+}
+
+/// Room for `len` bytes, whatever is in them.
+fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    &mut buffer[..len]
 }
 
 /// Splits off a list of `items` items of `size` bytes each at the end.

@@ -5,6 +5,8 @@ use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArr
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyRange, PySlice};
+use qorpus::Ids;
+use std::ops::Range;
 
 /// The id that an integer means; negative ones count from the end.
 pub(crate) fn one(py: Python<'_>, index: i64, len: impl FnOnce() -> PyResult<u64>) -> PyResult<u64> {
@@ -18,21 +20,61 @@ pub(crate) fn one(py: Python<'_>, index: i64, len: impl FnOnce() -> PyResult<u64
     }
 }
 
+/// The ids of some records.
+pub(crate) enum Chosen {
+    /// Consecutive ones.
+    Run(Range<u64>),
+    List(Vec<u64>),
+}
+
+impl Chosen {
+    pub(crate) fn ids(&self) -> Ids<'_> {
+        match self {
+            Chosen::Run(ids) => ids.clone().into(),
+            Chosen::List(ids) => ids.into(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ids().len()
+    }
+
+    /// One by one, if there is room for them.
+    pub(crate) fn list(self) -> PyResult<Vec<u64>> {
+        match self {
+            Chosen::Run(ids) => {
+                let mut list = room(usize::try_from(ids.end - ids.start)?)?;
+                list.extend(ids);
+                Ok(list)
+            }
+            Chosen::List(ids) => Ok(ids),
+        }
+    }
+}
+
 /// The ids that a slice, a range, a sequence or array of integers, or an array of truth values means.
-pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) -> PyResult<Vec<u64>> {
+pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) -> PyResult<Chosen> {
     let py = index.py();
     if let Ok(slice) = index.cast::<PySlice>() {
         let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX))?;
+        if slice.step == 1 {
+            let start = slice.start as u64;
+            return Ok(Chosen::Run(start..start + slice.slicelength as u64));
+        }
         let id = |place: isize| (slice.start + place * slice.step) as u64;
         let mut ids = room(slice.slicelength)?;
         ids.extend((0..slice.slicelength as isize).map(id));
-        return Ok(ids);
+        return Ok(Chosen::List(ids));
     }
     if index.is_instance_of::<PyRange>() {
         let (start, step) = (integer(&index.getattr("start")?)?, integer(&index.getattr("step")?)?);
         let places = 0..index.len().map_err(|_| too_large(index))? as i64;
+        if let (1, Ok(first)) = (step, u64::try_from(start)) {
+            return Ok(Chosen::Run(first..first + places.end as u64));
+        }
         // The last one may be followed by a number that is too large.
-        return resolved(py, places.map(|place| start.wrapping_add(place.wrapping_mul(step))), len);
+        let ids = places.map(|place| start.wrapping_add(place.wrapping_mul(step)));
+        return resolved(py, ids, len).map(Chosen::List);
     }
     let array = match index.cast::<PyUntypedArray>() {
         Ok(array) => array.clone(),
@@ -48,7 +90,7 @@ pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) ->
             dimensions => format!("{class} of {dimensions} dimensions"),
         }));
     }
-    match (array.dtype().kind(), array.dtype().itemsize()) {
+    let ids = match (array.dtype().kind(), array.dtype().itemsize()) {
         (b'i', 8) => numbers::<i64>(&array, len),
         (b'u', 8) => numbers::<u64>(&array, len),
         (b'i' | b'u', _) => numbers::<i64>(array.call_method1("astype", ("int64",))?.cast()?, len),
@@ -68,7 +110,8 @@ pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) ->
             resolved(py, indices.into_iter(), len)
         }
         _ => Err(refused(format!("{} of {}", index.get_type().name()?, array.dtype()))),
-    }
+    };
+    ids.map(Chosen::List)
 }
 
 /// A Python integer; one that is too large for any corpus is an `IndexError`.

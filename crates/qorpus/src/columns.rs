@@ -55,17 +55,3 @@ impl<'c> Columns<'c> {
         blob.read_at_exact(out, at)
     }
 }
-
-self_cell::self_cell!(
-    /// A connection to a file that nobody changes, with columns that stay open from read to read.
-    pub(crate) struct OpenColumns {
-        owner: Connection,
-        #[not_covariant]
-        dependent: Columns,
-    }
-);
-
-#[expect(unsafe_code, reason = "columns that stay open make single reads several times faster")]
-// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite, compiled for
-// threads, lets any thread use, one at a time; and they are never apart from the connection they belong to.
-unsafe impl Send for OpenColumns {}

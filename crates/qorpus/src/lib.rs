@@ -18,6 +18,7 @@
 //! Linux only: the writers' lock needs its open-file-description locks.
 
 mod columns;
+mod computed;
 mod connection;
 mod error;
 mod export;
@@ -25,9 +26,11 @@ mod filesystem;
 mod fork;
 mod gate_file;
 mod generate;
+mod ids;
 mod lock;
 mod lookup;
 mod maker;
+mod mapping;
 mod merge;
 mod options;
 mod plan;
@@ -35,7 +38,9 @@ mod query;
 mod reader;
 mod records;
 mod scan;
+mod still;
 mod store;
+mod tree;
 mod verify;
 mod work;
 mod writer;
@@ -44,6 +49,7 @@ pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
 pub use fork::{after_fork, before_fork};
 pub use generate::{Outcome, Progress, generate};
+pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
     Durability, GateOption, Gates, GenerateOptions, Part, RecipeOptions, WriterOptions, parse_count,

@@ -1,7 +1,7 @@
 //! Looking up: single records anywhere in a file, without reading their chunks whole, and without locks where nobody
 //! writes.
 
-use crate::columns::{Column, Columns, OpenColumns};
+use crate::columns::{Column, Columns};
 use crate::connection;
 use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::reader::{Corpus, GivenLabels};
@@ -9,21 +9,6 @@ use crate::{store, work};
 use qorpus_core::{Circuits, Damage, Place};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
-/// A way into a file that nobody changes at present.
-pub(crate) struct Still {
-    /// Whose ids are below this is there for good.
-    records: u64,
-    columns: OpenColumns,
-    found: Found,
-}
-
-impl std::fmt::Debug for Still {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Still").field("records", &self.records).finish_non_exhaustive()
-    }
-}
 
 impl Corpus {
     /// Appends the circuits at `positions` of the chunk at `place`.
@@ -88,18 +73,17 @@ impl Corpus {
         Ok(())
     }
 
-    /// Calls `visit` for each chunk that holds some of `ids`, which ascend: with the columns, the chunk's place, the
-    /// positions of the wanted records in it, and how many ids came before.
+    /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the chunk's place, the positions
+    /// of the wanted records in it, and how many ids came before.
     ///
     /// Where the file is still it is read without locks. What looks wrong there, someone may just be changing:
     /// then all is visited once more, in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
         self.check_process()?;
-        let Some(&last) = ids.last() else { return Ok(()) };
+        let Some(&last) = ids.iter().max() else { return Ok(()) };
         self.look_around()?;
-        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records) {
-            let Still { columns, found, .. } = still;
-            let visited = columns.with_dependent_mut(|_, columns| self.visit_in(columns, found, ids, visit));
+        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records()) {
+            let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
             if visited.is_ok() {
                 return Ok(());
             }
@@ -125,7 +109,8 @@ impl Corpus {
             let chunk =
                 self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
             let Place { first_id, count } = chunk.place;
-            let inside = ids[index..].partition_point(|&id| id - first_id < count);
+            let is_next = |pair: &[u64]| pair[0] <= pair[1] && pair[1] - first_id < count;
+            let inside = 1 + ids[index..].windows(2).take_while(|pair| is_next(pair)).count();
             positions.clear();
             positions.extend(ids[index..index + inside].iter().map(|&id| (id - first_id) as usize));
             visit(columns, chunk, &positions, index).map_err(|trouble| (id, first_id, trouble))?;
@@ -207,37 +192,6 @@ impl Corpus {
         };
         Ok(self.damaged(number, damage))
     }
-
-    /// Finds out, now and then, whether the file is still.
-    pub(crate) fn look_around(&self) -> Result<()> {
-        if self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK) {
-            return Ok(());
-        }
-        self.looked.set(Some(Instant::now()));
-        match (self.is_at_rest(), self.still.borrow().is_some()) {
-            (true, true) | (false, false) => return Ok(()),
-            _ => {}
-        }
-        self.still.take();
-        if self.is_at_rest() {
-            let (records, _) = self.read(store::totals)?;
-            if self.recipe.expected().is_none_or(|expected| records == expected) {
-                let connection = connection::open_still(&self.path)?;
-                let columns = OpenColumns::new(connection, |connection| Columns::new(connection));
-                self.still.replace(Some(Still { records, columns, found: Found::new(SLOTS) }));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether nobody writes, and nothing that was written is outside the file.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
-        // An empty log is left behind when readers keep it open.
-        there("-lock").is_err()
-            && there("-journal").is_err()
-            && there("-wal").map_or(true, |log| log.len() == 0)
-    }
 }
 
 /// See [`Corpus::visit`].
@@ -259,10 +213,10 @@ impl FoundChunk {
 
 /// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
 #[derive(Debug)]
-struct Found(Vec<[Option<FoundChunk>; 2]>);
+pub(crate) struct Found(Vec<[Option<FoundChunk>; 2]>);
 
 impl Found {
-    fn new(slots: usize) -> Found {
+    pub(crate) fn new(slots: usize) -> Found {
         Found(vec![[None; 2]; slots])
     }
 
@@ -272,9 +226,6 @@ impl Found {
         &mut self.0[(id / most.div_ceil(2)) as usize % slots]
     }
 }
-
-/// Two slots for each full chunk: enough for some millions of records on one qubit.
-const SLOTS: usize = 8192;
 
 /// Why records of a chunk could not be read.
 pub(crate) enum Trouble {
@@ -330,6 +281,3 @@ impl<'c> Wanted<'c> {
 
 /// From so many records of a chunk on, its columns are read whole.
 const MANY: usize = 24;
-
-/// How often a corpus looks whether others have begun or finished writing.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);

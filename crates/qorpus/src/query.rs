@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::fork;
+use crate::ids::Ids;
 use crate::reader::Order;
 use crate::records::{Reader, Rows};
 use qorpus_core::{Complex64, Dtype, Label};
@@ -352,7 +353,10 @@ impl Cursor<'_> {
         let (mut rows, reader) = (Rows::default(), &self.table.reader);
         let (unitaries, labels) = (self.plan & UNITARIES != 0, self.plan & LABELS != 0);
         match self.plan & CIRCUITS != 0 {
-            true if unitaries => return reader.some_rows(ids, self.table.order, labels),
+            true if unitaries => {
+                reader.some_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
+                return Ok(rows);
+            }
             true => rows.circuits = reader.circuits(ids)?,
             // Whether a record is there shows with its circuit, unless something else of it is read.
             false if !unitaries && !labels => rows.circuits = reader.circuits(ids)?,

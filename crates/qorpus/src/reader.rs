@@ -1,17 +1,19 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
+use crate::computed::Workspace;
 use crate::connection::{self, Access, Content, hex};
 use crate::error::{ChunkDamage, Error, Result, sqlite};
-use crate::lookup::{LOOK, Still};
+use crate::ids::Ids;
 use crate::scan::SCAN_BYTES;
+use crate::still::{LOOK, Still, Wanted, now};
 use crate::{store, work};
-use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe, Scratch};
+use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe};
 use rusqlite::Connection;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::Duration;
 
 /// How the qubits of a unitary are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,11 +76,12 @@ pub struct Corpus {
     pub(crate) recipe: Recipe,
     pub(crate) codec: Codec,
     pub(crate) kernel: Kernel,
-    pub(crate) scratch: RefCell<Scratch>,
+    pub(crate) workspace: RefCell<Workspace>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
     pub(crate) still: RefCell<Option<Still>>,
-    pub(crate) looked: Cell<Option<Instant>>,
+    /// When it was last looked whether others write.
+    pub(crate) looked: Cell<Option<Duration>>,
 }
 
 impl Corpus {
@@ -109,7 +112,7 @@ impl Corpus {
             recipe,
             codec,
             kernel,
-            scratch: RefCell::default(),
+            workspace: RefCell::default(),
             buffer: RefCell::default(),
             still: RefCell::default(),
             looked: Cell::default(),
@@ -190,7 +193,7 @@ impl Corpus {
 
     /// Whether there is another file now where this one was; it is looked at now and then.
     pub(crate) fn is_replaced(&self) -> bool {
-        let looked = self.looked.get().is_some_and(|looked| looked.elapsed() < LOOK);
+        let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < LOOK);
         !looked && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
     }
 
@@ -204,19 +207,23 @@ impl Corpus {
         Ok(next.saturating_mul(self.recipe.stride()).clamp(id.min(len), len))
     }
 
-    /// Appends the circuits with these ids, which ascend, to `circuits`.
+    /// Appends the circuits with these ids to `circuits`. Ids may be in any order, here and in what follows; where the
+    /// file is not still, those in ascending order are read faster.
     ///
     /// # Errors
     /// As [`record`](Corpus::record).
     pub(crate) fn circuits(&self, ids: &[u64], circuits: &mut Circuits) -> Result<()> {
         let before = circuits.len();
+        if self.read_still(ids, Wanted { circuits: Some(circuits), ..Wanted::default() })? {
+            return Ok(());
+        }
         self.visit(ids, &mut |columns, chunk, positions, index| {
             circuits.truncate(before + index);
             self.circuits_in(columns, chunk.place, positions, circuits)
         })
     }
 
-    /// Writes the unitaries with these ids, which ascend, to `out`: row-major, little-endian, with the corpus's
+    /// Writes the unitaries with these ids to `out`: row-major, little-endian, with the corpus's
     /// precision.
     ///
     /// # Errors
@@ -224,12 +231,22 @@ impl Corpus {
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
-    pub(crate) fn unitaries(&self, ids: &[u64], out: &mut [u8]) -> Result<()> {
-        if !self.recipe.stores_unitaries() {
-            return self.rows(ids, &mut Circuits::default(), out, None);
-        }
+    pub(crate) fn unitaries(&self, ids: &Ids<'_>, out: &mut [u8]) -> Result<()> {
         let size = self.unitary_bytes();
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        if let Ids::Run(ids) = ids
+            && self.recipe.stores_unitaries()
+            && self.unitaries_still(ids.clone(), out)?
+        {
+            return Ok(());
+        }
+        let ids = &ids.list();
+        if !self.recipe.stores_unitaries() {
+            return self.computed(ids, None, out);
+        }
+        if self.read_still(ids, Wanted { unitaries: Some(out), ..Wanted::default() })? {
+            return Ok(());
+        }
         self.visit(ids, &mut |columns, chunk, positions, index| {
             self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])
         })
@@ -252,30 +269,43 @@ impl Corpus {
     ) -> Result<()> {
         let (size, before) = (self.unitary_bytes(), circuits.len());
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
-        if self.recipe.stores_unitaries() {
-            let labels_before = labels.as_ref().map_or(0, |labels| labels.len());
-            return self.visit(ids, &mut |columns, chunk, positions, index| {
-                circuits.truncate(before + index);
-                self.circuits_in(columns, chunk.place, positions, circuits)?;
-                self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])?;
-                labels.as_deref_mut().map_or(Ok(()), |labels| {
-                    labels.truncate(labels_before + index);
-                    self.labels_in(columns, chunk, positions, labels)
-                })
-            });
+        if !self.recipe.stores_unitaries() {
+            self.computed(ids, Some(circuits), out)?;
+            return labels.map_or(Ok(()), |labels| self.labels(ids, labels));
         }
-        let at_once = (SCAN_BYTES as usize / size).max(1);
-        let mut some = Circuits::default();
-        for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
-            some.clear();
-            self.circuits(ids, &mut some)?;
-            out.copy_from_slice(&self.compute(&some));
-            circuits.extend(&some);
+        let labels_before = labels.as_ref().map_or(0, |labels| labels.len());
+        let given = labels.as_deref_mut().filter(|_| self.recipe.space().is_appended());
+        if self.read_still(ids, Wanted { circuits: Some(circuits), unitaries: Some(out), labels: given })? {
+            return Ok(());
         }
-        labels.map_or(Ok(()), |labels| self.labels(ids, labels))
+        self.visit(ids, &mut |columns, chunk, positions, index| {
+            circuits.truncate(before + index);
+            self.circuits_in(columns, chunk.place, positions, circuits)?;
+            self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])?;
+            labels.as_deref_mut().map_or(Ok(()), |labels| {
+                labels.truncate(labels_before + index);
+                self.labels_in(columns, chunk, positions, labels)
+            })
+        })
     }
 
-    /// Appends the labels that came with the records with these ids, which ascend, to `labels`; nothing at all if
+    /// Computes the unitaries with these ids and appends the circuits, if they are wanted.
+    fn computed(&self, ids: &[u64], mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
+        let size = self.unitary_bytes();
+        let at_once = (SCAN_BYTES as usize / size).max(1);
+        let workspace = &mut *self.workspace.borrow_mut();
+        for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
+            workspace.circuits.clear();
+            self.circuits(ids, &mut workspace.circuits)?;
+            workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
+            if let Some(circuits) = &mut circuits {
+                circuits.extend(&workspace.circuits);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the labels that came with the records with these ids to `labels`; nothing at all if
     /// records bring none.
     ///
     /// # Errors
@@ -283,6 +313,9 @@ impl Corpus {
     pub(crate) fn labels(&self, ids: &[u64], labels: &mut Vec<GivenLabels>) -> Result<()> {
         let before = labels.len();
         if !self.recipe.space().is_appended() {
+            return Ok(());
+        }
+        if self.read_still(ids, Wanted { labels: Some(labels), ..Wanted::default() })? {
             return Ok(());
         }
         self.visit(ids, &mut |columns, chunk, positions, index| {
@@ -304,11 +337,9 @@ impl Corpus {
 
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
     pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
-        let (mut unitaries, mut bytes) = (Vec::new(), Vec::new());
-        unitaries.resize(circuits.len() * self.recipe.alphabet().dim().pow(2), Complex64::ZERO);
-        self.kernel.unitaries(circuits, &mut self.scratch.borrow_mut(), &mut unitaries);
-        self.recipe.dtype().encode(&unitaries, &mut bytes);
-        bytes
+        let mut out = vec![0; circuits.len() * self.unitary_bytes()];
+        self.workspace.borrow_mut().compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        out
     }
 
     pub(crate) fn codec(&self) -> &Codec {

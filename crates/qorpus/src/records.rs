@@ -1,21 +1,22 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
+use crate::computed::Workspace;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
+use crate::ids::{Ids, Sorted};
 use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder};
 use crate::store::other_recipe;
-use qorpus_core::{Circuits, Complex64, Kernel, Label, Recipe, Scratch};
+use qorpus_core::{Circuits, Kernel, Label, Recipe};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A thread reads at least so many scattered records: each one waits for memory several times, and to start a
-/// thread takes as long as some twenty of them.
+/// A thread reads at least so many scattered records: to start one takes as long as some three hundred of them.
 ///
 /// The threads end with the call, because a pool would not live through a fork.
-const SCATTERED: usize = 512;
+const SCATTERED: usize = 2048;
 
 /// A thread reads at least so many bytes of neighbouring unitaries.
 const DENSE_BYTES: usize = 1 << 19;
@@ -46,7 +47,8 @@ pub struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    Computed(Kernel),
+    /// With memory that no thread is using at present.
+    Computed(Kernel, Mutex<Vec<Workspace>>),
     /// Parts of one recipe: each record is in one of the files.
     Parts(Vec<Arc<File>>),
     /// One file after the other; with each the id that its first record has here.
@@ -57,7 +59,8 @@ enum Source {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    idle: Mutex<Vec<Corpus>>,
+    #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
+    idle: Mutex<Vec<Box<Corpus>>>,
 }
 
 impl Holder for File {
@@ -69,7 +72,7 @@ impl Holder for File {
 impl File {
     fn open(path: &Path) -> Result<Arc<File>> {
         let _inside = fork::enter();
-        let first = Corpus::open(path)?;
+        let first = Box::new(Corpus::open(path)?);
         let file = Arc::new(File { path: first.path().into(), idle: Mutex::new(vec![first]) });
         let holder: Arc<dyn Holder> = file.clone();
         fork::register(Arc::downgrade(&holder));
@@ -83,7 +86,7 @@ impl File {
         let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => {
-                let corpus = Corpus::open(&self.path)?;
+                let corpus = Box::new(Corpus::open(&self.path)?);
                 match recipe {
                     Some(recipe) if recipe.hash() != corpus.recipe().hash() => {
                         return Err(other_recipe(&self.path, corpus.recipe(), recipe));
@@ -143,7 +146,10 @@ impl Reader {
     /// [`Error::Usage`] for a recipe of appended circuits, which nobody can compute.
     pub fn computed(recipe: Recipe) -> Result<Reader> {
         match recipe.expected() {
-            Some(_) => Ok(Reader { source: Source::Computed(Kernel::new(recipe.alphabet())), recipe }),
+            Some(_) => Ok(Reader {
+                source: Source::Computed(Kernel::new(recipe.alphabet()), Mutex::default()),
+                recipe,
+            }),
             None => Err(Error::Usage(
                 "appended circuits cannot be computed; a recipe needs words or random circuits".into(),
             )),
@@ -162,7 +168,7 @@ impl Reader {
 
     fn files(&self) -> impl Iterator<Item = &Arc<File>> {
         let (parts, joined) = match &self.source {
-            Source::Computed(_) => (&[][..], &[][..]),
+            Source::Computed(..) => (&[][..], &[][..]),
             Source::Parts(files) => (&files[..], &[][..]),
             Source::Joined(files) => (&[][..], &files[..]),
         };
@@ -234,16 +240,18 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
-    pub fn circuits(&self, ids: &[u64]) -> Result<Circuits> {
-        let sorted = Sorted::new(ids);
+    pub fn circuits<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Circuits> {
+        let ids = ids.into();
         let mut circuits = Circuits::default();
-        match &self.source {
-            Source::Computed(_) => {
-                self.check(ids)?;
-                self.compute_circuits(&sorted.ids, &mut circuits);
-            }
-            _ => self.in_files(&sorted.ids, &mut |corpus, ids, _| corpus.circuits(ids, &mut circuits))?,
+        if let Source::Computed(..) = &self.source {
+            self.check(&ids)?;
+            self.compute_circuits(&ids, &mut circuits);
+            return Ok(circuits);
         }
+        let sorted = self.sorted(ids.list())?;
+        self.in_files(&Ids::List(&sorted.ids), &mut |corpus, ids, _| {
+            corpus.circuits(&ids.list(), &mut circuits)
+        })?;
         Ok(sorted.circuits_as_asked(circuits))
     }
 
@@ -255,26 +263,50 @@ impl Reader {
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
-    pub fn unitaries(&self, ids: &[u64], order: Order, out: &mut [u8]) -> Result<()> {
-        let sorted = Sorted::new(ids);
-        self.shared_out(&sorted.ids, out, |ids, out| match &self.source {
-            Source::Computed(kernel) => {
-                self.compute_rows(kernel, ids, out);
-                Ok(())
+    pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
+        self.shared_out(&ids.into(), out, |ids, out| {
+            if let Source::Computed(kernel, idle) = &self.source {
+                self.compute_rows(kernel, idle, ids, None, out);
+                self.reorder(order, out);
+                return Ok(());
             }
-            _ => {
-                let size = self.unitary_bytes();
+            let size = self.unitary_bytes();
+            let read = |ids: &Ids<'_>, out: &mut [u8]| {
                 self.in_files(ids, &mut |corpus, ids, range| {
                     corpus.unitaries(ids, &mut out[range.start * size..range.end * size])
                 })
+            };
+            match ids {
+                Ids::Run(_) => read(ids, out)?,
+                Ids::List(list) => {
+                    let sorted = self.sorted(Cow::Borrowed(list))?;
+                    read(&Ids::List(&sorted.ids), out)?;
+                    self.as_asked(&sorted, out);
+                }
             }
+            self.reorder(order, out);
+            Ok(())
         })?;
-        self.as_asked(&sorted, order, out);
         Ok(())
     }
 
-    /// Puts unitaries, read in the sorted order, where they were asked for, with qubits in this order.
-    fn as_asked(&self, sorted: &Sorted<'_>, order: Order, unitaries: &mut [u8]) {
+    /// Ids in the order in which they are read fastest: as they are, unless pages have to be looked up one by one.
+    fn sorted<'a>(&self, ids: Cow<'a, [u64]>) -> Result<Sorted<'a>> {
+        let only = match &self.source {
+            Source::Parts(files) if files.len() == 1 => files.first(),
+            Source::Joined(files) if files.len() == 1 => files.first().map(|(_, file)| file),
+            _ => None,
+        };
+        if ids.is_sorted()
+            || only.map_or(Ok(false), |file| file.with(Some(&self.recipe), Corpus::is_mapped))?
+        {
+            return Ok(Sorted { ids, places: None });
+        }
+        Ok(Sorted::new(&ids))
+    }
+
+    /// Puts unitaries, read in the sorted order, where they were asked for.
+    fn as_asked(&self, sorted: &Sorted<'_>, unitaries: &mut [u8]) {
         let size = self.unitary_bytes();
         if let Some(places) = &sorted.places {
             let ascending = unitaries.to_vec();
@@ -282,6 +314,9 @@ impl Reader {
                 unitaries[place * size..][..size].copy_from_slice(unitary);
             }
         }
+    }
+
+    fn reorder(&self, order: Order, unitaries: &mut [u8]) {
         reorder(unitaries, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
     }
 
@@ -290,13 +325,16 @@ impl Reader {
     ///
     /// # Errors
     /// As [`circuits`](Reader::circuits).
-    pub fn given_labels(&self, ids: &[u64]) -> Result<Vec<GivenLabels>> {
+    pub fn given_labels<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Vec<GivenLabels>> {
+        let ids = ids.into();
         if !self.recipe.space().is_appended() {
-            self.check(ids)?;
+            self.check(&ids)?;
             return Ok(Vec::new());
         }
-        let (sorted, mut labels) = (Sorted::new(ids), Vec::new());
-        self.in_files(&sorted.ids, &mut |corpus, ids, _| corpus.labels(ids, &mut labels))?;
+        let (sorted, mut labels) = (self.sorted(ids.list())?, Vec::new());
+        self.in_files(&Ids::List(&sorted.ids), &mut |corpus, ids, _| {
+            corpus.labels(&ids.list(), &mut labels)
+        })?;
         Ok(sorted.labels_as_asked(labels))
     }
 
@@ -304,37 +342,75 @@ impl Reader {
     ///
     /// # Errors
     /// As [`circuits`](Reader::circuits).
-    pub fn rows(&self, ids: &[u64], order: Order) -> Result<Rows> {
-        self.some_rows(ids, order, true)
+    pub fn rows<'a>(&self, ids: impl Into<Ids<'a>>, order: Order) -> Result<Rows> {
+        let mut rows = Rows::default();
+        self.read(ids, order, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// The same, in memory that is reused: what was in `rows` is replaced.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits); then there is nothing of use in `rows`.
+    pub fn read<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, rows: &mut Rows) -> Result<()> {
+        self.some_rows(&ids.into(), order, true, rows)
     }
 
     /// The same, `with_labels` or without those that were given.
-    pub(crate) fn some_rows(&self, ids: &[u64], order: Order, with_labels: bool) -> Result<Rows> {
-        let (sorted, size) = (Sorted::new(ids), self.unitary_bytes());
-        let mut unitaries = vec![0; ids.len() * size];
-        let shares = self.shared_out(&sorted.ids, &mut unitaries, |ids, out| {
-            let mut given = Vec::new();
-            let circuits = match &self.source {
-                Source::Computed(kernel) => self.compute_rows(kernel, ids, out),
-                _ => {
-                    let mut circuits = Circuits::default();
-                    self.in_files(ids, &mut |corpus, ids, range| {
-                        let out = &mut out[range.start * size..range.end * size];
-                        corpus.rows(ids, &mut circuits, out, with_labels.then_some(&mut given))
-                    })?;
-                    circuits
-                }
-            };
+    pub(crate) fn some_rows(
+        &self,
+        ids: &Ids<'_>,
+        order: Order,
+        with_labels: bool,
+        rows: &mut Rows,
+    ) -> Result<()> {
+        let Rows { circuits, unitaries, given } = rows;
+        circuits.clear();
+        given.clear();
+        unitaries.resize(ids.len() * self.unitary_bytes(), 0);
+        if self.threads(ids) == 1 {
+            self.check(ids)?;
+            return self.share_of_rows(ids, order, circuits, unitaries, with_labels.then_some(given));
+        }
+        let shares = self.shared_out(ids, unitaries, |ids, out| {
+            let (mut circuits, mut given) = (Circuits::default(), Vec::new());
+            self.share_of_rows(ids, order, &mut circuits, out, with_labels.then_some(&mut given))?;
             Ok((circuits, given))
         })?;
-        let (mut circuits, mut given) = (Circuits::default(), Vec::new());
         for (more, more_given) in shares {
             circuits.extend(&more);
             given.extend(more_given);
         }
-        self.as_asked(&sorted, order, &mut unitaries);
-        let (circuits, given) = (sorted.circuits_as_asked(circuits), sorted.labels_as_asked(given));
-        Ok(Rows { circuits, unitaries, given })
+        Ok(())
+    }
+
+    /// Reads what one thread reads of some records; `circuits` and `given` are empty before.
+    fn share_of_rows(
+        &self,
+        ids: &Ids<'_>,
+        order: Order,
+        circuits: &mut Circuits,
+        out: &mut [u8],
+        mut given: Option<&mut Vec<GivenLabels>>,
+    ) -> Result<()> {
+        if let Source::Computed(kernel, idle) = &self.source {
+            self.compute_rows(kernel, idle, ids, Some(circuits), out);
+        } else {
+            let (size, sorted) = (self.unitary_bytes(), self.sorted(ids.list())?);
+            self.in_files(&Ids::List(&sorted.ids), &mut |corpus, ids, range| {
+                let out = &mut out[range.start * size..range.end * size];
+                corpus.rows(&ids.list(), circuits, out, given.as_deref_mut())
+            })?;
+            if sorted.places.is_some() {
+                self.as_asked(&sorted, out);
+                *circuits = sorted.circuits_as_asked(std::mem::take(circuits));
+                if let Some(given) = given {
+                    *given = sorted.labels_as_asked(std::mem::take(given));
+                }
+            }
+        }
+        self.reorder(order, out);
+        Ok(())
     }
 
     /// The record with this id, with qubits in this order.
@@ -368,10 +444,10 @@ impl Reader {
     }
 
     /// Says no to ids that a generated corpus does not have.
-    fn check(&self, ids: &[u64]) -> Result<()> {
+    fn check(&self, ids: &Ids<'_>) -> Result<()> {
         let len = self.recipe.space().len();
-        match ids.iter().max() {
-            Some(&id) if id >= len => {
+        match ids.max() {
+            Some(id) if id >= len && !self.recipe.space().is_appended() => {
                 let path = self.files().next().map_or_else(PathBuf::new, |file| file.path.clone());
                 Err(Error::NoRecord { path, id, len })
             }
@@ -379,68 +455,86 @@ impl Reader {
         }
     }
 
-    fn compute_circuits(&self, ids: &[u64], circuits: &mut Circuits) {
-        // Consecutive words cost less than words one by one.
-        for run in ids.chunk_by(|a, b| a + 1 == *b) {
-            self.recipe.space().extend(run[0]..run[run.len() - 1] + 1, circuits);
+    fn compute_circuits(&self, ids: &Ids<'_>, circuits: &mut Circuits) {
+        match ids {
+            Ids::Run(ids) => self.recipe.space().extend(ids.clone(), circuits),
+            // Consecutive words cost less than words one by one.
+            Ids::List(ids) => {
+                for run in ids.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
+                    self.recipe.space().extend(run[0]..run[run.len() - 1] + 1, circuits);
+                }
+            }
         }
     }
 
-    /// Computes the records with these ids: writes their unitaries to `out` and returns their circuits.
-    fn compute_rows(&self, kernel: &Kernel, ids: &[u64], out: &mut [u8]) -> Circuits {
-        let size = self.unitary_bytes();
+    /// Computes the records with these ids: writes their unitaries to `out`, and appends their circuits if they are
+    /// wanted.
+    fn compute_rows(
+        &self,
+        kernel: &Kernel,
+        idle: &Mutex<Vec<Workspace>>,
+        ids: &Ids<'_>,
+        mut circuits: Option<&mut Circuits>,
+        out: &mut [u8],
+    ) {
+        let (size, dtype) = (self.unitary_bytes(), self.recipe.dtype());
         let at_once = (BATCH_BYTES / size).max(1);
-        let (mut all, mut circuits) = (Circuits::default(), Circuits::default());
-        let mut scratch = Scratch::default();
-        let (mut unitaries, mut bytes) = (Vec::new(), Vec::new());
-        for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
-            circuits.clear();
-            self.compute_circuits(ids, &mut circuits);
-            unitaries.resize(ids.len() * self.recipe.alphabet().dim().pow(2), Complex64::ZERO);
-            kernel.unitaries(&circuits, &mut scratch, &mut unitaries);
-            self.recipe.dtype().encode(&unitaries, &mut bytes);
-            out.copy_from_slice(&bytes);
-            all.extend(&circuits);
+        let workspace = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut workspace = workspace.unwrap_or_default();
+        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+            let start = batch * at_once;
+            workspace.circuits.clear();
+            self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
+            workspace.compute_own(kernel, dtype, out);
+            if let Some(circuits) = &mut circuits {
+                circuits.extend(&workspace.circuits);
+            }
         }
-        all
+        idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 
-    /// Shares out ids, which ascend, and the places for their unitaries to threads that each `read` some; what they
-    /// return is in the order of the ids.
+    /// Among how many threads so many records are shared out.
+    fn threads(&self, ids: &Ids<'_>) -> usize {
+        let least = match (ids, &self.source) {
+            (Ids::List(_), Source::Parts(_) | Source::Joined(_)) => SCATTERED,
+            _ => (DENSE_BYTES / self.unitary_bytes()).max(1),
+        };
+        match ids.len() / least {
+            0 | 1 => 1,
+            shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
+        }
+    }
+
+    /// Shares out ids and the places for their unitaries to threads that each `read` some; what they return is in the
+    /// order of the ids.
     fn shared_out<T: Send>(
         &self,
-        ids: &[u64],
+        ids: &Ids<'_>,
         out: &mut [u8],
-        read: impl Fn(&[u64], &mut [u8]) -> Result<T> + Sync,
+        read: impl Fn(&Ids<'_>, &mut [u8]) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        assert_eq!(out.len(), ids.len() * self.unitary_bytes(), "one unitary for each id");
-        if !self.recipe.space().is_appended() {
-            self.check(ids)?;
-        }
-        let span = ids.last().zip(ids.first()).map_or(0, |(last, first)| last - first);
-        let least = match span > 16 * ids.len() as u64 {
-            true => SCATTERED,
-            false => (DENSE_BYTES / self.unitary_bytes()).max(1),
-        };
-        let threads = match ids.len() / least {
-            0 | 1 => return Ok(vec![read(ids, out)?]),
-            shares => std::thread::available_parallelism().map_or(1, Into::into).min(shares),
+        let size = self.unitary_bytes();
+        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        self.check(ids)?;
+        let threads = match self.threads(ids) {
+            1 => return Ok(vec![read(ids, out)?]),
+            threads => threads,
         };
         let share = ids.len().div_ceil(threads);
         let _inside = fork::enter();
         std::thread::scope(|scope| {
-            let (own, others) = ids.split_at(share);
-            let (own_out, others_out) = out.split_at_mut(share * self.unitary_bytes());
-            let shares = others.chunks(share).zip(others_out.chunks_mut(share * self.unitary_bytes()));
+            let (own_out, others_out) = out.split_at_mut(share * size);
             let read = &read;
-            let follow = |(ids, out)| {
+            let follow = |(number, out): (usize, _)| {
+                let start = (number + 1) * share;
+                let ids = ids.part(start..ids.len().min(start + share));
                 scope.spawn(move || {
                     let _inside = fork::follow();
-                    read(ids, out)
+                    read(&ids, out)
                 })
             };
-            let workers: Vec<_> = shares.map(follow).collect();
-            let own = read(own, own_out);
+            let workers: Vec<_> = others_out.chunks_mut(share * size).enumerate().map(follow).collect();
+            let own = read(&ids.part(0..share), own_out);
             let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
@@ -448,21 +542,22 @@ impl Reader {
         })
     }
 
-    /// Calls `read` for runs of `ids`, which ascend, with a handle of the file that has them, their ids there, and
-    /// their places among `ids`.
-    fn in_files(&self, ids: &[u64], read: &mut ReadSome<'_>) -> Result<()> {
+    /// Calls `read` for runs of `ids`, which ascend if there are several files, with a handle of the file that has them,
+    /// their ids there, and their places among `ids`.
+    fn in_files(&self, ids: &Ids<'_>, read: &mut ReadSome<'_>) -> Result<()> {
         match &self.source {
-            Source::Computed(_) => Ok(()),
+            Source::Computed(..) => Ok(()),
             Source::Parts(files) => match &files[..] {
                 [file] => file.with(Some(&self.recipe), |corpus| read(corpus, ids, 0..ids.len())),
                 files => {
                     let chunk = |id: &u64| id / self.recipe.chunk_records();
                     let mut start = 0;
-                    for run in ids.chunk_by(|a, b| chunk(a) == chunk(b)) {
+                    for run in ids.list().chunk_by(|a, b| chunk(a) == chunk(b)) {
                         let range = start..start + run.len();
                         start = range.end;
                         let mut found = Ok(());
                         for file in files {
+                            let run = &Ids::List(run);
                             found = file.with(Some(&self.recipe), |corpus| read(corpus, run, range.clone()));
                             if !matches!(found, Err(Error::NotYet { .. })) {
                                 break;
@@ -474,18 +569,18 @@ impl Reader {
                 }
             },
             Source::Joined(files) => {
-                let mut start = 0;
+                if let [(_, file)] = &files[..] {
+                    return file.with(Some(&self.recipe), |corpus| read(corpus, ids, 0..ids.len()));
+                }
+                let (mut start, ids) = (0, ids.list());
                 for (place, (first, file)) in files.iter().enumerate() {
                     let end = files.get(place + 1).map_or(u64::MAX, |(next, _)| *next);
                     let inside = ids[start..].partition_point(|&id| id < end);
                     if inside > 0 {
                         let range = start..start + inside;
                         start = range.end;
-                        let own: Cow<'_, [u64]> = match first {
-                            0 => Cow::Borrowed(&ids[range.clone()]),
-                            first => ids[range.clone()].iter().map(|id| id - first).collect(),
-                        };
-                        file.with(Some(&self.recipe), |corpus| read(corpus, &own, range))?;
+                        let own: Vec<u64> = ids[range.clone()].iter().map(|id| id - first).collect();
+                        file.with(Some(&self.recipe), |corpus| read(corpus, &Ids::List(&own), range))?;
                     }
                 }
                 Ok(())
@@ -495,45 +590,7 @@ impl Reader {
 }
 
 /// See [`Reader::in_files`].
-type ReadSome<'r> = dyn FnMut(&Corpus, &[u64], Range<usize>) -> Result<()> + 'r;
-
-/// Ids in ascending order and, unless they were so before, the place where each one stood.
-struct Sorted<'a> {
-    ids: Cow<'a, [u64]>,
-    places: Option<Vec<usize>>,
-}
-
-impl Sorted<'_> {
-    fn new(ids: &[u64]) -> Sorted<'_> {
-        if ids.is_sorted() {
-            return Sorted { ids: Cow::Borrowed(ids), places: None };
-        }
-        let mut pairs: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
-        pairs.sort_unstable();
-        let (ids, places) = pairs.into_iter().unzip();
-        Sorted { ids: Cow::Owned(ids), places: Some(places) }
-    }
-
-    /// Labels that were read in the sorted order, in the order they were asked for.
-    fn labels_as_asked(&self, labels: Vec<GivenLabels>) -> Vec<GivenLabels> {
-        let Some(places) = self.places.as_ref().filter(|places| places.len() == labels.len()) else {
-            return labels;
-        };
-        let mut ordered = vec![BTreeMap::new(); labels.len()];
-        labels.into_iter().zip(places).for_each(|(labels, &place)| ordered[place] = labels);
-        ordered
-    }
-
-    /// Circuits that were read in the sorted order, in the order they were asked for.
-    fn circuits_as_asked(&self, circuits: Circuits) -> Circuits {
-        let Some(places) = &self.places else { return circuits };
-        let mut order = vec![0; places.len()];
-        places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
-        let mut ordered = Circuits::default();
-        order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
-        ordered
-    }
-}
+type ReadSome<'r> = dyn FnMut(&Corpus, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
 
 /// The corpora in a directory.
 fn directory(path: &Path) -> Result<Vec<PathBuf>> {

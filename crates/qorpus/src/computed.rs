@@ -1,0 +1,38 @@
+//! Computing: unitaries of circuits as the bytes that would be stored.
+
+use qorpus_core::{Circuits, Complex64, Dtype, Kernel, Scratch};
+
+/// Memory that is reused from one computation to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    pub(crate) circuits: Circuits,
+    scratch: Scratch,
+    unitaries: Vec<Complex64>,
+    bytes: Vec<u8>,
+}
+
+impl Workspace {
+    /// Writes the unitaries of `circuits` to `out`: row-major, little-endian, with this precision.
+    ///
+    /// # Panics
+    /// If `out` has not exactly their bytes.
+    pub(crate) fn compute(&mut self, kernel: &Kernel, dtype: Dtype, circuits: &Circuits, out: &mut [u8]) {
+        if dtype == Dtype::Complex128
+            && cfg!(target_endian = "little")
+            && let Ok(entries) = bytemuck::try_cast_slice_mut(out)
+        {
+            return kernel.unitaries(circuits, &mut self.scratch, entries);
+        }
+        self.unitaries.resize(out.len() / dtype.bytes(), Complex64::ZERO);
+        kernel.unitaries(circuits, &mut self.scratch, &mut self.unitaries);
+        dtype.encode(&self.unitaries, &mut self.bytes);
+        out.copy_from_slice(&self.bytes);
+    }
+
+    /// The same with the circuits that are in its memory.
+    pub(crate) fn compute_own(&mut self, kernel: &Kernel, dtype: Dtype, out: &mut [u8]) {
+        let circuits = std::mem::take(&mut self.circuits);
+        self.compute(kernel, dtype, &circuits, out);
+        self.circuits = circuits;
+    }
+}

@@ -1,0 +1,115 @@
+//! Ids of records that are asked for.
+
+use crate::reader::GivenLabels;
+use qorpus_core::Circuits;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Which records are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids<'a> {
+    /// Consecutive ones.
+    Run(Range<u64>),
+    /// Any, in any order, also repeated.
+    List(&'a [u64]),
+}
+
+impl Ids<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Ids::Run(ids) => usize::try_from(ids.end.saturating_sub(ids.start)).unwrap_or(usize::MAX),
+            Ids::List(ids) => ids.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn max(&self) -> Option<u64> {
+        match self {
+            Ids::Run(ids) => ids.end.checked_sub(1).filter(|_| !ids.is_empty()),
+            Ids::List(ids) => ids.iter().max().copied(),
+        }
+    }
+}
+
+impl<'a> Ids<'a> {
+    /// One by one.
+    pub(crate) fn list(&self) -> Cow<'a, [u64]> {
+        match self {
+            Ids::Run(ids) => Cow::Owned(ids.clone().collect()),
+            Ids::List(ids) => Cow::Borrowed(ids),
+        }
+    }
+
+    /// The ones at these places.
+    pub(crate) fn part(&self, places: Range<usize>) -> Ids<'a> {
+        match self {
+            Ids::Run(ids) => Ids::Run(ids.start + places.start as u64..ids.start + places.end as u64),
+            Ids::List(ids) => Ids::List(&ids[places]),
+        }
+    }
+}
+
+impl From<Range<u64>> for Ids<'_> {
+    fn from(ids: Range<u64>) -> Self {
+        Ids::Run(ids)
+    }
+}
+
+impl<'a> From<&'a [u64]> for Ids<'a> {
+    fn from(ids: &'a [u64]) -> Self {
+        Ids::List(ids)
+    }
+}
+
+impl<'a> From<&'a Vec<u64>> for Ids<'a> {
+    fn from(ids: &'a Vec<u64>) -> Self {
+        Ids::List(ids)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u64; N]> for Ids<'a> {
+    fn from(ids: &'a [u64; N]) -> Self {
+        Ids::List(ids)
+    }
+}
+
+/// Ids in ascending order and, unless they were so before, the place where each one stood.
+pub(crate) struct Sorted<'a> {
+    pub(crate) ids: Cow<'a, [u64]>,
+    pub(crate) places: Option<Vec<usize>>,
+}
+
+impl Sorted<'_> {
+    pub(crate) fn new<'a>(ids: &[u64]) -> Sorted<'a> {
+        let mut pairs: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
+        pairs.sort_unstable();
+        let (ids, places) = pairs.into_iter().unzip();
+        Sorted { ids: Cow::Owned(ids), places: Some(places) }
+    }
+
+    /// Labels that were read in the sorted order, in the order they were asked for.
+    pub(crate) fn labels_as_asked(&self, labels: Vec<GivenLabels>) -> Vec<GivenLabels> {
+        let Some(places) = self.places.as_ref().filter(|places| places.len() == labels.len()) else {
+            return labels;
+        };
+        let mut ordered = vec![BTreeMap::new(); labels.len()];
+        labels.into_iter().zip(places).for_each(|(labels, &place)| ordered[place] = labels);
+        ordered
+    }
+
+    /// Circuits that were read in the sorted order, in the order they were asked for.
+    pub(crate) fn circuits_as_asked(&self, circuits: Circuits) -> Circuits {
+        let Some(places) = &self.places else { return circuits };
+        let mut order = vec![0; places.len()];
+        places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
+        let mut ordered = Circuits::default();
+        order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
+        ordered
+    }
+}

@@ -1,0 +1,555 @@
+//! Still files: records of a file that nobody changes at present, read from the mapping, or by open columns where
+//! that cannot be.
+
+use crate::columns::Columns;
+use crate::connection;
+use crate::error::Result;
+use crate::lookup::Found;
+use crate::mapping::{Bytes, Mapping};
+use crate::reader::{Corpus, GivenLabels};
+use crate::store;
+use crate::tree::{self, Row};
+use qorpus_core::{Circuits, Codec, Damage, Place};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// A way into a file that nobody changes at present.
+pub(crate) struct Still {
+    /// Whose ids are below this is there for good.
+    records: u64,
+    file: StillFile,
+    rows: FoundRows,
+    chunks: Found,
+}
+
+self_cell::self_cell!(
+    /// A connection to a file that nobody changes, with its mapping, and with columns that stay open from read to read.
+    struct StillFile {
+        owner: Connection,
+        #[not_covariant]
+        dependent: Open,
+    }
+);
+
+struct Open<'c> {
+    columns: Columns<'c>,
+    table: Option<Table<'c>>,
+}
+
+#[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
+// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite, compiled for
+// threads, lets any thread use, one at a time, and the mapping is memory of the process that this connection keeps;
+// they are never apart from the connection they belong to.
+unsafe impl Send for StillFile {}
+
+impl std::fmt::Debug for Still {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Still").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+/// The table `chunks` as it is mapped.
+struct Table<'c> {
+    mapping: Mapping<'c>,
+    root: u32,
+}
+
+impl Table<'_> {
+    fn new(connection: &Connection) -> Option<Table<'_>> {
+        let root = usual_root(connection).ok().flatten()?;
+        let mapping = Mapping::new(connection)?;
+        tree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
+    }
+}
+
+/// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
+fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
+    let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
+    let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
+    if columns.as_deref() != Some(usual) {
+        return Ok(None);
+    }
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = 'chunks'";
+    connection.query_row(sql, [], |row| row.get(0)).map(Some)
+}
+
+/// What is wanted of records: circuits and labels are appended, unitaries written from the beginning on.
+#[derive(Default)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) circuits: Option<&'w mut Circuits>,
+    pub(crate) unitaries: Option<&'w mut [u8]>,
+    pub(crate) labels: Option<&'w mut Vec<GivenLabels>>,
+}
+
+/// A record cannot be read from the mapping, for whatever reason: others will read it, or say what is wrong.
+struct Unusual;
+
+impl From<Damage> for Unusual {
+    fn from(_: Damage) -> Unusual {
+        Unusual
+    }
+}
+
+impl Corpus {
+    /// Whether records are read from the mapping, where their order is of no importance.
+    pub(crate) fn is_mapped(&self) -> Result<bool> {
+        self.look_around()?;
+        let still = self.still.borrow();
+        Ok(still.as_ref().is_some_and(|still| still.file.with_dependent(|_, open| open.table.is_some())))
+    }
+
+    /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
+    /// possible for one of them it says `false`, and what it wrote is of no use.
+    pub(crate) fn read_still(&self, ids: &[u64], wanted: Wanted<'_>) -> Result<bool> {
+        self.look_around()?;
+        let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
+        let Some(Still { records, file, rows, .. }) = still.as_mut() else { return Ok(false) };
+        Ok(file
+            .with_dependent(|_, open| {
+                let table = open.table.as_ref()?;
+                let (file, records) = (table.mapping.bytes(), *records);
+                let mut source = Source { file, root: table.root, records, rows, codec: &self.codec };
+                source.read(ids, wanted, &mut buffer).ok()
+            })
+            .is_some())
+    }
+
+    /// The same for the unitaries of consecutive records.
+    pub(crate) fn unitaries_still(&self, ids: Range<u64>, out: &mut [u8]) -> Result<bool> {
+        self.look_around()?;
+        let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
+        let Some(Still { records, file, rows, .. }) = still.as_mut() else { return Ok(false) };
+        Ok(file
+            .with_dependent(|_, open| {
+                let table = open.table.as_ref()?;
+                let (file, records) = (table.mapping.bytes(), *records);
+                let mut source = Source { file, root: table.root, records, rows, codec: &self.codec };
+                source.read_run(ids, out, &mut buffer).ok()
+            })
+            .is_some())
+    }
+
+    /// Finds out, now and then, whether the file is still.
+    pub(crate) fn look_around(&self) -> Result<()> {
+        let now = now();
+        if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
+            return Ok(());
+        }
+        self.check_process()?;
+        self.looked.set(Some(now));
+        match (self.is_at_rest(), self.still.borrow().is_some()) {
+            (true, true) | (false, false) => return Ok(()),
+            _ => {}
+        }
+        self.still.take();
+        if self.is_at_rest() {
+            let (records, _) = self.read(store::totals)?;
+            if self.recipe.expected().is_none_or(|expected| records == expected) {
+                let connection = connection::open_still(&self.path)?;
+                let file = StillFile::new(connection, |connection| Open {
+                    columns: Columns::new(connection),
+                    table: Table::new(connection),
+                });
+                let is_mapped = file.with_dependent(|_, open| open.table.is_some());
+                let (rows, chunks) =
+                    (FoundRows::new(self, records), Found::new(if is_mapped { 64 } else { SLOTS }));
+                self.still.replace(Some(Still { records, file, rows, chunks }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nobody writes, and nothing that was written is outside the file.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
+        // An empty log is left behind when readers keep it open.
+        there("-lock").is_err()
+            && there("-journal").is_err()
+            && there("-wal").map_or(true, |log| log.len() == 0)
+    }
+}
+
+impl Still {
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Calls `read` with the open columns, and with the chunks of any size that were found before.
+    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> T {
+        let chunks = &mut self.chunks;
+        self.file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))
+    }
+}
+
+/// A mapped file while records are read from it.
+struct Source<'s> {
+    file: Bytes<'s>,
+    root: u32,
+    records: u64,
+    rows: &'s mut FoundRows,
+    codec: &'s Codec,
+}
+
+/// For so many records at once memory is asked for blocks ahead; while those come, others are checked.
+const AHEAD: usize = 4;
+
+/// At most so many records of a chunk are read at a time.
+const TOGETHER: usize = 64;
+
+impl Source<'_> {
+    fn row(&mut self, id: u64) -> std::result::Result<Row, Unusual> {
+        let (file, root) = (self.file, self.root);
+        if id >= self.records {
+            return Err(Unusual);
+        }
+        self.rows.get(id, || tree::find(file, root, id)).ok_or(Unusual)
+    }
+
+    fn read(
+        &mut self,
+        ids: &[u64],
+        mut wanted: Wanted<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> std::result::Result<(), Unusual> {
+        let (file, codec, mut positions) = (self.file, self.codec, [0; TOGETHER]);
+        let (mut start, mut asked) = (0, 0);
+        while start < ids.len() {
+            let row = self.row(ids[start])?;
+            let place = Place { first_id: row.first_id, count: row.count.into() };
+            let (mut end, mut last) = (start, 0);
+            for &id in ids[start..].iter().take(TOGETHER) {
+                if id < last || !row.holds(id) {
+                    break;
+                }
+                positions[end - start] = (id - row.first_id) as usize;
+                (last, end) = (id, end + 1);
+            }
+            let positions = &positions[..end - start];
+            if asked < ids.len() && asked < end + AHEAD {
+                let until = ids.len().min(asked.max(start) + AHEAD);
+                self.prefetch(&ids[asked.max(start)..until], &wanted);
+                asked = until;
+            }
+            if let Some(out) = &mut wanted.unitaries {
+                let mut slots = out[start * codec.unitary_bytes()..].chunks_exact_mut(codec.unitary_bytes());
+                let mut emit = |_: usize, unitary: &[u8]| {
+                    if let Some(slot) = slots.next() {
+                        slot.copy_from_slice(unitary);
+                    }
+                };
+                let mut fetch = |at, out: &mut [u8]| file.copy(row.unitaries_at() + at, out).ok_or(Unusual);
+                codec.unitaries_at(
+                    place,
+                    row.unitaries_len as usize,
+                    positions,
+                    buffer,
+                    &mut fetch,
+                    &mut emit,
+                )?;
+            }
+            if let Some(circuits) = &mut wanted.circuits {
+                let mut fetch = |at, out: &mut [u8]| file.copy(row.at + at, out).ok_or(Unusual);
+                codec.circuits_at(
+                    place,
+                    row.circuits_len as usize,
+                    positions,
+                    buffer,
+                    &mut fetch,
+                    circuits,
+                )?;
+            }
+            match &mut wanted.labels {
+                Some(labels) if row.labels_len == 0 => {
+                    labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
+                }
+                Some(labels) => {
+                    buffer.resize(row.labels_len as usize, 0);
+                    file.copy(row.labels_at(), buffer).ok_or(Unusual)?;
+                    let packed = codec.labels(place, Some(buffer))?;
+                    for &position in positions {
+                        labels.push(packed.get(position)?);
+                    }
+                }
+                None => {}
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Has what is wanted of some records brought nearer, as far as their chunks were found before.
+    fn prefetch(&self, ids: &[u64], wanted: &Wanted<'_>) {
+        let (mut spans, mut len) = ([(0, 0); 4 * AHEAD], 0);
+        let mut ask = |at, bytes: usize| {
+            // To find a page in memory takes as long as to get a line of it: that is begun for all pages at once.
+            self.file.prefetch(at, 1);
+            spans[len] = (at, bytes.min(FAR));
+            len += 1;
+        };
+        for &id in ids.iter().take(AHEAD) {
+            let Some(row) = self.rows.found(id) else { continue };
+            let (position, count) = ((id - row.first_id) as usize, row.count.into());
+            if wanted.unitaries.is_some() {
+                let (block, check) = self.codec.unitary_block(count, position);
+                ask(row.unitaries_at() + block.start, block.len());
+                ask(row.unitaries_at() + check, 8);
+            }
+            if wanted.circuits.is_some() {
+                let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
+                ask(row.at + entry.start, entry.len());
+                ask(row.at + block.start, block.len());
+            }
+        }
+        for &(at, bytes) in &spans[..len] {
+            self.file.prefetch(at, bytes);
+        }
+    }
+
+    fn read_run(
+        &mut self,
+        ids: Range<u64>,
+        mut out: &mut [u8],
+        buffer: &mut Vec<u8>,
+    ) -> std::result::Result<(), Unusual> {
+        let (mut next, file) = (ids.start, self.file);
+        while next < ids.end {
+            let row = self.row(next)?;
+            let place = Place { first_id: row.first_id, count: row.count.into() };
+            let end = ids.end.min(row.first_id + place.count);
+            let positions = (next - row.first_id) as usize..(end - row.first_id) as usize;
+            let (part, rest) = out.split_at_mut(positions.len() * self.codec.unitary_bytes());
+            let mut fetch = |at, out: &mut [u8]| file.copy(row.unitaries_at() + at, out).ok_or(Unusual);
+            self.codec.unitaries_in(
+                place,
+                row.unitaries_len as usize,
+                positions,
+                buffer,
+                &mut fetch,
+                part,
+            )?;
+            (next, out) = (end, rest);
+        }
+        Ok(())
+    }
+}
+
+/// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is copied.
+const FAR: usize = 4096;
+
+/// Rows that were found before: in each slot the last two, since neighbours often share one.
+struct FoundRows {
+    slots: Vec<[Row; 2]>,
+    /// Ids of a slot.
+    step: u64,
+    /// Records of a full chunk.
+    most: u64,
+    /// Records of all chunks, if they are all full but the last one.
+    full: Option<u64>,
+}
+
+impl FoundRows {
+    fn new(corpus: &Corpus, records: u64) -> FoundRows {
+        let (most, full) = (corpus.recipe.chunk_records(), corpus.recipe.expected());
+        let step = if full.is_some() { most } else { most.div_ceil(2) };
+        let slots = (records / step).clamp(1, SLOTS as u64).next_power_of_two();
+        FoundRows { slots: vec![[Row::default(); 2]; slots as usize], step, most, full }
+    }
+
+    fn slot(&self, id: u64) -> usize {
+        (id / self.step) as usize & (self.slots.len() - 1)
+    }
+
+    fn found(&self, id: u64) -> Option<Row> {
+        self.slots[self.slot(id)].into_iter().find(|row| row.holds(id))
+    }
+
+    /// The row that holds a record: one that was found before, or else what `find` finds.
+    fn get(&mut self, id: u64, find: impl FnOnce() -> Option<Row>) -> Option<Row> {
+        self.found(id).or_else(|| {
+            let row = find().filter(|row| row.holds(id) && self.fits(row))?;
+            let slot = self.slot(id);
+            self.slots[slot] = [row, self.slots[slot][0]];
+            Some(row)
+        })
+    }
+
+    /// Whether there may be such a chunk.
+    fn fits(&self, row: &Row) -> bool {
+        let count = u64::from(row.count);
+        match self.full {
+            Some(records) => {
+                row.first_id.is_multiple_of(self.most)
+                    && count == self.most.min(records.saturating_sub(row.first_id))
+            }
+            None => count <= self.most && row.first_id.checked_add(count).is_some(),
+        }
+    }
+}
+
+/// Enough for ten to twenty million records on one qubit.
+const SLOTS: usize = 1 << 14;
+
+/// How often a corpus looks whether others have begun or finished writing.
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
+
+/// A time since some moment, coarse to a few milliseconds: to read the exact one takes as long as to read memory.
+pub(crate) fn now() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
+    nix::time::clock_gettime(clock).map_or(Duration::MAX, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, GenerateOptions, Order, Reader, Recipe, Writer, WriterOptions};
+    use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
+    use std::path::Path;
+
+    fn recipe(qubits: usize, records: u64, stored: bool) -> Recipe {
+        let gates = ["h", "s", "t"].map(|name| Gate::standard(name).unwrap());
+        let alphabet = Alphabet::new(gates.into(), qubits, Coupling::All).unwrap();
+        let space = Space::random(&alphabet, records, 1, 0, 14).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex64, stored)
+    }
+
+    fn generated(path: &Path, recipe: &Recipe) -> Corpus {
+        let options = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
+        crate::generate(path, recipe, options, &false.into(), &mut |_| ()).unwrap();
+        Corpus::open(path).unwrap()
+    }
+
+    /// Appends the records of `recipe` in groups of these sizes, in turn, each a chunk or more.
+    fn appended(path: &Path, recipe: &Recipe, groups: &[u64], labelled: bool) -> Corpus {
+        let options = WriterOptions {
+            gates: Some("h,s,t".into()),
+            qubits: recipe.alphabet().qubits(),
+            durability: Durability::Off,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::open(path, &options).unwrap();
+        let (mut next, mut groups) = (0, groups.iter().cycle());
+        while next < recipe.space().len() {
+            let end = recipe.space().len().min(next + groups.next().unwrap());
+            let mut circuits = Circuits::default();
+            recipe.space().circuits(next..end, &mut circuits);
+            for (circuit, id) in circuits.iter().zip(next..) {
+                let labels = [("id_too", Label::Integer(id as i64))];
+                writer.append(circuit, None, if labelled && id % 3 == 0 { &labels } else { &[] }).unwrap();
+            }
+            writer.flush().unwrap();
+            next = end;
+        }
+        writer.close().unwrap();
+        Corpus::open(path).unwrap()
+    }
+
+    /// Whether all records come from the mapping, and are those of the recipe, in any order and in runs.
+    fn is_mapped_and_right(corpus: &Corpus, recipe: &Recipe, labelled: bool) -> bool {
+        let (len, size) = (recipe.space().len(), corpus.unitary_bytes());
+        let mut made = Circuits::default();
+        recipe.space().circuits(0..len, &mut made);
+        let unitaries = corpus.compute(&made);
+        let shuffled = qorpus_core::Permutation::new(len, 7);
+        let orders: [Vec<u64>; 3] = [
+            (0..len).collect(),
+            (0..len).rev().collect(),
+            (0..len).map(|place| shuffled.apply(place)).chain([0, 0, 5, 5, 4]).collect(),
+        ];
+        for ids in orders {
+            let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
+            let mut out = vec![0; ids.len() * size];
+            let stored = corpus.recipe().stores_unitaries();
+            let wanted = Wanted {
+                circuits: Some(&mut circuits),
+                unitaries: stored.then_some(&mut out),
+                labels: labelled.then_some(&mut labels),
+            };
+            if !corpus.read_still(&ids, wanted).unwrap() {
+                return false;
+            }
+            for (place, &id) in ids.iter().enumerate() {
+                assert_eq!(circuits.get(place), made.get(id as usize), "{id}");
+                let expected = &unitaries[id as usize * size..][..size];
+                assert!(!stored || &out[place * size..][..size] == expected, "unitary {id}");
+                if labelled {
+                    let expected = (id % 3 == 0).then_some(Label::Integer(id as i64));
+                    assert_eq!(labels[place].get("id_too"), expected.as_ref());
+                }
+            }
+        }
+        if corpus.recipe().stores_unitaries() {
+            for run in [0..len, 1..len, 0..1, 3..len - 3, len - 1..len, len / 2..len / 2 + 40] {
+                let mut out = vec![0; (run.end - run.start) as usize * size];
+                if !corpus.unitaries_still(run.clone(), &mut out).unwrap() {
+                    return false;
+                }
+                assert!(out == unitaries[run.start as usize * size..run.end as usize * size]);
+            }
+        }
+        // Those that are not there are left to others.
+        assert!(!corpus.read_still(&[0, len], Wanted::default()).unwrap());
+        true
+    }
+
+    #[test]
+    fn records_of_still_files_come_from_the_mapping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for qubits in [1, 2, 3] {
+            for (name, stored) in [("stored", true), ("derived", false)] {
+                let recipe = recipe(qubits, 3_000, stored);
+                let corpus = generated(&path(&format!("{name} {qubits}.db")), &recipe);
+                assert!(is_mapped_and_right(&corpus, &recipe, false));
+            }
+        }
+        let recipe = recipe(1, 4_000, true);
+        for (name, groups, labelled) in
+            [("tiny", &[1, 2, 3, 70][..], false), ("full", &[4_000], false), ("labelled", &[600, 7], true)]
+        {
+            let path = path(&format!("{name}.db"));
+            // Appended unitaries are of the default precision.
+            let corpus = appended(&path, &recipe, groups, labelled);
+            assert!(is_mapped_and_right(&corpus, &recipe, labelled), "{name}");
+        }
+    }
+
+    #[test]
+    fn chunks_of_several_pages_are_left_to_sqlite() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("wide.db");
+        let recipe = recipe(7, 9, true);
+        let corpus = generated(&path, &recipe);
+        assert!(!is_mapped_and_right(&corpus, &recipe, false));
+        let (reader, made) = (Reader::open(&[path]).unwrap(), Reader::computed(recipe).unwrap());
+        let ids = [8, 0, 3, 3];
+        assert_eq!(reader.rows(&ids, Order::Little).unwrap(), made.rows(&ids, Order::Little).unwrap());
+    }
+
+    #[test]
+    fn damage_in_the_mapping_is_not_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("damaged.db");
+        let recipe = recipe(1, 3_000, true);
+        let (corpus, made) = (generated(&path, &recipe), Reader::computed(recipe).unwrap());
+        let all: Vec<u64> = (0..3_000).collect();
+        let whole = made.rows(&all, Order::Big).unwrap();
+        drop(corpus);
+        let intact = std::fs::read(&path).unwrap();
+        for at in (0..intact.len()).step_by(1_009) {
+            let mut bytes = intact.clone();
+            bytes[at] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            // What is refused as a whole is refused.
+            let Ok(reader) = Reader::open(std::slice::from_ref(&path)) else { continue };
+            for id in (0..3_000).step_by(37) {
+                // Each record is right, or it is said that it is not.
+                let Ok(rows) = reader.rows(&[id], Order::Big) else { continue };
+                assert_eq!(rows.circuits.get(0), whole.circuits.get(id as usize), "byte {at}");
+                assert!(rows.unitaries == whole.unitaries[id as usize * 32..][..32], "byte {at}");
+            }
+        }
+    }
+}
