@@ -123,23 +123,28 @@ impl<'a> BitReader<'a> {
         Some(sum as usize)
     }
 
-    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are.
+    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are, and returns the
+    /// largest.
     #[inline]
-    pub(crate) fn read_many(&mut self, width: u32, count: usize, out: &mut Vec<u16>) {
-        let count = match self.has(width, count) {
+    pub(crate) fn read_many(&mut self, width: u32, count: usize, out: &mut Vec<u16>) -> u16 {
+        let mut left = match self.has(width, count) {
             true => count,
             false => (self.bytes.len() * 8).saturating_sub(self.at) / width.max(1) as usize,
         };
-        let (mask, in_word, start) = (mask(width), in_word(width), out.len());
-        out.resize(start + count, 0);
-        for numbers in out[start..].chunks_mut(in_word) {
-            let mut word = self.word();
-            for number in &mut *numbers {
-                *number = (word & mask) as u16;
+        let (mask, in_word, mut largest) = (mask(width), in_word(width), 0);
+        out.reserve(left);
+        while left > 0 {
+            let (mut word, now) = (self.word(), left.min(in_word));
+            out.extend((0..now).map(|_| {
+                let number = (word & mask) as u16;
                 word >>= width;
-            }
-            self.at += numbers.len() * width as usize;
+                largest = largest.max(number);
+                number
+            }));
+            self.at += now * width as usize;
+            left -= now;
         }
+        largest
     }
 
     /// Whether there are so many more numbers.
@@ -233,10 +238,10 @@ mod tests {
             let start = BitReader::new(&bytes, at);
             let (mut many, mut one, mut sums) = (start.clone(), start.clone(), start);
             let mut found = vec![7];
-            many.read_many(width, count, &mut found);
+            let largest = many.read_many(width, count, &mut found);
             let expected: Vec<u16> = std::iter::once(7).chain((0..count).map_while(|_| one.read(width))).collect();
             prop_assert_eq!(&found, &expected);
-            prop_assert_eq!(many.at, one.at);
+            prop_assert_eq!((many.at, largest), (one.at, expected[1..].iter().copied().max().unwrap_or(0)));
             let sum = expected[1..].iter().map(|&number| usize::from(number)).sum();
             let all = expected.len() == count + 1;
             prop_assert_eq!(sums.sum(width, count), all.then_some(sum));

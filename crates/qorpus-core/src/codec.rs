@@ -38,8 +38,8 @@ pub struct Codec {
     seed: u64,
     /// Bytes of a stored unitary, or 0.
     unitary_bytes: usize,
-    /// Stored unitaries in a block; a power of two.
-    block_unitaries: usize,
+    /// There are two to this power of stored unitaries in a block.
+    block_bits: u32,
 }
 
 /// Which records a chunk holds.
@@ -69,7 +69,7 @@ impl Codec {
             codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
             seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
             unitary_bytes,
-            block_unitaries: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1),
+            block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
         }
     }
 
@@ -275,14 +275,14 @@ impl Codec {
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         emit: &mut impl FnMut(usize, &[u8]),
     ) -> Result<(), E> {
-        let (size, mask) = (self.unitary_bytes, self.block_unitaries - 1);
+        let (size, bits, mask) = (self.unitary_bytes, self.block_bits, self.block_unitaries() - 1);
         self.check_unitaries_len(place.count, len)?;
         let mut index = 0;
-        for positions in positions.chunk_by(|a, b| a & !mask == b & !mask) {
+        for positions in positions.chunk_by(|a, b| a >> bits == b >> bits) {
             let (block, check) = self.unitary_block(place.count, positions[0]);
             let bytes = room(buffer, block.len());
             fetch(block.start, bytes)?;
-            self.check_unitaries(place, block.start, bytes, check, fetch)?;
+            self.check_unitaries(place, positions[0] >> bits, bytes, check, fetch)?;
             for position in positions {
                 emit(index, &bytes[(position & mask) * size..][..size]);
                 index += 1;
@@ -307,7 +307,7 @@ impl Codec {
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         mut out: &mut [u8],
     ) -> Result<(), E> {
-        let (size, in_block) = (self.unitary_bytes, self.block_unitaries);
+        let (size, in_block) = (self.unitary_bytes, self.block_unitaries());
         assert_eq!(out.len(), positions.len() * size, "room for the unitaries");
         assert!(positions.end as u64 <= place.count, "positions within the chunk");
         self.check_unitaries_len(place.count, len)?;
@@ -319,7 +319,7 @@ impl Codec {
                 // Only some of its unitaries are wanted, but all of them are checked.
                 let bytes = room(buffer, block.len());
                 fetch(block.start, bytes)?;
-                self.check_unitaries(place, block.start, bytes, check, fetch)?;
+                self.check_unitaries(place, positions.start >> self.block_bits, bytes, check, fetch)?;
                 let skipped = positions.start * size - block.start;
                 let (part, rest) = out.split_at_mut((block.len() - skipped).min(out.len()));
                 part.copy_from_slice(&bytes[skipped..][..part.len()]);
@@ -333,8 +333,8 @@ impl Codec {
             let (piece, rest) = out.split_at_mut(blocks * block.len());
             fetch(block.start, piece)?;
             for (number, bytes) in piece.chunks_exact(block.len()).enumerate() {
-                let start = block.start + number * block.len();
-                self.check_unitaries(place, start, bytes, check + number * CHECK, fetch)?;
+                let block = (positions.start >> self.block_bits) + number;
+                self.check_unitaries(place, block, bytes, check + number * CHECK, fetch)?;
             }
             positions.start += piece.len() / size;
             out = rest;
@@ -345,7 +345,7 @@ impl Codec {
     /// Whether the column of `count` stored unitaries has as many bytes as it should.
     fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
         assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
-        let blocks = count.div_ceil(self.block_unitaries as u64);
+        let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
         let plain = count.checked_mul(self.unitary_bytes as u64);
         let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK as u64)?));
         if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
@@ -353,7 +353,7 @@ impl Codec {
 
     /// Where in the column of `count` unitaries the block with the one at `position` stands, and where its check.
     pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
-        let (block, plain) = (position / self.block_unitaries, count as usize * self.unitary_bytes);
+        let (block, plain) = (position >> self.block_bits, count as usize * self.unitary_bytes);
         let start = block * self.block_bytes();
         (start..plain.min(start + self.block_bytes()), plain + block * CHECK)
     }
@@ -368,23 +368,23 @@ impl Codec {
         (entry.saturating_sub(ENTRY)..entry + ENTRY, begin..begin + mean + mean / 2)
     }
 
-    /// Checks the block of unitaries that begins at `start` and whose `check` stands there in the column.
+    /// Checks a block of unitaries, whose `check` stands there in the column.
     #[inline]
     fn check_unitaries<E: From<Damage>>(
         &self,
         place: Place,
-        start: usize,
+        block: usize,
         bytes: &[u8],
         check: usize,
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut expected = [0; CHECK];
         fetch(check, &mut expected)?;
-        let first = place.first_id + (start / self.unitary_bytes) as u64;
+        let first = place.first_id + ((block as u64) << self.block_bits);
         if u64::from_le_bytes(expected) == self.unitaries_check(first, bytes) {
             return Ok(());
         }
-        Err(Damage::Block { column: "unitaries", block: start / self.block_bytes() }.into())
+        Err(Damage::Block { column: "unitaries", block }.into())
     }
 
     /// The labels that came with the records of a chunk, whose column this is, after checking all of it.
@@ -442,7 +442,7 @@ impl Codec {
     }
 
     fn block_unitaries(&self) -> usize {
-        self.block_unitaries
+        1 << self.block_bits
     }
 
     fn block_bytes(&self) -> usize {
@@ -597,11 +597,12 @@ impl<'a> CircuitBlock<'a> {
 
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
     fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
-        // Of no bits there are as many as anyone asks for; otherwise as many as there can be in the block.
         let start = out.len();
-        self.letters.read_many(codec.letter_bits, length, out);
-        if let Some(unknown) = out[start..].iter().position(|&letter| usize::from(letter) >= codec.letters) {
-            out.truncate(start + unknown);
+        let largest = self.letters.read_many(codec.letter_bits, length, out);
+        if usize::from(largest) >= codec.letters {
+            let known =
+                out[start..].iter().take_while(|&&letter| usize::from(letter) < codec.letters).count();
+            out.truncate(start + known);
         }
     }
 }

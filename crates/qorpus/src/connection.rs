@@ -23,7 +23,7 @@ const CACHE_KIB: u32 = 32 << 10;
 const MMAP_BYTES: i64 = 1 << 40;
 
 /// No column of a chunk comes near this many bytes; larger ones are refused before they are read.
-const LARGEST_VALUE: i32 = 64 << 20;
+pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
 const PATIENCE: u64 = 300_000;

@@ -133,11 +133,16 @@ impl<'m> Bytes<'m> {
     #[inline]
     pub(crate) fn prefetch(self, at: usize, len: usize) {
         #[cfg(target_arch = "x86_64")]
-        for line in (at / LINE * LINE..at + len).step_by(LINE) {
+        {
             use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            // To the second level: on the way to the first there is room for a dozen lines only, and a block has more.
-            // SAFETY: a prefetch is a hint and reads nothing, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.start.wrapping_add(line).cast()) };
+            let mut line = at & !(LINE - 1);
+            while line < at + len {
+                // To the second level: on the way to the first there is room for a dozen lines only, and a block has
+                // more.
+                // SAFETY: a prefetch is a hint and reads nothing, whatever the address.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(self.start.wrapping_add(line).cast()) };
+                line += LINE;
+            }
         }
     }
 }

@@ -3,10 +3,22 @@
 //! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format". Nothing found here is
 //! believed: every offset is checked, and what is unusual in any way, SQLite may read.
 
-use crate::connection::PAGE_SIZE;
+use crate::connection::{LARGEST_VALUE, PAGE_SIZE};
 use crate::mapping::Bytes;
 
 const PAGE: usize = PAGE_SIZE as usize;
+
+/// A page with what did not fit into a row's own begins with the number of the next one.
+const NEXT: usize = 4;
+
+/// Bytes of a row in such a page.
+const CONTINUED: usize = PAGE - NEXT;
+
+/// The most bytes of a row that are all in its own page.
+const MOST_INSIDE: usize = PAGE - 35;
+
+/// The fewest bytes in its own page of a row that continues elsewhere.
+const LEAST_INSIDE: usize = (PAGE - 12) * 32 / 255 - 23;
 
 /// Larger than that of any file: each page of the tree has at least two below it.
 const DEEPEST: usize = 20;
@@ -21,8 +33,12 @@ pub(crate) struct Row {
     pub(crate) circuits_len: u32,
     pub(crate) unitaries_len: u32,
     pub(crate) labels_len: u32,
-    /// Where the circuits begin.
-    pub(crate) at: usize,
+    /// Where the circuits begin in the file.
+    at: usize,
+    /// How many bytes of the columns are there, in the row's own page.
+    near: u32,
+    /// The first of the pages, one behind the other, that have the others.
+    far: u32,
 }
 
 impl Row {
@@ -30,12 +46,44 @@ impl Row {
         id.wrapping_sub(self.first_id) < u64::from(self.count)
     }
 
+    /// Where the unitaries begin, counted from the circuits on, as all places in columns are.
     pub(crate) fn unitaries_at(&self) -> usize {
-        self.at + self.circuits_len as usize
+        self.circuits_len as usize
     }
 
     pub(crate) fn labels_at(&self) -> usize {
         self.unitaries_at() + self.unitaries_len as usize
+    }
+
+    /// Copies bytes of the columns.
+    #[inline]
+    pub(crate) fn copy(&self, file: Bytes<'_>, at: usize, out: &mut [u8]) -> Option<()> {
+        match at.checked_add(out.len())? <= self.near as usize {
+            true => file.copy(self.at + at, out),
+            false => self.copy_far(file, at, out),
+        }
+    }
+
+    #[cold]
+    fn copy_far(&self, file: Bytes<'_>, mut at: usize, mut out: &mut [u8]) -> Option<()> {
+        while !out.is_empty() {
+            let (start, len) = self.place(at)?;
+            let (piece, rest) = out.split_at_mut(len.min(out.len()));
+            file.copy(start, piece)?;
+            (at, out) = (at + piece.len(), rest);
+        }
+        Some(())
+    }
+
+    /// Where in the file a byte of the columns is, and how many follow there, that one included.
+    #[inline]
+    pub(crate) fn place(&self, at: usize) -> Option<(usize, usize)> {
+        let Some(beyond) = at.checked_sub(self.near as usize) else {
+            return Some((self.at + at, self.near as usize - at));
+        };
+        let (page, within) = (self.far as usize + beyond / CONTINUED, beyond % CONTINUED);
+        let start = page.checked_sub(1)?.checked_mul(PAGE)? + NEXT;
+        (self.far > 0).then_some((start + within, CONTINUED - within))
     }
 }
 
@@ -171,10 +219,10 @@ impl<'m> Page<'m> {
     fn row(&self, index: usize) -> Option<Row> {
         let (len, at) = self.varint(self.cell(index)?)?;
         let (first_id, start) = self.varint(at)?;
-        // A row that does not fit is continued on other pages: those hold at least 35 bytes less than a page.
-        let len = usize::try_from(len).ok().filter(|len| start + len <= PAGE && *len <= PAGE - 35)?;
+        let len = usize::try_from(len).ok().filter(|&len| len <= LARGEST_VALUE as usize)?;
+        let inside = inside(len);
         let (header, mut at) = self.varint(start)?;
-        let body = start + usize::try_from(header).ok().filter(|&header| header <= len)?;
+        let body = start + usize::try_from(header).ok().filter(|&header| header <= inside)?;
         let mut kind = || {
             let (kind, next) = self.varint(at)?;
             at = next;
@@ -194,8 +242,8 @@ impl<'m> Page<'m> {
             if kind == 0 { Some(0) } else { blob_len(kind).filter(|&len| len > 0) }
         };
         let (unitaries_len, labels_len) = (or_null()?, or_null()?);
-        let end = body + skipped + circuits_len + unitaries_len + labels_len;
-        if at != body || end != start + len {
+        let (begin, end) = (body + skipped, body + skipped + circuits_len + unitaries_len + labels_len);
+        if at != body || end != start + len || begin > start + inside || start + inside > PAGE {
             return None;
         }
         Some(Row {
@@ -204,8 +252,22 @@ impl<'m> Page<'m> {
             circuits_len: circuits_len as u32,
             unitaries_len: unitaries_len as u32,
             labels_len: labels_len as u32,
-            at: self.start + body + skipped,
+            at: self.start + begin,
+            near: (start + inside - begin) as u32,
+            far: if inside < len { self.continued(start + inside, len - inside)? } else { 0 },
         })
+    }
+
+    /// The first of the pages with so many more bytes of a row, if these follow one another; its number is at `at`.
+    fn continued(&self, at: usize, bytes: usize) -> Option<u32> {
+        let first = u32::from_be_bytes(self.array(at)?);
+        for page in (1..bytes.div_ceil(CONTINUED) as u32).map(|step| first.checked_add(step)) {
+            let before = (page? as usize).checked_sub(2)?;
+            if u32::from_be_bytes(self.file.array(before.checked_mul(PAGE)?)?) != page? {
+                return None;
+            }
+        }
+        (first > 0).then_some(first)
     }
 
     /// A positive integer of at most three bytes.
@@ -224,6 +286,16 @@ impl<'m> Page<'m> {
     }
 }
 
+/// How many of a row's bytes are in its own page.
+fn inside(len: usize) -> usize {
+    if len <= MOST_INSIDE {
+        return len;
+    }
+    // So many that the last of the other pages is full, if they fit.
+    let full = LEAST_INSIDE + (len - LEAST_INSIDE) % CONTINUED;
+    if full <= MOST_INSIDE { full } else { LEAST_INSIDE }
+}
+
 /// Bytes of an integer of this kind, or serial type.
 fn integer_len(kind: u64) -> Option<usize> {
     match kind {
@@ -235,10 +307,10 @@ fn integer_len(kind: u64) -> Option<usize> {
     }
 }
 
-/// Bytes of a BLOB of this kind; one that is larger than a page is elsewhere.
+/// Bytes of a BLOB of this kind.
 fn blob_len(kind: u64) -> Option<usize> {
     let len = kind.checked_sub(12).filter(|twice| twice % 2 == 0)? / 2;
-    usize::try_from(len).ok().filter(|&len| len <= PAGE)
+    usize::try_from(len).ok().filter(|&len| len <= LARGEST_VALUE as usize)
 }
 
 #[cfg(test)]
@@ -290,11 +362,14 @@ mod tests {
 
     fn found(file: &[u8], root: u32, id: u64) -> Option<Found> {
         let row = find(file.into(), root, id)?;
-        let column = |at: usize, len: u32| file[at..][..len as usize].to_vec();
+        let column = |at: usize, len: u32| {
+            let mut column = vec![0; len as usize];
+            row.copy(file.into(), at, &mut column).map(|()| column)
+        };
         let columns = [
-            column(row.at, row.circuits_len),
-            column(row.unitaries_at(), row.unitaries_len),
-            column(row.labels_at(), row.labels_len),
+            column(0, row.circuits_len)?,
+            column(row.unitaries_at(), row.unitaries_len)?,
+            column(row.labels_at(), row.labels_len)?,
         ];
         let [circuits, unitaries, labels] = columns;
         Some((row.first_id, row.count, circuits, unitaries, labels))
@@ -321,7 +396,7 @@ mod tests {
 
     #[test]
     fn rows_are_those_that_sqlite_finds() {
-        for (rows, most) in [(0, 1), (1, 9), (40, 30_000), (3_000, 900)] {
+        for (rows, most) in [(0, 1), (1, 9), (40, 30_000), (40, 40_000), (20, 500_000), (3_000, 900)] {
             let bytes = |row: u64| 1 + (row * 7_919 % most) as usize;
             let (connection, file, root, end) = table(rows, PAGE_SIZE, bytes);
             assert!(is_usual(file[..].into()));
@@ -363,9 +438,12 @@ mod tests {
         let (_, file, root, _) = table(9, 4096, |_| 100);
         assert!(!is_usual(file[..].into()));
         assert_eq!(find(file[..].into(), root, 1), None);
-        // Rows that are continued on other pages.
-        let (_, file, root, _) = table(9, PAGE_SIZE, |_| 40_000);
-        assert!((0..9).all(|id| find(file[..].into(), root, id).is_none()));
+        // A row that is continued on pages that do not follow one another.
+        let (_, mut file, root, _) = table(1, PAGE_SIZE, |_| 100_000);
+        let row = find(file[..].into(), root, 0).unwrap();
+        assert!(row.far > 0);
+        file[(row.far as usize - 1) * PAGE + 3] ^= 1;
+        assert_eq!(find(file[..].into(), root, 0), None);
         assert_eq!(find(file[..].into(), 0, 1), None);
         assert_eq!(find(file[..].into(), 1, 1), None);
         assert_eq!(find(file[..].into(), u32::MAX, 1), None);
@@ -380,7 +458,7 @@ mod tests {
             len in any::<prop::sample::Index>(),
             ids in prop::collection::vec(0u64..3_000, 20),
         ) {
-            let (_, mut file, root, _) = table(30, PAGE_SIZE, |row| 5_000 + row as usize);
+            let (_, mut file, root, _) = table(30, PAGE_SIZE, |row| 5_000 + 6_000 * (row % 9) as usize);
             for (at, byte) in changes {
                 let at = at.index(file.len());
                 file[at] = byte;
@@ -397,8 +475,9 @@ mod tests {
                     for root in root..root + 4 {
                         if let Some(row) = find(file.into(), root, id) {
                             prop_assert!(row.count > 0);
-                            let end = row.labels_at() + row.labels_len as usize;
-                            prop_assert!(row.at / PAGE == (end - 1) / PAGE, "columns of one page");
+                            let mut columns = vec![0; row.labels_at() + row.labels_len as usize];
+                            let _ = row.copy(file.into(), 0, &mut columns);
+                            let _ = row.place(columns.len());
                         }
                     }
                 }
