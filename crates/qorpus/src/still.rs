@@ -143,6 +143,8 @@ impl Corpus {
         if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
             return Ok(());
         }
+        // A child that inherited a mapping may read it until then, for no lock is involved; to ask the system which process
+        // this is would take a fifth of a read.
         self.check_process()?;
         self.looked.set(Some(now));
         match (self.is_at_rest(), self.still.borrow().is_some()) {
