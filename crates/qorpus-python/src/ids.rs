@@ -52,10 +52,20 @@ impl Chosen {
     }
 }
 
-/// The ids that a slice, a range, a sequence or array of integers, or an array of truth values means.
-pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) -> PyResult<Chosen> {
+/// The ids that a slice, a range, a sequence or array of integers, or an array of truth values means, if there are
+/// `len` and it is known that there are `at_least` so many.
+pub(crate) fn many(
+    index: &Bound<'_, PyAny>,
+    at_least: impl Fn() -> PyResult<u64>,
+    len: impl Fn() -> PyResult<u64>,
+) -> PyResult<Chosen> {
     let py = index.py();
     if let Ok(slice) = index.cast::<PySlice>() {
+        if let Some((start, stop)) = plain(slice)?
+            && stop <= at_least()?
+        {
+            return Ok(Chosen::Run(start..stop));
+        }
         let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX))?;
         if slice.step == 1 {
             let start = slice.start as u64;
@@ -112,6 +122,13 @@ pub(crate) fn many(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) ->
         _ => Err(refused(format!("{} of {}", index.get_type().name()?, array.dtype()))),
     };
     ids.map(Chosen::List)
+}
+
+/// Start and stop of a slice, if it means the same of every longer sequence, too.
+fn plain(slice: &Bound<'_, PySlice>) -> PyResult<Option<(u64, u64)>> {
+    let number = |name| slice.getattr(name).map(|number| number.extract::<u64>().ok());
+    let (start, stop, step) = (number("start")?, number("stop")?, slice.getattr("step")?);
+    Ok(start.zip(stop).filter(|(start, stop)| step.is_none() && start <= stop))
 }
 
 /// A Python integer; one that is too large for any corpus is an `IndexError`.

@@ -351,7 +351,12 @@ impl Records {
     }
 
     fn ids(&self, ids: &Bound<'_, PyAny>) -> PyResult<Chosen> {
-        ids::many(ids, || self.len(ids.py()))
+        let py = ids.py();
+        let at_least = || {
+            let reader = self.reader(py)?;
+            py.detach(|| reader.at_least()).or_raise(py)
+        };
+        ids::many(ids, at_least, || self.len(py))
     }
 
     fn read_circuits(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<Circuits> {

@@ -189,6 +189,23 @@ impl Reader {
         }
     }
 
+    /// How many ids there are at least: as many as were seen not long ago, without a look at the file. Records are
+    /// never taken away.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn at_least(&self) -> Result<u64> {
+        match &self.source {
+            Source::Joined(files) => match files.last() {
+                Some((first, file)) => {
+                    Ok(first + file.with(Some(&self.recipe), |corpus| Ok(corpus.records_still()))?)
+                }
+                None => Ok(0),
+            },
+            _ => Ok(self.recipe.space().len()),
+        }
+    }
+
     /// Whether there are no records.
     ///
     /// # Errors

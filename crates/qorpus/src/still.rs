@@ -101,6 +101,11 @@ impl Corpus {
         Ok(still.as_ref().is_some_and(|still| still.file.with_dependent(|_, open| open.table.is_some())))
     }
 
+    /// How many records there are for good, as far as is known without a look.
+    pub(crate) fn records_still(&self) -> u64 {
+        self.still.borrow().as_ref().map_or(0, |still| still.records)
+    }
+
     /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
     /// possible for one of them it says `false`, and what it wrote is of no use.
     pub(crate) fn read_still(&self, ids: &[u64], wanted: Wanted<'_>) -> Result<bool> {
@@ -138,6 +143,8 @@ impl Corpus {
         if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
             return Ok(());
         }
+        // A child that inherited a mapping may read it until then, for no lock is involved; to ask the system which process
+        // this is would take a fifth of a read.
         self.check_process()?;
         self.looked.set(Some(now));
         match (self.is_at_rest(), self.still.borrow().is_some()) {
