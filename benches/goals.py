@@ -7,7 +7,13 @@ from dataclasses import dataclass
 Sections = dict[str, dict]
 
 #: Why a goal is missed where the numbers do not say so themselves: by the beginning of the goal's work.
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "the same, 8": "the write-ahead log writes everything twice, see [why](why.md#what-takes-the-time)",
+    "words": "three letters of products that wait for each other, see [why](why.md#what-takes-the-time)",
+}
+
+#: What takes many circuits of one length at once, which is not how its users compute single ones.
+BATCHED = {"NumPy, batched", "NumPy, row updates"}
 
 
 @dataclass
@@ -72,8 +78,8 @@ def against_the_baseline(section: dict | None) -> Iterator[Goal]:
             base, rate = rates["original"]["median"], rates["qorpus stored"]["median"]
             times, share = rate / base, rate * bytes_per_record / disk
             row.measured, row.met = f"{number(times)} x, {share:.2f} of the disk", times >= 100 and share >= 0.7
-            full = disk / bytes_per_record / base
-            row.binds = f"the disk: with all of it ({number(disk / 1e6)} MB/s) it would be {number(full)} x"
+            row.binds = f"of {number(disk / 1e6)} MB/s {number(rate * bytes_per_record / 1e6)} are used by the one thread "
+            row.binds += "that commits: it copies, or waits, not both, see [why](why.md#what-takes-the-time)"
         yield row
 
 
@@ -140,20 +146,23 @@ def fastest(rates: dict[str, dict]) -> str:
 def against_libraries(section: dict | None) -> Iterator[Goal]:
     row = Goal("against the fastest of NumPy, Qiskit, Cirq, BQSKit, qulacs", "at least 50 x a core, 1 to 4 qubits")
     if section:
-        cells, met, peers = [], True, set()
-        for result in section["results"]:
-            if result["qubits"] <= 4:
-                rates = result["unitaries_per_second"]
-                peers.add(fastest(rates))
-                times = rates["Qorpus"]["median"] / rates[fastest(rates)]["median"]
-                met &= times >= 50
-                cells.append((result["length"], number(times)))
-        by_length = {length: [text for other, text in cells if other == length] for length, _ in cells}
-        row.measured = "; ".join(f"{length} letters {' / '.join(texts)} x" for length, texts in by_length.items())
-        row.met = met
-        row.binds = (
-            f"the fastest are {' and '.join(sorted(peers))}, which handle a batch of circuits or columns at once"
-        )
+        met, peers, measured = True, set(), []
+        for length in sorted({result["length"] for result in section["results"]}):
+            some, singly = [], []
+            for result in section["results"]:
+                if result["qubits"] <= 4 and result["length"] == length:
+                    rates = result["unitaries_per_second"]
+                    own, peer = rates["Qorpus"]["median"], fastest(rates)
+                    peers.add(peer)
+                    met &= own >= 50 * rates[peer]["median"]
+                    some.append(number(own / rates[peer]["median"]))
+                    one_by_one = {name: rate for name, rate in rates.items() if name not in BATCHED}
+                    singly.append(number(own / one_by_one[fastest(one_by_one)]["median"]))
+            measured.append(
+                f"{length} letters: {' / '.join(some)} x; of those that take a circuit at a time, {' / '.join(singly)} x"
+            )
+        row.measured, row.met = "; ".join(measured), met
+        row.binds = f"the fastest are {' and '.join(sorted(peers))}; batched NumPy takes thousands of circuits at once"
     yield row
 
 
@@ -171,8 +180,9 @@ def reads_in_rust(section: dict | None) -> Iterator[Goal]:
         found = {name: rate for name, rate in rates.items() if re.match(pattern, name)}
         if found:
             row.measured = ", ".join(f"{millions(rate)} M/s ({name.partition('/')[2]})" for name, rate in found.items())
-            row.met = max(found.values()) >= wanted
-            row.binds = "waiting for memory, see [why](why.md#reading-without-locks-where-nobody-writes)"
+            row.met = min(found.values()) >= wanted
+            slow = ", ".join(name.partition("/")[2] for name, rate in found.items() if rate < wanted)
+            row.binds = f"{slow}: the instructions of decoding and checking, see [why](why.md#what-takes-the-time)"
         yield row
 
 
