@@ -1,5 +1,4 @@
-//! Looking up: single records anywhere in a file, without reading their chunks whole, and without locks where nobody
-//! writes.
+//! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
 
 use crate::columns::{Column, Columns};
 use crate::connection;

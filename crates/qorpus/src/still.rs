@@ -109,32 +109,30 @@ impl Corpus {
     /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
     /// possible for one of them it says `false`, and what it wrote is of no use.
     pub(crate) fn read_still(&self, ids: &[u64], wanted: Wanted<'_>) -> Result<bool> {
-        self.look_around()?;
-        let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
-        let Some(Still { records, file, rows, .. }) = still.as_mut() else { return Ok(false) };
-        Ok(file
-            .with_dependent(|_, open| {
-                let table = open.table.as_ref()?;
-                let (file, records) = (table.mapping.bytes(), *records);
-                let mut source = Source { file, root: table.root, records, rows, codec: &self.codec };
-                source.read(ids, wanted, &mut buffer).ok()
-            })
-            .is_some())
+        self.mapped(|source, buffer| source.read(ids, wanted, buffer))
     }
 
     /// The same for the unitaries of consecutive records.
     pub(crate) fn unitaries_still(&self, ids: Range<u64>, out: &mut [u8]) -> Result<bool> {
+        self.mapped(|source, buffer| source.read_run(ids, out, buffer))
+    }
+
+    /// Lets `read` read if the file is still and mapped; says whether it has read everything.
+    #[inline]
+    fn mapped(
+        &self,
+        read: impl FnOnce(&mut Source<'_>, &mut Vec<u8>) -> std::result::Result<(), Unusual>,
+    ) -> Result<bool> {
         self.look_around()?;
         let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
         let Some(Still { records, file, rows, .. }) = still.as_mut() else { return Ok(false) };
-        Ok(file
-            .with_dependent(|_, open| {
-                let table = open.table.as_ref()?;
+        Ok(file.with_dependent(|_, open| {
+            open.table.as_ref().is_some_and(|table| {
                 let (file, records) = (table.mapping.bytes(), *records);
                 let mut source = Source { file, root: table.root, records, rows, codec: &self.codec };
-                source.read_run(ids, out, &mut buffer).ok()
+                read(&mut source, &mut buffer).is_ok()
             })
-            .is_some())
+        }))
     }
 
     /// Finds out, now and then, whether the file is still.
