@@ -4,6 +4,7 @@ Whatever happens, the corpus that comes out has the content hash of a single und
 random, but none decides whether a test passes.
 """
 
+import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+import qorpus as package
 from command import PATIENCE, companions, content_hash, finish, generate, info, integrity, qorpus, show, start
 
 # Many letters and small unitaries: about a second of computing for some megabytes, so that the disk hardly matters.
@@ -297,3 +299,28 @@ def test_a_foreign_reader_was_there_first(corpus, undisturbed):
     reader.close()
     generate(corpus, *SECOND)
     check_finished(corpus, undisturbed(SECOND))
+
+
+def generate_and_die(path, records):
+    """Kills this process as soon as so many records are there."""
+
+    def progress(there, _):
+        if there >= records:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    package.generate(path, random=3000, progress=progress)
+
+
+def test_a_fork_does_not_take_the_claims_of_a_dead_fork_for_its_own(corpus, undisturbed):
+    """Forks of one process draw the same random numbers, and so have the same name among the writers."""
+    context = multiprocessing.get_context("fork")
+    for records in (1, 2000):
+        process = context.Process(target=generate_and_die, args=(corpus, records))
+        process.start()
+        process.join(PATIENCE)
+        assert process.exitcode == -signal.SIGKILL
+    process = context.Process(target=package.generate, args=(corpus,), kwargs={"random": 3000})
+    process.start()
+    process.join(PATIENCE)
+    assert process.exitcode == 0
+    check_finished(corpus, undisturbed(["--random", "3000"]))

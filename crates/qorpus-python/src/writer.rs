@@ -33,8 +33,8 @@ const LOOK: Duration = Duration::from_millis(100);
 ///     unitaries: whether unitaries are stored; if not, they are computed on reading and none can be given.
 ///     tolerance: how far a given unitary may be from unitary, as the largest entry of U†U - 1; `math.inf` takes
 ///         anything finite.
-///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits), or "off" (it may
-///         ruin the file).
+///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits if several write),
+///         or "off" (it may ruin the file).
 ///
 /// Raises:
 ///     ValueError: an option cannot be.

@@ -73,6 +73,8 @@ pub fn generate(
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
     let store = Store::open(path, recipe, options.durability)?;
+    // Whoever had this name before is dead: two forks of one process draw the same numbers.
+    store.write(|transaction| work::release(transaction, store.owner()))?;
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let (orders, queue) = mpsc::channel::<u64>();
     let (deliver, finished) = mpsc::channel::<Delivery>();

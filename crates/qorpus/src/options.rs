@@ -210,19 +210,20 @@ pub enum Durability {
     /// Nothing acknowledged is lost, even by a power cut.
     #[default]
     Full,
-    /// A power cut may lose the last commits, nothing before.
+    /// A power cut may lose the last commits, nothing before; of a writer that is alone nothing at all.
     Normal,
     /// A power cut may ruin the file; a killed process does no harm.
     Off,
 }
 
 impl Durability {
-    /// The value of SQLite's `PRAGMA synchronous`.
-    pub(crate) fn pragma(self) -> &'static str {
+    /// The value of SQLite's `PRAGMA synchronous` with a write-ahead log, or without.
+    pub(crate) fn pragma(self, log: bool) -> &'static str {
         match self {
-            // FULL, and the directory is synced when a journal is removed.
-            Durability::Full => "EXTRA",
-            Durability::Normal => "NORMAL",
+            Durability::Normal if log => "NORMAL",
+            // NORMAL syncs a rollback journal only once, and what a power cut then leaves of it may be rolled back
+            // into the file. EXTRA is FULL, and the directory is synced when a journal is removed.
+            Durability::Full | Durability::Normal => "EXTRA",
             Durability::Off => "OFF",
         }
     }

@@ -38,6 +38,7 @@ pub(crate) struct Store {
     connection: Connection,
     patience: Patience,
     lock: Lock,
+    durability: Durability,
     process: u32,
     poisoned: Cell<bool>,
 }
@@ -58,7 +59,7 @@ impl Store {
         }
         connection::bound_cache(&connection, &path)?;
         let failed = |error| sqlite(&path, "set it up")(error);
-        connection.pragma_update(None, "synchronous", durability.pragma()).map_err(failed)?;
+        connection.pragma_update(None, "synchronous", durability.pragma(false)).map_err(failed)?;
         // Written back here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
         // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
@@ -71,6 +72,7 @@ impl Store {
             connection,
             patience,
             lock,
+            durability,
             process: std::process::id(),
             poisoned: Cell::new(false),
         })
@@ -99,6 +101,11 @@ impl Store {
         self.check_handle()?;
         let turn = self.lock.turn()?;
         self.poisoned.set(true);
+        if self.durability == Durability::Normal {
+            // Nobody leaves the log while this writer lives, so that what was found here still holds.
+            let log = is_mode(&self.connection, "wal");
+            self.synchronize(log).map_err(sqlite(&self.path, "write to it"))?;
+        }
         let result = self.commit(change).map_err(sqlite(&self.path, "write to it"))?;
         self.poisoned.set(false);
         self.bound_log(&turn)?;
@@ -142,6 +149,10 @@ impl Store {
         let failed = sqlite(&self.path, "read it");
         let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         look(&transaction).map_err(&failed)
+    }
+
+    fn synchronize(&self, log: bool) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", self.durability.pragma(log))
     }
 
     fn check_handle(&self) -> Result<()> {
@@ -191,6 +202,8 @@ impl Drop for Store {
         if let Ok(_turn) = self.lock.turn() {
             // Before the turn ends, so that whoever is next knows whether it is the last.
             self.lock.resign();
+            // Leaving the log takes a rollback journal.
+            let _ = self.synchronize(false);
             if self.lock.is_alone()
                 && !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END)
             {
@@ -214,6 +227,12 @@ pub(crate) fn share(path: &Path, reader: &Connection) {
             }
         });
     }
+}
+
+/// Whether the journal mode, as far as this connection has seen it, is `mode`.
+fn is_mode(connection: &Connection, mode: &str) -> bool {
+    let now = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    now.is_ok_and(|now| now.eq_ignore_ascii_case(mode))
 }
 
 /// Says whether the mode is now `mode`: not if others hold the file for as long as `limit`.
@@ -364,5 +383,31 @@ pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error
         there_hash: digits(there),
         asked: asked.summary(),
         asked_hash: digits(asked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WriterOptions;
+
+    /// A torn rollback journal that was synced only once may be rolled back into the file.
+    #[test]
+    fn normal_saves_syncs_only_where_there_is_a_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
+        let recipe = options.recipe().unwrap().unwrap();
+        let open = || Store::open(&path, &recipe, Durability::Normal).unwrap();
+        let synchronous = |store: &Store| {
+            store.write(|_| Ok(())).unwrap();
+            store.write(|_| Ok(())).unwrap();
+            store.connection.pragma_query_value(None, "synchronous", |row| row.get::<_, u8>(0)).unwrap()
+        };
+        let (normal, extra) = (1, 3);
+        let first = open();
+        assert_eq!(synchronous(&first), extra);
+        let second = open();
+        assert_eq!((synchronous(&first), synchronous(&second)), (normal, normal));
     }
 }

@@ -81,6 +81,11 @@ pub(crate) fn replace(
     left.iter().try_for_each(|range| insert(connection, range, next_owner))
 }
 
+/// Frees what is claimed under a name.
+pub(crate) fn release(connection: &Connection, owner: Owner) -> Result<()> {
+    connection.prepare_cached("UPDATE work SET owner = NULL WHERE owner = ?1")?.execute([owner]).map(drop)
+}
+
 /// Takes `chunks` out of every range: they are done.
 pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
     let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk";
