@@ -13,6 +13,8 @@
  *   FAULTS_FOR_EVER   if it is set, what fails fails from then on
  *   FAULTS_TRACE      a file elsewhere to which every change that was made is appended
  *
+ * Files whose name ends in ".ledger" are the campaign's own: they are recorded, but nothing happens to them.
+ *
  * A new fault is a function of the C library's name here, which calls NEXT(name). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -57,7 +59,9 @@ struct entry {
 };
 
 #define MOST_DESCRIPTORS 65536
-static atomic_bool is_observed_[MOST_DESCRIPTORS];
+/* What a descriptor is: of a file elsewhere, of one that is observed, of a ledger. */
+enum role { ELSEWHERE, OBSERVED, LEDGER };
+static _Atomic unsigned char roles[MOST_DESCRIPTORS];
 
 static char directory[PATH_MAX];
 static size_t directory_length;
@@ -128,12 +132,19 @@ static const char *below(const char *path, char *space) {
     return *path ? NULL : path;
 }
 
-static bool is_observed(int descriptor) {
-    return descriptor >= 0 && descriptor < MOST_DESCRIPTORS && is_observed_[descriptor];
+static enum role role(int descriptor) {
+    return descriptor >= 0 && descriptor < MOST_DESCRIPTORS ? roles[descriptor] : ELSEWHERE;
 }
 
-static void observe(int descriptor, bool whether) {
-    if (descriptor >= 0 && descriptor < MOST_DESCRIPTORS) is_observed_[descriptor] = whether;
+static void observe(int descriptor, enum role role) {
+    if (descriptor >= 0 && descriptor < MOST_DESCRIPTORS) roles[descriptor] = role;
+}
+
+/* The role of a file by its path below the directory. */
+static enum role role_of(const char *name) {
+    if (!name) return ELSEWHERE;
+    size_t length = strlen(name), ending = strlen(".ledger");
+    return length >= ending && !strcmp(name + length - ending, ".ledger") ? LEDGER : OBSERVED;
 }
 
 static void die(void) {
@@ -152,7 +163,7 @@ static void turn(short kind) {
     while (fcntl(trace_file, F_OFD_SETLKW, &whole) && errno == EINTR);
 }
 
-static enum action enter(enum kind kind) {
+static enum action enter(enum kind kind, enum role role) {
     if (trace) {
         pthread_mutex_lock(&mutex);
         if (trace_owner != getpid()) { /* A child's descriptor would share its parent's lock. */
@@ -162,7 +173,7 @@ static enum action enter(enum kind kind) {
         }
         turn(F_WRLCK);
     }
-    if (!steps || !(kinds >> kind & 1)) return GO;
+    if (!steps || role == LEDGER || !(kinds >> kind & 1)) return GO;
     uint64_t step = atomic_fetch_add(steps, 1) + 1;
     if (!at || (for_ever ? step < at : step != at)) return GO;
     if (action == KILL_BEFORE) die();
@@ -221,14 +232,14 @@ static int open_by(opener *next, const char *path, int flags, mode_t mode) {
     const char *name = below(path, space);
     if (!name || !(flags & (O_CREAT | O_TRUNC))) {
         int descriptor = next(path, flags, mode);
-        observe(descriptor, name);
+        observe(descriptor, role_of(name));
         return descriptor;
     }
-    enum action now = enter(CREATE);
+    enum action now = enter(CREATE, role_of(name));
     if (now == FAIL) return refused(now);
     uint64_t before = inode_of(path);
     int descriptor = now == KILL_WITHIN ? -1 : next(path, flags, mode);
-    observe(descriptor, name);
+    observe(descriptor, role_of(name));
     if (descriptor >= 0 && !before) record(CREATE, inode(descriptor), 0, name, 0, NULL, 0);
     if (descriptor >= 0 && before && flags & O_TRUNC) record(TRUNCATE, inode(descriptor), 0, "", 0, NULL, 0);
     leave(now);
@@ -254,20 +265,20 @@ OPENER(open64)
         va_end(rest); \
         if (base == AT_FDCWD || path[0] == '/') return open_by(NEXT(plain), path, flags, mode); \
         int descriptor = NEXT(function)(base, path, flags, mode); \
-        observe(descriptor, false); \
+        observe(descriptor, ELSEWHERE); \
         return descriptor; \
     }
 OPENER_AT(openat, open)
 OPENER_AT(openat64, open64)
 
 int close(int descriptor) {
-    observe(descriptor, false);
+    observe(descriptor, ELSEWHERE);
     return NEXT(close)(descriptor);
 }
 
 /* Writing, at an offset or, if that is -1, where the file stands. */
 static ssize_t put(int descriptor, const void *bytes, size_t length, off64_t offset) {
-    enum action now = enter(WRITE);
+    enum action now = enter(WRITE, role(descriptor));
     if (now == FAIL) return refused(now);
     if (now == KILL_WITHIN || (now == SHORT && length > 1)) length /= 2;
     ssize_t done = offset < 0 ? NEXT(write)(descriptor, bytes, length)
@@ -281,12 +292,12 @@ static ssize_t put(int descriptor, const void *bytes, size_t length, off64_t off
 }
 
 ssize_t write(int descriptor, const void *bytes, size_t length) {
-    if (!is_observed(descriptor)) return NEXT(write)(descriptor, bytes, length);
+    if (role(descriptor) == ELSEWHERE) return NEXT(write)(descriptor, bytes, length);
     return put(descriptor, bytes, length, -1);
 }
 
 ssize_t pwrite64(int descriptor, const void *bytes, size_t length, off64_t offset) {
-    if (!is_observed(descriptor)) return NEXT(pwrite64)(descriptor, bytes, length, offset);
+    if (role(descriptor) == ELSEWHERE) return NEXT(pwrite64)(descriptor, bytes, length, offset);
     return put(descriptor, bytes, length, offset);
 }
 
@@ -295,7 +306,7 @@ ssize_t pwrite(int descriptor, const void *bytes, size_t length, off_t offset) {
 }
 
 ssize_t writev(int descriptor, const struct iovec *parts, int count) {
-    if (!is_observed(descriptor)) return NEXT(writev)(descriptor, parts, count);
+    if (role(descriptor) == ELSEWHERE) return NEXT(writev)(descriptor, parts, count);
     ssize_t sum = 0;
     for (int part = 0; part < count; part++) {
         ssize_t done = put(descriptor, parts[part].iov_base, parts[part].iov_len, -1);
@@ -307,8 +318,8 @@ ssize_t writev(int descriptor, const struct iovec *parts, int count) {
 }
 
 int ftruncate64(int descriptor, off64_t size) {
-    if (!is_observed(descriptor)) return NEXT(ftruncate64)(descriptor, size);
-    enum action now = enter(TRUNCATE);
+    if (role(descriptor) == ELSEWHERE) return NEXT(ftruncate64)(descriptor, size);
+    enum action now = enter(TRUNCATE, role(descriptor));
     if (now == FAIL) return refused(now);
     int result = now == KILL_WITHIN ? 0 : NEXT(ftruncate64)(descriptor, size);
     if (!result) record(TRUNCATE, inode(descriptor), 0, "", (uint64_t)size, NULL, 0);
@@ -320,8 +331,8 @@ int ftruncate(int descriptor, off_t size) { return ftruncate64(descriptor, size)
 
 /* A sync that fails is recorded: what it was to save may be lost, whatever later ones say. */
 static int sync_by(int (*next)(int), int descriptor) {
-    if (!is_observed(descriptor)) return next(descriptor);
-    enum action now = enter(SYNC);
+    if (role(descriptor) == ELSEWHERE) return next(descriptor);
+    enum action now = enter(SYNC, role(descriptor));
     int result = now == FAIL || now == KILL_WITHIN ? -1 : next(descriptor);
     int failed = now == FAIL ? error : result ? errno : 0;
     record(SYNC, inode(descriptor), failed, "", 0, NULL, 0);
@@ -337,7 +348,7 @@ int unlink(const char *path) {
     char space[PATH_MAX];
     const char *name = below(path, space);
     if (!name) return NEXT(unlink)(path);
-    enum action now = enter(UNLINK);
+    enum action now = enter(UNLINK, role_of(name));
     if (now == FAIL) return refused(now);
     uint64_t file = inode_of(path);
     int result = now == KILL_WITHIN ? -1 : NEXT(unlink)(path);
@@ -351,7 +362,7 @@ static int name_by(enum kind kind, int (*next)(const char *, const char *), cons
     char space[PATH_MAX], other_space[PATH_MAX];
     const char *name = below(from, space), *other = below(to, other_space);
     if (!name && !other) return next(from, to);
-    enum action now = enter(kind);
+    enum action now = enter(kind, OBSERVED);
     if (now == FAIL) return refused(now);
     uint64_t file = inode_of(from);
     int result = now == KILL_WITHIN ? -1 : next(from, to);
@@ -367,7 +378,7 @@ int mkdir(const char *path, mode_t mode) {
     char space[PATH_MAX];
     const char *name = below(path, space);
     if (!name) return NEXT(mkdir)(path, mode);
-    enum action now = enter(MKDIR);
+    enum action now = enter(MKDIR, role_of(name));
     if (now == FAIL) return refused(now);
     int result = now == KILL_WITHIN ? -1 : NEXT(mkdir)(path, mode);
     if (!result) record(MKDIR, inode_of(path), 0, name, 0, NULL, 0);

@@ -1,0 +1,124 @@
+"""Runs the fault campaigns, prints their counts and every failure, and keeps a record of a long run.
+
+    scripts/faults             all of them, long; a record under faults/record, and docs/reliability.md from it
+    scripts/faults --quick     the same code in less than two minutes, always with the same seed; nothing is recorded
+
+A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of failures
+and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its controls miss.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import datetime, timezone
+from pathlib import Path
+from types import ModuleType
+
+import cuts
+import disks
+import kills
+import storms
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDS = ROOT / "faults" / "record"
+CAMPAIGNS: dict[str, ModuleType] = {"kills": kills, "storms": storms, "cuts": cuts, "disks": disks}
+#: So many failures are printed of each campaign.
+MOST_SHOWN = 20
+
+
+def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> dict:
+    """One campaign: what is recorded of it."""
+    begun, counts, failures = time.monotonic(), Counter(), []
+    tasks = module.tasks(quick, seed)
+    shown = begun
+    with ProcessPoolExecutor(jobs) as pool:
+        futures = [pool.submit(module.work, task) for task in tasks]
+        for done, future in enumerate(as_completed(futures), 1):
+            found, wrong = future.result()
+            counts.update(found)
+            for text in wrong[: max(0, MOST_SHOWN - len(failures))]:
+                print(f"FAILED: {text}", flush=True)
+            failures += wrong
+            if time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                print(f"  {done} of {len(tasks)} parts, {len(failures)} failures, {shown - begun:.0f} s", flush=True)
+    rows, missed = module.summed(counts)
+    for text in missed:
+        print(f"FAILED: {text}", flush=True)
+    return {
+        "title": module.TITLE,
+        "seconds": round(time.monotonic() - begun, 1),
+        "seed": seed,
+        "counts": rows,
+        "failures": failures + missed,
+    }
+
+
+def said(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.strip()
+
+
+def machine() -> dict:
+    """What a count may depend on."""
+    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "other_sqlite": sqlite3.sqlite_version,
+    }
+
+
+def free_name() -> Path:
+    """A record is never replaced: the next one of the day gets a number."""
+    cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|@.*", "", machine()["cpu"]).lower()).strip("-")
+    path = RECORDS / f"{datetime.now(timezone.utc).date()}-{cpu}.json"
+    names = [path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, 1000))]
+    return next(name for name in names if not name.exists())
+
+
+def keep(campaigns: dict[str, dict]) -> Path:
+    """Writes a record."""
+    record = {
+        "machine": machine(),
+        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "git_commit": said("git", "rev-parse", "HEAD"),
+        "uncommitted_changes": bool(said("git", "status", "--porcelain", "--", "crates", "faults", "Cargo.lock")),
+        "campaigns": campaigns,
+    }
+    path = free_name()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small counts; nothing is recorded")
+    parser.add_argument("--only", choices=CAMPAIGNS, action="append", help="this campaign alone; nothing is recorded")
+    parser.add_argument("--seed", type=int, default=0, help="what decides every random choice")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parts that run at a time")
+    arguments = parser.parse_args()
+    done = {}
+    for name in arguments.only or CAMPAIGNS:
+        print(f"{CAMPAIGNS[name].TITLE}", flush=True)
+        done[name] = run(CAMPAIGNS[name], arguments.quick, arguments.seed, arguments.jobs)
+        for what, count in done[name]["counts"].items():
+            print(f"  {count:>8} {what}")
+        print(f"  {done[name]['seconds']:>8} seconds, {len(done[name]['failures'])} failures", flush=True)
+    if not arguments.quick and not arguments.only:
+        print(f"recorded in {keep(done).relative_to(ROOT)}")
+    return int(any(campaign["failures"] for campaign in done.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The fault campaigns find what is wrong when something is, and no number that is shown is other than a record's.
+
+The campaigns themselves are run by scripts/faults, and in small by scripts/test.
+"""
+
+import subprocess
+import sys
+
+import pytest
+import writing
+from command import ROOT
+
+FAULTS = ROOT / "faults"
+sys.path.insert(0, str(FAULTS))
+
+import cuts  # noqa: E402
+import medium  # noqa: E402
+import nursery  # noqa: E402
+import oracle  # noqa: E402
+import tracing  # noqa: E402
+from jobs import JOBS  # noqa: E402
+from shim import Fault  # noqa: E402
+
+BY_NAME = {job.name: job for job in JOBS}
+
+
+@pytest.fixture(scope="module")
+def place():
+    with nursery.Nursery() as made:
+        yield made
+
+
+def finished(place, job):
+    """An undisturbed run: where it is, and its end."""
+    end = oracle.end(place, job)
+    return place.root / "undisturbed", end
+
+
+@pytest.mark.parametrize("name", ["Writer", "generate"])
+def test_a_ledger_that_claims_more_than_there_is_is_reported(place, name):
+    job = BY_NAME[name]
+    directory, end = finished(place, job)
+    told = oracle.ledgers(directory)
+    assert oracle.examine(place, directory, job, told, end, True) == oracle.Finding(oracle.WHOLE)
+    told["0.ledger"] += f"{end.records + 1}\n"
+    found = oracle.examine(place, directory, job, told, end, False)
+    assert found.state == oracle.LOST and str(end.records + 1) in found.reason
+
+
+@pytest.mark.parametrize("sqlite_first", [True, False])
+def test_changed_bytes_are_reported(place, sqlite_first):
+    """In the middle of a chunk SQLite does not see it: Qorpus must."""
+    job = BY_NAME["Writer"]
+    directory, end = finished(place, job)
+    told, path = oracle.ledgers(directory), directory / "c.db"
+    content = bytearray(path.read_bytes())
+    content[content.index(writing.unitaries(0, [5]).tobytes())] ^= 1
+    path.write_bytes(content)
+    assert oracle.examine(place, directory, job, told, end, sqlite_first).state == oracle.RUINED
+
+
+def test_records_of_another_run_are_reported(place):
+    job = BY_NAME["Writers, three processes"]
+    directory, end = finished(place, job)
+    keys = oracle.expanded(end.keys)
+    other = oracle.End(end.records, end.hash, [[process, number, number + 1] for process, number in reversed(keys)])
+    found = oracle.examine(place, directory, job, {}, other, True, same_run=True)
+    assert found.state == oracle.RUINED and "first ones" in found.reason
+
+
+def test_the_shim_counts_kills_and_fails(place):
+    job = BY_NAME["generate"]
+    for fault, status in [(None, 0), (Fault(20, "kill-within"), -9), (Fault(20, "EIO"), 1), (Fault(10**6, "EIO"), 0)]:
+        directory = place.directory()
+        observed = place.observed(directory)
+        (answer,) = place.run(*job.requests(place, directory, "full"), environment=observed.environment(fault))
+        assert answer.status == status, answer
+        assert observed.steps() > 100 if status == 0 else observed.steps() >= 20
+
+
+def test_a_trace_replayed_is_the_directory(place):
+    """Nothing that changes the files escapes the shim: with every write kept, the last moment is what is there."""
+    for name in ("generate", "generate, resumed after a kill", "Writers, three processes"):
+        trace, _ = cuts.record(place, BY_NAME[name], "full")
+        directory = place.root / "recorded"
+        replayed = medium.Medium(trace).survivors(len(trace.events), seed_that_keeps(trace))
+        assert replayed == {path.name: path.read_bytes() for path in directory.iterdir()}, name
+
+
+def seed_that_keeps(trace):
+    """A seed of a cut that keeps everything and tears nothing."""
+    return next(seed for seed in range(1000) if keeps_all(len(trace.events), seed))
+
+
+def keeps_all(cut, seed):
+    keep, torn = medium.tastes(medium.random.Random(f"{cut} {seed}"))
+    return all(keep() for _ in range(200)) and not any(torn() for _ in range(200))
+
+
+def trace_of(*events):
+    trace = tracing.Trace.__new__(tracing.Trace)
+    trace.before, trace.names, trace.events = {"f": b"a" * 8192}, {1: "f"}, list(events)
+    return trace
+
+
+def event(kind, data=b"", error=0, file=1, name=""):
+    return tracing.Event(kind, error, file, name, 0, data)
+
+
+def outcomes(trace, lies=False):
+    made = medium.Medium(trace, lies)
+    return [made.survivors(len(trace.events), seed) for seed in range(300)]
+
+
+def test_what_was_synced_lasts_and_nothing_else():
+    new = b"b" * 8192
+    write, sync = event(tracing.WRITE, new), event(tracing.SYNC)
+    assert all(left == {"f": new} for left in outcomes(trace_of(write, sync)))
+    # A disk that lies, a sync that failed although a later one did not, and no sync at all.
+    for left in (outcomes(trace_of(write, sync), lies=True), outcomes(trace_of(write, event(tracing.SYNC, error=5), sync)), outcomes(trace_of(write))):
+        contents = {one["f"] for one in left}
+        assert {b"a" * 8192, new} < contents, "it is kept, dropped and torn"
+
+
+def test_a_new_name_lasts_from_a_sync_of_the_directory_on():
+    made, sync, of_directory = event(tracing.CREATE, file=2, name="g"), event(tracing.SYNC, file=2), event(tracing.SYNC, file=0)
+    assert {"g" in left for left in outcomes(trace_of(made, sync))} == {True, False}
+    assert all(left["g"] == b"" for left in outcomes(trace_of(made, of_directory)))
+
+
+def test_what_is_shown_is_what_was_recorded(tmp_path):
+    """Rendered again, the page is as it is committed."""
+    subprocess.run([sys.executable, FAULTS / "render.py", "--into", tmp_path], check=True, capture_output=True)
+    made = (tmp_path / "docs/reliability.md").read_bytes()
+    assert (ROOT / "docs/reliability.md").read_bytes() == made, "run faults/render.py"
