@@ -183,8 +183,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     }
     let refused = match begin_read(connection) {
         Ok(transaction) => {
-            let page_size = transaction.pragma_query_value(None, "page_size", |row| row.get::<_, u64>(0));
-            let expected = pages(&transaction).map_err(&failed)? * page_size.map_err(&failed)?;
+            let expected = bytes(&transaction).map_err(&failed)?;
             // What the file lacks may still be in the log; nothing is lost from either during the transaction.
             let found = size(path);
             return match found < expected && size(&log(path)) == 0 {
@@ -239,6 +238,12 @@ pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+/// The size of the file with all pages that SQLite counts.
+pub(crate) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    Ok(pages(connection)? * page_size)
 }
 
 fn pages(connection: &Connection) -> rusqlite::Result<u64> {

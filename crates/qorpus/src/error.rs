@@ -210,6 +210,17 @@ pub enum Error {
     /// The writers' lock file was removed or replaced under a writer.
     #[error("{} was removed while the corpus was being written, so writers no longer see each other; run the command again", .0.display())]
     LostLock(PathBuf),
+    /// The file was taken away under a writer.
+    #[error(
+        "{} was {what} while it was being written, so nothing more is written to it; bring back a whole copy if there is one, then run the command again",
+        .path.display()
+    )]
+    LostFile {
+        /// The file.
+        path: PathBuf,
+        /// What was done to it.
+        what: &'static str,
+    },
     /// A worker thread that panicked: a defect of this program.
     #[error(
         "computing chunk {0} failed in a way that is a defect of Qorpus; please report the message above"

@@ -5,7 +5,7 @@
 //! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
 
 use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
-use crate::error::{Error, Result, sqlite};
+use crate::error::{Error, Result, io, sqlite};
 use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, work};
@@ -13,6 +13,7 @@ use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::cell::Cell;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,26 @@ pub(crate) struct Store {
     durability: Durability,
     process: u32,
     poisoned: Cell<bool>,
+    seen: Cell<Seen>,
+}
+
+/// The file as it was when this store last had the turn.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    device: u64,
+    inode: u64,
+    len: u64,
+}
+
+impl Seen {
+    /// `None` if there is no file.
+    fn at(path: &Path) -> Result<Option<Seen>> {
+        match std::fs::metadata(path) {
+            Ok(found) => Ok(Some(Seen { device: found.dev(), inode: found.ino(), len: found.len() })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io(path, "look at it")(error)),
+        }
+    }
 }
 
 impl Store {
@@ -66,6 +87,9 @@ impl Store {
         if lock.is_alone() || !set_journal_mode(&connection, &patience, "WAL", BRIEFLY) {
             set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
         }
+        let Some(seen) = Seen::at(&path)? else {
+            return Err(Error::LostFile { path, what: "deleted" });
+        };
         drop(turn);
         Ok(Store {
             path,
@@ -75,6 +99,7 @@ impl Store {
             durability,
             process: std::process::id(),
             poisoned: Cell::new(false),
+            seen: Cell::new(seen),
         })
     }
 
@@ -100,6 +125,7 @@ impl Store {
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.check_handle()?;
         let turn = self.lock.turn()?;
+        self.check_file()?;
         self.poisoned.set(true);
         if self.durability == Durability::Normal {
             // Nobody leaves the log while this writer lives, so that what was found here still holds.
@@ -109,7 +135,32 @@ impl Store {
         let result = self.commit(change).map_err(sqlite(&self.path, "write to it"))?;
         self.poisoned.set(false);
         self.bound_log(&turn)?;
+        // What somebody does to the file after the commit is found out at the next turn, or was done to a whole file.
+        if let Some(seen) = Seen::at(&self.path)? {
+            self.seen.set(Seen { len: seen.len, ..self.seen.get() });
+        }
         Ok(result)
+    }
+
+    /// Refuses to go on if somebody took the file away: with a log, SQLite would not notice, and what it says is
+    /// committed would be lost with a file that has no name any more.
+    fn check_file(&self) -> Result<()> {
+        let seen = self.seen.get();
+        let what = match Seen::at(&self.path)? {
+            None => "deleted",
+            Some(now) if (now.device, now.inode) != (seen.device, seen.inode) => "replaced",
+            // Another program's VACUUM shortens a file too, and leaves it whole.
+            Some(now) if now.len < seen.len && !self.is_whole(now.len) => "cut short",
+            Some(_) => return Ok(()),
+        };
+        Err(Error::LostFile { path: self.path.clone(), what })
+    }
+
+    /// Whether a file of `len` bytes holds all pages that SQLite counts.
+    fn is_whole(&self, len: u64) -> bool {
+        let expected =
+            connection::begin_read(&self.connection).and_then(|reading| connection::bytes(&reading));
+        expected.is_ok_and(|expected| (1..=len).contains(&expected))
     }
 
     /// See [`labels`].
@@ -205,6 +256,7 @@ impl Drop for Store {
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
             if self.lock.is_alone()
+                && self.check_file().is_ok()
                 && !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END)
             {
                 // Readers that stay open keep the log; what is in it can be in the file all the same.
@@ -390,15 +442,65 @@ pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error
 mod tests {
     use super::*;
     use crate::WriterOptions;
+    use std::fs::File;
+
+    fn recipe() -> Recipe {
+        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
+        options.recipe().unwrap().unwrap()
+    }
+
+    /// With a log, SQLite would go on and say that all is well.
+    #[test]
+    fn a_file_that_is_taken_away_stops_the_writer() {
+        let cut =
+            |path: &Path, len: u64| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+        let replace = |path: &Path| {
+            let copy = path.with_extension("copy");
+            std::fs::copy(path, &copy).unwrap();
+            std::fs::rename(copy, path).unwrap();
+        };
+        let harms: [(&str, &dyn Fn(&Path)); 4] = [
+            ("deleted", &|path| std::fs::remove_file(path).unwrap()),
+            ("replaced", &replace),
+            ("cut short", &|path| cut(path, 0)),
+            ("cut short", &|path| cut(path, path.metadata().unwrap().len() - 1)),
+        ];
+        for (number, (what, harm)) in harms.into_iter().enumerate() {
+            for log in [false, true] {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("c.db");
+                let open = || Store::open(&path, &recipe(), Durability::Full).unwrap();
+                let (store, _other) = (open(), log.then(open));
+                store.write(|_| Ok(())).unwrap();
+                harm(&path);
+                let refused = store.write(|_| Ok(())).unwrap_err();
+                let is_it = matches!(refused, Error::LostFile { what: said, .. } if said == what);
+                assert!(is_it, "harm {number}, log {log}: {refused}");
+            }
+        }
+    }
+
+    /// Another program may make the file smaller and leave it whole.
+    #[test]
+    fn a_vacuum_does_not_stop_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let store = Store::open(&path, &recipe(), Durability::Full).unwrap();
+        store
+            .write(|transaction| transaction.execute_batch("CREATE TABLE t AS SELECT zeroblob(1000000)"))
+            .unwrap();
+        let before = path.metadata().unwrap().len();
+        Connection::open(&path).unwrap().execute_batch("DROP TABLE t; VACUUM").unwrap();
+        assert!(path.metadata().unwrap().len() < before);
+        store.write(|_| Ok(())).unwrap();
+    }
 
     /// A torn rollback journal that was synced only once may be rolled back into the file.
     #[test]
     fn normal_saves_syncs_only_where_there_is_a_log() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
-        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
-        let recipe = options.recipe().unwrap().unwrap();
-        let open = || Store::open(&path, &recipe, Durability::Normal).unwrap();
+        let open = || Store::open(&path, &recipe(), Durability::Normal).unwrap();
         let synchronous = |store: &Store| {
             store.write(|_| Ok(())).unwrap();
             store.write(|_| Ok(())).unwrap();
