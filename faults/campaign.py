@@ -25,11 +25,13 @@ from types import ModuleType
 import cuts
 import disks
 import kills
+import locks
 import storms
+import surroundings
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "faults" / "record"
-CAMPAIGNS: dict[str, ModuleType] = {"kills": kills, "storms": storms, "cuts": cuts, "disks": disks}
+CAMPAIGNS: dict[str, ModuleType] = {"kills": kills, "storms": storms, "cuts": cuts, "disks": disks, "locks": locks, "surroundings": surroundings}
 #: So many failures are printed of each campaign.
 MOST_SHOWN = 20
 

@@ -15,6 +15,9 @@
  *
  * Files whose name ends in ".ledger" are the campaign's own: they are recorded, but nothing happens to them.
  *
+ *   FAULTS_FILE_SYSTEM  the type, in hexadecimal, of which the directory's file system says it is
+ *   FAULTS_CLOCK      if it is set, the wall clock runs backwards, an hour in a second
+ *
  * A new fault is a function of the C library's name here, which calls NEXT(name). */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +35,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The C library's own function of this name. */
@@ -384,4 +390,39 @@ int mkdir(const char *path, mode_t mode) {
     if (!result) record(MKDIR, inode_of(path), 0, name, 0, NULL, 0);
     leave(now);
     return result;
+}
+
+/* The file system, and what time it is. */
+int statfs64(const char *path, struct statfs64 *found) {
+    char space[PATH_MAX];
+    int result = NEXT(statfs64)(path, found);
+    const char *type = getenv("FAULTS_FILE_SYSTEM");
+    if (!result && type && below(path, space)) found->f_type = (__typeof__(found->f_type))strtoull(type, NULL, 16);
+    return result;
+}
+
+/* Seconds by which the wall clock is wrong. */
+static time_t wrong(void) {
+    struct timespec now;
+    if (!getenv("FAULTS_CLOCK")) return 0;
+    NEXT(clock_gettime)(CLOCK_MONOTONIC, &now);
+    return -3600 * now.tv_sec - 3600 * (now.tv_nsec / 1000000) / 1000;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int result = NEXT(clock_gettime)(clock, now);
+    if (!result && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) now->tv_sec += wrong();
+    return result;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    int result = NEXT(gettimeofday)(now, zone);
+    if (!result) now->tv_sec += wrong();
+    return result;
+}
+
+time_t time(time_t *now) {
+    time_t found = NEXT(time)(NULL) + wrong();
+    if (now) *now = found;
+    return found;
 }

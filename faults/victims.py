@@ -20,6 +20,8 @@ import numpy as np
 import qorpus
 import writing
 from command import QORPUS
+from contenders import contend, halt, look_in, visit  # noqa: F401
+from robbers import forked, robbed  # noqa: F401
 from qorpus._qorpus import command as qorpus_command
 
 
