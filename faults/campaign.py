@@ -3,8 +3,9 @@
     scripts/faults             all of them, long; a record under faults/record, and docs/reliability.md from it
     scripts/faults --quick     the same code in less than two minutes, always with the same seed; nothing is recorded
 
-A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of failures
-and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its controls miss.
+A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of
+failures and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its
+controls miss.
 """
 
 import argparse
@@ -36,7 +37,9 @@ MOST_SHOWN = 20
 
 def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> dict:
     """One campaign: what is recorded of it."""
-    begun, counts, failures = time.monotonic(), Counter(), []
+    begun = time.monotonic()
+    counts: Counter = Counter()
+    failures: list[str] = []
     tasks = module.tasks(quick, seed)
     shown = begun
     with ProcessPoolExecutor(jobs) as pool:
