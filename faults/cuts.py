@@ -40,15 +40,15 @@ def tasks(quick: bool, seed: int) -> list[Task]:
         if quick:
             full, normal, off, lies = (1, 30), (1, 20), (1, 15), (1, 10)
         elif job.is_long:
-            full, normal, off, lies = (2, 200), (1, 100), (1, 20), (1, 10)
+            full, normal, off, lies = (1, 150), (1, 75), (1, 20), (1, 10)
         else:
-            full, normal, off, lies = (5, 300), (3, 200), (1, 200), (1, 100)
+            full, normal, off, lies = (3, 300), (2, 150), (1, 150), (1, 75)
         plan = [("full", False, full), ("normal", False, normal), ("off", False, off), ("full", True, lies)]
         for durability, is_lie, (recordings, cuts) in plan:
             if durability in job.durabilities:
                 made += [Task(number, durability, is_lie, cuts, seed + recording) for recording in range(recordings)]
         if not job.is_long:
-            recordings, cuts = (2, 10) if quick else (20, 25)
+            recordings, cuts = (2, 10) if quick else (15, 20)
             made += [
                 Task(number, "full", False, cuts, seed + recording, killed=True) for recording in range(recordings)
             ]

@@ -73,10 +73,10 @@ def tasks(quick: bool, seed: int) -> list[Task | FullDisk | CutTask]:
             continue
         for place, fault in enumerate(FAULTS):
             for for_ever in (False, True):
-                stride = 31 if quick else 1
+                stride = 31 if quick else 2
                 made.append(Task(number, fault, for_ever, 1 + (5 * place + 3 * for_ever) % stride, stride, seed))
         if "full" in job.durabilities and "merge" not in job.name:
-            made.append(CutTask(number, 1, 13 if quick else 1, 3 if quick else 20, seed))
+            made.append(CutTask(number, 1, 13 if quick else 1, 3 if quick else 10, seed))
     kib = 1024
     made += [FullDisk("tmpfs", tuple(range(64 * kib, 1300 * kib, (256 if quick else 32) * kib)))]
     made += [FullDisk("ext4", tuple(range(64 * kib, 1300 * kib, (512 if quick else 128) * kib)))]
