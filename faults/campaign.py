@@ -3,8 +3,9 @@
     scripts/faults             all of them, long; a record under faults/record, and docs/reliability.md from it
     scripts/faults --quick     the same code in less than two minutes, always with the same seed; nothing is recorded
 
-A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of failures
-and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its controls miss.
+A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of
+failures and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its
+controls miss.
 """
 
 import argparse
@@ -38,7 +39,9 @@ MOST_SHOWN = 20
 
 def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> dict:
     """One campaign: what is recorded of it."""
-    begun, counts, failures = time.monotonic(), Counter(), []
+    begun = time.monotonic()
+    counts: Counter = Counter()
+    failures: list[str] = []
     tasks = module.tasks(quick, seed)
     shown = begun
     with ProcessPoolExecutor(jobs) as pool:
@@ -88,15 +91,18 @@ def free_name() -> Path:
     return next(name for name in names if not name.exists())
 
 
-def keep(campaigns: dict[str, dict]) -> Path:
-    """Writes a record."""
-    record = {
+def about() -> dict:
+    """What is tested, and where."""
+    return {
         "machine": machine(),
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "git_commit": said("git", "rev-parse", "HEAD"),
         "uncommitted_changes": bool(said("git", "status", "--porcelain", "--", "crates", "faults", "Cargo.lock")),
-        "campaigns": campaigns,
     }
+
+
+def keep(record: dict) -> Path:
+    """Writes a record."""
     path = free_name()
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
@@ -110,7 +116,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="what decides every random choice")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parts that run at a time")
     arguments = parser.parse_args()
-    done = {}
+    record, done = about(), {}
     for name in arguments.only or CAMPAIGNS:
         print(f"{CAMPAIGNS[name].TITLE}", flush=True)
         done[name] = run(CAMPAIGNS[name], arguments.quick, arguments.seed, arguments.jobs)
@@ -118,7 +124,7 @@ def main() -> int:
             print(f"  {count:>8} {what}")
         print(f"  {done[name]['seconds']:>8} seconds, {len(done[name]['failures'])} failures", flush=True)
     if not arguments.quick and not arguments.only:
-        print(f"recorded in {keep(done).relative_to(ROOT)}")
+        print(f"recorded in {keep(record | {'campaigns': done}).relative_to(ROOT)}")
     return int(any(campaign["failures"] for campaign in done.values()))
 
 

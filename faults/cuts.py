@@ -9,9 +9,10 @@ from pathlib import Path
 import oracle
 from jobs import JOBS, Job
 from medium import Medium
-from nursery import Nursery
+from nursery import Nursery, Request
 from oracle import LOST, RUINED, WHOLE, End
-from tracing import Trace
+from shim import Fault
+from tracing import CREATE, WRITE, Trace
 
 TITLE = "Power cuts"
 
@@ -26,6 +27,8 @@ class Task:
     lies: bool
     cuts: int
     seed: int
+    #: Whether a process was killed before, and another has finished the job.
+    killed: bool = False
 
 
 def tasks(quick: bool, seed: int) -> list[Task]:
@@ -33,33 +36,58 @@ def tasks(quick: bool, seed: int) -> list[Task]:
     for number, job in enumerate(JOBS):
         if job.is_long and quick:
             continue
-        # (durability, a lying disk): recordings, and cuts of each.
-        plan = {("full", False): (1, 40), ("normal", False): (1, 25), ("off", False): (1, 15), ("full", True): (1, 10)}
-        if not quick:
-            plan = {("full", False): (5, 300), ("normal", False): (3, 200), ("off", False): (1, 200), ("full", True): (1, 100)}
-        if job.is_long:
-            plan = {("full", False): (1, 150), ("normal", False): (1, 75), ("off", False): (1, 20), ("full", True): (1, 10)}
-        for (durability, lies), (recordings, cuts) in plan.items():
+        # Recordings, and cuts of each.
+        if quick:
+            full, normal, off, lies = (1, 30), (1, 20), (1, 15), (1, 10)
+        elif job.is_long:
+            full, normal, off, lies = (1, 150), (1, 75), (1, 20), (1, 10)
+        else:
+            full, normal, off, lies = (3, 300), (2, 150), (1, 150), (1, 75)
+        plan = [("full", False, full), ("normal", False, normal), ("off", False, off), ("full", True, lies)]
+        for durability, is_lie, (recordings, cuts) in plan:
             if durability in job.durabilities:
-                made += [Task(number, durability, lies, cuts, seed + recording) for recording in range(recordings)]
+                made += [Task(number, durability, is_lie, cuts, seed + recording) for recording in range(recordings)]
+        if not job.is_long:
+            recordings, cuts = (2, 10) if quick else (15, 20)
+            made += [
+                Task(number, "full", False, cuts, seed + recording, killed=True) for recording in range(recordings)
+            ]
     return made
 
 
-def record(nursery: Nursery, job: Job, durability: str) -> tuple[Trace, End]:
-    """An undisturbed run: its trace and its end."""
+def record(nursery: Nursery, job: Job, durability: str, fault: Fault | None = None) -> tuple[Trace, End]:
+    """An undisturbed run, or one with a kill after which the job is finished: its trace and its end."""
     directory = nursery.directory("recorded")
     job.prepare(nursery, directory)
     observed, trace = nursery.observed(directory), Trace(directory)
-    answers = nursery.run(*job.requests(nursery, directory, durability), environment=observed.environment(record=True))
-    assert all(answer.status == 0 for answer in answers), answers
+    environment = observed.environment(fault, record=True)
+    answers = nursery.run(*job.requests(nursery, directory, durability), environment=environment)
+    assert all(answer.status in (0, -9 if fault else 0) for answer in answers), answers
+    if fault:
+        resume = [vars(request) for request in job.resume(nursery, directory)]
+        request = Request("examine", {"corpus": f"{directory}/c.db", "resume": resume, "appended": job.appended})
+        (answer,) = nursery.run(request, environment=observed.environment(record=True, go_on=True))
+        assert answer.status == 0, answer
     trace.read(observed.trace)
     found = oracle.look(nursery, directory, job)
     return trace, End(found["records"], found["hash"], found["keys"])
 
 
-def moments(trace: Trace, count: int, chance: random.Random) -> list[int]:
-    """Every moment equally often, in a random order."""
-    moments = list(range(len(trace.events) + 1))
+def moments(trace: Trace, count: int, chance: random.Random, written_back: bool) -> list[int]:
+    """Every moment equally often, in a random order; or only those from where the log is first written back."""
+    first = 0
+    if written_back:
+        (log,), (corpus,) = (
+            [number for number, event in enumerate(trace.events) if event.kind == CREATE and event.name == name][:1]
+            for name in ("c.db-wal", "c.db")
+        )
+        file = trace.events[corpus].file
+        first = next(
+            number
+            for number, event in enumerate(trace.events)
+            if number > log and event.kind == WRITE and event.file == file
+        )
+    moments = list(range(first, len(trace.events) + 1))
     chance.shuffle(moments)
     return list(itertools.islice(itertools.cycle(moments), count))
 
@@ -74,26 +102,36 @@ def cut(nursery: Nursery, medium: Medium, moment: int, seed: int, job: Job, end:
     directory = nursery.directory()
     files = medium.survivors(moment, seed)
     restore(directory, {name: content for name, content in files.items() if not name.endswith(".ledger")})
-    return oracle.examine(nursery, directory, job, medium.trace.ledgers(moment), end, seed % 2 == 0, same_run=True)
+    told = medium.trace.ledgers(moment)
+    if moment == len(medium.trace.events) and not job.appended:
+        # A command has ended well, which is an acknowledgement as well.
+        told["0.ledger"] = f"{end.records}\n"
+    return oracle.examine(nursery, directory, job, told, end, seed % 2 == 0, same_run=True)
 
 
 def work(task: Task) -> tuple[Counter, list[str]]:
     """Counts findings by durability."""
-    job, counts, failures = JOBS[task.job], Counter(), []
+    job = JOBS[task.job]
+    counts: Counter = Counter()
+    failures: list[str] = []
     chance = random.Random(f"{task}")
     with Nursery() as nursery:
-        trace, end = record(nursery, job, task.durability)
+        fault = None
+        if task.killed:
+            # The last step of an undisturbed run is about the hundred and fiftieth.
+            fault = Fault(chance.randrange(1, 150), chance.choice(["kill-before", "kill-within", "kill-after"]))
+        trace, end = record(nursery, job, task.durability, fault)
         medium = Medium(trace, task.lies)
-        what = "a disk that lies" if task.lies else task.durability
-        allowed = {"full": {WHOLE}, "normal": {WHOLE, LOST}}.get(what, {WHOLE, LOST, RUINED})
+        what = "a disk that lies" if task.lies else "full, after a kill" if task.killed else task.durability
+        allowed = {"off": {WHOLE, LOST, RUINED}, "normal": {WHOLE, LOST}, "a disk that lies": {WHOLE, LOST, RUINED}}
         counts["events recorded"] += len(trace.events)
         counts["with a write-ahead log"] += any(event.name.endswith("-wal") for event in trace.events)
-        for moment in moments(trace, task.cuts, chance):
+        for moment in moments(trace, task.cuts, chance, job.is_long):
             seed = chance.randrange(1 << 30)
             found = cut(nursery, medium, moment, seed, job, end)
             counts[what, found.state] += 1
-            if found.state not in allowed:
-                where = f"before event {moment} of {len(trace.events)}, seed {seed}"
+            if found.state not in allowed.get(what, {WHOLE}):
+                where = f"{fault or ''} before event {moment} of {len(trace.events)}, seed {seed}"
                 failures.append(f"{job.name}, {what}: {where}: {found.state}: {found.reason}")
     return counts, failures
 
@@ -101,7 +139,7 @@ def work(task: Task) -> tuple[Counter, list[str]]:
 def summed(counts: Counter) -> tuple[dict, list[str]]:
     """The counts as they are shown, and what the positive controls miss."""
     shown = {"moments and seeds tried": sum(count for key, count in counts.items() if isinstance(key, tuple))}
-    for what in ("full", "normal", "off", "a disk that lies"):
+    for what in ("full", "full, after a kill", "normal", "off", "a disk that lies"):
         for state in (WHOLE, LOST, RUINED):
             shown[f"{what}: {state}"] = counts[what, state]
     shown["steps recorded"] = counts["events recorded"]

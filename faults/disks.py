@@ -1,8 +1,8 @@
 """Disks that fail or fill up: errors at every call, once and for ever, and small file systems that are really full.
 
 After an error the program says so and stops, or it has gone on rightly; nothing that was acknowledged is missing, and
-with a disk that works the job is finished. A sync that failed is followed by power cuts as well: what it was to save may be
-lost although a later sync succeeds.
+with a disk that works the job is finished. A sync that failed is followed by power cuts as well: what it was to save
+may be lost although a later sync succeeds.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cuts
 import oracle
-from jobs import JOBS, Job, command, FLAGS
+from jobs import FLAGS, JOBS, Job, command
 from medium import Medium
 from nursery import Answer, Nursery
 from oracle import WHOLE, End
@@ -73,10 +73,10 @@ def tasks(quick: bool, seed: int) -> list[Task | FullDisk | CutTask]:
             continue
         for place, fault in enumerate(FAULTS):
             for for_ever in (False, True):
-                stride = 17 if quick else 1
+                stride = 31 if quick else 2
                 made.append(Task(number, fault, for_ever, 1 + (5 * place + 3 * for_ever) % stride, stride, seed))
         if "full" in job.durabilities and "merge" not in job.name:
-            made.append(CutTask(number, 1, 13 if quick else 1, 4 if quick else 20, seed))
+            made.append(CutTask(number, 1, 13 if quick else 1, 3 if quick else 10, seed))
     kib = 1024
     made += [FullDisk("tmpfs", tuple(range(64 * kib, 1300 * kib, (256 if quick else 32) * kib)))]
     made += [FullDisk("ext4", tuple(range(64 * kib, 1300 * kib, (512 if quick else 128) * kib)))]
@@ -110,7 +110,9 @@ def work(task: Task | FullDisk | CutTask) -> tuple[Counter, list[str]]:
         return fill(task)
     if isinstance(task, CutTask):
         return cut_after_failed_sync(task)
-    job, counts, failures = JOBS[task.job], Counter(), []
+    job = JOBS[task.job]
+    counts: Counter = Counter()
+    failures: list[str] = []
     chance = random.Random(f"{task}")
     action, kinds = FAULTS[task.fault]
     how = f"{task.fault}, {'for ever' if task.for_ever else 'once'}"
@@ -129,7 +131,9 @@ def work(task: Task | FullDisk | CutTask) -> tuple[Counter, list[str]]:
 
 
 def cut_after_failed_sync(task: CutTask) -> tuple[Counter, list[str]]:
-    job, counts, failures = JOBS[task.job], Counter(), []
+    job = JOBS[task.job]
+    counts: Counter = Counter()
+    failures: list[str] = []
     chance = random.Random(f"{task}")
     with Nursery() as nursery:
         end, at, hit = oracle.end(nursery, job), task.first, True
@@ -157,19 +161,26 @@ def cut_after_failed_sync(task: CutTask) -> tuple[Counter, list[str]]:
     return counts, failures
 
 
+def managed(*command: object) -> bool:
+    """Whether a program is there and succeeds."""
+    try:
+        return subprocess.run(list(map(str, command)), capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 @contextlib.contextmanager
 def mounted(nursery: Nursery, kind: str, size: int) -> Iterator[Path | None]:
     """A file system with so much room; None if this machine does not let us make one."""
     path = nursery.directory("small")
     if kind == "tmpfs":
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True)
+        is_mounted = managed("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path)
     else:
         image = nursery.root / "image"
         with open(image, "wb") as file:
             file.truncate(8 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], capture_output=True)
-        made = subprocess.run(["mount", "-o", "loop", image, path], capture_output=True)
-    if made.returncode:
+        is_mounted = managed("mkfs.ext4", "-q", "-m", "0", image) and managed("mount", "-o", "loop", image, path)
+    if not is_mounted:
         yield None
         return
     try:
@@ -189,7 +200,8 @@ def make_room(kind: str, path: Path) -> None:
 
 
 def fill(task: FullDisk) -> tuple[Counter, list[str]]:
-    counts, failures = Counter(), []
+    counts: Counter = Counter()
+    failures: list[str] = []
     with Nursery() as nursery:
         job = JOBS[0]
         end = oracle.end(nursery, job)
@@ -200,7 +212,9 @@ def fill(task: FullDisk) -> tuple[Counter, list[str]]:
                     continue
                 (answer,) = nursery.run(command("generate", f"{path}/c.db", *FLAGS, "--quiet"))
                 counts[f"{task.kind} file systems filled"] += answer.status == 1
-                if not clear(answer) or (answer.status == 1 and "full" not in answer.output and "space" not in answer.output):
+                if not clear(answer) or (
+                    answer.status == 1 and "full" not in answer.output and "space" not in answer.output
+                ):
                     failures.append(f"{task.kind} of {size} bytes: unclear: {answer}")
                 make_room(task.kind, path)
                 found = oracle.examine(nursery, path, job, {}, end, size % 3 == 0)

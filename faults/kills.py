@@ -31,9 +31,9 @@ def tasks(quick: bool, seed: int) -> list[Task]:
     for number, job in enumerate(JOBS):
         if job.is_long:
             # Some thousand steps, most of them alike.
-            stride = 41
+            stride = 101
         else:
-            stride = 9 if number else 3
+            stride = 15 if number else 3
         for place, action in enumerate(ACTIONS):
             if quick and not job.is_long:
                 made.append(Task(number, action, 1 + place * stride // 3, stride, seed))
@@ -57,7 +57,9 @@ def kill(nursery: Nursery, job: Job, fault: Fault, end: End, sqlite_first: bool)
 
 
 def work(task: Task) -> tuple[Counter, list[str]]:
-    job, counts, failures = JOBS[task.job], Counter(), []
+    job = JOBS[task.job]
+    counts: Counter = Counter()
+    failures: list[str] = []
     chance = random.Random(f"{task}")
     with Nursery() as nursery:
         end, step, missed = oracle.end(nursery, job), task.first, 0

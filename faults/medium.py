@@ -1,10 +1,10 @@
 """A medium after a power cut: what was synced is there, of the rest anything may be.
 
 As pessimistic as POSIX allows. Bytes and sizes of a file last from a sync of that file on, names from a sync of the
-directory on. What was not synced is lost, kept or torn, each write by itself, whatever came before or after it: a file may
-have grown without its bytes, which are then zeros or garbage. A sync that failed saves nothing, neither then nor when
-it is repeated. Two things are assumed: what was synced stays, also when bytes beside it are written, and 512 bytes that are
-aligned are written as a whole or not at all.
+directory on. What was not synced is lost, kept or torn, each write by itself, whatever came before or after it: a file
+may have grown without its bytes, which are then zeros or garbage. A sync that failed saves nothing, neither then nor
+when it is repeated. Two things are assumed: what was synced stays, also when bytes beside it are written, and 512
+bytes that are aligned are written as a whole or not at all.
 """
 
 import random

@@ -86,8 +86,8 @@ def examine(
 ) -> Finding:
     """Judges `c.db` in the directory by the ledgers' texts, and finishes the job.
 
-    `sqlite_first`: whether the other SQLite is the first to open the file. `same_run`: whether `undisturbed` is the end of
-    the very run whose remains these are; then records must be its first ones.
+    `sqlite_first`: whether the other SQLite is the first to open the file. `same_run`: whether `undisturbed` is the
+    end of the very run whose remains these are; then records must be its first ones.
     """
     path = directory / "c.db"
     if sqlite_first and (found := integrity(path)) != "ok":

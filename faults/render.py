@@ -30,8 +30,8 @@ def table(path: Path) -> str:
     machine, campaigns = record["machine"], record["campaigns"]
     minutes = sum(campaign["seconds"] for campaign in campaigns.values()) / 60
     lines = [
-        f"From the record `faults/record/{path.name}`: {machine['cpu']}, {machine['cores']} cores, {minutes:.0f} minutes; the other "
-        f"SQLite is {machine['other_sqlite']}.\n",
+        f"From the record `faults/record/{path.name}`: {machine['cpu']}, {machine['cores']} cores, {minutes:.0f} minutes; "
+        f"the other SQLite is {machine['other_sqlite']}.\n",
         "| campaign | what | count |",
         "| --- | --- | --- |",
     ]

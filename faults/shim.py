@@ -31,13 +31,14 @@ class Observed:
         self.directory = directory.resolve()
         self.state, self.trace = scratch / "state", scratch / "trace"
 
-    def environment(self, fault: Fault | None = None, record: bool = False) -> dict[str, str]:
-        """For processes that begin now; the counter starts at nought."""
+    def environment(self, fault: Fault | None = None, record: bool = False, go_on: bool = False) -> dict[str, str]:
+        """For processes that begin now; the counter starts at nought, and the trace does unless it is to `go_on`."""
         self.state.write_bytes(bytes(4096))
         told = {"FAULTS_DIRECTORY": str(self.directory), "FAULTS_STATE": str(self.state)}
         if record:
-            self.trace.write_bytes(b"")
             told["FAULTS_TRACE"] = str(self.trace)
+            if not go_on:
+                self.trace.write_bytes(b"")
         if fault:
             told |= {"FAULTS_AT": str(fault.at), "FAULTS_ACTION": fault.action}
             told |= {"FAULTS_KINDS": ",".join(fault.kinds)} if fault.kinds else {}

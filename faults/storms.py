@@ -32,11 +32,13 @@ def tasks(quick: bool, seed: int) -> list[Task]:
 
 def work(task: Task) -> tuple[Counter, list[str]]:
     chance = random.Random(f"{task}")
-    call, recipe = ("append", {}) if task.appended else ("generate", SMALL if task.quick else RECIPE)
-    arguments = {"count": 1000 if task.quick else 4000, "batch": 50} if task.appended else recipe
+    call = "append" if task.appended else "generate"
+    arguments: dict = SMALL if task.quick else RECIPE
+    if task.appended:
+        arguments = {"count": 1000 if task.quick else 4000, "batch": 50}
     with Nursery() as nursery:
         directory = nursery.directory()
-        place = {"directory": str(directory), "processes": PROCESSES, "kills": task.kills}
+        place: dict = {"directory": str(directory), "processes": PROCESSES, "kills": task.kills}
         request = Request("storm", {"call": call, "arguments": arguments, "seed": chance.randrange(1 << 30)} | place)
         (answer,) = nursery.run(request)
         assert answer.status == 0, answer
@@ -44,7 +46,7 @@ def work(task: Task) -> tuple[Counter, list[str]]:
         failures = [answer.output] if storm["failed"] else []
         told = oracle.ledgers(directory)
         # One more, to whom nothing happens.
-        last = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/100000.ledger"}
+        last: dict = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/100000.ledger"}
         last |= {"process": 100_000} if task.appended else {}
         job = Job(call, lambda *_: [], lambda *_: [Request(call, arguments | last)], appended=task.appended)
         if not task.appended:

@@ -53,7 +53,8 @@ class Trace:
 
     def ledgers(self, cut: int) -> dict[str, str]:
         """What stood in the ledgers before the event number `cut`, synced or not: it had been said by then."""
-        names, texts = dict(self.names), {}
+        names = dict(self.names)
+        texts: dict[str, list[str]] = {}
         for event in self.events[:cut]:
             if event.kind == CREATE:
                 names[event.file] = event.name

@@ -45,7 +45,9 @@ def generate(corpus: str, ledger: str, durability: str = "full", **recipe: objec
     told.write(len(qorpus.Recipe(**recipe)))
 
 
-def append(corpus: str, ledger: str, process: int, count: int, batch: int, durability: str = "full", start: int = 0) -> None:
+def append(
+    corpus: str, ledger: str, process: int, count: int, batch: int, durability: str = "full", start: int = 0
+) -> None:
     """Appends the records `start` to `count` of a process, with a flush after each batch."""
     told = Ledger(ledger)
     with qorpus.Writer(corpus, gates=writing.GATES, qubits=1, durability=durability) as writer:
@@ -123,7 +125,9 @@ def examine(corpus: str, resume: list[dict] | None, appended: bool) -> None:
         for request in resume:
             arguments = dict(request["arguments"])
             if appended:
-                arguments["start"] = max([end for process, _, end in found["keys"] if process == arguments["process"]], default=0)
+                arguments["start"] = max(
+                    [end for process, _, end in found["keys"] if process == arguments["process"]], default=0
+                )
             status = globals()[request["call"]](*request.get("words", ()), **arguments)
             assert not status, f"the job cannot be finished (exit status {status})"
         assert qorpus_command(["verify", corpus, "--quiet"]) == 0, "verify finds fault at the end"

@@ -117,13 +117,21 @@ def test_what_was_synced_lasts_and_nothing_else():
     write, sync = event(tracing.WRITE, new), event(tracing.SYNC)
     assert all(left == {"f": new} for left in outcomes(trace_of(write, sync)))
     # A disk that lies, a sync that failed although a later one did not, and no sync at all.
-    for left in (outcomes(trace_of(write, sync), lies=True), outcomes(trace_of(write, event(tracing.SYNC, error=5), sync)), outcomes(trace_of(write))):
+    for left in (
+        outcomes(trace_of(write, sync), lies=True),
+        outcomes(trace_of(write, event(tracing.SYNC, error=5), sync)),
+        outcomes(trace_of(write)),
+    ):
         contents = {one["f"] for one in left}
         assert {b"a" * 8192, new} < contents, "it is kept, dropped and torn"
 
 
 def test_a_new_name_lasts_from_a_sync_of_the_directory_on():
-    made, sync, of_directory = event(tracing.CREATE, file=2, name="g"), event(tracing.SYNC, file=2), event(tracing.SYNC, file=0)
+    made, sync, of_directory = (
+        event(tracing.CREATE, file=2, name="g"),
+        event(tracing.SYNC, file=2),
+        event(tracing.SYNC, file=0),
+    )
     assert {"g" in left for left in outcomes(trace_of(made, sync))} == {True, False}
     assert all(left["g"] == b"" for left in outcomes(trace_of(made, of_directory)))
 

@@ -326,10 +326,13 @@ fn ids(len: u64) -> String {
 }
 
 fn sqlite_reason(error: &rusqlite::Error) -> String {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly};
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly, SystemIoFailure};
     let remedy = match error.sqlite_error_code() {
         Some(DatabaseCorrupt) => "; the file is damaged: restore it from a copy, or generate it again",
         Some(ReadOnly | CannotOpen) => "; check that the file and its directory can be written",
+        Some(SystemIoFailure) => {
+            "; the disk or its connection fails: when it works again, run the same command"
+        }
         Some(DatabaseBusy) => "; another program has held the file's lock for minutes: stop it and try again",
         _ => "",
     };
