@@ -18,6 +18,10 @@ def opened(path: Path) -> "CorpusReader":
     return CorpusReader(qorpus.open(path))
 
 
+#: Records that an epoch shuffles at a time, as Zarr, Parquet and WebDataset have them here.
+WINDOW = 65_536
+
+
 class CorpusReader(Reader):
     """`letters_array` and `unitaries` of the same ids are a batch; a stream is an epoch."""
 
@@ -36,7 +40,10 @@ class CorpusReader(Reader):
         return (self.batch(slice(at, at + BATCH)) for at in range(0, self.records, BATCH))
 
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        for batch in self.corpus.stream(BATCH, seed=seed):
+        return self.streamed(seed, WINDOW)
+
+    def streamed(self, seed: int, window: int | None) -> Iterator[Batch]:
+        for batch in self.corpus.stream(BATCH, seed=seed, window=window):
             assert batch.circuits is not None and batch.unitaries is not None
             yield batch.circuits, batch.unitaries
 
@@ -46,7 +53,8 @@ class Appended(Store):
 
     name = "Qorpus, records of your own"
     settings = (
-        "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`"
+        "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`, whose "
+        "workers are threads; both shuffle runs of 64 records, and records in windows of 65 536"
     )
     packages = ("qorpus",)
     # A record gets its id when it is committed.
@@ -69,7 +77,7 @@ class Appended(Store):
         return partial(opened, self.path())
 
     def loader(self, workers: int) -> Any:
-        return self.corpus().torch(batch_size=BATCH, seed=1, num_workers=workers, longest=LONGEST)
+        return self.corpus().torch(batch_size=BATCH, seed=1, window=WINDOW, num_workers=workers, longest=LONGEST)
 
     def corpus(self) -> Corpus | Recipe:
         return qorpus.open(self.path())
