@@ -18,12 +18,12 @@ def opened(path: Path) -> "CorpusReader":
     return CorpusReader(qorpus.open(path))
 
 
-#: Records that an epoch shuffles at a time, as Zarr, Parquet and WebDataset have them here.
-WINDOW = 65_536
+#: Records that an epoch permutes at a time: 128 runs from all over the corpus.
+WINDOW = 16_384
 
 
 class CorpusReader(Reader):
-    """`letters_array` and `unitaries` of the same ids are a batch; a stream is an epoch."""
+    """`pairs` are a batch; a stream is an epoch."""
 
     def __init__(self, corpus: Corpus | Recipe) -> None:
         super().__init__(len(corpus))
@@ -34,7 +34,7 @@ class CorpusReader(Reader):
         return record.circuit, record.unitary
 
     def batch(self, ids: np.ndarray | slice) -> Batch:
-        return self.corpus.letters_array(ids), self.corpus.unitaries(ids)
+        return self.corpus.pairs(ids)
 
     def scan(self) -> Iterator[Batch]:
         return (self.batch(slice(at, at + BATCH)) for at in range(0, self.records, BATCH))
@@ -54,7 +54,7 @@ class Appended(Store):
     name = "Qorpus, records of your own"
     settings = (
         "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`, whose "
-        "workers are threads; both shuffle runs of 64 records, and records in windows of 65 536"
+        "workers are threads; both shuffle runs of 128 records, and records in windows of 16 384"
     )
     packages = ("qorpus",)
     # A record gets its id when it is committed.

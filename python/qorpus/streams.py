@@ -7,14 +7,14 @@ The order of an epoch is a keyed permutation of the ids, of which any place is f
 from __future__ import annotations
 
 import operator
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast, overload
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
+from qorpus.batches import Batch, Window
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,13 +31,13 @@ AHEAD_BYTES = 16 << 20
 
 
 def ahead(records: Records) -> int:
-    """How many records iterating reads at once."""
+    """How many records are read at once."""
     unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
     return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
 
 
-#: Neighbours that stay together on their way into a window: those whose circuits are checked together.
-RUN = 64
+#: Neighbours that stay together on their way into a window: so many that what is checked at both ends counts little.
+RUN = 128
 
 
 class OrderOptions(TypedDict, total=False):
@@ -57,31 +57,6 @@ class StreamOptions(OrderOptions, total=False):
     """The options of `Stream`."""
 
     columns: Sequence[str]
-
-
-class Batch(NamedTuple):
-    """Some records, as arrays; what the stream leaves out is None.
-
-    Attributes:
-        ids: shape (k,), int64.
-        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
-        circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
-        labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
-    """
-
-    ids: NDArray[np.int64]
-    unitaries: NDArray[Any] | None
-    circuits: NDArray[np.int32] | None
-    labels: dict[str, NDArray[Any]] | None
-
-    def take(self, places: NDArray[np.int64]) -> Batch:
-        """The records at these places of the batch, as copies."""
-
-        def some(column: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if column is None else column.take(places, axis=0)
-
-        labels = None if self.labels is None else {name: values[places] for name, values in self.labels.items()}
-        return Batch(self.ids[places], some(self.unitaries), some(self.circuits), labels)
 
 
 class Readable:
@@ -237,6 +212,11 @@ class Split(Readable):
         """The circuits at these places as numbers of letters, padded with -1."""
         return self._records.letters_array(self.ids(places))
 
+    def pairs(self, places: Ids) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """The circuits and unitaries at these places, as `letters_array` and `unitaries` give them, read in one go."""
+        unitaries, letters = self._pairs(places)
+        return letters, unitaries
+
     def _pairs(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32]]:
         return self._records._pairs(self.ids(places))
 
@@ -287,25 +267,6 @@ class Split(Readable):
         return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._records!r})"
 
 
-class _OneWindow:
-    """The window that was read last, for any number of threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: tuple[tuple[int, int, int], tuple[Batch, NDArray[np.int64]]] | None = None
-
-    def get(
-        self, key: tuple[int, int, int], read: Callable[[], tuple[Batch, NDArray[np.int64]]]
-    ) -> tuple[Batch, NDArray[np.int64]]:
-        """The window of this key, its records as they were read, and their order: kept, or else what `read` returns."""
-        with self._lock:
-            if self._kept is None or self._kept[0] != key:
-                # The memory of the one before is free while this one is read.
-                self._kept = None
-                self._kept = (key, read())
-            return self._kept[1]
-
-
 class Stream:
     """Batches of records, epoch after epoch, in an order that depends on seed and epoch alone.
 
@@ -325,7 +286,7 @@ class Stream:
 
         corpus.stream(256, rank=torch.distributed.get_rank(), world_size=torch.distributed.get_world_size())
 
-    With a `window` runs of 64 neighbours come in a random order, and so many records as a window has are permuted exactly.
+    With a `window` runs of 128 neighbours come in a random order, and so many records as a window has are permuted exactly.
     Files are read several times as fast so, and a window is in memory. Of records that are drawn at random, such as those
     of a recipe, this is as good as a permutation of all; others get mixed the better, the larger the window is. Every rank
     reads all windows, whole.
@@ -379,13 +340,13 @@ class Stream:
         #: Records of a window: whole batches.
         self.window = None if window is None else -(-window // batch_size) * batch_size
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
-        self._window = _OneWindow()
+        self._window = Window()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_order": None, "_window": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _window=_OneWindow())
+        self.__dict__.update(state, _window=Window())
 
     def _batches(self) -> int:
         """Batches of an epoch, of all ranks."""
@@ -464,11 +425,13 @@ class Stream:
         if self.window is None:
             return self._read(self.ids(number))
         window, within = self._within(self._places(number))
-        key = (self._size, self.epoch, window)
-        records, order = self._window.get(
-            key, lambda: (self._read(self._window_ids(window)), self._window_order(window))
-        )
-        return records.take(order[within])
+
+        def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
+            places, count = self._window_ids(window), ahead(self.records)
+            pieces = (self._read(places[at : at + count]) for at in range(0, len(places), count))
+            return self._window_order(window), pieces
+
+        return self._window.batch((self._size, self.epoch, window), read, within)
 
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """The records at these places of what is streamed."""

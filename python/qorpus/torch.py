@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from qorpus import streams
+from qorpus.batches import Batch
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -313,7 +314,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         self.stream.epoch, self.stream._size, number = key
         return self.tensors(self.stream.batch(number))
 
-    def tensors(self, batch: streams.Batch) -> dict[str, Any]:
+    def tensors(self, batch: Batch) -> dict[str, Any]:
         """A batch of arrays as one of tensors."""
         assert batch.unitaries is not None and batch.circuits is not None
         circuits = _padded(batch.circuits, self.longest, batch.ids)

@@ -252,7 +252,7 @@ def test_windows_hold_every_record_once(numbers, world_size, drop_last):
     for at in range(0, size, held):
         some = np.sort(whole[at : at + held])
         pieces = 1 + (np.diff(some) > 1).sum()
-        assert pieces <= len(some) / 64 + 3
+        assert pieces <= len(some) / 128 + 3
 
 
 def test_windows_are_read_like_records(corpus, labelled, recipe):
@@ -280,8 +280,8 @@ def test_windows_are_shuffled():
     for one, other in itertools.combinations(orders, 2):
         assert (one == other).mean() < 0.01
     for ids in orders:
-        # Of 100 random runs in 1000 the mean distance is a third of all.
-        assert abs(np.abs(np.diff(ids)).mean() / (64_000 / 3) - 1) < 0.1
+        # Of 50 random runs in 500 the mean distance is a third of all.
+        assert abs(np.abs(np.diff(ids)).mean() / (64_000 / 3) - 1) < 0.15
         # Windows are shuffled differently: places of the ids in a window, told by their rank there, agree by chance.
         ranks = [np.argsort(np.argsort(ids[at : at + 6_400])) for at in range(0, 64_000, 6_400)]
         assert all((one == other).mean() < 0.01 for one, other in itertools.combinations(ranks, 2))
@@ -294,7 +294,7 @@ def test_orders_of_windows_are_frozen(recipe):
     assert FROZEN == [stream.ids(number)[:4].tolist() for number in range(7)]
 
 
-FROZEN = [[550, 644, 438, 643], [523, 403, 526, 675], [609, 545, 673, 686], [31, 248, 128, 195], [28, 223, 371, 218], [171, 65, 13, 29], [114, 474, 465, 97]]
+FROZEN = [[230, 644, 566, 643], [203, 531, 206, 675], [609, 225, 673, 686], [415, 312, 320, 259], [412, 287, 499, 282], [363, 1, 397, 413], [50, 90, 81, 33]]
 
 
 # ----------------------------------------------------------------------------------------------------------- resuming
@@ -453,6 +453,10 @@ def test_a_split_reads_like_a_corpus(corpus):
         assert split.unitaries(index).tobytes() == corpus.unitaries(chosen).tobytes()
         assert split.circuits(index) == corpus.circuits(chosen) and split.labels(index) == corpus.labels(chosen)
         assert np.array_equal(split.letters_array(index), corpus.letters_array(chosen))
+        for records, some in [(split, index), (corpus, chosen)]:
+            letters, unitaries = records.pairs(some)
+            assert np.array_equal(letters, corpus.letters_array(chosen)) and letters.dtype == np.int32
+            assert unitaries.tobytes() == corpus.unitaries(chosen).tobytes()
     for name in ["qubits", "order", "dtype", "gates", "letters", "lengths", "is_appended"]:
         assert getattr(split, name) == getattr(corpus, name)
     assert split.label_types() == corpus.label_types()
