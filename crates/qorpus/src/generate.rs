@@ -187,7 +187,8 @@ impl Job<'_> {
             let living: BTreeSet<_> =
                 todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
             let is_free = |todo: &&work::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
-            let free: u64 = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start).sum();
+            let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
+            let free = sizes.fold(0, u64::saturating_add);
             // The last chunks are shared out in ever smaller portions, so that all finish together.
             let others = living.iter().filter(|&&other| other != owner).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));

@@ -8,7 +8,7 @@ use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patien
 use crate::error::{Error, Result, sqlite};
 use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
-use crate::{filesystem, work};
+use crate::{filesystem, schema, work};
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
@@ -317,7 +317,7 @@ fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
     let failed = sqlite(path, "create it");
     connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(&failed)?;
     let fill = |transaction: &Transaction<'_>| {
-        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.execute_batch(schema::STATEMENTS)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
         for (key, value) in metadata(recipe) {

@@ -28,7 +28,9 @@ pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec
 
 /// The first chunk from `chunk` on that is done.
 pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
-    let sql = "SELECT end_chunk FROM work WHERE first_chunk <= ?1 AND end_chunk > ?1";
+    // The last range that begins there or before is the one, unless ranges overlap: so none is looked at twice.
+    let sql = "SELECT end_chunk FROM work WHERE first_chunk <= ?1 AND end_chunk > ?1
+               ORDER BY first_chunk DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut next = chunk;
     while let Some(end) = statement.query_row([next], |row| row.get(0)).optional()? {
