@@ -326,7 +326,7 @@ class Case:
         connection = sqlite3.connect(f"file:{at / 'case.db'}?immutable=1", uri=True)
         try:
             spoils = connection.execute("SELECT * FROM loot").fetchall()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             spoils = []
         finally:
             connection.close()

@@ -7,8 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a property fails by panicking")]
 
 use qorpus::core::{
-    Alphabet, Chunk, Codec, Coupling, Damage, Gate, Kernel, LabelColumn, Labels, Place, Placed, Scratch, Space,
-    draw, evaluate, unitarity_residual,
+    Alphabet, Chunk, Codec, Coupling, Damage, Gate, Kernel, LabelColumn, Labels, Place, Placed, Scratch,
+    Space, draw, evaluate, unitarity_residual,
 };
 use qorpus::{
     Circuits, Dtype, Durability, GenerateOptions, Label, Order, Reader, Recipe, RecipeOptions, generate,
@@ -134,7 +134,8 @@ pub fn chunk(data: &[u8]) {
     let mut sealed = Sealed::new(&mut input, recipe, codec);
     let count = sealed.chunk.count as usize;
     let (mut circuits, mut whole) = (Circuits::default(), Circuits::default());
-    let singles = (0..count).try_for_each(|position| codec.circuit(&sealed.chunk.as_ref(), position, &mut circuits));
+    let singles =
+        (0..count).try_for_each(|position| codec.circuit(&sealed.chunk.as_ref(), position, &mut circuits));
     let size = codec.unitary_bytes();
     if singles.is_err() {
         codec.decode(&sealed.chunk.as_ref(), &mut whole).unwrap_err();
@@ -153,7 +154,10 @@ pub fn chunk(data: &[u8]) {
     match codec.decode(&sealed.chunk.as_ref(), &mut whole) {
         Ok(()) => {
             assert_eq!(whole, circuits);
-            assert_eq!((&again.circuits, &again.unitaries), (&sealed.chunk.circuits, &sealed.chunk.unitaries));
+            assert_eq!(
+                (&again.circuits, &again.unitaries),
+                (&sealed.chunk.circuits, &sealed.chunk.unitaries)
+            );
             labels_come_back(codec, &sealed.chunk, &labels.unwrap());
         }
         // Letters behind the last circuit, or bits in the padding.
@@ -204,7 +208,8 @@ fn bits(rows: &[Row]) -> Vec<Vec<(&str, String)>> {
 fn labels_come_back(codec: &Codec, chunk: &Chunk, rows: &[Row]) {
     let mut labels = Labels::default();
     for row in rows {
-        let columns: Vec<_> = row.iter().map(|(name, label)| (name.as_str(), LabelColumn::from(label.clone()))).collect();
+        let columns: Vec<_> =
+            row.iter().map(|(name, label)| (name.as_str(), LabelColumn::from(label.clone()))).collect();
         labels.extend(1, &columns).unwrap();
     }
     let mut again = chunk.clone();
@@ -273,9 +278,13 @@ pub fn circuit(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     static ALPHABETS: OnceLock<Vec<Alphabet>> = OnceLock::new();
     let alphabets = ALPHABETS.get_or_init(|| {
-        let gates = |names: &[&str]| names.iter().map(|name| Gate::standard(name).unwrap()).collect::<Vec<_>>();
+        let gates =
+            |names: &[&str]| names.iter().map(|name| Gate::standard(name).unwrap()).collect::<Vec<_>>();
         let own = Gate::custom("Own", 1, gates(&["sx"])[0].matrix().to_vec()).unwrap();
-        let mixed = [gates(&["h", "rz(pi/4)", "cz", "cx", "ccx", "u3(1,2,3)"]), vec![own, Gate::opaque("box").unwrap()]];
+        let mixed = [
+            gates(&["h", "rz(pi/4)", "cz", "cx", "ccx", "u3(1,2,3)"]),
+            vec![own, Gate::opaque("box").unwrap()],
+        ];
         [(gates(&["h", "s", "t"]), 1), (mixed.concat(), 3), (gates(&["cswap", "swap"]), 4)]
             .map(|(gates, qubits)| Alphabet::new(gates, qubits, Coupling::Ring).unwrap())
             .into()
@@ -323,7 +332,13 @@ fn good() -> &'static Good {
     GOOD.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("good.db");
-        let options = RecipeOptions { qubits: 1, gates: "h,s,t".into(), random: 1500, length: (0, 6), ..RecipeOptions::default() };
+        let options = RecipeOptions {
+            qubits: 1,
+            gates: "h,s,t".into(),
+            random: 1500,
+            length: (0, 6),
+            ..RecipeOptions::default()
+        };
         let recipe = options.recipe().unwrap();
         let fast = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
         generate(&path, &recipe, fast, &false.into(), &mut |_| {}).unwrap();

@@ -440,6 +440,15 @@ mod tests {
     }
 
     #[test]
+    fn names_are_short() {
+        let long = "g".repeat(NAME_BYTES);
+        assert!(Gate::opaque(&long).is_ok() && Gate::opaque(&format!("{long}g")).is_err());
+        let angle = format!("rz({}1)", "1+".repeat(NAME_BYTES));
+        let said = Gate::standard(&angle).unwrap_err().to_string();
+        assert!(said.contains("at most 256") && said.len() < 100, "{said}");
+    }
+
+    #[test]
     fn presets_exist_and_fit() {
         for (name, gates) in PRESETS {
             assert_eq!(preset(name, 2).unwrap().len(), gates.len(), "{name}");

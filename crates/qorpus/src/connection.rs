@@ -316,3 +316,24 @@ fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_and_links_beside_a_corpus_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        std::fs::write(&path, "").unwrap();
+        for ending in COMPANIONS {
+            let name = beside(&path, ending);
+            nix::unistd::mkfifo(&name, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            assert!(matches!(open(&path, Access::Read), Err(Error::NoPlainFile(found)) if found == name));
+            std::fs::remove_file(&name).unwrap();
+            std::os::unix::fs::symlink(&path, &name).unwrap();
+            assert!(matches!(open(&path, Access::Create), Err(Error::NoPlainFile(found)) if found == name));
+            std::fs::remove_file(&name).unwrap();
+        }
+    }
+}

@@ -318,8 +318,8 @@ fn ids(len: u64) -> String {
 }
 
 fn sqlite_reason(error: &rusqlite::Error) -> String {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly};
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly};
     let remedy = match error.sqlite_error_code() {
         None if matches!(
             error,

@@ -56,7 +56,9 @@ impl Lock {
             }
             let file = options().create(true).truncate(false).open(&path);
             let file = file.map_err(io(&path, "open the lock file"))?;
-            // Random enough: the standard library keys its hashers from the operating system.
+            // Random enough: the standard library keys its hashers from the operating system. After a fork, though, parent
+            // and children draw the same numbers: of those who live at the same time one draws again, and a dead
+            // one's name may be taken.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let owner = (random >> 2) as i64 | 1;
             let own = range(libc::F_WRLCK, owner, 1);

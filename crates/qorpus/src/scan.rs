@@ -19,7 +19,8 @@ impl Corpus {
     ) -> Result<()> {
         let (mut next, mut circuits, mut part) = (numbers.start, Circuits::default(), Circuits::default());
         while next < numbers.end {
-            let (chunks, until) = self.chunks(next..numbers.end.min(next.saturating_add(self.scan_chunks())))?;
+            let (chunks, until) =
+                self.chunks(next..numbers.end.min(next.saturating_add(self.scan_chunks())))?;
             for (number, chunk) in chunks {
                 let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
                 self.check_ids(&chunk, number).map_err(damaged)?;
@@ -142,4 +143,41 @@ fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
         unitaries: blob(5)?,
         labels: blob(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, Label, VerifyOptions, Writer, WriterOptions, verify};
+
+    #[test]
+    fn chunks_with_long_labels_are_read_in_several_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let options = WriterOptions {
+            gates: Some("h".into()),
+            qubits: 1,
+            durability: Durability::Off,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::open(&path, &options).unwrap();
+        let text = Label::Text("x".repeat(MOST_BYTES / 4));
+        for _ in 0..10 {
+            writer.append(&[0], None, &[("text", text.clone())]).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.close().unwrap();
+        let corpus = Corpus::open(&path).unwrap();
+        let (chunks, until) = corpus.chunks(0..10).unwrap();
+        assert!((1..10).contains(&chunks.len()) && until == chunks.len() as u64);
+        let mut ids = Vec::new();
+        let mut visit = |batch: &Batch<'_>| {
+            ids.push(batch.first_id);
+            Ok(())
+        };
+        corpus.scan(0..10, &mut visit).unwrap();
+        assert_eq!(ids, (0..10).collect::<Vec<_>>());
+        let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
+        assert!(found.is_clean() && found.records == 10);
+    }
 }

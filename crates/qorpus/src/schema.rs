@@ -69,7 +69,10 @@ mod tests {
     fn the_tables_are_believed_and_nothing_else_is() {
         checked("").unwrap();
         checked("CREATE TABLE mine (chunks); CREATE INDEX of_mine ON mine (chunks)").unwrap();
-        let small = STATEMENTS.to_lowercase().replace('\n', " \n ").replace("create table chunks (", "create table\tchunks(");
+        let small = STATEMENTS
+            .to_lowercase()
+            .replace('\n', " \n ")
+            .replace("create table chunks (", "create table\tchunks(");
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&small).unwrap();
         check(&connection, Path::new("c.db")).unwrap();
