@@ -79,7 +79,7 @@ mod tests {
         for change in [
             "DROP TABLE labels",
             "DROP TABLE labels; CREATE VIEW labels AS SELECT 1 AS name, 1 AS is_text",
-            "ALTER TABLE chunks ADD COLUMN more AS (hex(circuits))",
+            "ALTER TABLE chunks ADD COLUMN more TEXT AS (hex(circuits))",
             "ALTER TABLE work ADD COLUMN more INTEGER DEFAULT (abs(1))",
             "CREATE INDEX i ON totals (records, abs(one))",
             "CREATE INDEX CHUNKS_i ON chunks (count)",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "as a library of its own it is public")]
 mod properties;
 
 use std::alloc::{GlobalAlloc, Layout, System};

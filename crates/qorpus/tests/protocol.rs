@@ -12,7 +12,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
 /// A set of chunks, a bit for each.
 type Chunks = u8;
@@ -123,9 +123,8 @@ impl Protocol {
 
     fn is_free(&self, work: Work, living: &[Name], own: Name) -> bool {
         match (work, self.defect) {
-            (Work::Done, _) => false,
+            (Work::Done, _) | (Work::Of(_), Defect::DeadTakenForLiving) => false,
             (Work::Free, _) => true,
-            (Work::Of(_), Defect::DeadTakenForLiving) => false,
             (Work::Of(name), Defect::LivingTakenForDead) => name != own,
             (Work::Of(name), _) => !living.contains(&name),
         }
@@ -395,7 +394,8 @@ fn defects_of_the_protocol_are_found() {
     ] {
         let starts = if defect == Defect::NameInherited { 2 } else { 1 };
         let protocol = Protocol { defect, starts, ..SMALL };
-        let checker = protocol.checker().threads(2).spawn_bfs().join();
+        let found = HasDiscoveries::AllOf([broken].into());
+        let checker = protocol.checker().threads(2).finish_when(found).spawn_bfs().join();
         assert!(checker.discovery(broken).is_some(), "{defect:?} is not found");
     }
 }
