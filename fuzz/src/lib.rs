@@ -97,7 +97,7 @@ impl Sealed {
             unitaries = Some(column);
         }
         let (mut labels, mut labels_check) = (None, Vec::new());
-        if recipe.space().is_appended() && input.number(1) % 4 > 0 {
+        if recipe.space().is_appended() && !input.number(1).is_multiple_of(4) {
             let mut column = input.take(4096).to_vec();
             labels_check.extend_from_slice(&check(first_id ^ 1 << 63, &column));
             column.extend_from_slice(&labels_check);
@@ -128,7 +128,7 @@ impl Sealed {
 pub fn chunk(data: &[u8]) {
     let mut input = Input(data);
     let (recipe, codec) = &recipes()[input.number(1) as usize % recipes().len()];
-    if input.number(1) % 8 == 0 {
+    if input.number(1).is_multiple_of(8) {
         return unsealed(input, codec);
     }
     let mut sealed = Sealed::new(&mut input, recipe, codec);
@@ -170,7 +170,7 @@ pub fn chunk(data: &[u8]) {
 /// Columns of any bytes, without checks.
 fn unsealed(mut input: Input<'_>, codec: &Codec) {
     let first_id = input.number(8);
-    let count = input.number(if first_id % 2 == 0 { 1 } else { 8 });
+    let count = input.number(if first_id.is_multiple_of(2) { 1 } else { 8 });
     let checksum = input.number(8);
     let [circuits, unitaries, labels] = [(); 3].map(|()| {
         let len = input.number(2) as usize;
@@ -343,7 +343,7 @@ fn good() -> &'static Good {
         let fast = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
         generate(&path, &recipe, fast, &false.into(), &mut |_| {}).unwrap();
         let ids: Vec<u64> = (0..1500).collect();
-        let rows = Reader::open(&[path.clone()]).unwrap().rows(&ids, Order::Big).unwrap();
+        let rows = Reader::open(std::slice::from_ref(&path)).unwrap().rows(&ids, Order::Big).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         Good { bytes, circuits: rows.circuits, unitaries: rows.unitaries, records: 1500 }
     })
@@ -358,7 +358,7 @@ pub fn file(data: &[u8]) {
         // In the page, mostly where its header and its first cells are.
         let (page, near, value) = (input.number(1) as usize, input.number(2) as usize, input.number(1) as u8);
         let within = if near & 0x8000 == 0 { near & 0x7f } else { (near & 0x7fff) << 1 };
-        let at = (page % (bytes.len() >> 16) << 16) + within;
+        let at = ((page % (bytes.len() >> 16)) << 16) + within;
         match value {
             0xa5 => bytes.truncate(at.max(1 << 16)),
             value => bytes[at] ^= value,

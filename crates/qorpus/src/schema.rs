@@ -24,7 +24,8 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
             Ok(kind == "table" && found == name && words(&text) == known)
         });
         let believed: Vec<bool> = rows.and_then(Iterator::collect).map_err(&failed)?;
-        if believed != [true] {
+        // The first files of version 1, whose records a recipe decides, have no table of labels.
+        if believed != [true] && !(believed.is_empty() && name == "labels") {
             return Err(not_a_corpus(path, format!("its table '{name}' is not as Qorpus defines it")));
         }
     }
@@ -68,6 +69,7 @@ mod tests {
     #[test]
     fn the_tables_are_believed_and_nothing_else_is() {
         checked("").unwrap();
+        checked("DROP TABLE labels").unwrap();
         checked("CREATE TABLE mine (chunks); CREATE INDEX of_mine ON mine (chunks)").unwrap();
         let small = STATEMENTS
             .to_lowercase()
@@ -77,7 +79,7 @@ mod tests {
         connection.execute_batch(&small).unwrap();
         check(&connection, Path::new("c.db")).unwrap();
         for change in [
-            "DROP TABLE labels",
+            "DROP TABLE totals",
             "DROP TABLE labels; CREATE VIEW labels AS SELECT 1 AS name, 1 AS is_text",
             "ALTER TABLE chunks ADD COLUMN more TEXT AS (hex(circuits))",
             "ALTER TABLE work ADD COLUMN more INTEGER DEFAULT (abs(1))",

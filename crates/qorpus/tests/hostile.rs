@@ -40,7 +40,7 @@ static ALLOCATOR: Counting = Counting;
 const MOST_BYTES: usize = 160 << 20;
 const MOST_PER_BYTE: usize = 600;
 
-/// SplitMix64: mutations are the same in every run.
+/// `SplitMix64`: mutations are the same in every run.
 struct Chance(u64);
 
 impl Chance {
