@@ -8,13 +8,14 @@ use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patien
 use crate::error::{Error, Result, io, sqlite};
 use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
-use crate::{filesystem, work};
+use crate::{filesystem, schema, work};
+use nix::libc;
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::cell::Cell;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -425,11 +426,9 @@ impl Names<'_> {
     /// That of the file and of its rollback journal, which is made if there is none: SQLite takes an empty one for its own.
     fn journal(&self) -> Result<()> {
         let journal = connection::beside(self.path, "-journal");
-        File::options()
-            .append(true)
-            .create(true)
-            .open(&journal)
-            .map_err(io(&journal, "create the journal"))?;
+        let mut options = File::options();
+        options.append(true).create(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options.open(&journal).map_err(io(&journal, "create the journal"))?;
         self.save()
     }
 
@@ -448,7 +447,7 @@ impl Names<'_> {
 fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
     let failed = sqlite(path, "create it");
     let fill = |transaction: &Transaction<'_>| {
-        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.execute_batch(schema::STATEMENTS)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
         for (key, value) in metadata(recipe) {
