@@ -21,6 +21,7 @@ from pathlib import Path
 import qorpus
 
 ROOT = Path(__file__).resolve().parents[1]
+TITLE = "Bits flipped"
 COMMAND = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpus")).resolve()
 
 # As few records as still make every table and column: the file is as small as the format allows.
@@ -123,8 +124,21 @@ def flips(quick: bool, seed: int, every: int = 1) -> tuple[dict[str, int], list[
                 for failure in wrong:
                     print(failure, file=sys.stderr, flush=True)
     counts["flips"] = sum(counts[kind] for kind in ("refused", "noticed", "harmless", "wrong"))
-    counts["failures"] = len(failures)
     return dict(counts), failures
+
+
+def tasks(quick: bool, seed: int) -> list[tuple[bool, int]]:
+    """One, which has workers of its own."""
+    return [(quick, seed)]
+
+
+def work(task: tuple[bool, int]) -> tuple[Counter, list[str]]:
+    counts, failures = flips(*task)
+    return Counter(counts), failures
+
+
+def summed(counts: Counter) -> tuple[dict, list[str]]:
+    return dict(counts), [] if counts["flips"] else ["control: nothing was tried"]
 
 
 def main() -> int:

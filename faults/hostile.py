@@ -33,6 +33,7 @@ import qorpus
 from enemy import CONSISTENT, PLANTS, REFUSED
 
 ROOT = Path(__file__).resolve().parents[1]
+TITLE = "Hostile files"
 COMMAND = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpus")).resolve()
 
 # Commands on these files take milliseconds; a machine under load may still take long.
@@ -417,8 +418,21 @@ def hostile(quick: bool, seed: int, only: str | None = None) -> tuple[dict[str, 
             failures += wrong
             for failure in wrong:
                 print(failure, file=sys.stderr, flush=True)
-    counts["failures"] = len(failures)
     return dict(counts), failures
+
+
+def tasks(quick: bool, seed: int) -> list[tuple[bool, int]]:
+    """One, which has workers of its own."""
+    return [(quick, seed)]
+
+
+def work(task: tuple[bool, int]) -> tuple[Counter, list[str]]:
+    counts, failures = hostile(*task)
+    return Counter(counts), failures
+
+
+def summed(counts: Counter) -> tuple[dict, list[str]]:
+    return dict(counts), [] if counts["commands"] else ["control: nothing was tried"]
 
 
 def main() -> int:
