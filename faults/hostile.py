@@ -398,7 +398,7 @@ def cases(truths: list[Truth], quick: bool, seed: int, only: str | None) -> list
     chance, found = random.Random(seed), []
     for plant in [only] if only else PLANTS:
         large = plant == "rows_that_share_their_bytes"
-        rounds = 1 if large else 3 if quick else 120
+        rounds = 1 if large else 2 if quick else 60
         for number in range(rounds):
             of = truths[(number + chance.randrange(len(truths))) % len(truths)]
             found.append(Case(of, plant, chance.randrange(1 << 30)))
