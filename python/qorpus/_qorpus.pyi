@@ -26,6 +26,7 @@ __all__ = [
     "matrix",
     "placed",
     "recipe",
+    "shuffled",
     "to_qasm2",
     "to_qasm3",
 ]
@@ -158,6 +159,7 @@ class Permutation:
     def place(self, number: int) -> int: ...
 
 def shuffled(len: int, seed: int) -> NDArray[np.int64]: ...
+
 @final
 class Split:
     def __new__(cls, start: int, stop: int, seed: int) -> Self: ...
