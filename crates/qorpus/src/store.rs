@@ -284,11 +284,15 @@ impl Drop for Store {
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
             let names = Names { path: &self.path, durability: self.durability };
+            let log = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
                 && self.check_file().is_ok()
-                && (!is_mode(&self.connection, "wal") || names.journal().is_ok())
+                && (!log || names.journal().is_ok())
                 && !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END)
             {
+                if log {
+                    names.forget_journal();
+                }
                 // Readers that stay open keep the log; what is in it can be in the file all the same.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 let _ = self.patience.limited(BRIEFLY, checkpoint);
@@ -430,6 +434,14 @@ impl Names<'_> {
         options.append(true).create(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         options.open(&journal).map_err(io(&journal, "create the journal"))?;
         self.save()
+    }
+
+    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a journal meanwhile.
+    fn forget_journal(&self) {
+        let journal = connection::beside(self.path, "-journal");
+        if journal.metadata().is_ok_and(|found| found.len() == 0) {
+            let _ = std::fs::remove_file(journal);
+        }
     }
 
     /// Those that are there.
