@@ -451,7 +451,7 @@ impl Names<'_> {
         }
         let directory = self.path.parent().unwrap_or(self.path);
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(io(directory, "save the names of new files"))
+        synced.map_err(io(self.path, "save its name in the directory"))
     }
 }
 
