@@ -53,7 +53,7 @@ pub use circuit::Circuits;
 pub use codec::{Codec, Place};
 pub use drawing::draw;
 pub use error::{Error, Result};
-pub use exact::{Exact, ExactLetters, UpTo};
+pub use exact::{Exact, ExactBatch, ExactLetters, LANES, UpTo};
 pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
 pub use kernel::{Kernel, Scratch, naive};
 pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER};

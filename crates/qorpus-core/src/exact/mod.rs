@@ -8,6 +8,10 @@
 //! The integers stay small. The Galois conjugate √2 -> -√2 of a unitary is unitary as well, so that the magnitudes
 //! of an entry and of its conjugate are at most 1, and half the sum of their squares is (a² + b² + c² + d²) / 2^k.
 
+mod batch;
+
+pub use batch::{ExactBatch, LANES};
+
 use crate::kernel::rows::Rows;
 use crate::{Alphabet, Error, Result};
 use num_complex::Complex64;
