@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import qorpus
 from stores import STORES
-from stores.corpus import Appended
+from stores.corpus import Appended, CorpusReader
 from stores.records import BATCH, NAMES, Data, check, fingerprint, same
 from stores.store import Reader, Store
 from surroundings import Neighbours, keep, parser, summary
@@ -142,6 +142,8 @@ class Session:
             rates[f"random {LARGE}"] = self.fill(lambda: (len(reader.batch(ids)[1]) for ids in large))
         self.check_epoch(reader)
         rates["shuffled epoch"] = self.fill(lambda: (len(unitaries) for _, unitaries in reader.epoch(1)))
+        if isinstance(reader, CorpusReader) and self.kind is Appended:
+            rates["epoch, all ids permuted"] = self.fill(lambda: (len(pairs[1]) for pairs in reader.streamed(1, None)))
         rates["sequential"] = self.fill(lambda: (len(unitaries) for _, unitaries in reader.scan()))
         return rates
 

@@ -110,7 +110,7 @@ def peers(section: dict) -> str:
         text += f"* **{name}**: {settings}." + (f" Not measured: {missing}." if missing else "") + "\n"
     extra = {way: rate for found in rates.values() for way, rate in found.items() if way not in columns}
     if extra:
-        text += "\nOne by one: " + ", ".join(f"{way} {spread(rate)} M/s" for way, rate in extra.items()) + ".\n"
+        text += "\nBesides: " + ", ".join(f"{way} {spread(rate)} M/s" for way, rate in extra.items()) + ".\n"
     return text
 
 

@@ -25,6 +25,9 @@ from types import ModuleType
 
 import cuts
 import disks
+import flips
+import fuzz
+import hostile
 import kills
 import locks
 import storms
@@ -32,7 +35,17 @@ import surroundings
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "faults" / "record"
-CAMPAIGNS: dict[str, ModuleType] = {"kills": kills, "storms": storms, "cuts": cuts, "disks": disks, "locks": locks, "surroundings": surroundings}
+CAMPAIGNS: dict[str, ModuleType] = {
+    "kills": kills,
+    "storms": storms,
+    "cuts": cuts,
+    "disks": disks,
+    "locks": locks,
+    "surroundings": surroundings,
+    "hostile": hostile,
+    "flips": flips,
+    "fuzz": fuzz,
+}
 #: So many failures are printed of each campaign.
 MOST_SHOWN = 20
 
@@ -112,7 +125,7 @@ def keep(record: dict) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small counts; nothing is recorded")
-    parser.add_argument("--only", choices=CAMPAIGNS, action="append", help="this campaign alone; nothing is recorded")
+    parser.add_argument("--only", choices=CAMPAIGNS, action="append", help="this campaign alone")
     parser.add_argument("--seed", type=int, default=0, help="what decides every random choice")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parts that run at a time")
     arguments = parser.parse_args()
@@ -123,7 +136,7 @@ def main() -> int:
         for what, count in done[name]["counts"].items():
             print(f"  {count:>8} {what}")
         print(f"  {done[name]['seconds']:>8} seconds, {len(done[name]['failures'])} failures", flush=True)
-    if not arguments.quick and not arguments.only:
+    if not arguments.quick:
         print(f"recorded in {keep(record | {'campaigns': done}).relative_to(ROOT)}")
     return int(any(campaign["failures"] for campaign in done.values()))
 

@@ -106,7 +106,7 @@ def cut(nursery: Nursery, medium: Medium, moment: int, seed: int, job: Job, end:
     if moment == len(medium.trace.events) and not job.appended:
         # A command has ended well, which is an acknowledgement as well.
         told["0.ledger"] = f"{end.records}\n"
-    return oracle.examine(nursery, directory, job, told, end, seed % 2 == 0, same_run=True)
+    return oracle.examine(nursery, directory, job, told, end, seed % 2 == 0, same_run=True, may_leave_memory=True)
 
 
 def work(task: Task) -> tuple[Counter, list[str]]:

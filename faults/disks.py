@@ -101,7 +101,7 @@ def fail(nursery: Nursery, job: Job, fault: Fault, end: End, sqlite_first: bool)
     said = sum(answer.status == 1 for answer in answers)
     if unclear := [answer for answer in answers if not clear(answer)]:
         return hit, said, f"unclear: {unclear}"
-    found = oracle.examine(nursery, directory, job, oracle.ledgers(directory), end, sqlite_first)
+    found = oracle.examine(nursery, directory, job, oracle.ledgers(directory), end, sqlite_first, may_leave_memory=True)
     return hit, said, "" if found.state == WHOLE else f"{found.state}: {found.reason}"
 
 
@@ -152,7 +152,7 @@ def cut_after_failed_sync(task: CutTask) -> tuple[Counter, list[str]]:
                 directory = nursery.directory()
                 files = medium.survivors(moment, seed)
                 cuts.restore(directory, {name: files[name] for name in files if not name.endswith(".ledger")})
-                found = oracle.examine(nursery, directory, job, trace.ledgers(moment), end, seed % 2 == 0)
+                found = oracle.examine(nursery, directory, job, trace.ledgers(moment), end, seed % 2 == 0, may_leave_memory=True)
                 counts["power cuts after a sync that failed"] += 1
                 if found.state != WHOLE:
                     where = f"sync {at} fails, cut before event {moment}, seed {seed}"

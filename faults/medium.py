@@ -3,7 +3,8 @@
 As pessimistic as POSIX allows. Bytes and sizes of a file last from a sync of that file on, names from a sync of the
 directory on. What was not synced is lost, kept or torn, each write by itself, whatever came before or after it: a file
 may have grown without its bytes, which are then zeros or garbage. A sync that failed saves nothing, neither then nor
-when it is repeated. Two things are assumed: what was synced stays, also when bytes beside it are written, and 512
+when it is repeated; but names that a failed sync of the directory has not saved are saved by the next one that succeeds, as
+file systems that journal them do, which go read-only when they cannot. Two things are assumed: what was synced stays, also when bytes beside it are written, and 512
 bytes that are aligned are written as a whole or not at all.
 """
 
@@ -26,6 +27,8 @@ class Medium:
         waiting: dict[int, list[int]] = {}
         for number, event in enumerate(trace.events):
             if event.kind == SYNC:
+                if event.file == 0 and event.error:
+                    continue
                 for earlier in waiting.pop(event.file, []):
                     if not event.error and not lies:
                         self.lasting[earlier] = number

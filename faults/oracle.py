@@ -83,11 +83,13 @@ def examine(
     undisturbed: End,
     sqlite_first: bool,
     same_run: bool = False,
+    may_leave_memory: bool = False,
 ) -> Finding:
     """Judges `c.db` in the directory by the ledgers' texts, and finishes the job.
 
     `sqlite_first`: whether the other SQLite is the first to open the file. `same_run`: whether `undisturbed` is the
-    end of the very run whose remains these are; then records must be its first ones.
+    end of the very run whose remains these are; then records must be its first ones. `may_leave_memory`: whether FILE-shm may stay
+    beside the finished corpus.
     """
     path = directory / "c.db"
     if sqlite_first and (found := integrity(path)) != "ok":
@@ -100,7 +102,9 @@ def examine(
     if (found := integrity(path)) != "ok":
         return Finding(RUINED, f"integrity_check at the end: {found}")
     result = json.loads(answer.output.splitlines()[-1])
-    if beside := sorted(other.name for other in directory.glob("c.db?*")):
+    beside = sorted(other.name for other in directory.glob("c.db?*"))
+    # Where the log's name was lost and that of its memory was not, nobody comes to remove it.
+    if beside and not (may_leave_memory and beside == ["c.db-shm"]):
         return Finding(RUINED, f"left beside it at the end: {', '.join(beside)}")
     keys = expanded(result["keys"])
     if same_run and keys != expanded(undisturbed.keys)[: len(keys)]:

@@ -1,4 +1,4 @@
-"""Writes the table of docs/reliability.md from the newest record under faults/record.
+"""Writes the table of docs/reliability.md from the newest run of each campaign under faults/record.
 
 A test checks that what is committed is what this makes, so no number there can be other than the record's.
 
@@ -20,33 +20,32 @@ def spaced(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-def newest(records: Path) -> Path | None:
-    """By the time of day as well: names alone do not tell."""
-    return max(records.glob("*.json"), key=lambda path: json.loads(path.read_text())["when"], default=None)
+def sections(records: Path) -> dict[str, tuple[Path, dict]]:
+    """The newest run of each campaign, by the time of day as well: names alone do not tell."""
+    read = [(path, json.loads(path.read_text())) for path in records.glob("*.json")]
+    found: dict[str, tuple[Path, dict]] = {}
+    for path, record in sorted(read, key=lambda one: one[1]["when"]):
+        found |= {name: (path, record) for name in record["campaigns"]}
+    return found
 
 
-def table(path: Path) -> str:
-    record = json.loads(path.read_text())
-    machine, campaigns = record["machine"], record["campaigns"]
-    minutes = sum(campaign["seconds"] for campaign in campaigns.values()) / 60
-    lines = [
-        f"From the record `faults/record/{path.name}`: {machine['cpu']}, {machine['cores']} cores, {minutes:.0f} minutes; "
-        f"the other SQLite is {machine['other_sqlite']}.\n",
-        "| campaign | what | count |",
-        "| --- | --- | --- |",
-    ]
-    for campaign in campaigns.values():
+def table(found: dict[str, tuple[Path, dict]]) -> str:
+    lines = ["| campaign | what | count |", "| --- | --- | --- |"]
+    for name, (path, record) in found.items():
+        campaign, machine = record["campaigns"][name], record["machine"]
         title = f"**{campaign['title']}**"
         for what, count in [*campaign["counts"].items(), ("failures", len(campaign["failures"]))]:
             lines.append(f"| {title} | {what} | {spaced(count)} |")
             title = ""
+        run = f"{campaign['seconds'] / 60:.1f} minutes at {record['git_commit'][:10]}, {machine['cpu']}, {machine['cores']} cores"
+        lines.append(f"| | [record](../faults/record/{path.name}) | {run} |")
     return "\n".join(lines) + "\n"
 
 
 def rendered(records: Path = RECORDS) -> str:
     """The page, with the table made again; as it is while there is no record."""
-    text, path = (ROOT / PAGE).read_text(), newest(records)
-    return MARKED.sub(lambda found: found[1] + table(path) + found[2], text) if path else text
+    text, found = (ROOT / PAGE).read_text(), sections(records)
+    return MARKED.sub(lambda marks: marks[1] + table(found) + marks[2], text) if found else text
 
 
 def main() -> None:

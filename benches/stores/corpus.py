@@ -18,8 +18,12 @@ def opened(path: Path) -> "CorpusReader":
     return CorpusReader(qorpus.open(path))
 
 
+#: Records that an epoch permutes at a time: 128 runs from all over the corpus.
+WINDOW = 16_384
+
+
 class CorpusReader(Reader):
-    """`letters_array` and `unitaries` of the same ids are a batch; a stream is an epoch."""
+    """`pairs` are a batch; a stream is an epoch."""
 
     def __init__(self, corpus: Corpus | Recipe) -> None:
         super().__init__(len(corpus))
@@ -30,13 +34,16 @@ class CorpusReader(Reader):
         return record.circuit, record.unitary
 
     def batch(self, ids: np.ndarray | slice) -> Batch:
-        return self.corpus.letters_array(ids), self.corpus.unitaries(ids)
+        return self.corpus.pairs(ids)
 
     def scan(self) -> Iterator[Batch]:
         return (self.batch(slice(at, at + BATCH)) for at in range(0, self.records, BATCH))
 
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        for batch in self.corpus.stream(BATCH, seed=seed):
+        return self.streamed(seed, WINDOW)
+
+    def streamed(self, seed: int, window: int | None) -> Iterator[Batch]:
+        for batch in self.corpus.stream(BATCH, seed=seed, window=window):
             assert batch.circuits is not None and batch.unitaries is not None
             yield batch.circuits, batch.unitaries
 
@@ -46,7 +53,8 @@ class Appended(Store):
 
     name = "Qorpus, records of your own"
     settings = (
-        "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`"
+        "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`, whose "
+        "workers are threads; both shuffle runs of 128 records, and records in windows of 16 384"
     )
     packages = ("qorpus",)
     # A record gets its id when it is committed.
@@ -69,7 +77,7 @@ class Appended(Store):
         return partial(opened, self.path())
 
     def loader(self, workers: int) -> Any:
-        return self.corpus().torch(batch_size=BATCH, seed=1, num_workers=workers, longest=LONGEST)
+        return self.corpus().torch(batch_size=BATCH, seed=1, window=WINDOW, num_workers=workers, longest=LONGEST)
 
     def corpus(self) -> Corpus | Recipe:
         return qorpus.open(self.path())

@@ -14,6 +14,7 @@
 import os
 
 from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
+from qorpus.batches import Batch
 from qorpus.circuits import (
     from_bqskit,
     from_cirq,
@@ -29,8 +30,7 @@ from qorpus.circuits import (
 from qorpus.corpus import Corpus, Recipe, generate, open
 from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
 from qorpus.sql import Rows
-from qorpus.streams import Batch, Split, Stream
-
+from qorpus.streams import Split, Stream
 
 __all__ = [
     "Batch",

@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from numpy.typing import DTypeLike
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from qorpus import _qorpus
 from qorpus._qorpus import Record, Records
@@ -18,7 +19,7 @@ from qorpus.streams import Readable, ahead
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from qorpus._qorpus import Gates, Path
+    from qorpus._qorpus import Gates, Ids, Path
 
     class RecipeOptions(TypedDict, total=False):
         """The options of `Recipe`."""
@@ -49,6 +50,23 @@ class _Sequence(Records, Readable):
         count = ahead(self)
         for stop in range(len(self), 0, -count):
             yield from reversed(self.__getitems__(range(max(0, stop - count), stop)))
+
+    def pairs(self, ids: Ids) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """The circuits and unitaries of some records, as `letters_array` and `unitaries` give them, read in one go.
+
+            letters, unitaries = corpus.pairs(slice(0, 1024))
+
+        Args:
+            ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+
+        Returns:
+            Both arrays. Where unitaries are computed on reading, this takes half as long as to ask for each.
+
+        Raises:
+            IndexError: there is no such record.
+        """
+        unitaries, letters = self._pairs(ids)
+        return letters, unitaries
 
     def __contains__(self, record: object) -> bool:
         try:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast, overload
+from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
+from qorpus.batches import Batch, Window
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,15 +31,20 @@ AHEAD_BYTES = 16 << 20
 
 
 def ahead(records: Records) -> int:
-    """How many records iterating reads at once."""
+    """How many records are read at once."""
     unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
     return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
+
+
+#: Neighbours that stay together on their way into a window: so many that what is checked at both ends counts little.
+RUN = 128
 
 
 class OrderOptions(TypedDict, total=False):
     """Those options of `Stream` that one for PyTorch has as well."""
 
     shuffle: bool
+    window: int | None
     seed: int
     epoch: int
     rank: int
@@ -51,22 +57,6 @@ class StreamOptions(OrderOptions, total=False):
     """The options of `Stream`."""
 
     columns: Sequence[str]
-
-
-class Batch(NamedTuple):
-    """Some records, as arrays; what the stream leaves out is None.
-
-    Attributes:
-        ids: shape (k,), int64.
-        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
-        circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
-        labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
-    """
-
-    ids: NDArray[np.int64]
-    unitaries: NDArray[Any] | None
-    circuits: NDArray[np.int32] | None
-    labels: dict[str, NDArray[Any]] | None
 
 
 class Readable:
@@ -222,6 +212,14 @@ class Split(Readable):
         """The circuits at these places as numbers of letters, padded with -1."""
         return self._records.letters_array(self.ids(places))
 
+    def pairs(self, places: Ids) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """The circuits and unitaries at these places, as `letters_array` and `unitaries` give them, read in one go."""
+        unitaries, letters = self._pairs(places)
+        return letters, unitaries
+
+    def _pairs(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        return self._records._pairs(self.ids(places))
+
     def labels(self, places: Ids) -> list[dict[str, Any]]:
         """The labels at these places."""
         return self._records.labels(self.ids(places))
@@ -288,10 +286,16 @@ class Stream:
 
         corpus.stream(256, rank=torch.distributed.get_rank(), world_size=torch.distributed.get_world_size())
 
+    With a `window` runs of 128 neighbours come in a random order, and so many records as a window has are permuted exactly.
+    Files are read several times as fast so, and a window is in memory. Of records that are drawn at random, such as those
+    of a recipe, this is as good as a permutation of all; others get mixed the better, the larger the window is. Every rank
+    reads all windows, whole.
+
     Args:
         records: what is streamed.
         batch_size: records of a batch; the last one of an epoch may be shorter.
-        shuffle: whether the order is a permutation, or that of the ids.
+        shuffle: whether the order is random, or that of the ids.
+        window: records of a window, at least; there are whole batches in each. None permutes all records.
         seed: what decides the permutations.
         epoch: with which epoch to begin.
         rank: which of the ranks this is, counted from 0.
@@ -310,6 +314,7 @@ class Stream:
         batch_size: int,
         *,
         shuffle: bool = True,
+        window: int | None = None,
         seed: int = 0,
         epoch: int = 0,
         rank: int = 0,
@@ -320,6 +325,8 @@ class Stream:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; a batch has at least 1 record")
+        if window is not None and (window < 1 or not shuffle):
+            raise ValueError(f"window is {window}; a window has at least 1 record, and only shuffled streams have some")
         if not 0 <= rank < world_size:
             raise ValueError(f"rank {rank} of {world_size}: ranks are counted from 0 to world_size - 1")
         if not 0 <= seed < 1 << 64 or epoch < 0:
@@ -330,10 +337,16 @@ class Stream:
         self.rank, self.world_size, self.drop_last = rank, world_size, drop_last
         self.columns, self.parts = tuple(columns), parts
         self.epoch, self._given, self._size = epoch, 0, len(records)
+        #: Records of a window: whole batches.
+        self.window = None if window is None else -(-window // batch_size) * batch_size
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
+        self._window = Window()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_order": None}
+        return {**self.__dict__, "_order": None, "_window": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _window=Window())
 
     def _batches(self) -> int:
         """Batches of an epoch, of all ranks."""
@@ -348,16 +361,58 @@ class Stream:
 
     def ids(self, number: int) -> NDArray[np.int64]:
         """The ids of this rank's batch `number` in the present epoch."""
-        first = (self.rank + number * self.world_size) * self.batch_size
-        places = np.arange(first, min(first + self.batch_size, self._size), dtype=np.int64)
+        places = self._places(number)
         if not self.shuffle:
-            return places
-        key = (self._size, self.epoch)
-        if self._order is None or self._order[0] != key:
-            # Consecutive seeds and epochs must not share orders: an odd number of 64 bits spreads the epochs.
-            mixed = (self.seed + self.epoch * 0xD1B54A32D192ED03) % (1 << 64)
-            self._order = (key, _qorpus.Permutation(self._size, mixed))
-        return self._order[1].apply(places)
+            return np.arange(places.start, places.stop, dtype=np.int64)
+        if self.window is None:
+            return self._permutation(self._size).apply(np.arange(places.start, places.stop, dtype=np.int64))
+        window, within = self._within(places)
+        ids: NDArray[np.int64] = self._window_ids(window)[self._window_order(window)[within]]
+        return ids
+
+    def _places(self, number: int) -> range:
+        """The places in the epoch's order of this rank's batch `number`."""
+        first = (self.rank + number * self.world_size) * self.batch_size
+        return range(first, max(first, min(first + self.batch_size, self._size)))
+
+    def _mixed(self, window: int = 0) -> int:
+        """The seed of the epoch, or of one of its windows, counted from 1."""
+        # Consecutive ones must not share orders: odd numbers of 64 bits spread them.
+        return (self.seed + self.epoch * 0xD1B54A32D192ED03 + window * 0x8CB92BA72F3D8DD7) % (1 << 64)
+
+    def _permutation(self, size: int) -> _qorpus.Permutation:
+        """The epoch's order of so many."""
+        order, key = self._order, (size, self.epoch)
+        if order is None or order[0] != key:
+            order = self._order = (key, _qorpus.Permutation(size, self._mixed()))
+        return order[1]
+
+    def _within(self, places: range) -> tuple[int, slice]:
+        """In which window these places are, and where in it."""
+        assert self.window is not None
+        window, start = divmod(places.start, self.window)
+        return window, slice(start, start + len(places))
+
+    def _window_places(self, window: int) -> range:
+        assert self.window is not None
+        return range(window * self.window, min((window + 1) * self.window, self._size))
+
+    def _window_order(self, window: int) -> NDArray[np.int64]:
+        """Which of a window's records is at each of its places."""
+        return _qorpus.shuffled(len(self._window_places(window)), self._mixed(window + 1))
+
+    def _window_ids(self, window: int) -> NDArray[np.int64]:
+        """The ids of a window: runs of neighbours, in the order in which they are read."""
+        runs, places = -(-self._size // RUN), self._window_places(window)
+        missing, order = runs * RUN - self._size, self._permutation(runs)
+        at = np.arange(places.start, places.stop, dtype=np.int64)
+        if missing:
+            # The last run is short; what comes behind it, is as if it were not.
+            at[at >= (order.place(runs - 1) + 1) * RUN - missing] += missing
+        turn, within = np.divmod(at, RUN)
+        first = turn[0]
+        ids: NDArray[np.int64] = order.apply(np.arange(first, turn[-1] + 1))[turn - first] * RUN + within
+        return ids
 
     def batch(self, number: int) -> Batch:
         """This rank's batch `number` in the present epoch, counted from 0; gives nothing away of the stream's place.
@@ -367,15 +422,29 @@ class Stream:
         """
         if not 0 <= number < len(self):
             raise IndexError(f"there is no batch {number}; this rank has {len(self)}")
-        places = self.ids(number)
+        if self.window is None:
+            return self._read(self.ids(number))
+        window, within = self._within(self._places(number))
+
+        def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
+            places, count = self._window_ids(window), ahead(self.records)
+            pieces = (self._read(places[at : at + count]) for at in range(0, len(places), count))
+            return self._window_order(window), pieces
+
+        return self._window.batch((self._size, self.epoch, window), read, within)
+
+    def _read(self, places: NDArray[np.int64]) -> Batch:
+        """The records at these places of what is streamed."""
         ids = self.records.ids(places) if isinstance(self.records, Split) else places
         unitaries = circuits = labels = None
-        if "unitaries" in self.columns:
+        if "unitaries" in self.columns and "circuits" in self.columns:
+            unitaries, circuits = self.records._pairs(places)
+        elif "unitaries" in self.columns:
             unitaries = self.records.unitaries(places)
-            if self.parts:
-                unitaries = np.stack([unitaries.real, unitaries.imag], axis=1)
-        if "circuits" in self.columns:
+        elif "circuits" in self.columns:
             circuits = self.records.letters_array(places)
+        if unitaries is not None and self.parts:
+            unitaries = np.stack([unitaries.real, unitaries.imag], axis=1)
         if "labels" in self.columns:
             labels = columns_of(self.records.labels(places), self.records.label_types())
         return Batch(ids, unitaries, circuits, labels)
@@ -403,6 +472,7 @@ class Stream:
             "records": self._size,
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
+            "window": self.window,
             "seed": self.seed,
             "drop_last": self.drop_last,
         }
@@ -414,7 +484,7 @@ class Stream:
             ValueError: the state is of a stream in another order, or of fewer records, or the ranks cannot share what
                 is left.
         """
-        for name in ("batch_size", "shuffle", "seed", "drop_last"):
+        for name in ("batch_size", "shuffle", "window", "seed", "drop_last"):
             if state[name] != getattr(self, name):
                 raise ValueError(f"the state has {name}={state[name]}, this stream {name}={getattr(self, name)}")
         if state["records"] > len(self.records):

@@ -5,7 +5,9 @@ Imported by `corpus.torch()`; nothing else in the package needs PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from qorpus import streams
+from qorpus.batches import Batch
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 #: Which batch a worker makes: the epoch, how many records it is of, and the batch's number.
 Key: TypeAlias = tuple[int, int, int]
 
+#: Batches that each worker reads ahead, as PyTorch's do.
+AHEAD = 2
+
 
 def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -> NDArray[np.int32]:
     """The same circuits in rows of `longest` letters."""
@@ -44,6 +50,8 @@ def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -
         raise ValueError(
             f"record {ids[row]} has {(circuits[row] >= 0).sum()} letters, more than longest={longest} leaves room for"
         )
+    if circuits.shape[1] == longest:
+        return circuits
     return np.pad(circuits, ((0, 0), (0, longest - circuits.shape[1])), constant_values=-1)
 
 
@@ -107,10 +115,10 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
             ids = records.ids(ids)
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
-        circuits = records.letters_array(places)
+        unitaries, circuits = records._pairs(places)
         columns = {
             "id": torch.from_numpy(ids),
-            "unitary": _unitaries(records.unitaries(places), self.parts),
+            "unitary": _unitaries(unitaries, self.parts),
             "circuit": torch.from_numpy(_padded(circuits, self.longest, ids).astype(np.int64)),
             "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
         }
@@ -143,9 +151,10 @@ class Stream(IterableDataset[dict[str, Any]]):
     Args:
         records: a corpus, a recipe, or a split of one.
         batch_size: records of a batch.
-        num_workers: processes that read ahead; 0 reads in this one.
-        multiprocessing_context: how they are started: "fork", "spawn" or "forkserver".
-        persistent_workers: whether they live on from one epoch to the next.
+        num_workers: threads that read ahead, or processes; 0 reads when a batch is asked for.
+        multiprocessing_context: how processes are started: "fork", "spawn" or "forkserver". None means threads: reading
+            lets go of Python's interpreter, and nothing must be sent from process to process.
+        persistent_workers: whether processes live on from one epoch to the next.
         longest: letters that circuits are padded to; by default the longest that the recipe allows.
         labels: whether batches have labels: "labels", a dict of tensors, and of lists of texts.
         pin_memory: whether tensors are put where a GPU gets them faster.
@@ -173,9 +182,12 @@ class Stream(IterableDataset[dict[str, Any]]):
         columns = ("unitaries", "circuits", "labels") if labels else ("unitaries", "circuits")
         self._stream = streams.Stream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
-        self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
-        if num_workers:
-            self._loading |= {
+        self._threads = _Threads(num_workers, prefetch_factor, pin_memory)
+        self._loading: dict[str, Any] | None = None
+        if num_workers and multiprocessing_context is not None:
+            self._loading = {
+                "num_workers": num_workers,
+                "pin_memory": pin_memory,
                 "multiprocessing_context": multiprocessing_context,
                 "persistent_workers": persistent_workers,
                 "prefetch_factor": prefetch_factor,
@@ -198,18 +210,23 @@ class Stream(IterableDataset[dict[str, Any]]):
                 if first + worker.id < len(stream):
                     self._given_by_worker = first + worker.num_workers
                     yield self._batches.tensors(stream.batch(first + worker.id))
-        elif self._loading["num_workers"] == 0 and not self._loading["pin_memory"]:
-            yield from map(self._batches.tensors, stream)
+        elif self._loading is None:
+            # Threads that are still reading for a loop that was left must not see where this one goes.
+            batches = _Batches(copy(stream), self._batches.longest)
+            yield from self._counted(self._threads.map(batches.__getitem__, _Keys(stream)))
         else:
             loader = self._loader
             if loader is None:
                 loader = DataLoader(self._batches, sampler=_Keys(stream), batch_size=None, **self._loading)
-            if self._loading.get("persistent_workers"):
+            if self._loading["persistent_workers"]:
                 self._loader = loader
-            for batch in loader:
-                stream._given += 1
-                yield batch
-            stream.next_epoch()
+            yield from self._counted(loader)
+
+    def _counted(self, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for batch in batches:
+            self._stream._given += 1
+            yield batch
+        self._stream.next_epoch()
 
     def set_epoch(self, epoch: int) -> None:
         """Begins this epoch.
@@ -249,6 +266,40 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._given_by_worker = None
 
 
+class _Threads:
+    """Threads that read batches ahead, in order."""
+
+    def __init__(self, number: int, ahead: int | None, pin_memory: bool) -> None:
+        if number < 0 or (ahead is not None and ahead < 1):
+            raise ValueError(f"num_workers={number}, prefetch_factor={ahead}: there is no such number")
+        self.number, self.ahead = number, number * (ahead or AHEAD)
+        self.pin_memory = pin_memory and torch.cuda.is_available()
+
+    def map(self, read: Callable[[Key], dict[str, Any]], keys: Iterable[Key]) -> Iterator[dict[str, Any]]:
+        """The batches of these keys; errors are raised where their batch would be."""
+        if self.number == 0:
+            yield from (self._ready(read, key) for key in keys)
+            return
+        coming: deque[Future[dict[str, Any]]] = deque()
+        with ThreadPoolExecutor(self.number, "qorpus-stream") as pool:
+            try:
+                for key in keys:
+                    coming.append(pool.submit(self._ready, read, key))
+                    if len(coming) > self.ahead:
+                        yield coming.popleft().result()
+                while coming:
+                    yield coming.popleft().result()
+            finally:
+                for future in coming:
+                    future.cancel()
+
+    def _ready(self, read: Callable[[Key], dict[str, Any]], key: Key) -> dict[str, Any]:
+        batch = read(key)
+        if self.pin_memory:
+            batch |= {name: value.pin_memory() for name, value in batch.items() if isinstance(value, torch.Tensor)}
+        return batch
+
+
 class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
     """A stream's batches by key, as tensors: workers need not know where the stream stands.
 
@@ -263,7 +314,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         self.stream.epoch, self.stream._size, number = key
         return self.tensors(self.stream.batch(number))
 
-    def tensors(self, batch: streams.Batch) -> dict[str, Any]:
+    def tensors(self, batch: Batch) -> dict[str, Any]:
         """A batch of arrays as one of tensors."""
         assert batch.unitaries is not None and batch.circuits is not None
         circuits = _padded(batch.circuits, self.longest, batch.ids)

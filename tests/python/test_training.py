@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -191,7 +192,7 @@ def as_worker(stream, worker: int, workers: int):
 
 
 BAD = [{"batch_size": 0}, {"rank": 1}, {"rank": -1}, {"world_size": 0}, {"seed": -1}, {"seed": 2**64}, {"epoch": -1},
-       {"columns": ["matrices"]}]  # fmt: skip
+       {"columns": ["matrices"]}, {"window": 0}, {"window": 9, "shuffle": False}]  # fmt: skip
 
 
 @pytest.mark.parametrize("options", BAD, ids=str)
@@ -226,6 +227,76 @@ def test_loops_are_epochs(recipe):
     assert [batch.ids.tolist() for batch in stream] == expected[7:14]
 
 
+# ------------------------------------------------------------------------------------------------------------ windows
+
+
+WINDOWED = st.tuples(st.integers(1, 1000), st.integers(1, 90), st.integers(1, 1000), SEEDS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(WINDOWED, st.integers(1, 4), st.booleans())
+def test_windows_hold_every_record_once(numbers, world_size, drop_last):
+    """Whatever the sizes, each id comes once an epoch, in windows of whole batches that are shuffled runs of neighbours."""
+    size, batch_size, window, seed = numbers
+    records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
+    options = {"window": window, "seed": seed, "world_size": world_size, "drop_last": drop_last, "columns": ()}
+    ranks = [records.stream(batch_size, rank=rank, **options) for rank in range(world_size)]
+    batches = [batch for rank in ranks for batch in rank]
+    ids = np.concatenate([np.empty(0, int), *(batch.ids for batch in batches)])
+    assert len(np.unique(ids)) == len(ids) and set(ids) <= set(range(size))
+    assert drop_last or len(ids) == size
+    # One rank's order is that of all: whole windows, of which each is some runs, and parts of at most two.
+    alone = records.stream(batch_size, window=window, seed=seed, columns=())
+    whole = np.concatenate([batch.ids for batch in alone])
+    held = -(-window // batch_size) * batch_size
+    for at in range(0, size, held):
+        some = np.sort(whole[at : at + held])
+        pieces = 1 + (np.diff(some) > 1).sum()
+        assert pieces <= len(some) / 128 + 3
+
+
+def test_windows_are_read_like_records(corpus, labelled, recipe):
+    """Batches of windows are the records of their ids, from files, recipes and splits, in all columns and as parts."""
+    for records in [corpus, recipe, corpus.split(train=0.9)["train"]]:
+        for batch in records.stream(48, window=200, seed=2):
+            assert np.array_equal(batch.unitaries, corpus.unitaries(batch.ids))
+            letters = corpus.letters_array(batch.ids)
+            assert np.array_equal(batch.circuits[:, : letters.shape[1]], letters)
+            assert (batch.circuits[:, letters.shape[1] :] == -1).all()
+    for batch in labelled.stream(7, window=20, columns=("labels", "unitaries"), parts=True):
+        assert batch.labels["reward"].tolist() == [number / 8 for number in batch.ids]
+        assert batch.labels["name"].tolist() == [f"n{number}" if number % 3 == 0 else "" for number in batch.ids]
+        assert np.array_equal(batch.unitaries[:, 0] + 1j * batch.unitaries[:, 1], labelled.unitaries(batch.ids))
+
+
+def test_windows_are_shuffled():
+    """Epochs, seeds and windows have orders of their own; neighbours are far apart within a window, and runs in the epoch."""
+    records = qorpus.Recipe(gates="h,t", qubits=1, random=64_000, length=1)
+
+    def order(**options):
+        return np.concatenate([batch.ids for batch in records.stream(100, window=6_400, columns=(), **options)])
+
+    orders = [order(seed=1), order(seed=2), order(seed=1, epoch=1), order(seed=2, epoch=1)]
+    for one, other in itertools.combinations(orders, 2):
+        assert (one == other).mean() < 0.01
+    for ids in orders:
+        # Of 50 random runs in 500 the mean distance is a third of all.
+        assert abs(np.abs(np.diff(ids)).mean() / (64_000 / 3) - 1) < 0.15
+        # Windows are shuffled differently: places of the ids in a window, told by their rank there, agree by chance.
+        ranks = [np.argsort(np.argsort(ids[at : at + 6_400])) for at in range(0, 64_000, 6_400)]
+        assert all((one == other).mean() < 0.01 for one, other in itertools.combinations(ranks, 2))
+
+
+def test_orders_of_windows_are_frozen(recipe):
+    """For ever: a resumed stream goes on in this order."""
+    stream = recipe.stream(100, window=300, seed=5, columns=())
+    assert stream.window == 300 and recipe.stream(100, window=201).window == 300
+    assert FROZEN == [stream.ids(number)[:4].tolist() for number in range(7)]
+
+
+FROZEN = [[230, 644, 566, 643], [203, 531, 206, 675], [609, 225, 673, 686], [415, 312, 320, 259], [412, 287, 499, 282], [363, 1, 397, 413], [50, 90, 81, 33]]
+
+
 # ----------------------------------------------------------------------------------------------------------- resuming
 
 
@@ -240,6 +311,7 @@ def test_resuming_is_exact(data):
     size, batch_size = data.draw(st.integers(1, 120)), data.draw(st.integers(1, 30))
     world = data.draw(st.integers(1, 3))
     options = {"seed": data.draw(SEEDS), "shuffle": data.draw(st.booleans()), "drop_last": data.draw(st.booleans())}
+    options["window"] = data.draw(st.none() | st.integers(1, 200)) if options["shuffle"] else None
     options |= {"rank": data.draw(st.integers(0, world - 1)), "world_size": world, "columns": ()}
     records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
 
@@ -299,7 +371,7 @@ def test_resuming_at_the_end_of_an_epoch(recipe):
 def test_states_that_do_not_fit(recipe):
     """A state of another order, or of more records than there are, is refused by what differs."""
     state = recipe.stream(8, seed=4).state_dict()
-    for options in [{"batch_size": 9}, {"seed": 5}, {"shuffle": False}, {"drop_last": True}]:
+    for options in [{"batch_size": 9}, {"seed": 5}, {"shuffle": False}, {"window": 80}, {"drop_last": True}]:
         with pytest.raises(ValueError, match=next(iter(options))):
             recipe.stream(**{"batch_size": 8, "seed": 4} | options).load_state_dict(state)
     with pytest.raises(ValueError, match="700 records"):
@@ -381,6 +453,10 @@ def test_a_split_reads_like_a_corpus(corpus):
         assert split.unitaries(index).tobytes() == corpus.unitaries(chosen).tobytes()
         assert split.circuits(index) == corpus.circuits(chosen) and split.labels(index) == corpus.labels(chosen)
         assert np.array_equal(split.letters_array(index), corpus.letters_array(chosen))
+        for records, some in [(split, index), (corpus, chosen)]:
+            letters, unitaries = records.pairs(some)
+            assert np.array_equal(letters, corpus.letters_array(chosen)) and letters.dtype == np.int32
+            assert unitaries.tobytes() == corpus.unitaries(chosen).tobytes()
     for name in ["qubits", "order", "dtype", "gates", "letters", "lengths", "is_appended"]:
         assert getattr(split, name) == getattr(corpus, name)
     assert split.label_types() == corpus.label_types()
@@ -430,6 +506,7 @@ def equal(first: dict, second: dict) -> bool:
 
 
 # Each starts processes that load PyTorch for seconds: so not every number of workers with every context.
+THREADS = [(1, None), (3, None)]
 LOADERS = [(2, "fork"), (4, "fork"), (2, "spawn"), (2, "forkserver")]
 
 
@@ -498,10 +575,11 @@ def test_appended_records_and_their_labels(labelled):
     assert labelled.torch(longest=5, labels=True)[3]["labels"]["name"] == "n3"
 
 
-@pytest.mark.parametrize(("workers", "context"), LOADERS)
-def test_stream_with_workers(corpus, workers, context):
+@pytest.mark.parametrize("window", [None, 150])
+@pytest.mark.parametrize(("workers", "context"), [*THREADS, *LOADERS])
+def test_stream_with_workers(corpus, workers, context, window):
     """A stream's epochs are the same with workers as without, also after a loop was left, and when they live on."""
-    options = {"batch_size": 48, "seed": 1, "rank": 1, "world_size": 2}
+    options = {"batch_size": 48, "seed": 1, "rank": 1, "world_size": 2, "window": window}
     alone = corpus.torch(**options)
     expected = [batch for _ in range(2) for batch in alone]
     persistent = context != "fork" or workers == 4
@@ -519,6 +597,30 @@ def test_stream_with_workers(corpus, workers, context):
     assert all(map(equal, resumed, expected[3:7]))
     stream.load_state_dict(state)
     assert all(map(equal, stream, expected[3:7]))
+
+
+def test_threads_end_with_their_loop(corpus):
+    """A loop that is left or done leaves no thread behind, and what fails in one is raised where its batch would be."""
+    before = threading.active_count()
+    stream = corpus.torch(batch_size=10, seed=1, num_workers=3, prefetch_factor=4)
+    loop = iter(stream)
+    next(loop)
+    assert threading.active_count() == before + 3
+    loop.close()
+    assert threading.active_count() == before
+    assert len(list(stream)) == 69 and threading.active_count() == before
+    short = corpus.torch(batch_size=10, seed=1, num_workers=3, longest=8)
+    given = 0
+    with pytest.raises(ValueError, match="longest=8"):
+        for batch in short:
+            given += 1
+            assert batch["circuit"].shape == (10, 8)
+    lengths = [batch["length"].max() for batch in corpus.torch(batch_size=10, seed=1)]
+    assert given == next(number for number, longest in enumerate(lengths) if longest > 8)
+    assert threading.active_count() == before
+    for options in [{"num_workers": -1}, {"num_workers": 1, "prefetch_factor": 0}]:
+        with pytest.raises(ValueError, match="num_workers"):
+            corpus.torch(batch_size=10, **options)
 
 
 def test_resuming_with_another_number_of_workers(corpus):

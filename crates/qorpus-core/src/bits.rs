@@ -83,6 +83,9 @@ const EVEN: [u64; 64] = {
     masks
 };
 
+/// One in each 16 bits of a word.
+const EVERY: u64 = 0x1_0001_0001_0001;
+
 fn mask(width: u32) -> u64 {
     (1 << width) - 1
 }
@@ -123,28 +126,57 @@ impl<'a> BitReader<'a> {
         Some(sum as usize)
     }
 
-    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are, and returns the
-    /// largest.
+    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are; says whether all of
+    /// these are `below` that.
     #[inline]
-    pub(crate) fn read_many(&mut self, width: u32, count: usize, out: &mut Vec<u16>) -> u16 {
-        let mut left = match self.has(width, count) {
+    pub(crate) fn read_many(&mut self, width: u32, count: usize, below: usize, out: &mut Vec<u16>) -> bool {
+        let there = match self.has(width, count) {
             true => count,
             false => (self.bytes.len() * 8).saturating_sub(self.at) / width.max(1) as usize,
         };
-        let (mask, in_word, mut largest) = (mask(width), in_word(width), 0);
-        out.reserve(left);
-        while left > 0 {
-            let (mut word, now) = (self.word(), left.min(in_word));
-            out.extend((0..now).map(|_| {
-                let number = (word & mask) as u16;
-                word >>= width;
-                largest = largest.max(number);
-                number
-            }));
-            self.at += now * width as usize;
-            left -= now;
+        let start = out.len();
+        out.resize(start + there, 0);
+        self.fill(width, below, &mut out[start..])
+    }
+
+    /// Fills `out` with the next numbers of `width` (at most 16) bits; says `false` if there are not so many, or not all
+    /// are `below` that.
+    #[inline]
+    pub(crate) fn read_all(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
+        self.has(width, out.len()) && self.fill(width, below, out)
+    }
+
+    /// Fills `out` with numbers that are there; says whether all are `below` that, which is at most 2^`width`.
+    ///
+    /// Four narrow ones are taken apart in one word: the two pairs first, then neighbours.
+    #[inline]
+    fn fill(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
+        let (fours, rest) = match width {
+            0..=8 => out.as_chunks_mut::<4>(),
+            _ => (&mut [][..], out),
+        };
+        let mut beyond = 0;
+        if !fours.is_empty() {
+            let (all, pair) = (mask(4 * width), mask(2 * width) * 0x1_0000_0001);
+            let one = mask(width) * EVERY;
+            // What is added to a number sets the highest of its 16 bits if it is not below.
+            let bias = (0x8000 - below as u64) * EVERY;
+            for four in fours {
+                let word = self.word() & all;
+                let pairs = (word | word << (32 - 2 * width)) & pair;
+                let ones = (pairs | pairs << (16 - width)) & one;
+                *four = [ones as u16, (ones >> 16) as u16, (ones >> 32) as u16, (ones >> 48) as u16];
+                beyond |= ones + bias;
+                self.at += 4 * width as usize;
+            }
         }
-        largest
+        let mut known = beyond & (0x8000 * EVERY) == 0;
+        for number in rest {
+            *number = (self.word() & mask(width)) as u16;
+            known &= usize::from(*number) < below;
+            self.at += width as usize;
+        }
+        known
     }
 
     /// Whether there are so many more numbers.
@@ -159,9 +191,20 @@ impl<'a> BitReader<'a> {
         let rest = &self.bytes[self.at / 8..];
         let word = match rest.first_chunk::<8>() {
             Some(word) => u64::from_le_bytes(*word),
-            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            None => self.last_word(rest.len()),
         };
         word >> (self.at % 8)
+    }
+
+    /// The last so many bytes, fewer than eight.
+    fn last_word(&self, bytes: usize) -> u64 {
+        match self.bytes.last_chunk::<8>() {
+            Some(last) => u64::from_le_bytes(*last).checked_shr(64 - 8 * bytes as u32).unwrap_or(0),
+            None => self.bytes[self.bytes.len() - bytes..]
+                .iter()
+                .rev()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        }
     }
 
     /// The next `width` (at most 16) bits, or `None` at the end.
@@ -234,14 +277,22 @@ mod tests {
         }
 
         #[test]
-        fn many_are_read_as_one_by_one(bytes: Vec<u8>, at in 0usize..40, width in 0u32..=16, count in 0usize..99) {
+        fn many_are_read_as_one_by_one(
+            bytes: Vec<u8>, at in 0usize..40, width in 0u32..=16, count in 0usize..99, below in 0usize..1 << 16,
+        ) {
             let start = BitReader::new(&bytes, at);
-            let (mut many, mut one, mut sums) = (start.clone(), start.clone(), start);
-            let mut found = vec![7];
-            let largest = many.read_many(width, count, &mut found);
+            let [mut many, mut one, mut all_of, mut sums] = [(); 4].map(|()| start.clone());
+            let below = (1 + below % (1 << width)).max(1);
             let expected: Vec<u16> = std::iter::once(7).chain((0..count).map_while(|_| one.read(width))).collect();
-            prop_assert_eq!(&found, &expected);
-            prop_assert_eq!((many.at, largest), (one.at, expected[1..].iter().copied().max().unwrap_or(0)));
+            let known = expected[1..].iter().all(|&number| usize::from(number) < below);
+            let mut found = vec![7];
+            prop_assert_eq!(many.read_many(width, count, below, &mut found), known);
+            prop_assert_eq!((&found, many.at), (&expected, one.at));
+            let mut exact = vec![0; count];
+            let there = expected.len() == count + 1;
+            prop_assert_eq!(all_of.read_all(width, below, &mut exact), there && known);
+            prop_assert_eq!(all_of.at, if there { one.at } else { at });
+            prop_assert!(!there || exact == expected[1..]);
             let sum = expected[1..].iter().map(|&number| usize::from(number)).sum();
             let all = expected.len() == count + 1;
             prop_assert_eq!(sums.sum(width, count), all.then_some(sum));

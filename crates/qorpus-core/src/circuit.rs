@@ -2,6 +2,19 @@
 
 use std::ops::Range;
 
+/// Numbers of a row that are written at once.
+const LANES: usize = 8;
+
+/// From `LANES - k` on: what makes numbers behind the first k of a group -1.
+const PADDING: [i32; 2 * LANES] = {
+    let (mut padding, mut lane) = ([0; 2 * LANES], LANES);
+    while lane < 2 * LANES {
+        padding[lane] = -1;
+        lane += 1;
+    }
+    padding
+};
+
 /// A batch of circuits, each a sequence of letters in time order, kept in two flat buffers that are reused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Circuits {
@@ -46,6 +59,44 @@ impl Circuits {
         (0..self.len()).map(|index| self.get(index))
     }
 
+    /// Letters of the longest circuit, 0 if there is none.
+    pub fn longest(&self) -> usize {
+        let first = self.ends.first().copied().unwrap_or(0);
+        self.ends.windows(2).map(|ends| ends[1] - ends[0]).fold(first, usize::max)
+    }
+
+    /// Writes each circuit to a row of `longest` numbers, padded behind with -1.
+    ///
+    /// # Panics
+    /// If there are not as many rows as circuits, or one of these is longer.
+    pub fn write_rows(&self, longest: usize, rows: &mut [i32]) {
+        assert_eq!(rows.len(), self.len() * longest, "a row for each circuit");
+        assert!(self.longest() <= longest, "room for the longest circuit");
+        let (wide, mut begin) = (longest.next_multiple_of(LANES), 0);
+        for (index, &end) in self.ends.iter().enumerate() {
+            let (row, letters) = (&mut rows[index * longest..], &self.letters[begin..]);
+            let len = end - begin;
+            begin = end;
+            if row.len() < wide || letters.len() < wide {
+                let (row, padding) = row[..longest].split_at_mut(len);
+                row.iter_mut().zip(letters).for_each(|(entry, &letter)| *entry = letter.into());
+                padding.fill(-1);
+                continue;
+            }
+            // Whole groups, without a look at where the circuit ends: what is too much in a row, the next one overwrites.
+            let (row, letters) = (row[..wide].as_chunks_mut().0, letters[..wide].as_chunks().0);
+            let mut left = len;
+            for (row, letters) in row.iter_mut().zip(letters) {
+                let (row, letters): (&mut [i32; LANES], &[u16; LANES]) = (row, letters);
+                let now = left.min(LANES);
+                left -= now;
+                for (lane, padding) in PADDING[LANES - now..][..LANES].iter().enumerate() {
+                    row[lane] = i32::from(letters[lane]) | padding;
+                }
+            }
+        }
+    }
+
     /// Appends a circuit.
     pub fn push(&mut self, letters: impl IntoIterator<Item = u16>) {
         self.letters.extend(letters);
@@ -75,5 +126,31 @@ impl Circuits {
         let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };
         let end = if range.end == 0 { 0 } else { self.ends[range.end - 1] };
         &self.letters[start..end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_circuits_and_padding(
+            letters in prop::collection::vec(prop::collection::vec(any::<u16>(), 0..40), 0..20), more in 0usize..20,
+        ) {
+            let mut circuits = Circuits::default();
+            letters.iter().for_each(|circuit| circuits.push(circuit.iter().copied()));
+            let longest = letters.iter().map(Vec::len).max().unwrap_or(0);
+            prop_assert_eq!(circuits.longest(), longest);
+            let width = longest + more;
+            let mut rows = vec![7; letters.len() * width];
+            circuits.write_rows(width, &mut rows);
+            let padded = |circuit: &Vec<u16>| {
+                let letters = circuit.iter().map(|&letter| i32::from(letter));
+                letters.chain(std::iter::repeat(-1)).take(width).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(rows, letters.iter().flat_map(padded).collect::<Vec<_>>());
+        }
     }
 }

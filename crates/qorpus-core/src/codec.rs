@@ -164,13 +164,10 @@ impl Codec {
             let own = &entries[number.saturating_sub(1) * ENTRY..(number + 1) * ENTRY];
             let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
             let mut block = self.open_block(place(chunk), number, &blocks[range], check)?;
-            for record in 0..block.records {
-                let length = block.length(self)?;
-                circuits.push_with(|letters| block.next_letters(length, self, letters));
-                let letters = circuits.letters(0..start + record + 1).len();
-                if circuits.get(start + record).len() != length || letters > MOST_LETTERS {
-                    return Err(Damage::Circuit);
-                }
+            let before = circuits.len();
+            block.circuits(0..block.records, self, circuits)?;
+            if circuits.letters(0..before + block.records).len() > MOST_LETTERS {
+                return Err(Damage::Circuit);
             }
             if !block.letters.ends_in_padding() {
                 return Err(Damage::Circuit);
@@ -223,19 +220,9 @@ impl Codec {
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
         circuits: &mut Circuits,
     ) -> Result<(), E> {
-        let tail = place.count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
-        let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
-        let list = list.ok_or(Damage::Size("circuits"))?;
-        let mut entries = [0; 2 * ENTRY];
+        let list = circuits_list(place.count, len)?;
         for positions in positions.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
-            let number = positions[0] / BLOCK;
-            // The entry of the block before it tells where a block begins.
-            let own = &mut entries[..ENTRY * (number.min(1) + 1)];
-            fetch(list + number.saturating_sub(1) * ENTRY, own)?;
-            let (range, check) = block_at(list, place.count, number, own)?;
-            let bytes = room(buffer, range.len());
-            fetch(range.start, bytes)?;
-            let mut block = self.open_block(place, number, bytes, check)?;
+            let mut block = self.fetch_block(place, list, positions[0] / BLOCK, buffer, fetch)?;
             let (mut before, mut record) = (0, 0);
             for &position in positions {
                 assert!(
@@ -254,6 +241,34 @@ impl Codec {
                     return Err(Damage::Circuit.into());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as [`Codec::circuits_at`] does.
+    ///
+    /// # Errors
+    /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
+    ///
+    /// # Panics
+    /// If the chunk has no such positions.
+    pub fn circuits_in<E: From<Damage>>(
+        &self,
+        place: Place,
+        len: usize,
+        mut positions: Range<usize>,
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        circuits: &mut Circuits,
+    ) -> Result<(), E> {
+        assert!(positions.end as u64 <= place.count, "positions within the chunk");
+        let list = circuits_list(place.count, len)?;
+        while !positions.is_empty() {
+            let (number, within) = (positions.start / BLOCK, positions.start % BLOCK);
+            let mut block = self.fetch_block(place, list, number, buffer, fetch)?;
+            let records = within..block.records.min(within + positions.len());
+            positions.start += records.len();
+            block.circuits(records, self, circuits)?;
         }
         Ok(())
     }
@@ -525,6 +540,25 @@ impl Codec {
         content
     }
 
+    /// Fetches block `number` of the circuits into `buffer` and checks it; the `list` of entries begins there in the column.
+    fn fetch_block<'a, E: From<Damage>>(
+        &self,
+        place: Place,
+        list: usize,
+        number: usize,
+        buffer: &'a mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+    ) -> Result<CircuitBlock<'a>, E> {
+        let mut entries = [0; 2 * ENTRY];
+        // The entry of the block before it tells where a block begins.
+        let own = &mut entries[..ENTRY * (number.min(1) + 1)];
+        fetch(list + number.saturating_sub(1) * ENTRY, own)?;
+        let (range, check) = block_at(list, place.count, number, own)?;
+        let bytes = room(buffer, range.len());
+        fetch(range.start, bytes)?;
+        Ok(self.open_block(place, number, bytes, check)?)
+    }
+
     /// Checks block `number` of the circuits, whose bytes these are.
     fn open_block<'a>(
         &self,
@@ -549,6 +583,13 @@ fn place(chunk: &ChunkRef<'_>) -> Place {
     Place { first_id: chunk.first_id, count: chunk.count }
 }
 
+/// Where in the column of `count` circuits, which has `len` bytes, the list of entries begins.
+fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
+    let tail = count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
+    let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
+    list.ok_or(Damage::Size("circuits"))
+}
+
 /// Where block `number` stands in the `len` bytes of blocks, and its check, by the entries of the block before it,
 /// if there is one, and its own.
 fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
@@ -571,6 +612,32 @@ struct CircuitBlock<'a> {
 }
 
 impl<'a> CircuitBlock<'a> {
+    /// Appends the circuits of consecutive records of the block: their letters follow each other, whatever circuits they
+    /// are of, and are read in one go.
+    fn circuits(
+        &mut self,
+        records: Range<usize>,
+        codec: &Codec,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
+        let mut above = [0; BLOCK];
+        let above = &mut above[..records.len()];
+        let before = self.lengths(records.start, codec)?;
+        if !self.lengths.read_all(codec.length_bits, codec.lengths, above) {
+            return Err(Damage::Circuit);
+        }
+        let (letters, ends) = circuits.buffers();
+        let start = letters.len();
+        let mut end = start;
+        ends.extend(above.iter().map(|&above| {
+            end += codec.min + usize::from(above);
+            end
+        }));
+        self.letters = self.letters_from(codec, before);
+        let known = self.letters.read_many(codec.letter_bits, end - start, codec.letters, letters);
+        if known && letters.len() == end { Ok(()) } else { Err(Damage::Circuit) }
+    }
+
     /// The next circuit's length.
     fn length(&mut self, codec: &Codec) -> Result<usize, Damage> {
         let above = self.lengths.read(codec.length_bits).ok_or(Damage::Circuit)?;
@@ -598,8 +665,7 @@ impl<'a> CircuitBlock<'a> {
     /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
     fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
         let start = out.len();
-        let largest = self.letters.read_many(codec.letter_bits, length, out);
-        if usize::from(largest) >= codec.letters {
+        if !self.letters.read_many(codec.letter_bits, length, codec.letters, out) {
             let known =
                 out[start..].iter().take_while(|&&letter| usize::from(letter) < codec.letters).count();
             out.truncate(start + known);
@@ -687,6 +753,27 @@ mod tests {
             assert!(same, "unitary {position}");
         }
         assert_eq!(singles, case.circuits);
+        let count = case.circuits.len();
+        for run in [0..count, 0..1, count / 3..count, count / 2..count / 2, count / 5..count.div_ceil(2)] {
+            let mut found = Circuits::default();
+            runs(case, &chunk, run.clone(), &mut found).unwrap();
+            assert!(found.iter().eq(run.map(|position| case.circuits.get(position))));
+        }
+    }
+
+    /// The circuits at consecutive positions.
+    fn runs(
+        case: &Case,
+        chunk: &ChunkRef<'_>,
+        run: Range<usize>,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
+        let mut fetch = |at: usize, out: &mut [u8]| {
+            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
+            Ok::<(), Damage>(())
+        };
+        let len = chunk.circuits.len();
+        case.codec.circuits_in(place(chunk), len, run, &mut Vec::new(), &mut fetch, circuits)
     }
 
     #[test]

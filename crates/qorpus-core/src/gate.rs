@@ -58,6 +58,9 @@ const RZ: [&str; 7] =
 /// How far a user-defined matrix may be from unitary: the largest entry of U†U - 1.
 const UNITARY_TOLERANCE: f64 = 1e-12;
 
+/// A name takes at most this many bytes, angles included: it is repeated in hundreds of letters.
+const NAME_BYTES: usize = 256;
+
 /// A named unitary on one to three qubits, or a name alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
@@ -94,6 +97,11 @@ impl Gate {
     /// no [expressions](crate::evaluate).
     pub fn standard(text: &str) -> Result<Gate> {
         let name: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
+        if name.len() > NAME_BYTES {
+            let gate = text.trim().chars().take(20).chain("...".chars()).collect();
+            let reason = format!("takes {} bytes; at most {NAME_BYTES} are kept", name.len());
+            return Err(Error::Angle { gate, reason });
+        }
         let (base, angles) = match name.split_once('(') {
             None => (name.as_str(), Vec::new()),
             Some((base, rest)) => {
@@ -211,6 +219,9 @@ fn check_own_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
         return refused("a name is a letter or '_' followed by letters, digits or '_'");
+    }
+    if name.len() > NAME_BYTES {
+        return refused(&format!("a name takes at most {NAME_BYTES} bytes"));
     }
     match STANDARD.iter().any(|known| known.split('(').next() == Some(&name.to_lowercase())) {
         true => refused("is the name of a standard gate; choose another"),
@@ -426,6 +437,15 @@ mod tests {
         };
         assert!((residual(ONE * 1.1) - 0.21).abs() < 1e-12);
         assert!(residual(ONE * f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn names_are_short() {
+        let long = "g".repeat(NAME_BYTES);
+        assert!(Gate::opaque(&long).is_ok() && Gate::opaque(&format!("{long}g")).is_err());
+        let angle = format!("rz({}1)", "1+".repeat(NAME_BYTES));
+        let said = Gate::standard(&angle).unwrap_err().to_string();
+        assert!(said.contains("at most 256") && said.len() < 100, "{said}");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
 pub use kernel::{Kernel, Scratch, naive};
 pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER};
 pub use num_complex::{Complex32, Complex64};
-pub use permutation::Permutation;
+pub use permutation::{Permutation, shuffle};
 pub use placed::Placed;
 pub use qasm::Qasm;
 pub use recipe::{Dtype, FORMAT_VERSION, Recipe};

@@ -1,6 +1,6 @@
 //! Splits: training, validation and test records as functions of the id alone.
 
-use crate::permutation::{GOLDEN, below, mix};
+use crate::permutation::{mix, shuffle};
 use std::ops::Range;
 
 /// Splits are made of thousandths.
@@ -8,10 +8,8 @@ const PARTS: u64 = 1000;
 
 /// Some thousandths of all ids, whatever the number of records: a corpus that grows keeps its splits.
 ///
-/// Ids are cut into blocks of 1000. Those of block j are shuffled by the method of Fisher and Yates (Durstenfeld,
-/// Algorithm 235, CACM 7, 1964): for i from 999 down to 1 those at i and at floor(w(i)·(i + 1) / 2^64) are exchanged,
-/// w(i) = mix(k + i·0x9e3779b97f4a7c15), k = mix(seed xor mix(j)), modulo 2^64, with the mix of a
-/// [`Permutation`](crate::Permutation). Whoever then stands at a place within the split's range belongs to it.
+/// Ids are cut into blocks of 1000. Those of block j are shuffled by [`shuffle`] with the key mix(seed xor mix(j)), with the
+/// mix of a [`Permutation`](crate::Permutation). Whoever then stands at a place within the split's range belongs to it.
 ///
 /// To find one id takes some microseconds; those of one block are found together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +74,8 @@ impl Split {
     }
 
     fn members(&self, block: u64) -> Members {
-        let key = mix(self.seed ^ mix(block));
         let mut ids: [u16; PARTS as usize] = std::array::from_fn(|id| id as u16);
-        for i in (1..PARTS).rev() {
-            let word = mix(key.wrapping_add(i.wrapping_mul(GOLDEN)));
-            ids.swap(i as usize, below(word, i + 1) as usize);
-        }
+        shuffle(mix(self.seed ^ mix(block)), &mut ids);
         let mut members = Members { block, words: Default::default() };
         for &id in &ids[self.range.start as usize..self.range.end as usize] {
             members.words[usize::from(id / 64)] |= 1 << (id % 64);

@@ -50,6 +50,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<record::Record>()?;
     module.add_class::<records::Records>()?;
     module.add_class::<shuffle::Permutation>()?;
+    module.add_function(wrap_pyfunction!(shuffle::shuffled, module)?)?;
     module.add_class::<shuffle::Split>()?;
     module.add_class::<writer::Writer>()?;
     module.add_function(wrap_pyfunction!(command, module)?)?;

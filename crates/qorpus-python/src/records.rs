@@ -172,19 +172,22 @@ impl Records {
         py: Python<'py>,
         ids: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray2<i32>>> {
-        let circuits = self.read_circuits(py, ids)?;
-        let longest = circuits.iter().map(<[u16]>::len).max().unwrap_or(0);
-        let array = PyArray2::<i32>::zeros(py, [circuits.len(), longest], false);
-        if longest > 0 {
-            let mut array = array.readwrite();
-            let rows = array.as_slice_mut()?.chunks_exact_mut(longest);
-            for (row, circuit) in rows.zip(circuits.iter()) {
-                let (letters, padding) = row.split_at_mut(circuit.len());
-                letters.iter_mut().zip(circuit).for_each(|(entry, &letter)| *entry = letter.into());
-                padding.fill(-1);
-            }
-        }
-        Ok(array)
+        rows_of(py, &self.read_circuits(py, ids)?)
+    }
+
+    /// What `unitaries` and `letters_array` return, read in one go.
+    fn _pairs<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray2<i32>>)> {
+        let (ids, reader, dim) = (self.ids(ids)?, self.reader(py)?, self.recipe.alphabet().dim());
+        let mut circuits = Circuits::default();
+        let unitaries = self.filled(py, [ids.len(), dim, dim], |out| {
+            circuits = py.detach(|| reader.pairs(ids.ids(), self.order, out)).or_raise(py)?;
+            Ok(())
+        })?;
+        Ok((unitaries, rows_of(py, &circuits)?))
     }
 
     /// The labels of some records.
@@ -360,8 +363,8 @@ impl Records {
     }
 
     fn read_circuits(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<Circuits> {
-        let (ids, reader) = (self.ids(ids)?.list()?, self.reader(py)?);
-        py.detach(|| reader.circuits(&ids)).or_raise(py)
+        let (ids, reader) = (self.ids(ids)?, self.reader(py)?);
+        py.detach(|| reader.circuits(ids.ids())).or_raise(py)
     }
 
     fn assemble(
@@ -407,6 +410,16 @@ impl Records {
     fn tuple<'py>(&self, py: Python<'py>, circuit: &[u16]) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, circuit.iter().map(|&letter| self.letters[usize::from(letter)].bind(py)))
     }
+}
+
+/// Circuits as rows of numbers of letters, padded with -1.
+fn rows_of<'py>(py: Python<'py>, circuits: &Circuits) -> PyResult<Bound<'py, PyArray2<i32>>> {
+    let longest = circuits.longest();
+    let rows = filled::<i32, 2>(py, [circuits.len(), longest], |out| {
+        py.detach(|| circuits.write_rows(longest, bytemuck::cast_slice_mut(out)));
+        Ok(())
+    })?;
+    Ok(rows.cast_into()?)
 }
 
 #[expect(

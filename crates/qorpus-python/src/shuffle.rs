@@ -44,6 +44,31 @@ impl Permutation {
         let numbers = || places.iter().map(|&place| self.0.apply(place as u64) as i64).collect::<Vec<_>>();
         Ok(py.detach(numbers).into_pyarray(py))
     }
+
+    /// The place of a number.
+    fn place(&self, py: Python<'_>, number: u64) -> PyResult<u64> {
+        let len = self.0.len();
+        match number < len {
+            true => Ok(self.0.invert(number)),
+            false => Err(missing_record(py, format!("there is no number {number} among {len}"))),
+        }
+    }
+}
+
+/// The numbers below `len` in a random order that is decided by a seed, at once: int64.
+///
+/// Examples:
+///     >>> from qorpus._qorpus import shuffled
+///     >>> sorted(shuffled(5, seed=1).tolist())
+///     [0, 1, 2, 3, 4]
+#[pyfunction]
+pub(crate) fn shuffled(py: Python<'_>, len: usize, seed: u64) -> Bound<'_, PyArray1<i64>> {
+    let numbers = || {
+        let mut numbers: Vec<i64> = (0..len as i64).collect();
+        qorpus::core::shuffle(seed, &mut numbers);
+        numbers
+    };
+    py.detach(numbers).into_pyarray(py)
 }
 
 /// A share of all ids that is decided by thousandths of a seed's order, however many ids there are.

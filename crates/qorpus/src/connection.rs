@@ -1,6 +1,7 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
 
-use crate::error::{Error, Result, io, sqlite};
+use crate::error::{Error, Result, brief, io, sqlite};
+use crate::schema;
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -92,6 +93,7 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
     if access != Access::Create && !path.exists() {
         return Err(Error::Missing(path.into()));
     }
+    check_plain(path)?;
     let failed = sqlite(path, "open it");
     // Also for reading: a journal that a killed writer left behind must be rolled back first.
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -113,6 +115,19 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         map(&connection).map_err(&failed)?;
     }
     Ok((connection, patience))
+}
+
+/// The endings of the files that SQLite keeps beside a database.
+const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be opened at its other end.
+fn check_plain(path: &Path) -> Result<()> {
+    let strange = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_file());
+    let names = std::iter::once(path.into()).chain(COMPANIONS.map(|ending| beside(path, ending)));
+    match { names }.find(|name| strange(name)) {
+        Some(name) => Err(Error::NoPlainFile(name)),
+        None => Ok(()),
+    }
 }
 
 /// Keeps anything in the file from running, and hostile sizes from being believed.
@@ -179,7 +194,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let found = size(path);
     // SQLite takes what is shorter than its header for a new file, and would write over it.
     if (1..HEADER_BYTES).contains(&found) {
-        return Err(Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() });
+        return Err(not_a_corpus(path, "it is not an SQLite file".into()));
     }
     let refused = match begin_read(connection) {
         Ok(transaction) => {
@@ -197,6 +212,8 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     // SQLite has refused the file before looking at any table. Only for one reason would it not do so on a
     // connection that may repair schemas: the first page counts more pages than there are.
     let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
+    restrict(&lenient).map_err(&failed)?;
+    lenient.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).map_err(&failed)?;
     lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
     match pages(&lenient) {
         Ok(_) => Err(Error::Truncated { path: path.into(), found }),
@@ -250,6 +267,10 @@ fn pages(connection: &Connection) -> rusqlite::Result<u64> {
     connection.pragma_query_value(None, "page_count", |row| row.get(0))
 }
 
+pub(crate) fn not_a_corpus(path: &Path, reason: String) -> Error {
+    Error::NotACorpus { path: path.into(), reason }
+}
+
 /// What an SQLite file turns out to be.
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -265,7 +286,7 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> 
     // In one state of the file: someone may be creating it at this moment.
     let connection = &*connection.unchecked_transaction().map_err(&failed)?;
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let not_a_corpus = |reason: String| Error::NotACorpus { path: path.into(), reason };
+    let not_a_corpus = |reason: String| not_a_corpus(path, reason);
     let application = number("application_id").map_err(&failed)?;
     if application == 0 && number("schema_version").map_err(&failed)? == 0 {
         return Ok(Content::Empty);
@@ -280,8 +301,9 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> 
     if version < 1 {
         return Err(not_a_corpus(format!("its format version is {version}")));
     }
+    schema::check(connection, path)?;
     let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
-    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(error.to_string()))?;
+    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(brief(&error.to_string())))?;
     if meta(connection, path, "recipe_hash")?.as_deref() != Some(&hex(&recipe.hash())) {
         return Err(not_a_corpus("its recipe does not match the recipe's hash".into()));
     }
@@ -289,7 +311,6 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> 
 }
 
 fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {
-    // An index that does not belong to the table could answer otherwise; rows of other types are refused.
     connection
         .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
         .optional()
@@ -299,4 +320,25 @@ fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_and_links_beside_a_corpus_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        std::fs::write(&path, "").unwrap();
+        for ending in COMPANIONS {
+            let name = beside(&path, ending);
+            nix::unistd::mkfifo(&name, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            assert!(matches!(open(&path, Access::Read), Err(Error::NoPlainFile(found)) if found == name));
+            std::fs::remove_file(&name).unwrap();
+            std::os::unix::fs::symlink(&path, &name).unwrap();
+            assert!(matches!(open(&path, Access::Create), Err(Error::NoPlainFile(found)) if found == name));
+            std::fs::remove_file(&name).unwrap();
+        }
+    }
 }

@@ -34,6 +34,9 @@ pub enum Error {
     /// A directory where a file is needed.
     #[error("{} is a directory; this version keeps a corpus in one file, so name a file", .0.display())]
     Directory(PathBuf),
+    /// A pipe, a link, or whatever else stands where a plain file must be.
+    #[error("{} is no plain file, so it is left alone; move it away and run the command again", .0.display())]
+    NoPlainFile(PathBuf),
     /// A file that already exists and would have to be replaced.
     #[error("{} already exists; remove it first or choose another name", .0.display())]
     Exists(PathBuf),
@@ -326,8 +329,16 @@ fn ids(len: u64) -> String {
 }
 
 fn sqlite_reason(error: &rusqlite::Error) -> String {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
     use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly, SystemIoFailure};
     let remedy = match error.sqlite_error_code() {
+        None if matches!(
+            error,
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+        ) =>
+        {
+            "; the file is damaged: restore it from a copy, or generate it again"
+        }
         Some(DatabaseCorrupt) => "; the file is damaged: restore it from a copy, or generate it again",
         Some(ReadOnly | CannotOpen) => "; check that the file and its directory can be written",
         Some(SystemIoFailure) => {
@@ -336,5 +347,34 @@ fn sqlite_reason(error: &rusqlite::Error) -> String {
         Some(DatabaseBusy) => "; another program has held the file's lock for minutes: stop it and try again",
         _ => "",
     };
-    format!("{error}{remedy}")
+    format!("{}{remedy}", brief(&error.to_string()))
+}
+
+/// Characters of a message that come from a file.
+const MOST_QUOTED: usize = 400;
+
+/// A text that someone else may have written, as part of a sentence: not without end, and nothing that a terminal obeys.
+pub(crate) fn brief(text: &str) -> String {
+    let (mut brief, mut left) = (String::new(), MOST_QUOTED);
+    for c in text.chars() {
+        if left == 0 {
+            brief.push_str("...");
+            break;
+        }
+        left -= 1;
+        if c.is_control() && c != '\n' { brief.extend(c.escape_default()) } else { brief.push(c) }
+    }
+    brief
+}
+
+#[cfg(test)]
+mod tests {
+    use super::brief;
+
+    #[test]
+    fn quotations_are_short_and_plain() {
+        assert_eq!(brief("a 'gate'"), "a 'gate'");
+        assert_eq!(brief("\u{1b}[2J"), "\\u{1b}[2J");
+        assert_eq!(brief(&"x".repeat(1000)).len(), super::MOST_QUOTED + 3);
+    }
 }

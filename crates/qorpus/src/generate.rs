@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::maker::Maker;
-use crate::options::{GenerateOptions, threads};
+use crate::options::{GenerateOptions, Part, threads};
 use crate::store::{Store, insert_chunks, totals};
 use crate::work;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
@@ -73,8 +73,17 @@ pub fn generate(
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
     let store = Store::open(path, recipe, options.durability)?;
-    // Whoever had this name before is dead: two forks of one process draw the same numbers.
-    store.write(|transaction| work::release(transaction, store.owner()))?;
+    generate_in(store, recipe, jobs, options.part, stop, report)
+}
+
+fn generate_in(
+    store: Store,
+    recipe: &Recipe,
+    jobs: usize,
+    part: Part,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let (orders, queue) = mpsc::channel::<u64>();
     let (deliver, finished) = mpsc::channel::<Delivery>();
@@ -97,7 +106,7 @@ pub fn generate(
             });
         }
         drop(deliver);
-        let part = options.part.chunks(recipe.chunks());
+        let part = part.chunks(recipe.chunks());
         Job {
             store,
             recipe,
@@ -105,6 +114,7 @@ pub fn generate(
             jobs: jobs as u64,
             orders,
             mine: BTreeSet::new(),
+            begun: false,
             progress: Progress::default(),
         }
         .run(finished, stop, report)
@@ -120,6 +130,8 @@ struct Job<'a> {
     orders: mpsc::Sender<u64>,
     /// Claimed and not committed.
     mine: BTreeSet<u64>,
+    /// Whether its first transaction is over.
+    begun: bool,
     progress: Progress,
 }
 
@@ -179,6 +191,10 @@ impl Job<'_> {
         // Two groups in hand: one that is computed while the other is committed.
         let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
         let (left, claimed, records, new) = store.write(|transaction| {
+            if !self.begun {
+                // A dead process may have had the same name: its claims are not ours, or they would be dropped below.
+                work::release(transaction, owner)?;
+            }
             let new = insert_chunks(transaction, ready)?;
             // What a merge has brought meanwhile is no longer to be done.
             let owned = work::owned(transaction, owner)?;
@@ -189,14 +205,15 @@ impl Job<'_> {
             let living: BTreeSet<_> =
                 todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
             let is_free = |todo: &&work::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
-            let free: u64 = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start).sum();
+            let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
+            let free = sizes.fold(0, u64::saturating_add);
             // The last chunks are shared out in ever smaller portions, so that all finish together.
             let others = living.iter().filter(|&&other| other != owner).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
             let claimed = work::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
             Ok((left, claimed, totals(transaction)?.0, new))
         })?;
-        self.mine = left;
+        (self.mine, self.begun) = (left, true);
         self.progress.made += new.0;
         self.progress.bytes += new.1;
         self.progress.records = records;
@@ -260,4 +277,29 @@ fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
         }
     }
     ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Corpus, RecipeOptions, VerifyOptions, verify};
+
+    /// After a fork, processes draw the same names, one after the other.
+    #[test]
+    fn claims_of_a_dead_namesake_are_made_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
+        let store = Store::open(&path, &recipe, crate::Durability::Off).unwrap();
+        let owner = store.owner();
+        let everything = 0..recipe.chunks();
+        let claimed =
+            store.write(|transaction| work::claim(transaction, owner, &everything, 2, |_| false)).unwrap();
+        assert_eq!(claimed.into_iter().flatten().collect::<Vec<_>>(), [0, 1]);
+        let (outcome, _) =
+            generate_in(store, &recipe, 2, Part::default(), &false.into(), &mut |_| {}).unwrap();
+        assert_eq!(outcome, Outcome::Complete);
+        assert!(Corpus::open(&path).unwrap().summary().unwrap().complete);
+        assert!(verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap().is_clean());
+    }
 }

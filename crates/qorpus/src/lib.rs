@@ -38,6 +38,7 @@ mod query;
 mod reader;
 mod records;
 mod scan;
+mod schema;
 mod still;
 mod store;
 mod tree;

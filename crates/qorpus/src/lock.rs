@@ -11,9 +11,9 @@ use crate::error::{Error, Result, io};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A writer's name: the offset of its byte in the sidecar file.
@@ -38,7 +38,7 @@ pub(crate) struct Turn<'a>(&'a File);
 /// Runs `action` in a turn of its own if a writer's sidecar is there and the turn is free at once.
 pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
     let turn = range(libc::F_WRLCK, TURN, 1);
-    if let Ok(file) = File::options().read(true).write(true).open(sidecar(corpus))
+    if let Ok(file) = options().open(sidecar(corpus))
         && fcntl(&file, FcntlArg::F_OFD_SETLK(&turn)).is_ok()
     {
         let _turn = Turn(&file);
@@ -51,9 +51,14 @@ impl Lock {
     pub(crate) fn open(corpus: &Path) -> Result<Lock> {
         let mut path = sidecar(corpus);
         loop {
-            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+                return Err(Error::NoPlainFile(path));
+            }
+            let file = options().create(true).truncate(false).open(&path);
             let file = file.map_err(io(&path, "open the lock file"))?;
-            // Random enough: the standard library keys its hashers from the operating system.
+            // Random enough: the standard library keys its hashers from the operating system. After a fork, though, parent
+            // and children draw the same numbers: of those who live at the same time one draws again, and a dead
+            // one's name may be taken.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let owner = (random >> 2) as i64 | 1;
             let own = range(libc::F_WRLCK, owner, 1);
@@ -153,6 +158,13 @@ impl Drop for Lock {
     }
 }
 
+/// How the sidecar is opened: a link that someone put there would have files made elsewhere.
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options
+}
+
 fn sidecar(corpus: &Path) -> PathBuf {
     let mut name = corpus.as_os_str().to_owned();
     name.push("-lock");
@@ -215,6 +227,16 @@ mod tests {
         drop(turn);
         in_free_turn(&corpus, || ran = true);
         assert!(ran);
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (corpus, elsewhere) = (directory.path().join("c.db"), directory.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, sidecar(&corpus)).unwrap();
+        assert!(matches!(Lock::open(&corpus), Err(Error::NoPlainFile(_))));
+        in_free_turn(&corpus, || panic!("there is no lock"));
+        assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::options::Durability;
 use crate::reader::Corpus;
 use crate::store::{Store, insert_chunks, other_recipe, totals};
 use crate::work;
-use qorpus_core::Circuits;
+use qorpus_core::{Chunk, Circuits};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,32 +53,36 @@ pub fn merge(
             }
             let numbers = start..recipe.chunks().min(start + step);
             let missing = store.read(|connection| work::within(connection, &numbers))?;
-            let mut chunks = Vec::new();
-            for (number, chunk) in missing
-                .into_iter()
-                .map(|todo| corpus.chunks(todo.chunks))
-                .collect::<Result<Vec<_>>>()?
-                .concat()
-            {
-                corpus.check_ids(&chunk.as_ref(), number).map_err(|damage| corpus.damaged(number, damage))?;
-                let decoded = corpus.codec().decode(&chunk.as_ref(), &mut circuits);
-                decoded.map_err(|damage| corpus.damaged(number, damage.into()))?;
-                chunks.push(chunk);
-            }
-            if chunks.is_empty() {
-                continue;
-            }
-            let new = store.write(|transaction| {
-                for chunk in &chunks {
-                    let number = chunk.first_id / recipe.chunk_records();
-                    work::remove(transaction, &(number..number + 1))?;
+            for todo in missing {
+                let mut next = todo.chunks.start;
+                while next < todo.chunks.end {
+                    let (chunks, until) = corpus.chunks(next..todo.chunks.end)?;
+                    let chunks = chunks.into_iter().map(|(number, chunk)| {
+                        corpus
+                            .check_ids(&chunk.as_ref(), number)
+                            .map_err(|damage| corpus.damaged(number, damage))?;
+                        let decoded = corpus.codec().decode(&chunk.as_ref(), &mut circuits);
+                        decoded.map_err(|damage| corpus.damaged(number, damage.into()))?;
+                        Ok(chunk)
+                    });
+                    let chunks: Vec<Chunk> = chunks.collect::<Result<_>>()?;
+                    next = until;
+                    if chunks.is_empty() {
+                        continue;
+                    }
+                    let new = store.write(|transaction| {
+                        for chunk in &chunks {
+                            let number = chunk.first_id / recipe.chunk_records();
+                            work::remove(transaction, &(number..number + 1))?;
+                        }
+                        insert_chunks(transaction, &chunks)
+                    })?;
+                    progress.records += new.0;
+                    progress.made += new.0;
+                    progress.bytes += new.1;
+                    report(progress);
                 }
-                insert_chunks(transaction, &chunks)
-            })?;
-            progress.records += new.0;
-            progress.made += new.0;
-            progress.bytes += new.1;
-            report(progress);
+            }
         }
     }
     Ok((Outcome::Complete, progress))

@@ -179,7 +179,7 @@ impl Corpus {
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
         let (mut circuits, mut unitary) = (Circuits::default(), vec![0; self.unitary_bytes()]);
         let mut given = Vec::new();
-        self.rows(&[id], &mut circuits, &mut unitary, Some(&mut given))?;
+        self.rows(&Ids::List(&[id]), &mut circuits, &mut unitary, Some(&mut given))?;
         reorder(&mut unitary, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
         let circuit = circuits.get(0).to_vec();
         let labels = labels(&self.recipe, &circuit, given.pop().unwrap_or_default());
@@ -212,12 +212,12 @@ impl Corpus {
     ///
     /// # Errors
     /// As [`record`](Corpus::record).
-    pub(crate) fn circuits(&self, ids: &[u64], circuits: &mut Circuits) -> Result<()> {
+    pub(crate) fn circuits(&self, ids: &Ids<'_>, circuits: &mut Circuits) -> Result<()> {
         let before = circuits.len();
         if self.read_still(ids, Wanted { circuits: Some(circuits), ..Wanted::default() })? {
             return Ok(());
         }
-        self.visit(ids, &mut |columns, chunk, positions, index| {
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
             circuits.truncate(before + index);
             self.circuits_in(columns, chunk.place, positions, circuits)
         })
@@ -234,20 +234,13 @@ impl Corpus {
     pub(crate) fn unitaries(&self, ids: &Ids<'_>, out: &mut [u8]) -> Result<()> {
         let size = self.unitary_bytes();
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
-        if let Ids::Run(ids) = ids
-            && self.recipe.stores_unitaries()
-            && self.unitaries_still(ids.clone(), out)?
-        {
-            return Ok(());
-        }
-        let ids = &ids.list();
         if !self.recipe.stores_unitaries() {
             return self.computed(ids, None, out);
         }
         if self.read_still(ids, Wanted { unitaries: Some(out), ..Wanted::default() })? {
             return Ok(());
         }
-        self.visit(ids, &mut |columns, chunk, positions, index| {
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
             self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])
         })
     }
@@ -262,7 +255,7 @@ impl Corpus {
     /// If `out` does not hold exactly one unitary for each id.
     pub(crate) fn rows(
         &self,
-        ids: &[u64],
+        ids: &Ids<'_>,
         circuits: &mut Circuits,
         out: &mut [u8],
         mut labels: Option<&mut Vec<GivenLabels>>,
@@ -278,7 +271,7 @@ impl Corpus {
         if self.read_still(ids, Wanted { circuits: Some(circuits), unitaries: Some(out), labels: given })? {
             return Ok(());
         }
-        self.visit(ids, &mut |columns, chunk, positions, index| {
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
             circuits.truncate(before + index);
             self.circuits_in(columns, chunk.place, positions, circuits)?;
             self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])?;
@@ -290,13 +283,14 @@ impl Corpus {
     }
 
     /// Computes the unitaries with these ids and appends the circuits, if they are wanted.
-    fn computed(&self, ids: &[u64], mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
+    fn computed(&self, ids: &Ids<'_>, mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
         let size = self.unitary_bytes();
         let at_once = (SCAN_BYTES as usize / size).max(1);
         let workspace = &mut *self.workspace.borrow_mut();
-        for (ids, out) in ids.chunks(at_once).zip(out.chunks_mut(at_once * size)) {
+        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+            let start = batch * at_once;
             workspace.circuits.clear();
-            self.circuits(ids, &mut workspace.circuits)?;
+            self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
             workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
             if let Some(circuits) = &mut circuits {
                 circuits.extend(&workspace.circuits);
@@ -310,7 +304,7 @@ impl Corpus {
     ///
     /// # Errors
     /// As [`record`](Corpus::record).
-    pub(crate) fn labels(&self, ids: &[u64], labels: &mut Vec<GivenLabels>) -> Result<()> {
+    pub(crate) fn labels(&self, ids: &Ids<'_>, labels: &mut Vec<GivenLabels>) -> Result<()> {
         let before = labels.len();
         if !self.recipe.space().is_appended() {
             return Ok(());
@@ -318,7 +312,7 @@ impl Corpus {
         if self.read_still(ids, Wanted { labels: Some(labels), ..Wanted::default() })? {
             return Ok(());
         }
-        self.visit(ids, &mut |columns, chunk, positions, index| {
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
             labels.truncate(before + index);
             self.labels_in(columns, chunk, positions, labels)
         })

@@ -7,7 +7,6 @@ use crate::ids::{Ids, Sorted};
 use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder};
 use crate::store::other_recipe;
 use qorpus_core::{Circuits, Kernel, Label, Recipe};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -253,27 +252,27 @@ impl Reader {
         self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
     }
 
-    /// The circuits with these ids, in any order, also repeated, as numbers of letters.
+    /// The circuits with these ids, in any order, also repeated, as numbers of letters. Many are read in parallel, here and
+    /// in what follows.
     ///
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
     pub fn circuits<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Circuits> {
-        let ids = ids.into();
-        let mut circuits = Circuits::default();
-        if let Source::Computed(..) = &self.source {
-            self.check(&ids)?;
-            self.compute_circuits(&ids, &mut circuits);
-            return Ok(circuits);
-        }
-        let sorted = self.sorted(ids.list())?;
-        self.in_files(&Ids::List(&sorted.ids), &mut |corpus, ids, _| {
-            corpus.circuits(&ids.list(), &mut circuits)
+        let shares = self.shared_out(&ids.into(), None, |ids, _| {
+            let mut circuits = Circuits::default();
+            if let Source::Computed(..) = &self.source {
+                self.compute_circuits(ids, &mut circuits);
+                return Ok(circuits);
+            }
+            let sorted = self.sorted(ids)?;
+            self.in_files(&sorted.ids(), &mut |corpus, ids, _| corpus.circuits(ids, &mut circuits))?;
+            Ok(sorted.circuits_as_asked(circuits))
         })?;
-        Ok(sorted.circuits_as_asked(circuits))
+        Ok(joined(shares))
     }
 
     /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major, little-endian, of the
-    /// recipe's dtype, with qubits in this order. Many are read or computed in parallel.
+    /// recipe's dtype, with qubits in this order.
     ///
     /// # Errors
     /// As [`circuits`](Reader::circuits).
@@ -281,25 +280,15 @@ impl Reader {
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
-        self.shared_out(&ids.into(), out, |ids, out| {
+        self.shared_out(&ids.into(), Some(out), |ids, out| {
             if let Source::Computed(kernel, idle) = &self.source {
                 self.compute_rows(kernel, idle, ids, None, out);
-                self.reorder(order, out);
-                return Ok(());
-            }
-            let size = self.unitary_bytes();
-            let read = |ids: &Ids<'_>, out: &mut [u8]| {
-                self.in_files(ids, &mut |corpus, ids, range| {
+            } else {
+                let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
+                self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
                     corpus.unitaries(ids, &mut out[range.start * size..range.end * size])
-                })
-            };
-            match ids {
-                Ids::Run(_) => read(ids, out)?,
-                Ids::List(list) => {
-                    let sorted = self.sorted(Cow::Borrowed(list))?;
-                    read(&Ids::List(&sorted.ids), out)?;
-                    self.as_asked(&sorted, out);
-                }
+                })?;
+                self.as_asked(&sorted, out);
             }
             self.reorder(order, out);
             Ok(())
@@ -307,25 +296,42 @@ impl Reader {
         Ok(())
     }
 
+    /// What [`circuits`](Reader::circuits) and [`unitaries`](Reader::unitaries) do, in one go.
+    ///
+    /// # Errors
+    /// As [`circuits`](Reader::circuits).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub fn pairs<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<Circuits> {
+        let shares = self.shared_out(&ids.into(), Some(out), |ids, out| {
+            let mut circuits = Circuits::default();
+            self.share_of_rows(ids, order, &mut circuits, out, None)?;
+            Ok(circuits)
+        })?;
+        Ok(joined(shares))
+    }
+
     /// Ids in the order in which they are read fastest: as they are, unless pages have to be looked up one by one.
-    fn sorted<'a>(&self, ids: Cow<'a, [u64]>) -> Result<Sorted<'a>> {
+    fn sorted<'a>(&self, ids: &Ids<'a>) -> Result<Sorted<'a>> {
+        let Ids::List(list) = ids else { return Ok(Sorted::as_asked(ids)) };
         let only = match &self.source {
             Source::Parts(files) if files.len() == 1 => files.first(),
             Source::Joined(files) if files.len() == 1 => files.first().map(|(_, file)| file),
             _ => None,
         };
-        if ids.is_sorted()
+        if list.is_sorted()
             || only.map_or(Ok(false), |file| file.with(Some(&self.recipe), Corpus::is_mapped))?
         {
-            return Ok(Sorted { ids, places: None });
+            return Ok(Sorted::as_asked(ids));
         }
-        Ok(Sorted::new(&ids))
+        Ok(Sorted::new(list))
     }
 
     /// Puts unitaries, read in the sorted order, where they were asked for.
     fn as_asked(&self, sorted: &Sorted<'_>, unitaries: &mut [u8]) {
         let size = self.unitary_bytes();
-        if let Some(places) = &sorted.places {
+        if let Some(places) = sorted.places() {
             let ascending = unitaries.to_vec();
             for (unitary, place) in ascending.chunks_exact(size).zip(places) {
                 unitaries[place * size..][..size].copy_from_slice(unitary);
@@ -348,10 +354,8 @@ impl Reader {
             self.check(&ids)?;
             return Ok(Vec::new());
         }
-        let (sorted, mut labels) = (self.sorted(ids.list())?, Vec::new());
-        self.in_files(&Ids::List(&sorted.ids), &mut |corpus, ids, _| {
-            corpus.labels(&ids.list(), &mut labels)
-        })?;
+        let (sorted, mut labels) = (self.sorted(&ids)?, Vec::new());
+        self.in_files(&sorted.ids(), &mut |corpus, ids, _| corpus.labels(ids, &mut labels))?;
         Ok(sorted.labels_as_asked(labels))
     }
 
@@ -389,7 +393,7 @@ impl Reader {
             self.check(ids)?;
             return self.share_of_rows(ids, order, circuits, unitaries, with_labels.then_some(given));
         }
-        let shares = self.shared_out(ids, unitaries, |ids, out| {
+        let shares = self.shared_out(ids, Some(unitaries), |ids, out| {
             let (mut circuits, mut given) = (Circuits::default(), Vec::new());
             self.share_of_rows(ids, order, &mut circuits, out, with_labels.then_some(&mut given))?;
             Ok((circuits, given))
@@ -413,12 +417,12 @@ impl Reader {
         if let Source::Computed(kernel, idle) = &self.source {
             self.compute_rows(kernel, idle, ids, Some(circuits), out);
         } else {
-            let (size, sorted) = (self.unitary_bytes(), self.sorted(ids.list())?);
-            self.in_files(&Ids::List(&sorted.ids), &mut |corpus, ids, range| {
+            let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
+            self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
                 let out = &mut out[range.start * size..range.end * size];
-                corpus.rows(&ids.list(), circuits, out, given.as_deref_mut())
+                corpus.rows(ids, circuits, out, given.as_deref_mut())
             })?;
-            if sorted.places.is_some() {
+            if sorted.places().is_some() {
                 self.as_asked(&sorted, out);
                 *circuits = sorted.circuits_as_asked(std::mem::take(circuits));
                 if let Some(given) = given {
@@ -522,15 +526,18 @@ impl Reader {
         }
     }
 
-    /// Shares out ids and the places for their unitaries to threads that each `read` some; what they return is in the
-    /// order of the ids.
+    /// Shares out ids and the places for their unitaries, if these are wanted, to threads that each `read` some; what they
+    /// return is in the order of the ids.
     fn shared_out<T: Send>(
         &self,
         ids: &Ids<'_>,
-        out: &mut [u8],
+        out: Option<&mut [u8]>,
         read: impl Fn(&Ids<'_>, &mut [u8]) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
-        let size = self.unitary_bytes();
+        let (size, out) = match out {
+            Some(out) => (self.unitary_bytes(), out),
+            None => (0, &mut [][..]),
+        };
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
         self.check(ids)?;
         let threads = match self.threads(ids) {
@@ -540,17 +547,18 @@ impl Reader {
         let share = ids.len().div_ceil(threads);
         let _inside = fork::enter();
         std::thread::scope(|scope| {
-            let (own_out, others_out) = out.split_at_mut(share * size);
+            let (own_out, mut others_out) = out.split_at_mut(share * size);
             let read = &read;
-            let follow = |(number, out): (usize, _)| {
-                let start = (number + 1) * share;
+            let follow = |start: usize| {
                 let ids = ids.part(start..ids.len().min(start + share));
+                let (out, rest) = std::mem::take(&mut others_out).split_at_mut(ids.len() * size);
+                others_out = rest;
                 scope.spawn(move || {
                     let _inside = fork::follow();
                     read(&ids, out)
                 })
             };
-            let workers: Vec<_> = others_out.chunks_mut(share * size).enumerate().map(follow).collect();
+            let workers: Vec<_> = (share..ids.len()).step_by(share).map(follow).collect();
             let own = read(&ids.part(0..share), own_out);
             let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -604,6 +612,14 @@ impl Reader {
             }
         }
     }
+}
+
+/// Circuits of one share after the other.
+fn joined(shares: Vec<Circuits>) -> Circuits {
+    let mut shares = shares.into_iter();
+    let mut circuits = shares.next().unwrap_or_default();
+    shares.for_each(|more| circuits.extend(&more));
+    circuits
 }
 
 /// See [`Reader::in_files`].

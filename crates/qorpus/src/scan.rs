@@ -19,8 +19,9 @@ impl Corpus {
     ) -> Result<()> {
         let (mut next, mut circuits, mut part) = (numbers.start, Circuits::default(), Circuits::default());
         while next < numbers.end {
-            let until = numbers.end.min(next + self.scan_chunks());
-            for (number, chunk) in self.chunks(next..until)? {
+            let (chunks, until) =
+                self.chunks(next..numbers.end.min(next.saturating_add(self.scan_chunks())))?;
+            for (number, chunk) in chunks {
                 let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
                 self.check_ids(&chunk, number).map_err(damaged)?;
                 self.codec.decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
@@ -60,8 +61,9 @@ impl Corpus {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
-    /// The chunks that are there among `numbers`, as they are stored, read in one transaction.
-    pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<Vec<(u64, Chunk)>> {
+    /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and the number of the
+    /// first that was not looked for any more: the end, unless chunks are so large that they come in several goes.
+    pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<(Vec<(u64, Chunk)>, u64)> {
         self.read(|connection| self.chunks_in(connection, numbers))
     }
 
@@ -70,18 +72,28 @@ impl Corpus {
         &self,
         connection: &Connection,
         numbers: Range<u64>,
-    ) -> rusqlite::Result<Vec<(u64, Chunk)>> {
-        let ids = |number: u64| number.saturating_mul(self.recipe.stride()).min(i64::MAX as u64);
+    ) -> rusqlite::Result<(Vec<(u64, Chunk)>, u64)> {
+        let stride = self.recipe.stride();
+        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
         let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
-        let rows = statement.query_map([ids(numbers.start), ids(numbers.end)], |row| {
+        let mut rows = statement.query([ids(numbers.start), ids(numbers.end)])?;
+        let (mut chunks, mut bytes) = (Vec::<(u64, Chunk)>::new(), 0);
+        while let Some(row) = rows.next()? {
             let chunk = chunk_of(row)?;
             let ChunkRef { first_id, count, checksum, content, .. } = chunk;
+            let number = first_id / stride;
+            let again = chunks.last().is_some_and(|(last, _)| *last == number);
             let (unitaries, labels) = (chunk.unitaries.map(<[u8]>::to_vec), chunk.labels.map(<[u8]>::to_vec));
             let circuits = chunk.circuits.to_vec();
             let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
-            Ok((first_id / self.recipe.stride(), owned))
-        })?;
-        rows.collect()
+            bytes += owned.bytes();
+            chunks.push((number, owned));
+            // That a number has two rows is damage, and who sees it need not see more of them.
+            if again || bytes > MOST_BYTES {
+                return Ok((chunks, number + 1));
+            }
+        }
+        Ok((chunks, numbers.end))
     }
 
     /// Whether ids and count are those of chunk `number`.
@@ -101,6 +113,9 @@ impl Corpus {
 
 /// About how many bytes a scan reads in one transaction.
 pub(crate) const SCAN_BYTES: u64 = 4 << 20;
+
+/// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted may be in many rows.
+const MOST_BYTES: usize = 4 * SCAN_BYTES as usize;
 
 const SELECT_CHUNKS: &str =
     "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
@@ -128,4 +143,41 @@ fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
         unitaries: blob(5)?,
         labels: blob(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, Label, VerifyOptions, Writer, WriterOptions, verify};
+
+    #[test]
+    fn chunks_with_long_labels_are_read_in_several_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let options = WriterOptions {
+            gates: Some("h".into()),
+            qubits: 1,
+            durability: Durability::Off,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::open(&path, &options).unwrap();
+        let text = Label::Text("x".repeat(MOST_BYTES / 4));
+        for _ in 0..10 {
+            writer.append(&[0], None, &[("text", text.clone())]).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.close().unwrap();
+        let corpus = Corpus::open(&path).unwrap();
+        let (chunks, until) = corpus.chunks(0..10).unwrap();
+        assert!((1..10).contains(&chunks.len()) && until == chunks.len() as u64);
+        let mut ids = Vec::new();
+        let mut visit = |batch: &Batch<'_>| {
+            ids.push(batch.first_id);
+            Ok(())
+        };
+        corpus.scan(0..10, &mut visit).unwrap();
+        assert_eq!(ids, (0..10).collect::<Vec<_>>());
+        let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
+        assert!(found.is_clean() && found.records == 10);
+    }
 }

@@ -8,12 +8,14 @@ use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patien
 use crate::error::{Error, Result, io, sqlite};
 use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
-use crate::{filesystem, work};
+use crate::{filesystem, schema, work};
+use nix::libc;
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::cell::Cell;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,8 @@ pub(crate) struct Store {
     process: u32,
     poisoned: Cell<bool>,
     seen: Cell<Seen>,
+    /// The log whose name is known to last.
+    named: Cell<Option<u64>>,
 }
 
 /// The file as it was when this store last had the turn.
@@ -73,14 +77,25 @@ impl Store {
         let turn = lock.turn()?;
         let (connection, patience) = connection::open(&path, Access::Create)?;
         connection::check_size(&connection, &path)?;
-        match connection::identify(&connection, &path)? {
-            Content::Empty => create(&connection, &path, recipe)?,
-            Content::Corpus(there) if there.hash() == recipe.hash() => {}
+        let failed = |error| sqlite(&path, "set it up")(error);
+        let is_new = match connection::identify(&connection, &path)? {
+            Content::Empty => true,
+            Content::Corpus(there) if there.hash() == recipe.hash() => false,
             Content::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
+        };
+        connection.pragma_update(None, "synchronous", durability.pragma(false)).map_err(failed)?;
+        if is_new {
+            connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
+        }
+        let names = Names { path: &path, durability };
+        if is_new || lock.is_alone() {
+            names.journal()?;
+        }
+        if is_new {
+            set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+            create(&connection, &path, recipe)?;
         }
         connection::bound_cache(&connection, &path)?;
-        let failed = |error| sqlite(&path, "set it up")(error);
-        connection.pragma_update(None, "synchronous", durability.pragma(false)).map_err(failed)?;
         // Written back here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
         // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
@@ -100,6 +115,7 @@ impl Store {
             process: std::process::id(),
             poisoned: Cell::new(false),
             seen: Cell::new(seen),
+            named: Cell::new(None),
         })
     }
 
@@ -132,7 +148,7 @@ impl Store {
             let log = is_mode(&self.connection, "wal");
             self.synchronize(log).map_err(sqlite(&self.path, "write to it"))?;
         }
-        let result = self.commit(change).map_err(sqlite(&self.path, "write to it"))?;
+        let result = self.commit(change)?;
         self.poisoned.set(false);
         self.bound_log(&turn)?;
         // What somebody does to the file after the commit is found out at the next turn, or was done to a whole file.
@@ -169,15 +185,27 @@ impl Store {
         labels(&self.connection).map_err(sqlite(&self.path, "read its labels"))
     }
 
-    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let failed = sqlite(&self.path, "write to it");
         let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let mut transaction = self.until_free("the lock of another program", begin)?;
-        let result = change(&transaction)?;
+        let mut transaction = self.until_free("the lock of another program", begin).map_err(&failed)?;
+        let result = change(&transaction).map_err(&failed)?;
+        self.name_log()?;
         // A commit that meets a reader leaves the transaction as it is, to be committed again.
         let commit = || self.connection.execute_batch("COMMIT");
-        self.until_free("a reader that keeps its transaction open", commit)?;
+        self.until_free("a reader that keeps its transaction open", commit).map_err(&failed)?;
         transaction.set_drop_behavior(DropBehavior::Ignore);
         Ok(result)
+    }
+
+    /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may not have.
+    fn name_log(&self) -> Result<()> {
+        let Some(log) = Seen::at(&connection::log(&self.path))? else { return Ok(()) };
+        if self.named.get() != Some(log.inode) {
+            Names { path: &self.path, durability: self.durability }.save()?;
+            self.named.set(Some(log.inode));
+        }
+        Ok(())
     }
 
     /// Repeats `attempt` for as long as SQLite is busy: nobody who writes ever sees a lock error.
@@ -255,10 +283,16 @@ impl Drop for Store {
             self.lock.resign();
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
+            let names = Names { path: &self.path, durability: self.durability };
+            let log = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
                 && self.check_file().is_ok()
+                && (!log || names.journal().is_ok())
                 && !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END)
             {
+                if log {
+                    names.forget_journal();
+                }
                 // Readers that stay open keep the log; what is in it can be in the file all the same.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 let _ = self.patience.limited(BRIEFLY, checkpoint);
@@ -383,12 +417,49 @@ pub(crate) fn set_totals(
     connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
 }
 
+/// The names of a corpus's files in their directory, which must last before anything relies on them.
+///
+/// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync was to save may then be lost
+/// whatever later ones say. So each name is saved here, before SQLite first needs it.
+struct Names<'a> {
+    path: &'a Path,
+    durability: Durability,
+}
+
+impl Names<'_> {
+    /// That of the file and of its rollback journal, which is made if there is none: SQLite takes an empty one for its own.
+    fn journal(&self) -> Result<()> {
+        let journal = connection::beside(self.path, "-journal");
+        let mut options = File::options();
+        options.append(true).create(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        options.open(&journal).map_err(io(&journal, "create the journal"))?;
+        self.save()
+    }
+
+    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a journal meanwhile.
+    fn forget_journal(&self) {
+        let journal = connection::beside(self.path, "-journal");
+        if journal.metadata().is_ok_and(|found| found.len() == 0) {
+            let _ = std::fs::remove_file(journal);
+        }
+    }
+
+    /// Those that are there.
+    fn save(&self) -> Result<()> {
+        if self.durability == Durability::Off {
+            return Ok(());
+        }
+        let directory = self.path.parent().unwrap_or(self.path);
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(io(self.path, "save its name in the directory"))
+    }
+}
+
 /// Writes tables and metadata into an empty file, in one transaction.
 fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
     let failed = sqlite(path, "create it");
-    connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(&failed)?;
     let fill = |transaction: &Transaction<'_>| {
-        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.execute_batch(schema::STATEMENTS)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
         for (key, value) in metadata(recipe) {
@@ -442,7 +513,6 @@ pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error
 mod tests {
     use super::*;
     use crate::WriterOptions;
-    use std::fs::File;
 
     fn recipe() -> Recipe {
         let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
@@ -452,18 +522,19 @@ mod tests {
     /// With a log, SQLite would go on and say that all is well.
     #[test]
     fn a_file_that_is_taken_away_stops_the_writer() {
-        let cut =
-            |path: &Path, len: u64| File::options().write(true).open(path).unwrap().set_len(len).unwrap();
-        let replace = |path: &Path| {
-            let copy = path.with_extension("copy");
-            std::fs::copy(path, &copy).unwrap();
-            std::fs::rename(copy, path).unwrap();
-        };
-        let harms: [(&str, &dyn Fn(&Path)); 4] = [
-            ("deleted", &|path| std::fs::remove_file(path).unwrap()),
-            ("replaced", &replace),
-            ("cut short", &|path| cut(path, 0)),
-            ("cut short", &|path| cut(path, path.metadata().unwrap().len() - 1)),
+        type Harm = fn(&Path);
+        let harms: [(&str, Harm); 4] = [
+            ("deleted", |path| std::fs::remove_file(path).unwrap()),
+            ("replaced", |path| {
+                let copy = path.with_extension("copy");
+                std::fs::copy(path, &copy).unwrap();
+                std::fs::rename(copy, path).unwrap();
+            }),
+            ("cut short", |path| File::options().write(true).open(path).unwrap().set_len(0).unwrap()),
+            ("cut short", |path| {
+                let file = File::options().write(true).open(path).unwrap();
+                file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+            }),
         ];
         for (number, (what, harm)) in harms.into_iter().enumerate() {
             for log in [false, true] {

@@ -5,6 +5,7 @@
 
 use crate::connection::{LARGEST_VALUE, PAGE_SIZE};
 use crate::mapping::Bytes;
+use qorpus_core::Place;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
@@ -44,6 +45,16 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn holds(&self, id: u64) -> bool {
         id.wrapping_sub(self.first_id) < u64::from(self.count)
+    }
+
+    /// The id behind its last record.
+    pub(crate) fn end(&self) -> u64 {
+        self.first_id + u64::from(self.count)
+    }
+
+    /// Which records its chunk holds.
+    pub(crate) fn chunk(&self) -> Place {
+        Place { first_id: self.first_id, count: self.count.into() }
     }
 
     /// Where the unitaries begin, counted from the circuits on, as all places in columns are.

@@ -127,7 +127,11 @@ pub fn verify(
 fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
     let (chunks, size) = (corpus.recipe().chunks(), corpus.recipe().chunk_records());
     if corpus.recipe().space().is_appended() {
-        let all = 0..store::totals(connection)?.0;
+        let sql = "SELECT first_id, count FROM chunks ORDER BY first_id DESC LIMIT 1";
+        let last = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.saturating_add(row.get::<_, i64>(1)?));
+        let end = connection.prepare_cached(sql)?.query_row([], last).optional()?.unwrap_or(0).max(0) as u64;
+        // Of records beyond the last chunk the first is missing, and nothing is said by looking for the others.
+        let all = 0..store::totals(connection)?.0.min(end.saturating_add(1));
         return Ok((Vec::from([all]), Vec::new()));
     }
     let (mut done, mut unexpected, mut next) = (Vec::new(), Vec::new(), 0);
@@ -149,8 +153,12 @@ fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Ran
 fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
     let mut result = Verification::default();
     if corpus.recipe().space().is_appended() {
-        if let Err(number) = check_appended(corpus, &numbers, &mut result) {
-            result.damaged.insert(number, ChunkDamage::Unreadable);
+        let mut next = numbers.start;
+        while next < numbers.end {
+            next = check_appended(corpus, &(next..numbers.end), &mut result).unwrap_or_else(|number| {
+                result.damaged.insert(number, ChunkDamage::Unreadable);
+                numbers.end
+            });
         }
         return result;
     }
@@ -159,19 +167,18 @@ fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
             Ok((corpus.chunks_in(connection, numbers.clone())?, work::within(connection, &numbers)?))
         })
     };
-    match read(numbers.clone()) {
-        Ok((chunks, todo)) => check_segment(corpus, &chunks, &todo, numbers, sample, &mut result),
-        // A page that SQLite cannot read hides its neighbours: ask for each chunk alone.
-        Err(_) => {
-            for number in numbers {
-                match read(number..number + 1) {
-                    Ok((chunks, todo)) => {
-                        check_segment(corpus, &chunks, &todo, number..number + 1, sample, &mut result);
-                    }
-                    Err(_) => {
-                        result.damaged.insert(number, ChunkDamage::Unreadable);
-                    }
-                }
+    // A page that SQLite cannot read hides its neighbours: then each chunk is asked for alone.
+    let (mut next, mut alone) = (numbers.start, false);
+    while next < numbers.end {
+        match read(next..if alone { next + 1 } else { numbers.end }) {
+            Ok(((chunks, until), todo)) => {
+                check_segment(corpus, &chunks, &todo, next..until, sample, &mut result);
+                next = until;
+            }
+            Err(_) if !alone => alone = true,
+            Err(_) => {
+                result.damaged.insert(next, ChunkDamage::Unreadable);
+                next += 1;
             }
         }
     }
@@ -179,19 +186,19 @@ fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
 }
 
 /// Checks that appended chunks follow one another without gaps, and their bytes; there is nothing to recompute.
-/// Fails with the number of a chunk that SQLite cannot read.
+/// Returns the number up to which it did, and fails with that of a chunk that SQLite cannot read.
 fn check_appended(
     corpus: &Corpus,
     numbers: &Range<u64>,
     result: &mut Verification,
-) -> std::result::Result<(), u64> {
+) -> std::result::Result<u64, u64> {
     let sql = "SELECT first_id + count FROM chunks WHERE first_id < ?1 ORDER BY first_id DESC LIMIT 1";
     let read = corpus.read(|connection| {
         let before =
             connection.prepare_cached(sql)?.query_row([numbers.start], |row| row.get(0)).optional()?;
         Ok((before.unwrap_or(0), corpus.chunks_in(connection, numbers.clone())?))
     });
-    let (mut next, chunks): (u64, _) = read.map_err(|_| numbers.start)?;
+    let (mut next, (chunks, until)): (u64, _) = read.map_err(|_| numbers.start)?;
     for (number, chunk) in chunks {
         if number != next {
             result.damaged.insert(next, if next < number { ChunkDamage::Missing } else { ChunkDamage::Ids });
@@ -205,10 +212,10 @@ fn check_appended(
         }
         next = number.saturating_add(chunk.count);
     }
-    if next < numbers.end {
+    if next < until {
         result.damaged.insert(next, ChunkDamage::Missing);
     }
-    Ok(())
+    Ok(until)
 }
 
 fn check_segment(

@@ -20,6 +20,23 @@ fn one(re: f64, im: f64) -> Complex64 {
     Complex64::new(re, im)
 }
 
+/// To look for so many records one after the other would take for ever.
+#[test]
+fn records_that_are_only_counted_are_missed_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.db");
+    let options = WriterOptions { gates: Some("h".into()), qubits: 1, ..WriterOptions::default() };
+    let writer = Writer::open(&path, &options).unwrap();
+    writer.append(&[0], None, &[]).unwrap();
+    writer.close().unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute("UPDATE totals SET records = ?1", [i64::MAX]).unwrap();
+    drop(connection);
+    let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
+    assert!(!found.is_clean() && found.records == 1);
+    assert_eq!(found.damaged.keys().collect::<Vec<_>>(), [&1]);
+}
+
 #[test]
 fn records_come_back_to_the_bit() {
     let directory = tempfile::tempdir().unwrap();

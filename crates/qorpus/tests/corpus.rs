@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use qorpus::{
-    ChunkDamage, Corpus, Dtype, Error, GenerateOptions, Order, Outcome, Part, Recipe, RecipeOptions,
-    VerifyOptions,
+    ChunkDamage, Corpus, Dtype, Error, GenerateOptions, Ids, Order, Outcome, Part, Reader, Recipe,
+    RecipeOptions, VerifyOptions,
 };
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -156,6 +156,53 @@ fn parts_make_the_whole_in_one_file_or_merged() {
     assert!(matches!(error, Error::OtherRecipe { .. }), "{error}");
     let error = qorpus::merge(&pieces[0], &pieces, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
     assert!(error.is_usage(), "{error}");
+}
+
+/// So many that several threads share them: runs, any order, and short runs of neighbours; from one file, from parts of
+/// which no chunk is in the mapping of another, derived ones, and computed ones.
+#[test]
+fn many_records_are_read_in_shares_as_few_are() {
+    let directory = TempDir::new().unwrap();
+    let (recipe, whole) = (recipe(70_000), file(&directory, "whole.db"));
+    generate(&whole, &recipe);
+    let parts = [0, 1].map(|index| {
+        let options = GenerateOptions { part: Part::new(index, 2).unwrap(), ..GenerateOptions::default() };
+        let path = file(&directory, &format!("part{index}.db"));
+        qorpus::generate(&path, &recipe, options, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        path
+    });
+    let options =
+        RecipeOptions { random: 70_000, gates: "h,t,cx".into(), seed: 11, ..RecipeOptions::default() };
+    let derived = RecipeOptions { unitaries: false, ..options }.recipe().unwrap();
+    let circuits_alone = file(&directory, "derived.db");
+    generate(&circuits_alone, &derived);
+    let made = Reader::computed(recipe.clone()).unwrap();
+    let readers = [&[whole][..], &parts, &[circuits_alone]].map(|paths| Reader::open(paths).unwrap());
+    let scattered = qorpus::core::Permutation::new(70_000, 1);
+    let blocks = qorpus::core::Permutation::new(1_400, 2);
+    let scattered: Vec<u64> = (0..9_000).map(|place| scattered.apply(place)).collect();
+    let neighbours: Vec<u64> =
+        (0..200).flat_map(|place| blocks.apply(place) * 50..blocks.apply(place) * 50 + 50).collect();
+    let size = made.unitary_bytes();
+    for ids in [Ids::Run(0..70_000), Ids::Run(777..67_777), Ids::List(&scattered), Ids::List(&neighbours)] {
+        let one_by_one: Vec<u64> = match &ids {
+            Ids::Run(ids) => ids.clone().collect(),
+            Ids::List(ids) => ids.to_vec(),
+        };
+        let mut expected = Vec::new();
+        // So few are not shared out.
+        one_by_one.chunks(1000).for_each(|ids| expected.push(made.rows(ids, Order::Little).unwrap()));
+        for reader in readers.iter().chain([&made]) {
+            let (mut pairs, mut unitaries) = (vec![0; ids.len() * size], vec![0; ids.len() * size]);
+            let circuits = reader.pairs(ids.clone(), Order::Little, &mut pairs).unwrap();
+            reader.unitaries(ids.clone(), Order::Little, &mut unitaries).unwrap();
+            assert!(pairs == unitaries && reader.circuits(ids.clone()).unwrap() == circuits);
+            assert!(circuits.iter().eq(expected.iter().flat_map(|rows| rows.circuits.iter())));
+            assert!(pairs.iter().eq(expected.iter().flat_map(|rows| &rows.unitaries)));
+            let rows = reader.rows(ids.clone(), Order::Little).unwrap();
+            assert!(rows.circuits == circuits && rows.unitaries == pairs);
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,101 @@
+"""Batches of records as arrays, and windows: records that are in memory together, to be given in another order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Batch(NamedTuple):
+    """Some records, as arrays; what the stream leaves out is None.
+
+    Attributes:
+        ids: shape (k,), int64.
+        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
+        circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
+        labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
+    """
+
+    ids: NDArray[np.int64]
+    unitaries: NDArray[Any] | None
+    circuits: NDArray[np.int32] | None
+    labels: dict[str, NDArray[Any]] | None
+
+    def take(self, places: NDArray[np.int64]) -> Batch:
+        """The records at these places of the batch, as copies."""
+
+        def some(column: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if column is None else column.take(places, axis=0)
+
+        labels = None if self.labels is None else {name: values[places] for name, values in self.labels.items()}
+        return Batch(self.ids[places], some(self.unitaries), some(self.circuits), labels)
+
+
+class Window:
+    """The window that was read last, for any number of threads.
+
+    Each is written to the memory of the one before: to have new memory from the system takes longer than to read.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: Hashable = None
+        self._records: Batch | None = None
+        self._unitaries: NDArray[Any] | None = None
+        self._circuits: NDArray[np.int32] | None = None
+        self._order = np.empty(0, np.int64)
+
+    def batch(
+        self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice
+    ) -> Batch:
+        """The records at these places of the window with this key, which is read if it is another one.
+
+        `read` returns its order, and its records in pieces.
+        """
+        # Also while records are copied: the next window would overwrite them.
+        with self._lock:
+            if self._records is None or self._key != key:
+                self._records = None
+                self._order, pieces = read()
+                self._records, self._key = self._filled(pieces, len(self._order)), key
+            return self._records.take(self._order[places])
+
+    def _filled(self, pieces: Iterable[Batch], size: int) -> Batch:
+        read, longest, at = [], 0, 0
+        for piece in pieces:
+            end = at + len(piece.ids)
+            if piece.unitaries is not None:
+                self._unitaries = _room(self._unitaries, size, piece.unitaries)
+                self._unitaries[at:end] = piece.unitaries
+            if piece.circuits is not None:
+                width = piece.circuits.shape[1]
+                self._circuits = _room(self._circuits, size, piece.circuits)
+                self._circuits[at:end, :width] = piece.circuits
+                self._circuits[at:end, width:] = -1
+                longest = max(longest, width)
+            read.append(piece._replace(unitaries=None, circuits=None))
+            at = end
+        labels = None
+        if read[0].labels is not None:
+            columns = [piece.labels for piece in read if piece.labels is not None]
+            labels = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+        return Batch(
+            np.concatenate([piece.ids for piece in read]),
+            None if self._unitaries is None else self._unitaries[:size],
+            None if self._circuits is None else self._circuits[:size, :longest],
+            labels,
+        )
+
+
+def _room(memory: NDArray[Any] | None, size: int, piece: NDArray[Any]) -> NDArray[Any]:
+    """Memory for so many rows as those of the piece, which may be wider than what is there already."""
+    if memory is not None and len(memory) >= size and memory.shape[1] >= piece.shape[1]:
+        return memory
+    larger = np.full((size, *piece.shape[1:]), -1, piece.dtype)
+    if memory is not None:
+        larger[: len(memory), : memory.shape[1]] = memory[:size]
+    return larger
