@@ -117,13 +117,13 @@ impl Work for Advance<'_> {
 /// Adds `old` ω^`power`.
 #[inline(always)]
 fn add(entry: &mut Entry, old: &Entry, power: usize) {
-    for part in 0..4 {
+    for (part, old) in old.iter().enumerate() {
         // ω^4 = -1.
         let place = part + power;
         let to = &mut entry[place % 4];
-        match place / 4 % 2 == 0 {
-            true => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[part][lane])),
-            false => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[part][lane])),
+        match (place / 4).is_multiple_of(2) {
+            true => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[lane])),
+            false => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[lane])),
         }
     }
 }
