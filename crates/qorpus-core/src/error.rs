@@ -74,6 +74,22 @@ pub enum Error {
         /// What such a gate needs.
         reason: &'static str,
     },
+    /// A gate whose entries are no numbers a + bω + cω² + dω³ over a power of √2.
+    #[error(
+        "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
+        if *.up_to == crate::UpTo::Phase { " up to a global phase" } else { "" }
+    )]
+    NotExact {
+        /// The gate's name.
+        gate: String,
+        /// Which unitaries count as the same.
+        up_to: crate::UpTo,
+    },
+    /// An exact unitary with a denominator beyond √2^28.
+    #[error(
+        "the circuit's exact unitary has a denominator beyond sqrt(2)^28, more than 16-bit integers can hold"
+    )]
+    ExactOverflow,
     /// A label that cannot be kept.
     #[error("label '{name}': {reason}")]
     Label {

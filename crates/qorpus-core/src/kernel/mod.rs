@@ -17,7 +17,7 @@ mod held;
 mod lanes;
 pub mod naive;
 mod prefixes;
-mod rows;
+pub(crate) mod rows;
 mod starts;
 mod vector;
 

@@ -4,14 +4,14 @@ use crate::{Alphabet, Gate, Letter};
 use num_complex::Complex64;
 
 /// The rows on which a letter's gate acts.
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     gate: &'a Gate,
     /// For each index of the gate's matrix, the row of a unitary in which all other qubits are 0.
     rows: Vec<usize>,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(alphabet: &'a Alphabet, letter: &Letter) -> Rows<'a> {
+    pub(crate) fn new(alphabet: &'a Alphabet, letter: &Letter) -> Rows<'a> {
         let gate = &alphabet.gates()[letter.gate];
         // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its index.
         let mask = |q: usize| 1 << (alphabet.qubits() - 1 - q);
@@ -24,27 +24,27 @@ impl<'a> Rows<'a> {
     }
 
     /// The dimension of the gate's matrix; 0 if it is opaque.
-    pub(super) fn gate_dim(&self) -> usize {
+    pub(crate) fn gate_dim(&self) -> usize {
         self.rows.len()
     }
 
     /// The row of a unitary that index `index` of the matrix means, if all other qubits are 0.
-    pub(super) fn row(&self, index: usize) -> usize {
+    pub(crate) fn row(&self, index: usize) -> usize {
         self.rows[index]
     }
 
     /// The bits of the gate's qubits.
-    pub(super) fn own(&self) -> usize {
+    pub(crate) fn own(&self) -> usize {
         self.rows.last().copied().unwrap_or(0)
     }
 
     /// The entry of the gate's matrix.
-    pub(super) fn entry(&self, row: usize, column: usize) -> Complex64 {
+    pub(crate) fn entry(&self, row: usize, column: usize) -> Complex64 {
         self.gate.matrix()[row * self.gate_dim() + column]
     }
 
     /// The rows that row number `row` is mixed of, with their coefficients. An opaque gate does nothing.
-    pub(super) fn entries(&self, row: usize) -> Vec<(usize, Complex64)> {
+    pub(crate) fn entries(&self, row: usize) -> Vec<(usize, Complex64)> {
         let Some(index) = self.rows.iter().position(|&own| own == row & self.own()) else {
             return vec![(row, Complex64::ONE)];
         };

@@ -1,0 +1,255 @@
+//! The same for many unitaries at once: the same letter acts on all of them, number by number, in as many places of a vector.
+
+use super::{Exact, ExactLetter, ExactLetters, Integer, MOST_EXPONENT, UpTo};
+use crate::level::{Level, Work};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// So many unitaries at once.
+pub const LANES: usize = 32;
+
+/// A number of each of the unitaries.
+type Lanes = [i16; LANES];
+
+/// A ring element of each: a, b, c, d.
+type Entry = [Lanes; 4];
+
+/// Exact unitaries, entry by entry.
+#[derive(Debug, Clone)]
+pub struct ExactBatch {
+    entries: Vec<Entry>,
+    exponents: [u16; LANES],
+}
+
+impl ExactBatch {
+    /// [`LANES`] identities.
+    pub fn new(letters: &ExactLetters) -> ExactBatch {
+        let one = letters.identity();
+        let mut batch =
+            ExactBatch { entries: vec![[[0; LANES]; 4]; one.entries.len()], exponents: [0; LANES] };
+        (0..LANES).for_each(|lane| batch.set(lane, &one));
+        batch
+    }
+
+    /// Puts a unitary in place `lane`.
+    ///
+    /// # Panics
+    /// If the place is not below [`LANES`], or the unitary is on another number of qubits.
+    pub fn set(&mut self, lane: usize, unitary: &Exact) {
+        assert_eq!(self.entries.len(), unitary.entries.len(), "on the same number of qubits");
+        for (entry, numbers) in self.entries.iter_mut().zip(&unitary.entries) {
+            (0..4).for_each(|part| entry[part][lane] = numbers[part]);
+        }
+        self.exponents[lane] = unitary.exponent as u16;
+    }
+
+    /// The unitary in place `lane`.
+    ///
+    /// # Panics
+    /// If the place is not below [`LANES`].
+    pub fn get(&self, lane: usize) -> Exact {
+        let entries = self.entries.iter().map(|entry| [0, 1, 2, 3].map(|part| entry[part][lane]));
+        Exact { entries: entries.collect(), exponent: self.exponents[lane].into() }
+    }
+
+    /// The keys of all, as [`Exact::key`] has them.
+    pub fn keys(&self) -> [u128; LANES] {
+        let mut bytes = vec![[0i16; 4]; self.entries.len()];
+        std::array::from_fn(|lane| {
+            for (numbers, entry) in bytes.iter_mut().zip(&self.entries) {
+                *numbers = [0, 1, 2, 3].map(|part| entry[part][lane]);
+            }
+            xxh3_128(bytemuck::cast_slice(&bytes))
+        })
+    }
+}
+
+impl ExactLetters {
+    /// [`advance`](ExactLetters::advance) for all unitaries of a batch. False if one of them would overflow.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    pub fn advance_batch(&self, from: &ExactBatch, letter: u16, to: &mut ExactBatch) -> bool {
+        let letter = &self.letters[usize::from(letter)];
+        let most = from.exponents.iter().max().copied().unwrap_or(0);
+        if u32::from(most) + letter.exponent > MOST_EXPONENT {
+            return false;
+        }
+        to.entries.resize(from.entries.len(), [[0; LANES]; 4]);
+        let up_to_phase = self.up_to == UpTo::Phase;
+        Level::best().run(Advance { dim: self.dim, letter, up_to_phase, from, to });
+        true
+    }
+}
+
+struct Advance<'a> {
+    dim: usize,
+    letter: &'a ExactLetter,
+    up_to_phase: bool,
+    from: &'a ExactBatch,
+    to: &'a mut ExactBatch,
+}
+
+impl Work for Advance<'_> {
+    #[inline(always)]
+    fn run<const AVX512: bool>(self) {
+        let Advance { dim, letter, up_to_phase, from, to } = self;
+        for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
+            row.fill([[0; LANES]; 4]);
+            for term in terms {
+                for (entry, old) in row.iter_mut().zip(&from.entries[term.row * dim..][..dim]) {
+                    add(entry, old, term.power);
+                }
+            }
+        }
+        to.exponents = from.exponents.map(|exponent| exponent + letter.exponent as u16);
+        for _ in 0..MOST_EXPONENT {
+            if !reduce(&mut to.entries, &mut to.exponents) {
+                break;
+            }
+        }
+        if up_to_phase {
+            turn(&mut to.entries);
+        }
+    }
+}
+
+/// Adds `old` ω^`power`.
+#[inline(always)]
+fn add(entry: &mut Entry, old: &Entry, power: usize) {
+    for (part, old) in old.iter().enumerate() {
+        // ω^4 = -1.
+        let place = part + power;
+        let to = &mut entry[place % 4];
+        match (place / 4).is_multiple_of(2) {
+            true => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[lane])),
+            false => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[lane])),
+        }
+    }
+}
+
+/// Divides those by √2 that can be divided and have a denominator; says whether there were any.
+#[inline(always)]
+fn reduce(entries: &mut [Entry], exponents: &mut [u16; LANES]) -> bool {
+    let mut odd = [0i16; LANES];
+    for [a, b, c, d] in entries.iter() {
+        for lane in 0..LANES {
+            odd[lane] |= a[lane] ^ c[lane] | b[lane] ^ d[lane];
+        }
+    }
+    // All bits of those that are divided.
+    let mut divided = [0i16; LANES];
+    let mut any = 0;
+    for lane in 0..LANES {
+        divided[lane] = if odd[lane] & 1 == 0 && exponents[lane] > 0 { -1 } else { 0 };
+        any |= divided[lane];
+    }
+    if any == 0 {
+        return false;
+    }
+    for [a, b, c, d] in entries.iter_mut() {
+        for lane in 0..LANES {
+            let (p, q, r, s) = (a[lane], b[lane], c[lane], d[lane]);
+            let new = [
+                (q.wrapping_sub(s)) >> 1,
+                (p.wrapping_add(r)) >> 1,
+                (q.wrapping_add(s)) >> 1,
+                (r.wrapping_sub(p)) >> 1,
+            ];
+            let mask = divided[lane];
+            a[lane] = new[0] & mask | p & !mask;
+            b[lane] = new[1] & mask | q & !mask;
+            c[lane] = new[2] & mask | r & !mask;
+            d[lane] = new[3] & mask | s & !mask;
+        }
+    }
+    for lane in 0..LANES {
+        exponents[lane] -= u16::from(divided[lane] != 0);
+    }
+    true
+}
+
+/// Of the eight multiples of each by powers of ω, takes the one whose first entry that is not 0 is the largest.
+#[inline(always)]
+fn turn(entries: &mut [Entry]) {
+    let mut first: Entry = [[0; LANES]; 4];
+    let mut missing = [-1i16; LANES];
+    for entry in entries.iter() {
+        let mut any = 0;
+        for lane in 0..LANES {
+            for part in 0..4 {
+                first[part][lane] |= entry[part][lane] & missing[lane];
+            }
+            let found = entry[0][lane] | entry[1][lane] | entry[2][lane] | entry[3][lane];
+            missing[lane] &= if found == 0 { -1 } else { 0 };
+            any |= missing[lane];
+        }
+        if any == 0 {
+            break;
+        }
+    }
+    // The power of ω as three bits, each of them all ones or none.
+    let mut bits: [Lanes; 3] = [[0; LANES]; 3];
+    for lane in 0..LANES {
+        let z: Integer = [0, 1, 2, 3].map(|part| first[part][lane]);
+        let mut best = z;
+        let mut power = 0i16;
+        for candidate in 1..8 {
+            let turned = super::turned(z, candidate as usize);
+            let (larger, candidate) = (turned > best, candidate);
+            best = if larger { turned } else { best };
+            power = if larger { candidate } else { power };
+        }
+        (0..3).for_each(|bit| bits[bit][lane] = -(power >> bit & 1));
+    }
+    for [a, b, c, d] in entries.iter_mut() {
+        for lane in 0..LANES {
+            let (mut p, mut q, mut r, mut s) = (a[lane], b[lane], c[lane], d[lane]);
+            let one = bits[0][lane];
+            (p, q, r, s) = (choose(one, -s, p), choose(one, p, q), choose(one, q, r), choose(one, r, s));
+            let two = bits[1][lane];
+            (p, q, r, s) = (choose(two, -r, p), choose(two, -s, q), choose(two, p, r), choose(two, q, s));
+            let four = bits[2][lane];
+            (a[lane], b[lane], c[lane], d[lane]) = (
+                (p ^ four).wrapping_sub(four),
+                (q ^ four).wrapping_sub(four),
+                (r ^ four).wrapping_sub(four),
+                (s ^ four).wrapping_sub(four),
+            );
+        }
+    }
+}
+
+#[inline(always)]
+fn choose(mask: i16, one: i16, other: i16) -> i16 {
+    one & mask | other & !mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Alphabet, Coupling, Gate};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_batch_is_what_each_would_be_alone(words in prop::collection::vec(prop::collection::vec(0u16..17, 0..14), LANES), qubits in 1usize..4, phase: bool, letter in 0u16..100) {
+            let gates = ["h", "t", "sx", "s", "cx", "ccx", "ch"].map(|name| Gate::standard(name).unwrap()).into_iter();
+            let alphabet = Alphabet::new(gates.filter(|gate| gate.qubits() <= qubits).collect(), qubits, Coupling::All).unwrap();
+            let letters = ExactLetters::new(&alphabet, if phase { UpTo::Phase } else { UpTo::Nothing }).unwrap();
+            let known = alphabet.letters().len() as u16;
+            let (mut batch, mut next) = (ExactBatch::new(&letters), ExactBatch::new(&letters));
+            for (lane, word) in words.iter().enumerate() {
+                let word: Vec<_> = word.iter().map(|letter| letter % known).collect();
+                batch.set(lane, &letters.unitary(&word).unwrap());
+            }
+            prop_assert!(letters.advance_batch(&batch, letter % known, &mut next));
+            for (lane, key) in next.keys().into_iter().enumerate() {
+                let mut expected = Exact::default();
+                prop_assert!(letters.advance(&batch.get(lane), letter % known, &mut expected));
+                prop_assert_eq!(&next.get(lane), &expected);
+                prop_assert_eq!(key, expected.key());
+            }
+        }
+    }
+}
