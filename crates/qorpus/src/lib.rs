@@ -20,6 +20,7 @@
 mod columns;
 mod computed;
 mod connection;
+mod directory;
 mod error;
 mod export;
 mod filesystem;

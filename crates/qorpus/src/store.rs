@@ -5,17 +5,15 @@
 //! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
 
 use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
-use crate::error::{Error, Result, io, sqlite};
+use crate::directory::{Names, Seen};
+use crate::error::{Error, Result, sqlite};
 use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, schema, work};
-use nix::libc;
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::cell::Cell;
-use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -44,28 +42,10 @@ pub(crate) struct Store {
     durability: Durability,
     process: u32,
     poisoned: Cell<bool>,
+    /// The file when this store last had the turn.
     seen: Cell<Seen>,
     /// The log whose name is known to last.
     named: Cell<Option<u64>>,
-}
-
-/// The file as it was when this store last had the turn.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    device: u64,
-    inode: u64,
-    len: u64,
-}
-
-impl Seen {
-    /// `None` if there is no file.
-    fn at(path: &Path) -> Result<Option<Seen>> {
-        match std::fs::metadata(path) {
-            Ok(found) => Ok(Some(Seen { device: found.dev(), inode: found.ino(), len: found.len() })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io(path, "look at it")(error)),
-        }
-    }
 }
 
 impl Store {
@@ -87,7 +67,7 @@ impl Store {
         if is_new {
             connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
         }
-        let names = Names { path: &path, durability };
+        let names = Names::new(&path, durability);
         if is_new || lock.is_alone() {
             names.journal()?;
         }
@@ -202,7 +182,7 @@ impl Store {
     fn name_log(&self) -> Result<()> {
         let Some(log) = Seen::at(&connection::log(&self.path))? else { return Ok(()) };
         if self.named.get() != Some(log.inode) {
-            Names { path: &self.path, durability: self.durability }.save()?;
+            Names::new(&self.path, self.durability).save()?;
             self.named.set(Some(log.inode));
         }
         Ok(())
@@ -283,7 +263,7 @@ impl Drop for Store {
             self.lock.resign();
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
-            let names = Names { path: &self.path, durability: self.durability };
+            let names = Names::new(&self.path, self.durability);
             let log = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
                 && self.check_file().is_ok()
@@ -417,44 +397,6 @@ pub(crate) fn set_totals(
     connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
 }
 
-/// The names of a corpus's files in their directory, which must last before anything relies on them.
-///
-/// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync was to save may then be lost
-/// whatever later ones say. So each name is saved here, before SQLite first needs it.
-struct Names<'a> {
-    path: &'a Path,
-    durability: Durability,
-}
-
-impl Names<'_> {
-    /// That of the file and of its rollback journal, which is made if there is none: SQLite takes an empty one for its own.
-    fn journal(&self) -> Result<()> {
-        let journal = connection::beside(self.path, "-journal");
-        let mut options = File::options();
-        options.append(true).create(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        options.open(&journal).map_err(io(&journal, "create the journal"))?;
-        self.save()
-    }
-
-    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a journal meanwhile.
-    fn forget_journal(&self) {
-        let journal = connection::beside(self.path, "-journal");
-        if journal.metadata().is_ok_and(|found| found.len() == 0) {
-            let _ = std::fs::remove_file(journal);
-        }
-    }
-
-    /// Those that are there.
-    fn save(&self) -> Result<()> {
-        if self.durability == Durability::Off {
-            return Ok(());
-        }
-        let directory = self.path.parent().unwrap_or(self.path);
-        let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(io(self.path, "save its name in the directory"))
-    }
-}
-
 /// Writes tables and metadata into an empty file, in one transaction.
 fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
     let failed = sqlite(path, "create it");
@@ -513,6 +455,7 @@ pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error
 mod tests {
     use super::*;
     use crate::WriterOptions;
+    use std::fs::File;
 
     fn recipe() -> Recipe {
         let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
