@@ -1,6 +1,7 @@
 """Every single bit of a small finished corpus, flipped: each is seen, or changes nothing that is read.
 
-    target/package/bin/python faults/flips.py [--quick] [--seed N]
+Files as they are made have pages of 64 KiB, of which most is free. Of these all bits that mean something to SQLite are
+flipped, and of the free ones a sample; of the same files with pages of 4 KiB, which hold the same, all bits.
 
 A flip is *refused* if the file cannot be opened, *noticed* if some record, the summary or `verify` says that something is
 wrong, and *harmless* if records, labels, content hash and summary are all those of the undamaged file. A record

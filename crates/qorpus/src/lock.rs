@@ -151,6 +151,8 @@ impl Drop for Lock {
         if self.process != std::process::id() {
             return;
         }
+        // Of two that end at the same moment, neither may be kept from it by the other's name.
+        self.resign();
         let all = range(libc::F_WRLCK, 0, 0);
         if fcntl(&self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
