@@ -197,9 +197,18 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
         .labels
         .iter()
         .filter(|(name, value)| !name.starts_with("count_") || **value != Label::Integer(0))
-        .map(|(name, value)| format!("{name} {value}"))
+        .map(|(name, value)| format!("{name} {}", plain(&value.to_string())))
         .collect();
     writeln!(out, "\n{NAME}{}{NAME:#}\n", labels.join(", "))
+}
+
+/// A text that someone else may have written, with nothing in it that a terminal obeys.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars() {
+        if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
 }
 
 /// Four digits of a complex number, with parts that round to zero left out.
@@ -258,4 +267,22 @@ pub(crate) fn verification(
         (false, false) => format!("{BAD}damaged{BAD:#}; 'qorpus repair' computes damaged chunks again"),
     };
     writeln!(out, "{STRONG}{}{STRONG:#}: {checked}: {verdict}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qorpus::RecipeOptions;
+
+    #[test]
+    fn labels_are_shown_without_what_terminals_obey() {
+        let recipe = RecipeOptions { random: 1, qubits: 1, ..RecipeOptions::default() }.recipe().unwrap();
+        let text = "λ\u{1b}]0;mine\u{7}\u{9b}2J\r\nrecord 7";
+        let labels = [("note".to_owned(), Label::Text(text.into()))].into();
+        let unitary = vec![Complex64::ONE, Complex64::ZERO, Complex64::ZERO, Complex64::ONE];
+        let mut out = Vec::new();
+        record(&mut out, &recipe, &Record { id: 0, circuit: vec![], unitary, labels }).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains(r"note λ\u{1b}]0;mine\u{7}\u{9b}2J\r\nrecord 7"), "{shown:?}");
+    }
 }
