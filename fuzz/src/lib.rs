@@ -258,11 +258,18 @@ fn holds(recipe: &Recipe) {
     }
 }
 
+/// For the files of one input, in memory where there is such a place; a `static` one would never be removed.
+fn directory() -> tempfile::TempDir {
+    match std::path::Path::new("/dev/shm") {
+        memory if memory.is_dir() => tempfile::tempdir_in(memory).unwrap(),
+        _ => tempfile::tempdir().unwrap(),
+    }
+}
+
 /// A gate file: what is accepted makes recipes that hold.
 pub fn gates(data: &[u8]) {
-    static FILE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let directory = FILE.get_or_init(|| tempfile::tempdir().unwrap());
-    let path = directory.path().join(format!("{:?}.toml", std::thread::current().id()));
+    let directory = directory();
+    let path = directory.path().join("gates.toml");
     std::fs::write(&path, data).unwrap();
     for qubits in [1, 3] {
         let gates = path.to_str().unwrap().into();
@@ -330,7 +337,7 @@ struct Good {
 fn good() -> &'static Good {
     static GOOD: OnceLock<Good> = OnceLock::new();
     GOOD.get_or_init(|| {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory();
         let path = directory.path().join("good.db");
         let options = RecipeOptions {
             qubits: 1,
@@ -351,7 +358,6 @@ fn good() -> &'static Good {
 
 /// A whole file, changed anywhere: each record is right, or refused.
 pub fn file(data: &[u8]) {
-    static PLACE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let (good, mut input) = (good(), Input(data));
     let mut bytes = good.bytes.clone();
     while !input.0.is_empty() {
@@ -364,11 +370,8 @@ pub fn file(data: &[u8]) {
             value => bytes[at] ^= value,
         }
     }
-    let directory = PLACE.get_or_init(|| match std::path::Path::new("/dev/shm") {
-        memory if memory.is_dir() => tempfile::tempdir_in(memory).unwrap(),
-        _ => tempfile::tempdir().unwrap(),
-    });
-    let path = directory.path().join(format!("{:?}.db", std::thread::current().id()));
+    let directory = directory();
+    let path = directory.path().join("file.db");
     std::fs::write(&path, &bytes).unwrap();
     if let Ok(reader) = Reader::open(std::slice::from_ref(&path)) {
         let reader = Arc::new(reader);
@@ -384,9 +387,5 @@ pub fn file(data: &[u8]) {
                 }
             }
         }
-    }
-    // A journal or a lock that the damage has brought about.
-    for ending in ["", "-journal", "-wal", "-shm", "-lock"] {
-        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
     }
 }
