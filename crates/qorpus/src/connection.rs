@@ -23,7 +23,7 @@ const CACHE_KIB: u32 = 32 << 10;
 /// Readers map up to this much of the file instead of copying pages; SQLite stops at its `SQLITE_MAX_MMAP_SIZE`.
 const MMAP_BYTES: i64 = 1 << 40;
 
-/// No column of a chunk comes near this many bytes; larger ones are refused before they are read.
+/// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is refused before it is read.
 pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.

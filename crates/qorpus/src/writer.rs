@@ -3,6 +3,7 @@
 //! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
+use crate::connection::LARGEST_VALUE;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
 use crate::options::WriterOptions;
@@ -42,8 +43,9 @@ const CHUNK_LETTERS: usize = 2 << 20;
 /// The labels of a chunk are meant to take no more, since all of them are read for one record.
 const CHUNK_LABELS: usize = 1 << 20;
 
-/// The texts of a record's labels take at most this many bytes: SQLite keeps less than 10^9 in a row.
-const MOST_TEXT: usize = 256 << 20;
+/// The texts of a record's labels take at most this many bytes. What else is in its row, which must not take more than
+/// [`LARGEST_VALUE`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128 KiB, the names of 255 labels.
+const MOST_TEXT: usize = LARGEST_VALUE as usize - (4 << 20);
 
 /// Every writer of this process.
 static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
@@ -665,7 +667,7 @@ fn check_texts(records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         None => Ok(()),
         Some(position) => {
             let reason = format!(
-                "the texts of its labels have {} bytes; at most {MOST_TEXT} are kept",
+                "the texts of its labels have {} bytes, and at most {MOST_TEXT} are kept; keep such texts in files, and their names here",
                 bytes(position)
             );
             Err(Error::Refused { position, reason })

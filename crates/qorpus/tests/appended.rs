@@ -129,6 +129,31 @@ fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
     assert!(Writer::open(&directory.path().join("new.db"), &computed).unwrap_err().is_usage());
 }
 
+/// The longest labels, beside the largest unitary and the longest circuit, still fit in a row; one byte more is refused when
+/// it is appended, since the commit would fail, and the writer stop.
+#[test]
+fn labels_that_no_row_can_hold_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let writer = Writer::open(&path, &options("h", 8)).unwrap();
+    let unitary: Vec<_> =
+        (0..1 << 16).map(|entry| one(if entry % 257 == 0 { 1.0 } else { 0.0 }, 0.0)).collect();
+    let text = |bytes: usize| Label::Text("x".repeat(bytes));
+    let append = |last: usize| {
+        let labels = [("a", text(30 << 20)), ("b", text(last)), ("c", Label::Integer(7))];
+        writer.append(&vec![7; 65_535], Some(&unitary), &labels)
+    };
+    let error = append((30 << 20) + 1).unwrap_err();
+    assert!(matches!(error, Error::Refused { position: 0, .. }));
+    assert!(error.to_string().contains("have 62914561 bytes, and at most 62914560 are kept"), "{error}");
+    append(30 << 20).unwrap();
+    writer.append(&[0], None, &[]).unwrap();
+    writer.close().unwrap();
+    let corpus = Corpus::open(&path).unwrap();
+    assert_eq!(corpus.record(0, Order::Big).unwrap().labels["b"], text(30 << 20));
+    assert!(is_clean(&path) && corpus.len().unwrap() == 2);
+}
+
 #[test]
 fn many_writers_share_a_file_and_ids_have_no_gaps() {
     let directory = tempfile::tempdir().unwrap();
