@@ -1,32 +1,60 @@
 """Every single bit of a small finished corpus, flipped: each is seen, or changes nothing that is read.
 
-Files as they are made have pages of 64 KiB, of which most is free. Of these all bits that mean something to SQLite are
-flipped, and of the free ones a sample; of the same files with pages of 4 KiB, which hold the same, all bits.
-
 A flip is *refused* if the file cannot be opened, *noticed* if some record, the summary or `verify` says that something is
 wrong, and *harmless* if records, labels, content hash and summary are all those of the undamaged file. A record
 that is another one, and a difference that `verify` calls intact, are failures.
+
+With pages of 64 KiB, as Qorpus makes them, such a file is nearly all free space: of what no pointer leads to only some bits
+are flipped. With pages of 4 KiB, which Qorpus reads as well, there is so little of it that every bit is.
 """
 
-import argparse
 import json
-import multiprocessing
 import os
-import shutil
+import sqlite3
+import struct
 import subprocess
-import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+import nursery
+import numpy as np
+import numpy.typing as npt
 import qorpus
 
 ROOT = Path(__file__).resolve().parents[1]
 TITLE = "Bits flipped"
 COMMAND = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpus")).resolve()
 
-# As few records as still make every table and column: the file is as small as the format allows.
+#: As few records as still make every table and column, and two blocks of a column.
 RECORDS = 70
+#: What is flipped, and of how many bits one, in a long run and in a quick one.
+STEPS = {
+    "pages of 64 KiB, what SQLite may look at": (1, 499),
+    "pages of 64 KiB, free space": (97, 4999),
+    "pages of 4 KiB, everything": (1, 499),
+}
+#: So many are flipped by one process at a time.
+PIECE = 10_000
+
+#: Files by name, which workers inherit, and how many bits of each kind they have.
+files: dict[str, bytes] = {}
+there: Counter[str] = Counter()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Bits of a file."""
+
+    file: str
+    kind: str
+    bits: npt.NDArray[np.int64]
+
+
+#: Records, summary and recipe: all that is read of a corpus.
+Found = tuple[tuple[object, object, bytes], dict[str, object], str]
 
 
 def small(directory: Path) -> list[Path]:
@@ -42,8 +70,74 @@ def small(directory: Path) -> list[Path]:
     return [generated, appended]
 
 
-def reading(path: Path) -> tuple:
-    """All that is read of a corpus: its summary, its recipe, and every record."""
+def with_small_pages(path: Path) -> Path:
+    """The same corpus in pages of 4 KiB."""
+    target = path.with_stem(f"{path.stem}, 4 KiB")
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA page_size = 4096")
+    connection.execute("VACUUM INTO ?", (str(target),))
+    connection.close()
+    assert target.read_bytes()[16:18] == b"\x10\x00"
+    assert content_hash(target) == content_hash(path)
+    subprocess.run([COMMAND, "verify", target, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    return target
+
+
+def content_hash(path: Path) -> str:
+    said = subprocess.run([COMMAND, "info", path, "--json"], check=True, capture_output=True).stdout
+    return cast(str, json.loads(said)["content_hash"])
+
+
+def free(file: bytes) -> list[range]:
+    """Where the bytes are that no pointer leads to: in the first page of each table, between the pointers to its cells and the
+    first of these. Other pages are taken to have none. <https://sqlite.org/fileformat2.html>, "B-tree Pages"."""
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(file)
+    tables = connection.execute("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0").fetchall()
+    # Known once the file has been looked at.
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    found = []
+    for page in sorted({1} | {root for (root,) in tables}):
+        start = size * (page - 1)
+        header = start + (100 if page == 1 else 0)
+        kind, _, cells, content = struct.unpack_from(">BHHH", file, header)
+        assert kind in (2, 5, 10, 13), "a page of a tree"
+        pointers = header + (12 if kind in (2, 5) else 8)
+        # 65536 does not fit and is written as 0.
+        found.append(range(pointers + 2 * cells, start + (content or 65536)))
+    return found
+
+
+def bits(spans: list[range]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.arange(8 * span.start, 8 * span.stop) for span in spans])
+
+
+def tasks(quick: bool, seed: int) -> list[Task]:
+    chosen: list[tuple[str, str, npt.NDArray[np.int64]]] = []
+    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
+        for path in small(Path(name)):
+            files[path.stem] = file = path.read_bytes()
+            every, unused = bits([range(len(file))]), bits(free(file))
+            for kind, some in zip(STEPS, (np.setdiff1d(every, unused), unused)):
+                chosen.append((path.stem, kind, some))
+            path = with_small_pages(path)
+            files[path.stem] = path.read_bytes()
+            chosen.append((path.stem, list(STEPS)[2], bits([range(len(files[path.stem]))])))
+    made = []
+    for stem, kind, some in chosen:
+        step = STEPS[kind][quick]
+        there[kind] += len(some)
+        some = some[seed % step :: step]
+        made += [Task(stem, kind, some[at : at + PIECE]) for at in range(0, len(some), PIECE)]
+    return made
+
+
+class Refused(Exception):
+    """The file cannot be opened."""
+
+
+def reading(path: Path) -> Found:
     try:
         corpus = qorpus.open(path)
     except (qorpus.Error, OSError, ValueError):
@@ -56,32 +150,28 @@ def reading(path: Path) -> tuple:
     return records, summary, str(corpus.recipe)
 
 
-class Refused(Exception):
-    """The file cannot be opened."""
-
-
-def flip_all(task: tuple[Path, range]) -> tuple[Counter, list[str]]:
+def work(task: Task) -> tuple[Counter[str], list[str]]:
     """Flips each of these bits, alone."""
-    origin, bits = task
-    counts, failures = Counter(), []
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
+    counts: Counter[str] = Counter({f"{task.kind}: flipped": len(task.bits)})
+    failures = []
+    whole = files[task.file]
+    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
         path = Path(name) / "c.db"
-        shutil.copyfile(origin, path)
+        path.write_bytes(whole)
         truth = reading(path)
         file = os.open(path, os.O_RDWR)
-        whole = os.pread(file, os.path.getsize(path), 0)
-        for bit in bits:
-            at, flipped = bit // 8, bytes([whole[bit // 8] ^ 1 << bit % 8])
-            os.pwrite(file, flipped, at)
+        for bit in task.bits.tolist():
+            at = bit // 8
+            os.pwrite(file, bytes([whole[at] ^ 1 << bit % 8]), at)
             kind = met(path, truth)
-            counts[kind.split(":")[0]] += 1
+            counts[f"{task.kind}: {kind.split(':')[0]}"] += 1
             if kind.startswith("wrong"):
-                failures.append(f"{origin.name}, bit {bit}: {kind}")
+                failures.append(f"{task.file}, bit {bit}: {kind}")
             # Looking at it has changed nothing, and left nothing behind.
             os.pwrite(file, whole[at : at + 1], at)
             left = os.listdir(name)
-            if left != ["c.db"] or os.path.getsize(path) != len(whole) or (bit % 64 == 0 and os.pread(file, len(whole), 0) != whole):
-                failures.append(f"{origin.name}, bit {bit}: reading changed the file or left {left}")
+            if left != ["c.db"] or os.fstat(file).st_size != len(whole) or (bit % 64 == 0 and path.read_bytes() != whole):
+                failures.append(f"{task.file}, bit {bit}: reading changed the file or left {left}")
                 for other in left:
                     os.remove(Path(name) / other)
                 os.close(file)
@@ -91,7 +181,7 @@ def flip_all(task: tuple[Path, range]) -> tuple[Counter, list[str]]:
     return counts, failures
 
 
-def met(path: Path, truth: tuple) -> str:
+def met(path: Path, truth: Found) -> str:
     try:
         found = reading(path)
     except Refused:
@@ -107,51 +197,10 @@ def met(path: Path, truth: tuple) -> str:
     return "noticed" if verified.returncode == 1 else f"wrong: {found[1:]} is called intact"
 
 
-def flips(quick: bool, seed: int, every: int = 4) -> tuple[dict[str, int], list[str]]:
-    """Runs the campaign: how many flips of each kind, and what must be mended."""
-    counts, failures = Counter(), []
-    with tempfile.TemporaryDirectory() as name:
-        tasks = []
-        for path in small(Path(name)):
-            bits = 8 * path.stat().st_size
-            step, piece = (4999 if quick else every), 20_000
-            start = seed % step
-            tasks += [(path, range(begin, min(bits, begin + piece * step), step)) for begin in range(start, bits, piece * step)]
-            counts["bits of the files"] += bits
-        with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-            for more, wrong in pool.imap_unordered(flip_all, tasks):
-                counts += more
-                failures += wrong
-                for failure in wrong:
-                    print(failure, file=sys.stderr, flush=True)
-    counts["flips"] = sum(counts[kind] for kind in ("refused", "noticed", "harmless", "wrong"))
-    return dict(counts), failures
-
-
-def tasks(quick: bool, seed: int) -> list[tuple[bool, int]]:
-    """One, which has workers of its own."""
-    return [(quick, seed)]
-
-
-def work(task: tuple[bool, int]) -> tuple[Counter, list[str]]:
-    counts, failures = flips(*task)
-    return Counter(counts), failures
-
-
-def summed(counts: Counter) -> tuple[dict, list[str]]:
-    return dict(counts), [] if counts["flips"] else ["control: nothing was tried"]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="every 4999th bit")
-    parser.add_argument("--seed", type=int, default=0, help="where a sample begins")
-    parser.add_argument("--every", type=int, default=1, help="a sample of every N-th bit")
-    options = parser.parse_args()
-    counts, failures = flips(options.quick, options.seed, options.every)
-    print(json.dumps(counts))
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
+    shown: dict[str, int] = {}
+    for kind in STEPS:
+        shown[f"{kind}: bits"] = there[kind]
+        shown |= {f"{kind}: {end}": counts[f"{kind}: {end}"] for end in ("flipped", "refused", "noticed", "harmless")}
+    missed = [f"control: nothing was flipped of {kind}" for kind in STEPS if not shown[f"{kind}: flipped"]]
+    return shown, missed

@@ -1,17 +1,13 @@
 """Hostile files: whatever an enemy does to a corpus, every command answers right, or says what is wrong.
 
-    target/package/bin/python faults/hostile.py [--quick] [--seed N] [--only PLANT]
-
 Each case is a good corpus in which the enemy has planted something (see `enemy`). Every command, and the Python
 reader and writer, meet it in a process of their own with little memory and time. What counts as a failure: a
 panic, a signal, a traceback, a hang, memory beyond the limit, a message that is no sentence, a record that is not
 the one that was there before, anything that the enemy's own code has done, and files that nobody asked for.
 """
 
-import argparse
 import csv
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -28,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nursery
 import numpy as np
 import qorpus
 from enemy import CONSISTENT, PLANTS, REFUSED
@@ -43,6 +40,8 @@ ADDRESSES = 2 << 30
 RESIDENT = 400 << 20
 # A sentence.
 MESSAGE = 4000
+# Of each way to plant something, in a long run.
+ROUNDS = 24
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Truth:
     file: bytes
     arguments: list[str]
     recipe: str
-    records: dict[int, tuple[tuple[str, ...], bytes, dict]]
+    records: dict[int, tuple[tuple[str, ...], bytes, dict[str, object]]]
     total: int
     ids: list[int] = field(default_factory=list)
 
@@ -166,16 +165,24 @@ def in_a_child(act: Callable[[], None]) -> None:
         raise Wrong(f"Python took {usage.ru_maxrss >> 10} MiB")
 
 
+#: Corpora as they were before, which workers inherit.
+good: list[Truth] = []
+
+
 @dataclass
 class Case:
-    truth: Truth
+    of: int
     plant: str
     seed: int
+
+    @property
+    def truth(self) -> Truth:
+        return good[self.of]
 
     def __str__(self) -> str:
         return f"{self.plant} in {self.truth.name}, seed {self.seed}"
 
-    def check(self, number: int, circuit: tuple[str, ...], unitary: bytes | None = None, labels: dict | None = None) -> None:
+    def check(self, number: int, circuit: tuple[str, ...], unitary: bytes | None = None, labels: dict[str, object] | None = None) -> None:
         """Whether a record is the one that was there before; one that had not been made yet has to be in the recipe."""
         if self.plant in CONSISTENT:
             return
@@ -347,10 +354,10 @@ class Case:
             raise Wrong(f"the enemy's triggers ran: {spoils}")
 
 
-def meet(case: Case) -> tuple[Counter, list[str]]:
+def work(case: Case) -> tuple[Counter[str], list[str]]:
     """All that meets a case."""
     counts, failures = Counter({"hostile files": 1}), []
-    with tempfile.TemporaryDirectory(dir=scratch()) as name:
+    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
         origin = Path(name) / "origin"
         origin.mkdir()
         path = origin / "case.db"
@@ -361,13 +368,11 @@ def meet(case: Case) -> tuple[Counter, list[str]]:
             at = Path(name) / "case"
             copy(origin, at)
             counts["commands"] += 1
-            begun = time.monotonic()
             try:
                 act(at)
                 case.effects(at, before)
             except Wrong as error:
                 failures.append(f"{case}: {step}: {error}")
-            counts["milliseconds"] += int(1000 * (time.monotonic() - begun))
             shutil.rmtree(at)
     return counts, failures
 
@@ -389,62 +394,18 @@ def copy(origin: Path, target: Path) -> None:
             shutil.copyfile(entry, to)
 
 
-def scratch() -> str | None:
-    """In memory, where there is such a place."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def cases(truths: list[Truth], quick: bool, seed: int, only: str | None) -> list[Case]:
+def tasks(quick: bool, seed: int) -> list[Case]:
     chance, found = random.Random(seed), []
-    for plant in [only] if only else PLANTS:
-        large = plant == "rows_that_share_their_bytes"
-        rounds = 1 if large else 2 if quick else 60
+    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
+        good.extend(truths(Path(name)))
+    for plant in PLANTS:
+        # Large files take long.
+        rounds = 1 if plant == "rows_that_share_their_bytes" else 2 if quick else ROUNDS
         for number in range(rounds):
-            of = truths[(number + chance.randrange(len(truths))) % len(truths)]
+            of = (number + chance.randrange(len(good))) % len(good)
             found.append(Case(of, plant, chance.randrange(1 << 30)))
     return found
 
 
-def hostile(quick: bool, seed: int, only: str | None = None) -> tuple[dict[str, int], list[str]]:
-    """Runs the campaign: what was counted, and what must be mended."""
-    counts: Counter = Counter()
-    failures: list[str] = []
-    with tempfile.TemporaryDirectory(dir=scratch()) as name:
-        good = truths(Path(name))
-    # Workers are forked before any corpus is open, and each fork of theirs is a process of its own.
-    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-        for more, wrong in pool.imap_unordered(meet, cases(good, quick, seed, only)):
-            counts += more
-            failures += wrong
-            for failure in wrong:
-                print(failure, file=sys.stderr, flush=True)
-    return dict(counts), failures
-
-
-def tasks(quick: bool, seed: int) -> list[tuple[bool, int]]:
-    """One, which has workers of its own."""
-    return [(quick, seed)]
-
-
-def work(task: tuple[bool, int]) -> tuple[Counter, list[str]]:
-    counts, failures = hostile(*task)
-    return Counter(counts), failures
-
-
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     return dict(counts), [] if counts["commands"] else ["control: nothing was tried"]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a sample of a minute")
-    parser.add_argument("--seed", type=int, default=0, help="what decides the cases")
-    parser.add_argument("--only", choices=PLANTS, help="one plant alone")
-    options = parser.parse_args()
-    counts, failures = hostile(options.quick, options.seed, options.only)
-    print(json.dumps(counts))
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import shim
 
@@ -18,8 +19,16 @@ PATIENCE = 120
 ROOM = 1 << 30
 
 
+#: What is said to programs and by them.
+Json = dict[str, Any]
+#: Where campaigns have their directories, so that all are removed however they end; workers inherit it.
+place: str | None = None
+
+
 def memory() -> str | None:
     """A directory in memory, where syncs cost nothing, if there is one with room; None is the usual place."""
+    if place:
+        return place
     with contextlib.suppress(OSError):
         room = os.statvfs("/dev/shm")
         if os.access("/dev/shm", os.W_OK) and room.f_bavail * room.f_frsize > ROOM:
@@ -32,8 +41,8 @@ class Request:
     """A function of victims.py, to be run in a process of its own."""
 
     call: str
-    arguments: dict = field(default_factory=dict)
-    words: tuple = ()
+    arguments: Json = field(default_factory=dict)
+    words: tuple[str, ...] = ()
 
 
 @dataclass

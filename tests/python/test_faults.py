@@ -3,8 +3,12 @@
 The campaigns themselves are run by scripts/faults, and in small by scripts/test.
 """
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import writing
@@ -14,6 +18,7 @@ FAULTS = ROOT / "faults"
 sys.path.insert(0, str(FAULTS))
 
 import cuts  # noqa: E402
+import flips  # noqa: E402
 import medium  # noqa: E402
 import nursery  # noqa: E402
 import oracle  # noqa: E402
@@ -141,3 +146,42 @@ def test_what_is_shown_is_what_was_recorded(tmp_path):
     subprocess.run([sys.executable, FAULTS / "render.py", "--into", tmp_path], check=True, capture_output=True)
     made = (tmp_path / "docs/reliability.md").read_bytes()
     assert (ROOT / "docs/reliability.md").read_bytes() == made, "run faults/render.py"
+
+
+def test_nothing_looks_at_what_is_taken_for_free_space(tmp_path):
+    """Whatever is there, Qorpus reads the same, and SQLite finds the file in order."""
+    for path in flips.small(tmp_path):
+        content, truth = bytearray(path.read_bytes()), flips.reading(path)
+        spans = flips.free(bytes(content))
+        assert sum(map(len, spans)) > 0.9 * len(content)
+        for span in spans:
+            content[span.start : span.stop] = os.urandom(len(span))
+        path.write_bytes(content)
+        assert flips.reading(path) == truth and oracle.integrity(path) == "ok"
+
+
+def of_session(session):
+    """Processes that have not ended."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, of, *_ = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(of) == session and state != "Z":
+            yield int(path.parent.name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_campaign_leaves_nothing_behind(tmp_path, number):
+    call = f"nursery.place = {str(tmp_path)!r}; sys.argv[1:] = ['--quick', '--only', 'kills']; sys.exit(campaign.main())"
+    program = f"import sys; sys.path.insert(0, {str(FAULTS)!r}); import campaign, nursery; {call}"
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    process = subprocess.Popen([sys.executable, "-c", program], **options)
+    # Corpora are being made.
+    while not list(tmp_path.glob("*/*/observed/*")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, said
+    assert list(tmp_path.iterdir()) == [] and list(of_session(process.pid)) == [], said
