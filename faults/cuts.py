@@ -109,10 +109,10 @@ def cut(nursery: Nursery, medium: Medium, moment: int, seed: int, job: Job, end:
     return oracle.examine(nursery, directory, job, told, end, seed % 2 == 0, same_run=True, may_leave_memory=True)
 
 
-def work(task: Task) -> tuple[Counter, list[str]]:
+def work(task: Task) -> tuple[Counter[str], list[str]]:
     """Counts findings by durability."""
     job = JOBS[task.job]
-    counts: Counter = Counter()
+    counts: Counter[str] = Counter()
     failures: list[str] = []
     chance = random.Random(f"{task}")
     with Nursery() as nursery:
@@ -129,24 +129,23 @@ def work(task: Task) -> tuple[Counter, list[str]]:
         for moment in moments(trace, task.cuts, chance, job.is_long):
             seed = chance.randrange(1 << 30)
             found = cut(nursery, medium, moment, seed, job, end)
-            counts[what, found.state] += 1
+            counts[f"{what}: {found.state}"] += 1
             if found.state not in allowed.get(what, {WHOLE}):
                 where = f"{fault or ''} before event {moment} of {len(trace.events)}, seed {seed}"
                 failures.append(f"{job.name}, {what}: {where}: {found.state}: {found.reason}")
     return counts, failures
 
 
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     """The counts as they are shown, and what the positive controls miss."""
-    shown = {"moments and seeds tried": sum(count for key, count in counts.items() if isinstance(key, tuple))}
-    for what in ("full", "full, after a kill", "normal", "off", "a disk that lies"):
-        for state in (WHOLE, LOST, RUINED):
-            shown[f"{what}: {state}"] = counts[what, state]
+    kinds = ("full", "full, after a kill", "normal", "off", "a disk that lies")
+    ends = {what: counts[what] for what in (f"{kind}: {state}" for kind in kinds for state in (WHOLE, LOST, RUINED))}
+    shown = {"moments and seeds tried": sum(ends.values())} | ends
     shown["steps recorded"] = counts["events recorded"]
     shown["recordings with a write-ahead log"] = counts["with a write-ahead log"]
     missed = []
     for what, states in {"off": (LOST, RUINED), "a disk that lies": (LOST, RUINED), "normal": (LOST,)}.items():
-        if not any(counts[what, state] for state in states):
+        if not any(counts[f"{what}: {state}"] for state in states):
             missed.append(f"control: {what} was not seen to lose anything, so these cuts prove nothing")
     if not counts["with a write-ahead log"]:
         missed.append("control: no recording has a write-ahead log")

@@ -105,13 +105,13 @@ def fail(nursery: Nursery, job: Job, fault: Fault, end: End, sqlite_first: bool)
     return hit, said, "" if found.state == WHOLE else f"{found.state}: {found.reason}"
 
 
-def work(task: Task | FullDisk | CutTask) -> tuple[Counter, list[str]]:
+def work(task: Task | FullDisk | CutTask) -> tuple[Counter[str], list[str]]:
     if isinstance(task, FullDisk):
         return fill(task)
     if isinstance(task, CutTask):
         return cut_after_failed_sync(task)
     job = JOBS[task.job]
-    counts: Counter = Counter()
+    counts: Counter[str] = Counter()
     failures: list[str] = []
     chance = random.Random(f"{task}")
     action, kinds = FAULTS[task.fault]
@@ -130,9 +130,9 @@ def work(task: Task | FullDisk | CutTask) -> tuple[Counter, list[str]]:
     return counts, failures
 
 
-def cut_after_failed_sync(task: CutTask) -> tuple[Counter, list[str]]:
+def cut_after_failed_sync(task: CutTask) -> tuple[Counter[str], list[str]]:
     job = JOBS[task.job]
-    counts: Counter = Counter()
+    counts: Counter[str] = Counter()
     failures: list[str] = []
     chance = random.Random(f"{task}")
     with Nursery() as nursery:
@@ -199,8 +199,8 @@ def make_room(kind: str, path: Path) -> None:
         (path / "ballast").unlink()
 
 
-def fill(task: FullDisk) -> tuple[Counter, list[str]]:
-    counts: Counter = Counter()
+def fill(task: FullDisk) -> tuple[Counter[str], list[str]]:
+    counts: Counter[str] = Counter()
     failures: list[str] = []
     with Nursery() as nursery:
         job = JOBS[0]
@@ -223,7 +223,7 @@ def fill(task: FullDisk) -> tuple[Counter, list[str]]:
     return counts, failures
 
 
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     shown = dict(sorted(counts.items()))
     missed = [] if counts["of these, runs that ended with a clear error"] else ["control: no error was seen by anybody"]
     return shown, missed

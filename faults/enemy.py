@@ -33,7 +33,7 @@ def plant(change: Plant) -> Plant:
     return change
 
 
-def sql(path: Path, *statements: str | tuple[str, tuple], schema: bool = False) -> None:
+def sql(path: Path, *statements: str | tuple[str, tuple[object, ...]], schema: bool = False) -> None:
     """Runs statements with another program's SQLite, which believes everything."""
     connection = sqlite3.connect(path, isolation_level=None)
     if schema:
@@ -50,7 +50,7 @@ def sql(path: Path, *statements: str | tuple[str, tuple], schema: bool = False) 
 def definition(path: Path, table: str) -> str:
     with sqlite3.connect(path) as connection:
         (text,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
-    return text
+    return str(text)
 
 
 def define(path: Path, table: str, text: str, kind: str = "table", **columns: int) -> None:
@@ -327,11 +327,11 @@ def wrong_types(path: Path, chance: random.Random) -> None:
 @plant
 def wrong_types_elsewhere(path: Path, chance: random.Random) -> None:
     """Tables about the chunks with values of other types."""
-    statements = {
-        "totals": ["CREATE TABLE totals (one INTEGER PRIMARY KEY, records, content)", "UPDATE totals SET {} = {}", ["records", "content"]],
-        "work": ["CREATE TABLE work (first_chunk INTEGER PRIMARY KEY, end_chunk, owner)",
-                 "INSERT INTO work (first_chunk, end_chunk) VALUES (0, 5) ON CONFLICT DO UPDATE SET {} = {}", ["end_chunk", "owner"]],
-        "meta": ["CREATE TABLE meta (key, value)", "UPDATE meta SET {} = {}", ["value", "key"]],
+    statements: dict[str, tuple[str, str, list[str]]] = {
+        "totals": ("CREATE TABLE totals (one INTEGER PRIMARY KEY, records, content)", "UPDATE totals SET {} = {}", ["records", "content"]),
+        "work": ("CREATE TABLE work (first_chunk INTEGER PRIMARY KEY, end_chunk, owner)",
+                 "INSERT INTO work (first_chunk, end_chunk) VALUES (0, 5) ON CONFLICT DO UPDATE SET {} = {}", ["end_chunk", "owner"]),
+        "meta": ("CREATE TABLE meta (key, value)", "UPDATE meta SET {} = {}", ["value", "key"]),
     }  # fmt: skip
     table, (text, update, columns) = chance.choice(list(statements.items()))
     rebuilt(path, table, text)
@@ -467,7 +467,7 @@ def other_recipe(path: Path, chance: random.Random) -> None:
         (text,) = connection.execute("SELECT value FROM meta WHERE key = 'recipe'").fetchone()
     recipe = json.loads(text)
     long, many = "g" * 900_000, [{"opaque": f"g{number}"} for number in range(163)]
-    change = chance.choice([
+    change: dict[str, object] = chance.choice([
         {"chunk_records": 16384}, {"chunk_records": 4}, {"chunk_records": 0}, {"chunk_records": HUGE},
         {"space": {"random": {"records": 2**63, "seed": 2**64 - 1}}}, {"space": {"random": {"records": 2**62, "seed": 0}}, "unitaries": False},
         {"space": {"random": {"records": 0, "seed": 0}}}, {"space": "words", "length": [0, 62], "gates": ["h", "t"]},

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nursery import Nursery, Request
+from nursery import Json, Nursery, Request
 from shim import Fault
 
 #: 13 chunks, committed in five or six groups.
@@ -30,7 +30,7 @@ class Job:
     is_long: bool = False
 
 
-def generate(directory: Path, number: int, durability: str = "full", recipe: dict | None = None) -> Request:
+def generate(directory: Path, number: int, durability: str = "full", recipe: Json | None = None) -> Request:
     arguments = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/{number}.ledger", "durability": durability}
     return Request("generate", arguments | (recipe or RECIPE))
 

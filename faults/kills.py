@@ -56,9 +56,9 @@ def kill(nursery: Nursery, job: Job, fault: Fault, end: End, sqlite_first: bool)
     return killed > 0, oracle.examine(nursery, directory, job, oracle.ledgers(directory), end, sqlite_first)
 
 
-def work(task: Task) -> tuple[Counter, list[str]]:
+def work(task: Task) -> tuple[Counter[str], list[str]]:
     job = JOBS[task.job]
-    counts: Counter = Counter()
+    counts: Counter[str] = Counter()
     failures: list[str] = []
     chance = random.Random(f"{task}")
     with Nursery() as nursery:
@@ -75,6 +75,6 @@ def work(task: Task) -> tuple[Counter, list[str]]:
     return counts, failures
 
 
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     shown = {"kills": sum(counts.values())} | {f"of {job.name}": counts[job.name] for job in JOBS if counts[job.name]}
     return shown, [] if shown["kills"] else ["control: nobody was killed"]

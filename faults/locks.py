@@ -13,7 +13,7 @@ from pathlib import Path
 
 import oracle
 from jobs import FLAGS, Job, command
-from nursery import Nursery, Request
+from nursery import Json, Nursery, Request
 
 ROOT = Path(__file__).resolve().parents[1]
 QORPUS = ROOT / "target" / "release" / "qorpus"
@@ -77,13 +77,14 @@ def on_disk() -> Iterator[Path]:
         yield Path(name)
 
 
-def answered(nursery: Nursery, request: Request) -> dict:
+def answered(nursery: Nursery, request: Request) -> Json:
     (answer,) = nursery.run(request)
     assert answer.status == 0, answer
-    return json.loads(answer.output.splitlines()[-1])
+    found: Json = json.loads(answer.output.splitlines()[-1])
+    return found
 
 
-def contend(nursery: Nursery, task: Contention, counts: Counter) -> list[str]:
+def contend(nursery: Nursery, task: Contention, counts: Counter[str]) -> list[str]:
     failures = []
     for way in ("Qorpus", "SQLite"):
         with on_disk() as directory:
@@ -113,7 +114,7 @@ def check(nursery: Nursery, path: Path, told: dict[str, int], more: bool = False
     return [f"told, and there: {wrong}"] if wrong else []
 
 
-def halt(nursery: Nursery, task: Halt, counts: Counter) -> list[str]:
+def halt(nursery: Nursery, task: Halt, counts: Counter[str]) -> list[str]:
     failures = []
     for _ in range(task.repetitions):
         with on_disk() as directory:
@@ -132,14 +133,14 @@ def halt(nursery: Nursery, task: Halt, counts: Counter) -> list[str]:
     return failures
 
 
-def generating(path: Path, processes: int, *recipe: str) -> list[subprocess.Popen]:
+def generating(path: Path, processes: int, *recipe: str) -> list[subprocess.Popen[bytes]]:
     """Started; what they say goes to the file `said` beside the corpus."""
     arguments = [str(QORPUS), "generate", str(path), *recipe]
     with open(path.with_name("said"), "a") as said:
         return [subprocess.Popen(arguments, stderr=said) for _ in range(processes)]
 
 
-def saying(path: Path, writers: list[subprocess.Popen]) -> Iterator[str]:
+def saying(path: Path, writers: list[subprocess.Popen[bytes]]) -> Iterator[str]:
     """What has been said so far, again and again, until something is or they end."""
     while not (text := path.with_name("said").read_text()) and any(writer.poll() is None for writer in writers):
         yield text
@@ -147,7 +148,7 @@ def saying(path: Path, writers: list[subprocess.Popen]) -> Iterator[str]:
     yield text
 
 
-def a_reader_never_ends(nursery: Nursery, quick: bool, counts: Counter) -> list[str]:
+def a_reader_never_ends(nursery: Nursery, quick: bool, counts: Counter[str]) -> list[str]:
     """Two write more than the log may hold while another SQLite keeps its transaction open: they wait and say why."""
     with on_disk() as directory:
         path = directory / "c.db"
@@ -175,7 +176,7 @@ def a_reader_never_ends(nursery: Nursery, quick: bool, counts: Counter) -> list[
         return failures + verified(path)
 
 
-def a_reader_was_there_first(nursery: Nursery, quick: bool, counts: Counter) -> list[str]:
+def a_reader_was_there_first(nursery: Nursery, quick: bool, counts: Counter[str]) -> list[str]:
     """A lone writer, without a log, waits for a reader's transaction to end, and says so."""
     with on_disk() as directory:
         path = directory / "c.db"
@@ -192,7 +193,7 @@ def a_reader_was_there_first(nursery: Nursery, quick: bool, counts: Counter) -> 
         return failures + verified(path)
 
 
-def everyone_creates(nursery: Nursery, quick: bool, counts: Counter) -> list[str]:
+def everyone_creates(nursery: Nursery, quick: bool, counts: Counter[str]) -> list[str]:
     """64 processes create the same corpus at once."""
     failures, hashes = [], set()
     for _ in range(2 if quick else 10):
@@ -206,7 +207,7 @@ def everyone_creates(nursery: Nursery, quick: bool, counts: Counter) -> list[str
     return failures + ([f"their corpora differ: {hashes}"] if len({json.loads(text)["content_hash"] for text in hashes}) > 1 else [])
 
 
-def logs_begin_and_end(nursery: Nursery, quick: bool, counts: Counter) -> list[str]:
+def logs_begin_and_end(nursery: Nursery, quick: bool, counts: Counter[str]) -> list[str]:
     """Eight open, append, flush and close on tmpfs while another SQLite reads: the log is reset and written back all the
     time, which is where SQLite before 3.51.3 could lose commits."""
     visits, failures = 25 if quick else 300, []
@@ -239,8 +240,9 @@ SITUATIONS = {
 }
 
 
-def work(parts: list[Task]) -> tuple[Counter, list[str]]:
-    counts, failures = Counter(), []
+def work(parts: list[Task]) -> tuple[Counter[str], list[str]]:
+    counts: Counter[str] = Counter()
+    failures: list[str] = []
     with Nursery() as nursery:
         for task in parts:
             match task:
@@ -253,6 +255,6 @@ def work(parts: list[Task]) -> tuple[Counter, list[str]]:
     return counts, failures
 
 
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     errors = sum(count for what, count in counts.items() if "Qorpus: lock errors" in what)
     return dict(counts), [f"{errors} lock errors"] if errors else []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import Job
-from nursery import Nursery, Request
+from nursery import Json, Nursery, Request
 
 WHOLE, LOST, RUINED = "whole", "lost", "ruined"
 
@@ -57,12 +57,13 @@ def expanded(keys: list[list[int]]) -> list[tuple[int, int]]:
     return [(process, number) for process, first, end in keys for number in range(first, end)]
 
 
-def look(nursery: Nursery, directory: Path, job: Job) -> dict:
+def look(nursery: Nursery, directory: Path, job: Job) -> Json:
     """How an undisturbed run has ended."""
     request = Request("examine", {"corpus": f"{directory}/c.db", "resume": None, "appended": job.appended})
     (answer,) = nursery.run(request)
     assert answer.status == 0, answer.output
-    return json.loads(answer.output.splitlines()[-1])
+    found: Json = json.loads(answer.output.splitlines()[-1])
+    return found
 
 
 def end(nursery: Nursery, job: Job) -> End:

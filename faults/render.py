@@ -9,6 +9,7 @@ import argparse
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "faults" / "record"
@@ -20,16 +21,16 @@ def spaced(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-def sections(records: Path) -> dict[str, tuple[Path, dict]]:
+def sections(records: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     """The newest run of each campaign, by the time of day as well: names alone do not tell."""
     read = [(path, json.loads(path.read_text())) for path in records.glob("*.json")]
-    found: dict[str, tuple[Path, dict]] = {}
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for path, record in sorted(read, key=lambda one: one[1]["when"]):
         found |= {name: (path, record) for name in record["campaigns"]}
     return found
 
 
-def table(found: dict[str, tuple[Path, dict]]) -> str:
+def table(found: dict[str, tuple[Path, dict[str, Any]]]) -> str:
     lines = ["| campaign | what | count |", "| --- | --- | --- |"]
     for name, (path, record) in found.items():
         campaign, machine = record["campaigns"][name], record["machine"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import oracle
 from jobs import Job
-from nursery import Nursery, Request
+from nursery import Json, Nursery, Request
 from oracle import WHOLE, End
 
 TITLE = "Storms of kills"
@@ -30,15 +30,15 @@ def tasks(quick: bool, seed: int) -> list[Task]:
     return [Task(appended, kills, quick, seed + storm) for storm in range(storms) for appended in (False, True)]
 
 
-def work(task: Task) -> tuple[Counter, list[str]]:
+def work(task: Task) -> tuple[Counter[str], list[str]]:
     chance = random.Random(f"{task}")
     call = "append" if task.appended else "generate"
-    arguments: dict = SMALL if task.quick else RECIPE
+    arguments: Json = SMALL if task.quick else RECIPE
     if task.appended:
         arguments = {"count": 1000 if task.quick else 4000, "batch": 50}
     with Nursery() as nursery:
         directory = nursery.directory()
-        place: dict = {"directory": str(directory), "processes": PROCESSES, "kills": task.kills}
+        place: Json = {"directory": str(directory), "processes": PROCESSES, "kills": task.kills}
         request = Request("storm", {"call": call, "arguments": arguments, "seed": chance.randrange(1 << 30)} | place)
         (answer,) = nursery.run(request)
         assert answer.status == 0, answer
@@ -46,7 +46,7 @@ def work(task: Task) -> tuple[Counter, list[str]]:
         failures = [answer.output] if storm["failed"] else []
         told = oracle.ledgers(directory)
         # One more, to whom nothing happens.
-        last: dict = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/100000.ledger"}
+        last: Json = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/100000.ledger"}
         last |= {"process": 100_000} if task.appended else {}
         job = Job(call, lambda *_: [], lambda *_: [Request(call, arguments | last)], appended=task.appended)
         if not task.appended:
@@ -67,6 +67,6 @@ def work(task: Task) -> tuple[Counter, list[str]]:
     return counts, [f"{task}: {text}" for text in failures]
 
 
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     shown = {"kills": sum(counts.values())} | dict(sorted(counts.items()))
     return shown, [] if shown["kills"] else ["control: nobody was killed"]

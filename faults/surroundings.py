@@ -65,7 +65,7 @@ def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def network_file_systems(nursery: Nursery, counts: Counter) -> list[str]:
+def network_file_systems(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """Nothing is written there, by anyone; a finished corpus is read."""
     failures = []
     for kind, name in NETWORKS.items():
@@ -83,7 +83,7 @@ def network_file_systems(nursery: Nursery, counts: Counter) -> list[str]:
     return failures
 
 
-def a_real_fuse_mount(nursery: Nursery, counts: Counter) -> list[str]:
+def a_real_fuse_mount(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """The same without a shim."""
     if not shutil.which("bindfs"):
         counts["real FUSE mounts refused (needs bindfs)"] = 0
@@ -103,7 +103,7 @@ def a_real_fuse_mount(nursery: Nursery, counts: Counter) -> list[str]:
     return failures
 
 
-def a_file_taken_away(nursery: Nursery, counts: Counter) -> list[str]:
+def a_file_taken_away(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """A writer that is told that records are durable finds them again, or is told that the file is gone."""
     failures = []
     for harm in HARMS:
@@ -131,7 +131,7 @@ def all_but_size(answer: Answer, directory: Path) -> list[str]:
     return [line for line in lines if not line.strip().startswith("size ")]
 
 
-def media_that_cannot_be_written(nursery: Nursery, counts: Counter) -> list[str]:
+def media_that_cannot_be_written(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """What is there is read as from other media, or refused; nothing is written."""
     failures = []
     for state, how in STATES.items():
@@ -162,7 +162,7 @@ def media_that_cannot_be_written(nursery: Nursery, counts: Counter) -> list[str]
     return failures
 
 
-def a_handle_after_a_fork(nursery: Nursery, counts: Counter) -> list[str]:
+def a_handle_after_a_fork(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """The child is refused, the parent goes on."""
     directory = nursery.directory()
     (answer,) = nursery.run(Request("forked", {"corpus": f"{directory}/c.db"}))
@@ -170,7 +170,7 @@ def a_handle_after_a_fork(nursery: Nursery, counts: Counter) -> list[str]:
     return succeeded(answer)
 
 
-def other_versions(nursery: Nursery, counts: Counter) -> list[str]:
+def other_versions(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """A newer format is refused by every command; the corpus that the first version wrote is read and verified."""
     directory, failures = nursery.directory(), []
     path = f"{directory}/c.db"
@@ -193,7 +193,7 @@ def other_versions(nursery: Nursery, counts: Counter) -> list[str]:
     return failures
 
 
-def a_clock_that_runs_backwards(nursery: Nursery, counts: Counter) -> list[str]:
+def a_clock_that_runs_backwards(nursery: Nursery, counts: Counter[str]) -> list[str]:
     """An hour back every second, for two that generate and three that append."""
     failures, hashes = [], set()
     for clock in ({}, {"FAULTS_CLOCK": "1"}):
@@ -224,12 +224,12 @@ SITUATIONS = {
 SLOW: tuple[str, ...] = ()
 
 
-def work(task: Situation) -> tuple[Counter, list[str]]:
-    counts: Counter = Counter()
+def work(task: Situation) -> tuple[Counter[str], list[str]]:
+    counts: Counter[str] = Counter()
     with Nursery() as nursery:
         failures = SITUATIONS[task.name](nursery, counts)
     return counts, [f"{task.name}: {text}" for text in failures]
 
 
-def summed(counts: Counter) -> tuple[dict, list[str]]:
+def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
     return dict(sorted(counts.items())), []

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "python"))
 
@@ -21,6 +22,7 @@ import qorpus
 import writing
 from command import QORPUS
 from contenders import contend, halt, look_in, visit  # noqa: F401
+from nursery import Json
 from robbers import forked, robbed  # noqa: F401
 from qorpus._qorpus import command as qorpus_command
 
@@ -38,7 +40,7 @@ class Ledger:
             self.last = bound
 
 
-def generate(corpus: str, ledger: str, durability: str = "full", **recipe: object) -> None:
+def generate(corpus: str, ledger: str, durability: str = "full", **recipe: Any) -> None:
     """`qorpus.generate`; the ledger has how many records each commit left there."""
     told = Ledger(ledger)
     qorpus.generate(corpus, durability=durability, progress=lambda records, _: told.write(records), **recipe)
@@ -105,12 +107,12 @@ def keys(corpus: "qorpus.Corpus") -> list[list[int]]:
     return runs
 
 
-def examine(corpus: str, resume: list[dict] | None, appended: bool) -> None:
+def examine(corpus: str, resume: list[Json] | None, appended: bool) -> None:
     """What Qorpus finds in a corpus after a fault, and whether the job can be finished; printed as JSON.
 
     An empty file, or none, is a corpus that nobody has begun.
     """
-    found: dict = {"records": 0, "keys": []}
+    found: Json = {"records": 0, "keys": []}
     # A journal beside it may make it empty; only an open shows it.
     status = qorpus_command(["verify", corpus, "--quiet"])
     found["begun"] = os.path.exists(corpus) and os.path.getsize(corpus) > 0
@@ -139,7 +141,7 @@ def examine(corpus: str, resume: list[dict] | None, appended: bool) -> None:
     print("\n" + json.dumps(found))
 
 
-def storm(call: str, arguments: dict, directory: str, processes: int, kills: int, seed: int) -> None:
+def storm(call: str, arguments: Json, directory: str, processes: int, kills: int, seed: int) -> None:
     """Runs so many processes at a time, kills one after the other and replaces it; then all may finish.
 
     Prints how many were killed before they had ended, and how many failed.
@@ -181,10 +183,10 @@ def storm(call: str, arguments: dict, directory: str, processes: int, kills: int
     print("\n" + json.dumps({"killed": killed, "failed": failed}))
 
 
-def run(request: dict) -> int:
+def run(request: Json) -> int:
     """Runs one of these functions and returns its exit status; an error is told as a person would be told it."""
     try:
-        call: Callable = globals()[request["call"]]
+        call: Callable[..., int | None] = globals()[request["call"]]
         return call(*request.get("words", ()), **request.get("arguments", {})) or 0
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", flush=True)
@@ -210,7 +212,7 @@ def serve() -> None:
                 os.environ.update(request.get("environment", {}))
                 os._exit(run(request))
             started[process] = number
-        answers: list = [None] * len(started)
+        answers: list[object] = [None] * len(started)
         deadline, waiting = time.monotonic() + batch["patience"], dict(started)
         while waiting:
             process, status = os.waitpid(-1, os.WNOHANG)
