@@ -32,9 +32,9 @@ COMMAND = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpu
 RECORDS = 70
 #: What is flipped, and of how many bits one, in a long run and in a quick one.
 STEPS = {
-    "pages of 64 KiB, what SQLite may look at": (1, 499),
+    "pages of 64 KiB, what SQLite may look at": (1, 997),
     "pages of 64 KiB, free space": (97, 4999),
-    "pages of 4 KiB, everything": (1, 499),
+    "pages of 4 KiB, everything": (1, 997),
 }
 #: So many are flipped by one process at a time.
 PIECE = 10_000
@@ -109,21 +109,18 @@ def free(file: bytes) -> list[range]:
     return found
 
 
-def bits(spans: list[range]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.arange(8 * span.start, 8 * span.stop) for span in spans])
-
-
 def tasks(quick: bool, seed: int) -> list[Task]:
     chosen: list[tuple[str, str, npt.NDArray[np.int64]]] = []
     with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
         for path in small(Path(name)):
             files[path.stem] = file = path.read_bytes()
-            every, unused = bits([range(len(file))]), bits(free(file))
-            for kind, some in zip(STEPS, (np.setdiff1d(every, unused), unused)):
-                chosen.append((path.stem, kind, some))
+            is_free = np.zeros(8 * len(file), dtype=bool)
+            for span in free(file):
+                is_free[8 * span.start : 8 * span.stop] = True
+            chosen += [(path.stem, kind, np.flatnonzero(some)) for kind, some in zip(STEPS, (~is_free, is_free))]
             path = with_small_pages(path)
             files[path.stem] = path.read_bytes()
-            chosen.append((path.stem, list(STEPS)[2], bits([range(len(files[path.stem]))])))
+            chosen.append((path.stem, list(STEPS)[2], np.arange(8 * len(files[path.stem]))))
     made = []
     for stem, kind, some in chosen:
         step = STEPS[kind][quick]
