@@ -412,7 +412,7 @@ rows(
     "UPDATE chunks SET unitaries = zeroblob(60000000) WHERE first_id = 0",
     "UPDATE chunks SET labels = zeroblob(60000000) WHERE first_id = 0",
     "UPDATE chunks SET circuits = zeroblob(100000000) WHERE first_id = 0",
-    "INSERT INTO chunks SELECT first_id + 1, count, checksum, content, circuits, unitaries, labels FROM chunks WHERE first_id = 0",
+    "INSERT OR REPLACE INTO chunks SELECT first_id + 1, count, checksum, content, circuits, unitaries, labels FROM chunks WHERE first_id = 0",
     f"INSERT INTO chunks SELECT {HUGE}, count, checksum, content, circuits, unitaries, labels FROM chunks WHERE first_id = 0",
     f"INSERT INTO chunks SELECT -{HUGE}, count, checksum, content, circuits, unitaries, labels FROM chunks WHERE first_id = 0",
     "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT 200000) INSERT OR IGNORE INTO chunks "
