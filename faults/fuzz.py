@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TITLE = "Fuzzing"
 TARGETS = ["chunk", "recipe", "gates", "circuit", "file"]
 #: For each target, after it is built.
-SECONDS = 60
+SECONDS = 45
 #: What an input may take in memory, in MiB: all of it, and at once.
 MEMORY, ALLOCATION = 1024, 256
 FUZZ = ["cargo", "+nightly", "fuzz"]
