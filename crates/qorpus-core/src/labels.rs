@@ -419,6 +419,19 @@ impl<'a> PackedLabels<'a> {
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
     }
 
+    /// Whether every label of every record can be read.
+    ///
+    /// # Errors
+    /// [`Damage::Labels`] for a text that is none.
+    pub fn check(&self) -> std::result::Result<(), Damage> {
+        self.columns.iter().try_for_each(|column| match column.values {
+            PackedValues::Texts(ends, _) => {
+                (0..ends.len()).try_for_each(|row| column.values.get(row).map(drop))
+            }
+            _ => Ok(()),
+        })
+    }
+
     /// The values of an integer label that every record of the chunk has.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub const FORMAT_VERSION: u32 = 1;
 const CHUNK_BYTES: f64 = 62_000.0;
 
 /// About how many bytes the labels of an enumerated record take.
-const LABEL_BYTES_OF_DISTINCT: f64 = 10.0;
+const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
 
 /// Fewest and most records of a chunk, whatever their size.
 const CHUNK_RECORDS: (u64, u64) = (4, 16_384);

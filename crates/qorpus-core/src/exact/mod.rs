@@ -131,14 +131,27 @@ impl ExactLetters {
     /// If the letter is not in the alphabet.
     #[must_use]
     pub fn advance(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
+        let fits = self.multiply(from, letter, to);
+        if fits && self.up_to == UpTo::Phase {
+            to.turn();
+        }
+        fits
+    }
+
+    /// The same for a unitary that is only on the way: any of its class up to phase.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    pub fn multiply(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
         let letter = &self.letters[usize::from(letter)];
         to.exponent = from.exponent + letter.exponent;
         if to.exponent > MOST_EXPONENT {
             return false;
         }
-        to.entries.clear();
         to.entries.resize(from.entries.len(), [0; 4]);
         for (row, terms) in to.entries.chunks_exact_mut(self.dim).zip(&letter.rows) {
+            row.fill([0; 4]);
             for term in terms {
                 let source = &from.entries[term.row * self.dim..][..self.dim];
                 for (entry, &old) in row.iter_mut().zip(source) {
@@ -146,9 +159,8 @@ impl ExactLetters {
                 }
             }
         }
-        to.reduce();
-        if self.up_to == UpTo::Phase {
-            to.turn();
+        if letter.exponent > 0 {
+            to.reduce();
         }
         true
     }

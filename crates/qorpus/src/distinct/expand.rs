@@ -89,7 +89,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    /// The unitary of a circuit; fast if the one before had the same beginning.
+    /// The unitary of a circuit, as it comes out; fast if the circuit before had the same beginning.
     fn unitary(&mut self, word: &[u16]) -> qorpus_core::Result<&Exact> {
         let common = self.word.iter().zip(word).take_while(|(old, new)| old == new).count();
         self.stack.resize_with(self.stack.len().max(word.len() + 1), Exact::default);
@@ -97,7 +97,7 @@ impl<'a> Expander<'a> {
         self.word.extend_from_slice(word);
         for depth in common..word.len() {
             let (done, rest) = self.stack.split_at_mut(depth + 1);
-            if !self.letters.advance(&done[depth], word[depth], &mut rest[0]) {
+            if !self.letters.multiply(&done[depth], word[depth], &mut rest[0]) {
                 self.word.truncate(depth);
                 return Err(Error::ExactOverflow);
             }
@@ -161,7 +161,7 @@ impl<'a> Expander<'a> {
         out: &mut Vec<Candidate>,
     ) -> Result<()> {
         for row in rows {
-            let key = halves(self.unitary(parents.words.get(row))?.key());
+            let key = halves(self.letters.unitary(parents.words.get(row))?.key());
             out.push(Candidate { key, origin: 0, circuits: 1, first: 0, last: 0 });
         }
         Ok(())

@@ -38,8 +38,8 @@ const T_COUNT: &str = "t_count";
 const TWO_QUBIT_COUNT: &str = "two_qubit_count";
 const COST: &str = "cost";
 
-/// A candidate takes 40 bytes, half as many again while it is sorted, and some more as a row.
-const CANDIDATE_BYTES: u64 = 72;
+/// A candidate takes 40 bytes, as many again while it is sorted, and buffers of files some more.
+const CANDIDATE_BYTES: u64 = 88;
 
 /// The least memory that is of use.
 const LEAST_MEMORY: u64 = 16 << 20;

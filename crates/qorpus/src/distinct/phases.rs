@@ -4,12 +4,12 @@ use super::expand::{CIRCUITS, Expander, FIRST, LAST, Parents};
 use super::levels::Index;
 use super::parallel::parallel;
 use super::plan::Plan;
-use super::rows::{self, Candidate, KEY, combine};
+use super::rows::{self, Candidate, KEY, combine, sort_by_key, sort_by_origin};
 use super::{COST, Cut, EnumerateProgress, Job, Level, Phase, Report, T_COUNT, TWO_QUBIT_COUNT, Task};
 use crate::error::Result;
 use crate::reader::Corpus;
 use crate::store::{self, insert_chunks};
-use qorpus_core::{Chunk, Circuits, LabelColumn, Labels};
+use qorpus_core::{Chunk, Circuits, LabelColumn, Labels, Letter};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +22,13 @@ const ORDERED_TOGETHER: u64 = 1 << 15;
 
 /// A commit carries about this many bytes.
 const GROUP_BYTES: usize = 16 << 20;
+
+/// Candidates, and as much room again to put them in order.
+#[derive(Default)]
+struct Room {
+    candidates: Vec<Candidate>,
+    spare: Vec<Candidate>,
+}
 
 impl Job<'_> {
     /// Writes the candidates of a level, sorted by their keys, piece by piece. Sources without letters are taken as they are.
@@ -45,41 +52,37 @@ impl Job<'_> {
             (AtomicU64::new(0), AtomicU64::new(progress.done), progress.candidates);
         let begin = || {
             let corpus = Corpus::open(task.path)?;
-            Ok((
-                corpus,
-                Parents::default(),
-                Expander::new(task.letters, &task.inverses),
-                Vec::<Candidate>::new(),
-            ))
+            Ok((corpus, Parents::default(), Expander::new(task.letters, &task.inverses), Room::default()))
         };
-        let work =
-            |(corpus, parents, expander, out): &mut (Corpus, Parents, Expander<'_>, Vec<Candidate>),
-             piece: usize| {
-                let (ids, letters) = pieces[todo[piece] as usize].clone();
-                out.clear();
-                corpus.parents(ids, parents, |parents, rows| {
-                    let (before, records) = (out.len(), rows.len() as u64);
-                    match letters {
-                        0 => expander.same(parents, rows, out)?,
-                        letters => expander.expand(parents, rows, letters, out)?,
-                    }
-                    products.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
-                    done.fetch_add(records, Ordering::Relaxed);
-                    Ok(())
-                })?;
-                out.sort_unstable_by_key(|candidate| candidate.key);
-                combine(out);
-                let mut rest = &out[..];
-                for part in 0..PARTS {
-                    let within = rest.partition_point(|candidate| candidate.key[0] >> 61 <= part);
-                    let rows = rest[..within].iter().map(|candidate| task.layout.row(candidate));
-                    let width = task.layout.width();
-                    let name = name(todo[piece], part);
-                    task.temporary.write(&name, rows.map(|row| Row(row, width)))?;
-                    rest = &rest[within..];
+        let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Expander<'_>, Room),
+                    piece: usize| {
+            let (ids, letters) = pieces[todo[piece] as usize].clone();
+            let Room { candidates: out, spare } = room;
+            out.clear();
+            out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
+            corpus.parents(ids, parents, |parents, rows| {
+                let (before, records) = (out.len(), rows.len() as u64);
+                match letters {
+                    0 => expander.same(parents, rows, out)?,
+                    letters => expander.expand(parents, rows, letters, out)?,
                 }
+                products.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
+                done.fetch_add(records, Ordering::Relaxed);
                 Ok(())
-            };
+            })?;
+            sort_by_key(out, 0, spare);
+            combine(out);
+            let mut rest = &out[..];
+            for part in 0..PARTS {
+                let within = rest.partition_point(|candidate| candidate.key[0] >> 61 <= part);
+                let rows = rest[..within].iter().map(|candidate| task.layout.row(candidate));
+                let width = task.layout.width();
+                let name = name(todo[piece], part);
+                task.temporary.write(&name, rows.map(|row| Row(row, width)))?;
+                rest = &rest[within..];
+            }
+            Ok(())
+        };
         let mut tick = || {
             progress.candidates = before + products.load(Ordering::Relaxed);
             progress.done = done.load(Ordering::Relaxed);
@@ -137,7 +140,7 @@ impl Job<'_> {
         progress.done = cut.buckets - todo.len() as u64;
         let shift = u64::BITS - cut.buckets.ilog2();
         let bound = |bucket: u64| (bucket < cut.buckets).then(|| (bucket << shift).to_be_bytes());
-        let work = |(candidates,): &mut (Vec<Candidate>,), place: usize| {
+        let work = |Room { candidates, spare }: &mut Room, place: usize| {
             let bucket = todo[place];
             let (start, end) = ((bucket << shift).to_be_bytes(), bound(bucket + 1));
             let end = end.as_ref().map(|end| &end[..]);
@@ -151,8 +154,7 @@ impl Job<'_> {
                     true
                 })?;
             }
-            // The rows of each run are in order already, which this sort makes use of.
-            candidates.sort_by_key(|candidate| candidate.key);
+            sort_by_key(candidates, cut.buckets.ilog2(), spare);
             combine(candidates);
             for (earlier, cut) in older.unwrap_or_default() {
                 task.drop_known(candidates, *earlier, *cut, &start, end)?;
@@ -161,7 +163,8 @@ impl Job<'_> {
             let rows = candidates.iter().map(|candidate| Row(layout.row(candidate), layout.key_width()));
             task.temporary.write(&keys(bucket), rows)?;
             if older.is_some() {
-                candidates.sort_unstable_by_key(|candidate| candidate.origin);
+                let origins = plan.origins(task.inverses.len() as u64);
+                sort_by_origin(candidates, &origins, spare);
                 let rows =
                     candidates.iter().map(|candidate| Found(layout.row(candidate), layout.found_width()));
                 task.temporary.write(&found(bucket), rows)?;
@@ -181,7 +184,7 @@ impl Job<'_> {
             report(*progress);
             Ok(())
         };
-        parallel(task.jobs, task.stop, todo.len(), &|| Ok((Vec::new(),)), &work, &mut finish, &mut || {})
+        parallel(task.jobs, task.stop, todo.len(), &|| Ok(Room::default()), &work, &mut finish, &mut || {})
     }
 
     /// Makes records of the survivors, in the order of their origins.
@@ -211,10 +214,11 @@ impl Job<'_> {
         let begun = starts[1..].partition_point(|&end| end <= there);
         (progress.phase, progress.of, progress.done) = (Phase::Ordering, level.records, there);
         progress.records = level.first_id + there;
-        let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Vec::<Candidate>::new()));
-        let work = |(corpus, parents, found): &mut (Corpus, Parents, Vec<Candidate>), place: usize| {
+        let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Room::default()));
+        let work = |(corpus, parents, room): &mut (Corpus, Parents, Room), place: usize| {
             let piece = begun + place;
             let ids = pieces[piece].0.clone();
+            let Room { candidates: found, spare } = room;
             found.clear();
             let [start, end] = [ids.start, ids.end].map(|id| rows::origin_bytes(id * letters));
             for bucket in 0..cut.buckets {
@@ -224,7 +228,7 @@ impl Job<'_> {
                     true
                 })?;
             }
-            found.sort_unstable_by_key(|candidate| candidate.origin);
+            sort_by_origin(found, &(ids.start * letters..ids.end * letters), spare);
             task.records(corpus, parents, ids, found, level.first_id + starts[piece], level.cost)
         };
         let (mut group, mut bytes) = (Vec::new(), 0);
@@ -386,13 +390,14 @@ impl Task<'_> {
         cost: u32,
     ) -> Result<Chunk> {
         let alphabet = self.recipe.alphabet();
-        let count = |counts: &dyn Fn(usize) -> bool| {
-            let counts: Vec<bool> = (0..alphabet.letters().len()).map(counts).collect();
-            let of = |circuit: &[u16]| {
-                circuit.iter().filter(|&&letter| counts[usize::from(letter)]).count() as i64
-            };
-            LabelColumn::Integers(circuits.iter().map(of).collect())
+        let gate = |letter: &Letter| &alphabet.gates()[letter.gate];
+        let one = |letter: &Letter| [gate(letter).is_t(), gate(letter).qubits() == 2].map(i64::from);
+        let of_letters: Vec<[i64; 2]> = alphabet.letters().iter().map(one).collect();
+        let sum = |circuit: &[u16]| {
+            let of = circuit.iter().map(|&letter| of_letters[usize::from(letter)]);
+            of.fold([0; 2], |[t, two], [is_t, is_two]| [t + is_t, two + is_two])
         };
+        let (t_counts, two_qubit_counts) = circuits.iter().map(sum).map(|[t, two]| (t, two)).unzip();
         let column = |of: &dyn Fn(&Candidate) -> u32| {
             LabelColumn::Integers(found.iter().map(|row| of(row).into()).collect())
         };
@@ -400,11 +405,8 @@ impl Task<'_> {
             (CIRCUITS, column(&|row| row.circuits)),
             (FIRST, column(&|row| row.first)),
             (LAST, column(&|row| row.last)),
-            (T_COUNT, count(&|letter| alphabet.gates()[alphabet.letters()[letter].gate].is_t())),
-            (
-                TWO_QUBIT_COUNT,
-                count(&|letter| alphabet.gates()[alphabet.letters()[letter].gate].qubits() == 2),
-            ),
+            (T_COUNT, LabelColumn::Integers(t_counts)),
+            (TWO_QUBIT_COUNT, LabelColumn::Integers(two_qubit_counts)),
         ];
         if self.has_costs() {
             columns.push((COST, column(&|_| cost)));

@@ -14,6 +14,15 @@ pub(super) struct Plan {
     pub(super) sources: Vec<(Range<u64>, u32)>,
 }
 
+impl Plan {
+    /// The origins of all candidates, if there are so many letters.
+    pub(super) fn origins(&self, letters: u64) -> Range<u64> {
+        let ids = |pick: fn(&(Range<u64>, u32)) -> u64| self.sources.iter().map(pick);
+        let (start, end) = (ids(|(ids, _)| ids.start).min(), ids(|(ids, _)| ids.end).max());
+        start.unwrap_or(0) * letters..end.unwrap_or(0) * letters
+    }
+}
+
 /// What each letter costs.
 pub(super) fn costs(recipe: &Recipe) -> Vec<u32> {
     let costs = recipe.space().enumerates().map_or(&[][..], |distinct| &distinct.costs);

@@ -21,7 +21,7 @@ const CHECK: u64 = 8;
 const AT_ONCE: usize = 1 << 20;
 
 /// A unitary that one more letter makes, and what is known of all the circuits so far that make it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Candidate {
     /// Two halves rather than 128 bits, which would have to be aligned.
     pub(super) key: [u64; 2],
@@ -38,6 +38,66 @@ pub(super) struct Candidate {
 /// The key as it is compared.
 pub(super) fn halves(key: u128) -> [u64; 2] {
     [(key >> 64) as u64, key as u64]
+}
+
+/// Puts candidates in order by their keys, of which the first `common` bits are the same in all. `spare` is for its memory.
+pub(super) fn sort_by_key(candidates: &mut Vec<Candidate>, common: u32, spare: &mut Vec<Candidate>) {
+    scatter(candidates, spare, |candidate| candidate.key[0] << common);
+    std::mem::swap(candidates, spare);
+    sort_groups(
+        candidates,
+        |candidate| candidate.key[0] << common,
+        |part| {
+            part.sort_unstable_by_key(|candidate| candidate.key);
+        },
+    );
+}
+
+/// Puts candidates in order by their origins, all of which are in `origins`.
+pub(super) fn sort_by_origin(
+    candidates: &mut Vec<Candidate>,
+    origins: &Range<u64>,
+    spare: &mut Vec<Candidate>,
+) {
+    let spread = (origins.end - origins.start).max(1).leading_zeros();
+    let place = |candidate: &Candidate| (candidate.origin - origins.start) << spread;
+    scatter(candidates, spare, place);
+    std::mem::swap(candidates, spare);
+    sort_groups(candidates, place, |part| part.sort_unstable_by_key(|candidate| candidate.origin));
+}
+
+/// Groups of so many candidates are meant to be near enough to be sorted fast.
+const GROUP: usize = 1024;
+
+/// The number of leading bits that make groups of about that size.
+fn group_bits(candidates: usize) -> u32 {
+    (candidates / GROUP).max(1).ilog2().min(12)
+}
+
+/// Copies candidates to `out`, group by group, by the leading bits of their places.
+fn scatter(candidates: &[Candidate], out: &mut Vec<Candidate>, place: impl Fn(&Candidate) -> u64) {
+    let bits = group_bits(candidates.len());
+    let group = |candidate: &Candidate| place(candidate).checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
+    let mut next = vec![0usize; (1 << bits) + 1];
+    candidates.iter().for_each(|candidate| next[group(candidate) + 1] += 1);
+    (1..next.len()).for_each(|k| next[k] += next[k - 1]);
+    out.resize(candidates.len(), Candidate::default());
+    for candidate in candidates {
+        let to = &mut next[group(candidate)];
+        out[*to] = *candidate;
+        *to += 1;
+    }
+}
+
+/// Calls `sort` with each of the groups that [`scatter`] has made.
+fn sort_groups(
+    candidates: &mut [Candidate],
+    place: impl Fn(&Candidate) -> u64,
+    sort: impl Fn(&mut [Candidate]),
+) {
+    let bits = group_bits(candidates.len());
+    let group = |candidate: &Candidate| place(candidate).checked_shr(u64::BITS - bits).unwrap_or(0);
+    candidates.chunk_by_mut(|one, next| group(one) == group(next)).for_each(sort);
 }
 
 /// Makes one of those with the same key, which must stand beside each other.
