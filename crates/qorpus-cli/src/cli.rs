@@ -1,7 +1,10 @@
 //! The command line: flags and their help. What they mean, and every default, is the library's.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use qorpus::{Dtype, Durability, GenerateOptions, Order, Part, RecipeOptions, VerifyOptions};
+use qorpus::{
+    DistinctOptions, Dtype, Durability, EnumerateOptions, GenerateOptions, Order, Part, RecipeOptions, UpTo,
+    VerifyOptions,
+};
 use std::path::PathBuf;
 
 /// Corpora of quantum circuits and their unitaries, in one SQLite file.
@@ -28,6 +31,41 @@ pub(crate) enum Command {
         qorpus generate mine.db --gates my-gates.toml --coupling line --qubits 3\n  \
         qorpus generate part.db --part 3/16 --random 1G")]
     Generate(Generate),
+    /// Enumerate every distinct unitary, each with its proven shortest circuit
+    ///
+    /// Goes through all circuits level by level, exactly, and keeps the first circuit of each unitary. Ctrl-C keeps what is done;
+    /// the same command goes on from there. Needs room for temporary files beside OUT.
+    #[command(
+        after_help = "Examples:\n  qorpus distinct two.db --gates h,t,tdg,cx --qubits 2 --max-length 8\n  \
+        qorpus distinct group.db --gates clifford --qubits 2 --max-length 100\n  \
+        qorpus distinct t.db --qubits 1 --cost t=1,tdg=1 --max-cost 12"
+    )]
+    Distinct(DistinctArguments),
+    /// Find the shortest circuit of a unitary in a corpus that 'qorpus distinct' made
+    ///
+    /// Says so if no circuit up to the corpus's length makes it: that is a proof. Circuits up to twice as long are put together from
+    /// two that are in the corpus.
+    #[command(after_help = "Examples:\n  qorpus find two.db --circuit \"cx 0 1; cx 1 0; cx 0 1\"\n  \
+        qorpus find two.db --unitary target.npy --json")]
+    Find {
+        /// The corpus
+        corpus: PathBuf,
+        /// A circuit that makes the unitary, of any standard gates
+        #[arg(long, required_unless_present = "unitary", conflicts_with = "unitary")]
+        circuit: Option<String>,
+        /// The unitary, as a NumPy file
+        #[arg(long, value_name = "FILE.npy")]
+        unitary: Option<PathBuf>,
+        /// How the qubits of the unitary are ordered
+        #[arg(long, value_enum, default_value_t = OrderName::Big)]
+        order: OrderName,
+        /// Look in the corpus alone, not for circuits up to twice as long
+        #[arg(long)]
+        stored: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// What a recipe would cost; writes nothing
     #[command(after_help = "Examples:\n  qorpus plan\n  \
         qorpus plan --gates ht --qubits 1 --random 300G --no-unitaries --jobs 32")]
@@ -132,12 +170,69 @@ pub(crate) struct Generate {
 
 impl Generate {
     pub(crate) fn options(&self) -> GenerateOptions {
-        let durability = match self.durability {
-            DurabilityName::Full => Durability::Full,
-            DurabilityName::Normal => Durability::Normal,
-            DurabilityName::Off => Durability::Off,
-        };
+        let durability = self.durability.into();
         GenerateOptions { jobs: self.jobs, part: self.part.unwrap_or_default(), durability }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct DistinctArguments {
+    /// The file to make
+    pub(crate) out: PathBuf,
+    /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates: "h,t,rz(pi/4),cx"
+    #[arg(long, default_value_t = DistinctOptions::default().gates.to_string())]
+    gates: String,
+    /// Number of qubits
+    #[arg(long, default_value_t = DistinctOptions::default().qubits)]
+    qubits: usize,
+    /// Which qubits a gate may join: all, line, ring, or pairs: 0-1,1-2
+    #[arg(long, default_value_t = DistinctOptions::default().coupling)]
+    coupling: String,
+    /// The most letters of a circuit
+    #[arg(long, value_name = "L", required_unless_present = "cost")]
+    max_length: Option<usize>,
+    /// What gates cost instead of one each: t=1,tdg=1; the others cost nothing
+    #[arg(long, value_name = "GATE=COST,...", requires = "max_cost", conflicts_with = "max_length")]
+    cost: Option<String>,
+    /// The most that a circuit costs
+    #[arg(long, value_name = "COST", requires = "cost")]
+    max_cost: Option<u32>,
+    /// Unitaries that differ by a global phase alone are the same; or none but equal ones are
+    #[arg(long, value_enum, default_value_t = UpToName::Phase)]
+    up_to: UpToName,
+    /// Memory for candidates: 4GiB [default: half of what is free]
+    #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
+    memory: Option<u64>,
+    /// Worker threads [default: one a core]
+    #[arg(long, short)]
+    jobs: Option<usize>,
+    /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
+    #[arg(long, value_enum, default_value_t = DurabilityName::Full)]
+    durability: DurabilityName,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+impl DistinctArguments {
+    pub(crate) fn recipe(&self) -> DistinctOptions {
+        DistinctOptions {
+            gates: self.gates.clone().into(),
+            qubits: self.qubits,
+            coupling: self.coupling.clone(),
+            max_length: self.max_length,
+            cost: self.cost.clone(),
+            max_cost: self.max_cost,
+            up_to: match self.up_to {
+                UpToName::Phase => UpTo::Phase,
+                UpToName::Nothing => UpTo::Nothing,
+            },
+            ..DistinctOptions::default()
+        }
+    }
+
+    pub(crate) fn options(&self) -> EnumerateOptions {
+        EnumerateOptions { memory: self.memory, jobs: self.jobs, durability: self.durability.into() }
     }
 }
 
@@ -233,6 +328,22 @@ enum DurabilityName {
     Full,
     Normal,
     Off,
+}
+
+impl From<DurabilityName> for Durability {
+    fn from(name: DurabilityName) -> Durability {
+        match name {
+            DurabilityName::Full => Durability::Full,
+            DurabilityName::Normal => Durability::Normal,
+            DurabilityName::Off => Durability::Off,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum UpToName {
+    Phase,
+    Nothing,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

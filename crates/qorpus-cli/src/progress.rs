@@ -1,7 +1,7 @@
 //! Progress on the terminal: what is done, how fast, how long still. Nothing where there is no terminal.
 
-use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
-use qorpus::Progress;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressState, ProgressStyle};
+use qorpus::{EnumerateProgress, Phase, Progress};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -53,6 +53,55 @@ impl Bar {
 
     /// Takes it away.
     pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A bar for each part of a level of an enumeration.
+pub(crate) struct LevelBar {
+    bar: ProgressBar,
+    now: Option<(u32, usize, Phase)>,
+}
+
+impl LevelBar {
+    /// A bar that shows itself on a terminal's standard error, unless `quiet`.
+    pub(crate) fn new(quiet: bool) -> LevelBar {
+        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        let template = "{elapsed:>4} {prefix} {wide_bar:.cyan/dim} {percent:>3} % ETA {eta}  {msg}";
+        // The template is a constant; were it wrong, the plain bar would do.
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.enable_steady_tick(Duration::from_millis(250));
+        LevelBar { bar, now: None }
+    }
+
+    /// Shows how an enumeration stands.
+    pub(crate) fn show(&mut self, progress: EnumerateProgress) {
+        let now = (progress.cost, progress.length, progress.phase);
+        if self.now.replace(now) != Some(now) {
+            let phase = match progress.phase {
+                Phase::Expanding => "expanding",
+                Phase::Merging => "merging",
+                Phase::Ordering => "ordering",
+            };
+            let cost = if progress.cost > 0 { format!("cost {}, ", progress.cost) } else { String::new() };
+            self.bar.set_prefix(format!("{cost}length {}: {phase}", progress.length));
+            self.bar.set_position(progress.done);
+            self.bar.reset_eta();
+        }
+        self.bar.set_length(progress.of);
+        self.bar.set_position(progress.done);
+        let (records, candidates) = (HumanCount(progress.records), HumanCount(progress.candidates));
+        let room = match progress.temporary {
+            0 => String::new(),
+            bytes => format!(", at most {} temporary", HumanBytes(bytes)),
+        };
+        self.bar.set_message(format!("{records} distinct of {candidates}{room}"));
+    }
+
+    /// Takes it away.
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -3,7 +3,9 @@
 use crate::run::Failure;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::{Gate, draw};
-use qorpus::{Complex64, Corpus, Label, Plan, Progress, Recipe, Record, Summary, Verification};
+use qorpus::{
+    Complex64, Corpus, EnumerateProgress, Found, Label, Plan, Progress, Recipe, Record, Summary, Verification,
+};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Result, Write};
 use std::path::Path;
@@ -55,6 +57,74 @@ fn duration(seconds: f64) -> String {
 fn table(out: &mut dyn Write, rows: &[(&str, String)]) -> Result<()> {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     rows.iter().try_for_each(|(name, value)| writeln!(out, "{NAME}{name:>width$}{NAME:#}  {value}"))
+}
+
+/// What an enumeration found, level by level.
+pub(crate) fn levels(
+    out: &mut dyn Write,
+    corpus: &Corpus,
+    progress: &EnumerateProgress,
+    elapsed: Duration,
+) -> std::result::Result<(), Failure> {
+    let levels = corpus.levels()?;
+    let has_costs = levels.iter().any(|level| level.cost > 0);
+    for level in &levels {
+        let cost = if has_costs { format!("{:>6}", level.cost) } else { String::new() };
+        writeln!(out, "{NAME}{cost}{:>6}{NAME:#}  {:>15}", level.length, grouped(level.records))?;
+    }
+    let (seconds, made) = (elapsed.as_secs_f64(), progress.candidates);
+    writeln!(
+        out,
+        "{STRONG}{}{STRONG:#} distinct unitaries in {} ({} candidates, {:.1} M/s)",
+        grouped(progress.records),
+        duration(seconds),
+        grouped(made),
+        made as f64 / seconds / 1e6
+    )?;
+    Ok(())
+}
+
+/// What is known of a unitary.
+pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Result<()> {
+    let letters = |count: usize| format!("{count} letter{}", if count == 1 { "" } else { "s" });
+    let text = |circuit: &[u16]| match circuit {
+        [] => "the empty circuit".to_owned(),
+        circuit => recipe.alphabet().text(circuit),
+    };
+    match found {
+        Found::Record { id, circuit } => {
+            writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
+            writeln!(out, "record {id}; {}: no circuit is shorter", letters(circuit.len()))
+        }
+        Found::Circuit(circuit) => {
+            writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
+            writeln!(out, "{}, put together from two records: no circuit is shorter", letters(circuit.len()))
+        }
+        Found::Beyond { length: Some(length), .. } => {
+            writeln!(out, "no circuit of up to {} makes it: this is a proof", letters(*length))
+        }
+        Found::Beyond { cost: Some(cost), .. } => {
+            writeln!(out, "no circuit that costs {cost} or less makes it: this is a proof")
+        }
+        Found::Beyond { .. } => writeln!(out, "nothing is known of it yet"),
+        Found::Never => writeln!(out, "no circuit over these gates makes it: this is a proof"),
+    }
+}
+
+/// The same for scripts.
+pub(crate) fn found_json(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Result<()> {
+    let circuit = |circuit: &[u16]| -> Vec<&str> {
+        circuit.iter().map(|&letter| recipe.alphabet().letters()[usize::from(letter)].text.as_str()).collect()
+    };
+    let value = match found {
+        Found::Record { id, circuit: letters } => json!({"id": id, "circuit": circuit(letters)}),
+        Found::Circuit(letters) => json!({"id": null, "circuit": circuit(letters)}),
+        Found::Beyond { cost, length } => {
+            json!({"circuit": null, "none_up_to": {"cost": cost, "length": length}})
+        }
+        Found::Never => json!({"circuit": null, "none_up_to": null}),
+    };
+    writeln!(out, "{value}")
 }
 
 /// One line on a job that is done.

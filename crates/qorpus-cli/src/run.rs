@@ -1,7 +1,7 @@
 //! From a parsed command to the library and back to what is shown.
 
-use crate::cli::{Arguments, Command, Generate, Verify};
-use crate::progress::Bar;
+use crate::cli::{Arguments, Command, DistinctArguments, Generate, Verify};
+use crate::progress::{Bar, LevelBar};
 use crate::render;
 use clap::CommandFactory;
 use qorpus::{Corpus, Outcome};
@@ -69,6 +69,23 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
+        Command::Distinct(arguments) => distinct(&arguments, out),
+        Command::Find { corpus, circuit, unitary, order, stored, json } => {
+            stop_on_interrupt();
+            let corpus = Corpus::open(&corpus)?;
+            let qubits = corpus.recipe().alphabet().qubits();
+            let unitary = match (circuit, unitary) {
+                (Some(circuit), _) => qorpus::circuit_unitary(&circuit, qubits)?,
+                (None, Some(file)) => qorpus::read_npy(&file, qubits, order.into())?,
+                (None, None) => Vec::new(),
+            };
+            let found = corpus.find(&unitary, !stored, &STOP)?;
+            match json {
+                true => render::found_json(out, corpus.recipe(), &found)?,
+                false => render::found(out, corpus.recipe(), &found)?,
+            }
+            Ok(0)
+        }
         Command::Plan { recipe, jobs, json } => {
             let recipe = recipe.options().recipe()?;
             let plan = qorpus::plan(&recipe, jobs)?;
@@ -162,6 +179,29 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     }
     if !quiet {
         render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
+    }
+    Ok(0)
+}
+
+fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Failure> {
+    let recipe = arguments.recipe().recipe()?;
+    stop_on_interrupt();
+    let (mut bar, start) = (LevelBar::new(arguments.quiet), Instant::now());
+    let result = qorpus::enumerate(&arguments.out, &recipe, arguments.options(), &STOP, &mut |progress| {
+        bar.show(progress)
+    });
+    bar.clear();
+    let (outcome, progress) = result?;
+    if outcome == Outcome::Interrupted {
+        writeln!(
+            out,
+            "interrupted while making circuits of {} letters; run the same command again to go on",
+            progress.length
+        )?;
+        return Ok(INTERRUPTED);
+    }
+    if !arguments.quiet {
+        render::levels(out, &Corpus::open(&arguments.out)?, &progress, start.elapsed())?;
     }
     Ok(0)
 }

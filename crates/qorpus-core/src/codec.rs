@@ -173,8 +173,7 @@ impl Codec {
                 return Err(Damage::Circuit);
             }
         }
-        let labels = self.labels(place(chunk), chunk.labels)?;
-        (0..count).try_for_each(|row| labels.get(row).map(drop))?;
+        self.labels(place(chunk), chunk.labels)?.check()?;
         let unitaries = self.unitaries(chunk, 0..count)?;
         if self.content(chunk.first_id, circuits, unitaries) != chunk.content {
             return Err(Damage::Content);

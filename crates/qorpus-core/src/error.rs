@@ -90,6 +90,9 @@ pub enum Error {
         "the circuit's exact unitary has a denominator beyond sqrt(2)^28, more than 16-bit integers can hold"
     )]
     ExactOverflow,
+    /// An enumeration of distinct unitaries that cannot be.
+    #[error("distinct unitaries: {0}")]
+    Distinct(String),
     /// A label that cannot be kept.
     #[error("label '{name}': {reason}")]
     Label {

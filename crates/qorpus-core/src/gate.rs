@@ -129,6 +129,18 @@ impl Gate {
         Ok(Gate { name, qubits, matrix: without_zero_signs(matrix), kind: Kind::Standard })
     }
 
+    /// Whether it is T or its inverse up to a phase: diag(1, e^(i a)) with a an odd multiple of pi/4.
+    pub fn is_t(&self) -> bool {
+        match self.matrix[..] {
+            [one, b, c, other] if b == Complex64::ZERO && c == Complex64::ZERO => {
+                // (1 + i) / √2 to the power of 4 is -1, to that of 2 it is not real.
+                let fourth = (other * one.conj()).powu(4);
+                (fourth + 1.0).norm_sqr() < UNITARY_TOLERANCE
+            }
+            _ => false,
+        }
+    }
+
     /// A gate with a matrix of the user's own: row-major, 2^`qubits` x 2^`qubits`.
     ///
     /// # Errors

@@ -308,26 +308,44 @@ impl Labels {
             for (bit, _) in rows.clone().enumerate().filter(|(_, row)| present(*row)) {
                 out[start + bit / 8] |= 1 << (bit % 8);
             }
-            let value = |row: usize| if present(row) { Some(column.values.get(row)) } else { None };
-            let (mut texts, mut end) = (String::new(), 0u32);
-            for row in rows.clone() {
-                match value(row) {
-                    Some(Label::Integer(value)) => out.extend_from_slice(&value.to_le_bytes()),
-                    Some(Label::Real(value)) => out.extend_from_slice(&value.to_le_bytes()),
-                    None if kind < 2 => out.extend_from_slice(&[0; 8]),
-                    text => {
-                        if let Some(Label::Text(text)) = text {
-                            texts.push_str(&text);
-                            end += text.len() as u32;
-                        }
+            match &column.values {
+                LabelColumn::Integers(values) => {
+                    pack_integers(rows.clone().map(|row| present(row).then(|| values[row])), &mut out);
+                }
+                LabelColumn::Reals(values) => rows.clone().for_each(|row| {
+                    out.extend_from_slice(&if present(row) { values[row] } else { 0.0 }.to_le_bytes());
+                }),
+                LabelColumn::Texts(values) => {
+                    let texts =
+                        || rows.clone().map(|row| if present(row) { values[row].as_str() } else { "" });
+                    let mut end = 0u32;
+                    for text in texts() {
+                        end += text.len() as u32;
                         out.extend_from_slice(&end.to_le_bytes());
                     }
+                    texts().for_each(|text| out.extend_from_slice(text.as_bytes()));
                 }
             }
-            out.extend_from_slice(texts.as_bytes());
         }
         out
     }
+}
+
+/// Appends the smallest of the integers, a width in bytes, and how much larger each one is in so many bytes: what is as good
+/// as constant in a chunk takes as good as no room.
+fn pack_integers(values: impl Iterator<Item = Option<i64>> + Clone, out: &mut Vec<u8>) {
+    let base = values.clone().flatten().min().unwrap_or(0);
+    let above = |value: Option<i64>| value.map_or(0, |value| value.wrapping_sub(base).cast_unsigned());
+    let width = match values.clone().map(above).max().unwrap_or(0) {
+        0 => 0,
+        1..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 8,
+    };
+    out.extend_from_slice(&base.to_le_bytes());
+    out.push(width);
+    values.for_each(|value| out.extend_from_slice(&above(value).to_le_bytes()[..usize::from(width)]));
 }
 
 /// The labels of the records of a chunk as it keeps them: read where they are asked for.
@@ -346,7 +364,8 @@ struct PackedColumn<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum PackedValues<'a> {
-    Integers(&'a [[u8; 8]]),
+    /// The smallest, how many bytes each takes, and how much larger they are.
+    Integers(i64, usize, &'a [u8]),
     Reals(&'a [[u8; 8]]),
     /// Where each text ends in the last one.
     Texts(&'a [[u8; 4]], &'a str),
@@ -366,7 +385,14 @@ impl<'a> PackedLabels<'a> {
             let (kind, present) = (take(1)?[0], take(records.div_ceil(8))?);
             let size = records.checked_mul(8).ok_or(Damage::Labels)?;
             let values = match kind {
-                0 => PackedValues::Integers(take(size)?.as_chunks().0),
+                0 => {
+                    let base: [u8; 8] = take(8)?.try_into().map_err(|_| Damage::Labels)?;
+                    let width = match take(1)?[0] {
+                        width @ (0 | 1 | 2 | 4 | 8) => usize::from(width),
+                        _ => return Err(Damage::Labels),
+                    };
+                    PackedValues::Integers(i64::from_le_bytes(base), width, take(size / 8 * width)?)
+                }
                 1 => PackedValues::Reals(take(size)?.as_chunks().0),
                 2 => {
                     let (ends, _) = take(size / 2)?.as_chunks::<4>();
@@ -392,12 +418,53 @@ impl<'a> PackedLabels<'a> {
         let there = self.columns.iter().filter(has);
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
     }
+
+    /// Whether every label of every record can be read.
+    ///
+    /// # Errors
+    /// [`Damage::Labels`] for a text that is none.
+    pub fn check(&self) -> std::result::Result<(), Damage> {
+        self.columns.iter().try_for_each(|column| match column.values {
+            PackedValues::Texts(ends, _) => {
+                (0..ends.len()).try_for_each(|row| column.values.get(row).map(drop))
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// The values of an integer label that every record of the chunk has.
+    ///
+    /// # Errors
+    /// [`Damage::Labels`] if there is no such label, or some record lacks it.
+    pub fn integers(
+        &self,
+        name: &str,
+        records: usize,
+    ) -> std::result::Result<impl Iterator<Item = i64> + use<'a>, Damage> {
+        let column = self.columns.iter().find(|column| column.name == name).ok_or(Damage::Labels)?;
+        let (present, records) = (column.present, 0..records);
+        match column.values {
+            PackedValues::Integers(base, width, values)
+                if records.clone().all(|row| present[row / 8] >> (row % 8) & 1 == 1) =>
+            {
+                Ok(records.map(move |row| integer(base, width, values, row)))
+            }
+            _ => Err(Damage::Labels),
+        }
+    }
+}
+
+/// See [`pack_integers`].
+fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
+    let mut above = [0; 8];
+    above[..width].copy_from_slice(&values[row * width..][..width]);
+    base.wrapping_add(u64::from_le_bytes(above).cast_signed())
 }
 
 impl PackedValues<'_> {
     fn get(self, row: usize) -> std::result::Result<Label, Damage> {
         Ok(match self {
-            PackedValues::Integers(values) => Label::Integer(i64::from_le_bytes(values[row])),
+            PackedValues::Integers(base, width, values) => Label::Integer(integer(base, width, values, row)),
             PackedValues::Reals(values) => Label::Real(f64::from_le_bytes(values[row])),
             PackedValues::Texts(ends, texts) => {
                 let end = |row: usize| u32::from_le_bytes(ends[row]) as usize;

@@ -62,5 +62,5 @@ pub use permutation::{Permutation, shuffle};
 pub use placed::Placed;
 pub use qasm::Qasm;
 pub use recipe::{Dtype, FORMAT_VERSION, Recipe};
-pub use space::{MAX_LENGTH, Space};
+pub use space::{Distinct, MAX_LENGTH, Space};
 pub use split::Split;

@@ -1,6 +1,6 @@
 //! Recipes: everything that decides the records of a corpus.
 
-use crate::{Alphabet, Coupling, Error, Gate, MAX_LENGTH, Result, Space, bits};
+use crate::{Alphabet, Coupling, Distinct, Error, Gate, MAX_LENGTH, Result, Space, UpTo, bits};
 use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,6 +11,9 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// A chunk is meant to take this many bytes: a little less than a page of 65536, so that it needs no second one.
 const CHUNK_BYTES: f64 = 62_000.0;
+
+/// About how many bytes the labels of an enumerated record take.
+const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
 
 /// Fewest and most records of a chunk, whatever their size.
 const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
@@ -116,8 +119,9 @@ impl Recipe {
         let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
         let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
         let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
+        let labels = if self.space.enumerates().is_some() { LABEL_BYTES_OF_DISTINCT } else { 0.0 };
         // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block checks.
-        circuit_bits / 8.0 + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
+        circuit_bits / 8.0 + labels + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
     }
 
     /// About how many bytes a full chunk takes.
@@ -203,10 +207,13 @@ impl Recipe {
             gates: self.alphabet.gates().iter().map(gate).collect(),
             coupling: self.alphabet.coupling().to_string(),
             length: self.space.lengths(),
-            space: match self.space.seed() {
-                None if self.space.is_appended() => SpaceText::Appended,
-                None => SpaceText::Words,
-                Some(seed) => SpaceText::Random { records: self.space.len(), seed },
+            space: match (self.space.enumerates(), self.space.seed()) {
+                (Some(Distinct { up_to, costs, most_cost }), _) => {
+                    SpaceText::Distinct { up_to: *up_to, costs: costs.clone(), most_cost: *most_cost }
+                }
+                (_, Some(seed)) => SpaceText::Random { records: self.space.len(), seed },
+                _ if self.space.is_appended() => SpaceText::Appended,
+                _ => SpaceText::Words,
             },
             dtype: self.dtype,
             unitaries: self.unitaries,
@@ -243,6 +250,14 @@ impl Recipe {
             SpaceText::Appended => {
                 return Err(refused("appended circuits have lengths from 0 to 65535".into()));
             }
+            SpaceText::Distinct { .. } if min > 0 || text.unitaries => {
+                return Err(refused(
+                    "distinct unitaries begin with the empty circuit and are computed on reading".into(),
+                ));
+            }
+            SpaceText::Distinct { up_to, costs, most_cost } => {
+                Space::distinct(&alphabet, Distinct { up_to, costs, most_cost }, max)?
+            }
             SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
         };
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
@@ -277,18 +292,34 @@ impl Recipe {
             Coupling::All => String::new(),
             other => format!(" ({other})"),
         };
-        let circuits = match self.space.seed() {
-            None if self.space.is_appended() => "appended circuits".into(),
-            None => format!("every word of {min}..{max} letters"),
-            Some(seed) => {
+        let circuits = match (self.space.enumerates(), self.space.seed()) {
+            (Some(distinct), _) => self.summary_of(distinct),
+            (_, Some(seed)) => {
                 format!("{} random circuits of {min}..{max} letters, seed {seed}", self.space.len())
             }
+            _ if self.space.is_appended() => "appended circuits".into(),
+            _ => format!("every word of {min}..{max} letters"),
         };
         let unitaries = match self.unitaries {
             true => format!("{} unitaries stored", self.dtype.name()),
             false => format!("{} unitaries computed on reading", self.dtype.name()),
         };
         format!("{} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}", gates.join(", "))
+    }
+
+    fn summary_of(&self, Distinct { up_to, costs, most_cost }: &Distinct) -> String {
+        let names = self.alphabet.gates().iter().map(Gate::name);
+        let of_gates = names.zip(costs).filter(|(_, cost)| **cost > 0);
+        let priced: Vec<_> = of_gates.map(|(name, cost)| format!("{name}={cost}")).collect();
+        let bound = match priced.is_empty() {
+            true => format!("up to {} letters", self.space.lengths().1),
+            false => format!("up to a cost of {most_cost} ({})", priced.join(", ")),
+        };
+        let same = match up_to {
+            UpTo::Phase => ", equal up to a global phase",
+            UpTo::Nothing => "",
+        };
+        format!("every distinct unitary{same}, {bound}")
     }
 }
 
@@ -320,6 +351,7 @@ enum SpaceText {
     Words,
     Random { records: u64, seed: u64 },
     Appended,
+    Distinct { up_to: UpTo, costs: Vec<u32>, most_cost: u32 },
 }
 
 #[cfg(test)]

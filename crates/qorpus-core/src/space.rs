@@ -1,11 +1,17 @@
 //! Spaces: indexable sets of circuits.
 
 use crate::random::Sampler;
-use crate::{Alphabet, Circuits, Error, Result};
+use crate::{Alphabet, Circuits, Error, Result, UpTo};
 use std::ops::Range;
 
 /// The largest length of a circuit, in letters.
 pub const MAX_LENGTH: usize = 65_535;
+
+/// The most letters over which distinct unitaries are enumerated: a set of letters is a number of 32 bits.
+pub(crate) const MOST_DISTINCT_LETTERS: usize = 32;
+
+/// The largest cost.
+const MOST_COST: u32 = 65_535;
 
 /// The largest number of records, 2^63.
 const MAX_RECORDS: u64 = 1 << 63;
@@ -25,6 +31,19 @@ enum Kind {
     Words,
     Random { seed: u64, sampler: Sampler },
     Appended,
+    Distinct(Distinct),
+}
+
+/// Which unitaries are enumerated: those that some circuit makes at no more than `most_cost` and within the space's lengths,
+/// each with a circuit that costs least, and is shortest among those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distinct {
+    /// Which unitaries count as the same.
+    pub up_to: UpTo,
+    /// What each gate costs, in the alphabet's order: nothing, if only lengths count.
+    pub costs: Vec<u32>,
+    /// The most that a circuit costs.
+    pub most_cost: u32,
 }
 
 /// The mean length of appended circuits that the size of their chunks is meant for: nobody knows it beforehand.
@@ -36,6 +55,38 @@ impl Space {
     pub fn appended(alphabet: &Alphabet) -> Space {
         let letters = alphabet.letters().len();
         Space { kind: Kind::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
+    }
+
+    /// The shortest circuits of all distinct unitaries: those that an enumeration finds, and none that could be computed
+    /// from an index. Its length is the most there can be, 2^63. Either only lengths count, or gates have costs and
+    /// circuits are as long as they must be.
+    ///
+    /// # Errors
+    /// [`Error::Distinct`], or a too large length.
+    pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
+        check_lengths(0, max)?;
+        let Distinct { costs, most_cost, .. } = &distinct;
+        let reason = match () {
+            () if alphabet.letters().len() > MOST_DISTINCT_LETTERS => {
+                format!(
+                    "there are {} letters; at most {MOST_DISTINCT_LETTERS} are possible",
+                    alphabet.letters().len()
+                )
+            }
+            () if costs.len() != alphabet.gates().len() => "each gate needs a cost".into(),
+            () if costs.iter().all(|&cost| cost == 0) && *most_cost > 0 => "no gate costs anything".into(),
+            () if costs.iter().any(|&cost| cost > 0) && max < MAX_LENGTH => {
+                "cheap circuits may be long: with costs there is no other bound".into()
+            }
+            () if costs.iter().any(|&cost| cost > MOST_COST) || *most_cost > MOST_COST => {
+                format!("costs go up to {MOST_COST}")
+            }
+            () => {
+                let letters = alphabet.letters().len();
+                return Ok(Space { kind: Kind::Distinct(distinct), letters, min: 0, max, len: MAX_RECORDS });
+            }
+        };
+        Err(Error::Distinct(reason))
     }
 
     /// Every word of `min` to `max` letters exactly once: shorter words first, then in the order of the
@@ -86,14 +137,22 @@ impl Space {
     /// The seed of a random space.
     pub fn seed(&self) -> Option<u64> {
         match self.kind {
-            Kind::Words | Kind::Appended => None,
+            Kind::Words | Kind::Appended | Kind::Distinct(_) => None,
             Kind::Random { seed, .. } => Some(seed),
         }
     }
 
-    /// Whether its circuits are appended by someone instead of computed.
+    /// Whether its circuits are what someone appended or an enumeration found, instead of being computed from indices.
     pub fn is_appended(&self) -> bool {
-        self.kind == Kind::Appended
+        matches!(self.kind, Kind::Appended | Kind::Distinct(_))
+    }
+
+    /// What is enumerated, if its circuits are those of distinct unitaries.
+    pub fn enumerates(&self) -> Option<&Distinct> {
+        match &self.kind {
+            Kind::Distinct(distinct) => Some(distinct),
+            _ => None,
+        }
     }
 
     /// The mean length that decides how large its chunks become: exact for random circuits; for words the
@@ -101,6 +160,7 @@ impl Space {
     pub(crate) fn typical_length(&self) -> f64 {
         match self.kind {
             Kind::Appended => LENGTH_OF_APPENDED,
+            Kind::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
             Kind::Words if self.letters > 1 => self.max as f64,
             _ => (self.min + self.max) as f64 / 2.0,
         }
@@ -122,7 +182,9 @@ impl Space {
     pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         match &self.kind {
-            Kind::Appended => assert!(indices.is_empty(), "appended circuits cannot be computed"),
+            Kind::Appended | Kind::Distinct(_) => {
+                assert!(indices.is_empty(), "appended circuits cannot be computed")
+            }
             Kind::Random { sampler, .. } => sampler.circuits(indices, out),
             Kind::Words => {
                 if !indices.is_empty() {

@@ -70,6 +70,17 @@ pub enum Error {
         /// The bytes it has.
         found: u64,
     },
+    /// An index of distinct unitaries that is damaged.
+    #[error(
+        "{}: the index of level {level} is damaged; 'qorpus repair' cannot make it again, restore the file from a copy or enumerate it again",
+        .path.display()
+    )]
+    DamagedIndex {
+        /// The file.
+        path: PathBuf,
+        /// The number of the level.
+        level: usize,
+    },
     /// A corpus of another recipe.
     #[error(
         "{} holds another corpus.\n  there: {there} (recipe {there_hash})\n  asked: {asked} (recipe {asked_hash})\nuse the same recipe, or another file",

@@ -21,6 +21,7 @@ mod columns;
 mod computed;
 mod connection;
 mod directory;
+mod distinct;
 mod error;
 mod export;
 mod filesystem;
@@ -47,6 +48,9 @@ mod verify;
 mod work;
 mod writer;
 
+pub use distinct::{
+    EnumerateOptions, EnumerateProgress, Found, Level, Phase, circuit_unitary, enumerate, read_npy,
+};
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
 pub use fork::{after_fork, before_fork};
@@ -54,11 +58,11 @@ pub use generate::{Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
-    Durability, GateOption, Gates, GenerateOptions, Part, RecipeOptions, WriterOptions, parse_count,
-    parse_length,
+    DistinctOptions, Durability, GateOption, Gates, GenerateOptions, Part, RecipeOptions, WriterOptions,
+    parse_count, parse_length,
 };
 pub use plan::{Plan, plan};
-pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe};
+pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, UpTo};
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};

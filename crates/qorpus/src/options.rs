@@ -1,7 +1,9 @@
 //! Every option and its default, once, for all faces.
 
 use crate::{Error, Result, gate_file};
-use qorpus_core::{Alphabet, Complex64, Coupling, Dtype, Gate, Recipe, Space, preset};
+use qorpus_core::{
+    Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,
+};
 use std::path::Path;
 
 /// A gate set as people write it.
@@ -140,6 +142,75 @@ impl RecipeOptions {
         };
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
     }
+}
+
+/// Which distinct unitaries are enumerated, as people write it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DistinctOptions {
+    /// The gate set.
+    pub gates: Gates,
+    /// The number of qubits, 1 to 8.
+    pub qubits: usize,
+    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
+    pub coupling: String,
+    /// The most letters of a circuit.
+    pub max_length: Option<usize>,
+    /// What gates cost, such as `t=1,tdg=1`; the others cost nothing.
+    pub cost: Option<String>,
+    /// The most that a circuit costs.
+    pub max_cost: Option<u32>,
+    /// Which unitaries count as the same.
+    pub up_to: UpTo,
+    /// The type of the unitaries' entries; they are computed on reading.
+    pub dtype: Dtype,
+}
+
+impl Default for DistinctOptions {
+    fn default() -> DistinctOptions {
+        let RecipeOptions { gates, qubits, coupling, dtype, .. } = RecipeOptions::default();
+        let (max_length, cost, max_cost, up_to) = (None, None, None, UpTo::Phase);
+        DistinctOptions { gates, qubits, coupling, max_length, cost, max_cost, up_to, dtype }
+    }
+}
+
+impl DistinctOptions {
+    /// The recipe these options mean.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], with the first option that cannot be.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
+        let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
+        let (costs, most_cost, max) = match (&self.cost, self.max_cost, self.max_length) {
+            (None, None, Some(max)) => (vec![0; alphabet.gates().len()], 0, max),
+            (Some(costs), Some(most), None) => (parse_costs(costs, &alphabet)?, most, MAX_LENGTH),
+            _ => {
+                let text = "say how far to go: either the most letters of a circuit (max length), or what gates cost and the most \
+                            that a circuit costs (cost and max cost)";
+                return Err(Error::Usage(text.into()));
+            }
+        };
+        let distinct = Distinct { up_to: self.up_to, costs, most_cost };
+        let space = Space::distinct(&alphabet, distinct, max)?;
+        Ok(Recipe::new(alphabet, space, self.dtype, false))
+    }
+}
+
+/// Reads costs such as `t=1,tdg=1` of the gates of `alphabet`.
+fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
+    let names: Vec<_> = alphabet.gates().iter().map(Gate::name).collect();
+    let mut costs = vec![0; names.len()];
+    for item in split_list(text.trim()) {
+        let refused = |reason: String| Error::Usage(format!("cost '{}': {reason}", item.trim()));
+        let (name, cost) = item.rsplit_once('=').ok_or_else(|| refused("write it as t=1".into()))?;
+        let standard = Gate::standard(name).map(|gate| gate.name().to_owned());
+        let name = standard.as_deref().unwrap_or(name.trim());
+        let place = names.iter().position(|known| *known == name);
+        let place = place
+            .ok_or_else(|| refused(format!("there is no such gate; the gates are {}", names.join(", "))))?;
+        costs[place] = cost.trim().parse().map_err(|_| refused("a cost is a whole number".into()))?;
+    }
+    Ok(costs)
 }
 
 /// What is appended to a corpus, and how.

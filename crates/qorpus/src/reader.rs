@@ -6,7 +6,7 @@ use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::ids::Ids;
 use crate::scan::SCAN_BYTES;
 use crate::still::{LOOK, Still, Wanted, now};
-use crate::{store, work};
+use crate::{distinct, store, work};
 use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe};
 use rusqlite::Connection;
 use std::cell::{Cell, RefCell};
@@ -46,7 +46,7 @@ pub(crate) type GivenLabels = BTreeMap<String, Label>;
 pub struct Summary {
     /// Committed records.
     pub records: u64,
-    /// Records the recipe has, unless they are appended by someone.
+    /// Records the recipe has, unless they are appended by someone, or are still being enumerated.
     pub expected: Option<u64>,
     /// Whether all of them are there.
     pub complete: bool,
@@ -140,11 +140,20 @@ impl Corpus {
     pub fn summary(&self) -> Result<Summary> {
         let (records, content) = self.read(store::totals)?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let expected = self.recipe.expected();
+        let (expected, complete) = match self.recipe.space().enumerates() {
+            Some(_) => {
+                let complete = distinct::is_complete(&self.recipe, &self.levels()?);
+                (complete.then_some(records), complete)
+            }
+            None => {
+                let expected = self.recipe.expected();
+                (expected, expected.is_none_or(|expected| records == expected))
+            }
+        };
         Ok(Summary {
             records,
             expected,
-            complete: expected.is_none_or(|expected| records == expected),
+            complete,
             recipe_hash: hex(&self.recipe.hash()),
             content_hash: content,
             bytes: size(&self.path) + size(&connection::log(&self.path)),

@@ -11,6 +11,12 @@ use std::path::Path;
 /// The statements that make the tables.
 pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
 
+/// Those that make the tables which an enumeration has besides.
+pub(crate) const OF_DISTINCT: &str = include_str!("schema_distinct.sql");
+
+/// Tables that are not in every corpus: the first files of version 1, whose records a recipe decides, have none of labels.
+const OPTIONAL: [&str; 3] = ["labels", "levels", "keys"];
+
 /// Refuses a file whose tables are defined otherwise, or have indexes of someone else's. Other tables are no concern of
 /// ours, and triggers and views are turned off.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
@@ -24,8 +30,7 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
             Ok(kind == "table" && found == name && words(&text) == known)
         });
         let believed: Vec<bool> = rows.and_then(Iterator::collect).map_err(&failed)?;
-        // The first files of version 1, whose records a recipe decides, have no table of labels.
-        if believed != [true] && !(believed.is_empty() && name == "labels") {
+        if believed != [true] && !(believed.is_empty() && OPTIONAL.contains(&&*name)) {
             return Err(not_a_corpus(path, format!("its table '{name}' is not as Qorpus defines it")));
         }
     }
@@ -34,7 +39,8 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
 
 /// The tables' names and definitions, in words.
 fn tables() -> impl Iterator<Item = (String, Vec<String>)> {
-    STATEMENTS.split(';').map(words).filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words))
+    let statements = STATEMENTS.split(';').chain(OF_DISTINCT.split(';')).map(words);
+    statements.filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words))
 }
 
 /// SQL in lower case without comments, cut where blanks may stand.

@@ -402,6 +402,9 @@ fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
     let failed = sqlite(path, "create it");
     let fill = |transaction: &Transaction<'_>| {
         transaction.execute_batch(schema::STATEMENTS)?;
+        if recipe.space().enumerates().is_some() {
+            transaction.execute_batch(schema::OF_DISTINCT)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
         for (key, value) in metadata(recipe) {

@@ -7,6 +7,9 @@ use xxhash_rust::xxh3::xxh3_128;
 /// So many unitaries at once.
 pub const LANES: usize = 32;
 
+/// Entries that are turned around at once.
+const MOST_AT_ONCE: usize = 16;
+
 /// A number of each of the unitaries.
 type Lanes = [i16; LANES];
 
@@ -51,15 +54,33 @@ impl ExactBatch {
         Exact { entries: entries.collect(), exponent: self.exponents[lane].into() }
     }
 
-    /// The keys of all, as [`Exact::key`] has them.
-    pub fn keys(&self) -> [u128; LANES] {
-        let mut bytes = vec![[0i16; 4]; self.entries.len()];
-        std::array::from_fn(|lane| {
-            for (numbers, entry) in bytes.iter_mut().zip(&self.entries) {
-                *numbers = [0, 1, 2, 3].map(|part| entry[part][lane]);
+    /// Calls `emit` with each place and key of those of `places`, a bit for each, as [`Exact::key`] has them. `memory` is
+    /// kept from call to call.
+    pub fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
+        const { assert!(LANES == u32::BITS as usize) }
+        let size = self.entries.len();
+        // Entry by entry to unitary by unitary, an entry's four numbers at once.
+        let mut rows = [[0u64; LANES]; MOST_AT_ONCE];
+        memory.resize(size * LANES, 0);
+        for (block, entries) in self.entries.chunks(MOST_AT_ONCE).enumerate() {
+            for (row, [a, b, c, d]) in rows.iter_mut().zip(entries) {
+                for lane in 0..LANES {
+                    let bits =
+                        |part: &Lanes, place: u32| u64::from(part[lane].cast_unsigned()) << (16 * place);
+                    row[lane] = bits(a, 0) | bits(b, 1) | bits(c, 2) | bits(d, 3);
+                }
             }
-            xxh3_128(bytemuck::cast_slice(&bytes))
-        })
+            for lane in 0..LANES {
+                let out = &mut memory[lane * size + block * MOST_AT_ONCE..][..entries.len()];
+                out.iter_mut().zip(&rows).for_each(|(out, row)| *out = row[lane]);
+            }
+        }
+        let mut left = places;
+        while left > 0 {
+            let lane = left.trailing_zeros() as usize;
+            left &= left - 1;
+            emit(lane, xxh3_128(bytemuck::cast_slice(&memory[lane * size..][..size])));
+        }
     }
 }
 
@@ -244,7 +265,9 @@ mod tests {
                 batch.set(lane, &letters.unitary(&word).unwrap());
             }
             prop_assert!(letters.advance_batch(&batch, letter % known, &mut next));
-            for (lane, key) in next.keys().into_iter().enumerate() {
+            let mut keys = Vec::new();
+            next.keys(u32::MAX, &mut Vec::new(), |lane, key| keys.push((lane, key)));
+            for (lane, key) in keys {
                 let mut expected = Exact::default();
                 prop_assert!(letters.advance(&batch.get(lane), letter % known, &mut expected));
                 prop_assert_eq!(&next.get(lane), &expected);

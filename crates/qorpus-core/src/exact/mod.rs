@@ -9,12 +9,15 @@
 //! of an entry and of its conjugate are at most 1, and half the sum of their squares is (a² + b² + c² + d²) / 2^k.
 
 mod batch;
+mod nearest;
 
 pub use batch::{ExactBatch, LANES};
+use nearest::nearest;
 
 use crate::kernel::rows::Rows;
 use crate::{Alphabet, Error, Result};
 use num_complex::Complex64;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -31,7 +34,8 @@ const GATE_EXPONENT: u32 = 6;
 const TOLERANCE: f64 = 1e-12;
 
 /// Which unitaries count as the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum UpTo {
     /// Those that differ by a global phase only.
     Phase,
@@ -87,8 +91,9 @@ impl ExactLetters {
             let found = (0..=GATE_EXPONENT).find_map(|exponent| {
                 let row = |row| {
                     // Rows that the gate leaves alone are multiplied by its phase as well.
-                    let term =
-                        |(from, entry): (usize, Complex64)| Some((from, nearest(entry * phase, exponent)?));
+                    let term = |(from, entry): (usize, Complex64)| {
+                        Some((from, nearest(entry * phase, exponent, TOLERANCE)?))
+                    };
                     rows.entries(row).into_iter().map(term).collect::<Option<Vec<_>>>()
                 };
                 Some((exponent, (0..dim).map(row).collect::<Option<Vec<_>>>()?))
@@ -102,6 +107,13 @@ impl ExactLetters {
             Ok(ExactLetter { rows: rows.collect(), exponent })
         });
         Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
+    }
+
+    /// For each letter one that takes it back, if there is one.
+    pub fn inverses(&self) -> Vec<Option<u16>> {
+        let (count, identity) = (self.letters.len() as u16, self.identity());
+        let is_inverse = |letter, other: &u16| self.unitary(&[letter, *other]).as_ref() == Ok(&identity);
+        (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
     }
 
     /// The identity.
@@ -119,14 +131,27 @@ impl ExactLetters {
     /// If the letter is not in the alphabet.
     #[must_use]
     pub fn advance(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
+        let fits = self.multiply(from, letter, to);
+        if fits && self.up_to == UpTo::Phase {
+            to.turn();
+        }
+        fits
+    }
+
+    /// The same for a unitary that is only on the way: any of its class up to phase.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    pub fn multiply(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
         let letter = &self.letters[usize::from(letter)];
         to.exponent = from.exponent + letter.exponent;
         if to.exponent > MOST_EXPONENT {
             return false;
         }
-        to.entries.clear();
         to.entries.resize(from.entries.len(), [0; 4]);
         for (row, terms) in to.entries.chunks_exact_mut(self.dim).zip(&letter.rows) {
+            row.fill([0; 4]);
             for term in terms {
                 let source = &from.entries[term.row * self.dim..][..self.dim];
                 for (entry, &old) in row.iter_mut().zip(source) {
@@ -134,9 +159,8 @@ impl ExactLetters {
                 }
             }
         }
-        to.reduce();
-        if self.up_to == UpTo::Phase {
-            to.turn();
+        if letter.exponent > 0 {
+            to.reduce();
         }
         true
     }
@@ -161,6 +185,18 @@ impl ExactLetters {
 }
 
 impl Exact {
+    /// The adjoint, in its unique form, or that of its class up to phase if `letters` are.
+    #[must_use]
+    pub fn adjoint(&self, letters: &ExactLetters) -> Exact {
+        let dim = letters.dim;
+        let entries = (0..dim * dim).map(|k| conjugate(self.entries[k % dim * dim + k / dim]));
+        let mut adjoint = Exact { entries: entries.collect(), exponent: self.exponent };
+        if letters.up_to == UpTo::Phase {
+            adjoint.turn();
+        }
+        adjoint
+    }
+
     /// The smallest denominator exponent.
     pub fn exponent(&self) -> u32 {
         self.exponent
@@ -239,24 +275,6 @@ fn phase(rows: &Rows<'_>) -> Complex64 {
     let entries = (0..rows.gate_dim()).map(|column| rows.entry(0, column));
     let first = entries.into_iter().find(|entry| entry.norm_sqr() > TOLERANCE);
     first.map_or(Complex64::ONE, |entry| entry.conj() / entry.norm_sqr().sqrt())
-}
-
-/// The integer whose quotient by √2^`exponent` is `entry`, if there is one. It is the only one: if two with a² + b² + c² + d²
-/// at most 2^k differ, then by 2^(-k/2 - 1) at least, since the norm of their difference is an integer.
-fn nearest(entry: Complex64, exponent: u32) -> Option<Integer> {
-    let target = entry * root_of_two(exponent);
-    let most = root_of_two(exponent) as i16;
-    for b in -most..=most {
-        for d in -most..=most {
-            let a = (target.re - f64::from(b - d) * FRAC_1_SQRT_2).round() as i16;
-            let c = (target.im - f64::from(b + d) * FRAC_1_SQRT_2).round() as i16;
-            let size: i64 = [a, b, c, d].iter().map(|&k| i64::from(k).pow(2)).sum();
-            if size <= 1 << exponent && (value([a, b, c, d]) - target).norm_sqr() < TOLERANCE * TOLERANCE {
-                return Some([a, b, c, d]);
-            }
-        }
-    }
-    None
 }
 
 /// Whether rows, each given by its entries that are not 0, are those of a unitary times √2^`exponent`.

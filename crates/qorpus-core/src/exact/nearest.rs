@@ -1,0 +1,139 @@
+//! From floating point to the ring.
+
+use super::{Exact, ExactLetters, Integer, MOST_EXPONENT, UpTo, is_unitary, root_of_two, value};
+use num_complex::Complex64;
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, SQRT_2};
+
+impl ExactLetters {
+    /// The exact unitary, in its unique form, of which no entry is farther from `unitary` (row-major) than 1e-9, up to a phase
+    /// if the letters are: `None` if there is none over the ring whose denominator is at most √2^28.
+    ///
+    /// The determinant of a unitary over the ring is a unit there of which all conjugates have magnitude 1, so it is a power of
+    /// ω, and only as many phases as there are rows are possible, up to powers of ω.
+    pub fn recognize(&self, unitary: &[Complex64]) -> Option<Exact> {
+        if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
+            return None;
+        }
+        if self.up_to == UpTo::Nothing {
+            return self.recognize_turned(unitary, Complex64::ONE);
+        }
+        let phase = determinant(unitary.to_vec(), self.dim)?.arg() / self.dim as f64;
+        let step = FRAC_PI_4 / self.dim as f64;
+        (0..self.dim).find_map(|turn| {
+            let back = Complex64::from_polar(1.0, -phase + step * turn as f64);
+            self.recognize_turned(unitary, back)
+        })
+    }
+
+    fn recognize_turned(&self, unitary: &[Complex64], turn: Complex64) -> Option<Exact> {
+        for exponent in 0..=MOST_EXPONENT {
+            let entries = unitary.iter().map(|&entry| nearest(entry * turn, exponent, LARGEST_ERROR));
+            let Some(entries) = entries.collect::<Option<Vec<Integer>>>() else { continue };
+            let row =
+                |row: &[Integer]| row.iter().copied().enumerate().filter(|(_, z)| *z != [0; 4]).collect();
+            let rows: Vec<Vec<(usize, Integer)>> = entries.chunks(self.dim).map(row).collect();
+            if is_unitary(&rows, exponent) {
+                let mut exact = Exact { entries, exponent };
+                exact.reduce();
+                if self.up_to == UpTo::Phase {
+                    exact.turn();
+                }
+                return Some(exact);
+            }
+        }
+        None
+    }
+}
+
+/// How far entries that are given may be from those of an exact unitary: many products of rounded gates are nearer.
+const LARGEST_ERROR: f64 = 1e-9;
+
+/// The determinant, by elimination; `None` if it is next to 0.
+fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
+    let mut product = Complex64::ONE;
+    for column in 0..dim {
+        let size = |row: &usize| rows[row * dim + column].norm_sqr();
+        let pivot = (column..dim).max_by(|a, b| size(a).total_cmp(&size(b)))?;
+        if size(&pivot) < LARGEST_ERROR {
+            return None;
+        }
+        if pivot != column {
+            product = -product;
+            (0..dim).for_each(|k| rows.swap(pivot * dim + k, column * dim + k));
+        }
+        let first = rows[column * dim + column];
+        product *= first;
+        for row in column + 1..dim {
+            let factor = rows[row * dim + column] / first;
+            for k in column..dim {
+                let above = rows[column * dim + k];
+                rows[row * dim + k] -= factor * above;
+            }
+        }
+    }
+    Some(product)
+}
+
+/// The integer whose quotient by √2^`exponent` is `entry` but for `error`, if there is one.
+///
+/// The real part of (a + bω + cω² + dω³) is a + (b - d) / √2, the imaginary part c + (b + d) / √2, and of both the conjugates,
+/// with -√2 for √2, are at most √2^k, as entries of the conjugate unitary are at most 1. Takes time in O(√2^k).
+pub(super) fn nearest(entry: Complex64, exponent: u32, error: f64) -> Option<Integer> {
+    let (most, target) = (root_of_two(exponent), entry * root_of_two(exponent));
+    let part = |x: f64| {
+        let between = |bound: f64| ((x + bound) * FRAC_1_SQRT_2).floor() as i32;
+        let candidates = between(-most)..=between(most) + 1;
+        let of = |roots: i32| {
+            let whole = (x - f64::from(roots) * FRAC_1_SQRT_2).round();
+            let off = (x - f64::from(roots) * FRAC_1_SQRT_2 - whole).abs();
+            let conjugate = (whole - f64::from(roots) * FRAC_1_SQRT_2).abs();
+            (off <= error * most && conjugate <= most + 1e-6).then_some((off, whole as i32, roots))
+        };
+        candidates.filter_map(of).min_by(|x, y| x.0.total_cmp(&y.0))
+    };
+    if target.re.abs().max(target.im.abs()) > most * SQRT_2 {
+        return None;
+    }
+    let ((_, a, p), (_, c, q)) = (part(target.re)?, part(target.im)?);
+    if (p + q) % 2 != 0 {
+        return None;
+    }
+    let integer = [a, (p + q) / 2, c, (q - p) / 2].map(|k| k as i16);
+    ((value(integer) - target).norm_sqr() <= 2.0 * (error * most).powi(2)).then_some(integer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Alphabet, Coupling, preset};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn unitaries_of_circuits_are_recognized(word in prop::collection::vec(0u16..18, 0..40), qubits in 1usize..4, phase in 0.0..7.0, up_to_phase: bool) {
+            let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
+            let up_to = if up_to_phase { UpTo::Phase } else { UpTo::Nothing };
+            let letters = ExactLetters::new(&alphabet, up_to).unwrap();
+            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            let expected = letters.unitary(&word).unwrap();
+            let turn = Complex64::from_polar(1.0, if up_to_phase { phase } else { 0.0 });
+            let mut unitary: Vec<_> = expected.to_complex().iter().map(|entry| entry * turn).collect();
+            prop_assert_eq!(letters.recognize(&unitary), Some(expected));
+            unitary[0] += 1e-3;
+            prop_assert_eq!(letters.recognize(&unitary), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_exact_is_not_recognized() {
+        let alphabet = Alphabet::new(preset("clifford+t", 1).unwrap(), 1, Coupling::All).unwrap();
+        let letters = ExactLetters::new(&alphabet, UpTo::Phase).unwrap();
+        let rotation = |angle: f64| {
+            [Complex64::from_polar(1.0, -angle), 0.0.into(), 0.0.into(), Complex64::from_polar(1.0, angle)]
+        };
+        assert!(letters.recognize(&rotation(FRAC_PI_4)).is_some());
+        assert!(letters.recognize(&rotation(0.1)).is_none());
+        assert!(letters.recognize(&[f64::NAN.into(), 0.0.into(), 0.0.into(), 1.0.into()]).is_none());
+        assert!(letters.recognize(&[Complex64::ZERO; 4]).is_none() && letters.recognize(&[]).is_none());
+    }
+}

@@ -1,0 +1,194 @@
+//! The levels of an enumeration, and the index that leads from a unitary's key to its record.
+
+use crate::connection::not_a_corpus;
+use crate::error::Result;
+use crate::reader::Corpus;
+use qorpus_core::Recipe;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::ops::Range;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// An entry of the index has so many bytes of a key, those behind the bits that its block has in common.
+const KEY_PART: usize = 5;
+
+/// Entries of a block: no more on average, and more than half as many unless the level has fewer.
+const BLOCK_ENTRIES: u64 = 1024;
+
+/// Bytes of the check behind a block.
+const CHECK: usize = 8;
+
+/// A place is the number of the level, shifted, and that of the block.
+const LEVEL_SHIFT: u32 = 40;
+
+/// More levels than any enumeration has.
+const MOST_LEVELS: usize = 1 << 20;
+
+/// The circuits of one cost and length, each the first that makes its unitary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// What each costs; 0 if nothing costs anything.
+    pub cost: u32,
+    /// The number of letters.
+    pub length: usize,
+    /// The id of the first record.
+    pub first_id: u64,
+    /// The number of records.
+    pub records: u64,
+}
+
+impl Level {
+    /// The ids of its records.
+    pub fn ids(&self) -> Range<u64> {
+        self.first_id..self.first_id + self.records
+    }
+}
+
+impl Corpus {
+    /// The finished levels of an enumeration, in order; none if nothing was enumerated.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contradicts itself.
+    pub fn levels(&self) -> Result<Vec<Level>> {
+        if self.recipe().space().enumerates().is_none() {
+            return Ok(Vec::new());
+        }
+        let levels = self.read(levels)?;
+        check(&levels).map_err(|reason| not_a_corpus(self.path(), reason))?;
+        Ok(levels)
+    }
+}
+
+/// Reads the levels.
+pub(crate) fn levels(connection: &Connection) -> rusqlite::Result<Vec<Level>> {
+    let sql = "SELECT cost, length, first_id, records FROM levels ORDER BY number LIMIT ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([MOST_LEVELS as i64], |row| {
+        Ok(Level { cost: row.get(0)?, length: row.get(1)?, first_id: row.get(2)?, records: row.get(3)? })
+    })?;
+    rows.collect()
+}
+
+/// Whether they follow each other.
+pub(super) fn check(levels: &[Level]) -> std::result::Result<(), String> {
+    let mut next = 0u64;
+    for (number, level) in levels.iter().enumerate() {
+        let before = number.checked_sub(1).map(|before| (levels[before].cost, levels[before].length));
+        let ascends = before.is_none_or(|before| before < (level.cost, level.length));
+        let end = level.first_id.checked_add(level.records).filter(|&end| end < 1 << 47);
+        match end {
+            Some(end) if level.first_id == next && ascends && level.length <= qorpus_core::MAX_LENGTH => {
+                next = end
+            }
+            _ => return Err(format!("its levels contradict each other from number {number} on")),
+        }
+    }
+    Ok(())
+}
+
+/// Adds a finished level.
+pub(super) fn insert(connection: &Connection, number: usize, level: &Level) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO levels (number, cost, length, first_id, records) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let Level { cost, length, first_id, records } = level;
+    connection.prepare_cached(sql)?.execute(params![number, cost, length, first_id, records]).map(drop)
+}
+
+/// The index of one level.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Index {
+    number: u64,
+    /// Keys of one block have these bits in common.
+    bits: u32,
+    origin_bytes: usize,
+    seed: u64,
+}
+
+impl Index {
+    /// That of level `number` of a corpus with this recipe.
+    pub(super) fn new(recipe: &Recipe, number: usize, level: &Level) -> Index {
+        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
+        let most_origin = level.first_id.saturating_mul(recipe.alphabet().letters().len() as u64);
+        Index {
+            number: number as u64,
+            bits: level.records.div_ceil(BLOCK_ENTRIES).max(1).next_power_of_two().ilog2(),
+            origin_bytes: (u64::BITS - most_origin.leading_zeros()).div_ceil(8) as usize,
+            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        }
+    }
+
+    /// The block of a key.
+    pub(super) fn block(&self, key: u128) -> u64 {
+        key.checked_shr(u128::BITS - self.bits).unwrap_or(0) as u64
+    }
+
+    /// How many blocks there are.
+    pub(super) fn blocks(&self) -> u64 {
+        1 << self.bits
+    }
+
+    fn place(&self, block: u64) -> u64 {
+        self.number << LEVEL_SHIFT | block
+    }
+
+    /// What an entry has of its key.
+    fn part(&self, key: u128) -> [u8; KEY_PART] {
+        let [part @ .., _, _, _, _, _, _, _, _, _, _, _] = (key << self.bits).to_be_bytes();
+        part
+    }
+
+    /// A block of keys in ascending order and their origins: all parts of keys, then all origins, big-endian, and a check.
+    pub(super) fn encode(&self, block: u64, entries: &[(u128, u64)]) -> Vec<u8> {
+        let mut bytes: Vec<u8> = entries.iter().flat_map(|(key, _)| self.part(*key)).collect();
+        for (_, origin) in entries {
+            bytes.extend_from_slice(&origin.to_be_bytes()[8 - self.origin_bytes..]);
+        }
+        let check = self.check(block, &bytes);
+        bytes.extend_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    fn check(&self, block: u64, bytes: &[u8]) -> u64 {
+        xxh3_64_with_seed(bytes, self.seed ^ self.place(block))
+    }
+
+    /// Adds a block unless it is there.
+    pub(super) fn insert(&self, connection: &Connection, block: u64, bytes: &[u8]) -> rusqlite::Result<()> {
+        let sql = "INSERT OR IGNORE INTO keys (place, entries) VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute(params![self.place(block), bytes]).map(drop)
+    }
+
+    /// How many blocks are there, the first ones.
+    pub(super) fn present(&self, connection: &Connection) -> rusqlite::Result<u64> {
+        let sql = "SELECT max(place) FROM keys WHERE place >= ?1 AND place < ?2";
+        let row = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>(0);
+        let last = connection
+            .prepare_cached(sql)?
+            .query_row([self.place(0), (self.number + 1) << LEVEL_SHIFT], row)?;
+        Ok(last.map_or(0, |last| last - self.place(0) + 1))
+    }
+
+    /// A block as it is stored; `None` if it is missing or its check fails.
+    pub(super) fn read(&self, connection: &Connection, block: u64) -> rusqlite::Result<Option<Vec<u8>>> {
+        let sql = "SELECT entries FROM keys WHERE place = ?1";
+        let found =
+            connection.prepare_cached(sql)?.query_row([self.place(block)], |row| row.get::<_, Vec<u8>>(0));
+        Ok(found.optional()?.and_then(|mut bytes| {
+            let check = bytes.split_off(bytes.len().checked_sub(CHECK)?);
+            let whole = check == self.check(block, &bytes).to_le_bytes()
+                && bytes.len().is_multiple_of(KEY_PART + self.origin_bytes);
+            whole.then_some(bytes)
+        }))
+    }
+
+    /// The origins in this block of keys that may be `key`.
+    pub(super) fn origins<'b>(&self, block: &'b [u8], key: u128) -> impl Iterator<Item = u64> + use<'b> {
+        let (width, part) = (self.origin_bytes, self.part(key));
+        let (parts, origins) = block.split_at(block.len() / (KEY_PART + width) * KEY_PART);
+        let (parts, _) = parts.as_chunks::<KEY_PART>();
+        let start = parts.partition_point(|other| *other < part);
+        let same = parts[start..].iter().take_while(move |other| **other == part).count();
+        // Without letters there is one record, whose origin takes no bytes.
+        (start..start + same).map(move |row| {
+            origins[row * width..][..width].iter().fold(0, |origin, &byte| origin << 8 | u64::from(byte))
+        })
+    }
+}

@@ -1,0 +1,415 @@
+//! Enumerating distinct unitaries: level by level, exactly, in bounded memory, each with the first of its shortest circuits.
+//!
+//! Each level has three parts. One more letter is put to every circuit of the levels before, and what comes out is sorted by
+//! the unitaries' keys and written to temporary files, piece by piece. Then all candidates within a range of keys are brought
+//! together, equal ones are made one, and what an earlier level has already is dropped. At last the survivors are put in
+//! the order of their circuits and become records. Every finished piece is a file or committed, so that a job goes on where it
+//! ended.
+
+mod expand;
+mod find;
+mod levels;
+mod parallel;
+mod phases;
+mod plan;
+mod rows;
+
+pub use find::{Found, circuit_unitary, read_npy};
+pub use levels::Level;
+pub(crate) use plan::is_complete;
+
+use crate::error::{Error, Result, io};
+use crate::generate::Outcome;
+use crate::options::{Durability, threads};
+use crate::store::{Store, add_label, insert_chunks};
+use expand::{CIRCUITS, FIRST, LAST};
+use levels::Index;
+use plan::Plan;
+use qorpus_core::{Circuits, Codec, ExactLetters, Recipe};
+use rows::{Candidate, Layout, Temporary};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// The labels of a record besides those that the enumeration itself needs.
+const T_COUNT: &str = "t_count";
+const TWO_QUBIT_COUNT: &str = "two_qubit_count";
+const COST: &str = "cost";
+
+/// A candidate takes 40 bytes, as many again while it is sorted, and buffers of files some more.
+const CANDIDATE_BYTES: u64 = 88;
+
+/// The least memory that is of use.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// How distinct unitaries are enumerated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EnumerateOptions {
+    /// Bytes that candidates may take in memory; `None` is half of what is free.
+    pub memory: Option<u64>,
+    /// Worker threads; `None` is one a core.
+    pub jobs: Option<usize>,
+    /// How a commit is made to last.
+    pub durability: Durability,
+}
+
+/// What an enumeration is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// One more letter is put to circuits.
+    #[default]
+    Expanding,
+    /// Equal ones are made one.
+    Merging,
+    /// Survivors become records.
+    Ordering,
+}
+
+/// How an enumeration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EnumerateProgress {
+    /// The level that is being made: the cost of its circuits...
+    pub cost: u32,
+    /// ...and their length.
+    pub length: usize,
+    /// What is done with it.
+    pub phase: Phase,
+    /// Circuits, ranges of keys or records of the phase that are done...
+    pub done: u64,
+    /// ...of so many.
+    pub of: u64,
+    /// Records in the corpus.
+    pub records: u64,
+    /// Products of a unitary and a letter that were made in this run.
+    pub candidates: u64,
+    /// Bytes of temporary files that this level is expected to need at most.
+    pub temporary: u64,
+}
+
+/// Enumerates the distinct unitaries of `recipe` into the corpus at `path`, going on where an earlier run ended.
+///
+/// `report` is called on this thread at least twenty times a second. Takes time in O(n log n) for n candidates, and besides `memory`
+/// a few megabytes a thread.
+///
+/// # Errors
+/// A recipe that enumerates nothing, a gate that is not exact, too little room, or what [`generate`](crate::generate) fails with.
+pub fn enumerate(
+    path: &Path,
+    recipe: &Recipe,
+    options: EnumerateOptions,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(EnumerateProgress),
+) -> Result<(Outcome, EnumerateProgress)> {
+    let Some(distinct) = recipe.space().enumerates() else {
+        return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
+    };
+    let letters = ExactLetters::new(recipe.alphabet(), distinct.up_to)?;
+    let (jobs, memory) = (threads(options.jobs)?, options.memory.map_or_else(half_of_free, Ok)?);
+    if memory < LEAST_MEMORY {
+        return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
+    }
+    let store = Store::open(path, recipe, options.durability)?;
+    let path = crate::connection::absolute(path)?;
+    let inverses = letters.inverses();
+    let cost_of = plan::costs(recipe);
+    let costs_as_much = |(letter, other): (usize, &Option<u16>)| {
+        other.is_some_and(|other| cost_of[usize::from(other)] == cost_of[letter])
+    };
+    let task = Task {
+        path: &path,
+        recipe,
+        codec: Codec::new(recipe),
+        layout: Layout::new(recipe.alphabet().letters().len()),
+        is_closed: inverses.iter().enumerate().all(costs_as_much),
+        inverses: inverses.iter().map(|other| other.map_or(0, |other| 1 << other)).collect(),
+        letters: &letters,
+        cost_of,
+        jobs,
+        at_once: memory / jobs as u64 / CANDIDATE_BYTES,
+        temporary: Temporary::open(&path)?,
+        stop,
+    };
+    Job { task, store, written: RefCell::default() }.run(report)
+}
+
+/// Half of the memory that is free.
+fn half_of_free() -> Result<u64> {
+    let path = Path::new("/proc/meminfo");
+    let text =
+        std::fs::read_to_string(path).map_err(io(path, "read how much memory is free; give --memory"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    Ok((kib.unwrap_or(0) << 10) / 2)
+}
+
+/// What all threads know.
+struct Task<'a> {
+    path: &'a Path,
+    recipe: &'a Recipe,
+    codec: Codec,
+    layout: Layout,
+    letters: &'a ExactLetters,
+    /// For each letter, the bit of the one that takes it back.
+    inverses: Vec<u32>,
+    cost_of: Vec<u32>,
+    /// Whether every letter is taken back by one of the same cost.
+    is_closed: bool,
+    jobs: usize,
+    /// Candidates that a thread may hold.
+    at_once: u64,
+    temporary: Temporary,
+    stop: &'a AtomicBool,
+}
+
+/// What this thread has for itself.
+struct Job<'a> {
+    task: Task<'a>,
+    store: Store,
+    /// Files that this run has written: they need not be checked.
+    written: RefCell<HashSet<String>>,
+}
+
+impl Task<'_> {
+    fn has_costs(&self) -> bool {
+        self.cost_of.iter().any(|&cost| cost > 0)
+    }
+}
+
+/// How the work of a level is cut. It is kept beside the files, whatever memory a later run has.
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
+struct Cut {
+    /// Circuits of a piece.
+    parents: u64,
+    /// Ranges of keys, a power of two; 0 until all candidates are there.
+    buckets: u64,
+}
+
+/// What went on while pieces were done.
+type Report<'r> = &'r mut dyn FnMut(EnumerateProgress);
+
+impl Job<'_> {
+    fn run(self, report: Report<'_>) -> Result<(Outcome, EnumerateProgress)> {
+        let mut progress = EnumerateProgress::default();
+        let mut levels = self.store.read(|transaction| levels::levels(transaction))?;
+        levels::check(&levels).map_err(|reason| crate::connection::not_a_corpus(self.task.path, reason))?;
+        if levels.is_empty() {
+            levels.push(self.begin()?);
+        }
+        while let Some(plan) = plan::next(self.task.recipe, &levels) {
+            (progress.cost, progress.length) = (plan.level.cost, plan.level.length);
+            progress.records = plan.level.first_id;
+            let made = self.level(&levels, plan, &mut progress, report)?;
+            let Some(level) = made else { return Ok((Outcome::Interrupted, progress)) };
+            levels.push(level);
+            self.forget(&levels)?;
+        }
+        progress.records = levels.last().map_or(0, |level| level.first_id + level.records);
+        self.task.temporary.end()?;
+        Ok((Outcome::Complete, progress))
+    }
+
+    /// The level of the empty circuit.
+    fn begin(&self) -> Result<Level> {
+        let level = Level { cost: 0, length: 0, first_id: 0, records: 1 };
+        let mut circuits = Circuits::default();
+        circuits.push([]);
+        let chunk = self.task.chunk(
+            0,
+            &circuits,
+            &[Candidate { key: [0; 2], origin: 0, circuits: 1, first: 0, last: 0 }],
+            0,
+        )?;
+        let (index, key) = (Index::new(self.task.recipe, 0, &level), self.task.letters.identity().key());
+        let block = index.encode(0, &[(key, 0)]);
+        let labels = self.label_names();
+        self.store.write(|transaction| {
+            for name in &labels {
+                add_label(transaction, name, false)?;
+            }
+            insert_chunks(transaction, std::slice::from_ref(&chunk))?;
+            index.insert(transaction, 0, &block)?;
+            levels::insert(transaction, 0, &level)
+        })?;
+        Ok(level)
+    }
+
+    fn label_names(&self) -> Vec<&'static str> {
+        let mut names = vec![CIRCUITS, FIRST, LAST, T_COUNT, TWO_QUBIT_COUNT];
+        names.extend(self.task.has_costs().then_some(COST));
+        names
+    }
+
+    /// Whether a unitary of level `earlier` may come out again when a letter of one of these costs leads to level `now`.
+    ///
+    /// If letters can be taken back, a product is never nearer to the identity than its factor by more than the letter, and
+    /// where it is nearer by all of it, the letter was left out.
+    fn meets(&self, earlier: &Level, now: &Level, costs: impl Fn(u32) -> bool) -> bool {
+        let reach = |cost: u32| (earlier.cost + 2 * cost, earlier.length + 1) >= (now.cost, now.length);
+        !self.task.is_closed || self.task.cost_of.iter().any(|&cost| costs(cost) && reach(cost))
+    }
+
+    /// Removes the keys of levels that no later level meets.
+    fn forget(&self, levels: &[Level]) -> Result<()> {
+        let Some(last) = levels.last() else { return Ok(()) };
+        let next = Level { length: last.length + 1, ..*last };
+        for (number, level) in levels.iter().enumerate() {
+            if !self.meets(level, &next, |_| true) && self.cut(number).is_some() {
+                self.remove(&format!("keys-{number}-"))?;
+                self.remove(&format!("cut-{number}."))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the temporary files whose names begin like this.
+    fn remove(&self, prefix: &str) -> Result<()> {
+        self.written.borrow_mut().retain(|name| !name.starts_with(prefix));
+        self.task.temporary.remove(prefix)
+    }
+
+    fn cut(&self, number: usize) -> Option<Cut> {
+        serde_json::from_str(&self.task.temporary.text(&format!("cut-{number}.json"))?).ok()
+    }
+
+    fn keep_cut(&self, number: usize, cut: Cut) -> Result<()> {
+        let text = serde_json::to_string(&cut).unwrap_or_default();
+        self.task.temporary.write_text(&format!("cut-{number}.json"), &text)
+    }
+
+    /// Whether a temporary file is there.
+    fn is_there(&self, name: &str) -> bool {
+        let known = self.written.borrow().contains(name);
+        if !known && self.task.temporary.is_whole(name) {
+            self.written.borrow_mut().insert(name.into());
+            return true;
+        }
+        known
+    }
+
+    /// Makes a level; `None` if it was told to stop.
+    fn level(
+        &self,
+        levels: &[Level],
+        plan: Plan,
+        progress: &mut EnumerateProgress,
+        report: Report<'_>,
+    ) -> Result<Option<Level>> {
+        let number = plan.number;
+        let met: Vec<usize> = (0..levels.len())
+            .filter(|&earlier| self.meets(&levels[earlier], &plan.level, |cost| cost <= plan.level.cost))
+            .collect();
+        let mut older = Vec::new();
+        for earlier in met {
+            match self.keys_of(earlier, &levels[earlier], progress, report)? {
+                Some(cut) => older.push((earlier, cut)),
+                None => return Ok(None),
+            }
+        }
+        let letters = self.task.inverses.len() as u64;
+        let mut cut = match self.cut(number) {
+            Some(cut) if cut.parents * letters <= self.task.at_once.max(letters) => cut,
+            _ => {
+                // Nothing that a job with more memory has left behind is of use.
+                self.remove(&format!("run-{number}-"))?;
+                Cut { parents: (self.task.at_once / letters).max(1), buckets: 0 }
+            }
+        };
+        self.keep_cut(number, cut)?;
+        if cut.buckets == 0 {
+            self.check_room(&plan, progress)?;
+            if !self.expand(&plan, cut, progress, report)? {
+                return Ok(None);
+            }
+            cut.buckets = self.buckets(number, cut, &plan.sources)?;
+            self.keep_cut(number, cut)?;
+        }
+        if !self.merge(&plan, cut, Some(&older), progress, report)? {
+            return Ok(None);
+        }
+        let mut level = plan.level;
+        for bucket in 0..cut.buckets {
+            level.records += self
+                .task
+                .temporary
+                .sorted(&format!("keys-{number}-{bucket}"), self.task.layout.key_width())?
+                .len();
+        }
+        if !self.order(&plan, level, cut, progress, report)?
+            || !self.index(number, &level, cut, progress, report)?
+        {
+            return Ok(None);
+        }
+        self.store.write(|transaction| levels::insert(transaction, number, &level))?;
+        self.remove(&format!("found-{number}-"))?;
+        Ok(Some(level))
+    }
+
+    /// How the keys of a finished level are cut, after making them again if they are not there any more.
+    fn keys_of(
+        &self,
+        number: usize,
+        level: &Level,
+        progress: &mut EnumerateProgress,
+        report: Report<'_>,
+    ) -> Result<Option<Cut>> {
+        let is_there = |cut: &Cut| {
+            cut.buckets > 0
+                && (0..cut.buckets).all(|bucket| self.is_there(&format!("keys-{number}-{bucket}")))
+        };
+        if let Some(cut) = self.cut(number).filter(is_there) {
+            return Ok(Some(cut));
+        }
+        self.remove(&format!("run-{number}-"))?;
+        self.remove(&format!("keys-{number}-"))?;
+        let mut cut = Cut { parents: self.task.at_once, buckets: 0 };
+        let plan = Plan { number, level: *level, sources: vec![(level.ids(), 0)] };
+        if !self.expand(&plan, cut, progress, report)? {
+            return Ok(None);
+        }
+        cut.buckets = self.buckets(number, cut, &plan.sources)?;
+        if !self.merge(&plan, cut, None, progress, report)? {
+            return Ok(None);
+        }
+        self.keep_cut(number, cut)?;
+        Ok(Some(cut))
+    }
+
+    /// Refuses to begin what will not fit on the disk.
+    fn check_room(&self, plan: &Plan, progress: &mut EnumerateProgress) -> Result<()> {
+        let one_less = u64::from(self.task.is_closed && plan.level.length > 1);
+        let products: u64 = plan
+            .sources
+            .iter()
+            .map(|(ids, letters)| (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less))
+            .sum();
+        // At most as many survive; of those that are told apart at once, far fewer.
+        progress.temporary = products * self.task.layout.width() as u64;
+        let directory = self.task.temporary.directory();
+        let found = nix::sys::statvfs::statvfs(directory)
+            .map_err(|error| io(directory, "look how much room there is")(error.into()))?;
+        let free = found.blocks_available() * found.fragment_size();
+        if progress.temporary > free {
+            return Err(Error::Usage(format!(
+                "{}: circuits of {} letters may need {} MiB of temporary files beside it, and {} MiB are free; make room and run \
+                 the command again, it goes on from here",
+                self.task.path.display(),
+                plan.level.length,
+                progress.temporary >> 20,
+                free >> 20
+            )));
+        }
+        Ok(())
+    }
+
+    /// The pieces into which the circuits of a level's sources are cut.
+    fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
+        let cut = |(ids, letters): &(Range<u64>, u32)| {
+            let (ids, letters) = (ids.clone(), *letters);
+            let starts = ids.clone().step_by(parents as usize);
+            starts.map(move |start| (start..ids.end.min(start + parents), letters)).collect::<Vec<_>>()
+        };
+        sources.iter().flat_map(cut).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! Pieces of work on some threads, and their results in order on one.
+
+use crate::error::Result;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How often it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this one. False if it was told to stop.
+pub(super) fn parallel<S, T: Send>(
+    jobs: usize,
+    stop: &AtomicBool,
+    pieces: usize,
+    begin: &(impl Fn() -> Result<S> + Sync),
+    work: &(impl Fn(&mut S, usize) -> Result<T> + Sync),
+    finish: &mut dyn FnMut(usize, T) -> Result<()>,
+    tick: &mut dyn FnMut(),
+) -> Result<bool> {
+    let (next, finished, broken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let stops = || stop.load(Ordering::Relaxed) || broken.load(Ordering::Relaxed);
+    let ahead = 4 * jobs as u64;
+    let (send, receive) = mpsc::channel::<Result<(usize, T)>>();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(pieces) {
+            let send = send.clone();
+            let (next, finished, stops) = (&next, &finished, &stops);
+            scope.spawn(move || {
+                let run = || -> Result<()> {
+                    let mut state = begin()?;
+                    loop {
+                        let piece = next.fetch_add(1, Ordering::Relaxed);
+                        while piece >= finished.load(Ordering::Relaxed) + ahead && !stops() {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
+                        if piece >= pieces as u64 || stops() {
+                            return Ok(());
+                        }
+                        // Nobody listens any more once something has failed.
+                        let _ = send.send(Ok((piece as usize, work(&mut state, piece as usize)?)));
+                    }
+                };
+                if let Err(error) = run() {
+                    let _ = send.send(Err(error));
+                }
+            });
+        }
+        drop(send);
+        let (mut early, mut expected) = (BTreeMap::new(), 0);
+        let mut result = Ok(());
+        while result.is_ok() {
+            tick();
+            match receive.recv_timeout(LOOK) {
+                Ok(Ok((piece, done))) => {
+                    early.insert(piece, done);
+                    while let Some(done) = early.remove(&expected).filter(|_| result.is_ok()) {
+                        result = finish(expected, done);
+                        expected += 1;
+                        finished.store(expected as u64, Ordering::Relaxed);
+                    }
+                }
+                Ok(Err(error)) => result = Err(error),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        broken.store(result.is_err(), Ordering::Relaxed);
+        result.map(|()| expected == pieces)
+    })
+}

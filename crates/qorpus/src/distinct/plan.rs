@@ -1,0 +1,71 @@
+//! Which level comes next, and from what it is made.
+
+use super::levels::Level;
+use qorpus_core::Recipe;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// A level that is to be made, and from what.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) number: usize,
+    pub(super) level: Level,
+    /// Records, and the letters that are put to them.
+    pub(super) sources: Vec<(Range<u64>, u32)>,
+}
+
+impl Plan {
+    /// The origins of all candidates, if there are so many letters.
+    pub(super) fn origins(&self, letters: u64) -> Range<u64> {
+        let ids = |pick: fn(&(Range<u64>, u32)) -> u64| self.sources.iter().map(pick);
+        let (start, end) = (ids(|(ids, _)| ids.start).min(), ids(|(ids, _)| ids.end).max());
+        start.unwrap_or(0) * letters..end.unwrap_or(0) * letters
+    }
+}
+
+/// What each letter costs.
+pub(super) fn costs(recipe: &Recipe) -> Vec<u32> {
+    let costs = recipe.space().enumerates().map_or(&[][..], |distinct| &distinct.costs);
+    let of = |gate: usize| costs.get(gate).copied().unwrap_or(0);
+    recipe.alphabet().letters().iter().map(|letter| of(letter.gate)).collect()
+}
+
+/// Whether these levels are all there are.
+pub(crate) fn is_complete(recipe: &Recipe, levels: &[Level]) -> bool {
+    !levels.is_empty() && next(recipe, levels).is_none()
+}
+
+/// The next level: the cheapest and then shortest circuits that may be new.
+pub(super) fn next(recipe: &Recipe, levels: &[Level]) -> Option<Plan> {
+    let (last, longest) = (levels.last()?, recipe.space().lengths().1);
+    let most_cost = recipe.space().enumerates()?.most_cost;
+    let mut letters_of: BTreeMap<u32, u32> = BTreeMap::new();
+    for (letter, cost) in costs(recipe).into_iter().enumerate() {
+        *letters_of.entry(cost).or_default() |= 1 << letter;
+    }
+    let made = || levels.iter().filter(|level| level.records > 0);
+    // The shortest length, not below one, at which some level leads to this cost.
+    let length_of = |cost: u32, least: usize| {
+        let of = |letter_cost: &u32| {
+            let before = cost.checked_sub(*letter_cost)?;
+            made()
+                .filter(|level| level.cost == before)
+                .map(|level| level.length + 1)
+                .filter(|&length| length >= least)
+                .min()
+        };
+        letters_of.keys().filter_map(of).min().filter(|&length| length <= longest)
+    };
+    let (cost, length) = std::iter::once((last.cost, last.length + 1))
+        .chain((last.cost + 1..=most_cost).map(|cost| (cost, 1)))
+        .find_map(|(cost, least)| Some((cost, length_of(cost, least)?)))?;
+    let sources = letters_of.iter().filter_map(|(letter_cost, letters)| {
+        let before = cost.checked_sub(*letter_cost)?;
+        let source = made().find(|level| level.cost == before && level.length + 1 == length)?;
+        Some((source.ids(), *letters))
+    });
+    let mut sources: Vec<_> = sources.collect();
+    sources.sort_by_key(|(ids, _)| ids.start);
+    let level = Level { cost, length, first_id: last.first_id + last.records, records: 0 };
+    Some(Plan { number: levels.len(), level, sources })
+}

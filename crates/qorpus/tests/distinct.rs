@@ -1,0 +1,349 @@
+//! Enumerating distinct unitaries: counts that other programs found, labels by brute force, and the same corpus however it was
+//! made.
+
+use qorpus::core::{ExactLetters, UpTo};
+use qorpus::{
+    Corpus, DistinctOptions, Durability, EnumerateOptions, Label, Order, Outcome, Recipe, VerifyOptions,
+    enumerate, verify,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: UpTo) -> Recipe {
+    let options = DistinctOptions {
+        gates: gates.into(),
+        qubits,
+        max_length: Some(max_length),
+        up_to,
+        ..DistinctOptions::default()
+    };
+    options.recipe().unwrap()
+}
+
+fn priced(gates: &str, qubits: usize, cost: &str, max_cost: u32) -> Recipe {
+    let options = DistinctOptions {
+        gates: gates.into(),
+        qubits,
+        cost: Some(cost.into()),
+        max_cost: Some(max_cost),
+        ..DistinctOptions::default()
+    };
+    options.recipe().unwrap()
+}
+
+fn options(memory: u64, jobs: usize) -> EnumerateOptions {
+    EnumerateOptions { memory: Some(memory), jobs: Some(jobs), durability: Durability::Off }
+}
+
+fn run(path: &Path, recipe: &Recipe, options: EnumerateOptions) -> Corpus {
+    let (outcome, _) = enumerate(path, recipe, options, &false.into(), &mut |_| {}).unwrap();
+    assert_eq!(outcome, Outcome::Complete);
+    Corpus::open(path).unwrap()
+}
+
+fn counts(recipe: &Recipe) -> Vec<u64> {
+    let directory = tempfile::tempdir().unwrap();
+    let corpus = run(&directory.path().join("c.db"), recipe, options(64 << 20, 2));
+    assert!(corpus.summary().unwrap().complete);
+    corpus.levels().unwrap().iter().map(|level| level.records).collect()
+}
+
+/// New unitaries at each length, from a program that shares nothing with this one.
+#[test]
+fn counts_are_those_of_another_program() {
+    use UpTo::{Nothing, Phase};
+    for (gates, qubits, up_to, expected) in [
+        ("h,s", 1, Phase, &[1, 2, 3, 5, 5, 5, 3, 0][..]),
+        ("h,s", 1, Nothing, &[1, 2, 3, 5, 7, 10, 14, 18, 22, 25, 26, 23, 17, 11, 5, 2, 1, 0]),
+        ("h,t", 1, Phase, &[1, 2, 3, 5, 8, 13, 21, 31, 44, 61, 77, 97, 131, 169, 215, 280, 367]),
+        ("h,s,t", 1, Phase, &[1, 3, 6, 12, 21, 35, 52, 65, 85, 116, 153, 208, 283]),
+        ("h,s,cx", 2, Phase, &[1, 6, 26, 96, 292, 734, 1494, 2448, 3035, 2424, 912, 52, 0]),
+        ("h,t,cx", 2, Nothing, &[1, 6, 26, 96, 313, 955, 2773]),
+        ("h,t,cx", 2, Phase, &[1, 6, 26, 96, 313, 955, 2773]),
+        ("h,s,cx", 3, Phase, &[1, 12, 99, 668]),
+    ] {
+        let found = counts(&recipe(gates, qubits, expected.len() - 1, up_to));
+        assert_eq!(found, expected, "{gates} on {qubits}");
+    }
+}
+
+/// The whole group, and not more, whatever is asked for; with inverses among the gates it has the same size.
+#[test]
+fn groups_end() {
+    for (gates, qubits, order) in [("h,s", 1, 24), ("clifford", 1, 24), ("clifford", 2, 11_520)] {
+        let found = counts(&recipe(gates, qubits, 100, UpTo::Phase));
+        assert_eq!(found.iter().sum::<u64>(), order, "{gates} on {qubits}");
+        assert_eq!(found.last(), Some(&0));
+    }
+}
+
+/// 24 (3·2^k - 2) unitaries up to phase have at most k T gates (Matsumoto, Amano: Representation of quantum circuits with
+/// Clifford and π/8 gates, 2008).
+#[test]
+fn t_counts() {
+    for gates in ["h,s,t", "clifford+t"] {
+        let directory = tempfile::tempdir().unwrap();
+        let cost = if gates == "h,s,t" { "t=1" } else { "t=1, tdg=1" };
+        let corpus = run(&directory.path().join("c.db"), &priced(gates, 1, cost, 6), options(64 << 20, 2));
+        let levels = corpus.levels().unwrap();
+        for k in 0..=6u32 {
+            let up_to: u64 = levels.iter().filter(|level| level.cost <= k).map(|level| level.records).sum();
+            assert_eq!(up_to, 24 * (3 * (1 << k) - 2), "{gates}, {k}");
+        }
+        for level in levels.iter().filter(|level| level.records > 0) {
+            let record = corpus.record(level.first_id, Order::Big).unwrap();
+            assert_eq!(record.labels["t_count"], Label::Integer(level.cost.into()));
+            assert_eq!(record.labels["cost"], Label::Integer(level.cost.into()));
+        }
+    }
+}
+
+/// What brute force finds for a unitary: cost and length of its best circuits, the first of them, how many there are, and the
+/// letters at their ends.
+#[derive(Debug, Clone, PartialEq)]
+struct Best {
+    cost: u32,
+    word: Vec<u16>,
+    circuits: i64,
+    first: i64,
+    last: i64,
+}
+
+fn brute_force(recipe: &Recipe, longest: usize) -> HashMap<u128, Best> {
+    let distinct = recipe.space().enumerates().unwrap();
+    let alphabet = recipe.alphabet();
+    let letters = ExactLetters::new(alphabet, distinct.up_to).unwrap();
+    let mut found: HashMap<u128, Best> = HashMap::new();
+    for length in 0..=longest {
+        let words = (alphabet.letters().len() as u64).pow(length as u32);
+        for number in 0..words {
+            let digit = |place| {
+                (number / (alphabet.letters().len() as u64).pow(place)) % alphabet.letters().len() as u64
+            };
+            let word: Vec<u16> = (0..length as u32).rev().map(|place| digit(place) as u16).collect();
+            let cost =
+                word.iter().map(|&letter| distinct.costs[alphabet.letters()[usize::from(letter)].gate]).sum();
+            let bit = |letter: Option<&u16>| letter.map_or(0, |letter| 1 << letter);
+            let (first, last) = (bit(word.first()), bit(word.last()));
+            let key = letters.unitary(&word).unwrap().key();
+            let new = Best { cost, word, circuits: 1, first, last };
+            match found.get_mut(&key) {
+                Some(best) if (best.cost, best.word.len()) < (cost, length) => {}
+                Some(best) if (best.cost, best.word.len()) == (cost, length) => {
+                    best.circuits += 1;
+                    best.first |= first;
+                    best.last |= last;
+                }
+                _ => drop(found.insert(key, new)),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn labels_are_those_of_brute_force() {
+    for (recipe, longest) in [
+        (recipe("h,t", 1, 7, UpTo::Phase), 7),
+        (recipe("clifford+t", 1, 5, UpTo::Phase), 5),
+        (recipe("h,s,sdg", 1, 7, UpTo::Nothing), 7),
+        (recipe("h,t,tdg,cx", 2, 5, UpTo::Phase), 5),
+        (recipe("h,s,cz", 2, 6, UpTo::Phase), 6),
+        (recipe("sx,rz(pi/4),cx", 2, 5, UpTo::Phase), 5),
+        (recipe("h,t,cx", 2, 7, UpTo::Nothing), 7),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
+        let expected = brute_force(&recipe, longest);
+        let letters =
+            ExactLetters::new(recipe.alphabet(), recipe.space().enumerates().unwrap().up_to).unwrap();
+        assert_eq!(corpus.len().unwrap(), expected.len() as u64);
+        let mut before: Option<Vec<u16>> = None;
+        for id in 0..corpus.len().unwrap() {
+            let record = corpus.record(id, Order::Big).unwrap();
+            let best = &expected[&letters.unitary(&record.circuit).unwrap().key()];
+            let label = |name: &str| match record.labels[name] {
+                Label::Integer(value) => value,
+                _ => panic!("{name} is no integer"),
+            };
+            let found = Best {
+                cost: 0,
+                word: record.circuit.clone(),
+                circuits: label("shortest_circuits"),
+                first: label("first_letters"),
+                last: label("last_letters"),
+            };
+            assert_eq!(&found, best);
+            let gate = |letter: &u16| {
+                &recipe.alphabet().gates()[recipe.alphabet().letters()[usize::from(*letter)].gate]
+            };
+            let count = |of: &dyn Fn(&&u16) -> bool| record.circuit.iter().filter(of).count() as i64;
+            assert_eq!(label("two_qubit_count"), count(&|letter| gate(letter).qubits() == 2));
+            let is_t = |letter: &&u16| ["t", "tdg", "rz(pi/4)"].contains(&gate(letter).name());
+            assert_eq!(label("t_count"), count(&is_t));
+            // Shorter ones first, then in the order of the alphabet.
+            assert!(
+                before.is_none_or(|before| (before.len(), &before) < (record.circuit.len(), &record.circuit))
+            );
+            before = Some(record.circuit);
+        }
+    }
+}
+
+/// The cheapest circuits may be longer than those that brute force can try; up to that cost nothing is missing all the same.
+#[test]
+fn costs_are_those_of_brute_force() {
+    let recipe = priced("h,s,t", 1, "h=1,t=3", 5);
+    let directory = tempfile::tempdir().unwrap();
+    let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
+    let (expected, letters) =
+        (brute_force(&recipe, 9), ExactLetters::new(recipe.alphabet(), UpTo::Phase).unwrap());
+    let mut found = BTreeMap::new();
+    for id in 0..corpus.len().unwrap() {
+        let record = corpus.record(id, Order::Big).unwrap();
+        let best = &expected[&letters.unitary(&record.circuit).unwrap().key()];
+        assert_eq!(record.labels["cost"], Label::Integer(best.cost.into()));
+        assert_eq!(record.circuit.len(), best.word.len());
+        assert_eq!(record.labels["shortest_circuits"], Label::Integer(best.circuits));
+        assert_eq!(record.labels["first_letters"], Label::Integer(best.first));
+        assert_eq!(record.labels["last_letters"], Label::Integer(best.last));
+        *found.entry(best.cost).or_insert(0) += 1;
+    }
+    let cheap = expected.values().filter(|best| best.cost <= 5);
+    let expected = cheap.fold(BTreeMap::new(), |mut counts, best| {
+        *counts.entry(best.cost).or_insert(0) += 1;
+        counts
+    });
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
+    let recipe = recipe("h,t,tdg,cx", 2, 7, UpTo::Phase);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let bytes = |name: &str| std::fs::read(path(name)).unwrap();
+    let first = run(&path("one.db"), &recipe, options(1 << 30, 1)).summary().unwrap();
+    run(&path("two.db"), &recipe, options(16 << 20, 2));
+    assert!(bytes("one.db") == bytes("two.db"), "the same bytes");
+    let (mut runs, stop) = (0, AtomicBool::new(false));
+    loop {
+        // Stopped earlier and earlier: in the end, before anything could be done.
+        let mut reports = 0;
+        stop.store(false, Ordering::Relaxed);
+        let mut report = |_| {
+            reports += 1;
+            stop.store(reports > 3 + runs % 7, Ordering::Relaxed);
+        };
+        let memory = [16 << 20, 64 << 20, 32 << 20][runs % 3];
+        let (outcome, _) =
+            enumerate(&path("three.db"), &recipe, options(memory, 2), &stop, &mut report).unwrap();
+        runs += 1;
+        if outcome == Outcome::Complete {
+            break;
+        }
+        assert!(runs < 1000, "it does not go on");
+    }
+    assert!(runs > 5, "it was interrupted");
+    let third = Corpus::open(path("three.db")).unwrap().summary().unwrap();
+    assert_eq!((third.content_hash, third.records), (first.content_hash, first.records));
+    let found = verify(&path("three.db"), VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
+    assert!(found.is_clean() && found.records == first.records);
+    assert!(!path("three.db-distinct").exists());
+}
+
+/// Any unitary that was enumerated is found, with the record that makes it, also in another circuit's clothes.
+#[test]
+fn every_record_is_found() {
+    let stop = AtomicBool::new(false);
+    for recipe in [
+        recipe("h,t,tdg,cx", 2, 5, UpTo::Phase),
+        recipe("h,s", 1, 9, UpTo::Nothing),
+        priced("clifford+t", 1, "t=1,tdg=2", 4),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
+        for id in 0..corpus.len().unwrap() {
+            let Record { circuit, unitary, .. } = corpus.record(id, Order::Big).unwrap();
+            assert_eq!(corpus.find(&unitary, false, &stop).unwrap(), Found::Record { id, circuit });
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let corpus =
+        run(&directory.path().join("c.db"), &recipe("h,t,cx", 2, 3, UpTo::Phase), options(64 << 20, 2));
+    let found = |text: &str| corpus.find(&circuit_unitary(text, 2).unwrap(), false, &stop).unwrap();
+    let text = |found: &Found| match found {
+        Found::Record { circuit, .. } | Found::Circuit(circuit) => corpus.recipe().alphabet().text(circuit),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(text(&found("swap 0 1")), "cx 0 1; cx 1 0; cx 0 1");
+    assert_eq!(text(&found("rz(pi/2) 1")), "t 1; t 1");
+    assert_eq!(found("cz 0 1; t 0"), Found::Beyond { cost: None, length: Some(3) });
+    assert_eq!(found("rz(0.1) 0"), Found::Beyond { cost: None, length: Some(3) });
+    let group = run(&directory.path().join("g.db"), &recipe("h,s", 1, 9, UpTo::Phase), options(64 << 20, 2));
+    assert_eq!(group.find(&circuit_unitary("t 0", 1).unwrap(), true, &stop).unwrap(), Found::Never);
+    assert!(corpus.find(&[Complex64::ONE], false, &stop).is_err());
+}
+
+/// Circuits up to twice as long are the shortest, and the first of them, as a longer enumeration says.
+#[test]
+fn circuits_that_meet_in_the_middle_are_the_shortest() {
+    let directory = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    for (gates, qubits, short, long, up_to) in [
+        ("h,t,tdg,cx", 2, 3, 6, UpTo::Phase),
+        ("h,t", 1, 6, 12, UpTo::Phase),
+        ("h,s,cx", 2, 2, 4, UpTo::Nothing),
+    ] {
+        let path = |length: usize| directory.path().join(format!("{gates}-{length}.db"));
+        let [small, large] = [short, long]
+            .map(|length| run(&path(length), &recipe(gates, qubits, length, up_to), options(64 << 20, 2)));
+        let records = large.len().unwrap();
+        for id in (0..records).step_by((records / 300).max(1) as usize) {
+            let Record { circuit, unitary, .. } = large.record(id, Order::Big).unwrap();
+            let expected = match circuit.len() <= short {
+                true => Found::Record { id, circuit },
+                false => Found::Circuit(circuit),
+            };
+            assert_eq!(small.find(&unitary, true, &stop).unwrap(), expected);
+        }
+    }
+    let recipe = recipe("h,t", 1, 3, UpTo::Phase);
+    let small = run(&directory.path().join("small.db"), &recipe, options(64 << 20, 2));
+    let long = circuit_unitary("h 0; t 0; h 0; t 0; h 0; t 0; h 0; t 0; h 0", 1).unwrap();
+    assert_eq!(small.find(&long, true, &stop).unwrap(), Found::Beyond { cost: None, length: Some(6) });
+}
+
+#[test]
+fn what_cannot_be_enumerated_is_refused_before_anything_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.db");
+    let refused = |recipe: &Recipe, memory| {
+        enumerate(&path, recipe, options(memory, 1), &false.into(), &mut |_| {}).unwrap_err().to_string()
+    };
+    let inexact = refused(&recipe("h,rz(0.1)", 1, 3, UpTo::Phase), 1 << 30);
+    assert!(inexact.contains("rz(0.1)"), "{inexact}");
+    assert!(refused(&recipe("h,t", 1, 3, UpTo::Phase), 1000).contains("16MiB"));
+    assert!(!path.exists());
+    let options = |cost: Option<&str>, max_cost, max_length| DistinctOptions {
+        cost: cost.map(Into::into),
+        max_cost,
+        max_length,
+        ..DistinctOptions::default()
+    };
+    for wrong in [
+        options(None, None, None),
+        options(Some("t=1"), None, None),
+        options(Some("t=1"), Some(1), Some(1)),
+        options(Some("t"), Some(1), None),
+        options(Some("x=1"), Some(1), None),
+        options(Some("t=-1"), Some(1), None),
+        options(Some("t=0"), Some(1), None),
+        options(Some("t=1"), Some(100_000), None),
+        options(None, None, Some(100_000)),
+        DistinctOptions { qubits: 6, ..options(None, None, Some(3)) },
+    ] {
+        assert!(wrong.recipe().is_err(), "{wrong:?}");
+    }
+}
