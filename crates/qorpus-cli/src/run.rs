@@ -188,7 +188,7 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
     stop_on_interrupt();
     let (mut bar, start) = (LevelBar::new(arguments.quiet), Instant::now());
     let result = qorpus::enumerate(&arguments.out, &recipe, arguments.options(), &STOP, &mut |progress| {
-        bar.show(progress)
+        bar.show(progress);
     });
     bar.clear();
     let (outcome, progress) = result?;

@@ -183,7 +183,7 @@ impl Space {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
         match &self.kind {
             Kind::Appended | Kind::Distinct(_) => {
-                assert!(indices.is_empty(), "appended circuits cannot be computed")
+                assert!(indices.is_empty(), "appended circuits cannot be computed");
             }
             Kind::Random { sampler, .. } => sampler.circuits(indices, out),
             Kind::Words => {

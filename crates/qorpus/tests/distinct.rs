@@ -3,8 +3,8 @@
 
 use qorpus::core::{ExactLetters, UpTo};
 use qorpus::{
-    Corpus, DistinctOptions, Durability, EnumerateOptions, Label, Order, Outcome, Recipe, VerifyOptions,
-    enumerate, verify,
+    Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, Found, Label, Order, Outcome, Recipe,
+    Record, VerifyOptions, circuit_unitary, enumerate, verify,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

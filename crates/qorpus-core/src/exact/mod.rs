@@ -283,7 +283,7 @@ fn is_unitary(rows: &[Vec<(usize, Integer)>], exponent: u32) -> bool {
         let mut sum = [0; 4];
         for &(column, z) in row {
             for &(_, w) in other.iter().filter(|(of, _)| *of == column) {
-                sum = plus(sum, times(z, conjugate(w)));
+                add_product(&mut sum, z, conjugate(w));
             }
         }
         sum
@@ -297,9 +297,14 @@ fn conjugate([a, b, c, d]: Integer) -> Integer {
     [a, -d, -c, -b]
 }
 
-fn times(x: Integer, y: Integer) -> Integer {
-    let scaled = |k: usize| turned(y, k).map(|part| part.wrapping_mul(x[k]));
-    (0..4).map(scaled).fold([0; 4], plus)
+/// Products need more bits than their factors. ω⁴ = -1.
+fn add_product(sum: &mut [i64; 4], x: Integer, y: Integer) {
+    for (i, x) in x.into_iter().enumerate() {
+        for (j, y) in y.into_iter().enumerate() {
+            let product = i64::from(x) * i64::from(y);
+            sum[(i + j) % 4] += if i + j < 4 { product } else { -product };
+        }
+    }
 }
 
 /// `z` times row `row` as a sum of powers of ω.

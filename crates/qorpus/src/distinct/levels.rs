@@ -77,7 +77,7 @@ pub(super) fn check(levels: &[Level]) -> std::result::Result<(), String> {
         let end = level.first_id.checked_add(level.records).filter(|&end| end < 1 << 47);
         match end {
             Some(end) if level.first_id == next && ascends && level.length <= qorpus_core::MAX_LENGTH => {
-                next = end
+                next = end;
             }
             _ => return Err(format!("its levels contradict each other from number {number} on")),
         }
