@@ -7,6 +7,8 @@
     corpus[7].unitary                      # (4, 4) complex128
     corpus.unitaries(slice(0, 1000))       # (1000, 4, 4)
 
+    qorpus.distinct("all.db", gates="h,t,tdg,cx", qubits=2, max_length=8)
+
     with qorpus.Writer("mine.db", gates=["h", "s", "t"], qubits=1) as writer:
         writer.append(["h", "t"], reward=0.5)
 """
@@ -28,7 +30,9 @@ from qorpus.circuits import (
     to_qiskit,
 )
 from qorpus.corpus import Corpus, Recipe, generate, open
+from qorpus.enumeration import distinct
 from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
+from qorpus.levels import Found, Level
 from qorpus.sql import Rows
 from qorpus.streams import Split, Stream
 
@@ -36,7 +40,9 @@ __all__ = [
     "Batch",
     "Corpus",
     "Error",
+    "Found",
     "InvalidArgument",
+    "Level",
     "MissingFile",
     "MissingRecord",
     "Recipe",
@@ -46,6 +52,7 @@ __all__ = [
     "Stream",
     "Writer",
     "__version__",
+    "distinct",
     "from_bqskit",
     "from_cirq",
     "from_qasm2",

@@ -21,6 +21,8 @@ __all__ = [
     "before_fork",
     "close_writers",
     "command",
+    "distinct_recipe",
+    "enumerate",
     "evaluate",
     "generate",
     "matrix",
@@ -61,6 +63,25 @@ def recipe(
     dtype: DTypeLike | None = None,
     unitaries: bool | None = None,
 ) -> str: ...
+def distinct_recipe(
+    *,
+    gates: Gates | None = None,
+    qubits: int | None = None,
+    coupling: str | None = None,
+    max_length: int | None = None,
+    cost: str | Mapping[str, int] | None = None,
+    max_cost: int | None = None,
+    up_to: str | None = None,
+    dtype: DTypeLike | None = None,
+) -> str: ...
+def enumerate(
+    path: Path,
+    recipe: str,
+    memory: int | str | None,
+    jobs: int | None,
+    durability: str | None,
+    progress: bool | Callable[[int, int], object],
+) -> None: ...
 def generate(
     path: Path,
     recipe: str,
@@ -149,6 +170,12 @@ class Records:
     @property
     def _paths(self) -> list[os.PathLike[str]]: ...
     def _summary(self) -> dict[str, Any]: ...
+    @property
+    def _levels(self) -> list[tuple[int, int, int, int]]: ...
+    def _find(
+        self, target: ArrayLike | str | Sequence[str], further: bool
+    ) -> tuple[tuple[str, ...] | None, int | None, int | None]: ...
+    def _sample(self, distance: int, count: int, seed: int) -> NDArray[np.int64]: ...
     def _select(self, query: str, parameters: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]]]: ...
 
 @final

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from qorpus import _qorpus
 from qorpus._qorpus import Record, Records
+from qorpus.levels import Found, Level
 from qorpus.errors import MissingRecord
 from qorpus.sql import Rows
 from qorpus.streams import Readable, ahead
@@ -252,6 +253,45 @@ class Corpus(_Sequence):
     def complete(self) -> bool:
         """Whether every record of the recipe is there; a corpus that people append to always is."""
         return bool(self._summary()["complete"])
+
+    @property
+    def levels(self) -> list[Level]:
+        """The finished levels of a corpus that `qorpus.distinct` made, in order; none of another corpus."""
+        return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
+
+    def find(self, target: ArrayLike | str | Sequence[str], *, further: bool = True) -> Found:
+        """The shortest circuit of a unitary in a corpus that `qorpus.distinct` made, or the proof that there is none.
+
+            corpus.find(numpy.kron(a, b))
+            corpus.find("cx 0 1; cx 1 0; cx 0 1").circuit
+
+        If the corpus is of unitaries up to a global phase, the target's phase does not matter.
+
+        Args:
+            target: an array of shape `(2**n, 2**n)`, in the corpus's order of qubits, whose entries are right to 1e-9; or a
+                circuit of any standard gates, as text or letters.
+            further: whether circuits up to twice as long as those of the corpus are looked for as well, put together from
+                two of them.
+
+        Raises:
+            qorpus.InvalidArgument: the corpus is another one, or the target no unitary on as many qubits.
+        """
+        return Found(*self._find(target, further))
+
+    def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
+        """Ids of distinct unitaries at a distance from the identity, drawn uniformly and without repetition.
+
+            corpus.unitaries(corpus.sample(distance=5, n=256, seed=1))
+
+        Args:
+            distance: the length of the shortest circuits; or what they cost, if gates have costs.
+            n: how many.
+            seed: what decides the draw; the same seed draws the same for ever.
+
+        Raises:
+            qorpus.InvalidArgument: there are fewer.
+        """
+        return self._sample(distance, n, seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Corpus, (self.paths, self.order)

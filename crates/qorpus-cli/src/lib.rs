@@ -5,7 +5,7 @@ mod progress;
 mod render;
 mod run;
 
-pub use progress::Bar;
+pub use progress::{Bar, LevelBar};
 
 use clap::Parser;
 use std::ffi::OsString;

@@ -58,14 +58,14 @@ impl Bar {
 }
 
 /// A bar for each part of a level of an enumeration.
-pub(crate) struct LevelBar {
+pub struct LevelBar {
     bar: ProgressBar,
     now: Option<(u32, usize, Phase)>,
 }
 
 impl LevelBar {
     /// A bar that shows itself on a terminal's standard error, unless `quiet`.
-    pub(crate) fn new(quiet: bool) -> LevelBar {
+    pub fn new(quiet: bool) -> LevelBar {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
         let template = "{elapsed:>4} {prefix} {wide_bar:.cyan/dim} {percent:>3} % ETA {eta}  {msg}";
         // The template is a constant; were it wrong, the plain bar would do.
@@ -77,7 +77,7 @@ impl LevelBar {
     }
 
     /// Shows how an enumeration stands.
-    pub(crate) fn show(&mut self, progress: EnumerateProgress) {
+    pub fn show(&mut self, progress: EnumerateProgress) {
         let now = (progress.cost, progress.length, progress.phase);
         if self.now.replace(now) != Some(now) {
             let phase = match progress.phase {
@@ -101,7 +101,7 @@ impl LevelBar {
     }
 
     /// Takes it away.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
                 (None, Some(file)) => qorpus::read_npy(&file, qubits, order.into())?,
                 (None, None) => Vec::new(),
             };
-            let found = corpus.find(&unitary, !stored, &STOP)?;
+            let found = corpus.find(&unitary, !stored, &mut || STOP.load(Ordering::Relaxed))?;
             match json {
                 true => render::found_json(out, corpus.recipe(), &found)?,
                 false => render::found(out, corpus.recipe(), &found)?,

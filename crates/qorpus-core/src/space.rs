@@ -46,6 +46,13 @@ pub struct Distinct {
     pub most_cost: u32,
 }
 
+impl Distinct {
+    /// Whether circuits are told apart by what they cost, and not by their lengths alone.
+    pub fn has_costs(&self) -> bool {
+        self.costs.iter().any(|&cost| cost > 0)
+    }
+}
+
 /// The mean length of appended circuits that the size of their chunks is meant for: nobody knows it beforehand.
 const LENGTH_OF_APPENDED: f64 = 16.0;
 

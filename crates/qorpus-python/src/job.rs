@@ -1,7 +1,7 @@
-//! Generating, with Python looking on.
+//! Jobs that take long, with Python looking on.
 
 use crate::errors::OrRaise;
-use crate::options::{class, durability_of, number, part_of};
+use crate::options::{class, durability_of, given, number, part_of};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -23,43 +23,68 @@ pub(crate) fn generate(
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
     let options = GenerateOptions {
-        jobs: jobs.map(|jobs| number(jobs, "jobs")).transpose()?,
-        part: part.map(part_of).transpose()?.unwrap_or_default(),
+        jobs: given(jobs, |jobs| number(jobs, "jobs"))?,
+        part: given(part, part_of)?.unwrap_or_default(),
         durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
     };
-    let (shown, call) = match progress {
-        None => (false, None),
-        Some(progress) => match progress.cast::<PyBool>() {
-            Ok(shown) => (shown.is_true(), None),
-            Err(_) if progress.is_callable() => (false, Some(progress.clone().unbind())),
+    let watch = Watch::new(progress)?;
+    watched(py, &watch, |stop, tell| {
+        let mut bar = Bar::new(!watch.shown);
+        let result = qorpus::generate(&path, &recipe, options, stop, &mut |progress: Progress| {
+            bar.show(progress);
+            tell(progress.records, progress.expected);
+        });
+        bar.clear();
+        result.map(drop)
+    })
+}
+
+/// What people want to know of a job.
+pub(crate) struct Watch {
+    /// Whether a terminal shows a bar.
+    pub(crate) shown: bool,
+    /// What is called instead.
+    call: Option<Py<PyAny>>,
+}
+
+impl Watch {
+    pub(crate) fn new(progress: Option<&Bound<'_, PyAny>>) -> PyResult<Watch> {
+        let Some(progress) = progress else { return Ok(Watch { shown: false, call: None }) };
+        match progress.cast::<PyBool>() {
+            Ok(shown) => Ok(Watch { shown: shown.is_true(), call: None }),
+            Err(_) if progress.is_callable() => {
+                Ok(Watch { shown: false, call: Some(progress.clone().unbind()) })
+            }
             Err(_) => {
                 let text = format!("progress is True, False or what is called, not {}", class(progress));
-                return Err(PyTypeError::new_err(text));
+                Err(PyTypeError::new_err(text))
             }
-        },
-    };
+        }
+    }
+}
+
+/// Runs a job without the GIL. It gets a flag that says when to stop, and tells two numbers now and then.
+pub(crate) fn watched(
+    py: Python<'_>,
+    watch: &Watch,
+    job: impl FnOnce(&AtomicBool, &mut dyn FnMut(u64, u64)) -> qorpus::Result<()> + Send,
+) -> PyResult<()> {
     let (stop, mut failure) = (AtomicBool::new(false), None);
     let result = py.detach(|| {
-        let mut bar = Bar::new(!shown);
-        let mut report = |progress: Progress| {
-            bar.show(progress);
+        let mut tell = |one: u64, other: u64| {
             // Whoever has stopped it is not asked again.
             if failure.is_some() {
                 return;
             }
             Python::attach(|py| {
-                let told = |call: &Py<PyAny>| call.call1(py, (progress.records, progress.expected)).map(drop);
-                let looked = py.check_signals().and_then(|()| call.as_ref().map_or(Ok(()), told));
+                let told = |call: &Py<PyAny>| call.call1(py, (one, other)).map(drop);
+                let looked = py.check_signals().and_then(|()| watch.call.as_ref().map_or(Ok(()), told));
                 failure = looked.err();
                 stop.store(failure.is_some(), Ordering::Relaxed);
             });
         };
-        let result = qorpus::generate(&path, &recipe, options, &stop, &mut report);
-        bar.clear();
-        result
+        job(&stop, &mut tell)
     });
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    result.or_raise(py).map(drop)
+    failure.map_or(Ok(()), Err)?;
+    result.or_raise(py)
 }

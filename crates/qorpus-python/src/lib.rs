@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
 mod circuits;
+mod distinct;
 mod errors;
 mod ids;
 mod job;
@@ -60,6 +61,8 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(circuits::to_qasm2, module)?)?;
     module.add_function(wrap_pyfunction!(circuits::to_qasm3, module)?)?;
     module.add_function(wrap_pyfunction!(writer::close_writers, module)?)?;
+    module.add_function(wrap_pyfunction!(distinct::distinct_recipe, module)?)?;
+    module.add_function(wrap_pyfunction!(distinct::enumerate, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
     module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;

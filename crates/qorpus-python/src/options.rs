@@ -67,7 +67,7 @@ pub(crate) fn writer_options(
 }
 
 /// What a keyword means if it was given.
-fn given<'a, 'py, T>(
+pub(crate) fn given<'a, 'py, T>(
     value: Option<&'a Bound<'py, PyAny>>,
     meaning: impl FnOnce(&'a Bound<'py, PyAny>) -> PyResult<T>,
 ) -> PyResult<Option<T>> {
@@ -99,7 +99,7 @@ where
 }
 
 /// A count, which may also be a text such as "1M".
-fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
+pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     match value.cast::<PyString>() {
         Ok(text) => qorpus::parse_count(text.to_str()?).or_raise(value.py()),
         Err(_) => number(value, name),
@@ -119,7 +119,7 @@ fn length_of(value: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
     }
 }
 
-fn dtype_of(value: &Bound<'_, PyAny>) -> PyResult<Dtype> {
+pub(crate) fn dtype_of(value: &Bound<'_, PyAny>) -> PyResult<Dtype> {
     let py = value.py();
     let name: String = py.import("numpy")?.call_method1("dtype", (value,))?.getattr("name")?.extract()?;
     match name.as_str() {
@@ -150,7 +150,7 @@ pub(crate) fn part_of(value: &Bound<'_, PyAny>) -> PyResult<Part> {
 }
 
 /// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to matrices or None.
-fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
+pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(Gates::Text(text.extract()?));
     }

@@ -1,10 +1,12 @@
 //! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
 
+use crate::distinct;
 use crate::errors::{OrRaise, invalid};
 use crate::ids::{self, Chosen};
+use crate::options::number;
 use crate::record::{Origin, Record, order_name, order_of};
 use numpy::npyffi::{PY_ARRAY_API, npy_intp};
-use numpy::{Element, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
+use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -323,6 +325,40 @@ impl Records {
         dict.set_item("sqlite_version", summary.sqlite_version)?;
         dict.set_item("format_version", summary.format_version)?;
         Ok(dict)
+    }
+
+    /// The levels of an enumeration: cost, length, first id, records.
+    #[getter]
+    fn _levels(&self, py: Python<'_>) -> PyResult<Vec<(u32, usize, u64, u64)>> {
+        let reader = self.reader(py)?;
+        let levels = py.detach(|| reader.levels()).or_raise(py)?;
+        Ok(levels.iter().map(|level| (level.cost, level.length, level.first_id, level.records)).collect())
+    }
+
+    /// The circuit and the id of a unitary, or of that of a circuit, or the length or cost up to which there is none.
+    fn _find<'py>(
+        &self,
+        py: Python<'py>,
+        target: &Bound<'py, PyAny>,
+        further: bool,
+    ) -> PyResult<(Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>)> {
+        let (circuit, id, none_up_to) = distinct::find(py, self.reader(py)?, target, self.order, further)?;
+        Ok((circuit.map(|circuit| self.tuple(py, &circuit)).transpose()?, id, none_up_to))
+    }
+
+    /// Ids at a distance from the identity.
+    fn _sample<'py>(
+        &self,
+        py: Python<'py>,
+        distance: &Bound<'py, PyAny>,
+        count: &Bound<'py, PyAny>,
+        seed: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let reader = self.reader(py)?;
+        let (distance, count, seed) =
+            (number(distance, "distance")?, number(count, "n")?, number(seed, "seed")?);
+        let ids = py.detach(|| reader.sample(distance, count, seed)).or_raise(py)?;
+        Ok(PyArray1::from_iter(py, ids.into_iter().map(u64::cast_signed)))
     }
 
     /// Runs one SELECT over the table `records`; returns the names of the columns and the rows.

@@ -1,12 +1,13 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
 use crate::computed::Workspace;
+use crate::distinct::{Found, Level};
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
 use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder};
 use crate::store::other_recipe;
-use qorpus_core::{Circuits, Kernel, Label, Recipe};
+use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,9 @@ impl Reader {
         if recipe.expected().is_some() {
             return Ok(Reader { recipe, source: Source::Parts(files) });
         }
+        if recipe.space().enumerates().is_some() && files.len() > 1 {
+            return Err(Error::Usage("an enumeration is whole in one file; open it alone".into()));
+        }
         let (mut next, mut joined) = (0, Vec::new());
         for file in files {
             let len = file.with(Some(&recipe), Corpus::len)?;
@@ -228,7 +232,9 @@ impl Reader {
             sum.content_hash += content_hash;
             sum.bytes += bytes;
         }
-        sum.complete = sum.expected.is_none_or(|expected| sum.records == expected);
+        if self.recipe.space().enumerates().is_none() {
+            sum.complete = sum.expected.is_none_or(|expected| sum.records == expected);
+        }
         Ok(sum)
     }
 
@@ -245,6 +251,71 @@ impl Reader {
             }
         }
         Ok(kinds)
+    }
+
+    /// The finished levels of an enumeration, in order; none of another corpus.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contradicts itself.
+    pub fn levels(&self) -> Result<Vec<Level>> {
+        self.enumeration()
+            .map_or_else(|| Ok(Vec::new()), |file| file.with(Some(&self.recipe), Corpus::levels))
+    }
+
+    /// Looks for a unitary as [`Corpus::find`] does.
+    ///
+    /// # Errors
+    /// As [`Corpus::find`].
+    pub fn find(
+        &self,
+        unitary: &[Complex64],
+        further: bool,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Found> {
+        match self.enumeration() {
+            Some(file) => file.with(Some(&self.recipe), |corpus| corpus.find(unitary, further, stop)),
+            None => Err(Error::Usage("only corpora that 'qorpus distinct' made can be searched".into())),
+        }
+    }
+
+    /// The ids of `count` records at this distance from the identity, drawn uniformly and without repetition: what a seed draws
+    /// never changes. The distance is what the circuits cost, or, if nothing costs anything, their length.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there are fewer, or the level is not there yet.
+    pub fn sample(&self, distance: u64, count: u64, seed: u64) -> Result<Vec<u64>> {
+        let levels = self.levels()?;
+        let has_costs = self.recipe.space().enumerates().is_some_and(Distinct::has_costs);
+        let at =
+            |level: &&Level| if has_costs { u64::from(level.cost) } else { level.length as u64 } == distance;
+        let mut found = levels.iter().filter(at).map(Level::ids);
+        let first = found.next().unwrap_or(0..0);
+        let ids = first.start..found.last().map_or(first.end, |last| last.end);
+        if count > ids.end - ids.start {
+            let there = ids.end - ids.start;
+            return Err(Error::Usage(format!(
+                "there are {there} records at distance {distance}, not {count}"
+            )));
+        }
+        let order = Permutation::new((ids.end - ids.start).max(1), seed);
+        Ok((0..count).map(|place| ids.start + order.apply(place)).collect())
+    }
+
+    /// A unitary of which the qubits are in this order, row-major, in the big order.
+    pub fn from_order(&self, unitary: &[Complex64], order: Order) -> Vec<Complex64> {
+        let mut unitary = unitary.to_vec();
+        reorder(
+            bytemuck::cast_slice_mut(&mut unitary),
+            self.recipe.alphabet().qubits(),
+            size_of::<Complex64>(),
+            order,
+        );
+        unitary
+    }
+
+    /// The file of an enumeration.
+    fn enumeration(&self) -> Option<&Arc<File>> {
+        self.recipe.space().enumerates().and_then(|_| self.files().next())
     }
 
     /// Bytes of a unitary: dimension squared times those of an entry.

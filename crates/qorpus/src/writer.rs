@@ -128,7 +128,7 @@ impl Writer {
             Some(recipe) => recipe,
             None => Corpus::open(&path)?.recipe().clone(),
         };
-        if !recipe.space().is_appended() {
+        if !recipe.space().is_appended() || recipe.space().enumerates().is_some() {
             let reason = "a recipe decides them; append to another file";
             return Err(Error::Generated { path, reason });
         }

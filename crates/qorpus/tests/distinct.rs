@@ -256,7 +256,7 @@ fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
 /// Any unitary that was enumerated is found, with the record that makes it, also in another circuit's clothes.
 #[test]
 fn every_record_is_found() {
-    let stop = AtomicBool::new(false);
+    let stop = &mut || false;
     for recipe in [
         recipe("h,t,tdg,cx", 2, 5, UpTo::Phase),
         recipe("h,s", 1, 9, UpTo::Nothing),
@@ -266,13 +266,13 @@ fn every_record_is_found() {
         let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
         for id in 0..corpus.len().unwrap() {
             let Record { circuit, unitary, .. } = corpus.record(id, Order::Big).unwrap();
-            assert_eq!(corpus.find(&unitary, false, &stop).unwrap(), Found::Record { id, circuit });
+            assert_eq!(corpus.find(&unitary, false, stop).unwrap(), Found::Record { id, circuit });
         }
     }
     let directory = tempfile::tempdir().unwrap();
     let corpus =
         run(&directory.path().join("c.db"), &recipe("h,t,cx", 2, 3, UpTo::Phase), options(64 << 20, 2));
-    let found = |text: &str| corpus.find(&circuit_unitary(text, 2).unwrap(), false, &stop).unwrap();
+    let found = |text: &str| corpus.find(&circuit_unitary(text, 2).unwrap(), false, stop).unwrap();
     let text = |found: &Found| match found {
         Found::Record { circuit, .. } | Found::Circuit(circuit) => corpus.recipe().alphabet().text(circuit),
         other => format!("{other:?}"),
@@ -282,15 +282,15 @@ fn every_record_is_found() {
     assert_eq!(found("cz 0 1; t 0"), Found::Beyond { cost: None, length: Some(3) });
     assert_eq!(found("rz(0.1) 0"), Found::Beyond { cost: None, length: Some(3) });
     let group = run(&directory.path().join("g.db"), &recipe("h,s", 1, 9, UpTo::Phase), options(64 << 20, 2));
-    assert_eq!(group.find(&circuit_unitary("t 0", 1).unwrap(), true, &stop).unwrap(), Found::Never);
-    assert!(corpus.find(&[Complex64::ONE], false, &stop).is_err());
+    assert_eq!(group.find(&circuit_unitary("t 0", 1).unwrap(), true, stop).unwrap(), Found::Never);
+    assert!(corpus.find(&[Complex64::ONE], false, stop).is_err());
 }
 
 /// Circuits up to twice as long are the shortest, and the first of them, as a longer enumeration says.
 #[test]
 fn circuits_that_meet_in_the_middle_are_the_shortest() {
     let directory = tempfile::tempdir().unwrap();
-    let stop = AtomicBool::new(false);
+    let stop = &mut || false;
     for (gates, qubits, short, long, up_to) in [
         ("h,t,tdg,cx", 2, 3, 6, UpTo::Phase),
         ("h,t", 1, 6, 12, UpTo::Phase),
@@ -306,13 +306,42 @@ fn circuits_that_meet_in_the_middle_are_the_shortest() {
                 true => Found::Record { id, circuit },
                 false => Found::Circuit(circuit),
             };
-            assert_eq!(small.find(&unitary, true, &stop).unwrap(), expected);
+            assert_eq!(small.find(&unitary, true, stop).unwrap(), expected);
         }
     }
     let recipe = recipe("h,t", 1, 3, UpTo::Phase);
     let small = run(&directory.path().join("small.db"), &recipe, options(64 << 20, 2));
     let long = circuit_unitary("h 0; t 0; h 0; t 0; h 0; t 0; h 0; t 0; h 0", 1).unwrap();
-    assert_eq!(small.find(&long, true, &stop).unwrap(), Found::Beyond { cost: None, length: Some(6) });
+    assert_eq!(small.find(&long, true, stop).unwrap(), Found::Beyond { cost: None, length: Some(6) });
+}
+
+/// Whoever deletes the corpus alone, or temporary files alone, has not spoilt what comes next.
+#[test]
+fn what_was_left_behind_does_no_harm() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.db");
+    let stopped = |recipe: &Recipe, after: usize| {
+        let (stop, mut reports) = (AtomicBool::new(false), 0);
+        let mut report = |_| {
+            reports += 1;
+            stop.store(reports > after, Ordering::Relaxed);
+        };
+        enumerate(&path, recipe, options(16 << 20, 2), &stop, &mut report).unwrap();
+    };
+    let (one, other) = (recipe("h,t,tdg,cx", 2, 6, UpTo::Phase), recipe("h,s,cx", 2, 6, UpTo::Phase));
+    stopped(&one, 40);
+    assert!(path.with_file_name("c.db-distinct").exists());
+    std::fs::remove_file(&path).unwrap();
+    let found = run(&path, &other, options(16 << 20, 2)).levels().unwrap();
+    assert_eq!(found.iter().map(|level| level.records).collect::<Vec<_>>(), [1, 6, 26, 96, 292, 734, 1494]);
+    std::fs::remove_file(&path).unwrap();
+    stopped(&one, 40);
+    std::fs::remove_dir_all(path.with_file_name("c.db-distinct")).unwrap();
+    let found = run(&path, &one, options(16 << 20, 2)).levels().unwrap();
+    assert_eq!(
+        found.iter().map(|level| level.records).collect::<Vec<_>>(),
+        [1, 8, 43, 197, 806, 3059, 10703]
+    );
 }
 
 #[test]

@@ -12,7 +12,6 @@ use qorpus_core::{
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known of a unitary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +40,17 @@ impl Corpus {
     /// Looks for a unitary (row-major, entries within 1e-9) among those that were enumerated, up to a phase if they are.
     ///
     /// If `further`, and only lengths count, circuits up to twice as long are looked for: those with a beginning and an end that are both
-    /// in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` ends it, as if the lengths
+    /// in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked now and then and ends it, as if the lengths
     /// that were not looked through yet had not been asked for.
     ///
     /// # Errors
     /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits, or the file cannot be read.
-    pub fn find(&self, unitary: &[Complex64], further: bool, stop: &AtomicBool) -> Result<Found> {
+    pub fn find(
+        &self,
+        unitary: &[Complex64],
+        further: bool,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Found> {
         let Some(distinct) = self.recipe().space().enumerates() else {
             let text = format!(
                 "{}: only corpora that 'qorpus distinct' made can be searched",
@@ -77,7 +81,7 @@ impl Corpus {
             }
         }
         let complete = plan::is_complete(self.recipe(), &levels);
-        if distinct.costs.iter().any(|&cost| cost > 0) {
+        if distinct.has_costs() {
             // Of the cost of a level that is not the last one, all lengths are there.
             let cost = if complete { Some(distinct.most_cost) } else { last.cost.checked_sub(1) };
             return Ok(Found::Beyond { cost, length: None });
@@ -181,12 +185,18 @@ impl Search<'_> {
     ///
     /// Where P is the unitary of the beginning, W that of the end and V the one that is looked for, V = W·P, so that W is the adjoint of P·V†:
     /// the letters of the beginning are put to V†.
-    fn in_two(&mut self, beginning: usize, end: usize, target: &Exact, stop: &AtomicBool) -> Result<Half> {
+    fn in_two(
+        &mut self,
+        beginning: usize,
+        end: usize,
+        target: &Exact,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Half> {
         let (ids, mut circuits) = (self.levels[beginning].ids(), Circuits::default());
         let (mut stack, mut word) = (vec![target.adjoint(self.letters)], Vec::<u16>::new());
         let mut start = ids.start;
         while start < ids.end {
-            if stop.load(Ordering::Relaxed) {
+            if stop() {
                 return Ok(Half::Stopped);
             }
             let part = start..ids.end.min(start + AT_ONCE);

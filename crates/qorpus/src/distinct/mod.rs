@@ -128,7 +128,7 @@ pub fn enumerate(
         cost_of,
         jobs,
         at_once: memory / jobs as u64 / CANDIDATE_BYTES,
-        temporary: Temporary::open(&path)?,
+        temporary: Temporary::open(&path, recipe)?,
         stop,
     };
     Job { task, store, written: RefCell::default() }.run(report)
@@ -333,7 +333,7 @@ impl Job<'_> {
             level.records += self
                 .task
                 .temporary
-                .sorted(&format!("keys-{number}-{bucket}"), self.task.layout.key_width())?
+                .sorted(&format!("keys-{number}-{bucket}"), &self.task.layout.keys())?
                 .len();
         }
         if !self.order(&plan, level, cut, progress, report)?
@@ -385,7 +385,7 @@ impl Job<'_> {
             .map(|(ids, letters)| (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less))
             .sum();
         // At most as many survive; of those that are told apart at once, far fewer.
-        progress.temporary = products * self.task.layout.width() as u64;
+        progress.temporary = products * self.task.layout.whole().len() as u64;
         let directory = self.task.temporary.directory();
         let found = nix::sys::statvfs::statvfs(directory)
             .map_err(|error| io(directory, "look how much room there is")(error.into()))?;

@@ -4,7 +4,7 @@ use super::expand::{CIRCUITS, Expander, FIRST, LAST, Parents};
 use super::levels::Index;
 use super::parallel::parallel;
 use super::plan::Plan;
-use super::rows::{self, Candidate, KEY, combine, sort_by_key, sort_by_origin};
+use super::rows::{self, Candidate, combine, halves, sort_by_key, sort_by_origin};
 use super::{COST, Cut, EnumerateProgress, Job, Level, Phase, Report, T_COUNT, TWO_QUBIT_COUNT, Task};
 use crate::error::Result;
 use crate::reader::Corpus;
@@ -75,10 +75,8 @@ impl Job<'_> {
             let mut rest = &out[..];
             for part in 0..PARTS {
                 let within = rest.partition_point(|candidate| candidate.key[0] >> 61 <= part);
-                let rows = rest[..within].iter().map(|candidate| task.layout.row(candidate));
-                let width = task.layout.width();
                 let name = name(todo[piece], part);
-                task.temporary.write(&name, rows.map(|row| Row(row, width)))?;
+                task.temporary.write(&name, task.layout, &task.layout.whole(), &rest[..within])?;
                 rest = &rest[within..];
             }
             Ok(())
@@ -103,7 +101,7 @@ impl Job<'_> {
             for part in 0..PARTS {
                 rows += task
                     .temporary
-                    .sorted(&format!("run-{number}-{part}-{piece}"), task.layout.width())?
+                    .sorted(&format!("run-{number}-{part}-{piece}"), &task.layout.whole())?
                     .len();
             }
         }
@@ -148,7 +146,7 @@ impl Job<'_> {
             for piece in 0..pieces {
                 let run = task
                     .temporary
-                    .sorted(&format!("run-{number}-{}-{piece}", bucket / in_part), layout.width())?;
+                    .sorted(&format!("run-{number}-{}-{piece}", bucket / in_part), &layout.whole())?;
                 run.visit(run.between(&start, end)?, |row| {
                     candidates.push(layout.candidate(row));
                     true
@@ -160,14 +158,11 @@ impl Job<'_> {
                 task.drop_known(candidates, *earlier, *cut, &start, end)?;
             }
             candidates.retain(|candidate| candidate.circuits > 0);
-            let rows = candidates.iter().map(|candidate| Row(layout.row(candidate), layout.key_width()));
-            task.temporary.write(&keys(bucket), rows)?;
+            task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates)?;
             if older.is_some() {
                 let origins = plan.origins(task.inverses.len() as u64);
                 sort_by_origin(candidates, &origins, spare);
-                let rows =
-                    candidates.iter().map(|candidate| Found(layout.row(candidate), layout.found_width()));
-                task.temporary.write(&found(bucket), rows)?;
+                task.temporary.write(&found(bucket), layout, &layout.found(), candidates)?;
             }
             Ok(candidates.len() as u64)
         };
@@ -200,9 +195,8 @@ impl Job<'_> {
         let (number, letters) = (plan.number, task.inverses.len() as u64);
         let pieces = Job::pieces(&plan.sources, ORDERED_TOGETHER);
         // Sources of the same circuits' other letters do not occur: each level is a source once.
-        let sorted = |bucket: u64| {
-            task.temporary.sorted(&format!("found-{number}-{bucket}"), task.layout.found_width())
-        };
+        let sorted =
+            |bucket: u64| task.temporary.sorted(&format!("found-{number}-{bucket}"), &task.layout.found());
         let mut starts = vec![0; pieces.len() + 1];
         for bucket in 0..cut.buckets {
             let file = sorted(bucket)?;
@@ -224,7 +218,7 @@ impl Job<'_> {
             for bucket in 0..cut.buckets {
                 let file = sorted(bucket)?;
                 file.visit(file.between(&start, Some(&end))?, |row| {
-                    found.push(task.layout.candidate(row));
+                    found.push(task.layout.of_found(row));
                     true
                 })?;
             }
@@ -279,9 +273,9 @@ impl Job<'_> {
             if bucket + 1 < cut.buckets && index.block(u128::from(bucket + 1) << shift) < next {
                 continue;
             }
-            let keys = task.temporary.sorted(&format!("keys-{number}-{bucket}"), task.layout.key_width())?;
+            let keys = task.temporary.sorted(&format!("keys-{number}-{bucket}"), &task.layout.keys())?;
             keys.visit(0..keys.len(), |row| {
-                let key = row[..KEY].iter().fold(0, |key, &byte| key << 8 | u128::from(byte));
+                let key = rows::key(row);
                 let block = index.block(key);
                 while next < block {
                     let done = std::mem::take(&mut entries);
@@ -290,7 +284,7 @@ impl Job<'_> {
                     next += 1;
                 }
                 if block == next {
-                    entries.push((key, rows::origin(&row[KEY..])));
+                    entries.push((key, rows::origin_of_key(row)));
                 }
                 true
             })?;
@@ -330,10 +324,9 @@ impl Task<'_> {
             if end.is_some_and(|end| from[..] >= *end) {
                 break;
             }
-            let keys = self.temporary.sorted(&format!("keys-{number}-{bucket}"), self.layout.key_width())?;
+            let keys = self.temporary.sorted(&format!("keys-{number}-{bucket}"), &self.layout.keys())?;
             keys.visit(keys.between(start, end)?, |row| {
-                let half = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_be_bytes);
-                let key = [half(&row[..8]), half(&row[8..KEY])];
+                let key = halves(rows::key(row));
                 while candidates.get(next).is_some_and(|candidate| candidate.key < key) {
                     next += 1;
                 }
@@ -416,23 +409,5 @@ impl Task<'_> {
         self.codec.encode(first_id, circuits, &[], &mut chunk);
         self.codec.encode_labels(&labels, 0..circuits.len(), &mut chunk);
         Ok(chunk)
-    }
-}
-
-/// The first bytes of a row.
-struct Row([u8; 34], usize);
-
-impl AsRef<[u8]> for Row {
-    fn as_ref(&self) -> &[u8] {
-        &self.0[..self.1]
-    }
-}
-
-/// A row without its key.
-struct Found([u8; 34], usize);
-
-impl AsRef<[u8]> for Found {
-    fn as_ref(&self) -> &[u8] {
-        &self.0[KEY..][..self.1]
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
+use qorpus_core::Recipe;
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -14,8 +15,16 @@ pub(super) const KEY: usize = 16;
 const ORIGIN: usize = 6;
 const COUNT: usize = 4;
 
+/// Bytes of a row without its key, and of a whole one, if the sets of letters take four bytes each. Shorter rows are read and
+/// written as if they were as long: they overlap.
+const FOUND: usize = ORIGIN + COUNT + 8;
+const ROW: usize = KEY + FOUND;
+
 /// Bytes of the check behind the rows.
 const CHECK: u64 = 8;
+
+/// The file that says what the others are of.
+const OF_RECIPE: &str = "recipe.json";
 
 /// So much is read or written at once.
 const AT_ONCE: usize = 1 << 20;
@@ -126,65 +135,72 @@ impl Layout {
         Layout { set: letters.div_ceil(8) }
     }
 
-    /// Bytes of a candidate.
-    pub(super) fn width(self) -> usize {
-        KEY + self.found_width()
+    /// The bytes of a row.
+    pub(super) fn whole(self) -> Range<usize> {
+        0..ROW - 8 + 2 * self.set
     }
 
-    /// Bytes of a key and its origin, the beginning of a candidate.
-    pub(super) fn key_width(self) -> usize {
-        KEY + ORIGIN
+    /// Those of a key and its origin.
+    pub(super) fn keys(self) -> Range<usize> {
+        0..KEY + ORIGIN
     }
 
-    /// Bytes of a candidate without its key.
-    pub(super) fn found_width(self) -> usize {
-        ORIGIN + COUNT + 2 * self.set
+    /// All but the key.
+    pub(super) fn found(self) -> Range<usize> {
+        KEY..self.whole().end
     }
 
-    /// The candidate as bytes, of which the first `width` count.
-    pub(super) fn row(self, candidate: &Candidate) -> [u8; KEY + ORIGIN + COUNT + 8] {
-        let mut row = [0; KEY + ORIGIN + COUNT + 8];
+    fn row(self, candidate: &Candidate) -> [u8; ROW] {
+        let mut row = [0; ROW];
         row[..8].copy_from_slice(&candidate.key[0].to_be_bytes());
         row[8..KEY].copy_from_slice(&candidate.key[1].to_be_bytes());
         row[KEY..KEY + ORIGIN].copy_from_slice(&origin_bytes(candidate.origin));
         let rest = &mut row[KEY + ORIGIN..];
         rest[..COUNT].copy_from_slice(&candidate.circuits.to_le_bytes());
-        // A set that takes fewer bytes is overwritten from its end on.
+        // Of a set that takes fewer bytes, what follows overwrites the rest.
         rest[COUNT..COUNT + 4].copy_from_slice(&candidate.first.to_le_bytes());
-        rest[COUNT + self.set..COUNT + self.set + 4].copy_from_slice(&candidate.last.to_le_bytes());
+        rest[COUNT + self.set..][..4].copy_from_slice(&candidate.last.to_le_bytes());
         row
     }
 
-    /// The candidate of a row, or of one without its key.
-    pub(super) fn candidate(self, row: &[u8]) -> Candidate {
-        let (key, found) = row.split_at(row.len() - self.found_width());
-        let half = |bytes: Option<&[u8]>| {
-            bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
-        };
-        let set = |at: usize| {
-            let mut bytes = [0; 4];
-            bytes[..self.set].copy_from_slice(&found[ORIGIN + COUNT + at..][..self.set]);
-            u32::from_le_bytes(bytes)
-        };
-        let mut circuits = [0; COUNT];
-        circuits.copy_from_slice(&found[ORIGIN..ORIGIN + COUNT]);
+    /// The candidate of a whole row.
+    pub(super) fn candidate(self, row: &[u8; ROW]) -> Candidate {
+        let (halves, found) = (row.as_chunks::<8>().0, row.last_chunk::<FOUND>());
+        let key = [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])];
+        Candidate { key, ..found.map(|found| self.without_key(found)).unwrap_or_default() }
+    }
+
+    fn without_key(self, row: &[u8; FOUND]) -> Candidate {
+        let four = |at: usize| row[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let mask = u32::MAX >> (32 - 8 * self.set);
         Candidate {
-            key: [half(key.get(..8)), half(key.get(8..KEY))],
-            origin: origin(&found[..ORIGIN]),
-            circuits: u32::from_le_bytes(circuits),
-            first: set(0),
-            last: set(self.set),
+            key: [0; 2],
+            origin: row.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> (64 - 8 * ORIGIN),
+            circuits: four(ORIGIN),
+            first: four(ORIGIN + COUNT) & mask,
+            last: four(ORIGIN + COUNT + self.set) & mask,
         }
     }
+
+    /// The candidate, without its key, of a row without one.
+    pub(super) fn of_found(self, row: &[u8; ROW]) -> Candidate {
+        row.first_chunk().map(|found| self.without_key(found)).unwrap_or_default()
+    }
+}
+
+/// The key of a row that has one.
+pub(super) fn key(row: &[u8; ROW]) -> u128 {
+    row.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+}
+
+/// The origin of a row with a key.
+pub(super) fn origin_of_key(row: &[u8; ROW]) -> u64 {
+    row[KEY..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> (64 - 8 * ORIGIN)
 }
 
 pub(super) fn origin_bytes(origin: u64) -> [u8; ORIGIN] {
     let [_, _, bytes @ ..] = origin.to_be_bytes();
     bytes
-}
-
-pub(super) fn origin(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |origin, &byte| origin << 8 | u64::from(byte))
 }
 
 /// The directory of temporary files beside a corpus, which is one process's alone.
@@ -196,8 +212,8 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    /// Opens or makes that of `corpus`.
-    pub(super) fn open(corpus: &Path) -> Result<Temporary> {
+    /// Opens or makes that of `corpus`. What another recipe has left there is removed.
+    pub(super) fn open(corpus: &Path, recipe: &Recipe) -> Result<Temporary> {
         let directory = beside(corpus, "-distinct");
         match std::fs::create_dir(&directory) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -213,7 +229,15 @@ impl Temporary {
             let reason = "another process is enumerating it; wait until that one has ended";
             return Err(Error::Usage(format!("{}: {reason}", corpus.display())));
         }
-        Ok(Temporary { directory, _lock: lock })
+        let temporary = Temporary { directory, _lock: lock };
+        let recipe = recipe.to_json();
+        if temporary.text(OF_RECIPE).is_none_or(|there| there != recipe) {
+            for prefix in ["run-", "keys-", "found-", "cut-"] {
+                temporary.remove(prefix)?;
+            }
+            temporary.write_text(OF_RECIPE, &recipe)?;
+        }
+        Ok(temporary)
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -224,36 +248,39 @@ impl Temporary {
         self.directory.join(name)
     }
 
-    /// Writes a file of rows, which is there as a whole or not at all.
-    pub(super) fn write<'r>(
+    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at all.
+    pub(super) fn write(
         &self,
         name: &str,
-        rows: impl Iterator<Item = impl AsRef<[u8]> + 'r>,
-    ) -> Result<u64> {
+        layout: Layout,
+        bytes: &Range<usize>,
+        candidates: &[Candidate],
+    ) -> Result<()> {
         let (path, part) = (self.path(name), self.path(&format!("{name}.part")));
         let failed = io(&part, "write it");
         let mut file = File::create(&part).map_err(&failed)?;
-        let (mut buffer, mut check, mut count) = (Vec::with_capacity(AT_ONCE + 64), Xxh3Default::new(), 0);
-        for row in rows {
-            buffer.extend_from_slice(row.as_ref());
-            count += 1;
-            if buffer.len() >= AT_ONCE {
-                check.update(&buffer);
-                file.write_all(&buffer).map_err(&failed)?;
-                buffer.clear();
+        let (mut buffer, mut check) = (vec![0; AT_ONCE + ROW], Xxh3Default::new());
+        for candidates in candidates.chunks(AT_ONCE / bytes.len()) {
+            let mut at = 0;
+            for candidate in candidates {
+                let row = layout.row(candidate);
+                match bytes.start {
+                    0 => buffer[at..at + ROW].copy_from_slice(&row),
+                    _ => buffer[at..at + FOUND].copy_from_slice(&row[KEY..]),
+                }
+                at += bytes.len();
             }
+            check.update(&buffer[..at]);
+            file.write_all(&buffer[..at]).map_err(&failed)?;
         }
-        check.update(&buffer);
-        buffer.extend_from_slice(&check.digest().to_le_bytes());
-        file.write_all(&buffer).map_err(&failed)?;
+        file.write_all(&check.digest().to_le_bytes()).map_err(&failed)?;
         // Not synced: after a power cut its check tells.
-        std::fs::rename(&part, &path).map_err(&failed)?;
-        Ok(count)
+        std::fs::rename(&part, &path).map_err(&failed)
     }
 
     /// A file that [`write`](Temporary::write) wrote.
-    pub(super) fn sorted(&self, name: &str, width: usize) -> Result<Sorted> {
-        Sorted::open(self.path(name), width)
+    pub(super) fn sorted(&self, name: &str, bytes: &Range<usize>) -> Result<Sorted> {
+        Sorted::open(self.path(name), bytes.len())
     }
 
     /// Whether the file is there as it was written, whatever has happened to the machine since.
@@ -351,16 +378,18 @@ impl Sorted {
         Ok(self.below(start)?..end)
     }
 
-    /// Calls `visit` with each of `rows` in order, until it says no.
-    pub(super) fn visit(&self, rows: Range<u64>, mut visit: impl FnMut(&[u8]) -> bool) -> Result<()> {
+    /// Calls `visit` with each of `rows` in order, and with what happens to stand behind it, until it says no.
+    pub(super) fn visit(&self, rows: Range<u64>, mut visit: impl FnMut(&[u8; ROW]) -> bool) -> Result<()> {
         let (mut next, mut buffer) = (rows.start, Vec::new());
         let at_once = (AT_ONCE / self.width) as u64;
         while next < rows.end {
             let until = rows.end.min(next + at_once);
-            buffer.resize((until - next) as usize * self.width, 0);
-            self.read_at(next, &mut buffer)?;
+            let len = (until - next) as usize * self.width;
+            buffer.resize(len + ROW, 0);
+            self.read_at(next, &mut buffer[..len])?;
             next = until;
-            if !buffer.chunks_exact(self.width).all(&mut visit) {
+            let mut starts = (0..len).step_by(self.width).map_while(|at| buffer[at..].first_chunk());
+            if !starts.all(&mut visit) {
                 break;
             }
         }
