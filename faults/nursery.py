@@ -14,7 +14,7 @@ from typing import Any
 import shim
 
 #: No program here takes seconds; a machine under load may still take long. It only ends what hangs.
-PATIENCE = 120
+PATIENCE = 300
 #: More than any job here needs.
 ROOM = 1 << 30
 

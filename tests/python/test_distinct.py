@@ -27,7 +27,8 @@ def two(tmp_path_factory):
 def test_qiskit_holds_as_many_sequences(basis, depth, tmp_path):
     from qiskit.synthesis import SolovayKitaevDecomposition
 
-    sequences = SolovayKitaevDecomposition(basis_gates=basis, depth=depth).basic_approximations
+    # There is no public name for them in Qiskit 2.
+    sequences = SolovayKitaevDecomposition(basis_gates=basis, depth=depth)._sk.get_gate_sequences()
     corpus = qorpus.distinct(tmp_path / "c.db", gates=basis, qubits=1, max_length=depth)
     assert len(sequences) == len(corpus)
 
