@@ -83,6 +83,9 @@ pub(crate) fn enumerate(
     })
 }
 
+/// A circuit and the id of its record, or the length or cost up to which there is none.
+pub(crate) type Answer<T> = (Option<T>, Option<u64>, Option<u64>);
+
 /// Looks for a unitary, or for that of a circuit: its circuit and id, or the length or cost up to which there is none.
 pub(crate) fn find(
     py: Python<'_>,
@@ -90,7 +93,7 @@ pub(crate) fn find(
     target: &Bound<'_, PyAny>,
     order: Order,
     further: bool,
-) -> PyResult<(Option<Vec<u16>>, Option<u64>, Option<u64>)> {
+) -> PyResult<Answer<Vec<u16>>> {
     let (alphabet, dim) = (reader.recipe().alphabet(), reader.recipe().alphabet().dim());
     let of_circuit = |text: &str| qorpus::circuit_unitary(text, alphabet.qubits()).or_raise(py);
     let unitary = match texts(target) {
@@ -110,7 +113,7 @@ pub(crate) fn find(
     let mut failure = None;
     let found = py.detach(|| {
         reader.find(&unitary, further, &mut || {
-            failure = Python::attach(|py| py.check_signals()).err();
+            failure = Python::attach(Python::check_signals).err();
             failure.is_some()
         })
     });

@@ -341,7 +341,7 @@ impl Records {
         py: Python<'py>,
         target: &Bound<'py, PyAny>,
         further: bool,
-    ) -> PyResult<(Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>)> {
+    ) -> PyResult<distinct::Answer<Bound<'py, PyTuple>>> {
         let (circuit, id, none_up_to) = distinct::find(py, self.reader(py)?, target, self.order, further)?;
         Ok((circuit.map(|circuit| self.tuple(py, &circuit)).transpose()?, id, none_up_to))
     }

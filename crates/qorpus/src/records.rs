@@ -290,7 +290,7 @@ impl Reader {
             |level: &&Level| if has_costs { u64::from(level.cost) } else { level.length as u64 } == distance;
         let mut found = levels.iter().filter(at).map(Level::ids);
         let first = found.next().unwrap_or(0..0);
-        let ids = first.start..found.last().map_or(first.end, |last| last.end);
+        let ids = first.start..found.next_back().map_or(first.end, |last| last.end);
         if count > ids.end - ids.start {
             let there = ids.end - ids.start;
             return Err(Error::Usage(format!(

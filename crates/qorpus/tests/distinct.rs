@@ -272,7 +272,7 @@ fn every_record_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let corpus =
         run(&directory.path().join("c.db"), &recipe("h,t,cx", 2, 3, UpTo::Phase), options(64 << 20, 2));
-    let found = |text: &str| corpus.find(&circuit_unitary(text, 2).unwrap(), false, stop).unwrap();
+    let found = |text: &str| corpus.find(&circuit_unitary(text, 2).unwrap(), false, &mut || false).unwrap();
     let text = |found: &Found| match found {
         Found::Record { circuit, .. } | Found::Circuit(circuit) => corpus.recipe().alphabet().text(circuit),
         other => format!("{other:?}"),
