@@ -113,7 +113,7 @@ pub(crate) fn find(
     let mut failure = None;
     let found = py.detach(|| {
         reader.find(&unitary, further, &mut || {
-            failure = Python::attach(Python::check_signals).err();
+            Python::attach(|py| failure = py.check_signals().err());
             failure.is_some()
         })
     });
