@@ -1,6 +1,8 @@
 //! Enumerating distinct unitaries: counts that other programs found, labels by brute force, and the same corpus however it was
 //! made.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
 use qorpus::core::{ExactLetters, UpTo};
 use qorpus::{
     Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, Found, Label, Order, Outcome, Recipe,
