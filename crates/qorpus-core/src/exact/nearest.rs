@@ -17,10 +17,12 @@ impl ExactLetters {
         if self.up_to == UpTo::Nothing {
             return self.recognize_turned(unitary, Complex64::ONE);
         }
-        let phase = determinant(unitary.to_vec(), self.dim)?.arg() / self.dim as f64;
+        let determinant = determinant(unitary.to_vec(), self.dim)?;
+        let phase = determinant.im.atan2(determinant.re) / self.dim as f64;
         let step = FRAC_PI_4 / self.dim as f64;
         (0..self.dim).find_map(|turn| {
-            let back = Complex64::from_polar(1.0, -phase + step * turn as f64);
+            let angle = -phase + step * turn as f64;
+            let back = unit(angle);
             self.recognize_turned(unitary, back)
         })
     }
@@ -43,6 +45,11 @@ impl ExactLetters {
         }
         None
     }
+}
+
+/// e^(i `angle`).
+fn unit(angle: f64) -> Complex64 {
+    Complex64::new(angle.cos(), angle.sin())
 }
 
 /// How far entries that are given may be from those of an exact unitary: many products of rounded gates are nearer.
@@ -116,7 +123,7 @@ mod tests {
             let letters = ExactLetters::new(&alphabet, up_to).unwrap();
             let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
             let expected = letters.unitary(&word).unwrap();
-            let turn = Complex64::from_polar(1.0, if up_to_phase { phase } else { 0.0 });
+            let turn = if up_to_phase { unit(phase) } else { Complex64::ONE };
             let mut unitary: Vec<_> = expected.to_complex().iter().map(|entry| entry * turn).collect();
             prop_assert_eq!(letters.recognize(&unitary), Some(expected));
             unitary[0] += 1e-3;
@@ -128,9 +135,7 @@ mod tests {
     fn what_is_not_exact_is_not_recognized() {
         let alphabet = Alphabet::new(preset("clifford+t", 1).unwrap(), 1, Coupling::All).unwrap();
         let letters = ExactLetters::new(&alphabet, UpTo::Phase).unwrap();
-        let rotation = |angle: f64| {
-            [Complex64::from_polar(1.0, -angle), 0.0.into(), 0.0.into(), Complex64::from_polar(1.0, angle)]
-        };
+        let rotation = |angle: f64| [unit(-angle), 0.0.into(), 0.0.into(), unit(angle)];
         assert!(letters.recognize(&rotation(FRAC_PI_4)).is_some());
         assert!(letters.recognize(&rotation(0.1)).is_none());
         assert!(letters.recognize(&[f64::NAN.into(), 0.0.into(), 0.0.into(), 1.0.into()]).is_none());
