@@ -71,7 +71,7 @@ def test_unitaries_are_found(two):
 
 
 def test_circuits_of_twice_the_length_are_the_shortest(two, tmp_path):
-    """Held against an enumeration of twice the length on one qubit, and of nine letters on two."""
+    """Eight random letters, from corpora of four and six, held against an enumeration of eight."""
     long = qorpus.distinct(tmp_path / "long.db", gates="h,t,tdg,cx", qubits=2, max_length=8)
     short = qorpus.distinct(tmp_path / "short.db", gates="h,t,tdg,cx", qubits=2, max_length=4)
     chance = random.Random(2)

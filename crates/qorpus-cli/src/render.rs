@@ -100,13 +100,12 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
             writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
             writeln!(out, "{}, put together from two records: no circuit is shorter", letters(circuit.len()))
         }
-        Found::Beyond { length: Some(length), .. } => {
+        Found::BeyondLength(length) => {
             writeln!(out, "no circuit of up to {} makes it: this is a proof", letters(*length))
         }
-        Found::Beyond { cost: Some(cost), .. } => {
+        Found::BeyondCost(cost) => {
             writeln!(out, "no circuit that costs {cost} or less makes it: this is a proof")
         }
-        Found::Beyond { .. } => writeln!(out, "nothing is known of it yet"),
         Found::Never => writeln!(out, "no circuit over these gates makes it: this is a proof"),
     }
 }
@@ -119,9 +118,8 @@ pub(crate) fn found_json(out: &mut dyn Write, recipe: &Recipe, found: &Found) ->
     let value = match found {
         Found::Record { id, circuit: letters } => json!({"id": id, "circuit": circuit(letters)}),
         Found::Circuit(letters) => json!({"id": null, "circuit": circuit(letters)}),
-        Found::Beyond { cost, length } => {
-            json!({"circuit": null, "none_up_to": {"cost": cost, "length": length}})
-        }
+        Found::BeyondLength(length) => json!({"circuit": null, "none_up_to": {"length": length}}),
+        Found::BeyondCost(cost) => json!({"circuit": null, "none_up_to": {"cost": cost}}),
         Found::Never => json!({"circuit": null, "none_up_to": null}),
     };
     writeln!(out, "{value}")

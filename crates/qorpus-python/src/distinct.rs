@@ -121,8 +121,8 @@ pub(crate) fn find(
     Ok(match found.or_raise(py)? {
         Found::Record { id, circuit } => (Some(circuit), Some(id), None),
         Found::Circuit(circuit) => (Some(circuit), None, None),
-        Found::Beyond { cost: Some(cost), .. } => (None, None, Some(cost.into())),
-        Found::Beyond { length, .. } => (None, None, length.map(|length| length as u64)),
+        Found::BeyondLength(length) => (None, None, Some(length as u64)),
+        Found::BeyondCost(cost) => (None, None, Some(cost.into())),
         Found::Never => (None, None, None),
     })
 }

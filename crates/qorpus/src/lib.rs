@@ -48,9 +48,7 @@ mod verify;
 mod work;
 mod writer;
 
-pub use distinct::{
-    EnumerateOptions, EnumerateProgress, Found, Level, Phase, circuit_unitary, enumerate, read_npy,
-};
+pub use distinct::{EnumerateProgress, Found, Level, Phase, circuit_unitary, enumerate, read_npy};
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
 pub use fork::{after_fork, before_fork};
@@ -58,8 +56,8 @@ pub use generate::{Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
-    DistinctOptions, Durability, GateOption, Gates, GenerateOptions, Part, RecipeOptions, WriterOptions,
-    parse_count, parse_length,
+    DistinctOptions, Durability, EnumerateOptions, GateOption, Gates, GenerateOptions, Part, RecipeOptions,
+    WriterOptions, parse_count, parse_length,
 };
 pub use plan::{Plan, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, UpTo};

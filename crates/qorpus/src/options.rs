@@ -358,6 +358,17 @@ pub struct GenerateOptions {
     pub durability: Durability,
 }
 
+/// How distinct unitaries are enumerated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EnumerateOptions {
+    /// Bytes that candidates may take in memory; `None` is half of what is free.
+    pub memory: Option<u64>,
+    /// Worker threads; `None` is one a core.
+    pub jobs: Option<usize>,
+    /// How a commit is made to last.
+    pub durability: Durability,
+}
+
 /// The number of worker threads: `jobs`, or one a core.
 ///
 /// # Errors

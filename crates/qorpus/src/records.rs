@@ -258,8 +258,8 @@ impl Reader {
     /// # Errors
     /// The file cannot be read, or contradicts itself.
     pub fn levels(&self) -> Result<Vec<Level>> {
-        self.enumeration()
-            .map_or_else(|| Ok(Vec::new()), |file| file.with(Some(&self.recipe), Corpus::levels))
+        let levels = |file: &Arc<File>| file.with(Some(&self.recipe), Corpus::levels);
+        self.files().next().map_or_else(|| Ok(Vec::new()), levels)
     }
 
     /// Looks for a unitary as [`Corpus::find`] does.
@@ -272,10 +272,9 @@ impl Reader {
         further: bool,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Found> {
-        match self.enumeration() {
-            Some(file) => file.with(Some(&self.recipe), |corpus| corpus.find(unitary, further, stop)),
-            None => Err(Error::Usage("only corpora that 'qorpus distinct' made can be searched".into())),
-        }
+        let none = || Error::Usage("the records of a recipe are computed; there is no file to search".into());
+        let file = self.files().next().ok_or_else(none)?;
+        file.with(Some(&self.recipe), |corpus| corpus.find(unitary, further, stop))
     }
 
     /// The ids of `count` records at this distance from the identity, drawn uniformly and without repetition: what a seed draws
@@ -311,11 +310,6 @@ impl Reader {
             order,
         );
         unitary
-    }
-
-    /// The file of an enumeration.
-    fn enumeration(&self) -> Option<&Arc<File>> {
-        self.recipe.space().enumerates().and_then(|_| self.files().next())
     }
 
     /// Bytes of a unitary: dimension squared times those of an entry.

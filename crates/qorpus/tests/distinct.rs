@@ -281,8 +281,8 @@ fn every_record_is_found() {
     };
     assert_eq!(text(&found("swap 0 1")), "cx 0 1; cx 1 0; cx 0 1");
     assert_eq!(text(&found("rz(pi/2) 1")), "t 1; t 1");
-    assert_eq!(found("cz 0 1; t 0"), Found::Beyond { cost: None, length: Some(3) });
-    assert_eq!(found("rz(0.1) 0"), Found::Beyond { cost: None, length: Some(3) });
+    assert_eq!(found("cz 0 1; t 0"), Found::BeyondLength(3));
+    assert_eq!(found("rz(0.1) 0"), Found::BeyondLength(3));
     let group = run(&directory.path().join("g.db"), &recipe("h,s", 1, 9, UpTo::Phase), options(64 << 20, 2));
     assert_eq!(group.find(&circuit_unitary("t 0", 1).unwrap(), true, stop).unwrap(), Found::Never);
     assert!(corpus.find(&[Complex64::ONE], false, stop).is_err());
@@ -314,7 +314,7 @@ fn circuits_that_meet_in_the_middle_are_the_shortest() {
     let recipe = recipe("h,t", 1, 3, UpTo::Phase);
     let small = run(&directory.path().join("small.db"), &recipe, options(64 << 20, 2));
     let long = circuit_unitary("h 0; t 0; h 0; t 0; h 0; t 0; h 0; t 0; h 0", 1).unwrap();
-    assert_eq!(small.find(&long, true, stop).unwrap(), Found::Beyond { cost: None, length: Some(6) });
+    assert_eq!(small.find(&long, true, stop).unwrap(), Found::BeyondLength(6));
 }
 
 /// Whoever deletes the corpus alone, or temporary files alone, has not spoilt what comes next.
@@ -344,6 +344,14 @@ fn what_was_left_behind_does_no_harm() {
         found.iter().map(|level| level.records).collect::<Vec<_>>(),
         [1, 8, 43, 197, 806, 3059, 10703]
     );
+    // Someone else's directory of that name is left alone.
+    let theirs = directory.path().join("d.db-distinct");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("run-1-of-mine"), "mine").unwrap();
+    let path = directory.path().join("d.db");
+    let refused = enumerate(&path, &one, options(16 << 20, 2), &false.into(), &mut |_| {}).unwrap_err();
+    assert!(refused.to_string().contains("something else") && !path.exists(), "{refused}");
+    assert!(theirs.join("run-1-of-mine").exists());
 }
 
 #[test]

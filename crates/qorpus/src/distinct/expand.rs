@@ -62,35 +62,21 @@ impl Corpus {
     }
 }
 
-/// Multiplies.
-pub(super) struct Expander<'a> {
+/// From circuit to circuit, with the unitaries of all beginnings: what two circuits begin with is multiplied once.
+pub(super) struct Walk<'a> {
     letters: &'a ExactLetters,
-    /// For each letter, the bit of the one that takes it back.
-    inverses: &'a [u32],
-    /// The unitaries of all beginnings of `word`.
     stack: Vec<Exact>,
     word: Vec<u16>,
-    batch: ExactBatch,
-    next: ExactBatch,
-    memory: Vec<u64>,
 }
 
-impl<'a> Expander<'a> {
-    pub(super) fn new(letters: &'a ExactLetters, inverses: &'a [u32]) -> Expander<'a> {
-        let batch = ExactBatch::new(letters);
-        Expander {
-            letters,
-            inverses,
-            stack: vec![letters.identity()],
-            word: Vec::new(),
-            next: batch.clone(),
-            batch,
-            memory: Vec::new(),
-        }
+impl<'a> Walk<'a> {
+    /// One on which letters act on `start`.
+    pub(super) fn new(letters: &'a ExactLetters, start: Exact) -> Walk<'a> {
+        Walk { letters, stack: vec![start], word: Vec::new() }
     }
 
-    /// The unitary of a circuit, as it comes out; fast if the circuit before had the same beginning.
-    fn unitary(&mut self, word: &[u16]) -> qorpus_core::Result<&Exact> {
+    /// What the circuit makes, as it comes out.
+    pub(super) fn to(&mut self, word: &[u16]) -> qorpus_core::Result<&Exact> {
         let common = self.word.iter().zip(word).take_while(|(old, new)| old == new).count();
         self.stack.resize_with(self.stack.len().max(word.len() + 1), Exact::default);
         self.word.clear();
@@ -103,6 +89,24 @@ impl<'a> Expander<'a> {
             }
         }
         Ok(&self.stack[word.len()])
+    }
+}
+
+/// Multiplies.
+pub(super) struct Expander<'a> {
+    letters: &'a ExactLetters,
+    /// For each letter, the bit of the one that takes it back.
+    inverses: &'a [u32],
+    walk: Walk<'a>,
+    batch: ExactBatch,
+    next: ExactBatch,
+    memory: Vec<u64>,
+}
+
+impl<'a> Expander<'a> {
+    pub(super) fn new(letters: &'a ExactLetters, inverses: &'a [u32]) -> Expander<'a> {
+        let (walk, batch) = (Walk::new(letters, letters.identity()), ExactBatch::new(letters));
+        Expander { letters, inverses, walk, next: batch.clone(), batch, memory: Vec::new() }
     }
 
     /// Appends what the letters of the set `letters` make of the records `rows`. A letter is left out where it takes back
@@ -120,8 +124,7 @@ impl<'a> Expander<'a> {
             let rows = start..rows.end.min(start + LANES);
             start = rows.end;
             for (lane, row) in rows.clone().enumerate() {
-                self.unitary(parents.words.get(row))?;
-                self.batch.set(lane, &self.stack[parents.words.get(row).len()]);
+                self.batch.set(lane, self.walk.to(parents.words.get(row))?);
             }
             let mut left = letters;
             while left > 0 {

@@ -1,5 +1,6 @@
 //! Finding: from a unitary to its shortest circuit, stored or made of two that are.
 
+use super::expand::Walk;
 use super::levels::{Index, Level};
 use super::plan;
 use crate::error::{Error, Result, io};
@@ -25,13 +26,10 @@ pub enum Found {
     },
     /// A circuit longer than those of the corpus makes it, and no shorter one does.
     Circuit(Vec<u16>),
-    /// No circuit of this length or a shorter one makes it, or none that costs as much or less: this was proven.
-    Beyond {
-        /// The cost, if gates have costs.
-        cost: Option<u32>,
-        /// The length, if they have none.
-        length: Option<usize>,
-    },
+    /// No circuit of this length or a shorter one makes it: this was proven.
+    BeyondLength(usize),
+    /// No circuit that costs so much or less makes it: this was proven.
+    BeyondCost(u32),
     /// No circuit over these gates makes it at all: all that they make were enumerated.
     Never,
 }
@@ -39,9 +37,9 @@ pub enum Found {
 impl Corpus {
     /// Looks for a unitary (row-major, entries within 1e-9) among those that were enumerated, up to a phase if they are.
     ///
-    /// If `further`, and only lengths count, circuits up to twice as long are looked for: those with a beginning and an end that are both
-    /// in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked now and then and ends it, as if the lengths
-    /// that were not looked through yet had not been asked for.
+    /// If `further`, and only lengths count, circuits up to twice as long are looked for: those with a beginning and an end that
+    /// are both in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked now
+    /// and then and ends it, as if the lengths that were not looked through yet had not been asked for.
     ///
     /// # Errors
     /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits, or the file cannot be read.
@@ -66,9 +64,11 @@ impl Corpus {
         }
         let (levels, letters) =
             (self.levels()?, ExactLetters::new(self.recipe().alphabet(), distinct.up_to)?);
-        let Some(last) = levels.iter().rfind(|level| level.records > 0) else {
-            return Err(Error::Usage(format!("{}: nothing has been enumerated yet", self.path().display())));
+        let nothing_yet = || {
+            let text = "nothing is proven yet; run 'qorpus distinct' on it to its end";
+            Error::Usage(format!("{}: {text}", self.path().display()))
         };
+        let last = levels.iter().rfind(|level| level.records > 0).ok_or_else(nothing_yet)?;
         // What is not over the ring, no circuit makes; but that a denominator is not merely too large, numbers do not tell.
         let target = letters.recognize(unitary);
         let mut search = Search { corpus: self, letters: &letters, levels: &levels, block: None };
@@ -84,7 +84,7 @@ impl Corpus {
         if distinct.has_costs() {
             // Of the cost of a level that is not the last one, all lengths are there.
             let cost = if complete { Some(distinct.most_cost) } else { last.cost.checked_sub(1) };
-            return Ok(Found::Beyond { cost, length: None });
+            return cost.map(Found::BeyondCost).ok_or_else(nothing_yet);
         }
         // A group that has come to its end has an empty level.
         if levels.last().is_some_and(|level| level.records == 0) {
@@ -100,7 +100,7 @@ impl Corpus {
                 }
             }
         }
-        Ok(Found::Beyond { cost: None, length: Some(length) })
+        Ok(Found::BeyondLength(length))
     }
 }
 
@@ -193,7 +193,7 @@ impl Search<'_> {
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Half> {
         let (ids, mut circuits) = (self.levels[beginning].ids(), Circuits::default());
-        let (mut stack, mut word) = (vec![target.adjoint(self.letters)], Vec::<u16>::new());
+        let mut walk = Walk::new(self.letters, target.adjoint(self.letters));
         let mut start = ids.start;
         while start < ids.end {
             if stop() {
@@ -204,18 +204,7 @@ impl Search<'_> {
             circuits.clear();
             self.corpus.circuits(&Ids::Run(part), &mut circuits)?;
             for circuit in circuits.iter() {
-                let common = word.iter().zip(circuit).take_while(|(old, new)| old == new).count();
-                stack.resize_with(stack.len().max(circuit.len() + 1), Exact::default);
-                word.clear();
-                word.extend_from_slice(circuit);
-                let fits = (common..circuit.len()).all(|depth| {
-                    let (done, rest) = stack.split_at_mut(depth + 1);
-                    self.letters.advance(&done[depth], circuit[depth], &mut rest[0])
-                });
-                if !fits {
-                    return Err(qorpus_core::Error::ExactOverflow.into());
-                }
-                let wanted = stack[circuit.len()].adjoint(self.letters);
+                let wanted = walk.to(circuit)?.adjoint(self.letters);
                 if let Some(rest) = self.within(end, &wanted)? {
                     return Ok(Half::Found(circuit.iter().copied().chain(rest).collect()));
                 }

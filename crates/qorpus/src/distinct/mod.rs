@@ -20,7 +20,7 @@ pub(crate) use plan::is_complete;
 
 use crate::error::{Error, Result, io};
 use crate::generate::Outcome;
-use crate::options::{Durability, threads};
+use crate::options::{EnumerateOptions, threads};
 use crate::store::{Store, add_label, insert_chunks};
 use expand::{CIRCUITS, FIRST, LAST};
 use levels::Index;
@@ -43,17 +43,6 @@ const CANDIDATE_BYTES: u64 = 88;
 
 /// The least memory that is of use.
 const LEAST_MEMORY: u64 = 16 << 20;
-
-/// How distinct unitaries are enumerated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct EnumerateOptions {
-    /// Bytes that candidates may take in memory; `None` is half of what is free.
-    pub memory: Option<u64>,
-    /// Worker threads; `None` is one a core.
-    pub jobs: Option<usize>,
-    /// How a commit is made to last.
-    pub durability: Durability,
-}
 
 /// What an enumeration is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,8 +99,9 @@ pub fn enumerate(
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
     }
-    let store = Store::open(path, recipe, options.durability)?;
     let path = crate::connection::absolute(path)?;
+    rows::check_directory(&path)?;
+    let store = Store::open(&path, recipe, options.durability)?;
     let inverses = letters.inverses();
     let cost_of = plan::costs(recipe);
     let costs_as_much = |(letter, other): (usize, &Option<u16>)| {

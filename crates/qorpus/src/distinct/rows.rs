@@ -23,8 +23,13 @@ const ROW: usize = KEY + FOUND;
 /// Bytes of the check behind the rows.
 const CHECK: u64 = 8;
 
-/// The file that says what the others are of.
+/// The file that says what the others are of, the same while it is written, and the one that is locked.
 const OF_RECIPE: &str = "recipe.json";
+const OF_RECIPE_PART: &str = "recipe.json.part";
+const LOCK: &str = "lock";
+
+/// How the names of the others begin.
+const KINDS: [&str; 4] = ["run-", "keys-", "found-", "cut-"];
 
 /// So much is read or written at once.
 const AT_ONCE: usize = 1 << 20;
@@ -214,16 +219,12 @@ pub(super) struct Temporary {
 impl Temporary {
     /// Opens or makes that of `corpus`. What another recipe has left there is removed.
     pub(super) fn open(corpus: &Path, recipe: &Recipe) -> Result<Temporary> {
-        let directory = beside(corpus, "-distinct");
+        let directory = check_directory(corpus)?;
         match std::fs::create_dir(&directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                if !directory.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-                    return Err(Error::NoPlainFile(directory));
-                }
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             made => made.map_err(io(&directory, "create the directory for temporary files"))?,
         }
-        let name = directory.join("lock");
+        let name = directory.join(LOCK);
         let lock = File::create(&name).map_err(io(&name, "create it"))?;
         if lock.try_lock().is_err() {
             let reason = "another process is enumerating it; wait until that one has ended";
@@ -232,9 +233,7 @@ impl Temporary {
         let temporary = Temporary { directory, _lock: lock };
         let recipe = recipe.to_json();
         if temporary.text(OF_RECIPE).is_none_or(|there| there != recipe) {
-            for prefix in ["run-", "keys-", "found-", "cut-"] {
-                temporary.remove(prefix)?;
-            }
+            temporary.clear()?;
             temporary.write_text(OF_RECIPE, &recipe)?;
         }
         Ok(temporary)
@@ -329,10 +328,45 @@ impl Temporary {
         Ok(())
     }
 
-    /// Removes everything.
-    pub(super) fn end(self) -> Result<()> {
-        std::fs::remove_dir_all(&self.directory).map_err(io(&self.directory, "remove it"))
+    /// Removes all rows.
+    fn clear(&self) -> Result<()> {
+        KINDS.iter().try_for_each(|prefix| self.remove(prefix))
     }
+
+    /// Removes everything that was made here; what someone else has put beside it stays.
+    pub(super) fn end(self) -> Result<()> {
+        self.clear()?;
+        self.remove(OF_RECIPE)?;
+        self.remove(LOCK)?;
+        match std::fs::remove_dir(&self.directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+                Err(io(&self.directory, "remove it")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The directory of temporary files of `corpus`, if it is there already one that was made here: at first with nothing but the
+/// lock in it.
+///
+/// # Errors
+/// [`Error::Usage`] if it is someone else's.
+pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
+    let directory = beside(corpus, "-distinct");
+    let is_known = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() == LOCK || entry.file_name() == OF_RECIPE_PART)
+    };
+    let is_ours = match directory.symlink_metadata() {
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        Ok(found) if !found.is_dir() => false,
+        Ok(_) => {
+            directory.join(OF_RECIPE).exists()
+                || std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.all(is_known))
+        }
+    };
+    let reason = "holds something else; move it away and run the command again";
+    if is_ours { Ok(directory) } else { Err(Error::Usage(format!("{} {reason}", directory.display()))) }
 }
 
 /// A file of rows in ascending order.
