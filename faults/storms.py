@@ -13,7 +13,7 @@ from oracle import WHOLE, End
 TITLE = "Storms of kills"
 PROCESSES = 16
 #: Large enough that it is not over before they are killed.
-RECIPE = {"random": 200_000, "length": [200, 300], "unitaries": False}
+RECIPE = {"random": 1_000_000, "length": [200, 300], "unitaries": False}
 SMALL = {"random": 40_000, "length": [200, 300], "unitaries": False}
 
 
@@ -26,7 +26,7 @@ class Task:
 
 
 def tasks(quick: bool, seed: int) -> list[Task]:
-    kills, storms = (15, 1) if quick else (100, 4)
+    kills, storms = (15, 1) if quick else (100, 10)
     return [Task(appended, kills, quick, seed + storm) for storm in range(storms) for appended in (False, True)]
 
 

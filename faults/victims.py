@@ -172,11 +172,13 @@ def storm(call: str, arguments: Json, directory: str, processes: int, kills: int
     for _ in range(processes):
         begin()
     for _ in range(kills):
-        time.sleep(chance.random() * 0.04)
+        time.sleep(chance.random() * 0.01)
         os.kill(chance.choice(list(alive)), signal.SIGKILL)
         ended(0)
-        begin()
-        while ended(os.WNOHANG):
+        while alive and ended(os.WNOHANG):
+            pass
+        # Not one for each that ends: once the job is done they end faster than they are begun.
+        while len(alive) < processes:
             begin()
     while alive:
         ended(0)
