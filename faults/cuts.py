@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import oracle
-from jobs import JOBS, Job
+from jobs import BATCH, JOBS, Job
 from medium import Medium
 from nursery import Nursery, Request
 from oracle import LOST, RUINED, WHOLE, End
@@ -97,7 +97,9 @@ def restore(directory: Path, files: dict[str, bytes]) -> None:
         (directory / name).write_bytes(content)
 
 
-def cut(nursery: Nursery, medium: Medium, moment: int, seed: int, job: Job, end: End) -> oracle.Finding:
+def cut(
+    nursery: Nursery, medium: Medium, moment: int, seed: int, job: Job, end: End, killed: bool
+) -> oracle.Finding:
     """Cuts the power once, and looks."""
     directory = nursery.directory()
     files = medium.survivors(moment, seed)
@@ -106,7 +108,8 @@ def cut(nursery: Nursery, medium: Medium, moment: int, seed: int, job: Job, end:
     if moment == len(medium.trace.events) and not job.appended:
         # A command has ended well, which is an acknowledgement as well.
         told["0.ledger"] = f"{end.records}\n"
-    return oracle.examine(nursery, directory, job, told, end, seed % 2 == 0, same_run=True, may_leave_memory=True)
+    untold = BATCH if killed else 0
+    return oracle.examine(nursery, directory, job, told, end, seed % 2 == 0, True, untold, may_leave_memory=True)
 
 
 def work(task: Task) -> tuple[Counter[str], list[str]]:
@@ -128,7 +131,7 @@ def work(task: Task) -> tuple[Counter[str], list[str]]:
         counts["with a write-ahead log"] += any(event.name.endswith("-wal") for event in trace.events)
         for moment in moments(trace, task.cuts, chance, job.is_long):
             seed = chance.randrange(1 << 30)
-            found = cut(nursery, medium, moment, seed, job, end)
+            found = cut(nursery, medium, moment, seed, job, end, task.killed)
             counts[f"{what}: {found.state}"] += 1
             if found.state not in allowed.get(what, {WHOLE}):
                 where = f"{fault or ''} before event {moment} of {len(trace.events)}, seed {seed}"

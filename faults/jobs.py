@@ -13,6 +13,8 @@ FLAGS = ("--random", "3000")
 #: A recipe whose log grows beyond the size from which it is written back, 64 MiB: 86 MB.
 LONG = {"random": 300, "qubits": 7, "gates": "h,t,cx", "length": [1, 3]}
 APPENDED = 600
+#: Records between two flushes, so of one commit.
+BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def generate(directory: Path, number: int, durability: str = "full", recipe: Jso
 
 def append(directory: Path, process: int, durability: str = "full") -> Request:
     arguments = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/{process}.ledger", "durability": durability}
-    return Request("append", arguments | {"process": process, "count": APPENDED, "batch": 100})
+    return Request("append", arguments | {"process": process, "count": APPENDED, "batch": BATCH})
 
 
 def command(*words: str) -> Request:

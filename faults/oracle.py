@@ -84,12 +84,15 @@ def examine(
     undisturbed: End,
     sqlite_first: bool,
     same_run: bool = False,
+    untold: int = 0,
     may_leave_memory: bool = False,
 ) -> Finding:
     """Judges `c.db` in the directory by the ledgers' texts, and finishes the job.
 
     `sqlite_first`: whether the other SQLite is the first to open the file. `same_run`: whether `undisturbed` is the
-    end of the very run whose remains these are; then records must be its first ones. `may_leave_memory`: whether FILE-shm may stay
+    end of the very run whose remains these are; then records must be its first ones, and after them at most `untold` of one
+    process, which was killed in that run: what it had written but told nobody of, the run wrote over, and a cut may keep.
+    `may_leave_memory`: whether FILE-shm may stay
     beside the finished corpus.
     """
     path = directory / "c.db"
@@ -107,8 +110,10 @@ def examine(
     # Where the log's name was lost and that of its memory was not, nobody comes to remove it.
     if beside and not (may_leave_memory and beside == ["c.db-shm"]):
         return Finding(RUINED, f"left beside it at the end: {', '.join(beside)}")
-    keys = expanded(result["keys"])
-    if same_run and keys != expanded(undisturbed.keys)[: len(keys)]:
+    keys, run = expanded(result["keys"]), expanded(undisturbed.keys)
+    common = next((place for place, (key, other) in enumerate(zip(keys, run, strict=False)) if key != other), len(run))
+    rest = keys[common:]
+    if same_run and rest and (len(rest) > untold or rest != [(rest[0][0], rest[0][1] + k) for k in range(len(rest))]):
         return Finding(RUINED, "its records are not the first ones of the run")
     if result["end"] != undisturbed.records:
         return Finding(RUINED, f"{result['end']} of {undisturbed.records} records at the end")

@@ -73,6 +73,19 @@ def test_records_of_another_run_are_reported(place):
     assert found.state == oracle.RUINED and "first ones" in found.reason
 
 
+def test_what_a_killed_process_told_nobody_of_may_stay(place):
+    """Its last commit, whole and behind the run's: and nothing else."""
+    job = BY_NAME["Writers, three processes"]
+    directory, end = finished(place, job)
+    keys = oracle.expanded(end.keys)
+    last = next(place for place in range(len(keys)) if len({process for process, _ in keys[place:]}) == 1)
+    own = len(keys) - last
+    # In this run others came next.
+    other = oracle.End(end.records, end.hash, [[p, n, n + 1] for p, n in keys[:last] + keys[last:][::-1]])
+    for untold, state in [(own, oracle.WHOLE), (own - 1, oracle.RUINED), (0, oracle.RUINED)]:
+        assert oracle.examine(place, directory, job, {}, other, True, True, untold).state == state
+
+
 def test_the_shim_counts_kills_and_fails(place):
     job = BY_NAME["generate"]
     for fault, status in [(None, 0), (Fault(20, "kill-within"), -9), (Fault(20, "EIO"), 1), (Fault(10**6, "EIO"), 0)]:
