@@ -17,9 +17,16 @@ enum Set {
 /// What is compiled once for each level.
 pub(crate) trait Work {
     /// Does the work. Everything hot in it must be `#[inline(always)]`: only what is inlined is compiled for the
-    /// level. `AVX512` is true only where these instructions may be used by name.
-    fn run<const AVX512: bool>(self);
+    /// level. Instructions may be used by name only where `LEVEL` says so: [`AVX2`], [`AVX512`].
+    fn run<const LEVEL: u8>(self);
 }
+
+/// What every machine of this kind has.
+pub(crate) const PORTABLE: u8 = 0;
+/// AVX2.
+pub(crate) const AVX2: u8 = 1;
+/// AVX-512 with F, VL and DQ, and AVX2.
+pub(crate) const AVX512: u8 = 2;
 
 impl Level {
     /// The best that this machine has.
@@ -53,7 +60,7 @@ impl Level {
     #[expect(unsafe_code, reason = "code for instructions that not every machine has")]
     pub(crate) fn run(self, work: impl Work) {
         match self.0 {
-            Set::Portable => work.run::<false>(),
+            Set::Portable => work.run::<PORTABLE>(),
             // SAFETY: a Level is made only where its instructions were detected.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { avx2(work) },
@@ -74,11 +81,11 @@ fn has_avx512() -> bool {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn avx2(work: impl Work) {
-    work.run::<false>();
+    work.run::<AVX2>();
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq")]
 fn avx512(work: impl Work) {
-    work.run::<true>();
+    work.run::<AVX512>();
 }

@@ -273,7 +273,7 @@ struct Draws<'a> {
 
 impl Work for Draws<'_> {
     #[inline(always)]
-    fn run<const AVX512: bool>(self) {
+    fn run<const LEVEL: u8>(self) {
         let Range { mut start, end } = self.indices;
         // The table has no words of a very large alphabet, and nothing is gained if one word never decides a record.
         let gains = self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first as u64;

@@ -250,8 +250,6 @@ impl<'a, const WIDTH: usize, V: Vector<WIDTH>> Halves<'a, WIDTH, V> {
 }
 
 impl<const WIDTH: usize, V: Vector<WIDTH>> Form for Halves<'_, WIDTH, V> {
-    const TAIL: usize = 1;
-
     #[inline(always)]
     fn dim(&self) -> usize {
         self.dim

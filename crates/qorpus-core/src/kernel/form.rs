@@ -6,10 +6,6 @@ use num_complex::Complex64;
 ///
 /// All methods must be `#[inline(always)]`, see [`Work`](crate::level::Work).
 pub(super) trait Form {
-    /// So many letters at the end of a circuit are computed faster than it is found out which of them are those of
-    /// the circuit before.
-    const TAIL: usize;
-
     /// The dimension of a unitary.
     fn dim(&self) -> usize;
 

@@ -5,7 +5,7 @@
 
 use super::form::Form;
 use super::rows::Rows;
-use super::vector::Vector;
+use super::vector::{Vector, place};
 use crate::{Alphabet, Letter};
 use num_complex::Complex64;
 use std::array;
@@ -45,7 +45,7 @@ impl Sums {
 impl Sum<4> {
     fn of(alphabet: &Alphabet, letter: &Letter) -> Option<Sum<4>> {
         let (rows, dim) = (Rows::new(alphabet, letter), alphabet.dim());
-        let mut sum = Sum { factors: [[0.0; WIDTH]; 4], from: [array::from_fn(|k| k as u64); 4] };
+        let mut sum = Sum { factors: [[0.0; WIDTH]; 4], from: [array::from_fn(place); 4] };
         for to in 0..WIDTH {
             let (column, row, part) = (to / 2 / dim, to / 2 % dim, to % 2);
             let entries = rows.entries(row);
@@ -58,7 +58,7 @@ impl Sum<4> {
                 let imaginary = if part == 0 { -factor.im } else { factor.im };
                 for (term, factor, part) in [(0, factor.re, part), (1, imaginary, 1 - part)] {
                     sum.factors[2 * product + term][to] = factor;
-                    sum.from[2 * product + term][to] = (from + part) as u64;
+                    sum.from[2 * product + term][to] = place(from + part);
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Sum<4> {
 
     /// The same without terms that are zero, if no more than two are left everywhere.
     fn simplified(&self) -> Option<Sum<2>> {
-        let own = array::from_fn(|k| k as u64);
+        let own = array::from_fn(place);
         let mut sum = Sum { factors: [[0.0; WIDTH]; 2], from: [own; 2] };
         for (to, &own) in own.iter().enumerate() {
             let terms = (0..4).map(|term| (self.factors[term][to], self.from[term][to]));
@@ -88,15 +88,23 @@ impl Sum<4> {
 }
 
 impl<const TERMS: usize> Sum<TERMS> {
+    /// On one qubit, where a half of the vector is a column, no number leaves it.
     #[inline(always)]
-    fn act<V: Vector<WIDTH>>(&self, old: V) -> V {
-        let own = V::load(&self.factors[0]).times(if TERMS == 2 { old } else { old.permuted(&self.from[0]) });
-        let first = own.plus(V::load(&self.factors[1]).times(old.permuted(&self.from[1])));
+    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V) -> V {
+        let first =
+            V::load(&self.factors[0]).times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
+        let first = first.plus(V::load(&self.factors[1]).times(self.from::<V, ONE_QUBIT>(old, 1)));
         if TERMS == 2 {
             return first;
         }
-        let third = V::load(&self.factors[2]).times(old.permuted(&self.from[2]));
-        first.plus(third.plus(V::load(&self.factors[3]).times(old.permuted(&self.from[3]))))
+        let third = V::load(&self.factors[2]).times(self.from::<V, ONE_QUBIT>(old, 2));
+        first.plus(third.plus(V::load(&self.factors[3]).times(self.from::<V, ONE_QUBIT>(old, 3))))
+    }
+
+    /// The numbers of one term.
+    #[inline(always)]
+    fn from<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V, term: usize) -> V {
+        if ONE_QUBIT { old.permuted_within_halves(&self.from[term]) } else { old.permuted(&self.from[term]) }
     }
 }
 
@@ -113,8 +121,6 @@ impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Lanes<'a, V
 }
 
 impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Form for Lanes<'_, VECTORS, TERMS, V> {
-    const TAIL: usize = if VECTORS == 1 { 3 } else { 1 };
-
     #[inline(always)]
     fn dim(&self) -> usize {
         if VECTORS == 1 { 2 } else { 4 }
@@ -137,7 +143,8 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Form for Lanes<
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
             for vector in &mut vectors {
-                *vector = sum.act(*vector);
+                *vector =
+                    if VECTORS == 1 { sum.act::<V, true>(*vector) } else { sum.act::<V, false>(*vector) };
             }
         }
         for (vector, to) in vectors.into_iter().zip(to) {

@@ -21,7 +21,7 @@ pub(crate) mod rows;
 mod starts;
 mod vector;
 
-use crate::level::{Level, Work};
+use crate::level::{self, Level, Work};
 use crate::{Alphabet, Circuits};
 use block::{Halves, Moves};
 use form::Form;
@@ -94,10 +94,12 @@ struct Batch<'a> {
 
 impl Work for Batch<'_> {
     #[inline(always)]
-    fn run<const AVX512: bool>(self) {
+    fn run<const LEVEL: u8>(self) {
         #[cfg(target_arch = "x86_64")]
-        if AVX512 {
-            return self.run_with::<vector::Avx512>();
+        match LEVEL {
+            level::AVX512 => return self.run_with::<vector::Avx512>(),
+            level::AVX2 => return self.run_with::<vector::Avx2>(),
+            _ => {}
         }
         self.run_with::<[f64; lanes::WIDTH]>();
     }

@@ -58,11 +58,12 @@ impl<'a> Prefixes<'a> {
         Prefixes { held, letters: &[], most }
     }
 
-    /// The unitary of as long a prefix of `circuit` as is kept, without its tail; and the letters from there on.
+    /// The unitary of as long a prefix of `circuit` as is kept, and the letters from there on: at least the last one, which neighbours
+    /// rarely share.
     #[inline(always)]
-    pub(super) fn split<F: Form>(&mut self, form: &F, circuit: &'a [u16]) -> (&[f64], &'a [u16]) {
+    pub(super) fn split(&mut self, form: &impl Form, circuit: &'a [u16]) -> (&[f64], &'a [u16]) {
         let size = form.size();
-        let kept = circuit.len().saturating_sub(F::TAIL).min(self.most);
+        let kept = circuit.len().saturating_sub(1).min(self.most);
         for length in common(self.letters, &circuit[..kept])..kept {
             let (shorter, longer) = self.held.split_at_mut((length + 1) * size);
             form.advance(&shorter[length * size..], &circuit[length..=length], longer);
