@@ -268,8 +268,8 @@ class Corpus(_Sequence):
         If the corpus is of unitaries up to a global phase, the target's phase does not matter.
 
         Args:
-            target: an array of shape `(2**n, 2**n)`, in the corpus's order of qubits, whose entries are right to 1e-9; or a
-                circuit of any standard gates, as text or letters.
+            target: an array of shape `(2**n, 2**n)`, in the corpus's order of qubits, whose entries are right to 1e-9 (to
+                1e-12 if some gate is not over Z[i, 1/sqrt(2)]); or a circuit of any standard gates, as text or letters.
             further: whether circuits up to twice as long as those of the corpus are looked for as well, put together from
                 two of them.
 

@@ -44,7 +44,8 @@ def distinct(
 
     Args:
         path: the file; created if need be.
-        gates: a gate set, as for `Recipe`; its matrices must be over Z[i, 1/sqrt(2)], as those of Clifford+T are.
+        gates: a gate set, as for `Recipe`. Unitaries over Z[i, 1/sqrt(2)], such as those of Clifford+T, are told apart exactly, others in
+            floating point.
         qubits: how many.
         coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
         max_length: the most letters of a circuit.
@@ -60,8 +61,9 @@ def distinct(
             made and the number of records.
 
     Raises:
-        qorpus.InvalidArgument: an option that cannot be, or a gate that is not exact.
-        qorpus.Error: the file holds something else, cannot be written, or there is too little room.
+        qorpus.InvalidArgument: an option that cannot be.
+        qorpus.Error: unitaries in floating point are neither equal nor clearly different, the file holds something else, cannot
+            be written, or there is too little room.
         KeyboardInterrupt: it was interrupted; what is done stays.
     """
     recipe = _qorpus.distinct_recipe(

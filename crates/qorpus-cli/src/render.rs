@@ -321,6 +321,12 @@ pub(crate) fn verification(
     if found.damaged.len() > MOST {
         writeln!(out, "... and {} more", grouped((found.damaged.len() - MOST) as u64))?;
     }
+    for level in &found.damaged_levels {
+        writeln!(
+            out,
+            "{BAD}damaged{BAD:#}: the index of level {level}; restore the file from a copy or enumerate it again"
+        )?;
+    }
     if found.totals == Some(false) {
         writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
     }

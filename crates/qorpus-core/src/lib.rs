@@ -27,6 +27,7 @@
 
 mod alphabet;
 mod angle;
+mod arithmetic;
 mod bits;
 mod chunk;
 mod circuit;
@@ -34,6 +35,7 @@ mod codec;
 mod drawing;
 mod error;
 mod exact;
+mod floating;
 mod gate;
 mod kernel;
 mod labels;
@@ -48,12 +50,14 @@ mod split;
 
 pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
 pub use angle::evaluate;
+pub use arithmetic::{Arithmetic, Bands};
 pub use chunk::{Chunk, ChunkRef, ContentHash, Damage};
 pub use circuit::Circuits;
 pub use codec::{Codec, Place};
 pub use drawing::draw;
 pub use error::{Error, Result};
-pub use exact::{Exact, ExactBatch, ExactLetters, LANES, UpTo};
+pub use exact::{Exact, ExactLetters, ExactProducts, LANES, UpTo};
+pub use floating::{FloatingBatch, FloatingLetters};
 pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
 pub use kernel::{Kernel, Scratch, naive};
 pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER};

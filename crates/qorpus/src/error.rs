@@ -81,6 +81,18 @@ pub enum Error {
         /// The number of the level.
         level: usize,
     },
+    /// Two unitaries in floating point that are neither equal nor clearly different.
+    #[error(
+        "{}: the unitary of '{circuit}' and that of another circuit are neither equal nor clearly different: some multiple of what \
+         rounding explains lies between them; use gates whose angles differ more, or gates over Clifford+T, which are told apart exactly",
+        .path.display()
+    )]
+    Unclear {
+        /// The file.
+        path: PathBuf,
+        /// The circuit of one of them.
+        circuit: String,
+    },
     /// A corpus of another recipe.
     #[error(
         "{} holds another corpus.\n  there: {there} (recipe {there_hash})\n  asked: {asked} (recipe {asked_hash})\nuse the same recipe, or another file",

@@ -1,5 +1,6 @@
 //! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what fails.
 
+use crate::distinct::check_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::maker::Maker;
 use crate::options::{Durability, threads};
@@ -8,7 +9,7 @@ use crate::store::{self, Store};
 use crate::work::{self, Todo};
 use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel};
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
@@ -41,6 +42,8 @@ pub struct Verification {
     pub recomputed: u64,
     /// Chunks that are damaged, by number; after ten thousand no more are looked for.
     pub damaged: BTreeMap<u64, ChunkDamage>,
+    /// Levels of an enumeration whose index is damaged, by number.
+    pub damaged_levels: BTreeSet<usize>,
     /// Whether the totals that the file keeps are those of its chunks; `None` if it changed meanwhile.
     pub totals: Option<bool>,
     /// Whether it was told to stop before the end.
@@ -51,13 +54,17 @@ pub struct Verification {
 impl Verification {
     /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
-        self.damaged.is_empty() && self.totals != Some(false) && !self.interrupted
+        self.damaged.is_empty()
+            && self.damaged_levels.is_empty()
+            && self.totals != Some(false)
+            && !self.interrupted
     }
 }
 
 /// Verifies the corpus at `path` while others may be writing it.
 ///
-/// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. What is damaged
+/// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. Of an enumeration of distinct unitaries, every
+/// block of the index is checked, and that so many of its entries lead to records with their keys. What is damaged
 /// is part of the result, not an error. Chunks are verified in parallel, each thread with a few megabytes.
 ///
 /// # Errors
@@ -113,6 +120,12 @@ pub fn verify(
     })?;
     let mut result = result.into_inner().unwrap_or_default();
     result.damaged.extend(unexpected.into_iter().map(|number| (number, ChunkDamage::Unexpected)));
+    // Records that are damaged are what an index leads to.
+    if result.damaged.is_empty() {
+        let index = check_index(&corpus, options.sample, jobs, stop)?;
+        result.recomputed += index.recomputed;
+        result.damaged_levels = index.damaged;
+    }
     result.interrupted = stop.load(Ordering::Relaxed);
     check_outside(&corpus, &mut result)?;
     let unchanged = corpus.read(store::totals)? == before;
@@ -317,6 +330,9 @@ pub fn repair(
         return Ok(found);
     }
     let recipe = Corpus::open(path)?.recipe().clone();
+    if let Some(&level) = found.damaged_levels.first() {
+        return Err(Error::DamagedIndex { path: path.into(), level });
+    }
     if recipe.space().is_appended() && !found.damaged.is_empty() {
         let reason = "what is damaged cannot be computed again; restore the file from a copy";
         return Err(Error::Appended { path: path.into(), reason });

@@ -1,6 +1,7 @@
 //! The same for many unitaries at once: the same letter acts on all of them, number by number, in as many places of a vector.
 
 use super::{Exact, ExactLetter, ExactLetters, Integer, MOST_EXPONENT, UpTo};
+use crate::Arithmetic;
 use crate::level::{Level, Work};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -16,16 +17,33 @@ type Lanes = [i16; LANES];
 /// A ring element of each: a, b, c, d.
 type Entry = [Lanes; 4];
 
+/// Exact unitaries and what a letter makes of them.
+#[derive(Debug, Clone)]
+pub struct ExactProducts {
+    pub(super) from: ExactBatch,
+    pub(super) next: ExactBatch,
+    /// Kept from letter to letter.
+    pub(super) memory: Vec<u64>,
+}
+
+impl ExactProducts {
+    /// [`LANES`] identities.
+    pub(super) fn new(letters: &ExactLetters) -> ExactProducts {
+        let from = ExactBatch::new(letters);
+        ExactProducts { next: from.clone(), from, memory: Vec::new() }
+    }
+}
+
 /// Exact unitaries, entry by entry.
 #[derive(Debug, Clone)]
-pub struct ExactBatch {
+pub(super) struct ExactBatch {
     entries: Vec<Entry>,
     exponents: [u16; LANES],
 }
 
 impl ExactBatch {
     /// [`LANES`] identities.
-    pub fn new(letters: &ExactLetters) -> ExactBatch {
+    fn new(letters: &ExactLetters) -> ExactBatch {
         let one = letters.identity();
         let mut batch =
             ExactBatch { entries: vec![[[0; LANES]; 4]; one.entries.len()], exponents: [0; LANES] };
@@ -37,7 +55,7 @@ impl ExactBatch {
     ///
     /// # Panics
     /// If the place is not below [`LANES`], or the unitary is on another number of qubits.
-    pub fn set(&mut self, lane: usize, unitary: &Exact) {
+    pub(super) fn set(&mut self, lane: usize, unitary: &Exact) {
         assert_eq!(self.entries.len(), unitary.entries.len(), "on the same number of qubits");
         for (entry, numbers) in self.entries.iter_mut().zip(&unitary.entries) {
             (0..4).for_each(|part| entry[part][lane] = numbers[part]);
@@ -46,17 +64,15 @@ impl ExactBatch {
     }
 
     /// The unitary in place `lane`.
-    ///
-    /// # Panics
-    /// If the place is not below [`LANES`].
-    pub fn get(&self, lane: usize) -> Exact {
+    #[cfg(test)]
+    fn get(&self, lane: usize) -> Exact {
         let entries = self.entries.iter().map(|entry| [0, 1, 2, 3].map(|part| entry[part][lane]));
         Exact { entries: entries.collect(), exponent: self.exponents[lane].into() }
     }
 
     /// Calls `emit` with each place and key of those of `places`, a bit for each, as [`Exact::key`] has them. `memory` is
     /// kept from call to call.
-    pub fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
+    pub(super) fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
         const { assert!(LANES == u32::BITS as usize) }
         let size = self.entries.len();
         // Entry by entry to unitary by unitary, an entry's four numbers at once.
@@ -90,7 +106,7 @@ impl ExactLetters {
     /// # Panics
     /// If the letter is not in the alphabet.
     #[must_use]
-    pub fn advance_batch(&self, from: &ExactBatch, letter: u16, to: &mut ExactBatch) -> bool {
+    pub(super) fn advance_batch(&self, from: &ExactBatch, letter: u16, to: &mut ExactBatch) -> bool {
         let letter = &self.letters[usize::from(letter)];
         let most = from.exponents.iter().max().copied().unwrap_or(0);
         if u32::from(most) + letter.exponent > MOST_EXPONENT {
@@ -113,7 +129,7 @@ struct Advance<'a> {
 
 impl Work for Advance<'_> {
     #[inline(always)]
-    fn run<const AVX512: bool>(self) {
+    fn run<const LEVEL: u8>(self) {
         let Advance { dim, letter, up_to_phase, from, to } = self;
         for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
             row.fill([[0; LANES]; 4]);

@@ -11,9 +11,10 @@
 mod batch;
 mod nearest;
 
-pub use batch::{ExactBatch, LANES};
+pub use batch::{ExactProducts, LANES};
 use nearest::nearest;
 
+use crate::arithmetic::{Arithmetic, Bands};
 use crate::kernel::rows::Rows;
 use crate::{Alphabet, Error, Result};
 use num_complex::Complex64;
@@ -109,19 +110,6 @@ impl ExactLetters {
         Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
     }
 
-    /// For each letter one that takes it back, if there is one.
-    pub fn inverses(&self) -> Vec<Option<u16>> {
-        let (count, identity) = (self.letters.len() as u16, self.identity());
-        let is_inverse = |letter, other: &u16| self.unitary(&[letter, *other]).as_ref() == Ok(&identity);
-        (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
-    }
-
-    /// The identity.
-    pub fn identity(&self) -> Exact {
-        let entry = |k: usize| if k / self.dim == k % self.dim { [1, 0, 0, 0] } else { [0; 4] };
-        Exact { entries: (0..self.dim * self.dim).map(entry).collect(), exponent: 0 }
-    }
-
     /// Lets `letter` act on `from` and holds the result in `to`: in its unique form, or that of its class up to phase.
     ///
     /// False if the result's integers might not fit in 16 bits; then `to` holds nothing of meaning. Takes time in
@@ -137,13 +125,24 @@ impl ExactLetters {
         }
         fits
     }
+}
 
-    /// The same for a unitary that is only on the way: any of its class up to phase.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
-    #[must_use]
-    pub fn multiply(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
+impl Arithmetic for ExactLetters {
+    type Unitary = Exact;
+    type Batch = ExactProducts;
+
+    fn identity(&self) -> Exact {
+        let entry = |k: usize| if k / self.dim == k % self.dim { [1, 0, 0, 0] } else { [0; 4] };
+        Exact { entries: (0..self.dim * self.dim).map(entry).collect(), exponent: 0 }
+    }
+
+    fn inverses(&self) -> Vec<Option<u16>> {
+        let (count, identity) = (self.letters.len() as u16, self.identity());
+        let is_inverse = |letter, other: &u16| self.unitary(&[letter, *other]).as_ref() == Ok(&identity);
+        (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
+    }
+
+    fn multiply(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
         let letter = &self.letters[usize::from(letter)];
         to.exponent = from.exponent + letter.exponent;
         if to.exponent > MOST_EXPONENT {
@@ -165,14 +164,8 @@ impl ExactLetters {
         true
     }
 
-    /// The unitary of a circuit.
-    ///
-    /// # Errors
-    /// [`Error::ExactOverflow`].
-    ///
-    /// # Panics
-    /// If a letter is not in the alphabet.
-    pub fn unitary(&self, circuit: &[u16]) -> Result<Exact> {
+    /// In its unique form, or that of its class up to phase.
+    fn unitary(&self, circuit: &[u16]) -> Result<Exact> {
         let (mut now, mut next) = (self.identity(), Exact::default());
         for &letter in circuit {
             if !self.advance(&now, letter, &mut next) {
@@ -182,21 +175,69 @@ impl ExactLetters {
         }
         Ok(now)
     }
-}
 
-impl Exact {
-    /// The adjoint, in its unique form, or that of its class up to phase if `letters` are.
-    #[must_use]
-    pub fn adjoint(&self, letters: &ExactLetters) -> Exact {
-        let dim = letters.dim;
-        let entries = (0..dim * dim).map(|k| conjugate(self.entries[k % dim * dim + k / dim]));
-        let mut adjoint = Exact { entries: entries.collect(), exponent: self.exponent };
-        if letters.up_to == UpTo::Phase {
+    /// In its unique form, or that of its class up to phase.
+    fn adjoint(&self, unitary: &Exact) -> Exact {
+        let dim = self.dim;
+        let entries = (0..dim * dim).map(|k| conjugate(unitary.entries[k % dim * dim + k / dim]));
+        let mut adjoint = Exact { entries: entries.collect(), exponent: unitary.exponent };
+        if self.up_to == UpTo::Phase {
             adjoint.turn();
         }
         adjoint
     }
 
+    fn key(&self, unitary: &Exact) -> u128 {
+        unitary.key()
+    }
+
+    /// Equal or not.
+    fn bands(&self) -> Bands {
+        Bands { same: 0, apart: 0 }
+    }
+
+    /// Both must be in their unique forms.
+    fn same(&self, one: &Exact, other: &Exact) -> bool {
+        one == other
+    }
+
+    /// The exact unitary, in its unique form, of which no entry is farther from these numbers than 1e-9, up to a phase
+    /// if the letters are: `None` if there is none over the ring whose denominator is at most √2^28.
+    ///
+    /// The determinant of a unitary over the ring is a unit there of which all conjugates have magnitude 1, so it is a power of
+    /// ω, and only as many phases as there are rows are possible, up to powers of ω.
+    fn recognize(&self, numbers: &[Complex64]) -> Option<Exact> {
+        self.nearest(numbers)
+    }
+
+    fn reach(&self) -> u64 {
+        0
+    }
+
+    fn batch(&self) -> ExactProducts {
+        ExactProducts::new(self)
+    }
+
+    fn set(&self, batch: &mut ExactProducts, lane: usize, unitary: &Exact) {
+        batch.from.set(lane, unitary);
+    }
+
+    fn products(
+        &self,
+        batch: &mut ExactProducts,
+        letter: u16,
+        places: u32,
+        emit: impl FnMut(usize, u128),
+    ) -> bool {
+        let fits = self.advance_batch(&batch.from, letter, &mut batch.next);
+        if fits {
+            batch.next.keys(places, &mut batch.memory, emit);
+        }
+        fits
+    }
+}
+
+impl Exact {
     /// The smallest denominator exponent.
     pub fn exponent(&self) -> u32 {
         self.exponent

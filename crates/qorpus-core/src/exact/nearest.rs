@@ -5,45 +5,39 @@ use num_complex::Complex64;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, SQRT_2};
 
 impl ExactLetters {
-    /// The exact unitary, in its unique form, of which no entry is farther from `unitary` (row-major) than 1e-9, up to a phase
-    /// if the letters are: `None` if there is none over the ring whose denominator is at most √2^28.
-    ///
-    /// The determinant of a unitary over the ring is a unit there of which all conjugates have magnitude 1, so it is a power of
-    /// ω, and only as many phases as there are rows are possible, up to powers of ω.
-    pub fn recognize(&self, unitary: &[Complex64]) -> Option<Exact> {
+    /// See [`recognize`](crate::Arithmetic::recognize).
+    pub(super) fn nearest(&self, unitary: &[Complex64]) -> Option<Exact> {
         if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
             return None;
         }
-        if self.up_to == UpTo::Nothing {
-            return self.recognize_turned(unitary, Complex64::ONE);
-        }
-        let determinant = determinant(unitary.to_vec(), self.dim)?;
-        let phase = determinant.im.atan2(determinant.re) / self.dim as f64;
-        let step = FRAC_PI_4 / self.dim as f64;
-        (0..self.dim).find_map(|turn| {
-            let angle = -phase + step * turn as f64;
-            let back = unit(angle);
-            self.recognize_turned(unitary, back)
-        })
+        let turns = match self.up_to {
+            UpTo::Nothing => vec![Complex64::ONE],
+            UpTo::Phase => {
+                let determinant = determinant(unitary.to_vec(), self.dim)?;
+                let phase = determinant.im.atan2(determinant.re) / self.dim as f64;
+                let step = FRAC_PI_4 / self.dim as f64;
+                (0..self.dim).map(|turn| unit(step * turn as f64 - phase)).collect()
+            }
+        };
+        // To look for numbers takes the longer the larger the denominator, and most are small.
+        (0..=MOST_EXPONENT)
+            .find_map(|exponent| turns.iter().find_map(|&turn| self.over(unitary, turn, exponent)))
     }
 
-    fn recognize_turned(&self, unitary: &[Complex64], turn: Complex64) -> Option<Exact> {
-        for exponent in 0..=MOST_EXPONENT {
-            let entries = unitary.iter().map(|&entry| nearest(entry * turn, exponent, LARGEST_ERROR));
-            let Some(entries) = entries.collect::<Option<Vec<Integer>>>() else { continue };
-            let row =
-                |row: &[Integer]| row.iter().copied().enumerate().filter(|(_, z)| *z != [0; 4]).collect();
-            let rows: Vec<Vec<(usize, Integer)>> = entries.chunks(self.dim).map(row).collect();
-            if is_unitary(&rows, exponent) {
-                let mut exact = Exact { entries, exponent };
-                exact.reduce();
-                if self.up_to == UpTo::Phase {
-                    exact.turn();
-                }
-                return Some(exact);
+    /// The exact unitary whose product with a phase this is, if the denominator is √2^`exponent`.
+    fn over(&self, unitary: &[Complex64], turn: Complex64, exponent: u32) -> Option<Exact> {
+        let entries = unitary.iter().map(|&entry| nearest(entry * turn, exponent, LARGEST_ERROR));
+        let entries: Vec<Integer> = entries.collect::<Option<_>>()?;
+        let row = |row: &[Integer]| row.iter().copied().enumerate().filter(|(_, z)| *z != [0; 4]).collect();
+        let rows: Vec<Vec<(usize, Integer)>> = entries.chunks(self.dim).map(row).collect();
+        is_unitary(&rows, exponent).then(|| {
+            let mut exact = Exact { entries, exponent };
+            exact.reduce();
+            if self.up_to == UpTo::Phase {
+                exact.turn();
             }
-        }
-        None
+            exact
+        })
     }
 }
 
@@ -112,7 +106,7 @@ pub(super) fn nearest(entry: Complex64, exponent: u32, error: f64) -> Option<Int
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alphabet, Coupling, preset};
+    use crate::{Alphabet, Arithmetic, Coupling, preset};
     use proptest::prelude::*;
 
     proptest! {

@@ -3,7 +3,7 @@
 use super::rows::{Candidate, halves};
 use crate::error::Result;
 use crate::reader::Corpus;
-use qorpus_core::{Circuits, Error, Exact, ExactBatch, ExactLetters, LANES};
+use qorpus_core::{Alphabet, Arithmetic, Bands, Circuits, Error, ExactLetters, FloatingLetters, LANES, UpTo};
 use std::ops::Range;
 
 /// The labels that the enumeration goes on from.
@@ -62,23 +62,84 @@ impl Corpus {
     }
 }
 
+/// The arithmetic in which a recipe's unitaries are told from each other.
+#[derive(Debug)]
+pub(super) enum Letters {
+    Exact(ExactLetters),
+    /// Where a gate is not over the ring.
+    Floating(FloatingLetters),
+}
+
+impl Letters {
+    pub(super) fn new(alphabet: &Alphabet, up_to: UpTo) -> qorpus_core::Result<Letters> {
+        match ExactLetters::new(alphabet, up_to) {
+            Err(Error::NotExact { .. }) => FloatingLetters::new(alphabet, up_to).map(Letters::Floating),
+            letters => letters.map(Letters::Exact),
+        }
+    }
+
+    pub(super) fn inverses(&self) -> Vec<Option<u16>> {
+        match self {
+            Letters::Exact(letters) => letters.inverses(),
+            Letters::Floating(letters) => letters.inverses(),
+        }
+    }
+
+    pub(super) fn bands(&self) -> Bands {
+        match self {
+            Letters::Exact(letters) => letters.bands(),
+            Letters::Floating(letters) => letters.bands(),
+        }
+    }
+
+    pub(super) fn key_of_identity(&self) -> u128 {
+        match self {
+            Letters::Exact(letters) => letters.key(&letters.identity()),
+            Letters::Floating(letters) => letters.key(&letters.identity()),
+        }
+    }
+
+    pub(super) fn expander<'a>(&'a self, inverses: &'a [u32]) -> Box<dyn Expand + 'a> {
+        match self {
+            Letters::Exact(letters) => Box::new(Expander::new(letters, inverses)),
+            Letters::Floating(letters) => Box::new(Expander::new(letters, inverses)),
+        }
+    }
+}
+
+/// Makes candidates of records.
+pub(super) trait Expand {
+    /// Appends what the letters of the set `letters` make of the records `rows`. A letter is left out where it takes back
+    /// one that ends some shortest circuit: what it makes is known from that circuit without its end.
+    fn expand(
+        &mut self,
+        parents: &Parents,
+        rows: Range<usize>,
+        letters: u32,
+        out: &mut Vec<Candidate>,
+    ) -> Result<()>;
+
+    /// Appends the records `rows` themselves, for their keys.
+    fn same(&mut self, parents: &Parents, rows: Range<usize>, out: &mut Vec<Candidate>) -> Result<()>;
+}
+
 /// From circuit to circuit, with the unitaries of all beginnings: what two circuits begin with is multiplied once.
-pub(super) struct Walk<'a> {
-    letters: &'a ExactLetters,
-    stack: Vec<Exact>,
+pub(super) struct Walk<'a, A: Arithmetic> {
+    letters: &'a A,
+    stack: Vec<A::Unitary>,
     word: Vec<u16>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, A: Arithmetic> Walk<'a, A> {
     /// One on which letters act on `start`.
-    pub(super) fn new(letters: &'a ExactLetters, start: Exact) -> Walk<'a> {
+    pub(super) fn new(letters: &'a A, start: A::Unitary) -> Walk<'a, A> {
         Walk { letters, stack: vec![start], word: Vec::new() }
     }
 
     /// What the circuit makes, as it comes out.
-    pub(super) fn to(&mut self, word: &[u16]) -> qorpus_core::Result<&Exact> {
+    pub(super) fn to(&mut self, word: &[u16]) -> qorpus_core::Result<&A::Unitary> {
         let common = self.word.iter().zip(word).take_while(|(old, new)| old == new).count();
-        self.stack.resize_with(self.stack.len().max(word.len() + 1), Exact::default);
+        self.stack.resize_with(self.stack.len().max(word.len() + 1), A::Unitary::default);
         self.word.clear();
         self.word.extend_from_slice(word);
         for depth in common..word.len() {
@@ -93,25 +154,22 @@ impl<'a> Walk<'a> {
 }
 
 /// Multiplies.
-pub(super) struct Expander<'a> {
-    letters: &'a ExactLetters,
+struct Expander<'a, A: Arithmetic> {
+    letters: &'a A,
     /// For each letter, the bit of the one that takes it back.
     inverses: &'a [u32],
-    walk: Walk<'a>,
-    batch: ExactBatch,
-    next: ExactBatch,
-    memory: Vec<u64>,
+    walk: Walk<'a, A>,
+    batch: A::Batch,
 }
 
-impl<'a> Expander<'a> {
-    pub(super) fn new(letters: &'a ExactLetters, inverses: &'a [u32]) -> Expander<'a> {
-        let (walk, batch) = (Walk::new(letters, letters.identity()), ExactBatch::new(letters));
-        Expander { letters, inverses, walk, next: batch.clone(), batch, memory: Vec::new() }
+impl<'a, A: Arithmetic> Expander<'a, A> {
+    fn new(letters: &'a A, inverses: &'a [u32]) -> Expander<'a, A> {
+        Expander { letters, inverses, walk: Walk::new(letters, letters.identity()), batch: letters.batch() }
     }
+}
 
-    /// Appends what the letters of the set `letters` make of the records `rows`. A letter is left out where it takes back
-    /// one that ends some shortest circuit: what it makes is known from that circuit without its end.
-    pub(super) fn expand(
+impl<A: Arithmetic> Expand for Expander<'_, A> {
+    fn expand(
         &mut self,
         parents: &Parents,
         rows: Range<usize>,
@@ -124,7 +182,7 @@ impl<'a> Expander<'a> {
             let rows = start..rows.end.min(start + LANES);
             start = rows.end;
             for (lane, row) in rows.clone().enumerate() {
-                self.batch.set(lane, self.walk.to(parents.words.get(row))?);
+                self.letters.set(&mut self.batch, lane, self.walk.to(parents.words.get(row))?);
             }
             let mut left = letters;
             while left > 0 {
@@ -137,10 +195,7 @@ impl<'a> Expander<'a> {
                 if places == 0 {
                     continue;
                 }
-                if !self.letters.advance_batch(&self.batch, letter as u16, &mut self.next) {
-                    return Err(Error::ExactOverflow.into());
-                }
-                self.next.keys(places, &mut self.memory, |lane, key| {
+                let emit = |lane, key| {
                     let row = rows.start + lane;
                     let first = parents.first[row];
                     out.push(Candidate {
@@ -150,22 +205,22 @@ impl<'a> Expander<'a> {
                         first: if first == 0 { 1 << letter } else { first },
                         last: 1 << letter,
                     });
-                });
+                };
+                if !self.letters.products(&mut self.batch, letter as u16, places, emit) {
+                    return Err(Error::ExactOverflow.into());
+                }
             }
         }
         Ok(())
     }
 
-    /// Appends the records `rows` themselves, for their keys.
-    pub(super) fn same(
-        &mut self,
-        parents: &Parents,
-        rows: Range<usize>,
-        out: &mut Vec<Candidate>,
-    ) -> Result<()> {
+    fn same(&mut self, parents: &Parents, rows: Range<usize>, out: &mut Vec<Candidate>) -> Result<()> {
+        let alphabet = self.inverses.len() as u64;
         for row in rows {
-            let key = halves(self.letters.unitary(parents.words.get(row))?.key());
-            out.push(Candidate { key, origin: 0, circuits: 1, first: 0, last: 0 });
+            let key = halves(self.letters.key(&self.letters.unitary(parents.words.get(row))?));
+            // Nobody asks for the origins of these, but they keep them apart.
+            let origin = (parents.first_id + row as u64) * alphabet;
+            out.push(Candidate { key, origin, circuits: 1, first: 0, last: 0 });
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Finding: from a unitary to its shortest circuit, stored or made of two that are.
 
-use super::expand::Walk;
+use super::expand::{Letters, Walk};
 use super::levels::{Index, Level};
 use super::plan;
 use crate::error::{Error, Result, io};
@@ -8,10 +8,11 @@ use crate::ids::Ids;
 use crate::reader::{Corpus, Order, reorder};
 use npyz::{DType, NpyFile};
 use qorpus_core::{
-    Alphabet, Circuits, Complex32, Complex64, Coupling, Exact, ExactLetters, Gate, Kernel, Scratch,
+    Alphabet, Arithmetic, Circuits, Complex32, Complex64, Coupling, Distinct, Gate, Kernel, Scratch,
 };
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// What is known of a unitary.
@@ -35,7 +36,8 @@ pub enum Found {
 }
 
 impl Corpus {
-    /// Looks for a unitary (row-major, entries within 1e-9) among those that were enumerated, up to a phase if they are.
+    /// Looks for a unitary (row-major, entries within 1e-9, or 1e-12 if not all gates are exact) among those that were enumerated, up
+    /// to a phase if they are.
     ///
     /// If `further`, and only lengths count, circuits up to twice as long are looked for: those with a beginning and an end that
     /// are both in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked now
@@ -62,8 +64,21 @@ impl Corpus {
                 format!("the unitary has {} entries; those of this corpus have {dim} x {dim}", unitary.len());
             return Err(Error::Usage(text));
         }
-        let (levels, letters) =
-            (self.levels()?, ExactLetters::new(self.recipe().alphabet(), distinct.up_to)?);
+        match Letters::new(self.recipe().alphabet(), distinct.up_to)? {
+            Letters::Exact(letters) => self.find_by(&letters, distinct, unitary, further, stop),
+            Letters::Floating(letters) => self.find_by(&letters, distinct, unitary, further, stop),
+        }
+    }
+
+    fn find_by<A: Arithmetic>(
+        &self,
+        letters: &A,
+        distinct: &Distinct,
+        unitary: &[Complex64],
+        further: bool,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Found> {
+        let levels = self.levels()?;
         let nothing_yet = || {
             let text = "nothing is proven yet; run 'qorpus distinct' on it to its end";
             Error::Usage(format!("{}: {text}", self.path().display()))
@@ -71,7 +86,7 @@ impl Corpus {
         let last = levels.iter().rfind(|level| level.records > 0).ok_or_else(nothing_yet)?;
         // What is not over the ring, no circuit makes; but that a denominator is not merely too large, numbers do not tell.
         let target = letters.recognize(unitary);
-        let mut search = Search { corpus: self, letters: &letters, levels: &levels, block: None };
+        let mut search = Search { corpus: self, letters, levels: &levels, block: None };
         if let Some(target) = &target {
             for number in 0..levels.len() {
                 if let Some(circuit) = search.within(number, target)? {
@@ -111,35 +126,37 @@ enum Half {
     Stopped,
 }
 
-struct Search<'a> {
+struct Search<'a, A> {
     corpus: &'a Corpus,
-    letters: &'a ExactLetters,
+    letters: &'a A,
     levels: &'a [Level],
     /// The block of the index that was read last: its level, its number, its bytes.
     block: Option<(usize, u64, Vec<u8>)>,
 }
 
-impl Search<'_> {
+impl<A: Arithmetic> Search<'_, A> {
     /// The circuit of a level that makes `target`.
-    fn within(&mut self, number: usize, target: &Exact) -> Result<Option<Vec<u16>>> {
-        let (level, key, corpus) = (&self.levels[number], target.key(), self.corpus);
+    fn within(&mut self, number: usize, target: &A::Unitary) -> Result<Option<Vec<u16>>> {
+        let (level, corpus) = (&self.levels[number], self.corpus);
         if level.records == 0 {
             return Ok(None);
         }
-        let index = Index::new(corpus.recipe(), number, level);
-        let block = index.block(key);
-        if self.block.as_ref().is_none_or(|(of, number_of, _)| (*of, *number_of) != (number, block)) {
-            let bytes = corpus.read(|connection| index.read(connection, block))?;
-            let bytes =
-                bytes.ok_or_else(|| Error::DamagedIndex { path: corpus.path().into(), level: number })?;
-            self.block = Some((number, block, bytes));
-        }
-        let Some((_, _, bytes)) = &self.block else { return Ok(None) };
-        for origin in index.origins(bytes, key) {
-            let circuit = self.circuit(level, origin)?;
-            // The index is a hint; what counts is the unitary.
-            if self.letters.unitary(&circuit).as_ref() == Ok(target) {
-                return Ok(Some(circuit));
+        let (index, keys) = (Index::new(corpus.recipe(), number, level), keys_of(self.letters, target));
+        for block in index.block(*keys.start())..=index.block(*keys.end()) {
+            if self.block.as_ref().is_none_or(|(of, number_of, _)| (*of, *number_of) != (number, block)) {
+                let bytes = corpus.read(|connection| index.read(connection, block))?;
+                let bytes =
+                    bytes.ok_or_else(|| Error::DamagedIndex { path: corpus.path().into(), level: number })?;
+                self.block = Some((number, block, bytes));
+            }
+            let Some((_, _, bytes)) = &self.block else { return Ok(None) };
+            let entries = index.entries(bytes);
+            for (_, origin) in entries.into_iter().filter(|(part, _)| index.may_be(block, *part, &keys)) {
+                let circuit = self.circuit(level, origin)?;
+                // The index is a hint; what counts is the unitary.
+                if self.letters.unitary(&circuit).is_ok_and(|unitary| self.letters.same(&unitary, target)) {
+                    return Ok(Some(circuit));
+                }
             }
         }
         Ok(None)
@@ -189,11 +206,11 @@ impl Search<'_> {
         &mut self,
         beginning: usize,
         end: usize,
-        target: &Exact,
+        target: &A::Unitary,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Half> {
         let (ids, mut circuits) = (self.levels[beginning].ids(), Circuits::default());
-        let mut walk = Walk::new(self.letters, target.adjoint(self.letters));
+        let mut walk = Walk::new(self.letters, self.letters.adjoint(target));
         let mut start = ids.start;
         while start < ids.end {
             if stop() {
@@ -204,13 +221,26 @@ impl Search<'_> {
             circuits.clear();
             self.corpus.circuits(&Ids::Run(part), &mut circuits)?;
             for circuit in circuits.iter() {
-                let wanted = walk.to(circuit)?.adjoint(self.letters);
+                let wanted = self.letters.adjoint(walk.to(circuit)?);
                 if let Some(rest) = self.within(end, &wanted)? {
                     return Ok(Half::Found(circuit.iter().copied().chain(rest).collect()));
                 }
             }
         }
         Ok(Half::Nothing)
+    }
+}
+
+/// The keys that a unitary may have, made by whatever circuit.
+pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary) -> RangeInclusive<u128> {
+    let key = letters.key(unitary);
+    match u128::from(letters.reach()) << 64 {
+        0 => key..=key,
+        // Only the first halves are compared: few are so near.
+        reach => {
+            let first = key >> 64 << 64;
+            first.saturating_sub(reach)..=first.saturating_add(reach) | u128::from(u64::MAX)
+        }
     }
 }
 

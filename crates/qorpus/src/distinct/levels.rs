@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::reader::Corpus;
 use qorpus_core::Recipe;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// An entry of the index has so many bytes of a key, those behind the bits that its block has in common.
@@ -179,16 +179,20 @@ impl Index {
         }))
     }
 
-    /// The origins in this block of keys that may be `key`.
-    pub(super) fn origins<'b>(&self, block: &'b [u8], key: u128) -> impl Iterator<Item = u64> + use<'b> {
-        let (width, part) = (self.origin_bytes, self.part(key));
+    /// The entries of a block: parts of keys, and origins.
+    pub(super) fn entries(&self, block: &[u8]) -> Vec<([u8; KEY_PART], u64)> {
+        let width = self.origin_bytes;
         let (parts, origins) = block.split_at(block.len() / (KEY_PART + width) * KEY_PART);
-        let (parts, _) = parts.as_chunks::<KEY_PART>();
-        let start = parts.partition_point(|other| *other < part);
-        let same = parts[start..].iter().take_while(move |other| **other == part).count();
         // Without letters there is one record, whose origin takes no bytes.
-        (start..start + same).map(move |row| {
-            origins[row * width..][..width].iter().fold(0, |origin, &byte| origin << 8 | u64::from(byte))
-        })
+        let origin = |row: usize| &origins[row * width..][..width];
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        parts.as_chunks().0.iter().enumerate().map(|(row, part)| (*part, number(origin(row)))).collect()
+    }
+
+    /// Whether an entry of block `number` may have one of these keys.
+    pub(super) fn may_be(&self, number: u64, part: [u8; KEY_PART], keys: &RangeInclusive<u128>) -> bool {
+        let place = (number, part);
+        let of = |key: u128| (self.block(key), self.part(key));
+        (of(*keys.start())..=of(*keys.end())).contains(&place)
     }
 }

@@ -6,6 +6,7 @@
 //! the order of their circuits and become records. Every finished piece is a file or committed, so that a job goes on where it
 //! ended.
 
+mod check;
 mod expand;
 mod find;
 mod levels;
@@ -14,6 +15,7 @@ mod phases;
 mod plan;
 mod rows;
 
+pub(crate) use check::check_index;
 pub use find::{Found, circuit_unitary, read_npy};
 pub use levels::Level;
 pub(crate) use plan::is_complete;
@@ -22,10 +24,10 @@ use crate::error::{Error, Result, io};
 use crate::generate::Outcome;
 use crate::options::{EnumerateOptions, threads};
 use crate::store::{Store, add_label, insert_chunks};
-use expand::{CIRCUITS, FIRST, LAST};
+use expand::{CIRCUITS, FIRST, LAST, Letters};
 use levels::Index;
 use plan::Plan;
-use qorpus_core::{Circuits, Codec, ExactLetters, Recipe};
+use qorpus_core::{Bands, Circuits, Codec, Recipe};
 use rows::{Candidate, Layout, Temporary};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -40,6 +42,9 @@ const COST: &str = "cost";
 
 /// A candidate takes 40 bytes, as many again while it is sorted, and buffers of files some more.
 const CANDIDATE_BYTES: u64 = 88;
+
+/// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory that is far apart and new.
+const MOST_AT_ONCE: u64 = 1 << 23;
 
 /// The least memory that is of use.
 const LEAST_MEMORY: u64 = 16 << 20;
@@ -83,7 +88,7 @@ pub struct EnumerateProgress {
 /// a few megabytes a thread.
 ///
 /// # Errors
-/// A recipe that enumerates nothing, a gate that is not exact, too little room, or what [`generate`](crate::generate) fails with.
+/// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly different, too little room, or what [`generate`](crate::generate) fails with.
 pub fn enumerate(
     path: &Path,
     recipe: &Recipe,
@@ -94,7 +99,7 @@ pub fn enumerate(
     let Some(distinct) = recipe.space().enumerates() else {
         return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
     };
-    let letters = ExactLetters::new(recipe.alphabet(), distinct.up_to)?;
+    let letters = Letters::new(recipe.alphabet(), distinct.up_to)?;
     let (jobs, memory) = (threads(options.jobs)?, options.memory.map_or_else(half_of_free, Ok)?);
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
@@ -115,9 +120,10 @@ pub fn enumerate(
         is_closed: inverses.iter().enumerate().all(costs_as_much),
         inverses: inverses.iter().map(|other| other.map_or(0, |other| 1 << other)).collect(),
         letters: &letters,
+        bands: letters.bands(),
         cost_of,
         jobs,
-        at_once: memory / jobs as u64 / CANDIDATE_BYTES,
+        at_once: MOST_AT_ONCE.min(memory / jobs as u64 / CANDIDATE_BYTES),
         temporary: Temporary::open(&path, recipe)?,
         stop,
     };
@@ -140,7 +146,8 @@ struct Task<'a> {
     recipe: &'a Recipe,
     codec: Codec,
     layout: Layout,
-    letters: &'a ExactLetters,
+    letters: &'a Letters,
+    bands: Bands,
     /// For each letter, the bit of the one that takes it back.
     inverses: Vec<u32>,
     cost_of: Vec<u32>,
@@ -211,7 +218,7 @@ impl Job<'_> {
             &[Candidate { key: [0; 2], origin: 0, circuits: 1, first: 0, last: 0 }],
             0,
         )?;
-        let (index, key) = (Index::new(self.task.recipe, 0, &level), self.task.letters.identity().key());
+        let (index, key) = (Index::new(self.task.recipe, 0, &level), self.task.letters.key_of_identity());
         let block = index.encode(0, &[(key, 0)]);
         let labels = self.label_names();
         self.store.write(|transaction| {

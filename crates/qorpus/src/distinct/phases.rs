@@ -1,12 +1,13 @@
 //! The parts of making a level: expanding, merging, ordering, indexing.
 
-use super::expand::{CIRCUITS, Expander, FIRST, LAST, Parents};
+use super::expand::{CIRCUITS, Expand, FIRST, LAST, Parents};
 use super::levels::Index;
 use super::parallel::parallel;
 use super::plan::Plan;
-use super::rows::{self, Candidate, combine, halves, sort_by_key, sort_by_origin};
+use super::rows::{self, Candidate, Sorted, Unclear, combine, halves, sort_by_key, sort_by_origin};
 use super::{COST, Cut, EnumerateProgress, Job, Level, Phase, Report, T_COUNT, TWO_QUBIT_COUNT, Task};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ids::Ids;
 use crate::reader::Corpus;
 use crate::store::{self, insert_chunks};
 use qorpus_core::{Chunk, Circuits, LabelColumn, Labels, Letter};
@@ -22,6 +23,20 @@ const ORDERED_TOGETHER: u64 = 1 << 15;
 
 /// A commit carries about this many bytes.
 const GROUP_BYTES: usize = 16 << 20;
+
+/// A range of the first halves of keys; without an end, all from there on.
+#[derive(Debug, Clone, Copy)]
+struct Keys {
+    start: u64,
+    end: Option<u64>,
+}
+
+impl Keys {
+    /// The rows of a file that begin with these keys.
+    fn of(self, file: &Sorted) -> Result<Range<u64>> {
+        file.between(&self.start.to_be_bytes(), self.end.map(u64::to_be_bytes).as_ref().map(|end| &end[..]))
+    }
+}
 
 /// Candidates, and as much room again to put them in order.
 #[derive(Default)]
@@ -52,9 +67,9 @@ impl Job<'_> {
             (AtomicU64::new(0), AtomicU64::new(progress.done), progress.candidates);
         let begin = || {
             let corpus = Corpus::open(task.path)?;
-            Ok((corpus, Parents::default(), Expander::new(task.letters, &task.inverses), Room::default()))
+            Ok((corpus, Parents::default(), task.letters.expander(&task.inverses), Room::default()))
         };
-        let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Expander<'_>, Room),
+        let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Box<dyn Expand + '_>, Room),
                     piece: usize| {
             let (ids, letters) = pieces[todo[piece] as usize].clone();
             let Room { candidates: out, spare } = room;
@@ -70,14 +85,14 @@ impl Job<'_> {
                 done.fetch_add(records, Ordering::Relaxed);
                 Ok(())
             })?;
-            sort_by_key(out, 0, spare);
-            combine(out);
-            let mut rest = &out[..];
+            sort_by_key(out, 0, 0, spare);
+            combine(out, task.bands).map_err(|unclear| task.unclear(unclear))?;
             for part in 0..PARTS {
-                let within = rest.partition_point(|candidate| candidate.key[0] >> 61 <= part);
+                let range = task.wide(part, PARTS);
+                let end = range.end.map_or(out.len(), |end| out.partition_point(|row| row.key[0] < end));
+                let start = out.partition_point(|row| row.key[0] < range.start);
                 let name = name(todo[piece], part);
-                task.temporary.write(&name, task.layout, &task.layout.whole(), &rest[..within])?;
-                rest = &rest[within..];
+                task.temporary.write(&name, task.layout, &task.layout.whole(), &out[start..end])?;
             }
             Ok(())
         };
@@ -137,27 +152,28 @@ impl Job<'_> {
         (progress.phase, progress.of) = (Phase::Merging, cut.buckets);
         progress.done = cut.buckets - todo.len() as u64;
         let shift = u64::BITS - cut.buckets.ilog2();
-        let bound = |bucket: u64| (bucket < cut.buckets).then(|| (bucket << shift).to_be_bytes());
+        // With neighbours on both sides the range is less than twice as long.
+        let common = cut.buckets.ilog2() - u32::from(task.bands.apart > 0);
         let work = |Room { candidates, spare }: &mut Room, place: usize| {
             let bucket = todo[place];
-            let (start, end) = ((bucket << shift).to_be_bytes(), bound(bucket + 1));
-            let end = end.as_ref().map(|end| &end[..]);
+            let range = task.wide(bucket, cut.buckets);
             candidates.clear();
             for piece in 0..pieces {
                 let run = task
                     .temporary
                     .sorted(&format!("run-{number}-{}-{piece}", bucket / in_part), &layout.whole())?;
-                run.visit(run.between(&start, end)?, |row| {
+                run.visit(range.of(&run)?, |row| {
                     candidates.push(layout.candidate(row));
                     true
                 })?;
             }
-            sort_by_key(candidates, cut.buckets.ilog2(), spare);
-            combine(candidates);
+            sort_by_key(candidates, range.start, common, spare);
+            combine(candidates, task.bands).map_err(|unclear| task.unclear(unclear))?;
             for (earlier, cut) in older.unwrap_or_default() {
-                task.drop_known(candidates, *earlier, *cut, &start, end)?;
+                task.drop_known(candidates, *earlier, *cut, range)?;
             }
-            candidates.retain(|candidate| candidate.circuits > 0);
+            // Neighbours are others' to write.
+            candidates.retain(|row| row.circuits > 0 && row.key[0] >> shift == bucket);
             task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates)?;
             if older.is_some() {
                 let origins = plan.origins(task.inverses.len() as u64);
@@ -307,38 +323,57 @@ impl Job<'_> {
 }
 
 impl Task<'_> {
+    /// Range `number` of so many equal ranges of keys, with what lies so near to it that it may be the same as something within.
+    fn wide(&self, number: u64, ranges: u64) -> Keys {
+        let (shift, apart) = (u64::BITS - ranges.ilog2(), self.bands.apart);
+        let start = (number << shift).saturating_sub(apart);
+        let end = (number + 1 < ranges).then(|| ((number + 1) << shift).checked_add(apart)).flatten();
+        Keys { start, end }
+    }
+
     /// Marks the candidates that level `number` has.
-    fn drop_known(
-        &self,
-        candidates: &mut [Candidate],
-        number: usize,
-        cut: Cut,
-        start: &[u8; 8],
-        end: Option<&[u8]>,
-    ) -> Result<()> {
+    fn drop_known(&self, candidates: &mut [Candidate], number: usize, cut: Cut, range: Keys) -> Result<()> {
         let shift = u64::BITS - cut.buckets.ilog2();
-        let first = u64::from_be_bytes(*start) >> shift;
-        let mut next = 0;
-        for bucket in first..cut.buckets {
-            let from = (bucket << shift).to_be_bytes();
-            if end.is_some_and(|end| from[..] >= *end) {
+        let (mut next, mut unclear) = (0, None);
+        for bucket in range.start >> shift..cut.buckets {
+            if range.end.is_some_and(|end| bucket << shift >= end) || unclear.is_some() {
                 break;
             }
             let keys = self.temporary.sorted(&format!("keys-{number}-{bucket}"), &self.layout.keys())?;
-            keys.visit(keys.between(start, end)?, |row| {
+            keys.visit(range.of(&keys)?, |row| {
                 let key = halves(rows::key(row));
-                while candidates.get(next).is_some_and(|candidate| candidate.key < key) {
+                while candidates.get(next).is_some_and(|row| row.key[0] + self.bands.apart < key[0]) {
                     next += 1;
                 }
-                if let Some(candidate) = candidates.get_mut(next)
-                    && candidate.key == key
-                {
-                    candidate.circuits = 0;
+                for candidate in candidates.iter_mut().skip(next) {
+                    if candidate.key[0] > key[0].saturating_add(self.bands.apart) {
+                        break;
+                    }
+                    match rows::same(candidate.key, key, self.bands) {
+                        Some(true) => candidate.circuits = 0,
+                        Some(false) => {}
+                        None => unclear = Some(Unclear(candidate.origin)),
+                    }
                 }
-                next < candidates.len()
+                next < candidates.len() && unclear.is_none()
             })?;
         }
-        Ok(())
+        unclear.map_or(Ok(()), |unclear| Err(self.unclear(unclear)))
+    }
+
+    /// The error of a candidate that cannot be told from another one.
+    fn unclear(&self, Unclear(origin): Unclear) -> Error {
+        let (letters, alphabet) = (self.inverses.len() as u64, self.recipe.alphabet());
+        let circuit = || {
+            let mut circuits = Circuits::default();
+            Corpus::open(self.path)?.circuits(&Ids::List(&[origin / letters]), &mut circuits)?;
+            let whole = circuits.get(0).iter().copied().chain([(origin % letters) as u16]);
+            Ok(alphabet.text(&whole.collect::<Vec<_>>()))
+        };
+        match circuit() {
+            Ok(circuit) => Error::Unclear { path: self.path.into(), circuit },
+            Err(error) => error,
+        }
     }
 
     /// The chunks of the survivors that come from the circuits `ids`, in order.

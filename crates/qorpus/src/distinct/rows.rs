@@ -2,7 +2,7 @@
 
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
-use qorpus_core::Recipe;
+use qorpus_core::{Bands, Recipe};
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
@@ -54,17 +54,17 @@ pub(super) fn halves(key: u128) -> [u64; 2] {
     [(key >> 64) as u64, key as u64]
 }
 
-/// Puts candidates in order by their keys, of which the first `common` bits are the same in all. `spare` is for its memory.
-pub(super) fn sort_by_key(candidates: &mut Vec<Candidate>, common: u32, spare: &mut Vec<Candidate>) {
-    scatter(candidates, spare, |candidate| candidate.key[0] << common);
+/// Puts candidates in order by their keys, whose first halves less `first` have `common` leading zeros. `spare` is for its memory.
+pub(super) fn sort_by_key(
+    candidates: &mut Vec<Candidate>,
+    first: u64,
+    common: u32,
+    spare: &mut Vec<Candidate>,
+) {
+    let place = |candidate: &Candidate| (candidate.key[0] - first) << common;
+    scatter(candidates, spare, place);
     std::mem::swap(candidates, spare);
-    sort_groups(
-        candidates,
-        |candidate| candidate.key[0] << common,
-        |part| {
-            part.sort_unstable_by_key(|candidate| candidate.key);
-        },
-    );
+    sort_groups(candidates, place, |part| part.sort_unstable_by_key(|candidate| candidate.key));
 }
 
 /// Puts candidates in order by their origins, all of which are in `origins`.
@@ -114,18 +114,73 @@ fn sort_groups(
     candidates.chunk_by_mut(|one, next| group(one) == group(next)).for_each(sort);
 }
 
-/// Makes one of those with the same key, which must stand beside each other.
-pub(super) fn combine(candidates: &mut Vec<Candidate>) {
-    candidates.dedup_by(|next, kept| {
-        let same = next.key == kept.key;
-        if same {
-            kept.origin = kept.origin.min(next.origin);
-            kept.circuits = kept.circuits.saturating_add(next.circuits);
-            kept.first |= next.first;
-            kept.last |= next.last;
+/// A candidate, by its origin, that is neither the same as another one nor clearly a different one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unclear(pub(super) u64);
+
+/// Whether two keys are of the same unitary; `None` if nobody knows.
+pub(super) fn same(one: [u64; 2], other: [u64; 2], bands: Bands) -> Option<bool> {
+    let off = one[0].abs_diff(other[0]).max(one[1].abs_diff(other[1]));
+    if off <= bands.same {
+        Some(true)
+    } else if off > bands.apart {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Makes one of those of the same unitary; they must be in the order of their keys, and are so again. It has the first one's key and
+/// origin.
+pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Bands) -> std::result::Result<(), Unclear> {
+    if bands.apart == 0 {
+        candidates.dedup_by(|next, kept| {
+            let same = next.key == kept.key;
+            if same {
+                kept.join(next);
+            }
+            same
+        });
+        return Ok(());
+    }
+    let (mut start, mut kept) = (0, 0);
+    while start < candidates.len() {
+        // Neighbours that may be the same, in the order of their origins.
+        let near = |k: &usize| candidates[*k].key[0] - candidates[*k - 1].key[0] <= bands.apart;
+        let end = start + 1 + (start + 1..candidates.len()).take_while(near).count();
+        candidates[start..end].sort_unstable_by_key(|candidate| candidate.origin);
+        let first = kept;
+        for k in start..end {
+            let next = candidates[k];
+            let mut known = None;
+            for (place, candidate) in candidates[first..kept].iter().enumerate() {
+                if same(candidate.key, next.key, bands).ok_or(Unclear(next.origin))? {
+                    known = Some(first + place);
+                }
+            }
+            match known {
+                Some(known) => candidates[known].join(&next),
+                None => {
+                    candidates[kept] = next;
+                    kept += 1;
+                }
+            }
         }
-        same
-    });
+        candidates[first..kept].sort_unstable_by_key(|candidate| candidate.key);
+        start = end;
+    }
+    candidates.truncate(kept);
+    Ok(())
+}
+
+impl Candidate {
+    /// Adds another of the same unitary.
+    fn join(&mut self, other: &Candidate) {
+        self.origin = self.origin.min(other.origin);
+        self.circuits = self.circuits.saturating_add(other.circuits);
+        self.first |= other.first;
+        self.last |= other.last;
+    }
 }
 
 /// How candidates stand in files: the key, the origin, the number of circuits, the two sets of letters.

@@ -1,0 +1,219 @@
+"""Enumerates distinct unitaries and times it, in memory and out of it, and looks unitaries up among them.
+
+Counts are compared with those of another program (distinct-counts.json: new unitaries at each length), with the orders of
+the Clifford groups, and with 24 (3 2^k - 2) unitaries of T-count at most k (Matsumoto and Amano, 2008). Corpora of one
+recipe must have the same content hash whatever memory there was. Circuits put together from two must be those of the longer
+enumeration.
+
+    target/package/bin/python benches/distinct.py                 # some six minutes
+    target/package/bin/python benches/distinct.py --largest 16    # as many letters as fit in an hour; 60 GB of disk
+"""
+
+import argparse
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import qorpus
+from surroundings import QORPUS, ROOT, Neighbours, keep, parser, summary
+
+COUNTS = Path(__file__).with_name("distinct-counts.json")
+GATES = "h,t,tdg,cx"
+#: Letters of GATES on two qubits.
+LETTERS = 8
+
+
+class Command:
+    """`qorpus distinct`, with what each run took."""
+
+    def __init__(self, program: Path, directory: Path) -> None:
+        self.program, self.directory = program, directory
+
+    def timed(self, path: Path, *options: object) -> dict:
+        """One process's account, its levels, and the most bytes that it had on the disk at any time, temporary files included."""
+        command = [self.program, "distinct", path, "--quiet", "--durability", "full", *options]
+        most, ended = [0], threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.2):
+                most[0] = max(most[0], sum(file.stat().st_size for file in found(path)))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            account = [sys.executable, "-I", ROOT / "benches/account.py", *command]
+            result = subprocess.run(list(map(str, account)), check=True, capture_output=True, text=True)
+        finally:
+            ended.set()
+            watcher.join()
+        said = json.loads(result.stdout)
+        assert said["status"] == 0, result.stderr
+        corpus = qorpus.open(path)
+        levels = [len(level.ids) for level in corpus.levels]
+        return {
+            "options": " ".join(map(str, options)),
+            "seconds": round(said["seconds"], 3),
+            "processor_seconds": round(said["user"] + said["system"], 3),
+            "peak_bytes": said["peak_bytes"],
+            "bytes": path.stat().st_size,
+            "most_bytes_on_disk": max(most[0], path.stat().st_size),
+            "records": len(corpus),
+            "levels": levels,
+            "content_hash": corpus.content_hash,
+        }
+
+
+def found(path: Path) -> list[Path]:
+    """The files of a corpus, temporary ones included, that are there at this moment."""
+    files = [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}-distinct/*")]
+    return [file for file in files if file.is_file()]
+
+
+def candidates(levels: list[int]) -> int:
+    """Products of an element with a letter, had none been left out: all letters for each element that something is put to."""
+    return sum(levels[:-1]) * LETTERS
+
+
+def reference(command: Command, arguments: argparse.Namespace) -> list[dict]:
+    """All rows of another program's counts, and what is known of whole groups."""
+    rows = []
+    for row in json.loads(COUNTS.read_text()):
+        expected = row["new_by_length"] + [0] * row.get("end", False)
+        if arguments.smoke and sum(expected) > 20_000:
+            continue
+        options = ["--gates", ",".join(row["gates"]), "--qubits", row["qubits"], "--max-length", len(expected) - 1]
+        options += ["--up-to", {"mod": "phase", "exact": "nothing"}[row["phase"]]]
+        rows.append((options, expected))
+    groups = [(1, 24), (2, 11_520)] + ([] if arguments.smoke else [(3, 92_897_280)])
+    rows += [(["--gates", "h,s,cx" if qubits > 1 else "h,s", "--qubits", qubits, "--max-length", 100], order) for qubits, order in groups]
+    most = 6 if arguments.smoke else 12
+    rows.append((["--gates", "h,s,t", "--qubits", 1, "--cost", "t=1", "--max-cost", most], most))
+    results = []
+    for options, expected in rows:
+        path = command.directory / "reference.db"
+        account = command.timed(path, "--memory", "4GiB", *options)
+        if isinstance(expected, list):
+            assert account["levels"] == expected, f"{options}: {account['levels']}"
+        elif "--cost" in options:
+            corpus = qorpus.open(path)
+            for cost in range(most + 1):
+                known = sum(len(level.ids) for level in corpus.levels if level.cost <= cost)
+                assert known == 24 * (3 * 2**cost - 2), f"{known} of T-count at most {cost}"
+        else:
+            assert (account["records"], account["levels"][-1]) == (expected, 0), f"{options}: {account['records']}"
+        path.unlink()
+        results.append(account)
+        print(f"{account['options']}: {account['records']} in {account['seconds']} s", file=sys.stderr)
+    return results
+
+
+def speed(command: Command, arguments: argparse.Namespace, path: Path) -> dict:
+    """The same corpus in memory and out of it, on one core and on all; the last one stays at `path`."""
+    recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.length]
+    ways = {
+        "one core, 4 GiB": ["--jobs", 1, "--memory", "4GiB"],
+        "one core, 64 MiB": ["--jobs", 1, "--memory", "64MiB"],
+        "all cores, 4 GiB": ["--memory", "4GiB"],
+    }
+    accounts: dict[str, list[dict]] = {}
+    for _ in range(arguments.repetitions):
+        for way, options in ways.items():
+            path.unlink(missing_ok=True)
+            accounts.setdefault(way, []).append(command.timed(path, *recipe, *options))
+            print(f"{way}: {accounts[way][-1]['seconds']} s", file=sys.stderr)
+    hashes = {account["content_hash"] for runs in accounts.values() for account in runs}
+    assert len(hashes) == 1, "the same corpus however it was made"
+    levels = next(iter(accounts.values()))[0]["levels"]
+    return {
+        "recipe": " ".join(map(str, recipe)),
+        "levels": levels,
+        "candidates": candidates(levels),
+        "runs": {
+            way: {
+                "candidates_per_second": summary([candidates(levels) / account["seconds"] for account in runs]),
+                "peak_bytes": max(account["peak_bytes"] for account in runs),
+                "bytes": runs[0]["bytes"],
+                "most_bytes_on_disk": max(account["most_bytes_on_disk"] for account in runs),
+            }
+            for way, runs in accounts.items()
+        },
+    }
+
+
+def lookups(command: Command, arguments: argparse.Namespace, path: Path) -> dict:
+    """Milliseconds of `find`: records of the corpus, and circuits of its length from a corpus of half of it."""
+    chance, large = random.Random(1), qorpus.open(path)
+    ids = [chance.randrange(len(large)) for _ in range(50 if arguments.smoke else 1000)]
+    stored = []
+    for id in ids:
+        unitary = large[id].unitary
+        start = time.perf_counter()
+        record = large.find(unitary)
+        stored.append((time.perf_counter() - start) * 1e3)
+        assert record.id == id
+    half = command.directory / "half.db"
+    command.timed(half, "--gates", GATES, "--qubits", 2, "--max-length", arguments.length // 2)
+    small, met, lengths = qorpus.open(half), [], []
+    alphabet = list(large.letters)
+    for _ in range(10 if arguments.smoke else 100):
+        circuit = [chance.choice(alphabet) for _ in range(arguments.length)]
+        expected = large.find("; ".join(circuit))
+        start = time.perf_counter()
+        shortest = small.find("; ".join(circuit), further=True)
+        met.append((time.perf_counter() - start) * 1e3)
+        assert shortest.circuit == expected.circuit, circuit
+        lengths.append(len(shortest.circuit))
+    half.unlink()
+
+    def quantiles(values: list[float]) -> dict:
+        cuts = statistics.quantiles(values, n=100)
+        return {"median": round(cuts[49], 4), "p99": round(cuts[98], 4), "most": round(max(values), 3)}
+
+    return {
+        "records": len(large),
+        "stored_milliseconds": quantiles(stored),
+        "from_two_milliseconds": quantiles(met),
+        "from_two": len(met),
+        "from_two_lengths": {length: lengths.count(length) for length in sorted(set(lengths))},
+    }
+
+
+def main() -> None:
+    options = parser(__doc__, repetitions=3)
+    options.add_argument("--length", type=int, default=12, help="letters of the circuits of the timed corpus")
+    options.add_argument("--largest", type=int, help="only enumerate to so many letters, once, with 4 GiB")
+    arguments = options.parse_args()
+    if arguments.smoke:
+        arguments.length, arguments.repetitions = 6, 1
+    neighbours = Neighbours()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+        directory = Path(name)
+        # A build in the meantime must not change what is being timed.
+        command = Command(Path(shutil.copy2(QORPUS, directory)), directory)
+        path = directory / "c.db"
+        if arguments.largest:
+            recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.largest]
+            section = command.timed(path, *recipe, "--memory", "4GiB")
+            section["candidates"] = candidates(section["levels"])
+            print(json.dumps(section, indent=1))
+            keep("distinct_largest", arguments, section, neighbours)
+            return
+        section = {"speed": speed(command, arguments, path), "find": lookups(command, arguments, path)}
+        path.unlink()
+        section["reference"] = reference(command, arguments)
+    for way, run in section["speed"]["runs"].items():
+        rate = run["candidates_per_second"]["median"] / 1e6
+        print(f"{way}: {rate:.2f} M candidates/s, {run['peak_bytes'] / 1e6:.0f} MB of memory, {run['most_bytes_on_disk'] / 1e6:.0f} MB of disk")
+    print(f"find: {section['find']}")
+    keep("distinct", arguments, section, neighbours)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+//! Arithmetics in which unitaries are multiplied and told from each other: exact, or in floating point.
+
+use crate::{Complex64, Result};
+
+/// How near the keys of two unitaries may be to each other, half by half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bands {
+    /// If neither half differs by more, the unitaries are the same.
+    pub same: u64,
+    /// If one of the halves differs by more, they are not. Of what lies between, nothing is known.
+    pub apart: u64,
+}
+
+/// The letters of an alphabet, and what can be done with the unitaries of its circuits.
+pub trait Arithmetic: Sync {
+    /// A unitary.
+    type Unitary: Clone + Default;
+    /// Up to [`LANES`](crate::LANES) unitaries.
+    type Batch;
+
+    /// The identity.
+    fn identity(&self) -> Self::Unitary;
+
+    /// For each letter one that takes it back, if there is one.
+    fn inverses(&self) -> Vec<Option<u16>>;
+
+    /// Lets `letter` act on `from` and holds the result in `to`: any of its class up to phase. False if it overflows.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    fn multiply(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool;
+
+    /// The unitary of a circuit.
+    ///
+    /// # Errors
+    /// [`Error::ExactOverflow`](crate::Error::ExactOverflow).
+    ///
+    /// # Panics
+    /// If a letter is not in the alphabet.
+    fn unitary(&self, circuit: &[u16]) -> Result<Self::Unitary>;
+
+    /// The adjoint.
+    fn adjoint(&self, unitary: &Self::Unitary) -> Self::Unitary;
+
+    /// What tells unitaries from each other in tables and on disk, up to phase if only that counts.
+    fn key(&self, unitary: &Self::Unitary) -> u128;
+
+    /// How near keys are to each other.
+    fn bands(&self) -> Bands;
+
+    /// Whether two unitaries are the same, up to phase if only that counts.
+    fn same(&self, one: &Self::Unitary, other: &Self::Unitary) -> bool;
+
+    /// The unitary that these numbers, row-major, are, if it can be one that circuits make.
+    fn recognize(&self, numbers: &[Complex64]) -> Option<Self::Unitary>;
+
+    /// How far the first half of a key of one that was recognized may be from that of the same made by a circuit.
+    fn reach(&self) -> u64;
+
+    /// Some unitaries.
+    fn batch(&self) -> Self::Batch;
+
+    /// Puts a unitary in place `lane` of a batch.
+    ///
+    /// # Panics
+    /// If the place is not below [`LANES`](crate::LANES), or the unitary is on another number of qubits.
+    fn set(&self, batch: &mut Self::Batch, lane: usize, unitary: &Self::Unitary);
+
+    /// Calls `emit` with each place whose bit is set in `places` and the key of what `letter` makes of the unitary there. False
+    /// if one of the batch overflows.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    fn products(
+        &self,
+        batch: &mut Self::Batch,
+        letter: u16,
+        places: u32,
+        emit: impl FnMut(usize, u128),
+    ) -> bool;
+}
