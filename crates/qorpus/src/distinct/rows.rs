@@ -62,9 +62,7 @@ pub(super) fn sort_by_key(
     spare: &mut Vec<Candidate>,
 ) {
     let place = |candidate: &Candidate| (candidate.key[0] - first) << common;
-    scatter(candidates, spare, place);
-    std::mem::swap(candidates, spare);
-    sort_groups(candidates, place, |part| part.sort_unstable_by_key(|candidate| candidate.key));
+    sort(candidates, spare, place, |candidate| candidate.key);
 }
 
 /// Puts candidates in order by their origins, all of which are in `origins`.
@@ -75,43 +73,63 @@ pub(super) fn sort_by_origin(
 ) {
     let spread = (origins.end - origins.start).max(1).leading_zeros();
     let place = |candidate: &Candidate| (candidate.origin - origins.start) << spread;
-    scatter(candidates, spare, place);
-    std::mem::swap(candidates, spare);
-    sort_groups(candidates, place, |part| part.sort_unstable_by_key(|candidate| candidate.origin));
+    sort(candidates, spare, place, |candidate| candidate.origin);
 }
 
-/// Groups of so many candidates are meant to be near enough to be sorted fast.
-const GROUP: usize = 1024;
+/// Candidates are put into so many groups at once, by so many bits: more would not find their ends in the caches.
+const MOST_BITS: u32 = 11;
 
-/// The number of leading bits that make groups of about that size.
-fn group_bits(candidates: usize) -> u32 {
-    (candidates / GROUP).max(1).ilog2().min(12)
-}
-
-/// Copies candidates to `out`, group by group, by the leading bits of their places.
-fn scatter(candidates: &[Candidate], out: &mut Vec<Candidate>, place: impl Fn(&Candidate) -> u64) {
-    let bits = group_bits(candidates.len());
-    let group = |candidate: &Candidate| place(candidate).checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
-    let mut next = vec![0usize; (1 << bits) + 1];
-    candidates.iter().for_each(|candidate| next[group(candidate) + 1] += 1);
-    (1..next.len()).for_each(|k| next[k] += next[k - 1]);
-    out.resize(candidates.len(), Candidate::default());
-    for candidate in candidates {
-        let to = &mut next[group(candidate)];
-        out[*to] = *candidate;
-        *to += 1;
+/// Puts candidates in order by their `key`, of which `place` is the beginning, spread over all numbers: twice into groups by the leading
+/// bits, after which few have the same.
+fn sort<K: Ord>(
+    candidates: &mut Vec<Candidate>,
+    spare: &mut Vec<Candidate>,
+    place: impl Fn(&Candidate) -> u64,
+    key: impl Fn(&Candidate) -> K,
+) {
+    let bits = (candidates.len() / 4).max(1).ilog2();
+    let first = bits.div_ceil(2).min(MOST_BITS);
+    let second = (bits - first).min(MOST_BITS);
+    spare.resize(candidates.len(), Candidate::default());
+    let (mut ends, mut within) = (Vec::new(), Vec::new());
+    scatter(candidates, spare, first, &place, &mut ends);
+    let mut start = 0;
+    for &end in &ends {
+        let group = &mut candidates[start..end];
+        scatter(&spare[start..end], group, second, |candidate| place(candidate) << first, &mut within);
+        let mut from = 0;
+        for &to in &within {
+            if to - from > 1 {
+                group[from..to].sort_unstable_by_key(&key);
+            }
+            from = to;
+        }
+        start = end;
     }
 }
 
-/// Calls `sort` with each of the groups that [`scatter`] has made.
-fn sort_groups(
-    candidates: &mut [Candidate],
+/// Copies candidates to `out`, group by group, by the `bits` leading bits of their places; notes where each group ends.
+fn scatter(
+    candidates: &[Candidate],
+    out: &mut [Candidate],
+    bits: u32,
     place: impl Fn(&Candidate) -> u64,
-    sort: impl Fn(&mut [Candidate]),
+    ends: &mut Vec<usize>,
 ) {
-    let bits = group_bits(candidates.len());
-    let group = |candidate: &Candidate| place(candidate).checked_shr(u64::BITS - bits).unwrap_or(0);
-    candidates.chunk_by_mut(|one, next| group(one) == group(next)).for_each(sort);
+    let group = |candidate: &Candidate| place(candidate).checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
+    // Where each begins, which moves on to where it ends.
+    ends.clear();
+    ends.resize(1 << bits, 0);
+    candidates.iter().for_each(|candidate| ends[group(candidate)] += 1);
+    let mut sum = 0;
+    for end in ends.iter_mut() {
+        sum += std::mem::replace(end, sum);
+    }
+    for candidate in candidates {
+        let to = &mut ends[group(candidate)];
+        out[*to] = *candidate;
+        *to += 1;
+    }
 }
 
 /// A candidate, by its origin, that is neither the same as another one nor clearly a different one.
