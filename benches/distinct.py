@@ -5,11 +5,12 @@ the Clifford groups, and with 24 (3 2^k - 2) unitaries of T-count at most k (Mat
 recipe must have the same content hash whatever memory there was. Circuits put together from two must be those of the longer
 enumeration.
 
-    target/package/bin/python benches/distinct.py                 # some six minutes
-    target/package/bin/python benches/distinct.py --largest 16    # as many letters as fit in an hour; 60 GB of disk
+    target/package/bin/python benches/distinct.py             # a part of scripts/bench
+    target/package/bin/python benches/distinct.py --long 16   # three-qubit Cliffords and as many letters: an hour, 60 GB of disk
 """
 
 import argparse
+import contextlib
 import json
 import random
 import shutil
@@ -43,7 +44,7 @@ class Command:
 
         def watch() -> None:
             while not ended.wait(0.2):
-                most[0] = max(most[0], sum(file.stat().st_size for file in found(path)))
+                most[0] = max(most[0], on_disk(path))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -70,10 +71,13 @@ class Command:
         }
 
 
-def found(path: Path) -> list[Path]:
-    """The files of a corpus, temporary ones included, that are there at this moment."""
-    files = [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}-distinct/*")]
-    return [file for file in files if file.is_file()]
+def on_disk(path: Path) -> int:
+    """Bytes of a corpus's files, temporary ones included; they come and go meanwhile."""
+    size = 0
+    for file in [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}-distinct/*")]:
+        with contextlib.suppress(FileNotFoundError):
+            size += file.stat().st_size
+    return size
 
 
 def candidates(levels: list[int]) -> int:
@@ -81,37 +85,43 @@ def candidates(levels: list[int]) -> int:
     return sum(levels[:-1]) * LETTERS
 
 
-def reference(command: Command, arguments: argparse.Namespace) -> list[dict]:
-    """All rows of another program's counts, and what is known of whole groups."""
-    rows = []
+def checked(command: Command, options: list, expected: list[int] | int) -> dict:
+    """One enumeration, if it has so many unitaries at each length, or as many of each cost as is known, or so many in all."""
+    path = command.directory / "reference.db"
+    account = command.timed(path, "--memory", "4GiB", *options)
+    if isinstance(expected, list):
+        assert account["levels"] == expected, f"{options}: {account['levels']}"
+    elif "--cost" in options:
+        corpus = qorpus.open(path)
+        for cost in range(expected + 1):
+            known = sum(len(level.ids) for level in corpus.levels if level.cost <= cost)
+            assert known == 24 * (3 * 2**cost - 2), f"{known} of T-count at most {cost}"
+    else:
+        # A whole group has come to its end: the last level is empty.
+        assert (account["records"], account["levels"][-1]) == (expected, 0), f"{options}: {account['records']}"
+    path.unlink()
+    print(f"{account['options']}: {account['records']} in {account['seconds']} s", file=sys.stderr)
+    return account
+
+
+def reference(command: Command, smoke: bool) -> list[dict]:
+    """All rows of another program's counts, and what is known of groups and T-counts."""
+    accounts = []
     for row in json.loads(COUNTS.read_text()):
         expected = row["new_by_length"] + [0] * row.get("end", False)
-        if arguments.smoke and sum(expected) > 20_000:
-            continue
         options = ["--gates", ",".join(row["gates"]), "--qubits", row["qubits"], "--max-length", len(expected) - 1]
         options += ["--up-to", {"mod": "phase", "exact": "nothing"}[row["phase"]]]
-        rows.append((options, expected))
-    groups = [(1, 24), (2, 11_520)] + ([] if arguments.smoke else [(3, 92_897_280)])
-    rows += [(["--gates", "h,s,cx" if qubits > 1 else "h,s", "--qubits", qubits, "--max-length", 100], order) for qubits, order in groups]
-    most = 6 if arguments.smoke else 12
-    rows.append((["--gates", "h,s,t", "--qubits", 1, "--cost", "t=1", "--max-cost", most], most))
-    results = []
-    for options, expected in rows:
-        path = command.directory / "reference.db"
-        account = command.timed(path, "--memory", "4GiB", *options)
-        if isinstance(expected, list):
-            assert account["levels"] == expected, f"{options}: {account['levels']}"
-        elif "--cost" in options:
-            corpus = qorpus.open(path)
-            for cost in range(most + 1):
-                known = sum(len(level.ids) for level in corpus.levels if level.cost <= cost)
-                assert known == 24 * (3 * 2**cost - 2), f"{known} of T-count at most {cost}"
-        else:
-            assert (account["records"], account["levels"][-1]) == (expected, 0), f"{options}: {account['records']}"
-        path.unlink()
-        results.append(account)
-        print(f"{account['options']}: {account['records']} in {account['seconds']} s", file=sys.stderr)
-    return results
+        if not smoke or sum(expected) < 20_000:
+            accounts.append(checked(command, options, expected))
+    for qubits, order in [(1, 24), (2, 11_520)]:
+        accounts.append(checked(command, group(qubits), order))
+    most = 6 if smoke else 12
+    options = ["--gates", "h,s,t", "--qubits", 1, "--cost", "t=1", "--max-cost", most]
+    return [*accounts, checked(command, options, most)]
+
+
+def group(qubits: int) -> list:
+    return ["--gates", "clifford", "--qubits", qubits, "--max-length", 100]
 
 
 def speed(command: Command, arguments: argparse.Namespace, path: Path) -> dict:
@@ -186,9 +196,9 @@ def lookups(command: Command, arguments: argparse.Namespace, path: Path) -> dict
 
 
 def main() -> None:
-    options = parser(__doc__, repetitions=3)
+    options = parser(__doc__, repetitions=2)
     options.add_argument("--length", type=int, default=12, help="letters of the circuits of the timed corpus")
-    options.add_argument("--largest", type=int, help="only enumerate to so many letters, once, with 4 GiB")
+    options.add_argument("--long", type=int, help="only three-qubit Cliffords, and circuits of so many letters, with 4 GiB")
     arguments = options.parse_args()
     if arguments.smoke:
         arguments.length, arguments.repetitions = 6, 1
@@ -198,16 +208,15 @@ def main() -> None:
         # A build in the meantime must not change what is being timed.
         command = Command(Path(shutil.copy2(QORPUS, directory)), directory)
         path = directory / "c.db"
-        if arguments.largest:
-            recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.largest]
-            section = command.timed(path, *recipe, "--memory", "4GiB")
-            section["candidates"] = candidates(section["levels"])
-            print(json.dumps(section, indent=1))
-            keep("distinct_largest", arguments, section, neighbours)
+        if arguments.long:
+            recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.long]
+            long = {"three-qubit Cliffords": checked(command, group(3), 92_897_280)}
+            long[f"circuits of {arguments.long} letters"] = command.timed(path, *recipe, "--memory", "4GiB")
+            keep("distinct_long", arguments, {"runs": long}, neighbours)
             return
         section = {"speed": speed(command, arguments, path), "find": lookups(command, arguments, path)}
         path.unlink()
-        section["reference"] = reference(command, arguments)
+        section["reference"] = reference(command, arguments.smoke)
     for way, run in section["speed"]["runs"].items():
         rate = run["candidates_per_second"]["median"] / 1e6
         print(f"{way}: {rate:.2f} M candidates/s, {run['peak_bytes'] / 1e6:.0f} MB of memory, {run['most_bytes_on_disk'] / 1e6:.0f} MB of disk")

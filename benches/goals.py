@@ -9,7 +9,7 @@ Sections = dict[str, dict]
 #: Why a goal is missed where the numbers do not say so themselves: by the beginning of the goal's work.
 REASONS: dict[str, str] = {
     "the same, 8": "the write-ahead log writes everything twice, see [why](why.md#what-takes-the-time)",
-    "words": "three letters of products that wait for each other, see [why](why.md#what-takes-the-time)",
+    "words": "finding what neighbours share, and two products a word, see [why](why.md#what-takes-the-time)",
 }
 
 #: What takes many circuits of one length at once, which is not how its users compute single ones.
@@ -54,6 +54,7 @@ def goals(sections: Sections) -> list[Goal]:
         *reads_in_rust(sections.get("rust")),
         *reads_in_python(sections.get("peers")),
         *size(sections.get("scaling")),
+        *enumeration(sections.get("distinct")),
     ]
     for goal in found:
         if goal.met:
@@ -211,4 +212,21 @@ def size(section: dict | None) -> Iterator[Goal]:
         found = section["ten_letters"]["bytes_per_record"]
         row.measured, row.met = f"{found:.2f}", found <= 6
         row.binds = "log2(5) bits a letter, checks, and the pages of SQLite"
+    yield row
+
+
+def enumeration(section: dict | None) -> Iterator[Goal]:
+    goal = "at least 4 M candidates (element and letter) a second a core, and half of that out of memory"
+    row = Goal("`distinct`, two qubits", goal)
+    if section:
+        runs = section["speed"]["runs"]
+        inside, outside = (runs[f"one core, {memory}"]["candidates_per_second"]["median"] for memory in ("4 GiB", "64 MiB"))
+        row.measured, row.met = f"{millions(inside)} M/s, {millions(outside)} M/s with 64 MiB", inside >= 4e6 and outside >= 2e6
+        row.binds = "the processor, in many places, see [why](why.md#what-takes-the-time)"
+    yield row
+    row = Goal("`find`, a unitary that was enumerated", "well under a millisecond")
+    if section:
+        times = section["find"]["stored_milliseconds"]
+        row.measured, row.met = f"{times['median']:.2f} ms, 99 % within {times['p99']:.2f} ms", times["p99"] < 1
+        row.binds = "the phase is looked for by trial, and each level by a block of the index"
     yield row

@@ -25,6 +25,8 @@ TITLES = {
     "unitaries": "Computing unitaries",
     "rust": "The core in Rust",
     "scaling": "Threads, processes and records",
+    "distinct": "Distinct unitaries",
+    "distinct_long": "Distinct unitaries, as many as fit",
 }
 
 
@@ -197,6 +199,44 @@ def model(section: dict) -> str:
     return text + table(["M records/s, modelled", "cores", *disks], rows)
 
 
+def distinct(section: dict) -> str:
+    speed, find = section["speed"], section["find"]
+    rows = []
+    for way, run in speed["runs"].items():
+        cells = [number(run[size] / 1e6) for size in ("peak_bytes", "bytes", "most_bytes_on_disk")]
+        rows.append([way, spread(run["candidates_per_second"]), *cells])
+    text = (
+        f"`qorpus distinct {speed['recipe']}`: {count(sum(speed['levels']))} unitaries, the same content hash each time. A "
+        f"candidate is an element and a letter that is put to it, {count(speed['candidates'])} of them; those that are known to lead "
+        "back are counted, though they are left out.\n\n"
+    )
+    heads = ["", "M candidates/s", "peak memory, MB", "file, MB", "most on disk, MB"]
+    text += table(heads, rows)
+    stored, two = find["stored_milliseconds"], find["from_two_milliseconds"]
+    lengths = ", ".join(f"{number} of {length}" for length, number in find["from_two_lengths"].items())
+    text += (
+        f"\nFrom Python, `find` takes {stored['median']:.2f} ms in the median and {stored['p99']:.2f} ms at the 99th percentile for a "
+        f"unitary that is among {count(find['records'])}. Shortest circuits of {find['from_two']} random circuits, found in a corpus of "
+        f"half as many letters, take {number(two['median'])} ms in the median and {number(two['p99'])} ms at the 99th percentile ({lengths} "
+        "letters), and are those of the longer enumeration.\n\nAll counts are those of another program "
+        "([distinct-counts.json](../benches/distinct-counts.json)), of the groups, and of the T-counts:\n\n"
+    )
+    rows = [[f"`{run['options']}`", count(run["records"]), number(run["seconds"])] for run in section["reference"]]
+    return text + table(["", "unitaries", "s"], rows)
+
+
+def distinct_long(section: dict) -> str:
+    rows = []
+    for name, run in section["runs"].items():
+        sizes = [f"{run[size] / 1e9:.1f}" for size in ("peak_bytes", "bytes", "most_bytes_on_disk")]
+        rows.append([name, count(run["records"]), number(run["seconds"] / 60), *sizes])
+    text = "Once each, on all cores, with `--memory 4GiB`.\n\n"
+    text += table(["", "unitaries", "minutes", "peak memory, GB", "file, GB", "most on disk, GB"], rows)
+    for name, run in section["runs"].items():
+        text += f"\n{name}, new ones at each length: {', '.join(map(count, run['levels']))}.\n"
+    return text
+
+
 def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
     rows = []
     for name in TITLES:
@@ -224,7 +264,15 @@ def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]
     if not sections:
         return text + "There is no record yet: run `scripts/bench`.\n"
     text += about(sections, sources, machines) + "\n## Goals\n\n" + goals_table(sections)
-    parts = {"baseline": baseline, "peers": peers, "unitaries": unitaries, "rust": rust, "scaling": scaling}
+    parts = {
+        "baseline": baseline,
+        "peers": peers,
+        "unitaries": unitaries,
+        "rust": rust,
+        "scaling": scaling,
+        "distinct": distinct,
+        "distinct_long": distinct_long,
+    }
     for name, part in parts.items():
         if name in sections:
             text += f"\n## {TITLES[name]}\n\n" + part(sections[name])

@@ -122,7 +122,7 @@ def test_any_angles(tmp_path):
     for record in corpus:
         assert corpus.find(record.unitary * np.exp(0.7j)).id == record.id
     assert corpus.find("rz(0.3) 1; cz 1 0; rz(-0.3) 1").circuit == ("cz 0 1",)
-    assert corpus.find("rz(0.31) 0").none_up_to == 4
+    assert corpus.find("rz(0.31) 0").none_up_to == 8
     with pytest.raises(qorpus.Error, match="neither equal nor clearly different"):
         qorpus.distinct(tmp_path / "unclear.db", gates="rz(0.5),rz(0.50000000002)", qubits=1, max_length=2)
 

@@ -252,6 +252,9 @@ pub enum Error {
         "computing chunk {0} failed in a way that is a defect of Qorpus; please report the message above"
     )]
     Worker(u64),
+    /// A thread of an enumeration that panicked: a defect of this program.
+    #[error("enumerating failed in a way that is a defect of Qorpus; please report the message above")]
+    Enumerator,
     /// A writer's thread that panicked: a defect of this program.
     #[error("committing failed in a way that is a defect of Qorpus; please report the message above")]
     Committer,

@@ -1,7 +1,8 @@
 //! Pieces of work on some threads, and their results in order on one.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -38,8 +39,11 @@ pub(super) fn parallel<S, T: Send>(
                         if piece >= pieces as u64 || stops() {
                             return Ok(());
                         }
+                        // A panic must not leave the others waiting for this piece.
+                        let done = catch_unwind(AssertUnwindSafe(|| work(&mut state, piece as usize)));
+                        let done = done.map_err(|_| Error::Enumerator)??;
                         // Nobody listens any more once something has failed.
-                        let _ = send.send(Ok((piece as usize, work(&mut state, piece as usize)?)));
+                        let _ = send.send(Ok((piece as usize, done)));
                     }
                 };
                 if let Err(error) = run() {
@@ -69,4 +73,22 @@ pub(super) fn parallel<S, T: Send>(
         broken.store(result.is_err(), Ordering::Relaxed);
         result.map(|()| expected == pieces)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        let work = |(): &mut (), piece: usize| if piece == 3 { panic!("on purpose") } else { Ok(piece) };
+        let mut finished = Vec::new();
+        let mut finish = |piece, _| {
+            finished.push(piece);
+            Ok(())
+        };
+        let result = parallel(2, &false.into(), 100, &|| Ok(()), &work, &mut finish, &mut || {});
+        assert!(matches!(result, Err(Error::Enumerator)), "{result:?}");
+        assert!(finished.len() < 100 && finished.is_sorted());
+    }
 }
