@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 const KEY_PART: usize = 5;
 
 /// Entries of a block: no more on average, and more than half as many unless the level has fewer.
-const BLOCK_ENTRIES: u64 = 1024;
+const BLOCK_ENTRIES: u64 = 128;
 
 /// Bytes of the check behind a block.
 const CHECK: usize = 8;

@@ -84,8 +84,8 @@ pub struct EnumerateProgress {
 
 /// Enumerates the distinct unitaries of `recipe` into the corpus at `path`, going on where an earlier run ended.
 ///
-/// `report` is called on this thread at least twenty times a second. Takes time in O(n log n) for n candidates, and besides `memory`
-/// a few megabytes a thread.
+/// `report` is called on this thread at least twenty times a second. Takes time in O(n log n) for n candidates, and besides `memory`,
+/// which is for candidates, up to a hundred megabytes for files as they are read and written.
 ///
 /// # Errors
 /// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly different, too little room, or what [`generate`](crate::generate) fails with.
