@@ -30,7 +30,7 @@ use plan::Plan;
 use qorpus_core::{Bands, Circuits, Codec, Recipe};
 use rows::{Candidate, Layout, Temporary};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -123,11 +123,12 @@ pub fn enumerate(
         bands: letters.bands(),
         cost_of,
         jobs,
+        memory,
         at_once: MOST_AT_ONCE.min(memory / jobs as u64 / CANDIDATE_BYTES),
         temporary: Temporary::open(&path, recipe)?,
         stop,
     };
-    Job { task, store, written: RefCell::default() }.run(report)
+    Job { task, store, written: RefCell::default(), cuts: RefCell::default() }.run(report)
 }
 
 /// Half of the memory that is free.
@@ -154,6 +155,7 @@ struct Task<'a> {
     /// Whether every letter is taken back by one of the same cost.
     is_closed: bool,
     jobs: usize,
+    memory: u64,
     /// Candidates that a thread may hold.
     at_once: u64,
     temporary: Temporary,
@@ -166,9 +168,18 @@ struct Job<'a> {
     store: Store,
     /// Files that this run has written: they need not be checked.
     written: RefCell<HashSet<String>>,
+    /// The cuts of this run, by level.
+    cuts: RefCell<HashMap<usize, Cut>>,
 }
 
 impl Task<'_> {
+    /// Whether so many candidates can be kept in memory, sorted and brought together, beside a third of it for earlier levels' keys.
+    fn fits(&self, candidates: u64) -> bool {
+        let at_work = self.at_once * self.jobs as u64 * CANDIDATE_BYTES;
+        let left = self.memory.saturating_sub(at_work);
+        candidates * self.layout.whole().len() as u64 * 3 <= left
+    }
+
     fn has_costs(&self) -> bool {
         self.cost_of.iter().any(|&cost| cost > 0)
     }
@@ -181,6 +192,9 @@ struct Cut {
     parents: u64,
     /// Ranges of keys, a power of two; 0 until all candidates are there.
     buckets: u64,
+    /// Whether everything is kept in memory; then the cut is not written down, and whoever goes on begins the level anew.
+    #[serde(skip)]
+    in_memory: bool,
 }
 
 /// What went on while pieces were done.
@@ -255,6 +269,7 @@ impl Job<'_> {
             if !self.meets(level, &next, |_| true) && self.cut(number).is_some() {
                 self.remove(&format!("keys-{number}-"))?;
                 self.remove(&format!("cut-{number}."))?;
+                self.cuts.borrow_mut().remove(&number);
             }
         }
         Ok(())
@@ -267,10 +282,17 @@ impl Job<'_> {
     }
 
     fn cut(&self, number: usize) -> Option<Cut> {
+        if let Some(cut) = self.cuts.borrow().get(&number) {
+            return Some(*cut);
+        }
         serde_json::from_str(&self.task.temporary.text(&format!("cut-{number}.json"))?).ok()
     }
 
     fn keep_cut(&self, number: usize, cut: Cut) -> Result<()> {
+        self.cuts.borrow_mut().insert(number, cut);
+        if cut.in_memory {
+            return Ok(());
+        }
         let text = serde_json::to_string(&cut).unwrap_or_default();
         self.task.temporary.write_text(&format!("cut-{number}.json"), &text)
     }
@@ -309,13 +331,18 @@ impl Job<'_> {
             Some(cut) if cut.parents * letters <= self.task.at_once.max(letters) => cut,
             _ => {
                 // Nothing that a job with more memory has left behind is of use.
-                self.remove(&format!("run-{number}-"))?;
-                Cut { parents: (self.task.at_once / letters).max(1), buckets: 0 }
+                ["run", "keys", "found"]
+                    .iter()
+                    .try_for_each(|kind| self.remove(&format!("{kind}-{number}-")))?;
+                let in_memory = self.task.fits(self.products(&plan));
+                Cut { parents: (self.task.at_once / letters).max(1), buckets: 0, in_memory }
             }
         };
         self.keep_cut(number, cut)?;
         if cut.buckets == 0 {
-            self.check_room(&plan, progress)?;
+            if !cut.in_memory {
+                self.check_room(&plan, progress)?;
+            }
             if !self.expand(&plan, cut, progress, report)? {
                 return Ok(None);
             }
@@ -360,7 +387,8 @@ impl Job<'_> {
         }
         self.remove(&format!("run-{number}-"))?;
         self.remove(&format!("keys-{number}-"))?;
-        let mut cut = Cut { parents: self.task.at_once, buckets: 0 };
+        let mut cut =
+            Cut { parents: self.task.at_once, buckets: 0, in_memory: self.task.fits(level.records) };
         let plan = Plan { number, level: *level, sources: vec![(level.ids(), 0)] };
         if !self.expand(&plan, cut, progress, report)? {
             return Ok(None);
@@ -373,16 +401,19 @@ impl Job<'_> {
         Ok(Some(cut))
     }
 
+    /// How many candidates a level has at most.
+    fn products(&self, plan: &Plan) -> u64 {
+        let one_less = u64::from(self.task.is_closed && plan.level.length > 1);
+        let of_source = |(ids, letters): &(Range<u64>, u32)| {
+            (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less)
+        };
+        plan.sources.iter().map(of_source).sum()
+    }
+
     /// Refuses to begin what will not fit on the disk.
     fn check_room(&self, plan: &Plan, progress: &mut EnumerateProgress) -> Result<()> {
-        let one_less = u64::from(self.task.is_closed && plan.level.length > 1);
-        let products: u64 = plan
-            .sources
-            .iter()
-            .map(|(ids, letters)| (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less))
-            .sum();
         // At most as many survive; of those that are told apart at once, far fewer.
-        progress.temporary = products * self.task.layout.whole().len() as u64;
+        progress.temporary = self.products(plan) * self.task.layout.whole().len() as u64;
         let directory = self.task.temporary.directory();
         let found = nix::sys::statvfs::statvfs(directory)
             .map_err(|error| io(directory, "look how much room there is")(error.into()))?;

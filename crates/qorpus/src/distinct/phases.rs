@@ -92,7 +92,13 @@ impl Job<'_> {
                 let end = range.end.map_or(out.len(), |end| out.partition_point(|row| row.key[0] < end));
                 let start = out.partition_point(|row| row.key[0] < range.start);
                 let name = name(todo[piece], part);
-                task.temporary.write(&name, task.layout, &task.layout.whole(), &out[start..end])?;
+                task.temporary.write(
+                    &name,
+                    task.layout,
+                    &task.layout.whole(),
+                    &out[start..end],
+                    cut.in_memory,
+                )?;
             }
             Ok(())
         };
@@ -174,11 +180,11 @@ impl Job<'_> {
             }
             // Neighbours are others' to write.
             candidates.retain(|row| row.circuits > 0 && row.key[0] >> shift == bucket);
-            task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates)?;
+            task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates, cut.in_memory)?;
             if older.is_some() {
                 let origins = plan.origins(task.inverses.len() as u64);
                 sort_by_origin(candidates, &origins, spare);
-                task.temporary.write(&found(bucket), layout, &layout.found(), candidates)?;
+                task.temporary.write(&found(bucket), layout, &layout.found(), candidates, cut.in_memory)?;
             }
             Ok(candidates.len() as u64)
         };

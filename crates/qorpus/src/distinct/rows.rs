@@ -3,11 +3,13 @@
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
 use qorpus_core::{Bands, Recipe};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
 /// Bytes of a key, and of an origin, as they stand in rows: big-endian, so that rows are ordered as their bytes.
@@ -281,10 +283,13 @@ pub(super) fn origin_bytes(origin: u64) -> [u8; ORIGIN] {
     bytes
 }
 
-/// The directory of temporary files beside a corpus, which is one process's alone.
+/// The directory of temporary files beside a corpus, which is one process's alone. Files of levels that fit are kept in
+/// memory instead.
 #[derive(Debug)]
 pub(super) struct Temporary {
     directory: PathBuf,
+    /// Files in memory, by name; behind their last row there is room for another one.
+    held: Mutex<HashMap<String, Arc<Vec<u8>>>>,
     /// Locked as long as it is open.
     _lock: File,
 }
@@ -303,7 +308,7 @@ impl Temporary {
             let reason = "another process is enumerating it; wait until that one has ended";
             return Err(Error::Usage(format!("{}: {reason}", corpus.display())));
         }
-        let temporary = Temporary { directory, _lock: lock };
+        let temporary = Temporary { directory, held: Mutex::default(), _lock: lock };
         let recipe = recipe.to_json();
         if temporary.text(OF_RECIPE).is_none_or(|there| there != recipe) {
             temporary.clear()?;
@@ -320,19 +325,20 @@ impl Temporary {
         self.directory.join(name)
     }
 
-    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at all.
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Vec<u8>>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at all, or keeps them in memory.
     pub(super) fn write(
         &self,
         name: &str,
         layout: Layout,
         bytes: &Range<usize>,
         candidates: &[Candidate],
+        in_memory: bool,
     ) -> Result<()> {
-        let (path, part) = (self.path(name), self.path(&format!("{name}.part")));
-        let failed = io(&part, "write it");
-        let mut file = File::create(&part).map_err(&failed)?;
-        let (mut buffer, mut check) = (vec![0; AT_ONCE + ROW], Xxh3Default::new());
-        for candidates in candidates.chunks(AT_ONCE / bytes.len()) {
+        let put = |candidates: &[Candidate], buffer: &mut [u8]| {
             let mut at = 0;
             for candidate in candidates {
                 let row = layout.row(candidate);
@@ -342,6 +348,20 @@ impl Temporary {
                 }
                 at += bytes.len();
             }
+            at
+        };
+        if in_memory {
+            let mut rows = vec![0; candidates.len() * bytes.len() + ROW];
+            put(candidates, &mut rows);
+            self.held().insert(name.into(), Arc::new(rows));
+            return Ok(());
+        }
+        let (path, part) = (self.path(name), self.path(&format!("{name}.part")));
+        let failed = io(&part, "write it");
+        let mut file = File::create(&part).map_err(&failed)?;
+        let (mut buffer, mut check) = (vec![0; AT_ONCE + ROW], Xxh3Default::new());
+        for candidates in candidates.chunks(AT_ONCE / bytes.len()) {
+            let at = put(candidates, &mut buffer);
             check.update(&buffer[..at]);
             file.write_all(&buffer[..at]).map_err(&failed)?;
         }
@@ -352,11 +372,19 @@ impl Temporary {
 
     /// A file that [`write`](Temporary::write) wrote.
     pub(super) fn sorted(&self, name: &str, bytes: &Range<usize>) -> Result<Sorted> {
-        Sorted::open(self.path(name), bytes.len())
+        let width = bytes.len();
+        if let Some(held) = self.held().get(name).cloned() {
+            let rows = (held.len() - ROW) as u64 / width as u64;
+            return Ok(Sorted { path: self.path(name), bytes: Bytes::Held(held), width, rows });
+        }
+        Sorted::open(self.path(name), width)
     }
 
     /// Whether the file is there as it was written, whatever has happened to the machine since.
     pub(super) fn is_whole(&self, name: &str) -> bool {
+        if self.held().contains_key(name) {
+            return true;
+        }
         let check = || -> std::io::Result<bool> {
             let file = File::open(self.path(name))?;
             let rows = file.metadata()?.len().saturating_sub(CHECK);
@@ -391,6 +419,7 @@ impl Temporary {
 
     /// Removes the files whose names begin like this.
     pub(super) fn remove(&self, prefix: &str) -> Result<()> {
+        self.held().retain(|name, _| !name.starts_with(prefix));
         let failed = || io(&self.directory, "remove temporary files in it");
         for entry in std::fs::read_dir(&self.directory).map_err(failed())? {
             let entry = entry.map_err(failed())?;
@@ -442,11 +471,18 @@ pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
     if is_ours { Ok(directory) } else { Err(Error::Usage(format!("{} {reason}", directory.display()))) }
 }
 
+/// Where rows are.
+#[derive(Debug)]
+enum Bytes {
+    File(File),
+    Held(Arc<Vec<u8>>),
+}
+
 /// A file of rows in ascending order.
 #[derive(Debug)]
 pub(super) struct Sorted {
     path: PathBuf,
-    file: File,
+    bytes: Bytes,
     width: usize,
     rows: u64,
 }
@@ -455,7 +491,7 @@ impl Sorted {
     fn open(path: PathBuf, width: usize) -> Result<Sorted> {
         let file = File::open(&path).map_err(io(&path, "open it"))?;
         let len = file.metadata().map_err(io(&path, "look at it"))?.len();
-        Ok(Sorted { path, file, width, rows: len.saturating_sub(CHECK) / width as u64 })
+        Ok(Sorted { path, bytes: Bytes::File(file), width, rows: len.saturating_sub(CHECK) / width as u64 })
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -463,7 +499,14 @@ impl Sorted {
     }
 
     fn read_at(&self, row: u64, out: &mut [u8]) -> Result<()> {
-        self.file.read_exact_at(out, row * self.width as u64).map_err(io(&self.path, "read it"))
+        let at = row * self.width as u64;
+        match &self.bytes {
+            Bytes::File(file) => file.read_exact_at(out, at).map_err(io(&self.path, "read it")),
+            Bytes::Held(held) => {
+                out.copy_from_slice(&held[at as usize..][..out.len()]);
+                Ok(())
+            }
+        }
     }
 
     /// The number of rows below `bound`, the beginning of a row.
@@ -487,6 +530,12 @@ impl Sorted {
 
     /// Calls `visit` with each of `rows` in order, and with what happens to stand behind it, until it says no.
     pub(super) fn visit(&self, rows: Range<u64>, mut visit: impl FnMut(&[u8; ROW]) -> bool) -> Result<()> {
+        if let Bytes::Held(held) = &self.bytes {
+            let place = |row: u64| row as usize * self.width;
+            let mut starts = (place(rows.start)..place(rows.end)).step_by(self.width);
+            starts.all(|at| held[at..].first_chunk().is_some_and(&mut visit));
+            return Ok(());
+        }
         let (mut next, mut buffer) = (rows.start, Vec::new());
         let at_once = (AT_ONCE / self.width) as u64;
         while next < rows.end {
