@@ -57,22 +57,13 @@ pub(super) fn halves(key: u128) -> [u64; 2] {
 }
 
 /// Puts candidates in order by their keys, whose first halves less `first` have `common` leading zeros. `spare` is for its memory.
-pub(super) fn sort_by_key(
-    candidates: &mut Vec<Candidate>,
-    first: u64,
-    common: u32,
-    spare: &mut Vec<Candidate>,
-) {
+pub(super) fn sort_by_key(candidates: &mut [Candidate], first: u64, common: u32, spare: &mut Vec<Candidate>) {
     let place = |candidate: &Candidate| (candidate.key[0] - first) << common;
     sort(candidates, spare, place, |candidate| candidate.key);
 }
 
 /// Puts candidates in order by their origins, all of which are in `origins`.
-pub(super) fn sort_by_origin(
-    candidates: &mut Vec<Candidate>,
-    origins: &Range<u64>,
-    spare: &mut Vec<Candidate>,
-) {
+pub(super) fn sort_by_origin(candidates: &mut [Candidate], origins: &Range<u64>, spare: &mut Vec<Candidate>) {
     let spread = (origins.end - origins.start).max(1).leading_zeros();
     let place = |candidate: &Candidate| (candidate.origin - origins.start) << spread;
     sort(candidates, spare, place, |candidate| candidate.origin);
@@ -84,7 +75,7 @@ const MOST_BITS: u32 = 11;
 /// Puts candidates in order by their `key`, of which `place` is the beginning, spread over all numbers: twice into groups by the leading
 /// bits, after which few have the same.
 fn sort<K: Ord>(
-    candidates: &mut Vec<Candidate>,
+    candidates: &mut [Candidate],
     spare: &mut Vec<Candidate>,
     place: impl Fn(&Candidate) -> u64,
     key: impl Fn(&Candidate) -> K,
