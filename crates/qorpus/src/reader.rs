@@ -350,16 +350,7 @@ impl Corpus {
     }
 
     pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
-        Error::DamagedChunk {
-            path: self.path.clone(),
-            chunk: number,
-            ids: self.recipe.chunk_ids(number),
-            damage,
-            remedy: match self.recipe.space().is_appended() {
-                true => "this one must come from a copy of the file",
-                false => "'qorpus repair' computes this one again",
-            },
-        }
+        damaged(&self.recipe, self.path.clone(), number, damage)
     }
 
     /// Reads in one consistent state.
@@ -375,6 +366,20 @@ impl Corpus {
             true => Ok(()),
             false => Err(Error::Forked(self.path.clone())),
         }
+    }
+}
+
+/// The error of a chunk that is not as it should be.
+pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: ChunkDamage) -> Error {
+    Error::DamagedChunk {
+        path,
+        chunk: number,
+        ids: recipe.chunk_ids(number),
+        damage,
+        remedy: match recipe.space().is_appended() {
+            true => "this one must come from a copy of the file",
+            false => "'qorpus repair' computes this one again",
+        },
     }
 }
 
