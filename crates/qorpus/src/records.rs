@@ -57,7 +57,7 @@ enum Source {
     /// One file after the other; with each the id that its first record has here.
     Joined(Vec<(u64, Arc<File>)>),
     /// A directory of files, each with its range of ids.
-    Sharded(OpenShards),
+    Sharded(Box<OpenShards>),
 }
 
 /// A file with the handles that no thread is using at present.
@@ -119,7 +119,7 @@ impl Reader {
         if let [path] = paths
             && shards::is_there(path)
         {
-            let shards = OpenShards::open(path)?;
+            let shards = Box::new(OpenShards::open(path)?);
             return Ok(Reader { recipe: shards.recipe().clone(), source: Source::Sharded(shards) });
         }
         let mut files = Vec::new();

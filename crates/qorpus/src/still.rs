@@ -149,20 +149,18 @@ impl Corpus {
             _ => {}
         }
         self.still.take();
-        if self.is_at_rest() {
-            if let Some(ids) = self.there_in_one()? {
-                let connection = connection::open_still(&self.path)?;
-                let file = StillFile::new(connection, |connection| Open {
-                    columns: Columns::new(connection),
-                    table: Table::new(connection),
-                });
-                let is_mapped = file.with_dependent(|_, open| open.table.is_some());
-                let (rows, chunks) = (
-                    FoundRows::new(self, ids.end - ids.start),
-                    Found::new(if is_mapped { 64 } else { SLOTS }),
-                );
-                self.still.replace(Some(Still { ids, file, rows, chunks }));
-            }
+        if self.is_at_rest()
+            && let Some(ids) = self.there_in_one()?
+        {
+            let connection = connection::open_still(&self.path)?;
+            let file = StillFile::new(connection, |connection| Open {
+                columns: Columns::new(connection),
+                table: Table::new(connection),
+            });
+            let is_mapped = file.with_dependent(|_, open| open.table.is_some());
+            let (rows, chunks) =
+                (FoundRows::new(self, ids.end - ids.start), Found::new(if is_mapped { 64 } else { SLOTS }));
+            self.still.replace(Some(Still { ids, file, rows, chunks }));
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Sharded corpora: made by one or many, read as one, checked and mended.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use qorpus::{
     Corpus, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Reader, Recipe,
     RecipeOptions, VerifyOptions, begin, repair, seal, verify,

@@ -68,13 +68,13 @@ impl Manifest {
     /// The ids of shards that are not listed, neighbours together.
     pub(crate) fn missing(&self) -> Vec<Range<u64>> {
         let (mut missing, mut next) = (Vec::new(), 0);
-        let listed = self.shards.iter().map(|shard| self.cut.ids(shard.number));
-        for ids in listed.chain([self.cut.len..self.cut.len]) {
-            if next < ids.start {
-                missing.push(next..ids.start);
-            }
+        for shard in &self.shards {
+            let ids = self.cut.ids(shard.number);
+            missing.push(next..ids.start);
             next = ids.end;
         }
+        missing.push(next..self.cut.len);
+        missing.retain(|ids| !ids.is_empty());
         missing
     }
 

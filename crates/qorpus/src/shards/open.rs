@@ -34,7 +34,6 @@ struct Listed {
 
 /// Handles that no thread is using at present, with the numbers of their shards; the last used is the last.
 #[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
 struct Idle(Mutex<VecDeque<(u64, Box<Corpus>)>>);
 
 impl Holder for Idle {
