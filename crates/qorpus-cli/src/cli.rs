@@ -35,7 +35,7 @@ pub(crate) enum Command {
         qorpus generate mine.db --gates my-gates.toml --coupling line --qubits 3\n  \
         qorpus generate part.db --part 3/16 --random 1G\n  \
         qorpus generate big/ --random 10G --no-unitaries\n  \
-        qorpus generate /shared/big/ --random 10G --no-unitaries --stage /tmp --part $SLURM_ARRAY_TASK_ID/64")]
+        qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64")]
     Generate(Generate),
     /// Enumerate every distinct unitary, each with its proven shortest circuit
     ///
@@ -116,9 +116,7 @@ pub(crate) enum Command {
     /// List the shards of a directory that are published in its manifest, and say what is missing
     ///
     /// For a corpus whose parts were made with --part. Reads receipts, not records. Exit status 1 if shards are missing.
-    #[command(
-        after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ && qorpus verify big/ --sample 0.01"
-    )]
+    #[command(after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ --json | jq .missing")]
     Seal {
         /// The directory
         directory: PathBuf,

@@ -4,7 +4,7 @@ use super::{Manifest, Shards};
 use crate::connection::hex;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
-use crate::reader::{Corpus, Summary};
+use crate::reader::{Corpus, Means, Summary};
 use crate::store::other_recipe;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
@@ -20,6 +20,7 @@ const MOST_OPEN: usize = 64;
 #[derive(Debug)]
 pub(crate) struct OpenShards {
     shards: Shards,
+    means: Means,
     listed: RwLock<Listed>,
     idle: Arc<Idle>,
 }
@@ -64,11 +65,12 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
+        let means = Means::new(Arc::new(shards.recipe().clone()));
         let listed = RwLock::new(look(&shards)?);
         let idle = Arc::new(Idle::default());
         let holder: Arc<dyn Holder> = idle.clone();
         fork::register(Arc::downgrade(&holder));
-        Ok(OpenShards { shards, listed, idle })
+        Ok(OpenShards { shards, means, listed, idle })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -174,11 +176,7 @@ impl OpenShards {
                 return Err(self.shards.damaged(number, "it is missing, although the manifest lists it"));
             }
         }
-        let corpus = Box::new(Corpus::open(&file)?);
-        match corpus.recipe().hash() == self.recipe().hash() {
-            true => Ok(corpus),
-            false => Err(other_recipe(&file, corpus.recipe(), self.recipe())),
-        }
+        Ok(Box::new(Corpus::open_known(&file, &self.means)?))
     }
 }
 
