@@ -176,4 +176,4 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     return ray.data.range(len(corpus), override_num_blocks=max(blocks, least, 1)).map_batches(rows, batch_size=None)
 
 
-__all__ = ["generate", "read"]
+__all__ = ["generate", "make_shard", "read"]
