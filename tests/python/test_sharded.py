@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import qorpus as package
 import xxhash
-from command import PATIENCE, content_hash, finish, generate, info, integrity, qorpus, show, start
+from command import PATIENCE, QORPUS, ROOT, content_hash, finish, generate, info, integrity, qorpus, show, start
 
 # Long circuits make small chunks: about a hundred shards, more than a reader keeps open.
 RECIPE = "--gates h,s,t --qubits 1 --random 100000 --length 200..300 --no-unitaries".split()
@@ -126,6 +126,21 @@ def test_64_processes_of_which_a_third_is_killed(tmp_path, whole, chance):
     assert "clean" in qorpus("verify", path, "--sample", "0.1", "--quiet").stdout
     # Drafts of the killed are gone.
     assert visible(path) == ["manifest.json", "receipts"] and not list(path.glob(".*"))
+
+
+def test_the_script_for_slurm(tmp_path, chance):
+    """As Slurm would run its tasks, one of them twice."""
+    script = ROOT / "examples" / "generate.sbatch"
+    (array,) = [line for line in script.read_text().splitlines() if line.startswith("#SBATCH --array=")]
+    assert array == "#SBATCH --array=0-999%100" and "PARTS:-1000" in script.read_text()
+    told = {"DIR": f"{tmp_path}/big/", "STAGE": str(tmp_path), "RECORDS": "30k", "PARTS": "3", "SRUN": "env"}
+    path = f"{QORPUS.parent}:{os.environ['PATH']}"
+    for task in chance.sample(range(3), 3) + [0]:
+        environment = {**os.environ, **told, "PATH": path, "SLURM_ARRAY_TASK_ID": str(task)}
+        done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(qorpus("seal", tmp_path / "big", "--json").stdout)["complete"]
+    assert info(tmp_path / "big")["records"] == 30_000 and not list(tmp_path.glob("qorpus-*"))
 
 
 def test_processes_without_parts_share_the_shards(tmp_path, whole, chance):

@@ -225,8 +225,8 @@ pub enum Error {
     },
     /// A network file system under a file that several processes write.
     #[error(
-        "{} is on a network file system ({kind}), where SQLite cannot lock safely; make a directory of shards there, each of which is built on a local disk and then copied: \
-         'qorpus generate DIR/ --stage LOCALDIR'",
+        "{} is on a network file system ({kind}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there, as \
+         'qorpus generate DIR/ --stage LOCALDIR' does for a directory of files",
         .path.display()
     )]
     NetworkFileSystem {
