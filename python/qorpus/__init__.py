@@ -15,6 +15,7 @@
 
 import os
 
+from qorpus import ray
 from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
 from qorpus.batches import Batch
 from qorpus.circuits import (
@@ -29,7 +30,7 @@ from qorpus.circuits import (
     to_qasm3,
     to_qiskit,
 )
-from qorpus.corpus import Corpus, Recipe, generate, open
+from qorpus.corpus import Corpus, Recipe, generate, open, seal
 from qorpus.enumeration import distinct
 from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
 from qorpus.levels import Found, Level
@@ -60,6 +61,8 @@ __all__ = [
     "from_qiskit",
     "generate",
     "open",
+    "ray",
+    "seal",
     "to_bqskit",
     "to_cirq",
     "to_qasm2",

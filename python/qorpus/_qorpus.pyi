@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "after_fork",
     "before_fork",
+    "begin",
     "close_writers",
     "command",
     "distinct_recipe",
@@ -27,7 +28,9 @@ __all__ = [
     "generate",
     "matrix",
     "placed",
+    "receipt",
     "recipe",
+    "seal",
     "shuffled",
     "to_qasm2",
     "to_qasm3",
@@ -85,11 +88,17 @@ def enumerate(
 def generate(
     path: Path,
     recipe: str,
-    jobs: int | None,
-    part: tuple[int, int] | str | None,
-    durability: str | None,
-    progress: bool | Callable[[int, int], object],
+    *,
+    jobs: int | None = None,
+    part: tuple[int, int] | str | None = None,
+    durability: str | None = None,
+    shard: int | str | None = None,
+    stage: Path | None = None,
+    progress: bool | Callable[[int, int], object] | None = None,
 ) -> None: ...
+def begin(path: Path, recipe: str, shard: int | str | None = None) -> dict[str, Any]: ...
+def receipt(path: Path, number: int) -> str | None: ...
+def seal(path: Path) -> dict[str, Any]: ...
 @final
 class Origin:
     def __new__(cls, recipe: str, order: str) -> Self: ...

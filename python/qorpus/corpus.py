@@ -206,7 +206,7 @@ class Recipe(_Sequence):
 
 
 class Corpus(_Sequence):
-    """A sequence of stored records: a file, or several read as one.
+    """A sequence of stored records: a file, several read as one, or a directory of shards.
 
         corpus = qorpus.open("c.db")
         len(corpus); corpus[7]; corpus[-1]; corpus[10:20]; corpus[[3, 1, 2]]
@@ -228,7 +228,7 @@ class Corpus(_Sequence):
 
     @property
     def paths(self) -> list[str]:
-        """The files, absolute."""
+        """The files, absolute; of a sharded corpus the directory."""
         return [os.fspath(path) for path in self._paths]
 
     @property
@@ -322,8 +322,9 @@ def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
     """Opens a corpus for reading.
 
     Args:
-        path: a file, a directory of files, or a list of either, read as one sequence. Generated files must be parts of
-            one recipe; files to which records were appended follow one another.
+        path: a sharded corpus, whose files are opened when they are needed; or a file, a directory of files, or a list of
+            either, read as one sequence. Generated files must be parts of one recipe; files to which records were appended
+            follow one another.
         order: "big": qubit 0 is the most significant bit of a unitary's indices, as in textbooks, Cirq and BQSKit.
             "little": it is the least significant one, as in Qiskit.
 
@@ -342,6 +343,8 @@ def generate(
     jobs: int | None = None,
     part: tuple[int, int] | str | None = None,
     durability: str | None = None,
+    shard: int | str | None = None,
+    stage: Path | None = None,
     progress: bool | Callable[[int, int], object] = True,
     **options: Unpack[RecipeOptions],
 ) -> Corpus:
@@ -352,12 +355,19 @@ def generate(
 
         corpus = qorpus.generate("c.db", gates="clifford+t", qubits=2, random="10M", length=(5, 15), seed=0)
 
+    A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes, which
+    machines can make together. A call without `part` seals it at its end.
+
+        qorpus.generate("big/", gates="hst", qubits=1, random="10G", unitaries=False)
+
     Args:
-        path: the file; created if need be.
+        path: the file or directory; created if need be.
         recipe: the recipe; or leave it out and give its options, those of `Recipe`.
         jobs: worker threads; one a core.
-        part: (i, n) or "i/n": only the i-th of n equal shares, counted from 0.
+        part: (i, n) or "i/n": only the i-th of n equal shares, counted from 0; of a directory the shards i, i + n, and so on.
         durability: "full", "normal" or "off", as for `Writer`.
+        shard: records of a shard, rounded up to whole chunks; those of up to 512 MiB.
+        stage: a directory on a local disk where shards are built before they are copied to a network file system.
         progress: whether a terminal shows a bar; or what is called instead now and then, with the number of records
             that are there and that will be.
         **options: options of a recipe.
@@ -371,12 +381,32 @@ def generate(
         recipe = Recipe(**options)
     elif options:
         raise TypeError(f"a recipe is given, so {', '.join(options)} cannot be")
-    _qorpus.generate(path, recipe.json, jobs=jobs, part=part, durability=durability, progress=progress)
+    _qorpus.generate(
+        path, recipe.json, jobs=jobs, part=part, durability=durability, shard=shard, stage=stage, progress=progress
+    )
     return open(path, recipe.order)
+
+
+def seal(path: Path) -> dict[str, Any]:
+    """Lists the shards that are published in the manifest of a sharded corpus, and says what is missing.
+
+    What `qorpus seal` does, for a corpus whose parts were made one by one. Receipts are read, not records; to seal again
+    changes nothing.
+
+        while not qorpus.seal("big/")["complete"]:
+            time.sleep(60)
+
+    Returns:
+        What `qorpus seal --json` says: among others `complete`, `records`, `content_hash`, and `missing`, ranges of ids.
+
+    Raises:
+        qorpus.Error: there is no sharded corpus, or its manifest cannot be believed.
+    """
+    return _qorpus.seal(path)
 
 
 def _recipe(text: str, order: str) -> Recipe:
     return Recipe.from_json(text, order)
 
 
-__all__ = ["Corpus", "Recipe", "generate", "open"]
+__all__ = ["Corpus", "Recipe", "generate", "open", "seal"]

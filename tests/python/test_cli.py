@@ -11,7 +11,7 @@ from command import QORPUS, generate, info, qorpus, show, snapshot
 from oracles import qiskit_big
 
 SMALL = "--gates h,s,t --qubits 1 --random 2000".split()
-COMMANDS = ["generate", "plan", "info", "show", "verify", "repair", "export", "merge", "completions"]
+COMMANDS = ["generate", "plan", "info", "show", "verify", "repair", "seal", "export", "merge", "completions"]
 
 
 def test_generate_alone_is_useful(corpus):

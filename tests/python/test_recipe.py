@@ -188,7 +188,9 @@ def test_bad_options_of_generate(corpus):
         qorpus.generate(corpus, qorpus.Recipe(), seed=1)
     with pytest.raises(qorpus.MissingFile, match="no/such does not exist"):
         qorpus.generate(corpus.parent / "no" / "such" / "c.db", progress=False)
-    with pytest.raises(qorpus.Error, match="directory"):
+    # A directory would become a sharded corpus, but not one with something else in it.
+    (corpus.parent / "mine.txt").touch()
+    with pytest.raises(qorpus.Error, match="mine.txt is in it"):
         qorpus.generate(corpus.parent, progress=False)
 
 

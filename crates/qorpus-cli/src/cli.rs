@@ -2,12 +2,12 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qorpus::{
-    DistinctOptions, Dtype, Durability, EnumerateOptions, GenerateOptions, Order, Part, RecipeOptions, UpTo,
-    VerifyOptions,
+    DistinctOptions, Dtype, Durability, EnumerateOptions, GenerateOptions, Order, Part, PlanOptions,
+    RecipeOptions, UpTo, VerifyOptions,
 };
 use std::path::PathBuf;
 
-/// Corpora of quantum circuits and their unitaries, in one SQLite file.
+/// Corpora of quantum circuits and their unitaries, in one SQLite file or a directory of them.
 #[derive(Parser)]
 #[command(
     name = "qorpus",
@@ -25,11 +25,17 @@ pub(crate) enum Command {
     ///
     /// Makes the records that are missing in OUT. Several processes may work on one file at the same time: they
     /// share the work. Ctrl-C keeps what is ready; the same command goes on from there.
+    ///
+    /// If OUT ends in a slash, or is a directory, the corpus is sharded: a directory of files of some hundred megabytes, which
+    /// machines can make together, and which all commands read as one. Each shard is built out of sight, checked and then
+    /// published; 'qorpus seal' lists what is published in the manifest, as the end of a generation without --part does.
     #[command(after_help = "Examples:\n  qorpus generate demo.db\n  \
         qorpus generate one.db --gates h,s,t --qubits 1 --random 100M --length 5..14 --no-unitaries\n  \
         qorpus generate words.db --gates ht --qubits 1 --words --length 0..20\n  \
         qorpus generate mine.db --gates my-gates.toml --coupling line --qubits 3\n  \
-        qorpus generate part.db --part 3/16 --random 1G")]
+        qorpus generate part.db --part 3/16 --random 1G\n  \
+        qorpus generate big/ --random 10G --no-unitaries\n  \
+        qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64")]
     Generate(Generate),
     /// Enumerate every distinct unitary, each with its proven shortest circuit
     ///
@@ -66,22 +72,23 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// What a recipe would cost; writes nothing
+    /// What a recipe would cost, stored or computed, here or on another machine; leaves nothing behind
+    ///
+    /// Computes and writes for two seconds to find out how fast this machine is.
     #[command(after_help = "Examples:\n  qorpus plan\n  \
-        qorpus plan --gates ht --qubits 1 --random 300G --no-unitaries --jobs 32")]
+        qorpus plan --gates h,s,t --qubits 1 --random 300G --length 5..14 --cores 32 --disk-rate 500M")]
     Plan {
         #[command(flatten)]
         recipe: Recipe,
-        /// Threads to plan for [default: one a core]
-        #[arg(long, short)]
-        jobs: Option<usize>,
+        #[command(flatten)]
+        machine: Machine,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// What a corpus is and how far it is
     #[command(
-        after_help = "Examples:\n  qorpus info demo.db\n  qorpus info demo.db --json | jq .content_hash"
+        after_help = "Examples:\n  qorpus info demo.db\n  qorpus info big/\n  qorpus info demo.db --json | jq .content_hash"
     )]
     Info {
         /// The corpus
@@ -106,11 +113,22 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the shards of a directory that are published in its manifest, and say what is missing
+    ///
+    /// For a corpus whose parts were made with --part. Reads receipts, not records. Exit status 1 if shards are missing.
+    #[command(after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ --json | jq .missing")]
+    Seal {
+        /// The directory
+        directory: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Check a corpus: checksums, gaps, duplicates, recomputation
     #[command(after_help = "Examples:\n  qorpus verify demo.db\n  qorpus verify big.db --sample 0.01")]
     Verify(Verify),
-    /// Compute damaged or lost chunks again
-    #[command(after_help = "Examples:\n  qorpus repair demo.db")]
+    /// Compute damaged or lost chunks again; of a directory, the shards they are in
+    #[command(after_help = "Examples:\n  qorpus repair demo.db\n  qorpus repair big/")]
     Repair(Verify),
     /// Write records to a file of another format
     ///
@@ -150,16 +168,22 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Generate {
-    /// The file to make
+    /// The file to make, or with a slash at its end the directory
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) recipe: Recipe,
     /// Worker threads [default: one a core]
     #[arg(long, short)]
     jobs: Option<usize>,
-    /// Make only this share of the chunks: I/N, with I from 0 to N-1
+    /// Make only this share: I/N, with I from 0 to N-1; of a directory the shards I, I+N, I+2N and so on
     #[arg(long, value_name = "I/N")]
-    part: Option<Part>,
+    pub(crate) part: Option<Part>,
+    /// Records of a shard, rounded up to whole chunks [default: those of up to 512 MiB]
+    #[arg(long, value_name = "RECORDS", value_parser = qorpus::parse_count)]
+    shard: Option<u64>,
+    /// Build shards in this directory on a local disk, then copy them: for network file systems, where SQLite must not write
+    #[arg(long, value_name = "LOCALDIR")]
+    stage: Option<PathBuf>,
     /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
     #[arg(long, value_enum, default_value_t = DurabilityName::Full)]
     durability: DurabilityName,
@@ -171,7 +195,33 @@ pub(crate) struct Generate {
 impl Generate {
     pub(crate) fn options(&self) -> GenerateOptions {
         let durability = self.durability.into();
-        GenerateOptions { jobs: self.jobs, part: self.part.unwrap_or_default(), durability }
+        let (shard, stage) = (self.shard, self.stage.clone());
+        GenerateOptions { jobs: self.jobs, part: self.part.unwrap_or_default(), durability, shard, stage }
+    }
+}
+
+/// For which machine is planned.
+#[derive(Args)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct Machine {
+    /// Threads on this machine [default: one a core]
+    #[arg(long, short)]
+    jobs: Option<usize>,
+    /// Cores of the machine that is asked about [default: as many as here]
+    #[arg(long)]
+    cores: Option<usize>,
+    /// Bytes a second that its disk takes: 500M, 2G [default: what this one takes]
+    #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
+    disk_rate: Option<u64>,
+    /// Where this machine's disk is tried [default: the directory of temporary files]
+    #[arg(long = "in", value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+impl Machine {
+    pub(crate) fn options(self) -> PlanOptions {
+        let Machine { jobs, cores, disk_rate, directory } = self;
+        PlanOptions { jobs, cores, disk_rate, directory }
     }
 }
 

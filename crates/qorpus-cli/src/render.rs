@@ -4,7 +4,8 @@ use crate::run::Failure;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::{Gate, draw};
 use qorpus::{
-    Complex64, Corpus, EnumerateProgress, Found, Label, Plan, Progress, Recipe, Record, Summary, Verification,
+    Complex64, Corpus, EnumerateProgress, Found, Label, Machine, Plan, Progress, Reader, Recipe, Record,
+    Sealed, Summary, Verification, Way,
 };
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Result, Write};
@@ -148,38 +149,169 @@ pub(crate) fn done(
         };
         parts.push(state);
     }
-    let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
-    parts.push(bytes(size));
+    // What a directory takes, its manifest says when it is sealed.
+    if let Ok(metadata) = std::fs::metadata(file)
+        && metadata.is_file()
+    {
+        parts.push(bytes(metadata.len()));
+    }
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
+}
+
+/// What is to be done when all parts are.
+pub(crate) fn seal_next(out: &mut dyn Write, directory: &Path) -> Result<()> {
+    writeln!(out, "this is one part; when all are done, run: qorpus seal {}", directory.display())
+}
+
+/// What a sharded corpus has.
+pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> Result<()> {
+    const MOST: usize = 20;
+    for ids in sealed.missing.iter().take(MOST) {
+        writeln!(out, "{BAD}missing{BAD:#}: records {} to {}", ids.start, ids.end - 1)?;
+    }
+    if sealed.missing.len() > MOST {
+        writeln!(out, "... and {} more ranges", grouped((sealed.missing.len() - MOST) as u64))?;
+    }
+    let verdict = match sealed.missing.is_empty() {
+        true => format!("{GOOD}complete{GOOD:#}"),
+        false => format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing"),
+    };
+    writeln!(
+        out,
+        "{STRONG}{}{STRONG:#}: {} of {} shards, {} of {} records, {}: {verdict}",
+        directory.display(),
+        grouped(sealed.shards),
+        grouped(sealed.of),
+        grouped(sealed.records),
+        grouped(sealed.expected),
+        bytes(sealed.bytes)
+    )
+}
+
+pub(crate) fn sealed_json(out: &mut dyn Write, sealed: &Sealed) -> Result<()> {
+    let missing: Vec<_> = sealed.missing.iter().map(|ids| [ids.start, ids.end]).collect();
+    let value = json!({
+        "version": sealed.version,
+        "shards": sealed.shards,
+        "of": sealed.of,
+        "shard_records": sealed.shard_records,
+        "records": sealed.records,
+        "expected": sealed.expected,
+        "complete": missing.is_empty(),
+        "content_hash": sealed.content_hash.to_string(),
+        "bytes": sealed.bytes,
+        "missing": missing,
+    });
+    writeln!(out, "{value:#}")
+}
+
+/// What was made again.
+pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> {
+    let (chunks, shards) = (found.damaged.len(), found.shards.len());
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    match shards {
+        0 => writeln!(out, "computed {chunks} damaged chunk{} again", plural(chunks)),
+        _ => {
+            let (of_chunks, of_shards) = (plural(chunks), plural(shards));
+            writeln!(
+                out,
+                "made {shards} shard{of_shards} again, and those of {chunks} damaged chunk{of_chunks}"
+            )
+        }
+    }
 }
 
 /// What a recipe would cost.
 pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
+    let shards = plan.records.div_ceil(plan.shard_records);
+    let machine = |machine: Machine| {
+        let cores = format!("{} core{}", machine.cores, if machine.cores == 1 { "" } else { "s" });
+        format!("{cores}, {}/s to disk", bytes(machine.disk_rate as u64))
+    };
     table(
         out,
         &[
             ("recipe", recipe.summary()),
             ("letters", recipe.alphabet().letters().len().to_string()),
             ("records", grouped(plan.records)),
-            ("file", format!("about {} in {} chunks", bytes(plan.bytes), grouped(plan.chunks))),
-            ("computing", format!("{:.2} M records/s a core on this machine", plan.rate / 1e6)),
-            (
-                "time",
-                format!("about {} on {} threads, if the disk keeps up", duration(plan.seconds), plan.jobs),
-            ),
+            ("chunks", format!("{}; as a directory {} shards", grouped(plan.chunks), grouped(shards))),
+            ("here", machine(plan.here)),
+            ("there", machine(plan.there)),
         ],
-    )
+    )?;
+    let heads = ["", "size", "a core and second", "core-hours", "here", "there"];
+    let mut rows = vec![heads.map(str::to_owned)];
+    for (name, way) in ways(plan) {
+        rows.push([
+            name.to_owned(),
+            bytes(way.bytes),
+            format!("{:.2} M", way.rate / 1e6),
+            format!("{:.1}", plan.core_seconds(way) / 3600.0),
+            duration(plan.seconds(way, plan.here)),
+            duration(plan.seconds(way, plan.there)),
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    writeln!(out)?;
+    for row in &rows {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+        writeln!(out, "{}", cells.join("  "))?;
+    }
+    writeln!(out)?;
+    for (place, machine) in [("here", plan.here), ("there", plan.there)] {
+        let (stored, computed) = plan.reading(machine);
+        let verdict = match plan.is_storing_slower(machine) {
+            true => format!("{BAD}storing unitaries is slower than computing them on the fly{BAD:#}"),
+            false => "stored unitaries are read faster than they are computed".to_string(),
+        };
+        let (stored, computed) = (duration(stored), duration(computed));
+        writeln!(
+            out,
+            "{place}: {verdict}: to read all of them once takes {stored}, to compute them {computed}"
+        )?;
+    }
+    Ok(())
+}
+
+/// The ways to have the records, by name.
+fn ways(plan: &Plan) -> [(&'static str, Way); 3] {
+    [("stored", plan.stored), ("derived", plan.derived), ("virtual", plan.computed)]
 }
 
 pub(crate) fn plan_json(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
+    let machine = |machine: Machine| {
+        let (read, compute) = plan.reading(machine);
+        json!({
+            "cores": machine.cores,
+            "disk_bytes_per_second": machine.disk_rate,
+            "seconds_to_read_stored": read,
+            "seconds_to_compute_instead": compute,
+            "storing_is_slower": plan.is_storing_slower(machine),
+        })
+    };
+    let way = |(name, way): (&str, Way)| {
+        let value = json!({
+            "bytes": way.bytes,
+            "records_per_second_per_core": way.rate,
+            "core_hours": plan.core_seconds(way) / 3600.0,
+            "seconds_here": plan.seconds(way, plan.here),
+            "seconds_there": plan.seconds(way, plan.there),
+        });
+        (name.to_owned(), value)
+    };
     let value = json!({
         "recipe": recipe_json(recipe),
         "records": plan.records,
         "chunks": plan.chunks,
-        "bytes": plan.bytes,
-        "records_per_second_per_core": plan.rate,
-        "jobs": plan.jobs,
-        "seconds": plan.seconds,
+        "shards": plan.records.div_ceil(plan.shard_records),
+        "bytes": plan.way().bytes,
+        "records_per_second_per_core": plan.way().rate,
+        "jobs": plan.here.cores,
+        "seconds": plan.seconds(plan.way(), plan.here),
+        "ways": ways(plan).map(way).into_iter().collect::<serde_json::Map<_, _>>(),
+        "here": machine(plan.here),
+        "there": machine(plan.there),
     });
     writeln!(out, "{value:#}")
 }
@@ -193,7 +325,7 @@ fn bytes_per_record(summary: &Summary) -> f64 {
 }
 
 /// What a corpus says of itself.
-pub(crate) fn info(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> Result<()> {
+pub(crate) fn info(out: &mut dyn Write, corpus: &Reader, summary: &Summary) -> Result<()> {
     let state = match summary.expected {
         None => "appended so far".to_string(),
         Some(expected) if summary.records == expected => format!("{GOOD}complete{GOOD:#}"),
@@ -207,7 +339,7 @@ pub(crate) fn info(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> R
     table(
         out,
         &[
-            ("corpus", format!("{STRONG}{}{STRONG:#}", corpus.path().display())),
+            ("corpus", format!("{STRONG}{}{STRONG:#}", places(corpus))),
             ("recipe", corpus.recipe().summary()),
             ("records", format!("{}  {state}", grouped(summary.records))),
             ("size", format!("{}, {:.2} bytes a record", bytes(summary.bytes), bytes_per_record(summary))),
@@ -222,16 +354,20 @@ pub(crate) fn info(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> R
     )
 }
 
+fn places(corpus: &Reader) -> String {
+    corpus.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
 fn shortened(texts: &[&str], most: usize) -> String {
     let more = if texts.len() > most { ", ..." } else { "" };
     texts[..texts.len().min(most)].join(", ") + more
 }
 
-pub(crate) fn info_json(out: &mut dyn Write, corpus: &Corpus, summary: &Summary) -> Result<()> {
+pub(crate) fn info_json(out: &mut dyn Write, corpus: &Reader, summary: &Summary) -> Result<()> {
     let alphabet = corpus.recipe().alphabet();
     let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
     let value = json!({
-        "path": corpus.path().display().to_string(),
+        "path": places(corpus),
         "records": summary.records,
         "expected": summary.expected,
         "complete": summary.complete,
@@ -305,12 +441,12 @@ pub(crate) fn record_json(out: &mut dyn Write, recipe: &Recipe, record: &Record)
 pub(crate) fn verification(
     out: &mut dyn Write,
     file: &Path,
-    corpus: &Corpus,
+    recipe: &Recipe,
     found: &Verification,
 ) -> Result<()> {
     const MOST: usize = 20;
     for (&number, damage) in found.damaged.iter().take(MOST) {
-        let ids = corpus.recipe().chunk_ids(number);
+        let ids = recipe.chunk_ids(number);
         writeln!(
             out,
             "{BAD}damaged{BAD:#}: chunk {number} (records {} to {}): {damage}",
@@ -327,6 +463,15 @@ pub(crate) fn verification(
             "{BAD}damaged{BAD:#}: the index of level {level}; restore the file from a copy or enumerate it again"
         )?;
     }
+    for (number, reason) in found.shards.iter().take(MOST) {
+        writeln!(out, "{BAD}damaged{BAD:#}: shard {number}: {reason}")?;
+    }
+    if found.shards.len() > MOST {
+        writeln!(out, "... and {} more shards", grouped((found.shards.len() - MOST) as u64))?;
+    }
+    for ids in found.missing.iter().take(MOST) {
+        writeln!(out, "{BAD}missing{BAD:#}: records {} to {} are in no shard", ids.start, ids.end - 1)?;
+    }
     if found.totals == Some(false) {
         writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
     }
@@ -338,6 +483,11 @@ pub(crate) fn verification(
     let verdict = match (found.interrupted, found.is_clean()) {
         (true, _) => "interrupted".to_string(),
         (false, true) => format!("{GOOD}clean{GOOD:#}"),
+        (false, false)
+            if found.damaged.is_empty() && found.shards.is_empty() && !found.missing.is_empty() =>
+        {
+            format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
+        }
         (false, false) => format!("{BAD}damaged{BAD:#}; 'qorpus repair' computes damaged chunks again"),
     };
     writeln!(out, "{STRONG}{}{STRONG:#}: {checked}: {verdict}", file.display())

@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Command, DistinctArguments, Generate, Verify};
 use crate::progress::{Bar, LevelBar};
 use crate::render;
 use clap::CommandFactory;
-use qorpus::{Corpus, Outcome};
+use qorpus::{Corpus, Outcome, Reader};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,9 +86,9 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             }
             Ok(0)
         }
-        Command::Plan { recipe, jobs, json } => {
+        Command::Plan { recipe, machine, json } => {
             let recipe = recipe.options().recipe()?;
-            let plan = qorpus::plan(&recipe, jobs)?;
+            let plan = qorpus::plan(&recipe, &machine.options())?;
             match json {
                 true => render::plan_json(out, &recipe, &plan)?,
                 false => render::plan(out, &recipe, &plan)?,
@@ -96,7 +96,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Info { corpus, json } => {
-            let corpus = Corpus::open(&corpus)?;
+            let corpus = Reader::open(&[corpus])?;
             let summary = corpus.summary()?;
             match json {
                 true => render::info_json(out, &corpus, &summary)?,
@@ -105,7 +105,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Show { corpus, ids, order, json } => {
-            let corpus = Corpus::open(&corpus)?;
+            let corpus = Reader::open(&[corpus])?;
             let mut out = io::BufWriter::new(out);
             for id in ids {
                 let record = match corpus.record(id, order.into()) {
@@ -123,11 +123,19 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             out.flush()?;
             Ok(0)
         }
+        Command::Seal { directory, json } => {
+            let sealed = qorpus::seal(&directory)?;
+            match json {
+                true => render::sealed_json(out, &sealed)?,
+                false => render::sealed(out, &directory, &sealed)?,
+            }
+            Ok(u8::from(!sealed.missing.is_empty()))
+        }
         Command::Verify(arguments) => verify(&arguments, out),
         Command::Repair(arguments) => repair(&arguments, out),
         Command::Export { corpus, out: file, quiet } => {
             stop_on_interrupt();
-            let (corpus, bar) = (Corpus::open(&corpus)?, Bar::new(quiet));
+            let (corpus, bar) = (Reader::open(&[corpus])?, Bar::new(quiet));
             bar.length(corpus.summary()?.records);
             let (mut done, start) = (0, Instant::now());
             let outcome = qorpus::export(&corpus, &file, &STOP, &mut |records| {
@@ -167,6 +175,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
 
 fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     let (options, quiet) = (arguments.options(), arguments.quiet);
+    let is_part = arguments.part.is_some();
     let recipe = arguments.recipe.options().recipe()?;
     stop_on_interrupt();
     let (mut bar, start) = (Bar::new(quiet), Instant::now());
@@ -179,6 +188,9 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     }
     if !quiet {
         render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
+        if is_part && arguments.out.is_dir() {
+            render::seal_next(out, &arguments.out)?;
+        }
     }
     Ok(0)
 }
@@ -219,18 +231,28 @@ fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> 
 
 fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
     let found = with_bar(arguments, qorpus::verify)?;
-    render::verification(out, &arguments.corpus, &Corpus::open(&arguments.corpus)?, &found)?;
+    render::verification(
+        out,
+        &arguments.corpus,
+        Reader::open(std::slice::from_ref(&arguments.corpus))?.recipe(),
+        &found,
+    )?;
     Ok(status(&found))
 }
 
 fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
     let found = with_bar(arguments, qorpus::repair)?;
-    if !found.is_clean() && !found.interrupted {
-        let chunks = found.damaged.len();
-        writeln!(out, "computed {chunks} damaged chunk{} again", if chunks == 1 { "" } else { "s" })?;
+    let is_mended = !found.damaged.is_empty() || !found.shards.is_empty() || found.totals == Some(false);
+    if is_mended && !found.interrupted {
+        render::repaired(out, &found)?;
         return verify(arguments, out);
     }
-    render::verification(out, &arguments.corpus, &Corpus::open(&arguments.corpus)?, &found)?;
+    render::verification(
+        out,
+        &arguments.corpus,
+        Reader::open(std::slice::from_ref(&arguments.corpus))?.recipe(),
+        &found,
+    )?;
     Ok(status(&found))
 }
 
@@ -251,7 +273,7 @@ type Check = fn(
 fn with_bar(arguments: &Verify, check: Check) -> Result<qorpus::Verification, Failure> {
     stop_on_interrupt();
     let bar = Bar::new(arguments.quiet);
-    bar.length(Corpus::open(&arguments.corpus)?.summary()?.records);
+    bar.length(Reader::open(std::slice::from_ref(&arguments.corpus))?.summary()?.records);
     let found = check(&arguments.corpus, arguments.options(), &STOP, &|records| bar.advance(records));
     bar.clear();
     Ok(found?)

@@ -12,6 +12,10 @@ pub const FORMAT_VERSION: u32 = 1;
 /// A chunk is meant to take this many bytes: a little less than a page of 65536, so that it needs no second one.
 const CHUNK_BYTES: f64 = 62_000.0;
 
+/// A shard's chunks take at most this many bytes: few enough to be made in minutes and copied at once, and enough that thousands of
+/// shards are hundreds of billions of records.
+const SHARD_BYTES: u64 = 512 << 20;
+
 /// About how many bytes the labels of an enumerated record take.
 const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
 
@@ -127,6 +131,13 @@ impl Recipe {
     /// About how many bytes a full chunk takes.
     pub fn typical_chunk_bytes(&self) -> u64 {
         (self.typical_record_bytes() * self.chunk_records as f64) as u64 + 1
+    }
+
+    /// How many records a shard of a sharded corpus has unless someone chose otherwise: as many chunks, a power of two, as
+    /// take up to 512 MiB.
+    pub fn shard_records(&self) -> u64 {
+        let chunks = (SHARD_BYTES / self.typical_chunk_bytes()).max(1);
+        (1 << chunks.ilog2()) * self.chunk_records
     }
 
     /// The letters.
@@ -417,5 +428,17 @@ mod tests {
         assert!(records(8, false) > 7000);
         let recipe = recipe(vec![custom()], 1, true);
         assert_eq!((recipe.chunks(), recipe.chunk_ids(1)), (2, 951..1000));
+    }
+
+    /// Directories keep what was chosen, but who makes one on two machines at once chooses twice.
+    #[test]
+    fn shards_are_some_hundred_megabytes() {
+        let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).shard_records();
+        assert_eq!([1, 2, 8].map(|qubits| records(qubits, true)), [951 * 8192, 238 * 8192, 4 * 64]);
+        for (qubits, unitaries) in [(1, true), (3, true), (8, true), (1, false), (8, false)] {
+            let recipe = recipe(vec![custom()], qubits, unitaries);
+            let bytes = recipe.shard_records() / recipe.chunk_records() * recipe.typical_chunk_bytes();
+            assert!((SHARD_BYTES / 2 + 1..=SHARD_BYTES).contains(&bytes), "{qubits}: {bytes}");
+        }
     }
 }

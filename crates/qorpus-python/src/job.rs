@@ -1,17 +1,19 @@
 //! Jobs that take long, with Python looking on.
 
 use crate::errors::OrRaise;
-use crate::options::{class, durability_of, given, number, part_of};
+use crate::options::{class, count, durability_of, given, number, part_of};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
-use qorpus::{GenerateOptions, Progress, Recipe};
+use pyo3::types::{PyBool, PyDict};
+use qorpus::{GenerateOptions, Progress, Recipe, Sealed};
 use qorpus_cli::Bar;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Makes what is missing of a corpus. Signals and exceptions of `progress` stop it; what is ready is committed.
 #[pyfunction]
+#[pyo3(signature = (path, recipe, *, jobs=None, part=None, durability=None, shard=None, stage=None, progress=None))]
+#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn generate(
     py: Python<'_>,
     path: PathBuf,
@@ -19,6 +21,8 @@ pub(crate) fn generate(
     jobs: Option<&Bound<'_, PyAny>>,
     part: Option<&Bound<'_, PyAny>>,
     durability: Option<&str>,
+    shard: Option<&Bound<'_, PyAny>>,
+    stage: Option<PathBuf>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
@@ -26,6 +30,8 @@ pub(crate) fn generate(
         jobs: given(jobs, |jobs| number(jobs, "jobs"))?,
         part: given(part, part_of)?.unwrap_or_default(),
         durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
+        shard: given(shard, |shard| count(shard, "shard"))?,
+        stage,
     };
     let watch = Watch::new(progress)?;
     watched(py, &watch, |stop, tell| {
@@ -37,6 +43,48 @@ pub(crate) fn generate(
         bar.clear();
         result.map(drop)
     })
+}
+
+/// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json` says.
+#[pyfunction]
+pub(crate) fn seal(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
+    dictionary(py, py.detach(|| qorpus::seal(&path)).or_raise(py)?)
+}
+
+/// Creates a sharded corpus, unless there is one of this recipe, and seals it.
+#[pyfunction]
+#[pyo3(signature = (path, recipe, shard=None))]
+pub(crate) fn begin<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    recipe: &str,
+    shard: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let recipe = Recipe::from_json(recipe).or_raise(py)?;
+    let shard = given(shard, |shard| count(shard, "shard"))?;
+    dictionary(py, py.detach(|| qorpus::begin(&path, &recipe, shard)).or_raise(py)?)
+}
+
+/// The receipt of a shard as it was published, or None.
+#[pyfunction]
+pub(crate) fn receipt(py: Python<'_>, path: PathBuf, number: u64) -> PyResult<Option<String>> {
+    py.detach(|| qorpus::receipt(&path, number)).or_raise(py)
+}
+
+fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
+    let result = PyDict::new(py);
+    result.set_item("version", sealed.version)?;
+    result.set_item("shards", sealed.shards)?;
+    result.set_item("of", sealed.of)?;
+    result.set_item("shard_records", sealed.shard_records)?;
+    result.set_item("records", sealed.records)?;
+    result.set_item("expected", sealed.expected)?;
+    result.set_item("complete", sealed.missing.is_empty())?;
+    result.set_item("content_hash", sealed.content_hash.to_string())?;
+    result.set_item("bytes", sealed.bytes)?;
+    let missing = sealed.missing.into_iter().map(|ids| (ids.start, ids.end));
+    result.set_item("missing", missing.collect::<Vec<_>>())?;
+    Ok(result)
 }
 
 /// What people want to know of a job.

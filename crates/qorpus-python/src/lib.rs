@@ -64,6 +64,9 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(distinct::distinct_recipe, module)?)?;
     module.add_function(wrap_pyfunction!(distinct::enumerate, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
+    module.add_function(wrap_pyfunction!(job::begin, module)?)?;
+    module.add_function(wrap_pyfunction!(job::receipt, module)?)?;
+    module.add_function(wrap_pyfunction!(job::seal, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
     module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;
     module.add_function(wrap_pyfunction!(options::matrix, module)?)?;

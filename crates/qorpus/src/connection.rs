@@ -282,6 +282,29 @@ pub(crate) enum Content {
 
 /// Looks at the file: application id, version, recipe and its hash.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> {
+    let Some(Identity { json, hash }) = identity(connection, path)? else { return Ok(Content::Empty) };
+    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
+    match hash == hex(&recipe.hash()) {
+        true => Ok(Content::Corpus(Box::new(recipe))),
+        false => Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into())),
+    }
+}
+
+/// What a file says of its recipe.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    json: String,
+    hash: String,
+}
+
+impl Identity {
+    pub(crate) fn of(recipe: &Recipe) -> Identity {
+        Identity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
+    }
+}
+
+/// The same without a look at the recipe itself; `None` for a new file.
+pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
     let failed = sqlite(path, "read it");
     // In one state of the file: someone may be creating it at this moment.
     let connection = &*connection.unchecked_transaction().map_err(&failed)?;
@@ -289,7 +312,7 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> 
     let not_a_corpus = |reason: String| not_a_corpus(path, reason);
     let application = number("application_id").map_err(&failed)?;
     if application == 0 && number("schema_version").map_err(&failed)? == 0 {
-        return Ok(Content::Empty);
+        return Ok(None);
     }
     if application != APPLICATION_ID {
         return Err(not_a_corpus("it is another program's SQLite file".into()));
@@ -303,11 +326,8 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> 
     }
     schema::check(connection, path)?;
     let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
-    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(brief(&error.to_string())))?;
-    if meta(connection, path, "recipe_hash")?.as_deref() != Some(&hex(&recipe.hash())) {
-        return Err(not_a_corpus("its recipe does not match the recipe's hash".into()));
-    }
-    Ok(Content::Corpus(Box::new(recipe)))
+    let hash = meta(connection, path, "recipe_hash")?.unwrap_or_default();
+    Ok(Some(Identity { json, hash }))
 }
 
 fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {

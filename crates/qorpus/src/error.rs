@@ -32,7 +32,7 @@ pub enum Error {
     #[error("the directory {} does not exist; create it first", .0.display())]
     MissingDirectory(PathBuf),
     /// A directory where a file is needed.
-    #[error("{} is a directory; this version keeps a corpus in one file, so name a file", .0.display())]
+    #[error("{} is a directory, and this needs a corpus in one file; name a file", .0.display())]
     Directory(PathBuf),
     /// A pipe, a link, or whatever else stands where a plain file must be.
     #[error("{} is no plain file, so it is left alone; move it away and run the command again", .0.display())]
@@ -47,6 +47,28 @@ pub enum Error {
         path: PathBuf,
         /// How that shows.
         reason: String,
+    },
+    /// A manifest that cannot be believed.
+    #[error(
+        "{}: {reason}; restore it from a copy, or delete it and run the same 'qorpus generate' again: shards that are there are \
+         found by their receipts, and not made again",
+        .path.display()
+    )]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A shard that is not as its directory's manifest says.
+    #[error("{}: {reason}; 'qorpus repair {}' makes this shard again", .path.display(), .directory.display())]
+    DamagedShard {
+        /// The shard's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// The corpus.
+        directory: PathBuf,
     },
     /// A corpus of a later format version.
     #[error(
@@ -215,7 +237,8 @@ pub enum Error {
     },
     /// A network file system under a file that several processes write.
     #[error(
-        "{} is on a network file system ({kind}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there",
+        "{} is on a network file system ({kind}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there, as \
+         'qorpus generate DIR/ --stage LOCALDIR' does for a directory of files",
         .path.display()
     )]
     NetworkFileSystem {

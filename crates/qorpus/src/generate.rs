@@ -6,9 +6,9 @@
 
 use crate::error::{Error, Result};
 use crate::maker::Maker;
-use crate::options::{GenerateOptions, Part, threads};
+use crate::options::{GenerateOptions, threads};
 use crate::store::{Store, insert_chunks, totals};
-use crate::work;
+use crate::{shards, work};
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -59,6 +59,10 @@ pub enum Outcome {
 
 /// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if need be.
 ///
+/// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes each,
+/// and a manifest. Then a part is every N-th shard from the I-th on, the progress is that of the part, and what is finished is
+/// sealed if there is only one part: see [`seal`](crate::seal). Several processes each make other shards.
+///
 /// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is called on
 /// this thread at least twenty times a second. Memory is bounded by a few groups of chunks.
 ///
@@ -71,16 +75,27 @@ pub fn generate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
+    if shards::is_meant(path) {
+        return shards::generate(path, recipe, &options, stop, report);
+    }
+    if options.shard.is_some() || options.stage.is_some() {
+        return Err(Error::Usage(format!(
+            "{} is one file; shards and where they are built are for directories, whose names end in a slash: {}/",
+            path.display(),
+            path.display()
+        )));
+    }
     let jobs = threads(options.jobs)?;
     let store = Store::open(path, recipe, options.durability)?;
-    generate_in(store, recipe, jobs, options.part, stop, report)
+    generate_in(store, recipe, jobs, options.part.chunks(recipe.chunks()), stop, report)
 }
 
-fn generate_in(
+/// Makes the chunks of `part` that are still missing in `store`.
+pub(crate) fn generate_in(
     store: Store,
     recipe: &Recipe,
     jobs: usize,
-    part: Part,
+    part: Range<u64>,
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
@@ -106,7 +121,6 @@ fn generate_in(
             });
         }
         drop(deliver);
-        let part = part.chunks(recipe.chunks());
         Job {
             store,
             recipe,
@@ -296,8 +310,7 @@ mod tests {
         let claimed =
             store.write(|transaction| work::claim(transaction, owner, &everything, 2, |_| false)).unwrap();
         assert_eq!(claimed.into_iter().flatten().collect::<Vec<_>>(), [0, 1]);
-        let (outcome, _) =
-            generate_in(store, &recipe, 2, Part::default(), &false.into(), &mut |_| {}).unwrap();
+        let (outcome, _) = generate_in(store, &recipe, 2, everything, &false.into(), &mut |_| {}).unwrap();
         assert_eq!(outcome, Outcome::Complete);
         assert!(Corpus::open(&path).unwrap().summary().unwrap().complete);
         assert!(verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap().is_clean());

@@ -46,6 +46,14 @@ impl<'a> Ids<'a> {
         }
     }
 
+    /// The one at this place.
+    pub(crate) fn at(&self, place: usize) -> Option<u64> {
+        match self {
+            Ids::Run(ids) => ids.start.checked_add(place as u64).filter(|&id| id < ids.end),
+            Ids::List(ids) => ids.get(place).copied(),
+        }
+    }
+
     /// The ones at these places.
     pub(crate) fn part(&self, places: Range<usize>) -> Ids<'a> {
         match self {

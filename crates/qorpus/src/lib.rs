@@ -41,6 +41,7 @@ mod reader;
 mod records;
 mod scan;
 mod schema;
+mod shards;
 mod still;
 mod store;
 mod tree;
@@ -56,14 +57,15 @@ pub use generate::{Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
-    DistinctOptions, Durability, EnumerateOptions, GateOption, Gates, GenerateOptions, Part, RecipeOptions,
-    WriterOptions, parse_count, parse_length,
+    DistinctOptions, Durability, EnumerateOptions, GateOption, Gates, GenerateOptions, Part, PlanOptions,
+    RecipeOptions, WriterOptions, parse_count, parse_length,
 };
-pub use plan::{Plan, plan};
+pub use plan::{Machine, Plan, Way, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, UpTo};
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};
 pub use rusqlite::types::Value;
+pub use shards::{Sealed, begin, receipt, seal};
 pub use verify::{Verification, VerifyOptions, repair, verify};
 pub use writer::Writer;

@@ -136,6 +136,45 @@ impl Lock {
     }
 }
 
+/// A file that says somebody living is at something; of those who want it one has it.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Open as long as the claim stands.
+    _file: File,
+    path: PathBuf,
+    process: u32,
+}
+
+impl Claim {
+    /// Takes the claim at `path`; `None` if another one that lives has it.
+    pub(crate) fn take(path: &Path) -> Result<Option<Claim>> {
+        let failed = io(path, "lock it");
+        loop {
+            let file = options().create(true).truncate(false).open(path).map_err(&failed)?;
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(failed(error.into())),
+            }
+            // Whoever had it may have removed the file before its lock was taken; then it is not the claim.
+            let held = file.metadata().map_err(&failed)?;
+            if path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+                return Ok(Some(Claim { _file: file, path: path.into(), process: std::process::id() }));
+            }
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // A forked child has the same lock as its parent: it is the parent's to give up.
+        if self.process == std::process::id() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it too.
@@ -209,6 +248,25 @@ mod tests {
         });
         assert_eq!(rounds.into_inner(), 400);
         assert!(!sidecar(&corpus).exists());
+    }
+
+    #[test]
+    fn of_many_one_has_the_claim_and_then_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, inside, had) = (directory.path().join("claim"), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while had.load(Ordering::SeqCst) < 100 {
+                        let Some(_claim) = Claim::take(&path).unwrap() else { continue };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        had.fetch_add(1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(!path.exists());
     }
 
     #[test]

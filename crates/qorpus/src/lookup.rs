@@ -4,6 +4,7 @@ use crate::columns::{Column, Columns};
 use crate::connection;
 use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::reader::{Corpus, GivenLabels};
+use crate::still::Still;
 use crate::{store, work};
 use qorpus_core::{Circuits, Damage, Place};
 use rusqlite::{Connection, OptionalExtension};
@@ -79,9 +80,12 @@ impl Corpus {
     /// then all is visited once more, in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
         self.check_process()?;
-        let Some(&last) = ids.iter().max() else { return Ok(()) };
+        if ids.is_empty() {
+            return Ok(());
+        }
         self.look_around()?;
-        if let Some(still) = self.still.borrow_mut().as_mut().filter(|still| last < still.records()) {
+        let is_there = |still: &&mut Still| ids.iter().all(|&id| still.has(id));
+        if let Some(still) = self.still.borrow_mut().as_mut().filter(is_there) {
             let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
             if visited.is_ok() {
                 return Ok(());

@@ -4,7 +4,7 @@ use crate::{Error, Result, gate_file};
 use qorpus_core::{
     Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A gate set as people write it.
 #[derive(Debug, Clone, PartialEq)]
@@ -322,6 +322,16 @@ impl Part {
         }
     }
 
+    /// Whether it is everything.
+    pub(crate) fn is_all(self) -> bool {
+        self.of == 1
+    }
+
+    /// This part of `0..shards`: every one whose number leaves the rest `index`.
+    pub(crate) fn shards(self, shards: u64) -> impl Iterator<Item = u64> {
+        (self.index..shards).step_by(self.of.try_into().unwrap_or(usize::MAX))
+    }
+
     /// This part of `0..chunks`.
     pub(crate) fn chunks(self, chunks: u64) -> std::ops::Range<u64> {
         let cut = |at: u64| (u128::from(chunks) * u128::from(at) / u128::from(self.of)) as u64;
@@ -348,14 +358,32 @@ impl std::str::FromStr for Part {
 }
 
 /// How a corpus is generated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GenerateOptions {
     /// Worker threads; `None` is one a core.
     pub jobs: Option<usize>,
-    /// The share of the chunks to make.
+    /// The share of the chunks to make, or of the shards.
     pub part: Part,
     /// How a commit is made to last.
     pub durability: Durability,
+    /// Records of a shard, which are rounded up to whole chunks; `None` is what the directory has, or
+    /// [`Recipe::shard_records`].
+    pub shard: Option<u64>,
+    /// A directory on a local disk where shards are built before they are copied to their place; `None` builds them there.
+    pub stage: Option<PathBuf>,
+}
+
+/// For which machine is planned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlanOptions {
+    /// Threads on this machine; `None` is one a core.
+    pub jobs: Option<usize>,
+    /// Cores of the machine that is asked about; `None` is as many as here.
+    pub cores: Option<usize>,
+    /// Bytes a second that its disk takes; `None` is what this one takes.
+    pub disk_rate: Option<u64>,
+    /// Where this machine's disk is tried; `None` is the directory of temporary files.
+    pub directory: Option<PathBuf>,
 }
 
 /// How distinct unitaries are enumerated.
@@ -479,5 +507,10 @@ mod tests {
         let cuts: Vec<_> = (0..3).map(|i| Part::new(i, 3).unwrap().chunks(10)).collect();
         assert_eq!(cuts, [0..3, 3..6, 6..10]);
         assert_eq!(Part::default().chunks(u64::MAX), 0..u64::MAX);
+        let numbers = |i, n, shards| Part::new(i, n).unwrap().shards(shards).collect::<Vec<_>>();
+        assert_eq!(
+            [numbers(1, 3, 8), numbers(2, 3, 2), numbers(0, 1, 2)],
+            [vec![1, 4, 7], vec![], vec![0, 1]]
+        );
     }
 }

@@ -1,52 +1,284 @@
-//! Planning: what a recipe would cost, from a short trial.
+//! Planning: what a recipe would cost, from a short trial of the processors and the disk.
 
-use crate::error::Result;
+use crate::computed::Workspace;
+use crate::error::{Result, io};
 use crate::maker::Maker;
-use crate::options::threads;
+use crate::options::{PlanOptions, threads};
+use nix::libc;
 use qorpus_core::{Codec, Kernel, Recipe};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the trial computes.
+/// How long each trial computes, on all cores at once: a core that has others beside it is slower.
 const TRIAL: Duration = Duration::from_millis(300);
 
-/// What generating a recipe would cost on this machine.
+/// How long the disk is tried, before the sync...
+const DISK_TRIAL: Duration = Duration::from_millis(700);
+
+/// ...or what it is given to write.
+const DISK_TRIAL_BYTES: usize = 1 << 29;
+
+/// Bytes that are written or computed at once.
+const PIECE: usize = 1 << 20;
+
+/// What generating and reading a recipe would cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
     /// Records.
     pub records: u64,
     /// Chunks, one row each.
     pub chunks: u64,
-    /// About the size of the finished file, in bytes.
-    pub bytes: u64,
-    /// Records a second that one core computes, the disk left out.
-    pub rate: f64,
-    /// The threads the time is for.
-    pub jobs: usize,
-    /// Seconds of computing with these threads; a slower disk takes longer.
-    pub seconds: f64,
+    /// Records of a shard, if the corpus is sharded.
+    pub shard_records: u64,
+    /// Whether the recipe stores unitaries, so that its way is `stored`, or else `derived`.
+    pub stores_unitaries: bool,
+    /// Circuits and unitaries stored.
+    pub stored: Way,
+    /// Circuits stored, unitaries computed on reading.
+    pub derived: Way,
+    /// Nothing stored: circuits and unitaries are computed on reading.
+    pub computed: Way,
+    /// This machine, as it was measured.
+    pub here: Machine,
+    /// The machine that was asked about: where nothing was said, it is like this one.
+    pub there: Machine,
 }
 
-/// Computes a few chunks of `recipe` for a third of a second on one core; writes nothing.
+/// A way to have the records, and what it takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Way {
+    /// About the size of the finished corpus, in bytes.
+    pub bytes: u64,
+    /// Records a second that one core makes.
+    pub rate: f64,
+}
+
+/// Processors and a disk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// Cores that work.
+    pub cores: usize,
+    /// Bytes a second that the disk takes, syncs included; that it gives as many is assumed.
+    pub disk_rate: f64,
+}
+
+impl Plan {
+    /// The way of the recipe itself.
+    pub fn way(&self) -> Way {
+        if self.stores_unitaries { self.stored } else { self.derived }
+    }
+
+    /// Seconds that one core takes for all records.
+    pub fn core_seconds(&self, way: Way) -> f64 {
+        self.records as f64 / way.rate
+    }
+
+    /// Seconds that a machine takes for all records: computing and writing go on at the same time, so the slower decides.
+    pub fn seconds(&self, way: Way, on: Machine) -> f64 {
+        (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.disk_rate)
+    }
+
+    /// Seconds to read the stored unitaries once from a machine's disk, and to compute them instead.
+    pub fn reading(&self, on: Machine) -> (f64, f64) {
+        (self.stored.bytes as f64 / on.disk_rate, self.core_seconds(self.computed) / on.cores as f64)
+    }
+
+    /// Whether a machine computes unitaries faster than its disk would deliver them.
+    pub fn is_storing_slower(&self, on: Machine) -> bool {
+        let (stored, computed) = self.reading(on);
+        stored > computed
+    }
+}
+
+/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes to the disk for about a
+/// second, unless its rate is given. Leaves nothing behind: what is written has no name.
 ///
 /// # Errors
-/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads.
-pub fn plan(recipe: &Recipe, jobs: Option<usize>) -> Result<Plan> {
+/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads; the directory cannot be written.
+pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
+    let jobs = threads(options.jobs)?;
+    let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let disk_rate = match (options.disk_rate, options.cores) {
+        // Nobody has asked what this disk does.
+        (Some(rate), None) => rate.max(1) as f64,
+        _ => disk_rate(&directory)?,
+    };
+    let with =
+        |unitaries| Recipe::new(recipe.alphabet().clone(), recipe.space().clone(), recipe.dtype(), unitaries);
+    let here = Machine { cores: jobs, disk_rate };
+    Ok(Plan {
+        records: recipe.space().len(),
+        chunks: recipe.chunks(),
+        shard_records: recipe.shard_records(),
+        stores_unitaries: recipe.stores_unitaries(),
+        stored: making(&with(true)),
+        derived: making(&with(false)),
+        computed: computing(&with(false)),
+        here,
+        there: Machine {
+            cores: options.cores.unwrap_or(jobs).max(1),
+            disk_rate: options.disk_rate.map_or(disk_rate, |rate| rate.max(1) as f64),
+        },
+    })
+}
+
+/// A chunk's number in the trial: spread over the space, from the end on, since in a space of words the longest, which are
+/// most, come last.
+fn tried(chunks: u64, trial: u64) -> u64 {
+    chunks - 1 - trial.wrapping_mul(0x9E37_79B9) % chunks
+}
+
+/// What it takes to make the chunks of a recipe.
+fn making(recipe: &Recipe) -> Way {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let mut maker = Maker::new(recipe, &codec, &kernel);
-    let (records, chunks, jobs) = (recipe.space().len(), recipe.chunks(), threads(jobs)?);
-    let (start, mut made, mut bytes, mut trial) = (Instant::now(), 0u64, 0u64, 0u64);
-    while trial == 0 || start.elapsed() < TRIAL {
-        // Spread over the space, from the end on: in a space of words the longest, which are most, come last.
-        let chunk = maker.chunk(chunks - 1 - trial.wrapping_mul(0x9E37_79B9) % chunks);
-        made += chunk.count;
-        bytes += chunk.bytes() as u64;
-        trial += 1;
-    }
-    let rate = made as f64 / start.elapsed().as_secs_f64();
+    let (records, chunks) = (recipe.space().len(), recipe.chunks());
+    let (rate, made, bytes) = on_all_cores(|core| {
+        let mut maker = Maker::new(recipe, &codec, &kernel);
+        move |trial| {
+            let chunk = maker.chunk(tried(chunks, core + 97 * trial));
+            (chunk.count, chunk.bytes() as u64)
+        }
+    });
     // A chunk has a page to itself, or shares it with as many others as fit.
     let page = f64::from(crate::connection::PAGE_SIZE);
     let chunk_bytes = bytes as f64 / made as f64 * recipe.chunk_records().min(records) as f64 + 64.0;
     let on_disk = if chunk_bytes < page { page / (page / chunk_bytes).floor() } else { chunk_bytes };
-    let bytes = (on_disk * chunks as f64 + 8.0 * page) as u64;
-    Ok(Plan { records, chunks, bytes, rate, jobs, seconds: records as f64 / rate / jobs as f64 })
+    Way { bytes: (on_disk * chunks as f64 + 8.0 * page) as u64, rate }
+}
+
+/// What it takes to compute records that are not stored.
+fn computing(recipe: &Recipe) -> Way {
+    let kernel = Kernel::new(recipe.alphabet());
+    let size = recipe.alphabet().dim().pow(2) * recipe.dtype().bytes();
+    let (at_once, chunks) = ((PIECE / size).max(1) as u64, recipe.chunks());
+    let (rate, ..) = on_all_cores(|core| {
+        let (kernel, mut workspace, mut out) = (&kernel, Workspace::default(), Vec::new());
+        move |trial| {
+            let ids = recipe.chunk_ids(tried(chunks, core + 97 * trial));
+            let ids = ids.start..ids.end.min(ids.start + at_once);
+            recipe.space().circuits(ids.clone(), &mut workspace.circuits);
+            out.resize((ids.end - ids.start) as usize * size, 0);
+            workspace.compute_own(kernel, recipe.dtype(), &mut out);
+            (ids.end - ids.start, 0)
+        }
+    });
+    Way { bytes: 0, rate }
+}
+
+/// Has every core work for a while; `begin` makes each a function that makes records and says how many and how many bytes. Returns
+/// records a second and core, and both sums.
+fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) -> (f64, u64, u64) {
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    let work = |core: u64| {
+        let mut work = begin(core);
+        // The first one fills tables and caches.
+        let (mut made, mut bytes) = work(0);
+        let (start, mut timed, mut trial) = (Instant::now(), 0, 1);
+        while timed == 0 || start.elapsed() < TRIAL {
+            let new = work(trial);
+            (made, bytes, timed, trial) = (made + new.0, bytes + new.1, timed + new.0, trial + 1);
+        }
+        (timed as f64 / start.elapsed().as_secs_f64(), made, bytes)
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores as u64).map(|core| scope.spawn(move || work(core))).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        let sums = workers.into_iter().map(join).fold(
+            (0.0, 0, 0),
+            |sum: (f64, u64, u64), found: (f64, u64, u64)| {
+                (sum.0 + found.0, sum.1 + found.1, sum.2 + found.2)
+            },
+        );
+        (sums.0 / cores as f64, sums.1, sums.2)
+    })
+}
+
+/// Bytes a second that can be written to a file in `directory`, sync included.
+fn disk_rate(directory: &Path) -> Result<f64> {
+    let mut file = nameless(directory).map_err(io(directory, "try how fast it is written"))?;
+    // Not zeros, which a disk may store as nothing.
+    let mut state = 1u64;
+    let piece: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(PIECE)
+    .collect();
+    let (start, mut written) = (Instant::now(), 0);
+    let tried = loop {
+        match file.write_all(&piece) {
+            Ok(()) => written += PIECE,
+            Err(error) => break Err(error),
+        }
+        if written >= DISK_TRIAL_BYTES || start.elapsed() > DISK_TRIAL {
+            break file.sync_data();
+        }
+    };
+    tried.map_err(io(directory, "try how fast it is written"))?;
+    Ok(written as f64 / start.elapsed().as_secs_f64())
+}
+
+/// A file that is gone when it is closed, however that comes.
+fn nameless(directory: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_TMPFILE);
+    options.open(directory).or_else(|_| {
+        // Some file systems have none without a name: it loses its name at once.
+        let path = directory.join(format!(".qorpus-trial-{}", std::process::id()));
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        std::fs::remove_file(path)?;
+        Ok(file)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RecipeOptions;
+
+    #[test]
+    fn a_plan_adds_up() {
+        let recipe =
+            RecipeOptions { random: 1 << 40, qubits: 1, ..RecipeOptions::default() }.recipe().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let options = PlanOptions {
+            cores: Some(32),
+            disk_rate: Some(2_000_000_000),
+            directory: Some(directory.path().into()),
+            ..PlanOptions::default()
+        };
+        let plan = plan(&recipe, &options).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!((plan.there.cores, plan.there.disk_rate), (32, 2e9));
+        assert!(
+            plan.stored.bytes > 64 << 40
+                && plan.derived.bytes < plan.stored.bytes
+                && plan.computed.bytes == 0
+        );
+        assert!(plan.way() == plan.stored && plan.here.disk_rate > 0.0);
+        let slowest = (plan.core_seconds(plan.stored) / 32.0).max(plan.stored.bytes as f64 / 2e9);
+        assert_eq!(plan.seconds(plan.stored, plan.there), slowest);
+        // No disk gives 64 bytes in a nanosecond.
+        assert!(plan.is_storing_slower(Machine { cores: 1 << 20, disk_rate: 1e9 }));
+        assert!(!plan.is_storing_slower(Machine { cores: 1, disk_rate: 1e12 }));
+    }
+
+    #[test]
+    fn large_unitaries_and_short_spaces_are_tried_too() {
+        let recipes = [
+            RecipeOptions { qubits: 8, random: 3, ..RecipeOptions::default() },
+            RecipeOptions { qubits: 1, words: true, length: (0, 0), ..RecipeOptions::default() },
+        ];
+        for options in recipes {
+            let options =
+                (options.recipe().unwrap(), PlanOptions { disk_rate: Some(0), ..PlanOptions::default() });
+            let plan = plan(&options.0, &options.1).unwrap();
+            assert!(plan.seconds(plan.stored, plan.here).is_finite());
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
 use crate::computed::Workspace;
-use crate::connection::{self, Access, Content, hex};
+use crate::connection::{self, Access, Content, Identity, hex};
 use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::ids::Ids;
 use crate::scan::SCAN_BYTES;
@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the qubits of a unitary are ordered.
@@ -73,15 +74,42 @@ pub struct Corpus {
     pub(crate) process: u32,
     /// Device and number of the file.
     pub(crate) file: Option<(u64, u64)>,
-    pub(crate) recipe: Recipe,
-    pub(crate) codec: Codec,
-    pub(crate) kernel: Kernel,
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) codec: Arc<Codec>,
+    pub(crate) kernel: Arc<Kernel>,
     pub(crate) workspace: RefCell<Workspace>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
     pub(crate) still: RefCell<Option<Still>>,
     /// When it was last looked whether others write.
     pub(crate) looked: Cell<Option<Duration>>,
+}
+
+/// What reading needs to know of a recipe; files of one recipe share it.
+#[derive(Debug)]
+pub(crate) struct Means {
+    recipe: Arc<Recipe>,
+    codec: Arc<Codec>,
+    kernel: Arc<Kernel>,
+    identity: Identity,
+}
+
+impl Means {
+    pub(crate) fn new(recipe: Arc<Recipe>) -> Means {
+        let codec = Arc::new(Codec::new(&recipe));
+        let kernel = Arc::new(Kernel::new(recipe.alphabet()));
+        Means { identity: Identity::of(&recipe), codec, kernel, recipe }
+    }
+}
+
+fn opened(path: &Path) -> Result<Connection> {
+    let (connection, _) = connection::open(path, Access::Read)?;
+    connection::check_size(&connection, path)?;
+    Ok(connection)
+}
+
+fn empty(path: PathBuf) -> Error {
+    Error::NotACorpus { path, reason: "it is empty; run 'qorpus generate' again to make it".into() }
 }
 
 impl Corpus {
@@ -91,27 +119,40 @@ impl Corpus {
     /// There is no file, it is no corpus, of a later format version, or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
         let path = connection::absolute(path.as_ref())?;
-        let (connection, _) = connection::open(&path, Access::Read)?;
-        connection::check_size(&connection, &path)?;
+        let connection = opened(&path)?;
         let recipe = match connection::identify(&connection, &path)? {
-            Content::Corpus(recipe) => *recipe,
-            Content::Empty => {
-                return Err(Error::NotACorpus {
-                    path,
-                    reason: "it is empty; run 'qorpus generate' again to make it".into(),
-                });
-            }
+            Content::Corpus(recipe) => Arc::new(*recipe),
+            Content::Empty => return Err(empty(path)),
         };
+        Corpus::new(path, connection, &Means::new(recipe))
+    }
+
+    /// Opens the corpus at `path`, which should have a recipe that is known already: then there is nothing to be read
+    /// from its text and nothing to be prepared.
+    pub(crate) fn open_known(path: &Path, known: &Means) -> Result<Corpus> {
+        let path = connection::absolute(path)?;
+        let connection = opened(&path)?;
+        match connection::identity(&connection, &path)? {
+            Some(there) if there == known.identity => Corpus::new(path, connection, known),
+            Some(_) => match connection::identify(&connection, &path)? {
+                Content::Corpus(there) => Err(store::other_recipe(&path, &there, &known.recipe)),
+                Content::Empty => Err(empty(path)),
+            },
+            None => Err(empty(path)),
+        }
+    }
+
+    fn new(path: PathBuf, connection: Connection, means: &Means) -> Result<Corpus> {
         connection::bound_cache(&connection, &path)?;
-        let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
+        let Means { recipe, codec, kernel, .. } = means;
         let corpus = Corpus {
             file: number_of(&path),
             path,
             connection,
             process: std::process::id(),
-            recipe,
-            codec,
-            kernel,
+            recipe: recipe.clone(),
+            codec: codec.clone(),
+            kernel: kernel.clone(),
             workspace: RefCell::default(),
             buffer: RefCell::default(),
             still: RefCell::default(),
@@ -350,16 +391,7 @@ impl Corpus {
     }
 
     pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
-        Error::DamagedChunk {
-            path: self.path.clone(),
-            chunk: number,
-            ids: self.recipe.chunk_ids(number),
-            damage,
-            remedy: match self.recipe.space().is_appended() {
-                true => "this one must come from a copy of the file",
-                false => "'qorpus repair' computes this one again",
-            },
-        }
+        damaged(&self.recipe, self.path.clone(), number, damage)
     }
 
     /// Reads in one consistent state.
@@ -375,6 +407,20 @@ impl Corpus {
             true => Ok(()),
             false => Err(Error::Forked(self.path.clone())),
         }
+    }
+}
+
+/// The error of a chunk that is not as it should be.
+pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: ChunkDamage) -> Error {
+    Error::DamagedChunk {
+        path,
+        chunk: number,
+        ids: recipe.chunk_ids(number),
+        damage,
+        remedy: match recipe.space().is_appended() {
+            true => "this one must come from a copy of the file",
+            false => "'qorpus repair' computes this one again",
+        },
     }
 }
 

@@ -2,11 +2,14 @@
 
 use crate::computed::Workspace;
 use crate::distinct::{Found, Level};
-use crate::error::{Error, Result};
+use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
-use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, labels, reorder};
+use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels, reorder};
+use crate::scan::Batch;
+use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
+use crate::work;
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -53,6 +56,8 @@ enum Source {
     Parts(Vec<Arc<File>>),
     /// One file after the other; with each the id that its first record has here.
     Joined(Vec<(u64, Arc<File>)>),
+    /// A directory of files, each with its range of ids.
+    Sharded(Box<OpenShards>),
 }
 
 /// A file with the handles that no thread is using at present.
@@ -102,7 +107,8 @@ impl File {
 }
 
 impl Reader {
-    /// Opens files as one sequence of records. A directory stands for the `*.db` in it, in the order of their names.
+    /// Opens files as one sequence of records, or a sharded corpus, of which files are opened when they are needed. Another
+    /// directory stands for the `*.db` in it, in the order of their names.
     ///
     /// All must have one recipe. Generated files are parts of one corpus: each record is read from the file that
     /// has it. Files to which records were appended follow one another; then only the last one may grow.
@@ -110,8 +116,18 @@ impl Reader {
     /// # Errors
     /// There is no file, one of them is no corpus, or they have different recipes.
     pub fn open(paths: &[PathBuf]) -> Result<Reader> {
+        if let [path] = paths
+            && shards::is_there(path)
+        {
+            let shards = Box::new(OpenShards::open(path)?);
+            return Ok(Reader { recipe: shards.recipe().clone(), source: Source::Sharded(shards) });
+        }
         let mut files = Vec::new();
         for path in paths {
+            if shards::is_there(path) {
+                let text = format!("{} is a sharded corpus, which is whole; open it alone", path.display());
+                return Err(Error::Usage(text));
+            }
             match path.is_dir() {
                 true => files.extend(directory(path)?),
                 false => files.push(path.clone()),
@@ -164,14 +180,22 @@ impl Reader {
         &self.recipe
     }
 
-    /// The files, absolute.
+    /// The files, absolute; of a sharded corpus the directory.
     pub fn paths(&self) -> Vec<&Path> {
-        self.files().map(|file| file.path.as_path()).collect()
+        match &self.source {
+            Source::Sharded(shards) => vec![shards.path()],
+            _ => self.files().map(|file| file.path.as_path()).collect(),
+        }
+    }
+
+    /// What stands for all of it in a sentence: its first file, or its directory.
+    pub(crate) fn place(&self) -> PathBuf {
+        self.paths().first().map_or_else(PathBuf::new, |path| path.to_path_buf())
     }
 
     fn files(&self) -> impl Iterator<Item = &Arc<File>> {
         let (parts, joined) = match &self.source {
-            Source::Computed(..) => (&[][..], &[][..]),
+            Source::Computed(..) | Source::Sharded(_) => (&[][..], &[][..]),
             Source::Parts(files) => (&files[..], &[][..]),
             Source::Joined(files) => (&[][..], &files[..]),
         };
@@ -222,6 +246,9 @@ impl Reader {
     /// # Errors
     /// A file cannot be read, or there is none because the records are computed.
     pub fn summary(&self) -> Result<Summary> {
+        if let Source::Sharded(shards) = &self.source {
+            return shards.summary();
+        }
         let mut summaries = self.files().map(|file| file.with(Some(&self.recipe), Corpus::summary));
         let none =
             || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
@@ -272,7 +299,13 @@ impl Reader {
         further: bool,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Found> {
-        let none = || Error::Usage("the records of a recipe are computed; there is no file to search".into());
+        let none = || match &self.source {
+            Source::Sharded(_) => {
+                let text = "only a corpus that 'qorpus distinct' made can be searched, and that is one file";
+                Error::Usage(text.into())
+            }
+            _ => Error::Usage("the records of a recipe are computed; there is no file to search".into()),
+        };
         let file = self.files().next().ok_or_else(none)?;
         file.with(Some(&self.recipe), |corpus| corpus.find(unitary, further, stop))
     }
@@ -525,7 +558,70 @@ impl Reader {
                 let next = |file: &Arc<File>| file.with(Some(&self.recipe), |corpus| corpus.next_made(id));
                 files.iter().map(next).try_fold(self.recipe.space().len(), |next, found| Ok(next.min(found?)))
             }
+            Source::Sharded(shards) => Ok(shards.manifest()?.next_listed(id)),
             _ => Ok(id),
+        }
+    }
+
+    /// Calls `visit` with the chunks that are there among `numbers`, as [`Corpus::scan`] does.
+    ///
+    /// # Errors
+    /// As that; [`Error::Usage`] if there are several files that are parts, or none.
+    pub(crate) fn scan(
+        &self,
+        numbers: Range<u64>,
+        visit: &mut dyn FnMut(&Batch<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Source::Sharded(shards) = &self.source else {
+            return self
+                .only()
+                .and_then(|file| file.with(Some(&self.recipe), |corpus| corpus.scan(numbers, visit)));
+        };
+        for (id, chunks) in shards.listed_chunks()? {
+            let chunks = chunks.start.max(numbers.start)..chunks.end.min(numbers.end);
+            if !chunks.is_empty() {
+                shards.with(id, |corpus| corpus.scan(chunks, visit))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers that chunks may have which were there when this was the summary.
+    pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
+        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
+    }
+
+    /// The chunks that are still to be made, in order.
+    ///
+    /// # Errors
+    /// As [`scan`](Reader::scan).
+    pub(crate) fn todo(&self) -> Result<Vec<Range<u64>>> {
+        let chunks = 0..self.recipe.chunks();
+        if let Source::Sharded(shards) = &self.source {
+            let (mut todo, mut next) = (Vec::new(), chunks.start);
+            for (_, listed) in shards.listed_chunks()? {
+                todo.push(next..listed.start);
+                next = listed.end;
+            }
+            todo.push(next..chunks.end);
+            return Ok(todo);
+        }
+        self.only()?.with(Some(&self.recipe), |corpus| {
+            let todo = corpus.read(|connection| work::within(connection, &chunks))?;
+            Ok(todo.into_iter().map(|todo| todo.chunks).collect())
+        })
+    }
+
+    /// The error of a chunk that should be there.
+    pub(crate) fn lost(&self, number: u64) -> Error {
+        damaged(&self.recipe, self.place(), number, ChunkDamage::Missing)
+    }
+
+    fn only(&self) -> Result<&Arc<File>> {
+        let mut files = self.files();
+        match (files.next(), files.next()) {
+            (Some(file), None) => Ok(file),
+            _ => Err(Error::Usage("this needs one file, or a sharded corpus; merge the files first".into())),
         }
     }
 
@@ -534,8 +630,7 @@ impl Reader {
         let len = self.recipe.space().len();
         match ids.max() {
             Some(id) if id >= len && !self.recipe.space().is_appended() => {
-                let path = self.files().next().map_or_else(PathBuf::new, |file| file.path.clone());
-                Err(Error::NoRecord { path, id, len })
+                Err(Error::NoRecord { path: self.place(), id, len })
             }
             _ => Ok(()),
         }
@@ -582,7 +677,7 @@ impl Reader {
     /// Among how many threads so many records are shared out.
     fn threads(&self, ids: &Ids<'_>) -> usize {
         let least = match (ids, &self.source) {
-            (Ids::List(_), Source::Parts(_) | Source::Joined(_)) => SCATTERED,
+            (Ids::List(_), Source::Parts(_) | Source::Joined(_) | Source::Sharded(_)) => SCATTERED,
             _ => (DENSE_BYTES / self.unitary_bytes()).max(1),
         };
         match ids.len() / least {
@@ -637,6 +732,25 @@ impl Reader {
     fn in_files(&self, ids: &Ids<'_>, read: &mut ReadSome<'_>) -> Result<()> {
         match &self.source {
             Source::Computed(..) => Ok(()),
+            Source::Sharded(shards) => {
+                let mut start = 0;
+                while let Some(first) = ids.at(start) {
+                    let number = shards.number(first);
+                    let inside = match ids {
+                        Ids::Run(_) => {
+                            let end = (number + 1).saturating_mul(shards.records());
+                            (ids.len() - start).min(usize::try_from(end - first).unwrap_or(usize::MAX))
+                        }
+                        Ids::List(list) => {
+                            list[start..].iter().take_while(|&&id| shards.number(id) == number).count()
+                        }
+                    };
+                    let range = start..start + inside;
+                    start = range.end;
+                    shards.with(first, |corpus| read(corpus, &ids.part(range.clone()), range.clone()))?;
+                }
+                Ok(())
+            }
             Source::Parts(files) => match &files[..] {
                 [file] => file.with(Some(&self.recipe), |corpus| read(corpus, ids, 0..ids.len())),
                 files => {

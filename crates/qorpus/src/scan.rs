@@ -1,7 +1,7 @@
 //! Scanning: the chunks of a file in order, each checked as a whole.
 
 use crate::error::{ChunkDamage, Result};
-use crate::reader::{Corpus, Summary};
+use crate::reader::Corpus;
 use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash};
 use rusqlite::{Connection, Row};
 use std::ops::Range;
@@ -54,11 +54,6 @@ impl Corpus {
     pub(crate) fn scan_chunks(&self) -> u64 {
         let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
         if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
-    }
-
-    /// The numbers that chunks may have which were there when this was the summary.
-    pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
-        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
     /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and the number of the

@@ -7,6 +7,7 @@ use crate::connection::not_a_corpus;
 use crate::error::{Result, sqlite};
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// The statements that make the tables.
 pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
@@ -24,13 +25,13 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
     let sql = "SELECT type, lower(name), coalesce(sql, '') FROM sqlite_schema
                WHERE lower(tbl_name) = ?1 AND type IN ('table', 'view', 'index')";
     let mut statement = connection.prepare(sql).map_err(&failed)?;
-    for (name, known) in tables() {
-        let rows = statement.query_map([&name], |row| {
+    for (name, known) in &*TABLES {
+        let rows = statement.query_map([name], |row| {
             let (kind, found, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(kind == "table" && found == name && words(&text) == known)
+            Ok(kind == "table" && found == *name && words(&text) == *known)
         });
         let believed: Vec<bool> = rows.and_then(Iterator::collect).map_err(&failed)?;
-        if believed != [true] && !(believed.is_empty() && OPTIONAL.contains(&&*name)) {
+        if believed != [true] && !(believed.is_empty() && OPTIONAL.contains(&name.as_str())) {
             return Err(not_a_corpus(path, format!("its table '{name}' is not as Qorpus defines it")));
         }
     }
@@ -38,10 +39,10 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
 }
 
 /// The tables' names and definitions, in words.
-fn tables() -> impl Iterator<Item = (String, Vec<String>)> {
+static TABLES: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(|| {
     let statements = STATEMENTS.split(';').chain(OF_DISTINCT.split(';')).map(words);
-    statements.filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words))
-}
+    statements.filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words)).collect()
+});
 
 /// SQL in lower case without comments, cut where blanks may stand.
 fn words(sql: &str) -> Vec<String> {

@@ -8,8 +8,8 @@ use crate::ids::Ids;
 use crate::lookup::Found;
 use crate::mapping::{Bytes, Mapping};
 use crate::reader::{Corpus, GivenLabels};
-use crate::store;
 use crate::tree::{self, Row};
+use crate::{store, work};
 use qorpus_core::{Circuits, Codec, Damage};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use std::time::Duration;
 
 /// A way into a file that nobody changes at present.
 pub(crate) struct Still {
-    /// Whose ids are below this is there for good.
-    records: u64,
+    /// Whose ids are among these is there for good.
+    ids: Range<u64>,
     file: StillFile,
     rows: FoundRows,
     chunks: Found,
@@ -47,7 +47,7 @@ unsafe impl Send for StillFile {}
 
 impl std::fmt::Debug for Still {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Still").field("records", &self.records).finish_non_exhaustive()
+        f.debug_struct("Still").field("ids", &self.ids).finish_non_exhaustive()
     }
 }
 
@@ -104,7 +104,7 @@ impl Corpus {
 
     /// How many records there are for good, as far as is known without a look.
     pub(crate) fn records_still(&self) -> u64 {
-        self.still.borrow().as_ref().map_or(0, |still| still.records)
+        self.still.borrow().as_ref().map_or(0, |still| still.ids.end)
     }
 
     /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
@@ -124,11 +124,11 @@ impl Corpus {
     ) -> Result<bool> {
         self.look_around()?;
         let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
-        let Some(Still { records, file, rows, .. }) = still.as_mut() else { return Ok(false) };
+        let Some(Still { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
         Ok(file.with_dependent(|_, open| {
             open.table.as_ref().is_some_and(|table| {
-                let (file, records) = (table.mapping.bytes(), *records);
-                let mut source = Source { file, root: table.root, records, rows, codec: &self.codec };
+                let (file, ids) = (table.mapping.bytes(), ids.clone());
+                let mut source = Source { file, root: table.root, ids, rows, codec: &self.codec };
                 read(&mut source, &mut buffer).is_ok()
             })
         }))
@@ -149,21 +149,42 @@ impl Corpus {
             _ => {}
         }
         self.still.take();
-        if self.is_at_rest() {
-            let (records, _) = self.read(store::totals)?;
-            if self.recipe.expected().is_none_or(|expected| records == expected) {
-                let connection = connection::open_still(&self.path)?;
-                let file = StillFile::new(connection, |connection| Open {
-                    columns: Columns::new(connection),
-                    table: Table::new(connection),
-                });
-                let is_mapped = file.with_dependent(|_, open| open.table.is_some());
-                let (rows, chunks) =
-                    (FoundRows::new(self, records), Found::new(if is_mapped { 64 } else { SLOTS }));
-                self.still.replace(Some(Still { records, file, rows, chunks }));
-            }
+        if self.is_at_rest()
+            && let Some(ids) = self.there_in_one()?
+        {
+            let connection = connection::open_still(&self.path)?;
+            let file = StillFile::new(connection, |connection| Open {
+                columns: Columns::new(connection),
+                table: Table::new(connection),
+            });
+            let is_mapped = file.with_dependent(|_, open| open.table.is_some());
+            let (rows, chunks) =
+                (FoundRows::new(self, ids.end - ids.start), Found::new(if is_mapped { 64 } else { SLOTS }));
+            self.still.replace(Some(Still { ids, file, rows, chunks }));
         }
         Ok(())
+    }
+
+    /// The ids of the records that are there, if they follow one another: all, or those of a part or shard.
+    fn there_in_one(&self) -> Result<Option<Range<u64>>> {
+        if self.recipe.expected().is_none() {
+            return Ok(Some(0..self.read(store::totals)?.0));
+        }
+        let (size, len) = (self.recipe.chunk_records(), self.recipe.space().len());
+        let ids = |chunks: Range<u64>| chunks.start * size..chunks.end.saturating_mul(size).min(len);
+        Ok(self.made()?.map(ids))
+    }
+
+    /// The chunks that are made, if they follow one another and are some.
+    pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
+        let chunks = self.recipe.chunks();
+        let (done, (records, _)) =
+            self.read(|connection| Ok((work::done_in_one(connection, chunks)?, store::totals(connection)?)))?;
+        let size = self.recipe.chunk_records();
+        let counted = |done: &Range<u64>| {
+            done.end.saturating_mul(size).min(self.recipe.space().len()) - done.start * size == records
+        };
+        Ok(done.filter(counted))
     }
 
     /// Whether nobody writes, and nothing that was written is outside the file.
@@ -177,8 +198,9 @@ impl Corpus {
 }
 
 impl Still {
-    pub(crate) fn records(&self) -> u64 {
-        self.records
+    /// Whether the record with this id is there for good.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.ids.contains(&id)
     }
 
     /// Calls `read` with the open columns, and with the chunks of any size that were found before.
@@ -192,7 +214,7 @@ impl Still {
 struct Source<'s> {
     file: Bytes<'s>,
     root: u32,
-    records: u64,
+    ids: Range<u64>,
     rows: &'s mut FoundRows,
     codec: &'s Codec,
 }
@@ -206,7 +228,7 @@ const TOGETHER: usize = 64;
 impl Source<'_> {
     fn row(&mut self, id: u64) -> std::result::Result<Row, Unusual> {
         let (file, root) = (self.file, self.root);
-        if id >= self.records {
+        if !self.ids.contains(&id) {
             return Err(Unusual);
         }
         self.rows.get(id, || tree::find(file, root, id)).ok_or(Unusual)

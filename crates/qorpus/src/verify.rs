@@ -5,6 +5,7 @@ use crate::error::{ChunkDamage, Error, Result};
 use crate::maker::Maker;
 use crate::options::{Durability, threads};
 use crate::reader::Corpus;
+use crate::shards;
 use crate::store::{self, Store};
 use crate::work::{self, Todo};
 use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel};
@@ -46,9 +47,13 @@ pub struct Verification {
     pub damaged_levels: BTreeSet<usize>,
     /// Whether the totals that the file keeps are those of its chunks; `None` if it changed meanwhile.
     pub totals: Option<bool>,
+    /// Shards that are lost or damaged as a whole, by number, and what is wrong with each; none in a corpus of one file.
+    pub shards: BTreeMap<u64, String>,
+    /// Ids that no shard has, of a sharded corpus; a file says itself what it still lacks.
+    pub missing: Vec<Range<u64>>,
     /// Whether it was told to stop before the end.
     pub interrupted: bool,
-    content: ContentHash,
+    pub(crate) content: ContentHash,
 }
 
 impl Verification {
@@ -57,7 +62,17 @@ impl Verification {
         self.damaged.is_empty()
             && self.damaged_levels.is_empty()
             && self.totals != Some(false)
+            && self.shards.is_empty()
+            && self.missing.is_empty()
             && !self.interrupted
+    }
+
+    /// Adds what was found in another part of the corpus.
+    pub(crate) fn add(&mut self, found: Verification) {
+        self.records += found.records;
+        self.recomputed += found.recomputed;
+        self.content += found.content;
+        self.damaged.extend(found.damaged);
     }
 }
 
@@ -65,11 +80,25 @@ impl Verification {
 ///
 /// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. Of an enumeration of distinct unitaries, every
 /// block of the index is checked, and that so many of its entries lead to records with their keys. What is damaged
-/// is part of the result, not an error. Chunks are verified in parallel, each thread with a few megabytes.
+/// is part of the result, not an error. Chunks are verified in parallel, each thread with a few megabytes. Of a sharded corpus
+/// every shard is verified so and held against the manifest, which must list each record once.
 ///
 /// # Errors
-/// The file cannot be read at all, or the sample is no fraction.
+/// The file or the manifest cannot be read at all, or the sample is no fraction.
 pub fn verify(
+    path: &Path,
+    options: VerifyOptions,
+    stop: &AtomicBool,
+    report: &(dyn Fn(u64) + Sync),
+) -> Result<Verification> {
+    match path.is_dir() {
+        true => shards::verify(path, options, stop, report),
+        false => verify_file(path, options, stop, report),
+    }
+}
+
+/// The same for one file.
+pub(crate) fn verify_file(
     path: &Path,
     options: VerifyOptions,
     stop: &AtomicBool,
@@ -102,10 +131,7 @@ pub fn verify(
             let found = segment(&corpus, numbers, options.sample);
             report(found.records);
             if let Ok(mut sum) = result.lock() {
-                sum.records += found.records;
-                sum.recomputed += found.recomputed;
-                sum.content += found.content;
-                sum.damaged.extend(found.damaged);
+                sum.add(found);
                 if sum.damaged.len() >= MOST_DAMAGED {
                     break;
                 }
@@ -315,7 +341,7 @@ fn check_outside(corpus: &Corpus, result: &mut Verification) -> Result<()> {
 /// Computes the damaged chunks of the corpus at `path` again and puts its totals right.
 ///
 /// Returns what was found and mended; verifying again shows whether the file is clean. Nothing is changed in a
-/// corpus that is intact.
+/// corpus that is intact. Of a sharded corpus whole shards are made again, those that are lost or damaged.
 ///
 /// # Errors
 /// The file cannot be read or written; pages that SQLite itself cannot read are beyond repair.
@@ -325,7 +351,10 @@ pub fn repair(
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    let found = verify(path, options, stop, report)?;
+    if path.is_dir() {
+        return shards::repair(path, options, stop, report);
+    }
+    let found = verify_file(path, options, stop, report)?;
     if found.is_clean() || found.interrupted {
         return Ok(found);
     }

@@ -39,6 +39,24 @@ pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
     Ok(next)
 }
 
+/// The chunks of `0..chunks` that are done, if they follow one another and are some.
+pub(crate) fn done_in_one(connection: &Connection, chunks: u64) -> Result<Option<Range<u64>>> {
+    // More ranges than two have something done between them twice.
+    let sql =
+        "SELECT first_chunk, end_chunk FROM work WHERE first_chunk < end_chunk ORDER BY first_chunk LIMIT 3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok(row.get(0)?..row.get(1)?))?;
+    let todo: Vec<Range<u64>> = rows.collect::<Result<_>>()?;
+    let done = match &todo[..] {
+        [] => 0..chunks,
+        [before] if before.start == 0 => before.end..chunks,
+        [behind] if behind.end >= chunks => 0..behind.start,
+        [before, behind] if before.start == 0 && behind.end >= chunks => before.end..behind.start,
+        _ => return Ok(None),
+    };
+    Ok(Some(done).filter(|done| !done.is_empty()))
+}
+
 /// Takes up to `want` free chunks of `part` for `owner` and returns them.
 pub(crate) fn claim(
     connection: &Connection,
@@ -159,6 +177,21 @@ mod tests {
                     INSERT INTO work SELECT i, i + 1, NULL FROM n";
         connection.execute_batch(many).unwrap();
         assert_eq!(next_done(&connection, 100).unwrap(), 300_100);
+    }
+
+    #[test]
+    fn what_is_done_in_one_is_told_from_what_is_not() {
+        let done = |rows: &[(u64, u64)]| {
+            let rows: Vec<_> = rows.iter().map(|&(start, end)| (start, end, None)).collect();
+            done_in_one(&table(&rows), 10).unwrap()
+        };
+        assert_eq!([done(&[]), done(&[(0, 4)]), done(&[(7, 10)])], [Some(0..10), Some(4..10), Some(0..7)]);
+        assert_eq!([done(&[(0, 4), (7, 10)]), done(&[(0, 10)])], [Some(4..7), None]);
+        assert_eq!(
+            [done(&[(3, 4)]), done(&[(0, 1), (3, 4)]), done(&[(0, 1), (3, 4), (7, 10)])],
+            [None, None, None]
+        );
+        assert_eq!(done(&[(0, 4), (4, 10)]), None);
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn parts_make_the_whole_in_one_file_or_merged() {
         let options = GenerateOptions { part, ..GenerateOptions::default() };
         let piece = file(&directory, &format!("piece{index}.db"));
         for path in [&shared, &piece] {
-            qorpus::generate(path, &recipe, options, &AtomicBool::new(false), &mut |_| {}).unwrap();
+            qorpus::generate(path, &recipe, options.clone(), &AtomicBool::new(false), &mut |_| {}).unwrap();
         }
         assert!(!Corpus::open(&piece).unwrap().summary().unwrap().complete);
         assert!(verify(&piece).is_clean(), "a part is incomplete, not damaged");

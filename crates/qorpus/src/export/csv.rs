@@ -7,7 +7,8 @@
 use super::draft::{Draft, publish};
 use super::{Format, doubles, floats, label_names, labels};
 use crate::error::{Error, Result, io};
-use crate::reader::{Corpus, Summary};
+use crate::reader::Summary;
+use crate::records::Reader;
 use crate::scan::Batch;
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Recipe;
@@ -20,7 +21,7 @@ struct Csv<'a> {
     writer: Writer<Draft>,
 }
 
-pub(super) fn open<'a>(corpus: &'a Corpus, _: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(corpus: &'a Reader, _: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let recipe = corpus.recipe();
     let dim = recipe.alphabet().dim();
     let mut names = vec!["id".to_owned(), "circuit".to_owned()];

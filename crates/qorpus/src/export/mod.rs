@@ -9,11 +9,11 @@ mod parquet;
 mod qasm;
 
 use crate::connection;
-use crate::error::{ChunkDamage, Error, Result};
+use crate::error::{Error, Result};
 use crate::generate::Outcome;
-use crate::reader::{Corpus, Summary};
+use crate::reader::Summary;
+use crate::records::Reader;
 use crate::scan::Batch;
-use crate::work::{self, Todo};
 use qorpus_core::Alphabet;
 use std::ops::Range;
 use std::path::Path;
@@ -29,7 +29,7 @@ trait Format {
 }
 
 /// Refuses what the format cannot express, then begins the file.
-type Open = for<'a> fn(&'a Corpus, &Summary, &Path) -> Result<Box<dyn Format + 'a>>;
+type Open = for<'a> fn(&'a Reader, &Summary, &Path) -> Result<Box<dyn Format + 'a>>;
 
 /// The formats by the ending of a file's name.
 const FORMATS: [(&str, Open); 4] =
@@ -46,11 +46,11 @@ const FORMATS: [(&str, Open); 4] =
 /// is set, there is none.
 ///
 /// # Errors
-/// [`Error::Usage`] for another ending, [`Error::Exists`], [`Error::MissingDirectory`], [`Error::Incomplete`],
+/// [`Error::Usage`] for another ending or for several files read as one, [`Error::Exists`], [`Error::MissingDirectory`], [`Error::Incomplete`],
 /// [`Error::Export`] if the format cannot express the corpus, [`Error::DamagedChunk`], or a file cannot be read
 /// or written.
 pub fn export(
-    corpus: &Corpus,
+    corpus: &Reader,
     out: &Path,
     stop: &AtomicBool,
     report: &mut dyn FnMut(u64),
@@ -68,12 +68,12 @@ pub fn export(
     // Read before the chunks: what is done by now is there later, too.
     let todo = match summary.complete {
         true => Vec::new(),
-        false => corpus.read(|connection| work::within(connection, &(0..recipe.chunks())))?,
+        false => corpus.todo()?,
     };
     let numbers = corpus.numbers(&summary);
     let (mut next, mut written) = (0, 0);
     let mut check_up_to = |number: u64, end: u64| match lost(next..number, &todo) {
-        Some(number) => Err(corpus.damaged(number, ChunkDamage::Missing)),
+        Some(number) => Err(corpus.lost(number)),
         None => {
             next = end;
             Ok(())
@@ -106,8 +106,8 @@ pub fn export(
 }
 
 /// The first of `numbers` that is not still to be made: a chunk that should be there.
-fn lost(numbers: Range<u64>, todo: &[Todo]) -> Option<u64> {
-    let skip = |at, todo: &Todo| if todo.chunks.contains(&at) { todo.chunks.end } else { at };
+fn lost(numbers: Range<u64>, todo: &[Range<u64>]) -> Option<u64> {
+    let skip = |at, todo: &Range<u64>| if todo.contains(&at) { todo.end } else { at };
     let at = todo.iter().fold(numbers.start, skip);
     (at < numbers.end).then_some(at)
 }
@@ -175,37 +175,37 @@ mod tests {
         ]
     }
 
-    pub(super) fn corpus(options: &RecipeOptions) -> (TempDir, Corpus) {
+    pub(super) fn corpus(options: &RecipeOptions) -> (TempDir, Reader) {
         of_recipe(&options.recipe().unwrap())
     }
 
-    pub(super) fn of_recipe(recipe: &Recipe) -> (TempDir, Corpus) {
+    pub(super) fn of_recipe(recipe: &Recipe) -> (TempDir, Reader) {
         generated(recipe, GenerateOptions::default())
     }
 
     /// The second of three chunks.
-    pub(super) fn unfinished() -> (TempDir, Corpus) {
+    pub(super) fn unfinished() -> (TempDir, Reader) {
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
         assert_eq!(recipe.chunks(), 3);
         generated(&recipe, GenerateOptions { part: Part::new(1, 3).unwrap(), ..GenerateOptions::default() })
     }
 
-    fn generated(recipe: &Recipe, options: GenerateOptions) -> (TempDir, Corpus) {
+    fn generated(recipe: &Recipe, options: GenerateOptions) -> (TempDir, Reader) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
         generate(&path, recipe, options, &false.into(), &mut |_| {}).unwrap();
-        let corpus = Corpus::open(&path).unwrap();
+        let corpus = Reader::open(&[path]).unwrap();
         (directory, corpus)
     }
 
-    pub(super) fn exported(corpus: &Corpus, directory: &TempDir, name: &str) -> std::path::PathBuf {
+    pub(super) fn exported(corpus: &Reader, directory: &TempDir, name: &str) -> std::path::PathBuf {
         let (out, mut last) = (directory.path().join(name), 0);
         let outcome = export(corpus, &out, &false.into(), &mut |written| last = written).unwrap();
         assert_eq!((outcome, last), (Outcome::Complete, corpus.summary().unwrap().records));
         out
     }
 
-    pub(super) fn records(corpus: &Corpus) -> Vec<Record> {
+    pub(super) fn records(corpus: &Reader) -> Vec<Record> {
         (0..corpus.recipe().space().len()).map(|id| corpus.record(id, Order::Big).unwrap()).collect()
     }
 
@@ -220,7 +220,7 @@ mod tests {
 
     const OUTS: [&str; 4] = ["x.npy", "x.parquet", "x.csv", "x.qasm"];
 
-    fn refused(corpus: &Corpus, out: &Path) -> Error {
+    fn refused(corpus: &Reader, out: &Path) -> Error {
         export(corpus, out, &false.into(), &mut |_| {}).unwrap_err()
     }
 
@@ -236,6 +236,20 @@ mod tests {
                     .zip(row.iter().map(|&count| Label::Integer(count.into())));
                 assert_eq!(found.collect::<std::collections::BTreeMap<_, _>>(), record.labels);
             }
+        }
+    }
+
+    #[test]
+    fn a_directory_of_shards_is_exported_like_one_file() {
+        let (directory, corpus) = corpus(&recipes()[0]);
+        let path = directory.path().join("shards/");
+        let options = GenerateOptions { shard: Some(1), ..GenerateOptions::default() };
+        generate(&path, corpus.recipe(), options, &false.into(), &mut |_| {}).unwrap();
+        let shards = Reader::open(&[path]).unwrap();
+        for name in ["npy", "csv", "qasm"] {
+            let one = exported(&corpus, &directory, &format!("x.{name}"));
+            let other = exported(&shards, &directory, &format!("y.{name}"));
+            assert_eq!(std::fs::read(one).unwrap(), std::fs::read(other).unwrap(), "{name}");
         }
     }
 
@@ -304,7 +318,7 @@ mod tests {
 
     #[test]
     fn chunks_that_are_still_to_be_made_are_not_lost() {
-        let todo = [(2, 4), (4, 5), (7, 9)].map(|(start, end)| Todo { chunks: start..end, owner: None });
+        let todo = [2..4, 4..5, 7..9];
         let cases =
             [(0..0, None), (0..2, Some(0)), (2..5, None), (3..6, Some(5)), (4..5, None), (8..20, Some(9))];
         for (numbers, expected) in cases {

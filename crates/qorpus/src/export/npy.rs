@@ -12,7 +12,8 @@
 use super::Format;
 use super::draft::{Draft, publish, refuse_existing};
 use crate::error::{Error, Result};
-use crate::reader::{Corpus, Summary};
+use crate::reader::Summary;
+use crate::records::Reader;
 use crate::scan::Batch;
 use qorpus_core::Dtype;
 use std::path::Path;
@@ -32,10 +33,10 @@ struct Npy {
 
 /// # Errors
 /// [`Error::Incomplete`], since a record's place in the array is its id.
-pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
     if !summary.complete {
         return Err(Error::Incomplete {
-            path: corpus.path().into(),
+            path: corpus.place(),
             what: "an .npy array",
             records: summary.records,
             len: summary.expected.unwrap_or(summary.records),

@@ -13,7 +13,8 @@
 use super::draft::{Draft, publish};
 use super::{Format, doubles, floats, label_names, labels};
 use crate::error::{Error, Result, io};
-use crate::reader::{Corpus, Summary};
+use crate::reader::Summary;
+use crate::records::Reader;
 use crate::scan::Batch;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
@@ -43,7 +44,7 @@ struct Parquet<'a> {
     written: u64,
 }
 
-pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let recipe = corpus.recipe();
     let number = match recipe.dtype() {
         Dtype::Complex128 => DataType::Float64,

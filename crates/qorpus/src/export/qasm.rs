@@ -14,7 +14,8 @@
 use super::Format;
 use super::draft::{Draft, publish};
 use crate::error::{Error, Result};
-use crate::reader::{Corpus, Summary};
+use crate::reader::Summary;
+use crate::records::Reader;
 use crate::scan::Batch;
 use qorpus_core::{Alphabet, Qasm};
 use std::fmt::Write;
@@ -31,7 +32,7 @@ struct Programs<'a> {
 
 /// # Errors
 /// [`Error::Export`] if a gate of the user's own acts on several qubits.
-pub(super) fn open<'a>(corpus: &'a Corpus, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, alphabet) = (corpus.recipe(), corpus.recipe().alphabet());
     let mut text = format!(
         "{}// {}\n// recipe {}\n\

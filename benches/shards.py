@@ -1,0 +1,165 @@
+"""Sharded corpora: how long it takes to open and read five thousand shards, and what a thousand nodes would ask of a file system.
+
+The first part measures real shards, small ones. The second is a simulation: forty thousand shards that are sparse files with receipts
+that say what receipts say, so that `seal` and `open` do what they would do, with the files' bytes left out; and a calculation from
+these times. Nothing is recorded: it prints JSON.
+
+    python benches/shards.py --qorpus target/release/qorpus --directory /var/tmp
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qorpus
+import xxhash
+
+# Long circuits make chunks of few records, and shards of one chunk are small.
+SMALL = ["--gates", "h,s,t", "--qubits", "1", "--length", "200..300", "--no-unitaries"]
+CHUNK = 975
+
+# What a node does to a shared file system for a shard with --stage: create, link and remove a draft, the same for its receipt,
+# two looks at each, and the syncs of both files and directories.
+OPERATIONS = 14
+
+
+def timed(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def resident() -> int:
+    """Megabytes of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def real(command: str, directory: Path, shards: int) -> dict[str, Any]:
+    """Opens and reads many shards, beside one file with the same records."""
+    one, many = directory / "one.db", directory / "many"
+    recipe = [*SMALL, "--random", str(shards * CHUNK), "--quiet", "--durability", "off"]
+    for out in [[one], [f"{many}/", "--shard", "1"]]:
+        subprocess.run([command, "generate", *map(str, out), *recipe], check=True)
+    before = resident()
+    opening = timed(lambda: qorpus.open(many)[0])
+    corpus, file = qorpus.open(many), qorpus.open(one)
+    count = len(list(many.glob("*.db")))
+    random = np.random.default_rng(1)
+    near = [int(id) for id in random.integers(0, 48 * CHUNK, 20_000)]
+    far = [int(id) for id in random.integers(0, len(corpus), 4_000)]
+
+    def singles(source: qorpus.Corpus, ids: list[int]) -> float:
+        for id in ids[:2_000]:
+            source[id]
+        return len(ids) / timed(lambda: [source[id] for id in ids])
+
+    scattered = random.integers(0, len(corpus), 100_000)
+    near_shards, far_shards = singles(corpus, near), singles(corpus, far)
+    # Before the one file is read, whose mapping counts as memory of the process.
+    more, descriptors = resident() - before, len(os.listdir("/proc/self/fd"))
+    return {
+        "shards": count,
+        "open_and_first_record_seconds": opening,
+        "manifest_bytes": (many / "manifest.json").stat().st_size,
+        "singles_per_second": {
+            "one_file": singles(file, near),
+            "among_48_shards": near_shards,
+            "one_file_anywhere": singles(file, far),
+            "anywhere": far_shards,
+        },
+        "100000_at_once_per_second": {
+            "one_file": len(scattered) / timed(lambda: file.circuits(scattered)),
+            "shards": len(scattered) / timed(lambda: corpus.circuits(scattered)),
+        },
+        "megabytes_more": more,
+        "descriptors": descriptors,
+    }
+
+
+def simulated(command: str, directory: Path, shards: int) -> dict[str, Any]:
+    """Seals and opens a directory whose files have nothing in them but their size."""
+    path = directory / "sparse"
+    recipe = qorpus.Recipe("h,s,t", 1, random=shards * (1 << 24), length=(5, 14), unitaries=False)
+    begun = qorpus._qorpus.begin(f"{path}/", recipe.json, 1 << 24)
+    size, of, bytes_of = begun["shard_records"], begun["of"], 64 << 20
+    for number in range(of):
+        first, end = number * size, min((number + 1) * size, len(recipe))
+        text = (
+            f'{{"qorpus_receipt":1,\n"recipe_hash":"{recipe_hash(path)}",\n"first_id":{first},\n"end_id":{end},\n"records":{end - first},\n'
+            f'"content_hash":"{number:032x}",\n"bytes":{bytes_of},\n"xxh128":"{number:032x}",\n'
+        )
+        name = f"{first:0{max(12, len(str(len(recipe))))}}-{end:0{max(12, len(str(len(recipe))))}}"
+        check = xxhash.xxh3_128_hexdigest(text.encode())
+        (path / "receipts" / f"{name}.json").write_text(f'{text}"check":"{check}"}}\n')
+        with (path / f"{name}.db").open("wb") as file:
+            file.truncate(bytes_of)
+    sealing = timed(lambda: subprocess.run([command, "seal", path], check=True, capture_output=True))
+    again = timed(lambda: subprocess.run([command, "seal", path], check=True, capture_output=True))
+    opening = timed(lambda: qorpus.open(path))
+    return {
+        "shards": of,
+        "seal_seconds": sealing,
+        "seal_again_seconds": again,
+        "open_seconds": opening,
+        "manifest_bytes": (path / "manifest.json").stat().st_size,
+    }
+
+
+def recipe_hash(path: Path) -> str:
+    """The hash in a manifest, read once."""
+    if path not in HASHES:
+        HASHES[path] = json.loads((path / "manifest.json").read_text())["recipe_hash"]
+    return HASHES[path]
+
+
+HASHES: dict[Path, str] = {}
+
+
+def calculated(nodes: int, cores: int, shards: int, rate: float, record_bytes: float, sim: dict[str, Any]) -> dict[str, Any]:
+    """What nodes at work would ask of a shared file system, from the rate of one core. Nothing here is measured."""
+    records = shards * (1 << 24)
+    seconds = records / rate / cores / nodes
+    return {
+        "nodes": nodes,
+        "cores_of_a_node": cores,
+        "records": records,
+        "bytes": records * record_bytes,
+        "computing_seconds": seconds,
+        "seconds_between_publications_of_a_node": seconds * nodes / shards,
+        "publications_per_second": shards / seconds,
+        "operations_per_second": OPERATIONS * shards / seconds,
+        "bytes_per_second": records * record_bytes / seconds,
+        "seal_seconds_at_1_ms_an_operation": shards * 3 * 1e-3,
+        "manifest_bytes": sim["manifest_bytes"] / sim["shards"] * shards,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qorpus", default="target/release/qorpus")
+    parser.add_argument("--directory", type=Path)
+    parser.add_argument("--real", type=int, default=5_000)
+    parser.add_argument("--simulated", type=int, default=40_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+        directory = Path(name)
+        found: dict[str, Any] = {"real": real(arguments.qorpus, directory, arguments.real)}
+        found["simulated"] = simulated(arguments.qorpus, directory, arguments.simulated)
+    plan = [arguments.qorpus, "plan", "--gates", "h,s,t", "--qubits", "1", "--length", "5..14", "--random", "1G", "--json"]
+    derived = json.loads(subprocess.run(plan, check=True, capture_output=True).stdout)["ways"]["derived"]
+    rate, record_bytes = derived["records_per_second_per_core"], derived["bytes"] / 1e9
+    found["calculated"] = calculated(1_000, 32, 1 << 20, rate, record_bytes, found["simulated"])
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

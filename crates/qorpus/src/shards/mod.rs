@@ -1,0 +1,293 @@
+//! Sharded corpora: a directory of corpus files, each with its range of one recipe's records, and a manifest that lists them.
+//!
+//! A shard is an ordinary corpus of the whole recipe in which only its own chunks are made. Where it begins and ends
+//! follows from the recipe, its name from that, so that any number of processes on any number of machines agree on both
+//! without talking to each other. What is published is whole: see [`publish`].
+
+mod check;
+mod make;
+mod manifest;
+mod open;
+mod publish;
+mod seal;
+
+pub(crate) use check::{repair, verify};
+pub(crate) use make::generate;
+pub(crate) use manifest::{Manifest, Shard};
+pub(crate) use open::OpenShards;
+pub use seal::{Sealed, begin, receipt, seal};
+
+use crate::error::{Error, Result, io};
+use crate::options::Durability;
+use crate::store::other_recipe;
+use publish::put;
+use qorpus_core::Recipe;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// More shards than this are refused: each is a file, a receipt and a line of the manifest.
+pub(crate) const MOST_SHARDS: u64 = 1 << 20;
+
+/// The file that says what a directory is, and what is in it.
+const MANIFEST: &str = "manifest.json";
+
+/// The directory of the receipts.
+const RECEIPTS: &str = "receipts";
+
+/// Digits of an id in a name, unless there are more records: names are then in the order of ids.
+const DIGITS: usize = 12;
+
+/// Where shards begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Records of the recipe.
+    pub(crate) len: u64,
+    /// Records of every shard but the last.
+    pub(crate) shard_records: u64,
+}
+
+impl Cut {
+    /// `None` for shards that are not made of whole chunks, too many shards, or records that no recipe decides.
+    pub(crate) fn new(recipe: &Recipe, shard_records: u64) -> Option<Cut> {
+        let len = recipe.expected()?;
+        let whole = shard_records > 0 && shard_records.is_multiple_of(recipe.chunk_records());
+        let cut = Cut { len, shard_records };
+        (whole && cut.count() <= MOST_SHARDS).then_some(cut)
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.len.div_ceil(self.shard_records)
+    }
+
+    /// The ids of shard `number`, which must be one of them.
+    pub(crate) fn ids(&self, number: u64) -> Range<u64> {
+        let start = number.saturating_mul(self.shard_records);
+        start..start.saturating_add(self.shard_records).min(self.len)
+    }
+
+    pub(crate) fn records(&self, number: u64) -> u64 {
+        let ids = self.ids(number);
+        ids.end - ids.start
+    }
+
+    /// The name of shard `number`, without an ending.
+    fn name(&self, number: u64) -> String {
+        let Range { start, end } = self.ids(number);
+        let width = self.len.to_string().len().max(DIGITS);
+        format!("{start:0width$}-{end:0width$}")
+    }
+
+    /// The number of the shard with this name.
+    fn number(&self, name: &str) -> Option<u64> {
+        let first: u64 = name.split_once('-')?.0.parse().ok()?;
+        Some(first / self.shard_records).filter(|&number| number < self.count() && self.name(number) == name)
+    }
+}
+
+/// A directory of shards: where it is, and what all who make it agree on.
+#[derive(Debug, Clone)]
+pub(crate) struct Shards {
+    path: PathBuf,
+    recipe: Recipe,
+    cut: Cut,
+}
+
+/// Whether `path` means a directory of shards that is to be made: it ends in a slash, or is a directory already.
+pub(crate) fn is_meant(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir()
+}
+
+/// Whether there is a directory of shards at `path`.
+pub(crate) fn is_there(path: &Path) -> bool {
+    path.is_dir() && path.join(MANIFEST).symlink_metadata().is_ok()
+}
+
+impl Shards {
+    /// Opens the directory at `path` and reads its manifest.
+    pub(crate) fn open(path: &Path) -> Result<(Shards, Manifest)> {
+        let path = path.canonicalize().map_err(|_| Error::Missing(path.into()))?;
+        let Some(manifest) = Manifest::read(&path.join(MANIFEST))? else {
+            return Err(Error::NotACorpus { path, reason: format!("the directory has no {MANIFEST}") });
+        };
+        Ok((Shards { path, recipe: manifest.recipe.clone(), cut: manifest.cut }, manifest))
+    }
+
+    /// Opens the directory at `path`, creating it if there is none. It must be of this recipe and cut: of those who
+    /// create one at the same time, one decides.
+    fn create(path: &Path, recipe: &Recipe, shard: Option<u64>, durability: Durability) -> Result<Shards> {
+        let cut = chosen_cut(recipe, shard)?;
+        let mut new = false;
+        if !path.is_dir() {
+            if path.symlink_metadata().is_ok() {
+                return Err(Error::Exists(path.into()));
+            }
+            match std::fs::create_dir(path) {
+                Ok(()) => new = true,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(Error::MissingDirectory(path.parent().unwrap_or(path).into()));
+                }
+                Err(error) => return Err(io(path, "create the directory")(error)),
+            }
+        }
+        let path = path.canonicalize().map_err(io(path, "find the directory"))?;
+        if !path.join(MANIFEST).exists() {
+            refuse_others(&path)?;
+            if new && let Some(parent) = path.parent() {
+                publish::save_names(parent, durability)?;
+            }
+            let text = Manifest::empty(recipe, cut).text();
+            put(text.as_bytes(), &path.join(MANIFEST), durability)?;
+        }
+        let (shards, manifest) = Shards::open(&path)?;
+        if manifest.recipe.hash() != recipe.hash() {
+            return Err(other_recipe(&path, &manifest.recipe, recipe));
+        }
+        // Without a wish, whatever is there is right.
+        if shard.is_some() && manifest.cut != cut {
+            return Err(Error::Usage(format!(
+                "{} has shards of {} records, not of {}; leave --shard out, or use another directory",
+                path.display(),
+                manifest.cut.shard_records,
+                cut.shard_records
+            )));
+        }
+        let receipts = path.join(RECEIPTS);
+        match std::fs::create_dir(&receipts) {
+            Ok(()) => publish::save_names(&path, durability)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(&receipts, "create the directory")(error)),
+        }
+        Ok(shards)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    pub(crate) fn cut(&self) -> &Cut {
+        &self.cut
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.path.join(MANIFEST)
+    }
+
+    /// The file of shard `number`.
+    pub(crate) fn file(&self, number: u64) -> PathBuf {
+        self.path.join(self.cut.name(number) + ".db")
+    }
+
+    fn receipt(&self, number: u64) -> PathBuf {
+        self.path.join(RECEIPTS).join(self.cut.name(number) + ".json")
+    }
+
+    /// The numbers of the chunks of shard `number`.
+    fn chunks(&self, number: u64) -> Range<u64> {
+        let Range { start, end } = self.cut.ids(number);
+        start / self.recipe.chunk_records()..end.div_ceil(self.recipe.chunk_records())
+    }
+
+    /// What the receipt of shard `number` says, if the shard has one and a file that may be the one it was given for.
+    fn published(&self, number: u64) -> Result<Option<Shard>> {
+        let shard = Shard::read(&self.receipt(number), number, &self.recipe, &self.cut)?;
+        Ok(shard.filter(|shard| self.has_size(shard)))
+    }
+
+    fn has_size(&self, shard: &Shard) -> bool {
+        self.file(shard.number).metadata().is_ok_and(|found| found.is_file() && found.len() == shard.bytes)
+    }
+
+    /// The error of a shard that the manifest lists and that is not as it says.
+    pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
+        Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path.clone() }
+    }
+}
+
+/// The cut that is wished, in whole chunks, or that of the recipe.
+fn chosen_cut(recipe: &Recipe, shard: Option<u64>) -> Result<Cut> {
+    let Some(len) = recipe.expected().filter(|_| recipe.space().enumerates().is_none()) else {
+        return Err(Error::Usage(
+            "a directory of shards is of words or random circuits; anything else needs a file".into(),
+        ));
+    };
+    let size = shard.map_or(recipe.shard_records(), |wished| {
+        wished.max(1).checked_next_multiple_of(recipe.chunk_records()).unwrap_or(u64::MAX)
+    });
+    let count = len.div_ceil(size);
+    Cut::new(recipe, size).ok_or_else(|| {
+        Error::Usage(format!(
+            "{count} shards of {size} records are too many, a directory has at most {MOST_SHARDS}; choose larger ones with --shard"
+        ))
+    })
+}
+
+/// Refuses a directory that has something in it, but is no corpus.
+fn refuse_others(path: &Path) -> Result<()> {
+    let failed = io(path, "read the directory");
+    for entry in std::fs::read_dir(path).map_err(&failed)? {
+        let name = entry.map_err(&failed)?.file_name();
+        // Another process may be creating it at this moment, or the manifest was lost.
+        let is_ours = name == RECEIPTS
+            || [".", MANIFEST].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+            || is_shard(&name.to_string_lossy());
+        if !is_ours && !path.join(MANIFEST).exists() {
+            return Err(Error::NotACorpus {
+                path: path.into(),
+                reason: format!(
+                    "the directory has no {MANIFEST}, and {} is in it; name an empty or a new directory",
+                    crate::error::brief(&name.to_string_lossy())
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file might be a shard of some recipe.
+fn is_shard(name: &str) -> bool {
+    let is_id = |text: &str| text.len() >= DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ids = name.strip_suffix(".db").and_then(|ids| ids.split_once('-'));
+    ids.is_some_and(|(start, end)| is_id(start) && is_id(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RecipeOptions;
+
+    fn recipe(records: u64) -> Recipe {
+        RecipeOptions { random: records, ..RecipeOptions::default() }.recipe().unwrap()
+    }
+
+    #[test]
+    fn names_come_from_ranges_and_lead_back() {
+        let recipe = recipe(1_000_000);
+        let cut = chosen_cut(&recipe, Some(100_000)).unwrap();
+        assert_eq!(cut.shard_records % recipe.chunk_records(), 0);
+        assert!((100_000..100_000 + recipe.chunk_records()).contains(&cut.shard_records));
+        assert_eq!(cut.name(0), format!("000000000000-{:012}", cut.shard_records));
+        assert!(cut.name(cut.count() - 1).ends_with("-000001000000"));
+        for number in 0..cut.count() {
+            assert_eq!(cut.number(&cut.name(number)), Some(number));
+        }
+        for name in ["", "-", "0-1", "000000000001-000000000002", "999999999999-999999999999"] {
+            assert_eq!(cut.number(name), None, "{name}");
+        }
+        assert!(is_shard(&(cut.name(1) + ".db")) && !is_shard("c.db") && !is_shard("part-1.db"));
+        let long = Cut { len: 1 << 63, shard_records: 1 << 60 };
+        assert_eq!(long.name(7).len(), 2 * 19 + 1);
+    }
+
+    #[test]
+    fn too_many_shards_are_refused() {
+        assert!(chosen_cut(&recipe(1 << 40), Some(1)).unwrap_err().is_usage());
+        assert_eq!(chosen_cut(&recipe(1 << 40), Some(u64::MAX)).map(|cut| cut.count()).ok(), None);
+        let whole = chosen_cut(&recipe(1000), Some(1 << 40)).unwrap();
+        assert_eq!((whole.count(), whole.ids(0)), (1, 0..1000));
+    }
+}

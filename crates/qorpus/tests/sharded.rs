@@ -1,0 +1,358 @@
+//! Sharded corpora: made by one or many, read as one, checked and mended.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use qorpus::{
+    Corpus, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Reader, Recipe,
+    RecipeOptions, VerifyOptions, begin, repair, seal, verify,
+};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tempfile::TempDir;
+
+/// Some chunks, of which shards have two; the last is shorter.
+fn recipe() -> Recipe {
+    let options = RecipeOptions { random: 5_001, ..RecipeOptions::default() };
+    options.recipe().unwrap()
+}
+
+fn options() -> GenerateOptions {
+    let shard = Some(2 * recipe().chunk_records());
+    GenerateOptions { shard, jobs: Some(2), durability: Durability::Off, ..GenerateOptions::default() }
+}
+
+fn generate(path: &Path, options: GenerateOptions) -> (Outcome, Progress) {
+    qorpus::generate(path, &recipe(), options, &false.into(), &mut |_| {}).unwrap()
+}
+
+/// A directory that is to be made, in one that is removed at the end.
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("big/");
+    (directory, path)
+}
+
+fn made() -> (TempDir, PathBuf) {
+    let (directory, path) = place();
+    generate(&path, options());
+    (directory, path)
+}
+
+fn open(path: &Path) -> Reader {
+    Reader::open(&[path.into()]).unwrap()
+}
+
+fn verified(path: &Path) -> qorpus::Verification {
+    verify(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap()
+}
+
+fn mended(path: &Path) -> qorpus::Verification {
+    repair(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap()
+}
+
+/// The names in a directory, sorted.
+fn names(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn shards(path: &Path) -> Vec<PathBuf> {
+    let is_shard = |name: &String| name.ends_with(".db");
+    names(path).into_iter().filter(is_shard).map(|name| path.join(name)).collect()
+}
+
+#[test]
+fn a_directory_is_read_like_one_file() {
+    let (directory, path) = made();
+    let one = directory.path().join("one.db");
+    qorpus::generate(&one, &recipe(), GenerateOptions::default(), &false.into(), &mut |_| {}).unwrap();
+    let (one, many) = (open(&one), open(&path));
+    let (of_one, of_many) = (one.summary().unwrap(), many.summary().unwrap());
+    assert_eq!((of_one.content_hash, of_one.records), (of_many.content_hash, of_many.records));
+    assert!(of_many.complete && of_many.expected == Some(5_001));
+    assert_eq!(many.paths(), [path.canonicalize().unwrap()]);
+    let len = recipe().space().len();
+    let shuffled = qorpus::core::Permutation::new(len, 3);
+    let lists: [Vec<u64>; 4] = [
+        (0..len).collect(),
+        (0..len).rev().collect(),
+        (0..len).map(|place| shuffled.apply(place)).chain([0, 5_000, 0]).collect(),
+        vec![len - 1],
+    ];
+    for order in [Order::Big, Order::Little] {
+        for ids in &lists {
+            assert!(one.rows(ids, order).unwrap() == many.rows(ids, order).unwrap());
+        }
+    }
+    for run in [0..len, 1..2, 700..2_900, len - 1..len, 9..9] {
+        assert!(one.rows(run.clone(), Order::Big).unwrap() == many.rows(run, Order::Big).unwrap());
+    }
+    assert_eq!(many.record(4_321, Order::Big).unwrap(), one.record(4_321, Order::Big).unwrap());
+    assert!(matches!(many.record(len, Order::Big), Err(Error::NoRecord { .. })));
+    // Each is an ordinary corpus, of which the rest is missing.
+    for (number, shard) in shards(&path).iter().enumerate() {
+        let corpus = Corpus::open(shard).unwrap();
+        let first = number as u64 * 2 * recipe().chunk_records();
+        assert_eq!(corpus.record(first, Order::Big).unwrap(), one.record(first, Order::Big).unwrap());
+        assert!(!corpus.summary().unwrap().complete);
+        assert!(shard.file_name().unwrap().to_str().unwrap().starts_with(&format!("{first:012}-")));
+    }
+}
+
+#[test]
+fn nothing_is_left_beside_what_was_made() {
+    let (_directory, path) = made();
+    let there = names(&path);
+    assert!(
+        there
+            .iter()
+            .all(|name| name.ends_with(".db") || ["manifest.json", "receipts"].contains(&name.as_str()))
+    );
+    assert_eq!(names(&path.join("receipts")).len(), shards(&path).len());
+    let before: Vec<_> =
+        shards(&path).iter().map(|shard| shard.metadata().unwrap().modified().unwrap()).collect();
+    let (outcome, progress) = generate(&path, options());
+    assert_eq!((outcome, progress.made, progress.records), (Outcome::Complete, 0, 5_001));
+    let after: Vec<_> =
+        shards(&path).iter().map(|shard| shard.metadata().unwrap().modified().unwrap()).collect();
+    assert_eq!((names(&path), before), (there, after));
+    assert_eq!(seal(&path).unwrap().version, 1);
+}
+
+#[test]
+fn parts_are_every_nth_shard_and_seal_says_what_is_missing() {
+    let (_directory, path) = place();
+    let part = |index| GenerateOptions { part: Part::new(index, 3).unwrap(), ..options() };
+    let size = 2 * recipe().chunk_records();
+    let (_, progress) = generate(&path, part(1));
+    assert_eq!(progress.records, progress.expected);
+    assert!(shards(&path)[0].ends_with(format!("{size:012}-{:012}.db", 2 * size)));
+    // What is not sealed is not read.
+    let reader = open(&path);
+    assert!(matches!(reader.record(size, Order::Big), Err(Error::NotYet { records: 0, .. })));
+    let sealed = seal(&path).unwrap();
+    assert_eq!((sealed.version, sealed.records, sealed.expected), (1, progress.records, 5_001));
+    assert_eq!(sealed.missing[..2], [0..size, 2 * size..4 * size]);
+    // A reader that was open before sees it.
+    reader.record(size, Order::Big).unwrap();
+    assert!(matches!(reader.record(0, Order::Big), Err(Error::NotYet { id: 0, .. })));
+    assert_eq!(reader.summary().unwrap().records, progress.records);
+    let found = verified(&path);
+    assert!(!found.is_clean() && found.damaged.is_empty() && found.missing == sealed.missing);
+    generate(&path, part(0));
+    generate(&path, part(2));
+    let sealed = seal(&path).unwrap();
+    assert_eq!((sealed.version, sealed.missing.len(), sealed.records), (2, 0, 5_001));
+    assert_eq!(seal(&path).unwrap(), sealed);
+    let found = verified(&path);
+    assert!(found.is_clean() && found.records == 5_001 && found.recomputed == 5_001);
+    let whole = made();
+    assert_eq!(open(&whole.1).summary().unwrap().content_hash, sealed.content_hash);
+}
+
+#[test]
+fn many_at_once_make_each_shard_once() {
+    let (_directory, path) = place();
+    let made: Vec<u64> = std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (outcome, progress) = generate(&path, GenerateOptions { jobs: Some(1), ..options() });
+                    assert_eq!((outcome, progress.records), (Outcome::Complete, 5_001));
+                    progress.made
+                })
+            })
+            .collect();
+        jobs.into_iter().map(|job| job.join().unwrap()).collect()
+    });
+    assert_eq!(made.iter().sum::<u64>(), 5_001, "{made:?}");
+    assert!(verified(&path).is_clean());
+    assert_eq!(names(&path).len(), shards(&path).len() + 2);
+}
+
+#[test]
+fn what_was_interrupted_goes_on() {
+    let (_directory, path) = place();
+    let mut rounds = 0;
+    loop {
+        let stop = AtomicBool::new(false);
+        let mut report = |progress: Progress| stop.store(progress.made > 0, Ordering::Relaxed);
+        let options = GenerateOptions { jobs: Some(1), ..options() };
+        let (outcome, progress) = qorpus::generate(&path, &recipe(), options, &stop, &mut report).unwrap();
+        rounds += 1;
+        if outcome == Outcome::Complete {
+            assert_eq!(progress.records, 5_001);
+            break;
+        }
+        assert!(rounds < 100);
+    }
+    assert!(rounds > 1 && verified(&path).is_clean());
+}
+
+#[test]
+fn another_recipe_or_cut_is_refused_and_named() {
+    let (directory, path) = made();
+    let other = RecipeOptions { random: 5_002, ..RecipeOptions::default() }.recipe().unwrap();
+    let refused = qorpus::generate(&path, &other, options(), &false.into(), &mut |_| {}).unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("5001 random") && text.contains("5002 random"), "{text}");
+    let shard = Some(recipe().chunk_records());
+    let refused = qorpus::generate(
+        &path,
+        &recipe(),
+        GenerateOptions { shard, ..options() },
+        &false.into(),
+        &mut |_| {},
+    )
+    .unwrap_err();
+    assert!(refused.is_usage() && refused.to_string().contains("leave --shard out"), "{refused}");
+    generate(&path, GenerateOptions { shard: None, ..options() });
+    // A file takes neither.
+    let file = directory.path().join("c.db");
+    let refused = qorpus::generate(&file, &recipe(), options(), &false.into(), &mut |_| {}).unwrap_err();
+    assert!(refused.is_usage() && !file.exists());
+}
+
+#[test]
+fn a_directory_of_other_things_is_left_alone() {
+    let (directory, path) = place();
+    std::fs::write(directory.path().join("letter.txt"), "precious").unwrap();
+    let refused = qorpus::generate(directory.path(), &recipe(), options(), &false.into(), &mut |_| {});
+    assert!(refused.unwrap_err().to_string().contains("letter.txt"));
+    assert_eq!(names(directory.path()), ["letter.txt"]);
+    let nowhere = directory.path().join("no/where/");
+    let refused = qorpus::generate(&nowhere, &recipe(), options(), &false.into(), &mut |_| {});
+    assert!(matches!(refused, Err(Error::MissingDirectory(_))));
+    std::fs::create_dir(&path).unwrap();
+    generate(&path, options());
+    assert!(verified(&path).is_clean());
+}
+
+#[test]
+fn lost_and_damaged_shards_are_found_and_made_again() {
+    let other = RecipeOptions { random: 5_001, seed: 1, ..RecipeOptions::default() }.recipe().unwrap();
+    type Harm = fn(&Path, &Path, &Recipe);
+    let harms: [(&str, Harm); 6] = [
+        ("deleted", |shard, _, _| std::fs::remove_file(shard).unwrap()),
+        ("cut", |shard, _, _| {
+            let file = std::fs::File::options().write(true).open(shard).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }),
+        ("exchanged", |shard, next, _| {
+            std::fs::copy(next, shard).unwrap();
+        }),
+        ("another recipe", |shard, _, other| {
+            std::fs::remove_file(shard).unwrap();
+            qorpus::generate(shard, other, GenerateOptions::default(), &false.into(), &mut |_| {}).unwrap();
+        }),
+        ("a bit", |shard, _, _| {
+            let mut bytes = std::fs::read(shard).unwrap();
+            let middle = bytes.len() - 40_000;
+            bytes[middle] ^= 4;
+            std::fs::write(shard, bytes).unwrap();
+        }),
+        ("added to", |shard, _, _| {
+            qorpus::generate(shard, &recipe(), GenerateOptions::default(), &false.into(), &mut |_| {})
+                .unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let (_directory, path) = made();
+        let hash = open(&path).summary().unwrap().content_hash;
+        let (files, size) = (shards(&path), 2 * recipe().chunk_records());
+        harm(&files[1], &files[2], &other);
+        let found = verified(&path);
+        assert!(!found.is_clean() && found.missing.is_empty(), "{what}");
+        let of_chunks = found.damaged.keys().all(|number| number / 2 == 1);
+        let of_shards = found.shards.keys().all(|number| *number == 1);
+        assert!(of_chunks && of_shards && found.damaged.len() + found.shards.len() > 0, "{what}: {found:?}");
+        // Each record is right, or it is said that it is not.
+        let (reader, made) = (open(&path), Reader::computed(recipe()).unwrap());
+        for id in (0..5_001).step_by(50) {
+            match reader.record(id, Order::Big) {
+                Ok(record) => assert_eq!(record, made.record(id, Order::Big).unwrap()),
+                Err(error) => assert!((size..2 * size).contains(&id), "{what}: {id}: {error}"),
+            }
+        }
+        let untouched = files[0].metadata().unwrap().modified().unwrap();
+        mended(&path);
+        assert!(verified(&path).is_clean(), "{what}");
+        assert_eq!(open(&path).summary().unwrap().content_hash, hash, "{what}");
+        assert_eq!(files[0].metadata().unwrap().modified().unwrap(), untouched);
+        assert_eq!(names(&path).len(), files.len() + 2, "{what}");
+        // A reader that had it open follows.
+        assert_eq!(reader.record(size, Order::Big).unwrap(), made.record(size, Order::Big).unwrap());
+    }
+}
+
+#[test]
+fn a_lost_shard_is_made_again_by_generate_too() {
+    let (_directory, path) = made();
+    let (files, sealed) = (shards(&path), seal(&path).unwrap());
+    std::fs::remove_file(&files[3]).unwrap();
+    assert_eq!(seal(&path).unwrap().missing.len(), 1);
+    let (_, progress) = generate(&path, options());
+    assert_eq!(progress.made, 2 * recipe().chunk_records());
+    assert_eq!(seal(&path).unwrap().content_hash, sealed.content_hash);
+    assert!(verified(&path).is_clean());
+}
+
+#[test]
+fn published_shards_get_receipts_and_are_not_made_again() {
+    let (_directory, path) = made();
+    let hash = seal(&path).unwrap().content_hash;
+    std::fs::remove_file(path.join("manifest.json")).unwrap();
+    std::fs::remove_dir_all(path.join("receipts")).unwrap();
+    let (_, progress) = generate(&path, options());
+    assert_eq!((progress.made, seal(&path).unwrap().content_hash), (0, hash));
+    // A receipt that is damaged is as good as none.
+    let receipt = path.join("receipts").join(&names(&path.join("receipts"))[2]);
+    std::fs::write(&receipt, "{").unwrap();
+    let (_, progress) = generate(&path, options());
+    assert_eq!(progress.made, 0);
+    assert!(
+        std::fs::read_to_string(receipt).unwrap().contains("qorpus_receipt") && verified(&path).is_clean()
+    );
+}
+
+#[test]
+fn shards_are_built_elsewhere_and_copied() {
+    let (directory, path) = place();
+    let stage = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap());
+    let staged = GenerateOptions { stage: Some(stage.path().into()), ..options() };
+    let missing = GenerateOptions { stage: Some(directory.path().join("no")), ..options() };
+    let refused = qorpus::generate(&path, &recipe(), missing, &false.into(), &mut |_| {});
+    assert!(matches!(refused, Err(Error::MissingDirectory(_))) && !path.exists());
+    generate(&path, staged);
+    assert!(verified(&path).is_clean() && names(stage.path()).is_empty());
+    let (_other, here) = made();
+    assert_eq!(seal(&path).unwrap().content_hash, seal(&here).unwrap().content_hash);
+}
+
+#[test]
+fn what_is_begun_says_which_parts_there_are() {
+    let (_directory, path) = place();
+    let begun = begin(&path, &recipe(), options().shard).unwrap();
+    assert_eq!((begun.version, begun.records, begun.missing[0].clone()), (0, 0, 0..5_001));
+    for number in 0..begun.of {
+        let part = Part::new(number, begun.of).unwrap();
+        let (_, progress) = generate(&path, GenerateOptions { part, shard: None, ..options() });
+        assert!(progress.records <= begun.shard_records);
+        assert_eq!(shards(&path).len() as u64, number + 1);
+    }
+    assert!(begin(&path, &recipe(), None).unwrap().missing.is_empty());
+}
+
+#[test]
+fn appended_and_enumerated_corpora_are_files() {
+    let (_directory, path) = place();
+    let writer = qorpus::WriterOptions { gates: Some("h".into()), qubits: 1, ..Default::default() };
+    let appended = writer.recipe().unwrap().unwrap();
+    let distinct = qorpus::DistinctOptions { qubits: 1, max_length: Some(3), ..Default::default() };
+    for recipe in [appended, distinct.recipe().unwrap()] {
+        let refused = qorpus::generate(&path, &recipe, options(), &false.into(), &mut |_| {}).unwrap_err();
+        assert!(refused.is_usage() && !path.exists(), "{refused}");
+    }
+}

@@ -1,0 +1,179 @@
+"""Sharded corpora on a Ray cluster: made by one task a shard, read as a Ray Data dataset.
+
+    import qorpus.ray
+
+    corpus = qorpus.ray.generate(recipe, "/shared/big/", stage="/tmp")
+    dataset = qorpus.ray.read(corpus)
+
+The destination must be a directory that all nodes see under this name. Needs Ray: `pip install 'ray[data]'`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qorpus import _qorpus
+from qorpus.corpus import Corpus, Recipe, open
+
+if TYPE_CHECKING:
+    import ray.data
+
+    from qorpus._qorpus import Path
+
+# How often a shard is begun again when its worker or node has died: nodes that come and go may take some, but a shard that
+# kills whoever makes it must not go on for ever.
+RETRIES = 10
+
+# A block of a dataset has about this many bytes of unitaries.
+BLOCK_BYTES = 32 << 20
+
+
+def make_shard(
+    path: str, recipe: str, number: int, of: int, jobs: int, stage: str | None, durability: str | None
+) -> str:
+    """Makes one shard of a corpus that was begun, unless it is there, and returns its receipt: what a task of `generate` does.
+
+    Running it twice, also at the same time, does no harm.
+    """
+    _qorpus.generate(path, recipe, part=(number, of), jobs=jobs, stage=stage, durability=durability)
+    receipt = _qorpus.receipt(path, number)
+    if receipt is None:
+        raise RuntimeError(f"shard {number} of {path} vanished after it was published")
+    return receipt
+
+
+def generate(
+    recipe: Recipe,
+    path: Path,
+    *,
+    jobs: int = 1,
+    shard: int | str | None = None,
+    stage: Path | None = None,
+    durability: str | None = None,
+    progress: bool | Callable[[int, int], object] = True,
+) -> Corpus:
+    """Makes the shards of a recipe that a directory lacks, on all nodes of the Ray cluster, and opens it.
+
+    A task makes one shard, publishes it and returns its receipt. Tasks of workers and nodes that die run again elsewhere. The
+    driver hands out no more than the cluster can do at once and a few in reserve, and seals the corpus at the end. Interrupted,
+    what is published stays, and called again it goes on.
+
+        corpus = qorpus.ray.generate(qorpus.Recipe("hst", 1, random="10G", unitaries=False), "/shared/big/", stage="/tmp")
+
+    Args:
+        recipe: the recipe.
+        path: the directory, which all nodes must see under this name; created if need be.
+        jobs: threads of a task, and the cores that Ray counts for it.
+        shard: records of a shard, as for `qorpus.generate`.
+        stage: a directory on a local disk of each node where shards are built, if `path` is on a network file system.
+        durability: "full", "normal" or "off", as for `qorpus.generate`.
+        progress: whether a terminal shows how it stands; or what is called instead now and then, with the number of
+            records that are there and that will be.
+
+    Raises:
+        qorpus.InvalidArgument: an option that cannot be.
+        qorpus.Error: the directory holds something else, or a shard could not be made.
+        ray.exceptions.RayError: the cluster failed, or a shard's workers died too often.
+    """
+    import ray
+
+    # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the directory itself does.
+    place = os.path.abspath(path)
+    begun = _qorpus.begin(place, recipe.json, shard)
+    if not ray.is_initialized():
+        ray.init()
+    tell = _shown(begun["records"]) if progress is True else progress or (lambda records, expected: None)
+    todo = _numbers(begun["missing"], begun["shard_records"])
+    task = ray.remote(num_cpus=jobs, max_retries=RETRIES, scheduling_strategy="SPREAD")(make_shard)
+    records, running = begun["records"], dict[Any, int]()
+    where = None if stage is None else os.fspath(stage)
+    tell(records, begun["expected"])
+    try:
+        while True:
+            # Nodes come and go: what the cluster can do is asked again each time.
+            places = int(ray.cluster_resources().get("CPU", 1) // jobs) or 1
+            while len(running) < places + places // 2 + 1 and (number := next(todo, None)) is not None:
+                made = task.remote(place, recipe.json, number, begun["of"], jobs, where, durability)
+                running[made] = number
+            if not running:
+                break
+            done, _ = ray.wait(list(running), timeout=1)
+            for made in done:
+                ray.get(made)
+                first = running.pop(made) * begun["shard_records"]
+                records += min(begun["shard_records"], begun["expected"] - first)
+            tell(records, begun["expected"])
+    except BaseException:
+        for made in running:
+            ray.cancel(made)
+        raise
+    finally:
+        _qorpus.seal(place)
+    return open(place, recipe.order)
+
+
+def _numbers(missing: list[tuple[int, int]], shard_records: int) -> Iterator[int]:
+    """The numbers of the shards with these ids."""
+    for first, end in missing:
+        yield from range(first // shard_records, -(-end // shard_records))
+
+
+def _shown(begun: int) -> Callable[[int, int], None]:
+    """Shows on a terminal how many records there are, how fast they come, and how long it takes still."""
+    start = time.monotonic()
+
+    def show(records: int, expected: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        rate = (records - begun) / max(time.monotonic() - start, 1e-9)
+        left = f", {(expected - records) / rate:.0f} s left" if rate else ""
+        end = "\n" if records == expected else "\r"
+        print(f"{records:,} of {expected:,} records, {rate / 1e6:.2f} M/s{left}   ", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
+    """The records of a corpus, or of a recipe that is computed while it is read, as a Ray Data dataset.
+
+    Blocks are read in parallel, wherever the cluster has room, straight from the shards. Rows have `id`, `length`, `circuit`
+    (numbers of `corpus.letters`, then -1 up to the longest circuit), and `unitary`, an array of shape `(2**n, 2**n, 2)` of real
+    and imaginary parts, because Arrow knows no complex numbers.
+
+        for batch in qorpus.ray.read(corpus).iter_batches(batch_size=1024):
+            unitaries = batch["unitary"].view("complex128")[..., 0]
+
+    Args:
+        corpus: the corpus, in files that all nodes see under their names; or a recipe.
+
+    Raises:
+        qorpus.MissingRecord: when it is read, a record is not made yet.
+    """
+    import ray.data
+
+    dim = 2**corpus.qubits
+    blocks = -(-len(corpus) * dim * dim * corpus.dtype.itemsize // BLOCK_BYTES)
+
+    def rows(batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        ids = batch["id"]
+        # A block has consecutive ids, which are read at once.
+        consecutive = len(ids) > 0 and int(ids[-1]) - int(ids[0]) + 1 == len(ids)
+        letters, unitaries = corpus.pairs(slice(int(ids[0]), int(ids[-1]) + 1) if consecutive else ids)
+        longest = corpus.lengths[1]
+        circuits = np.full((len(ids), longest), -1, np.int32)
+        circuits[:, : letters.shape[1]] = letters
+        parts = unitaries.view(unitaries.real.dtype).reshape(len(ids), dim, dim, 2)
+        return {"id": ids, "length": (letters >= 0).sum(axis=1), "circuit": circuits, "unitary": parts}
+
+    least = min(len(corpus), 2 * int(ray.cluster_resources().get("CPU", 1))) if ray.is_initialized() else 1
+    return ray.data.range(len(corpus), override_num_blocks=max(blocks, least, 1)).map_batches(rows, batch_size=None)
+
+
+__all__ = ["generate", "make_shard", "read"]
