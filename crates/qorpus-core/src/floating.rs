@@ -18,7 +18,7 @@ const FOLDS: f64 = 16.0;
 /// So that U and -U, whose numbers differ by their signs, are not folded onto each other.
 const SHIFT: f64 = 0.618_033_988_749_894_8;
 
-/// Rounding explains differences of folded numbers up to this: a thousand times what fifty letters on three qubits make.
+/// Rounding explains differences of folded numbers up to this: a hundred times as much as a test sees with fifty letters on three qubits.
 const SAME: f64 = 1e-11;
 
 /// Beyond this they are clear.
@@ -242,7 +242,7 @@ mod tests {
                 prop_assert!(letters.products(&mut batch, letter, 1 << 7, |lane, of| key = Some((lane, of))));
                 let (lane, key) = key.unwrap();
                 prop_assert_eq!(lane, 7);
-                // A thousandth of what counts as the same.
+                // A hundredth of what counts as the same.
                 prop_assert!(distance(key, letters.key(&next)) < SAME / 100.0);
             }
             // There and back again, letter by letter.

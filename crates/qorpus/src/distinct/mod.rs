@@ -88,7 +88,8 @@ pub struct EnumerateProgress {
 /// which is for candidates, up to a hundred megabytes for files as they are read and written.
 ///
 /// # Errors
-/// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly different, too little room, or what [`generate`](crate::generate) fails with.
+/// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly different, too little room,
+/// or what [`generate`](crate::generate) fails with.
 pub fn enumerate(
     path: &Path,
     recipe: &Recipe,
