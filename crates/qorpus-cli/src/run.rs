@@ -230,14 +230,7 @@ fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> 
 }
 
 fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
-    let found = with_bar(arguments, qorpus::verify)?;
-    render::verification(
-        out,
-        &arguments.corpus,
-        Reader::open(std::slice::from_ref(&arguments.corpus))?.recipe(),
-        &found,
-    )?;
-    Ok(status(&found))
+    show_found(arguments, &with_bar(arguments, qorpus::verify)?, out)
 }
 
 fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -247,13 +240,13 @@ fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
         render::repaired(out, &found)?;
         return verify(arguments, out);
     }
-    render::verification(
-        out,
-        &arguments.corpus,
-        Reader::open(std::slice::from_ref(&arguments.corpus))?.recipe(),
-        &found,
-    )?;
-    Ok(status(&found))
+    show_found(arguments, &found, out)
+}
+
+fn show_found(arguments: &Verify, found: &qorpus::Verification, out: &mut dyn Write) -> Result<u8, Failure> {
+    let reader = Reader::open(std::slice::from_ref(&arguments.corpus))?;
+    render::verification(out, &arguments.corpus, reader.recipe(), found)?;
+    Ok(status(found))
 }
 
 fn status(found: &qorpus::Verification) -> u8 {
