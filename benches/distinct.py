@@ -6,7 +6,7 @@ recipe must have the same content hash whatever memory there was. Circuits put t
 enumeration.
 
     target/package/bin/python benches/distinct.py             # a part of scripts/bench
-    target/package/bin/python benches/distinct.py --long 16   # three-qubit Cliffords and as many letters; not run yet
+    target/package/bin/python benches/distinct.py --long 16   # three-qubit Cliffords and as many letters
 """
 
 import argparse
