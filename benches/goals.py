@@ -81,6 +81,8 @@ def against_the_baseline(section: dict | None) -> Iterator[Goal]:
             row.measured, row.met = f"{number(times)} x, {share:.2f} of the disk", times >= 100 and share >= 0.7
             row.binds = f"of {number(disk / 1e6)} MB/s {number(rate * bytes_per_record / 1e6)} are used by the one thread "
             row.binds += "that commits: it copies, or waits, not both, see [why](why.md#what-takes-the-time)"
+            if (wanted := 100 * base * bytes_per_record) > disk:
+                row.binds += f"; 100 x would be {number(wanted / 1e6)} MB/s, more than the disk takes"
         yield row
 
 

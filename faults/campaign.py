@@ -39,6 +39,7 @@ import hostile
 import kills
 import locks
 import nursery
+import shards
 import storms
 import surroundings
 
@@ -51,6 +52,7 @@ CAMPAIGNS: dict[str, ModuleType] = {
     "disks": disks,
     "locks": locks,
     "surroundings": surroundings,
+    "shards": shards,
     "hostile": hostile,
     "flips": flips,
     "fuzz": fuzz,

@@ -29,6 +29,7 @@ mod fork;
 mod gate_file;
 mod generate;
 mod ids;
+mod layout;
 mod lock;
 mod lookup;
 mod maker;

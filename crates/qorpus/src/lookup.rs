@@ -87,13 +87,13 @@ impl Corpus {
         let is_there = |still: &&mut Still| ids.iter().all(|&id| still.has(id));
         if let Some(still) = self.still.borrow_mut().as_mut().filter(is_there) {
             let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
-            if visited.is_ok() {
+            if visited.is_some_and(|visited| visited.is_ok()) {
                 return Ok(());
             }
         }
         self.still.take();
         let failed = sqlite(&self.path, "read it");
-        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
+        let transaction = connection::begin_read(self.connection()?).map_err(&failed)?;
         let mut columns = Columns::new(&transaction);
         self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
             self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)

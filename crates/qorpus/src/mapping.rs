@@ -1,4 +1,5 @@
-//! The mapping: a still file as SQLite has mapped it, and bytes in memory that other processes may change.
+//! The mapping: a still file as SQLite has mapped it, or a published one as it is, and bytes in memory that other processes may
+//! change.
 
 #![expect(
     unsafe_code,
@@ -6,8 +7,11 @@
 )]
 
 use crate::connection::PAGE_SIZE;
+use memmap2::{MmapOptions, MmapRaw};
 use rusqlite::{Connection, ffi};
+use std::fs::File;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::ptr::{self, NonNull};
 
 /// A file is asked for in pieces of this many bytes, because SQLite counts those of a piece in a C `int`.
@@ -94,6 +98,27 @@ impl Drop for Mapping<'_> {
             // SAFETY: the file is open, since the connection is, and so many pieces were fetched from it.
             unsafe { unfetch(self.file.as_ptr(), 0, self.start.as_ptr().cast()) };
         }
+    }
+}
+
+/// A file that nobody writes any more, as it was published; it takes no descriptor.
+///
+/// Only for such files: to close the descriptor drops all locks that this process has on the file, which matters as little as the
+/// locks do.
+#[derive(Debug)]
+pub(crate) struct PublishedMapping(MmapRaw);
+
+impl PublishedMapping {
+    /// The file at `path`, if it can be mapped and has this size.
+    pub(crate) fn new(path: &Path, size: u64) -> Option<PublishedMapping> {
+        let file = File::open(path).ok()?;
+        let found = file.metadata().ok().filter(|found| found.is_file() && found.len() == size);
+        found.and_then(|_| MmapOptions::new().map_raw_read_only(&file).ok()).map(PublishedMapping)
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> Bytes<'_> {
+        Bytes { start: self.0.as_ptr(), len: self.0.len(), memory: PhantomData }
     }
 }
 

@@ -1,16 +1,19 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
 use crate::computed::Workspace;
-use crate::connection::{self, Access, Content, Identity, hex};
+use crate::connection::{self, Access, Content, Identity, hex, not_a_corpus};
 use crate::error::{ChunkDamage, Error, Result, sqlite};
 use crate::ids::Ids;
+use crate::layout::Layout;
+use crate::mapping::PublishedMapping;
 use crate::scan::SCAN_BYTES;
 use crate::still::{LOOK, Still, Wanted, now};
 use crate::{distinct, store, work};
 use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe};
 use rusqlite::Connection;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,7 +73,8 @@ pub struct Summary {
 #[derive(Debug)]
 pub struct Corpus {
     pub(crate) path: PathBuf,
-    pub(crate) connection: Connection,
+    /// Of a file that is mapped, not before it is needed.
+    connection: OnceCell<Connection>,
     pub(crate) process: u32,
     /// Device and number of the file.
     pub(crate) file: Option<(u64, u64)>,
@@ -124,7 +128,7 @@ impl Corpus {
             Content::Corpus(recipe) => Arc::new(*recipe),
             Content::Empty => return Err(empty(path)),
         };
-        Corpus::new(path, connection, &Means::new(recipe))
+        Corpus::opened(path, connection, &Means::new(recipe))
     }
 
     /// Opens the corpus at `path`, which should have a recipe that is known already: then there is nothing to be read
@@ -133,7 +137,7 @@ impl Corpus {
         let path = connection::absolute(path)?;
         let connection = opened(&path)?;
         match connection::identity(&connection, &path)? {
-            Some(there) if there == known.identity => Corpus::new(path, connection, known),
+            Some(there) if there == known.identity => Corpus::opened(path, connection, known),
             Some(_) => match connection::identify(&connection, &path)? {
                 Content::Corpus(there) => Err(store::other_recipe(&path, &there, &known.recipe)),
                 Content::Empty => Err(empty(path)),
@@ -142,13 +146,40 @@ impl Corpus {
         }
     }
 
-    fn new(path: PathBuf, connection: Connection, means: &Means) -> Result<Corpus> {
+    /// The published file at `path`, which has a layout and a recipe that are known and the records with these ids, without
+    /// SQLite: what cannot be read from the mapping has it opened after all. It remembers at most `rows` rows twice.
+    pub(crate) fn published(
+        path: PathBuf,
+        known: &Means,
+        layout: &Layout,
+        ids: Range<u64>,
+        size: u64,
+        rows: usize,
+    ) -> Option<Corpus> {
+        // Before it is mapped: if another file comes in its place meanwhile, that is seen with the next read.
+        let corpus = Corpus::new(path, known);
+        let file = PublishedMapping::new(&corpus.path, size)?;
+        let root = layout.root(file.bytes())?;
+        let still = Still::published(&corpus, ids, file, root, rows);
+        corpus.still.replace(Some(still));
+        Some(corpus)
+    }
+
+    fn opened(path: PathBuf, connection: Connection, means: &Means) -> Result<Corpus> {
         connection::bound_cache(&connection, &path)?;
+        let corpus = Corpus::new(path, means);
+        if !corpus.is_at_rest() {
+            store::share(&corpus.path, &connection);
+        }
+        Ok(Corpus { connection: connection.into(), ..corpus })
+    }
+
+    fn new(path: PathBuf, means: &Means) -> Corpus {
         let Means { recipe, codec, kernel, .. } = means;
-        let corpus = Corpus {
+        Corpus {
             file: number_of(&path),
             path,
-            connection,
+            connection: OnceCell::new(),
             process: std::process::id(),
             recipe: recipe.clone(),
             codec: codec.clone(),
@@ -157,11 +188,32 @@ impl Corpus {
             buffer: RefCell::default(),
             still: RefCell::default(),
             looked: Cell::default(),
-        };
-        if !corpus.is_at_rest() {
-            store::share(&corpus.path, &corpus.connection);
         }
-        Ok(corpus)
+    }
+
+    /// What SQLite reads it with.
+    pub(crate) fn connection(&self) -> Result<&Connection> {
+        if let Some(connection) = self.connection.get() {
+            return Ok(connection);
+        }
+        let connection = opened(&self.path)?;
+        match connection::identity(&connection, &self.path)? {
+            Some(there) if there == Identity::of(&self.recipe) => {}
+            _ => return Err(not_a_corpus(&self.path, "it is another one than before".into())),
+        }
+        connection::bound_cache(&connection, &self.path)?;
+        Ok(self.connection.get_or_init(|| connection))
+    }
+
+    /// Whether SQLite has it open.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.get().is_some()
+    }
+
+    /// Its layout, for others that may have the same.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let size = self.path.metadata().ok()?.len();
+        Layout::new(self.connection().ok()?, PublishedMapping::new(&self.path, size)?.bytes())
     }
 
     /// The absolute path of the file.
@@ -398,7 +450,7 @@ impl Corpus {
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.check_process()?;
         let failed = sqlite(&self.path, "read it");
-        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
+        let transaction = connection::begin_read(self.connection()?).map_err(&failed)?;
         look(&transaction).map_err(failed)
     }
 

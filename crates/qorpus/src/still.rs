@@ -1,4 +1,4 @@
-//! Still files: records of a file that nobody changes at present, read from the mapping, or by open columns where
+//! Still files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
 //! that cannot be.
 
 use crate::columns::Columns;
@@ -6,7 +6,7 @@ use crate::connection;
 use crate::error::Result;
 use crate::ids::Ids;
 use crate::lookup::Found;
-use crate::mapping::{Bytes, Mapping};
+use crate::mapping::{Bytes, Mapping, PublishedMapping};
 use crate::reader::{Corpus, GivenLabels};
 use crate::tree::{self, Row};
 use crate::{store, work};
@@ -20,9 +20,16 @@ use std::time::Duration;
 pub(crate) struct Still {
     /// Whose ids are among these is there for good.
     ids: Range<u64>,
-    file: StillFile,
+    file: Way,
     rows: FoundRows,
     chunks: Found,
+}
+
+enum Way {
+    /// By SQLite, which may have mapped it.
+    Opened(StillFile),
+    /// A published file, and the root of the tree of `chunks` in it.
+    Published(PublishedMapping, u32),
 }
 
 self_cell::self_cell!(
@@ -66,15 +73,20 @@ impl Table<'_> {
 }
 
 /// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
-fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+pub(crate) fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
     let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
     let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
     if columns.as_deref() != Some(usual) {
         return Ok(None);
     }
-    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = 'chunks'";
-    connection.query_row(sql, [], |row| row.get(0)).map(Some)
+    root_of(connection, "chunks").map(Some)
+}
+
+/// The root of the tree of a table.
+pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    connection.query_row(sql, [table], |row| row.get(0))
 }
 
 /// What is wanted of records: circuits and labels are appended, unitaries written from the beginning on.
@@ -98,8 +110,10 @@ impl Corpus {
     /// Whether records are read from the mapping, where their order is of no importance.
     pub(crate) fn is_mapped(&self) -> Result<bool> {
         self.look_around()?;
-        let still = self.still.borrow();
-        Ok(still.as_ref().is_some_and(|still| still.file.with_dependent(|_, open| open.table.is_some())))
+        Ok(self.still.borrow().as_ref().is_some_and(|still| match &still.file {
+            Way::Opened(file) => file.with_dependent(|_, open| open.table.is_some()),
+            Way::Published(..) => true,
+        }))
     }
 
     /// How many records there are for good, as far as is known without a look.
@@ -125,13 +139,16 @@ impl Corpus {
         self.look_around()?;
         let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
         let Some(Still { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
-        Ok(file.with_dependent(|_, open| {
-            open.table.as_ref().is_some_and(|table| {
-                let (file, ids) = (table.mapping.bytes(), ids.clone());
-                let mut source = Source { file, root: table.root, ids, rows, codec: &self.codec };
-                read(&mut source, &mut buffer).is_ok()
-            })
-        }))
+        let read = |file: Bytes<'_>, root| {
+            let mut source = Source { file, root, ids: ids.clone(), rows, codec: &self.codec };
+            read(&mut source, &mut buffer).is_ok()
+        };
+        Ok(match file {
+            Way::Opened(file) => file.with_dependent(|_, open| {
+                open.table.as_ref().is_some_and(|table| read(table.mapping.bytes(), table.root))
+            }),
+            Way::Published(file, root) => read(file.bytes(), *root),
+        })
     }
 
     /// Finds out, now and then, whether the file is still.
@@ -158,9 +175,9 @@ impl Corpus {
                 table: Table::new(connection),
             });
             let is_mapped = file.with_dependent(|_, open| open.table.is_some());
-            let (rows, chunks) =
-                (FoundRows::new(self, ids.end - ids.start), Found::new(if is_mapped { 64 } else { SLOTS }));
-            self.still.replace(Some(Still { ids, file, rows, chunks }));
+            let rows = FoundRows::new(self, ids.end - ids.start, SLOTS);
+            let chunks = Found::new(if is_mapped { 64 } else { SLOTS });
+            self.still.replace(Some(Still { ids, file: Way::Opened(file), rows, chunks }));
         }
         Ok(())
     }
@@ -203,10 +220,26 @@ impl Still {
         self.ids.contains(&id)
     }
 
-    /// Calls `read` with the open columns, and with the chunks of any size that were found before.
-    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> T {
+    /// One of a published file that has these ids, and the tree of `chunks` at this root; it remembers at most `most` rows twice.
+    pub(crate) fn published(
+        corpus: &Corpus,
+        ids: Range<u64>,
+        file: PublishedMapping,
+        root: u32,
+        most: usize,
+    ) -> Still {
+        let rows = FoundRows::new(corpus, ids.end - ids.start, most);
+        Still { ids, file: Way::Published(file, root), rows, chunks: Found::new(1) }
+    }
+
+    /// Calls `read` with the open columns, and with the chunks of any size that were found before; `None` if SQLite has not
+    /// opened the file.
+    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> Option<T> {
         let chunks = &mut self.chunks;
-        self.file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))
+        match &mut self.file {
+            Way::Opened(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
+            Way::Published(..) => None,
+        }
     }
 }
 
@@ -420,10 +453,11 @@ struct FoundRows {
 }
 
 impl FoundRows {
-    fn new(corpus: &Corpus, records: u64) -> FoundRows {
+    /// For a file with so many records; of at most `slots` slots, a power of two.
+    fn new(corpus: &Corpus, records: u64, slots: usize) -> FoundRows {
         let (most, full) = (corpus.recipe.chunk_records(), corpus.recipe.expected());
         let step = if full.is_some() { most } else { most.div_ceil(2) };
-        let slots = (records / step).clamp(1, SLOTS as u64).next_power_of_two();
+        let slots = (records / step).clamp(1, slots as u64).next_power_of_two();
         FoundRows { slots: vec![[Row::default(); 2]; slots as usize], step, most, full }
     }
 
@@ -461,7 +495,7 @@ impl FoundRows {
 }
 
 /// Enough for ten to twenty million records on one qubit.
-const SLOTS: usize = 1 << 14;
+pub(crate) const SLOTS: usize = 1 << 14;
 
 /// How often a corpus looks whether others have begun or finished writing.
 pub(crate) const LOOK: Duration = Duration::from_millis(10);

@@ -51,7 +51,10 @@ pub(crate) fn generate(
         let records = shards.cut.records(number);
         progress.expected += records;
         match shards.published(number)? {
-            Some(_) => progress.records += records,
+            Some(_) => {
+                progress.records += records;
+                workshop.clear(number)?;
+            }
             None => todo.push_back(number),
         }
     }
@@ -129,6 +132,18 @@ impl Workshop<'_> {
             Some(stage) => stage.join(format!("qorpus-{}-{name}.db", hex(&self.shards.recipe.hash()[..8]))),
             None => self.shards.path.join(format!(".{name}.db")),
         }
+    }
+
+    /// Removes what a dead process has left of a published shard in the stage, of which sealing knows nothing.
+    fn clear(&self, number: u64) -> Result<()> {
+        let draft = self.draft(number);
+        if self.stage.is_some()
+            && draft.exists()
+            && let Some(_claim) = Claim::take(&beside(&draft, "-claim"))?
+        {
+            discard(&draft);
+        }
+        Ok(())
     }
 
     /// Makes shard `number` and publishes it with its receipt; `anew`, whatever is there under its name.

@@ -116,20 +116,17 @@ impl Shards {
     /// create one at the same time, one decides.
     fn create(path: &Path, recipe: &Recipe, shard: Option<u64>, durability: Durability) -> Result<Shards> {
         let cut = chosen_cut(recipe, shard)?;
-        let mut new = false;
-        if !path.is_dir() {
-            if path.symlink_metadata().is_ok() {
+        let new = match std::fs::create_dir(path) {
+            Ok(()) => true,
+            Err(_) if path.is_dir() => false,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Err(Error::Exists(path.into()));
             }
-            match std::fs::create_dir(path) {
-                Ok(()) => new = true,
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Error::MissingDirectory(path.parent().unwrap_or(path).into()));
-                }
-                Err(error) => return Err(io(path, "create the directory")(error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::MissingDirectory(path.parent().unwrap_or(path).into()));
             }
-        }
+            Err(error) => return Err(io(path, "create the directory")(error)),
+        };
         let path = path.canonicalize().map_err(io(path, "find the directory"))?;
         if !path.join(MANIFEST).exists() {
             refuse_others(&path)?;

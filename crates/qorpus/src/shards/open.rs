@@ -1,26 +1,45 @@
 //! Reading: shards are opened when a record of theirs is asked for, and only so many stay open.
+//!
+//! Published shards never change, so their files are mapped, which takes no descriptor and a few kilobytes: thousands stay. Those
+//! that SQLite must read, being unusual or damaged, take more, and fewer stay.
 
 use super::{Manifest, Shards};
 use crate::connection::hex;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
+use crate::layout::Layout;
 use crate::reader::{Corpus, Means, Summary};
+use crate::still::SLOTS;
 use crate::store::other_recipe;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-/// So many shards stay open: each takes about a megabyte, and a descriptor or two.
+/// So many shards that SQLite has opened stay open: each takes about a megabyte, and a descriptor or two.
 const MOST_OPEN: usize = 64;
+
+/// So many lists of mapped shards; shard `k` is in list `k` modulo this.
+const LISTS: u64 = 4096;
+
+/// So many shards of a list stay mapped: the system allows a process 65 530 mappings.
+const MOST_OF_LIST: usize = 4;
+
+/// Of so many rows all mapped shards together remember where they are, a power of two: 128 MiB.
+const MOST_ROWS: usize = 1 << 20;
+
+/// Of so many rows a mapped shard does at least.
+const LEAST_ROWS: usize = 64;
 
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
 pub(crate) struct OpenShards {
     shards: Shards,
     means: Means,
+    /// That of the first shard that SQLite has read.
+    layout: OnceLock<Layout>,
     listed: RwLock<Listed>,
     idle: Arc<Idle>,
 }
@@ -33,32 +52,58 @@ struct Listed {
     file: Option<(u64, u64, i64, i64)>,
 }
 
-/// Handles that no thread is using at present, with the numbers of their shards; the last used is the last.
-#[derive(Debug, Default)]
-struct Idle(Mutex<VecDeque<(u64, Box<Corpus>)>>);
+/// Handles that no thread is using at present, with the numbers of their shards.
+#[derive(Debug)]
+struct Idle {
+    /// Of these the last used is the last.
+    opened: Mutex<VecDeque<Handle>>,
+    mapped: Vec<Mutex<VecDeque<Handle>>>,
+}
+
+type Handle = (u64, Box<Corpus>);
 
 impl Holder for Idle {
     fn close_handles(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        std::iter::once(&self.opened).chain(&self.mapped).for_each(|list| entries(list).clear());
     }
 }
 
 impl Idle {
+    /// For a corpus of so many shards.
+    fn new(shards: u64) -> Idle {
+        let lists = shards.clamp(1, LISTS);
+        Idle { opened: Mutex::default(), mapped: (0..lists).map(|_| Mutex::default()).collect() }
+    }
+
+    fn list(&self, number: u64) -> &Mutex<VecDeque<Handle>> {
+        &self.mapped[(number % self.mapped.len() as u64) as usize]
+    }
+
     fn take(&self, number: u64) -> Option<Box<Corpus>> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // That of the read before is the likeliest.
-        let place = idle.iter().rposition(|(other, _)| *other == number)?;
-        idle.remove(place).map(|(_, corpus)| corpus)
+        [self.list(number), &self.opened].into_iter().find_map(|list| {
+            let mut list = entries(list);
+            // That of the read before is the likeliest.
+            let place = list.iter().rposition(|(other, _)| *other == number)?;
+            list.remove(place).map(|(_, corpus)| corpus)
+        })
     }
 
     fn give_back(&self, number: u64, corpus: Box<Corpus>) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push_back((number, corpus));
-        let eldest = if idle.len() > MOST_OPEN { idle.pop_front() } else { None };
+        let (list, most) = match corpus.is_connected() {
+            true => (&self.opened, MOST_OPEN),
+            false => (self.list(number), MOST_OF_LIST),
+        };
+        let mut list = entries(list);
+        list.push_back((number, corpus));
+        let eldest = if list.len() > most { list.pop_front() } else { None };
         // To close a file takes longer than others should wait.
-        drop(idle);
+        drop(list);
         drop(eldest);
     }
+}
+
+fn entries(list: &Mutex<VecDeque<Handle>>) -> MutexGuard<'_, VecDeque<Handle>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl OpenShards {
@@ -67,10 +112,10 @@ impl OpenShards {
         let (shards, _) = Shards::open(path)?;
         let means = Means::new(Arc::new(shards.recipe().clone()));
         let listed = RwLock::new(look(&shards)?);
-        let idle = Arc::new(Idle::default());
+        let idle = Arc::new(Idle::new(shards.cut().count()));
         let holder: Arc<dyn Holder> = idle.clone();
         fork::register(Arc::downgrade(&holder));
-        Ok(OpenShards { shards, means, listed, idle })
+        Ok(OpenShards { shards, means, layout: OnceLock::new(), listed, idle })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -163,7 +208,11 @@ impl OpenShards {
         };
         let file = self.shards.file(number);
         match file.metadata() {
-            Ok(found) if found.len() == shard.bytes => {}
+            Ok(found) if found.len() == shard.bytes => {
+                if let Some(corpus) = self.mapped(&file, number, shard.bytes) {
+                    return Ok(Box::new(corpus));
+                }
+            }
             Ok(found) => {
                 // A repaired shard may have another size, and the manifest says so.
                 let now = self.manifest()?.shard(number).map(|shard| shard.bytes);
@@ -176,7 +225,21 @@ impl OpenShards {
                 return Err(self.shards.damaged(number, "it is missing, although the manifest lists it"));
             }
         }
-        Ok(Box::new(Corpus::open_known(&file, &self.means)?))
+        let corpus = Corpus::open_known(&file, &self.means)?;
+        if self.layout.get().is_none()
+            && let Some(layout) = corpus.layout()
+        {
+            let _ = self.layout.set(layout);
+        }
+        Ok(Box::new(corpus))
+    }
+
+    /// The shard's file without SQLite, if it has the layout of another one that SQLite has read.
+    fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<Corpus> {
+        let (layout, cut) = (self.layout.get()?, self.shards.cut());
+        // A directory has at most 2^20 shards, and each has a row at least.
+        let rows = (MOST_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, SLOTS);
+        Corpus::published(file.into(), &self.means, layout, cut.ids(number), bytes, rows)
     }
 }
 

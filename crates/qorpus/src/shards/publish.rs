@@ -66,9 +66,15 @@ pub(super) fn put(bytes: &[u8], target: &Path, durability: Durability) -> Result
 
 /// Writes `bytes` to `target`, in place of what is there.
 pub(super) fn replace(bytes: &[u8], target: &Path, durability: Durability) -> Result<()> {
-    let draft = written(bytes, target, durability)?;
-    rename(&draft.path, target)?;
-    save_names(target.parent().unwrap_or(target), durability)
+    loop {
+        let draft = written(bytes, target, durability)?;
+        match std::fs::rename(&draft.path, target) {
+            Ok(()) => return save_names(target.parent().unwrap_or(target), durability),
+            // Somebody took it for one that a dead process has left.
+            Err(error) if error.kind() == ErrorKind::NotFound && target.exists() => {}
+            Err(error) => return Err(io(target, "replace it")(error)),
+        }
+    }
 }
 
 fn written(bytes: &[u8], target: &Path, durability: Durability) -> Result<Draft> {
@@ -165,6 +171,8 @@ fn link(from: &Path, target: &Path) -> Result<bool> {
     };
     match refused.raw_os_error() {
         Some(libc::EEXIST) => Ok(is_same(from, target)),
+        // Somebody took `from` for a draft that a dead process has left: it had lost already.
+        Some(libc::ENOENT) if target.exists() => Ok(false),
         // A file system without links; most of them can rename without replacing.
         Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS | libc::EMLINK | libc::EINVAL) => {
             match renameat2(AT_FDCWD, from, AT_FDCWD, target, RenameFlags::RENAME_NOREPLACE) {
@@ -233,6 +241,31 @@ mod tests {
             (std::fs::read(&target).unwrap(), names(directory.path())),
             (b"other".into(), vec!["x".into()])
         );
+    }
+
+    #[test]
+    fn drafts_that_others_remove_have_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let (draft, target) = (directory.path().join(".x.0"), directory.path().join("x"));
+        assert!(link(&draft, &target).is_err());
+        std::fs::write(&target, "there").unwrap();
+        assert!(!link(&draft, &target).unwrap());
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| {
+                while names(directory.path()).iter().all(|name| name != "end") {
+                    for name in names(directory.path()).iter().filter(|name| name.starts_with('.')) {
+                        let _ = std::fs::remove_file(directory.path().join(name));
+                    }
+                }
+            });
+            for number in 0..200 {
+                replace(format!("{number}").as_bytes(), &target, NOW).unwrap();
+                assert_eq!(std::fs::read(&target).unwrap(), format!("{number}").as_bytes());
+            }
+            std::fs::write(directory.path().join("end"), "").unwrap();
+            sweeper.join().unwrap();
+        });
+        assert_eq!(names(directory.path()), ["end", "x"]);
     }
 
     #[test]

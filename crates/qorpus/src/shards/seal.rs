@@ -1,7 +1,7 @@
 //! Sealing: what the receipts say becomes the next version of the manifest.
 
 use super::publish::{discard, replace};
-use super::{Manifest, Shard, Shards};
+use super::{MANIFEST, Manifest, RECEIPTS, Shard, Shards};
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
 use crate::lock::{Claim, Lock};
@@ -124,6 +124,11 @@ fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
     for entry in std::fs::read_dir(&shards.path).map_err(&failed)? {
         let path = entry.map_err(&failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.strip_prefix('.').is_some_and(|name| name.starts_with(&format!("{MANIFEST}."))) {
+            // Whoever is still writing it writes it once more.
+            let _ = std::fs::remove_file(&path);
+            continue;
+        }
         let Some((shard, ending)) = name.strip_prefix('.').and_then(|name| name.split_once(".db")) else {
             continue;
         };
@@ -138,6 +143,15 @@ fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
         let draft = shards.path.join(format!(".{}.db", shards.cut.name(number)));
         if let Ok(Some(_claim)) = Claim::take(&beside(&draft, "-claim")) {
             discard(&draft);
+        }
+    }
+    for entry in std::fs::read_dir(shards.path.join(RECEIPTS)).map_err(&failed)? {
+        let path = entry.map_err(&failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let shard = name.strip_prefix('.').and_then(|name| name.split_once(".json.")).map(|(shard, _)| shard);
+        let number = shard.and_then(|shard| shards.cut.number(shard));
+        if number.is_some_and(|number| manifest.shard(number).is_some()) {
+            let _ = std::fs::remove_file(&path);
         }
     }
     Ok(())
