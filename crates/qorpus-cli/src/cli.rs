@@ -42,7 +42,7 @@ pub(crate) enum Command {
         qorpus generate part.db --part 3/16 --random 1G\n  \
         qorpus generate big/ --random 10G --no-unitaries\n  \
         qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64\n  \
-        qorpus generate s3://bucket/big/ --random 10G --no-unitaries --stage /tmp --part 3/64")]
+        qorpus generate s3://bucket/big/ --random 10G --no-unitaries --stage /tmp")]
     Generate(Generate),
     /// Enumerate every distinct unitary, each with its proven shortest circuit
     ///
