@@ -5,6 +5,11 @@ that say what receipts say, so that `seal` and `open` do what they would do, wit
 these times. Nothing is recorded: it prints JSON.
 
     python benches/shards.py --qorpus target/release/qorpus --directory /var/tmp
+
+With --ray it does something else: three Ray nodes on this machine make many records into a directory or bucket while one of them is
+killed and two tasks run twice; then 10 000 random records are read back, and all is held against one file of one process.
+
+    python benches/shards.py --ray s3://bucket/big --records 200M --directory /var/tmp
 """
 
 from __future__ import annotations
@@ -114,6 +119,50 @@ def simulated(command: str, directory: Path, shards: int) -> dict[str, Any]:
     }
 
 
+def on_nodes(place: str, recipe: qorpus.Recipe, directory: Path) -> dict[str, Any]:
+    """Has three nodes make shards, of which one is killed; reads some back."""
+    import qorpus.ray
+    import ray
+    from ray.cluster_utils import Cluster
+
+    store = {"object_store_memory": 80 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **store})
+    nodes = [cluster.add_node(num_cpus=1, **store) for _ in range(3)]
+    cluster.wait_for_nodes()
+    ray.init(address=cluster.address, log_to_driver=False)
+    again = ray.remote(num_cpus=0.5)(qorpus.ray.make_shard)
+    killed, twice = [], []
+
+    def progress(records: int, expected: int) -> None:
+        if records > expected / 4 and not killed:
+            killed.append(nodes.pop())
+            cluster.remove_node(killed[0], allow_graceful=False)
+        if records > expected / 2 and not twice:
+            of = qorpus.seal(place)["of"]
+            twice.extend(again.remote(place, recipe.json, number, of, 1, os.fspath(directory), None) for number in (0, of - 1))
+
+    made: list[qorpus.Corpus] = []
+    shard = -(-len(recipe) // 40)
+    making = timed(lambda: made.append(qorpus.ray.generate(recipe, place, shard=shard, stage=directory, progress=progress)))
+    ray.get(twice)
+    ray.shutdown()
+    cluster.shutdown()
+    corpus, ids = made[0], np.random.default_rng(1).integers(0, len(recipe), 10_000)
+    read: list[Any] = []
+    reading = timed(lambda: read.append(corpus.circuits(ids)))
+    one = qorpus.generate(directory / "one.db", recipe, progress=False)
+    assert killed and corpus.complete and corpus.content_hash == one.content_hash
+    assert read[0] == recipe.circuits(ids)
+    return {
+        "records": len(recipe),
+        "shards": qorpus.seal(place)["of"],
+        "bytes": corpus.info["bytes"],
+        "making_seconds": making,
+        "reading_10000_seconds": reading,
+        "content_hash": corpus.content_hash,
+    }
+
+
 def recipe_hash(path: Path) -> str:
     """The hash in a manifest, read once."""
     if path not in HASHES:
@@ -149,7 +198,14 @@ def main() -> None:
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--real", type=int, default=5_000)
     parser.add_argument("--simulated", type=int, default=40_000)
+    parser.add_argument("--ray", metavar="PLACE")
+    parser.add_argument("--records", default="200M")
     arguments = parser.parse_args()
+    if arguments.ray:
+        recipe = qorpus.Recipe("h,s,t", 1, random=arguments.records, length=(5, 14), unitaries=False)
+        with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+            print(json.dumps(on_nodes(arguments.ray, recipe, Path(name)), indent=2))
+        return
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         directory = Path(name)
         found: dict[str, Any] = {"real": real(arguments.qorpus, directory, arguments.real)}

@@ -228,7 +228,7 @@ class Corpus(_Sequence):
 
     @property
     def paths(self) -> list[str]:
-        """The files, absolute; of a sharded corpus the directory."""
+        """The files, absolute; of a sharded corpus the directory or bucket."""
         return [os.fspath(path) for path in self._paths]
 
     @property
@@ -322,7 +322,7 @@ def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
     """Opens a corpus for reading.
 
     Args:
-        path: a sharded corpus, whose files are opened when they are needed; or a file, a directory of files, or a list of
+        path: a sharded corpus, whose files are opened when they are needed, also `s3://bucket/prefix`; or a file, a directory of files, or a list of
             either, read as one sequence. Generated files must be parts of one recipe; files to which records were appended
             follow one another.
         order: "big": qubit 0 is the most significant bit of a unitary's indices, as in textbooks, Cirq and BQSKit.
@@ -360,14 +360,16 @@ def generate(
 
         qorpus.generate("big/", gates="hst", qubits=1, random="10G", unitaries=False)
 
+    `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the environment describe.
+
     Args:
-        path: the file or directory; created if need be.
+        path: the file or directory, created if need be; or a prefix of a bucket.
         recipe: the recipe; or leave it out and give its options, those of `Recipe`.
         jobs: worker threads; one a core.
         part: (i, n) or "i/n": only the i-th of n equal shares, counted from 0; of a directory the shards i, i + n, and so on.
         durability: "full", "normal" or "off", as for `Writer`.
         shard: records of a shard, rounded up to whole chunks; those of up to 512 MiB.
-        stage: a directory on a local disk where shards are built before they are copied to a network file system.
+        stage: a directory on a local disk where shards are built before they are copied to a network file system or a bucket.
         progress: whether a terminal shows a bar; or what is called instead now and then, with the number of records
             that are there and that will be.
         **options: options of a recipe.

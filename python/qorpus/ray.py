@@ -5,7 +5,8 @@
     corpus = qorpus.ray.generate(recipe, "/shared/big/", stage="/tmp")
     dataset = qorpus.ray.read(corpus)
 
-The destination must be a directory that all nodes see under this name. Needs Ray: `pip install 'ray[data]'`.
+The destination must be a directory that all nodes see under this name, or a prefix of a bucket: `s3://bucket/big`. Needs Ray:
+`pip install 'ray[data]'`.
 """
 
 from __future__ import annotations
@@ -69,10 +70,12 @@ def generate(
 
     Args:
         recipe: the recipe.
-        path: the directory, which all nodes must see under this name; created if need be.
+        path: the directory, which all nodes must see under this name, created if need be; or `s3://bucket/prefix`, of a store that
+            the variables `AWS_*` describe on each node.
         jobs: threads of a task, and the cores that Ray counts for it.
         shard: records of a shard, as for `qorpus.generate`.
-        stage: a directory on a local disk of each node where shards are built, if `path` is on a network file system.
+        stage: a directory on a local disk of each node where shards are built, if `path` is on a network file system; for buckets
+            the cache, unless another one is named.
         durability: "full", "normal" or "off", as for `qorpus.generate`.
         progress: whether a terminal shows how it stands; or what is called instead now and then, with the number of
             records that are there and that will be.
@@ -85,7 +88,8 @@ def generate(
     import ray
 
     # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the directory itself does.
-    place = os.path.abspath(path)
+    named = os.fspath(path)
+    place = named if named.startswith("s3:") else os.path.abspath(named)
     begun = _qorpus.begin(place, recipe.json, shard)
     if not ray.is_initialized():
         ray.init()
@@ -151,7 +155,8 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
             unitaries = batch["unitary"].view("complex128")[..., 0]
 
     Args:
-        corpus: the corpus, in files that all nodes see under their names; or a recipe.
+        corpus: the corpus, in files that all nodes see under their names, or in a bucket, of which each node keeps copies in its
+            cache; or a recipe.
 
     Raises:
         qorpus.MissingRecord: when it is read, a record is not made yet.

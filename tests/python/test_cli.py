@@ -8,6 +8,7 @@ import format_v1
 import numpy as np
 import pytest
 from command import QORPUS, generate, info, qorpus, show, snapshot
+from object_store import described, running
 from oracles import qiskit_big
 
 SMALL = "--gates h,s,t --qubits 1 --random 2000".split()
@@ -228,17 +229,17 @@ def test_examples_of_the_help_run(corpus):
     generate(directory / "part1.db", "--part", "1/2", "--random", 3000)
     generate(directory / "demo.db", "--random", 3000)
     generate(directory / "big.db", "--random", 3000)
-    ran = 0
-    for command in COMMANDS:
-        examples = qorpus(command, "--help").stdout.split("Examples:\n")[1]
-        for line in examples.splitlines():
-            small = re.sub(r"--random \d+[GM]", "--random 3000", line.split("|")[0].split(">")[0]).split()
-            assert small[:2] == ["qorpus", command]
-            if line.split() == ["qorpus", "generate", "demo.db"]:
-                small += ["--random", "3000"]
-            qorpus(*small[1:], cwd=directory)
-            ran += 1
-    assert ran > 12
+    examples = {command: qorpus(command, "--help").stdout.split("Examples:\n")[1].splitlines() for command in COMMANDS}
+    with running() as store, described({**store.environment, "QORPUS_CACHE": str(directory / "cache")}):
+        store.client.create_bucket(Bucket="bucket")
+        for command, lines in examples.items():
+            for line in lines:
+                small = re.sub(r"--random \d+[GM]", "--random 3000", line.split("|")[0].split(">")[0]).split()
+                assert small[:2] == ["qorpus", command]
+                if line.split() == ["qorpus", "generate", "demo.db"]:
+                    small += ["--random", "3000"]
+                qorpus(*small[1:], cwd=directory)
+    assert sum(map(len, examples.values())) > 12
 
 
 def test_help_and_version():

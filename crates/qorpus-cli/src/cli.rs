@@ -1,9 +1,11 @@
 //! The command line: flags and their help. What they mean, and every default, is the library's.
 
+#![expect(clippy::doc_markdown, reason = "what documents an argument is its help, not Markdown")]
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qorpus::{
     DistinctOptions, Dtype, Durability, EnumerateOptions, GenerateOptions, Order, Part, PlanOptions,
-    RecipeOptions, UpTo, VerifyOptions,
+    RecipeOptions, RepairOptions, UpTo, VerifyOptions,
 };
 use std::path::PathBuf;
 
@@ -29,13 +31,18 @@ pub(crate) enum Command {
     /// If OUT ends in a slash, or is a directory, the corpus is sharded: a directory of files of some hundred megabytes, which
     /// machines can make together, and which all commands read as one. Each shard is built out of sight, checked and then
     /// published; 'qorpus seal' lists what is published in the manifest, as the end of a generation without --part does.
+    ///
+    /// OUT may also be s3://BUCKET/PREFIX in an object store, which AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
+    /// AWS_SECRET_ACCESS_KEY and the like describe. Copies of shards that are read are kept in QORPUS_CACHE (~/.cache/qorpus), up
+    /// to QORPUS_CACHE_SIZE (20GiB).
     #[command(after_help = "Examples:\n  qorpus generate demo.db\n  \
         qorpus generate one.db --gates h,s,t --qubits 1 --random 100M --length 5..14 --no-unitaries\n  \
         qorpus generate words.db --gates ht --qubits 1 --words --length 0..20\n  \
         qorpus generate mine.db --gates my-gates.toml --coupling line --qubits 3\n  \
         qorpus generate part.db --part 3/16 --random 1G\n  \
         qorpus generate big/ --random 10G --no-unitaries\n  \
-        qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64")]
+        qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64\n  \
+        qorpus generate s3://bucket/big/ --random 10G --no-unitaries --stage /tmp")]
     Generate(Generate),
     /// Enumerate every distinct unitary, each with its proven shortest circuit
     ///
@@ -88,7 +95,7 @@ pub(crate) enum Command {
     },
     /// What a corpus is and how far it is
     #[command(
-        after_help = "Examples:\n  qorpus info demo.db\n  qorpus info big/\n  qorpus info demo.db --json | jq .content_hash"
+        after_help = "Examples:\n  qorpus info demo.db\n  qorpus info big/\n  qorpus info s3://bucket/big/\n  qorpus info demo.db --json | jq .content_hash"
     )]
     Info {
         /// The corpus
@@ -113,12 +120,14 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List the shards of a directory that are published in its manifest, and say what is missing
+    /// List the shards of a directory or bucket that are published in its manifest, and say what is missing
     ///
     /// For a corpus whose parts were made with --part. Reads receipts, not records. Exit status 1 if shards are missing.
-    #[command(after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ --json | jq .missing")]
+    #[command(
+        after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ --json | jq .missing\n  qorpus seal s3://bucket/big/"
+    )]
     Seal {
-        /// The directory
+        /// The directory, or s3://BUCKET/PREFIX
         directory: PathBuf,
         /// Print JSON
         #[arg(long)]
@@ -127,9 +136,10 @@ pub(crate) enum Command {
     /// Check a corpus: checksums, gaps, duplicates, recomputation
     #[command(after_help = "Examples:\n  qorpus verify demo.db\n  qorpus verify big.db --sample 0.01")]
     Verify(Verify),
-    /// Compute damaged or lost chunks again; of a directory, the shards they are in
-    #[command(after_help = "Examples:\n  qorpus repair demo.db\n  qorpus repair big/")]
-    Repair(Verify),
+    /// Compute damaged or lost chunks again; of a directory or bucket, the shards they are in
+    #[command(after_help = "Examples:\n  qorpus repair demo.db\n  qorpus repair big/\n  \
+        qorpus repair s3://bucket/big/ --sample 0 --stage /tmp")]
+    Repair(Repair),
     /// Write records to a file of another format
     ///
     /// The ending of OUT decides: .npy (unitaries, memory-mappable, with the circuits beside it), .parquet, .csv,
@@ -168,7 +178,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Generate {
-    /// The file to make, or with a slash at its end the directory
+    /// The file to make, or with a slash at its end the directory; or s3://BUCKET/PREFIX
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) recipe: Recipe,
@@ -181,7 +191,8 @@ pub(crate) struct Generate {
     /// Records of a shard, rounded up to whole chunks [default: those of up to 512 MiB]
     #[arg(long, value_name = "RECORDS", value_parser = qorpus::parse_count)]
     shard: Option<u64>,
-    /// Build shards in this directory on a local disk, then copy them: for network file systems, where SQLite must not write
+    /// Build shards in this directory on a local disk, then copy them: for network file systems, where SQLite must not write,
+    /// and for buckets [default for buckets: in the cache]
     #[arg(long, value_name = "LOCALDIR")]
     stage: Option<PathBuf>,
     /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
@@ -304,6 +315,21 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn options(&self) -> VerifyOptions {
         VerifyOptions { sample: self.sample, jobs: self.jobs }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) verify: Verify,
+    /// Build shards in this directory on a local disk, then copy them, as for 'qorpus generate'
+    #[arg(long, value_name = "LOCALDIR")]
+    stage: Option<PathBuf>,
+}
+
+impl Repair {
+    pub(crate) fn options(&self) -> RepairOptions {
+        RepairOptions { verify: self.verify.options(), stage: self.stage.clone() }
     }
 }
 

@@ -10,12 +10,14 @@ pub use progress::{Bar, LevelBar};
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::Write;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command with these arguments, the first of which is its name; returns its exit status.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     // A second command in one process keeps the first one's subscriber.
-    let _ =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).try_init();
+    // What a library tells of itself is not for people.
+    let told = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
+    let _ = told.without_time().with_target(false).try_init();
     let result = match cli::Arguments::try_parse_from(arguments) {
         Ok(arguments) => run::run(arguments.command),
         Err(usage) => {

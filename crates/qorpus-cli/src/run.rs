@@ -1,6 +1,6 @@
 //! From a parsed command to the library and back to what is shown.
 
-use crate::cli::{Arguments, Command, DistinctArguments, Generate, Verify};
+use crate::cli::{Arguments, Command, DistinctArguments, Generate, Repair, Verify};
 use crate::progress::{Bar, LevelBar};
 use crate::render;
 use clap::CommandFactory;
@@ -188,7 +188,7 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     }
     if !quiet {
         render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
-        if is_part && arguments.out.is_dir() {
+        if is_part && qorpus::is_sharded(&arguments.out) {
             render::seal_next(out, &arguments.out)?;
         }
     }
@@ -230,17 +230,21 @@ fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> 
 }
 
 fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
-    show_found(arguments, &with_bar(arguments, qorpus::verify)?, out)
+    let found =
+        with_bar(arguments, |report| qorpus::verify(&arguments.corpus, arguments.options(), &STOP, report))?;
+    show_found(arguments, &found, out)
 }
 
-fn repair(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
-    let found = with_bar(arguments, qorpus::repair)?;
+fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
+    let found = with_bar(&arguments.verify, |report| {
+        qorpus::repair(&arguments.verify.corpus, &arguments.options(), &STOP, report)
+    })?;
     let is_mended = !found.damaged.is_empty() || !found.shards.is_empty() || found.totals == Some(false);
     if is_mended && !found.interrupted {
         render::repaired(out, &found)?;
-        return verify(arguments, out);
+        return verify(&arguments.verify, out);
     }
-    show_found(arguments, &found, out)
+    show_found(&arguments.verify, &found, out)
 }
 
 fn show_found(arguments: &Verify, found: &qorpus::Verification, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -256,18 +260,14 @@ fn status(found: &qorpus::Verification) -> u8 {
     }
 }
 
-type Check = fn(
-    &Path,
-    qorpus::VerifyOptions,
-    &AtomicBool,
-    &(dyn Fn(u64) + Sync),
-) -> qorpus::Result<qorpus::Verification>;
-
-fn with_bar(arguments: &Verify, check: Check) -> Result<qorpus::Verification, Failure> {
+fn with_bar(
+    arguments: &Verify,
+    check: impl FnOnce(&(dyn Fn(u64) + Sync)) -> qorpus::Result<qorpus::Verification>,
+) -> Result<qorpus::Verification, Failure> {
     stop_on_interrupt();
     let bar = Bar::new(arguments.quiet);
     bar.length(Reader::open(std::slice::from_ref(&arguments.corpus))?.summary()?.records);
-    let found = check(&arguments.corpus, arguments.options(), &STOP, &|records| bar.advance(records));
+    let found = check(&|records| bar.advance(records));
     bar.clear();
     Ok(found?)
 }

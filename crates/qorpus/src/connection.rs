@@ -1,7 +1,7 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
 
 use crate::error::{Error, Result, brief, io, sqlite};
-use crate::schema;
+use crate::{schema, shards};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -63,7 +63,8 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(Error::Usage("the file name is empty".into()));
     }
-    if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+    shards::check_spelling(path)?;
+    if shards::is_sharded(path) {
         return Err(Error::Directory(path.into()));
     }
     // One file has one name, whatever links lead to it: the sidecar lock is found by that name.

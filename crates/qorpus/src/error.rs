@@ -31,8 +31,8 @@ pub enum Error {
     /// A directory that would have to exist first.
     #[error("the directory {} does not exist; create it first", .0.display())]
     MissingDirectory(PathBuf),
-    /// A directory where a file is needed.
-    #[error("{} is a directory, and this needs a corpus in one file; name a file", .0.display())]
+    /// A directory or a bucket where a file is needed.
+    #[error("{} is no single file, and this needs a corpus in one file; name a file", .0.display())]
     Directory(PathBuf),
     /// A pipe, a link, or whatever else stands where a plain file must be.
     #[error("{} is no plain file, so it is left alone; move it away and run the command again", .0.display())]
@@ -69,6 +69,27 @@ pub enum Error {
         reason: String,
         /// The corpus.
         directory: PathBuf,
+    },
+    /// A copy of a shard that the disk it is on has damaged.
+    #[error(
+        "{}: this copy of a shard of {} is damaged, so it was removed; read again, and the shard is fetched again",
+        .path.display(), .corpus.display()
+    )]
+    DamagedCopy {
+        /// The copy.
+        path: PathBuf,
+        /// The corpus.
+        corpus: PathBuf,
+    },
+    /// An object store that refused, or was not reached.
+    #[error("{}: cannot {action}: {reason}", .path.display())]
+    ObjectStore {
+        /// The object, or the corpus.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed, and what to do.
+        reason: String,
     },
     /// A corpus of a later format version.
     #[error(

@@ -60,7 +60,7 @@ pub enum Outcome {
 /// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if need be.
 ///
 /// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes each,
-/// and a manifest. Then a part is every N-th shard from the I-th on, the progress is that of the part, and what is finished is
+/// and a manifest. `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the environment describe. Then a part is every N-th shard from the I-th on, the progress is that of the part, and what is finished is
 /// sealed if there is only one part: see [`seal`](crate::seal). Several processes each make other shards.
 ///
 /// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is called on
@@ -75,19 +75,24 @@ pub fn generate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
-    if shards::is_meant(path) {
+    if shards::is_sharded(path) {
         return shards::generate(path, recipe, &options, stop, report);
     }
     if options.shard.is_some() || options.stage.is_some() {
-        return Err(Error::Usage(format!(
-            "{} is one file; shards and where they are built are for directories, whose names end in a slash: {}/",
-            path.display(),
-            path.display()
-        )));
+        return Err(only_sharded(path));
     }
     let jobs = threads(options.jobs)?;
     let store = Store::open(path, recipe, options.durability)?;
     generate_in(store, recipe, jobs, options.part.chunks(recipe.chunks()), stop, report)
+}
+
+/// The error of options that one file does not have.
+pub(crate) fn only_sharded(path: &Path) -> Error {
+    Error::Usage(format!(
+        "{} is one file; shards and where they are built are for directories, whose names end in a slash: {}/",
+        path.display(),
+        path.display()
+    ))
 }
 
 /// Makes the chunks of `part` that are still missing in `store`.

@@ -67,6 +67,6 @@ pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};
 pub use rusqlite::types::Value;
-pub use shards::{Sealed, begin, receipt, seal};
-pub use verify::{Verification, VerifyOptions, repair, verify};
+pub use shards::{Sealed, begin, is_sharded, receipt, seal};
+pub use verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
 pub use writer::Writer;

@@ -369,7 +369,8 @@ pub struct GenerateOptions {
     /// Records of a shard, which are rounded up to whole chunks; `None` is what the directory has, or
     /// [`Recipe::shard_records`].
     pub shard: Option<u64>,
-    /// A directory on a local disk where shards are built before they are copied to their place; `None` builds them there.
+    /// A directory on a local disk where shards are built before they are copied to their place; `None` builds them there, and
+    /// those of buckets in the cache.
     pub stage: Option<PathBuf>,
 }
 

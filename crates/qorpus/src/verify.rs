@@ -2,6 +2,7 @@
 
 use crate::distinct::check_index;
 use crate::error::{ChunkDamage, Error, Result};
+use crate::generate::only_sharded;
 use crate::maker::Maker;
 use crate::options::{Durability, threads};
 use crate::reader::Corpus;
@@ -12,7 +13,7 @@ use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +27,15 @@ pub struct VerifyOptions {
     pub sample: f64,
     /// Worker threads; `None` is one a core.
     pub jobs: Option<usize>,
+}
+
+/// How a corpus is repaired.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RepairOptions {
+    /// How what is damaged is found.
+    pub verify: VerifyOptions,
+    /// Where shards are built before they go to their place, as in [`GenerateOptions::stage`](crate::GenerateOptions::stage).
+    pub stage: Option<PathBuf>,
 }
 
 impl Default for VerifyOptions {
@@ -91,7 +101,7 @@ pub fn verify(
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    match path.is_dir() {
+    match shards::is_sharded(path) {
         true => shards::verify(path, options, stop, report),
         false => verify_file(path, options, stop, report),
     }
@@ -347,14 +357,17 @@ fn check_outside(corpus: &Corpus, result: &mut Verification) -> Result<()> {
 /// The file cannot be read or written; pages that SQLite itself cannot read are beyond repair.
 pub fn repair(
     path: &Path,
-    options: VerifyOptions,
+    options: &RepairOptions,
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    if path.is_dir() {
+    if shards::is_sharded(path) {
         return shards::repair(path, options, stop, report);
     }
-    let found = verify_file(path, options, stop, report)?;
+    if options.stage.is_some() {
+        return Err(only_sharded(path));
+    }
+    let found = verify_file(path, options.verify, stop, report)?;
     if found.is_clean() || found.interrupted {
         return Ok(found);
     }

@@ -290,7 +290,7 @@ fn damage_is_named_found_and_mended() {
     assert_eq!(found.damaged[&3], ChunkDamage::Missing);
     assert_eq!(found.damaged[&4], ChunkDamage::Ids);
     drop(corpus);
-    qorpus::repair(&path, VerifyOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
+    qorpus::repair(&path, &qorpus::RepairOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
     assert!(verify(&path).is_clean());
     assert_eq!(content(&path), intact);
     assert_eq!(Corpus::open(&path).unwrap().summary().unwrap().records, 3_000);
@@ -303,7 +303,7 @@ fn wrong_totals_alone_are_found() {
     generate(&path, &recipe);
     Connection::open(&path).unwrap().execute_batch("UPDATE totals SET content = zeroblob(16)").unwrap();
     assert_eq!(verify(&path).totals, Some(false));
-    qorpus::repair(&path, VerifyOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
+    qorpus::repair(&path, &qorpus::RepairOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
     assert_eq!(verify(&path).totals, Some(true));
 }
 

@@ -474,7 +474,8 @@ fn a_damaged_index_is_reported() {
         }
         connection.execute("DELETE FROM keys WHERE place >> 40 = 3", []).unwrap();
         assert!(found(0.0).damaged_levels.iter().eq([&3]));
-        let refused = qorpus::repair(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap_err();
+        let refused =
+            qorpus::repair(&path, &qorpus::RepairOptions::default(), &false.into(), &|_| {}).unwrap_err();
         assert!(refused.to_string().contains("index of level 3"), "{refused}");
         drop(connection);
         std::fs::remove_file(&path).unwrap();

@@ -4,7 +4,7 @@
 
 use qorpus::{
     Corpus, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Reader, Recipe,
-    RecipeOptions, VerifyOptions, begin, repair, seal, verify,
+    RecipeOptions, RepairOptions, VerifyOptions, begin, repair, seal, verify,
 };
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +47,7 @@ fn verified(path: &Path) -> qorpus::Verification {
 }
 
 fn mended(path: &Path) -> qorpus::Verification {
-    repair(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap()
+    repair(path, &RepairOptions::default(), &false.into(), &|_| {}).unwrap()
 }
 
 /// The names in a directory, sorted.

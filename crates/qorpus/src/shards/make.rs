@@ -1,10 +1,12 @@
 //! Making: a process takes shards one after the other, builds each where nobody reads it, and publishes it.
 //!
 //! While a shard is built, a claim beside it says so: a lock that ends with the process, however that ends. What a dead
-//! process has built is gone on with. On network file systems, where locks cannot be relied on, shards are built in a
-//! directory of each machine, and what two machines make both is published once.
+//! process has built is gone on with. On network file systems, where locks cannot be relied on, and for buckets, shards are
+//! built in a directory of each machine, and what two machines make both is published once.
 
-use super::publish::{discard, fingerprint, publish, put, replace, save, save_names};
+use super::cache::Cache;
+use super::place::{Before, Place, Version, is_bucket};
+use super::publish::{discard, fingerprint, save, save_names};
 use super::seal::fold;
 use super::{Shard, Shards};
 use crate::connection::{beside, hex};
@@ -35,32 +37,27 @@ pub(crate) fn generate(
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
-    if let Some(stage) = options.stage.as_deref().filter(|stage| !stage.is_dir()) {
-        return Err(Error::MissingDirectory(stage.into()));
-    }
-    let built_in = options.stage.as_deref().unwrap_or(path);
-    let place = std::path::absolute(built_in).map_err(io(built_in, "find the directory"))?;
-    if let Some(there) = place.ancestors().find(|directory| directory.is_dir()) {
-        filesystem::check(there, built_in)?;
-    }
+    let stage = stage(path, options.stage.as_deref())?;
     let shards = Shards::create(path, recipe, options.shard, options.durability)?;
     let workshop =
-        Workshop { shards: &shards, stage: options.stage.as_deref(), jobs, durability: options.durability };
+        Workshop { shards: &shards, stage: stage.as_deref(), jobs, durability: options.durability };
     let (mut progress, mut todo) = (Progress::default(), VecDeque::new());
-    for number in options.part.shards(shards.cut.count()) {
+    let numbers: Vec<u64> = options.part.shards(shards.cut.count()).collect();
+    let there = shards.published_among(&numbers)?;
+    for number in numbers {
         let records = shards.cut.records(number);
         progress.expected += records;
-        match shards.published(number)? {
-            Some(_) => {
+        match there.contains(&number) {
+            true => {
                 progress.records += records;
                 workshop.clear(number)?;
             }
-            None => todo.push_back(number),
+            false => todo.push_back(number),
         }
     }
     report(progress);
     // Machines that see no claims of each other should not all begin with the same shard.
-    if options.stage.is_some() && options.part.is_all() && !todo.is_empty() {
+    if stage.is_some() && options.part.is_all() && !todo.is_empty() {
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
         todo.rotate_left(random as usize % todo.len());
     }
@@ -68,7 +65,7 @@ pub(crate) fn generate(
     let mut busy = 0;
     while let Some(number) = todo.pop_front() {
         let done = progress;
-        let made = workshop.make(number, false, stop, &mut |of_shard| {
+        let made = workshop.make(number, None, stop, &mut |of_shard| {
             progress.records = done.records + of_shard.records;
             progress.made = done.made + of_shard.made;
             progress.bytes = done.bytes + of_shard.bytes;
@@ -103,6 +100,22 @@ pub(crate) fn generate(
     Ok((Outcome::Complete, progress))
 }
 
+/// Where shards of the corpus at `path` are built, if not there: what is wished, which must be on a disk of this machine.
+pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<PathBuf>> {
+    let stage = match wished {
+        Some(stage) if !stage.is_dir() => return Err(Error::MissingDirectory(stage.into())),
+        Some(stage) => Some(stage.to_owned()),
+        None if is_bucket(path) => Some(Cache::open()?.stage()?),
+        None => None,
+    };
+    let built_in = stage.as_deref().unwrap_or(path);
+    let place = std::path::absolute(built_in).map_err(io(built_in, "find the directory"))?;
+    if let Some(there) = place.ancestors().find(|directory| directory.is_dir()) {
+        filesystem::check(there, built_in)?;
+    }
+    Ok(stage)
+}
+
 /// What became of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Made {
@@ -130,7 +143,7 @@ impl Workshop<'_> {
         match self.stage {
             // Many corpora may be built there.
             Some(stage) => stage.join(format!("qorpus-{}-{name}.db", hex(&self.shards.recipe.hash()[..8]))),
-            None => self.shards.path.join(format!(".{name}.db")),
+            None => self.shards.path().join(format!(".{name}.db")),
         }
     }
 
@@ -146,35 +159,46 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    /// Makes shard `number` and publishes it with its receipt; `anew`, whatever is there under its name.
+    /// Makes shard `number` and publishes it with its receipt. `anew` is for a shard that is not right: if what has its name
+    /// is still this, it is replaced, and if there was nothing, something else may have come.
     pub(super) fn make(
         &self,
         number: u64,
-        anew: bool,
+        anew: Option<Option<&Version>>,
         stop: &AtomicBool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Made> {
-        let (draft, target, mut instead) = (self.draft(number), self.shards.file(number), anew);
+        let (draft, name, place) = (self.draft(number), self.shards.name(number), &self.shards.place);
         let Some(_claim) = Claim::take(&beside(&draft, "-claim"))? else { return Ok(Made::Busy) };
-        if anew {
+        let mut before = match anew {
+            Some(Some(version)) => Before::This(version),
+            // In a directory a link may have the name that leads nowhere.
+            Some(None) if matches!(place, Place::Directory(_)) => Before::Anything,
+            Some(None) | None => Before::Nothing,
+        };
+        let version;
+        if anew.is_some() {
             discard(&draft);
         } else if self.shards.published(number)?.is_some() {
             discard(&draft);
             return Ok(Made::Published);
-        } else if target.exists() {
+        } else if let Some(found) = place.version(&name)? {
             // Whoever published it did not come to give it a receipt.
-            match self.inspect(&target, number)? {
+            match self.inspect_published(number, &draft)? {
                 Ok(shard) => {
-                    // Its bytes and name may not last yet.
-                    save(&target, self.durability)?;
-                    save_names(&self.shards.path, self.durability)?;
+                    if let Place::Directory(directory) = place {
+                        // Its bytes and name may not last yet.
+                        save(&directory.join(&name), self.durability)?;
+                        save_names(directory, self.durability)?;
+                    }
                     self.give_receipt(&shard)?;
                     discard(&draft);
                     return Ok(Made::Published);
                 }
                 Err(reason) => {
-                    tracing::warn!("{}: {reason}, so it is made again", target.display());
-                    instead = true;
+                    tracing::warn!("{}: {reason}, so it is made again", self.shards.file(number).display());
+                    version = found;
+                    before = Before::This(&version);
                 }
             }
         }
@@ -195,13 +219,38 @@ impl Workshop<'_> {
         }
         let mut shard = shard.map_err(|reason| self.shards.damaged(number, &reason))?;
         save(&draft, self.durability)?;
-        if !publish(&draft, &target, instead, self.durability)? {
-            // Its bytes may be arranged otherwise than ours.
-            shard = self.inspect(&target, number)?.map_err(|reason| self.shards.damaged(number, &reason))?;
+        if !place.publish(&draft, &shard, &name, before, self.durability)? {
+            // Who was faster may have given it a receipt by now. Its bytes may be arranged otherwise than ours.
+            if self.shards.published(number)?.is_some_and(|there| there.content == shard.content) {
+                discard(&draft);
+                return Ok(Made::Published);
+            }
+            let there = self.inspect_published(number, &draft)?;
+            shard = there.map_err(|reason| self.shards.damaged(number, &reason))?;
         }
         self.give_receipt(&shard)?;
         discard(&draft);
         Ok(Made::Published)
+    }
+
+    /// Checks the published shard `number`, of a bucket by a copy beside the draft.
+    fn inspect_published(&self, number: u64, draft: &Path) -> Result<std::result::Result<Shard, String>> {
+        let bucket = match &self.shards.place {
+            Place::Directory(_) => return self.inspect(&self.shards.file(number), number),
+            Place::Bucket(bucket) => bucket,
+        };
+        let copy = beside(draft, "-published");
+        let found = match bucket.fetch(&self.shards.name(number), &copy) {
+            Ok(Some(_)) => self.inspect(&copy, number),
+            Ok(None) => Ok(Err("it was removed again".into())),
+            Err(error) => Err(error),
+        };
+        discard(&copy);
+        match found {
+            // What is no corpus at all has no better name on this machine.
+            Err(Error::NotACorpus { reason, .. }) => Ok(Err(reason)),
+            found => found,
+        }
     }
 
     /// Checks a finished file of shard `number`: what its receipt will say, or what is wrong with it.
@@ -232,13 +281,13 @@ impl Workshop<'_> {
     }
 
     fn give_receipt(&self, shard: &Shard) -> Result<()> {
-        let receipt = self.shards.receipt(shard.number);
-        let text = shard.text(&self.shards.recipe, &self.shards.cut);
-        if !put(text.as_bytes(), &receipt, self.durability)?
-            && Shard::read(&receipt, shard.number, &self.shards.recipe, &self.shards.cut)? != Some(*shard)
+        let Shards { place, recipe, cut } = self.shards;
+        let (receipt, text) = (self.shards.receipt(shard.number), shard.text(recipe, cut));
+        if !place.put(&text, &receipt, Before::Nothing, self.durability)?
+            && Shard::read(place, &receipt, shard.number, recipe, cut)? != Some(*shard)
         {
             // That of a file which is not there any more.
-            replace(text.as_bytes(), &receipt, self.durability)?;
+            place.put(&text, &receipt, Before::Anything, self.durability)?;
         }
         Ok(())
     }

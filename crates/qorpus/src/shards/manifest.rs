@@ -1,14 +1,12 @@
 //! The manifest and the receipts of a sharded corpus: their text, and what of it is believed.
 
-use super::Cut;
+use super::place::{Place, Version};
+use super::{Cut, MANIFEST};
 use crate::connection::hex;
-use crate::error::{Error, Result, brief, io};
+use crate::error::{Error, Result, brief};
 use qorpus_core::{ContentHash, Recipe};
 use serde::Deserialize;
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The version of the manifest's and the receipts' format.
@@ -18,7 +16,7 @@ const VERSION: u32 = 1;
 const LARGEST_MANIFEST: u64 = 1 << 28;
 
 /// No larger receipt is read.
-const LARGEST_RECEIPT: u64 = 1 << 12;
+pub(super) const LARGEST_RECEIPT: u64 = 1 << 12;
 
 /// What a directory of shards is, and which of them are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,12 +116,15 @@ impl Manifest {
         ))
     }
 
-    /// Reads the manifest at `path`; `None` if there is none.
-    pub(crate) fn read(path: &Path) -> Result<Option<Manifest>> {
-        let Some(text) = read(path, LARGEST_MANIFEST)? else { return Ok(None) };
+    /// Reads the manifest that is in `place`, and says which version of it that is.
+    pub(super) fn read(place: &Place) -> Result<(Manifest, Version)> {
+        let Some((text, version)) = place.read(MANIFEST, LARGEST_MANIFEST)? else {
+            let reason = format!("there is no {MANIFEST} in it");
+            return Err(Error::NotACorpus { path: place.path().into(), reason });
+        };
         match Manifest::parse(&text) {
-            Ok(manifest) => Ok(Some(manifest)),
-            Err(reason) => Err(Error::Manifest { path: path.into(), reason }),
+            Ok(manifest) => Ok((manifest, version)),
+            Err(reason) => Err(Error::Manifest { path: place.join(MANIFEST), reason }),
         }
     }
 
@@ -182,15 +183,33 @@ impl Shard {
         ))
     }
 
-    /// Reads the receipt of shard `number` at `path`; `None` if there is none that can be believed.
-    pub(crate) fn read(path: &Path, number: u64, recipe: &Recipe, cut: &Cut) -> Result<Option<Shard>> {
-        let Some(text) = read(path, LARGEST_RECEIPT)? else { return Ok(None) };
-        match Shard::parse(&text, number, recipe, cut) {
-            Ok(shard) => Ok(Some(shard)),
+    /// Reads the receipt of shard `number` that is called `name`; `None` if there is none that can be believed.
+    pub(super) fn read(
+        place: &Place,
+        name: &str,
+        number: u64,
+        recipe: &Recipe,
+        cut: &Cut,
+    ) -> Result<Option<Shard>> {
+        let Some((text, _)) = place.read(name, LARGEST_RECEIPT)? else { return Ok(None) };
+        Ok(Shard::believed(&text, place, name, number, recipe, cut))
+    }
+
+    /// What the text of a receipt says, if it can be believed.
+    pub(super) fn believed(
+        text: &str,
+        place: &Place,
+        name: &str,
+        number: u64,
+        recipe: &Recipe,
+        cut: &Cut,
+    ) -> Option<Shard> {
+        match Shard::parse(text, number, recipe, cut) {
+            Ok(shard) => Some(shard),
             Err(reason) => {
                 // It is as good as none: the shard is checked and gets another one.
-                tracing::warn!("{}: the receipt is not believed: {reason}", path.display());
-                Ok(None)
+                tracing::warn!("{}: the receipt is not believed: {reason}", place.join(name).display());
+                None
             }
         }
     }
@@ -210,26 +229,6 @@ impl Shard {
         let (content, xxh128) = (content_hash(&found.content_hash)?, digits(&found.xxh128)?);
         Ok(Shard { number, content, bytes: found.bytes, xxh128 })
     }
-}
-
-/// The text of a file that someone else may have written; `None` if there is none.
-fn read(path: &Path, most: u64) -> Result<Option<String>> {
-    let failed = io(path, "read it");
-    // A pipe would be waited for without end.
-    match path.metadata() {
-        Ok(found) if found.is_file() => {}
-        Ok(_) => return Err(Error::NoPlainFile(path.into())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    // What is too long, or no text, has no check that fits.
-    Ok(Some(if bytes.len() as u64 > most {
-        String::new()
-    } else {
-        String::from_utf8(bytes).unwrap_or_default()
-    }))
 }
 
 /// Stands before the check of all that comes before it.

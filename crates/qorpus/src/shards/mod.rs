@@ -1,27 +1,35 @@
-//! Sharded corpora: a directory of corpus files, each with its range of one recipe's records, and a manifest that lists them.
+//! Sharded corpora: corpus files in a directory or a bucket, each with its range of one recipe's records, and a manifest that
+//! lists them.
 //!
 //! A shard is an ordinary corpus of the whole recipe in which only its own chunks are made. Where it begins and ends
 //! follows from the recipe, its name from that, so that any number of processes on any number of machines agree on both
 //! without talking to each other. What is published is whole: see [`publish`].
 
+mod bucket;
+mod cache;
 mod check;
 mod make;
 mod manifest;
 mod open;
+mod place;
 mod publish;
 mod seal;
+mod session;
 
 pub(crate) use check::{repair, verify};
 pub(crate) use make::generate;
 pub(crate) use manifest::{Manifest, Shard};
 pub(crate) use open::OpenShards;
+pub(crate) use place::{check_spelling, is_bucket};
 pub use seal::{Sealed, begin, receipt, seal};
 
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
 use crate::store::other_recipe;
-use publish::put;
+use cache::{Cache, Kept};
+use place::{Before, Place, Version};
 use qorpus_core::Recipe;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -84,82 +92,109 @@ impl Cut {
     }
 }
 
-/// A directory of shards: where it is, and what all who make it agree on.
+/// A sharded corpus: where it is, and what all who make it agree on.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
-    path: PathBuf,
+    place: Place,
     recipe: Recipe,
     cut: Cut,
 }
 
-/// Whether `path` means a directory of shards that is to be made: it ends in a slash, or is a directory already.
-pub(crate) fn is_meant(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir()
+/// A shard's file on this machine.
+enum Local {
+    /// That of a directory.
+    File(PathBuf),
+    /// A copy of an object.
+    Copy(Kept),
 }
 
-/// Whether there is a directory of shards at `path`.
+impl Local {
+    fn path(&self) -> &Path {
+        match self {
+            Local::File(path) | Local::Copy(Kept { path, .. }) => path,
+        }
+    }
+
+    /// Whether it was not there before, so that others may be there no more.
+    fn is_new(&self) -> bool {
+        matches!(self, Local::Copy(Kept { is_new: true, .. }))
+    }
+}
+
+/// Whether `path` means a sharded corpus: it names a bucket, ends in a slash, or is a directory already.
+pub fn is_sharded(path: &Path) -> bool {
+    is_bucket(path) || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir()
+}
+
+/// Whether there is a sharded corpus at `path`, or it names a bucket, in which nothing else can be.
 pub(crate) fn is_there(path: &Path) -> bool {
-    path.is_dir() && path.join(MANIFEST).symlink_metadata().is_ok()
+    is_bucket(path) || (path.is_dir() && path.join(MANIFEST).symlink_metadata().is_ok())
 }
 
 impl Shards {
-    /// Opens the directory at `path` and reads its manifest.
+    /// Opens the corpus at `path` and reads its manifest.
     pub(crate) fn open(path: &Path) -> Result<(Shards, Manifest)> {
-        let path = path.canonicalize().map_err(|_| Error::Missing(path.into()))?;
-        let Some(manifest) = Manifest::read(&path.join(MANIFEST))? else {
-            return Err(Error::NotACorpus { path, reason: format!("the directory has no {MANIFEST}") });
-        };
-        Ok((Shards { path, recipe: manifest.recipe.clone(), cut: manifest.cut }, manifest))
+        Shards::at(Place::at(path)?)
     }
 
-    /// Opens the directory at `path`, creating it if there is none. It must be of this recipe and cut: of those who
+    fn at(place: Place) -> Result<(Shards, Manifest)> {
+        let (manifest, _) = Manifest::read(&place)?;
+        Ok((Shards { place, recipe: manifest.recipe.clone(), cut: manifest.cut }, manifest))
+    }
+
+    /// Its manifest as it is now, and the version of that.
+    fn manifest(&self) -> Result<(Manifest, Version)> {
+        Manifest::read(&self.place)
+    }
+
+    /// The version that its manifest has now; `None` if it is gone.
+    fn version(&self) -> Result<Option<Version>> {
+        self.place.version(MANIFEST)
+    }
+
+    /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and cut: of those who
     /// create one at the same time, one decides.
     fn create(path: &Path, recipe: &Recipe, shard: Option<u64>, durability: Durability) -> Result<Shards> {
         let cut = chosen_cut(recipe, shard)?;
-        let new = match std::fs::create_dir(path) {
-            Ok(()) => true,
-            Err(_) if path.is_dir() => false,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::Exists(path.into()));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::MissingDirectory(path.parent().unwrap_or(path).into()));
-            }
-            Err(error) => return Err(io(path, "create the directory")(error)),
+        let (place, new) = match is_bucket(path) {
+            true => (Place::at(path)?, false),
+            false => created(path)?,
         };
-        let path = path.canonicalize().map_err(io(path, "find the directory"))?;
-        if !path.join(MANIFEST).exists() {
-            refuse_others(&path)?;
-            if new && let Some(parent) = path.parent() {
+        if place.version(MANIFEST)?.is_none() {
+            place.refuse_others()?;
+            if let (true, Place::Directory(directory)) = (new, &place)
+                && let Some(parent) = directory.parent()
+            {
                 publish::save_names(parent, durability)?;
             }
-            let text = Manifest::empty(recipe, cut).text();
-            put(text.as_bytes(), &path.join(MANIFEST), durability)?;
+            place.put(&Manifest::empty(recipe, cut).text(), MANIFEST, Before::Nothing, durability)?;
         }
-        let (shards, manifest) = Shards::open(&path)?;
+        let (shards, manifest) = Shards::at(place)?;
         if manifest.recipe.hash() != recipe.hash() {
-            return Err(other_recipe(&path, &manifest.recipe, recipe));
+            return Err(other_recipe(shards.path(), &manifest.recipe, recipe));
         }
         // Without a wish, whatever is there is right.
         if shard.is_some() && manifest.cut != cut {
             return Err(Error::Usage(format!(
-                "{} has shards of {} records, not of {}; leave --shard out, or use another directory",
-                path.display(),
+                "{} has shards of {} records, not of {}; leave --shard out, or use another place",
+                shards.path().display(),
                 manifest.cut.shard_records,
                 cut.shard_records
             )));
         }
-        let receipts = path.join(RECEIPTS);
-        match std::fs::create_dir(&receipts) {
-            Ok(()) => publish::save_names(&path, durability)?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io(&receipts, "create the directory")(error)),
+        if let Place::Directory(directory) = &shards.place {
+            let receipts = directory.join(RECEIPTS);
+            match std::fs::create_dir(&receipts) {
+                Ok(()) => publish::save_names(directory, durability)?,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io(&receipts, "create the directory")(error)),
+            }
         }
         Ok(shards)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.place.path()
     }
 
     pub(crate) fn recipe(&self) -> &Recipe {
@@ -170,17 +205,18 @@ impl Shards {
         &self.cut
     }
 
-    pub(crate) fn manifest(&self) -> PathBuf {
-        self.path.join(MANIFEST)
+    /// What shard `number` is called.
+    fn name(&self, number: u64) -> String {
+        self.cut.name(number) + ".db"
     }
 
-    /// The file of shard `number`.
+    /// The file or object of shard `number`, for messages.
     pub(crate) fn file(&self, number: u64) -> PathBuf {
-        self.path.join(self.cut.name(number) + ".db")
+        self.place.join(&self.name(number))
     }
 
-    fn receipt(&self, number: u64) -> PathBuf {
-        self.path.join(RECEIPTS).join(self.cut.name(number) + ".json")
+    fn receipt(&self, number: u64) -> String {
+        format!("{RECEIPTS}/{}.json", self.cut.name(number))
     }
 
     /// The numbers of the chunks of shard `number`.
@@ -191,18 +227,86 @@ impl Shards {
 
     /// What the receipt of shard `number` says, if the shard has one and a file that may be the one it was given for.
     fn published(&self, number: u64) -> Result<Option<Shard>> {
-        let shard = Shard::read(&self.receipt(number), number, &self.recipe, &self.cut)?;
-        Ok(shard.filter(|shard| self.has_size(shard)))
+        match Shard::read(&self.place, &self.receipt(number), number, &self.recipe, &self.cut)? {
+            Some(shard) if self.has_size(&shard)? => Ok(Some(shard)),
+            _ => Ok(None),
+        }
     }
 
-    fn has_size(&self, shard: &Shard) -> bool {
-        self.file(shard.number).metadata().is_ok_and(|found| found.is_file() && found.len() == shard.bytes)
+    fn has_size(&self, shard: &Shard) -> Result<bool> {
+        Ok(self.place.look(&self.name(shard.number))?.is_some_and(|(bytes, _)| bytes == shard.bytes))
+    }
+
+    /// Those of the shards with these numbers that are published.
+    fn published_among(&self, numbers: &[u64]) -> Result<BTreeSet<u64>> {
+        // From so many on, one listing of all is less to ask for than two things of each.
+        const MANY: usize = 16;
+        if let Place::Bucket(_) = self.place
+            && numbers.len() > MANY
+        {
+            let listed = seal::listed(self, &self.manifest()?.0)?;
+            return Ok(listed.into_iter().map(|shard| shard.number).collect());
+        }
+        let mut found = BTreeSet::new();
+        for &number in numbers {
+            found.extend(self.published(number)?.map(|shard| shard.number));
+        }
+        Ok(found)
+    }
+
+    /// The file of a listed shard on this machine, or a copy of it, which may have to be fetched.
+    fn local(&self, shard: &Shard) -> Result<Local> {
+        let Place::Bucket(bucket) = &self.place else { return Ok(Local::File(self.file(shard.number))) };
+        let fetch = |to: &Path| match bucket.fetch(&self.name(shard.number), to)? {
+            None => Err(self.lost(shard.number)),
+            Some(found) if found == (shard.bytes, shard.xxh128) => Ok(()),
+            Some((bytes, _)) if bytes != shard.bytes => {
+                let reason = format!("it has {bytes} bytes instead of {}", shard.bytes);
+                Err(self.damaged(shard.number, &reason))
+            }
+            Some(_) => Err(self.damaged(shard.number, "its checksum is not the manifest's")),
+        };
+        Cache::open()?.copy(shard, fetch).map(Local::Copy)
+    }
+
+    /// Removes the file of a shard if it is a copy that is not what was copied; the error that says so.
+    fn disowned(&self, shard: &Shard, file: &Path) -> Option<Error> {
+        let Place::Bucket(_) = self.place else { return None };
+        let is_right = publish::fingerprint(file).is_ok_and(|found| found == (shard.bytes, shard.xxh128));
+        if is_right || std::fs::remove_file(file).is_err() {
+            return None;
+        }
+        Some(Error::DamagedCopy { path: file.into(), corpus: self.path().into() })
     }
 
     /// The error of a shard that the manifest lists and that is not as it says.
     pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
-        Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path.clone() }
+        Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path().into() }
     }
+
+    /// The error of one that is not there at all.
+    fn lost(&self, number: u64) -> Error {
+        self.damaged(number, "it is missing, although the manifest lists it")
+    }
+}
+
+/// The directory at `path`, and whether it is new.
+fn created(path: &Path) -> Result<(Place, bool)> {
+    check_spelling(path)?;
+    // Of those who create it at the same time one does, and for the others it is there.
+    let new = match std::fs::create_dir(path) {
+        Ok(()) => true,
+        Err(_) if path.is_dir() => false,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::Exists(path.into()));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::MissingDirectory(path.parent().unwrap_or(path).into()));
+        }
+        Err(error) => return Err(io(path, "create the directory")(error)),
+    };
+    let path = path.canonicalize().map_err(io(path, "find the directory"))?;
+    Ok((Place::Directory(path), new))
 }
 
 /// The cut that is wished, in whole chunks, or that of the recipe.
@@ -221,28 +325,6 @@ fn chosen_cut(recipe: &Recipe, shard: Option<u64>) -> Result<Cut> {
             "{count} shards of {size} records are too many, a directory has at most {MOST_SHARDS}; choose larger ones with --shard"
         ))
     })
-}
-
-/// Refuses a directory that has something in it, but is no corpus.
-fn refuse_others(path: &Path) -> Result<()> {
-    let failed = io(path, "read the directory");
-    for entry in std::fs::read_dir(path).map_err(&failed)? {
-        let name = entry.map_err(&failed)?.file_name();
-        // Another process may be creating it at this moment, or the manifest was lost.
-        let is_ours = name == RECEIPTS
-            || [".", MANIFEST].iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
-            || is_shard(&name.to_string_lossy());
-        if !is_ours && !path.join(MANIFEST).exists() {
-            return Err(Error::NotACorpus {
-                path: path.into(),
-                reason: format!(
-                    "the directory has no {MANIFEST}, and {} is in it; name an empty or a new directory",
-                    crate::error::brief(&name.to_string_lossy())
-                ),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Whether a file might be a shard of some recipe.

@@ -3,7 +3,8 @@
 //! Published shards never change, so their files are mapped, which takes no descriptor and a few kilobytes: thousands stay. Those
 //! that SQLite must read, being unusual or damaged, take more, and fewer stay.
 
-use super::{Manifest, Shards};
+use super::place::Version;
+use super::{Local, Manifest, Shards};
 use crate::connection::hex;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
@@ -14,7 +15,6 @@ use crate::store::other_recipe;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -48,8 +48,7 @@ pub(crate) struct OpenShards {
 #[derive(Debug, Clone)]
 struct Listed {
     manifest: Arc<Manifest>,
-    /// What tells its file from others.
-    file: Option<(u64, u64, i64, i64)>,
+    version: Version,
 }
 
 /// Handles that no thread is using at present, with the numbers of their shards.
@@ -138,9 +137,9 @@ impl OpenShards {
 
     /// The manifest as it is now.
     pub(crate) fn manifest(&self) -> Result<Arc<Manifest>> {
-        let now = number_of(&self.shards.manifest());
+        let now = self.shards.version()?;
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
-        if now.is_some() && now == listed.file {
+        if now.as_ref() == Some(&listed.version) {
             return Ok(listed.manifest.clone());
         }
         drop(listed);
@@ -185,12 +184,22 @@ impl OpenShards {
             None => self.opened(number, id)?,
         };
         let result = read(&corpus);
+        let result = result.map_err(|error| self.blamed(error, number, corpus.path()));
         self.idle.give_back(number, corpus);
         match result {
             Err(Error::NotYet { .. }) => {
                 Err(self.shards.damaged(number, "it does not have all of its records"))
             }
             result => result,
+        }
+    }
+
+    /// The error of reading a shard's file; if that is a copy which is not what was copied, it is removed.
+    fn blamed(&self, error: Error, number: u64, file: &Path) -> Error {
+        let manifest = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
+        match (&error, manifest.shard(number)) {
+            (Error::DamagedChunk { .. }, Some(shard)) => self.shards.disowned(shard, file).unwrap_or(error),
+            _ => error,
         }
     }
 
@@ -206,10 +215,23 @@ impl OpenShards {
                 len: manifest.cut.len,
             });
         };
-        let file = self.shards.file(number);
+        let local = match self.shards.local(shard) {
+            // A repaired shard may have changed, and the manifest says so.
+            Err(error @ Error::DamagedShard { .. }) => {
+                let manifest = self.manifest()?;
+                let now = manifest.shard(number).filter(|now| *now != shard);
+                self.shards.local(now.ok_or(error)?)?
+            }
+            local => local?,
+        };
+        if local.is_new() {
+            // What is open of copies that had to go keeps their room.
+            self.idle.close_handles();
+        }
+        let file = local.path();
         match file.metadata() {
             Ok(found) if found.len() == shard.bytes => {
-                if let Some(corpus) = self.mapped(&file, number, shard.bytes) {
+                if let Some(corpus) = self.mapped(file, number, shard.bytes) {
                     return Ok(Box::new(corpus));
                 }
             }
@@ -221,17 +243,19 @@ impl OpenShards {
                     return Err(self.shards.damaged(number, &reason));
                 }
             }
-            Err(_) => {
-                return Err(self.shards.damaged(number, "it is missing, although the manifest lists it"));
-            }
+            Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Corpus::open_known(&file, &self.means)?;
+        let corpus = Box::new(Corpus::open_known(file, &self.means)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
             let _ = self.layout.set(layout);
         }
-        Ok(Box::new(corpus))
+        if let Local::Copy(_) = local {
+            // All that it will ever open, it opens before the copy may go.
+            corpus.is_mapped()?;
+        }
+        Ok(corpus)
     }
 
     /// The shard's file without SQLite, if it has the layout of another one that SQLite has read.
@@ -244,12 +268,6 @@ impl OpenShards {
 }
 
 fn look(shards: &Shards) -> Result<Listed> {
-    // Before it is read: what changes meanwhile is read again.
-    let file = number_of(&shards.manifest());
-    let (_, manifest) = Shards::open(shards.path())?;
-    Ok(Listed { manifest: Arc::new(manifest), file })
-}
-
-fn number_of(path: &Path) -> Option<(u64, u64, i64, i64)> {
-    path.metadata().ok().map(|found| (found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
+    let (manifest, version) = shards.manifest()?;
+    Ok(Listed { manifest: Arc::new(manifest), version })
 }

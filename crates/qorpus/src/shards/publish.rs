@@ -118,7 +118,7 @@ pub(super) fn fingerprint(path: &Path) -> Result<(u64, u128)> {
 }
 
 /// Calls `visit` with a file's bytes, in order; returns their number and XXH3-128.
-fn in_pieces(path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<(u64, u128)> {
+pub(super) fn in_pieces(path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<(u64, u128)> {
     let failed = io(path, "read it");
     let mut file = File::open(path).map_err(&failed)?;
     let (mut piece, mut hash, mut bytes) = (vec![0; PIECE], Xxh3Default::new(), 0);

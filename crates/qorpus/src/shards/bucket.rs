@@ -1,0 +1,437 @@
+//! A prefix of a bucket of an S3-compatible store.
+//!
+//! An object is there as a whole or not at all, and the store itself checks the condition under which it gets its name
+//! (`If-None-Match`, `If-Match`), when it does. So two who publish the same need not know of each other.
+
+use super::Shard;
+use super::place::{Before, Version};
+use super::publish::in_pieces;
+use super::session::{Failure, Session, refused, transport};
+use crate::error::{Error, Result, io};
+use crate::fork::{self, Holder};
+use futures_util::TryStreamExt;
+use nix::libc;
+use object_store::aws::AmazonS3;
+use object_store::client::HttpErrorKind;
+use object_store::path::Path as Key;
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, WriteMultipart,
+};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// Shards go up and come down in parts of this many bytes, of which a store takes 10 000...
+const PART: usize = 8 << 20;
+
+/// ...so many at once.
+const PARTS_AT_ONCE: usize = 4;
+
+/// So many small objects are asked for at once.
+const TEXTS_AT_ONCE: usize = 32;
+
+/// So often something is put that another one was putting or removing at the same moment, or whose answer was lost.
+const ATTEMPTS: u32 = 5;
+
+/// No more names than these are looked at to see what is in a place.
+const MOST_LOOKED_AT: usize = 1000;
+
+/// A prefix of a bucket, for any number of threads.
+pub(super) struct Bucket {
+    /// What it is called: `s3://bucket/prefix`.
+    path: PathBuf,
+    bucket: String,
+    prefix: Key,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl std::fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Bucket").field(&self.path).finish()
+    }
+}
+
+impl Holder for Bucket {
+    fn close_handles(&self) {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// What there is of a shard, as a listing says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listed {
+    /// The size of its object.
+    pub(super) bytes: Option<u64>,
+    /// The `ETag` of its receipt, if the store says one.
+    pub(super) receipt: Option<Option<String>>,
+}
+
+/// What is done with the name, size and `ETag` of an object.
+type Each<'e, T> = dyn FnMut(&str, u64, Option<String>) -> ControlFlow<T> + 'e;
+
+impl Bucket {
+    /// That which is called `s3://bucket/prefix`. Nothing is asked of the store yet.
+    pub(super) fn new(path: &Path) -> Result<Arc<Bucket>> {
+        let wrong = |reason: &str| Error::Usage(format!("{}: {reason}", path.display()));
+        let text = path.to_str().ok_or_else(|| wrong("names of buckets are UTF-8"))?;
+        let (bucket, prefix) = text
+            .strip_prefix("s3://")
+            .and_then(|rest| rest.split_once('/').or(Some((rest, ""))))
+            .unwrap_or_default();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        if bucket.is_empty() || !bucket.chars().all(is_name) {
+            return Err(wrong("a bucket is named s3://BUCKET/PREFIX"));
+        }
+        let prefix = prefix.trim_end_matches('/');
+        let key = Key::parse(prefix)
+            .map_err(|_| wrong("the prefix has an empty part, or one of dots or control characters"))?;
+        let path = ["s3://", bucket, if prefix.is_empty() { "" } else { "/" }, prefix].concat().into();
+        let made = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, session: Mutex::default() });
+        let holder: Arc<dyn Holder> = made.clone();
+        let holder: Weak<dyn Holder> = Arc::downgrade(&holder);
+        fork::register(holder);
+        Ok(made)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::from_iter(self.prefix.parts().chain(Key::from(name).parts()))
+    }
+
+    fn session(&self) -> Result<Arc<Session>> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*session {
+            Some(session) => Ok(session.clone()),
+            None => Ok(session.insert(Arc::new(Session::new(&self.bucket, &self.path)?)).clone()),
+        }
+    }
+
+    /// Does some work with the store, which may be begun twice.
+    fn run<T>(
+        &self,
+        name: &str,
+        action: &'static str,
+        work: impl AsyncFn(&AmazonS3, Key) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        let _inside = fork::enter();
+        let key = self.key(name);
+        let result = self.session()?.run(async |store: &AmazonS3| work(store, key.clone()).await);
+        result.map_err(|failure| self.error(name, action, failure))
+    }
+
+    fn error(&self, name: &str, action: &'static str, failure: Failure) -> Error {
+        match failure {
+            Failure::Store(error) if name.is_empty() => refused(&self.path, &self.bucket, action, &error),
+            Failure::Store(error) => refused(&self.path.join(name), &self.bucket, action, &error),
+            Failure::Other(error) => error,
+        }
+    }
+
+    /// The object called `name`, up to a little more than `most` bytes of it, and its version; `None` if there is none.
+    pub(super) fn read(&self, name: &str, most: u64) -> Result<Option<(Vec<u8>, Version)>> {
+        self.run(name, "read it", async |store, key| {
+            let Some(found) = there(store.get(&key).await)? else { return Ok(None) };
+            let version = tag(found.meta.e_tag.clone());
+            // What is too large is not even waited for.
+            if found.meta.size > most {
+                return Ok(Some((vec![0; most as usize + 1], version)));
+            }
+            Ok(Some((found.bytes().await?.to_vec(), version)))
+        })
+    }
+
+    /// Those of the objects with these names that are there, as [`read`](Bucket::read) does, in the same order.
+    pub(super) fn read_many(&self, names: &[String], most: u64) -> Result<Vec<Option<Vec<u8>>>> {
+        self.run("", "read what is under it", async |store, _| {
+            let (mut texts, mut running) = (vec![None; names.len()], JoinSet::new());
+            let mut next = names.iter().enumerate();
+            loop {
+                while running.len() < TEXTS_AT_ONCE
+                    && let Some((place, name)) = next.next()
+                {
+                    let (store, key) = (store.clone(), self.key(name));
+                    running.spawn(async move {
+                        match there(store.get(&key).await)? {
+                            Some(found) if found.meta.size <= most => {
+                                Ok((place, Some(found.bytes().await?.to_vec())))
+                            }
+                            // Nothing fits the check of an empty text.
+                            Some(_) => Ok((place, Some(Vec::new()))),
+                            None => Ok::<_, object_store::Error>((place, None)),
+                        }
+                    });
+                }
+                let Some(done) = running.join_next().await else { return Ok(texts) };
+                let (place, text) = joined(done)??;
+                texts[place] = text;
+            }
+        })
+    }
+
+    /// The size and version of the object called `name`; `None` if there is none.
+    pub(super) fn look(&self, name: &str) -> Result<Option<(u64, Version)>> {
+        self.run(name, "look at it", async |store, key| {
+            Ok(there(store.head(&key).await)?.map(|found| (found.size, tag(found.e_tag))))
+        })
+    }
+
+    /// Some name under the prefix for which `wanted` holds, among the first.
+    pub(super) fn find(&self, wanted: impl Fn(&str) -> bool) -> Result<Option<String>> {
+        let mut seen = 0;
+        let found = self.visit(&mut |name, _, _| {
+            seen += 1;
+            match wanted(name) {
+                true => ControlFlow::Break(Some(name.to_owned())),
+                false if seen < MOST_LOOKED_AT => ControlFlow::Continue(()),
+                false => ControlFlow::Break(None),
+            }
+        })?;
+        Ok(found.flatten())
+    }
+
+    /// What there is of all shards; `number` is that of a shard's name.
+    pub(super) fn list(&self, number: impl Fn(&str) -> Option<u64>) -> Result<BTreeMap<u64, Listed>> {
+        let mut found: BTreeMap<u64, Listed> = BTreeMap::new();
+        self.visit::<()>(&mut |name, bytes, tag| {
+            let receipt = name.strip_prefix(super::RECEIPTS);
+            let receipt = receipt.and_then(|name| name.strip_prefix('/')?.strip_suffix(".json"));
+            if let Some(number) = receipt.and_then(&number) {
+                found.entry(number).or_default().receipt = Some(tag);
+            } else if let Some(number) = name.strip_suffix(".db").and_then(&number) {
+                found.entry(number).or_default().bytes = Some(bytes);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `each` with the names, sizes and `ETag`s of all objects, until it breaks off with something, which is returned.
+    fn visit<T>(&self, each: &mut Each<'_, T>) -> Result<Option<T>> {
+        let each = RefCell::new(each);
+        self.run("", "list what is under it", async |store, _| {
+            let mut listing = store.list(Some(&self.prefix));
+            while let Some(found) = listing.try_next().await? {
+                let Some(parts) = found.location.prefix_match(&self.prefix) else { continue };
+                let parts: Vec<_> = parts.collect();
+                let name = parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/");
+                if let ControlFlow::Break(end) = (each.borrow_mut())(&name, found.size, found.e_tag) {
+                    return Ok(Some(end));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Puts a small object; says whether the condition held.
+    pub(super) fn put(&self, bytes: Vec<u8>, name: &str, before: Before<'_>) -> Result<bool> {
+        let bytes: object_store::PutPayload = bytes.into();
+        for attempt in 1.. {
+            let put = self.run(name, "write it", async |store, key| {
+                let options = PutOptions::from(mode(before));
+                Ok(fate(store.put_opts(&key, bytes.clone(), options).await.map(drop))?)
+            })?;
+            match put {
+                Fate::Done => return Ok(true),
+                Fate::Lost => return Ok(false),
+                Fate::Unknown(error) => {
+                    // Who lost against one that is not there any more tries again.
+                    if matches!(before, Before::Nothing) && self.look(name)?.is_some() {
+                        return Ok(false);
+                    }
+                    if attempt >= ATTEMPTS {
+                        return Err(self.error(name, "write it", Failure::Store(error)));
+                    }
+                    std::thread::sleep(Duration::from_millis(100) * attempt);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Puts the file of a shard, which must still be what its receipt will say; says whether the condition held.
+    pub(super) fn publish(&self, from: &Path, shard: &Shard, name: &str, before: Before<'_>) -> Result<bool> {
+        let failed = io(from, "read it");
+        let same = |found: (u64, u128)| match found == (shard.bytes, shard.xxh128) {
+            true => Ok(()),
+            false => Err(Error::LostFile { path: from.into(), what: "changed" }),
+        };
+        if shard.bytes <= PART as u64 {
+            let mut bytes = Vec::new();
+            let file = File::open(from).map_err(&failed)?;
+            file.take(PART as u64 + 1).read_to_end(&mut bytes).map_err(&failed)?;
+            same((bytes.len() as u64, xxhash_rust::xxh3::xxh3_128(&bytes)))?;
+            return self.put(bytes, name, before);
+        }
+        let _inside = fork::enter();
+        let (session, key) = (self.session()?, self.key(name));
+        let refused = |error| self.error(name, "write it", Failure::Store(error));
+        for attempt in 1.. {
+            let (runtime, store) = session.under(condition(before)).map_err(refused)?;
+            let upload = runtime.block_on(store.put_multipart(&key)).map_err(refused)?;
+            let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+            let sent = in_pieces(from, |piece| {
+                let _context = runtime.enter();
+                runtime.block_on(upload.wait_for_capacity(PARTS_AT_ONCE)).map_err(refused)?;
+                upload.write(piece);
+                Ok(())
+            });
+            if let Err(error) = sent.and_then(same) {
+                // If that fails too, the store's rules for uploads that were left end it.
+                let _ = runtime.block_on(upload.abort());
+                return Err(error);
+            }
+            let _context = runtime.enter();
+            match fate(runtime.block_on(upload.finish()).map(drop)).map_err(refused)? {
+                Fate::Done => return Ok(true),
+                Fate::Lost => return Ok(false),
+                Fate::Unknown(error) => match self.look(name)? {
+                    Some(_) => return Ok(false),
+                    None if attempt >= ATTEMPTS => return Err(refused(error)),
+                    None => {}
+                },
+            }
+        }
+        Ok(false)
+    }
+
+    /// Fetches the object called `name` to the file `to`, which is replaced: its size and XXH3-128; `None` if there is none.
+    pub(super) fn fetch(&self, name: &str, to: &Path) -> Result<Option<(u64, u128)>> {
+        let failed = io(to, "write to it");
+        self.run(name, "read it", async |store, key| {
+            let Some(found) = there(store.head(&key).await)? else { return Ok(None) };
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
+            let mut file = options.open(to).map_err(&failed)?;
+            let (mut hash, mut bytes) = (Xxh3Default::new(), 0);
+            // Those that came before their turn.
+            let (mut running, mut early) = (JoinSet::new(), BTreeMap::new());
+            let (mut asked, size) = (0, found.size);
+            while bytes < size {
+                while asked < size && running.len() + early.len() < PARTS_AT_ONCE {
+                    let range = asked..size.min(asked + PART as u64);
+                    asked = range.end;
+                    let (store, key) = (store.clone(), key.clone());
+                    // All parts must be of one version.
+                    let options = GetOptions {
+                        range: Some(GetRange::Bounded(range.clone())),
+                        if_match: found.e_tag.clone(),
+                        ..GetOptions::default()
+                    };
+                    running.spawn(async move {
+                        let part = store.get_opts(&key, options).await?.bytes().await?;
+                        Ok::<_, object_store::Error>((range.start, part))
+                    });
+                }
+                let Some(done) = running.join_next().await else { break };
+                let (start, part) = joined(done)??;
+                early.insert(start, part);
+                while let Some(part) = early.remove(&bytes) {
+                    if part.is_empty() {
+                        break;
+                    }
+                    hash.update(&part);
+                    file.write_all(&part).map_err(&failed)?;
+                    bytes += part.len() as u64;
+                }
+            }
+            file.sync_data().map_err(&failed)?;
+            Ok(Some((bytes, hash.digest128())))
+        })
+    }
+}
+
+/// Versions of stores that do not tell them are all alike, and no condition on them ever holds.
+fn tag(tag: Option<String>) -> Version {
+    Version::Tag(tag.unwrap_or_default())
+}
+
+/// What was found, if it was; a bucket that is not there is an error.
+fn there<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn joined<T>(done: std::result::Result<T, tokio::task::JoinError>) -> object_store::Result<T> {
+    done.map_err(|source| object_store::Error::JoinError { source })
+}
+
+fn mode(before: Before<'_>) -> PutMode {
+    match before {
+        Before::Nothing => PutMode::Create,
+        Before::This(Version::Tag(tag)) => {
+            PutMode::Update(UpdateVersion { e_tag: Some(tag.clone()), version: None })
+        }
+        Before::This(Version::File(..)) | Before::Anything => PutMode::Overwrite,
+    }
+}
+
+/// The same as a header.
+fn condition(before: Before<'_>) -> Option<(&'static str, &str)> {
+    match before {
+        Before::Nothing => Some(("if-none-match", "*")),
+        Before::This(Version::Tag(tag)) => Some(("if-match", tag)),
+        Before::This(Version::File(..)) | Before::Anything => None,
+    }
+}
+
+/// What became of putting something.
+enum Fate {
+    Done,
+    /// Something else has the name.
+    Lost,
+    /// It may be there or not: an answer was lost, or another one was at the same name.
+    Unknown(object_store::Error),
+}
+
+fn fate(result: object_store::Result<()>) -> object_store::Result<Fate> {
+    use object_store::Error::{AlreadyExists, NotFound, Precondition};
+    match result {
+        Ok(()) => Ok(Fate::Done),
+        Err(Precondition { .. }) => Ok(Fate::Lost),
+        Err(error @ NotFound { .. }) if error.to_string().contains("NoSuchBucket") => Err(error),
+        // A conflict also if the other one removed it; an upload that is not there was completed by an earlier attempt.
+        Err(error @ (AlreadyExists { .. } | NotFound { .. })) => Ok(Fate::Unknown(error)),
+        Err(error) => match transport(&error) {
+            Some(HttpErrorKind::Timeout | HttpErrorKind::Interrupted) => Ok(Fate::Unknown(error)),
+            _ => Err(error),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_buckets() {
+        let named = |path: &str| {
+            Bucket::new(path.as_ref()).map(|bucket| (bucket.bucket.clone(), bucket.prefix.to_string()))
+        };
+        let is = |bucket: &str, prefix: &str| (bucket.to_owned(), prefix.to_owned());
+        assert_eq!(named("s3://b").unwrap(), is("b", ""));
+        assert_eq!(named("s3://b/").unwrap(), is("b", ""));
+        assert_eq!(named("s3://my.b-1/a/b c/").unwrap(), is("my.b-1", "a/b c"));
+        for path in ["s3://", "s3:///p", "s3://b//p", "s3://b/../p", "s3://user:secret@b/p"] {
+            assert!(named(path).unwrap_err().is_usage(), "{path}");
+        }
+        let bucket = Bucket::new("s3://b/p/".as_ref()).unwrap();
+        assert_eq!(bucket.key("receipts/x.json").as_ref(), "p/receipts/x.json");
+        assert_eq!(bucket.path(), Path::new("s3://b/p"));
+    }
+}
