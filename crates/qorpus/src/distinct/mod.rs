@@ -13,7 +13,10 @@ mod levels;
 mod parallel;
 mod phases;
 mod plan;
+mod recording;
 mod rows;
+mod rules;
+mod temporary;
 
 pub(crate) use check::check_index;
 pub use find::{Found, circuit_unitary, read_npy};
@@ -24,16 +27,16 @@ use crate::error::{Error, Result, io};
 use crate::generate::Outcome;
 use crate::options::{EnumerateOptions, threads};
 use crate::store::{Store, add_label, insert_chunks};
-use expand::{CIRCUITS, FIRST, LAST, Letters};
 use levels::Index;
 use plan::Plan;
-use qorpus_core::{Bands, Circuits, Codec, Recipe};
-use rows::{Candidate, Layout, Temporary};
+use qorpus_core::{Circuits, Recipe};
+use rows::Candidate;
+use rules::Rules;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use temporary::Temporary;
 
 /// The labels of a record besides those that the enumeration itself needs.
 const T_COUNT: &str = "t_count";
@@ -97,32 +100,17 @@ pub fn enumerate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(EnumerateProgress),
 ) -> Result<(Outcome, EnumerateProgress)> {
-    let Some(distinct) = recipe.space().enumerates() else {
-        return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
-    };
-    let letters = Letters::new(recipe.alphabet(), distinct.up_to)?;
+    let rules = Rules::new(recipe)?;
     let (jobs, memory) = (threads(options.jobs)?, options.memory.map_or_else(half_of_free, Ok)?);
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
     }
     let path = crate::connection::absolute(path)?;
-    rows::check_directory(&path)?;
+    temporary::check_directory(&path)?;
     let store = Store::open(&path, recipe, options.durability)?;
-    let inverses = letters.inverses();
-    let cost_of = plan::costs(recipe);
-    let costs_as_much = |(letter, other): (usize, &Option<u16>)| {
-        other.is_some_and(|other| cost_of[usize::from(other)] == cost_of[letter])
-    };
     let task = Task {
         path: &path,
-        recipe,
-        codec: Codec::new(recipe),
-        layout: Layout::new(recipe.alphabet().letters().len()),
-        is_closed: inverses.iter().enumerate().all(costs_as_much),
-        inverses: inverses.iter().map(|other| other.map_or(0, |other| 1 << other)).collect(),
-        letters: &letters,
-        bands: letters.bands(),
-        cost_of,
+        rules: &rules,
         jobs,
         memory,
         at_once: MOST_AT_ONCE.min(memory / jobs as u64 / CANDIDATE_BYTES),
@@ -145,16 +133,7 @@ fn half_of_free() -> Result<u64> {
 /// What all threads know.
 struct Task<'a> {
     path: &'a Path,
-    recipe: &'a Recipe,
-    codec: Codec,
-    layout: Layout,
-    letters: &'a Letters,
-    bands: Bands,
-    /// For each letter, the bit of the one that takes it back.
-    inverses: Vec<u32>,
-    cost_of: Vec<u32>,
-    /// Whether every letter is taken back by one of the same cost.
-    is_closed: bool,
+    rules: &'a Rules,
     jobs: usize,
     memory: u64,
     /// Candidates that a thread may hold.
@@ -178,11 +157,7 @@ impl Task<'_> {
     fn fits(&self, candidates: u64) -> bool {
         let at_work = self.at_once * self.jobs as u64 * CANDIDATE_BYTES;
         let left = self.memory.saturating_sub(at_work);
-        candidates * self.layout.whole().len() as u64 * 3 <= left
-    }
-
-    fn has_costs(&self) -> bool {
-        self.cost_of.iter().any(|&cost| cost > 0)
+        candidates * self.rules.layout.whole().len() as u64 * 3 <= left
     }
 }
 
@@ -209,7 +184,7 @@ impl Job<'_> {
         if levels.is_empty() {
             levels.push(self.begin()?);
         }
-        while let Some(plan) = plan::next(self.task.recipe, &levels) {
+        while let Some(plan) = plan::next(&self.task.rules.recipe, &levels) {
             (progress.cost, progress.length) = (plan.level.cost, plan.level.length);
             progress.records = plan.level.first_id;
             let made = self.level(&levels, plan, &mut progress, report)?;
@@ -227,15 +202,16 @@ impl Job<'_> {
         let level = Level { cost: 0, length: 0, first_id: 0, records: 1 };
         let mut circuits = Circuits::default();
         circuits.push([]);
-        let chunk = self.task.chunk(
+        let chunk = self.task.rules.chunk(
             0,
             &circuits,
             &[Candidate { key: [0; 2], origin: 0, circuits: 1, first: 0, last: 0 }],
             0,
         )?;
-        let (index, key) = (Index::new(self.task.recipe, 0, &level), self.task.letters.key_of_identity());
+        let (index, key) =
+            (Index::new(&self.task.rules.recipe, 0, &level), self.task.rules.letters.key_of_identity());
         let block = index.encode(0, &[(key, 0)]);
-        let labels = self.label_names();
+        let labels = self.task.rules.label_names();
         self.store.write(|transaction| {
             for name in &labels {
                 add_label(transaction, name, false)?;
@@ -247,27 +223,12 @@ impl Job<'_> {
         Ok(level)
     }
 
-    fn label_names(&self) -> Vec<&'static str> {
-        let mut names = vec![CIRCUITS, FIRST, LAST, T_COUNT, TWO_QUBIT_COUNT];
-        names.extend(self.task.has_costs().then_some(COST));
-        names
-    }
-
-    /// Whether a unitary of level `earlier` may come out again when a letter of one of these costs leads to level `now`.
-    ///
-    /// If letters can be taken back, a product is never nearer to the identity than its factor by more than the letter, and
-    /// where it is nearer by all of it, the letter was left out.
-    fn meets(&self, earlier: &Level, now: &Level, costs: impl Fn(u32) -> bool) -> bool {
-        let reach = |cost: u32| (earlier.cost + 2 * cost, earlier.length + 1) >= (now.cost, now.length);
-        !self.task.is_closed || self.task.cost_of.iter().any(|&cost| costs(cost) && reach(cost))
-    }
-
     /// Removes the keys of levels that no later level meets.
     fn forget(&self, levels: &[Level]) -> Result<()> {
         let Some(last) = levels.last() else { return Ok(()) };
         let next = Level { length: last.length + 1, ..*last };
         for (number, level) in levels.iter().enumerate() {
-            if !self.meets(level, &next, |_| true) && self.cut(number).is_some() {
+            if !self.task.rules.meets(level, &next, |_| true) && self.cut(number).is_some() {
                 self.remove(&format!("keys-{number}-"))?;
                 self.remove(&format!("cut-{number}."))?;
                 self.cuts.borrow_mut().remove(&number);
@@ -317,17 +278,14 @@ impl Job<'_> {
         report: Report<'_>,
     ) -> Result<Option<Level>> {
         let number = plan.number;
-        let met: Vec<usize> = (0..levels.len())
-            .filter(|&earlier| self.meets(&levels[earlier], &plan.level, |cost| cost <= plan.level.cost))
-            .collect();
         let mut older = Vec::new();
-        for earlier in met {
+        for earlier in self.task.rules.met(levels, &plan) {
             match self.keys_of(earlier, &levels[earlier], progress, report)? {
                 Some(cut) => older.push((earlier, cut)),
                 None => return Ok(None),
             }
         }
-        let letters = self.task.inverses.len() as u64;
+        let letters = self.task.rules.inverses.len() as u64;
         let mut cut = match self.cut(number) {
             Some(cut) if cut.parents * letters <= self.task.at_once.max(letters) => cut,
             _ => {
@@ -335,7 +293,7 @@ impl Job<'_> {
                 ["run", "keys", "found"]
                     .iter()
                     .try_for_each(|kind| self.remove(&format!("{kind}-{number}-")))?;
-                let in_memory = self.task.fits(self.products(&plan));
+                let in_memory = self.task.fits(self.task.rules.products(&plan));
                 Cut { parents: (self.task.at_once / letters).max(1), buckets: 0, in_memory }
             }
         };
@@ -358,7 +316,7 @@ impl Job<'_> {
             level.records += self
                 .task
                 .temporary
-                .sorted(&format!("keys-{number}-{bucket}"), &self.task.layout.keys())?
+                .sorted(&format!("keys-{number}-{bucket}"), &self.task.rules.layout.keys())?
                 .len();
         }
         if !self.order(&plan, level, cut, progress, report)?
@@ -402,19 +360,10 @@ impl Job<'_> {
         Ok(Some(cut))
     }
 
-    /// How many candidates a level has at most.
-    fn products(&self, plan: &Plan) -> u64 {
-        let one_less = u64::from(self.task.is_closed && plan.level.length > 1);
-        let of_source = |(ids, letters): &(Range<u64>, u32)| {
-            (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less)
-        };
-        plan.sources.iter().map(of_source).sum()
-    }
-
     /// Refuses to begin what will not fit on the disk.
     fn check_room(&self, plan: &Plan, progress: &mut EnumerateProgress) -> Result<()> {
         // At most as many survive; of those that are told apart at once, far fewer.
-        progress.temporary = self.products(plan) * self.task.layout.whole().len() as u64;
+        progress.temporary = self.task.rules.products(plan) * self.task.rules.layout.whole().len() as u64;
         let directory = self.task.temporary.directory();
         let found = nix::sys::statvfs::statvfs(directory)
             .map_err(|error| io(directory, "look how much room there is")(error.into()))?;
@@ -430,15 +379,5 @@ impl Job<'_> {
             )));
         }
         Ok(())
-    }
-
-    /// The pieces into which the circuits of a level's sources are cut.
-    fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
-        let cut = |(ids, letters): &(Range<u64>, u32)| {
-            let (ids, letters) = (ids.clone(), *letters);
-            let starts = ids.clone().step_by(parents as usize);
-            starts.map(move |start| (start..ids.end.min(start + parents), letters)).collect::<Vec<_>>()
-        };
-        sources.iter().flat_map(cut).collect()
     }
 }
