@@ -7,6 +7,8 @@
 //! ended.
 
 mod check;
+mod division;
+mod elsewhere;
 mod expand;
 mod find;
 mod levels;
@@ -19,6 +21,8 @@ mod rules;
 mod temporary;
 
 pub(crate) use check::check_index;
+pub use division::{Division, Worker};
+pub use elsewhere::{Elsewhere, Take};
 pub use find::{Found, circuit_unitary, read_npy};
 pub use levels::Level;
 pub(crate) use plan::is_complete;
@@ -48,6 +52,9 @@ const CANDIDATE_BYTES: u64 = 88;
 
 /// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory that is far apart and new.
 const MOST_AT_ONCE: u64 = 1 << 23;
+
+/// Memory for candidates of a worker elsewhere, of which a machine may have one a core.
+const WORKER_MEMORY: u64 = 512 << 20;
 
 /// The least memory that is of use.
 const LEAST_MEMORY: u64 = 16 << 20;
@@ -100,8 +107,43 @@ pub fn enumerate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(EnumerateProgress),
 ) -> Result<(Outcome, EnumerateProgress)> {
+    run(path, recipe, options, None, stop, report)
+}
+
+/// The same with candidates that other processes make: level by level, but for small levels. The corpus is the same, and an interrupted
+/// job goes on at the last finished level, here or there.
+///
+/// `memory` is for candidates of each worker, and of this process; by default 512 MiB. While `make` runs, `report` is called when something
+/// has come.
+///
+/// # Errors
+/// As [`enumerate`]; what `make` fails with; or [`Error::Rows`] if what it hands over is not what was asked for.
+pub fn enumerate_elsewhere(
+    path: &Path,
+    recipe: &Recipe,
+    options: EnumerateOptions,
+    elsewhere: Elsewhere<'_>,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(EnumerateProgress),
+) -> Result<(Outcome, EnumerateProgress)> {
+    run(path, recipe, options, Some(elsewhere), stop, report)
+}
+
+fn run(
+    path: &Path,
+    recipe: &Recipe,
+    options: EnumerateOptions,
+    elsewhere: Option<Elsewhere<'_>>,
+    stop: &AtomicBool,
+    report: Report<'_>,
+) -> Result<(Outcome, EnumerateProgress)> {
     let rules = Rules::new(recipe)?;
-    let (jobs, memory) = (threads(options.jobs)?, options.memory.map_or_else(half_of_free, Ok)?);
+    let jobs = threads(options.jobs)?;
+    let memory = match (options.memory, &elsewhere) {
+        (Some(memory), _) => memory,
+        (None, Some(_)) => WORKER_MEMORY,
+        (None, None) => half_of_free()?,
+    };
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
     }
@@ -117,7 +159,7 @@ pub fn enumerate(
         temporary: Temporary::open(&path, recipe)?,
         stop,
     };
-    Job { task, store, written: RefCell::default(), cuts: RefCell::default() }.run(report)
+    Job { task, store, written: RefCell::default(), cuts: RefCell::default() }.run(elsewhere, report)
 }
 
 /// Half of the memory that is free.
@@ -153,6 +195,11 @@ struct Job<'a> {
 }
 
 impl Task<'_> {
+    /// Candidates that a process with a single thread may hold.
+    fn at_once_alone(&self) -> u64 {
+        MOST_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
+    }
+
     /// Whether so many candidates can be kept in memory, sorted and brought together, beside a third of it for earlier levels' keys.
     fn fits(&self, candidates: u64) -> bool {
         let at_work = self.at_once * self.jobs as u64 * CANDIDATE_BYTES;
@@ -177,7 +224,11 @@ struct Cut {
 type Report<'r> = &'r mut dyn FnMut(EnumerateProgress);
 
 impl Job<'_> {
-    fn run(self, report: Report<'_>) -> Result<(Outcome, EnumerateProgress)> {
+    fn run(
+        self,
+        mut elsewhere: Option<Elsewhere<'_>>,
+        report: Report<'_>,
+    ) -> Result<(Outcome, EnumerateProgress)> {
         let mut progress = EnumerateProgress::default();
         let mut levels = self.store.read(|transaction| levels::levels(transaction))?;
         levels::check(&levels).map_err(|reason| crate::connection::not_a_corpus(self.task.path, reason))?;
@@ -187,7 +238,11 @@ impl Job<'_> {
         while let Some(plan) = plan::next(&self.task.rules.recipe, &levels) {
             (progress.cost, progress.length) = (plan.level.cost, plan.level.length);
             progress.records = plan.level.first_id;
-            let made = self.level(&levels, plan, &mut progress, report)?;
+            let is_large = |elsewhere: &&mut Elsewhere<'_>| self.task.rules.products(&plan) > elsewhere.alone;
+            let made = match elsewhere.as_mut().filter(is_large) {
+                Some(elsewhere) => self.level_elsewhere(&levels, &plan, elsewhere, &mut progress, report)?,
+                None => self.level(&levels, plan, &mut progress, report)?,
+            };
             let Some(level) = made else { return Ok((Outcome::Interrupted, progress)) };
             levels.push(level);
             self.forget(&levels)?;

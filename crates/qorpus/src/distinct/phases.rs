@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The candidates of a piece are cut into so many files by their keys, each removed as soon as all of it is brought together.
-const PARTS: u64 = 8;
+pub(super) const PARTS: u64 = 8;
 
 impl Keys {
     /// The rows of a file that begin with these keys.
@@ -276,7 +276,7 @@ impl Task<'_> {
     }
 
     /// The error of a candidate that cannot be told from another one.
-    fn unclear(&self, Unclear(origin): Unclear) -> Error {
+    pub(super) fn unclear(&self, Unclear(origin): Unclear) -> Error {
         let (letters, alphabet) = (self.rules.inverses.len() as u64, self.rules.recipe.alphabet());
         let circuit = || {
             let mut circuits = Circuits::default();

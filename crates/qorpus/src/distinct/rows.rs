@@ -200,6 +200,10 @@ impl Keys {
         let below = |bound: u64| candidates.partition_point(|row| row.key[0] < bound);
         below(self.start)..self.end.map_or(candidates.len(), below)
     }
+
+    pub(super) fn contains(self, half: u64) -> bool {
+        half >= self.start && self.end.is_none_or(|end| half < end)
+    }
 }
 
 /// Marks candidates that are known, as the known keys go by in ascending order.
@@ -291,6 +295,14 @@ impl Layout {
         at
     }
 
+    /// Appends these bytes of the rows of candidates.
+    pub(super) fn append(self, candidates: &[Candidate], bytes: &Range<usize>, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + candidates.len() * bytes.len() + ROW, 0);
+        let end = self.put(candidates, bytes, &mut out[start..]);
+        out.truncate(start + end);
+    }
+
     /// The candidate of a whole row.
     pub(super) fn candidate(self, row: &[u8; ROW]) -> Candidate {
         let (halves, found) = (row.as_chunks::<8>().0, row.last_chunk::<FOUND>());
@@ -314,6 +326,16 @@ impl Layout {
     pub(super) fn of_found(self, row: &[u8; ROW]) -> Candidate {
         row.first_chunk().map(|found| self.without_key(found)).unwrap_or_default()
     }
+}
+
+/// Rows of so many bytes that stand one behind the other; `None` if the last one is not whole.
+pub(super) fn each(bytes: &[u8], width: usize) -> Option<impl Iterator<Item = [u8; ROW]>> {
+    let row = move |bytes: &[u8]| {
+        let mut row = [0; ROW];
+        row[..width].copy_from_slice(bytes);
+        row
+    };
+    bytes.len().is_multiple_of(width).then(|| bytes.chunks_exact(width).map(row))
 }
 
 /// The key of a row that has one.
