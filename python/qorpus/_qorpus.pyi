@@ -15,6 +15,7 @@ __all__ = [
     "Record",
     "Records",
     "Split",
+    "Worker",
     "Writer",
     "__version__",
     "after_fork",
@@ -24,6 +25,7 @@ __all__ = [
     "command",
     "distinct_recipe",
     "enumerate",
+    "enumerate_elsewhere",
     "evaluate",
     "generate",
     "matrix",
@@ -85,6 +87,18 @@ def enumerate(
     durability: str | None,
     progress: bool | Callable[[int, int], object],
 ) -> None: ...
+def enumerate_elsewhere(
+    path: Path,
+    recipe: str,
+    make: Callable[[str], Iterable[tuple[int, list[bytes]]]],
+    *,
+    workers: int,
+    alone: int | str | None = None,
+    memory: int | str | None = None,
+    jobs: int | None = None,
+    durability: str | None = None,
+    progress: bool | Callable[[int, int], object] | None = None,
+) -> None: ...
 def generate(
     path: Path,
     recipe: str,
@@ -99,6 +113,15 @@ def generate(
 def begin(path: Path, recipe: str, shard: int | str | None = None) -> dict[str, Any]: ...
 def receipt(path: Path, number: int) -> str | None: ...
 def seal(path: Path) -> dict[str, Any]: ...
+@final
+class Worker:
+    def __new__(cls, division: str) -> Self: ...
+    @property
+    def pieces(self) -> int: ...
+    def read(self, path: Path, piece: int) -> list[bytes]: ...
+    def expand(self, parcels: list[bytes]) -> list[tuple[int, bytes]]: ...
+    def merge(self, range: int, rows: list[bytes]) -> list[tuple[int, bytes]]: ...
+
 @final
 class Origin:
     def __new__(cls, recipe: str, order: str) -> Self: ...

@@ -1,11 +1,12 @@
-"""Sharded corpora on a Ray cluster: made by one task a shard, read as a Ray Data dataset.
+"""Corpora on a Ray cluster: shards made by one task each, distinct unitaries enumerated, and both read as a Ray Data dataset.
 
     import qorpus.ray
 
     corpus = qorpus.ray.generate(recipe, "/shared/big/", stage="/tmp")
     dataset = qorpus.ray.read(corpus)
+    corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
 
-The destination must be a directory that all nodes see under this name, or a prefix of a bucket: `s3://bucket/big`. Needs Ray:
+The shards' destination must be a directory that all nodes see under this name, or a prefix of a bucket: `s3://bucket/big`. Needs Ray:
 `pip install 'ray[data]'`.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,9 @@ from qorpus.corpus import Corpus, Recipe, open
 
 if TYPE_CHECKING:
     import ray.data
+    from numpy.typing import DTypeLike
 
-    from qorpus._qorpus import Path
+    from qorpus._qorpus import Gates, Path
 
 # How often a shard is begun again when its worker or node has died: nodes that come and go may take some, but a shard that
 # kills whoever makes it must not go on for ever.
@@ -144,6 +146,90 @@ def _shown(begun: int) -> Callable[[int, int], None]:
     return show
 
 
+def distinct(
+    path: Path,
+    *,
+    gates: Gates | None = None,
+    qubits: int | None = None,
+    coupling: str | None = None,
+    max_length: int | None = None,
+    cost: str | Mapping[str, int] | None = None,
+    max_cost: int | None = None,
+    up_to: str | None = None,
+    dtype: DTypeLike | None = None,
+    memory: int | str | None = None,
+    jobs: int | None = None,
+    alone: int | str | None = None,
+    durability: str | None = None,
+    progress: bool | Callable[[int, int], object] = True,
+) -> Corpus:
+    """Enumerates every distinct unitary on all nodes of the Ray cluster, and opens the corpus: the same as `qorpus.distinct`
+    makes on one machine, with the same `content_hash`, labels and index.
+
+    Tasks put one more letter to the circuits of the levels before, a Ray Data shuffle brings together what has the same key, tasks make
+    equal ones one and drop what is known, and the driver writes the survivors in order, part by part. What does not fit in
+    Ray's object store is spilled to the disks of the nodes. Tasks of workers and nodes that die run again elsewhere; the driver's own
+    node must live.
+
+    Interrupted, finished levels stay, and called again it goes on with the next one; so does `qorpus.distinct`.
+
+        corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
+
+    Args:
+        path: the file, on a disk of the driver's node; no other node need see it. Created if need be.
+        gates: a gate set, as for `qorpus.distinct`.
+        qubits: how many.
+        coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
+        max_length: the most letters of a circuit.
+        cost: what gates cost instead, such as `{"t": 1}` or "t=1".
+        max_cost: the most that a circuit costs.
+        up_to: "phase" if unitaries that differ by a global phase alone are the same, or "nothing".
+        dtype: "complex128" or "complex64": of the unitaries, which are computed on reading.
+        memory: bytes for candidates in each task, of which a node runs one a core, and in the driver; 512 MiB.
+        jobs: threads of the driver; one a core.
+        alone: levels with no more candidates than this are made by the driver alone, in seconds; 16 million.
+        durability: "full", "normal" or "off", as for `Writer`.
+        progress: whether a terminal shows a bar; or what is called instead now and then, with the length that is being
+            made and the number of records.
+
+    Raises:
+        qorpus.InvalidArgument: an option that cannot be.
+        qorpus.Error: unitaries in floating point are neither equal nor clearly different, the file holds something else, or
+            cannot be written.
+        ray.exceptions.RayError: the cluster failed.
+        KeyboardInterrupt: it was interrupted; what is done stays.
+    """
+    import ray
+
+    from qorpus.exchange import survivors
+
+    recipe = _qorpus.distinct_recipe(
+        gates=gates,
+        qubits=qubits,
+        coupling=coupling,
+        max_length=max_length,
+        cost=cost,
+        max_cost=max_cost,
+        up_to=up_to,
+        dtype=dtype,
+    )
+    place = os.path.abspath(path)
+    if not ray.is_initialized():
+        ray.init()
+    _qorpus.enumerate_elsewhere(
+        place,
+        recipe,
+        lambda division: survivors(division, place),
+        workers=int(ray.cluster_resources().get("CPU", 1)) or 1,
+        alone=alone,
+        memory=memory,
+        jobs=jobs,
+        durability=durability,
+        progress=progress,
+    )
+    return open(place)
+
+
 def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     """The records of a corpus, or of a recipe that is computed while it is read, as a Ray Data dataset.
 
@@ -181,4 +267,4 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     return ray.data.range(len(corpus), override_num_blocks=max(blocks, least, 1)).map_batches(rows, batch_size=None)
 
 
-__all__ = ["generate", "make_shard", "read"]
+__all__ = ["distinct", "generate", "make_shard", "read"]

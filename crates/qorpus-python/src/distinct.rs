@@ -5,10 +5,15 @@ use crate::job::{Watch, watched};
 use crate::options::{complex, count, dtype_of, durability_of, gates_of, given, number, shape_text};
 use numpy::{PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyMapping, PyString};
-use qorpus::{DistinctOptions, EnumerateOptions, EnumerateProgress, Found, Order, Reader, Recipe, UpTo};
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyIterator, PyMapping, PyString};
+use qorpus::{
+    DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, Found, Order, Reader, Recipe,
+    Take, UpTo,
+};
 use qorpus_cli::LevelBar;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 /// The recipe that these options mean, as JSON.
 #[pyfunction]
@@ -66,11 +71,7 @@ pub(crate) fn enumerate(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let options = EnumerateOptions {
-        memory: given(memory, |value| count(value, "memory"))?,
-        jobs: given(jobs, |value| number(value, "jobs"))?,
-        durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
-    };
+    let options = enumerate_options(py, memory, jobs, durability)?;
     let watch = Watch::new(progress)?;
     watched(py, &watch, |stop, tell| {
         let mut bar = LevelBar::new(!watch.shown);
@@ -81,6 +82,128 @@ pub(crate) fn enumerate(
         bar.clear();
         result.map(drop)
     })
+}
+
+/// The same with candidates that are made by what `make` returns for the text of a division: an iterator over places and
+/// their rows. Its exceptions are raised.
+#[pyfunction]
+#[pyo3(signature = (path, recipe, make, *, workers, alone=None, memory=None, jobs=None, durability=None, progress=None))]
+#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+pub(crate) fn enumerate_elsewhere(
+    py: Python<'_>,
+    path: PathBuf,
+    recipe: &str,
+    make: Py<PyAny>,
+    workers: u64,
+    alone: Option<&Bound<'_, PyAny>>,
+    memory: Option<&Bound<'_, PyAny>>,
+    jobs: Option<&Bound<'_, PyAny>>,
+    durability: Option<&str>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let recipe = Recipe::from_json(recipe).or_raise(py)?;
+    let options = enumerate_options(py, memory, jobs, durability)?;
+    let alone = given(alone, |value| count(value, "alone"))?.unwrap_or(Elsewhere::ALONE);
+    let (watch, mut raised) = (Watch::new(progress)?, None);
+    let result = watched(py, &watch, |stop, tell| {
+        let mut bar = LevelBar::new(!watch.shown);
+        let mut make = |division: &Division, take: Take<'_>| {
+            let mut hand_over = || -> PyResult<qorpus::Result<()>> {
+                let stream = Python::attach(|py| {
+                    make.bind(py).call1((division.to_json(),))?.try_iter().map(Bound::unbind)
+                })?;
+                while let Some((place, rows)) = Python::attach(|py| next_place(stream.bind(py)))? {
+                    match take(place, &slices(&rows)) {
+                        Ok(true) => {}
+                        end => return Ok(end.map(drop)),
+                    }
+                }
+                Ok(Ok(()))
+            };
+            // What Python raised is told at the end; until then it is as if somebody had stopped it.
+            hand_over().unwrap_or_else(|error| {
+                raised = Some(error);
+                stop.store(true, Ordering::Relaxed);
+                Ok(())
+            })
+        };
+        let elsewhere = Elsewhere { alone, workers, make: &mut make };
+        let report = &mut |progress: EnumerateProgress| {
+            bar.show(progress);
+            tell(progress.length as u64, progress.records);
+        };
+        let result = qorpus::enumerate_elsewhere(&path, &recipe, options, elsewhere, stop, report);
+        bar.clear();
+        result.map(drop)
+    });
+    raised.map_or(result, Err)
+}
+
+/// A place and its rows.
+fn next_place(stream: &Bound<'_, PyIterator>) -> PyResult<Option<(u64, Vec<PyBackedBytes>)>> {
+    stream.clone().next().map(|item| item?.extract()).transpose()
+}
+
+fn enumerate_options(
+    py: Python<'_>,
+    memory: Option<&Bound<'_, PyAny>>,
+    jobs: Option<&Bound<'_, PyAny>>,
+    durability: Option<&str>,
+) -> PyResult<EnumerateOptions> {
+    Ok(EnumerateOptions {
+        memory: given(memory, |value| count(value, "memory"))?,
+        jobs: given(jobs, |value| number(value, "jobs"))?,
+        durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
+    })
+}
+
+/// Does what a level of an enumeration consists of, in any process.
+#[pyclass(frozen, module = "qorpus._qorpus")]
+pub(crate) struct Worker(qorpus::Worker);
+
+#[pymethods]
+impl Worker {
+    #[new]
+    fn new(py: Python<'_>, division: &str) -> PyResult<Worker> {
+        py.detach(|| qorpus::Worker::new(division)).or_raise(py).map(Worker)
+    }
+
+    /// The number of pieces.
+    #[getter]
+    fn pieces(&self) -> usize {
+        self.0.pieces()
+    }
+
+    /// The circuits of a piece, in parcels.
+    fn read(&self, py: Python<'_>, path: PathBuf, piece: usize) -> PyResult<Vec<Py<PyBytes>>> {
+        let parcels = py.detach(|| self.0.read(&path, piece)).or_raise(py)?;
+        Ok(parcels.iter().map(|bytes| PyBytes::new(py, bytes).unbind()).collect())
+    }
+
+    /// What letters make of the circuits in parcels: ranges, and rows for them.
+    fn expand(&self, py: Python<'_>, parcels: Vec<PyBackedBytes>) -> PyResult<Vec<(u64, Py<PyBytes>)>> {
+        let rows = py.detach(|| self.0.expand(&slices(&parcels))).or_raise(py)?;
+        Ok(numbered(py, &rows))
+    }
+
+    /// What survives of all rows of a range: places, and rows for them.
+    fn merge(
+        &self,
+        py: Python<'_>,
+        range: u64,
+        rows: Vec<PyBackedBytes>,
+    ) -> PyResult<Vec<(u64, Py<PyBytes>)>> {
+        let rows = py.detach(|| self.0.merge(range, &slices(&rows))).or_raise(py)?;
+        Ok(numbered(py, &rows))
+    }
+}
+
+fn slices(rows: &[PyBackedBytes]) -> Vec<&[u8]> {
+    rows.iter().map(|bytes| &bytes[..]).collect()
+}
+
+fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<(u64, Py<PyBytes>)> {
+    rows.iter().map(|(number, bytes)| (*number, PyBytes::new(py, bytes).unbind())).collect()
 }
 
 /// A circuit and the id of its record, or the length or cost up to which there is none.

@@ -136,6 +136,11 @@ pub enum Error {
         /// The circuit of one of them.
         circuit: String,
     },
+    /// What another process made of a level of an enumeration, and what cannot be that.
+    #[error(
+        "what was made elsewhere of this level cannot be right: {0}; run the same again, it goes on from the last finished level"
+    )]
+    Rows(&'static str),
     /// A corpus of another recipe.
     #[error(
         "{} holds another corpus.\n  there: {there} (recipe {there_hash})\n  asked: {asked} (recipe {asked_hash})\nuse the same recipe, or another file",

@@ -50,7 +50,10 @@ mod verify;
 mod work;
 mod writer;
 
-pub use distinct::{EnumerateProgress, Found, Level, Phase, circuit_unitary, enumerate, read_npy};
+pub use distinct::{
+    Division, Elsewhere, EnumerateProgress, Found, Level, Phase, Take, Worker, circuit_unitary, enumerate,
+    enumerate_elsewhere, read_npy,
+};
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
 pub use fork::{after_fork, before_fork};

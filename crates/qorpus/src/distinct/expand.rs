@@ -3,7 +3,10 @@
 use super::rows::{Candidate, halves};
 use crate::error::Result;
 use crate::reader::Corpus;
-use qorpus_core::{Alphabet, Arithmetic, Bands, Circuits, Error, ExactLetters, FloatingLetters, LANES, UpTo};
+use qorpus_core::{
+    Alphabet, Arithmetic, Bands, Chunk, ChunkRef, Circuits, Codec, Damage, Error, ExactLetters,
+    FloatingLetters, LANES, Place, UpTo,
+};
 use std::ops::Range;
 
 /// The labels that the enumeration goes on from.
@@ -21,6 +24,30 @@ pub(super) struct Parents {
     pub(super) last: Vec<u32>,
 }
 
+impl Parents {
+    /// Becomes the records of a chunk.
+    pub(super) fn take(&mut self, codec: &Codec, chunk: &ChunkRef<'_>) -> std::result::Result<(), Damage> {
+        codec.decode(chunk, &mut self.words)?;
+        let place = Place { first_id: chunk.first_id, count: chunk.count };
+        let labels = codec.labels(place, chunk.labels)?;
+        let column = |name, out: &mut Vec<u32>| {
+            out.clear();
+            out.extend(labels.integers(name, chunk.count as usize)?.map(|value| value as u32));
+            Ok::<_, Damage>(())
+        };
+        self.first_id = chunk.first_id;
+        column(CIRCUITS, &mut self.circuits)?;
+        column(FIRST, &mut self.first)?;
+        column(LAST, &mut self.last)
+    }
+
+    /// Which of them are the records `ids`.
+    pub(super) fn rows(&self, ids: &Range<u64>) -> Range<usize> {
+        let row = |id: u64| (id.saturating_sub(self.first_id) as usize).min(self.words.len());
+        row(ids.start)..row(ids.end)
+    }
+}
+
 impl Corpus {
     /// Calls `visit` with the records `ids`, some at a time: the whole chunks that hold them, and which of them are meant.
     pub(super) fn parents(
@@ -28,6 +55,20 @@ impl Corpus {
         ids: Range<u64>,
         parents: &mut Parents,
         mut visit: impl FnMut(&Parents, Range<usize>) -> Result<()>,
+    ) -> Result<()> {
+        self.chunks_of(ids.clone(), |number, chunk| {
+            parents
+                .take(self.codec(), &chunk.as_ref())
+                .map_err(|damage| self.damaged(number, damage.into()))?;
+            visit(parents, parents.rows(&ids))
+        })
+    }
+
+    /// Calls `visit` with the chunks that hold the records `ids`, as they are stored, and their numbers.
+    pub(super) fn chunks_of(
+        &self,
+        ids: Range<u64>,
+        mut visit: impl FnMut(u64, &Chunk) -> Result<()>,
     ) -> Result<()> {
         let sql = "SELECT max(first_id) FROM chunks WHERE first_id <= ?1";
         let begin = self.read(|connection| {
@@ -37,24 +78,8 @@ impl Corpus {
         while next < ids.end {
             let until = ids.end.min(next.saturating_add(self.scan_chunks()));
             let (chunks, until) = self.chunks(next..until)?;
-            for (number, chunk) in chunks {
-                let chunk = chunk.as_ref();
-                let damaged = |damage: qorpus_core::Damage| self.damaged(number, damage.into());
-                self.codec().decode(&chunk, &mut parents.words).map_err(damaged)?;
-                let place = qorpus_core::Place { first_id: chunk.first_id, count: chunk.count };
-                let records = chunk.count as usize;
-                let labels = self.codec().labels(place, chunk.labels).map_err(damaged)?;
-                let column = |name, out: &mut Vec<u32>| {
-                    out.clear();
-                    out.extend(labels.integers(name, records).map_err(damaged)?.map(|value| value as u32));
-                    Ok::<_, crate::Error>(())
-                };
-                parents.first_id = chunk.first_id;
-                column(CIRCUITS, &mut parents.circuits)?;
-                column(FIRST, &mut parents.first)?;
-                column(LAST, &mut parents.last)?;
-                let row = |id: u64| (id.saturating_sub(chunk.first_id) as usize).min(records);
-                visit(parents, row(ids.start)..row(ids.end))?;
+            for (number, chunk) in &chunks {
+                visit(*number, chunk)?;
             }
             next = until;
         }

@@ -7,15 +7,22 @@
 //! ended.
 
 mod check;
+mod division;
+mod elsewhere;
 mod expand;
 mod find;
 mod levels;
 mod parallel;
 mod phases;
 mod plan;
+mod recording;
 mod rows;
+mod rules;
+mod temporary;
 
 pub(crate) use check::check_index;
+pub use division::{Division, Worker};
+pub use elsewhere::{Elsewhere, Take};
 pub use find::{Found, circuit_unitary, read_npy};
 pub use levels::Level;
 pub(crate) use plan::is_complete;
@@ -24,16 +31,16 @@ use crate::error::{Error, Result, io};
 use crate::generate::Outcome;
 use crate::options::{EnumerateOptions, threads};
 use crate::store::{Store, add_label, insert_chunks};
-use expand::{CIRCUITS, FIRST, LAST, Letters};
 use levels::Index;
 use plan::Plan;
-use qorpus_core::{Bands, Circuits, Codec, Recipe};
-use rows::{Candidate, Layout, Temporary};
+use qorpus_core::{Circuits, Recipe};
+use rows::Candidate;
+use rules::Rules;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use temporary::Temporary;
 
 /// The labels of a record besides those that the enumeration itself needs.
 const T_COUNT: &str = "t_count";
@@ -45,6 +52,9 @@ const CANDIDATE_BYTES: u64 = 88;
 
 /// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory that is far apart and new.
 const MOST_AT_ONCE: u64 = 1 << 23;
+
+/// Memory for candidates of a worker elsewhere, of which a machine may have one a core.
+const WORKER_MEMORY: u64 = 512 << 20;
 
 /// The least memory that is of use.
 const LEAST_MEMORY: u64 = 16 << 20;
@@ -97,39 +107,59 @@ pub fn enumerate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(EnumerateProgress),
 ) -> Result<(Outcome, EnumerateProgress)> {
-    let Some(distinct) = recipe.space().enumerates() else {
-        return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
+    run(path, recipe, options, None, stop, report)
+}
+
+/// The same with candidates that other processes make: level by level, but for small levels. The corpus is the same, and an interrupted
+/// job goes on at the last finished level, here or there.
+///
+/// `memory` is for candidates of each worker, and of this process; by default 512 MiB. While `make` runs, `report` is called when something
+/// has come.
+///
+/// # Errors
+/// As [`enumerate`]; what `make` fails with; or [`Error::Rows`] if what it hands over is not what was asked for.
+pub fn enumerate_elsewhere(
+    path: &Path,
+    recipe: &Recipe,
+    options: EnumerateOptions,
+    elsewhere: Elsewhere<'_>,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(EnumerateProgress),
+) -> Result<(Outcome, EnumerateProgress)> {
+    run(path, recipe, options, Some(elsewhere), stop, report)
+}
+
+fn run(
+    path: &Path,
+    recipe: &Recipe,
+    options: EnumerateOptions,
+    elsewhere: Option<Elsewhere<'_>>,
+    stop: &AtomicBool,
+    report: Report<'_>,
+) -> Result<(Outcome, EnumerateProgress)> {
+    let rules = Rules::new(recipe)?;
+    let jobs = threads(options.jobs)?;
+    let memory = match (options.memory, &elsewhere) {
+        (Some(memory), _) => memory,
+        (None, Some(_)) => WORKER_MEMORY,
+        (None, None) => half_of_free()?,
     };
-    let letters = Letters::new(recipe.alphabet(), distinct.up_to)?;
-    let (jobs, memory) = (threads(options.jobs)?, options.memory.map_or_else(half_of_free, Ok)?);
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
     }
     let path = crate::connection::absolute(path)?;
-    rows::check_directory(&path)?;
+    temporary::check_directory(&path)?;
     let store = Store::open(&path, recipe, options.durability)?;
-    let inverses = letters.inverses();
-    let cost_of = plan::costs(recipe);
-    let costs_as_much = |(letter, other): (usize, &Option<u16>)| {
-        other.is_some_and(|other| cost_of[usize::from(other)] == cost_of[letter])
-    };
     let task = Task {
         path: &path,
-        recipe,
-        codec: Codec::new(recipe),
-        layout: Layout::new(recipe.alphabet().letters().len()),
-        is_closed: inverses.iter().enumerate().all(costs_as_much),
-        inverses: inverses.iter().map(|other| other.map_or(0, |other| 1 << other)).collect(),
-        letters: &letters,
-        bands: letters.bands(),
-        cost_of,
+        rules: &rules,
         jobs,
         memory,
         at_once: MOST_AT_ONCE.min(memory / jobs as u64 / CANDIDATE_BYTES),
         temporary: Temporary::open(&path, recipe)?,
         stop,
     };
-    Job { task, store, written: RefCell::default(), cuts: RefCell::default() }.run(report)
+    Job { task, store, written: RefCell::default(), cuts: RefCell::default() }.run(elsewhere, report)
 }
 
 /// Half of the memory that is free.
@@ -145,16 +175,7 @@ fn half_of_free() -> Result<u64> {
 /// What all threads know.
 struct Task<'a> {
     path: &'a Path,
-    recipe: &'a Recipe,
-    codec: Codec,
-    layout: Layout,
-    letters: &'a Letters,
-    bands: Bands,
-    /// For each letter, the bit of the one that takes it back.
-    inverses: Vec<u32>,
-    cost_of: Vec<u32>,
-    /// Whether every letter is taken back by one of the same cost.
-    is_closed: bool,
+    rules: &'a Rules,
     jobs: usize,
     memory: u64,
     /// Candidates that a thread may hold.
@@ -174,15 +195,16 @@ struct Job<'a> {
 }
 
 impl Task<'_> {
+    /// Candidates that a process with a single thread may hold.
+    fn at_once_alone(&self) -> u64 {
+        MOST_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
+    }
+
     /// Whether so many candidates can be kept in memory, sorted and brought together, beside a third of it for earlier levels' keys.
     fn fits(&self, candidates: u64) -> bool {
         let at_work = self.at_once * self.jobs as u64 * CANDIDATE_BYTES;
         let left = self.memory.saturating_sub(at_work);
-        candidates * self.layout.whole().len() as u64 * 3 <= left
-    }
-
-    fn has_costs(&self) -> bool {
-        self.cost_of.iter().any(|&cost| cost > 0)
+        candidates * self.rules.layout.whole().len() as u64 * 3 <= left
     }
 }
 
@@ -202,17 +224,25 @@ struct Cut {
 type Report<'r> = &'r mut dyn FnMut(EnumerateProgress);
 
 impl Job<'_> {
-    fn run(self, report: Report<'_>) -> Result<(Outcome, EnumerateProgress)> {
+    fn run(
+        self,
+        mut elsewhere: Option<Elsewhere<'_>>,
+        report: Report<'_>,
+    ) -> Result<(Outcome, EnumerateProgress)> {
         let mut progress = EnumerateProgress::default();
         let mut levels = self.store.read(|transaction| levels::levels(transaction))?;
         levels::check(&levels).map_err(|reason| crate::connection::not_a_corpus(self.task.path, reason))?;
         if levels.is_empty() {
             levels.push(self.begin()?);
         }
-        while let Some(plan) = plan::next(self.task.recipe, &levels) {
+        while let Some(plan) = plan::next(&self.task.rules.recipe, &levels) {
             (progress.cost, progress.length) = (plan.level.cost, plan.level.length);
             progress.records = plan.level.first_id;
-            let made = self.level(&levels, plan, &mut progress, report)?;
+            let is_large = |elsewhere: &&mut Elsewhere<'_>| self.task.rules.products(&plan) > elsewhere.alone;
+            let made = match elsewhere.as_mut().filter(is_large) {
+                Some(elsewhere) => self.level_elsewhere(&levels, &plan, elsewhere, &mut progress, report)?,
+                None => self.level(&levels, plan, &mut progress, report)?,
+            };
             let Some(level) = made else { return Ok((Outcome::Interrupted, progress)) };
             levels.push(level);
             self.forget(&levels)?;
@@ -227,15 +257,16 @@ impl Job<'_> {
         let level = Level { cost: 0, length: 0, first_id: 0, records: 1 };
         let mut circuits = Circuits::default();
         circuits.push([]);
-        let chunk = self.task.chunk(
+        let chunk = self.task.rules.chunk(
             0,
             &circuits,
             &[Candidate { key: [0; 2], origin: 0, circuits: 1, first: 0, last: 0 }],
             0,
         )?;
-        let (index, key) = (Index::new(self.task.recipe, 0, &level), self.task.letters.key_of_identity());
+        let (index, key) =
+            (Index::new(&self.task.rules.recipe, 0, &level), self.task.rules.letters.key_of_identity());
         let block = index.encode(0, &[(key, 0)]);
-        let labels = self.label_names();
+        let labels = self.task.rules.label_names();
         self.store.write(|transaction| {
             for name in &labels {
                 add_label(transaction, name, false)?;
@@ -247,27 +278,12 @@ impl Job<'_> {
         Ok(level)
     }
 
-    fn label_names(&self) -> Vec<&'static str> {
-        let mut names = vec![CIRCUITS, FIRST, LAST, T_COUNT, TWO_QUBIT_COUNT];
-        names.extend(self.task.has_costs().then_some(COST));
-        names
-    }
-
-    /// Whether a unitary of level `earlier` may come out again when a letter of one of these costs leads to level `now`.
-    ///
-    /// If letters can be taken back, a product is never nearer to the identity than its factor by more than the letter, and
-    /// where it is nearer by all of it, the letter was left out.
-    fn meets(&self, earlier: &Level, now: &Level, costs: impl Fn(u32) -> bool) -> bool {
-        let reach = |cost: u32| (earlier.cost + 2 * cost, earlier.length + 1) >= (now.cost, now.length);
-        !self.task.is_closed || self.task.cost_of.iter().any(|&cost| costs(cost) && reach(cost))
-    }
-
     /// Removes the keys of levels that no later level meets.
     fn forget(&self, levels: &[Level]) -> Result<()> {
         let Some(last) = levels.last() else { return Ok(()) };
         let next = Level { length: last.length + 1, ..*last };
         for (number, level) in levels.iter().enumerate() {
-            if !self.meets(level, &next, |_| true) && self.cut(number).is_some() {
+            if !self.task.rules.meets(level, &next, |_| true) && self.cut(number).is_some() {
                 self.remove(&format!("keys-{number}-"))?;
                 self.remove(&format!("cut-{number}."))?;
                 self.cuts.borrow_mut().remove(&number);
@@ -317,17 +333,14 @@ impl Job<'_> {
         report: Report<'_>,
     ) -> Result<Option<Level>> {
         let number = plan.number;
-        let met: Vec<usize> = (0..levels.len())
-            .filter(|&earlier| self.meets(&levels[earlier], &plan.level, |cost| cost <= plan.level.cost))
-            .collect();
         let mut older = Vec::new();
-        for earlier in met {
+        for earlier in self.task.rules.met(levels, &plan) {
             match self.keys_of(earlier, &levels[earlier], progress, report)? {
                 Some(cut) => older.push((earlier, cut)),
                 None => return Ok(None),
             }
         }
-        let letters = self.task.inverses.len() as u64;
+        let letters = self.task.rules.inverses.len() as u64;
         let mut cut = match self.cut(number) {
             Some(cut) if cut.parents * letters <= self.task.at_once.max(letters) => cut,
             _ => {
@@ -335,7 +348,7 @@ impl Job<'_> {
                 ["run", "keys", "found"]
                     .iter()
                     .try_for_each(|kind| self.remove(&format!("{kind}-{number}-")))?;
-                let in_memory = self.task.fits(self.products(&plan));
+                let in_memory = self.task.fits(self.task.rules.products(&plan));
                 Cut { parents: (self.task.at_once / letters).max(1), buckets: 0, in_memory }
             }
         };
@@ -358,7 +371,7 @@ impl Job<'_> {
             level.records += self
                 .task
                 .temporary
-                .sorted(&format!("keys-{number}-{bucket}"), &self.task.layout.keys())?
+                .sorted(&format!("keys-{number}-{bucket}"), &self.task.rules.layout.keys())?
                 .len();
         }
         if !self.order(&plan, level, cut, progress, report)?
@@ -402,19 +415,10 @@ impl Job<'_> {
         Ok(Some(cut))
     }
 
-    /// How many candidates a level has at most.
-    fn products(&self, plan: &Plan) -> u64 {
-        let one_less = u64::from(self.task.is_closed && plan.level.length > 1);
-        let of_source = |(ids, letters): &(Range<u64>, u32)| {
-            (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less)
-        };
-        plan.sources.iter().map(of_source).sum()
-    }
-
     /// Refuses to begin what will not fit on the disk.
     fn check_room(&self, plan: &Plan, progress: &mut EnumerateProgress) -> Result<()> {
         // At most as many survive; of those that are told apart at once, far fewer.
-        progress.temporary = self.products(plan) * self.task.layout.whole().len() as u64;
+        progress.temporary = self.task.rules.products(plan) * self.task.rules.layout.whole().len() as u64;
         let directory = self.task.temporary.directory();
         let found = nix::sys::statvfs::statvfs(directory)
             .map_err(|error| io(directory, "look how much room there is")(error.into()))?;
@@ -430,15 +434,5 @@ impl Job<'_> {
             )));
         }
         Ok(())
-    }
-
-    /// The pieces into which the circuits of a level's sources are cut.
-    fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
-        let cut = |(ids, letters): &(Range<u64>, u32)| {
-            let (ids, letters) = (ids.clone(), *letters);
-            let starts = ids.clone().step_by(parents as usize);
-            starts.map(move |start| (start..ids.end.min(start + parents), letters)).collect::<Vec<_>>()
-        };
-        sources.iter().flat_map(cut).collect()
     }
 }

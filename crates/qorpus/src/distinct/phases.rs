@@ -1,48 +1,30 @@
 //! The parts of making a level: expanding, merging, ordering, indexing.
 
-use super::expand::{CIRCUITS, Expand, FIRST, LAST, Parents};
-use super::levels::Index;
+use super::expand::{Expand, Parents};
 use super::parallel::parallel;
-use super::plan::Plan;
-use super::rows::{self, Candidate, Sorted, Unclear, combine, halves, sort_by_key, sort_by_origin};
-use super::{COST, Cut, EnumerateProgress, Job, Level, Phase, Report, T_COUNT, TWO_QUBIT_COUNT, Task};
+use super::plan::{self, Plan};
+use super::recording::{IndexWriter, ORDERED_TOGETHER};
+use super::rows::{
+    self, Candidate, Keys, Room, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
+};
+use super::temporary::Sorted;
+use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::reader::Corpus;
-use crate::store::{self, insert_chunks};
-use qorpus_core::{Chunk, Circuits, LabelColumn, Labels, Letter};
+use crate::store;
+use qorpus_core::Circuits;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The candidates of a piece are cut into so many files by their keys, each removed as soon as all of it is brought together.
-const PARTS: u64 = 8;
-
-/// The circuits whose successors are put in order together; so it does not depend on the memory how records are cut into
-/// chunks.
-const ORDERED_TOGETHER: u64 = 1 << 15;
-
-/// A commit carries about this many bytes.
-const GROUP_BYTES: usize = 16 << 20;
-
-/// A range of the first halves of keys; without an end, all from there on.
-#[derive(Debug, Clone, Copy)]
-struct Keys {
-    start: u64,
-    end: Option<u64>,
-}
+pub(super) const PARTS: u64 = 8;
 
 impl Keys {
     /// The rows of a file that begin with these keys.
     fn of(self, file: &Sorted) -> Result<Range<u64>> {
         file.between(&self.start.to_be_bytes(), self.end.map(u64::to_be_bytes).as_ref().map(|end| &end[..]))
     }
-}
-
-/// Candidates, and as much room again to put them in order.
-#[derive(Default)]
-struct Room {
-    candidates: Vec<Candidate>,
-    spare: Vec<Candidate>,
 }
 
 impl Job<'_> {
@@ -54,8 +36,8 @@ impl Job<'_> {
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<bool> {
-        let task = &self.task;
-        let (number, pieces) = (plan.number, Job::pieces(&plan.sources, cut.parents));
+        let (task, rules) = (&self.task, self.task.rules);
+        let (number, pieces) = (plan.number, plan::pieces(&plan.sources, cut.parents));
         let name = |piece: u64, part: u64| format!("run-{number}-{part}-{piece}");
         let todo: Vec<u64> = (0..pieces.len() as u64)
             .filter(|&piece| !(0..PARTS).all(|part| self.is_there(&name(piece, part))))
@@ -67,7 +49,7 @@ impl Job<'_> {
             (AtomicU64::new(0), AtomicU64::new(progress.done), progress.candidates);
         let begin = || {
             let corpus = Corpus::open(task.path)?;
-            Ok((corpus, Parents::default(), task.letters.expander(&task.inverses), Room::default()))
+            Ok((corpus, Parents::default(), task.rules.expander(), Room::default()))
         };
         let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Box<dyn Expand + '_>, Room),
                     piece: usize| {
@@ -86,19 +68,11 @@ impl Job<'_> {
                 Ok(())
             })?;
             sort_by_key(out, 0, 0, spare);
-            combine(out, task.bands).map_err(|unclear| task.unclear(unclear))?;
+            combine(out, rules.bands).map_err(|unclear| task.unclear(unclear))?;
             for part in 0..PARTS {
-                let range = task.wide(part, PARTS);
-                let end = range.end.map_or(out.len(), |end| out.partition_point(|row| row.key[0] < end));
-                let start = out.partition_point(|row| row.key[0] < range.start);
-                let name = name(todo[piece], part);
-                task.temporary.write(
-                    &name,
-                    task.layout,
-                    &task.layout.whole(),
-                    &out[start..end],
-                    cut.in_memory,
-                )?;
+                let within = &out[Keys::wide(part, PARTS, rules.bands).within(out)];
+                let (name, layout) = (name(todo[piece], part), rules.layout);
+                task.temporary.write(&name, layout, &layout.whole(), within, cut.in_memory)?;
             }
             Ok(())
         };
@@ -118,11 +92,11 @@ impl Job<'_> {
     pub(super) fn buckets(&self, number: usize, cut: Cut, sources: &[(Range<u64>, u32)]) -> Result<u64> {
         let task = &self.task;
         let mut rows = 0;
-        for piece in 0..Job::pieces(sources, cut.parents).len() {
+        for piece in 0..plan::pieces(sources, cut.parents).len() {
             for part in 0..PARTS {
                 rows += task
                     .temporary
-                    .sorted(&format!("run-{number}-{part}-{piece}"), &task.layout.whole())?
+                    .sorted(&format!("run-{number}-{part}-{piece}"), &task.rules.layout.whole())?
                     .len();
             }
         }
@@ -140,9 +114,9 @@ impl Job<'_> {
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<bool> {
-        let task = &self.task;
-        let (number, layout) = (plan.number, task.layout);
-        let pieces = Job::pieces(&plan.sources, cut.parents).len();
+        let (task, rules) = (&self.task, self.task.rules);
+        let (number, layout) = (plan.number, rules.layout);
+        let pieces = plan::pieces(&plan.sources, cut.parents).len();
         let keys = |bucket: u64| format!("keys-{number}-{bucket}");
         let found = |bucket: u64| format!("found-{number}-{bucket}");
         let is_done =
@@ -159,10 +133,10 @@ impl Job<'_> {
         progress.done = cut.buckets - todo.len() as u64;
         let shift = u64::BITS - cut.buckets.ilog2();
         // With neighbours on both sides the range is less than twice as long.
-        let common = cut.buckets.ilog2() - u32::from(task.bands.apart > 0);
+        let common = cut.buckets.ilog2() - u32::from(rules.bands.apart > 0);
         let work = |Room { candidates, spare }: &mut Room, place: usize| {
             let bucket = todo[place];
-            let range = task.wide(bucket, cut.buckets);
+            let range = Keys::wide(bucket, cut.buckets, rules.bands);
             candidates.clear();
             for piece in 0..pieces {
                 let run = task
@@ -174,7 +148,7 @@ impl Job<'_> {
                 })?;
             }
             sort_by_key(candidates, range.start, common, spare);
-            combine(candidates, task.bands).map_err(|unclear| task.unclear(unclear))?;
+            combine(candidates, rules.bands).map_err(|unclear| task.unclear(unclear))?;
             for (earlier, cut) in older.unwrap_or_default() {
                 task.drop_known(candidates, *earlier, *cut, range)?;
             }
@@ -182,7 +156,7 @@ impl Job<'_> {
             candidates.retain(|row| row.circuits > 0 && row.key[0] >> shift == bucket);
             task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates, cut.in_memory)?;
             if older.is_some() {
-                let origins = plan.origins(task.inverses.len() as u64);
+                let origins = plan.origins(rules.inverses.len() as u64);
                 sort_by_origin(candidates, &origins, spare);
                 task.temporary.write(&found(bucket), layout, &layout.found(), candidates, cut.in_memory)?;
             }
@@ -214,61 +188,36 @@ impl Job<'_> {
         report: Report<'_>,
     ) -> Result<bool> {
         let task = &self.task;
-        let (number, letters) = (plan.number, task.inverses.len() as u64);
-        let pieces = Job::pieces(&plan.sources, ORDERED_TOGETHER);
+        let (number, letters) = (plan.number, task.rules.inverses.len() as u64);
+        let pieces = plan::pieces(&plan.sources, ORDERED_TOGETHER);
         // Sources of the same circuits' other letters do not occur: each level is a source once.
-        let sorted =
-            |bucket: u64| task.temporary.sorted(&format!("found-{number}-{bucket}"), &task.layout.found());
-        let mut starts = vec![0; pieces.len() + 1];
+        let sorted = |bucket: u64| {
+            task.temporary.sorted(&format!("found-{number}-{bucket}"), &task.rules.layout.found())
+        };
+        let mut starts = vec![level.first_id; pieces.len() + 1];
         for bucket in 0..cut.buckets {
             let file = sorted(bucket)?;
             for (start, (ids, _)) in starts[1..].iter_mut().zip(&pieces) {
                 *start += file.below(&rows::origin_bytes(ids.end * letters))?;
             }
         }
-        let there = self.store.read(|transaction| store::totals(transaction))?.0 - level.first_id;
-        let begun = starts[1..].partition_point(|&end| end <= there);
-        (progress.phase, progress.of, progress.done) = (Phase::Ordering, level.records, there);
-        progress.records = level.first_id + there;
-        let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Room::default()));
-        let work = |(corpus, parents, room): &mut (Corpus, Parents, Room), place: usize| {
-            let piece = begun + place;
-            let ids = pieces[piece].0.clone();
-            let Room { candidates: found, spare } = room;
-            found.clear();
+        progress.records = self.store.read(|transaction| store::totals(transaction))?.0;
+        (progress.phase, progress.of) = (Phase::Ordering, level.records);
+        progress.done = progress.records - level.first_id;
+        let found = |piece: usize, Room { candidates, spare }: &mut Room| {
+            let ids = &pieces[piece].0;
             let [start, end] = [ids.start, ids.end].map(|id| rows::origin_bytes(id * letters));
             for bucket in 0..cut.buckets {
                 let file = sorted(bucket)?;
                 file.visit(file.between(&start, Some(&end))?, |row| {
-                    found.push(task.layout.of_found(row));
+                    candidates.push(task.rules.layout.of_found(row));
                     true
                 })?;
             }
-            sort_by_origin(found, &(ids.start * letters..ids.end * letters), spare);
-            task.records(corpus, parents, ids, found, level.first_id + starts[piece], level.cost)
-        };
-        let (mut group, mut bytes) = (Vec::new(), 0);
-        let mut commit = |group: &mut Vec<Chunk>| {
-            let new = self.store.write(|transaction| insert_chunks(transaction, group))?;
-            group.clear();
-            progress.records += new.0;
-            progress.done += new.0;
-            report(*progress);
+            sort_by_origin(candidates, &(ids.start * letters..ids.end * letters), spare);
             Ok(())
         };
-        let mut finish = |_: usize, chunks: Vec<Chunk>| {
-            bytes += chunks.iter().map(Chunk::bytes).sum::<usize>();
-            group.extend(chunks);
-            if bytes < GROUP_BYTES {
-                return Ok(());
-            }
-            bytes = 0;
-            commit(&mut group)
-        };
-        let complete =
-            parallel(task.jobs, task.stop, pieces.len() - begun, &begin, &work, &mut finish, &mut || {})?;
-        commit(&mut group)?;
-        Ok(complete)
+        self.record(&pieces, &starts, level.cost, &found, progress, report)
     }
 
     /// Writes the index of a level.
@@ -281,95 +230,54 @@ impl Job<'_> {
         report: Report<'_>,
     ) -> Result<bool> {
         let task = &self.task;
-        let index = Index::new(task.recipe, number, level);
-        let mut next = self.store.read(|connection| index.present(connection))?;
-        let (mut entries, mut group, mut bytes) = (Vec::<(u128, u64)>::new(), Vec::new(), 0);
-        let commit = |group: &mut Vec<(u64, Vec<u8>)>| {
-            self.store.write(|transaction| {
-                group.drain(..).try_for_each(|(block, bytes)| index.insert(transaction, block, &bytes))
-            })
-        };
+        let mut writer = IndexWriter::new(&self.store, task.rules, number, level)?;
         let shift = u128::BITS - cut.buckets.ilog2();
         for bucket in 0..cut.buckets {
             // Of a range that is in the file already, nothing is left to do.
-            if bucket + 1 < cut.buckets && index.block(u128::from(bucket + 1) << shift) < next {
+            if bucket + 1 < cut.buckets && writer.has(u128::from(bucket + 1) << shift) {
                 continue;
             }
-            let keys = task.temporary.sorted(&format!("keys-{number}-{bucket}"), &task.layout.keys())?;
+            let keys =
+                task.temporary.sorted(&format!("keys-{number}-{bucket}"), &task.rules.layout.keys())?;
             keys.visit(0..keys.len(), |row| {
-                let key = rows::key(row);
-                let block = index.block(key);
-                while next < block {
-                    let done = std::mem::take(&mut entries);
-                    group.push((next, index.encode(next, &done)));
-                    bytes += done.len();
-                    next += 1;
-                }
-                if block == next {
-                    entries.push((key, rows::origin_of_key(row)));
-                }
+                writer.add(rows::key(row), rows::origin_of_key(row));
                 true
             })?;
-            if bytes * 10 >= GROUP_BYTES {
-                commit(&mut group)?;
-                bytes = 0;
-            }
+            writer.save()?;
             report(*progress);
             if task.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
         }
-        while next < index.blocks() {
-            group.push((next, index.encode(next, &std::mem::take(&mut entries))));
-            next += 1;
-        }
-        commit(&mut group)?;
+        writer.finish()?;
         Ok(true)
     }
 }
 
 impl Task<'_> {
-    /// Range `number` of so many equal ranges of keys, with what lies so near to it that it may be the same as something within.
-    fn wide(&self, number: u64, ranges: u64) -> Keys {
-        let (shift, apart) = (u64::BITS - ranges.ilog2(), self.bands.apart);
-        let start = (number << shift).saturating_sub(apart);
-        let end = (number + 1 < ranges).then(|| ((number + 1) << shift).checked_add(apart)).flatten();
-        Keys { start, end }
-    }
-
     /// Marks the candidates that level `number` has.
     fn drop_known(&self, candidates: &mut [Candidate], number: usize, cut: Cut, range: Keys) -> Result<()> {
         let shift = u64::BITS - cut.buckets.ilog2();
-        let (mut next, mut unclear) = (0, None);
+        let (mut sweep, mut unclear) = (Sweep::new(candidates, self.rules.bands), None);
         for bucket in range.start >> shift..cut.buckets {
             if range.end.is_some_and(|end| bucket << shift >= end) || unclear.is_some() {
                 break;
             }
-            let keys = self.temporary.sorted(&format!("keys-{number}-{bucket}"), &self.layout.keys())?;
+            let keys =
+                self.temporary.sorted(&format!("keys-{number}-{bucket}"), &self.rules.layout.keys())?;
             keys.visit(range.of(&keys)?, |row| {
-                let key = halves(rows::key(row));
-                while candidates.get(next).is_some_and(|row| row.key[0] + self.bands.apart < key[0]) {
-                    next += 1;
-                }
-                for candidate in candidates.iter_mut().skip(next) {
-                    if candidate.key[0] > key[0].saturating_add(self.bands.apart) {
-                        break;
-                    }
-                    match rows::same(candidate.key, key, self.bands) {
-                        Some(true) => candidate.circuits = 0,
-                        Some(false) => {}
-                        None => unclear = Some(Unclear(candidate.origin)),
-                    }
-                }
-                next < candidates.len() && unclear.is_none()
+                sweep.meet(halves(rows::key(row))).unwrap_or_else(|found| {
+                    unclear = Some(found);
+                    false
+                })
             })?;
         }
         unclear.map_or(Ok(()), |unclear| Err(self.unclear(unclear)))
     }
 
     /// The error of a candidate that cannot be told from another one.
-    fn unclear(&self, Unclear(origin): Unclear) -> Error {
-        let (letters, alphabet) = (self.inverses.len() as u64, self.recipe.alphabet());
+    pub(super) fn unclear(&self, Unclear(origin): Unclear) -> Error {
+        let (letters, alphabet) = (self.rules.inverses.len() as u64, self.rules.recipe.alphabet());
         let circuit = || {
             let mut circuits = Circuits::default();
             Corpus::open(self.path)?.circuits(&Ids::List(&[origin / letters]), &mut circuits)?;
@@ -380,75 +288,5 @@ impl Task<'_> {
             Ok(circuit) => Error::Unclear { path: self.path.into(), circuit },
             Err(error) => error,
         }
-    }
-
-    /// The chunks of the survivors that come from the circuits `ids`, in order.
-    fn records(
-        &self,
-        corpus: &Corpus,
-        parents: &mut Parents,
-        ids: Range<u64>,
-        found: &[Candidate],
-        first_id: u64,
-        cost: u32,
-    ) -> Result<Vec<Chunk>> {
-        let letters = self.inverses.len() as u64;
-        let (mut chunks, mut circuits, mut next) = (Vec::new(), Circuits::default(), 0);
-        let mut start = 0;
-        corpus.parents(ids, parents, |parents, rows| {
-            let end = parents.first_id + rows.end as u64;
-            while let Some(candidate) = found.get(next).filter(|candidate| candidate.origin / letters < end) {
-                let word = parents.words.get((candidate.origin / letters - parents.first_id) as usize);
-                circuits.push(word.iter().copied().chain([(candidate.origin % letters) as u16]));
-                next += 1;
-                if circuits.len() as u64 == self.recipe.chunk_records() {
-                    chunks.push(self.chunk(first_id + start as u64, &circuits, &found[start..next], cost)?);
-                    circuits.clear();
-                    start = next;
-                }
-            }
-            Ok(())
-        })?;
-        if !circuits.is_empty() {
-            chunks.push(self.chunk(first_id + start as u64, &circuits, &found[start..next], cost)?);
-        }
-        Ok(chunks)
-    }
-
-    /// A chunk of records.
-    pub(super) fn chunk(
-        &self,
-        first_id: u64,
-        circuits: &Circuits,
-        found: &[Candidate],
-        cost: u32,
-    ) -> Result<Chunk> {
-        let alphabet = self.recipe.alphabet();
-        let gate = |letter: &Letter| &alphabet.gates()[letter.gate];
-        let one = |letter: &Letter| [gate(letter).is_t(), gate(letter).qubits() == 2].map(i64::from);
-        let of_letters: Vec<[i64; 2]> = alphabet.letters().iter().map(one).collect();
-        let sum = |circuit: &[u16]| {
-            let of = circuit.iter().map(|&letter| of_letters[usize::from(letter)]);
-            of.fold([0; 2], |[t, two], [is_t, is_two]| [t + is_t, two + is_two])
-        };
-        let (t_counts, two_qubit_counts) = circuits.iter().map(sum).map(|[t, two]| (t, two)).unzip();
-        let column = |of: &dyn Fn(&Candidate) -> u32| {
-            LabelColumn::Integers(found.iter().map(|row| of(row).into()).collect())
-        };
-        let mut columns = vec![
-            (CIRCUITS, column(&|row| row.circuits)),
-            (FIRST, column(&|row| row.first)),
-            (LAST, column(&|row| row.last)),
-            (T_COUNT, LabelColumn::Integers(t_counts)),
-            (TWO_QUBIT_COUNT, LabelColumn::Integers(two_qubit_counts)),
-        ];
-        if self.has_costs() {
-            columns.push((COST, column(&|_| cost)));
-        }
-        let (mut labels, mut chunk) = (Labels::default(), Chunk::default());
-        labels.extend(circuits.len(), &columns)?;
-        self.codec.encode(first_id, circuits, &[], &mut chunk);
-        self.codec.encode_labels(&labels, 0..circuits.len(), &mut chunk);
-        Ok(chunk)
     }
 }

@@ -23,6 +23,16 @@ impl Plan {
     }
 }
 
+/// The pieces into which the circuits of a level's sources are cut, of so many circuits each.
+pub(super) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
+    let cut = |(ids, letters): &(Range<u64>, u32)| {
+        let (ids, letters) = (ids.clone(), *letters);
+        let starts = ids.clone().step_by(parents as usize);
+        starts.map(move |start| (start..ids.end.min(start + parents), letters)).collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(cut).collect()
+}
+
 /// What each letter costs.
 pub(super) fn costs(recipe: &Recipe) -> Vec<u32> {
     let costs = recipe.space().enumerates().map_or(&[][..], |distinct| &distinct.costs);
