@@ -401,7 +401,7 @@ def test_wrong_credentials(tmp_path):
         right = {**strict.environment, "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
         path = f"s3://{BUCKET}/mine"
         with described({**right, "QORPUS_CACHE": str(tmp_path / "cache")}):
-            generate(path, "--random", "1000", "--quiet")
+            generate(path, "--random", "1000")
             assert info(path)["complete"]
             for wrong in [{"AWS_SECRET_ACCESS_KEY": SECRET}, {"AWS_ACCESS_KEY_ID": "AKIDOFNOBODY"}]:
                 with described(wrong):

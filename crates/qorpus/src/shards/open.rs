@@ -196,7 +196,8 @@ impl OpenShards {
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Box::new(Corpus::open_known(file, &self.means)?);
+        let corpus = Corpus::open_known(file, &self.means);
+        let corpus = Box::new(corpus.map_err(|error| self.shards.disowned(shard, file).unwrap_or(error))?);
         if let Local::Copy(_) = local {
             // All that it will ever open, it opens before the copy may go.
             corpus.is_mapped()?;
