@@ -229,7 +229,7 @@ class Corpus(_Sequence):
     @property
     def paths(self) -> list[str]:
         """The files, absolute; of a sharded corpus the directory or bucket."""
-        return [os.fspath(path) for path in self._paths]
+        return self._paths
 
     @property
     def info(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ use qorpus::core::{Complex32, Complex64};
 use qorpus::{Circuits, Dtype, Label, Order, Reader, Recipe, Rows};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::c_int;
+use std::ffi::{OsString, c_int};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -304,9 +304,9 @@ impl Records {
         self.recipe.space().is_appended()
     }
 
-    /// The files, absolute.
+    /// The files, absolute; as texts, for the name of a bucket is no path.
     #[getter]
-    fn _paths(&self) -> Vec<PathBuf> {
+    fn _paths(&self) -> Vec<OsString> {
         let paths = self.reader.iter().flat_map(|reader| reader.paths());
         paths.map(Into::into).collect()
     }

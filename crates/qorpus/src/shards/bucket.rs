@@ -90,9 +90,11 @@ impl Bucket {
         if bucket.is_empty() || !bucket.chars().all(is_name) {
             return Err(wrong("a bucket is named s3://BUCKET/PREFIX"));
         }
-        let prefix = prefix.trim_end_matches('/');
-        let key = Key::parse(prefix)
-            .map_err(|_| wrong("the prefix has an empty part, or one of dots or control characters"))?;
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        // Of a slash at its beginning the parser says nothing.
+        let key = Key::parse(prefix).ok().filter(|key| key.as_ref() == prefix);
+        let key =
+            key.ok_or_else(|| wrong("the prefix has an empty part, or one of dots or control characters"))?;
         let path = ["s3://", bucket, if prefix.is_empty() { "" } else { "/" }, prefix].concat().into();
         let made = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, session: Mutex::default() });
         let holder: Arc<dyn Holder> = made.clone();

@@ -245,7 +245,8 @@ impl OpenShards {
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Box::new(Corpus::open_known(file, &self.means)?);
+        let corpus = Corpus::open_known(file, &self.means);
+        let corpus = Box::new(corpus.map_err(|error| self.shards.disowned(shard, file).unwrap_or(error))?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
