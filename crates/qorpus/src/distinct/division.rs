@@ -314,8 +314,9 @@ impl Worker {
         sort_by_key(candidates, 0, 0, spare);
         sort_by_key(known, 0, 0, spare);
         // In floating point what is unclear is told where all of a range are together.
-        if bands.apart == 0 && combine(candidates, *bands).is_err() {
-            debug_assert!(false, "exact keys are clear");
+        if bands.apart == 0 {
+            let clear = combine(candidates, *bands).is_ok();
+            debug_assert!(clear, "exact keys are clear");
         }
         for range in 0..self.division.ranges {
             let keys = Keys::wide(range, self.division.ranges, *bands);
