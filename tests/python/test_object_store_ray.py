@@ -8,8 +8,8 @@ import qorpus
 import ray
 from command import PATIENCE, content_hash, generate
 from command import qorpus as run
+from nodes import several_nodes
 from object_store import BUCKET, described, running
-from ray.cluster_utils import Cluster
 
 # Ray warns of what it does itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -28,14 +28,8 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster(store):
-    """A head without cores, for the driver, and three nodes with one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80 << 20})
-    cluster.nodes = [cluster.add_node(num_cpus=1, object_store_memory=80 << 20) for _ in range(3)]
-    cluster.wait_for_nodes()
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with several_nodes() as cluster:
+        yield cluster
 
 
 def test_a_node_dies_and_tasks_run_twice(cluster, store, tmp_path):

@@ -8,7 +8,7 @@ import qorpus
 import ray
 from command import PATIENCE, content_hash, generate
 from command import qorpus as run
-from ray.cluster_utils import Cluster
+from nodes import several_nodes
 
 # Ray warns of what it does itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -18,14 +18,8 @@ RECIPE = "--gates h,s,t --qubits 1 --random 100000 --length 200..300 --no-unitar
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A head without cores, for the driver, and three nodes with one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80 << 20})
-    cluster.nodes = [cluster.add_node(num_cpus=1, object_store_memory=80 << 20) for _ in range(3)]
-    cluster.wait_for_nodes()
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with several_nodes() as cluster:
+        yield cluster
 
 
 def test_a_node_dies_and_tasks_run_twice(cluster, tmp_path):

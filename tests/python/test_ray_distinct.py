@@ -9,25 +9,18 @@ import pytest
 import qorpus
 import ray
 from command import qorpus as run
-from ray.cluster_utils import Cluster
+from nodes import STORE, several_nodes
 
 # Ray warns of what it does itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 TWO = {"gates": "h,t,tdg,cx", "qubits": 2}
-STORE = 80 << 20
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A head without cores, for the driver, and three nodes with one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
-    cluster.nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(3)]
-    cluster.wait_for_nodes()
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with several_nodes() as cluster:
+        yield cluster
 
 
 def tables(path):

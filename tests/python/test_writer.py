@@ -841,7 +841,7 @@ def test_paths_that_cannot_hold_a_corpus(corpus):
             qorpus.Writer(corpus, **options)
         with pytest.raises(qorpus.Error, match="not a Qorpus corpus"):
             qorpus.Writer(text, **options)
-        with pytest.raises(qorpus.Error, match="needs a corpus in one file"):
+        with pytest.raises(qorpus.Error, match="directory"):
             qorpus.Writer(corpus.parent, **options)
         with pytest.raises(qorpus.MissingFile, match="no_such"):
             qorpus.Writer(corpus.parent / "no_such" / "c.db", **options)

@@ -32,7 +32,7 @@ pub enum Error {
     #[error("the directory {} does not exist; create it first", .0.display())]
     MissingDirectory(PathBuf),
     /// A directory or a bucket where a file is needed.
-    #[error("{} is no single file, and this needs a corpus in one file; name a file", .0.display())]
+    #[error("{} is a directory or a bucket, and this needs a corpus in one file; name a file", .0.display())]
     Directory(PathBuf),
     /// A pipe, a link, or whatever else stands where a plain file must be.
     #[error("{} is no plain file, so it is left alone; move it away and run the command again", .0.display())]

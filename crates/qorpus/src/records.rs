@@ -580,7 +580,7 @@ impl Reader {
         for (id, chunks) in shards.listed_chunks()? {
             let chunks = chunks.start.max(numbers.start)..chunks.end.min(numbers.end);
             if !chunks.is_empty() {
-                shards.with(id, |corpus| corpus.scan(chunks, visit))?;
+                shards.with_chunks(id, |corpus| corpus.scan(chunks, visit))?;
             }
         }
         Ok(())

@@ -181,8 +181,24 @@ impl OpenShards {
         let number = self.number(id);
         let corpus = match self.idle.take(number).filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
-            None => self.opened(number, id)?,
+            None => self.opened(number, id, true)?,
         };
+        self.read(number, corpus, read)
+    }
+
+    /// The same for whole chunks. SQLite reads those, and opens the file while a copy cannot go.
+    pub(crate) fn with_chunks<T>(&self, id: u64, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+        let _inside = fork::enter();
+        let number = self.number(id);
+        self.read(number, self.opened(number, id, false)?, read)
+    }
+
+    fn read<T>(
+        &self,
+        number: u64,
+        corpus: Box<Corpus>,
+        read: impl FnOnce(&Corpus) -> Result<T>,
+    ) -> Result<T> {
         let result = read(&corpus);
         let result = result.map_err(|error| self.blamed(error, number, corpus.path()));
         self.idle.give_back(number, corpus);
@@ -203,7 +219,8 @@ impl OpenShards {
         }
     }
 
-    fn opened(&self, number: u64, id: u64) -> Result<Box<Corpus>> {
+    /// Opens the shard that has this record, which need not be by SQLite if it `may_be_mapped`.
+    fn opened(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<Corpus>> {
         let known = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
         // Perhaps it was sealed meanwhile; what is listed stays.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
@@ -231,7 +248,7 @@ impl OpenShards {
         let file = local.path();
         match file.metadata() {
             Ok(found) if found.len() == shard.bytes => {
-                if let Some(corpus) = self.mapped(file, number, shard.bytes) {
+                if may_be_mapped && let Some(corpus) = self.mapped(file, number, shard.bytes) {
                     return Ok(Box::new(corpus));
                 }
             }

@@ -161,7 +161,7 @@ impl Place {
             Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus {
                 path: self.path().into(),
                 reason: format!(
-                    "there is no {MANIFEST}, but {} is there; name a place that is empty or new",
+                    "there is no {MANIFEST}, and {} is in it; name a place that is empty or new",
                     crate::error::brief(&name)
                 ),
             }),
