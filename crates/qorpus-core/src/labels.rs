@@ -303,14 +303,17 @@ impl Labels {
             out.push(name.len() as u8);
             out.extend_from_slice(name.as_bytes());
             out.push(kind);
+            // Behind the last record that has one, there is nothing.
+            let there = rows.start.min(column.present.len())..rows.end.min(column.present.len());
+            let bits = column.present[there.clone()].chunks(8).map(|bits| {
+                bits.iter().enumerate().fold(0, |byte, (bit, &present)| byte | u8::from(present) << bit)
+            });
             let start = out.len();
+            out.extend(bits);
             out.resize(start + rows.len().div_ceil(8), 0);
-            for (bit, _) in rows.clone().enumerate().filter(|(_, row)| present(*row)) {
-                out[start + bit / 8] |= 1 << (bit % 8);
-            }
             match &column.values {
                 LabelColumn::Integers(values) => {
-                    pack_integers(rows.clone().map(|row| present(row).then(|| values[row])), &mut out);
+                    pack_integers(&values[there.clone()], &column.present[there], rows.len(), &mut out);
                 }
                 LabelColumn::Reals(values) => rows.clone().for_each(|row| {
                     out.extend_from_slice(&if present(row) { values[row] } else { 0.0 }.to_le_bytes());
@@ -333,10 +336,15 @@ impl Labels {
 
 /// Appends the smallest of the integers, a width in bytes, and how much larger each one is in so many bytes: what is as good
 /// as constant in a chunk takes as good as no room.
-fn pack_integers(values: impl Iterator<Item = Option<i64>> + Clone, out: &mut Vec<u8>) {
-    let base = values.clone().flatten().min().unwrap_or(0);
-    let above = |value: Option<i64>| value.map_or(0, |value| value.wrapping_sub(base).cast_unsigned());
-    let width = match values.clone().map(above).max().unwrap_or(0) {
+fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec<u8>) {
+    let given = || values.iter().zip(present);
+    let base = given().filter_map(|(&value, &present)| present.then_some(value)).min().unwrap_or(0);
+    let above = |(&value, &present): (&i64, &bool)| {
+        if present { value.wrapping_sub(base).cast_unsigned() } else { 0 }
+    };
+    let mut above: Vec<u64> = given().map(above).collect();
+    above.resize(records, 0);
+    let width = match above.iter().max().copied().unwrap_or(0) {
         0 => 0,
         1..=0xff => 1,
         0x100..=0xffff => 2,
@@ -345,7 +353,14 @@ fn pack_integers(values: impl Iterator<Item = Option<i64>> + Clone, out: &mut Ve
     };
     out.extend_from_slice(&base.to_le_bytes());
     out.push(width);
-    values.for_each(|value| out.extend_from_slice(&above(value).to_le_bytes()[..usize::from(width)]));
+    // One loop for each width: to ask for it at every value takes several times as long.
+    match width {
+        0 => {}
+        1 => out.extend(above.iter().map(|&above| above as u8)),
+        2 => above.iter().for_each(|&above| out.extend_from_slice(&(above as u16).to_le_bytes())),
+        4 => above.iter().for_each(|&above| out.extend_from_slice(&(above as u32).to_le_bytes())),
+        _ => above.iter().for_each(|above| out.extend_from_slice(&above.to_le_bytes())),
+    }
 }
 
 /// The labels of the records of a chunk as it keeps them: read where they are asked for.
@@ -456,9 +471,16 @@ impl<'a> PackedLabels<'a> {
 
 /// See [`pack_integers`].
 fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
-    let mut above = [0; 8];
-    above[..width].copy_from_slice(&values[row * width..][..width]);
-    base.wrapping_add(u64::from_le_bytes(above).cast_signed())
+    // A copy of so many bytes would be a call.
+    let bytes = &values[row * width..][..width];
+    let above = match *bytes {
+        [] => 0,
+        [byte] => byte.into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+        _ => bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
+    };
+    base.wrapping_add(above.cast_signed())
 }
 
 impl PackedValues<'_> {

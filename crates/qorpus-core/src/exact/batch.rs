@@ -75,22 +75,8 @@ impl ExactBatch {
     pub(super) fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
         const { assert!(LANES == u32::BITS as usize) }
         let size = self.entries.len();
-        // Entry by entry to unitary by unitary, an entry's four numbers at once.
-        let mut rows = [[0u64; LANES]; MOST_AT_ONCE];
         memory.resize(size * LANES, 0);
-        for (block, entries) in self.entries.chunks(MOST_AT_ONCE).enumerate() {
-            for (row, [a, b, c, d]) in rows.iter_mut().zip(entries) {
-                for lane in 0..LANES {
-                    let bits =
-                        |part: &Lanes, place: u32| u64::from(part[lane].cast_unsigned()) << (16 * place);
-                    row[lane] = bits(a, 0) | bits(b, 1) | bits(c, 2) | bits(d, 3);
-                }
-            }
-            for lane in 0..LANES {
-                let out = &mut memory[lane * size + block * MOST_AT_ONCE..][..entries.len()];
-                out.iter_mut().zip(&rows).for_each(|(out, row)| *out = row[lane]);
-            }
-        }
+        Level::best().run(OneByOne { entries: &self.entries, unitaries: memory });
         let mut left = places;
         while left > 0 {
             let lane = left.trailing_zeros() as usize;
@@ -119,6 +105,34 @@ impl ExactLetters {
     }
 }
 
+/// From entry by entry to unitary by unitary, an entry's four numbers at once.
+struct OneByOne<'a> {
+    entries: &'a [Entry],
+    unitaries: &'a mut [u64],
+}
+
+impl Work for OneByOne<'_> {
+    #[inline(always)]
+    fn run<const LEVEL: u8>(self) {
+        let OneByOne { entries, unitaries } = self;
+        let size = entries.len();
+        let mut rows = [[0u64; LANES]; MOST_AT_ONCE];
+        for (block, entries) in entries.chunks(MOST_AT_ONCE).enumerate() {
+            for (row, [a, b, c, d]) in rows.iter_mut().zip(entries) {
+                for lane in 0..LANES {
+                    let bits =
+                        |part: &Lanes, place: u32| u64::from(part[lane].cast_unsigned()) << (16 * place);
+                    row[lane] = bits(a, 0) | bits(b, 1) | bits(c, 2) | bits(d, 3);
+                }
+            }
+            for lane in 0..LANES {
+                let out = &mut unitaries[lane * size + block * MOST_AT_ONCE..][..entries.len()];
+                out.iter_mut().zip(&rows).for_each(|(out, row)| *out = row[lane]);
+            }
+        }
+    }
+}
+
 struct Advance<'a> {
     dim: usize,
     letter: &'a ExactLetter,
@@ -132,15 +146,19 @@ impl Work for Advance<'_> {
     fn run<const LEVEL: u8>(self) {
         let Advance { dim, letter, up_to_phase, from, to } = self;
         for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
-            row.fill([[0; LANES]; 4]);
-            for term in terms {
+            for (place, term) in terms.iter().enumerate() {
                 for (entry, old) in row.iter_mut().zip(&from.entries[term.row * dim..][..dim]) {
-                    add(entry, old, term.power);
+                    match place {
+                        0 => add::<true>(entry, old, term.power),
+                        _ => add::<false>(entry, old, term.power),
+                    }
                 }
             }
         }
         to.exponents = from.exponents.map(|exponent| exponent + letter.exponent as u16);
-        for _ in 0..MOST_EXPONENT {
+        // What acts without denominators is taken back without them, and so leaves the smallest one as it is.
+        let most = if letter.exponent == 0 { 0 } else { MOST_EXPONENT };
+        for _ in 0..most {
             if !reduce(&mut to.entries, &mut to.exponents) {
                 break;
             }
@@ -151,16 +169,17 @@ impl Work for Advance<'_> {
     }
 }
 
-/// Adds `old` ω^`power`.
+/// Adds `old` ω^`power`; to nothing if it is the first.
 #[inline(always)]
-fn add(entry: &mut Entry, old: &Entry, power: usize) {
+fn add<const FIRST: bool>(entry: &mut Entry, old: &Entry, power: usize) {
     for (part, old) in old.iter().enumerate() {
         // ω^4 = -1.
         let place = part + power;
         let to = &mut entry[place % 4];
+        let sum = |to: i16| if FIRST { 0 } else { to };
         match (place / 4).is_multiple_of(2) {
-            true => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[lane])),
-            false => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[lane])),
+            true => (0..LANES).for_each(|lane| to[lane] = sum(to[lane]).wrapping_add(old[lane])),
+            false => (0..LANES).for_each(|lane| to[lane] = sum(to[lane]).wrapping_sub(old[lane])),
         }
     }
 }

@@ -152,10 +152,7 @@ impl Arithmetic for ExactLetters {
         for (row, terms) in to.entries.chunks_exact_mut(self.dim).zip(&letter.rows) {
             row.fill([0; 4]);
             for term in terms {
-                let source = &from.entries[term.row * self.dim..][..self.dim];
-                for (entry, &old) in row.iter_mut().zip(source) {
-                    *entry = plus(*entry, turned(old, term.power));
-                }
+                add(row, &from.entries[term.row * self.dim..][..self.dim], term.power);
             }
         }
         if letter.exponent > 0 {
@@ -262,7 +259,7 @@ impl Exact {
         while self.exponent > 0 && self.entries.iter().fold(0, |any, &entry| any | odd(entry)) == 0 {
             for entry in &mut self.entries {
                 let [a, b, c, d] = *entry;
-                *entry = [(b - d) / 2, (a + c) / 2, (b + d) / 2, (c - a) / 2];
+                *entry = [(b - d) >> 1, (a + c) >> 1, (b + d) >> 1, (c - a) >> 1];
             }
             self.exponent -= 1;
         }
@@ -292,6 +289,25 @@ fn turned([a, b, c, d]: Integer, power: usize) -> Integer {
         5 => [d, -a, -b, -c],
         6 => [c, d, -a, -b],
         _ => [b, c, d, -a],
+    }
+}
+
+/// Adds z ω^`power` for each z of `source`: one loop for each power, which is then known in all of it.
+fn add(row: &mut [Integer], source: &[Integer], power: usize) {
+    fn known<const POWER: usize>(row: &mut [Integer], source: &[Integer]) {
+        for (entry, &z) in row.iter_mut().zip(source) {
+            *entry = plus(*entry, turned(z, POWER));
+        }
+    }
+    match power % 8 {
+        0 => known::<0>(row, source),
+        1 => known::<1>(row, source),
+        2 => known::<2>(row, source),
+        3 => known::<3>(row, source),
+        4 => known::<4>(row, source),
+        5 => known::<5>(row, source),
+        6 => known::<6>(row, source),
+        _ => known::<7>(row, source),
     }
 }
 

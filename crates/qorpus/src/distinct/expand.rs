@@ -27,7 +27,7 @@ pub(super) struct Parents {
 impl Parents {
     /// Becomes the records of a chunk.
     pub(super) fn take(&mut self, codec: &Codec, chunk: &ChunkRef<'_>) -> std::result::Result<(), Damage> {
-        codec.decode(chunk, &mut self.words)?;
+        self.take_words(codec, chunk)?;
         let place = Place { first_id: chunk.first_id, count: chunk.count };
         let labels = codec.labels(place, chunk.labels)?;
         let column = |name, out: &mut Vec<u32>| {
@@ -35,10 +35,19 @@ impl Parents {
             out.extend(labels.integers(name, chunk.count as usize)?.map(|value| value as u32));
             Ok::<_, Damage>(())
         };
-        self.first_id = chunk.first_id;
         column(CIRCUITS, &mut self.circuits)?;
         column(FIRST, &mut self.first)?;
         column(LAST, &mut self.last)
+    }
+
+    /// Becomes the circuits of a chunk, without what else is known.
+    pub(super) fn take_words(
+        &mut self,
+        codec: &Codec,
+        chunk: &ChunkRef<'_>,
+    ) -> std::result::Result<(), Damage> {
+        self.first_id = chunk.first_id;
+        codec.decode(chunk, &mut self.words)
     }
 
     /// Which of them are the records `ids`.
@@ -49,16 +58,17 @@ impl Parents {
 }
 
 impl Corpus {
-    /// Calls `visit` with the records `ids`, some at a time: the whole chunks that hold them, and which of them are meant.
+    /// Calls `visit` with the records `ids`, some at a time: the whole chunks that hold them, as `take` has them, and which of
+    /// them are meant.
     pub(super) fn parents(
         &self,
         ids: Range<u64>,
         parents: &mut Parents,
+        take: impl Fn(&mut Parents, &Codec, &ChunkRef<'_>) -> std::result::Result<(), Damage>,
         mut visit: impl FnMut(&Parents, Range<usize>) -> Result<()>,
     ) -> Result<()> {
         self.chunks_of(ids.clone(), |number, chunk| {
-            parents
-                .take(self.codec(), &chunk.as_ref())
+            take(parents, self.codec(), &chunk.as_ref())
                 .map_err(|damage| self.damaged(number, damage.into()))?;
             visit(parents, parents.rows(&ids))
         })

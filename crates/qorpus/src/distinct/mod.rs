@@ -4,7 +4,7 @@
 //! the unitaries' keys and written to temporary files, piece by piece. Then all candidates within a range of keys are brought
 //! together, equal ones are made one, and what an earlier level has already is dropped. At last the survivors are put in
 //! the order of their circuits and become records. Every finished piece is a file or committed, so that a job goes on where it
-//! ended.
+//! ended. A level that fits is made in memory instead, with candidates in groups rather than in order.
 
 mod check;
 mod division;
@@ -12,6 +12,7 @@ mod elsewhere;
 mod expand;
 mod find;
 mod levels;
+mod memory;
 mod parallel;
 mod phases;
 mod plan;
@@ -199,13 +200,6 @@ impl Task<'_> {
     fn at_once_alone(&self) -> u64 {
         MOST_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
     }
-
-    /// Whether so many candidates can be kept in memory, sorted and brought together, beside a third of it for earlier levels' keys.
-    fn fits(&self, candidates: u64) -> bool {
-        let at_work = self.at_once * self.jobs as u64 * CANDIDATE_BYTES;
-        let left = self.memory.saturating_sub(at_work);
-        candidates * self.rules.layout.whole().len() as u64 * 3 <= left
-    }
 }
 
 /// How the work of a level is cut. It is kept beside the files, whatever memory a later run has.
@@ -215,9 +209,6 @@ struct Cut {
     parents: u64,
     /// Ranges of keys, a power of two; 0 until all candidates are there.
     buckets: u64,
-    /// Whether everything is kept in memory; then the cut is not written down, and whoever goes on begins the level anew.
-    #[serde(skip)]
-    in_memory: bool,
 }
 
 /// What went on while pieces were done.
@@ -307,9 +298,6 @@ impl Job<'_> {
 
     fn keep_cut(&self, number: usize, cut: Cut) -> Result<()> {
         self.cuts.borrow_mut().insert(number, cut);
-        if cut.in_memory {
-            return Ok(());
-        }
         let text = serde_json::to_string(&cut).unwrap_or_default();
         self.task.temporary.write_text(&format!("cut-{number}.json"), &text)
     }
@@ -348,15 +336,15 @@ impl Job<'_> {
                 ["run", "keys", "found"]
                     .iter()
                     .try_for_each(|kind| self.remove(&format!("{kind}-{number}-")))?;
-                let in_memory = self.task.fits(self.task.rules.products(&plan));
-                Cut { parents: (self.task.at_once / letters).max(1), buckets: 0, in_memory }
+                if self.task.fits(self.task.rules.products(&plan)) {
+                    return self.level_in_memory(&plan, &older, progress, report);
+                }
+                Cut { parents: (self.task.at_once / letters).max(1), buckets: 0 }
             }
         };
         self.keep_cut(number, cut)?;
         if cut.buckets == 0 {
-            if !cut.in_memory {
-                self.check_room(&plan, progress)?;
-            }
+            self.check_room(&plan, progress)?;
             if !self.expand(&plan, cut, progress, report)? {
                 return Ok(None);
             }
@@ -374,9 +362,23 @@ impl Job<'_> {
                 .sorted(&format!("keys-{number}-{bucket}"), &self.task.rules.layout.keys())?
                 .len();
         }
-        if !self.order(&plan, level, cut, progress, report)?
-            || !self.index(number, &level, cut, progress, report)?
-        {
+        if !self.order(&plan, level, cut, progress, report)? {
+            return Ok(None);
+        }
+        self.finish(&plan, level, cut, progress, report)
+    }
+
+    /// Writes the index of a level, all of whose records are there, and adds it to those that are finished.
+    fn finish(
+        &self,
+        plan: &Plan,
+        level: Level,
+        cut: Cut,
+        progress: &mut EnumerateProgress,
+        report: Report<'_>,
+    ) -> Result<Option<Level>> {
+        let number = plan.number;
+        if !self.index(number, &level, cut, progress, report)? {
             return Ok(None);
         }
         self.store.write(|transaction| levels::insert(transaction, number, &level))?;
@@ -401,8 +403,7 @@ impl Job<'_> {
         }
         self.remove(&format!("run-{number}-"))?;
         self.remove(&format!("keys-{number}-"))?;
-        let mut cut =
-            Cut { parents: self.task.at_once, buckets: 0, in_memory: self.task.fits(level.records) };
+        let mut cut = Cut { parents: self.task.at_once, buckets: 0 };
         let plan = Plan { number, level: *level, sources: vec![(level.ids(), 0)] };
         if !self.expand(&plan, cut, progress, report)? {
             return Ok(None);

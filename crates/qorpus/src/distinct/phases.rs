@@ -38,13 +38,40 @@ impl Job<'_> {
     ) -> Result<bool> {
         let (task, rules) = (&self.task, self.task.rules);
         let (number, pieces) = (plan.number, plan::pieces(&plan.sources, cut.parents));
-        let name = |piece: u64, part: u64| format!("run-{number}-{part}-{piece}");
-        let todo: Vec<u64> = (0..pieces.len() as u64)
+        let name = |piece: usize, part: u64| format!("run-{number}-{part}-{piece}");
+        let todo: Vec<usize> = (0..pieces.len())
             .filter(|&piece| !(0..PARTS).all(|part| self.is_there(&name(piece, part))))
             .collect();
-        let size = |piece: u64| pieces[piece as usize].0.end - pieces[piece as usize].0.start;
-        (progress.phase, progress.of) = (Phase::Expanding, (0..pieces.len() as u64).map(size).sum());
-        progress.done = progress.of - todo.iter().map(|&piece| size(piece)).sum::<u64>();
+        let keep = |piece: usize, Room { candidates, spare }: &mut Room| {
+            sort_by_key(candidates, 0, 0, spare);
+            combine(candidates, rules.bands).map_err(|unclear| task.unclear(unclear))?;
+            for part in 0..PARTS {
+                let within = &candidates[Keys::wide(part, PARTS, rules.bands).within(candidates)];
+                task.temporary.write(&name(piece, part), rules.layout, &rules.layout.whole(), within)?;
+            }
+            Ok(())
+        };
+        let complete = self.products(&pieces, &todo, &keep, &mut |_, ()| Ok(()), progress, report)?;
+        let names = (0..pieces.len()).flat_map(|piece| (0..PARTS).map(move |part| (piece, part)));
+        self.written.borrow_mut().extend(names.map(|(piece, part)| name(piece, part)));
+        Ok(complete)
+    }
+
+    /// Makes the candidates of those of the pieces that are to be done; `keep` gets them on many threads, and what it returns comes to
+    /// `finish` in order.
+    pub(super) fn products<T: Send>(
+        &self,
+        pieces: &[(Range<u64>, u32)],
+        todo: &[usize],
+        keep: &(impl Fn(usize, &mut Room) -> Result<T> + Sync),
+        finish: &mut dyn FnMut(usize, T) -> Result<()>,
+        progress: &mut EnumerateProgress,
+        report: Report<'_>,
+    ) -> Result<bool> {
+        let task = &self.task;
+        let size = |(ids, _): &(Range<u64>, u32)| ids.end - ids.start;
+        (progress.phase, progress.of) = (Phase::Expanding, pieces.iter().map(size).sum());
+        progress.done = progress.of - todo.iter().map(|&piece| size(&pieces[piece])).sum::<u64>();
         let (products, done, before) =
             (AtomicU64::new(0), AtomicU64::new(progress.done), progress.candidates);
         let begin = || {
@@ -52,12 +79,12 @@ impl Job<'_> {
             Ok((corpus, Parents::default(), task.rules.expander(), Room::default()))
         };
         let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Box<dyn Expand + '_>, Room),
-                    piece: usize| {
-            let (ids, letters) = pieces[todo[piece] as usize].clone();
-            let Room { candidates: out, spare } = room;
+                    place: usize| {
+            let (ids, letters) = pieces[todo[place]].clone();
+            let out = &mut room.candidates;
             out.clear();
             out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
-            corpus.parents(ids, parents, |parents, rows| {
+            corpus.parents(ids, parents, Parents::take, |parents, rows| {
                 let (before, records) = (out.len(), rows.len() as u64);
                 match letters {
                     0 => expander.same(parents, rows, out)?,
@@ -67,25 +94,14 @@ impl Job<'_> {
                 done.fetch_add(records, Ordering::Relaxed);
                 Ok(())
             })?;
-            sort_by_key(out, 0, 0, spare);
-            combine(out, rules.bands).map_err(|unclear| task.unclear(unclear))?;
-            for part in 0..PARTS {
-                let within = &out[Keys::wide(part, PARTS, rules.bands).within(out)];
-                let (name, layout) = (name(todo[piece], part), rules.layout);
-                task.temporary.write(&name, layout, &layout.whole(), within, cut.in_memory)?;
-            }
-            Ok(())
+            keep(todo[place], room)
         };
         let mut tick = || {
             progress.candidates = before + products.load(Ordering::Relaxed);
             progress.done = done.load(Ordering::Relaxed);
             report(*progress);
         };
-        let complete =
-            parallel(task.jobs, task.stop, todo.len(), &begin, &work, &mut |_, ()| Ok(()), &mut tick)?;
-        let names = (0..pieces.len() as u64).flat_map(|piece| (0..PARTS).map(move |part| (piece, part)));
-        self.written.borrow_mut().extend(names.map(|(piece, part)| name(piece, part)));
-        Ok(complete)
+        parallel(task.jobs, task.stop, todo.len(), &begin, &work, finish, &mut tick)
     }
 
     /// How many ranges of keys hold few enough candidates each.
@@ -148,17 +164,14 @@ impl Job<'_> {
                 })?;
             }
             sort_by_key(candidates, range.start, common, spare);
-            combine(candidates, rules.bands).map_err(|unclear| task.unclear(unclear))?;
-            for (earlier, cut) in older.unwrap_or_default() {
-                task.drop_known(candidates, *earlier, *cut, range)?;
-            }
+            task.survivors(candidates, range, older.unwrap_or_default())?;
             // Neighbours are others' to write.
-            candidates.retain(|row| row.circuits > 0 && row.key[0] >> shift == bucket);
-            task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates, cut.in_memory)?;
+            candidates.retain(|row| row.key[0] >> shift == bucket);
+            task.temporary.write(&keys(bucket), layout, &layout.keys(), candidates)?;
             if older.is_some() {
                 let origins = plan.origins(rules.inverses.len() as u64);
                 sort_by_origin(candidates, &origins, spare);
-                task.temporary.write(&found(bucket), layout, &layout.found(), candidates, cut.in_memory)?;
+                task.temporary.write(&found(bucket), layout, &layout.found(), candidates)?;
             }
             Ok(candidates.len() as u64)
         };
@@ -255,8 +268,23 @@ impl Job<'_> {
 }
 
 impl Task<'_> {
+    /// Brings equal candidates of a range together, which are in the order of their keys, and drops those that these levels have.
+    pub(super) fn survivors(
+        &self,
+        candidates: &mut Vec<Candidate>,
+        range: Keys,
+        older: &[(usize, Cut)],
+    ) -> Result<()> {
+        combine(candidates, self.rules.bands).map_err(|unclear| self.unclear(unclear))?;
+        for (earlier, cut) in older {
+            self.mark_known(candidates, *earlier, *cut, range)?;
+        }
+        candidates.retain(|row| row.circuits > 0);
+        Ok(())
+    }
+
     /// Marks the candidates that level `number` has.
-    fn drop_known(&self, candidates: &mut [Candidate], number: usize, cut: Cut, range: Keys) -> Result<()> {
+    fn mark_known(&self, candidates: &mut [Candidate], number: usize, cut: Cut, range: Keys) -> Result<()> {
         let shift = u64::BITS - cut.buckets.ilog2();
         let (mut sweep, mut unclear) = (Sweep::new(candidates, self.rules.bands), None);
         for bucket in range.start >> shift..cut.buckets {

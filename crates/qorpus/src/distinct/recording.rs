@@ -88,7 +88,7 @@ impl Rules {
         let letters = self.inverses.len() as u64;
         let (mut chunks, mut circuits, mut next) = (Vec::new(), Circuits::default(), 0);
         let mut start = 0;
-        corpus.parents(ids, parents, |parents, rows| {
+        corpus.parents(ids, parents, Parents::take_words, |parents, rows| {
             let end = parents.first_id + rows.end as u64;
             while let Some(candidate) = found.get(next).filter(|candidate| candidate.origin / letters < end) {
                 let word = parents.words.get((candidate.origin / letters - parents.first_id) as usize);

@@ -1,11 +1,11 @@
 //! Candidates: how they are put in order, brought together, told from known ones, and how they stand in rows of bytes.
 
 use qorpus_core::Bands;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// Bytes of a key, and of an origin, as they stand in rows: big-endian, so that rows are ordered as their bytes.
 pub(super) const KEY: usize = 16;
-const ORIGIN: usize = 6;
+pub(super) const ORIGIN: usize = 6;
 const COUNT: usize = 4;
 
 /// Bytes of a row without its key, and of a whole one, if the sets of letters take four bytes each. Shorter rows are read and
@@ -69,11 +69,13 @@ fn sort<K: Ord>(
     let second = (bits - first).min(MOST_BITS);
     spare.resize(candidates.len(), Candidate::default());
     let (mut ends, mut within) = (Vec::new(), Vec::new());
-    scatter(candidates, spare, first, &place, &mut ends);
+    let leading = |place: u64, bits: u32| place.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
+    scatter(candidates, spare, 1 << first, |candidate| leading(place(candidate), first), &mut ends);
     let mut start = 0;
     for &end in &ends {
         let group = &mut candidates[start..end];
-        scatter(&spare[start..end], group, second, |candidate| place(candidate) << first, &mut within);
+        let of = |candidate: &Candidate| leading(place(candidate) << first, second);
+        scatter(&spare[start..end], group, 1 << second, of, &mut within);
         let mut from = 0;
         for &to in &within {
             if to - from > 1 {
@@ -85,27 +87,104 @@ fn sort<K: Ord>(
     }
 }
 
-/// Copies candidates to `out`, group by group, by the `bits` leading bits of their places; notes where each group ends.
+/// Copies candidates to `out`, group by group, of which there are so many; notes where each ends.
 fn scatter(
     candidates: &[Candidate],
     out: &mut [Candidate],
-    bits: u32,
-    place: impl Fn(&Candidate) -> u64,
+    groups: usize,
+    group: impl Fn(&Candidate) -> usize,
     ends: &mut Vec<usize>,
 ) {
-    let group = |candidate: &Candidate| place(candidate).checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
+    place(candidates, groups, group, ends, |from, to| out[to] = candidates[from]);
+}
+
+/// Finds a place for each candidate, group by group, of which there are so many; notes where each ends.
+fn place(
+    candidates: &[Candidate],
+    groups: usize,
+    group: impl Fn(&Candidate) -> usize,
+    ends: &mut Vec<usize>,
+    mut put: impl FnMut(usize, usize),
+) {
     // Where each begins, which moves on to where it ends.
     ends.clear();
-    ends.resize(1 << bits, 0);
+    ends.resize(groups, 0);
     candidates.iter().for_each(|candidate| ends[group(candidate)] += 1);
     let mut sum = 0;
     for end in ends.iter_mut() {
         sum += std::mem::replace(end, sum);
     }
-    for candidate in candidates {
+    for (from, candidate) in candidates.iter().enumerate() {
         let to = &mut ends[group(candidate)];
-        out[*to] = *candidate;
+        put(from, *to);
         *to += 1;
+    }
+}
+
+/// Candidates in groups, one behind the other.
+pub(super) struct Groups {
+    candidates: Vec<Candidate>,
+    ends: Vec<usize>,
+}
+
+impl Groups {
+    /// Of so many groups, the one that `group` says for each.
+    pub(super) fn new(
+        candidates: &[Candidate],
+        groups: usize,
+        group: impl Fn(&Candidate) -> usize,
+    ) -> Groups {
+        let (mut order, mut ends) = (vec![0; candidates.len()], Vec::new());
+        place(candidates, groups, group, &mut ends, |from, to| order[to] = from as u32);
+        Groups { candidates: order.iter().map(|&from| candidates[from as usize]).collect(), ends }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Those of some groups that follow one another.
+    pub(super) fn of(&self, groups: RangeInclusive<usize>) -> &[Candidate] {
+        let start = groups.start().checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.candidates[start..self.ends[*groups.end()]]
+    }
+}
+
+/// Where candidates are by their keys: what is brought together before it is put in order need not be put in order.
+#[derive(Default)]
+pub(super) struct Table {
+    /// One more than the place, or 0.
+    places: Vec<u32>,
+}
+
+impl Table {
+    /// Appends candidates with equal keys as one to `out`, which is empty.
+    pub(super) fn join<'c>(
+        &mut self,
+        candidates: impl Iterator<Item = &'c [Candidate]> + Clone,
+        out: &mut Vec<Candidate>,
+    ) {
+        let most = candidates.clone().map(<[Candidate]>::len).sum::<usize>();
+        let mask = (2 * most).next_power_of_two() - 1;
+        self.places.clear();
+        self.places.resize(mask + 1, 0);
+        for candidate in candidates.flatten() {
+            // The second half: of the first one, all begin in the same way.
+            let mut slot = candidate.key[1] as usize & mask;
+            loop {
+                let place = &mut self.places[slot];
+                let Some(there) = (*place as usize).checked_sub(1) else {
+                    out.push(*candidate);
+                    *place = out.len() as u32;
+                    break;
+                };
+                if out[there].key == candidate.key {
+                    out[there].join(candidate);
+                    break;
+                }
+                slot = (slot + 1) & mask;
+            }
+        }
     }
 }
 

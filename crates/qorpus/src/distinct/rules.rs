@@ -97,13 +97,14 @@ impl Rules {
     ) -> Result<Chunk> {
         let alphabet = self.recipe.alphabet();
         let gate = |letter: &Letter| &alphabet.gates()[letter.gate];
-        let one = |letter: &Letter| [gate(letter).is_t(), gate(letter).qubits() == 2].map(i64::from);
-        let of_letters: Vec<[i64; 2]> = alphabet.letters().iter().map(one).collect();
-        let sum = |circuit: &[u16]| {
-            let of = circuit.iter().map(|&letter| of_letters[usize::from(letter)]);
-            of.fold([0; 2], |[t, two], [is_t, is_two]| [t + is_t, two + is_two])
-        };
-        let (t_counts, two_qubit_counts) = circuits.iter().map(sum).map(|[t, two]| (t, two)).unzip();
+        // Both counts in one number: to add them up takes half as long.
+        let one =
+            |letter: &Letter| u64::from(gate(letter).is_t()) | u64::from(gate(letter).qubits() == 2) << 32;
+        let of_letters: Vec<u64> = alphabet.letters().iter().map(one).collect();
+        let sum =
+            |circuit: &[u16]| circuit.iter().map(|&letter| of_letters[usize::from(letter)]).sum::<u64>();
+        let both = |sum: u64| (i64::from(sum as u32), i64::from((sum >> 32) as u32));
+        let (t_counts, two_qubit_counts) = circuits.iter().map(sum).map(both).unzip();
         let column = |of: &dyn Fn(&Candidate) -> u32| {
             LabelColumn::Integers(found.iter().map(|row| of(row).into()).collect())
         };

@@ -27,7 +27,7 @@ const KINDS: [&str; 4] = ["run-", "keys-", "found-", "cut-"];
 /// So much is read or written at once.
 const AT_ONCE: usize = 1 << 20;
 
-/// The directory of temporary files beside a corpus, which is one process's alone. Files of levels that fit are kept in
+/// The directory of temporary files beside a corpus, which is one process's alone. The keys of levels that fit are kept in
 /// memory instead.
 #[derive(Debug)]
 pub(super) struct Temporary {
@@ -73,21 +73,20 @@ impl Temporary {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at all, or keeps them in memory.
+    /// Keeps rows in memory as if they were a file.
+    pub(super) fn hold(&self, name: String, mut rows: Vec<u8>) {
+        rows.resize(rows.len() + ROW, 0);
+        self.held().insert(name, Arc::new(rows));
+    }
+
+    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at all.
     pub(super) fn write(
         &self,
         name: &str,
         layout: Layout,
         bytes: &Range<usize>,
         candidates: &[Candidate],
-        in_memory: bool,
     ) -> Result<()> {
-        if in_memory {
-            let mut rows = vec![0; candidates.len() * bytes.len() + ROW];
-            layout.put(candidates, bytes, &mut rows);
-            self.held().insert(name.into(), Arc::new(rows));
-            return Ok(());
-        }
         let (path, part) = (self.path(name), self.path(&format!("{name}.part")));
         let failed = io(&part, "write it");
         let mut file = File::create(&part).map_err(&failed)?;
