@@ -146,12 +146,10 @@ impl Work for Advance<'_> {
     fn run<const LEVEL: u8>(self) {
         let Advance { dim, letter, up_to_phase, from, to } = self;
         for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
-            for (place, term) in terms.iter().enumerate() {
+            row.fill([[0; LANES]; 4]);
+            for term in terms {
                 for (entry, old) in row.iter_mut().zip(&from.entries[term.row * dim..][..dim]) {
-                    match place {
-                        0 => add::<true>(entry, old, term.power),
-                        _ => add::<false>(entry, old, term.power),
-                    }
+                    add(entry, old, term.power);
                 }
             }
         }
@@ -169,17 +167,16 @@ impl Work for Advance<'_> {
     }
 }
 
-/// Adds `old` ω^`power`; to nothing if it is the first.
+/// Adds `old` ω^`power`.
 #[inline(always)]
-fn add<const FIRST: bool>(entry: &mut Entry, old: &Entry, power: usize) {
+fn add(entry: &mut Entry, old: &Entry, power: usize) {
     for (part, old) in old.iter().enumerate() {
         // ω^4 = -1.
         let place = part + power;
         let to = &mut entry[place % 4];
-        let sum = |to: i16| if FIRST { 0 } else { to };
         match (place / 4).is_multiple_of(2) {
-            true => (0..LANES).for_each(|lane| to[lane] = sum(to[lane]).wrapping_add(old[lane])),
-            false => (0..LANES).for_each(|lane| to[lane] = sum(to[lane]).wrapping_sub(old[lane])),
+            true => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[lane])),
+            false => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[lane])),
         }
     }
 }
