@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import signal
+
 import pytest
 from command import QORPUS
 from hypothesis import settings
@@ -10,6 +12,8 @@ settings.load_profile("qorpus")
 
 
 def pytest_configure():
+    # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would whatever they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not QORPUS.is_file():
         pytest.exit(f"{QORPUS} does not exist: run 'cargo build --release' or set QORPUS_BIN", returncode=2)
 
