@@ -565,8 +565,9 @@ def test_an_exception_that_ends_the_program(corpus):
     check_file(corpus)
 
 
+# What a first Writer imports is there before: where Python itself is interrupted while it reads a module, it leaves the file open.
 LOOP = """
-import random
+import multiprocessing.util, random
 chance, number_of_rounds = random.Random({seed}), {rounds}
 for process in range(number_of_rounds):
     number = bound = 0
