@@ -1,7 +1,7 @@
 """Runs the fault campaigns, prints their counts and every failure, and keeps a record of a long run.
 
     scripts/faults             all of them, long; a record under faults/record, and docs/reliability.md from it
-    scripts/faults --quick     the same code in less than three minutes, always with the same seed; nothing is recorded
+    scripts/faults --quick     the same code in about three minutes, always with the same seed; nothing is recorded
 
 A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of
 failures and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its
