@@ -353,7 +353,7 @@ fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec
     };
     out.extend_from_slice(&base.to_le_bytes());
     out.push(width);
-    // One loop for each width: to ask for it at every value takes several times as long.
+    // One loop for each width: a copy of so many bytes as are only known later would be a call for each value.
     match width {
         0 => {}
         1 => out.extend(above.iter().map(|&above| above as u8)),

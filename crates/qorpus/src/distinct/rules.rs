@@ -97,7 +97,7 @@ impl Rules {
     ) -> Result<Chunk> {
         let alphabet = self.recipe.alphabet();
         let gate = |letter: &Letter| &alphabet.gates()[letter.gate];
-        // Both counts in one number: to add them up takes half as long.
+        // Both counts in one number, added up at once.
         let one =
             |letter: &Letter| u64::from(gate(letter).is_t()) | u64::from(gate(letter).qubits() == 2) << 32;
         let of_letters: Vec<u64> = alphabet.letters().iter().map(one).collect();
