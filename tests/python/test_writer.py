@@ -136,7 +136,7 @@ def test_a_circuit_may_be_written_as(writer, way):
     assert np.allclose(record.unitary, T @ T @ H)
 
 
-@pytest.mark.parametrize("empty", ["", " ; ", [], (), iter([]), np.array([], dtype=int), np.array([-1, -1])], ids=repr)
+@pytest.mark.parametrize("empty", ["", " ; ", [], (), iter([]), np.array([], dtype=int), np.array([-1, -1])], ids=lambda empty: type(empty).__name__)
 def test_empty_circuits(writer, empty):
     """A circuit without letters is one, and its unitary is the identity."""
     writer.append(empty)
