@@ -7,7 +7,6 @@ use super::recording::{IndexWriter, ORDERED_TOGETHER};
 use super::rows::{self, Candidate, Room, Unclear, sort_by_origin};
 use super::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::error::Result;
-use crate::store;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -111,10 +110,7 @@ impl<'a> Arrivals<'a> {
         match at {
             Place::Accounts => {
                 self.accounts(rows)?;
-                let there = self.job.store.read(|transaction| store::totals(transaction))?.0;
-                (progress.phase, progress.of, progress.records) =
-                    (Phase::Ordering, self.level.records, there);
-                progress.done = there - self.level.first_id;
+                self.job.orders(&self.level, progress)?;
             }
             Place::Part(part) => self.stopped = !self.part(part, rows, progress, report)?,
             Place::Keys(range) => self.keys(range, rows)?,

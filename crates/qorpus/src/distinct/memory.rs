@@ -8,7 +8,6 @@ use super::recording::ORDERED_TOGETHER;
 use super::rows::{Candidate, Groups, KEY, Keys, ORIGIN, Room, Table, sort_by_key, sort_by_origin};
 use super::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
-use crate::store;
 use std::ops::{Range, RangeInclusive};
 
 /// Candidates of a group, of 40 bytes each, and as much room again to put them in order.
@@ -59,9 +58,7 @@ impl Job<'_> {
             level.records += found.count(origins(piece));
             starts.push(level.first_id + level.records);
         }
-        progress.records = self.store.read(|transaction| store::totals(transaction))?.0;
-        (progress.phase, progress.of) = (Phase::Ordering, level.records);
-        progress.done = progress.records - level.first_id;
+        self.orders(&level, progress)?;
         let take = |piece: usize, room: &mut Room| {
             found.take(origins(piece), room);
             Ok(())

@@ -12,7 +12,6 @@ use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::reader::Corpus;
-use crate::store;
 use qorpus_core::Circuits;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -214,9 +213,7 @@ impl Job<'_> {
                 *start += file.below(&rows::origin_bytes(ids.end * letters))?;
             }
         }
-        progress.records = self.store.read(|transaction| store::totals(transaction))?.0;
-        (progress.phase, progress.of) = (Phase::Ordering, level.records);
-        progress.done = progress.records - level.first_id;
+        self.orders(&level, progress)?;
         let found = |piece: usize, Room { candidates, spare }: &mut Room| {
             let ids = &pieces[piece].0;
             let [start, end] = [ids.start, ids.end].map(|id| rows::origin_bytes(id * letters));

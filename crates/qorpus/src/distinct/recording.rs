@@ -5,7 +5,7 @@ use super::levels::Index;
 use super::parallel::parallel;
 use super::rows::{Candidate, Room};
 use super::rules::Rules;
-use super::{EnumerateProgress, Job, Level, Report};
+use super::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::error::Result;
 use crate::reader::Corpus;
 use crate::store::{self, Store, insert_chunks};
@@ -20,6 +20,14 @@ pub(super) const ORDERED_TOGETHER: u64 = 1 << 15;
 const GROUP_BYTES: usize = 16 << 20;
 
 impl Job<'_> {
+    /// The records of a level come next, of which some may be there.
+    pub(super) fn orders(&self, level: &Level, progress: &mut EnumerateProgress) -> Result<()> {
+        let there = self.store.read(|transaction| store::totals(transaction))?.0;
+        (progress.phase, progress.of, progress.records) = (Phase::Ordering, level.records, there);
+        progress.done = there - level.first_id;
+        Ok(())
+    }
+
     /// Makes records of what comes from the circuits `pieces`, piece by piece, and commits those that are not there yet. `found`
     /// gets what comes from a piece in the order of origins; `starts` are the ids of each piece's first record, and of the one
     /// behind the last.
