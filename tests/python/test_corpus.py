@@ -546,23 +546,21 @@ def test_reading_lets_other_threads_run(shared):
             steps[0] += 1
             time.sleep(0.0005)
 
-    def lets_it_run(read) -> None:
-        # On a busy machine a read may be over before the other thread has woken up.
-        before, until = steps[0], time.monotonic() + PATIENCE
-        while steps[0] == before:
-            assert time.monotonic() < until
-            read()
-
     ids = np.tile(np.arange(6000), 50)
     thread, interval = threading.Thread(target=step), sys.getswitchinterval()
     thread.start()
     try:
         # From now on a thread runs only where another one gives the interpreter up of its own accord.
         sys.setswitchinterval(1000)
-        lets_it_run(lambda: recipe.unitaries(ids))
-        lets_it_run(lambda: shared.unitaries(ids))
-        lets_it_run(lambda: shared.circuits(ids))
-        lets_it_run(lambda: shared.sql("select count(*) from records where count_h > 3"))
+        for read in [recipe.unitaries, shared.unitaries, shared.circuits]:
+            before = steps[0]
+            read(ids)
+            assert steps[0] > before, read
+        # A query may be over before the other thread has woken up on a busy machine.
+        before, until = steps[0], time.monotonic() + PATIENCE
+        while steps[0] == before:
+            assert time.monotonic() < until
+            shared.sql("select count(*) from records where count_h > 3")
     finally:
         sys.setswitchinterval(interval)
         stop.set()

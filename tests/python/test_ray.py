@@ -59,10 +59,10 @@ def made_while_a_node_dies(cluster, recipe, path):
     return corpus
 
 
-@pytest.mark.parametrize("where", ["a directory", "a bucket"])
-def test_shards_while_a_node_dies_and_tasks_run_twice(cluster, store, tmp_path, where):
+@pytest.mark.parametrize(("where", "records"), [("a directory", 100_000), ("a bucket", 60_000)])
+def test_shards_while_a_node_dies_and_tasks_run_twice(cluster, store, tmp_path, where, records):
     whole = tmp_path / "whole.db"
-    generate(whole, *"--gates h,s,t --qubits 1 --random 60000 --length 200..300 --no-unitaries".split())
+    generate(whole, *f"--gates h,s,t --qubits 1 --random {records} --length 200..300 --no-unitaries".split())
     recipe = qorpus.open(whole).recipe
     path = tmp_path / "big" if where == "a directory" else f"s3://{BUCKET}/big"
     corpus = made_while_a_node_dies(cluster, recipe, path)
@@ -75,7 +75,7 @@ def test_shards_while_a_node_dies_and_tasks_run_twice(cluster, store, tmp_path, 
         sizes = {name: size for name, size in store.objects("big/").items() if name.endswith(".db")}
     # More than the cache of a bucket holds.
     assert len(sizes) == qorpus.seal(path)["of"] and sum(sizes.values()) > 2_000_000
-    ids = np.random.default_rng(7).integers(0, 60_000, 10_000)
+    ids = np.random.default_rng(7).integers(0, records, 10_000)
     assert corpus.circuits(ids) == recipe.circuits(ids)
     seen = 0
     for batch in qorpus.ray.read(corpus).iter_batches(batch_size=5_000):
@@ -83,7 +83,7 @@ def test_shards_while_a_node_dies_and_tasks_run_twice(cluster, store, tmp_path, 
         assert np.array_equal(batch["circuit"][:, : letters.shape[1]], letters)
         assert np.array_equal(np.ascontiguousarray(batch["unitary"]).view(np.complex128)[..., 0], unitaries)
         seen += len(batch["id"])
-    assert seen == 60_000
+    assert seen == records
 
 
 def test_shards_go_on_where_they_were(cluster, tmp_path):

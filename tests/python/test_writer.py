@@ -136,7 +136,12 @@ def test_a_circuit_may_be_written_as(writer, way):
     assert np.allclose(record.unitary, T @ T @ H)
 
 
-@pytest.mark.parametrize("empty", ["", " ; ", [], (), iter([]), np.array([], dtype=int), np.array([-1, -1])], ids=lambda empty: type(empty).__name__)
+# Their texts are no names: that of an iterator has an address, and two processes of tests would not agree on it.
+@pytest.mark.parametrize(
+    "empty",
+    ["", " ; ", [], (), iter([]), np.array([], dtype=int), np.array([-1, -1])],
+    ids=lambda empty: type(empty).__name__,
+)
 def test_empty_circuits(writer, empty):
     """A circuit without letters is one, and its unitary is the identity."""
     writer.append(empty)
