@@ -1,6 +1,6 @@
 //! The same for many unitaries at once: the same letter acts on all of them, number by number, in as many places of a vector.
 
-use super::{Exact, ExactLetter, ExactLetters, Integer, MOST_EXPONENT, UpTo};
+use super::{Exact, ExactLetter, ExactLetters, MOST_EXPONENT, UpTo};
 use crate::Arithmetic;
 use crate::level::{Level, Work};
 use xxhash_rust::xxh3::xxh3_128;
@@ -75,13 +75,14 @@ impl ExactBatch {
     pub(super) fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
         const { assert!(LANES == u32::BITS as usize) }
         let size = self.entries.len();
-        memory.resize(size * LANES, 0);
-        Level::best().run(OneByOne { entries: &self.entries, unitaries: memory });
+        memory.resize((size + MOST_AT_ONCE) * LANES, 0);
+        let (unitaries, rows) = memory.split_at_mut(size * LANES);
+        Level::best().run(OneByOne { entries: &self.entries, rows: rows.as_chunks_mut().0, unitaries });
         let mut left = places;
         while left > 0 {
             let lane = left.trailing_zeros() as usize;
             left &= left - 1;
-            emit(lane, xxh3_128(bytemuck::cast_slice(&memory[lane * size..][..size])));
+            emit(lane, xxh3_128(bytemuck::cast_slice(&unitaries[lane * size..][..size])));
         }
     }
 }
@@ -108,15 +109,16 @@ impl ExactLetters {
 /// From entry by entry to unitary by unitary, an entry's four numbers at once.
 struct OneByOne<'a> {
     entries: &'a [Entry],
+    /// Memory for some entries.
+    rows: &'a mut [[u64; LANES]],
     unitaries: &'a mut [u64],
 }
 
 impl Work for OneByOne<'_> {
     #[inline(always)]
     fn run<const LEVEL: u8>(self) {
-        let OneByOne { entries, unitaries } = self;
+        let OneByOne { entries, rows, unitaries } = self;
         let size = entries.len();
-        let mut rows = [[0u64; LANES]; MOST_AT_ONCE];
         for (block, entries) in entries.chunks(MOST_AT_ONCE).enumerate() {
             for (row, [a, b, c, d]) in rows.iter_mut().zip(entries) {
                 for lane in 0..LANES {
@@ -127,7 +129,7 @@ impl Work for OneByOne<'_> {
             }
             for lane in 0..LANES {
                 let out = &mut unitaries[lane * size + block * MOST_AT_ONCE..][..entries.len()];
-                out.iter_mut().zip(&rows).for_each(|(out, row)| *out = row[lane]);
+                out.iter_mut().zip(&*rows).for_each(|(out, row)| *out = row[lane]);
             }
         }
     }
@@ -146,10 +148,12 @@ impl Work for Advance<'_> {
     fn run<const LEVEL: u8>(self) {
         let Advance { dim, letter, up_to_phase, from, to } = self;
         for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
-            row.fill([[0; LANES]; 4]);
-            for term in terms {
+            for (number, term) in terms.iter().enumerate() {
                 for (entry, old) in row.iter_mut().zip(&from.entries[term.row * dim..][..dim]) {
-                    add(entry, old, term.power);
+                    match number {
+                        0 => put::<false>(entry, old, term.power),
+                        _ => put::<true>(entry, old, term.power),
+                    }
                 }
             }
         }
@@ -167,16 +171,18 @@ impl Work for Advance<'_> {
     }
 }
 
-/// Adds `old` ω^`power`.
+/// Puts `old` ω^`power` in the place of an entry, or adds it to what is there.
 #[inline(always)]
-fn add(entry: &mut Entry, old: &Entry, power: usize) {
+fn put<const ADD: bool>(entry: &mut Entry, old: &Entry, power: usize) {
     for (part, old) in old.iter().enumerate() {
         // ω^4 = -1.
         let place = part + power;
         let to = &mut entry[place % 4];
-        match (place / 4).is_multiple_of(2) {
-            true => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[lane])),
-            false => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[lane])),
+        match ((place / 4).is_multiple_of(2), ADD) {
+            (true, false) => *to = *old,
+            (false, false) => (0..LANES).for_each(|lane| to[lane] = old[lane].wrapping_neg()),
+            (true, true) => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_add(old[lane])),
+            (false, true) => (0..LANES).for_each(|lane| to[lane] = to[lane].wrapping_sub(old[lane])),
         }
     }
 }
@@ -241,19 +247,28 @@ fn turn(entries: &mut [Entry]) {
             break;
         }
     }
+    // Loops over lanes without branches, which become vectors: all multiples are compared, part by part.
+    let (mut best, mut power): (Entry, Lanes) = (first, [0; LANES]);
+    for candidate in 1..8 {
+        // ω^4 = -1: where a part comes from, and its sign.
+        let from = [0, 1, 2, 3].map(|part| (part + 8 - candidate) % 8);
+        let (from, sign) = (from.map(|place| &first[place % 4]), from.map(|place| -i16::from(place >= 4)));
+        for lane in 0..LANES {
+            let turned =
+                [0, 1, 2, 3].map(|part: usize| (from[part][lane] ^ sign[part]).wrapping_sub(sign[part]));
+            let (mut larger, mut equal) = (0, -1);
+            for part in 0..4 {
+                larger |= equal & -i16::from(turned[part] > best[part][lane]);
+                equal &= -i16::from(turned[part] == best[part][lane]);
+            }
+            (0..4).for_each(|part| best[part][lane] = choose(larger, turned[part], best[part][lane]));
+            power[lane] = choose(larger, candidate as i16, power[lane]);
+        }
+    }
     // The power of ω as three bits, each of them all ones or none.
     let mut bits: [Lanes; 3] = [[0; LANES]; 3];
     for lane in 0..LANES {
-        let z: Integer = [0, 1, 2, 3].map(|part| first[part][lane]);
-        let mut best = z;
-        let mut power = 0i16;
-        for candidate in 1..8 {
-            let turned = super::turned(z, candidate as usize);
-            let (larger, candidate) = (turned > best, candidate);
-            best = if larger { turned } else { best };
-            power = if larger { candidate } else { power };
-        }
-        (0..3).for_each(|bit| bits[bit][lane] = -(power >> bit & 1));
+        (0..3).for_each(|bit| bits[bit][lane] = -(power[lane] >> bit & 1));
     }
     for [a, b, c, d] in entries.iter_mut() {
         for lane in 0..LANES {

@@ -16,6 +16,7 @@ use nearest::nearest;
 
 use crate::arithmetic::{Arithmetic, Bands};
 use crate::kernel::rows::Rows;
+use crate::level::{Level, Work};
 use crate::{Alphabet, Error, Result};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
@@ -149,15 +150,7 @@ impl Arithmetic for ExactLetters {
             return false;
         }
         to.entries.resize(from.entries.len(), [0; 4]);
-        for (row, terms) in to.entries.chunks_exact_mut(self.dim).zip(&letter.rows) {
-            row.fill([0; 4]);
-            for term in terms {
-                add(row, &from.entries[term.row * self.dim..][..self.dim], term.power);
-            }
-        }
-        if letter.exponent > 0 {
-            to.reduce();
-        }
+        Level::best().run(Multiply { dim: self.dim, letter, from, to });
         true
     }
 
@@ -253,6 +246,7 @@ impl Exact {
     }
 
     /// Divides by √2 as often as all entries can be divided.
+    #[inline(always)]
     fn reduce(&mut self) {
         // z / √2 = z (ω - ω³) / 2.
         let odd = |[a, b, c, d]: Integer| (a ^ c | b ^ d) & 1;
@@ -292,29 +286,58 @@ fn turned([a, b, c, d]: Integer, power: usize) -> Integer {
     }
 }
 
-/// Adds z ω^`power` for each z of `source`: one loop for each power, which is then known in all of it.
-fn add(row: &mut [Integer], source: &[Integer], power: usize) {
-    fn known<const POWER: usize>(row: &mut [Integer], source: &[Integer]) {
-        for (entry, &z) in row.iter_mut().zip(source) {
-            *entry = plus(*entry, turned(z, POWER));
+struct Multiply<'a> {
+    dim: usize,
+    letter: &'a ExactLetter,
+    from: &'a Exact,
+    to: &'a mut Exact,
+}
+
+impl Work for Multiply<'_> {
+    #[inline(always)]
+    fn run<const LEVEL: u8>(self) {
+        let Multiply { dim, letter, from, to } = self;
+        for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
+            for (number, term) in terms.iter().enumerate() {
+                let source = &from.entries[term.row * dim..][..dim];
+                match number {
+                    0 => put::<false>(row, source, term.power),
+                    _ => put::<true>(row, source, term.power),
+                }
+            }
         }
-    }
-    match power % 8 {
-        0 => known::<0>(row, source),
-        1 => known::<1>(row, source),
-        2 => known::<2>(row, source),
-        3 => known::<3>(row, source),
-        4 => known::<4>(row, source),
-        5 => known::<5>(row, source),
-        6 => known::<6>(row, source),
-        _ => known::<7>(row, source),
+        if letter.exponent > 0 {
+            to.reduce();
+        }
     }
 }
 
-/// Sums may leave the 16 bits on their way; where they end, they fit.
+/// Puts z ω^`power` for each z of `source` in the place of an entry, or adds it to what is there: sums may leave the 16 bits on their
+/// way; where they end, they fit. No branch on the power, of which
+/// none would be foreseen: an entry is turned as one word, whose parts then get their signs.
 #[inline(always)]
-fn plus(x: Integer, y: Integer) -> Integer {
-    [0, 1, 2, 3].map(|k| x[k].wrapping_add(y[k]))
+fn put<const ADD: bool>(row: &mut [Integer], source: &[Integer], power: usize) {
+    let turn = 16 * (power % 4) as u32;
+    // ω^4 = -1.
+    let signs = [0, 1, 2, 3].map(|part| -i16::from((part < power % 4) != (power >= 4)));
+    for (entry, &z) in row.iter_mut().zip(source) {
+        let turned = parts(word(z).rotate_left(turn));
+        for part in 0..4 {
+            let signed = (turned[part] ^ signs[part]).wrapping_sub(signs[part]);
+            entry[part] = if ADD { entry[part].wrapping_add(signed) } else { signed };
+        }
+    }
+}
+
+/// The four numbers in one word, the first in the lowest bits.
+#[inline(always)]
+fn word(z: Integer) -> u64 {
+    u64::from_le(bytemuck::cast(z.map(i16::to_le)))
+}
+
+#[inline(always)]
+fn parts(word: u64) -> Integer {
+    bytemuck::cast::<u64, Integer>(word.to_le()).map(i16::from_le)
 }
 
 /// √2^`exponent`.

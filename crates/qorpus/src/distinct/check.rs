@@ -3,7 +3,7 @@
 use super::expand::Letters;
 use super::find::keys_of;
 use super::levels::{Index, Level};
-use super::parallel::parallel;
+use super::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::ids::Ids;
 use crate::reader::Corpus;
@@ -55,8 +55,14 @@ pub(crate) fn check_index(corpus: &Corpus, sample: f64, jobs: usize, stop: &Atom
         }
         Ok(())
     };
-    let complete =
-        parallel(jobs, stop, ends.last().copied().unwrap_or(0), &begin, &work, &mut finish, &mut || {})?;
+    let complete = parallel(
+        Threads::new(jobs, stop),
+        ends.last().copied().unwrap_or(0),
+        &begin,
+        &work,
+        &mut finish,
+        &mut || {},
+    )?;
     if complete {
         let short = |number: &usize| entries[*number] != levels[*number].records;
         checked.damaged.extend((0..levels.len()).filter(short));

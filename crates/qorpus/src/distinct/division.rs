@@ -290,12 +290,12 @@ impl Worker {
             parents.take(&self.rules.codec, &chunk).map_err(|_| damaged("a check of circuits fails"))?;
             let rows = parents.rows(&ids);
             if letters > 0 {
-                expander.expand(&parents, rows.clone(), letters, &mut room.candidates)?;
+                expander.expand(&parents, rows.clone(), letters, &mut room.rows)?;
             }
             if may_come_again {
                 expander.same(&parents, rows, &mut known)?;
             }
-            let held = (room.candidates.len() + known.len()) as u64;
+            let held = (room.rows.len() + known.len()) as u64;
             if held >= self.division.at_once || number + 1 == parcels.len() {
                 self.deal(&mut room, &mut known, &mut out);
             }
@@ -306,7 +306,7 @@ impl Worker {
     /// Cuts candidates and known keys into ranges.
     fn deal(
         &self,
-        Room { candidates, spare }: &mut Room,
+        Room { rows: candidates, spare }: &mut Room,
         known: &mut Vec<Candidate>,
         out: &mut Vec<(u64, Vec<u8>)>,
     ) {
@@ -344,15 +344,15 @@ impl Worker {
         let keys = Keys::wide(range, *ranges, *bands);
         let (mut room, mut known) = (Room::default(), Vec::new());
         for bytes in rows {
-            self.undeal(open(bytes)?, &mut room.candidates, &mut known)
+            self.undeal(open(bytes)?, &mut room.rows, &mut known)
                 .ok_or_else(|| damaged("rows have the wrong size"))?;
         }
-        let Room { candidates, spare } = &mut room;
+        let Room { rows: candidates, spare } = &mut room;
         let parts = self.division.parts();
         let letters = self.rules.inverses.len() as u64;
         let origins = parts.first().map_or(0, |(ids, _)| ids.start * letters)
             ..parts.last().map_or(0, |(ids, _)| ids.end * letters);
-        let fits = |row: &Candidate| keys.contains(row.key[0]) && origins.contains(&row.origin);
+        let fits = |row: &Candidate| keys.contains(row.key[0]) && origins.contains(&row.shortest.origin);
         if !candidates.iter().all(fits) {
             return Err(damaged("rows are of another range"));
         }
@@ -376,7 +376,7 @@ impl Worker {
         }
         // Neighbours are others' to hand on.
         let shift = u64::BITS - ranges.ilog2();
-        candidates.retain(|row| row.circuits > 0 && row.key[0] >> shift == range);
+        candidates.retain(|row| row.shortest.circuits > 0 && row.key[0] >> shift == range);
         let mut out = Vec::new();
         let mut put = |place: u64, bytes: Range<usize>, candidates: &[Candidate]| {
             if !candidates.is_empty() {
@@ -389,7 +389,7 @@ impl Worker {
         sort_by_origin(candidates, &origins, spare);
         let mut left = &candidates[..];
         for (part, (ids, _)) in parts.iter().enumerate() {
-            let end = left.partition_point(|row| row.origin < ids.end * letters);
+            let end = left.partition_point(|row| row.shortest.origin < ids.end * letters);
             put(1 + part as u64, layout.found(), &left[..end]);
             account.parts[part] = end as u64;
             left = &left[end..];

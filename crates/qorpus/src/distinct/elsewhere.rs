@@ -2,9 +2,10 @@
 
 use super::division::{Account, Division, Place, damaged, open};
 use super::levels;
+use super::levels::Index;
 use super::plan::{self, Plan};
 use super::recording::{IndexWriter, ORDERED_TOGETHER};
-use super::rows::{self, Candidate, Room, Unclear, sort_by_origin};
+use super::rows::{self, Room, Shortest, Unclear, sort_by_origin};
 use super::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::error::Result;
 use std::ops::Range;
@@ -169,31 +170,31 @@ impl<'a> Arrivals<'a> {
         let rules = self.job.task.rules;
         let (ids, letters) = (&self.parts[part].0, rules.inverses.len() as u64);
         let origins = ids.start * letters..ids.end * letters;
-        let Room { mut candidates, mut spare } = Room::default();
+        let Room { rows: mut found, mut spare } = Room::default();
         for bytes in rows {
             let rows = rows::each(open(bytes)?, rules.layout.found().len());
             let rows = rows.ok_or_else(|| damaged("survivors have the wrong size"))?;
-            candidates.extend(rows.map(|row| rules.layout.of_found(&row)));
+            found.extend(rows.map(|row| rules.layout.of_found(&row)));
         }
-        if !candidates.iter().all(|row: &Candidate| origins.contains(&row.origin)) {
+        if !found.iter().all(|row: &Shortest| origins.contains(&row.origin)) {
             return Err(damaged("survivors are of another part"));
         }
-        sort_by_origin(&mut candidates, &origins, &mut spare);
-        if !candidates.is_sorted_by(|one, other| one.origin < other.origin) {
+        sort_by_origin(&mut found, &origins, &mut spare);
+        if !found.is_sorted_by(|one, other| one.origin < other.origin) {
             return Err(damaged("a survivor came twice"));
         }
         let first_id = self.level.first_id + self.expected[..part].iter().sum::<u64>();
-        self.arrive(candidates.len())?;
+        self.arrive(found.len())?;
         let pieces = plan::pieces(&[self.parts[part].clone()], ORDERED_TOGETHER);
-        let below = |end: u64| candidates.partition_point(|row| row.origin < end * letters);
+        let below = |end: u64| found.partition_point(|row| row.origin < end * letters);
         let mut ends = vec![0];
         ends.extend(pieces.iter().map(|(ids, _)| below(ids.end)));
         let starts: Vec<u64> = ends.iter().map(|&end| first_id + end as u64).collect();
-        let found = |piece: usize, room: &mut Room| {
-            room.candidates.extend_from_slice(&candidates[ends[piece]..ends[piece + 1]]);
+        let take = |piece: usize, room: &mut Room<Shortest>| {
+            room.rows.extend_from_slice(&found[ends[piece]..ends[piece + 1]]);
             Ok(())
         };
-        self.job.record(&pieces, &starts, self.level.cost, &found, progress, report)
+        self.job.record(&pieces, &starts, self.level.cost, &take, progress, report)
     }
 
     /// Adds the keys of a range to the index.
@@ -220,7 +221,7 @@ impl<'a> Arrivals<'a> {
 
     fn new_index(&self) -> Result<IndexWriter<'a>> {
         let job: &'a Job<'a> = self.job;
-        IndexWriter::new(&job.store, job.task.rules, self.number, &self.level)
+        IndexWriter::new(&job.store, Index::new(&job.task.rules.recipe, self.number, &self.level))
     }
 
     /// Adds the level to those that are finished; `None` if it was told to stop.

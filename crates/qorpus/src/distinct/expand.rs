@@ -1,6 +1,6 @@
 //! From the circuits of one level to what one more letter makes of them.
 
-use super::rows::{Candidate, halves};
+use super::rows::{Candidate, Shortest, halves};
 use crate::error::Result;
 use crate::reader::Corpus;
 use qorpus_core::{
@@ -233,13 +233,13 @@ impl<A: Arithmetic> Expand for Expander<'_, A> {
                 let emit = |lane, key| {
                     let row = rows.start + lane;
                     let first = parents.first[row];
-                    out.push(Candidate {
-                        key: halves(key),
+                    let shortest = Shortest {
                         origin: (parents.first_id + row as u64) * alphabet + u64::from(letter),
                         circuits: parents.circuits[row],
                         first: if first == 0 { 1 << letter } else { first },
                         last: 1 << letter,
-                    });
+                    };
+                    out.push(Candidate { key: halves(key), shortest });
                 };
                 if !self.letters.products(&mut self.batch, letter as u16, places, emit) {
                     return Err(Error::ExactOverflow.into());
@@ -255,7 +255,7 @@ impl<A: Arithmetic> Expand for Expander<'_, A> {
             let key = halves(self.letters.key(&self.letters.unitary(parents.words.get(row))?));
             // Nobody asks for the origins of these, but they keep them apart.
             let origin = (parents.first_id + row as u64) * alphabet;
-            out.push(Candidate { key, origin, circuits: 1, first: 0, last: 0 });
+            out.push(Candidate { key, shortest: Shortest { origin, circuits: 1, first: 0, last: 0 } });
         }
         Ok(())
     }

@@ -5,12 +5,14 @@ use super::parallel::parallel;
 use super::phases::PARTS;
 use super::plan::{self, Plan};
 use super::recording::ORDERED_TOGETHER;
-use super::rows::{Candidate, Groups, KEY, Keys, ORIGIN, Room, Table, sort_by_key, sort_by_origin};
+use super::rows::{
+    Candidate, Groups, KEY, Keys, ORIGIN, Product, ROW, Room, Shortest, Table, sort_by_key, sort_by_origin,
+};
 use super::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
 use std::ops::{Range, RangeInclusive};
 
-/// Candidates of a group, of 40 bytes each, and as much room again to put them in order.
+/// Candidates of a group, of 40 bytes each when they are brought together, and as much room again to put them in order.
 const IN_GROUP: u64 = 1 << 12;
 
 /// More groups would not find their ends in the caches.
@@ -23,7 +25,7 @@ const GROUPS_OF_PIECE: u64 = 16;
 const MOST_BUCKETS: u64 = 64;
 
 /// What a candidate may take: as it is made, as a survivor, and its key for later levels.
-const BYTES: u64 = (2 * size_of::<Candidate>() + KEY + ORIGIN) as u64;
+const BYTES: u64 = (size_of::<Product>() + size_of::<Shortest>() + KEY + ORIGIN) as u64;
 
 impl Task<'_> {
     /// Whether so many candidates can be kept in memory.
@@ -59,7 +61,7 @@ impl Job<'_> {
             starts.push(level.first_id + level.records);
         }
         self.orders(&level, progress)?;
-        let take = |piece: usize, room: &mut Room| {
+        let take = |piece: usize, room: &mut Room<Shortest>| {
             found.take(origins(piece), room);
             Ok(())
         };
@@ -86,8 +88,8 @@ impl Job<'_> {
         let pieces = plan::pieces(&plan.sources, cut.parents);
         let all: Vec<usize> = (0..pieces.len()).collect();
         let mut runs = Vec::with_capacity(pieces.len());
-        let keep = |_, Room { candidates, .. }: &mut Room| {
-            Ok(Groups::new(candidates, groups as usize, |candidate| group(candidate.key[0])))
+        let keep = |_, Room { rows, .. }: &mut Room| {
+            Ok(Groups::new(rows, groups as usize, |candidate| group(candidate.key[0]), Product::new))
         };
         let mut finish = |_, run| {
             runs.push(run);
@@ -101,17 +103,21 @@ impl Job<'_> {
         let mut found = Survivors::new(plan.origins(letters), ORDERED_TOGETHER * letters / GROUPS_OF_PIECE);
         let (together, common) = (groups / cut.buckets, groups.ilog2() - u32::from(rules.bands.apart > 0));
         let work = |(room, table, new): &mut (Room, Table, Vec<Candidate>), bucket: usize| {
-            let (Room { candidates, spare }, mut keys) = (room, Vec::new());
+            let Room { rows: candidates, spare } = room;
+            let all = bucket * together as usize..=(bucket + 1) * together as usize - 1;
+            let most = runs.iter().map(|run| run.of(all.clone()).len()).sum::<usize>();
+            let mut keys = Vec::with_capacity(most * rules.layout.keys().len() + ROW);
             new.clear();
             for number in bucket as u64 * together..(bucket as u64 + 1) * together {
                 let range = Keys::wide(number, groups, rules.bands);
                 let last = range.end.map_or(groups as usize - 1, |end| group(end - 1));
-                let near = runs.iter().map(|run: &Groups| run.of(group(range.start)..=last));
+                let near = runs.iter().map(|run: &Groups<Product>| run.of(group(range.start)..=last));
                 candidates.clear();
                 if rules.bands.apart == 0 {
-                    table.join(near, candidates);
+                    table.join(near, letters, candidates);
                 } else {
-                    candidates.extend(near.flatten().filter(|row| range.contains(row.key[0])));
+                    let near = near.flatten().filter(|row| range.contains(row.key[0]));
+                    candidates.extend(near.map(|row| row.candidate(letters)));
                 }
                 sort_by_key(candidates, range.start, common, spare);
                 task.survivors(candidates, range, older)?;
@@ -125,7 +131,7 @@ impl Job<'_> {
         };
         let begin = || Ok((Room::default(), Table::default(), Vec::new()));
         let mut grouped = Vec::new();
-        let mut finish = |_, new: Groups| {
+        let mut finish = |_, new: Groups<Shortest>| {
             progress.done += 1;
             progress.records += new.len() as u64;
             grouped.push(new);
@@ -133,7 +139,7 @@ impl Job<'_> {
             Ok(())
         };
         let buckets = cut.buckets as usize;
-        let complete = parallel(task.jobs, task.stop, buckets, &begin, &work, &mut finish, &mut || {})?;
+        let complete = parallel(task.threads(), buckets, &begin, &work, &mut finish, &mut || {})?;
         found.ranges = grouped;
         Ok(complete.then_some(found))
     }
@@ -145,7 +151,7 @@ struct Survivors {
     /// Bits of an origin that do not count for its group.
     shift: u32,
     groups: usize,
-    ranges: Vec<Groups>,
+    ranges: Vec<Groups<Shortest>>,
 }
 
 impl Survivors {
@@ -160,8 +166,8 @@ impl Survivors {
         ((origin - self.start) >> self.shift) as usize
     }
 
-    fn groups(&self, candidates: &[Candidate]) -> Groups {
-        Groups::new(candidates, self.groups, |candidate| self.group(candidate.origin))
+    fn groups(&self, candidates: &[Candidate]) -> Groups<Shortest> {
+        Groups::new(candidates, self.groups, |row| self.group(row.shortest.origin), |row| row.shortest)
     }
 
     /// The groups in which these origins are.
@@ -176,14 +182,14 @@ impl Survivors {
     }
 
     /// Appends those with these origins, in order.
-    fn take(&self, origins: Range<u64>, Room { candidates, spare }: &mut Room) {
+    fn take(&self, origins: Range<u64>, Room { rows, spare }: &mut Room<Shortest>) {
         for group in self.near(&origins) {
-            let start = candidates.len();
+            let start = rows.len();
             for range in &self.ranges {
-                candidates.extend(range.of(group..=group).iter().filter(|row| origins.contains(&row.origin)));
+                rows.extend(range.of(group..=group).iter().filter(|row| origins.contains(&row.origin)));
             }
             let first = self.start + ((group as u64) << self.shift);
-            sort_by_origin(&mut candidates[start..], &(first..first + (1 << self.shift)), spare);
+            sort_by_origin(&mut rows[start..], &(first..first + (1 << self.shift)), spare);
         }
     }
 }

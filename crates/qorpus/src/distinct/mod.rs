@@ -33,9 +33,10 @@ use crate::generate::Outcome;
 use crate::options::{EnumerateOptions, threads};
 use crate::store::{Store, add_label, insert_chunks};
 use levels::Index;
+use parallel::Threads;
 use plan::Plan;
 use qorpus_core::{Circuits, Recipe};
-use rows::Candidate;
+use rows::Shortest;
 use rules::Rules;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -196,6 +197,11 @@ struct Job<'a> {
 }
 
 impl Task<'_> {
+    /// What does its pieces.
+    fn threads(&self) -> Threads<'_> {
+        Threads::new(self.jobs, self.stop)
+    }
+
     /// Candidates that a process with a single thread may hold.
     fn at_once_alone(&self) -> u64 {
         MOST_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
@@ -251,7 +257,7 @@ impl Job<'_> {
         let chunk = self.task.rules.chunk(
             0,
             &circuits,
-            &[Candidate { key: [0; 2], origin: 0, circuits: 1, first: 0, last: 0 }],
+            &[Shortest { origin: 0, circuits: 1, first: 0, last: 0 }],
             0,
         )?;
         let (index, key) =

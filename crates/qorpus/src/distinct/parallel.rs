@@ -1,5 +1,6 @@
 //! Pieces of work on some threads, and their results in order on one.
 
+use super::recording::GROUP_BYTES;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +11,33 @@ use std::time::Duration;
 /// How often it is looked whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Bytes of results that may wait to be finished: so many are made while a group is committed.
+const WAITING_BYTES: usize = 2 * GROUP_BYTES;
+
+/// Threads that do pieces of work.
+#[derive(Clone, Copy)]
+pub(super) struct Threads<'a> {
+    jobs: usize,
+    stop: &'a AtomicBool,
+    /// Pieces that may be done before the first of them is finished.
+    ahead: u64,
+}
+
+impl<'a> Threads<'a> {
+    /// So many, until they are told to stop.
+    pub(super) fn new(jobs: usize, stop: &'a AtomicBool) -> Threads<'a> {
+        Threads { jobs, stop, ahead: 4 * jobs as u64 }
+    }
+
+    /// Those that finishing, which takes long now and then, does not keep waiting, if results have so many bytes.
+    pub(super) fn ahead(self, bytes: usize) -> Threads<'a> {
+        Threads { ahead: self.ahead.max((WAITING_BYTES / bytes.max(1)) as u64), ..self }
+    }
+}
+
 /// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this one. False if it was told to stop.
 pub(super) fn parallel<S, T: Send>(
-    jobs: usize,
-    stop: &AtomicBool,
+    Threads { jobs, stop, ahead }: Threads<'_>,
     pieces: usize,
     begin: &(impl Fn() -> Result<S> + Sync),
     work: &(impl Fn(&mut S, usize) -> Result<T> + Sync),
@@ -22,7 +46,6 @@ pub(super) fn parallel<S, T: Send>(
 ) -> Result<bool> {
     let (next, finished, broken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let stops = || stop.load(Ordering::Relaxed) || broken.load(Ordering::Relaxed);
-    let ahead = 4 * jobs as u64;
     let (send, receive) = mpsc::channel::<Result<(usize, T)>>();
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(pieces) {
@@ -87,7 +110,8 @@ mod tests {
             finished.push(piece);
             Ok(())
         };
-        let result = parallel(2, &false.into(), 100, &|| Ok(()), &work, &mut finish, &mut || {});
+        let result =
+            parallel(Threads::new(2, &false.into()), 100, &|| Ok(()), &work, &mut finish, &mut || {});
         assert!(matches!(result, Err(Error::Enumerator)), "{result:?}");
         assert!(finished.len() < 100 && finished.is_sorted());
     }

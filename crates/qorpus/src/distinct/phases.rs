@@ -1,11 +1,12 @@
 //! The parts of making a level: expanding, merging, ordering, indexing.
 
 use super::expand::{Expand, Parents};
+use super::levels::Index;
 use super::parallel::parallel;
 use super::plan::{self, Plan};
-use super::recording::{IndexWriter, ORDERED_TOGETHER};
+use super::recording::{Blocks, IndexWriter, ORDERED_TOGETHER};
 use super::rows::{
-    self, Candidate, Keys, Room, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
+    self, Candidate, Keys, Room, Shortest, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
 use super::temporary::Sorted;
 use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
@@ -18,6 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The candidates of a piece are cut into so many files by their keys, each removed as soon as all of it is brought together.
 pub(super) const PARTS: u64 = 8;
+
+/// Keys whose blocks of the index are filled together.
+const INDEXED_TOGETHER: u64 = 1 << 16;
 
 impl Keys {
     /// The rows of a file that begin with these keys.
@@ -41,7 +45,7 @@ impl Job<'_> {
         let todo: Vec<usize> = (0..pieces.len())
             .filter(|&piece| !(0..PARTS).all(|part| self.is_there(&name(piece, part))))
             .collect();
-        let keep = |piece: usize, Room { candidates, spare }: &mut Room| {
+        let keep = |piece: usize, Room { rows: candidates, spare }: &mut Room| {
             sort_by_key(candidates, 0, 0, spare);
             combine(candidates, rules.bands).map_err(|unclear| task.unclear(unclear))?;
             for part in 0..PARTS {
@@ -80,7 +84,7 @@ impl Job<'_> {
         let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Box<dyn Expand + '_>, Room),
                     place: usize| {
             let (ids, letters) = pieces[todo[place]].clone();
-            let out = &mut room.candidates;
+            let out = &mut room.rows;
             out.clear();
             out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
             corpus.parents(ids, parents, Parents::take, |parents, rows| {
@@ -100,7 +104,7 @@ impl Job<'_> {
             progress.done = done.load(Ordering::Relaxed);
             report(*progress);
         };
-        parallel(task.jobs, task.stop, todo.len(), &begin, &work, finish, &mut tick)
+        parallel(task.threads(), todo.len(), &begin, &work, finish, &mut tick)
     }
 
     /// How many ranges of keys hold few enough candidates each.
@@ -149,7 +153,7 @@ impl Job<'_> {
         let shift = u64::BITS - cut.buckets.ilog2();
         // With neighbours on both sides the range is less than twice as long.
         let common = cut.buckets.ilog2() - u32::from(rules.bands.apart > 0);
-        let work = |Room { candidates, spare }: &mut Room, place: usize| {
+        let work = |Room { rows: candidates, spare }: &mut Room, place: usize| {
             let bucket = todo[place];
             let range = Keys::wide(bucket, cut.buckets, rules.bands);
             candidates.clear();
@@ -187,7 +191,7 @@ impl Job<'_> {
             report(*progress);
             Ok(())
         };
-        parallel(task.jobs, task.stop, todo.len(), &|| Ok(Room::default()), &work, &mut finish, &mut || {})
+        parallel(task.threads(), todo.len(), &|| Ok(Room::default()), &work, &mut finish, &mut || {})
     }
 
     /// Makes records of the survivors, in the order of their origins.
@@ -214,17 +218,17 @@ impl Job<'_> {
             }
         }
         self.orders(&level, progress)?;
-        let found = |piece: usize, Room { candidates, spare }: &mut Room| {
+        let found = |piece: usize, Room { rows: found, spare }: &mut Room<Shortest>| {
             let ids = &pieces[piece].0;
             let [start, end] = [ids.start, ids.end].map(|id| rows::origin_bytes(id * letters));
             for bucket in 0..cut.buckets {
                 let file = sorted(bucket)?;
                 file.visit(file.between(&start, Some(&end))?, |row| {
-                    candidates.push(task.rules.layout.of_found(row));
+                    found.push(task.rules.layout.of_found(row));
                     true
                 })?;
             }
-            sort_by_origin(candidates, &(ids.start * letters..ids.end * letters), spare);
+            sort_by_origin(found, &(ids.start * letters..ids.end * letters), spare);
             Ok(())
         };
         self.record(&pieces, &starts, level.cost, &found, progress, report)
@@ -239,28 +243,36 @@ impl Job<'_> {
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<bool> {
-        let task = &self.task;
-        let mut writer = IndexWriter::new(&self.store, task.rules, number, level)?;
-        let shift = u128::BITS - cut.buckets.ilog2();
-        for bucket in 0..cut.buckets {
-            // Of a range that is in the file already, nothing is left to do.
-            if bucket + 1 < cut.buckets && writer.has(u128::from(bucket + 1) << shift) {
-                continue;
+        let (task, layout) = (&self.task, self.task.rules.layout.keys());
+        let index = Index::new(&task.rules.recipe, number, level);
+        let mut writer = IndexWriter::new(&self.store, index)?;
+        let ranges = level.records.div_ceil(INDEXED_TOGETHER).next_power_of_two().min(index.blocks());
+        let (blocks, begun) = (index.blocks() / ranges, writer.next() * ranges / index.blocks());
+        let work = |(): &mut (), place: usize| {
+            let range = begun + place as u64;
+            let (keys, mut filled) = (Keys::exactly(range, ranges), Blocks::new(index, range * blocks));
+            for bucket in range * cut.buckets / ranges..((range + 1) * cut.buckets).div_ceil(ranges) {
+                let file = task.temporary.sorted(&format!("keys-{number}-{bucket}"), &layout)?;
+                file.visit(keys.of(&file)?, |row| {
+                    filled.add(rows::key(row), rows::origin_of_key(row));
+                    true
+                })?;
             }
-            let keys =
-                task.temporary.sorted(&format!("keys-{number}-{bucket}"), &task.rules.layout.keys())?;
-            keys.visit(0..keys.len(), |row| {
-                writer.add(rows::key(row), rows::origin_of_key(row));
-                true
-            })?;
-            writer.save()?;
+            filled.end((range + 1) * blocks);
+            Ok(filled)
+        };
+        let mut finish = |_, blocks| {
+            writer.append(blocks);
             report(*progress);
-            if task.stop.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
+            writer.save()
+        };
+        let threads = task.threads().ahead(INDEXED_TOGETHER as usize * layout.len());
+        let complete =
+            parallel(threads, (ranges - begun) as usize, &|| Ok(()), &work, &mut finish, &mut || {})?;
+        if complete {
+            writer.finish()?;
         }
-        writer.finish()?;
-        Ok(true)
+        Ok(complete)
     }
 }
 
@@ -276,7 +288,7 @@ impl Task<'_> {
         for (earlier, cut) in older {
             self.mark_known(candidates, *earlier, *cut, range)?;
         }
-        candidates.retain(|row| row.circuits > 0);
+        candidates.retain(|row| row.shortest.circuits > 0);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::expand::Parents;
 use super::levels::Index;
 use super::parallel::parallel;
-use super::rows::{Candidate, Room};
+use super::rows::{Room, Shortest};
 use super::rules::Rules;
 use super::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::error::Result;
@@ -17,7 +17,10 @@ use std::ops::Range;
 pub(super) const ORDERED_TOGETHER: u64 = 1 << 15;
 
 /// A commit carries about this many bytes.
-const GROUP_BYTES: usize = 16 << 20;
+pub(super) const GROUP_BYTES: usize = 16 << 20;
+
+/// A record takes about this many bytes, labels included.
+const RECORD_BYTES: usize = 20;
 
 impl Job<'_> {
     /// The records of a level come next, of which some may be there.
@@ -36,7 +39,7 @@ impl Job<'_> {
         pieces: &[(Range<u64>, u32)],
         starts: &[u64],
         cost: u32,
-        found: &(impl Fn(usize, &mut Room) -> Result<()> + Sync),
+        found: &(impl Fn(usize, &mut Room<Shortest>) -> Result<()> + Sync),
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<bool> {
@@ -44,18 +47,11 @@ impl Job<'_> {
         let there = self.store.read(|transaction| store::totals(transaction))?.0;
         let begun = starts[1..].partition_point(|&end| end <= there);
         let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Room::default()));
-        let work = |(corpus, parents, room): &mut (Corpus, Parents, Room), place: usize| {
+        let work = |(corpus, parents, room): &mut (Corpus, Parents, Room<Shortest>), place: usize| {
             let piece = begun + place;
-            room.candidates.clear();
+            room.rows.clear();
             found(piece, room)?;
-            task.rules.records(
-                corpus,
-                parents,
-                pieces[piece].0.clone(),
-                &room.candidates,
-                starts[piece],
-                cost,
-            )
+            task.rules.records(corpus, parents, pieces[piece].0.clone(), &room.rows, starts[piece], cost)
         };
         let (mut group, mut bytes) = (Vec::new(), 0);
         let mut commit = |group: &mut Vec<Chunk>| {
@@ -75,8 +71,9 @@ impl Job<'_> {
             bytes = 0;
             commit(&mut group)
         };
-        let complete =
-            parallel(task.jobs, task.stop, pieces.len() - begun, &begin, &work, &mut finish, &mut || {})?;
+        let (new, left) = (starts[pieces.len()] - starts[begun], pieces.len() - begun);
+        let threads = task.threads().ahead(new as usize * RECORD_BYTES / left.max(1));
+        let complete = parallel(threads, left, &begin, &work, &mut finish, &mut || {})?;
         commit(&mut group)?;
         Ok(complete)
     }
@@ -89,7 +86,7 @@ impl Rules {
         corpus: &Corpus,
         parents: &mut Parents,
         ids: Range<u64>,
-        found: &[Candidate],
+        found: &[Shortest],
         first_id: u64,
         cost: u32,
     ) -> Result<Vec<Chunk>> {
@@ -98,9 +95,9 @@ impl Rules {
         let mut start = 0;
         corpus.parents(ids, parents, Parents::take_words, |parents, rows| {
             let end = parents.first_id + rows.end as u64;
-            while let Some(candidate) = found.get(next).filter(|candidate| candidate.origin / letters < end) {
-                let word = parents.words.get((candidate.origin / letters - parents.first_id) as usize);
-                circuits.push(word.iter().copied().chain([(candidate.origin % letters) as u16]));
+            while let Some(row) = found.get(next).filter(|row| row.origin / letters < end) {
+                let word = parents.words.get((row.origin / letters - parents.first_id) as usize);
+                circuits.push(word.iter().copied().chain([(row.origin % letters) as u16]));
                 next += 1;
                 if circuits.len() as u64 == self.recipe.chunk_records() {
                     chunks.push(self.chunk(first_id + start as u64, &circuits, &found[start..next], cost)?);
@@ -117,70 +114,84 @@ impl Rules {
     }
 }
 
-/// Writes the index of a level, going on where an earlier run ended.
-pub(super) struct IndexWriter<'a> {
-    store: &'a Store,
+/// Fills blocks of an index, one after the other, from keys in ascending order.
+pub(super) struct Blocks {
     index: Index,
     /// The block that is filled.
     next: u64,
     entries: Vec<(u128, u64)>,
-    group: Vec<(u64, Vec<u8>)>,
-    bytes: usize,
+    full: Vec<(u64, Vec<u8>)>,
 }
 
-impl<'a> IndexWriter<'a> {
-    pub(super) fn new(
-        store: &'a Store,
-        rules: &Rules,
-        number: usize,
-        level: &Level,
-    ) -> Result<IndexWriter<'a>> {
-        let index = Index::new(&rules.recipe, number, level);
-        let next = store.read(|connection| index.present(connection))?;
-        Ok(IndexWriter { store, index, next, entries: Vec::new(), group: Vec::new(), bytes: 0 })
+impl Blocks {
+    /// From block `first` on.
+    pub(super) fn new(index: Index, first: u64) -> Blocks {
+        Blocks { index, next: first, entries: Vec::new(), full: Vec::new() }
     }
 
-    /// Whether everything up to this key is in the file already.
-    pub(super) fn has(&self, key: u128) -> bool {
-        self.index.block(key) < self.next
-    }
-
-    /// Adds a key that is not below those before it, and the origin of its record.
+    /// Adds a key that is not below those before it, and the origin of its record, unless it belongs to a block before the first.
     pub(super) fn add(&mut self, key: u128, origin: u64) {
         let block = self.index.block(key);
-        while self.next < block {
-            self.end_block();
-        }
+        self.end(block);
         if block == self.next {
             self.entries.push((key, origin));
         }
     }
 
-    fn end_block(&mut self) {
-        self.group.push((self.next, self.index.encode(self.next, &self.entries)));
-        self.bytes += self.entries.len();
-        self.entries.clear();
-        self.next += 1;
+    /// No more keys come of the blocks before this one, of which some may have none.
+    pub(super) fn end(&mut self, block: u64) {
+        while self.next < block {
+            self.full.push((self.next, self.index.encode(self.next, &self.entries)));
+            self.entries.clear();
+            self.next += 1;
+        }
+    }
+}
+
+/// Writes the index of a level, going on where an earlier run ended.
+pub(super) struct IndexWriter<'a> {
+    store: &'a Store,
+    blocks: Blocks,
+}
+
+impl<'a> IndexWriter<'a> {
+    pub(super) fn new(store: &'a Store, index: Index) -> Result<IndexWriter<'a>> {
+        let next = store.read(|connection| index.present(connection))?;
+        Ok(IndexWriter { store, blocks: Blocks::new(index, next) })
+    }
+
+    /// The first block that is not in the file yet.
+    pub(super) fn next(&self) -> u64 {
+        self.blocks.next
+    }
+
+    /// Adds a key that is not below those before it, and the origin of its record.
+    pub(super) fn add(&mut self, key: u128, origin: u64) {
+        self.blocks.add(key, origin);
+    }
+
+    /// Adds the blocks that come next.
+    pub(super) fn append(&mut self, blocks: Blocks) {
+        self.blocks.next = blocks.next;
+        self.blocks.full.extend(blocks.full);
     }
 
     /// Commits what was added if it is much.
     pub(super) fn save(&mut self) -> Result<()> {
-        if self.bytes * 10 >= GROUP_BYTES { self.commit() } else { Ok(()) }
+        let bytes = self.blocks.full.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        if bytes >= GROUP_BYTES { self.commit() } else { Ok(()) }
     }
 
     fn commit(&mut self) -> Result<()> {
-        let IndexWriter { store, index, group, bytes, .. } = self;
-        *bytes = 0;
+        let IndexWriter { store, blocks: Blocks { index, full, .. } } = self;
         store.write(|transaction| {
-            group.drain(..).try_for_each(|(block, bytes)| index.insert(transaction, block, &bytes))
+            full.drain(..).try_for_each(|(block, bytes)| index.insert(transaction, block, &bytes))
         })
     }
 
     /// Commits everything, and blocks without keys up to the last one.
     pub(super) fn finish(mut self) -> Result<()> {
-        while self.next < self.index.blocks() {
-            self.end_block();
-        }
+        self.blocks.end(self.blocks.index.blocks());
         self.commit()
     }
 }

@@ -13,11 +13,17 @@ const COUNT: usize = 4;
 pub(super) const FOUND: usize = ORIGIN + COUNT + 8;
 pub(super) const ROW: usize = KEY + FOUND;
 
-/// A unitary that one more letter makes, and what is known of all the circuits so far that make it.
+/// A unitary that one more letter makes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Candidate {
     /// Two halves rather than 128 bits, which would have to be aligned.
     pub(super) key: [u64; 2],
+    pub(super) shortest: Shortest,
+}
+
+/// What is known of all the circuits so far that make a unitary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shortest {
     /// The id of the circuit without its last letter, times the number of letters, plus the last letter: the smallest.
     pub(super) origin: u64,
     /// How many circuits there are.
@@ -28,11 +34,33 @@ pub(super) struct Candidate {
     pub(super) last: u32,
 }
 
-/// Candidates, and as much room again to put them in order.
+/// A candidate of one circuit as it is kept until equal ones are brought together, in fewer bytes: the letter that ends the circuit
+/// follows from its origin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Product {
+    pub(super) key: [u64; 2],
+    origin: u64,
+    circuits: u32,
+    first: u32,
+}
+
+impl Product {
+    pub(super) fn new(Candidate { key, shortest }: &Candidate) -> Product {
+        Product { key: *key, origin: shortest.origin, circuits: shortest.circuits, first: shortest.first }
+    }
+
+    /// As it was, if there are so many letters.
+    pub(super) fn candidate(&self, letters: u64) -> Candidate {
+        let Product { key, origin, circuits, first } = *self;
+        Candidate { key, shortest: Shortest { origin, circuits, first, last: 1 << (origin % letters) } }
+    }
+}
+
+/// Rows, and as much room again to put them in order.
 #[derive(Default)]
-pub(super) struct Room {
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) spare: Vec<Candidate>,
+pub(super) struct Room<T = Candidate> {
+    pub(super) rows: Vec<T>,
+    pub(super) spare: Vec<T>,
 }
 
 /// The key as it is compared.
@@ -46,38 +74,42 @@ pub(super) fn sort_by_key(candidates: &mut [Candidate], first: u64, common: u32,
     sort(candidates, spare, place, |candidate| candidate.key);
 }
 
-/// Puts candidates in order by their origins, all of which are in `origins`.
-pub(super) fn sort_by_origin(candidates: &mut [Candidate], origins: &Range<u64>, spare: &mut Vec<Candidate>) {
+/// Puts rows in order by their origins, all of which are in `origins`.
+pub(super) fn sort_by_origin<T: Copy + Default + AsRef<Shortest>>(
+    rows: &mut [T],
+    origins: &Range<u64>,
+    spare: &mut Vec<T>,
+) {
     let spread = (origins.end - origins.start).max(1).leading_zeros();
-    let place = |candidate: &Candidate| (candidate.origin - origins.start) << spread;
-    sort(candidates, spare, place, |candidate| candidate.origin);
+    let place = |row: &T| (row.as_ref().origin - origins.start) << spread;
+    sort(rows, spare, place, |row| row.as_ref().origin);
 }
 
-/// Candidates are put into so many groups at once, by so many bits: more would not find their ends in the caches.
+/// Rows are put into so many groups at once, by so many bits: more would not find their ends in the caches.
 const MOST_BITS: u32 = 11;
 
-/// Puts candidates in order by their `key`, of which `place` is the beginning, spread over all numbers: twice into groups by the leading
+/// Puts rows in order by their `key`, of which `place` is the beginning, spread over all numbers: twice into groups by the leading
 /// bits, after which few have the same.
-fn sort<K: Ord>(
-    candidates: &mut [Candidate],
-    spare: &mut Vec<Candidate>,
-    place: impl Fn(&Candidate) -> u64,
-    key: impl Fn(&Candidate) -> K,
+fn sort<T: Copy + Default, K: Ord>(
+    rows: &mut [T],
+    spare: &mut Vec<T>,
+    place: impl Fn(&T) -> u64,
+    key: impl Fn(&T) -> K,
 ) {
-    let bits = (candidates.len() / 4).max(1).ilog2();
+    let bits = (rows.len() / 4).max(1).ilog2();
     let first = bits.div_ceil(2).min(MOST_BITS);
     let second = (bits - first).min(MOST_BITS);
-    spare.resize(candidates.len(), Candidate::default());
+    spare.resize(rows.len(), T::default());
     let (mut ends, mut within) = (Vec::new(), Vec::new());
     let leading = |place: u64, bits: u32| place.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
-    scatter(candidates, spare, 1 << first, |candidate| leading(place(candidate), first), &mut ends);
+    scatter(rows, spare, 1 << first, |row| leading(place(row), first), &mut ends);
     let mut start = 0;
-    for &end in &ends {
-        let group = &mut candidates[start..end];
-        let of = |candidate: &Candidate| leading(place(candidate) << first, second);
+    for end in ends.iter().map(|&end| end as usize) {
+        let group = &mut rows[start..end];
+        let of = |row: &T| leading(place(row) << first, second);
         scatter(&spare[start..end], group, 1 << second, of, &mut within);
         let mut from = 0;
-        for &to in &within {
+        for to in within.iter().map(|&end| end as usize) {
             if to - from > 1 {
                 group[from..to].sort_unstable_by_key(&key);
             }
@@ -87,66 +119,67 @@ fn sort<K: Ord>(
     }
 }
 
-/// Copies candidates to `out`, group by group, of which there are so many; notes where each ends.
-fn scatter(
-    candidates: &[Candidate],
-    out: &mut [Candidate],
+/// Copies rows to `out`, group by group, of which there are so many; notes where each ends.
+fn scatter<T: Copy>(
+    rows: &[T],
+    out: &mut [T],
     groups: usize,
-    group: impl Fn(&Candidate) -> usize,
-    ends: &mut Vec<usize>,
+    group: impl Fn(&T) -> usize,
+    ends: &mut Vec<u32>,
 ) {
-    place(candidates, groups, group, ends, |from, to| out[to] = candidates[from]);
+    place(rows, groups, group, ends, |from, to| out[to] = rows[from]);
 }
 
-/// Finds a place for each candidate, group by group, of which there are so many; notes where each ends.
-fn place(
-    candidates: &[Candidate],
+/// Finds a place for each row, group by group, of which there are so many; notes where each ends.
+fn place<T>(
+    rows: &[T],
     groups: usize,
-    group: impl Fn(&Candidate) -> usize,
-    ends: &mut Vec<usize>,
+    group: impl Fn(&T) -> usize,
+    ends: &mut Vec<u32>,
     mut put: impl FnMut(usize, usize),
 ) {
     // Where each begins, which moves on to where it ends.
     ends.clear();
     ends.resize(groups, 0);
-    candidates.iter().for_each(|candidate| ends[group(candidate)] += 1);
+    rows.iter().for_each(|row| ends[group(row)] += 1);
     let mut sum = 0;
     for end in ends.iter_mut() {
         sum += std::mem::replace(end, sum);
     }
-    for (from, candidate) in candidates.iter().enumerate() {
-        let to = &mut ends[group(candidate)];
-        put(from, *to);
+    for (from, row) in rows.iter().enumerate() {
+        let to = &mut ends[group(row)];
+        put(from, *to as usize);
         *to += 1;
     }
 }
 
-/// Candidates in groups, one behind the other.
-pub(super) struct Groups {
-    candidates: Vec<Candidate>,
-    ends: Vec<usize>,
+/// Rows in groups, one behind the other.
+pub(super) struct Groups<T> {
+    rows: Vec<T>,
+    ends: Vec<u32>,
 }
 
-impl Groups {
-    /// Of so many groups, the one that `group` says for each.
+impl<T> Groups<T> {
+    /// What `row` makes of each candidate, in so many groups: of each candidate the one that `group` says.
     pub(super) fn new(
         candidates: &[Candidate],
         groups: usize,
         group: impl Fn(&Candidate) -> usize,
-    ) -> Groups {
+        row: impl Fn(&Candidate) -> T,
+    ) -> Groups<T> {
         let (mut order, mut ends) = (vec![0; candidates.len()], Vec::new());
         place(candidates, groups, group, &mut ends, |from, to| order[to] = from as u32);
-        Groups { candidates: order.iter().map(|&from| candidates[from as usize]).collect(), ends }
+        Groups { rows: order.iter().map(|&from| row(&candidates[from as usize])).collect(), ends }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.candidates.len()
+        self.rows.len()
     }
 
     /// Those of some groups that follow one another.
-    pub(super) fn of(&self, groups: RangeInclusive<usize>) -> &[Candidate] {
-        let start = groups.start().checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.candidates[start..self.ends[*groups.end()]]
+    pub(super) fn of(&self, groups: RangeInclusive<usize>) -> &[T] {
+        let start = groups.start().checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.rows[start..self.ends[*groups.end()] as usize]
     }
 }
 
@@ -158,28 +191,30 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Appends candidates with equal keys as one to `out`, which is empty.
+    /// Appends products with equal keys as one candidate to `out`, which is empty.
     pub(super) fn join<'c>(
         &mut self,
-        candidates: impl Iterator<Item = &'c [Candidate]> + Clone,
+        products: impl Iterator<Item = &'c [Product]> + Clone,
+        letters: u64,
         out: &mut Vec<Candidate>,
     ) {
-        let most = candidates.clone().map(<[Candidate]>::len).sum::<usize>();
+        let most = products.clone().map(<[Product]>::len).sum::<usize>();
         let mask = (2 * most).next_power_of_two() - 1;
         self.places.clear();
         self.places.resize(mask + 1, 0);
-        for candidate in candidates.flatten() {
+        for product in products.flatten() {
+            let candidate = product.candidate(letters);
             // The second half: of the first one, all begin in the same way.
             let mut slot = candidate.key[1] as usize & mask;
             loop {
                 let place = &mut self.places[slot];
                 let Some(there) = (*place as usize).checked_sub(1) else {
-                    out.push(*candidate);
+                    out.push(candidate);
                     *place = out.len() as u32;
                     break;
                 };
                 if out[there].key == candidate.key {
-                    out[there].join(candidate);
+                    out[there].shortest.join(&candidate.shortest);
                     break;
                 }
                 slot = (slot + 1) & mask;
@@ -211,7 +246,7 @@ pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Bands) -> std::res
         candidates.dedup_by(|next, kept| {
             let same = next.key == kept.key;
             if same {
-                kept.join(next);
+                kept.shortest.join(&next.shortest);
             }
             same
         });
@@ -222,18 +257,18 @@ pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Bands) -> std::res
         // Neighbours that may be the same, in the order of their origins.
         let near = |k: &usize| candidates[*k].key[0] - candidates[*k - 1].key[0] <= bands.apart;
         let end = start + 1 + (start + 1..candidates.len()).take_while(near).count();
-        candidates[start..end].sort_unstable_by_key(|candidate| candidate.origin);
+        candidates[start..end].sort_unstable_by_key(|candidate| candidate.shortest.origin);
         let first = kept;
         for k in start..end {
             let next = candidates[k];
             let mut known = None;
             for (place, candidate) in candidates[first..kept].iter().enumerate() {
-                if same(candidate.key, next.key, bands).ok_or(Unclear(next.origin))? {
+                if same(candidate.key, next.key, bands).ok_or(Unclear(next.shortest.origin))? {
                     known = Some(first + place);
                 }
             }
             match known {
-                Some(known) => candidates[known].join(&next),
+                Some(known) => candidates[known].shortest.join(&next.shortest),
                 None => {
                     candidates[kept] = next;
                     kept += 1;
@@ -247,9 +282,21 @@ pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Bands) -> std::res
     Ok(())
 }
 
-impl Candidate {
-    /// Adds another of the same unitary.
-    fn join(&mut self, other: &Candidate) {
+impl AsRef<Shortest> for Candidate {
+    fn as_ref(&self) -> &Shortest {
+        &self.shortest
+    }
+}
+
+impl AsRef<Shortest> for Shortest {
+    fn as_ref(&self) -> &Shortest {
+        self
+    }
+}
+
+impl Shortest {
+    /// Adds what is known of another circuit of the same unitary.
+    fn join(&mut self, other: &Shortest) {
         self.origin = self.origin.min(other.origin);
         self.circuits = self.circuits.saturating_add(other.circuits);
         self.first |= other.first;
@@ -265,13 +312,20 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Range `number` of so many equal ranges, a power of two, with what lies so near to it that it may be the same as
+    /// Range `number` of so many equal ones, with what lies so near to it that it may be the same as
     /// something within.
     pub(super) fn wide(number: u64, ranges: u64, bands: Bands) -> Keys {
-        let (shift, apart) = (u64::BITS - ranges.ilog2(), bands.apart);
-        let start = (number << shift).saturating_sub(apart);
-        let end = (number + 1 < ranges).then(|| ((number + 1) << shift).checked_add(apart)).flatten();
-        Keys { start, end }
+        let Keys { start, end } = Keys::exactly(number, ranges);
+        Keys {
+            start: start.saturating_sub(bands.apart),
+            end: end.and_then(|end| end.checked_add(bands.apart)),
+        }
+    }
+
+    /// Range `number` of so many equal ranges, a power of two.
+    pub(super) fn exactly(number: u64, ranges: u64) -> Keys {
+        let start = |number: u64| number.checked_shl(u64::BITS - ranges.ilog2()).unwrap_or(0);
+        Keys { start: start(number), end: (number + 1 < ranges).then(|| start(number + 1)) }
     }
 
     /// Which of these candidates, which are in the order of their keys, are in it.
@@ -310,9 +364,9 @@ impl Sweep<'_> {
                 break;
             }
             match same(candidate.key, key, self.bands) {
-                Some(true) => candidate.circuits = 0,
+                Some(true) => candidate.shortest.circuits = 0,
                 Some(false) => {}
-                None => return Err(Unclear(candidate.origin)),
+                None => return Err(Unclear(candidate.shortest.origin)),
             }
         }
         Ok(self.next < self.candidates.len())
@@ -346,16 +400,16 @@ impl Layout {
         KEY..self.whole().end
     }
 
-    fn row(self, candidate: &Candidate) -> [u8; ROW] {
+    fn row(self, Candidate { key, shortest }: &Candidate) -> [u8; ROW] {
         let mut row = [0; ROW];
-        row[..8].copy_from_slice(&candidate.key[0].to_be_bytes());
-        row[8..KEY].copy_from_slice(&candidate.key[1].to_be_bytes());
-        row[KEY..KEY + ORIGIN].copy_from_slice(&origin_bytes(candidate.origin));
+        row[..8].copy_from_slice(&key[0].to_be_bytes());
+        row[8..KEY].copy_from_slice(&key[1].to_be_bytes());
+        row[KEY..KEY + ORIGIN].copy_from_slice(&origin_bytes(shortest.origin));
         let rest = &mut row[KEY + ORIGIN..];
-        rest[..COUNT].copy_from_slice(&candidate.circuits.to_le_bytes());
+        rest[..COUNT].copy_from_slice(&shortest.circuits.to_le_bytes());
         // Of a set that takes fewer bytes, what follows overwrites the rest.
-        rest[COUNT..COUNT + 4].copy_from_slice(&candidate.first.to_le_bytes());
-        rest[COUNT + self.set..][..4].copy_from_slice(&candidate.last.to_le_bytes());
+        rest[COUNT..COUNT + 4].copy_from_slice(&shortest.first.to_le_bytes());
+        rest[COUNT + self.set..][..4].copy_from_slice(&shortest.last.to_le_bytes());
         row
     }
 
@@ -364,10 +418,15 @@ impl Layout {
     pub(super) fn put(self, candidates: &[Candidate], bytes: &Range<usize>, buffer: &mut [u8]) -> usize {
         let mut at = 0;
         for candidate in candidates {
-            let row = self.row(candidate);
-            match bytes.start {
-                0 => buffer[at..at + ROW].copy_from_slice(&row),
-                _ => buffer[at..at + FOUND].copy_from_slice(&row[KEY..]),
+            match (bytes.start, bytes.end) {
+                (0, end) if end <= KEY + ORIGIN => {
+                    buffer[at..at + 8].copy_from_slice(&candidate.key[0].to_be_bytes());
+                    buffer[at + 8..at + KEY].copy_from_slice(&candidate.key[1].to_be_bytes());
+                    let origin = origin_bytes(candidate.shortest.origin);
+                    buffer[at + KEY..at + KEY + ORIGIN].copy_from_slice(&origin);
+                }
+                (0, _) => buffer[at..at + ROW].copy_from_slice(&self.row(candidate)),
+                _ => buffer[at..at + FOUND].copy_from_slice(&self.row(candidate)[KEY..]),
             }
             at += bytes.len();
         }
@@ -386,14 +445,13 @@ impl Layout {
     pub(super) fn candidate(self, row: &[u8; ROW]) -> Candidate {
         let (halves, found) = (row.as_chunks::<8>().0, row.last_chunk::<FOUND>());
         let key = [u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1])];
-        Candidate { key, ..found.map(|found| self.without_key(found)).unwrap_or_default() }
+        Candidate { key, shortest: found.map(|found| self.without_key(found)).unwrap_or_default() }
     }
 
-    fn without_key(self, row: &[u8; FOUND]) -> Candidate {
+    fn without_key(self, row: &[u8; FOUND]) -> Shortest {
         let four = |at: usize| row[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         let mask = u32::MAX >> (32 - 8 * self.set);
-        Candidate {
-            key: [0; 2],
+        Shortest {
             origin: row.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) >> (64 - 8 * ORIGIN),
             circuits: four(ORIGIN),
             first: four(ORIGIN + COUNT) & mask,
@@ -401,8 +459,8 @@ impl Layout {
         }
     }
 
-    /// The candidate, without its key, of a row without one.
-    pub(super) fn of_found(self, row: &[u8; ROW]) -> Candidate {
+    /// What a row without a key says.
+    pub(super) fn of_found(self, row: &[u8; ROW]) -> Shortest {
         row.first_chunk().map(|found| self.without_key(found)).unwrap_or_default()
     }
 }

@@ -3,7 +3,7 @@
 use super::expand::{CIRCUITS, Expand, FIRST, LAST, Letters};
 use super::levels::Level;
 use super::plan::{self, Plan};
-use super::rows::{Candidate, Layout};
+use super::rows::{Layout, Shortest};
 use super::{COST, T_COUNT, TWO_QUBIT_COUNT};
 use crate::error::{Error, Result};
 use qorpus_core::{Bands, Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe};
@@ -92,7 +92,7 @@ impl Rules {
         &self,
         first_id: u64,
         circuits: &Circuits,
-        found: &[Candidate],
+        found: &[Shortest],
         cost: u32,
     ) -> Result<Chunk> {
         let alphabet = self.recipe.alphabet();
@@ -105,7 +105,7 @@ impl Rules {
             |circuit: &[u16]| circuit.iter().map(|&letter| of_letters[usize::from(letter)]).sum::<u64>();
         let both = |sum: u64| (i64::from(sum as u32), i64::from((sum >> 32) as u32));
         let (t_counts, two_qubit_counts) = circuits.iter().map(sum).map(both).unzip();
-        let column = |of: &dyn Fn(&Candidate) -> u32| {
+        let column = |of: &dyn Fn(&Shortest) -> u32| {
             LabelColumn::Integers(found.iter().map(|row| of(row).into()).collect())
         };
         let mut columns = vec![
