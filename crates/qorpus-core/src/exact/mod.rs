@@ -286,6 +286,7 @@ fn turned([a, b, c, d]: Integer, power: usize) -> Integer {
     }
 }
 
+/// A letter after a unitary.
 struct Multiply<'a> {
     dim: usize,
     letter: &'a ExactLetter,
@@ -312,9 +313,9 @@ impl Work for Multiply<'_> {
     }
 }
 
-/// Puts z ω^`power` for each z of `source` in the place of an entry, or adds it to what is there: sums may leave the 16 bits on their
-/// way; where they end, they fit. No branch on the power, of which
-/// none would be foreseen: an entry is turned as one word, whose parts then get their signs.
+/// Puts z ω^`power` for each z of `source` in the place of an entry, or adds it to what is there. Sums may leave the 16 bits on
+/// their way; where they end, they fit. There is no branch on the power, which would not be foreseen: z is turned as one word,
+/// whose parts then get their signs.
 #[inline(always)]
 fn put<const ADD: bool>(row: &mut [Integer], source: &[Integer], power: usize) {
     let turn = 16 * (power % 4) as u32;
@@ -335,6 +336,7 @@ fn word(z: Integer) -> u64 {
     u64::from_le(bytemuck::cast(z.map(i16::to_le)))
 }
 
+/// The four numbers of a word.
 #[inline(always)]
 fn parts(word: u64) -> Integer {
     bytemuck::cast::<u64, Integer>(word.to_le()).map(i16::from_le)

@@ -137,16 +137,10 @@ impl Index {
 
     /// A block of keys in ascending order and their origins: all parts of keys, then all origins, big-endian, and a check.
     pub(super) fn encode(&self, block: u64, entries: &[(u128, u64)]) -> Vec<u8> {
-        let (keys, width) = (entries.len() * KEY_PART, self.origin_bytes);
-        // Origins are written as if they all had eight bytes: what follows overwrites the rest.
-        let mut bytes = vec![0; keys + entries.len() * width + 8];
-        let (parts, origins) = bytes.split_at_mut(keys);
-        for (place, (key, origin)) in entries.iter().enumerate() {
-            parts[place * KEY_PART..][..KEY_PART].copy_from_slice(&self.part(*key));
-            let shifted = origin.checked_shl(u64::BITS - 8 * width as u32).unwrap_or(0);
-            origins[place * width..][..8].copy_from_slice(&shifted.to_be_bytes());
+        let mut bytes: Vec<u8> = entries.iter().flat_map(|(key, _)| self.part(*key)).collect();
+        for (_, origin) in entries {
+            bytes.extend_from_slice(&origin.to_be_bytes()[8 - self.origin_bytes..]);
         }
-        bytes.truncate(keys + entries.len() * width);
         let check = self.check(block, &bytes);
         bytes.extend_from_slice(&check.to_le_bytes());
         bytes

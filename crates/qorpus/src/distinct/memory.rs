@@ -6,7 +6,7 @@ use super::phases::PARTS;
 use super::plan::{self, Plan};
 use super::recording::ORDERED_TOGETHER;
 use super::rows::{
-    Candidate, Groups, KEY, Keys, ORIGIN, Product, ROW, Room, Shortest, Table, sort_by_key, sort_by_origin,
+    Candidate, Groups, KEY, Keys, ORIGIN, Product, Room, Shortest, Table, sort_by_key, sort_by_origin,
 };
 use super::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
@@ -103,10 +103,7 @@ impl Job<'_> {
         let mut found = Survivors::new(plan.origins(letters), ORDERED_TOGETHER * letters / GROUPS_OF_PIECE);
         let (together, common) = (groups / cut.buckets, groups.ilog2() - u32::from(rules.bands.apart > 0));
         let work = |(room, table, new): &mut (Room, Table, Vec<Candidate>), bucket: usize| {
-            let Room { rows: candidates, spare } = room;
-            let all = bucket * together as usize..=(bucket + 1) * together as usize - 1;
-            let most = runs.iter().map(|run| run.of(all.clone()).len()).sum::<usize>();
-            let mut keys = Vec::with_capacity(most * rules.layout.keys().len() + ROW);
+            let (Room { rows: candidates, spare }, mut keys) = (room, Vec::new());
             new.clear();
             for number in bucket as u64 * together..(bucket as u64 + 1) * together {
                 let range = Keys::wide(number, groups, rules.bands);

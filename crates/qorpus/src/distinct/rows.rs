@@ -312,8 +312,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Range `number` of so many equal ones, with what lies so near to it that it may be the same as
-    /// something within.
+    /// Range `number` of so many, with what lies so near to it that it may be the same as something within.
     pub(super) fn wide(number: u64, ranges: u64, bands: Bands) -> Keys {
         let Keys { start, end } = Keys::exactly(number, ranges);
         Keys {
@@ -418,15 +417,10 @@ impl Layout {
     pub(super) fn put(self, candidates: &[Candidate], bytes: &Range<usize>, buffer: &mut [u8]) -> usize {
         let mut at = 0;
         for candidate in candidates {
-            match (bytes.start, bytes.end) {
-                (0, end) if end <= KEY + ORIGIN => {
-                    buffer[at..at + 8].copy_from_slice(&candidate.key[0].to_be_bytes());
-                    buffer[at + 8..at + KEY].copy_from_slice(&candidate.key[1].to_be_bytes());
-                    let origin = origin_bytes(candidate.shortest.origin);
-                    buffer[at + KEY..at + KEY + ORIGIN].copy_from_slice(&origin);
-                }
-                (0, _) => buffer[at..at + ROW].copy_from_slice(&self.row(candidate)),
-                _ => buffer[at..at + FOUND].copy_from_slice(&self.row(candidate)[KEY..]),
+            let row = self.row(candidate);
+            match bytes.start {
+                0 => buffer[at..at + ROW].copy_from_slice(&row),
+                _ => buffer[at..at + FOUND].copy_from_slice(&row[KEY..]),
             }
             at += bytes.len();
         }

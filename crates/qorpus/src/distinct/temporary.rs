@@ -76,7 +76,6 @@ impl Temporary {
     /// Keeps rows in memory as if they were a file.
     pub(super) fn hold(&self, name: String, mut rows: Vec<u8>) {
         rows.resize(rows.len() + ROW, 0);
-        rows.shrink_to_fit();
         self.held().insert(name, Arc::new(rows));
     }
 
