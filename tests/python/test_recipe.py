@@ -253,6 +253,28 @@ def test_an_exception_in_progress_stops_and_keeps(corpus):
     assert calls == [(records, 40_000)], "it goes on where it stood, and who has stopped it is not asked again"
 
 
+MAPPINGS = {
+    "gates of a recipe": lambda corpus, it: qorpus.Recipe(gates=it, qubits=1),
+    "gates of a writer": lambda corpus, it: qorpus.Writer(corpus, gates=it, qubits=1),
+    "costs": lambda corpus, it: qorpus.distinct(corpus, qubits=1, max_length=1, cost=it),
+    "matrices": lambda corpus, it: qorpus.to_qasm2("h", 1, it),
+}
+
+
+@pytest.mark.parametrize("use", MAPPINGS)
+def test_interrupted_among_the_arguments(corpus, use, capfd):
+    """Ctrl-C while something is asked whether it is a mapping, which Python code answers, is not lost."""
+
+    class Interrupted:
+        @property
+        def __class__(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        MAPPINGS[use](corpus, Interrupted())
+    assert capfd.readouterr().err == "" and not corpus.exists()
+
+
 def test_interrupted(corpus):
     """SIGINT ends generating by KeyboardInterrupt; the file opens, has no gaps to hide, and resumes."""
     code = "import qorpus, sys; qorpus.generate(sys.argv[1], qorpus.Recipe.from_json(sys.argv[2]), progress=print)"

@@ -1,10 +1,10 @@
 //! Single circuits as texts and as placed gates.
 
 use crate::errors::OrRaise;
-use crate::options::{class, matrix_of, number};
+use crate::options::{class, items, matrix_of, number};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyMapping, PyString};
+use pyo3::types::PyString;
 use qorpus::GateOption;
 use qorpus::core::{Error, Gate, MAX_QUBITS, Placed, Qasm, evaluate};
 
@@ -37,7 +37,7 @@ use qorpus::core::{Error, Gate, MAX_QUBITS, Placed, Qasm, evaluate};
 pub(crate) fn to_qasm2(
     circuit: &Bound<'_, PyAny>,
     qubits: &Bound<'_, PyAny>,
-    matrices: Option<&Bound<'_, PyMapping>>,
+    matrices: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
     let qubits = number(qubits, "qubits")?;
     let letters = letters(circuit, qubits, matrices)?;
@@ -68,7 +68,7 @@ pub(crate) fn to_qasm2(
 pub(crate) fn to_qasm3(
     circuit: &Bound<'_, PyAny>,
     qubits: &Bound<'_, PyAny>,
-    matrices: Option<&Bound<'_, PyMapping>>,
+    matrices: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
     let qubits = number(qubits, "qubits")?;
     let letters = letters(circuit, qubits, matrices)?;
@@ -84,7 +84,7 @@ type Parts = (String, Vec<f64>, Vec<usize>);
 pub(crate) fn placed(
     circuit: &Bound<'_, PyAny>,
     qubits: &Bound<'_, PyAny>,
-    matrices: Option<&Bound<'_, PyMapping>>,
+    matrices: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<Parts>> {
     let qubits = number(qubits, "qubits")?;
     let letters = letters(circuit, qubits, matrices)?;
@@ -99,7 +99,7 @@ pub(crate) fn placed(
 fn letters(
     circuit: &Bound<'_, PyAny>,
     qubits: usize,
-    matrices: Option<&Bound<'_, PyMapping>>,
+    matrices: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<Placed>> {
     let py = circuit.py();
     if !(1..=MAX_QUBITS).contains(&qubits) {
@@ -108,10 +108,12 @@ fn letters(
     }
     let mut own = Vec::new();
     if let Some(matrices) = matrices {
-        for item in matrices.items()? {
-            if let GateOption::Matrix(name, entries) =
-                matrix_of(&item.get_item(0)?.extract::<String>()?, &item.get_item(1)?)?
-            {
+        let refused = || {
+            let class = class(matrices);
+            PyTypeError::new_err(format!("matrices are a mapping of names to matrices, not {class}"))
+        };
+        for (name, matrix) in items(matrices)?.ok_or_else(refused)? {
+            if let GateOption::Matrix(name, entries) = matrix_of(&name.extract::<String>()?, &matrix)? {
                 let width = entries.len().ilog2() as usize / 2;
                 own.push(Gate::custom(&name, width, entries).or_raise(py)?);
             }

@@ -2,11 +2,11 @@
 
 use crate::errors::{OrRaise, invalid};
 use crate::job::{Watch, watched};
-use crate::options::{complex, count, dtype_of, durability_of, gates_of, given, number, shape_text};
+use crate::options::{complex, count, dtype_of, durability_of, gates_of, given, items, number, shape_text};
 use numpy::{PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyIterator, PyMapping, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyString};
 use qorpus::{
     DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, Found, Order, Reader, Recipe,
     Take, UpTo,
@@ -51,12 +51,11 @@ pub(crate) fn distinct_recipe(
 
 /// Costs as a text, or as a mapping from gates to numbers.
 fn cost_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    let Ok(costs) = value.cast::<PyMapping>() else { return value.extract() };
-    let item = |item: Bound<'_, PyAny>| {
-        let (name, cost): (String, Bound<'_, PyAny>) = item.extract()?;
-        Ok(format!("{name}={}", number::<u64>(&cost, "a cost")?))
+    let Some(costs) = items(value)? else { return value.extract() };
+    let item = |(name, cost): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        Ok(format!("{}={}", name.extract::<String>()?, number::<u64>(cost, "a cost")?))
     };
-    Ok(costs.items()?.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
+    Ok(costs.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
 }
 
 /// Enumerates what is missing. Signals and exceptions of `progress` stop it; what is done is kept.

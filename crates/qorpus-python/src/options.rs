@@ -4,7 +4,7 @@ use crate::errors::{OrRaise, invalid};
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyMapping, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::core::{Complex64, Gate};
 use qorpus::{Dtype, Durability, GateOption, Gates, Part, RecipeOptions, WriterOptions};
 use std::path::PathBuf;
@@ -161,9 +161,9 @@ pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
         true => Ok(GateOption::Name(name.extract()?)),
         false => matrix_of(&name.extract::<String>()?, matrix),
     };
-    let gates = match value.cast::<PyMapping>() {
-        Ok(gates) => gates.items()?.iter().map(|item| gate(&item.get_item(0)?, &item.get_item(1)?)).collect(),
-        Err(_) => {
+    let gates = match items(value)? {
+        Some(gates) => gates.iter().map(|(name, matrix)| gate(name, matrix)).collect(),
+        None => {
             let refused = || {
                 let text = "gates are a text, a sequence of names and (name, matrix), or a mapping of names to matrices";
                 PyTypeError::new_err(text)
@@ -180,6 +180,26 @@ pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
     };
     Ok(Gates::List(gates?))
 }
+
+/// The items of a mapping, if it is one.
+///
+/// A cast to PyMapping asks the same question of `collections.abc`, which is Python and so can be interrupted; the cast
+/// would report the KeyboardInterrupt on stderr and go on.
+pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<'py>>>> {
+    let mapping = value.py().import("collections.abc")?.getattr("Mapping")?;
+    match value.is_instance_of::<PyDict>() || value.is_instance(&mapping)? {
+        true => value
+            .call_method0("items")?
+            .try_iter()?
+            .map(|item| item?.extract())
+            .collect::<PyResult<_>>()
+            .map(Some),
+        false => Ok(None),
+    }
+}
+
+/// A key and its value.
+type Item<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 pub(crate) fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
     let py = matrix.py();
