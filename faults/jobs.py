@@ -10,7 +10,7 @@ from shim import Fault
 #: 13 chunks, committed in five or six groups.
 RECIPE = {"random": 3000}
 FLAGS = ("--random", "3000")
-#: A recipe whose log grows beyond the size from which it is written back, 64 MiB: 86 MB.
+#: A recipe whose log grows beyond the size from which it is written back, 32 MiB, and is begun anew: 86 MB.
 LONG = {"random": 300, "qubits": 7, "gates": "h,t,cx", "length": [1, 3]}
 APPENDED = 600
 #: Records between two flushes, so of one commit.

@@ -17,8 +17,11 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// A page in the log, with its header.
+const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
+
 /// A write-ahead log above this size is written back before the next transaction.
-const WAL_BYTES: u64 = 64 << 20;
+const WAL_BYTES: u64 = 32 << 20;
 
 /// A log that readers keep from being written back may grow to this size; then the writer waits for them.
 const WAL_LIMIT: u64 = 1 << 30;
@@ -222,29 +225,40 @@ impl Store {
         }
     }
 
-    /// Writes the log back once it is long; waits for readers only when it has become too long.
+    /// Writes the log back once it is long, so that the next transaction begins it anew, in memory and on disk where it
+    /// was; waits for readers only when it has become too long.
     fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
-        let log = connection::log(&self.path);
-        let size = || std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
-        while size() > WAL_BYTES {
-            let checkpoint = || {
-                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
-            };
-            let limit = if size() > WAL_LIMIT { PATIENTLY } else { BRIEFLY };
-            match self.patience.limited(limit, checkpoint) {
-                Ok(false) => return Ok(()),
+        let failed = sqlite(&self.path, "write its log back");
+        loop {
+            let size = self.checkpoint("NOOP").map_err(&failed)?.unwrap_or(0);
+            if size <= WAL_BYTES {
+                return Ok(());
+            }
+            let is_too_long = size > WAL_LIMIT;
+            let (mode, limit) = if is_too_long { ("TRUNCATE", PATIENTLY) } else { ("RESTART", BRIEFLY) };
+            match self.patience.limited(limit, || self.checkpoint(mode)) {
+                Ok(Some(_)) => return Ok(()),
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
-                    return Err(sqlite(&self.path, "write its log back")(error));
+                    return Err(failed(error));
                 }
-                _ if size() <= WAL_LIMIT => return Ok(()),
+                _ if !is_too_long => return Ok(()),
                 _ => tracing::warn!(
                     "{}: waiting for a reader that has kept a transaction open while {} MiB were written",
                     self.path.display(),
-                    size() >> 20
+                    size >> 20
                 ),
             }
         }
-        Ok(())
+    }
+
+    /// A checkpoint of this mode: the bytes of the log, none if all of it is in the file; `None` if others kept it from its end.
+    fn checkpoint(&self, mode: &str) -> rusqlite::Result<Option<u64>> {
+        self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+            let (busy, frames, done): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            // Without a log there are -1 of both.
+            let bytes = if frames == done { 0 } else { frames.unsigned_abs() * FRAME_BYTES };
+            Ok((!busy).then_some(bytes))
+        })
     }
 }
 
@@ -510,6 +524,27 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("DROP TABLE t; VACUUM").unwrap();
         assert!(path.metadata().unwrap().len() < before);
         store.write(|_| Ok(())).unwrap();
+    }
+
+    /// Memory and disk that the log has are used again and again, and it does not grow.
+    #[test]
+    fn a_log_is_begun_anew_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let open = || Store::open(&path, &recipe(), Durability::Off).unwrap();
+        let (store, _other) = (open(), open());
+        store.write(|transaction| transaction.execute_batch("CREATE TABLE t (bytes)")).unwrap();
+        let log = || connection::log(&path).metadata().unwrap().len();
+        let (bytes, mut longest) = (4 << 20, 0);
+        for _ in 0..40 {
+            store
+                .write(|transaction| transaction.execute("INSERT INTO t VALUES (zeroblob(?1))", [bytes]))
+                .unwrap();
+            assert!(log() >= longest, "it is not cut");
+            longest = log();
+        }
+        assert!(path.metadata().unwrap().len() > 3 * WAL_BYTES, "it was written back");
+        assert!((WAL_BYTES..WAL_BYTES + 2 * bytes).contains(&longest), "{longest} bytes");
     }
 
     /// A torn rollback journal that was synced only once may be rolled back into the file.
