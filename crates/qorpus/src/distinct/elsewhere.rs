@@ -1,13 +1,13 @@
 //! Levels whose candidates other processes make: what is asked of them, and how what they send back becomes records.
 
 use super::division::{Account, Division, Place, damaged, open};
-use super::levels;
 use super::levels::Index;
 use super::plan::{self, Plan};
-use super::recording::{IndexWriter, ORDERED_TOGETHER};
+use super::recording::{Blocks, GROUP_BYTES, ORDERED_TOGETHER, Pieces};
 use super::rows::{self, Room, Shortest, Unclear, sort_by_origin};
 use super::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::error::Result;
+use crate::store::Store;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -194,7 +194,8 @@ impl<'a> Arrivals<'a> {
             room.rows.extend_from_slice(&found[ends[piece]..ends[piece + 1]]);
             Ok(())
         };
-        self.job.record(&pieces, &starts, self.level.cost, &take, progress, report)
+        let pieces = Pieces { pieces: &pieces, starts: &starts, cost: self.level.cost };
+        self.job.record(&pieces, &take, None, progress, report)
     }
 
     /// Adds the keys of a range to the index.
@@ -213,7 +214,7 @@ impl<'a> Arrivals<'a> {
             return Err(damaged("keys are out of order"));
         }
         let mut index = self.index.take().map_or_else(|| self.new_index(), Ok)?;
-        entries.into_iter().for_each(|(key, origin)| index.add(key, origin));
+        entries.into_iter().for_each(|(key, origin)| index.blocks.add(key, origin));
         index.save()?;
         self.index = Some(index);
         Ok(())
@@ -235,8 +236,39 @@ impl<'a> Arrivals<'a> {
         self.skip_to(self.expected.len())?;
         let index = self.index.take().map_or_else(|| self.new_index(), Ok)?;
         index.finish()?;
-        let (number, level) = (self.number, self.level);
-        self.job.store.write(|transaction| levels::insert(transaction, number, &level))?;
-        Ok(Some(level))
+        self.job.finish(self.number, self.level).map(Some)
+    }
+}
+
+/// Writes the index of a level from its keys in order, going on where an earlier run ended.
+struct IndexWriter<'a> {
+    store: &'a Store,
+    index: Index,
+    blocks: Blocks,
+}
+
+impl<'a> IndexWriter<'a> {
+    fn new(store: &'a Store, index: Index) -> Result<IndexWriter<'a>> {
+        let next = store.read(|connection| index.present(connection))?;
+        Ok(IndexWriter { store, index, blocks: Blocks::new(index, next) })
+    }
+
+    /// Commits what was added if it is much.
+    fn save(&mut self) -> Result<()> {
+        let bytes = self.blocks.full.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        if bytes >= GROUP_BYTES { self.commit() } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let IndexWriter { store, index, blocks } = self;
+        store.write(|transaction| {
+            blocks.full.drain(..).try_for_each(|(block, bytes)| index.insert(transaction, block, &bytes))
+        })
+    }
+
+    /// Commits everything, and blocks without keys up to the last one.
+    fn finish(mut self) -> Result<()> {
+        self.blocks.end(self.index.blocks());
+        self.commit()
     }
 }

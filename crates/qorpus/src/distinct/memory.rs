@@ -4,13 +4,14 @@
 use super::parallel::parallel;
 use super::phases::PARTS;
 use super::plan::{self, Plan};
-use super::recording::ORDERED_TOGETHER;
+use super::recording::{Filling, ORDERED_TOGETHER, Pieces};
 use super::rows::{
     Candidate, Groups, KEY, Keys, ORIGIN, Product, Room, Shortest, Table, sort_by_key, sort_by_origin,
 };
 use super::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
 use std::ops::{Range, RangeInclusive};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 /// Candidates of a group, of 40 bytes each when they are brought together, and as much room again to put them in order.
 const IN_GROUP: u64 = 1 << 12;
@@ -65,11 +66,12 @@ impl Job<'_> {
             found.take(origins(piece), room);
             Ok(())
         };
-        if !self.record(&pieces, &starts, level.cost, &take, progress, report)? {
-            return Ok(None);
+        let index = Filling::new(self.task.rules, plan.number, &level, cut);
+        let pieces = Pieces { pieces: &pieces, starts: &starts, cost: level.cost };
+        match self.record(&pieces, &take, Some(&index), progress, report)? {
+            true => self.finish(plan.number, level).map(Some),
+            false => Ok(None),
         }
-        drop(found);
-        self.finish(plan, level, cut, progress, report)
     }
 
     /// The unitaries of a level, whose keys are kept by the way, range by range. Their candidates are in so many groups.
@@ -87,12 +89,14 @@ impl Job<'_> {
         let group = |key: u64| (key >> shift) as usize;
         let pieces = plan::pieces(&plan.sources, cut.parents);
         let all: Vec<usize> = (0..pieces.len()).collect();
-        let mut runs = Vec::with_capacity(pieces.len());
+        let mut products = Products::new(groups as usize);
+        let in_part = products.groups;
         let keep = |_, Room { rows, .. }: &mut Room| {
-            Ok(Groups::new(rows, groups as usize, |candidate| group(candidate.key[0]), Product::new))
+            let group = |candidate: &Candidate| group(candidate.key[0]);
+            Ok(Groups::parts(rows, groups as usize, in_part, group, Product::new))
         };
-        let mut finish = |_, run| {
-            runs.push(run);
+        let mut finish = |_, parts| {
+            products.add(parts);
             Ok(())
         };
         if !self.products(&pieces, &all, &keep, &mut finish, progress, report)? {
@@ -108,7 +112,9 @@ impl Job<'_> {
             for number in bucket as u64 * together..(bucket as u64 + 1) * together {
                 let range = Keys::wide(number, groups, rules.bands);
                 let last = range.end.map_or(groups as usize - 1, |end| group(end - 1));
-                let near = runs.iter().map(|run: &Groups<Product>| run.of(group(range.start)..=last));
+                let parts = products.near(group(range.start)..=last);
+                let near =
+                    parts.iter().flat_map(|(part, groups)| part.iter().map(|piece| piece.of(groups.clone())));
                 candidates.clear();
                 if rules.bands.apart == 0 {
                     table.join(near, letters, candidates);
@@ -128,7 +134,8 @@ impl Job<'_> {
         };
         let begin = || Ok((Room::default(), Table::default(), Vec::new()));
         let mut grouped = Vec::new();
-        let mut finish = |_, new: Groups<Shortest>| {
+        let mut finish = |bucket: usize, new: Groups<Shortest>| {
+            products.forget(bucket as u64 * together);
             progress.done += 1;
             progress.records += new.len() as u64;
             grouped.push(new);
@@ -139,6 +146,50 @@ impl Job<'_> {
         let complete = parallel(task.threads(), buckets, &begin, &work, &mut finish, &mut || {})?;
         found.ranges = grouped;
         Ok(complete.then_some(found))
+    }
+}
+
+/// The products of a level, part by part of the keys: of each the pieces in groups.
+struct Products {
+    parts: Vec<RwLock<Vec<Groups<Product>>>>,
+    /// Groups of a part.
+    groups: usize,
+}
+
+/// The pieces of a part, and some groups of theirs.
+type Near<'p> = (RwLockReadGuard<'p, Vec<Groups<Product>>>, RangeInclusive<usize>);
+
+impl Products {
+    /// None so far, in so many groups.
+    fn new(groups: usize) -> Products {
+        let parts = (0..PARTS).map(|_| RwLock::default());
+        Products { parts: parts.collect(), groups: groups / PARTS as usize }
+    }
+
+    /// Adds a piece, part by part.
+    fn add(&mut self, piece: Vec<Groups<Product>>) {
+        for (part, groups) in self.parts.iter_mut().zip(piece) {
+            part.get_mut().unwrap_or_else(PoisonError::into_inner).push(groups);
+        }
+    }
+
+    /// The parts that have these groups, and which of theirs they are.
+    fn near(&self, groups: RangeInclusive<usize>) -> Vec<Near<'_>> {
+        let parts = groups.start() / self.groups..=groups.end() / self.groups;
+        let near = parts.map(|part| {
+            let (first, last) = (part * self.groups, (part + 1) * self.groups - 1);
+            let within = groups.start().max(&first) - first..=groups.end().min(&last) - first;
+            (self.parts[part].read().unwrap_or_else(PoisonError::into_inner), within)
+        });
+        near.collect()
+    }
+
+    /// Gives back the memory of parts, which what comes out of the others then takes: nobody needs groups before this one any
+    /// more, but for its neighbour.
+    fn forget(&self, group: u64) {
+        if let Some(done) = (group as usize / self.groups).checked_sub(1) {
+            *self.parts[done].write().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+        }
     }
 }
 

@@ -371,25 +371,14 @@ impl Job<'_> {
         if !self.order(&plan, level, cut, progress, report)? {
             return Ok(None);
         }
-        self.finish(&plan, level, cut, progress, report)
+        self.finish(plan.number, level).map(Some)
     }
 
-    /// Writes the index of a level, all of whose records are there, and adds it to those that are finished.
-    fn finish(
-        &self,
-        plan: &Plan,
-        level: Level,
-        cut: Cut,
-        progress: &mut EnumerateProgress,
-        report: Report<'_>,
-    ) -> Result<Option<Level>> {
-        let number = plan.number;
-        if !self.index(number, &level, cut, progress, report)? {
-            return Ok(None);
-        }
+    /// Adds a level, all of whose records are there with their index, to those that are finished.
+    fn finish(&self, number: usize, level: Level) -> Result<Level> {
         self.store.write(|transaction| levels::insert(transaction, number, &level))?;
         self.remove(&format!("found-{number}-"))?;
-        Ok(Some(level))
+        Ok(level)
     }
 
     /// How the keys of a finished level are cut, after making them again if they are not there any more.

@@ -1,10 +1,9 @@
-//! The parts of making a level: expanding, merging, ordering, indexing.
+//! The parts of making a level: expanding, merging, ordering.
 
 use super::expand::{Expand, Parents};
-use super::levels::Index;
 use super::parallel::parallel;
 use super::plan::{self, Plan};
-use super::recording::{Blocks, IndexWriter, ORDERED_TOGETHER};
+use super::recording::{Filling, ORDERED_TOGETHER, Pieces};
 use super::rows::{
     self, Candidate, Keys, Room, Shortest, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
@@ -20,12 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The candidates of a piece are cut into so many files by their keys, each removed as soon as all of it is brought together.
 pub(super) const PARTS: u64 = 8;
 
-/// Keys whose blocks of the index are filled together.
-const INDEXED_TOGETHER: u64 = 1 << 16;
-
 impl Keys {
     /// The rows of a file that begin with these keys.
-    fn of(self, file: &Sorted) -> Result<Range<u64>> {
+    pub(super) fn of(self, file: &Sorted) -> Result<Range<u64>> {
         file.between(&self.start.to_be_bytes(), self.end.map(u64::to_be_bytes).as_ref().map(|end| &end[..]))
     }
 }
@@ -231,48 +227,9 @@ impl Job<'_> {
             sort_by_origin(found, &(ids.start * letters..ids.end * letters), spare);
             Ok(())
         };
-        self.record(&pieces, &starts, level.cost, &found, progress, report)
-    }
-
-    /// Writes the index of a level.
-    pub(super) fn index(
-        &self,
-        number: usize,
-        level: &Level,
-        cut: Cut,
-        progress: &mut EnumerateProgress,
-        report: Report<'_>,
-    ) -> Result<bool> {
-        let (task, layout) = (&self.task, self.task.rules.layout.keys());
-        let index = Index::new(&task.rules.recipe, number, level);
-        let mut writer = IndexWriter::new(&self.store, index)?;
-        let ranges = level.records.div_ceil(INDEXED_TOGETHER).next_power_of_two().min(index.blocks());
-        let (blocks, begun) = (index.blocks() / ranges, writer.next() * ranges / index.blocks());
-        let work = |(): &mut (), place: usize| {
-            let range = begun + place as u64;
-            let (keys, mut filled) = (Keys::exactly(range, ranges), Blocks::new(index, range * blocks));
-            for bucket in range * cut.buckets / ranges..((range + 1) * cut.buckets).div_ceil(ranges) {
-                let file = task.temporary.sorted(&format!("keys-{number}-{bucket}"), &layout)?;
-                file.visit(keys.of(&file)?, |row| {
-                    filled.add(rows::key(row), rows::origin_of_key(row));
-                    true
-                })?;
-            }
-            filled.end((range + 1) * blocks);
-            Ok(filled)
-        };
-        let mut finish = |_, blocks| {
-            writer.append(blocks);
-            report(*progress);
-            writer.save()
-        };
-        let threads = task.threads().ahead(INDEXED_TOGETHER as usize * layout.len());
-        let complete =
-            parallel(threads, (ranges - begun) as usize, &|| Ok(()), &work, &mut finish, &mut || {})?;
-        if complete {
-            writer.finish()?;
-        }
-        Ok(complete)
+        let index = Filling::new(task.rules, number, &level, cut);
+        let pieces = Pieces { pieces: &pieces, starts: &starts, cost: level.cost };
+        self.record(&pieces, &found, Some(&index), progress, report)
     }
 }
 

@@ -3,9 +3,9 @@
 use super::expand::Parents;
 use super::levels::Index;
 use super::parallel::parallel;
-use super::rows::{Room, Shortest};
+use super::rows::{self, Keys, Room, Shortest};
 use super::rules::Rules;
-use super::{EnumerateProgress, Job, Level, Phase, Report};
+use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
 use crate::reader::Corpus;
 use crate::store::{self, Store, insert_chunks};
@@ -19,8 +19,19 @@ pub(super) const ORDERED_TOGETHER: u64 = 1 << 15;
 /// A commit carries about this many bytes.
 pub(super) const GROUP_BYTES: usize = 16 << 20;
 
-/// A record takes about this many bytes, labels included.
-const RECORD_BYTES: usize = 20;
+/// A record takes about this many bytes, labels and its place in the index included.
+const RECORD_BYTES: usize = 26;
+
+/// Keys whose blocks of the index are filled together.
+const INDEXED_TOGETHER: u64 = 1 << 16;
+
+/// Circuits whose successors become records.
+pub(super) struct Pieces<'a> {
+    pub(super) pieces: &'a [(Range<u64>, u32)],
+    /// The ids of each piece's first record, and of the one behind the last.
+    pub(super) starts: &'a [u64],
+    pub(super) cost: u32,
+}
 
 impl Job<'_> {
     /// The records of a level come next, of which some may be there.
@@ -31,49 +42,65 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Makes records of what comes from the circuits `pieces`, piece by piece, and commits those that are not there yet. `found`
-    /// gets what comes from a piece in the order of origins; `starts` are the ids of each piece's first record, and of the one
-    /// behind the last.
+    /// Makes records of what comes from circuits, piece by piece, and commits those that are not there yet; so it does the index
+    /// meanwhile, if its keys are there. `found` gets what comes from a piece in the order of origins.
     pub(super) fn record(
         &self,
-        pieces: &[(Range<u64>, u32)],
-        starts: &[u64],
-        cost: u32,
+        Pieces { pieces, starts, cost }: &Pieces<'_>,
         found: &(impl Fn(usize, &mut Room<Shortest>) -> Result<()> + Sync),
+        index: Option<&Filling>,
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<bool> {
         let task = &self.task;
         let there = self.store.read(|transaction| store::totals(transaction))?.0;
         let begun = starts[1..].partition_point(|&end| end <= there);
+        let filled = index.map_or(Ok(0..0), |index| index.left(&self.store))?;
+        let (records, fills) = (pieces.len() - begun, (filled.end - filled.start) as usize);
         let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Room::default()));
+        // One in between the other, so that both end at the same time.
+        let recorded = |place: usize| place * records / (records + fills);
         let work = |(corpus, parents, room): &mut (Corpus, Parents, Room<Shortest>), place: usize| {
-            let piece = begun + place;
+            if let Some(index) = index.filter(|_| recorded(place + 1) == recorded(place)) {
+                let range = filled.start + (place - recorded(place)) as u64;
+                return Ok((Vec::new(), index.fill(task, range)?));
+            }
+            let piece = begun + recorded(place);
             room.rows.clear();
             found(piece, room)?;
-            task.rules.records(corpus, parents, pieces[piece].0.clone(), &room.rows, starts[piece], cost)
+            let ids = pieces[piece].0.clone();
+            let chunks = task.rules.records(corpus, parents, ids, &room.rows, starts[piece], *cost)?;
+            Ok((chunks, Vec::new()))
         };
-        let (mut group, mut bytes) = (Vec::new(), 0);
-        let mut commit = |group: &mut Vec<Chunk>| {
-            let new = self.store.write(|transaction| insert_chunks(transaction, group))?;
-            group.clear();
+        let (mut group, mut bytes) = ((Vec::new(), Vec::new()), 0);
+        let mut commit = |(chunks, blocks): &mut (Vec<Chunk>, Vec<Block>)| {
+            let new = self.store.write(|transaction| {
+                if let Some(Filling { index, .. }) = index {
+                    blocks.iter().try_for_each(|(block, bytes)| index.insert(transaction, *block, bytes))?;
+                }
+                insert_chunks(transaction, chunks)
+            })?;
+            chunks.clear();
+            blocks.clear();
             progress.records += new.0;
             progress.done += new.0;
             report(*progress);
             Ok(())
         };
-        let mut finish = |_: usize, chunks: Vec<Chunk>| {
+        let mut finish = |_: usize, (chunks, blocks): (Vec<Chunk>, Vec<Block>)| {
             bytes += chunks.iter().map(Chunk::bytes).sum::<usize>();
-            group.extend(chunks);
+            bytes += blocks.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+            group.0.extend(chunks);
+            group.1.extend(blocks);
             if bytes < GROUP_BYTES {
                 return Ok(());
             }
             bytes = 0;
             commit(&mut group)
         };
-        let (new, left) = (starts[pieces.len()] - starts[begun], pieces.len() - begun);
-        let threads = task.threads().ahead(new as usize * RECORD_BYTES / left.max(1));
-        let complete = parallel(threads, left, &begin, &work, &mut finish, &mut || {})?;
+        let new = (starts[pieces.len()] - starts[begun]) as usize;
+        let threads = task.threads().ahead(new * RECORD_BYTES / (records + fills).max(1));
+        let complete = parallel(threads, records + fills, &begin, &work, &mut finish, &mut || {})?;
         commit(&mut group)?;
         Ok(complete)
     }
@@ -114,13 +141,16 @@ impl Rules {
     }
 }
 
+/// A block of an index, and its number.
+pub(super) type Block = (u64, Vec<u8>);
+
 /// Fills blocks of an index, one after the other, from keys in ascending order.
 pub(super) struct Blocks {
     index: Index,
     /// The block that is filled.
     next: u64,
     entries: Vec<(u128, u64)>,
-    full: Vec<(u64, Vec<u8>)>,
+    pub(super) full: Vec<Block>,
 }
 
 impl Blocks {
@@ -148,50 +178,41 @@ impl Blocks {
     }
 }
 
-/// Writes the index of a level, going on where an earlier run ended.
-pub(super) struct IndexWriter<'a> {
-    store: &'a Store,
-    blocks: Blocks,
+/// How the index of a level is filled, range by range of its keys, which are kept.
+pub(super) struct Filling {
+    index: Index,
+    number: usize,
+    /// Ranges in which the keys are kept.
+    buckets: u64,
+    /// Ranges whose blocks are filled together.
+    ranges: u64,
 }
 
-impl<'a> IndexWriter<'a> {
-    pub(super) fn new(store: &'a Store, index: Index) -> Result<IndexWriter<'a>> {
-        let next = store.read(|connection| index.present(connection))?;
-        Ok(IndexWriter { store, blocks: Blocks::new(index, next) })
+impl Filling {
+    pub(super) fn new(rules: &Rules, number: usize, level: &Level, cut: Cut) -> Filling {
+        let index = Index::new(&rules.recipe, number, level);
+        let ranges = level.records.div_ceil(INDEXED_TOGETHER).next_power_of_two().min(index.blocks());
+        Filling { index, number, buckets: cut.buckets, ranges }
     }
 
-    /// The first block that is not in the file yet.
-    pub(super) fn next(&self) -> u64 {
-        self.blocks.next
+    /// The ranges that are not in the file yet.
+    fn left(&self, store: &Store) -> Result<Range<u64>> {
+        let next = store.read(|connection| self.index.present(connection))?;
+        Ok(next * self.ranges / self.index.blocks()..self.ranges)
     }
 
-    /// Adds a key that is not below those before it, and the origin of its record.
-    pub(super) fn add(&mut self, key: u128, origin: u64) {
-        self.blocks.add(key, origin);
-    }
-
-    /// Adds the blocks that come next.
-    pub(super) fn append(&mut self, blocks: Blocks) {
-        self.blocks.next = blocks.next;
-        self.blocks.full.extend(blocks.full);
-    }
-
-    /// Commits what was added if it is much.
-    pub(super) fn save(&mut self) -> Result<()> {
-        let bytes = self.blocks.full.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-        if bytes >= GROUP_BYTES { self.commit() } else { Ok(()) }
-    }
-
-    fn commit(&mut self) -> Result<()> {
-        let IndexWriter { store, blocks: Blocks { index, full, .. } } = self;
-        store.write(|transaction| {
-            full.drain(..).try_for_each(|(block, bytes)| index.insert(transaction, block, &bytes))
-        })
-    }
-
-    /// Commits everything, and blocks without keys up to the last one.
-    pub(super) fn finish(mut self) -> Result<()> {
-        self.blocks.end(self.blocks.index.blocks());
-        self.commit()
+    /// The blocks of a range.
+    fn fill(&self, task: &Task<'_>, range: u64) -> Result<Vec<Block>> {
+        let (blocks, layout) = (self.index.blocks() / self.ranges, task.rules.layout.keys());
+        let (keys, mut filled) = (Keys::exactly(range, self.ranges), Blocks::new(self.index, range * blocks));
+        for bucket in range * self.buckets / self.ranges..((range + 1) * self.buckets).div_ceil(self.ranges) {
+            let file = task.temporary.sorted(&format!("keys-{}-{bucket}", self.number), &layout)?;
+            file.visit(keys.of(&file)?, |row| {
+                filled.add(rows::key(row), rows::origin_of_key(row));
+                true
+            })?;
+        }
+        filled.end((range + 1) * blocks);
+        Ok(filled.full)
     }
 }

@@ -167,9 +167,30 @@ impl<T> Groups<T> {
         group: impl Fn(&Candidate) -> usize,
         row: impl Fn(&Candidate) -> T,
     ) -> Groups<T> {
+        let all = Groups::parts(candidates, groups, groups, group, row).pop();
+        all.unwrap_or(Groups { rows: Vec::new(), ends: Vec::new() })
+    }
+
+    /// The same, so many groups at a time, each time on its own.
+    pub(super) fn parts(
+        candidates: &[Candidate],
+        groups: usize,
+        in_part: usize,
+        group: impl Fn(&Candidate) -> usize,
+        row: impl Fn(&Candidate) -> T,
+    ) -> Vec<Groups<T>> {
         let (mut order, mut ends) = (vec![0; candidates.len()], Vec::new());
         place(candidates, groups, group, &mut ends, |from, to| order[to] = from as u32);
-        Groups { rows: order.iter().map(|&from| row(&candidates[from as usize])).collect(), ends }
+        let mut start = 0;
+        let parts = ends.chunks(in_part).map(|ends| {
+            let end = ends.last().map_or(start, |&end| end);
+            let rows =
+                order[start as usize..end as usize].iter().map(|&from| row(&candidates[from as usize]));
+            let part = Groups { rows: rows.collect(), ends: ends.iter().map(|end| end - start).collect() };
+            start = end;
+            part
+        });
+        parts.collect()
     }
 
     pub(super) fn len(&self) -> usize {
