@@ -22,8 +22,8 @@ const MOST_GROUPS: u64 = 1 << 12;
 /// Groups by the origins for a piece of circuits that are put in order together.
 const GROUPS_OF_PIECE: u64 = 16;
 
-/// Ranges of keys that are brought together at once: several for each thread.
-const MOST_BUCKETS: u64 = 64;
+/// Ranges of keys that are brought together at once: what comes out of one fits where products of others were.
+const MOST_BUCKETS: u64 = 256;
 
 /// What a candidate may take: as it is made, as a survivor, and its key for later levels.
 const BYTES: u64 = (size_of::<Product>() + size_of::<Shortest>() + KEY + ORIGIN) as u64;
