@@ -229,13 +229,13 @@ impl Store {
     /// was; waits for readers only when it has become too long.
     fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
         let failed = sqlite(&self.path, "write its log back");
+        let size = self.checkpoint("NOOP").map_err(&failed)?.unwrap_or(0);
+        if size <= WAL_BYTES {
+            return Ok(());
+        }
+        let is_too_long = size > WAL_LIMIT;
+        let (mode, limit) = if is_too_long { ("TRUNCATE", PATIENTLY) } else { ("RESTART", BRIEFLY) };
         loop {
-            let size = self.checkpoint("NOOP").map_err(&failed)?.unwrap_or(0);
-            if size <= WAL_BYTES {
-                return Ok(());
-            }
-            let is_too_long = size > WAL_LIMIT;
-            let (mode, limit) = if is_too_long { ("TRUNCATE", PATIENTLY) } else { ("RESTART", BRIEFLY) };
             match self.patience.limited(limit, || self.checkpoint(mode)) {
                 Ok(Some(_)) => return Ok(()),
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
