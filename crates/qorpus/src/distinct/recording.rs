@@ -42,8 +42,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Makes records of what comes from circuits, piece by piece, and commits those that are not there yet; so it does the index
-    /// meanwhile, if its keys are there. `found` gets what comes from a piece in the order of origins.
+    /// Makes records of what comes from circuits, piece by piece, and in between the blocks of an index whose keys are kept; commits
+    /// what is not there yet. `found` gets what comes from a piece in the order of origins.
     pub(super) fn record(
         &self,
         Pieces { pieces, starts, cost }: &Pieces<'_>,
