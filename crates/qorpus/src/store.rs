@@ -20,8 +20,11 @@ use std::time::{Duration, Instant};
 /// A page in the log, with its header.
 const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
 
-/// A write-ahead log above this size is written back before the next transaction.
+/// A write-ahead log above this size is written back behind a transaction.
 const WAL_BYTES: u64 = 32 << 20;
+
+/// Above this size, to which only a reader makes it grow, it is cut as well.
+const WAL_LONG: u64 = 4 * WAL_BYTES;
 
 /// A log that readers keep from being written back may grow to this size; then the writer waits for them.
 const WAL_LIMIT: u64 = 1 << 30;
@@ -233,8 +236,9 @@ impl Store {
         if size <= WAL_BYTES {
             return Ok(());
         }
+        let mode = if size > WAL_LONG { "TRUNCATE" } else { "RESTART" };
         let is_too_long = size > WAL_LIMIT;
-        let (mode, limit) = if is_too_long { ("TRUNCATE", PATIENTLY) } else { ("RESTART", BRIEFLY) };
+        let limit = if is_too_long { PATIENTLY } else { BRIEFLY };
         loop {
             match self.patience.limited(limit, || self.checkpoint(mode)) {
                 Ok(Some(_)) => return Ok(()),
@@ -248,6 +252,8 @@ impl Store {
                     size >> 20
                 ),
             }
+            // Somebody else's checkpoint is not waited for by SQLite.
+            std::thread::sleep(connection::PAUSE);
         }
     }
 

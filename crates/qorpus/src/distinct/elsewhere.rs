@@ -194,7 +194,7 @@ impl<'a> Arrivals<'a> {
             room.rows.extend_from_slice(&found[ends[piece]..ends[piece + 1]]);
             Ok(())
         };
-        let pieces = Pieces { pieces: &pieces, starts: &starts, cost: self.level.cost };
+        let pieces = Pieces { circuits: &pieces, starts: &starts, cost: self.level.cost };
         self.job.record(&pieces, &take, None, progress, report)
     }
 

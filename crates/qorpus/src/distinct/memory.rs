@@ -29,10 +29,19 @@ const MOST_BUCKETS: u64 = 256;
 const BYTES: u64 = (size_of::<Product>() + size_of::<Shortest>() + KEY + ORIGIN) as u64;
 
 impl Task<'_> {
-    /// Whether so many candidates can be kept in memory.
-    pub(super) fn fits(&self, candidates: u64) -> bool {
-        let piece = ORDERED_TOGETHER * self.rules.inverses.len() as u64 * CANDIDATE_BYTES;
-        candidates * BYTES <= self.memory.saturating_sub(piece * self.jobs as u64)
+    /// Whether the candidates of a level can be kept in memory.
+    pub(super) fn fits(&self, plan: &Plan) -> bool {
+        let letters = self.rules.inverses.len() as u64;
+        let origins = plan.origins(letters);
+        // Of each range, where the groups by origins end, of which most may be empty.
+        let ends = MOST_BUCKETS * ((origins.end - origins.start) / self.in_group()) * size_of::<u32>() as u64;
+        let piece = ORDERED_TOGETHER * letters * CANDIDATE_BYTES;
+        self.rules.products(plan) * BYTES + ends <= self.memory.saturating_sub(piece * self.jobs as u64)
+    }
+
+    /// Origins of a group of survivors.
+    fn in_group(&self) -> u64 {
+        (ORDERED_TOGETHER * self.rules.inverses.len() as u64 / GROUPS_OF_PIECE).max(1)
     }
 }
 
@@ -67,7 +76,7 @@ impl Job<'_> {
             Ok(())
         };
         let index = Filling::new(self.task.rules, plan.number, &level, cut);
-        let pieces = Pieces { pieces: &pieces, starts: &starts, cost: level.cost };
+        let pieces = Pieces { circuits: &pieces, starts: &starts, cost: level.cost };
         match self.record(&pieces, &take, Some(&index), progress, report)? {
             true => self.finish(plan.number, level).map(Some),
             false => Ok(None),
@@ -104,7 +113,7 @@ impl Job<'_> {
         }
         (progress.phase, progress.done, progress.of) = (Phase::Merging, 0, cut.buckets);
         let letters = rules.inverses.len() as u64;
-        let mut found = Survivors::new(plan.origins(letters), ORDERED_TOGETHER * letters / GROUPS_OF_PIECE);
+        let mut found = Survivors::new(plan.origins(letters), task.in_group());
         let (together, common) = (groups / cut.buckets, groups.ilog2() - u32::from(rules.bands.apart > 0));
         let work = |(room, table, new): &mut (Room, Table, Vec<Candidate>), bucket: usize| {
             let (Room { rows: candidates, spare }, mut keys) = (room, Vec::new());
@@ -185,7 +194,7 @@ impl Products {
     }
 
     /// Gives back the memory of parts, which what comes out of the others then takes: nobody needs groups before this one any
-    /// more, but for its neighbour.
+    /// more, but for its neighbour, as `apart` is far less than a group.
     fn forget(&self, group: u64) {
         if let Some(done) = (group as usize / self.groups).checked_sub(1) {
             *self.parts[done].write().unwrap_or_else(PoisonError::into_inner) = Vec::new();

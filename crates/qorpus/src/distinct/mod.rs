@@ -342,7 +342,7 @@ impl Job<'_> {
                 ["run", "keys", "found"]
                     .iter()
                     .try_for_each(|kind| self.remove(&format!("{kind}-{number}-")))?;
-                if self.task.fits(self.task.rules.products(&plan)) {
+                if self.task.fits(&plan) {
                     return self.level_in_memory(&plan, &older, progress, report);
                 }
                 Cut { parents: (self.task.at_once / letters).max(1), buckets: 0 }

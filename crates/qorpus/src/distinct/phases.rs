@@ -228,7 +228,7 @@ impl Job<'_> {
             Ok(())
         };
         let index = Filling::new(task.rules, number, &level, cut);
-        let pieces = Pieces { pieces: &pieces, starts: &starts, cost: level.cost };
+        let pieces = Pieces { circuits: &pieces, starts: &starts, cost: level.cost };
         self.record(&pieces, &found, Some(&index), progress, report)
     }
 }

@@ -19,15 +19,18 @@ pub(super) const ORDERED_TOGETHER: u64 = 1 << 15;
 /// A commit carries about this many bytes.
 pub(super) const GROUP_BYTES: usize = 16 << 20;
 
-/// A record takes about this many bytes, labels and its place in the index included.
-const RECORD_BYTES: usize = 26;
+/// A record takes about this many bytes, labels included.
+const RECORD_BYTES: usize = 20;
 
 /// Keys whose blocks of the index are filled together.
 const INDEXED_TOGETHER: u64 = 1 << 16;
 
+/// Blocks of so many keys take about this many bytes.
+const INDEXED_BYTES: usize = 11 << 16;
+
 /// Circuits whose successors become records.
 pub(super) struct Pieces<'a> {
-    pub(super) pieces: &'a [(Range<u64>, u32)],
+    pub(super) circuits: &'a [(Range<u64>, u32)],
     /// The ids of each piece's first record, and of the one behind the last.
     pub(super) starts: &'a [u64],
     pub(super) cost: u32,
@@ -46,7 +49,7 @@ impl Job<'_> {
     /// what is not there yet. `found` gets what comes from a piece in the order of origins.
     pub(super) fn record(
         &self,
-        Pieces { pieces, starts, cost }: &Pieces<'_>,
+        Pieces { circuits, starts, cost }: &Pieces<'_>,
         found: &(impl Fn(usize, &mut Room<Shortest>) -> Result<()> + Sync),
         index: Option<&Filling>,
         progress: &mut EnumerateProgress,
@@ -55,51 +58,50 @@ impl Job<'_> {
         let task = &self.task;
         let there = self.store.read(|transaction| store::totals(transaction))?.0;
         let begun = starts[1..].partition_point(|&end| end <= there);
-        let filled = index.map_or(Ok(0..0), |index| index.left(&self.store))?;
-        let (records, fills) = (pieces.len() - begun, (filled.end - filled.start) as usize);
+        let unfilled = index.map_or(Ok(0..0), |index| index.left(&self.store))?;
+        let (records, fills) = (circuits.len() - begun, (unfilled.end - unfilled.start) as usize);
         let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Room::default()));
         // One in between the other, so that both end at the same time.
         let recorded = |place: usize| place * records / (records + fills);
         let work = |(corpus, parents, room): &mut (Corpus, Parents, Room<Shortest>), place: usize| {
             if let Some(index) = index.filter(|_| recorded(place + 1) == recorded(place)) {
-                let range = filled.start + (place - recorded(place)) as u64;
-                return Ok((Vec::new(), index.fill(task, range)?));
+                let range = unfilled.start + (place - recorded(place)) as u64;
+                return Ok(Group { blocks: index.fill(task, range)?, ..Group::default() });
             }
             let piece = begun + recorded(place);
             room.rows.clear();
             found(piece, room)?;
-            let ids = pieces[piece].0.clone();
+            let ids = circuits[piece].0.clone();
             let chunks = task.rules.records(corpus, parents, ids, &room.rows, starts[piece], *cost)?;
-            Ok((chunks, Vec::new()))
+            Ok(Group { chunks, ..Group::default() })
         };
-        let (mut group, mut bytes) = ((Vec::new(), Vec::new()), 0);
-        let mut commit = |(chunks, blocks): &mut (Vec<Chunk>, Vec<Block>)| {
+        let (mut group, mut bytes) = (Group::default(), 0);
+        let mut commit = |group: &mut Group| {
+            let Group { chunks, blocks } = std::mem::take(group);
             let new = self.store.write(|transaction| {
                 if let Some(Filling { index, .. }) = index {
                     blocks.iter().try_for_each(|(block, bytes)| index.insert(transaction, *block, bytes))?;
                 }
-                insert_chunks(transaction, chunks)
+                insert_chunks(transaction, &chunks)
             })?;
-            chunks.clear();
-            blocks.clear();
             progress.records += new.0;
             progress.done += new.0;
             report(*progress);
             Ok(())
         };
-        let mut finish = |_: usize, (chunks, blocks): (Vec<Chunk>, Vec<Block>)| {
-            bytes += chunks.iter().map(Chunk::bytes).sum::<usize>();
-            bytes += blocks.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-            group.0.extend(chunks);
-            group.1.extend(blocks);
+        let mut finish = |_: usize, done: Group| {
+            bytes += done.bytes();
+            group.chunks.extend(done.chunks);
+            group.blocks.extend(done.blocks);
             if bytes < GROUP_BYTES {
                 return Ok(());
             }
             bytes = 0;
             commit(&mut group)
         };
-        let new = (starts[pieces.len()] - starts[begun]) as usize;
-        let threads = task.threads().ahead(new * RECORD_BYTES / (records + fills).max(1));
+        let new = (starts[circuits.len()] - starts[begun]) as usize;
+        let all = new * RECORD_BYTES + fills * INDEXED_BYTES;
+        let threads = task.threads().ahead(all / (records + fills).max(1));
         let complete = parallel(threads, records + fills, &begin, &work, &mut finish, &mut || {})?;
         commit(&mut group)?;
         Ok(complete)
@@ -138,6 +140,20 @@ impl Rules {
             chunks.push(self.chunk(first_id + start as u64, &circuits, &found[start..next], cost)?);
         }
         Ok(chunks)
+    }
+}
+
+/// What is committed together.
+#[derive(Default)]
+struct Group {
+    chunks: Vec<Chunk>,
+    blocks: Vec<Block>,
+}
+
+impl Group {
+    fn bytes(&self) -> usize {
+        let blocks = self.blocks.iter().map(|(_, bytes)| bytes.len());
+        self.chunks.iter().map(Chunk::bytes).chain(blocks).sum()
     }
 }
 
@@ -198,7 +214,8 @@ impl Filling {
     /// The ranges that are not in the file yet.
     fn left(&self, store: &Store) -> Result<Range<u64>> {
         let next = store.read(|connection| self.index.present(connection))?;
-        Ok(next * self.ranges / self.index.blocks()..self.ranges)
+        // A file that lies may have more.
+        Ok((next * self.ranges / self.index.blocks()).min(self.ranges)..self.ranges)
     }
 
     /// The blocks of a range.
