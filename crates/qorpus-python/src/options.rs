@@ -187,15 +187,11 @@ pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
 /// would report the KeyboardInterrupt on stderr and go on.
 pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<'py>>>> {
     let mapping = value.py().import("collections.abc")?.getattr("Mapping")?;
-    match value.is_instance_of::<PyDict>() || value.is_instance(&mapping)? {
-        true => value
-            .call_method0("items")?
-            .try_iter()?
-            .map(|item| item?.extract())
-            .collect::<PyResult<_>>()
-            .map(Some),
-        false => Ok(None),
+    if !value.is_instance_of::<PyDict>() && !value.is_instance(&mapping)? {
+        return Ok(None);
     }
+    let pair = |item: Bound<'py, PyAny>| Ok((item.get_item(0)?, item.get_item(1)?));
+    value.call_method0("items")?.try_iter()?.map(|item| pair(item?)).collect::<PyResult<_>>().map(Some)
 }
 
 /// A key and its value.

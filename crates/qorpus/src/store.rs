@@ -232,7 +232,7 @@ impl Store {
     /// was; waits for readers only when it has become too long.
     fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
         let failed = sqlite(&self.path, "write its log back");
-        let size = self.checkpoint("NOOP").map_err(&failed)?.unwrap_or(0);
+        let size = self.log_bytes().map_err(&failed)?;
         if size <= WAL_BYTES {
             return Ok(());
         }
@@ -241,7 +241,7 @@ impl Store {
         let limit = if is_too_long { PATIENTLY } else { BRIEFLY };
         loop {
             match self.patience.limited(limit, || self.checkpoint(mode)) {
-                Ok(Some(_)) => return Ok(()),
+                Ok(true) => return Ok(()),
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
                     return Err(failed(error));
                 }
@@ -257,14 +257,19 @@ impl Store {
         }
     }
 
-    /// A checkpoint of this mode: the bytes of the log, none if all of it is in the file; `None` if others kept it from its end.
-    fn checkpoint(&self, mode: &str) -> rusqlite::Result<Option<u64>> {
-        self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
-            let (busy, frames, done): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    /// The bytes of the log, unless there is none or all of it is in the file.
+    fn log_bytes(&self) -> rusqlite::Result<u64> {
+        self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+            let (frames, done): (i64, i64) = (row.get(1)?, row.get(2)?);
             // Without a log there are -1 of both.
-            let bytes = if frames == done { 0 } else { frames.unsigned_abs() * FRAME_BYTES };
-            Ok((!busy).then_some(bytes))
+            Ok(if frames == done { 0 } else { frames.unsigned_abs() * FRAME_BYTES })
         })
+    }
+
+    /// Writes the log back, in this mode; says whether others let it do all of that.
+    fn checkpoint(&self, mode: &str) -> rusqlite::Result<bool> {
+        let busy = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0));
+        busy.map(|busy: bool| !busy)
     }
 }
 
