@@ -259,24 +259,59 @@ class Corpus(_Sequence):
         """The finished levels of a corpus that `qorpus.distinct` made, in order; none of another corpus."""
         return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
 
-    def find(self, target: ArrayLike | str | Sequence[str], *, further: bool = True) -> Found:
+    def find(
+        self, target: ArrayLike | str | Sequence[str], *, further: bool = True, tolerance: float | None = None
+    ) -> Found:
         """The shortest circuit of a unitary in a corpus that `qorpus.distinct` made, or the proof that there is none.
 
             corpus.find(numpy.kron(a, b))
             corpus.find("cx 0 1; cx 1 0; cx 0 1").circuit
+            corpus.find(noisy, tolerance=0.01).id
+
+        A target whose entries are right to 1e-9 (to 1e-12 if some gate is not over Z[i, 1/sqrt(2)]) is found or proven
+        absent. How precise an array is, its dtype, its digits and its distance from unitarity say. Of a less precise one,
+        such as an array of complex64 or of numbers rounded to six decimals, the records are compared within the tolerance
+        that this implies: one that is clearly nearer than all others is found; otherwise `nearest` and `distance` say which
+        comes nearest, in time proportional to the number of records, and nothing is proven.
 
         If the corpus is of unitaries up to a global phase, the target's phase does not matter.
 
         Args:
-            target: an array of shape `(2**n, 2**n)`, in the corpus's order of qubits, whose entries are right to 1e-9 (to
-                1e-12 if some gate is not over Z[i, 1/sqrt(2)]); or a circuit of any standard gates, as text or letters.
+            target: an array of shape `(2**n, 2**n)`, in the corpus's order of qubits; or a circuit of any standard gates, as
+                text or letters.
             further: whether circuits up to twice as long as those of the corpus are looked for as well, put together from
                 two of them.
+            tolerance: the largest difference of entries of the nearest record that is taken; never proves anything.
 
         Raises:
-            qorpus.InvalidArgument: the corpus is another one, or the target no unitary on as many qubits.
+            qorpus.InvalidArgument: the corpus is another one, or the target is not a finite unitary on as many qubits.
         """
-        return Found(*self._find(target, further))
+        return self.find_many([target], further=further, tolerance=tolerance)[0]
+
+    def find_many(
+        self,
+        targets: NDArray[Any] | Sequence[ArrayLike | str | Sequence[str]],
+        *,
+        further: bool = True,
+        tolerance: float | None = None,
+    ) -> list[Found]:
+        """Looks for many unitaries as `find` does, on all cores, and goes through the records at most once.
+
+            found = corpus.find_many(unitaries)              # shape (k, 2**n, 2**n)
+
+        Args:
+            targets: an array of shape `(k, 2**n, 2**n)`, or a list of what `find` takes.
+            further: as for `find`.
+            tolerance: as for `find`.
+
+        Returns:
+            What is known of each, in order.
+
+        Raises:
+            qorpus.InvalidArgument: as `find`, for the first target that cannot be.
+        """
+        answers = self._find(list(targets), further, tolerance)
+        return [Found(circuit, id, none_up_to, **more) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
         """Ids of distinct unitaries at a distance from the identity, drawn uniformly and without repetition.

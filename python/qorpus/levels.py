@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Level(NamedTuple):
@@ -16,16 +16,62 @@ class Level(NamedTuple):
     """The records."""
 
 
-class Found(NamedTuple):
-    """What is known of a unitary."""
-
+class _Found(NamedTuple):
     circuit: tuple[str, ...] | None
-    """The first of its shortest circuits, or of its cheapest ones if gates have costs; None if there is none, or none is known."""
     id: int | None
-    """The record with this circuit; None if the circuit is longer than those of the corpus."""
     none_up_to: int | None
-    """If there is no circuit: the length, or the cost, up to which none makes the unitary, which is proven. None if no circuit of any
-    length does: all that the gates make were enumerated."""
+
+
+class Found(_Found):
+    """What is known of a unitary: a tuple of circuit, id and none_up_to, with attributes for what else there is.
+
+    Attributes:
+        circuit: the first of its shortest circuits, or of its cheapest ones if gates have costs; None if there is none, or
+            none is known.
+        id: the record with this circuit; None if the circuit is longer than those of the corpus.
+        none_up_to: if it is proven that no circuit of some length, or cost, makes the unitary: that length or cost. None
+            if no circuit of any length does, as `proven` says, or if nothing is proven.
+        proven: whether it is proven that there is no circuit.
+        tolerance: if records were compared within a tolerance, because the target was not precise or one was given: the
+            tolerance. None if the question was exact.
+        distance: then how far the nearest record, or the circuit, is from the target: the largest difference of entries, up
+            to a global phase if the corpus is.
+        nearest: then the id of the nearest record, within the tolerance or not.
+        within: if no record is clearly the one that was meant: how many are within the tolerance.
+    """
+
+    proven: bool
+    tolerance: float | None
+    distance: float | None
+    nearest: int | None
+    within: int | None
+
+    def __new__(
+        cls,
+        circuit: tuple[str, ...] | None,
+        id: int | None,
+        none_up_to: int | None,
+        *,
+        proven: bool = False,
+        tolerance: float | None = None,
+        distance: float | None = None,
+        nearest: int | None = None,
+        within: int | None = None,
+    ) -> Found:
+        found = super().__new__(cls, circuit, id, none_up_to)
+        found.proven, found.tolerance, found.distance = proven, tolerance, distance
+        found.nearest, found.within = nearest, within
+        return found
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return tuple(self), self.__dict__
+
+    def __repr__(self) -> str:
+        more = {name: value for name, value in self.__dict__.items() if value is not None}
+        if self.tolerance is None and not self.proven:
+            more = {}
+        fields = {**self._asdict(), **more}
+        return f"Found({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
 
 __all__ = ["Found", "Level"]

@@ -56,10 +56,12 @@ pub(crate) enum Command {
     Distinct(DistinctArguments),
     /// Find the shortest circuit of a unitary in a corpus that 'qorpus distinct' made
     ///
-    /// Says so if no circuit up to the corpus's length makes it: that is a proof. Circuits up to twice as long are put together from
-    /// two that are in the corpus.
+    /// Proves it if no circuit up to the corpus's length makes a unitary whose entries are right to 1e-9 (1e-12 if some gate is
+    /// not over Z[i, 1/sqrt(2)]). Of a less precise matrix, or with --tolerance, the nearest record within the tolerance is
+    /// named, and nothing is proven. Circuits up to twice as long are put together from two that are in the corpus.
     #[command(after_help = "Examples:\n  qorpus find two.db --circuit \"cx 0 1; cx 1 0; cx 0 1\"\n  \
-        qorpus find two.db --unitary target.npy --json")]
+        qorpus find two.db --unitary target.npy --json\n  \
+        qorpus find two.db --unitary target.npy --tolerance 0.01")]
     Find {
         /// The corpus
         corpus: PathBuf,
@@ -72,6 +74,10 @@ pub(crate) enum Command {
         /// How the qubits of the unitary are ordered
         #[arg(long, value_enum, default_value_t = OrderName::Big)]
         order: OrderName,
+        /// Take the nearest record whose entries differ by at most this, up to phase if the corpus is; without it, the
+        /// tolerance follows from the matrix's precision
+        #[arg(long, value_name = "EPS")]
+        tolerance: Option<f64>,
         /// Look in the corpus alone, not for circuits up to twice as long
         #[arg(long)]
         stored: bool,

@@ -108,6 +108,32 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
             writeln!(out, "no circuit that costs {cost} or less makes it: this is a proof")
         }
         Found::Never => writeln!(out, "no circuit over these gates makes it: this is a proof"),
+        Found::Near { id, circuit, distance, tolerance } => {
+            writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
+            let record = match id {
+                Some(id) => format!("record {id}; {}", letters(circuit.len())),
+                None => format!("{}, put together from two records", letters(circuit.len())),
+            };
+            writeln!(out, "{record}: {distance:.2e} from the matrix, within {tolerance:.2e}")
+        }
+        Found::Unclear { nearest: None, .. } => writeln!(out, "stopped before all records were compared"),
+        Found::Unclear { nearest: Some((id, circuit, distance)), tolerance, within } => {
+            match within {
+                0 => writeln!(out, "nothing within {tolerance:.2e} of the matrix was found")?,
+                1 => writeln!(
+                    out,
+                    "one record is within {tolerance:.2e} of the matrix, another almost as near"
+                )?,
+                within => {
+                    let count = grouped(*within);
+                    writeln!(
+                        out,
+                        "{count} records are within {tolerance:.2e} of the matrix; give more digits"
+                    )?;
+                }
+            }
+            writeln!(out, "the nearest is record {id} ({}), {distance:.2e} from it", text(circuit))
+        }
     }
 }
 
@@ -119,9 +145,23 @@ pub(crate) fn found_json(out: &mut dyn Write, recipe: &Recipe, found: &Found) ->
     let value = match found {
         Found::Record { id, circuit: letters } => json!({"id": id, "circuit": circuit(letters)}),
         Found::Circuit(letters) => json!({"id": null, "circuit": circuit(letters)}),
-        Found::BeyondLength(length) => json!({"circuit": null, "none_up_to": {"length": length}}),
-        Found::BeyondCost(cost) => json!({"circuit": null, "none_up_to": {"cost": cost}}),
-        Found::Never => json!({"circuit": null, "none_up_to": null}),
+        Found::BeyondLength(length) => {
+            json!({"circuit": null, "none_up_to": {"length": length}, "proven": true})
+        }
+        Found::BeyondCost(cost) => json!({"circuit": null, "none_up_to": {"cost": cost}, "proven": true}),
+        Found::Never => json!({"circuit": null, "none_up_to": null, "proven": true}),
+        Found::Near { id, circuit: letters, distance, tolerance } => json!({
+            "id": id, "circuit": circuit(letters), "distance": distance, "tolerance": tolerance,
+        }),
+        Found::Unclear { nearest, tolerance, within } => json!({
+            "circuit": null,
+            "proven": false,
+            "tolerance": tolerance,
+            "within": within,
+            "nearest": nearest.as_ref().map(|(id, letters, distance)| json!({
+                "id": id, "circuit": circuit(letters), "distance": distance,
+            })),
+        }),
     };
     writeln!(out, "{value}")
 }

@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Command, DistinctArguments, Generate, Repair, Verify
 use crate::progress::{Bar, LevelBar};
 use crate::render;
 use clap::CommandFactory;
-use qorpus::{Corpus, Outcome, Reader};
+use qorpus::{Corpus, FindOptions, Outcome, Reader, Target};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,21 +70,23 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Generate(arguments) => generate(arguments, out),
         Command::Distinct(arguments) => distinct(&arguments, out),
-        Command::Find { corpus, circuit, unitary, order, stored, json } => {
+        Command::Find { corpus, circuit, unitary, order, tolerance, stored, json } => {
             stop_on_interrupt();
             let corpus = Corpus::open(&corpus)?;
             let qubits = corpus.recipe().alphabet().qubits();
-            let unitary = match (circuit, unitary) {
-                (Some(circuit), _) => qorpus::circuit_unitary(&circuit, qubits)?,
-                (None, Some(file)) => qorpus::read_npy(&file, qubits, order.into())?,
-                (None, None) => Vec::new(),
+            let target = match (circuit, unitary) {
+                (_, Some(file)) => qorpus::read_npy(&file, qubits, order.into())?,
+                (circuit, None) => {
+                    Target::of_circuit(qorpus::circuit_unitary(&circuit.unwrap_or_default(), qubits)?)
+                }
             };
-            let found = corpus.find(&unitary, !stored, &mut || STOP.load(Ordering::Relaxed))?;
+            let options = FindOptions { further: !stored, tolerance };
+            let found = corpus.find(&target, options, &mut || STOP.load(Ordering::Relaxed))?;
             match json {
                 true => render::found_json(out, corpus.recipe(), &found)?,
                 false => render::found(out, corpus.recipe(), &found)?,
             }
-            Ok(0)
+            Ok(if STOP.load(Ordering::Relaxed) { INTERRUPTED } else { 0 })
         }
         Command::Plan { recipe, machine, json } => {
             let recipe = recipe.options().recipe()?;

@@ -49,14 +49,31 @@ pub trait Arithmetic: Sync {
     /// How near keys are to each other.
     fn bands(&self) -> Bands;
 
-    /// Whether two unitaries are the same, up to phase if only that counts.
-    fn same(&self, one: &Self::Unitary, other: &Self::Unitary) -> bool;
+    /// Whether two unitaries are the same, up to phase if only that counts, and but for `error` in each entry where numbers
+    /// are not exact.
+    fn same(&self, one: &Self::Unitary, other: &Self::Unitary, error: f64) -> bool;
 
-    /// The unitary that these numbers, row-major, are, if it can be one that circuits make.
-    fn recognize(&self, numbers: &[Complex64]) -> Option<Self::Unitary>;
+    /// Whether unitaries are integers, which are equal or not.
+    fn is_exact(&self) -> bool;
 
-    /// How far the first half of a key of one that was recognized may be from that of the same made by a circuit.
-    fn reach(&self) -> u64;
+    /// The largest error of entries with which a unitary is told from all others that circuits make.
+    fn precision(&self) -> f64;
+
+    /// The unitary that these numbers, row-major, are, if it can be one that circuits make; `error` is how far each may be off.
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
+
+    /// The unitaries that these numbers, row-major, may be if every entry is off by `error` at most, up to phase if only that
+    /// counts. Those of circuits of at most `length` letters are among them if [`is_complete`](Arithmetic::is_complete).
+    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Self::Unitary>;
+
+    /// Whether [`near`](Arithmetic::near) misses no unitary of a circuit of `length` letters or fewer.
+    fn is_complete(&self, error: f64, length: usize) -> bool;
+
+    /// The matrix, row-major: any of its class up to phase.
+    fn numbers(&self, unitary: &Self::Unitary) -> Vec<Complex64>;
+
+    /// How far the first half of the key of a unitary may be from that of one whose entries are off by `error` at most.
+    fn reach(&self, error: f64) -> u64;
 
     /// Some unitaries.
     fn batch(&self) -> Self::Batch;

@@ -39,6 +39,23 @@ pub enum Error {
         /// The largest magnitude among the entries of U†U - 1.
         residual: f64,
     },
+    /// A target with an entry that is NaN or infinite.
+    #[error("the matrix is not a unitary: its entry in row {row}, column {column} is not a finite number")]
+    NotFinite {
+        /// The row, counted from 0.
+        row: usize,
+        /// The column, counted from 0.
+        column: usize,
+    },
+    /// A target that is not unitary.
+    #[error("the matrix is not unitary: the largest entry of |U†U - 1| is {residual:.3}, more than 0.05")]
+    TargetNotUnitary {
+        /// The largest magnitude among the entries of U†U - 1; NaN if it overflows.
+        residual: f64,
+    },
+    /// A tolerance that nothing can be within.
+    #[error("the tolerance is {0}; it is the largest difference of entries, a number above 0 and at most 2")]
+    Tolerance(f64),
     /// The same gate listed twice.
     #[error("gate '{0}' is listed twice; list each gate once")]
     DuplicateGate(String),

@@ -61,6 +61,25 @@ impl FloatingLetters {
         Ok(FloatingLetters { dim, up_to, letters, weights: [0, 1].map(|which| weights(dim, which)) })
     }
 
+    /// What tells unitaries on so many dimensions from each other, without letters.
+    pub(crate) fn keys(dim: usize, up_to: UpTo) -> FloatingLetters {
+        let weights = [0, 1].map(|which| weights(dim, which));
+        FloatingLetters { dim, up_to, letters: Vec::new(), weights }
+    }
+
+    /// The key of a unitary, row-major.
+    pub(crate) fn key_of(&self, unitary: &[Complex64]) -> u128 {
+        let sum = |which: usize| self.weights[which].iter().zip(unitary).map(|(w, u)| w * u).sum();
+        self.folded([sum(0), sum(1)])
+    }
+
+    /// How far each half of the key of a unitary may be from that of one whose difference has this Frobenius norm.
+    pub(crate) fn shift(&self, norm: f64) -> u64 {
+        // A sum of weights and entries is off by the norm at most, and both are at most √dim; rows count `dim` times.
+        let dim = self.dim as f64;
+        (FOLDS * dim * 2.0 * dim.sqrt() * norm * TWO_TO_64) as u64
+    }
+
     /// Both numbers, from the sums of weights and entries.
     fn folded(&self, [a, b]: [Complex64; 2]) -> u128 {
         let size = self.dim as f64;
@@ -110,7 +129,7 @@ impl Arithmetic for FloatingLetters {
     fn inverses(&self) -> Vec<Option<u16>> {
         let (count, identity) = (self.letters.len() as u16, self.identity());
         let is_inverse = |letter, other: &u16| {
-            self.unitary(&[letter, *other]).is_ok_and(|product| self.same(&product, &identity))
+            self.unitary(&[letter, *other]).is_ok_and(|product| self.same(&product, &identity, 0.0))
         };
         (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
     }
@@ -143,29 +162,48 @@ impl Arithmetic for FloatingLetters {
     }
 
     fn key(&self, unitary: &Vec<Complex64>) -> u128 {
-        let sum = |which: usize| self.weights[which].iter().zip(unitary).map(|(w, u)| w * u).sum();
-        self.folded([sum(0), sum(1)])
+        self.key_of(unitary)
     }
 
     fn bands(&self) -> Bands {
         Bands { same: (SAME * TWO_TO_64) as u64, apart: (APART * TWO_TO_64) as u64 }
     }
 
-    fn same(&self, one: &Vec<Complex64>, other: &Vec<Complex64>) -> bool {
+    fn same(&self, one: &Vec<Complex64>, other: &Vec<Complex64>, error: f64) -> bool {
+        let error = error.max(TOLERANCE);
         self.turn(one, other).is_some_and(|turn| {
-            one.iter().zip(other).all(|(u, v)| (u - v * turn).norm_sqr() <= TOLERANCE * TOLERANCE)
+            one.iter().zip(other).all(|(u, v)| (u - v * turn).norm_sqr() <= error * error)
         })
     }
 
-    fn recognize(&self, numbers: &[Complex64]) -> Option<Vec<Complex64>> {
-        let fits = numbers.len() == self.dim * self.dim && numbers.iter().all(|entry| entry.is_finite());
-        fits.then(|| numbers.to_vec())
+    fn is_exact(&self) -> bool {
+        false
     }
 
-    fn reach(&self) -> u64 {
-        // Entries that are off by the tolerance each change the sums by `dim` times as much at most; the sums are at most √dim.
-        let dim = self.dim as f64;
-        (FOLDS * dim * 2.0 * dim.sqrt() * dim * TOLERANCE * TWO_TO_64) as u64
+    fn precision(&self) -> f64 {
+        TOLERANCE
+    }
+
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Vec<Complex64>> {
+        let fits = numbers.len() == self.dim * self.dim && numbers.iter().all(|entry| entry.is_finite());
+        (fits && error <= TOLERANCE).then(|| numbers.to_vec())
+    }
+
+    fn near(&self, numbers: &[Complex64], _error: f64) -> Vec<Vec<Complex64>> {
+        self.recognize(numbers, 0.0).into_iter().collect()
+    }
+
+    fn is_complete(&self, _error: f64, _length: usize) -> bool {
+        true
+    }
+
+    fn numbers(&self, unitary: &Vec<Complex64>) -> Vec<Complex64> {
+        unitary.clone()
+    }
+
+    fn reach(&self, error: f64) -> u64 {
+        // Of `dim`² entries that are off by `error` each, the norm is `dim` times as much.
+        self.shift(self.dim as f64 * error.max(TOLERANCE))
     }
 
     fn batch(&self) -> FloatingBatch {
@@ -247,7 +285,7 @@ mod tests {
             }
             // There and back again, letter by letter.
             let back = letters.adjoint(&unitary);
-            prop_assert!(letters.same(&letters.adjoint(&back), &unitary));
+            prop_assert!(letters.same(&letters.adjoint(&back), &unitary, 0.0));
         }
 
         #[test]
@@ -258,7 +296,7 @@ mod tests {
                 let unitary = letters.unitary(&word).unwrap();
                 let turned: Vec<_> = unitary.iter().map(|entry| entry * turn).collect();
                 let is_same = up_to == UpTo::Phase;
-                prop_assert_eq!(letters.same(&unitary, &turned), is_same);
+                prop_assert_eq!(letters.same(&unitary, &turned, 0.0), is_same);
                 prop_assert_eq!(distance(letters.key(&unitary), letters.key(&turned)) < SAME, is_same);
                 let negative: Vec<_> = unitary.iter().map(|entry| -entry).collect();
                 prop_assert_eq!(distance(letters.key(&unitary), letters.key(&negative)) < SAME, is_same);

@@ -47,6 +47,8 @@ mod random;
 mod recipe;
 mod space;
 mod split;
+mod target;
+mod unitary_split;
 
 pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
 pub use angle::evaluate;
@@ -68,3 +70,5 @@ pub use qasm::Qasm;
 pub use recipe::{Dtype, FORMAT_VERSION, Recipe};
 pub use space::{Distinct, MAX_LENGTH, Space};
 pub use split::Split;
+pub use target::{Target, distance};
+pub use unitary_split::UnitarySplit;

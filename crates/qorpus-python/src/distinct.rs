@@ -3,13 +3,13 @@
 use crate::errors::{OrRaise, invalid};
 use crate::job::{Watch, watched};
 use crate::options::{complex, count, dtype_of, durability_of, gates_of, given, items, number, shape_text};
-use numpy::{PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyIterator, PyString};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
 use qorpus::{
-    DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, Found, Order, Reader, Recipe,
-    Take, UpTo,
+    DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, FindOptions, Found, Order,
+    Reader, Recipe, Take, Target, UpTo,
 };
 use qorpus_cli::LevelBar;
 use std::path::PathBuf;
@@ -205,48 +205,84 @@ fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<(u64, Py<PyBytes>)> 
     rows.iter().map(|(number, bytes)| (*number, PyBytes::new(py, bytes).unbind())).collect()
 }
 
-/// A circuit and the id of its record, or the length or cost up to which there is none.
-pub(crate) type Answer<T> = (Option<T>, Option<u64>, Option<u64>);
+/// What is known of a unitary, as `Found` has it: circuit, id, none_up_to, and by name what else there is.
+pub(crate) type Answer<'py> = (Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>, Bound<'py, PyDict>);
 
-/// Looks for a unitary, or for that of a circuit: its circuit and id, or the length or cost up to which there is none.
-pub(crate) fn find(
+/// Looks for unitaries, or for those of circuits.
+pub(crate) fn find_many(
     py: Python<'_>,
     reader: &Reader,
-    target: &Bound<'_, PyAny>,
+    targets: &[Bound<'_, PyAny>],
     order: Order,
-    further: bool,
-) -> PyResult<Answer<Vec<u16>>> {
-    let (alphabet, dim) = (reader.recipe().alphabet(), reader.recipe().alphabet().dim());
-    let of_circuit = |text: &str| qorpus::circuit_unitary(text, alphabet.qubits()).or_raise(py);
-    let unitary = match texts(target) {
-        Some(letters) => of_circuit(&letters.join("; "))?,
-        None => {
-            let array = complex(target, "the unitary")?;
-            if array.shape() != [dim; 2] {
-                let found = shape_text(array.shape());
-                return Err(invalid(
-                    py,
-                    format!("the unitary has shape {found}; those of this corpus have ({dim}, {dim})"),
-                ));
-            }
-            reader.from_order(array.try_readonly()?.as_slice()?, order)
-        }
-    };
+    options: FindOptions,
+) -> PyResult<Vec<Found>> {
+    let targets = targets.iter().map(|target| judged(reader, target, order)).collect::<PyResult<Vec<_>>>()?;
     let mut failure = None;
     let found = py.detach(|| {
-        reader.find(&unitary, further, &mut || {
+        reader.find_many(&targets, options, &mut || {
             Python::attach(|py| failure = py.check_signals().err());
             failure.is_some()
         })
     });
     failure.map_or(Ok(()), Err)?;
-    Ok(match found.or_raise(py)? {
-        Found::Record { id, circuit } => (Some(circuit), Some(id), None),
+    found.or_raise(py)
+}
+
+/// The target that an array or a circuit is.
+fn judged(reader: &Reader, target: &Bound<'_, PyAny>, order: Order) -> PyResult<Target> {
+    let (py, alphabet) = (target.py(), reader.recipe().alphabet());
+    if let Some(letters) = texts(target) {
+        let unitary = qorpus::circuit_unitary(&letters.join("; "), alphabet.qubits()).or_raise(py)?;
+        return Ok(Target::of_circuit(unitary));
+    }
+    let (dim, given) = (alphabet.dim(), py.import("numpy")?.call_method1("asarray", (target,))?);
+    let array = complex(&given, "the unitary")?;
+    if array.shape() != [dim; 2] {
+        let found = shape_text(array.shape());
+        let text = format!("the unitary has shape {found}; those of this corpus have ({dim}, {dim})");
+        return Err(invalid(py, text));
+    }
+    let dtype = given.cast::<PyUntypedArray>()?.dtype();
+    let is_single = match dtype.kind() {
+        b'c' => dtype.itemsize() < 16,
+        b'f' => dtype.itemsize() < 8,
+        _ => false,
+    };
+    let numbers = reader.from_order(array.try_readonly()?.as_slice()?, order);
+    Target::new(numbers, dim, is_single).or_raise(py)
+}
+
+/// What was found as Python has it; `tuple` makes the letters of a circuit.
+pub(crate) fn answer<'py>(
+    py: Python<'py>,
+    found: &Found,
+    tuple: impl Fn(&[u16]) -> PyResult<Bound<'py, PyTuple>>,
+) -> PyResult<Answer<'py>> {
+    let more = PyDict::new(py);
+    let (circuit, id, none_up_to) = match found {
+        Found::Record { id, circuit } => (Some(circuit), Some(*id), None),
         Found::Circuit(circuit) => (Some(circuit), None, None),
-        Found::BeyondLength(length) => (None, None, Some(length as u64)),
-        Found::BeyondCost(cost) => (None, None, Some(cost.into())),
+        Found::BeyondLength(length) => (None, None, Some(*length as u64)),
+        Found::BeyondCost(cost) => (None, None, Some((*cost).into())),
         Found::Never => (None, None, None),
-    })
+        Found::Near { id, circuit, distance, tolerance } => {
+            more.set_item("nearest", id)?;
+            more.set_item("distance", distance)?;
+            more.set_item("tolerance", tolerance)?;
+            (Some(circuit), *id, None)
+        }
+        Found::Unclear { nearest, tolerance, within } => {
+            if let Some((id, _, distance)) = nearest {
+                more.set_item("nearest", id)?;
+                more.set_item("distance", distance)?;
+            }
+            more.set_item("tolerance", tolerance)?;
+            more.set_item("within", within)?;
+            (None, None, None)
+        }
+    };
+    more.set_item("proven", found.is_proof())?;
+    Ok((circuit.map(|circuit| tuple(circuit)).transpose()?, id, none_up_to, more))
 }
 
 /// A circuit as text: one, or a list or tuple of letters.

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
 use qorpus::core::{Complex32, Complex64};
-use qorpus::{Circuits, Dtype, Label, Order, Reader, Recipe, Rows};
+use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Reader, Recipe, Rows};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsString, c_int};
@@ -335,15 +335,17 @@ impl Records {
         Ok(levels.iter().map(|level| (level.cost, level.length, level.first_id, level.records)).collect())
     }
 
-    /// The circuit and the id of a unitary, or of that of a circuit, or the length or cost up to which there is none.
+    /// What is known of unitaries, or of those of circuits: for each circuit, id, none_up_to, and what else there is.
     fn _find<'py>(
         &self,
         py: Python<'py>,
-        target: &Bound<'py, PyAny>,
+        targets: Vec<Bound<'py, PyAny>>,
         further: bool,
-    ) -> PyResult<distinct::Answer<Bound<'py, PyTuple>>> {
-        let (circuit, id, none_up_to) = distinct::find(py, self.reader(py)?, target, self.order, further)?;
-        Ok((circuit.map(|circuit| self.tuple(py, &circuit)).transpose()?, id, none_up_to))
+        tolerance: Option<f64>,
+    ) -> PyResult<Vec<distinct::Answer<'py>>> {
+        let options = FindOptions { further, tolerance };
+        let found = distinct::find_many(py, self.reader(py)?, &targets, self.order, options)?;
+        found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
     }
 
     /// Ids at a distance from the identity.

@@ -61,11 +61,11 @@ pub use generate::{Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
-    DistinctOptions, Durability, EnumerateOptions, GateOption, Gates, GenerateOptions, Part, PlanOptions,
-    RecipeOptions, WriterOptions, parse_count, parse_length,
+    DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions, Part,
+    PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_length,
 };
 pub use plan::{Machine, Plan, Way, plan};
-pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, UpTo};
+pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};

@@ -213,6 +213,22 @@ fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
     Ok(costs)
 }
 
+/// How a unitary is looked for among those that were enumerated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FindOptions {
+    /// Whether circuits up to twice as long as those of the corpus are looked for, put together from two of them.
+    pub further: bool,
+    /// The largest difference of entries, up to phase if the corpus is, of the nearest record that is taken. `None`: what the
+    /// target's precision implies.
+    pub tolerance: Option<f64>,
+}
+
+impl Default for FindOptions {
+    fn default() -> FindOptions {
+        FindOptions { further: true, tolerance: None }
+    }
+}
+
 /// What is appended to a corpus, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {

@@ -5,12 +5,13 @@ use crate::distinct::{Found, Level};
 use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
+use crate::options::FindOptions;
 use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels, reorder};
 use crate::scan::Batch;
 use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
 use crate::work;
-use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe};
+use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -289,16 +290,16 @@ impl Reader {
         self.files().next().map_or_else(|| Ok(Vec::new()), levels)
     }
 
-    /// Looks for a unitary as [`Corpus::find`] does.
+    /// Looks for unitaries as [`Corpus::find_many`] does.
     ///
     /// # Errors
     /// As [`Corpus::find`].
-    pub fn find(
+    pub fn find_many(
         &self,
-        unitary: &[Complex64],
-        further: bool,
+        targets: &[Target],
+        options: FindOptions,
         stop: &mut dyn FnMut() -> bool,
-    ) -> Result<Found> {
+    ) -> Result<Vec<Found>> {
         let none = || match &self.source {
             Source::Sharded(_) => {
                 let text = "only a corpus that 'qorpus distinct' made can be searched, and that is one file";
@@ -307,7 +308,10 @@ impl Reader {
             _ => Error::Usage("the records of a recipe are computed; there is no file to search".into()),
         };
         let file = self.files().next().ok_or_else(none)?;
-        file.with(Some(&self.recipe), |corpus| corpus.find(unitary, further, stop))
+        file.with(Some(&self.recipe), |corpus| match targets {
+            [target] => Ok(vec![corpus.find(target, options, stop)?]),
+            targets => corpus.find_many(targets, options, stop),
+        })
     }
 
     /// The ids of `count` records at this distance from the identity, drawn uniformly and without repetition: what a seed draws

@@ -5,8 +5,8 @@
 
 use qorpus::core::{Arithmetic, ExactLetters, UpTo, naive};
 use qorpus::{
-    Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, Found, Label, Order, Outcome, Recipe,
-    Record, VerifyOptions, circuit_unitary, enumerate, verify,
+    Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Label, Order,
+    Outcome, Recipe, Record, Target, VerifyOptions, circuit_unitary, enumerate, verify,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -36,6 +36,12 @@ fn priced(gates: &str, qubits: usize, cost: &str, max_cost: u32) -> Recipe {
 
 fn options(memory: u64, jobs: usize) -> EnumerateOptions {
     EnumerateOptions { memory: Some(memory), jobs: Some(jobs), durability: Durability::Off }
+}
+
+/// What a matrix, which is judged as if a person had given it, is found to be.
+fn find(corpus: &Corpus, unitary: &[Complex64], further: bool) -> Found {
+    let target = Target::new(unitary.to_vec(), corpus.recipe().alphabet().dim(), false).unwrap();
+    corpus.find(&target, FindOptions { further, tolerance: None }, &mut || false).unwrap()
 }
 
 fn run(path: &Path, recipe: &Recipe, options: EnumerateOptions) -> Corpus {
@@ -309,10 +315,7 @@ fn floating_point_finds_what_is_found_exactly() {
             assert_eq!(best(&record), best(&exact.record(id, Order::Big).unwrap()), "{id}");
             if id % 7 == 0 {
                 let Record { circuit, unitary, .. } = record;
-                assert_eq!(
-                    found.find(&unitary, false, &mut || false).unwrap(),
-                    Found::Record { id, circuit }
-                );
+                assert_eq!(find(&found, &unitary, false), Found::Record { id, circuit });
             }
         }
         run(&paths[2], &floating, options(16 << 20, 2));
@@ -379,7 +382,6 @@ fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
 /// Any unitary that was enumerated is found, with the record that makes it, also in another circuit's clothes.
 #[test]
 fn every_record_is_found() {
-    let stop = &mut || false;
     for recipe in [
         recipe("h,t,tdg,cx", 2, 5, UpTo::Phase),
         recipe("h,s", 1, 9, UpTo::Nothing),
@@ -389,13 +391,13 @@ fn every_record_is_found() {
         let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
         for id in 0..corpus.len().unwrap() {
             let Record { circuit, unitary, .. } = corpus.record(id, Order::Big).unwrap();
-            assert_eq!(corpus.find(&unitary, false, stop).unwrap(), Found::Record { id, circuit });
+            assert_eq!(find(&corpus, &unitary, false), Found::Record { id, circuit });
         }
     }
     let directory = tempfile::tempdir().unwrap();
     let corpus =
         run(&directory.path().join("c.db"), &recipe("h,t,cx", 2, 3, UpTo::Phase), options(64 << 20, 2));
-    let found = |text: &str| corpus.find(&circuit_unitary(text, 2).unwrap(), false, &mut || false).unwrap();
+    let found = |text: &str| find(&corpus, &circuit_unitary(text, 2).unwrap(), false);
     let text = |found: &Found| match found {
         Found::Record { circuit, .. } | Found::Circuit(circuit) => corpus.recipe().alphabet().text(circuit),
         other => format!("{other:?}"),
@@ -405,15 +407,15 @@ fn every_record_is_found() {
     assert_eq!(found("cz 0 1; t 0"), Found::BeyondLength(3));
     assert_eq!(found("rz(0.1) 0"), Found::BeyondLength(3));
     let group = run(&directory.path().join("g.db"), &recipe("h,s", 1, 9, UpTo::Phase), options(64 << 20, 2));
-    assert_eq!(group.find(&circuit_unitary("t 0", 1).unwrap(), true, stop).unwrap(), Found::Never);
-    assert!(corpus.find(&[Complex64::ONE], false, stop).is_err());
+    assert_eq!(find(&group, &circuit_unitary("t 0", 1).unwrap(), true), Found::Never);
+    let small = Target::new(vec![Complex64::ONE], 1, false).unwrap();
+    assert!(corpus.find(&small, FindOptions::default(), &mut || false).is_err());
 }
 
 /// Circuits up to twice as long are the shortest, and the first of them, as a longer enumeration says.
 #[test]
 fn circuits_that_meet_in_the_middle_are_the_shortest() {
     let directory = tempfile::tempdir().unwrap();
-    let stop = &mut || false;
     for (gates, qubits, short, long, up_to) in [
         ("h,t,tdg,cx", 2, 3, 6, UpTo::Phase),
         ("h,t", 1, 6, 12, UpTo::Phase),
@@ -429,13 +431,13 @@ fn circuits_that_meet_in_the_middle_are_the_shortest() {
                 true => Found::Record { id, circuit },
                 false => Found::Circuit(circuit),
             };
-            assert_eq!(small.find(&unitary, true, stop).unwrap(), expected);
+            assert_eq!(find(&small, &unitary, true), expected);
         }
     }
     let recipe = recipe("h,t", 1, 3, UpTo::Phase);
     let small = run(&directory.path().join("small.db"), &recipe, options(64 << 20, 2));
     let long = circuit_unitary("h 0; t 0; h 0; t 0; h 0; t 0; h 0; t 0; h 0", 1).unwrap();
-    assert_eq!(small.find(&long, true, stop).unwrap(), Found::BeyondLength(6));
+    assert_eq!(find(&small, &long, true), Found::BeyondLength(6));
 }
 
 /// Every entry of the index leads to its record, and any that does not is found.

@@ -12,7 +12,7 @@ mod batch;
 mod nearest;
 
 pub use batch::{ExactProducts, LANES};
-use nearest::nearest;
+use nearest::{LARGEST_ERROR, nearest, turned_error, unique_exponent};
 
 use crate::arithmetic::{Arithmetic, Bands};
 use crate::kernel::rows::Rows;
@@ -111,6 +111,16 @@ impl ExactLetters {
         Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
     }
 
+    /// Whether the integers of all circuits of at most `length` letters are sure to fit in 16 bits.
+    pub fn holds(&self, length: usize) -> bool {
+        self.most_exponent() as usize * length <= MOST_EXPONENT as usize
+    }
+
+    /// The largest denominator exponent of a letter.
+    fn most_exponent(&self) -> u32 {
+        self.letters.iter().map(|letter| letter.exponent).max().unwrap_or(0)
+    }
+
     /// Lets `letter` act on `from` and holds the result in `to`: in its unique form, or that of its class up to phase.
     ///
     /// False if the result's integers might not fit in 16 bits; then `to` holds nothing of meaning. Takes time in
@@ -187,8 +197,16 @@ impl Arithmetic for ExactLetters {
     }
 
     /// Both must be in their unique forms.
-    fn same(&self, one: &Exact, other: &Exact) -> bool {
+    fn same(&self, one: &Exact, other: &Exact, _error: f64) -> bool {
         one == other
+    }
+
+    fn is_exact(&self) -> bool {
+        true
+    }
+
+    fn precision(&self) -> f64 {
+        LARGEST_ERROR
     }
 
     /// The exact unitary, in its unique form, of which no entry is farther from these numbers than 1e-9, up to a phase
@@ -196,11 +214,25 @@ impl Arithmetic for ExactLetters {
     ///
     /// The determinant of a unitary over the ring is a unit there of which all conjugates have magnitude 1, so it is a power of
     /// ω, and only as many phases as there are rows are possible, up to powers of ω.
-    fn recognize(&self, numbers: &[Complex64]) -> Option<Exact> {
+    fn recognize(&self, numbers: &[Complex64], _error: f64) -> Option<Exact> {
         self.nearest(numbers)
     }
 
-    fn reach(&self) -> u64 {
+    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Exact> {
+        self.candidates(numbers, error)
+    }
+
+    fn is_complete(&self, error: f64, length: usize) -> bool {
+        let most = self.most_exponent() as usize * length;
+        unique_exponent(turned_error(error, self.dim)).is_some_and(|unique| most <= unique as usize)
+    }
+
+    fn numbers(&self, unitary: &Exact) -> Vec<Complex64> {
+        unitary.to_complex()
+    }
+
+    /// Keys of different unitaries have nothing in common.
+    fn reach(&self, _error: f64) -> u64 {
         0
     }
 

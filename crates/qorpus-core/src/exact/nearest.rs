@@ -7,26 +7,46 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, SQRT_2};
 impl ExactLetters {
     /// See [`recognize`](crate::Arithmetic::recognize).
     pub(super) fn nearest(&self, unitary: &[Complex64]) -> Option<Exact> {
+        let turns = self.turns(unitary)?;
+        // To look for numbers takes the longer the larger the denominator, and most are small.
+        (0..=MOST_EXPONENT).find_map(|exponent| {
+            turns.iter().find_map(|&turn| self.over(unitary, turn, exponent, LARGEST_ERROR))
+        })
+    }
+
+    /// See [`near`](crate::Arithmetic::near). With a large error only small denominators tell numbers of the ring from each other:
+    /// of larger ones one is taken that is near.
+    pub(super) fn candidates(&self, unitary: &[Complex64], error: f64) -> Vec<Exact> {
+        let error = turned_error(error, self.dim);
+        let Some(unique) = unique_exponent(error) else { return Vec::new() };
+        let mut found = Vec::new();
+        for turn in self.turns(unitary).unwrap_or_default() {
+            let exact = (0..=unique).find_map(|exponent| self.over(unitary, turn, exponent, error));
+            found.extend(exact.filter(|exact| !found.contains(exact)));
+        }
+        found
+    }
+
+    /// The phases that may make it one over the ring: as many as there are rows, if the phase does not count. `None` if it is
+    /// no unitary of this size.
+    fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
         if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
             return None;
         }
-        let turns = match self.up_to {
-            UpTo::Nothing => vec![Complex64::ONE],
+        match self.up_to {
+            UpTo::Nothing => Some(vec![Complex64::ONE]),
             UpTo::Phase => {
                 let determinant = determinant(unitary.to_vec(), self.dim)?;
                 let phase = determinant.im.atan2(determinant.re) / self.dim as f64;
                 let step = FRAC_PI_4 / self.dim as f64;
-                (0..self.dim).map(|turn| unit(step * turn as f64 - phase)).collect()
+                Some((0..self.dim).map(|turn| unit(step * turn as f64 - phase)).collect())
             }
-        };
-        // To look for numbers takes the longer the larger the denominator, and most are small.
-        (0..=MOST_EXPONENT)
-            .find_map(|exponent| turns.iter().find_map(|&turn| self.over(unitary, turn, exponent)))
+        }
     }
 
-    /// The exact unitary whose product with a phase this is, if the denominator is √2^`exponent`.
-    fn over(&self, unitary: &[Complex64], turn: Complex64, exponent: u32) -> Option<Exact> {
-        let entries = unitary.iter().map(|&entry| nearest(entry * turn, exponent, LARGEST_ERROR));
+    /// The exact unitary whose product with a phase this is but for `error`, if the denominator is √2^`exponent`.
+    fn over(&self, unitary: &[Complex64], turn: Complex64, exponent: u32, error: f64) -> Option<Exact> {
+        let entries = unitary.iter().map(|&entry| nearest(entry * turn, exponent, error));
         let entries: Vec<Integer> = entries.collect::<Option<_>>()?;
         let row = |row: &[Integer]| row.iter().copied().enumerate().filter(|(_, z)| *z != [0; 4]).collect();
         let rows: Vec<Vec<(usize, Integer)>> = entries.chunks(self.dim).map(row).collect();
@@ -41,13 +61,29 @@ impl ExactLetters {
     }
 }
 
+/// How far entries may be from those of the ring after they are turned by the phase of the determinant.
+///
+/// With errors of `error` in all entries, ln det is off by tr(U†E), so by dim √dim errors at most, and its phase counts once for
+/// each row. With a margin for what is of second order.
+pub(super) fn turned_error(error: f64, dim: usize) -> f64 {
+    1.25 * error * (1.0 + (dim as f64).sqrt())
+}
+
+/// The largest denominator √2^k with which an entry within `error` of a number is the only one there, if there is such a k.
+///
+/// Two different real parts (a√2 + b)/√2^(k+1), whose conjugates are at most 1 as those of entries are, differ by at least
+/// 1/(4 2^k): the norm of their difference is an integer over 2^(k+1).
+pub(super) fn unique_exponent(error: f64) -> Option<u32> {
+    (0..=MOST_EXPONENT).rev().find(|&exponent| 8.0 * error * (1u64 << exponent) as f64 <= 1.0)
+}
+
 /// e^(i `angle`).
 fn unit(angle: f64) -> Complex64 {
     Complex64::new(angle.cos(), angle.sin())
 }
 
 /// How far entries that are given may be from those of an exact unitary: many products of rounded gates are nearer.
-const LARGEST_ERROR: f64 = 1e-9;
+pub(super) const LARGEST_ERROR: f64 = 1e-9;
 
 /// The determinant, by elimination; `None` if it is next to 0.
 fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
@@ -119,9 +155,50 @@ mod tests {
             let expected = letters.unitary(&word).unwrap();
             let turn = if up_to_phase { unit(phase) } else { Complex64::ONE };
             let mut unitary: Vec<_> = expected.to_complex().iter().map(|entry| entry * turn).collect();
-            prop_assert_eq!(letters.recognize(&unitary), Some(expected));
+            prop_assert_eq!(letters.recognize(&unitary, 0.0), Some(expected));
             unitary[0] += 1e-3;
-            prop_assert_eq!(letters.recognize(&unitary), None);
+            prop_assert_eq!(letters.recognize(&unitary, 0.0), None);
+        }
+    }
+
+    proptest! {
+        /// Whatever the noise, the unitary is among the candidates, up to the length that this is promised for.
+        #[test]
+        fn noise_hides_no_unitary(word in prop::collection::vec(0u16..18, 0..12), qubits in 1usize..4, digits in 1.0f64..9.0, phase in 0.0..7.0, seed: u64) {
+            let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
+            let letters = ExactLetters::new(&alphabet, UpTo::Phase).unwrap();
+            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            let (expected, error) = (letters.unitary(&word).unwrap(), 10f64.powf(-digits));
+            let noise = |k: usize| {
+                let angle = crate::permutation::mix(seed ^ k as u64) as f64;
+                unit(phase) * unit(angle) * error
+            };
+            let noisy: Vec<_> = expected.to_complex().iter().enumerate().map(|(k, z)| z * unit(phase) + noise(k)).collect();
+            if letters.is_complete(error, word.len()) {
+                prop_assert!(letters.near(&noisy, error).contains(&expected));
+            }
+        }
+    }
+
+    /// What the exponent of unique entries promises: different numbers of the ring whose conjugates are small are not nearer.
+    #[test]
+    fn numbers_of_the_ring_keep_their_distance() {
+        for exponent in 0..8 {
+            let most = root_of_two(exponent);
+            let bound = (2.0 * most) as i32 + 1;
+            let mut parts: Vec<f64> = Vec::new();
+            for (a, b) in (-bound..=bound).flat_map(|a| (-bound..=bound).map(move |b| (a, b))) {
+                let (a, b) = (f64::from(a), f64::from(b) * FRAC_1_SQRT_2);
+                if (a + b).abs() <= most && (a - b).abs() <= most {
+                    parts.push((a + b) / most);
+                }
+            }
+            parts.sort_by(f64::total_cmp);
+            let least = parts.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::MAX, f64::min);
+            assert!(least >= 0.25 / f64::from(1 << exponent), "{exponent}: {least}");
+            let error = 1.0 / (8.0 * f64::from(1 << exponent));
+            assert_eq!(unique_exponent(error), Some(exponent));
+            assert!(unique_exponent(error * 1.01) != Some(exponent) && unique_exponent(0.2).is_none());
         }
     }
 
@@ -130,9 +207,11 @@ mod tests {
         let alphabet = Alphabet::new(preset("clifford+t", 1).unwrap(), 1, Coupling::All).unwrap();
         let letters = ExactLetters::new(&alphabet, UpTo::Phase).unwrap();
         let rotation = |angle: f64| [unit(-angle), 0.0.into(), 0.0.into(), unit(angle)];
-        assert!(letters.recognize(&rotation(FRAC_PI_4)).is_some());
-        assert!(letters.recognize(&rotation(0.1)).is_none());
-        assert!(letters.recognize(&[f64::NAN.into(), 0.0.into(), 0.0.into(), 1.0.into()]).is_none());
-        assert!(letters.recognize(&[Complex64::ZERO; 4]).is_none() && letters.recognize(&[]).is_none());
+        assert!(letters.recognize(&rotation(FRAC_PI_4), 0.0).is_some());
+        assert!(letters.recognize(&rotation(0.1), 0.0).is_none());
+        assert!(letters.recognize(&[f64::NAN.into(), 0.0.into(), 0.0.into(), 1.0.into()], 0.0).is_none());
+        assert!(
+            letters.recognize(&[Complex64::ZERO; 4], 0.0).is_none() && letters.recognize(&[], 0.0).is_none()
+        );
     }
 }

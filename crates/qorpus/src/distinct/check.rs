@@ -104,7 +104,7 @@ fn check_block<A: Arithmetic>(
             circuit.push((origin % alphabet) as u16);
         }
         let unitary = letters.unitary(&circuit);
-        if !unitary.is_ok_and(|unitary| index.may_be(block, *part, &keys_of(letters, &unitary))) {
+        if !unitary.is_ok_and(|unitary| index.may_be(block, *part, &keys_of(letters, &unitary, 0.0))) {
             return Ok(None);
         }
     }

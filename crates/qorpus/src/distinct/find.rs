@@ -1,22 +1,23 @@
-//! Finding: from a unitary to its shortest circuit, stored or made of two that are.
+//! Finding: from a unitary to its shortest circuit, stored or put together from two that are.
+//!
+//! A target that is precise is told from everything else, so it is found or proven absent. Of one that is less precise the records
+//! within its tolerance are compared; whatever the answer is then, it is not a proof.
 
 use super::expand::{Letters, Walk};
 use super::levels::{Index, Level};
+use super::nearest::{Nearest, scan};
+use super::parallel::{Threads, parallel};
 use super::plan;
-use crate::error::{Error, Result, io};
+use crate::error::{Error, Result};
 use crate::ids::Ids;
-use crate::reader::{Corpus, Order, reorder};
-use npyz::{DType, NpyFile};
-use qorpus_core::{
-    Alphabet, Arithmetic, Circuits, Complex32, Complex64, Coupling, Distinct, Gate, Kernel, Scratch,
-};
-use std::fs::File;
-use std::io::BufReader;
+use crate::options::{FindOptions, threads};
+use crate::reader::Corpus;
+use qorpus_core::{Arithmetic, Circuits, Distinct, Target, distance};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known of a unitary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Found {
     /// It is that of a record.
     Record {
@@ -33,24 +34,99 @@ pub enum Found {
     BeyondCost(u32),
     /// No circuit over these gates makes it at all: all that they make were enumerated.
     Never,
+    /// The target is not precise enough for a proof, or a tolerance was given, and this circuit clearly is within it.
+    Near {
+        /// The record; `None` of a circuit that was put together from two.
+        id: Option<u64>,
+        /// Its circuit.
+        circuit: Vec<u16>,
+        /// The largest difference of entries, up to phase if the corpus is.
+        distance: f64,
+        /// The tolerance.
+        tolerance: f64,
+    },
+    /// No record is clearly the one that was meant. Nothing is proven.
+    Unclear {
+        /// The nearest record, its circuit and its distance; `None` if the search was stopped.
+        nearest: Option<(u64, Vec<u16>, f64)>,
+        /// The tolerance.
+        tolerance: f64,
+        /// How many records are within it: none, or several of which none is much nearer than the others.
+        within: u64,
+    },
+}
+
+impl Found {
+    /// Whether this is the proof that no circuit, or none of some length or cost, makes the unitary.
+    pub fn is_proof(&self) -> bool {
+        matches!(self, Found::BeyondLength(_) | Found::BeyondCost(_) | Found::Never)
+    }
+}
+
+/// What came of a search by the index.
+enum Answer {
+    Known(Found),
+    /// The records have to be gone through, for those within this tolerance.
+    Scan(f64),
 }
 
 impl Corpus {
-    /// Looks for a unitary (row-major, entries within 1e-9, or 1e-12 if not all gates are exact) among those that were enumerated, up
-    /// to a phase if they are.
+    /// Looks for a unitary among those that were enumerated, up to a phase if they are.
     ///
-    /// If `further`, and only lengths count, circuits up to twice as long are looked for: those with a beginning and an end that
-    /// are both in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked now
-    /// and then and ends it, as if the lengths that were not looked through yet had not been asked for.
+    /// A target whose entries are right to 1e-9 (1e-12 if not all gates are exact) is found or proven absent. Of others, or
+    /// with a tolerance, the records within the tolerance are compared: the one that is clearly meant is [`Found::Near`].
+    ///
+    /// Unless `further` is false, and if only lengths count, circuits up to twice as long are looked for: those with a beginning
+    /// and an end that are both in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked
+    /// now and then and ends it, as if the lengths that were not looked through yet had not been asked for. To name
+    /// the nearest record where none is within the tolerance takes time in O(n).
     ///
     /// # Errors
-    /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits, or the file cannot be read.
+    /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits, a tolerance that is
+    /// not one, or the file cannot be read.
     pub fn find(
         &self,
-        unitary: &[Complex64],
-        further: bool,
+        target: &Target,
+        options: FindOptions,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Found> {
+        let search = self.search(std::slice::from_ref(target), options)?;
+        let answer = self.answer(&search, target, options, stop)?;
+        Ok(self.settled(&search, &[target], vec![answer], options, stop)?.swap_remove(0))
+    }
+
+    /// Looks for many unitaries as [`find`](Corpus::find) does, on all cores.
+    ///
+    /// # Errors
+    /// As [`find`](Corpus::find).
+    pub fn find_many(
+        &self,
+        targets: &[Target],
+        options: FindOptions,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Found>> {
+        let search = self.search(targets, options)?;
+        let (stopped, mut answers) = (AtomicBool::new(false), Vec::with_capacity(targets.len()));
+        let path = self.path().to_owned();
+        let begin = || Corpus::open(&path);
+        let work = |corpus: &mut Corpus, number: usize| {
+            let mut stop = || stopped.load(Ordering::Relaxed);
+            corpus.answer(&search, &targets[number], options, &mut stop)
+        };
+        let mut finish = |_, answer| {
+            answers.push(answer);
+            Ok(())
+        };
+        let mut tick = || stopped.store(stop(), Ordering::Relaxed);
+        let jobs = Threads::new(threads(None)?, &stopped);
+        parallel(jobs, targets.len(), &begin, &work, &mut finish, &mut tick)?;
+        let unknown = Found::Unclear { nearest: None, tolerance: 0.0, within: 0 };
+        answers.resize_with(targets.len(), || Answer::Known(unknown.clone()));
+        self.settled(&search, &targets.iter().collect::<Vec<_>>(), answers, options, stop)
+    }
+
+    /// What all searches of the corpus have in common.
+    fn search(&self, targets: &[Target], options: FindOptions) -> Result<Search<'_>> {
         let Some(distinct) = self.recipe().space().enumerates() else {
             let text = format!(
                 "{}: only corpora that 'qorpus distinct' made can be searched",
@@ -58,65 +134,103 @@ impl Corpus {
             );
             return Err(Error::Usage(text));
         };
+        let is_possible = |tolerance: &f64| *tolerance > 0.0 && *tolerance <= 2.0;
+        if let Some(tolerance) = options.tolerance.filter(|tolerance| !is_possible(tolerance)) {
+            return Err(qorpus_core::Error::Tolerance(tolerance).into());
+        }
         let dim = self.recipe().alphabet().dim();
-        if unitary.len() != dim * dim {
-            let text =
-                format!("the unitary has {} entries; those of this corpus have {dim} x {dim}", unitary.len());
+        let differs = |target: &&Target| target.numbers().len() != dim * dim;
+        if let Some(target) = targets.iter().find(differs) {
+            let entries = target.numbers().len();
+            let text = format!("the unitary has {entries} entries; those of this corpus have {dim} x {dim}");
             return Err(Error::Usage(text));
         }
-        match Letters::new(self.recipe().alphabet(), distinct.up_to)? {
-            Letters::Exact(letters) => self.find_by(&letters, distinct, unitary, further, stop),
-            Letters::Floating(letters) => self.find_by(&letters, distinct, unitary, further, stop),
+        let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;
+        let levels = self.levels()?;
+        if !levels.iter().any(|level| level.records > 0) {
+            return Err(self.nothing_yet());
+        }
+        Ok(Search { distinct, letters, levels })
+    }
+
+    fn nothing_yet(&self) -> Error {
+        let text = "nothing is proven yet; run 'qorpus distinct' on it to its end";
+        Error::Usage(format!("{}: {text}", self.path().display()))
+    }
+
+    fn answer(
+        &self,
+        search: &Search<'_>,
+        target: &Target,
+        options: FindOptions,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Answer> {
+        match &search.letters {
+            Letters::Exact(letters) => Lookup::new(self, search, letters).answer(target, options, stop),
+            Letters::Floating(letters) => Lookup::new(self, search, letters).answer(target, options, stop),
         }
     }
 
-    fn find_by<A: Arithmetic>(
+    /// Goes through the records for those targets that need it, all at once.
+    fn settled(
         &self,
-        letters: &A,
-        distinct: &Distinct,
-        unitary: &[Complex64],
-        further: bool,
+        search: &Search<'_>,
+        targets: &[&Target],
+        answers: Vec<Answer>,
+        options: FindOptions,
         stop: &mut dyn FnMut() -> bool,
-    ) -> Result<Found> {
-        let levels = self.levels()?;
-        let nothing_yet = || {
-            let text = "nothing is proven yet; run 'qorpus distinct' on it to its end";
-            Error::Usage(format!("{}: {text}", self.path().display()))
+    ) -> Result<Vec<Found>> {
+        let open = answers.iter().zip(targets).filter_map(|(answer, target)| match answer {
+            Answer::Known(_) => None,
+            Answer::Scan(tolerance) => Some((*target, *tolerance)),
+        });
+        let open: Vec<(&Target, f64)> = open.collect();
+        let scanned = match open.is_empty() {
+            true => Some(Vec::new()),
+            false => scan(self, &search.levels, search.distinct.up_to, &open, stop)?,
         };
-        let last = levels.iter().rfind(|level| level.records > 0).ok_or_else(nothing_yet)?;
-        // What is not over the ring, no circuit makes; but that a denominator is not merely too large, numbers do not tell.
-        let target = letters.recognize(unitary);
-        let mut search = Search { corpus: self, letters, levels: &levels, block: None };
-        if let Some(target) = &target {
-            for number in 0..levels.len() {
-                if let Some(circuit) = search.within(number, target)? {
-                    let id = search.id(number, &circuit)?;
-                    return Ok(Found::Record { id, circuit });
-                }
-            }
-        }
-        let complete = plan::is_complete(self.recipe(), &levels);
-        if distinct.has_costs() {
-            // Of the cost of a level that is not the last one, all lengths are there.
-            let cost = if complete { Some(distinct.most_cost) } else { last.cost.checked_sub(1) };
-            return cost.map(Found::BeyondCost).ok_or_else(nothing_yet);
-        }
-        // A group that has come to its end has an empty level.
-        if levels.last().is_some_and(|level| level.records == 0) {
-            return Ok(Found::Never);
-        }
-        let mut length = last.length;
-        if let Some(target) = target.filter(|_| further) {
-            for beginning in 1..levels.len() {
-                match search.in_two(beginning, levels.len() - 1, &target, stop)? {
-                    Half::Found(circuit) => return Ok(Found::Circuit(circuit)),
-                    Half::Nothing => length = last.length + beginning,
-                    Half::Stopped => break,
-                }
-            }
-        }
-        Ok(Found::BeyondLength(length))
+        let mut scanned = scanned.map(Vec::into_iter);
+        let settle = |answer| match answer {
+            Answer::Known(found) => Ok(found),
+            Answer::Scan(tolerance) => match scanned.as_mut().and_then(Iterator::next) {
+                None => Ok(Found::Unclear { nearest: None, tolerance, within: 0 }),
+                Some(nearest) => self.judged(&nearest, tolerance, options),
+            },
+        };
+        answers.into_iter().map(settle).collect()
     }
+
+    /// The answer if these are the records that are nearest.
+    fn judged(&self, nearest: &Nearest, tolerance: f64, options: FindOptions) -> Result<Found> {
+        let Nearest { id, distance, second, within } = *nearest;
+        let mut circuits = Circuits::default();
+        self.circuits(&Ids::List(&[id]), &mut circuits)?;
+        let circuit = circuits.get(0).to_vec();
+        let is_clear = options.tolerance.is_some() || second > tolerance.min(CLEAR * distance);
+        Ok(match within > 0 && is_clear {
+            true => Found::Near { id: Some(id), circuit, distance, tolerance },
+            false => Found::Unclear { nearest: Some((id, circuit, distance)), tolerance, within },
+        })
+    }
+}
+
+/// A record is clearly meant if the next one is so many times as far away.
+const CLEAR: f64 = 4.0;
+
+/// A precise target that is as near as this to a record, and not the same, may have lost digits without a trace: nothing is proven.
+const GUARD: f64 = 1e-6;
+
+/// Candidates by the index; with more it is faster to go through the records.
+const MOST_CANDIDATES: f64 = 4096.0;
+
+/// The same for each end of a circuit in two parts.
+const MOST_CANDIDATES_OF_AN_END: f64 = 16.0;
+
+/// What all searches of a corpus have in common.
+struct Search<'a> {
+    distinct: &'a Distinct,
+    letters: Letters,
+    levels: Vec<Level>,
 }
 
 /// What came of looking for a circuit in two parts.
@@ -126,22 +240,199 @@ enum Half {
     Stopped,
 }
 
-struct Search<'a, A> {
+struct Lookup<'a, A> {
     corpus: &'a Corpus,
+    distinct: &'a Distinct,
     letters: &'a A,
     levels: &'a [Level],
     /// The block of the index that was read last: its level, its number, its bytes.
     block: Option<(usize, u64, Vec<u8>)>,
 }
 
-impl<A: Arithmetic> Search<'_, A> {
-    /// The circuit of a level that makes `target`.
-    fn within(&mut self, number: usize, target: &A::Unitary) -> Result<Option<Vec<u16>>> {
+impl<'a, A: Arithmetic> Lookup<'a, A> {
+    fn new(corpus: &'a Corpus, search: &'a Search<'_>, letters: &'a A) -> Lookup<'a, A> {
+        Lookup { corpus, distinct: search.distinct, letters, levels: &search.levels, block: None }
+    }
+
+    fn answer(
+        &mut self,
+        target: &Target,
+        options: FindOptions,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Answer> {
+        if let Some(tolerance) = options.tolerance {
+            return self.approximately(target, tolerance, options, stop);
+        }
+        let recognized = self.letters.recognize(target.numbers(), target.error());
+        if let Some(unitary) = &recognized {
+            for number in 0..self.levels.len() {
+                if let Some(circuit) = self.within(number, unitary, 0.0)? {
+                    let id = self.id(number, &circuit)?;
+                    return Ok(Answer::Known(Found::Record { id, circuit }));
+                }
+            }
+        }
+        let is_exact = match recognized {
+            Some(_) if self.letters.is_exact() => true,
+            _ => target.error() <= self.letters.precision() && !self.is_suspicious(target)?,
+        };
+        match is_exact {
+            true => self.proof(recognized, options, stop).map(Answer::Known),
+            false => self.approximately(target, target.tolerance(), options, stop),
+        }
+    }
+
+    /// What is proven of a unitary that no record has, and the circuits in two parts. What is not over the ring is `None`: no circuit
+    /// makes it, for none that was enumerated has a larger denominator than those that are recognized.
+    fn proof(
+        &mut self,
+        target: Option<A::Unitary>,
+        options: FindOptions,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Found> {
+        let nothing_yet = || self.corpus.nothing_yet();
+        let last = self.levels.iter().rfind(|level| level.records > 0).ok_or_else(nothing_yet)?;
+        if self.distinct.has_costs() {
+            // Of the cost of a level that is not the last one, all lengths are there.
+            let complete = plan::is_complete(self.corpus.recipe(), self.levels);
+            let cost = if complete { Some(self.distinct.most_cost) } else { last.cost.checked_sub(1) };
+            return cost.map(Found::BeyondCost).ok_or_else(nothing_yet);
+        }
+        // A group that has come to its end has an empty level.
+        if self.levels.last().is_some_and(|level| level.records == 0) {
+            return Ok(Found::Never);
+        }
+        let mut length = last.length;
+        if let Some(target) = target.filter(|_| options.further) {
+            for beginning in 1..self.levels.len() {
+                match self.in_two(beginning, self.levels.len() - 1, &target, 0.0, stop)? {
+                    Half::Found(circuit) => return Ok(Found::Circuit(circuit)),
+                    Half::Nothing => length = last.length + beginning,
+                    Half::Stopped => break,
+                }
+            }
+        }
+        Ok(Found::BeyondLength(length))
+    }
+
+    /// Whether a matrix that seems precise and is not that of a record is next to one.
+    fn is_suspicious(&mut self, target: &Target) -> Result<bool> {
+        if target.is_circuit() {
+            return Ok(false);
+        }
+        let mut nearest = Nearest::NONE;
+        for candidate in self.letters.near(target.numbers(), GUARD) {
+            for number in 0..self.levels.len() {
+                self.compare(number, &candidate, target, GUARD, &mut nearest)?;
+            }
+        }
+        Ok(nearest.within > 0)
+    }
+
+    /// The records within the tolerance, by the index where that finds them all; then circuits in two parts.
+    fn approximately(
+        &mut self,
+        target: &Target,
+        tolerance: f64,
+        options: FindOptions,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Answer> {
+        let last = self.levels.iter().rfind(|level| level.records > 0);
+        let (length, records) = last.map_or((0, 0), |last| (last.length, last.ids().end));
+        // Keys are folded numbers, spread evenly: so many are as near.
+        let share = self.letters.reach(tolerance) as f64 / (u64::MAX / 2) as f64;
+        if !self.letters.is_complete(tolerance, length) || share * records as f64 > MOST_CANDIDATES {
+            return Ok(Answer::Scan(tolerance));
+        }
+        let (candidates, mut nearest) = (self.letters.near(target.numbers(), tolerance), Nearest::NONE);
+        for candidate in &candidates {
+            for number in 0..self.levels.len() {
+                self.compare(number, candidate, target, tolerance, &mut nearest)?;
+            }
+        }
+        if nearest.within > 0 {
+            return self.corpus.judged(&nearest, tolerance, options).map(Answer::Known);
+        }
+        let has_rest = options.further && options.tolerance.is_none() && !self.distinct.has_costs();
+        let has_rest = has_rest && share * records as f64 <= MOST_CANDIDATES_OF_AN_END;
+        if let [candidate] = &candidates[..]
+            && has_rest
+            && let Some(circuit) = self.longer(candidate, tolerance, stop)?
+        {
+            let unitary = self.letters.numbers(&self.letters.unitary(&circuit)?);
+            let distance = distance(target.numbers(), &unitary, self.distinct.up_to);
+            return Ok(Answer::Known(Found::Near { id: None, circuit, distance, tolerance }));
+        }
+        Ok(Answer::Scan(tolerance))
+    }
+
+    /// A circuit within the tolerance that is longer than those of the corpus.
+    fn longer(
+        &mut self,
+        target: &A::Unitary,
+        tolerance: f64,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<u16>>> {
+        for beginning in 1..self.levels.len() {
+            match self.in_two(beginning, self.levels.len() - 1, target, tolerance, stop)? {
+                Half::Found(circuit) => return Ok(Some(circuit)),
+                Half::Nothing => {}
+                Half::Stopped => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the records of a level into account that `candidate` leads to.
+    fn compare(
+        &mut self,
+        number: usize,
+        candidate: &A::Unitary,
+        target: &Target,
+        tolerance: f64,
+        nearest: &mut Nearest,
+    ) -> Result<()> {
+        let (letters, up_to, mut found) = (self.letters, self.distinct.up_to, Vec::new());
+        self.visit(number, candidate, tolerance, &mut |circuit, unitary| {
+            let distance = distance(target.numbers(), &letters.numbers(unitary), up_to);
+            if distance <= tolerance {
+                found.push((circuit.to_vec(), distance));
+            }
+            false
+        })?;
+        for (circuit, distance) in found {
+            nearest.see(self.id(number, &circuit)?, distance, tolerance);
+        }
+        Ok(())
+    }
+
+    /// The circuit of a level that makes `target`, but for `error`.
+    fn within(&mut self, number: usize, target: &A::Unitary, error: f64) -> Result<Option<Vec<u16>>> {
+        let (letters, mut found) = (self.letters, None);
+        self.visit(number, target, error, &mut |circuit, unitary| {
+            if letters.same(unitary, target, error) {
+                found = Some(circuit.to_vec());
+            }
+            found.is_some()
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `visit` with the circuits of a level that may make `target`, but for `error`, until it returns true. The index is a
+    /// hint; what counts is the unitary.
+    fn visit(
+        &mut self,
+        number: usize,
+        target: &A::Unitary,
+        error: f64,
+        visit: &mut dyn FnMut(&[u16], &A::Unitary) -> bool,
+    ) -> Result<()> {
         let (level, corpus) = (&self.levels[number], self.corpus);
         if level.records == 0 {
-            return Ok(None);
+            return Ok(());
         }
-        let (index, keys) = (Index::new(corpus.recipe(), number, level), keys_of(self.letters, target));
+        let (index, keys) =
+            (Index::new(corpus.recipe(), number, level), keys_of(self.letters, target, error));
         for block in index.block(*keys.start())..=index.block(*keys.end()) {
             if self.block.as_ref().is_none_or(|(of, number_of, _)| (*of, *number_of) != (number, block)) {
                 let bytes = corpus.read(|connection| index.read(connection, block))?;
@@ -149,17 +440,16 @@ impl<A: Arithmetic> Search<'_, A> {
                     bytes.ok_or_else(|| Error::DamagedIndex { path: corpus.path().into(), level: number })?;
                 self.block = Some((number, block, bytes));
             }
-            let Some((_, _, bytes)) = &self.block else { return Ok(None) };
+            let Some((_, _, bytes)) = &self.block else { return Ok(()) };
             let entries = index.entries(bytes);
             for (_, origin) in entries.into_iter().filter(|(part, _)| index.may_be(block, *part, &keys)) {
                 let circuit = self.circuit(level, origin)?;
-                // The index is a hint; what counts is the unitary.
-                if self.letters.unitary(&circuit).is_ok_and(|unitary| self.letters.same(&unitary, target)) {
-                    return Ok(Some(circuit));
+                if self.letters.unitary(&circuit).is_ok_and(|unitary| visit(&circuit, &unitary)) {
+                    return Ok(());
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// The circuit that comes from `origin`.
@@ -207,6 +497,7 @@ impl<A: Arithmetic> Search<'_, A> {
         beginning: usize,
         end: usize,
         target: &A::Unitary,
+        error: f64,
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Half> {
         let (ids, mut circuits) = (self.levels[beginning].ids(), Circuits::default());
@@ -222,7 +513,7 @@ impl<A: Arithmetic> Search<'_, A> {
             self.corpus.circuits(&Ids::Run(part), &mut circuits)?;
             for circuit in circuits.iter() {
                 let wanted = self.letters.adjoint(walk.to(circuit)?);
-                if let Some(rest) = self.within(end, &wanted)? {
+                if let Some(rest) = self.within(end, &wanted, error)? {
                     return Ok(Half::Found(circuit.iter().copied().chain(rest).collect()));
                 }
             }
@@ -231,10 +522,10 @@ impl<A: Arithmetic> Search<'_, A> {
     }
 }
 
-/// The keys that a unitary may have, made by whatever circuit.
-pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary) -> RangeInclusive<u128> {
+/// The keys that a unitary may have, made by whatever circuit, if its entries are off by `error` at most.
+pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary, error: f64) -> RangeInclusive<u128> {
     let key = letters.key(unitary);
-    match u128::from(letters.reach()) << 64 {
+    match u128::from(letters.reach(error)) << 64 {
         0 => key..=key,
         // Only the first halves are compared: few are so near.
         reach => {
@@ -246,65 +537,3 @@ pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary) -> Range
 
 /// So many circuits are read at once.
 const AT_ONCE: u64 = 4096;
-
-/// The unitary of a circuit of any standard gates on so many qubits.
-///
-/// # Errors
-/// Text that is no circuit.
-pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
-    let mut gates: Vec<Gate> = Vec::new();
-    for letter in text.split(';').map(str::trim).filter(|letter| !letter.is_empty()) {
-        // The qubits stand behind the last parenthesis, if there is one, or behind the name.
-        let end = letter.rfind(')').map_or_else(|| letter.find(' ').unwrap_or(letter.len()), |end| end + 1);
-        let gate = Gate::standard(&letter[..end])?;
-        if gates.iter().all(|known| known.name() != gate.name()) {
-            gates.push(gate);
-        }
-    }
-    if gates.is_empty() {
-        gates.push(Gate::standard("id")?);
-    }
-    let alphabet = Alphabet::new(gates, qubits, Coupling::All)?;
-    let circuit = alphabet.circuit(text)?;
-    let (mut circuits, mut unitary) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
-    circuits.push(circuit);
-    Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitary);
-    Ok(unitary)
-}
-
-/// Reads the unitary of so many qubits from a NumPy file, row-major, with qubit 0 the most significant bit.
-///
-/// # Errors
-/// The file cannot be read, or holds no such matrix of numbers.
-pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Vec<Complex64>> {
-    let size = 1usize << qubits;
-    let failed = || io(path, "read it");
-    let refused = |what: String| {
-        let wanted = format!("give a matrix of {size} x {size} complex numbers");
-        Error::Usage(format!("{}: {what}; {wanted}", path.display()))
-    };
-    let file = NpyFile::new(BufReader::new(File::open(path).map_err(failed())?)).map_err(failed())?;
-    if *file.shape() != [size as u64; 2] {
-        return Err(refused(format!("its shape is {:?}", file.shape())));
-    }
-    let by_columns = file.order() == npyz::Order::Fortran;
-    let DType::Plain(kind) = file.dtype() else { return Err(refused("it is a structured array".into())) };
-    let entries: std::io::Result<Vec<Complex64>> = match &kind.to_string()[1..] {
-        "c16" => file.data::<Complex64>().map_err(|error| refused(error.to_string()))?.collect(),
-        "c8" => {
-            let data = file.data::<Complex32>().map_err(|error| refused(error.to_string()))?;
-            data.map(|entry| entry.map(|entry| Complex64::new(entry.re.into(), entry.im.into()))).collect()
-        }
-        "f8" => {
-            let data = file.data::<f64>().map_err(|error| refused(error.to_string()))?;
-            data.map(|entry| entry.map(Into::into)).collect()
-        }
-        other => return Err(refused(format!("its numbers are of type {other}"))),
-    };
-    let mut entries = entries.map_err(failed())?;
-    if by_columns {
-        entries = (0..size * size).map(|k| entries[k % size * size + k / size]).collect();
-    }
-    reorder(bytemuck::cast_slice_mut(&mut entries), qubits, size_of::<Complex64>(), order);
-    Ok(entries)
-}

@@ -13,20 +13,23 @@ mod expand;
 mod find;
 mod levels;
 mod memory;
+mod nearest;
 mod parallel;
 mod phases;
 mod plan;
 mod recording;
 mod rows;
 mod rules;
+mod target;
 mod temporary;
 
 pub(crate) use check::check_index;
 pub use division::{Division, Worker};
 pub use elsewhere::{Elsewhere, Take};
-pub use find::{Found, circuit_unitary, read_npy};
+pub use find::Found;
 pub use levels::Level;
 pub(crate) use plan::is_complete;
+pub use target::{circuit_unitary, read_npy};
 
 use crate::error::{Error, Result, io};
 use crate::generate::Outcome;

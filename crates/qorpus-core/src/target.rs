@@ -1,0 +1,175 @@
+//! Targets: matrices that people ask about, judged before they are looked up.
+//!
+//! A matrix says how precise it is in three ways: by how far it is from unitary, by the digits that all its entries have in
+//! common (those of a matrix rounded to eight decimals, or kept in binary32), and by its type. Only a precise one can be told
+//! from everything else, so only of a precise one can anything be proven.
+
+use crate::{Complex64, Error, Result, UpTo, unitarity_residual};
+
+/// A matrix farther from unitary than this is refused.
+const MOST_RESIDUAL: f64 = 0.05;
+
+/// Entries that are rounded leave a residual. Digits that leave less than this part of what rounding to them would, are exact:
+/// (3 + 4i)/5 has one decimal and is not rounded.
+const ROUNDED: f64 = 1e-6;
+
+/// Binary64 has more digits than these; a matrix whose entries have no more was rounded to them.
+const MOST_BITS: u32 = 40;
+const MOST_DECIMALS: i32 = 12;
+
+/// The tolerance that an error implies, in errors. Rounding by chance leaves a residual below the error, seldom by as much.
+const SAFETY: f64 = 8.0;
+
+/// The precision of binary32: half a unit in the last place of a number just below 1.
+const SINGLE: f64 = 1.0 / (1u64 << 25) as f64;
+
+/// A unitary that is asked about, and how far its entries may be from those that were meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    numbers: Vec<Complex64>,
+    error: f64,
+    is_circuit: bool,
+}
+
+impl Target {
+    /// Judges a matrix: `numbers` are row-major, qubit 0 most significant, and `is_single` says that they were kept in
+    /// binary32 or less.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], or [`Error::TargetNotUnitary`] with the residual, the largest entry of |U†U - 1|.
+    ///
+    /// # Panics
+    /// If there are not `dim` x `dim` numbers.
+    pub fn new(numbers: Vec<Complex64>, dim: usize, is_single: bool) -> Result<Target> {
+        assert_eq!(numbers.len(), dim * dim, "a square matrix");
+        if let Some(place) = numbers.iter().position(|entry| !entry.is_finite()) {
+            return Err(Error::NotFinite { row: place / dim, column: place % dim });
+        }
+        let residual = unitarity_residual(&numbers, dim);
+        // Of entries beyond all measure it is not a number.
+        if residual.is_nan() || residual > MOST_RESIDUAL {
+            return Err(Error::TargetNotUnitary { residual });
+        }
+        let rounded = |error: &f64| residual >= error * ROUNDED;
+        let digits = digits(&numbers).into_iter().filter(rounded).fold(0.0, f64::max);
+        let error = residual.max(digits).max(if is_single { SINGLE } else { 0.0 });
+        Ok(Target { numbers, error, is_circuit: false })
+    }
+
+    /// The unitary that a circuit was computed to have: the question is exact.
+    pub fn of_circuit(numbers: Vec<Complex64>) -> Target {
+        Target { numbers, error: 0.0, is_circuit: true }
+    }
+
+    /// The entries, row-major.
+    pub fn numbers(&self) -> &[Complex64] {
+        &self.numbers
+    }
+
+    /// Whether a circuit says what is asked for, so that no digit can be missing.
+    pub fn is_circuit(&self) -> bool {
+        self.is_circuit
+    }
+
+    /// How far an entry may be from what was meant, as far as the matrix shows.
+    pub fn error(&self) -> f64 {
+        self.error
+    }
+
+    /// The distance within which what was meant should be.
+    pub fn tolerance(&self) -> f64 {
+        SAFETY * self.error
+    }
+}
+
+/// The errors that rounding would have left, had the matrix been rounded to the decimals or binary digits that its entries have.
+fn digits(numbers: &[Complex64]) -> [f64; 2] {
+    let parts = || numbers.iter().flat_map(|entry| [entry.re, entry.im]);
+    let has = |decimals: &i32| {
+        let power = 10f64.powi(*decimals);
+        parts().all(|part| (part * power - (part * power).round()).abs() <= 1e-15 * power)
+    };
+    let decimal = (0..MOST_DECIMALS).find(has).map_or(0.0, |decimals| 0.5 * 10f64.powi(-decimals));
+    // A mantissa has 52 digits behind the first one, which is not written; 0 has none.
+    let bits_of = |part: f64| 53u32.saturating_sub((part.to_bits() | 1 << 52).trailing_zeros());
+    let bits = parts().map(bits_of).max().unwrap_or(0);
+    let binary = if bits <= MOST_BITS { 0.5f64.powi(bits as i32 + 1) } else { 0.0 };
+    [decimal, binary]
+}
+
+/// The largest magnitude among the entries of the difference of two unitaries of the same size, row-major; up to phase, the one
+/// is first multiplied by the phase that makes tr(A†B) positive. Takes time in O(4^n).
+pub fn distance(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
+    let turn = match up_to {
+        UpTo::Nothing => Complex64::ONE,
+        UpTo::Phase => {
+            let overlap: Complex64 = one.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
+            let size = overlap.norm_sqr().sqrt();
+            if size > 0.0 { overlap / size } else { Complex64::ONE }
+        }
+    };
+    let apart = |(u, v): (&Complex64, &Complex64)| (u - v * turn).norm_sqr();
+    one.iter().zip(other).map(apart).fold(0.0, f64::max).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Alphabet, Circuits, Coupling, Kernel, preset};
+    use proptest::prelude::*;
+
+    fn unitary(word: &[u16], qubits: usize) -> Vec<Complex64> {
+        let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
+        let letters = alphabet.letters().len() as u16;
+        let mut circuits = Circuits::default();
+        circuits.push(word.iter().map(|letter| letter % letters));
+        let mut out = vec![Complex64::ZERO; alphabet.dim().pow(2)];
+        Kernel::new(&alphabet).unitaries(&circuits, &mut Default::default(), &mut out);
+        out
+    }
+
+    fn rounded(unitary: &[Complex64], round: impl Fn(f64) -> f64) -> Vec<Complex64> {
+        unitary.iter().map(|entry| Complex64::new(round(entry.re), round(entry.im))).collect()
+    }
+
+    proptest! {
+        /// The tolerance that rounding implies holds what was rounded, and a matrix that was not rounded is precise.
+        #[test]
+        fn rounding_is_seen(word in prop::collection::vec(0u16..18, 0..30), qubits in 1usize..4, decimals in 2i32..12) {
+            let exact = unitary(&word, qubits);
+            let dim = 1 << qubits;
+            prop_assert!(Target::new(exact.clone(), dim, false).unwrap().error() < 1e-13);
+            let power = 10f64.powi(decimals);
+            for given in [rounded(&exact, |part| (part * power).round() / power), rounded(&exact, |part| f64::from(part as f32))] {
+                let target = Target::new(given.clone(), dim, false).unwrap();
+                let off = distance(&given, &exact, UpTo::Nothing);
+                prop_assert!(off <= target.tolerance() + 1e-15, "{off:e} {:e}", target.tolerance());
+            }
+        }
+
+        #[test]
+        fn what_is_far_from_unitary_is_refused(word in prop::collection::vec(0u16..18, 0..30), factor in 1.1f64..100.0) {
+            for factor in [factor, 1.0 / factor, 0.0] {
+                let scaled: Vec<_> = unitary(&word, 2).iter().map(|entry| entry * factor).collect();
+                let refused = Target::new(scaled, 4, false).unwrap_err();
+                let expected = (factor * factor - 1.0).abs();
+                let Error::TargetNotUnitary { residual } = refused else { panic!("{refused}") };
+                prop_assert!((residual - expected).abs() < 1e-9 * (1.0 + expected));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_refused_where_it_is() {
+        let mut numbers = unitary(&[3], 1);
+        numbers[2].im = f64::NAN;
+        assert_eq!(Target::new(numbers, 2, false).unwrap_err(), Error::NotFinite { row: 1, column: 0 });
+    }
+
+    #[test]
+    fn few_digits_that_are_exact_are_precise() {
+        let pythagorean = [0.6, 0.8, -0.8, 0.6].map(Complex64::from).to_vec();
+        assert!(Target::new(pythagorean.clone(), 2, false).unwrap().error() < 1e-15);
+        assert!(Target::new(pythagorean, 2, true).unwrap().error() == SINGLE);
+    }
+}

@@ -1,0 +1,137 @@
+//! The records nearest to targets, found by going through all of them on all cores.
+
+use super::levels::Level;
+use super::parallel::{Threads, parallel};
+use crate::error::Result;
+use crate::ids::Ids;
+use crate::options::threads;
+use crate::reader::Corpus;
+use qorpus_core::{Circuits, Complex64, Kernel, Scratch, Target, UpTo, distance};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Records that a thread compares at once.
+const PIECE: u64 = 4096;
+
+/// What going through the records has shown of a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Nearest {
+    /// The nearest record, the first of several.
+    pub(super) id: u64,
+    /// Its distance.
+    pub(super) distance: f64,
+    /// The distance of the next one.
+    pub(super) second: f64,
+    /// How many are within the tolerance.
+    pub(super) within: u64,
+}
+
+impl Nearest {
+    pub(super) const NONE: Nearest =
+        Nearest { id: u64::MAX, distance: f64::INFINITY, second: f64::INFINITY, within: 0 };
+
+    /// Takes a record into account, which comes after those before.
+    pub(super) fn see(&mut self, id: u64, distance: f64, tolerance: f64) {
+        self.within += u64::from(distance <= tolerance);
+        if distance < self.distance {
+            self.second = self.distance;
+            (self.id, self.distance) = (id, distance);
+        } else {
+            self.second = self.second.min(distance);
+        }
+    }
+
+    fn join(&mut self, later: &Nearest) {
+        let second = self.distance.max(later.distance).min(self.second).min(later.second);
+        if later.distance < self.distance {
+            (self.id, self.distance) = (later.id, later.distance);
+        }
+        self.second = second;
+        self.within += later.within;
+    }
+}
+
+/// Compares every record with each target, whose tolerance stands beside it. `None` if `stop` says so, which is asked now and then.
+///
+/// Takes time in O(r t 4^n) for r records and t targets, and memory that does not grow with the records.
+pub(super) fn scan(
+    corpus: &Corpus,
+    levels: &[Level],
+    up_to: UpTo,
+    targets: &[(&Target, f64)],
+    stop: &mut dyn FnMut() -> bool,
+) -> Result<Option<Vec<Nearest>>> {
+    let records = levels.last().map_or(0, |last| last.ids().end);
+    let (kernel, dim) = (Kernel::new(corpus.recipe().alphabet()), corpus.recipe().alphabet().dim());
+    let (path, stopped) = (corpus.path().to_owned(), AtomicBool::new(false));
+    let begin = || Memory::new(&path, dim);
+    let work = |memory: &mut Memory, piece: usize| {
+        let start = piece as u64 * PIECE;
+        let unitaries = memory.unitaries(&kernel, start..records.min(start + PIECE))?;
+        let mut nearest = vec![Nearest::NONE; targets.len()];
+        for (nearest, &(target, tolerance)) in nearest.iter_mut().zip(targets) {
+            for (id, unitary) in (start..).zip(unitaries.chunks_exact(dim * dim)) {
+                let least = least(target.numbers(), unitary, up_to);
+                if least <= tolerance.max(nearest.second) {
+                    nearest.see(id, distance(target.numbers(), unitary, up_to), tolerance);
+                }
+            }
+        }
+        Ok(nearest)
+    };
+    let mut nearest = vec![Nearest::NONE; targets.len()];
+    let mut finish = |_, of_piece: Vec<Nearest>| {
+        nearest.iter_mut().zip(&of_piece).for_each(|(nearest, later)| nearest.join(later));
+        Ok(())
+    };
+    let mut tick = || stopped.store(stop(), Ordering::Relaxed);
+    let jobs = Threads::new(threads(None)?, &stopped);
+    let whole = parallel(jobs, records.div_ceil(PIECE) as usize, &begin, &work, &mut finish, &mut tick)?;
+    Ok(whole.then_some(nearest))
+}
+
+/// A bound below the distance of two unitaries, which takes one pass.
+///
+/// Of d² entries one differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re tr(A†B), where up to phase the
+/// magnitude stands for the real part.
+fn least(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
+    let (mut overlap, mut sizes) = (Complex64::ZERO, 0.0);
+    for (u, v) in one.iter().zip(other) {
+        overlap += u.conj() * v;
+        sizes += u.norm_sqr() + v.norm_sqr();
+    }
+    let overlap = if up_to == UpTo::Phase { overlap.norm_sqr().sqrt() } else { overlap.re };
+    // Rounding of the sums must not push the bound above the distance.
+    ((sizes - 2.0 * overlap - 1e-13 * sizes).max(0.0) / one.len() as f64).sqrt()
+}
+
+/// What a thread computes with.
+struct Memory {
+    corpus: Corpus,
+    circuits: Circuits,
+    scratch: Scratch,
+    unitaries: Vec<Complex64>,
+    entries: usize,
+}
+
+impl Memory {
+    fn new(path: &Path, dim: usize) -> Result<Memory> {
+        Ok(Memory {
+            corpus: Corpus::open(path)?,
+            circuits: Circuits::default(),
+            scratch: Scratch::default(),
+            unitaries: Vec::new(),
+            entries: dim * dim,
+        })
+    }
+
+    /// The unitaries of these records in binary64, whatever the corpus's precision.
+    fn unitaries(&mut self, kernel: &Kernel, ids: Range<u64>) -> Result<&[Complex64]> {
+        self.circuits.clear();
+        self.unitaries.resize((ids.end - ids.start) as usize * self.entries, Complex64::ZERO);
+        self.corpus.circuits(&Ids::Run(ids), &mut self.circuits)?;
+        kernel.unitaries(&self.circuits, &mut self.scratch, &mut self.unitaries);
+        Ok(&self.unitaries)
+    }
+}

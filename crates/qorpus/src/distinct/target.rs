@@ -1,0 +1,79 @@
+//! Reading targets: what people ask about, as text or as a NumPy file.
+
+use crate::error::{Error, Result, io};
+use crate::reader::{Order, reorder};
+use npyz::{DType, NpyFile};
+use qorpus_core::{Alphabet, Circuits, Complex32, Complex64, Coupling, Gate, Kernel, Scratch, Target};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// The unitary of a circuit of any standard gates on so many qubits.
+///
+/// # Errors
+/// Text that is not a circuit.
+pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
+    let mut gates: Vec<Gate> = Vec::new();
+    for letter in text.split(';').map(str::trim).filter(|letter| !letter.is_empty()) {
+        // The qubits stand behind the last parenthesis, if there is one, or behind the name.
+        let end = letter.rfind(')').map_or_else(|| letter.find(' ').unwrap_or(letter.len()), |end| end + 1);
+        let gate = Gate::standard(&letter[..end])?;
+        if gates.iter().all(|known| known.name() != gate.name()) {
+            gates.push(gate);
+        }
+    }
+    if gates.is_empty() {
+        gates.push(Gate::standard("id")?);
+    }
+    let alphabet = Alphabet::new(gates, qubits, Coupling::All)?;
+    let circuit = alphabet.circuit(text)?;
+    let (mut circuits, mut unitary) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
+    circuits.push(circuit);
+    Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitary);
+    Ok(unitary)
+}
+
+/// Reads a target on so many qubits from a NumPy file, row-major, with its qubits in this order.
+///
+/// # Errors
+/// The file cannot be read, or does not hold a unitary of this size.
+pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
+    let size = 1usize << qubits;
+    let failed = || io(path, "read it");
+    let refused = |what: String| {
+        let wanted = format!("give a matrix of {size} x {size} complex numbers");
+        Error::Usage(format!("{}: {what}; {wanted}", path.display()))
+    };
+    let file = NpyFile::new(BufReader::new(File::open(path).map_err(failed())?)).map_err(failed())?;
+    if *file.shape() != [size as u64; 2] {
+        return Err(refused(format!("its shape is {:?}", file.shape())));
+    }
+    let by_columns = file.order() == npyz::Order::Fortran;
+    let DType::Plain(kind) = file.dtype() else { return Err(refused("it is a structured array".into())) };
+    let kind = kind.to_string();
+    let wide = |entry: Complex32| Complex64::new(entry.re.into(), entry.im.into());
+    let entries: std::io::Result<Vec<Complex64>> = match &kind[1..] {
+        "c16" => file.data::<Complex64>().map_err(|error| refused(error.to_string()))?.collect(),
+        "c8" => {
+            let data = file.data::<Complex32>().map_err(|error| refused(error.to_string()))?;
+            data.map(|entry| entry.map(wide)).collect()
+        }
+        "f8" => {
+            let data = file.data::<f64>().map_err(|error| refused(error.to_string()))?;
+            data.map(|entry| entry.map(Into::into)).collect()
+        }
+        "f4" => {
+            let data = file.data::<f32>().map_err(|error| refused(error.to_string()))?;
+            data.map(|entry| entry.map(|entry| f64::from(entry).into())).collect()
+        }
+        other => return Err(refused(format!("its numbers are of type {other}"))),
+    };
+    let mut entries = entries.map_err(failed())?;
+    if by_columns {
+        entries = (0..size * size).map(|k| entries[k % size * size + k / size]).collect();
+    }
+    reorder(bytemuck::cast_slice_mut(&mut entries), qubits, size_of::<Complex64>(), order);
+    let is_single = matches!(&kind[1..], "c8" | "f4");
+    Target::new(entries, size, is_single)
+        .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
+}
