@@ -26,6 +26,18 @@ impl Bar {
         Bar { bar, begun: None }
     }
 
+    /// One of so many records, for what [`reach`](Bar::reach) is told.
+    pub fn counting(quiet: bool, records: u64) -> Bar {
+        let bar = Bar::new(quiet);
+        bar.length(records);
+        bar
+    }
+
+    /// Shows that so many records are done.
+    pub fn reach(&self, records: u64) {
+        self.bar.set_position(records);
+    }
+
     /// Shows how a job stands.
     pub fn show(&mut self, progress: Progress) {
         self.length(progress.expected);

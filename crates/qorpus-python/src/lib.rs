@@ -14,6 +14,7 @@ mod query;
 mod record;
 mod records;
 mod shuffle;
+mod unitary_parts;
 mod writer;
 
 use pyo3::exceptions::PyRuntimeWarning;
@@ -53,6 +54,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<shuffle::Permutation>()?;
     module.add_function(wrap_pyfunction!(shuffle::shuffled, module)?)?;
     module.add_class::<shuffle::Split>()?;
+    module.add_class::<unitary_parts::UnitaryParts>()?;
     module.add_class::<writer::Writer>()?;
     module.add_function(wrap_pyfunction!(command, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;

@@ -376,7 +376,7 @@ impl Records {
 }
 
 impl Records {
-    fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Reader>> {
+    pub(crate) fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Reader>> {
         match &self.reader {
             Some(reader) => Ok(reader),
             None => match Reader::computed(self.recipe.clone()) {

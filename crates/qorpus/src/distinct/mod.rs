@@ -28,6 +28,7 @@ pub use division::{Division, Worker};
 pub use elsewhere::{Elsewhere, Take};
 pub use find::Found;
 pub use levels::Level;
+pub(crate) use parallel::{Threads, parallel};
 pub(crate) use plan::is_complete;
 pub use target::{circuit_unitary, read_npy};
 
@@ -36,7 +37,6 @@ use crate::generate::Outcome;
 use crate::options::{EnumerateOptions, threads};
 use crate::store::{Store, add_label, insert_chunks};
 use levels::Index;
-use parallel::Threads;
 use plan::Plan;
 use qorpus_core::{Circuits, Recipe};
 use rows::Shortest;

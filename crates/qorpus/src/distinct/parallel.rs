@@ -16,7 +16,7 @@ const WAITING_BYTES: usize = 2 * GROUP_BYTES;
 
 /// Threads that do pieces of work.
 #[derive(Clone, Copy)]
-pub(super) struct Threads<'a> {
+pub(crate) struct Threads<'a> {
     jobs: usize,
     stop: &'a AtomicBool,
     /// Pieces that may be done before the first of them is finished.
@@ -25,18 +25,18 @@ pub(super) struct Threads<'a> {
 
 impl<'a> Threads<'a> {
     /// So many, until they are told to stop.
-    pub(super) fn new(jobs: usize, stop: &'a AtomicBool) -> Threads<'a> {
+    pub(crate) fn new(jobs: usize, stop: &'a AtomicBool) -> Threads<'a> {
         Threads { jobs, stop, ahead: 4 * jobs as u64 }
     }
 
     /// Those that finishing, which takes long now and then, does not keep waiting, if results have so many bytes.
-    pub(super) fn ahead(self, bytes: usize) -> Threads<'a> {
+    pub(crate) fn ahead(self, bytes: usize) -> Threads<'a> {
         Threads { ahead: self.ahead.max((WAITING_BYTES / bytes.max(1)) as u64), ..self }
     }
 }
 
 /// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this one. False if it was told to stop.
-pub(super) fn parallel<S, T: Send>(
+pub(crate) fn parallel<S, T: Send>(
     Threads { jobs, stop, ahead }: Threads<'_>,
     pieces: usize,
     begin: &(impl Fn() -> Result<S> + Sync),
