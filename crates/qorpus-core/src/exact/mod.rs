@@ -214,8 +214,10 @@ impl Arithmetic for ExactLetters {
     ///
     /// The determinant of a unitary over the ring is a unit there of which all conjugates have magnitude 1, so it is a power of
     /// ω, and only as many phases as there are rows are possible, up to powers of ω.
-    fn recognize(&self, numbers: &[Complex64], _error: f64) -> Option<Exact> {
-        self.nearest(numbers)
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Exact> {
+        // Few digits may be those of a small denominator, not by chance those of a large one; to look for these takes long.
+        let most = if error <= LARGEST_ERROR { Some(MOST_EXPONENT) } else { unique_exponent(error) };
+        self.nearest(numbers, most?)
     }
 
     fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Exact> {

@@ -6,10 +6,10 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, SQRT_2};
 
 impl ExactLetters {
     /// See [`recognize`](crate::Arithmetic::recognize).
-    pub(super) fn nearest(&self, unitary: &[Complex64]) -> Option<Exact> {
+    pub(super) fn nearest(&self, unitary: &[Complex64], most: u32) -> Option<Exact> {
         let turns = self.turns(unitary)?;
         // To look for numbers takes the longer the larger the denominator, and most are small.
-        (0..=MOST_EXPONENT).find_map(|exponent| {
+        (0..=most).find_map(|exponent| {
             turns.iter().find_map(|&turn| self.over(unitary, turn, exponent, LARGEST_ERROR))
         })
     }
