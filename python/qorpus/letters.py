@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cmath import phase, rect
+from cmath import phase
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import permutations
-from math import atan2, isfinite, pi, tau
+from math import atan2, isfinite, pi
 from typing import TYPE_CHECKING
 
 import numpy as np

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-12
 
 #: The most letters of a circuit. Definitions and loops double them with each line, so a short text can have any number.
-_MOST_STEPS = 10_000_000
+_MOST_STEPS = 1_000_000
 
 
 class Step(NamedTuple):
@@ -81,7 +82,7 @@ class Fragment:
         """The unitary, qubit 0 most significant, or None for more qubits than 8 or with a measurement."""
         if qubits > QUBITS or any(step.gate is None for step in self.steps):
             return None
-        total = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
+        total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
         for gate, places in self.steps:
             total = applied(_matrix(gate or ""), total, places)
         return total
@@ -108,4 +109,4 @@ def difference(a: Matrix, b: Matrix) -> float:
     if a.shape != b.shape:
         return float("inf")
     largest = float(np.abs(a - b).max())
-    return largest if largest == largest else float("inf")
+    return float("inf") if isnan(largest) else largest

@@ -7,8 +7,8 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from importlib import import_module
 from io import StringIO
+from itertools import pairwise
 from traceback import walk_tb
 from typing import Any
 
@@ -102,13 +102,13 @@ def from_qasm3(
 def _loaded(qasm2: Any, text: str) -> Any:
     """The circuit as Qiskit reads the text strictly, or with the names that newer files `qelib1.inc` have besides."""
     words = [match.group(1) for match in _TOKENS.finditer(text) if match.group(1)]
-    own = {name for word, name in zip(words, words[1:], strict=False) if word in ("gate", "opaque", "qreg", "creg")}
+    own = {name for word, name in pairwise(words) if word in ("gate", "opaque", "qreg", "creg")}
     # OpenQASM's identity, which Qiskit would read as a rotation by 0.
     custom = [gate for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if gate.name == "id" and "id" not in own]
     try:
         return qasm2.loads(text, include_path=(), custom_instructions=custom)
     except qasm2.QASM2ParseError:
-        applied, called = _applied(words), {word for word, after in zip(words, words[1:], strict=False) if after == "("}
+        applied, called = _applied(words), {word for word, after in pairwise(words) if after == "("}
         custom += [gate for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if gate.builtin and gate.name in applied - own]
         functions = [qasm2.CustomClassical(name, 1, getattr(math, name)) for name in _FUNCTIONS & called - own]
         return qasm2.loads(text, include_path=(), custom_instructions=custom, custom_classical=functions)
@@ -116,9 +116,9 @@ def _loaded(qasm2: Any, text: str) -> Any:
 
 def _applied(words: list[str]) -> set[str]:
     """Names that begin a statement after `qelib1.inc` is included: those of gates that are applied."""
-    includes = ([word, name.strip("\"'")] == ["include", "qelib1.inc"] for word, name in zip(words, words[1:], strict=False))
+    includes = ([word, name.strip("\"'")] == ["include", "qelib1.inc"] for word, name in pairwise(words))
     after = words[next((at for at, include in enumerate(includes) if include), len(words)) :]
-    return {word for before, word in zip(after, after[1:], strict=False) if before in (";", "{", "}", ")")}
+    return {word for before, word in pairwise(after) if before in (";", "{", "}", ")")}
 
 
 def _expect_text(text: object, function: str, language: str) -> None:

@@ -256,7 +256,8 @@ class _Reader:
         definition = getattr(operation, "definition", None) if own is None else None
         if definition is None or operation.num_qubits > QUBITS:
             return own
-        total = np.eye(2**operation.num_qubits) * np.exp(1j * _number(definition.global_phase, "the global phase"))
+        total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
+        total *= np.exp(1j * _number(definition.global_phase, "the global phase"))
         for instruction in definition.data:
             if isinstance(instruction.operation, import_module("qiskit.circuit").Barrier):
                 continue

@@ -32,7 +32,7 @@ _X = np.array([[0, 1], [1, 0]], dtype=np.complex128)
 def fragment_of(unitary: Matrix) -> Fragment | None:
     """Find letters with this matrix, first qubit most significant; None if no rule here applies."""
     qubits = len(unitary).bit_length() - 1
-    if not np.isfinite(unitary).all() or difference(unitary @ unitary.conj().T, np.eye(len(unitary))) > TOLERANCE:
+    if not np.isfinite(unitary).all() or difference(unitary @ unitary.conj().T, _eye(len(unitary))) > TOLERANCE:
         return None
     for rule in (_identity, _standard, _independent, _open_controls, _diagonal, _multiplexer, _conjugated):
         found = rule(unitary, qubits)
@@ -45,7 +45,7 @@ def fragment_of(unitary: Matrix) -> Fragment | None:
 def _identity(unitary: Matrix, qubits: int) -> Fragment | None:
     """The identity on several qubits, which needs no letter, times a phase."""
     angle = phase(unitary[0, 0])
-    if qubits > 1 and difference(unitary * rect(1, -angle), np.eye(len(unitary), dtype=np.complex128)) < _ZERO:
+    if qubits > 1 and difference(unitary * rect(1, -angle), _eye(len(unitary))) < _ZERO:
         return Fragment([], angle)
     return None
 
@@ -121,7 +121,7 @@ def _multiplexer(unitary: Matrix, qubits: int) -> Fragment | None:
         rest[range(size), range(size)] = 0
         if np.abs(rest).max() > _ZERO:
             continue
-        active = [value for value in range(size) if difference(gates[value], np.eye(2)) > _ZERO]
+        active = [value for value in range(size) if difference(gates[value], _eye(2)) > _ZERO]
         if len(active) > 1 and qubits > 3:
             continue
         made = Fragment()
@@ -160,7 +160,7 @@ def _bases() -> Iterator[Fragment]:
 
 def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
     """A gate on one qubit with controls: Barenco et al., Phys. Rev. A 52, 3457 (1995), lemmas 5.1 and 7.5."""
-    whole = np.eye(2 ** (len(controls) + 1), dtype=np.complex128)
+    whole = _eye(2 ** (len(controls) + 1))
     whole[-2:, -2:] = gate
     if len(controls) < 3 and (name := named(whole)):
         return Fragment([Step(name, (*controls, target))])
@@ -184,7 +184,7 @@ def _controlled_once(gate: Matrix, control: int, target: int) -> Fragment:
     """A gate with one control: a turn of the control, and a controlled turn or three turns around two cx."""
     angle = phase(np.linalg.det(gate)) / 2
     special = gate * exp(-1j * angle)
-    (a, b), (c, d) = special.tolist()
+    (a, _), (c, d) = special.tolist()
     made = Fragment()
     for sign in (1, -1):
         name = named(sign * special)
@@ -239,6 +239,10 @@ def _product(fragment: Fragment, unitary: Matrix) -> Matrix:
 def _wrapped(around: Fragment, inner: Fragment) -> Fragment:
     """The fragment between `around` and its inverse."""
     return Fragment([*around.steps, *inner.steps, *around.inverse().steps], inner.phase)
+
+
+def _eye(size: int) -> Matrix:
+    return np.eye(size, dtype=np.complex128)
 
 
 def _on(inner: Fragment, places: Sequence[int]) -> Fragment:
