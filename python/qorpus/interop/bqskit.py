@@ -36,7 +36,7 @@ def to_bqskit(
         A `bqskit.ir.Circuit` on `qubits` qubits.
 
     Raises:
-        ImportError: BQSKit is not installed.
+        qorpus.errors.MissingLibrary: BQSKit is not installed.
         qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
     """
     ir = library("bqskit.ir", "to_bqskit", "BQSKit", "bqskit")
@@ -76,12 +76,14 @@ def from_bqskit(
         Letters in time order, a tuple; its attribute `qubits` has the circuit's number of each qubit.
 
     Raises:
-        ImportError: BQSKit is not installed.
+        qorpus.errors.MissingLibrary: BQSKit is not installed.
         qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.errors.WrongType: an argument of another type.
     """
     ir = library("bqskit.ir", "from_bqskit", "BQSKit", "bqskit")
     expect(circuit, ir.Circuit, "from_bqskit", "bqskit.ir.Circuit")
-    taken = Taken(circuit.num_qudits, final_measurements, idle_qubits)
+    taken = Taken(final_measurements, idle_qubits)
+    taken.expect(circuit.num_qudits)
     with asking("BQSKit", "the circuit"):
         unfolded = circuit.copy()
         if any(isinstance(gate, import_module("bqskit.ir.gates").CircuitGate) for gate in circuit.gate_set):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qorpus._qorpus import matrix, placed
-from qorpus.errors import InvalidArgument
+from qorpus.errors import InvalidArgument, WrongType
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
@@ -43,7 +43,7 @@ def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, Ar
         A `cirq.Circuit`.
 
     Raises:
-        ImportError: Cirq is not installed.
+        qorpus.errors.MissingLibrary: Cirq is not installed.
         qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
     """
     cirq = library("cirq", "to_cirq", "Cirq", "cirq-core")
@@ -87,14 +87,16 @@ def from_cirq(
         Letters in time order, a tuple; its attribute `qubits` has for each qubit its place in the order above.
 
     Raises:
-        ImportError: Cirq is not installed.
+        qorpus.errors.MissingLibrary: Cirq is not installed.
         qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.errors.WrongType: an argument of another type.
     """
     cirq = library("cirq", "from_cirq", "Cirq", "cirq-core")
     expect(circuit, cirq.AbstractCircuit, "from_cirq", "cirq.Circuit")
+    taken = Taken(final_measurements, idle_qubits)
     with asking("Cirq", "the circuit"):
-        numbers = _numbers(cirq, circuit, qubits, idle_qubits == "drop")
-        taken = Taken(max(numbers.values(), default=-1) + 1, final_measurements, idle_qubits)
+        numbers = _numbers(cirq, circuit, qubits, taken.drop_idle)
+        taken.expect(max(numbers.values(), default=-1) + 1)
         read: dict[int, tuple[Any, Fragment]] = {}
         try:
             for operation in circuit.all_operations():
@@ -110,7 +112,7 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
     if qubits is not None:
         # Sets have no order, and an iterator may be that of a set.
         if not isinstance(qubits, Sequence | np.ndarray):
-            raise InvalidArgument(
+            raise WrongType(
                 f"qubits is a {type(qubits).__name__}, which need not have an order; pass a list, such as "
                 "sorted(circuit.all_qubits())"
             )

@@ -47,21 +47,25 @@ class Imported(tuple[str, ...]):
 class Taken:
     """Letters taken from a library's circuit so far, their global phase, and the measurements."""
 
-    def __init__(self, qubits: int, final_measurements: Choice, idle_qubits: Choice) -> None:
+    def __init__(self, final_measurements: Choice, idle_qubits: Choice) -> None:
         for name, value in (("final_measurements", final_measurements), ("idle_qubits", idle_qubits)):
             if value not in ("refuse", "drop"):
                 raise InvalidArgument(f'{name} is {value!r}; it is "refuse" or "drop"')
-        if qubits > QUBITS and idle_qubits == "refuse":
+        self._qubits = 0
+        self._drop_measurements = final_measurements == "drop"
+        self.drop_idle = idle_qubits == "drop"
+        self._letters: list[tuple[str, tuple[int, ...]]] = []
+        self._measured: set[int] = set()
+        self._phase = 0.0
+
+    def expect(self, qubits: int) -> None:
+        """Set how many qubits the circuit has."""
+        if qubits > QUBITS and not self.drop_idle:
             raise InvalidArgument(
                 f"the circuit has {qubits} qubits; at most {QUBITS} are possible; pass idle_qubits=\"drop\" to leave "
                 "out those that no gate acts on"
             )
         self._qubits = qubits
-        self._drop_measurements = final_measurements == "drop"
-        self._drop_idle = idle_qubits == "drop"
-        self._letters: list[tuple[str, tuple[int, ...]]] = []
-        self._measured: set[int] = set()
-        self._phase = 0.0
 
     def take(self, fragment: Fragment, places: Sequence[int]) -> None:
         """Take a fragment whose qubit k is the circuit's qubit `places[k]`."""
@@ -94,7 +98,7 @@ class Taken:
                 "pass ignore_phase=True to drop it"
             )
         qubits: Sequence[int] = range(self._qubits)
-        if self._drop_idle:
+        if self.drop_idle:
             qubits = sorted({place for _, places in self._letters for place in places})
         if len(qubits) > QUBITS:
             raise InvalidArgument(f"the circuit's gates act on {len(qubits)} qubits; at most {QUBITS} are possible")

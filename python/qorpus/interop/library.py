@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from qorpus.errors import Error, InvalidArgument
+from qorpus.errors import Error, InvalidArgument, MissingLibrary, WrongType
 
 
 def library(module: str, function: str, name: str, package: str) -> Any:
@@ -15,13 +16,13 @@ def library(module: str, function: str, name: str, package: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(f"{function} needs {name}; pip install {package}") from error
+        raise MissingLibrary(f"{function} needs {name}; pip install {package}") from error
 
 
 def expect(value: object, kind: type, function: str, name: str) -> None:
     """Refuse an argument that is not the library's circuit."""
     if not isinstance(value, kind):
-        raise InvalidArgument(f"{function} takes a {name}, not {described(value)}")
+        raise WrongType(f"{function} takes a {name}, not {described(value)}")
 
 
 def described(value: object) -> str:
@@ -39,7 +40,10 @@ def asking(name: str, about: str) -> Iterator[None]:
     A parser or a definition may raise anything, panics of Rust included, so no list of classes would be complete.
     """
     try:
-        yield
+        # Of a library's own affairs, such as the format of a sparse matrix.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except Error:
         raise
     except RecursionError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
@@ -12,7 +11,7 @@ from itertools import pairwise
 from traceback import walk_tb
 from typing import Any
 
-from qorpus.errors import Error, InvalidArgument
+from qorpus.errors import Error, InvalidArgument, WrongType
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, described, library, message, reason
 from qorpus.interop.qiskit import take
@@ -47,8 +46,9 @@ def from_qasm2(
         Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
 
     Raises:
-        ImportError: Qiskit is not installed.
+        qorpus.errors.MissingLibrary: Qiskit is not installed.
         qorpus.InvalidArgument: the text is not OpenQASM 2, or says something that no letters say.
+        qorpus.errors.WrongType: an argument that is not a text.
 
     Example:
         >>> program = 'OPENQASM 2.0; include "qelib1.inc"; gate swap a, b { h a; } qreg q[2]; swap q[0], q[1];'
@@ -57,11 +57,10 @@ def from_qasm2(
     """
     qasm2 = library("qiskit.qasm2", "from_qasm2", "Qiskit", "qiskit")
     _expect_text(text, "from_qasm2", "OpenQASM 2")
+    taken = Taken(final_measurements, idle_qubits)
     # Definitions are evaluated when they are asked for, and fail then.
     with _reading("OpenQASM 2"):
-        loaded = _loaded(qasm2, text)
-        taken = Taken(loaded.num_qubits, final_measurements, idle_qubits)
-        take(taken, loaded)
+        take(taken, _loaded(qasm2, text))
     return taken.letters(ignore_phase)
 
 
@@ -85,17 +84,16 @@ def from_qasm3(
         Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
 
     Raises:
-        ImportError: Qiskit or qiskit-qasm3-import is not installed.
+        qorpus.errors.MissingLibrary: Qiskit or qiskit-qasm3-import is not installed.
         qorpus.InvalidArgument: the text is not OpenQASM 3, or says something that no letters say.
+        qorpus.errors.WrongType: an argument that is not a text.
     """
     library("qiskit_qasm3_import", "from_qasm3", "Qiskit's importer", "qiskit qiskit-qasm3-import")
     qasm3 = library("qiskit.qasm3", "from_qasm3", "Qiskit", "qiskit")
     _expect_text(text, "from_qasm3", "OpenQASM 3")
-    # The parser says on the terminal, too, what is wrong.
-    with _reading("OpenQASM 3"), redirect_stderr(StringIO()):
-        loaded = qasm3.loads(text)
-        taken = Taken(loaded.num_qubits, final_measurements, idle_qubits)
-        take(taken, loaded)
+    taken = Taken(final_measurements, idle_qubits)
+    with _reading("OpenQASM 3"):
+        take(taken, qasm3.loads(text))
     return taken.letters(ignore_phase)
 
 
@@ -123,9 +121,9 @@ def _applied(words: list[str]) -> set[str]:
 
 def _expect_text(text: object, function: str, language: str) -> None:
     if hasattr(text, "read_text"):
-        raise InvalidArgument(f"{function} takes a program's text, not a path; pass path.read_text()")
+        raise WrongType(f"{function} takes a program's text, not a path; pass path.read_text()")
     if not isinstance(text, str):
-        raise InvalidArgument(f"{function} takes a program's text, a str, not {described(text)}")
+        raise WrongType(f"{function} takes a program's text, a str, not {described(text)}")
     if not text.strip():
         raise InvalidArgument(f"the text is empty; pass a program in {language}")
     try:
@@ -146,19 +144,17 @@ def _expect_text(text: object, function: str, language: str) -> None:
 @contextmanager
 def _reading(language: str) -> Iterator[None]:
     """Say what is wrong with a text, and where if the parser knows."""
-    with asking("Qiskit", f"the text as {language}"), warnings.catch_warnings():
-        # Of conditions, which Qiskit 1 reads otherwise than Qiskit 2 will; they are refused.
-        warnings.simplefilter("ignore", category=FutureWarning)
-        warnings.simplefilter("ignore", category=DeprecationWarning)
+    # The parser of OpenQASM 3 says some things on the terminal only.
+    with asking("Qiskit", f"the text as {language}"), redirect_stderr(StringIO()) as printed:
         try:
             yield
         except (Error, RecursionError):
             raise
         except Exception as error:
-            raise InvalidArgument(f"Qiskit cannot read the text as {language}: {_where(error)}") from error
+            raise InvalidArgument(f"Qiskit cannot read the text as {language}: {_where(error, printed.getvalue())}") from error
 
 
-def _where(error: BaseException) -> str:
+def _where(error: BaseException, printed: str) -> str:
     """The reason of a parser, with the place at which it stopped if the reason does not name it."""
     cause: Any = error
     while cause is not None:
@@ -166,7 +162,8 @@ def _where(error: BaseException) -> str:
             token = getattr(found, "offendingToken", None)
             if token is not None and not message(error):
                 stop = "the end of the text" if token.text == "<EOF>" else f"'{token.text}'"
-                return f"line {token.line}, column {token.column + 1}: {stop} cannot stand here"
+                said = re.sub(r"line \d+:\d+ ", "", " ".join(printed.split()))
+                return f"line {token.line}, column {token.column + 1}: {said or f'{stop} cannot stand here'}"
         cause = cause.__cause__ or cause.__context__
     span = _span(error)
     place = f"line {span.start_line}, column {span.start_column + 1}: " if span else ""

@@ -46,7 +46,7 @@ def to_qiskit(
         A `qiskit.QuantumCircuit` on `qubits` qubits.
 
     Raises:
-        ImportError: Qiskit is not installed.
+        qorpus.errors.MissingLibrary: Qiskit is not installed.
         qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
     """
     qiskit = library("qiskit", "to_qiskit", "Qiskit", "qiskit")
@@ -87,12 +87,13 @@ def from_qiskit(
         Letters in time order, a tuple; its attribute `qubits` has the circuit's number of each qubit.
 
     Raises:
-        ImportError: Qiskit is not installed.
+        qorpus.errors.MissingLibrary: Qiskit is not installed.
         qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.errors.WrongType: an argument of another type.
     """
     qiskit = library("qiskit", "from_qiskit", "Qiskit", "qiskit")
     expect(circuit, qiskit.QuantumCircuit, "from_qiskit", "qiskit.QuantumCircuit")
-    taken = Taken(circuit.num_qubits, final_measurements, idle_qubits)
+    taken = Taken(final_measurements, idle_qubits)
     with asking("Qiskit", "the circuit"):
         take(taken, circuit)
     return taken.letters(ignore_phase)
@@ -100,6 +101,7 @@ def from_qiskit(
 
 def take(taken: Taken, circuit: QuantumCircuit) -> None:
     """Take the letters of a circuit."""
+    taken.expect(circuit.num_qubits)
     try:
         taken.take(_Reader().circuit(circuit), range(circuit.num_qubits))
     except Refusal as refusal:
