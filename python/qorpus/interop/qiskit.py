@@ -244,6 +244,8 @@ class _Reader:
             if little.shape != (2**qubits, 2**qubits):
                 raise Refusal(operation.name, range(qubits), f"has a matrix of shape {little.shape}")
             return permuted(little, range(qubits)[::-1])
+        if isinstance(operation, import_module("qiskit.circuit.library").PauliEvolutionGate):
+            return permuted(_evolved(operation), range(qubits)[::-1])
         base = getattr(operation, "base_gate", None)
         controls = getattr(operation, "num_ctrl_qubits", 0)
         # Some have qubits besides, which are the definition's affair.
@@ -290,6 +292,16 @@ def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
     whole = np.eye(size << controls, dtype=np.complex128)
     whole[first : first + size, first : first + size] = inner
     return whole
+
+
+def _evolved(operation: Any) -> Matrix:
+    """The matrix of a `PauliEvolutionGate`, which old versions of Qiskit do not have."""
+    total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
+    operators = operation.operator if isinstance(operation.operator, list) else [operation.operator]
+    for operator in operators:
+        generator = -1j * _number(operation.time, "the time") * operator.to_matrix()
+        total = import_module("scipy.linalg").expm(generator) @ total
+    return total
 
 
 def _repeated(gate: Any, power: int) -> Any:
