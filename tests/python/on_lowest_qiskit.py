@@ -52,7 +52,9 @@ def standard_gates():
         if name in ("measure", "reset", "delay", "global_phase"):
             continue
         built = QuantumCircuit(gate.num_qubits)
-        built.append(type(gate)(*np.linspace(0.3, 0.9, len(gate.params))) if gate.params else gate, range(gate.num_qubits))
+        built.append(
+            type(gate)(*np.linspace(0.3, 0.9, len(gate.params))) if gate.params else gate, range(gate.num_qubits)
+        )
         letters = attempt(lambda built=built: qorpus.from_qiskit(built))
         again = qorpus.to_qiskit(letters, gate.num_qubits) if isinstance(letters, list) else None
         if again is None or np.abs(Operator(again).data - Operator(built).data).max() > 1e-12:

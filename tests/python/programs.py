@@ -11,7 +11,9 @@ STANDARD = {
 }
 BUILTIN = {"U": (3, 1), "CX": (0, 2)}
 #: Names for gates of a program's own: names that newer libraries have, with any numbers of angles and qubits, and others.
-NAMES = "u p sx sxdg u0 swap cswap crx cry cp csx cu rxx rzz rccx rc3x c3x c4x iswap ecr dcx majority g_1 mygate".split()
+NAMES = (
+    "u p sx sxdg u0 swap cswap crx cry cp csx cu rxx rzz rccx rc3x c3x c4x iswap ecr dcx majority g_1 mygate".split()
+)
 COMMENTS = ["// a comment\n", "// gate swap a, b { cx a, b; }\n", "// if (c == 1) reset q;\n", "\n", "\t"]
 
 
@@ -64,7 +66,9 @@ class Program:
             return repr(round(self.random.uniform(-4, 4), self.random.randint(1, 9)))
         inner = self.angle(names, depth + 1)
         other = self.angle(names, depth + 1)
-        return [f"({inner})+{other}", f"-({inner})", f"({inner})*({other})", f"sin({inner})", f"({inner})/3.5"][kind - 3]
+        return [f"({inner})+{other}", f"-({inner})", f"({inner})*({other})", f"sin({inner})", f"({inner})/3.5"][
+            kind - 3
+        ]
 
     def application(self, gate: str, places: list[str], names: list[str]) -> str:
         angles = [self.angle(names) for _ in range(self.gates[gate][0])]
@@ -127,7 +131,7 @@ class Program:
         gate = "U(0,0,pi)"
         found = [f"reset {qubit};", f"if({register}_c=={self.random.randint(0, 1)}) {gate} {qubit};"]
         name, place = qubit.split("[")
-        middle = f"measure {qubit} -> {name}_c[{place} {gate} {qubit};"
+        middle = f"measure {qubit} -> {name}_c[{place}; {gate} {qubit};"
         self.lines.append(self.random.choice([*found, middle]))
         self.has_unitary = False
 

@@ -46,8 +46,16 @@ def qiskit_gates(random):
     angles = [random.uniform(-4, 4) for _ in range(4)]
     return [
         *gates,
-        *(ql.RZZGate(angles[0]).control(1, annotated=False), ql.UGate(*angles[:3]).control(2, ctrl_state=1, annotated=False), ql.MCXGate(2, ctrl_state=2)),
-        *(ql.SwapGate().control(1, ctrl_state=0, annotated=False), ql.MCPhaseGate(angles[1], 2), ql.iSwapGate().inverse()),
+        *(
+            ql.RZZGate(angles[0]).control(1, annotated=False),
+            ql.UGate(*angles[:3]).control(2, ctrl_state=1, annotated=False),
+            ql.MCXGate(2, ctrl_state=2),
+        ),
+        *(
+            ql.SwapGate().control(1, ctrl_state=0, annotated=False),
+            ql.MCPhaseGate(angles[1], 2),
+            ql.iSwapGate().inverse(),
+        ),
         *(ql.UnitaryGate(np.diag(np.exp(1j * np.array(angles)))), PauliEvolutionGate(SparsePauliOp(["ZZ"]), angles[2])),
     ]
 
@@ -58,10 +66,22 @@ def cirq_gates(random):
         *(cirq.X**a, cirq.Y**b, cirq.Z**c, cirq.H**a, cirq.PhasedXPowGate(phase_exponent=a, exponent=b)),
         *(cirq.CX**a, cirq.CZ**b, cirq.SWAP**c, cirq.ISWAP**a, cirq.XX**b, cirq.YY**c, cirq.ZZ**a, cirq.SQRT_ISWAP),
         *(cirq.FSimGate(a, b), cirq.PhasedISwapPowGate(phase_exponent=a, exponent=b), cirq.givens(c), cirq.ms(a)),
-        *(cirq.CCX, cirq.CCZ, cirq.CCX**a, cirq.CCZ**b, cirq.CSWAP, cirq.ThreeQubitDiagonalGate([a, b, c] * 2 + [0, 1])),
+        *(
+            cirq.CCX,
+            cirq.CCZ,
+            cirq.CCX**a,
+            cirq.CCZ**b,
+            cirq.CSWAP,
+            cirq.ThreeQubitDiagonalGate([a, b, c] * 2 + [0, 1]),
+        ),
         *(cirq.ControlledGate(cirq.Y**a, control_values=[0]), cirq.ControlledGate(cirq.SWAP, control_values=[0])),
         *(cirq.TwoQubitDiagonalGate([a, b, c, 0]), cirq.ControlledGate(cirq.H**b, num_controls=2), cirq.CX**2),
-        *(cirq.QuantumFourierTransformGate(3), cirq.riswap(a), cirq.cphase(b), cirq.MatrixGate(cirq.unitary(cirq.ry(a)))),
+        *(
+            cirq.QuantumFourierTransformGate(3),
+            cirq.riswap(a),
+            cirq.cphase(b),
+            cirq.MatrixGate(cirq.unitary(cirq.ry(a))),
+        ),
         *(cirq.ControlledGate(cirq.ISWAP**a, control_values=[0]), cirq.PhaseGradientGate(num_qubits=3, exponent=a)),
     ]
 
@@ -216,7 +236,13 @@ def test_definitions_that_are_not_the_matrix_are_refused(gate):
 
 @pytest.mark.parametrize(
     "gate",
-    [evolution(terms=("ZZ", "IZ")), evolution(terms=("ZZ", "IZ")).control(1, annotated=False), Both(True), Both(True).control(2, annotated=False), composed(Both(True))],
+    [
+        evolution(terms=("ZZ", "IZ")),
+        evolution(terms=("ZZ", "IZ")).control(1, annotated=False),
+        Both(True),
+        Both(True).control(2, annotated=False),
+        composed(Both(True)),
+    ],
 )
 def test_definitions_that_are_the_matrix_become_letters(gate):
     built = QuantumCircuit(gate.num_qubits)
@@ -238,7 +264,9 @@ def test_annotated_operations():
 def test_a_gate_that_occurs_often_is_read_once(monkeypatch):
     counted = []
     gate = Both(True)
-    monkeypatch.setattr(Both, "__array__", lambda *_, **__: counted.append(1) or np.array([[0, 1], [1, 0]], dtype=complex))
+    monkeypatch.setattr(
+        Both, "__array__", lambda *_, **__: counted.append(1) or np.array([[0, 1], [1, 0]], dtype=complex)
+    )
     built = QuantumCircuit(1)
     for _ in range(50):
         built.append(gate, [0], copy=False)
@@ -264,7 +292,10 @@ def measured():
     kept.append_gate(bq.MeasurementPlaceholder([("c", 2)], {3: ("c", 0), 9: ("c", 1)}), (3, 9))
     return [
         (qorpus.from_qiskit, bits),
-        (qorpus.from_cirq, cirq.Circuit(cirq.H(line[3]), cirq.CNOT(line[3], line[9]), cirq.measure(line[3], line[9], key="c"))),
+        (
+            qorpus.from_cirq,
+            cirq.Circuit(cirq.H(line[3]), cirq.CNOT(line[3], line[9]), cirq.measure(line[3], line[9], key="c")),
+        ),
         (qorpus.from_bqskit, kept),
         (qorpus.from_qasm2, f"{HEAD}qreg q[16]; creg c[2]; {text}"),
         (qorpus.from_qasm3, f"{HEAD3}qubit[16] q; bit[2] c; h q[3]; cx q[3],q[9]; barrier q; c[0] = measure q[3];"),
@@ -280,7 +311,7 @@ def test_final_measurements_and_idle_qubits_are_left_out_on_request(read, circui
     with pytest.raises(InvalidArgument, match='idle_qubits="drop"'):
         read(circuit, final_measurements="drop")
     for name in ("final_measurements", "idle_qubits"):
-        with pytest.raises(InvalidArgument, match=f"{name} is 'keep'; it is \"refuse\" or \"drop\""):
+        with pytest.raises(InvalidArgument, match=f'{name} is \'keep\'; it is "refuse" or "drop"'):
             read(circuit, **{name: "keep"})
 
 
@@ -403,7 +434,10 @@ def breaking(built):
         (without_unitary(switch), "'switch_case' on qubit 1 has no unitary"),
         (without_unitary(breaking), "'break_loop' on qubit 1 has no unitary"),
         (without_unitary(lambda built: built.add_var("v", expr.lift(5, types.Uint(8)))), "'store' on no qubit"),
-        (without_unitary(lambda built: built.append(Gate("secret", 2, []), [1, 0])), "'secret' on qubits 1, 0 is opaque"),
+        (
+            without_unitary(lambda built: built.append(Gate("secret", 2, []), [1, 0])),
+            "'secret' on qubits 1, 0 is opaque",
+        ),
     ],
 )
 def test_messages_name_the_operation_and_its_qubits(circuit, reason):
@@ -478,9 +512,13 @@ def test_texts_that_are_not_openqasm_3(text, reason, capfd):
 
 def test_numbers_of_sympy_are_numbers():
     q = cirq.LineQubit.range(2)
-    built = cirq.Circuit(cirq.rx(sympy.pi / 3)(q[0]), cirq.CZ(*q) ** sympy.Rational(1, 4), cirq.X(q[1]) ** sympy.Integer(1))
+    built = cirq.Circuit(
+        cirq.rx(sympy.pi / 3)(q[0]), cirq.CZ(*q) ** sympy.Rational(1, 4), cirq.X(q[1]) ** sympy.Integer(1)
+    )
     assert qorpus.from_cirq(built) == ("rx(pi/3) 0", "cp(pi/4) 0 1", "x 1")
-    with pytest.raises(InvalidArgument, match="parameters without values; resolve them, as with cirq.resolve_parameters"):
+    with pytest.raises(
+        InvalidArgument, match="parameters without values; resolve them, as with cirq.resolve_parameters"
+    ):
         qorpus.from_cirq(cirq.Circuit(cirq.rx(sympy.pi * sympy.Symbol("a"))(q[0])))
 
 
@@ -509,7 +547,10 @@ def test_messages_name_the_functions_of_the_libraries():
     import qiskit
 
     transpiled = qiskit.transpile(built, basis_gates=["u3", "cx"])
-    assert abs(abs(np.vdot(unitary(qorpus.from_qiskit(transpiled, ignore_phase=True), 2), of_qiskit(built))) / 4 - 1) < 1e-9
+    assert (
+        abs(abs(np.vdot(unitary(qorpus.from_qiskit(transpiled, ignore_phase=True), 2), of_qiskit(built))) / 4 - 1)
+        < 1e-9
+    )
 
 
 def test_operators_agree_on_more_controls():

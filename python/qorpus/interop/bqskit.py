@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from bqskit.ir import Circuit
 
 
-def to_bqskit(
-    circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None
-) -> Circuit:
+def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> Circuit:
     """The circuit as a `bqskit.ir.Circuit`.
 
     Args:

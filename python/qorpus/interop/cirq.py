@@ -249,9 +249,11 @@ def _cirq_gates() -> dict[str, Any]:
         "p": lambda angle: cirq.ZPowGate(exponent=angle / pi),
         "cp": lambda angle: cirq.CZPowGate(exponent=angle / pi),
     }
-    return dict(zip(FIXED, fixed, strict=True)) | turning | {
-        f"c{name}": controlled(turning[name]) for name in ("rx", "ry", "rz")
-    }
+    return (
+        dict(zip(FIXED, fixed, strict=True))
+        | turning
+        | {f"c{name}": controlled(turning[name]) for name in ("rx", "ry", "rz")}
+    )
 
 
 @cache

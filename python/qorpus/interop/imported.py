@@ -62,7 +62,7 @@ class Taken:
         """Set how many qubits the circuit has."""
         if qubits > QUBITS and not self.drop_idle:
             raise InvalidArgument(
-                f"the circuit has {qubits} qubits; at most {QUBITS} are possible; pass idle_qubits=\"drop\" to leave "
+                f'the circuit has {qubits} qubits; at most {QUBITS} are possible; pass idle_qubits="drop" to leave '
                 "out those that no gate acts on"
             )
         self._qubits = qubits

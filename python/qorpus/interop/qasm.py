@@ -151,7 +151,9 @@ def _reading(language: str) -> Iterator[None]:
         except (Error, RecursionError):
             raise
         except Exception as error:
-            raise InvalidArgument(f"Qiskit cannot read the text as {language}: {_where(error, printed.getvalue())}") from error
+            raise InvalidArgument(
+                f"Qiskit cannot read the text as {language}: {_where(error, printed.getvalue())}"
+            ) from error
 
 
 def _where(error: BaseException, printed: str) -> str:
