@@ -19,6 +19,7 @@ from qorpus import ray
 from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
 from qorpus.batches import Batch
 from qorpus.circuits import (
+    Imported,
     from_bqskit,
     from_cirq,
     from_qasm2,
@@ -42,6 +43,7 @@ __all__ = [
     "Corpus",
     "Error",
     "Found",
+    "Imported",
     "InvalidArgument",
     "Level",
     "MissingFile",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cmath import phase, rect
+from cmath import phase
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import permutations
-from math import atan2, isfinite, pi, tau
+from math import atan2, isfinite, pi
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,55 +26,11 @@ TURNING = ("rx", "ry", "rz", "p", "u3", "cp", "crx", "cry", "crz")
 #: The largest difference between entries of matrices that are taken for the same.
 _SAME_MATRIX = 1e-13
 
-#: The largest global phase that is none.
-_SAME_PHASE = 1e-12
-
 #: The most qubits of a circuit.
 QUBITS = 8
 
 #: Divisors of pi in the angles that people write.
 _DIVISORS = (*range(1, 17), 32, 64)
-
-
-class Taken:
-    """What has been taken from a library's circuit: letters, and the global phase that they do not have."""
-
-    def __init__(self, qubits: int) -> None:
-        if qubits > QUBITS:
-            raise InvalidArgument(f"the circuit has {qubits} qubits; at most {QUBITS} are possible")
-        self.taken: list[str] = []
-        self.phase = 0.0
-
-    def gate(self, name: str, angles: Iterable[float], places: Iterable[int]) -> None:
-        """Takes a gate that Qorpus has."""
-        self.taken.append(" ".join([gate_text(name, angles), *map(str, places)]))
-
-    def matrix(self, unitary: Matrix | None, places: Sequence[int], operation: str) -> None:
-        """Takes the gate that has this matrix, first qubit most significant, on its qubits in any order, up to a phase.
-
-        A matrix that is not known, such as that of a large gate, is None.
-        """
-        gates = [] if unitary is None else [(o, permuted(unitary, o)) for o in permutations(range(len(places)))]
-        for order, gate in gates:
-            for angle in (0.0, phase_of(gate)):
-                if name := named(gate * rect(1, -angle)):
-                    self.phase += angle
-                    self.taken.append(" ".join([name, *(str(places[qubit]) for qubit in order)]))
-                    return
-        raise InvalidArgument(
-            f"'{operation}' on {qubits_text(places)} is no gate of Qorpus; decompose it with its library into gates "
-            "that are, such as u3 and cx, and pass the result"
-        )
-
-    def letters(self, ignore_phase: bool) -> tuple[str, ...]:
-        """All letters, if the phase is 0 or may be ignored."""
-        left = (self.phase + pi) % tau - pi
-        if abs(left) > _SAME_PHASE and not ignore_phase:
-            raise InvalidArgument(
-                f"the circuit has a global phase of {left:.6g}, which its gates do not have; "
-                "pass ignore_phase=True to drop it"
-            )
-        return tuple(self.taken)
 
 
 def gate_text(name: str, angles: Iterable[float]) -> str:
@@ -141,4 +96,6 @@ def permuted(unitary: Matrix, order: Sequence[int]) -> Matrix:
 
 
 def qubits_text(places: Sequence[int]) -> str:
+    if not places:
+        return "no qubit"
     return f"qubit{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"

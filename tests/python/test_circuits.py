@@ -16,7 +16,7 @@ sympy = pytest.importorskip("sympy")
 
 import qiskit.qasm2
 import qiskit.qasm3
-from bqskit.ir.gates import BarrierPlaceholder, CircuitGate, MeasurementPlaceholder, RXXGate
+from bqskit.ir.gates import BarrierPlaceholder, CircuitGate, ConstantUnitaryGate, MeasurementPlaceholder
 from bqskit.ir.lang.qasm2 import OPENQASM2Language
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -417,6 +417,19 @@ def test_what_qiskit_has_and_letters_have_not(built, text):
         circuits.from_qiskit(built, ignore_phase=True)
 
 
+class Unnamed(cirq.Gate):
+    """A gate of somebody's own that Cirq does not decompose either."""
+
+    def _num_qubits_(self):
+        return 2
+
+    def _unitary_(self):
+        return OWN["two"]
+
+    def __str__(self):
+        return "Unnamed"
+
+
 def test_what_cirq_has_and_letters_have_not():
     a, b, c = cirq.LineQubit.range(3)
     for operations, text in [
@@ -424,8 +437,7 @@ def test_what_cirq_has_and_letters_have_not():
         ([cirq.reset(b)], "on qubit 1 has no unitary"),
         ([cirq.measure(a, key="m"), cirq.X(b).with_classical_controls("m")], "has no unitary"),
         ([cirq.rx(sympy.Symbol("angle"))(a)], "has parameters without values"),
-        ([cirq.FSimGate(0.1, 0.2)(a, c)], "on qubits 0, 2 is no gate of Qorpus; decompose it"),
-        ([cirq.X(c).controlled_by(*cirq.LineQubit.range(3, 7))], "is no gate of Qorpus"),
+        ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is no gate of Qorpus, and has no decomposition"),
         ([cirq.X(cirq.LineQubit(8))], "is none of the qubits 0 to 7; pass all qubits"),
         ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "is none of the qubits"),
     ]:
@@ -438,7 +450,7 @@ def test_what_cirq_has_and_letters_have_not():
 def test_what_bqskit_has_and_letters_have_not():
     for gate, params, text in [
         (MeasurementPlaceholder([("c", 1)], {0: ("c", 0)}), [], "has no unitary"),
-        (RXXGate(), [0.3], "'RXXGate' on qubits 0, 1 is no gate of Qorpus"),
+        (ConstantUnitaryGate(OWN["two"]), [], "on qubits 0, 1 is no gate of Qorpus, and has no decomposition"),
     ]:
         built = bqskit.Circuit(2)
         built.append_gate(gate, list(range(gate.num_qudits)), params)

@@ -1,0 +1,1 @@
+"""Conversions between letters and the circuits of Qiskit, Cirq, BQSKit and OpenQASM."""

@@ -1,0 +1,264 @@
+"""Circuits of Cirq."""
+
+from __future__ import annotations
+
+from cmath import phase
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from math import pi
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qorpus._qorpus import matrix, placed
+from qorpus.errors import InvalidArgument, WrongType
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, difference, no_unitary
+from qorpus.interop.imported import Choice, Imported, Taken
+from qorpus.interop.library import asking, expect, library
+from qorpus.interop.synthesis import fragment_of
+from qorpus.letters import FIXED, QUBITS, TURNING, gate_text
+
+if TYPE_CHECKING:
+    from cirq import Circuit, Qid
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.complex128]
+
+
+def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> Circuit:
+    """The circuit as a `cirq.Circuit` on `cirq.LineQubit`s, one operation for each letter.
+
+    A circuit of Cirq has no idle qubits: for the whole unitary pass them, as in
+    `c.unitary(qubit_order=line, qubits_that_should_be_present=line)` with `line = cirq.LineQubit.range(qubits)`.
+
+    Args:
+        circuit: letters in time order.
+        qubits: how many there are, 1 to 8.
+        matrices: gates of one's own, first qubit most significant; they become a `MatrixGate` with their name. So does
+            u3, which Cirq does not have with this global phase.
+
+    Returns:
+        A `cirq.Circuit`.
+
+    Raises:
+        qorpus.errors.MissingLibrary: Cirq is not installed.
+        qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
+    """
+    cirq = library("cirq", "to_cirq", "Cirq", "cirq-core")
+    letters = placed(circuit, qubits, matrices)
+    gates, line = _cirq_gates(), cirq.LineQubit.range(qubits)
+
+    def gate(name: str, angles: Sequence[float]) -> Any:
+        if matrices and name in matrices:
+            return cirq.MatrixGate(np.asarray(matrices[name], dtype=np.complex128), name=name)
+        if name == "u3":
+            text = gate_text(name, angles)
+            return cirq.MatrixGate(matrix(text), name=text)
+        return gates[name](*angles) if angles else gates[name]
+
+    return cirq.Circuit(gate(name, angles)(*(line[place] for place in places)) for name, angles, places in letters)
+
+
+def from_cirq(
+    circuit: Circuit,
+    qubits: Sequence[Qid] | None = None,
+    *,
+    ignore_phase: bool = False,
+    final_measurements: Choice = "refuse",
+    idle_qubits: Choice = "refuse",
+) -> Imported:
+    """The letters of a `cirq.Circuit`, moment by moment.
+
+    A gate that Qorpus does not have is decomposed by its matrix or by `cirq.decompose_once`, if the letters have the
+    same unitary to 1e-12 in every entry. An operation on several qubits that is the identity adds no letter.
+
+    Args:
+        circuit: at most 8 qubits, parameters resolved, without measurements.
+        qubits: which is qubit 0, which 1 and so on: a list, not a set. By default `LineQubit(k)` is qubit k; if there
+            are others than `LineQubit`s, they are taken in Cirq's order.
+        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
+        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
+        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
+            the circuit may have any number of qubits, of which letters act on at most 8.
+
+    Returns:
+        Letters in time order, a tuple; its attribute `qubits` has for each qubit its place in the order above.
+
+    Raises:
+        qorpus.errors.MissingLibrary: Cirq is not installed.
+        qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.errors.WrongType: an argument of another type.
+    """
+    cirq = library("cirq", "from_cirq", "Cirq", "cirq-core")
+    expect(circuit, cirq.AbstractCircuit, "from_cirq", "cirq.Circuit")
+    taken = Taken(final_measurements, idle_qubits)
+    with asking("Cirq", "the circuit"):
+        numbers = _numbers(cirq, circuit, qubits, taken.drop_idle)
+        taken.expect(max(numbers.values(), default=-1) + 1)
+        read: dict[int, tuple[Any, Fragment]] = {}
+        try:
+            for operation in circuit.all_operations():
+                _take(taken, operation, numbers, read)
+        except Refusal as refusal:
+            raise InvalidArgument(str(refusal)) from None
+    return taken.letters(ignore_phase)
+
+
+def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any, int]:
+    """The number of each qubit."""
+    found = sorted(circuit.all_qubits())
+    if qubits is not None:
+        # Sets have no order, and an iterator may be that of a set.
+        if not isinstance(qubits, Sequence | np.ndarray):
+            raise WrongType(
+                f"qubits is a {type(qubits).__name__}, which need not have an order; pass a list, such as "
+                "sorted(circuit.all_qubits())"
+            )
+        numbers = {qubit: number for number, qubit in enumerate(qubits)}
+        if len(numbers) < len(qubits):
+            twice = next(qubit for number, qubit in enumerate(qubits) if numbers[qubit] != number)
+            raise InvalidArgument(f"qubits names {twice!r} twice; name each qubit once")
+    elif all(isinstance(qubit, cirq.LineQubit) for qubit in found):
+        numbers = {qubit: qubit.x for qubit in found}
+    else:
+        numbers = {qubit: number for number, qubit in enumerate(found)}
+    for qubit in found:
+        number = numbers.get(qubit, -1)
+        if number < 0 or (number >= QUBITS and not any_number) or qubit.dimension != 2:
+            raise InvalidArgument(
+                f"{qubit!r} is none of the qubits 0 to {QUBITS - 1}; pass all qubits, at most {QUBITS}, in their "
+                'order in qubits, or idle_qubits="drop" if the others are idle'
+            )
+    return numbers
+
+
+def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[int, tuple[Any, Fragment]]) -> None:
+    cirq, operation = import_module("cirq"), operation.untagged
+    if isinstance(operation, cirq.CircuitOperation) and operation.repeat_until is None:
+        for inner in operation.mapped_circuit(deep=True).all_operations():
+            _take(taken, inner, numbers, read)
+        return
+    places = [numbers[qubit] for qubit in operation.qubits]
+    try:
+        # Equal gates of Cirq may differ by 1e-8, so only the same object is read once. It is kept, so that its id is.
+        gate = operation.gate
+        if gate is None or id(gate) not in read:
+            read[id(gate)] = gate, _fragment(operation)
+    except Refusal as refusal:
+        raise refusal.on(places) from None
+    taken.take(read[id(gate)][1], places)
+
+
+def _fragment(operation: Any) -> Fragment:
+    """The letters of an operation on its own qubits."""
+    cirq, places = import_module("cirq"), tuple(range(len(operation.qubits)))
+    name = str(operation.gate or operation)
+    if cirq.is_parameterized(operation):
+        if cirq.parameter_names(operation):
+            raise InvalidArgument(
+                f"'{operation}' has parameters without values; resolve them, as with cirq.resolve_parameters, and pass "
+                "the result"
+            )
+        # Numbers of SymPy, which Cirq makes floats of when it resolves anything.
+        operation = cirq.resolve_parameters(operation, {"": 0})
+    if isinstance(operation.gate, cirq.GlobalPhaseGate):
+        return Fragment([], phase(operation.gate.coefficient))
+    if isinstance(operation.gate, cirq.MeasurementGate):
+        return Fragment([Step(None, places)])
+    if known := _cirq_name(operation.gate):
+        return Fragment([Step(gate_text(*known), places)])
+    if not cirq.has_unitary(operation):
+        raise no_unitary(name, places)
+    unitary = np.asarray(cirq.unitary(operation)) if len(places) <= QUBITS else None
+    if unitary is not None and (found := fragment_of(unitary)):
+        return found
+    if found := _decomposed(cirq, operation, unitary):
+        return found
+    raise Refusal(
+        name,
+        places,
+        "is no gate of Qorpus, and has no decomposition that is exact; decompose it, as with cirq.decompose or "
+        "cirq.optimize_for_target_gateset, and pass the result",
+    )
+
+
+def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment | None:
+    """Letters by Cirq's decomposition, if their unitary is that of the operation."""
+    parts = cirq.decompose_once(operation, None)
+    numbers = {qubit: number for number, qubit in enumerate(operation.qubits)}
+    if parts is None or any(qubit not in numbers for part in parts for qubit in part.qubits):
+        return None
+    found = Fragment()
+    for part in parts:
+        try:
+            found.extend(_fragment(part.untagged), [numbers[qubit] for qubit in part.qubits])
+        except Refusal:
+            return None
+    made = found.unitary(len(operation.qubits))
+    if made is None or unitary is None:
+        return found if unitary is None else None
+    # Cirq's decompositions may lose the phase, but nothing else.
+    found.phase += phase(complex(np.vdot(made, unitary)))
+    made = found.unitary(len(operation.qubits))
+    return found if made is not None and difference(made, unitary) <= TOLERANCE else None
+
+
+def _cirq_name(gate: Any) -> tuple[str, list[float]] | None:
+    """The name and the angles of a gate of Cirq that has exactly the matrix of ours."""
+    cirq = import_module("cirq")
+    if isinstance(gate, cirq.ControlledGate):
+        inner = _cirq_name(gate.sub_gate)
+        if inner and gate.control_values == cirq.ProductOfSums([(1,)] * gate.num_controls()):
+            name = "c" * gate.num_controls() + inner[0]
+            return (name, inner[1]) if name in (*FIXED, *TURNING) else None
+        return None
+    if isinstance(gate, cirq.EigenGate | cirq.IdentityGate) and (name := _cirq_names().get(gate)):
+        return name, []
+    name = _cirq_names().get(_family(gate))
+    return (name, [float(gate.exponent) * pi]) if name else None
+
+
+def _family(gate: Any) -> tuple[Any, float] | None:
+    """What gates that differ in their angle alone have in common."""
+    cirq = import_module("cirq")
+    for family in (cirq.XPowGate, cirq.YPowGate, cirq.ZPowGate, cirq.CZPowGate):
+        if isinstance(gate, family):
+            return family, float(gate.global_shift)
+    return None
+
+
+@cache
+def _cirq_gates() -> dict[str, Any]:
+    """Gates of Cirq with exactly our matrices; of those with an angle, what makes them."""
+    cirq = import_module("cirq")
+    fixed = (
+        *(cirq.I, cirq.X, cirq.Y, cirq.Z, cirq.H, cirq.S, cirq.S**-1, cirq.T, cirq.T**-1, cirq.X**0.5, cirq.X**-0.5),
+        *(cirq.CNOT, cirq.ControlledGate(cirq.Y), cirq.CZ, cirq.ControlledGate(cirq.H), cirq.CNOT**0.5),
+        *(cirq.SWAP, cirq.ISWAP, cirq.CCX, cirq.CSWAP),
+    )
+
+    def controlled(make: Callable[[float], Any]) -> Callable[[float], Any]:
+        return lambda angle: cirq.ControlledGate(make(angle))
+
+    turning: dict[str, Callable[[float], Any]] = {
+        "rx": cirq.rx,
+        "ry": cirq.ry,
+        "rz": cirq.rz,
+        "p": lambda angle: cirq.ZPowGate(exponent=angle / pi),
+        "cp": lambda angle: cirq.CZPowGate(exponent=angle / pi),
+    }
+    return (
+        dict(zip(FIXED, fixed, strict=True))
+        | turning
+        | {f"c{name}": controlled(turning[name]) for name in ("rx", "ry", "rz")}
+    )
+
+
+@cache
+def _cirq_names() -> dict[Any, str]:
+    """Our names of gates without angles, and of families."""
+    gates = _cirq_gates()
+    families = {_family(make(1.0)): name for name, make in gates.items() if name in TURNING}
+    return {gates[name]: name for name in FIXED} | {family: name for family, name in families.items() if family}

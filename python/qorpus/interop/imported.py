@@ -1,0 +1,114 @@
+"""Circuits of other libraries as letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from math import pi, tau
+from typing import Any, Literal
+
+import numpy as np
+
+from qorpus._qorpus import matrix
+from qorpus.errors import InvalidArgument
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal
+from qorpus.letters import QUBITS
+
+#: What to do with measurements at the end, or with qubits that no letter acts on.
+Choice = Literal["refuse", "drop"]
+
+
+class Imported(tuple[str, ...]):
+    """Letters in time order: a tuple of texts, which knows which qubits they act on.
+
+    Attributes:
+        qubits: for each qubit of the letters its number in the circuit. It is `(0, 1, ..., n - 1)` unless
+            `idle_qubits="drop"` left qubits out: `(3, 7)` says that letters on qubit 0 and 1 act on the circuit's
+            qubits 3 and 7.
+
+    Example:
+        >>> program = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[16]; h q[3]; cx q[3], q[7];'
+        >>> imported = qorpus.from_qasm2(program, idle_qubits="drop")
+        >>> imported, imported.qubits
+        (('h 0', 'cx 0 1'), (3, 7))
+    """
+
+    qubits: tuple[int, ...]
+
+    def __new__(cls, letters: Iterable[str], qubits: Iterable[int]) -> Imported:
+        made = super().__new__(cls, letters)
+        made.qubits = tuple(qubits)
+        return made
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return tuple(self), self.qubits
+
+
+class Taken:
+    """Letters taken from a library's circuit so far, their global phase, and the measurements."""
+
+    def __init__(self, final_measurements: Choice, idle_qubits: Choice) -> None:
+        for name, value in (("final_measurements", final_measurements), ("idle_qubits", idle_qubits)):
+            if value not in ("refuse", "drop"):
+                raise InvalidArgument(f'{name} is {value!r}; it is "refuse" or "drop"')
+        self._qubits = 0
+        self._drop_measurements = final_measurements == "drop"
+        self.drop_idle = idle_qubits == "drop"
+        self._letters: list[tuple[str, tuple[int, ...]]] = []
+        self._measured: set[int] = set()
+        self._phase = 0.0
+
+    def expect(self, qubits: int) -> None:
+        """Set how many qubits the circuit has."""
+        if qubits > QUBITS and not self.drop_idle:
+            raise InvalidArgument(
+                f'the circuit has {qubits} qubits; at most {QUBITS} are possible; pass idle_qubits="drop" to leave '
+                "out those that no gate acts on"
+            )
+        self._qubits = qubits
+
+    def take(self, fragment: Fragment, places: Sequence[int]) -> None:
+        """Take a fragment whose qubit k is the circuit's qubit `places[k]`."""
+        self._phase += fragment.phase
+        for gate, on in fragment.steps:
+            there = tuple(places[place] for place in on)
+            if gate is None:
+                self._measure(there)
+            elif len(there) == 1 or not _is_identity(gate):
+                self._gate(gate, there)
+
+    def _measure(self, places: tuple[int, ...]) -> None:
+        if not self._drop_measurements:
+            why = 'has no unitary; pass final_measurements="drop" to leave out measurements that no gate follows'
+            raise Refusal("measure", places, why)
+        self._measured.update(places)
+
+    def _gate(self, gate: str, places: tuple[int, ...]) -> None:
+        if measured := self._measured.intersection(places):
+            why = f"is not final: '{gate}' follows; a measurement in the middle of a circuit has no unitary"
+            raise Refusal("measure", sorted(measured), why)
+        self._letters.append((gate, places))
+
+    def letters(self, ignore_phase: bool) -> Imported:
+        """All letters, if the phase is 0 or may be ignored."""
+        left = (self._phase + pi) % tau - pi
+        if abs(left) > TOLERANCE and not ignore_phase:
+            raise InvalidArgument(
+                f"the circuit has a global phase of {left:.6g}, which its gates do not have; "
+                "pass ignore_phase=True to drop it"
+            )
+        qubits: Sequence[int] = range(self._qubits)
+        if self.drop_idle:
+            qubits = sorted({place for _, places in self._letters for place in places})
+        if len(qubits) > QUBITS:
+            raise InvalidArgument(f"the circuit's gates act on {len(qubits)} qubits; at most {QUBITS} are possible")
+        numbers = {place: number for number, place in enumerate(qubits)}
+        texts = (" ".join([gate, *(str(numbers[place]) for place in places)]) for gate, places in self._letters)
+        return Imported(texts, qubits)
+
+
+@lru_cache(4096)
+def _is_identity(gate: str) -> bool:
+    """Whether the gate does nothing, such as cp(0)."""
+    found = matrix(gate)
+    return float(np.abs(found - np.eye(len(found))).max()) < 1e-14

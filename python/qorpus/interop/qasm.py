@@ -1,0 +1,180 @@
+"""Programs in OpenQASM 2 and 3, as Qiskit reads them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from itertools import pairwise
+from traceback import walk_tb
+from typing import Any
+
+from qorpus.errors import Error, InvalidArgument, WrongType
+from qorpus.interop.imported import Choice, Imported, Taken
+from qorpus.interop.library import asking, described, library, message, reason
+from qorpus.interop.qiskit import take
+
+#: Functions that Qiskit's older reader had besides those of OpenQASM 2.
+_FUNCTIONS = {"asin", "acos", "atan"}
+
+#: The tokens of OpenQASM 2 that tell names of gates from everything else; comments are left out.
+_TOKENS = re.compile(r'//[^\n]*|("[^"\n]*"|\'[^\'\n]*\'|[A-Za-z_]\w*|[^\s\w])')
+
+
+def from_qasm2(
+    text: str,
+    *,
+    ignore_phase: bool = False,
+    final_measurements: Choice = "refuse",
+    idle_qubits: Choice = "refuse",
+) -> Imported:
+    """The letters of an OpenQASM 2 program: qubits are numbered through all registers.
+
+    Qiskit reads it, and the program's own definitions of gates have the last word. Gates that newer versions of
+    `qelib1.inc` have besides, such as `swap`, `p` and `rzz`, are Qiskit's, unless the program defines them.
+
+    Args:
+        text: the program; of other files it may include `qelib1.inc` only.
+        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
+        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
+        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
+            the program may have any number of qubits, of which letters act on at most 8.
+
+    Returns:
+        Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
+
+    Raises:
+        qorpus.errors.MissingLibrary: Qiskit is not installed.
+        qorpus.InvalidArgument: the text is not OpenQASM 2, or says something that no letters say.
+        qorpus.errors.WrongType: an argument that is not a text.
+
+    Example:
+        >>> program = 'OPENQASM 2.0; include "qelib1.inc"; gate swap a, b { h a; } qreg q[2]; swap q[0], q[1];'
+        >>> qorpus.from_qasm2(program)
+        ('h 0',)
+    """
+    qasm2 = library("qiskit.qasm2", "from_qasm2", "Qiskit", "qiskit")
+    _expect_text(text, "from_qasm2", "OpenQASM 2")
+    taken = Taken(final_measurements, idle_qubits)
+    # Definitions are evaluated when they are asked for, and fail then.
+    with _reading("OpenQASM 2"):
+        take(taken, _loaded(qasm2, text))
+    return taken.letters(ignore_phase)
+
+
+def from_qasm3(
+    text: str,
+    *,
+    ignore_phase: bool = False,
+    final_measurements: Choice = "refuse",
+    idle_qubits: Choice = "refuse",
+) -> Imported:
+    """The letters of an OpenQASM 3 program, as Qiskit reads it: qubits are numbered through all registers.
+
+    Args:
+        text: the program.
+        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
+        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
+        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
+            the program may have any number of qubits, of which letters act on at most 8.
+
+    Returns:
+        Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
+
+    Raises:
+        qorpus.errors.MissingLibrary: Qiskit or qiskit-qasm3-import is not installed.
+        qorpus.InvalidArgument: the text is not OpenQASM 3, or says something that no letters say.
+        qorpus.errors.WrongType: an argument that is not a text.
+    """
+    library("qiskit_qasm3_import", "from_qasm3", "Qiskit's importer", "qiskit qiskit-qasm3-import")
+    qasm3 = library("qiskit.qasm3", "from_qasm3", "Qiskit", "qiskit")
+    _expect_text(text, "from_qasm3", "OpenQASM 3")
+    taken = Taken(final_measurements, idle_qubits)
+    with _reading("OpenQASM 3"):
+        take(taken, qasm3.loads(text))
+    return taken.letters(ignore_phase)
+
+
+def _loaded(qasm2: Any, text: str) -> Any:
+    """The circuit as Qiskit reads the text strictly, or with the names that newer files `qelib1.inc` have besides."""
+    words = [match.group(1) for match in _TOKENS.finditer(text) if match.group(1)]
+    own = {name for word, name in pairwise(words) if word in ("gate", "opaque", "qreg", "creg")}
+    # OpenQASM's identity, which Qiskit would read as a rotation by 0.
+    custom = [gate for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if gate.name == "id" and "id" not in own]
+    try:
+        return qasm2.loads(text, include_path=(), custom_instructions=custom)
+    except qasm2.QASM2ParseError:
+        applied, called = _applied(words), {word for word, after in pairwise(words) if after == "("}
+        custom += [gate for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if gate.builtin and gate.name in applied - own]
+        functions = [qasm2.CustomClassical(name, 1, getattr(math, name)) for name in _FUNCTIONS & called - own]
+        return qasm2.loads(text, include_path=(), custom_instructions=custom, custom_classical=functions)
+
+
+def _applied(words: list[str]) -> set[str]:
+    """Names that begin a statement after `qelib1.inc` is included: those of gates that are applied."""
+    includes = ([word, name.strip("\"'")] == ["include", "qelib1.inc"] for word, name in pairwise(words))
+    after = words[next((at for at, include in enumerate(includes) if include), len(words)) :]
+    return {word for before, word in pairwise(after) if before in (";", "{", "}", ")")}
+
+
+def _expect_text(text: object, function: str, language: str) -> None:
+    if hasattr(text, "read_text"):
+        raise WrongType(f"{function} takes a program's text, not a path; pass path.read_text()")
+    if not isinstance(text, str):
+        raise WrongType(f"{function} takes a program's text, a str, not {described(text)}")
+    if not text.strip():
+        raise InvalidArgument(f"the text is empty; pass a program in {language}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"the text is not {language}: character {error.start} is half of a surrogate pair, "
+            "which no file in UTF-8 has; read the file as UTF-8"
+        ) from error
+    line = text.strip()
+    if line and "\n" not in line and ";" not in line and re.search(r"\.(qasm|inc|txt)\d?$|^(/|\.{1,2}/)", line):
+        raise InvalidArgument(
+            f"{line!r} is the path of a file, not {language}; read the file, as with pathlib.Path(path).read_text(), "
+            f"and pass its text to {function}"
+        )
+
+
+@contextmanager
+def _reading(language: str) -> Iterator[None]:
+    """Say what is wrong with a text, and where if the parser knows."""
+    # The parser of OpenQASM 3 says some things on the terminal only.
+    with asking("Qiskit", f"the text as {language}"), redirect_stderr(StringIO()) as printed:
+        try:
+            yield
+        except (Error, RecursionError):
+            raise
+        except Exception as error:
+            raise InvalidArgument(
+                f"Qiskit cannot read the text as {language}: {_where(error, printed.getvalue())}"
+            ) from error
+
+
+def _where(error: BaseException, printed: str) -> str:
+    """The reason of a parser, with the place at which it stopped if the reason does not name it."""
+    cause: Any = error
+    while cause is not None:
+        for found in (cause, *cause.args):
+            token = getattr(found, "offendingToken", None)
+            if token is not None and not message(error):
+                stop = "the end of the text" if token.text == "<EOF>" else f"'{token.text}'"
+                said = re.sub(r"line \d+:\d+ ", "", " ".join(printed.split()))
+                return f"line {token.line}, column {token.column + 1}: {said or f'{stop} cannot stand here'}"
+        cause = cause.__cause__ or cause.__context__
+    span = _span(error)
+    place = f"line {span.start_line}, column {span.start_column + 1}: " if span else ""
+    return place + reason(error)
+
+
+def _span(error: BaseException) -> Any:
+    """The place of the statement or expression that Qiskit's importer read when something in Qiskit failed."""
+    # Its own errors name the place.
+    steps = [] if type(error).__name__.startswith(("Conversion", "QASM")) else list(walk_tb(error.__traceback__))
+    spans = (getattr(frame.f_locals.get("node"), "span", None) for frame, _ in reversed(steps))
+    return next((span for span in spans if span is not None), None)

@@ -1,0 +1,332 @@
+"""Circuits of Qiskit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qorpus._qorpus import placed
+from qorpus.errors import InvalidArgument
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, difference, no_unitary
+from qorpus.interop.imported import Choice, Imported, Taken
+from qorpus.interop.library import asking, expect, library
+from qorpus.interop.synthesis import fragment_of
+from qorpus.letters import FIXED, QUBITS, TURNING, gate_text, is_gate, permuted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from qiskit import QuantumCircuit
+
+    Matrix = NDArray[np.complex128]
+
+#: Gates that Qiskit calls otherwise: the name of its method first, then what else has the same matrix.
+_QISKIT = {"u3": ("u", "u3"), "p": ("p", "u1"), "cp": ("cp", "cu1")}
+_FROM_QISKIT = {name: name for name in (*FIXED, *TURNING)} | {
+    theirs: ours for ours, names in _QISKIT.items() for theirs in names
+}
+
+
+def to_qiskit(
+    circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None
+) -> QuantumCircuit:
+    """The circuit as a `qiskit.QuantumCircuit`, whose `Operator` is the unitary in little order.
+
+    Args:
+        circuit: letters in time order.
+        qubits: how many there are, 1 to 8.
+        matrices: gates of one's own, first qubit most significant; they become `UnitaryGate`s labelled by name.
+
+    Returns:
+        A `qiskit.QuantumCircuit` on `qubits` qubits.
+
+    Raises:
+        qorpus.errors.MissingLibrary: Qiskit is not installed.
+        qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
+    """
+    qiskit = library("qiskit", "to_qiskit", "Qiskit", "qiskit")
+    unitary_gate = import_module("qiskit.circuit.library").UnitaryGate
+    letters = placed(circuit, qubits, matrices)
+    built = qiskit.QuantumCircuit(qubits)
+    for name, angles, places in letters:
+        if matrices and name in matrices:
+            # Qiskit's first qubit is the least significant.
+            built.append(unitary_gate(np.asarray(matrices[name], dtype=np.complex128), label=name), places[::-1])
+        else:
+            getattr(built, _QISKIT.get(name, (name,))[0])(*angles, *places)
+    return built
+
+
+def from_qiskit(
+    circuit: QuantumCircuit,
+    *,
+    ignore_phase: bool = False,
+    final_measurements: Choice = "refuse",
+    idle_qubits: Choice = "refuse",
+) -> Imported:
+    """The letters of a `qiskit.QuantumCircuit`, qubit k as qubit k.
+
+    Gates that are not standard are expanded by their definitions, or found by their matrix. A gate that has both is
+    refused unless they differ by at most 1e-12 in every entry; on more than 8 qubits the definition is believed.
+    Barriers are left out; boxes, and `for` loops over numbers, are replaced by their bodies. An operation on several
+    qubits that is the identity adds no letter.
+
+    Args:
+        circuit: at most 8 qubits, parameters bound, without measurements.
+        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
+        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
+        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
+            the circuit may have any number of qubits, of which letters act on at most 8.
+
+    Returns:
+        Letters in time order, a tuple; its attribute `qubits` has the circuit's number of each qubit.
+
+    Raises:
+        qorpus.errors.MissingLibrary: Qiskit is not installed.
+        qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.errors.WrongType: an argument of another type.
+    """
+    qiskit = library("qiskit", "from_qiskit", "Qiskit", "qiskit")
+    expect(circuit, qiskit.QuantumCircuit, "from_qiskit", "qiskit.QuantumCircuit")
+    taken = Taken(final_measurements, idle_qubits)
+    with asking("Qiskit", "the circuit"):
+        take(taken, circuit)
+    return taken.letters(ignore_phase)
+
+
+def take(taken: Taken, circuit: QuantumCircuit) -> None:
+    """Take the letters of a circuit."""
+    taken.expect(circuit.num_qubits)
+    try:
+        taken.take(_Reader().circuit(circuit), range(circuit.num_qubits))
+    except Refusal as refusal:
+        raise InvalidArgument(str(refusal)) from None
+
+
+class _Reader:
+    """Reads one circuit, and each of its gates once."""
+
+    def __init__(self) -> None:
+        # With the operation itself, so that nothing else gets its id meanwhile.
+        self._fragments: dict[Any, tuple[Any, Fragment]] = {}
+        self._matrices: dict[Any, tuple[Any, Matrix | None]] = {}
+
+    def circuit(self, circuit: Any) -> Fragment:
+        """The letters of a circuit."""
+        read = Fragment([], _number(circuit.global_phase, "the global phase"))
+        for instruction in circuit.data:
+            places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+            try:
+                read.extend(self._fragment(instruction.operation), places)
+            except Refusal as refusal:
+                raise refusal.on(places) from None
+        return read
+
+    def _fragment(self, operation: Any) -> Fragment:
+        key = _key(operation)
+        if key not in self._fragments:
+            self._fragments[key] = operation, self._read(operation)
+        return self._fragments[key][1]
+
+    def _read(self, operation: Any) -> Fragment:
+        qiskit, places = import_module("qiskit.circuit"), tuple(range(operation.num_qubits))
+        if isinstance(operation, qiskit.ControlFlowOp):
+            return self._control_flow(operation, places)
+        # Qiskit 1 puts a condition on any operation, whose class and matrix stay the same.
+        if getattr(operation, "_condition", None) is not None:
+            raise Refusal(operation.name, places, "has a condition, so it has no unitary; remove it and pass the rest")
+        if isinstance(operation, qiskit.Barrier):
+            return Fragment()
+        if isinstance(operation, qiskit.Measure):
+            return Fragment([Step(None, places)])
+        standard = _standard_classes().get(operation.name)
+        if standard and getattr(operation, "base_class", None) is standard:
+            angles = [_number(angle, f"'{operation.name}'") for angle in operation.params]
+            return Fragment([Step(gate_text(_FROM_QISKIT[operation.name], angles), places)])
+        if isinstance(operation, qiskit.AnnotatedOperation):
+            return self._annotated(operation, places)
+        matrix_only = isinstance(operation, import_module("qiskit.circuit.library").UnitaryGate)
+        definition = None if matrix_only else getattr(operation, "definition", None)
+        if definition is None:
+            return self._by_matrix(operation, places)
+        return self._by_definition(operation, definition, places)
+
+    def _control_flow(self, operation: Any, places: Sequence[int]) -> Fragment:
+        """A box or a `for` loop over numbers as its body; everything else has no unitary."""
+        if operation.name == "box":
+            return self.circuit(operation.blocks[0])
+        if operation.name != "for_loop":
+            raise no_unitary(operation.name, places)
+        values, parameter, body = operation.params
+        if not isinstance(values, Iterable):
+            raise Refusal(operation.name, places, "has a range that is not numbers; unroll it and pass the result")
+        read = Fragment()
+        once = self.circuit(body) if parameter is None else None
+        for value in values:
+            step = once if once is not None else self.circuit(body.assign_parameters({parameter: value}))
+            read.extend(step, places)
+        return read
+
+    def _annotated(self, operation: Any, places: Sequence[int]) -> Fragment:
+        """An operation with modifiers that Qiskit has not carried out yet: its matrix has the last word."""
+        made = operation.base_op
+        for modifier in operation.modifiers:
+            kind = type(modifier).__name__
+            if kind == "InverseModifier":
+                made = made.inverse()
+            elif kind == "ControlModifier":
+                made = made.control(modifier.num_ctrl_qubits, ctrl_state=modifier.ctrl_state, annotated=False)
+            elif kind == "PowerModifier" and float(modifier.power).is_integer():
+                made = _repeated(made, int(modifier.power))
+            else:
+                return self._by_matrix(operation, places)
+        read = self._fragment(made)
+        return self._agreeing(operation.name, read, self._matrix(operation), places)
+
+    def _by_matrix(self, operation: Any, places: Sequence[int]) -> Fragment:
+        unitary = self._matrix(operation)
+        if unitary is None:
+            if isinstance(operation, import_module("qiskit.circuit").Gate):
+                raise Refusal(operation.name, places, "is opaque: it has neither a definition nor a matrix; define it")
+            raise no_unitary(operation.name, places)
+        if found := fragment_of(unitary):
+            return found
+        raise Refusal(
+            operation.name,
+            places,
+            "is no gate of Qorpus, and has no decomposition that is exact; decompose it as with "
+            'qiskit.transpile(circuit, basis_gates=["u3", "cx"]), and pass the result',
+        )
+
+    def _by_definition(self, operation: Any, definition: Any, places: Sequence[int]) -> Fragment:
+        read = self.circuit(definition)
+        # Gates of OpenQASM 2 make their matrix from their definition, at every level anew.
+        if type(operation).__module__ != "qiskit.qasm2.parse":
+            read = self._agreeing(operation.name, read, self._matrix(operation), places)
+        if operation.name in _FROM_QISKIT and len(places) < 4 and (unitary := read.unitary(len(places))) is not None:
+            # A gate of the circuit's own that is named like one of ours, as in OpenQASM, which lacks some.
+            angles = [float(angle) for angle in operation.params]
+            known = gate_text(_FROM_QISKIT[operation.name], angles)
+            if len(angles) == _angles(_FROM_QISKIT[operation.name]) and is_gate(known, unitary):
+                return Fragment([Step(known, tuple(places))])
+        return read
+
+    def _agreeing(self, name: str, read: Fragment, said: Matrix | None, places: Sequence[int]) -> Fragment:
+        made = None if said is None else read.unitary(len(places))
+        if said is not None and made is not None and (apart := difference(made, said)) > TOLERANCE:
+            raise Refusal(
+                name,
+                places,
+                f"has a definition that is not its matrix: their entries differ by up to {apart:.2g}; "
+                "replace the gate by its definition, as with circuit.decompose(), if that is meant",
+            )
+        return read
+
+    def _matrix(self, operation: Any) -> Matrix | None:
+        """The matrix of an operation apart from its definition, first qubit most significant."""
+        key = _key(operation)
+        if key not in self._matrices:
+            self._matrices[key] = operation, self._own_matrix(operation)
+        return self._matrices[key][1]
+
+    def _own_matrix(self, operation: Any) -> Matrix | None:
+        qubits = operation.num_qubits
+        if qubits > QUBITS:
+            return None
+        # A class without a matrix of its own raises one or the other.
+        with suppress(AttributeError, import_module("qiskit.exceptions").QiskitError):
+            little = np.asarray(operation.to_matrix(), dtype=np.complex128)
+            if little.shape != (2**qubits, 2**qubits):
+                raise Refusal(operation.name, range(qubits), f"has a matrix of shape {little.shape}")
+            return permuted(little, range(qubits)[::-1])
+        if isinstance(operation, import_module("qiskit.circuit.library").PauliEvolutionGate):
+            return permuted(_evolved(operation), range(qubits)[::-1])
+        base = getattr(operation, "base_gate", None)
+        controls = getattr(operation, "num_ctrl_qubits", 0)
+        # Some have qubits besides, which are the definition's affair.
+        if base is None or controls + base.num_qubits != qubits:
+            return None
+        inner = self._matrix_of_all(base)
+        return None if inner is None else _controlled(inner, controls, operation.ctrl_state)
+
+    def _matrix_of_all(self, operation: Any) -> Matrix | None:
+        """The matrix of an operation, put together from those of its definition if it has none."""
+        own = self._matrix(operation)
+        definition = getattr(operation, "definition", None) if own is None else None
+        if definition is None or operation.num_qubits > QUBITS:
+            return own
+        total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
+        total *= np.exp(1j * _number(definition.global_phase, "the global phase"))
+        for instruction in definition.data:
+            if isinstance(instruction.operation, import_module("qiskit.circuit").Barrier):
+                continue
+            part = self._matrix_of_all(instruction.operation)
+            if part is None:
+                return None
+            total = applied(part, total, [definition.find_bit(qubit).index for qubit in instruction.qubits])
+        return total
+
+
+def _key(operation: Any) -> Any:
+    """A key of operations that have equal definitions and matrices; at least of the same object."""
+    # Gates without angles have a class each that belongs to no module.
+    module = str(getattr(operation, "base_class", type(operation)).__module__)
+    params = getattr(operation, "params", [])
+    if getattr(operation, "_condition", None) is None and all(isinstance(angle, int | float) for angle in params):
+        if module.startswith("qiskit.circuit.library.standard_gates."):
+            return type(operation), operation.name, operation.num_qubits, getattr(operation, "ctrl_state", 0), *params
+        if module == "qiskit.qasm2.parse" and hasattr(operation, "_gates"):
+            return operation.name, id(operation._gates), *params
+    return id(operation)
+
+
+def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
+    """The matrix of a gate with controls in front, of which the first is the lowest bit of `state`."""
+    size = len(inner)
+    first = int(format(state, f"0{controls}b")[::-1], 2) * size
+    whole = np.eye(size << controls, dtype=np.complex128)
+    whole[first : first + size, first : first + size] = inner
+    return whole
+
+
+def _evolved(operation: Any) -> Matrix:
+    """The matrix of a `PauliEvolutionGate`, which old versions of Qiskit do not have."""
+    total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
+    operators = operation.operator if isinstance(operation.operator, list) else [operation.operator]
+    for operator in operators:
+        generator = -1j * _number(operation.time, "the time") * operator.to_matrix()
+        total = import_module("scipy.linalg").expm(generator) @ total
+    return total
+
+
+def _repeated(gate: Any, power: int) -> Any:
+    """The gate as many times, or its inverse."""
+    repeated = import_module("qiskit").QuantumCircuit(gate.num_qubits)
+    for _ in range(abs(power)):
+        repeated.append(gate if power > 0 else gate.inverse(), range(gate.num_qubits))
+    return repeated.to_gate()
+
+
+def _angles(name: str) -> int:
+    return 3 if name == "u3" else int(name in TURNING)
+
+
+@cache
+def _standard_classes() -> dict[str, Any]:
+    """The classes of the gates that Qorpus has, too, by the names that Qiskit gives them."""
+    known = import_module("qiskit.circuit.library").get_standard_gate_name_mapping()
+    return {name: known[name].base_class for name in _FROM_QISKIT if name in known}
+
+
+def _number(value: Any, of: str) -> float:
+    try:
+        return float(value)
+    except TypeError as error:
+        raise InvalidArgument(
+            f"{of} has the parameter '{value}' without a value; bind it, as with assign_parameters, and pass the result"
+        ) from error
