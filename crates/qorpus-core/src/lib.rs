@@ -47,6 +47,7 @@ mod random;
 mod recipe;
 mod space;
 mod split;
+mod synonyms;
 
 pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
 pub use angle::evaluate;
@@ -68,3 +69,4 @@ pub use qasm::Qasm;
 pub use recipe::{Dtype, FORMAT_VERSION, Recipe};
 pub use space::{Distinct, MAX_LENGTH, Space};
 pub use split::Split;
+pub use synonyms::synonym;
