@@ -56,7 +56,7 @@ impl Angle {
     ///
     /// # Errors
     /// As [`evaluate`].
-    pub fn read(text: &str) -> Result<Angle, String> {
+    pub(crate) fn read(text: &str) -> Result<Angle, String> {
         let parsed = parse(text)?;
         if let Some(trouble) = parsed.trouble {
             return Err(trouble);
@@ -73,7 +73,7 @@ impl Angle {
     ///
     /// # Errors
     /// As [`evaluate`].
-    pub fn stored(text: &str) -> Result<Angle, String> {
+    pub(crate) fn stored(text: &str) -> Result<Angle, String> {
         let Parsed { value, trouble, .. } = parse(text)?;
         match trouble {
             Some(trouble) if !value.is_finite() => Err(trouble),

@@ -243,7 +243,7 @@ pub(crate) struct Name {
 
 impl Name {
     /// Reads the name of a standard gate with the right number of angles, each of them by `read`.
-    pub fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Name> {
+    pub(crate) fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Name> {
         let text = text.trim();
         let refused = |reason| Error::Angle { gate: text.into(), reason };
         let bytes: usize = text.split_whitespace().map(str::len).sum();

@@ -61,7 +61,7 @@ pub use exact::{Exact, ExactLetters, ExactProducts, LANES, UpTo};
 pub use floating::{FloatingBatch, FloatingLetters};
 pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
 pub use kernel::{Kernel, Scratch, naive};
-pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER};
+pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER, clash};
 pub use num_complex::{Complex32, Complex64};
 pub use permutation::{Permutation, shuffle};
 pub use placed::Placed;

@@ -1,5 +1,6 @@
 //! Every option and its default, once, for all faces.
 
+use crate::reader::Order;
 use crate::{Error, Result, gate_file};
 use qorpus_core::{
     Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,
@@ -218,6 +219,31 @@ fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
     Ok(costs)
 }
 
+/// How a unitary that is given with a circuit is held against that circuit, where all of its gates are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PairCheck {
+    /// It is the circuit's unitary up to a global phase.
+    #[default]
+    Phase,
+    /// It is the circuit's unitary.
+    Exact,
+    /// They are not compared.
+    None,
+}
+
+impl std::str::FromStr for PairCheck {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PairCheck> {
+        match text {
+            "phase" => Ok(PairCheck::Phase),
+            "exact" => Ok(PairCheck::Exact),
+            "none" => Ok(PairCheck::None),
+            other => Err(Error::Usage(format!("check '{other}' is none of 'phase', 'exact', 'none'"))),
+        }
+    }
+}
+
 /// What is appended to a corpus, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
@@ -234,6 +260,11 @@ pub struct WriterOptions {
     pub unitaries: bool,
     /// How far a unitary that is given may be from unitary, as the largest entry of U†U - 1; `None`: anything finite.
     pub tolerance: Option<f64>,
+    /// The order of qubits in the unitaries that are given; they are stored with qubit 0 most significant.
+    pub order: Order,
+    /// How a unitary that is given is compared with its circuit's. Entries may differ by 1e-6, in a corpus of complex64 by
+    /// 1e-5. A circuit with a gate of which only the name is known is not compared.
+    pub check: PairCheck,
     /// How a commit is made to last.
     pub durability: Durability,
 }
@@ -241,8 +272,9 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> WriterOptions {
         let RecipeOptions { qubits, coupling, dtype, unitaries, .. } = RecipeOptions::default();
-        let (tolerance, durability) = (Some(1e-6), Durability::default());
-        WriterOptions { gates: None, qubits, coupling, dtype, unitaries, tolerance, durability }
+        let (tolerance, order, check) = (Some(1e-6), Order::Big, PairCheck::default());
+        let durability = Durability::default();
+        WriterOptions { gates: None, qubits, coupling, dtype, unitaries, tolerance, order, check, durability }
     }
 }
 
