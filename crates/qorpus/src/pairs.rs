@@ -16,6 +16,13 @@ pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     }
 }
 
+/// The same for a matrix that is as far from unitary as `residual`: one of few digits is compared in these, and one that
+/// is nothing like a unitary, which a writer takes only if it is told to, is not compared.
+pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
+    // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by chance.
+    if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
+}
+
 /// Compares given unitaries with those of their circuits. It keeps its memory from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {

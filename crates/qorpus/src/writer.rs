@@ -531,18 +531,30 @@ impl Shared {
                 Some(difference) if difference <= allowed && is_unitary(difference) => Ok(()),
                 None => self.check_unitary(position, unitary(position)),
                 Some(difference) => self.check_unitary(position, unitary(position)).and_then(|()| {
-                    if difference <= allowed {
-                        return Ok(());
-                    }
-                    let (circuit, given) = (circuits[position], unitary(position));
-                    let cause = pairs::likely_cause(pair, circuit, given, allowed, check);
-                    let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
-                    Err(Error::Refused { position, reason })
+                    self.check_pair(position, (circuits[position], unitary(position)), difference)
                 }),
             };
             wrong.is_ok()
         });
         wrong
+    }
+
+    /// Says no to a unitary whose entries differ from those of its circuit's by more than its digits explain.
+    fn check_pair(
+        &self,
+        position: usize,
+        (circuit, given): (&[u16], &[Complex64]),
+        difference: f64,
+    ) -> Result<()> {
+        let (alphabet, check) = (self.recipe.alphabet(), self.options.check);
+        let residual = unitarity_residual(given, alphabet.dim());
+        let allowed = pairs::tolerance_of(residual, self.recipe.dtype());
+        if difference <= allowed || allowed.is_infinite() {
+            return Ok(());
+        }
+        let cause = pairs::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check);
+        let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
+        Err(Error::Refused { position, reason })
     }
 
     fn check_unitary(&self, position: usize, unitary: &[Complex64]) -> Result<()> {
