@@ -250,7 +250,7 @@ impl Parser<'_> {
         let rest = &self.text[self.at..];
         let word = rest.len() - rest.trim_start_matches(char::is_alphabetic).len();
         if word > 0 {
-            return self.word(&rest[..word].to_owned());
+            return self.word(&rest[..word]);
         }
         let bytes = rest.as_bytes();
         let mut end = 0;

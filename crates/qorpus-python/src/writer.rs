@@ -8,6 +8,7 @@ use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use qorpus::PairCheck;
 use qorpus::core::Complex64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +37,8 @@ const LOOK: Duration = Duration::from_millis(100);
 ///         anything finite.
 ///     order: the order of qubits in given unitaries, "big" (qubit 0 is the most significant bit) or "little" (Qiskit's).
 ///     check: how a given unitary is compared with that of its circuit, if the library knows all gates: "phase" (up to a
-///         global phase), "exact", or "none". Entries may differ by 1e-6, in a corpus of complex64 by 1e-5. The error names
+///         global phase), "exact", or "none". `extend` on one or two qubits compares its first 256 records and every fourth
+///         behind them, `append` and wider ones all. Entries may differ by 1e-6, in a corpus of complex64 by 1e-5. The error names
 ///         the likely cause: the other order of qubits, the conjugate, the transpose, the inverse, or the letters backwards.
 ///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits if several write),
 ///         or "off" (it may ruin the file).
@@ -99,7 +101,7 @@ impl Writer {
             options.order = order_of(py, name)?;
         }
         if let Some(name) = check {
-            options.check = name.parse().or_raise(py)?;
+            options.check = name.parse::<PairCheck>().or_raise(py)?;
         }
         if let Some(name) = durability {
             options.durability = durability_of(py, name)?;

@@ -23,6 +23,15 @@ pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
     if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
 }
 
+/// A difference for people.
+pub(crate) fn shown(difference: f64) -> String {
+    if (0.001..100.0).contains(&difference) {
+        format!("{difference:.3}")
+    } else {
+        format!("{difference:.1e}")
+    }
+}
+
 /// Compares given unitaries with those of their circuits. It keeps its memory from batch to batch.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
@@ -32,34 +41,39 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// Says of each record how far its unitary, row-major, is from that of its circuit, as the largest difference of
-    /// entries: `None` if a gate of the circuit has no matrix. `tell` returns whether to go on.
+    /// Says of the records at some positions how far their unitary, row-major, is from that of their circuit, as the
+    /// largest difference of entries: `None` if a gate of the circuit has no matrix. `tell` returns whether to go on.
     pub(crate) fn compare<'c>(
         &mut self,
         (alphabet, kernel): (&Alphabet, &Kernel),
-        circuits: impl Iterator<Item = &'c [u16]> + Clone,
-        unitaries: &[Complex64],
+        positions: impl Iterator<Item = usize>,
+        record: impl Fn(usize) -> (&'c [u16], &'c [Complex64]),
         check: PairCheck,
         mut tell: impl FnMut(usize, Option<f64>) -> bool,
     ) {
         let size = alphabet.dim().pow(2);
-        let (mut circuits, mut position) = (circuits.peekable(), 0);
-        for given in unitaries.chunks((ENTRIES_AT_ONCE / size).max(1) * size) {
+        let (mut positions, most) = (positions.peekable(), (ENTRIES_AT_ONCE / size).max(1));
+        while positions.peek().is_some() {
+            let batch: Vec<usize> = positions.by_ref().take(most).collect();
             self.circuits.clear();
-            let records = given.len() / size;
-            circuits.by_ref().take(records).for_each(|circuit| self.circuits.push(circuit.iter().copied()));
-            self.computed.resize(given.len(), Complex64::ZERO);
+            batch.iter().for_each(|&position| self.circuits.push(record(position).0.iter().copied()));
+            self.computed.resize(batch.len() * size, Complex64::ZERO);
             kernel.unitaries(&self.circuits, &mut self.scratch, &mut self.computed);
-            let both = given.chunks_exact(size).zip(self.computed.chunks_exact(size));
-            for ((given, computed), circuit) in both.zip(self.circuits.iter()) {
+            for (&position, computed) in batch.iter().zip(self.computed.chunks_exact(size)) {
+                let (circuit, given) = record(position);
                 let difference = alphabet.defines(circuit).then(|| difference(given, computed, check));
                 if !tell(position, difference) {
                     return;
                 }
-                position += 1;
             }
         }
     }
+}
+
+/// Which of the records that are given at once are compared: all from three qubits on and the first 256, then every
+/// fourth, so that on one and two qubits comparing takes less than a tenth of what appending takes.
+pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
+    qubits > 2 || position < 256 || position.is_multiple_of(4)
 }
 
 /// The largest difference between entries of two matrices, up to a global phase unless they are compared exactly.

@@ -364,25 +364,24 @@ fn check_pairs(
         return Ok(());
     }
     let window = sampled(number, chunk.count, sample);
-    let unitaries = recipe.dtype().decode(&corpus.codec().unitaries(&view, window.clone())?);
+    let unitaries = recipe.dtype().decode(corpus.codec().unitaries(&view, window.clone())?);
     let (alphabet, size) = (recipe.alphabet(), recipe.alphabet().dim().pow(2));
     let (pair, allowed) = ((alphabet, corpus.kernel()), pairs::tolerance(recipe.dtype()));
-    let circuit = |position: usize| circuits.get(window.start + position);
-    let sample = window.clone().map(|position| circuits.get(position));
-    Pairs::default().compare(pair, sample, &unitaries, PairCheck::Phase, |position, difference| {
+    let record =
+        |position: usize| (circuits.get(window.start + position), &unitaries[position * size..][..size]);
+    Pairs::default().compare(pair, 0..window.len(), record, PairCheck::Phase, |position, difference| {
         match difference {
             None => result.unknown += 1,
             Some(difference) if difference <= allowed => result.recomputed += 1,
             Some(difference) => {
-                let given = &unitaries[position * size..][..size];
+                let (circuit, given) = record(position);
                 let residual = unitarity_residual(given, alphabet.dim());
                 let allowed = pairs::tolerance_of(residual, recipe.dtype());
                 result.recomputed += 1;
                 if difference > allowed {
-                    let cause =
-                        pairs::likely_cause(pair, circuit(position), given, allowed, PairCheck::Phase);
+                    let cause = pairs::likely_cause(pair, circuit, given, allowed, PairCheck::Phase);
                     let id = chunk.first_id + (window.start + position) as u64;
-                    let text = format!("entries differ by up to {difference:.1e}; {cause}");
+                    let text = format!("entries differ by up to {}; {cause}", pairs::shown(difference));
                     result.mismatched.insert(id, text);
                 }
             }

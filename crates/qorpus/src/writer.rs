@@ -520,7 +520,10 @@ impl Shared {
         let (check, mut wrong) = (self.options.check, Ok(()));
         let dim = alphabet.dim() as f64;
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        pairs.compare(pair, circuits.iter().copied(), unitaries, check, |position, difference| {
+        let is_compared = |position: &usize| pairs::is_compared(*position, alphabet.qubits());
+        let record = |position: usize| (circuits[position], unitary(position));
+        let compared = (0..circuits.len()).filter(is_compared);
+        pairs.compare(pair, compared, record, check, |position, difference| {
             let is_unitary = |difference: f64| {
                 // So near to a unitary, the largest entry of U†U - 1 is at most this: an entry of it adds up products
                 // of a column with one of length 1.
@@ -536,7 +539,9 @@ impl Shared {
             };
             wrong.is_ok()
         });
-        wrong
+        wrong?;
+        let mut others = (0..circuits.len()).filter(|position| !is_compared(position));
+        others.try_for_each(|position| self.check_unitary(position, unitary(position)))
     }
 
     /// Says no to a unitary whose entries differ from those of its circuit's by more than its digits explain.
@@ -731,9 +736,10 @@ impl Shared {
 fn mismatch(circuit: &str, difference: f64, allowed: f64, check: PairCheck, cause: &str) -> String {
     let phase = if check == PairCheck::Phase { " up to a global phase" } else { "" };
     format!(
-        "its unitary does not belong to its circuit '{}': entries differ by up to {difference:.1e}{phase}, more than {allowed:.0e}; {cause}; check \"none\" takes \
+        "its unitary does not belong to its circuit '{}': entries differ by up to {}{phase}, more than {allowed:.0e}; {cause}; check \"none\" takes \
          any unitary",
-        brief(circuit)
+        brief(circuit),
+        pairs::shown(difference)
     )
 }
 

@@ -266,9 +266,9 @@ fn unitaries_belong_to_their_circuits() {
     let mut circuits = Circuits::default();
     (0..5_000).for_each(|_| circuits.push([0]));
     let mut all = big.repeat(5_000);
-    all[16 * 4_321..][..16].copy_from_slice(&little);
+    all[16 * 4_320..][..16].copy_from_slice(&little);
     let error = writer.extend(&circuits, Some(&all), &[]).unwrap_err();
-    assert!(matches!(error, Error::Refused { position: 4_321, .. }), "{error}");
+    assert!(matches!(error, Error::Refused { position: 4_320, .. }), "{error}");
     assert_eq!(writer.flush().unwrap(), 0);
     // A phase is taken, and of gates without a matrix nothing is known.
     writer.append(&[0], Some(&big.map(|entry| entry * one(0.0, 1.0))), &[]).unwrap();
