@@ -52,7 +52,7 @@ def forked(corpus: str) -> None:
     if child == 0:
         status = 1
         try:
-            writer.append("h")
+            writer.append(writing.LETTERS[0])
         except qorpus.Error as error:
             status = 0 if "fork" in str(error) else 2
         os._exit(status)

@@ -238,6 +238,8 @@ class Writer:
         dtype: DTypeLike | None = None,
         unitaries: bool | None = None,
         tolerance: float | None = None,
+        order: str | None = None,
+        check: str | None = None,
         durability: str | None = None,
     ) -> Self: ...
     def append(self, circuit: Circuit, unitary: ArrayLike | None = None, **labels: Any) -> None: ...

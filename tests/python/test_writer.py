@@ -25,8 +25,8 @@ REFUSALS = (TypeError, ValueError, IndexError, qorpus.Error)
 
 @pytest.fixture
 def writer(corpus):
-    """A writer of one-qubit records."""
-    with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, durability="off") as writer:
+    """A writer of one-qubit records, with any unitaries."""
+    with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, check="none", durability="off") as writer:
         yield writer
 
 
@@ -54,10 +54,10 @@ def test_the_first_example(corpus):
         assert writer.append(["h", "t"]) is None
         writer.append("t; h", reward=0.5)
         assert writer.flush() == 2
-        writer.append("h", np.eye(2), reward=1)
+        writer.append("h; h", np.eye(2), reward=1)
         assert writer.flush() == 3 and writer.flush() == 3
     first, second, third = qorpus.open(corpus)
-    assert (first.circuit, second.circuit, third.circuit) == (("h 0", "t 0"), ("t 0", "h 0"), ("h 0",))
+    assert (first.circuit, second.circuit, third.circuit) == (("h 0", "t 0"), ("t 0", "h 0"), ("h 0", "h 0"))
     assert np.allclose(first.unitary, T @ H) and np.allclose(second.unitary, H @ T)
     assert third.unitary.tobytes() == np.eye(2, dtype=complex).tobytes()
     assert "reward" not in first.labels and second.labels["reward"] == 0.5 and third.labels["reward"] == 1
@@ -360,19 +360,19 @@ def test_the_tolerance(corpus):
     """A tolerance widens or narrows what is unitary; math.inf takes anything finite."""
     off = np.eye(2) * (1 + 1e-4)
     with qorpus.Writer(corpus, gates=["h"], qubits=1, tolerance=1e-3) as writer:
-        writer.append("h", off)
+        writer.append("h; h", off)
         with pytest.raises(ValueError, match=r"1\.0e-3"):
-            writer.append("h", np.eye(2) * 1.1)
+            writer.append("h; h", np.eye(2) * 1.1)
     with qorpus.Writer(corpus, gates=["h"], qubits=1, tolerance=0) as writer:
-        writer.append("h", np.eye(2))
+        writer.append("h; h", np.eye(2))
         with pytest.raises(ValueError, match="not unitary"):
-            writer.append("h", off)
+            writer.append("h; h", off)
     with qorpus.Writer(corpus, gates=["h"], qubits=1, tolerance=math.inf) as writer:
-        writer.append("h", np.full((2, 2), 1e300))
-        writer.extend(["h"], np.zeros((1, 2, 2)))
+        writer.append("h; h", np.full((2, 2), 1e300))
+        writer.extend(["h; h"], np.zeros((1, 2, 2)))
         for value in [math.nan, math.inf, -math.inf, complex(0, math.nan)]:
             with pytest.raises(ValueError, match="not a finite"):
-                writer.append("h", np.array([[0, 0], [value, 0]]))
+                writer.append("h; h", np.array([[0, 0], [value, 0]]))
     found = [record.unitary.tolist() for record in records(corpus)]
     assert found == [off.tolist(), np.eye(2).tolist(), np.full((2, 2), 1e300).tolist(), np.zeros((2, 2)).tolist()]
 
@@ -380,7 +380,7 @@ def test_the_tolerance(corpus):
 def test_complex64_corpora(corpus):
     """Unitaries are rounded once to the corpus's dtype; what that makes infinite is refused."""
     given = np.array([unitary(seed) for seed in range(20)])
-    with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, dtype="complex64", tolerance=math.inf) as writer:
+    with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, dtype="complex64", tolerance=math.inf, check="none") as writer:
         writer.extend(["h"] * 20, given)
         writer.append("h", given[0].astype(np.complex64))
         writer.append("h; t")
@@ -593,11 +593,11 @@ def test_names_of_parameters(writer, name):
     assert records(writer) == []
 
 
-NAMES = ["x", "λ" * 32, "x" * 64, "class", "a b", 'quo"te', "semi;colon", "Reward", "reward", "ID", "Length", "self"]
+NAMES = ["x", "λ" * 32, "x" * 64, "class", "a b", 'quo"te', "semi;colon", "Reward", "é", "É", "rowid", "self"]
 
 
 def test_names_that_labels_can_have(writer):
-    """Any other name may be given, also one that SQL takes for another; records and columns keep them apart."""
+    """Any other name may be given; records and columns keep them apart, as SQL does."""
     given = {name: number for number, name in enumerate(NAMES)}
     writer.append("h", **given)
     writer.extend(["h"], **{name: [value] for name, value in given.items()})
@@ -609,6 +609,8 @@ def test_names_that_labels_can_have(writer):
     assert reader.sql('select "quo""te", "a b" from records where id = 1')[0] == (given['quo"te'], given["a b"])
     rows = reader.sql("select * from records where id = 0")
     assert set(given.values()) <= {value for row in rows for value in row if isinstance(value, int)}
+    for name, value in given.items():
+        assert reader.sql(f'select "{name.replace(chr(34), chr(34) * 2)}" from records where id = 0')[0] == (value,)
 
 
 def test_a_text_and_a_number_under_one_name(writer):
@@ -738,10 +740,10 @@ def test_opaque_gates(corpus):
             writer.extend(["h 0", "h 1", "magic"])
         with pytest.raises(ValueError, match="magic 2"):
             writer.append("magic 2", unitary(2, 4))
-        writer.extend(["magic", "h 0"], np.stack([unitary(3, 4), unitary(4, 4)]))
+        writer.extend(["magic", "h 0; magic 1"], np.stack([unitary(3, 4), unitary(4, 4)]))
     found = records(corpus)
     assert [record.circuit for record in found] == [
-        ("h 0",), ("h 0", "magic"), ("magic 1", "magic 1 0"), ("magic",), ("h 0",),
+        ("h 0",), ("h 0", "magic"), ("magic 1", "magic 1 0"), ("magic",), ("h 0", "magic 1"),
     ]  # fmt: skip
     for record, seed in zip(found[1:], [1, 2, 3, 4]):
         assert record.unitary.tobytes() == unitary(seed, 4).tobytes()
@@ -1021,7 +1023,7 @@ def test_whatever_is_written_comes_back(data):
     }
     if qubits == 1:
         options["gates"] = [gate for gate in options["gates"] if gate not in ("cx", "cz")]
-    options["durability"] = "off"
+    options |= {"durability": "off", "check": "none"}
     expected = []
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as opened:
         path = Path(directory) / "c.db"
@@ -1057,7 +1059,7 @@ def test_whatever_is_written_comes_back(data):
                 assert len(qorpus.open(path)) == len(expected)
             else:
                 writer.close()
-                again = options if data.draw(st.booleans()) else {"durability": "off"}
+                again = options if data.draw(st.booleans()) else {"durability": "off", "check": "none"}
                 writer = qorpus.Writer(path, **again)
         writer.close()
         corpus = qorpus.open(path)
@@ -1191,3 +1193,153 @@ def test_wrong_options(options):
 def test_wrong_paths(path):
     """What is no path is refused."""
     assert refuses_or_not(lambda: qorpus.Writer(path, gates=["h"], qubits=1))
+
+
+# Unitaries and their circuits.
+
+
+def little(value: np.ndarray) -> np.ndarray:
+    """A unitary of two qubits in the other order of qubits."""
+    return value.reshape([2] * 4).transpose([1, 0, 3, 2]).reshape(4, 4)
+
+
+BELL = ["h 0", "t 0", "rz(0.3) 1", "cx 0 1", "u3(0.3,0.2,1) 0"]
+MISTAKES = {
+    "the other order": (little, "qubits are in the other order.*little"),
+    "the conjugate": (np.conj, "its conjugate"),
+    "the transpose": (np.transpose, "its transpose"),
+    "the inverse": (lambda value: value.conj().T, "its inverse"),
+    "both": (lambda value: little(value).conj(), "its conjugate, and the qubits are in the other order"),
+    "another one": (lambda value: value @ np.diag([1, 1, 1, -1]), "that of another circuit"),
+}
+
+
+@pytest.fixture
+def pair(corpus):
+    """A writer of two-qubit records, and the right unitary of a circuit."""
+    with qorpus.Writer(corpus, gates=["h", "t", "rz(0.3)", "cx", "u3(0.3,0.2,1)", "magic"], qubits=2) as writer:
+        with qorpus.Writer(corpus.with_name("right.db"), gates=writer.recipe.gates, qubits=2) as other:
+            other.append(BELL)
+        right = qorpus.open(corpus.with_name("right.db"))[0].unitary
+        yield writer, right
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_unitary_of_another_circuit_is_refused(pair, mistake):
+    """The error names the record, the difference and the mistake; nothing of the call is accepted."""
+    (writer, right), (make, said) = pair, MISTAKES[mistake]
+    with pytest.raises(qorpus.InvalidArgument, match=f"record 0 .*'h 0; t 0; .*differ by up to .*{said}"):
+        writer.append(BELL, make(right))
+    with pytest.raises(qorpus.InvalidArgument, match=f"record 2 .*{said}"):
+        writer.extend([BELL] * 4, [right, right, make(right), right])
+    writer.append(BELL, right * np.exp(0.7j))
+    writer.append([*BELL, "magic 0"], make(right))
+    assert len(records(writer)) == 2
+
+
+def test_the_order_of_given_unitaries(corpus, pair):
+    """order="little" takes what Qiskit computes, in append and extend, and stores it in the corpus's own order."""
+    _, right = pair
+    gates, path = ["h", "t", "rz(0.3)", "cx", "u3(0.3,0.2,1)"], corpus.with_name("little.db")
+    given = little(right).copy()
+    with qorpus.Writer(path, gates=gates, qubits=2, order="little", check="exact") as writer:
+        writer.append(BELL, given)
+        writer.extend([BELL] * 300, [given] * 300)
+        with pytest.raises(ValueError, match="the other order"):
+            writer.append(BELL, right)
+    assert given.tobytes() == little(right).tobytes()
+    assert all(record.unitary.tobytes() == right.tobytes() for record in records(path))
+    with pytest.raises(ValueError, match="'middle' is neither"):
+        qorpus.Writer(path, order="middle")
+
+
+def test_how_unitaries_are_compared(corpus, pair):
+    """Up to a phase, exactly, or not at all; rounding to fewer digits is not a mistake."""
+    _, right = pair
+    gates, path = ["h", "t", "rz(0.3)", "cx", "u3(0.3,0.2,1)"], corpus.with_name("how.db")
+    with qorpus.Writer(path, gates=gates, qubits=2, check="exact") as writer:
+        writer.append(BELL, right.astype(np.complex64))
+        with pytest.raises(ValueError, match="but for a global phase of 0.7"):
+            writer.append(BELL, right * np.exp(0.7j))
+    with qorpus.Writer(path, tolerance=1e-2) as writer:
+        writer.append(BELL, np.round(right, 3))
+        with pytest.raises(ValueError, match="the other order"):
+            writer.append(BELL, np.round(little(right), 3))
+    assert "clean" in command("verify", path).stdout
+    with qorpus.Writer(path, check="none") as writer:
+        writer.append(BELL, little(right))
+    with pytest.raises(ValueError, match="check 'all' is none of 'phase', 'exact', 'none'"):
+        qorpus.Writer(path, check="all")
+    assert len(qorpus.open(path)) == 3
+
+
+def test_verify_recomputes_what_was_appended(corpus, pair):
+    """verify names records whose unitary is not their circuit's, and repair leaves them as they are."""
+    _, right = pair
+    gates, path = ["h", "t", "rz(0.3)", "cx", "u3(0.3,0.2,1)", "magic"], corpus.with_name("mixed.db")
+    with qorpus.Writer(path, gates=gates, qubits=2, check="none") as writer:
+        writer.extend([BELL] * 500, [little(right) if number in (3, 444) else right for number in range(500)])
+        writer.append("magic 0", right)
+    found = command("verify", path, status=1).stdout
+    assert "record 3: its unitary does not belong to its circuit" in found and "record 444:" in found
+    assert "the other order" in found and "500 of them recomputed (1 cannot be" in found
+    before = path.read_bytes()
+    assert "records, the first of them record 3" in command("repair", path, status=1).stderr
+    assert path.read_bytes() == before
+
+
+# Names that mean one thing.
+
+
+@pytest.mark.parametrize(
+    ("gate", "letter"),
+    [
+        ("rz(0.7853981633974483)", "rz(pi/4) 0"),
+        ("rz(pi/4)", "rz(0.7853981633974483)"),
+        ("rz(0.5)", "rz(.5) 0"),
+        ("rz(1e-5)", "rz(1e-05) 0"),
+        ("rz(3*pi/8)", "rz(1.1780972450961724) 0"),
+        ("rz(2**-1)", "rz(0.5) 0"),
+        ("rz(π/4)", "rz(tau/8) 0"),
+    ],
+)
+def test_letters_are_found_by_the_value_of_their_angle(corpus, gate, letter):
+    """However an angle is spelled, the letter is the alphabet's."""
+    with qorpus.Writer(corpus, gates=[gate, "h"], qubits=1) as writer:
+        writer.append([letter])
+        writer.extend([letter, [letter, "h"]])
+        assert {record.circuit[0] for record in records(writer)} == {writer.letters[0]}
+    (again,) = qorpus.Recipe(gates=[gate], qubits=1, words=True, length=(1, 1)).letters
+    assert again == qorpus.open(corpus).recipe.letters[0]
+
+
+def test_one_gate_has_one_spelling(corpus):
+    """A gate set with one gate twice is refused, naming both spellings."""
+    for gates in ["rz(pi/4),rz(0.7853981633974483)", ["rz(pi/4)", "h", "rz(0.25*pi)"]]:
+        for make in [lambda gates=gates: qorpus.Recipe(gates=gates, qubits=1, random=1), lambda gates=gates: qorpus.Writer(corpus, gates, 1)]:
+            with pytest.raises(qorpus.InvalidArgument, match=r"'rz\(pi/4\)' and 'rz\(.*' are the same gate"):
+                make()
+    assert not corpus.exists()
+
+
+def test_names_of_other_tools(corpus):
+    """A letter or a gate that another tool calls otherwise is named."""
+    with qorpus.Writer(corpus, gates=["h", "cx"], qubits=2) as writer, pytest.raises(ValueError, match="did you mean 'cx'"):
+        writer.append("cnot 0 1")
+    with qorpus.Writer(corpus.with_name("2.db"), gates=["cnot"], qubits=2) as writer:
+        with pytest.raises(ValueError, match="must bring its unitary.*did you mean 'cx'"):
+            writer.append("cnot 0 1")
+    with pytest.raises(ValueError, match=r"did you mean 'p'\? Here the gate is 'p\(pi/4\)'"):
+        qorpus.Writer(corpus.with_name("3.db"), gates=["u1(pi/4)"], qubits=1)
+
+
+@pytest.mark.parametrize("name", ["Seed", "SEED", "ID", "Length", "Circuit", "UNITARY", "Count_h"])
+def test_labels_that_sql_takes_for_one_are_refused(writer, name):
+    """SQL does not see letter case: names that differ in it alone are refused, whatever was appended before."""
+    writer.append("h", seed=1)
+    with pytest.raises(ValueError, match="SQL does not see"):
+        writer.append("h", **{name: 2})
+    with pytest.raises(ValueError, match="SQL does not see"):
+        writer.extend(["h"], gate=[1], Gate=[2])
+    (record,) = records(writer)
+    assert record.labels["seed"] == 1

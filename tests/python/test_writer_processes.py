@@ -447,7 +447,7 @@ def test_a_child_has_a_writer_of_its_own(corpus):
     writer = new()
     writing.add(writer, 0, 0, range(100))
     def work():
-        refused(lambda: writer.append("h"))
+        refused(lambda: writer.append("one"))
         with new() as own:
             writing.add(own, 1, 1, range(100))
             child(lambda: (refused(own.flush), writing.whole_task(path, 2)))

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import qorpus
 
-GATES = ["h", "t", "s"]
-LETTERS = ("h 0", "t 0", "s 0")
+#: Gates by name only: the library has no matrices to hold these unitaries against.
+GATES = ["one", "two", "three"]
+LETTERS = ("one 0", "two 0", "three 0")
 
 
 def unitaries(process: int, numbers) -> np.ndarray:
@@ -33,9 +34,9 @@ def _on_circle(m, n):
 
 
 def numbers_of_letters(process: int, number: int) -> list[int]:
-    """The circuit of a record; some are empty."""
+    """The circuit of a record, never the empty one, whose unitary is known."""
     x = number * 2654435761 + process
-    return [x // 3**place % 3 for place in range(x % 9)]
+    return [x // 3**place % 3 for place in range(1 + x % 8)]
 
 
 def circuit(process: int, number: int) -> tuple[str, ...]:
@@ -134,8 +135,8 @@ def use_inherited(writer, results):
     """What a child of a fork meets that uses its parent's writer."""
     said = {}
     for name, use in {
-        "append": lambda: writer.append("h"),
-        "extend": lambda: writer.extend(["h", "t"]),
+        "append": lambda: writer.append("one"),
+        "extend": lambda: writer.extend(["one", "two"]),
         "flush": writer.flush,
     }.items():
         try:

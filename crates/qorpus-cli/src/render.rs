@@ -497,6 +497,15 @@ pub(crate) fn verification(
     if found.damaged.len() > MOST {
         writeln!(out, "... and {} more", grouped((found.damaged.len() - MOST) as u64))?;
     }
+    for (id, cause) in found.mismatched.iter().take(MOST) {
+        writeln!(
+            out,
+            "{BAD}damaged{BAD:#}: record {id}: its unitary does not belong to its circuit: {cause}"
+        )?;
+    }
+    if found.mismatched.len() > MOST {
+        writeln!(out, "... and {} more records", grouped((found.mismatched.len() - MOST) as u64))?;
+    }
     for level in &found.damaged_levels {
         writeln!(
             out,
@@ -515,8 +524,12 @@ pub(crate) fn verification(
     if found.totals == Some(false) {
         writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
     }
+    let unknown = match found.unknown {
+        0 => String::new(),
+        unknown => format!(" ({} cannot be: the library does not know all of their gates)", grouped(unknown)),
+    };
     let checked = format!(
-        "{} records intact, {} of them recomputed",
+        "{} records intact, {} of them recomputed{unknown}",
         grouped(found.records),
         grouped(found.recomputed)
     );
@@ -527,6 +540,9 @@ pub(crate) fn verification(
             if found.damaged.is_empty() && found.shards.is_empty() && !found.missing.is_empty() =>
         {
             format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
+        }
+        (false, false) if !found.mismatched.is_empty() => {
+            format!("{BAD}damaged{BAD:#}; append the records that are right to another file")
         }
         (false, false) => format!("{BAD}damaged{BAD:#}; 'qorpus repair' computes damaged chunks again"),
     };

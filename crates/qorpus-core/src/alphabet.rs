@@ -1,6 +1,8 @@
 //! Alphabets: the letters a circuit is written in.
 
-use crate::{Error, Gate, Result};
+use crate::angle::Angle;
+use crate::gate::Name;
+use crate::{Error, Gate, Result, synonym};
 use std::collections::{HashMap, HashSet};
 
 /// The largest number of qubits of a circuit.
@@ -221,7 +223,48 @@ impl Alphabet {
         letters.join("; ")
     }
 
-    /// The letter written as `text`; on one qubit the qubit may be left out.
+    /// Refuses an alphabet that lists one gate twice because its angle is written in two ways, such as `rz(pi/4)` and
+    /// `rz(0.7853981633974483)`. Recipes that were stored with such an alphabet stay readable.
+    ///
+    /// # Errors
+    /// [`Error::OneGateTwice`].
+    pub fn check_spellings(&self) -> Result<()> {
+        for (index, gate) in self.gates.iter().enumerate().filter(|(_, gate)| gate.is_standard()) {
+            let name = Name::read(gate.name(), Angle::stored)?;
+            if let Some(other) = self.gates[..index].iter().find(|other| other.distance(&name).is_some()) {
+                return Err(Error::OneGateTwice(other.name().into(), gate.name().into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the gate written as `text`: in its own words, in other letter case, or with other words for its
+    /// angles, whose values then differ by rounding at most. Of several gates it is the one whose angles are nearest.
+    pub fn gate_number(&self, text: &str) -> Option<usize> {
+        let named = |text: &str| self.gates.iter().position(|gate| gate.name() == text);
+        let text: String = text.split_whitespace().collect();
+        named(&text).or_else(|| named(&text.to_lowercase())).or_else(|| self.by_angles(&text))
+    }
+
+    fn by_angles(&self, text: &str) -> Option<usize> {
+        if !text.ends_with(')') {
+            return None;
+        }
+        let name = Name::read(text, Angle::read).ok()?;
+        let gates = self.gates.iter().enumerate();
+        let mut near: Vec<_> = gates
+            .filter_map(|(index, gate)| gate.distance(&name).map(|distance| (distance, index)))
+            .collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        match near[..] {
+            [(first, _), (second, _), ..] if first == second => None,
+            [(_, index), ..] => Some(index),
+            [] => None,
+        }
+    }
+
+    /// The letter written as `text`; on one qubit the qubit may be left out. An angle may be written in any way: its
+    /// value counts, to within a part of 1e-15, and the letter has the alphabet's spelling.
     ///
     /// # Errors
     /// [`Error::UnknownLetter`].
@@ -232,25 +275,29 @@ impl Alphabet {
         }
         let (gate, places) = split_letter(text);
         let places = places.join(" ");
-        let placed = |gate: &str| match places.is_empty() {
-            true => self.by_text.get(gate),
-            false => self.by_text.get(&format!("{gate} {places}")),
+        let placed = |gate: &Gate| match places.is_empty() {
+            true => self.by_text.get(gate.name()),
+            false => self.by_text.get(&format!("{} {places}", gate.name())),
         };
-        let found = placed(&gate).or_else(|| {
-            let gate = gate.to_lowercase();
-            placed(&gate).or_else(|| self.same_unitary(&gate, &places))
-        });
+        let found = self.gate_number(&gate).map(|number| &self.gates[number]);
+        let found = found.and_then(|gate| placed(gate).or_else(|| self.same_unitary(gate, &places)));
         found.copied().ok_or_else(|| {
             let first: Vec<_> = self.letters.iter().take(12).map(|letter| letter.text.as_str()).collect();
             let more = if self.letters.len() > 12 { ", ..." } else { "" };
             let alphabet = format!("'{}'{more}", first.join("', '"));
-            Error::UnknownLetter { letter: text.trim().into(), alphabet }
+            let advice = synonym(&gate).map_or(String::new(), |advice| {
+                // A question ends with its mark.
+                if advice.ends_with('?') { format!("{advice} ") } else { format!("{advice}; ") }
+            });
+            Error::UnknownLetter { letter: text.trim().into(), advice, alphabet }
         })
     }
 
     /// The letter standing for a placement that means the same unitary: `cz 0 1` for `cz 1 0`.
-    fn same_unitary(&self, gate: &str, places: &str) -> Option<&u16> {
-        let gate = self.gates.iter().find(|known| known.name() == gate && !known.is_opaque())?;
+    fn same_unitary(&self, gate: &Gate, places: &str) -> Option<&u16> {
+        if gate.is_opaque() {
+            return None;
+        }
         let places: Vec<&str> = places.split(' ').collect();
         permutations(gate.qubits()).iter().find_map(|order| {
             if places.len() != order.len() || !gate.is_symmetric_under(order) {
@@ -334,7 +381,8 @@ mod tests {
     use super::*;
 
     fn alphabet(gates: &str, qubits: usize, coupling: &str) -> Result<Alphabet> {
-        let gates = gates.split(',').map(|name| Gate::standard(name).unwrap()).collect();
+        let names = crate::gate::split_outside(gates).into_iter();
+        let gates = names.map(|name| Gate::standard(name).unwrap()).collect();
         Alphabet::new(gates, qubits, Coupling::parse(coupling)?)
     }
 
@@ -396,7 +444,61 @@ mod tests {
         for text in ["h", "h 2", "cx 0", "cx 0 0", "t 0", "rz(pi/4)", ")", "h 0 1", "é"] {
             assert!(matches!(two.circuit(text), Err(Error::UnknownLetter { .. })), "{text}");
         }
+        let said = two.circuit("cnot 0 1").unwrap_err().to_string();
+        assert!(
+            said.starts_with("'cnot 0 1' is not a letter of this alphabet; did you mean 'cx'? its"),
+            "{said}"
+        );
         let one = alphabet("h,t", 1, "all").unwrap();
         assert_eq!(one.text(&one.circuit("h; t 0; h").unwrap()), "h 0; t 0; h 0");
+    }
+    #[test]
+    fn angles_are_numbers() {
+        for (gates, text, letter) in [
+            ("rz(0.7853981633974483),h", "rz(pi/4) 0", "rz(0.7853981633974483) 0"),
+            ("rz(pi/4)", "rz(0.7853981633974483) 1", "rz(pi/4) 1"),
+            ("rz(0.5)", "RZ( .5 )0", "rz(0.5) 0"),
+            ("rz(1e-5)", "rz(1e-05) 0", "rz(1e-5) 0"),
+            ("rz(-pi/2)", "rz(-0.5*pi) 0", "rz(-pi/2) 0"),
+            ("rz(3*pi/8)", "rz(1.1780972450961724) 0", "rz(3*pi/8) 0"),
+            ("rz(2*pi/3)", "rz(pi/3*2) 0", "rz(2*pi/3) 0"),
+            ("rz(pi/2)", "rz(τ/4) 0", "rz(pi/2) 0"),
+            ("rz(tau/4)", "rz(tau/4) 0", "rz(pi/2) 0"),
+            ("cp(0.25)", "cp(1/4) 1 0", "cp(0.25) 0 1"),
+            ("u3(pi/2,0,pi)", "u3(tau/4, -0, 2*arcsin(1)) 1", "u3(pi/2,0,pi) 1"),
+        ] {
+            let alphabet = alphabet(gates, 2, "all").unwrap();
+            assert_eq!(alphabet.text(&alphabet.circuit(text).unwrap()), letter, "{gates}: {text}");
+        }
+        let near = alphabet("rz(pi/4),rz(-pi/4),p(pi/4),u3(0,0,pi/4)", 1, "all").unwrap();
+        for text in ["rz(0.78539816339)", "rz(9*pi/4)", "rz(0.785,0)", "rz(pi/4+1e-14)", "rz(3*pi/4)"] {
+            assert!(near.letter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_gate_is_listed_once() {
+        let check = |gates| alphabet(gates, 2, "all").unwrap().check_spellings();
+        for gates in [
+            "rz(pi/4),rz(0.7853981633974483)",
+            "h,u3(0.5,0,0),u3(1/2,0,-0)",
+            "cp(3*pi/8),cp(1.1780972450961724)",
+        ] {
+            let said = check(gates).unwrap_err().to_string();
+            let spellings: Vec<_> = gates.trim_start_matches("h,").split("),").collect();
+            assert!(spellings.iter().all(|name| said.contains(name)), "{said}");
+        }
+        assert_eq!(check("rz(pi/4),rz(-pi/4),p(pi/4),rx(pi/4),rz(0.785)"), Ok(()));
+    }
+
+    /// Such alphabets were stored once: each text means its own letter, and what is as near to both means none.
+    #[test]
+    fn alphabets_with_one_gate_twice_are_read() {
+        let twice = alphabet("rz(pi/4),rz(0.7853981633974483)", 1, "all").unwrap();
+        assert_eq!(
+            twice.text(&twice.circuit("rz(0.7853981633974483);rz(pi/4)").unwrap()),
+            "rz(0.7853981633974483) 0; rz(pi/4) 0"
+        );
+        assert!(twice.letter("rz(tau/8)").is_err());
     }
 }

@@ -8,12 +8,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A gate name that is neither standard nor defined by the user.
-    #[error("unknown gate '{name}'; {}", nearest_sentence(.nearest))]
+    #[error("unknown gate '{name}'; {advice}")]
     UnknownGate {
         /// The name as given.
         name: String,
-        /// Known names, the most similar first.
-        nearest: Vec<String>,
+        /// What may be meant, as a clause.
+        advice: String,
     },
     /// A gate with the wrong number of angles, or an angle that is no expression.
     #[error("gate '{gate}': {reason}")]
@@ -59,6 +59,9 @@ pub enum Error {
     /// The same gate listed twice.
     #[error("gate '{0}' is listed twice; list each gate once")]
     DuplicateGate(String),
+    /// A gate listed twice with its angles written differently.
+    #[error("gates '{0}' and '{1}' are the same gate, whose angle is written in two ways; list it once")]
+    OneGateTwice(String, String),
     /// A number of qubits that is not supported.
     #[error("{0} qubits are out of range: a corpus has 1 to 8 qubits")]
     Qubits(usize),
@@ -122,10 +125,12 @@ pub enum Error {
     #[error("the alphabet has {0} letters or more; at most 65535 are supported")]
     LargeAlphabet(usize),
     /// Text that is not a letter of the alphabet.
-    #[error("'{letter}' is not a letter of this alphabet; its letters are {alphabet}")]
+    #[error("'{letter}' is not a letter of this alphabet; {advice}its letters are {alphabet}")]
     UnknownLetter {
         /// The text as given.
         letter: String,
+        /// What may be meant, as a clause and what separates it from the next one, or nothing.
+        advice: String,
         /// The beginning of the alphabet, as text.
         alphabet: String,
     },
@@ -159,12 +164,4 @@ pub enum Error {
     /// Recipe text that is not a recipe of this version.
     #[error("the recipe cannot be read: {0}")]
     Recipe(String),
-}
-
-fn nearest_sentence(nearest: &[String]) -> String {
-    match nearest {
-        [] => "see the README for the standard gates, or define it in a gate file".into(),
-        [one] => format!("did you mean '{one}'?"),
-        many => format!("the nearest names are {}", many.join(", ")),
-    }
 }

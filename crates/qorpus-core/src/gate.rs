@@ -3,7 +3,8 @@
 //! Names and matrices are those of OpenQASM 3 `stdgates.inc` as Qiskit implements them, global phase included.
 //! A gate's first qubit is the most significant bit of its matrix index; a controlled gate's control comes first.
 
-use crate::angle::evaluate;
+use crate::angle::{self, Angle};
+use crate::synonyms::advice;
 use crate::{Error, Result};
 use num_complex::Complex64;
 use std::f64::consts::FRAC_1_SQRT_2;
@@ -65,6 +66,8 @@ const NAME_BYTES: usize = 256;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
     name: String,
+    /// Its angles in radians, in the order of its name.
+    angles: Vec<f64>,
     qubits: usize,
     matrix: Vec<Complex64>,
     kind: Kind,
@@ -89,44 +92,45 @@ pub fn preset(name: &str, qubits: usize) -> Option<Vec<Gate>> {
 impl Gate {
     /// The standard gate with this name; angles are part of the name: `rz(pi/4)`, `u3(pi/2, 0, pi)`.
     ///
-    /// Letter case and blanks do not matter. Matrices follow Qiskit: `sx` is the true square root of X,
-    /// `rz(a)` = diag(e^(-ia/2), e^(ia/2)), `p(a)` = diag(1, e^(ia)), and `u3` has cos(theta/2) at `[0][0]`.
+    /// Letter case does not matter, nor do blanks around the name, the angles and what is in them. Matrices follow
+    /// Qiskit: `sx` is the true square root of X, `rz(a)` = diag(e^(-ia/2), e^(ia/2)), `p(a)` = diag(1, e^(ia)), and
+    /// `u3` has cos(theta/2) at `[0][0]`.
+    ///
+    /// The name keeps its angles as they are written, or as values if they are written with more than the numbers, `pi`,
+    /// `+ - * /`, `sqrt`, `sin` and `cos` that every reader of the format knows: `rz(tau/4)` is `rz(pi/2)`.
     ///
     /// # Errors
-    /// [`Error::UnknownGate`] with the nearest names, [`Error::Angle`] for angles that are missing, too many or
-    /// no [expressions](crate::evaluate).
+    /// [`Error::UnknownGate`] with the gate that may be meant, [`Error::Angle`] for angles that are missing, too many or
+    /// not [expressions](crate::evaluate).
     pub fn standard(text: &str) -> Result<Gate> {
-        let name: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
-        if name.len() > NAME_BYTES {
-            let gate = text.trim().chars().take(20).chain("...".chars()).collect();
-            let reason = format!("takes {} bytes; at most {NAME_BYTES} are kept", name.len());
-            return Err(Error::Angle { gate, reason });
-        }
-        let (base, angles) = match name.split_once('(') {
-            None => (name.as_str(), Vec::new()),
-            Some((base, rest)) => {
-                let refused = |reason| Error::Angle { gate: text.trim().into(), reason };
-                let inside = rest.strip_suffix(')').ok_or_else(|| refused("')' is missing".into()))?;
-                let angles: std::result::Result<_, _> = inside.split(',').map(evaluate).collect();
-                (base, angles.map_err(refused)?)
-            }
-        };
-        let matrix = standard_matrix(base, &angles).ok_or_else(|| {
-            let angles_of = |known: &str| known.split_once('(').map_or(0, |(_, a)| a.split(',').count());
-            match STANDARD.iter().find(|known| known.split('(').next() == Some(base)) {
-                Some(known) => Error::Angle {
-                    gate: text.trim().into(),
-                    reason: match angles_of(known) {
-                        0 => "takes no angle".into(),
-                        1 => format!("needs one angle, such as '{base}(pi/4)'"),
-                        n => format!("needs {n} angles: {known}"),
-                    },
-                },
-                None => Error::UnknownGate { name: text.trim().into(), nearest: nearest(base) },
-            }
-        })?;
+        Gate::new(text, Angle::read)
+    }
+
+    /// The standard gate that a stored recipe names.
+    pub(crate) fn stored(name: &str) -> Result<Gate> {
+        Gate::new(name, Angle::stored)
+    }
+
+    fn new(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Gate> {
+        let Name { base, angles } = Name::read(text, read)?;
+        let (values, texts): (Vec<_>, Vec<_>) =
+            angles.into_iter().map(|angle| (angle.value, angle.text)).unzip();
+        let matrix = standard_matrix(&base, &values)
+            .ok_or_else(|| Error::UnknownGate { name: text.trim().into(), advice: advice(&base, &[]) })?;
+        let name = if texts.is_empty() { base } else { format!("{base}({})", texts.join(",")) };
         let qubits = matrix.len().ilog2() as usize / 2;
-        Ok(Gate { name, qubits, matrix: without_zero_signs(matrix), kind: Kind::Standard })
+        Ok(Gate { name, angles: values, qubits, matrix: without_zero_signs(matrix), kind: Kind::Standard })
+    }
+
+    /// How far its angles are from those of `other`, as the largest part by which one differs: `None` if it is another
+    /// gate, or an angle differs by more than [rounding](angle::is_same).
+    pub(crate) fn distance(&self, other: &Name) -> Option<f64> {
+        let angles = || self.angles.iter().zip(&other.angles).map(|(a, b)| (*a, b.value));
+        let is_same = self.is_standard()
+            && self.parts().0 == other.base
+            && self.angles.len() == other.angles.len()
+            && angles().all(|(a, b)| angle::is_same(a, b));
+        is_same.then(|| angles().map(|(a, b)| angle::distance(a, b)).fold(0.0, f64::max))
     }
 
     /// Whether it is T or its inverse up to a phase: diag(1, e^(i a)) with a an odd multiple of pi/4.
@@ -161,7 +165,13 @@ impl Gate {
         if residual.is_nan() || residual > UNITARY_TOLERANCE {
             return Err(Error::NotUnitary { gate: name.into(), residual });
         }
-        Ok(Gate { name: name.into(), qubits, matrix: without_zero_signs(matrix), kind: Kind::Custom })
+        Ok(Gate {
+            name: name.into(),
+            angles: Vec::new(),
+            qubits,
+            matrix: without_zero_signs(matrix),
+            kind: Kind::Custom,
+        })
     }
 
     /// A gate of which the name is all that is known. It may stand on any qubits; what it does, only the unitary
@@ -171,7 +181,7 @@ impl Gate {
     /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a standard gate.
     pub fn opaque(name: &str) -> Result<Gate> {
         check_own_name(name)?;
-        Ok(Gate { name: name.into(), qubits: 0, matrix: Vec::new(), kind: Kind::Opaque })
+        Ok(Gate { name: name.into(), angles: Vec::new(), qubits: 0, matrix: Vec::new(), kind: Kind::Opaque })
     }
 
     /// The name, angles included, in lower case and without blanks if the gate is standard.
@@ -225,6 +235,61 @@ impl Gate {
     }
 }
 
+/// The name of a standard gate, read.
+pub(crate) struct Name {
+    base: String,
+    angles: Vec<Angle>,
+}
+
+impl Name {
+    /// Reads the name of a standard gate with the right number of angles, each of them by `read`.
+    pub(crate) fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Name> {
+        let text = text.trim();
+        let refused = |reason| Error::Angle { gate: text.into(), reason };
+        let bytes: usize = text.split_whitespace().map(str::len).sum();
+        if bytes > NAME_BYTES {
+            let gate = text.chars().take(20).chain("...".chars()).collect();
+            let reason = format!("takes {bytes} bytes; at most {NAME_BYTES} are kept");
+            return Err(Error::Angle { gate, reason });
+        }
+        let name = text.to_lowercase();
+        let (base, rest) = name.split_once('(').map_or((&name[..], None), |(base, rest)| (base, Some(rest)));
+        let base = base.trim_end();
+        let inside = rest.map(|rest| rest.strip_suffix(')').unwrap_or(rest));
+        let angles = inside.map_or(Vec::new(), split_outside);
+        let known = STANDARD.iter().find(|known| known.split('(').next() == Some(base));
+        let known =
+            known.ok_or_else(|| Error::UnknownGate { name: text.into(), advice: advice(base, &angles) })?;
+        if rest.is_some_and(|rest| !rest.ends_with(')')) {
+            return Err(refused("')' is missing".into()));
+        }
+        let needs = known.split_once('(').map_or(0, |(_, angles)| angles.split(',').count());
+        if angles.len() != needs {
+            return Err(refused(match needs {
+                0 => "takes no angle".into(),
+                1 => format!("needs one angle, such as '{base}(pi/4)'"),
+                n => format!("needs {n} angles: {known}"),
+            }));
+        }
+        let angles = angles.into_iter().map(read).collect::<std::result::Result<_, _>>().map_err(refused)?;
+        Ok(Name { base: base.into(), angles })
+    }
+}
+
+/// Splits at the commas outside parentheses.
+pub(crate) fn split_outside(text: &str) -> Vec<&str> {
+    let mut depth = 0usize;
+    let outside = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    text.split(outside).collect()
+}
+
 /// Refuses the name of a gate of the user's own that is no identifier, or taken.
 fn check_own_name(name: &str) -> Result<()> {
     let refused = |reason: &str| Err(Error::GateDefinition { gate: name.into(), reason: reason.into() });
@@ -244,17 +309,6 @@ fn check_own_name(name: &str) -> Result<()> {
 /// Turns -0 into +0, so that equal gates are written alike.
 fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
     matrix.into_iter().map(|entry| entry + ZERO).collect()
-}
-
-/// Up to three standard names and presets that `name` may have meant.
-fn nearest(name: &str) -> Vec<String> {
-    let known = STANDARD.iter().copied().chain(PRESETS.iter().map(|(preset, _)| *preset));
-    let mut scored: Vec<_> =
-        known.map(|k| (strsim::damerau_levenshtein(name, k.split('(').next().unwrap_or(k)), k)).collect();
-    scored.sort();
-    let best = scored[0].0;
-    let close = scored.iter().filter(|(distance, _)| *distance <= best.max(1) && *distance <= 2);
-    close.take(3).map(|(_, k)| (*k).to_string()).collect()
 }
 
 /// How far a `dim` x `dim` matrix, row-major, is from unitary: the largest magnitude among the entries of U†U - 1;
@@ -415,15 +469,24 @@ mod tests {
     fn names() {
         assert_eq!(gate(" RZ( 3 * pi / 4 ) ").name(), "rz(3*pi/4)");
         assert_eq!(gate("u3(pi/2,0,pi)").qubits(), 1);
+        assert_eq!(gate("RZ(Τ/4)").name(), "rz(pi/2)");
+        assert_eq!(gate("u3(pow(2,1), +1, tau)").name(), "u3(2.0,1.0,2*pi)");
         for (text, sentence) in [
             ("hh", "unknown gate 'hh'; the nearest names are"),
             ("tgd", "unknown gate 'tgd'; did you mean 'tdg'?"),
-            ("frobnicate", "unknown gate 'frobnicate'; see the README"),
+            ("frobnicate", "unknown gate 'frobnicate'; the gates are id, x, y"),
+            ("U1(pi/4)", "unknown gate 'U1(pi/4)'; did you mean 'p'? Here the gate is 'p(pi/4)'"),
+            ("u2(0, pow(2, 3))", "unknown gate 'u2(0, pow(2, 3))'; did you mean 'u3'?"),
+            ("frob(theta)", "unknown gate 'frob(theta)'; the gates are"),
+            ("s x", "unknown gate 's x'"),
+            ("h()", "gate 'h()': takes no angle"),
+            ("rz(1 2)", "gate 'rz(1 2)': '2' is unexpected"),
+            ("rz(pi/0)", "gate 'rz(pi/0)': 'pi/0' divides by zero"),
             ("rz", "gate 'rz': needs one angle, such as 'rz(pi/4)'"),
             ("h(pi)", "gate 'h(pi)': takes no angle"),
             ("u3(1)", "gate 'u3(1)': needs 3 angles: u3(theta,phi,lambda)"),
             ("rz(pi", "gate 'rz(pi': ')' is missing"),
-            ("rz(tau)", "gate 'rz(tau)': 'tau' is unknown in the expression 'tau'"),
+            ("rz(theta)", "gate 'rz(theta)': 'theta' is unknown in the expression 'theta'"),
             ("", "unknown gate ''"),
         ] {
             let error = Gate::standard(text).unwrap_err().to_string();

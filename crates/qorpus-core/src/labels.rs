@@ -202,7 +202,8 @@ impl Labels {
                 let reason = format!("has {} values for {records} records", more.len());
                 return Err(refused(name, reason));
             }
-            if labels[..place].iter().any(|(earlier, _)| earlier == name) {
+            let earlier = || labels[..place].iter().map(|(earlier, _)| *earlier);
+            if earlier().any(|earlier| earlier == *name) {
                 return Err(refused(name, "is given twice".into()));
             }
             if let Some(known) = self.kinds.get(*name) {
@@ -210,6 +211,10 @@ impl Labels {
                 kinds.push(joined.map_err(|reason| refused(name, reason.into()))?);
             } else {
                 check_name(name)?;
+                let mut others = self.kinds.keys().map(String::as_str).chain(earlier());
+                if let Some(other) = others.find(|other| is_one_in_sql(other, name)) {
+                    return Err(refused(name, clash(other)));
+                }
                 names += 1;
                 if names > MOST_LABELS {
                     return Err(refused(name, format!("would be one label more than {MOST_LABELS}")));
@@ -416,7 +421,7 @@ impl<'a> PackedLabels<'a> {
                 }
                 _ => return Err(Damage::Labels),
             };
-            if check_name(name).is_err() || columns.last().is_some_and(|last| last.name >= name) {
+            if check_shape(name).is_err() || columns.last().is_some_and(|last| last.name >= name) {
                 return Err(Damage::Labels);
             }
             columns.push(PackedColumn { name, present, values });
@@ -515,8 +520,31 @@ impl Column {
     }
 }
 
-/// Refuses what cannot be the name of a label.
+/// Whether SQL takes two names for one: it does not tell the case of the letters A to Z.
+fn is_one_in_sql(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+}
+
+/// Why a label cannot have a name that differs from another one's by letter case alone.
+pub fn clash(other: &str) -> String {
+    format!(
+        "differs from the label '{other}' by letter case alone, which SQL does not see; choose another name"
+    )
+}
+
+/// Refuses what cannot be the name of a new label.
 fn check_name(name: &str) -> Result<()> {
+    check_shape(name)?;
+    let is_count = name.get(..6).is_some_and(|begin| is_one_in_sql(begin, "count_"));
+    if is_count || RESERVED.iter().any(|reserved| is_one_in_sql(reserved, name)) {
+        let reason = "every record has that already, and SQL does not see letter case; choose another name";
+        return Err(Error::Label { name: name.into(), reason: reason.into() });
+    }
+    Ok(())
+}
+
+/// Refuses what no file has as the name of a label.
+fn check_shape(name: &str) -> Result<()> {
     let reason = match name {
         "" => "a label needs a name",
         name if name.len() > NAME_BYTES => "a name takes at most 64 bytes",
@@ -578,6 +606,25 @@ mod tests {
         assert!(labels.extend(2, &[("b", one(Label::Integer(1)))]).is_err());
         assert!(labels.extend(1, &[("b", one(Label::Integer(1))), ("b", one(Label::Integer(1)))]).is_err());
         assert_eq!(labels, before);
+    }
+
+    #[test]
+    fn names_that_sql_takes_for_one_are_refused() {
+        let number = || one(Label::Integer(1));
+        let mut labels = Labels::beside([("Depth".to_owned(), false), ("depth".to_owned(), false)]);
+        labels.extend(1, &[("seed", number())]).unwrap();
+        for name in ["Seed", "SEED", "ID", "Id", "Length", "Circuit", "UNITARY", "COUNT_h", "Count_", "DEPTH"]
+        {
+            assert!(matches!(labels.extend(1, &[(name, number())]), Err(Error::Label { .. })), "{name}");
+        }
+        let both = [("gate", number()), ("Gate", number())];
+        assert!(labels.extend(1, &both).unwrap_err().to_string().contains("the label 'gate'"));
+        // Other letters have their case, and labels that a file had before go on.
+        labels
+            .extend(1, &[("é", number()), ("É", number()), ("Depth", number()), ("depth", number())])
+            .unwrap();
+        let bytes = labels.encode(0..2);
+        assert_eq!(PackedLabels::new(&bytes, 2).unwrap().get(1).unwrap().len(), 4);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Single circuits: gates placed on qubits, without an alphabet.
 
 use crate::alphabet::{MAX_QUBITS, split_letter};
-use crate::{Error, Gate, Result};
+use crate::{Error, Gate, Result, synonym};
 
 /// A gate placed on qubits, as a letter's text says.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,13 @@ impl Placed {
             None => Gate::standard(&name).map_err(|error| match Gate::opaque(&name) {
                 // What is no gate's name at all, such as `rz(`, is better explained by the first error.
                 Ok(_) if matches!(error, Error::UnknownGate { .. }) => {
-                    Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
+                    match synonym(&name) {
+                        // Whoever says what it is here says more than that a matrix is missing.
+                        Some(_) => error,
+                        None => {
+                            Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
+                        }
+                    }
                 }
                 _ => error,
             })?,
@@ -84,6 +90,7 @@ mod tests {
         assert_eq!(parsed(" RZ( pi / 4 )  1 ", 2), ("rz(pi/4)".into(), vec![1]));
         assert_eq!(parsed("rz(pi/4)1", 2), ("rz(pi/4)".into(), vec![1]));
         assert_eq!(parsed("ccx 7 0 3", 8), ("ccx".into(), vec![7, 0, 3]));
+        assert_eq!(parsed("rz(π**2/π) 1", 2), ("rz(pi)".into(), vec![1]));
         assert_eq!(parsed("Mine 1", 2), ("Mine".into(), vec![1]));
     }
 
@@ -94,6 +101,8 @@ mod tests {
             ("h 0", 9, "9 qubits are out of range"),
             ("mine 0", 1, "gate 'mine' is not known to the library; it needs a matrix"),
             ("", 1, "unknown gate ''"),
+            ("cnot 0 1", 2, "unknown gate 'cnot'; did you mean 'cx'?"),
+            ("u1(pi/4) 0", 1, "unknown gate 'u1(pi/4)'; did you mean 'p'?"),
             ("rz 0", 1, "gate 'rz': needs one angle"),
             ("rz(", 1, "gate 'rz(': ')' is missing"),
             ("h", 2, "'h': gate 'h' acts on 1 qubit, not on 0"),

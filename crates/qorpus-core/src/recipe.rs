@@ -245,7 +245,7 @@ impl Recipe {
             return Err(refused(format!("it has format version {}", text.format_version)));
         }
         let gates = text.gates.into_iter().map(|gate| match gate {
-            GateText::Standard(name) => Gate::standard(&name),
+            GateText::Standard(name) => Gate::stored(&name),
             GateText::Opaque { opaque } => Gate::opaque(&opaque),
             GateText::Custom { name, qubits, matrix } => {
                 let entries = matrix.into_iter().flatten().map(|[re, im]| Complex64::new(re, im));

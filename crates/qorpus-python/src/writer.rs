@@ -2,11 +2,13 @@
 
 use crate::errors::{OrRaise, invalid};
 use crate::options::{complex, durability_of, shape_text, writer_options};
+use crate::record::order_of;
 use crate::{labels, letters};
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use qorpus::PairCheck;
 use qorpus::core::Complex64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +35,11 @@ const LOOK: Duration = Duration::from_millis(100);
 ///     unitaries: whether unitaries are stored; if not, they are computed on reading and none can be given.
 ///     tolerance: how far a given unitary may be from unitary, as the largest entry of U†U - 1; `math.inf` takes
 ///         anything finite.
+///     order: the order of qubits in given unitaries, "big" (qubit 0 is the most significant bit) or "little" (Qiskit's).
+///     check: how a given unitary is compared with that of its circuit, if the library knows all gates: "phase" (up to a
+///         global phase), "exact", or "none". `extend` on one or two qubits compares its first 256 records and every fourth
+///         behind them, `append` and wider ones all. Entries may differ by 1e-6, in a corpus of complex64 by 1e-5. The error names
+///         the likely cause: the other order of qubits, the conjugate, the transpose, the inverse, or the letters backwards.
 ///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits if several write),
 ///         or "off" (it may ruin the file).
 ///
@@ -56,7 +63,7 @@ pub(crate) struct Writer {
 #[pymethods]
 impl Writer {
     #[new]
-    #[pyo3(signature = (path, gates=None, qubits=None, *, coupling=None, dtype=None, unitaries=None, tolerance=None, durability=None))]
+    #[pyo3(signature = (path, gates=None, qubits=None, *, coupling=None, dtype=None, unitaries=None, tolerance=None, order=None, check=None, durability=None))]
     #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn new(
         py: Python<'_>,
@@ -67,6 +74,8 @@ impl Writer {
         dtype: Option<&Bound<'_, PyAny>>,
         unitaries: Option<bool>,
         tolerance: Option<&Bound<'_, PyAny>>,
+        order: Option<&str>,
+        check: Option<&str>,
         durability: Option<&str>,
     ) -> PyResult<Writer> {
         if gates.is_none() {
@@ -88,6 +97,12 @@ impl Writer {
         let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
         options.coupling = coupling.unwrap_or(options.coupling);
         options.unitaries = unitaries.unwrap_or(options.unitaries);
+        if let Some(name) = order {
+            options.order = order_of(py, name)?;
+        }
+        if let Some(name) = check {
+            options.check = name.parse::<PairCheck>().or_raise(py)?;
+        }
         if let Some(name) = durability {
             options.durability = durability_of(py, name)?;
         }
@@ -101,12 +116,12 @@ impl Writer {
     /// Args:
     ///     circuit: letters in time order (`["h 0", "cx 0 1"]`, on one qubit also `["h", "t"]`), one text
     ///         (`"h 0; cx 0 1"`), or the numbers of letters, also as an array.
-    ///     unitary: array of shape `(2**n, 2**n)` that NumPy converts to complex128 without loss, qubit 0 most significant;
-    ///         computed if it is left out.
+    ///     unitary: array of shape `(2**n, 2**n)` that NumPy converts to complex128 without loss, qubits in the writer's
+    ///         order; it must be the circuit's, as far as the writer checks. Computed if it is left out.
     ///     **labels: numbers and texts by name; None is no label.
     ///
     /// Raises:
-    ///     ValueError: no such letter, another shape, not unitary, or a label that cannot be.
+    ///     ValueError: no such letter, another shape, not unitary, not the circuit's unitary, or a label that cannot be.
     ///     TypeError: something that is no circuit, no array of numbers, or no label.
     ///     qorpus.Error: the writer was closed or inherited through a fork, or an earlier commit failed.
     #[pyo3(signature = (circuit, unitary=None, **labels))]

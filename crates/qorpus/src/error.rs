@@ -223,6 +223,20 @@ pub enum Error {
         /// What cannot be done, and what can.
         reason: &'static str,
     },
+    /// Appended records whose unitaries are not those of their circuits.
+    #[error(
+        "{}: the unitaries of {records} appended records, the first of them record {id}, do not belong to their circuits; nothing says \
+         which of the two is wrong, so nothing was changed: append the records that are right to another file",
+        .path.display()
+    )]
+    Mismatched {
+        /// The file.
+        path: PathBuf,
+        /// The first of these records.
+        id: u64,
+        /// How many there are.
+        records: usize,
+    },
     /// Records that a recipe decides, where someone wants to append.
     #[error("{}: {reason}", .path.display())]
     Generated {

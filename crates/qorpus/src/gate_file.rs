@@ -1,7 +1,7 @@
 //! Gate files: a gate set with gates of the user's own, as TOML.
 //!
 //! ```toml
-//! gates = ["h", "root_y", "cx"]        # optional: which gates, in which order; default: those defined here
+//! gates = ["h", "root_y", "cx"]        # optional: gates and presets in order; default: the gates defined here
 //!
 //! [[gate]]
 //! name = "root_y"
@@ -14,7 +14,7 @@
 
 use crate::error::io;
 use crate::{Error, Result};
-use qorpus_core::{Complex64, Gate, evaluate};
+use qorpus_core::{Complex64, Gate, evaluate, preset};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -49,17 +49,17 @@ enum Number {
     Expression(String),
 }
 
-/// Reads the gates of a gate file.
+/// Reads the gates of a gate file, of which presets leave out those wider than `qubits`.
 ///
 /// # Errors
 /// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate file,
 /// [`Error::Recipe`] for a gate that cannot be.
-pub(crate) fn read(path: &Path) -> Result<Vec<Gate>> {
+pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
     if !path.exists() {
         return Err(Error::Missing(path.into()));
     }
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;
-    parse(&text).map_err(|error| match error {
+    parse(&text, qubits).map_err(|error| match error {
         Refused::Shape(reason) => Error::GateFile { path: path.into(), reason },
         Refused::Gate(error) => Error::Recipe(error),
     })
@@ -71,17 +71,20 @@ enum Refused {
     Gate(qorpus_core::Error),
 }
 
-fn parse(text: &str) -> std::result::Result<Vec<Gate>, Refused> {
+fn parse(text: &str, qubits: usize) -> std::result::Result<Vec<Gate>, Refused> {
     let file: File = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
     let defined = file.gate.into_iter().map(define).collect::<std::result::Result<Vec<_>, _>>()?;
     let Some(names) = file.gates else {
         return Ok(defined);
     };
     let find = |name: &String| match defined.iter().find(|gate| gate.name() == name) {
-        Some(gate) => Ok(gate.clone()),
-        None => Gate::standard(name).map_err(Refused::Gate),
+        Some(gate) => Ok(vec![gate.clone()]),
+        None => match preset(name.trim(), qubits) {
+            Some(gates) => Ok(gates),
+            None => Gate::standard(name).map(|gate| vec![gate]).map_err(Refused::Gate),
+        },
     };
-    names.iter().map(find).collect()
+    Ok(names.iter().map(find).collect::<std::result::Result<Vec<_>, _>>()?.concat())
 }
 
 fn define(definition: Definition) -> std::result::Result<Gate, Refused> {
@@ -120,24 +123,37 @@ mod tests {
 
     #[test]
     fn own_gates_and_standard_ones() {
-        let own = parse(ROOT_Y).unwrap();
+        let own = parse(ROOT_Y, 2).unwrap();
         assert_eq!(own[0].matrix()[2], Complex64::new(0.5, 0.5));
-        let names: Vec<_> = parse(&format!("gates = [\"h\", \"root_y\", \"rz(pi/4)\"]\n{ROOT_Y}")).unwrap();
+        let names: Vec<_> =
+            parse(&format!("gates = [\"h\", \"root_y\", \"rz(pi/4)\"]\n{ROOT_Y}"), 2).unwrap();
         assert_eq!(names.iter().map(Gate::name).collect::<Vec<_>>(), ["h", "root_y", "rz(pi/4)"]);
+        let preset = parse(&format!("gates = [\"root_y\", \"clifford\"]\n{ROOT_Y}"), 1).unwrap();
+        assert_eq!(preset.iter().map(Gate::name).collect::<Vec<_>>(), ["root_y", "h", "s", "sdg"]);
+    }
+
+    #[test]
+    fn expressions_and_names_of_other_tools() {
+        let own = ROOT_Y.replace("sqrt(1)/2", "2**-1").replacen("\"1/2\"", "\"τ/(4*π)\"", 1);
+        assert_eq!(parse(&own, 1).unwrap(), parse(ROOT_Y, 1).unwrap());
+        match parse(&format!("gates = [\"cnot\"]\n{ROOT_Y}"), 1).unwrap_err() {
+            Refused::Gate(error) => assert!(error.to_string().contains("did you mean 'cx'?"), "{error}"),
+            Refused::Shape(reason) => panic!("{reason}"),
+        }
     }
 
     #[test]
     fn refusals() {
         let refused = |from: &str, to: &str| {
             assert!(ROOT_Y.contains(from));
-            match parse(&ROOT_Y.replacen(from, to, 1)).unwrap_err() {
+            match parse(&ROOT_Y.replacen(from, to, 1), 1).unwrap_err() {
                 Refused::Shape(reason) => reason,
                 Refused::Gate(error) => error.to_string(),
             }
         };
         assert!(refused("0.5, 0.5", "0.6, 0.5").contains("not unitary"));
         assert!(refused("[0.5, 0.5], ", "").contains("row 0 of its matrix has 1 entries"));
-        assert!(refused("1/2", "1/0").contains("not a finite number"));
+        assert!(refused("1/2", "1/0").contains("divides by zero"));
         assert!(refused("qubits = 1", "qubits = 2").contains("4 x 4 are needed"));
         assert!(refused("qubits", "qubit").contains("qubit"));
         assert!(refused("root_y", "h").contains("standard gate"));

@@ -36,6 +36,7 @@ mod maker;
 mod mapping;
 mod merge;
 mod options;
+mod pairs;
 mod plan;
 mod query;
 mod reader;
@@ -62,8 +63,8 @@ pub use generate::{Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
-    DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions, Part,
-    PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_length,
+    DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
+    PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_length,
 };
 pub use plan::{Machine, Plan, Way, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};

@@ -1,5 +1,6 @@
 //! Every option and its default, once, for all faces.
 
+use crate::reader::Order;
 use crate::{Error, Result, gate_file};
 use qorpus_core::{
     Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,
@@ -70,7 +71,7 @@ impl Gates {
         };
         let gates = match self {
             Gates::Text(text) if text.trim().ends_with(".toml") => {
-                return gate_file::read(Path::new(text.trim()));
+                return gate_file::read(Path::new(text.trim()), qubits);
             }
             Gates::Text(text) => split_list(text.trim()).into_iter().map(named).collect(),
             Gates::List(gates) => gates
@@ -134,7 +135,7 @@ impl RecipeOptions {
     /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
-        let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
+        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (min, max) = self.length;
         let space = match self.words {
             true => Space::words(&alphabet, min, max)?,
@@ -180,7 +181,7 @@ impl DistinctOptions {
     /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], with the first option that cannot be.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
-        let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
+        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (costs, most_cost, max) = match (&self.cost, self.max_cost, self.max_length) {
             (None, None, Some(max)) => (vec![0; alphabet.gates().len()], 0, max),
             (Some(costs), Some(most), None) => (parse_costs(costs, &alphabet)?, most, MAX_LENGTH),
@@ -196,18 +197,23 @@ impl DistinctOptions {
     }
 }
 
+/// The alphabet of a recipe that someone asks for, who names each gate once.
+fn alphabet(gates: Vec<Gate>, qubits: usize, coupling: &str) -> Result<Alphabet> {
+    let alphabet = Alphabet::new(gates, qubits, Coupling::parse(coupling)?)?;
+    alphabet.check_spellings()?;
+    Ok(alphabet)
+}
+
 /// Reads costs such as `t=1,tdg=1` of the gates of `alphabet`.
 fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
-    let names: Vec<_> = alphabet.gates().iter().map(Gate::name).collect();
-    let mut costs = vec![0; names.len()];
+    let mut costs = vec![0; alphabet.gates().len()];
     for item in split_list(text.trim()) {
         let refused = |reason: String| Error::Usage(format!("cost '{}': {reason}", item.trim()));
         let (name, cost) = item.rsplit_once('=').ok_or_else(|| refused("write it as t=1".into()))?;
-        let standard = Gate::standard(name).map(|gate| gate.name().to_owned());
-        let name = standard.as_deref().unwrap_or(name.trim());
-        let place = names.iter().position(|known| *known == name);
-        let place = place
-            .ok_or_else(|| refused(format!("there is no such gate; the gates are {}", names.join(", "))))?;
+        let place = alphabet.gate_number(name).ok_or_else(|| {
+            let names: Vec<_> = alphabet.gates().iter().map(Gate::name).collect();
+            refused(format!("there is no such gate; the gates are {}", names.join(", ")))
+        })?;
         costs[place] = cost.trim().parse().map_err(|_| refused("a cost is a whole number".into()))?;
     }
     Ok(costs)
@@ -229,6 +235,31 @@ impl Default for FindOptions {
     }
 }
 
+/// How a unitary that is given with a circuit is held against that circuit, where all of its gates are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PairCheck {
+    /// It is the circuit's unitary up to a global phase.
+    #[default]
+    Phase,
+    /// It is the circuit's unitary.
+    Exact,
+    /// They are not compared.
+    None,
+}
+
+impl std::str::FromStr for PairCheck {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PairCheck> {
+        match text {
+            "phase" => Ok(PairCheck::Phase),
+            "exact" => Ok(PairCheck::Exact),
+            "none" => Ok(PairCheck::None),
+            other => Err(Error::Usage(format!("check '{other}' is none of 'phase', 'exact', 'none'"))),
+        }
+    }
+}
+
 /// What is appended to a corpus, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
@@ -245,6 +276,13 @@ pub struct WriterOptions {
     pub unitaries: bool,
     /// How far a unitary that is given may be from unitary, as the largest entry of U†U - 1; `None`: anything finite.
     pub tolerance: Option<f64>,
+    /// The order of qubits in the unitaries that are given; they are stored with qubit 0 most significant.
+    pub order: Order,
+    /// How a unitary that is given is compared with its circuit's. Entries may differ by 1e-6, in a corpus of complex64 by
+    /// 1e-5. A circuit with a gate of which only the name is known is not compared. Of the records of one
+    /// [`extend`](crate::Writer::extend) on one or two qubits the first 256 and then every fourth are compared, of all
+    /// others every record; [`verify`](crate::verify()) compares all.
+    pub check: PairCheck,
     /// How a commit is made to last.
     pub durability: Durability,
 }
@@ -252,8 +290,9 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> WriterOptions {
         let RecipeOptions { qubits, coupling, dtype, unitaries, .. } = RecipeOptions::default();
-        let (tolerance, durability) = (Some(1e-6), Durability::default());
-        WriterOptions { gates: None, qubits, coupling, dtype, unitaries, tolerance, durability }
+        let (tolerance, order, check) = (Some(1e-6), Order::Big, PairCheck::default());
+        let durability = Durability::default();
+        WriterOptions { gates: None, qubits, coupling, dtype, unitaries, tolerance, order, check, durability }
     }
 }
 
@@ -264,12 +303,13 @@ impl WriterOptions {
     /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
     pub fn recipe(&self) -> Result<Option<Recipe>> {
         let Some(gates) = &self.gates else { return Ok(None) };
+        // A name with angles is not an opaque gate's: whoever writes one means a gate that the library may have.
         let opaque = |name: &str, error| match error {
-            qorpus_core::Error::UnknownGate { .. } => Gate::opaque(name),
+            qorpus_core::Error::UnknownGate { .. } if !name.contains('(') => Gate::opaque(name),
             error => Err(error),
         };
         let gates = gates.gates(self.qubits, opaque)?;
-        let alphabet = Alphabet::new(gates, self.qubits, Coupling::parse(&self.coupling)?)?;
+        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let space = Space::appended(&alphabet);
         let recipe = Recipe::new(alphabet, space, self.dtype, self.unitaries);
         recipe.check()?;
@@ -492,6 +532,29 @@ mod tests {
         assert_eq!(names("clifford+t", 1), "h s sdg t tdg");
         assert_eq!(names("H, u3(pi/2, 0, pi),ccx", 3), "h u3(pi/2,0,pi) ccx");
         assert_eq!(names("ht,cx", 2), "h t cx");
+    }
+
+    #[test]
+    fn costs_and_lists_take_angles_by_value() {
+        let recipe = with_gates("rz(tau/8),rz(1.1780972450961724),h", 1).unwrap();
+        let costs = |text| parse_costs(text, recipe.alphabet());
+        assert_eq!(costs("rz(0.7853981633974483)=2, RZ(3*pi/8)=3,H=1").unwrap(), [2, 3, 1]);
+        assert!(costs("rz(0.785)=1").unwrap_err().to_string().contains("the gates are rz(pi/4)"));
+        for gates in ["rz(pi/4),rz(0.7853981633974483)", "nam,rz(tau/4)", "h,cp(0.5),cp(1/2)"] {
+            let said = with_gates(gates, 2).unwrap_err();
+            assert!(said.is_usage() && said.to_string().contains("are the same gate"), "{said}");
+            let list = gates.split(',').map(|name| GateOption::Name(name.into())).collect();
+            let options = WriterOptions { gates: Some(Gates::List(list)), ..WriterOptions::default() };
+            assert_eq!(options.recipe().unwrap_err().to_string(), said.to_string());
+        }
+    }
+
+    #[test]
+    fn other_names_of_gates_are_not_opaque_with_angles() {
+        let options = |gates: &str| WriterOptions { gates: Some(gates.into()), ..WriterOptions::default() };
+        assert!(options("mine,cnot").recipe().is_ok());
+        let said = options("u1(pi/4)").recipe().unwrap_err().to_string();
+        assert!(said.contains("did you mean 'p'?"), "{said}");
     }
 
     #[test]

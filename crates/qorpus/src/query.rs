@@ -178,9 +178,10 @@ impl Table {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
         let names = FIXED.iter().map(ToString::to_string).chain(counts).chain(self.labels.iter().cloned());
-        // SQL does not tell names apart by letter case: of two labels that differ so the first one has a column.
+        // SQL does not tell the case of A to Z: of two labels that differ so, as older files have them, the first one has
+        // its name for a column.
         let mut seen = std::collections::HashSet::new();
-        let columns = names.map(|name| match seen.insert(name.to_lowercase()) {
+        let columns = names.map(|name| match seen.insert(name.to_ascii_lowercase()) {
             true => format!("\"{}\"", escape_double_quote(&name)),
             false => format!("\"{} ({})\"", escape_double_quote(&name), seen.len()),
         });

@@ -438,6 +438,11 @@ impl Corpus {
         out
     }
 
+    /// What computes unitaries.
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     pub(crate) fn codec(&self) -> &Codec {
         &self.codec
     }

@@ -11,7 +11,9 @@ use crate::lock::{Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, schema, work};
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
-use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, DropBehavior, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
+};
 use serde_json::json;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -398,6 +400,12 @@ pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> r
     connection.prepare_cached(add)?.execute(params![name, is_text])?;
     let look = "SELECT is_text FROM labels WHERE name = ?1";
     connection.prepare_cached(look)?.query_row([name], |row| row.get(0))
+}
+
+/// The label that SQL takes for the label `name`, if there is one and `name` itself is not there yet.
+pub(crate) fn clashing_label(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let look = "SELECT name FROM labels WHERE name = ?1 COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM labels WHERE name = ?1) LIMIT 1";
+    connection.prepare_cached(look)?.query_row([name], |row| row.get(0)).optional()
 }
 
 /// Adds the chunks up again.

@@ -4,12 +4,13 @@ use crate::distinct::check_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::generate::only_sharded;
 use crate::maker::Maker;
-use crate::options::{Durability, threads};
+use crate::options::{Durability, PairCheck, threads};
+use crate::pairs::{self, Pairs};
 use crate::reader::Corpus;
 use crate::shards;
 use crate::store::{self, Store};
 use crate::work::{self, Todo};
-use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel};
+use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -53,6 +54,11 @@ pub struct Verification {
     pub recomputed: u64,
     /// Chunks that are damaged, by number; after ten thousand no more are looked for.
     pub damaged: BTreeMap<u64, ChunkDamage>,
+    /// Appended records whose unitary does not belong to their circuit, by id, and the likely cause; after ten thousand no
+    /// more are looked for.
+    pub mismatched: BTreeMap<u64, String>,
+    /// Appended records that cannot be recomputed: only the name of a gate in their circuit is known.
+    pub unknown: u64,
     /// Levels of an enumeration whose index is damaged, by number.
     pub damaged_levels: BTreeSet<usize>,
     /// Whether the totals that the file keeps are those of its chunks; `None` if it changed meanwhile.
@@ -70,6 +76,7 @@ impl Verification {
     /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty()
+            && self.mismatched.is_empty()
             && self.damaged_levels.is_empty()
             && self.totals != Some(false)
             && self.shards.is_empty()
@@ -83,12 +90,15 @@ impl Verification {
         self.recomputed += found.recomputed;
         self.content += found.content;
         self.damaged.extend(found.damaged);
+        self.mismatched.extend(found.mismatched);
+        self.unknown += found.unknown;
     }
 }
 
 /// Verifies the corpus at `path` while others may be writing it.
 ///
-/// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. Of an enumeration of distinct unitaries, every
+/// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. The unitaries of appended
+/// records are computed from their circuits, where all gates are known, and compared up to a global phase. Of an enumeration of distinct unitaries, every
 /// block of the index is checked, and that so many of its entries lead to records with their keys. What is damaged
 /// is part of the result, not an error. Chunks are verified in parallel, each thread with a few megabytes. Of a sharded corpus
 /// every shard is verified so and held against the manifest, which must list each record once.
@@ -142,7 +152,7 @@ pub(crate) fn verify_file(
             report(found.records);
             if let Ok(mut sum) = result.lock() {
                 sum.add(found);
-                if sum.damaged.len() >= MOST_DAMAGED {
+                if sum.damaged.len().max(sum.mismatched.len()) >= MOST_DAMAGED {
                     break;
                 }
             }
@@ -204,10 +214,11 @@ fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
     if corpus.recipe().space().is_appended() {
         let mut next = numbers.start;
         while next < numbers.end {
-            next = check_appended(corpus, &(next..numbers.end), &mut result).unwrap_or_else(|number| {
-                result.damaged.insert(number, ChunkDamage::Unreadable);
-                numbers.end
-            });
+            next =
+                check_appended(corpus, &(next..numbers.end), sample, &mut result).unwrap_or_else(|number| {
+                    result.damaged.insert(number, ChunkDamage::Unreadable);
+                    numbers.end
+                });
         }
         return result;
     }
@@ -234,11 +245,12 @@ fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
     result
 }
 
-/// Checks that appended chunks follow one another without gaps, and their bytes; there is nothing to recompute.
+/// Checks that appended chunks follow one another without gaps, their bytes, and `sample` of their pairs.
 /// Returns the number up to which it did, and fails with that of a chunk that SQLite cannot read.
 fn check_appended(
     corpus: &Corpus,
     numbers: &Range<u64>,
+    sample: f64,
     result: &mut Verification,
 ) -> std::result::Result<u64, u64> {
     let sql = "SELECT first_id + count FROM chunks WHERE first_id < ?1 ORDER BY first_id DESC LIMIT 1";
@@ -252,8 +264,8 @@ fn check_appended(
         if number != next {
             result.damaged.insert(next, if next < number { ChunkDamage::Missing } else { ChunkDamage::Ids });
         }
-        match check_chunk(corpus, number, &chunk, 0.0) {
-            Ok(_) => {
+        match check_pairs(corpus, number, &chunk, sample, result) {
+            Ok(()) => {
                 result.records += chunk.count;
                 result.content += chunk.content;
             }
@@ -315,15 +327,10 @@ fn check_chunk(
     corpus.check_ids(&view, number)?;
     let mut circuits = Circuits::default();
     corpus.codec().decode(&view, &mut circuits)?;
-    if recipe.space().is_appended() {
-        return Ok(0);
-    }
-    let size = ((chunk.count as f64 * sample).ceil() as u64).min(chunk.count);
-    // A window at a place that differs from chunk to chunk; any place is as good as another.
-    let start = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (chunk.count - size + 1);
+    let window = sampled(number, chunk.count, sample);
+    let (start, size) = (window.start as u64, window.len() as u64);
     let mut again = Circuits::default();
     recipe.space().circuits(chunk.first_id + start..chunk.first_id + start + size, &mut again);
-    let window = start as usize..(start + size) as usize;
     let same_circuits =
         window.clone().zip(again.iter()).all(|(position, circuit)| circuits.get(position) == circuit);
     let stored = corpus.codec().unitaries(&view, window)?;
@@ -331,6 +338,57 @@ fn check_chunk(
         true => Ok(size),
         false => Err(ChunkDamage::Recomputed),
     }
+}
+
+/// Which records of a chunk are recomputed: a window at a place that differs from chunk to chunk; any place is as good as
+/// another.
+fn sampled(number: u64, records: u64, sample: f64) -> Range<usize> {
+    let size = ((records as f64 * sample).ceil() as u64).min(records);
+    let start = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (records - size + 1);
+    start as usize..(start + size) as usize
+}
+
+/// Checks an appended chunk's place and bytes, and whether `sample` of its unitaries belong to their circuits.
+fn check_pairs(
+    corpus: &Corpus,
+    number: u64,
+    chunk: &Chunk,
+    sample: f64,
+    result: &mut Verification,
+) -> std::result::Result<(), ChunkDamage> {
+    let (recipe, view) = (corpus.recipe(), chunk.as_ref());
+    corpus.check_ids(&view, number)?;
+    let mut circuits = Circuits::default();
+    corpus.codec().decode(&view, &mut circuits)?;
+    if !recipe.stores_unitaries() {
+        return Ok(());
+    }
+    let window = sampled(number, chunk.count, sample);
+    let unitaries = recipe.dtype().decode(corpus.codec().unitaries(&view, window.clone())?);
+    let (alphabet, size) = (recipe.alphabet(), recipe.alphabet().dim().pow(2));
+    let (pair, allowed) = ((alphabet, corpus.kernel()), pairs::tolerance(recipe.dtype()));
+    let record =
+        |position: usize| (circuits.get(window.start + position), &unitaries[position * size..][..size]);
+    Pairs::default().compare(pair, 0..window.len(), record, PairCheck::Phase, |position, difference| {
+        match difference {
+            None => result.unknown += 1,
+            Some(difference) if difference <= allowed => result.recomputed += 1,
+            Some(difference) => {
+                let (circuit, given) = record(position);
+                let residual = unitarity_residual(given, alphabet.dim());
+                let allowed = pairs::tolerance_of(residual, recipe.dtype());
+                result.recomputed += 1;
+                if difference > allowed {
+                    let cause = pairs::likely_cause(pair, circuit, given, allowed, PairCheck::Phase);
+                    let id = chunk.first_id + (window.start + position) as u64;
+                    let text = format!("entries differ by up to {}; {cause}", pairs::shown(difference));
+                    result.mismatched.insert(id, text);
+                }
+            }
+        }
+        result.mismatched.len() < MOST_DAMAGED
+    });
+    Ok(())
 }
 
 /// Rows that no chunk of the recipe has: counted against the last chunk.
@@ -350,11 +408,12 @@ fn check_outside(corpus: &Corpus, result: &mut Verification) -> Result<()> {
 
 /// Computes the damaged chunks of the corpus at `path` again and puts its totals right.
 ///
-/// Returns what was found and mended; verifying again shows whether the file is clean. Nothing is changed in a
+/// Appended records are left as they are: where a unitary does not belong to its circuit, nothing says which of the two is
+/// wrong. Returns what was found and mended; verifying again shows whether the file is clean. Nothing is changed in a
 /// corpus that is intact. Of a sharded corpus whole shards are made again, those that are lost or damaged.
 ///
 /// # Errors
-/// The file cannot be read or written; pages that SQLite itself cannot read are beyond repair.
+/// The file cannot be read or written; pages that SQLite itself cannot read are beyond repair, and so are appended records.
 pub fn repair(
     path: &Path,
     options: &RepairOptions,
@@ -378,6 +437,9 @@ pub fn repair(
     if recipe.space().is_appended() && !found.damaged.is_empty() {
         let reason = "what is damaged cannot be computed again; restore the file from a copy";
         return Err(Error::Appended { path: path.into(), reason });
+    }
+    if let Some(id) = found.mismatched.keys().next() {
+        return Err(Error::Mismatched { path: path.into(), id: *id, records: found.mismatched.len() });
     }
     let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
     let mut maker = Maker::new(&recipe, &codec, &kernel);

@@ -4,15 +4,16 @@
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
 use crate::connection::LARGEST_VALUE;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, brief};
 use crate::fork::{self, Holder};
-use crate::options::WriterOptions;
-use crate::reader::Corpus;
+use crate::options::{PairCheck, WriterOptions};
+use crate::pairs::{self, Pairs};
+use crate::reader::{Corpus, Order, reorder};
 use crate::store::{self, Store};
 use crate::{connection, filesystem};
 use qorpus_core::{
     Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
-    Scratch, TEXT_AND_NUMBER, unitarity_residual,
+    Scratch, TEXT_AND_NUMBER, clash, synonym, unitarity_residual,
 };
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -70,6 +71,8 @@ struct Shared {
     process: u32,
     state: Mutex<State>,
     changed: Condvar,
+    /// Memory for comparing unitaries with their circuits.
+    pairs: Mutex<Pairs>,
 }
 
 #[derive(Debug, Default)]
@@ -149,6 +152,7 @@ impl Writer {
                 ..State::default()
             }),
             changed: Condvar::new(),
+            pairs: Mutex::default(),
         });
         let holder: Arc<dyn Holder> = shared.clone();
         fork::register(Arc::downgrade(&holder));
@@ -178,6 +182,8 @@ impl Writer {
     }
 
     /// Accepts one record: a circuit, its unitary if it is given (row-major; computed otherwise), and labels.
+    ///
+    /// A unitary that is given is compared with that of its circuit, as the [options](WriterOptions::check) say.
     ///
     /// Waits while two groups of records wait to be committed.
     ///
@@ -379,6 +385,13 @@ impl Shared {
         labels: &[(&str, LabelColumn)],
     ) -> Result<bool> {
         self.check_process()?;
+        let turned = unitaries.filter(|_| self.options.order == Order::Little).map(|unitaries| {
+            let mut turned = unitaries.to_vec();
+            let (qubits, bytes) = (self.recipe.alphabet().qubits(), bytemuck::cast_slice_mut(&mut turned));
+            reorder(bytes, qubits, size_of::<Complex64>(), Order::Little);
+            turned
+        });
+        let unitaries = turned.as_deref().or(unitaries);
         self.check(circuits, unitaries)?;
         check_texts(circuits.len(), labels)?;
         let (mut begun, mut state) = (None, self.lock());
@@ -429,36 +442,10 @@ impl Shared {
 
     /// Says no to what cannot be kept.
     fn check(&self, circuits: &[&[u16]], unitaries: Option<&[Complex64]>) -> Result<()> {
-        let (alphabet, size) = (self.recipe.alphabet(), self.recipe.alphabet().dim().pow(2));
-        let refused = |position, reason| Err(Error::Refused { position, reason });
-        for (position, circuit) in circuits.iter().enumerate() {
-            if circuit.len() > MAX_LENGTH {
-                let reason =
-                    format!("its circuit has {} letters; at most {MAX_LENGTH} are kept", circuit.len());
-                return refused(position, reason);
-            }
-            if let Some(letter) =
-                circuit.iter().find(|letter| usize::from(**letter) >= alphabet.letters().len())
-            {
-                let last = alphabet.letters().len() - 1;
-                return refused(
-                    position,
-                    format!("there is no letter {letter}; letters are numbered 0 to {last}"),
-                );
-            }
-            if unitaries.is_none() && !alphabet.defines(circuit) {
-                let opaque = |letter: &&u16| !alphabet.defines(&[**letter]);
-                let text = circuit
-                    .iter()
-                    .find(opaque)
-                    .map_or("", |&letter| &alphabet.letters()[usize::from(letter)].text);
-                let reason = format!(
-                    "'{text}' is a gate that the library does not know, so the record must bring its unitary"
-                );
-                return refused(position, reason);
-            }
-        }
+        self.check_circuits(circuits, unitaries.is_some())?;
         let Some(unitaries) = unitaries else { return Ok(()) };
+        let size = self.recipe.alphabet().dim().pow(2);
+        let refused = |position, reason| Err(Error::Refused { position, reason });
         if !self.recipe.stores_unitaries() {
             let reason = "this corpus computes unitaries on reading and keeps none; leave it out";
             return refused(0, reason.into());
@@ -477,19 +464,113 @@ impl Shared {
             Dtype::Complex128 => |part| part.is_finite(),
             Dtype::Complex64 => |part| (part as f32).is_finite(),
         };
-        for (position, unitary) in unitaries.chunks_exact(size).enumerate() {
-            if !unitary.iter().all(|entry| finite(entry.re) && finite(entry.im)) {
-                return refused(position, "its unitary has an entry that is not a finite number".into());
-            }
-            let Some(tolerance) = self.options.tolerance else { continue };
-            let residual = unitarity_residual(unitary, alphabet.dim());
-            // Of enormous entries it is no number.
-            if residual > tolerance || residual.is_nan() {
-                let reason = format!(
-                    "its unitary is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
-                );
+        let is_finite = |entry: &Complex64| finite(entry.re) && finite(entry.im);
+        if let Some(place) = unitaries.iter().position(|entry| !is_finite(entry)) {
+            return refused(place / size, "its unitary has an entry that is not a finite number".into());
+        }
+        self.check_unitaries(circuits, unitaries)
+    }
+
+    fn check_circuits(&self, circuits: &[&[u16]], have_unitaries: bool) -> Result<()> {
+        let alphabet = self.recipe.alphabet();
+        let refused = |position, reason| Err(Error::Refused { position, reason });
+        for (position, circuit) in circuits.iter().enumerate() {
+            if circuit.len() > MAX_LENGTH {
+                let reason =
+                    format!("its circuit has {} letters; at most {MAX_LENGTH} are kept", circuit.len());
                 return refused(position, reason);
             }
+            if let Some(letter) =
+                circuit.iter().find(|letter| usize::from(**letter) >= alphabet.letters().len())
+            {
+                let last = alphabet.letters().len() - 1;
+                return refused(
+                    position,
+                    format!("there is no letter {letter}; letters are numbered 0 to {last}"),
+                );
+            }
+            if !have_unitaries && !alphabet.defines(circuit) {
+                return refused(position, self.opaque_reason(circuit));
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a circuit with a gate of which only the name is known needs a unitary.
+    fn opaque_reason(&self, circuit: &[u16]) -> String {
+        let alphabet = self.recipe.alphabet();
+        let opaque = circuit.iter().find(|letter| !alphabet.defines(&[**letter]));
+        let letter = opaque.map(|&letter| &alphabet.letters()[usize::from(letter)]);
+        let text = letter.map_or("", |letter| &letter.text);
+        let name = letter.map_or("", |letter| alphabet.gates()[letter.gate].name());
+        let advice = synonym(name).map_or(String::new(), |advice| format!(" (gate '{name}': {advice})"));
+        format!(
+            "'{text}' is a gate that the library does not know, so the record must bring its unitary{advice}"
+        )
+    }
+
+    /// Says no to what is not unitary, or not the unitary of its circuit.
+    fn check_unitaries(&self, circuits: &[&[u16]], unitaries: &[Complex64]) -> Result<()> {
+        let (alphabet, size) = (self.recipe.alphabet(), self.recipe.alphabet().dim().pow(2));
+        let unitary = |position: usize| &unitaries[position * size..][..size];
+        if self.options.check == PairCheck::None {
+            return (0..circuits.len()).try_for_each(|at| self.check_unitary(at, unitary(at)));
+        }
+        let (pair, allowed) = ((alphabet, &self.kernel), pairs::tolerance(self.recipe.dtype()));
+        let (check, mut wrong) = (self.options.check, Ok(()));
+        let dim = alphabet.dim() as f64;
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_compared = |position: &usize| pairs::is_compared(*position, alphabet.qubits());
+        let record = |position: usize| (circuits[position], unitary(position));
+        let compared = (0..circuits.len()).filter(is_compared);
+        pairs.compare(pair, compared, record, check, |position, difference| {
+            let is_unitary = |difference: f64| {
+                // So near to a unitary, the largest entry of U†U - 1 is at most this: an entry of it adds up products
+                // of a column with one of length 1.
+                let residual = difference * (2.0 * dim.sqrt() + dim * difference);
+                self.options.tolerance.is_none_or(|tolerance| residual <= tolerance)
+            };
+            wrong = match difference {
+                Some(difference) if difference <= allowed && is_unitary(difference) => Ok(()),
+                None => self.check_unitary(position, unitary(position)),
+                Some(difference) => self.check_unitary(position, unitary(position)).and_then(|()| {
+                    self.check_pair(position, (circuits[position], unitary(position)), difference)
+                }),
+            };
+            wrong.is_ok()
+        });
+        wrong?;
+        let mut others = (0..circuits.len()).filter(|position| !is_compared(position));
+        others.try_for_each(|position| self.check_unitary(position, unitary(position)))
+    }
+
+    /// Says no to a unitary whose entries differ from those of its circuit's by more than its digits explain.
+    fn check_pair(
+        &self,
+        position: usize,
+        (circuit, given): (&[u16], &[Complex64]),
+        difference: f64,
+    ) -> Result<()> {
+        let (alphabet, check) = (self.recipe.alphabet(), self.options.check);
+        let residual = unitarity_residual(given, alphabet.dim());
+        let allowed = pairs::tolerance_of(residual, self.recipe.dtype());
+        if difference <= allowed || allowed.is_infinite() {
+            return Ok(());
+        }
+        let cause = pairs::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check);
+        let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
+        Err(Error::Refused { position, reason })
+    }
+
+    fn check_unitary(&self, position: usize, unitary: &[Complex64]) -> Result<()> {
+        let Some(tolerance) = self.options.tolerance else { return Ok(()) };
+        let residual = unitarity_residual(unitary, self.recipe.alphabet().dim());
+        // Of enormous entries it is no number.
+        if residual > tolerance || residual.is_nan() {
+            let reason = format!(
+                "its unitary is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
+            );
+            return Err(Error::Refused { position, reason });
         }
         Ok(())
     }
@@ -599,16 +680,19 @@ impl Shared {
         let mut conflict = None;
         let written = store.write(|transaction| {
             for (name, is_text) in group.labels.names() {
-                if store::add_label(transaction, name, is_text)? != is_text {
-                    conflict = Some(name.to_owned());
-                    return Err(rusqlite::Error::StatementChangedRows(0));
-                }
+                let reason = match store::clashing_label(transaction, name)? {
+                    Some(other) => clash(&other),
+                    None if store::add_label(transaction, name, is_text)? == is_text => continue,
+                    None => TEXT_AND_NUMBER.into(),
+                };
+                conflict = Some((name.to_owned(), reason));
+                return Err(rusqlite::Error::StatementChangedRows(0));
             }
             self.insert(transaction, group)
         });
         match conflict {
             // Another writer was the first to use the name, after this one was opened.
-            Some(name) => Err(qorpus_core::Error::Label { name, reason: TEXT_AND_NUMBER.into() }.into()),
+            Some((name, reason)) => Err(qorpus_core::Error::Label { name, reason }.into()),
             None => written,
         }
     }
@@ -646,6 +730,17 @@ impl Shared {
         }
         store::set_totals(connection, records, content)
     }
+}
+
+/// The sentence about a unitary that does not belong to its circuit.
+fn mismatch(circuit: &str, difference: f64, allowed: f64, check: PairCheck, cause: &str) -> String {
+    let phase = if check == PairCheck::Phase { " up to a global phase" } else { "" };
+    format!(
+        "its unitary does not belong to its circuit '{}': entries differ by up to {}{phase}, more than {allowed:.0e}; {cause}; check \"none\" takes \
+         any unitary",
+        brief(circuit),
+        pairs::shown(difference)
+    )
 }
 
 fn column_bytes(column: &LabelColumn) -> usize {

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use qorpus::{
-    Circuits, Complex64, Corpus, Dtype, Error, GateOption, Gates, Label, LabelColumn, Order, Reader,
-    VerifyOptions, Writer, WriterOptions, verify,
+    Circuits, Complex64, Corpus, Dtype, Error, GateOption, Gates, Label, LabelColumn, Order, PairCheck,
+    Reader, RepairOptions, VerifyOptions, Writer, WriterOptions, repair, verify,
 };
 use std::path::Path;
 
@@ -84,7 +84,7 @@ fn records_come_back_to_the_bit() {
 fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mine.db");
-    let writer = Writer::open(&path, &options("h,magic", 1)).unwrap();
+    let writer = Writer::open(&path, &options("s,magic", 1)).unwrap();
     let good = [one(1.0, 0.0), one(0.0, 0.0), one(0.0, 0.0), one(0.0, 1.0)];
     writer.append(&[0], Some(&good), &[]).unwrap();
     let mut skewed = good;
@@ -110,7 +110,7 @@ fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
     assert!(writer.extend(&circuits, None, &[("a", LabelColumn::Integers(vec![1]))]).is_err());
     assert_eq!(writer.flush().unwrap(), 1);
     drop(writer);
-    let tolerant = WriterOptions { tolerance: None, ..options("h,magic", 1) };
+    let tolerant = WriterOptions { tolerance: None, ..options("s,magic", 1) };
     let writer = Writer::open(&path, &tolerant).unwrap();
     writer.append(&[0], Some(&skewed), &[]).unwrap();
     assert!(writer.append(&[0], Some(&broken), &[]).is_err());
@@ -118,14 +118,14 @@ fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
     assert_eq!(Corpus::open(&path).unwrap().len().unwrap(), 1);
     for other in [
         options("h", 1),
-        options("h,magic", 2),
-        WriterOptions { dtype: Dtype::Complex64, ..options("h,magic", 1) },
+        options("s,magic", 2),
+        WriterOptions { dtype: Dtype::Complex64, ..options("s,magic", 1) },
     ] {
         assert!(matches!(Writer::open(&path, &other), Err(Error::OtherRecipe { .. })));
     }
     assert!(Writer::open(&path, &WriterOptions::default()).is_ok(), "the gates of the corpus");
     assert!(Writer::open(&directory.path().join("new.db"), &WriterOptions::default()).is_err());
-    let computed = WriterOptions { unitaries: false, ..options("h,magic", 1) };
+    let computed = WriterOptions { unitaries: false, ..options("s,magic", 1) };
     assert!(Writer::open(&directory.path().join("new.db"), &computed).unwrap_err().is_usage());
 }
 
@@ -135,7 +135,7 @@ fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
 fn labels_that_no_row_can_hold_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mine.db");
-    let writer = Writer::open(&path, &options("h", 8)).unwrap();
+    let writer = Writer::open(&path, &options("id", 8)).unwrap();
     let unitary: Vec<_> =
         (0..1 << 16).map(|entry| one(if entry % 257 == 0 { 1.0 } else { 0.0 }, 0.0)).collect();
     let text = |bytes: usize| Label::Text("x".repeat(bytes));
@@ -241,4 +241,88 @@ fn long_circuits_and_wide_unitaries_fit() {
     (0..9).for_each(|_| writer.append(&[0, 9, 3], None, &[]).unwrap());
     drop(writer);
     assert!(is_clean(&path));
+}
+
+/// h on qubit 0 of two, and the same in the other order of qubits.
+fn h_on_two() -> ([Complex64; 16], [Complex64; 16]) {
+    let (r, o) = (0.5f64.sqrt(), 0.0);
+    let big = [r, o, r, o, o, r, o, r, r, o, -r, o, o, r, o, -r];
+    let little = [r, r, o, o, r, -r, o, o, o, o, r, r, o, o, r, -r];
+    [big, little].map(|entries| entries.map(|entry| one(entry, 0.0))).into()
+}
+
+#[test]
+fn unitaries_belong_to_their_circuits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let (big, little) = h_on_two();
+    let writer = Writer::open(&path, &options("h,magic", 2)).unwrap();
+    let magic = writer.recipe().alphabet().letter("magic 0").unwrap();
+    let error = writer.append(&[0], Some(&little), &[]).unwrap_err();
+    assert!(matches!(error, Error::Refused { position: 0, .. }));
+    let said = error.to_string();
+    assert!(said.contains("'h 0'") && said.contains("qubits are in the other order"), "{said}");
+    // All or nothing, and where is said, also behind the records that are computed at once.
+    let mut circuits = Circuits::default();
+    (0..5_000).for_each(|_| circuits.push([0]));
+    let mut all = big.repeat(5_000);
+    all[16 * 4_320..][..16].copy_from_slice(&little);
+    let error = writer.extend(&circuits, Some(&all), &[]).unwrap_err();
+    assert!(matches!(error, Error::Refused { position: 4_320, .. }), "{error}");
+    assert_eq!(writer.flush().unwrap(), 0);
+    // A phase is taken, and of gates without a matrix nothing is known.
+    writer.append(&[0], Some(&big.map(|entry| entry * one(0.0, 1.0))), &[]).unwrap();
+    writer.append(&[0, magic], Some(&little), &[]).unwrap();
+    writer.close().unwrap();
+    let turned = WriterOptions { order: Order::Little, check: PairCheck::Exact, ..WriterOptions::default() };
+    let writer = Writer::open(&path, &turned).unwrap();
+    writer.append(&[0], Some(&little), &[]).unwrap();
+    let said = writer.append(&[0], Some(&little.map(|entry| -entry)), &[]).unwrap_err().to_string();
+    assert!(said.contains("a global phase of 3.14"), "{said}");
+    writer.close().unwrap();
+    assert_eq!(Corpus::open(&path).unwrap().record(2, Order::Big).unwrap().unitary, big);
+    let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| ()).unwrap();
+    assert!(found.is_clean() && (found.records, found.recomputed, found.unknown) == (3, 2, 1), "{found:?}");
+}
+
+#[test]
+fn verify_finds_pairs_that_do_not_belong_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let (big, little) = h_on_two();
+    let all = WriterOptions { check: PairCheck::None, ..options("h", 2) };
+    let writer = Writer::open(&path, &all).unwrap();
+    for number in 0..700 {
+        writer.append(&[0], Some(if number % 2 == 1 { &little } else { &big }), &[]).unwrap();
+    }
+    writer.close().unwrap();
+    let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| ()).unwrap();
+    assert!(!found.is_clean() && found.damaged.is_empty() && found.totals == Some(true));
+    assert!(found.mismatched.keys().copied().eq((1..700).step_by(2)));
+    assert!(found.mismatched[&1].contains("the other order") && found.recomputed == 700);
+    let part = VerifyOptions { sample: 0.1, ..VerifyOptions::default() };
+    let found = verify(&path, part, &false.into(), &|_| ()).unwrap();
+    assert!((70..100).contains(&found.recomputed) && found.mismatched.len() >= 30, "{found:?}");
+    let before = std::fs::read(&path).unwrap();
+    let error = repair(&path, &RepairOptions::default(), &false.into(), &|_| ()).unwrap_err();
+    assert!(matches!(error, Error::Mismatched { id: 1, records: 350, .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// A writer does not know the labels of another one that was opened at the same time; the file does.
+#[test]
+fn labels_that_sql_takes_for_one_are_refused_across_writers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.db");
+    let [first, second] = [(); 2].map(|()| Writer::open(&path, &options("h", 1)).unwrap());
+    first.append(&[0], None, &[("seed", Label::Integer(1))]).unwrap();
+    first.close().unwrap();
+    second.append(&[0], None, &[("Seed", Label::Integer(2))]).unwrap();
+    let said = second.flush().unwrap_err().to_string();
+    assert!(
+        said.contains("label 'Seed'") && said.contains("the label 'seed' by letter case alone"),
+        "{said}"
+    );
+    drop(second);
+    assert!(is_clean(&path) && Corpus::open(&path).unwrap().len().unwrap() == 1);
 }
