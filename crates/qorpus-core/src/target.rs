@@ -108,8 +108,9 @@ pub fn distance(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
             if size > 0.0 { overlap / size } else { Complex64::ONE }
         }
     };
-    let apart = |(u, v): (&Complex64, &Complex64)| (u - v * turn).norm_sqr();
-    one.iter().zip(other).map(apart).fold(0.0, f64::max).sqrt()
+    let squares = one.iter().zip(other).map(|(u, v)| (u - v * turn).norm_sqr());
+    // max() drops what is not a number, which the difference of enormous entries may be.
+    squares.fold(0.0, |largest: f64, square| if square <= largest { largest } else { square }).sqrt()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::options::PairCheck;
 use crate::reader::{Order, reorder};
-use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch};
+use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch, UpTo, distance};
 
 /// Entries of unitaries that are computed at once: they stay in the cache.
 const ENTRIES_AT_ONCE: usize = 1 << 15;
@@ -78,18 +78,7 @@ pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
 
 /// The largest difference between entries of two matrices, up to a global phase unless they are compared exactly.
 fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
-    let turn = match check {
-        PairCheck::Exact | PairCheck::None => Complex64::ONE,
-        PairCheck::Phase => {
-            let overlap: Complex64 = a.iter().zip(b).map(|(a, b)| a * b.conj()).sum();
-            let size = overlap.norm_sqr().sqrt();
-            // Orthogonal matrices are as far apart with every phase.
-            if size > 0.0 { overlap / size } else { Complex64::ONE }
-        }
-    };
-    let squares = a.iter().zip(b).map(|(a, b)| (a - b * turn).norm_sqr());
-    // max() drops what is not a number, which the difference of enormous entries may be.
-    squares.fold(0.0, |largest: f64, square| if square <= largest { largest } else { square }).sqrt()
+    distance(a, b, if check == PairCheck::Phase { UpTo::Phase } else { UpTo::Nothing })
 }
 
 /// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake makes exactly this
