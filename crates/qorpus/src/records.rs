@@ -11,7 +11,7 @@ use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
 use crate::work;
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -586,6 +586,20 @@ impl Reader {
         Ok(())
     }
 
+    /// The names of the labels that some record of these chunks has as a real.
+    ///
+    /// # Errors
+    /// As [`scan`](Reader::scan).
+    pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
+        match self.recipe.space().enumerates().is_some() || !self.recipe.space().is_appended() {
+            // An enumeration's labels are integers, and a recipe's records have none.
+            true => Ok(BTreeSet::new()),
+            false => self
+                .only()
+                .and_then(|file| file.with(Some(&self.recipe), |corpus| corpus.real_labels(numbers))),
+        }
+    }
+
     /// The numbers that chunks may have which were there when this was the summary.
     pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
@@ -614,7 +628,12 @@ impl Reader {
 
     /// The error of a chunk that should be there.
     pub(crate) fn lost(&self, number: u64) -> Error {
-        damaged(&self.recipe, self.place(), number, ChunkDamage::Missing)
+        self.damaged(number, ChunkDamage::Missing)
+    }
+
+    /// The error of a damaged chunk.
+    pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
+        damaged(&self.recipe, self.place(), number, damage)
     }
 
     fn only(&self) -> Result<&Arc<File>> {
