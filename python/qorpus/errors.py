@@ -13,9 +13,21 @@ class MissingRecord(Error, IndexError):
     """There is no record with this id, or it is not made yet."""
 
 
+class PermissionDenied(Error, PermissionError):
+    """The operating system forbids to read or write a file or directory."""
+
+    # OSError would print its two arguments otherwise.
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class MissingFile(Error, FileNotFoundError):
     """There is no such file, or no directory for it."""
 
     # OSError would print its two arguments otherwise.
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class QorpusWarning(Error, UserWarning):
+    """Something to know before relying on a result, such as a copy of a corpus that lacks its WAL."""

@@ -146,7 +146,12 @@ pub enum Error {
 
 fn nearest_sentence(nearest: &[String]) -> String {
     match nearest {
-        [] => "see the README for the standard gates, or define it in a gate file".into(),
+        [] => {
+            let standard = crate::STANDARD.join(", ");
+            format!(
+                "the standard gates are {standard}; give any other one its matrix in a gate file (FILE.toml)"
+            )
+        }
         [one] => format!("did you mean '{one}'?"),
         many => format!("the nearest names are {}", many.join(", ")),
     }

@@ -418,7 +418,7 @@ mod tests {
         for (text, sentence) in [
             ("hh", "unknown gate 'hh'; the nearest names are"),
             ("tgd", "unknown gate 'tgd'; did you mean 'tdg'?"),
-            ("frobnicate", "unknown gate 'frobnicate'; see the README"),
+            ("frobnicate", "unknown gate 'frobnicate'; the standard gates are id, "),
             ("rz", "gate 'rz': needs one angle, such as 'rz(pi/4)'"),
             ("h(pi)", "gate 'h(pi)': takes no angle"),
             ("u3(1)", "gate 'u3(1)': needs 3 angles: u3(theta,phi,lambda)"),

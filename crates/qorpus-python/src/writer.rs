@@ -1,6 +1,6 @@
 //! Appending, as Python sees it.
 
-use crate::errors::{OrRaise, invalid};
+use crate::errors::{OrRaise, invalid, warn};
 use crate::options::{complex, durability_of, shape_text, writer_options};
 use crate::{labels, letters};
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
@@ -91,7 +91,9 @@ impl Writer {
         if let Some(name) = durability {
             options.durability = durability_of(py, name)?;
         }
+        let missing = py.detach(|| qorpus::missing_wal(&path));
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
+        missing.map_or(Ok(()), |text| warn(py, &text))?;
         py.import("qorpus.ending")?.call_method0("watch")?;
         Ok(Writer { writer })
     }

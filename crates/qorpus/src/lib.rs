@@ -21,6 +21,7 @@ mod columns;
 mod computed;
 mod connection;
 mod directory;
+mod disk;
 mod distinct;
 mod error;
 mod export;
@@ -47,6 +48,7 @@ mod still;
 mod store;
 mod tree;
 mod verify;
+mod wal;
 mod work;
 mod writer;
 
@@ -57,7 +59,7 @@ pub use distinct::{
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
 pub use fork::{after_fork, before_fork};
-pub use generate::{Outcome, Progress, generate};
+pub use generate::{Idle, Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
@@ -72,4 +74,5 @@ pub use records::{Reader, Rows};
 pub use rusqlite::types::Value;
 pub use shards::{Sealed, begin, is_sharded, receipt, seal};
 pub use verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
+pub use wal::missing_wal;
 pub use writer::Writer;

@@ -322,6 +322,11 @@ impl Part {
         }
     }
 
+    /// Into how many parts it is divided.
+    pub(crate) fn of(self) -> u64 {
+        self.of
+    }
+
     /// Whether it is everything.
     pub(crate) fn is_all(self) -> bool {
         self.of == 1
@@ -342,6 +347,12 @@ impl Part {
 impl Default for Part {
     fn default() -> Part {
         Part { index: 0, of: 1 }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
     }
 }
 
@@ -372,6 +383,8 @@ pub struct GenerateOptions {
     /// A directory on a local disk where shards are built before they are copied to their place; `None` builds them there, and
     /// those of buckets in the cache.
     pub stage: Option<PathBuf>,
+    /// Whether to begin although the file system has fewer bytes free than the corpus needs.
+    pub force: bool,
 }
 
 /// For which machine is planned.

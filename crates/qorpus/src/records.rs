@@ -9,7 +9,7 @@ use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels
 use crate::scan::Batch;
 use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
-use crate::work;
+use crate::{wal, work};
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -254,7 +254,8 @@ impl Reader {
             || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
         let mut sum = summaries.next().unwrap_or_else(none)?;
         for summary in summaries {
-            let Summary { records, content_hash, bytes, .. } = summary?;
+            let Summary { records, content_hash, bytes, wal_missing, .. } = summary?;
+            sum.wal_missing |= wal_missing;
             sum.records += records;
             sum.content_hash += content_hash;
             sum.bytes += bytes;
@@ -263,6 +264,12 @@ impl Reader {
             sum.complete = sum.expected.is_none_or(|expected| sum.records == expected);
         }
         Ok(sum)
+    }
+
+    /// What a user should know of these files before relying on them, as sentences: those that were copied without their WAL.
+    pub fn warnings(&self) -> Vec<String> {
+        let missing = self.files().filter(|file| wal::is_found(&file.path));
+        missing.map(|file| wal::warning(&file.path)).collect()
     }
 
     /// The labels that records brought with them, by name, and for each whether it is a text; of several files, in

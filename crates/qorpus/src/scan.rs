@@ -31,7 +31,8 @@ impl Corpus {
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
                 let place = Place { first_id: chunk.first_id, count: chunk.count };
-                let labels = self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
+                let labels =
+                    self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
                 let labels = BatchLabels { packed: &labels, first: 0 };
                 if !stored.is_empty() {
                     let first_id = chunk.first_id;

@@ -76,8 +76,11 @@ impl Csv<'_> {
             entries.clear();
             entries.extend(numbers(unitary));
             let of_record = given.get(position);
-            let given: Vec<_> =
-                self.given.iter().map(|column| of_record.and_then(|labels| labels.get(&column.name))).collect();
+            let given: Vec<_> = self
+                .given
+                .iter()
+                .map(|column| of_record.and_then(|labels| labels.get(&column.name)))
+                .collect();
             let row = (batch.first_id + position as u64, alphabet.text(circuit), &counts, given, &entries);
             self.writer.serialize(row).map_err(failed(&self.out))?;
         }

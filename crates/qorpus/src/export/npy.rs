@@ -131,7 +131,9 @@ impl Format for Npy {
     fn finish(self: Box<Self>) -> Result<()> {
         // The name that was asked for comes last: where it is, the others are.
         let labels = self.labels.map(LabelTable::finish).transpose()?;
-        publish(labels.into_iter().chain([self.letters, self.lengths, self.circuits, self.unitaries]).collect())
+        publish(
+            labels.into_iter().chain([self.letters, self.lengths, self.circuits, self.unitaries]).collect(),
+        )
     }
 }
 

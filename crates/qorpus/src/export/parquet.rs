@@ -99,7 +99,11 @@ impl Format for Parquet<'_> {
 }
 
 impl Parquet<'_> {
-    fn rows(&self, batch: &Batch<'_>, given: Vec<ArrayRef>) -> std::result::Result<RecordBatch, ParquetError> {
+    fn rows(
+        &self,
+        batch: &Batch<'_>,
+        given: Vec<ArrayRef>,
+    ) -> std::result::Result<RecordBatch, ParquetError> {
         let alphabet = self.recipe.alphabet();
         // A recipe has at most 2^63 records.
         let ids = (0..batch.circuits.len()).map(|position| (batch.first_id + position as u64) as i64);

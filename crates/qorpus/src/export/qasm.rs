@@ -74,7 +74,11 @@ impl Format for Programs<'_> {
         for (position, circuit) in batch.circuits.iter().enumerate() {
             let (id, labels) = (batch.first_id + position as u64, comment(given.get(position)));
             // Writing to a String cannot fail.
-            let _ = write!(self.text, "// record {id}, length {}{labels}\ngate c{id} {qubits} {{ ", circuit.len());
+            let _ = write!(
+                self.text,
+                "// record {id}, length {}{labels}\ngate c{id} {qubits} {{ ",
+                circuit.len()
+            );
             for &letter in circuit {
                 self.text.push_str(&self.calls[usize::from(letter)]);
                 self.text.push(' ');
