@@ -33,7 +33,7 @@ from qorpus.circuits import (
 )
 from qorpus.corpus import Corpus, Recipe, generate, open, seal
 from qorpus.enumeration import distinct
-from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
+from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord, PermissionDenied, QorpusWarning
 from qorpus.levels import Found, Level
 from qorpus.sql import Rows
 from qorpus.streams import Split, Stream
@@ -48,6 +48,8 @@ __all__ = [
     "Level",
     "MissingFile",
     "MissingRecord",
+    "PermissionDenied",
+    "QorpusWarning",
     "Recipe",
     "Record",
     "Rows",

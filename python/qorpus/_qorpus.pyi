@@ -108,6 +108,7 @@ def generate(
     durability: str | None = None,
     shard: int | str | None = None,
     stage: Path | None = None,
+    force: bool = False,
     progress: bool | Callable[[int, int], object] | None = None,
 ) -> None: ...
 def begin(path: Path, recipe: str, shard: int | str | None = None) -> dict[str, Any]: ...

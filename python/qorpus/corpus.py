@@ -380,6 +380,7 @@ def generate(
     durability: str | None = None,
     shard: int | str | None = None,
     stage: Path | None = None,
+    force: bool = False,
     progress: bool | Callable[[int, int], object] = True,
     **options: Unpack[RecipeOptions],
 ) -> Corpus:
@@ -405,7 +406,8 @@ def generate(
         durability: "full", "normal" or "off", as for `Writer`.
         shard: records of a shard, rounded up to whole chunks; those of up to 512 MiB.
         stage: a directory on a local disk where shards are built before they are copied to a network file system or a bucket.
-        progress: whether a terminal shows a bar; or what is called instead now and then, with the number of records
+        force: begin although the file system has fewer bytes free than the corpus needs.
+        progress: whether a terminal shows a bar, and a log a line every half minute; or what is called instead now and then, with the number of records
             that are there and that will be.
         **options: options of a recipe.
 
@@ -419,7 +421,7 @@ def generate(
     elif options:
         raise TypeError(f"a recipe is given, so {', '.join(options)} cannot be")
     _qorpus.generate(
-        path, recipe.json, jobs=jobs, part=part, durability=durability, shard=shard, stage=stage, progress=progress
+        path, recipe.json, jobs=jobs, part=part, durability=durability, shard=shard, stage=stage, force=force, progress=progress
     )
     return open(path, recipe.order)
 

@@ -17,6 +17,14 @@ class MissingRecord(Error, IndexError):
     """There is no record with this id, or it is not made yet."""
 
 
+class PermissionDenied(Error, PermissionError):
+    """The operating system forbids to read or write a file or directory."""
+
+    # OSError would print its two arguments otherwise.
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class MissingFile(Error, FileNotFoundError):
     """There is no such file, or no directory for it."""
 
@@ -33,12 +41,18 @@ class TooManyRecords(Error, MemoryError):
     """So many records at once do not fit in memory; fewer at a time do."""
 
 
+class QorpusWarning(Error, UserWarning):
+    """Something to know before relying on a result, such as a copy of a corpus that lacks its WAL."""
+
+
 __all__ = [
     "Error",
     "InvalidArgument",
     "MissingFile",
     "MissingLibrary",
     "MissingRecord",
+    "PermissionDenied",
+    "QorpusWarning",
     "TooManyRecords",
     "WrongType",
 ]

@@ -16,6 +16,8 @@ from qiskit import qasm3
 from qiskit.quantum_info import Operator
 from test_bad_input import refused
 
+import qorpus as qorpus_package
+
 RECIPE = "--gates clifford+t,rz(-3*pi/4),crx(0.3) --qubits 3 --random 2000 --length 0..9".split()
 COLUMNS = {"complex128": [], "complex64": ["--dtype", "complex64"], "derived": ["--no-unitaries"]}
 ENDINGS = ["npy", "parquet", "csv", "qasm"]
@@ -160,3 +162,97 @@ def test_an_interrupted_export_leaves_nothing(corpus, ending):
     process.send_signal(signal.SIGINT)
     finish(process, 130)
     assert snapshot(corpus.parent) == before
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Labels of every kind: some records lack some, some are integers in one chunk and reals in another."""
+    path = tmp_path / "mine.db"
+    with qorpus_package.Writer(path, gates=["h", "t"], qubits=1) as writer:
+        writer.append("h 0", reward=0.1, note='a "b",\nc', visits=2**60)
+        writer.append("t 0", visits=-3)
+        writer.append("h 0; t 0", reward=1e300, note="λ")
+        writer.flush()
+        writer.append("t 0; t 0", mixed=7)
+        writer.flush()
+        writer.append("", mixed=0.5)
+    return path
+
+
+LABELS = {
+    "mixed": [None, None, None, 7.0, 0.5],
+    "note": ['a "b",\nc', None, "λ", None, None],
+    "reward": [0.1, None, 1e300, None, None],
+    "visits": [2**60, -3, None, None, None],
+}
+
+
+def test_parquet_keeps_labels(labelled):
+    qorpus("export", labelled, labelled.with_suffix(".parquet"))
+    table = pyarrow.parquet.read_table(labelled.with_suffix(".parquet"))
+    assert table.column_names == ["id", "circuit", "length", "count_h", "count_t", *LABELS, "unitary"]
+    assert {name: table[name].to_pylist() for name in LABELS} == LABELS
+    types = {name: str(table.schema.field(name).type) for name in LABELS}
+    assert types == {"mixed": "double", "note": "string", "reward": "double", "visits": "int64"}
+
+
+@pytest.mark.parametrize("out", ["mine.csv", "mine.npy"])
+def test_csv_and_the_table_beside_arrays_keep_labels(labelled, out):
+    qorpus("export", labelled, labelled.with_name(out))
+    table = "mine.csv" if out == "mine.csv" else "mine.labels.csv"
+    with open(labelled.with_name(table), newline="") as file:
+        rows = list(csv.DictReader(file))
+    if out == "mine.npy":
+        assert list(rows[0]) == ["id", *LABELS]
+    kinds = {"note": str, "visits": int, "mixed": float, "reward": float}
+    found = {name: [kinds[name](row[name]) if row[name] else None for row in rows] for name in LABELS}
+    assert found == LABELS and [row["id"] for row in rows] == list("01234")
+    assert rows[3]["mixed"] == "7" and rows[4]["mixed"] == "0.5"
+
+
+def test_qasm_keeps_labels_in_comments(labelled):
+    out = labelled.with_suffix(".qasm")
+    qorpus("export", labelled, out)
+    comments = [line for line in out.read_text().splitlines() if line.startswith("// record ") and "length" in line]
+    found = [json.loads(text.split(", labels ")[1]) if ", labels " in text else {} for text in comments]
+    expected = [{name: column[row] for name, column in LABELS.items() if column[row] is not None} for row in range(5)]
+    assert found == expected
+    qasm3.loads(out.read_text())
+
+
+def test_distinct_corpora_keep_their_labels(tmp_path):
+    path = tmp_path / "d.db"
+    corpus = qorpus_package.distinct(path, gates="h,t", qubits=1, max_length=3, progress=False)
+    columns = corpus.sql("select * from records").columns
+    for ending in ["csv", "parquet"]:
+        qorpus("export", path, path.with_suffix(f".{ending}"))
+    table = pyarrow.parquet.read_table(path.with_suffix(".parquet"))
+    assert sorted(table.column_names) == sorted(columns)
+    names = columns[columns.index("count_t") + 1 :]
+    assert "shortest_circuits" in names and "t_count" in names
+    with open(path.with_suffix(".csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in names:
+        values = [row[0] for row in corpus.sql(f"select {name} from records")]
+        assert table[name].to_pylist() == values == [int(row[name]) for row in rows]
+        assert str(table.schema.field(name).type) == "int64"
+
+
+def test_a_label_named_like_an_entry_is_refused(tmp_path):
+    path = tmp_path / "mine.db"
+    with qorpus_package.Writer(path, gates=["h"], qubits=1) as writer:
+        writer.append("h", u_0_0_re=1)
+    assert "label 'u_0_0_re'" in refused(tmp_path, "export", path, path.with_suffix(".csv"), status=1)
+    qorpus("export", path, path.with_suffix(".parquet"))
+    assert pyarrow.parquet.read_table(path.with_suffix(".parquet"))["u_0_0_re"].to_pylist() == [1]
+
+
+def test_an_integer_that_is_not_exact_as_a_real_is_refused(tmp_path):
+    path = tmp_path / "mine.db"
+    for score in [2**53 + 1, 0.5]:
+        with qorpus_package.Writer(path, gates=["h"], qubits=1) as writer:
+            writer.append("h", score=score)
+    assert str(2**53 + 1) in refused(tmp_path, "export", path, path.with_suffix(".parquet"), status=1)
+    qorpus("export", path, path.with_suffix(".csv"))
+    with open(path.with_suffix(".csv"), newline="") as file:
+        assert [row["score"] for row in csv.DictReader(file)] == [str(2**53 + 1), "0.5"]

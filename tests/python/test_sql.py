@@ -321,7 +321,7 @@ def test_a_query_reads_what_it_fetches(directory):
             if records:
                 raise Enough
         try:
-            qorpus.generate(sys.argv[1], recipe, part=(1, 2), progress=stop)
+            qorpus.generate(sys.argv[1], recipe, part=(1, 2), force=True, progress=stop)
         except Enough:
             pass
         corpus = qorpus.open(sys.argv[1])

@@ -26,7 +26,8 @@ pub(crate) enum Command {
     /// Make a corpus, or go on making it
     ///
     /// Makes the records that are missing in OUT. Several processes may work on one file at the same time: they
-    /// share the work. Ctrl-C keeps what is ready; the same command goes on from there.
+    /// share the work. Ctrl-C keeps what is ready; the same command goes on from there. A corpus that needs more bytes than its
+    /// file system has free is not begun, unless --force is given.
     ///
     /// If OUT ends in a slash, or is a directory, the corpus is sharded: a directory of files of some hundred megabytes, which
     /// machines can make together, and which all commands read as one. Each shard is built out of sight, checked and then
@@ -62,11 +63,12 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  qorpus find two.db --circuit \"cx 0 1; cx 1 0; cx 0 1\"\n  \
         qorpus find two.db --unitary target.npy --json\n  \
         qorpus find two.db --unitary target.npy --tolerance 0.01")]
+    #[command(group = clap::ArgGroup::new("target").required(true).args(["circuit", "unitary"]))]
     Find {
         /// The corpus
         corpus: PathBuf,
         /// A circuit that makes the unitary, of any standard gates
-        #[arg(long, required_unless_present = "unitary", conflicts_with = "unitary")]
+        #[arg(long)]
         circuit: Option<String>,
         /// The unitary, as a NumPy file
         #[arg(long, value_name = "FILE.npy")]
@@ -87,7 +89,7 @@ pub(crate) enum Command {
     },
     /// What a recipe would cost, stored or computed, here or on another machine; leaves nothing behind
     ///
-    /// Computes and writes for two seconds to find out how fast this machine is.
+    /// Computes and writes for three seconds to find out how fast this machine is.
     #[command(after_help = "Examples:\n  qorpus plan\n  \
         qorpus plan --gates h,s,t --qubits 1 --random 300G --length 5..14 --cores 32 --disk-rate 500M")]
     Plan {
@@ -148,8 +150,8 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Write records to a file of another format
     ///
-    /// The ending of OUT decides: .npy (unitaries, memory-mappable, with the circuits beside it), .parquet, .csv,
-    /// .qasm (OpenQASM 3).
+    /// The ending of OUT decides: .npy (unitaries, memory-mappable, with circuits and labels in files beside it), .parquet, .csv,
+    /// .qasm (OpenQASM 3, labels in comments).
     #[command(
         after_help = "Examples:\n  qorpus export demo.db demo.npy\n  qorpus export demo.db demo.parquet"
     )]
@@ -201,6 +203,9 @@ pub(crate) struct Generate {
     /// and for buckets [default for buckets: in the cache]
     #[arg(long, value_name = "LOCALDIR")]
     stage: Option<PathBuf>,
+    /// Begin although the file system has fewer bytes free than the corpus needs
+    #[arg(long)]
+    force: bool,
     /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
     #[arg(long, value_enum, default_value_t = DurabilityName::Full)]
     durability: DurabilityName,
@@ -212,8 +217,15 @@ pub(crate) struct Generate {
 impl Generate {
     pub(crate) fn options(&self) -> GenerateOptions {
         let durability = self.durability.into();
-        let (shard, stage) = (self.shard, self.stage.clone());
-        GenerateOptions { jobs: self.jobs, part: self.part.unwrap_or_default(), durability, shard, stage }
+        let (shard, stage, force) = (self.shard, self.stage.clone(), self.force);
+        GenerateOptions {
+            jobs: self.jobs,
+            part: self.part.unwrap_or_default(),
+            durability,
+            shard,
+            stage,
+            force,
+        }
     }
 }
 
@@ -243,6 +255,7 @@ impl Machine {
 }
 
 #[derive(Args)]
+#[command(group = clap::ArgGroup::new("how far").required(true).args(["max_length", "cost"]))]
 pub(crate) struct DistinctArguments {
     /// The file to make
     pub(crate) out: PathBuf,
@@ -256,10 +269,10 @@ pub(crate) struct DistinctArguments {
     #[arg(long, default_value_t = DistinctOptions::default().coupling)]
     coupling: String,
     /// The most letters of a circuit
-    #[arg(long, value_name = "L", required_unless_present = "cost")]
+    #[arg(long, value_name = "L")]
     max_length: Option<usize>,
     /// What gates cost instead of one each: t=1,tdg=1; the others cost nothing
-    #[arg(long, value_name = "GATE=COST,...", requires = "max_cost", conflicts_with = "max_length")]
+    #[arg(long, value_name = "GATE=COST,...", requires = "max_cost")]
     cost: Option<String>,
     /// The most that a circuit costs
     #[arg(long, value_name = "COST", requires = "cost")]

@@ -1,11 +1,12 @@
 //! What people and scripts see.
 
+use crate::progress::rate;
 use crate::run::Failure;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::{Gate, draw};
 use qorpus::{
-    Complex64, Corpus, EnumerateProgress, Found, Label, Machine, Plan, Progress, Reader, Recipe, Record,
-    Sealed, Summary, Verification, Way,
+    Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Machine, Plan, Progress, Reader, Recipe,
+    Record, Sealed, Summary, Verification, Way,
 };
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Result, Write};
@@ -19,13 +20,22 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// The error, on standard error.
 pub(crate) fn error(failure: &Failure) {
-    anstream::eprintln!("{BAD}error:{BAD:#} {failure}");
+    // Nobody can be told that standard error is closed.
+    let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {failure}");
+}
+
+/// What is to be known before relying on a corpus, on standard error.
+pub(crate) fn warning(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{STRONG}warning:{STRONG:#} {text}");
 }
 
 /// What the first Ctrl-C does, for people.
 pub(crate) fn stopping() {
     if std::io::stderr().is_terminal() {
-        anstream::eprintln!("stopping when the last commit is done; Ctrl-C again leaves at once");
+        let _ = writeln!(
+            anstream::stderr(),
+            "stopping when the last commit is done; Ctrl-C again leaves at once"
+        );
     }
 }
 
@@ -42,8 +52,21 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     indicatif::DecimalBytes(number).to_string()
+}
+
+/// So many of something: `1 shard`, `2 shards`.
+pub(crate) fn counted(number: u64, name: &str) -> String {
+    format!("{} {name}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Which records: `record 5`, `records 5 to 7`.
+fn range(ids: &std::ops::Range<u64>) -> String {
+    match ids.end - ids.start {
+        1 => format!("record {}", ids.start),
+        _ => format!("records {} to {}", ids.start, ids.end - 1),
+    }
 }
 
 fn duration(seconds: f64) -> String {
@@ -76,18 +99,19 @@ pub(crate) fn levels(
     let (seconds, made) = (elapsed.as_secs_f64(), progress.candidates);
     writeln!(
         out,
-        "{STRONG}{}{STRONG:#} distinct unitaries in {} ({} candidates, {:.1} M/s)",
+        "{STRONG}{}{STRONG:#} distinct {} in {} ({}, {})",
         grouped(progress.records),
+        if progress.records == 1 { "unitary" } else { "unitaries" },
         duration(seconds),
-        grouped(made),
-        made as f64 / seconds / 1e6
+        counted(made, "candidate"),
+        rate(made, seconds)
     )?;
     Ok(())
 }
 
 /// What is known of a unitary.
 pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Result<()> {
-    let letters = |count: usize| format!("{count} letter{}", if count == 1 { "" } else { "s" });
+    let letters = |count: usize| counted(count as u64, "letter");
     let text = |circuit: &[u16]| match circuit {
         [] => "the empty circuit".to_owned(),
         circuit => recipe.alphabet().text(circuit),
@@ -175,16 +199,16 @@ pub(crate) fn done(
     elapsed: Duration,
 ) -> Result<()> {
     let seconds = elapsed.as_secs_f64();
-    let rate = format!("{:.1} M/s", made as f64 / seconds / 1e6);
+    let rate = rate(made, seconds);
     let mut parts = match made {
         0 => vec!["nothing was missing".to_string()],
-        _ => vec![format!("{} records in {} ({rate})", grouped(made), duration(seconds))],
+        _ => vec![format!("{} in {} ({rate})", counted(made, "record"), duration(seconds))],
     };
     if let Some(progress) = progress {
         let state = match progress.records == progress.expected {
-            true => format!("{GOOD}complete{GOOD:#} with {} records", grouped(progress.records)),
+            true => format!("{GOOD}complete{GOOD:#} with {}", counted(progress.records, "record")),
             false => {
-                format!("{} of {} records are there", grouped(progress.records), grouped(progress.expected))
+                format!("{} of {} are there", grouped(progress.records), counted(progress.expected, "record"))
             }
         };
         parts.push(state);
@@ -198,6 +222,11 @@ pub(crate) fn done(
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
 }
 
+/// A part that has nothing to make.
+pub(crate) fn idle(out: &mut dyn Write, file: &Path, idle: Idle) -> Result<()> {
+    writeln!(out, "{STRONG}{}{STRONG:#}: {idle}", file.display())
+}
+
 /// What is to be done when all parts are.
 pub(crate) fn seal_next(out: &mut dyn Write, directory: &Path) -> Result<()> {
     writeln!(out, "this is one part; when all are done, run: qorpus seal {}", directory.display())
@@ -207,10 +236,10 @@ pub(crate) fn seal_next(out: &mut dyn Write, directory: &Path) -> Result<()> {
 pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> Result<()> {
     const MOST: usize = 20;
     for ids in sealed.missing.iter().take(MOST) {
-        writeln!(out, "{BAD}missing{BAD:#}: records {} to {}", ids.start, ids.end - 1)?;
+        writeln!(out, "{BAD}missing{BAD:#}: {}", range(ids))?;
     }
     if sealed.missing.len() > MOST {
-        writeln!(out, "... and {} more ranges", grouped((sealed.missing.len() - MOST) as u64))?;
+        writeln!(out, "... and {}", counted((sealed.missing.len() - MOST) as u64, "more range"))?;
     }
     let verdict = match sealed.missing.is_empty() {
         true => format!("{GOOD}complete{GOOD:#}"),
@@ -218,12 +247,12 @@ pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> 
     };
     writeln!(
         out,
-        "{STRONG}{}{STRONG:#}: {} of {} shards, {} of {} records, {}: {verdict}",
+        "{STRONG}{}{STRONG:#}: {} of {}, {} of {}, {}: {verdict}",
         directory.display(),
         grouped(sealed.shards),
-        grouped(sealed.of),
+        counted(sealed.of, "shard"),
         grouped(sealed.records),
-        grouped(sealed.expected),
+        counted(sealed.expected, "record"),
         bytes(sealed.bytes)
     )
 }
@@ -247,17 +276,14 @@ pub(crate) fn sealed_json(out: &mut dyn Write, sealed: &Sealed) -> Result<()> {
 
 /// What was made again.
 pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> {
-    let (chunks, shards) = (found.damaged.len(), found.shards.len());
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (chunks, shards) = (found.damaged.len() as u64, found.shards.len() as u64);
+    let damaged = counted(chunks, "damaged chunk");
     match shards {
-        0 => writeln!(out, "computed {chunks} damaged chunk{} again", plural(chunks)),
-        _ => {
-            let (of_chunks, of_shards) = (plural(chunks), plural(shards));
-            writeln!(
-                out,
-                "made {shards} shard{of_shards} again, and those of {chunks} damaged chunk{of_chunks}"
-            )
+        0 if chunks == 0 && found.wal_missing => {
+            writeln!(out, "took the file as it is, without what its WAL may have held")
         }
+        0 => writeln!(out, "computed {damaged} again"),
+        _ => writeln!(out, "made {} again, and those of {damaged}", counted(shards, "shard")),
     }
 }
 
@@ -265,8 +291,9 @@ pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> 
 pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
     let shards = plan.records.div_ceil(plan.shard_records);
     let machine = |machine: Machine| {
-        let cores = format!("{} core{}", machine.cores, if machine.cores == 1 { "" } else { "s" });
-        format!("{cores}, {}/s to disk", bytes(machine.disk_rate as u64))
+        let cores = counted(machine.cores as u64, "core");
+        let (disk, corpus) = (bytes(machine.disk_rate as u64), bytes(machine.corpus_rate as u64));
+        format!("{cores}, {disk}/s to disk, {corpus}/s of a corpus")
     };
     table(
         out,
@@ -274,7 +301,7 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
             ("recipe", recipe.summary()),
             ("letters", recipe.alphabet().letters().len().to_string()),
             ("records", grouped(plan.records)),
-            ("chunks", format!("{}; as a directory {} shards", grouped(plan.chunks), grouped(shards))),
+            ("chunks", format!("{}; as a directory {}", grouped(plan.chunks), counted(shards, "shard"))),
             ("here", machine(plan.here)),
             ("there", machine(plan.there)),
         ],
@@ -325,6 +352,7 @@ pub(crate) fn plan_json(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Re
         json!({
             "cores": machine.cores,
             "disk_bytes_per_second": machine.disk_rate,
+            "corpus_bytes_per_second": machine.corpus_rate,
             "seconds_to_read_stored": read,
             "seconds_to_compute_instead": compute,
             "storing_is_slower": plan.is_storing_slower(machine),
@@ -421,6 +449,7 @@ pub(crate) fn info_json(out: &mut dyn Write, corpus: &Reader, summary: &Summary)
         "bytes_per_record": bytes_per_record(summary),
         "sqlite_version": summary.sqlite_version,
         "format_version": summary.format_version,
+        "wal_missing": summary.wal_missing,
     });
     writeln!(out, "{value:#}")
 }
@@ -487,12 +516,7 @@ pub(crate) fn verification(
     const MOST: usize = 20;
     for (&number, damage) in found.damaged.iter().take(MOST) {
         let ids = recipe.chunk_ids(number);
-        writeln!(
-            out,
-            "{BAD}damaged{BAD:#}: chunk {number} (records {} to {}): {damage}",
-            ids.start,
-            ids.end - 1
-        )?;
+        writeln!(out, "{BAD}damaged{BAD:#}: chunk {number} ({}): {damage}", range(&ids))?;
     }
     if found.damaged.len() > MOST {
         writeln!(out, "... and {} more", grouped((found.damaged.len() - MOST) as u64))?;
@@ -516,10 +540,10 @@ pub(crate) fn verification(
         writeln!(out, "{BAD}damaged{BAD:#}: shard {number}: {reason}")?;
     }
     if found.shards.len() > MOST {
-        writeln!(out, "... and {} more shards", grouped((found.shards.len() - MOST) as u64))?;
+        writeln!(out, "... and {}", counted((found.shards.len() - MOST) as u64, "more shard"))?;
     }
     for ids in found.missing.iter().take(MOST) {
-        writeln!(out, "{BAD}missing{BAD:#}: records {} to {} are in no shard", ids.start, ids.end - 1)?;
+        writeln!(out, "{BAD}missing{BAD:#}: no shard has {}", range(ids))?;
     }
     if found.totals == Some(false) {
         writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
@@ -529,13 +553,16 @@ pub(crate) fn verification(
         unknown => format!(" ({} cannot be: the library does not know all of their gates)", grouped(unknown)),
     };
     let checked = format!(
-        "{} records intact, {} of them recomputed{unknown}",
-        grouped(found.records),
+        "{} intact, {} of them recomputed{unknown}",
+        counted(found.records, "record"),
         grouped(found.recomputed)
     );
     let verdict = match (found.interrupted, found.is_clean()) {
         (true, _) => "interrupted".to_string(),
         (false, true) => format!("{GOOD}clean{GOOD:#}"),
+        (false, false) if found.is_intact() => {
+            format!("{BAD}perhaps incomplete{BAD:#}: its WAL is missing; see the warning above")
+        }
         (false, false)
             if found.damaged.is_empty() && found.shards.is_empty() && !found.missing.is_empty() =>
         {

@@ -98,7 +98,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Info { corpus, json } => {
-            let corpus = Reader::open(&[corpus])?;
+            let corpus = opened(&corpus)?;
             let summary = corpus.summary()?;
             match json {
                 true => render::info_json(out, &corpus, &summary)?,
@@ -107,7 +107,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Show { corpus, ids, order, json } => {
-            let corpus = Reader::open(&[corpus])?;
+            let corpus = opened(&corpus)?;
             let mut out = io::BufWriter::new(out);
             for id in ids {
                 let record = match corpus.record(id, order.into()) {
@@ -137,7 +137,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Repair(arguments) => repair(&arguments, out),
         Command::Export { corpus, out: file, quiet } => {
             stop_on_interrupt();
-            let (corpus, bar) = (Reader::open(&[corpus])?, Bar::new(quiet));
+            let (corpus, bar) = (opened(&corpus)?, Bar::new(quiet));
             bar.length(corpus.summary()?.records);
             let (mut done, start) = (0, Instant::now());
             let outcome = qorpus::export(&corpus, &file, &STOP, &mut |records| {
@@ -156,7 +156,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Merge { out: file, inputs, quiet } => {
             stop_on_interrupt();
-            let (mut bar, start) = (Bar::new(quiet), Instant::now());
+            let (bar, start) = (Bar::new(quiet), Instant::now());
             let (outcome, progress) =
                 qorpus::merge(&file, &inputs, &STOP, &mut |progress| bar.show(progress))?;
             bar.clear();
@@ -169,10 +169,20 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "qorpus", out);
+            // Written by itself, it would panic where a pipe closes early.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "qorpus", &mut script);
+            out.write_all(&script)?;
             Ok(0)
         }
     }
+}
+
+/// Opens a corpus, and says what is to be known before relying on it.
+fn opened(corpus: &Path) -> Result<Reader, Failure> {
+    let reader = Reader::open(&[corpus.into()])?;
+    reader.warnings().iter().for_each(|warning| render::warning(warning));
+    Ok(reader)
 }
 
 fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -180,7 +190,7 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     let is_part = arguments.part.is_some();
     let recipe = arguments.recipe.options().recipe()?;
     stop_on_interrupt();
-    let (mut bar, start) = (Bar::new(quiet), Instant::now());
+    let (bar, start) = (Bar::new(quiet), Instant::now());
     let result =
         qorpus::generate(&arguments.out, &recipe, options, &STOP, &mut |progress| bar.show(progress));
     bar.clear();
@@ -189,6 +199,10 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
         return interrupted(out, &arguments.out, progress);
     }
     if !quiet {
+        if let Some(idle) = progress.idle {
+            render::idle(out, &arguments.out, idle)?;
+            return Ok(0);
+        }
         render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
         if is_part && qorpus::is_sharded(&arguments.out) {
             render::seal_next(out, &arguments.out)?;
@@ -241,7 +255,10 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
     let found = with_bar(&arguments.verify, |report| {
         qorpus::repair(&arguments.verify.corpus, &arguments.options(), &STOP, report)
     })?;
-    let is_mended = !found.damaged.is_empty() || !found.shards.is_empty() || found.totals == Some(false);
+    let is_mended = !found.damaged.is_empty()
+        || !found.shards.is_empty()
+        || found.totals == Some(false)
+        || found.wal_missing;
     if is_mended && !found.interrupted {
         render::repaired(out, &found)?;
         return verify(&arguments.verify, out);
@@ -268,7 +285,7 @@ fn with_bar(
 ) -> Result<qorpus::Verification, Failure> {
     stop_on_interrupt();
     let bar = Bar::new(arguments.quiet);
-    bar.length(Reader::open(std::slice::from_ref(&arguments.corpus))?.summary()?.records);
+    bar.length(opened(&arguments.corpus)?.summary()?.records);
     let found = check(&|records| bar.advance(records));
     bar.clear();
     Ok(found?)

@@ -439,6 +439,12 @@ impl<'a> PackedLabels<'a> {
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
     }
 
+    /// The names of the labels that some record has as a real.
+    pub fn reals(&self) -> impl Iterator<Item = &'a str> {
+        let is_real = |column: &&PackedColumn<'a>| matches!(column.values, PackedValues::Reals(_));
+        self.columns.iter().filter(is_real).map(|column| column.name)
+    }
+
     /// Whether every label of every record can be read.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
+use std::ffi::CString;
 
 /// A class of `qorpus.errors`, looked up once.
 struct Class(&'static str, PyOnceLock<Py<PyType>>);
@@ -11,6 +12,8 @@ static ERROR: Class = Class("Error", PyOnceLock::new());
 static INVALID_ARGUMENT: Class = Class("InvalidArgument", PyOnceLock::new());
 static MISSING_RECORD: Class = Class("MissingRecord", PyOnceLock::new());
 static MISSING_FILE: Class = Class("MissingFile", PyOnceLock::new());
+static PERMISSION_DENIED: Class = Class("PermissionDenied", PyOnceLock::new());
+static WARNING: Class = Class("QorpusWarning", PyOnceLock::new());
 
 impl Class {
     fn with(&'static self, py: Python<'_>, text: String) -> PyErr {
@@ -38,10 +41,19 @@ pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
         Error::NoRecord { .. } | Error::NotYet { .. } => &MISSING_RECORD,
         Error::Missing(_) | Error::MissingDirectory(_) => &MISSING_FILE,
         Error::Refused { .. } => &INVALID_ARGUMENT,
+        error if error.is_permission_denied() => &PERMISSION_DENIED,
         error if error.is_usage() => &INVALID_ARGUMENT,
         _ => &ERROR,
     };
     class.with(py, error.to_string())
+}
+
+/// Warns of what is to be known before relying on a result, where the package was called.
+pub(crate) fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
+    let category = WARNING.1.import(py, "qorpus.errors", WARNING.0)?;
+    // Texts of the library have no zero bytes but those of a path, which cannot have any.
+    let text = CString::new(text)?;
+    PyErr::warn(py, category, &text, 2)
 }
 
 /// A result of the library as one of Python.

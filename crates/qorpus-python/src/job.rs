@@ -1,6 +1,6 @@
 //! Jobs that take long, with Python looking on.
 
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, warn};
 use crate::options::{class, count, durability_of, given, number, part_of};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Makes what is missing of a corpus. Signals and exceptions of `progress` stop it; what is ready is committed.
 #[pyfunction]
-#[pyo3(signature = (path, recipe, *, jobs=None, part=None, durability=None, shard=None, stage=None, progress=None))]
+#[pyo3(signature = (path, recipe, *, jobs=None, part=None, durability=None, shard=None, stage=None, force=false, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn generate(
     py: Python<'_>,
@@ -23,6 +23,7 @@ pub(crate) fn generate(
     durability: Option<&str>,
     shard: Option<&Bound<'_, PyAny>>,
     stage: Option<PathBuf>,
+    force: bool,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
@@ -32,17 +33,21 @@ pub(crate) fn generate(
         durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
         shard: given(shard, |shard| count(shard, "shard"))?,
         stage,
+        force,
     };
     let watch = Watch::new(progress)?;
+    let mut idle = None;
     watched(py, &watch, |stop, tell| {
-        let mut bar = Bar::new(!watch.shown);
+        let bar = Bar::new(!watch.shown);
         let result = qorpus::generate(&path, &recipe, options, stop, &mut |progress: Progress| {
             bar.show(progress);
             tell(progress.records, progress.expected);
         });
         bar.clear();
-        result.map(drop)
-    })
+        idle = result?.1.idle;
+        Ok(())
+    })?;
+    idle.map_or(Ok(()), |idle| warn(py, &format!("{}: {idle}", path.display())))
 }
 
 /// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json` says.

@@ -1,7 +1,7 @@
 //! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
 
 use crate::distinct;
-use crate::errors::{OrRaise, invalid};
+use crate::errors::{OrRaise, invalid, warn};
 use crate::ids::{self, Chosen};
 use crate::options::number;
 use crate::record::{Origin, Record, order_name, order_of};
@@ -48,7 +48,11 @@ impl Records {
     ) -> PyResult<Records> {
         let order = order_of(py, order)?;
         let reader = match (files, recipe) {
-            (Some(files), None) => Ok(py.detach(|| Reader::open(&files)).or_raise(py)?),
+            (Some(files), None) => {
+                let reader = py.detach(|| Reader::open(&files)).or_raise(py)?;
+                reader.warnings().iter().try_for_each(|text| warn(py, text))?;
+                Ok(reader)
+            }
             (None, Some(json)) => {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
                 Reader::computed(recipe.clone()).map_err(|_| recipe)
@@ -324,6 +328,7 @@ impl Records {
         dict.set_item("bytes", summary.bytes)?;
         dict.set_item("sqlite_version", summary.sqlite_version)?;
         dict.set_item("format_version", summary.format_version)?;
+        dict.set_item("wal_missing", summary.wal_missing)?;
         Ok(dict)
     }
 

@@ -1,6 +1,6 @@
 //! Appending, as Python sees it.
 
-use crate::errors::{OrRaise, invalid};
+use crate::errors::{OrRaise, invalid, warn};
 use crate::options::{complex, durability_of, shape_text, writer_options};
 use crate::record::order_of;
 use crate::{labels, letters};
@@ -106,7 +106,9 @@ impl Writer {
         if let Some(name) = durability {
             options.durability = durability_of(py, name)?;
         }
+        let missing = py.detach(|| qorpus::missing_wal(&path));
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
+        missing.map_or(Ok(()), |text| warn(py, &text))?;
         py.import("qorpus.ending")?.call_method0("watch")?;
         Ok(Writer { writer })
     }

@@ -1,6 +1,6 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
 
-use crate::error::{Error, Result, brief, io, sqlite};
+use crate::error::{Error, LOOK_FOR, Result, brief, io, sqlite, sqlite_on};
 use crate::{schema, shards};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
@@ -68,8 +68,10 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
         return Err(Error::Directory(path.into()));
     }
     // One file has one name, whatever links lead to it: the sidecar lock is found by that name.
-    if let Ok(path) = path.canonicalize() {
-        return Ok(path);
+    match path.canonicalize() {
+        Ok(path) => return Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(path, "find the file")(error)),
     }
     let mut absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
     // A link to a file that is still to be made; a circle of links leads nowhere.
@@ -82,7 +84,10 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     match (absolute.parent(), absolute.file_name()) {
         (Some(directory), Some(name)) => match directory.canonicalize() {
             Ok(directory) => Ok(directory.join(name)),
-            Err(_) => Err(Error::MissingDirectory(directory.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::MissingDirectory(directory.into()))
+            }
+            Err(error) => Err(io(directory, "find the directory")(error)),
         },
         _ => Err(Error::Directory(path.into())),
     }
@@ -91,8 +96,8 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
 /// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)> {
     check_version()?;
-    if access != Access::Create && !path.exists() {
-        return Err(Error::Missing(path.into()));
+    if access != Access::Create {
+        path.metadata().map_err(io(path, LOOK_FOR))?;
     }
     check_plain(path)?;
     let failed = sqlite(path, "open it");
@@ -110,16 +115,17 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         waited < limit.0.load(Ordering::Relaxed)
     };
     connection.busy_handler(Some(handler)).map_err(&failed)?;
-    restrict(&connection).map_err(&failed)?;
+    let failed = |error| sqlite_on(&connection, path, "open it")(error);
+    restrict(&connection).map_err(failed)?;
     if access == Access::Read {
-        connection.pragma_update(None, "query_only", true).map_err(&failed)?;
-        map(&connection).map_err(&failed)?;
+        connection.pragma_update(None, "query_only", true).map_err(failed)?;
+        map(&connection).map_err(failed)?;
     }
     Ok((connection, patience))
 }
 
 /// The endings of the files that SQLite keeps beside a database.
-const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be opened at its other end.
 fn check_plain(path: &Path) -> Result<()> {
@@ -190,7 +196,7 @@ fn check_version() -> Result<()> {
 
 /// Refuses a file that ends before its last page.
 pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
-    let failed = sqlite(path, "read it");
+    let failed = sqlite_on(connection, path, "read it");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let found = size(path);
     // SQLite takes what is shorter than its header for a new file, and would write over it.
@@ -306,7 +312,7 @@ impl Identity {
 
 /// The same without a look at the recipe itself; `None` for a new file.
 pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
-    let failed = sqlite(path, "read it");
+    let failed = sqlite_on(connection, path, "read it");
     // In one state of the file: someone may be creating it at this moment.
     let connection = &*connection.unchecked_transaction().map_err(&failed)?;
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));

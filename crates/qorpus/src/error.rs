@@ -1,6 +1,11 @@
 //! What can go wrong with files and jobs, said to a person: what happened, where, what to do.
 
+use crate::connection::{COMPANIONS, beside};
+use nix::libc;
+use nix::unistd::{AccessFlags, access};
 use qorpus_core::Damage;
+use rusqlite::{Connection, ErrorCode};
+use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -160,8 +165,8 @@ pub enum Error {
     },
     /// A chunk that cannot be believed.
     #[error(
-        "{}: chunk {chunk} (records {} to {}) is damaged: {damage}; other chunks can still be read, and {remedy}",
-        .path.display(), .ids.start, .ids.end - 1
+        "{}: chunk {chunk} ({}) is damaged: {damage}; other chunks can still be read, and {remedy}",
+        .path.display(), records(.ids)
     )]
     DamagedChunk {
         /// The file.
@@ -287,6 +292,20 @@ pub enum Error {
         /// Such as `NFS`.
         kind: &'static str,
     },
+    /// A corpus that needs more room than there is.
+    #[error(
+        "{} needs about {} bytes, and its file system has {} bytes free; make a smaller corpus, choose another place, \
+         free some room, or begin all the same with --force (force=True in Python)",
+        .path.display(), grouped(*.needed), grouped(*.free)
+    )]
+    NoRoom {
+        /// The file or directory.
+        path: PathBuf,
+        /// Bytes that are still to be written.
+        needed: u64,
+        /// Bytes that may be written.
+        free: u64,
+    },
     /// No room left.
     #[error(
         "{}: the disk is full; what was committed is safe: free some room and run the same command again",
@@ -330,7 +349,7 @@ pub enum Error {
     )]
     UnsafeSqlite(String),
     /// The operating system refused.
-    #[error("{}: cannot {action}: {source}", .path.display())]
+    #[error("{}: cannot {action}: {}", .path.display(), system_reason(.source))]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -376,6 +395,12 @@ pub enum ChunkDamage {
 }
 
 impl Error {
+    /// Whether the operating system forbids it, rather than the file being wrong.
+    pub fn is_permission_denied(&self) -> bool {
+        let denied = |source: &std::io::Error| source.kind() == std::io::ErrorKind::PermissionDenied;
+        matches!(self, Error::Io { source, .. } if denied(source))
+    }
+
     /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.
     pub fn is_usage(&self) -> bool {
         matches!(self, Error::Recipe(_) | Error::Usage(_) | Error::GateFile { .. })
@@ -385,20 +410,107 @@ impl Error {
 /// Turns an operating system's refusal into an error that names the file and what was tried.
 pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> Error {
     move |source| match source.raw_os_error() {
-        Some(nix::libc::ENOSPC | nix::libc::EDQUOT) => Error::DiskFull(path.into()),
+        Some(libc::ENOSPC) => Error::DiskFull(path.into()),
+        Some(libc::ENOENT) if action == LOOK_FOR => Error::Missing(path.into()),
         _ => Error::Io { path: path.into(), action, source },
     }
+}
+
+/// An action of [`io`] in which a missing file is just that.
+pub(crate) const LOOK_FOR: &str = "look for it";
+
+/// Turns the refusal of a connection's SQLite into an error that names the file, what was tried and, if the operating system
+/// is behind it, the system's reason.
+pub(crate) fn sqlite_on(
+    connection: &Connection,
+    path: &Path,
+    action: &'static str,
+) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| match (source.sqlite_error_code(), system_error(connection)) {
+        (Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen), Some(errno))
+            if remedy(errno).is_some() =>
+        {
+            io(path, action)(std::io::Error::from_raw_os_error(errno))
+        }
+        _ => sqlite(path, action)(source),
+    }
+}
+
+/// The number of the system's error behind the last failure of a connection.
+#[expect(unsafe_code, reason = "rusqlite does not wrap this function")]
+fn system_error(connection: &Connection) -> Option<i32> {
+    // SAFETY: the handle is that of a connection that is open and borrowed; the function only reads a field of it.
+    let errno = unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) };
+    (errno != 0).then_some(errno)
 }
 
 /// Turns SQLite's refusal into an error that names the file and what was tried.
 pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
     move |source| match source.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => Error::DiskFull(path.into()),
-        Some(rusqlite::ErrorCode::NotADatabase) => {
+        Some(ErrorCode::DiskFull) => Error::DiskFull(path.into()),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+            if let Some(found) = refusal(path) =>
+        {
+            io(path, action)(found)
+        }
+        Some(ErrorCode::NotADatabase) => {
             Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() }
         }
         _ => Error::Sqlite { path: path.into(), action, source },
     }
+}
+
+/// The operating system's refusal that SQLite may have met at a file: SQLite says only that it cannot open it, and the same
+/// tried again shows why.
+fn refusal(path: &Path) -> Option<std::io::Error> {
+    let open = |path: &Path| File::open(path).map(drop).err();
+    let unless_missing = |error: &std::io::Error| error.kind() != std::io::ErrorKind::NotFound;
+    let beside = COMPANIONS.iter().find_map(|ending| open(&beside(path, ending)).filter(unless_missing));
+    let written = || {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty())?;
+        [path, directory].iter().find_map(|place| access(*place, AccessFlags::W_OK).err()).map(Into::into)
+    };
+    open(path).or(beside).or_else(written)
+}
+
+/// Why the operating system refuses, and what to do about it.
+fn system_reason(error: &std::io::Error) -> String {
+    match error.raw_os_error().and_then(remedy) {
+        Some(reason) => reason.into(),
+        None => error.to_string(),
+    }
+}
+
+/// The same for the errors that people can do something about.
+fn remedy(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EMFILE => {
+            "too many open files in this process; close corpora that are not needed, or raise the limit (ulimit -n)"
+        }
+        libc::ENFILE => {
+            "too many open files on this machine; close programs, or have its administrator raise the limit"
+        }
+        libc::EACCES | libc::EPERM => {
+            "permission denied; ask the owner of the file or its directory for access, or use a copy"
+        }
+        libc::EROFS => "the file system is read-only; choose another place, or copy the corpus there",
+        libc::EFBIG => {
+            "file too large: the process's limit (ulimit -f) or the file system allows no larger one; raise the limit or \
+             choose another place, then run the same command again"
+        }
+        libc::ENOSPC => "the disk is full; free some room and run the same command again",
+        libc::EDQUOT => {
+            "disk quota exceeded; what was committed is safe: remove files or have the quota raised, then run the same command \
+             again"
+        }
+        libc::ENOTDIR => "a part of the path is a file, not a directory; check the path",
+        libc::ELOOP => "too many symbolic links, which may lead in a circle; check the path",
+        libc::ENAMETOOLONG => "the name is too long; choose a shorter one",
+        libc::EIO => {
+            "the disk or its connection fails (input/output error); when it works again, run the same command"
+        }
+        _ => return None,
+    })
 }
 
 /// The file before a sentence, if there is one.
@@ -409,11 +521,27 @@ fn place(path: &Path) -> String {
     }
 }
 
+/// A number with its digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let separated = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    separated.collect::<Vec<_>>().join(",")
+}
+
 /// Which records there are.
 fn ids(len: u64) -> String {
     match len {
         0 => "there are none".into(),
+        1 => "there is one, number 0".into(),
         len => format!("there are {len}, numbered 0 to {}", len - 1),
+    }
+}
+
+/// Records with consecutive ids.
+fn records(ids: &Range<u64>) -> String {
+    match ids.end - ids.start {
+        1 => format!("record {}", ids.start),
+        _ => format!("records {} to {}", ids.start, ids.end - 1),
     }
 }
 
@@ -458,12 +586,38 @@ pub(crate) fn brief(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::brief;
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn the_system_is_quoted_as_it_is() {
+        let path = Path::new("c.db");
+        for (errno, words) in [
+            (libc::EMFILE, "too many open files"),
+            (libc::EACCES, "permission denied"),
+            (libc::EFBIG, "file too large"),
+            (libc::EROFS, "read-only"),
+            (libc::EDQUOT, "quota"),
+            (libc::ENOTDIR, "not a directory"),
+            (libc::ELOOP, "symbolic links"),
+            (libc::ENAMETOOLONG, "too long"),
+        ] {
+            let error = io(path, "open it")(std::io::Error::from_raw_os_error(errno));
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(error.is_permission_denied(), errno == libc::EACCES);
+        }
+        let full = io(path, "write it")(std::io::Error::from_raw_os_error(libc::ENOSPC));
+        assert!(matches!(full, Error::DiskFull(_)));
+    }
 
     #[test]
     fn quotations_are_short_and_plain() {
         assert_eq!(brief("a 'gate'"), "a 'gate'");
         assert_eq!(brief("\u{1b}[2J"), "\\u{1b}[2J");
-        assert_eq!(brief(&"x".repeat(1000)).len(), super::MOST_QUOTED + 3);
+        assert_eq!(brief(&"x".repeat(1000)).len(), MOST_QUOTED + 3);
     }
 }

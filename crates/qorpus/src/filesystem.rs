@@ -1,7 +1,8 @@
-//! File systems on which SQLite's locks and shared memory do not work between machines.
+//! File systems: those on which SQLite's locks and shared memory do not work between machines, and how much room they have.
 
 use crate::error::{Error, Result, io};
 use nix::sys::statfs::statfs;
+use nix::sys::statvfs::statvfs;
 use std::path::Path;
 
 /// File system types (statfs(2)) that share files between machines, or hide such a one behind FUSE.
@@ -29,6 +30,26 @@ pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
     }
 }
 
+/// Refuses `needed` bytes for `corpus` if the file system of its place, or of the first directory above it that exists, has
+/// fewer free. Others may take them meanwhile: this is for jobs that cannot end well.
+///
+/// # Errors
+/// [`Error::NoRoom`].
+pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()> {
+    let place = std::path::absolute(place).map_err(io(place, "find the directory"))?;
+    match place.ancestors().find(|above| above.is_dir()).and_then(free) {
+        Some(free) if free < needed => Err(Error::NoRoom { path: corpus.into(), needed, free }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that this user may still write; `None` if the file system does not say.
+fn free(directory: &Path) -> Option<u64> {
+    let found = statvfs(directory).ok()?;
+    let size = u64::from(found.fragment_size());
+    (found.blocks() > 0).then(|| u64::from(found.blocks_available()).saturating_mul(size))
+}
+
 /// The name of the network file system with this type.
 fn network(kind: u32) -> Option<&'static str> {
     NETWORK.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
@@ -37,6 +58,18 @@ fn network(kind: u32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("not").join("yet.db");
+        assert!(check_room(&corpus, &corpus, 1).is_ok());
+        let refused = check_room(&corpus, &corpus, u64::MAX).unwrap_err();
+        let Error::NoRoom { needed: u64::MAX, free, .. } = refused else { panic!("{refused}") };
+        let text = refused.to_string();
+        assert!(text.contains("18,446,744,073,709,551,615 bytes, and"), "{text}");
+        assert!(free > 0 && text.contains("--force") && text.contains("force=True"), "{text}");
+    }
 
     #[test]
     fn types() {

@@ -12,7 +12,7 @@
 //! ]
 //! ```
 
-use crate::error::io;
+use crate::error::{LOOK_FOR, io};
 use crate::{Error, Result};
 use qorpus_core::{Complex64, Gate, evaluate, preset};
 use serde::Deserialize;
@@ -55,9 +55,7 @@ enum Number {
 /// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate file,
 /// [`Error::Recipe`] for a gate that cannot be.
 pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
-    if !path.exists() {
-        return Err(Error::Missing(path.into()));
-    }
+    path.metadata().map_err(io(path, LOOK_FOR))?;
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;
     parse(&text, qubits).map_err(|error| match error {
         Refused::Shape(reason) => Error::GateFile { path: path.into(), reason },

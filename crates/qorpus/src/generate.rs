@@ -6,9 +6,10 @@
 
 use crate::error::{Error, Result};
 use crate::maker::Maker;
-use crate::options::{GenerateOptions, threads};
+use crate::options::{GenerateOptions, Part, threads};
+use crate::plan::stored_bytes;
 use crate::store::{Store, insert_chunks, totals};
-use crate::{shards, work};
+use crate::{filesystem, shards, work};
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 const GROUP_BYTES: u64 = 8 << 20;
 
 /// ...that of a lone writer so many, since a slow disk takes as long for its syncs as for some megabytes...
-const LONE_GROUP_BYTES: u64 = 32 << 20;
+pub(crate) const LONE_GROUP_BYTES: u64 = 32 << 20;
 
 /// ...or what has come together in this time.
 const GROUP_TIME: Duration = Duration::from_secs(1);
@@ -46,6 +47,8 @@ pub struct Progress {
     pub bytes: u64,
     /// Whether there is nothing left to do but wait for other processes.
     pub waiting: bool,
+    /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a sentence.
+    pub idle: Option<Idle>,
 }
 
 /// How a job ended.
@@ -83,8 +86,53 @@ pub fn generate(
         return Err(only_sharded(path));
     }
     let jobs = threads(options.jobs)?;
+    let part = options.part.chunks(recipe.chunks());
+    // A file that does not fit is not begun; of one that is there, what is missing counts.
+    let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
+    let check_room = |chunks: u64| match options.force || chunks == 0 {
+        true => Ok(()),
+        false => filesystem::check_room(path, path, stored_bytes(recipe, chunks)),
+    };
+    if is_new {
+        check_room(part.end - part.start)?;
+    }
     let store = Store::open(path, recipe, options.durability)?;
-    generate_in(store, recipe, jobs, options.part.chunks(recipe.chunks()), stop, report)
+    if !is_new {
+        let todo = store.read(|transaction| work::within(transaction, &part))?;
+        check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
+    }
+    let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
+    let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
+    Ok((outcome, Progress { idle, ..progress }))
+}
+
+/// A part without anything to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    pub(crate) part: Part,
+    /// How many chunks or shards the corpus has, which are not divided.
+    pub(crate) shares: u64,
+    pub(crate) sharded: bool,
+}
+
+impl std::fmt::Display for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Idle { part, shares, sharded } = self;
+        let (name, smaller) = match sharded {
+            true => (
+                "shard",
+                ", or begin a new directory with smaller shards (--shard RECORDS, shard= in Python)",
+            ),
+            false => ("chunk", ""),
+        };
+        let plural = if *shares == 1 { "" } else { "s" };
+        write!(
+            f,
+            "part {part} has nothing to make: the corpus has {shares} {name}{plural} for {} parts; use at most {shares} \
+             part{plural}{smaller}",
+            part.of()
+        )
+    }
 }
 
 /// The error of options that one file does not have.

@@ -21,6 +21,7 @@ mod columns;
 mod computed;
 mod connection;
 mod directory;
+mod disk;
 mod distinct;
 mod error;
 mod export;
@@ -49,6 +50,7 @@ mod store;
 mod tree;
 mod unitary_parts;
 mod verify;
+mod wal;
 mod work;
 mod writer;
 
@@ -59,7 +61,7 @@ pub use distinct::{
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
 pub use fork::{after_fork, before_fork};
-pub use generate::{Outcome, Progress, generate};
+pub use generate::{Idle, Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
@@ -75,4 +77,5 @@ pub use rusqlite::types::Value;
 pub use shards::{Sealed, begin, is_sharded, receipt, seal};
 pub use unitary_parts::UnitaryParts;
 pub use verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
+pub use wal::missing_wal;
 pub use writer::Writer;

@@ -46,6 +46,20 @@ pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
     }
 }
 
+/// Runs `action` if no writer of `corpus` is alive; one that comes meanwhile waits.
+pub(crate) fn unless_written(corpus: &Path, action: impl FnOnce()) {
+    match options().open(sidecar(corpus)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => action(),
+        Ok(file) if fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))).is_ok() => action(),
+        _ => {}
+    }
+}
+
+/// Whether a writer has `corpus` open at this place, or died while it had: only the last one that ends removes the sidecar.
+pub(crate) fn is_there(corpus: &Path) -> bool {
+    sidecar(corpus).symlink_metadata().is_ok()
+}
+
 impl Lock {
     /// Opens the sidecar of `corpus`, creating it if need be.
     pub(crate) fn open(corpus: &Path) -> Result<Lock> {

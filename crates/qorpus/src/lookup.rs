@@ -2,7 +2,7 @@
 
 use crate::columns::{Column, Columns};
 use crate::connection;
-use crate::error::{ChunkDamage, Error, Result, sqlite};
+use crate::error::{ChunkDamage, Error, Result, sqlite_on};
 use crate::reader::{Corpus, GivenLabels};
 use crate::still::Still;
 use crate::{store, work};
@@ -92,8 +92,9 @@ impl Corpus {
             }
         }
         self.still.take();
-        let failed = sqlite(&self.path, "read it");
-        let transaction = connection::begin_read(self.connection()?).map_err(&failed)?;
+        let connection = self.connection()?;
+        let failed = sqlite_on(connection, &self.path, "read it");
+        let transaction = connection::begin_read(connection).map_err(&failed)?;
         let mut columns = Columns::new(&transaction);
         self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
             self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)

@@ -5,7 +5,7 @@ use crate::generate::{Outcome, Progress};
 use crate::options::Durability;
 use crate::reader::Corpus;
 use crate::store::{Store, insert_chunks, other_recipe, totals};
-use crate::work;
+use crate::{wal, work};
 use qorpus_core::{Chunk, Circuits};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,9 @@ pub fn merge(
     let same_file =
         |path: &Path| out.canonicalize().is_ok_and(|out| path.canonicalize().is_ok_and(|path| path == out));
     for corpus in &corpora {
+        if wal::is_found(corpus.path()) {
+            tracing::warn!("{}", wal::warning(corpus.path()));
+        }
         if corpus.recipe().hash() != first.recipe().hash() {
             return Err(other_recipe(corpus.path(), corpus.recipe(), first.recipe()));
         }

@@ -378,6 +378,11 @@ impl Part {
         }
     }
 
+    /// Into how many parts it is divided.
+    pub(crate) fn of(self) -> u64 {
+        self.of
+    }
+
     /// Whether it is everything.
     pub(crate) fn is_all(self) -> bool {
         self.of == 1
@@ -398,6 +403,12 @@ impl Part {
 impl Default for Part {
     fn default() -> Part {
         Part { index: 0, of: 1 }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
     }
 }
 
@@ -428,6 +439,8 @@ pub struct GenerateOptions {
     /// A directory on a local disk where shards are built before they are copied to their place; `None` builds them there, and
     /// those of buckets in the cache.
     pub stage: Option<PathBuf>,
+    /// Whether to begin although the file system has fewer bytes free than the corpus needs.
+    pub force: bool,
 }
 
 /// For which machine is planned.
@@ -540,7 +553,7 @@ mod tests {
         let costs = |text| parse_costs(text, recipe.alphabet());
         assert_eq!(costs("rz(0.7853981633974483)=2, RZ(3*pi/8)=3,H=1").unwrap(), [2, 3, 1]);
         assert!(costs("rz(0.785)=1").unwrap_err().to_string().contains("the gates are rz(pi/4)"));
-        for gates in ["rz(pi/4),rz(0.7853981633974483)", "nam,rz(tau/4)", "h,cp(0.5),cp(1/2)"] {
+        for gates in ["rz(pi/4),rz(0.7853981633974483)", "nam,rz(0.5*pi)", "h,cp(0.5),cp(1/2)"] {
             let said = with_gates(gates, 2).unwrap_err();
             assert!(said.is_usage() && said.to_string().contains("are the same gate"), "{said}");
             let list = gates.split(',').map(|name| GateOption::Name(name.into())).collect();

@@ -1,27 +1,17 @@
 //! Planning: what a recipe would cost, from a short trial of the processors and the disk.
 
 use crate::computed::Workspace;
-use crate::error::{Result, io};
+use crate::disk::Rates;
+use crate::error::Result;
 use crate::maker::Maker;
 use crate::options::{PlanOptions, threads};
-use nix::libc;
 use qorpus_core::{Codec, Kernel, Recipe};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long each trial computes, on all cores at once: a core that has others beside it is slower.
 const TRIAL: Duration = Duration::from_millis(300);
 
-/// How long the disk is tried, before the sync...
-const DISK_TRIAL: Duration = Duration::from_millis(700);
-
-/// ...or what it is given to write.
-const DISK_TRIAL_BYTES: usize = 1 << 29;
-
-/// Bytes that are written or computed at once.
+/// Bytes that are computed at once.
 const PIECE: usize = 1 << 20;
 
 /// What generating and reading a recipe would cost.
@@ -61,8 +51,10 @@ pub struct Way {
 pub struct Machine {
     /// Cores that work.
     pub cores: usize,
-    /// Bytes a second that the disk takes, syncs included; that it gives as many is assumed.
+    /// Bytes a second that the disk takes in sequence, syncs included; that it gives as many is assumed.
     pub disk_rate: f64,
+    /// Bytes a second that a corpus is written with: one thread copies, writes and waits for the disk in turn.
+    pub corpus_rate: f64,
 }
 
 impl Plan {
@@ -78,7 +70,7 @@ impl Plan {
 
     /// Seconds that a machine takes for all records: computing and writing go on at the same time, so the slower decides.
     pub fn seconds(&self, way: Way, on: Machine) -> f64 {
-        (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.disk_rate)
+        (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.corpus_rate)
     }
 
     /// Seconds to read the stored unitaries once from a machine's disk, and to compute them instead.
@@ -93,22 +85,22 @@ impl Plan {
     }
 }
 
-/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes to the disk for about a
-/// second, unless its rate is given. Leaves nothing behind: what is written has no name.
+/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes to the disk for about two
+/// seconds, in sequence and as a corpus. Removes what it has written.
 ///
 /// # Errors
 /// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads; the directory cannot be written.
 pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     let jobs = threads(options.jobs)?;
     let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
-    let disk_rate = match (options.disk_rate, options.cores) {
-        // Nobody has asked what this disk does.
-        (Some(rate), None) => rate.max(1) as f64,
-        _ => disk_rate(&directory)?,
-    };
     let with =
         |unitaries| Recipe::new(recipe.alphabet().clone(), recipe.space().clone(), recipe.dtype(), unitaries);
-    let here = Machine { cores: jobs, disk_rate };
+    let measured = Rates::measured(&directory, &with(true))?;
+    let asked = options.disk_rate.map_or(measured, |rate| measured.scaled(rate.max(1) as f64));
+    // Without other cores the question is about this machine with another disk.
+    let own = if options.cores.is_some() { measured } else { asked };
+    let machine =
+        |cores, rates: Rates| Machine { cores, disk_rate: rates.sequential, corpus_rate: rates.corpus };
     Ok(Plan {
         records: recipe.space().len(),
         chunks: recipe.chunks(),
@@ -117,11 +109,8 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
         stored: making(&with(true)),
         derived: making(&with(false)),
         computed: computing(&with(false)),
-        here,
-        there: Machine {
-            cores: options.cores.unwrap_or(jobs).max(1),
-            disk_rate: options.disk_rate.map_or(disk_rate, |rate| rate.max(1) as f64),
-        },
+        here: machine(jobs, own),
+        there: machine(options.cores.unwrap_or(jobs).max(1), asked),
     })
 }
 
@@ -134,7 +123,7 @@ fn tried(chunks: u64, trial: u64) -> u64 {
 /// What it takes to make the chunks of a recipe.
 fn making(recipe: &Recipe) -> Way {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let (records, chunks) = (recipe.space().len(), recipe.chunks());
+    let chunks = recipe.chunks();
     let (rate, made, bytes) = on_all_cores(|core| {
         let mut maker = Maker::new(recipe, &codec, &kernel);
         move |trial| {
@@ -142,11 +131,29 @@ fn making(recipe: &Recipe) -> Way {
             (chunk.count, chunk.bytes() as u64)
         }
     });
-    // A chunk has a page to itself, or shares it with as many others as fit.
+    Way { bytes: on_disk(recipe, chunks, bytes as f64 / made as f64), rate }
+}
+
+/// About how many bytes `chunks` chunks of `recipe` take, from a few of them.
+pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
+    const TRIED: u64 = 3;
+    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let mut maker = Maker::new(recipe, &codec, &kernel);
+    let (mut made, mut bytes) = (0, 0);
+    for trial in 0..TRIED.min(recipe.chunks()) {
+        let chunk = maker.chunk(tried(recipe.chunks(), trial));
+        (made, bytes) = (made + chunk.count, bytes + chunk.bytes() as u64);
+    }
+    on_disk(recipe, chunks, bytes as f64 / made as f64)
+}
+
+/// The size of a file with `chunks` chunks whose records take so many bytes each.
+fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
+    // A chunk has pages to itself, or shares one with as many others as fit.
     let page = f64::from(crate::connection::PAGE_SIZE);
-    let chunk_bytes = bytes as f64 / made as f64 * recipe.chunk_records().min(records) as f64 + 64.0;
-    let on_disk = if chunk_bytes < page { page / (page / chunk_bytes).floor() } else { chunk_bytes };
-    Way { bytes: (on_disk * chunks as f64 + 8.0 * page) as u64, rate }
+    let chunk_bytes = record_bytes * recipe.chunk_records().min(recipe.space().len()) as f64 + 64.0;
+    let chunk_bytes = if chunk_bytes < page { page / (page / chunk_bytes).floor() } else { chunk_bytes };
+    (chunk_bytes * chunks as f64 + 8.0 * page) as u64
 }
 
 /// What it takes to compute records that are not stored.
@@ -198,44 +205,6 @@ fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) ->
     })
 }
 
-/// Bytes a second that can be written to a file in `directory`, sync included.
-fn disk_rate(directory: &Path) -> Result<f64> {
-    let mut file = nameless(directory).map_err(io(directory, "try how fast it is written"))?;
-    // Not zeros, which a disk may store as nothing.
-    let mut state = 1u64;
-    let piece: Vec<u8> = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
-        (state >> 56) as u8
-    })
-    .take(PIECE)
-    .collect();
-    let (start, mut written) = (Instant::now(), 0);
-    let tried = loop {
-        match file.write_all(&piece) {
-            Ok(()) => written += PIECE,
-            Err(error) => break Err(error),
-        }
-        if written >= DISK_TRIAL_BYTES || start.elapsed() > DISK_TRIAL {
-            break file.sync_data();
-        }
-    };
-    tried.map_err(io(directory, "try how fast it is written"))?;
-    Ok(written as f64 / start.elapsed().as_secs_f64())
-}
-
-/// A file that is gone when it is closed, however that comes.
-fn nameless(directory: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).custom_flags(libc::O_TMPFILE);
-    options.open(directory).or_else(|_| {
-        // Some file systems have none without a name: it loses its name at once.
-        let path = directory.join(format!(".qorpus-trial-{}", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        std::fs::remove_file(path)?;
-        Ok(file)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,11 +230,19 @@ mod tests {
                 && plan.computed.bytes == 0
         );
         assert!(plan.way() == plan.stored && plan.here.disk_rate > 0.0);
-        let slowest = (plan.core_seconds(plan.stored) / 32.0).max(plan.stored.bytes as f64 / 2e9);
+        let share = plan.there.corpus_rate / plan.there.disk_rate;
+        assert!((share - plan.here.corpus_rate / plan.here.disk_rate).abs() < 1e-9 * share);
+        let slowest =
+            (plan.core_seconds(plan.stored) / 32.0).max(plan.stored.bytes as f64 / plan.there.corpus_rate);
         assert_eq!(plan.seconds(plan.stored, plan.there), slowest);
         // No disk gives 64 bytes in a nanosecond.
-        assert!(plan.is_storing_slower(Machine { cores: 1 << 20, disk_rate: 1e9 }));
-        assert!(!plan.is_storing_slower(Machine { cores: 1, disk_rate: 1e12 }));
+        let machine = |cores, disk_rate| Machine { cores, disk_rate, corpus_rate: disk_rate };
+        assert!(plan.is_storing_slower(machine(1 << 20, 1e9)));
+        assert!(!plan.is_storing_slower(machine(1, 1e12)));
+        // Neither the faster nor the slower of computing and writing is left out.
+        let way = Way { bytes: 1000, rate: plan.records as f64 };
+        assert_eq!(plan.seconds(way, Machine { corpus_rate: 100.0, ..machine(1, 1e3) }), 10.0);
+        assert_eq!(plan.seconds(way, Machine { corpus_rate: 1e4, ..machine(1, 1e3) }), 1.0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::ids::Ids;
 use crate::reader::Order;
 use crate::records::{Reader, Rows};
 use qorpus_core::{Complex64, Dtype, Label};
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
 use rusqlite::types::{Null, Value, ValueRef};
@@ -65,10 +66,13 @@ impl Reader {
     ) -> Result<Selection> {
         const MODULE: Module<'static, Connected<'static>> = Module::eponymous_only_module();
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
-        let refused = |error: rusqlite::Error| Error::Usage(reason(&error));
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
         let mut connection = Connection::open_in_memory().map_err(failed)?;
+        // An unknown name in double quotes would be a text: a condition on it holds for every record or for none.
+        for option in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
+            connection.set_db_config(option, false).map_err(failed)?;
+        }
         // A query reads records and nothing else.
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
         let mut asked = Instant::now();
@@ -82,6 +86,7 @@ impl Reader {
         };
         connection.progress_handler(LOOK, Some(stop)).map_err(failed)?;
         let (dim, table) = (self.recipe().alphabet().dim(), Table::new(self.clone(), order)?);
+        let names = table.names();
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
         for (name, function) in [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)] {
             let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8;
@@ -95,7 +100,8 @@ impl Reader {
                 })
                 .map_err(failed)?;
         }
-        let mut statement = connection.prepare(query).map_err(refused)?;
+        let named = |error: rusqlite::Error| Error::Usage(with_columns(reason(&error), &names));
+        let mut statement = connection.prepare(query).map_err(named)?;
         if !statement.readonly() || statement.column_count() == 0 {
             return Err(Error::Usage("a query is one SELECT".into()));
         }
@@ -123,6 +129,36 @@ fn reason(error: &rusqlite::Error) -> String {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         error => error.to_string(),
     }
+}
+
+/// A reason that may be an unknown column, with the columns that could have been meant.
+fn with_columns(reason: String, names: &[String]) -> String {
+    // More edits than this make another name.
+    const MOST_EDITS: usize = 3;
+    let Some(unknown) = reason.strip_prefix("no such column: ") else { return reason };
+    // SQLite asks whether a text was meant, behind a name in double quotes.
+    let (unknown, _) = unknown.split_once(" - ").unwrap_or((unknown, ""));
+    let reason = format!("no such column: {unknown}");
+    let unknown = unknown.trim_matches('"').to_lowercase();
+    let column = unknown.split_once('.').map_or(unknown.as_str(), |(_, column)| column);
+    let distance = |name: &&String| {
+        let name = name.to_lowercase();
+        strsim::damerau_levenshtein(&unknown, &name).min(strsim::damerau_levenshtein(column, &name))
+    };
+    let nearest = names.iter().min_by_key(distance).filter(|name| distance(name) <= MOST_EDITS);
+    match nearest {
+        Some(name) => format!("{reason}; did you mean {}?", quoted(name)),
+        None => {
+            let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+            format!("{reason}; the columns are {}", names.join(", "))
+        }
+    }
+}
+
+/// A column as a query writes it: in double quotes where it is not a plain word.
+fn quoted(name: &str) -> String {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_plain { name.to_owned() } else { format!("\"{}\"", escape_double_quote(name)) }
 }
 
 /// |tr(A†B)|.
@@ -173,13 +209,17 @@ impl Table {
         self.reader.recipe().alphabet().gates().len()
     }
 
-    /// What is declared to SQLite.
-    fn declaration(&self) -> String {
+    /// The names of the columns, in order.
+    fn names(&self) -> Vec<String> {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
-        let names = FIXED.iter().map(ToString::to_string).chain(counts).chain(self.labels.iter().cloned());
-        // SQL does not tell the case of A to Z: of two labels that differ so, as older files have them, the first one has
-        // its name for a column.
+        FIXED.iter().map(ToString::to_string).chain(counts).chain(self.labels.iter().cloned()).collect()
+    }
+
+    /// What is declared to SQLite.
+    fn declaration(&self) -> String {
+        let names = self.names().into_iter();
+        // SQL does not tell names apart by letter case: of two labels that differ so the first one has a column.
         let mut seen = std::collections::HashSet::new();
         let columns = names.map(|name| match seen.insert(name.to_ascii_lowercase()) {
             true => format!("\"{}\"", escape_double_quote(&name)),

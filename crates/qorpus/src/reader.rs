@@ -2,13 +2,13 @@
 
 use crate::computed::Workspace;
 use crate::connection::{self, Access, Content, Identity, hex, not_a_corpus};
-use crate::error::{ChunkDamage, Error, Result, sqlite};
+use crate::error::{ChunkDamage, Error, Result, sqlite_on};
 use crate::ids::Ids;
 use crate::layout::Layout;
 use crate::mapping::PublishedMapping;
 use crate::scan::SCAN_BYTES;
 use crate::still::{LOOK, Still, Wanted, now};
-use crate::{distinct, store, work};
+use crate::{distinct, store, wal, work};
 use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe};
 use rusqlite::Connection;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -64,6 +64,9 @@ pub struct Summary {
     pub format_version: u32,
     /// The SQLite that reads it.
     pub sqlite_version: &'static str,
+    /// Whether it is marked as being written and its WAL is missing, so that committed records may be missing too: see
+    /// [`Reader::warnings`](crate::Reader::warnings).
+    pub wal_missing: bool,
 }
 
 /// A corpus open for reading.
@@ -123,6 +126,8 @@ impl Corpus {
     /// There is no file, it is no corpus, of a later format version, or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
         let path = connection::absolute(path.as_ref())?;
+        // Before SQLite makes a new one. What is found is kept for the whole process.
+        wal::is_missing(&path);
         let connection = opened(&path)?;
         let recipe = match connection::identify(&connection, &path)? {
             Content::Corpus(recipe) => Arc::new(*recipe),
@@ -171,7 +176,8 @@ impl Corpus {
         if !corpus.is_at_rest() {
             store::share(&corpus.path, &connection);
         }
-        Ok(Corpus { connection: connection.into(), ..corpus })
+        let _ = corpus.connection.set(connection);
+        Ok(corpus)
     }
 
     fn new(path: PathBuf, means: &Means) -> Corpus {
@@ -252,6 +258,7 @@ impl Corpus {
             bytes: size(&self.path) + size(&connection::log(&self.path)),
             format_version: qorpus_core::FORMAT_VERSION,
             sqlite_version: rusqlite::version(),
+            wal_missing: wal::is_found(&self.path),
         })
     }
 
@@ -454,8 +461,9 @@ impl Corpus {
     /// Reads in one consistent state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.check_process()?;
-        let failed = sqlite(&self.path, "read it");
-        let transaction = connection::begin_read(self.connection()?).map_err(&failed)?;
+        let connection = self.connection()?;
+        let failed = sqlite_on(connection, &self.path, "read it");
+        let transaction = connection::begin_read(connection).map_err(&failed)?;
         look(&transaction).map_err(failed)
     }
 
@@ -463,6 +471,17 @@ impl Corpus {
         match self.process == std::process::id() {
             true => Ok(()),
             false => Err(Error::Forked(self.path.clone())),
+        }
+    }
+}
+
+impl Drop for Corpus {
+    fn drop(&mut self) {
+        // A forked child must leave its parent's file alone.
+        if self.process == std::process::id()
+            && let Some(connection) = self.connection.get()
+        {
+            store::leave(&self.path, connection);
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels
 use crate::scan::Batch;
 use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
-use crate::work;
+use crate::{wal, work};
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -255,7 +255,8 @@ impl Reader {
             || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
         let mut sum = summaries.next().unwrap_or_else(none)?;
         for summary in summaries {
-            let Summary { records, content_hash, bytes, .. } = summary?;
+            let Summary { records, content_hash, bytes, wal_missing, .. } = summary?;
+            sum.wal_missing |= wal_missing;
             sum.records += records;
             sum.content_hash += content_hash;
             sum.bytes += bytes;
@@ -264,6 +265,12 @@ impl Reader {
             sum.complete = sum.expected.is_none_or(|expected| sum.records == expected);
         }
         Ok(sum)
+    }
+
+    /// What a user should know of these files before relying on them, as sentences: those that were copied without their WAL.
+    pub fn warnings(&self) -> Vec<String> {
+        let missing = self.files().filter(|file| wal::is_found(&file.path));
+        missing.map(|file| wal::warning(&file.path)).collect()
     }
 
     /// The labels that records brought with them, by name, and for each whether it is a text; of several files, in
@@ -590,6 +597,20 @@ impl Reader {
         Ok(())
     }
 
+    /// The names of the labels that some record of these chunks has as a real.
+    ///
+    /// # Errors
+    /// As [`scan`](Reader::scan).
+    pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
+        match self.recipe.space().enumerates().is_some() || !self.recipe.space().is_appended() {
+            // An enumeration's labels are integers, and a recipe's records have none.
+            true => Ok(BTreeSet::new()),
+            false => self
+                .only()
+                .and_then(|file| file.with(Some(&self.recipe), |corpus| corpus.real_labels(numbers))),
+        }
+    }
+
     /// The numbers that chunks may have which were there when this was the summary.
     pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
@@ -618,7 +639,12 @@ impl Reader {
 
     /// The error of a chunk that should be there.
     pub(crate) fn lost(&self, number: u64) -> Error {
-        damaged(&self.recipe, self.place(), number, ChunkDamage::Missing)
+        self.damaged(number, ChunkDamage::Missing)
+    }
+
+    /// The error of a damaged chunk.
+    pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
+        damaged(&self.recipe, self.place(), number, damage)
     }
 
     fn only(&self) -> Result<&Arc<File>> {

@@ -1,9 +1,10 @@
 //! Scanning: the chunks of a file in order, each checked as a whole.
 
 use crate::error::{ChunkDamage, Result};
-use crate::reader::Corpus;
-use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash};
+use crate::reader::{Corpus, GivenLabels};
+use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash, PackedLabels, Place};
 use rusqlite::{Connection, Row};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 impl Corpus {
@@ -29,9 +30,13 @@ impl Corpus {
                     .codec
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
+                let place = Place { first_id: chunk.first_id, count: chunk.count };
+                let labels =
+                    self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
+                let labels = BatchLabels { packed: &labels, first: 0 };
                 if !stored.is_empty() {
                     let first_id = chunk.first_id;
-                    visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored })?;
+                    visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored, labels })?;
                     continue;
                 }
                 // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
@@ -42,12 +47,43 @@ impl Corpus {
                         part.push(circuits.get(position).iter().copied());
                     }
                     let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
-                    visit(&Batch { number, first_id, circuits: &part, unitaries })?;
+                    let labels = BatchLabels { first: start, ..labels };
+                    visit(&Batch { number, first_id, circuits: &part, unitaries, labels })?;
                 }
             }
             next = until;
         }
         Ok(())
+    }
+
+    /// The names of the labels that some record of these chunks has as a real; no other column is read.
+    ///
+    /// # Errors
+    /// [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
+    pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
+        let (mut next, mut names) = (numbers.start, BTreeSet::new());
+        let stride = self.recipe.stride();
+        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
+        while next < numbers.end {
+            let until = numbers.end.min(next.saturating_add(self.scan_chunks()));
+            let damage = self.read(|connection| {
+                let mut statement = connection.prepare_cached(SELECT_LABELS)?;
+                let mut rows = statement.query([ids(next), ids(until)])?;
+                while let Some(row) = rows.next()? {
+                    let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+                    match self.codec.labels(place, row.get_ref(2)?.as_blob_or_null()?) {
+                        Ok(packed) => names.extend(packed.reals().map(str::to_owned)),
+                        Err(damage) => return Ok(Some((place.first_id / stride, damage))),
+                    }
+                }
+                Ok(None)
+            })?;
+            if let Some((number, damage)) = damage {
+                return Err(self.damaged(number, damage.into()));
+            }
+            next = until;
+        }
+        Ok(names)
     }
 
     /// How many chunks a scan reads in one transaction.
@@ -116,6 +152,9 @@ const SELECT_CHUNKS: &str =
     "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
      WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id";
 
+const SELECT_LABELS: &str = "SELECT first_id, count, labels FROM chunks
+     WHERE first_id >= ?1 AND first_id < ?2 AND labels IS NOT NULL ORDER BY first_id";
+
 /// Some consecutive records, decoded and checked.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
@@ -125,6 +164,26 @@ pub(crate) struct Batch<'a> {
     pub(crate) circuits: &'a Circuits,
     /// Row-major, little-endian, with the corpus's precision.
     pub(crate) unitaries: &'a [u8],
+    /// What the records brought with them.
+    pub(crate) labels: BatchLabels<'a>,
+}
+
+/// The labels of some consecutive records of a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLabels<'a> {
+    packed: &'a PackedLabels<'a>,
+    /// The first of the records, counted in the chunk.
+    first: usize,
+}
+
+impl BatchLabels<'_> {
+    /// Those of the record at `position` of the batch.
+    ///
+    /// # Errors
+    /// A text is not UTF-8.
+    pub(crate) fn get(self, position: usize) -> std::result::Result<GivenLabels, ChunkDamage> {
+        Ok(self.packed.get(self.first + position)?)
+    }
 }
 
 fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {

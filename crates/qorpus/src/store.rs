@@ -6,10 +6,10 @@
 
 use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
 use crate::directory::{Names, Seen};
-use crate::error::{Error, Result, sqlite};
-use crate::lock::{Lock, Owner, Turn, in_free_turn};
+use crate::error::{Error, Result, sqlite_on};
+use crate::lock::{Lock, Owner, Turn, in_free_turn, unless_written};
 use crate::options::Durability;
-use crate::{filesystem, schema, work};
+use crate::{filesystem, schema, wal, work};
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
 use rusqlite::{
     Connection, DropBehavior, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
@@ -61,11 +61,15 @@ impl Store {
     pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<Store> {
         let path = connection::absolute(path)?;
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
+        if wal::is_missing(&path) {
+            tracing::warn!("{}", wal::warning(&path));
+            wal::forget(&path);
+        }
         let lock = Lock::open(&path)?;
         let turn = lock.turn()?;
         let (connection, patience) = connection::open(&path, Access::Create)?;
         connection::check_size(&connection, &path)?;
-        let failed = |error| sqlite(&path, "set it up")(error);
+        let failed = |error| sqlite_on(&connection, &path, "set it up")(error);
         let is_new = match connection::identify(&connection, &path)? {
             Content::Empty => true,
             Content::Corpus(there) if there.hash() == recipe.hash() => false,
@@ -134,7 +138,7 @@ impl Store {
         if self.durability == Durability::Normal {
             // Nobody leaves the log while this writer lives, so that what was found here still holds.
             let log = is_mode(&self.connection, "wal");
-            self.synchronize(log).map_err(sqlite(&self.path, "write to it"))?;
+            self.synchronize(log).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         }
         let result = self.commit(change)?;
         self.poisoned.set(false);
@@ -170,11 +174,11 @@ impl Store {
     /// See [`labels`].
     pub(crate) fn labels(&self) -> Result<Vec<(String, bool)>> {
         self.check_handle()?;
-        labels(&self.connection).map_err(sqlite(&self.path, "read its labels"))
+        labels(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
     }
 
     fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        let failed = sqlite(&self.path, "write to it");
+        let failed = sqlite_on(&self.connection, &self.path, "write to it");
         let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
         let mut transaction = self.until_free("the lock of another program", begin).map_err(&failed)?;
         let result = change(&transaction).map_err(&failed)?;
@@ -213,7 +217,7 @@ impl Store {
     /// Reads in one consistent state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.check_handle()?;
-        let failed = sqlite(&self.path, "read it");
+        let failed = sqlite_on(&self.connection, &self.path, "read it");
         let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
         look(&transaction).map_err(&failed)
     }
@@ -233,7 +237,7 @@ impl Store {
     /// Writes the log back once it is long, so that the next transaction begins it anew, in memory and on disk where it
     /// was; waits for readers only when it has become too long.
     fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
-        let failed = sqlite(&self.path, "write its log back");
+        let failed = sqlite_on(&self.connection, &self.path, "write its log back");
         let size = self.log_bytes().map_err(&failed)?;
         if size <= WAL_BYTES {
             return Ok(());
@@ -320,6 +324,20 @@ pub(crate) fn share(path: &Path, reader: &Connection) {
             }
         });
     }
+}
+
+/// Has the last reader leave WAL mode when the writers have left already, so that what stays is one plain file.
+pub(crate) fn leave(path: &Path, reader: &Connection) {
+    // The mark of a file without its WAL stays, until somebody takes the file as it is.
+    if !is_mode(reader, "wal") || wal::is_found(path) {
+        return;
+    }
+    unless_written(path, || {
+        if reader.pragma_update(None, "query_only", false).is_ok() {
+            // Other readers keep the WAL; SQLite does not wait for them here.
+            let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+        }
+    });
 }
 
 /// Whether the journal mode, as far as this connection has seen it, is `mode`.
@@ -432,7 +450,7 @@ pub(crate) fn set_totals(
 
 /// Writes tables and metadata into an empty file, in one transaction.
 fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
-    let failed = sqlite(path, "create it");
+    let failed = sqlite_on(connection, path, "create it");
     let fill = |transaction: &Transaction<'_>| {
         transaction.execute_batch(schema::STATEMENTS)?;
         if recipe.space().enumerates().is_some() {

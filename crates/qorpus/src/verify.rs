@@ -9,6 +9,7 @@ use crate::pairs::{self, Pairs};
 use crate::reader::Corpus;
 use crate::shards;
 use crate::store::{self, Store};
+use crate::wal;
 use crate::work::{self, Todo};
 use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
@@ -67,6 +68,8 @@ pub struct Verification {
     pub shards: BTreeMap<u64, String>,
     /// Ids that no shard has, of a sharded corpus; a file says itself what it still lacks.
     pub missing: Vec<Range<u64>>,
+    /// Whether the file is marked as being written and its WAL is missing, so that committed records may be missing too.
+    pub wal_missing: bool,
     /// Whether it was told to stop before the end.
     pub interrupted: bool,
     pub(crate) content: ContentHash,
@@ -75,6 +78,11 @@ pub struct Verification {
 impl Verification {
     /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
+        self.is_intact() && !self.wal_missing
+    }
+
+    /// Whether nothing is wrong with what is there.
+    pub fn is_intact(&self) -> bool {
         self.damaged.is_empty()
             && self.mismatched.is_empty()
             && self.damaged_levels.is_empty()
@@ -165,6 +173,7 @@ pub(crate) fn verify_file(
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
     })?;
     let mut result = result.into_inner().unwrap_or_default();
+    result.wal_missing = wal::is_found(corpus.path());
     result.damaged.extend(unexpected.into_iter().map(|number| (number, ChunkDamage::Unexpected)));
     // Records that are damaged are what an index leads to.
     if result.damaged.is_empty() {

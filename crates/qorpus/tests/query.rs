@@ -185,3 +185,22 @@ fn only_single_selects_and_only_as_long_as_wanted() {
     let error = reader.select(Order::Big, endless, &[], stop).unwrap_err();
     assert!(error.to_string().contains("interrupted") && asked.load(Ordering::Relaxed) == 3, "{error}");
 }
+
+#[test]
+fn unknown_names_in_double_quotes_are_unknown_columns() {
+    let reader = computed();
+    for (query, sentence) in [
+        ("select count(*) from records where \"cnt_t\" > 3", "did you mean count_t?"),
+        ("select sum(\"count_rz(pi/8)\") from records", "the columns are id, circuit, length"),
+        ("select id from records order by \"lenght\"", "did you mean length?"),
+        ("select \"unitry\" from records", "did you mean unitary?"),
+        ("select count(*) from records group by \"circiut\"", "did you mean circuit?"),
+        ("select r.\"ids\" from records r", "did you mean id?"),
+    ] {
+        let error = reader.select(Order::Big, query, &[], || false).unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_usage() && text.starts_with("no such column") && text.contains(sentence), "{text}");
+    }
+    let quoted = "select count(*) from records where \"length\" >= 0 and circuit != 'x'";
+    assert_eq!(number(&select(&reader, quoted, &[])), reader.len().unwrap() as f64);
+}

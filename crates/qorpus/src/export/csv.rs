@@ -1,14 +1,15 @@
 //! `.csv`: a table for everything that reads text.
 //!
-//! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for every gate, and the
-//! unitary row by row: `u_0_0_re`, `u_0_0_im`, `u_0_1_re`, ... with the fewest digits that give the same number
-//! again, as binary64 or, if the corpus is complex64, binary32.
+//! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for every gate, the labels
+//! that records brought with them, and the unitary row by row: `u_0_0_re`, `u_0_0_im`, `u_0_1_re`, ... with the fewest
+//! digits that give the same number again, as binary64 or, if the corpus is complex64, binary32. A label that a record
+//! does not have is an empty field, as is an empty text.
 
 use super::draft::{Draft, publish};
-use super::{Format, doubles, floats, label_names, labels};
+use super::given::{Given, refuse_names};
+use super::{Format, Source, doubles, floats, label_names, labels};
 use crate::error::{Error, Result, io};
-use crate::reader::Summary;
-use crate::records::Reader;
+use crate::reader::GivenLabels;
 use crate::scan::Batch;
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Recipe;
@@ -17,29 +18,36 @@ use std::path::{Path, PathBuf};
 
 struct Csv<'a> {
     recipe: &'a Recipe,
+    given: Vec<Given>,
     out: PathBuf,
     writer: Writer<Draft>,
 }
 
-pub(super) fn open<'a>(corpus: &'a Reader, _: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
-    let recipe = corpus.recipe();
+/// # Errors
+/// [`Error::Export`] if a label has the name of an entry of the unitary.
+pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let (recipe, given) = (source.corpus.recipe(), source.given.to_vec());
     let dim = recipe.alphabet().dim();
+    let mut entries = Vec::new();
+    for (row, column) in (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column))) {
+        entries.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
+    }
+    refuse_names(&given, &entries, out, ".parquet")?;
     let mut names = vec!["id".to_owned(), "circuit".to_owned()];
     names.extend(label_names(recipe.alphabet()));
-    for (row, column) in (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column))) {
-        names.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
-    }
+    names.extend(given.iter().map(|column| column.name.clone()));
+    names.extend(entries);
     let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(out)?);
     writer.write_record(names).map_err(failed(out))?;
-    Ok(Box::new(Csv { recipe, out: out.into(), writer }))
+    Ok(Box::new(Csv { recipe, given, out: out.into(), writer }))
 }
 
 impl Format for Csv<'_> {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+    fn write(&mut self, batch: &Batch<'_>, given: &[GivenLabels]) -> Result<()> {
         // The precision decides how many digits a number has.
         match self.recipe.dtype() {
-            qorpus_core::Dtype::Complex128 => self.write_rows(batch, doubles),
-            qorpus_core::Dtype::Complex64 => self.write_rows(batch, floats),
+            qorpus_core::Dtype::Complex128 => self.write_rows(batch, given, doubles),
+            qorpus_core::Dtype::Complex64 => self.write_rows(batch, given, floats),
         }
     }
 
@@ -50,7 +58,12 @@ impl Format for Csv<'_> {
 }
 
 impl Csv<'_> {
-    fn write_rows<'b, N, I>(&mut self, batch: &Batch<'b>, numbers: impl Fn(&'b [u8]) -> I) -> Result<()>
+    fn write_rows<'b, N, I>(
+        &mut self,
+        batch: &Batch<'b>,
+        given: &[GivenLabels],
+        numbers: impl Fn(&'b [u8]) -> I,
+    ) -> Result<()>
     where
         N: Serialize,
         I: Iterator<Item = N>,
@@ -58,18 +71,24 @@ impl Csv<'_> {
         let alphabet = self.recipe.alphabet();
         let unitaries = batch.unitaries.chunks_exact(alphabet.dim().pow(2) * self.recipe.dtype().bytes());
         let (mut counts, mut entries) = (Vec::new(), Vec::new());
-        for ((id, circuit), unitary) in (batch.first_id..).zip(batch.circuits.iter()).zip(unitaries) {
+        for (position, (circuit, unitary)) in batch.circuits.iter().zip(unitaries).enumerate() {
             labels(alphabet, circuit, &mut counts);
             entries.clear();
             entries.extend(numbers(unitary));
-            let row = (id, alphabet.text(circuit), &counts, &entries);
+            let of_record = given.get(position);
+            let given: Vec<_> = self
+                .given
+                .iter()
+                .map(|column| of_record.and_then(|labels| labels.get(&column.name)))
+                .collect();
+            let row = (batch.first_id + position as u64, alphabet.text(circuit), &counts, given, &entries);
             self.writer.serialize(row).map_err(failed(&self.out))?;
         }
         Ok(())
     }
 }
 
-fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
+pub(super) fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
     move |error| match error.into_kind() {
         ::csv::ErrorKind::Io(source) => io(out, "write it")(source),
         other => Error::Export { path: out.into(), reason: format!("{other:?}") },

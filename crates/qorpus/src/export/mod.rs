@@ -4,6 +4,7 @@
 
 mod csv;
 mod draft;
+mod given;
 mod npy;
 mod parquet;
 mod qasm;
@@ -11,9 +12,10 @@ mod qasm;
 use crate::connection;
 use crate::error::{Error, Result};
 use crate::generate::Outcome;
-use crate::reader::Summary;
+use crate::reader::{GivenLabels, Summary};
 use crate::records::Reader;
 use crate::scan::Batch;
+use given::Given;
 use qorpus_core::Alphabet;
 use std::ops::Range;
 use std::path::Path;
@@ -21,15 +23,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file being written in some format; dropped before it is finished, it leaves nothing behind.
 trait Format {
-    /// Appends the records of `batch`. Batches come in the order of their ids.
-    fn write(&mut self, batch: &Batch<'_>) -> Result<()>;
+    /// Appends the records of `batch` with the labels they brought, one map a record, or no map if no record of the corpus
+    /// has labels. Batches come in the order of their ids.
+    fn write(&mut self, batch: &Batch<'_>, labels: &[GivenLabels]) -> Result<()>;
 
     /// Completes the file, makes it durable and gives it its name.
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
+/// What a format begins with.
+struct Source<'a> {
+    corpus: &'a Reader,
+    summary: &'a Summary,
+    /// The columns of labels that records brought with them.
+    given: &'a [Given],
+}
+
 /// Refuses what the format cannot express, then begins the file.
-type Open = for<'a> fn(&'a Reader, &Summary, &Path) -> Result<Box<dyn Format + 'a>>;
+type Open = for<'a> fn(&Source<'a>, &Path) -> Result<Box<dyn Format + 'a>>;
 
 /// The formats by the ending of a file's name.
 const FORMATS: [(&str, Open); 4] =
@@ -37,9 +48,10 @@ const FORMATS: [(&str, Open); 4] =
 
 /// Writes the records of `corpus` to the new file `out`, in the format that its ending names.
 ///
-/// `.npy`: the unitaries as one array, beside it three files with the circuits; needs the complete corpus.
-/// `.parquet` and `.csv`: a row a record, with its circuit, labels and unitary. `.qasm`: OpenQASM 3, a gate a
-/// record. Qubit 0 is the most significant bit of a unitary's index in all of them.
+/// `.npy`: the unitaries as one array, beside it three files with the circuits and, if records have labels, a fourth with
+/// those; needs the complete corpus. `.parquet` and `.csv`: a row a record, with its circuit, labels and unitary. `.qasm`:
+/// OpenQASM 3, a gate a record, with its labels in a comment. Qubit 0 is the most significant bit of a unitary's index in
+/// all of them.
 ///
 /// Goes through the corpus once, holding a few chunks, and for `.parquet` a row group of 64 MiB. `report` is called
 /// with the number of records written so far. The file gets its name when it is finished: if this fails, or `stop`
@@ -80,7 +92,8 @@ pub fn export(
         }
     };
     let is_stopped = || stop.load(Ordering::Relaxed);
-    let mut format = open(corpus, &summary, &out)?;
+    let given = Given::of(corpus, numbers.clone())?;
+    let mut format = open(&Source { corpus, summary: &summary, given: &given }, &out)?;
     let scanned = corpus.scan(numbers.clone(), &mut |batch| {
         if is_stopped() {
             // Any error ends the scan; nobody sees this one.
@@ -91,7 +104,8 @@ pub fn export(
             true => check_up_to(batch.first_id, batch.first_id + batch.circuits.len() as u64)?,
             false => check_up_to(batch.number, batch.number + 1)?,
         }
-        format.write(batch)?;
+        let labels = if given.is_empty() { Vec::new() } else { labels_of(corpus, batch)? };
+        format.write(batch, &labels)?;
         written += batch.circuits.len() as u64;
         report(written);
         Ok(())
@@ -103,6 +117,13 @@ pub fn export(
     check_up_to(numbers.end, numbers.end)?;
     format.finish()?;
     Ok(Outcome::Complete)
+}
+
+/// The labels that the records of `batch` brought with them.
+fn labels_of(corpus: &Reader, batch: &Batch<'_>) -> Result<Vec<GivenLabels>> {
+    let positions = 0..batch.circuits.len();
+    let labels: std::result::Result<_, _> = positions.map(|position| batch.labels.get(position)).collect();
+    labels.map_err(|damage| corpus.damaged(batch.number, damage))
 }
 
 /// The first of `numbers` that is not still to be made: a chunk that should be there.

@@ -6,17 +6,20 @@
 //! | `demo.circuits.npy` | (N, longest) | `<u2` | the letters of circuit i in time order, then 65535 |
 //! | `demo.lengths.npy` | (N,) | `<u2` | the length of circuit i |
 //! | `demo.letters.json` | | | the letters as a list: letter k is its item k |
+//! | `demo.labels.csv` | | | only if records brought labels: `id` and a column a label, a row a record; a missing label is an empty field |
 //!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
-use super::Format;
+use super::csv::failed;
 use super::draft::{Draft, publish, refuse_existing};
-use crate::error::{Error, Result};
-use crate::reader::Summary;
-use crate::records::Reader;
+use super::given::Given;
+use super::{Format, Source};
+use crate::error::{Error, Result, io};
+use crate::reader::GivenLabels;
 use crate::scan::Batch;
+use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Dtype;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Stands behind the last letter of a circuit. No letter has this number: an alphabet has at most 65535.
 const NO_LETTER: u16 = u16::MAX;
@@ -27,13 +30,40 @@ struct Npy {
     circuits: Draft,
     lengths: Draft,
     letters: Draft,
+    labels: Option<LabelTable>,
     /// A circuit's row; kept for its memory.
     row: Vec<u8>,
 }
 
+/// The labels that records brought with them.
+struct LabelTable {
+    given: Vec<Given>,
+    out: PathBuf,
+    writer: Writer<Draft>,
+}
+
+impl LabelTable {
+    fn create(given: &[Given], out: PathBuf) -> Result<LabelTable> {
+        let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(&out)?);
+        let names = std::iter::once("id").chain(given.iter().map(|column| column.name.as_str()));
+        writer.write_record(names).map_err(failed(&out))?;
+        Ok(LabelTable { given: given.to_vec(), out, writer })
+    }
+
+    fn append(&mut self, id: u64, labels: &GivenLabels) -> Result<()> {
+        let row: Vec<_> = self.given.iter().map(|column| labels.get(&column.name)).collect();
+        self.writer.serialize((id, row)).map_err(failed(&self.out))
+    }
+
+    fn finish(self) -> Result<Draft> {
+        self.writer.into_inner().map_err(|error| io(&self.out, "write it")(error.into_error()))
+    }
+}
+
 /// # Errors
 /// [`Error::Incomplete`], since a record's place in the array is its id.
-pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let Source { corpus, summary, given } = *source;
     if !summary.complete {
         return Err(Error::Incomplete {
             path: corpus.place(),
@@ -43,7 +73,8 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
         });
     }
     let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
-    targets.iter().try_for_each(|target| refuse_existing(target))?;
+    let table = (!given.is_empty()).then(|| out.with_extension("labels.csv"));
+    targets.iter().chain(&table).try_for_each(|target| refuse_existing(target))?;
     let [unitaries, circuits, lengths, letters] = targets.map(|target| Draft::create(&target));
     let recipe = corpus.recipe();
     let longest = match recipe.space().is_appended() {
@@ -64,6 +95,7 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
         circuits: circuits?,
         lengths: lengths?,
         letters: letters?,
+        labels: table.map(|table| LabelTable::create(given, table)).transpose()?,
         row: Vec::new(),
     };
     let (records, dim) = (summary.records, recipe.alphabet().dim());
@@ -80,7 +112,10 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
 }
 
 impl Format for Npy {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+    fn write(&mut self, batch: &Batch<'_>, labels: &[GivenLabels]) -> Result<()> {
+        if let Some(table) = &mut self.labels {
+            (batch.first_id..).zip(labels).try_for_each(|(id, labels)| table.append(id, labels))?;
+        }
         self.unitaries.append(batch.unitaries)?;
         for circuit in batch.circuits.iter() {
             self.row.clear();
@@ -95,7 +130,10 @@ impl Format for Npy {
 
     fn finish(self: Box<Self>) -> Result<()> {
         // The name that was asked for comes last: where it is, the others are.
-        publish(vec![self.letters, self.lengths, self.circuits, self.unitaries])
+        let labels = self.labels.map(LabelTable::finish).transpose()?;
+        publish(
+            labels.into_iter().chain([self.letters, self.lengths, self.circuits, self.unitaries]).collect(),
+        )
     }
 }
 

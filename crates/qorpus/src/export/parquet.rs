@@ -6,15 +6,16 @@
 //! | `circuit` | string | the letters in time order, joined by `; ` |
 //! | `length` | int32 | the number of letters |
 //! | `count_GATE`, one a gate | int32 | how often it occurs |
+//! | a label that records brought with them, by its name | int64, float64 or string | null if a record does not have it |
 //! | `unitary` | list of fixed size of float64, or float32 if the corpus is complex64 | 2·d·d numbers: row-major, each entry's real part, then its imaginary part |
 //!
 //! The file's metadata repeats this and holds recipe, recipe hash and content hash.
 
 use super::draft::{Draft, publish};
-use super::{Format, doubles, floats, label_names, labels};
+use super::given::{Given, Kind};
+use super::{Format, Source, doubles, floats, label_names, labels};
 use crate::error::{Error, Result, io};
-use crate::reader::Summary;
-use crate::records::Reader;
+use crate::reader::{GivenLabels, Summary};
 use crate::scan::Batch;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
@@ -26,7 +27,7 @@ use arrow_array::{
     StringArray,
 };
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
-use qorpus_core::{Dtype, Recipe};
+use qorpus_core::{Dtype, Label, Recipe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 
 struct Parquet<'a> {
     recipe: &'a Recipe,
+    given: Vec<Given>,
     out: PathBuf,
     writer: ArrowWriter<Draft>,
     schema: SchemaRef,
@@ -44,8 +46,8 @@ struct Parquet<'a> {
     written: u64,
 }
 
-pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
-    let recipe = corpus.recipe();
+pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let (recipe, summary, given) = (source.corpus.recipe(), source.summary, source.given.to_vec());
     let number = match recipe.dtype() {
         Dtype::Complex128 => DataType::Float64,
         Dtype::Complex64 => DataType::Float32,
@@ -55,6 +57,7 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
         vec![Field::new("id", DataType::Int64, false), Field::new("circuit", DataType::Utf8, false)];
     let names = label_names(recipe.alphabet());
     fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, false)));
+    fields.extend(given.iter().map(|column| Field::new(&column.name, data_type(column.kind), true)));
     fields.push(Field::new("unitary", DataType::FixedSizeList(entry.clone(), numbers(recipe)), false));
     let schema = Arc::new(Schema::new(fields));
     let properties = WriterProperties::builder()
@@ -66,6 +69,7 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
     let writer = ArrowWriter::try_new(Draft::create(out)?, schema.clone(), Some(properties));
     Ok(Box::new(Parquet {
         recipe,
+        given,
         out: out.into(),
         writer: writer.map_err(failed(out))?,
         schema,
@@ -76,9 +80,11 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
 }
 
 impl Format for Parquet<'_> {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+    fn write(&mut self, batch: &Batch<'_>, given: &[GivenLabels]) -> Result<()> {
         self.written += batch.circuits.len() as u64;
-        let rows = self.rows(batch).map_err(failed(&self.out))?;
+        let given = self.given.iter().map(|column| values(column, given, &self.out));
+        let given = given.collect::<Result<Vec<_>>>()?;
+        let rows = self.rows(batch, given).map_err(failed(&self.out))?;
         self.writer.write(&rows).map_err(failed(&self.out))
     }
 
@@ -93,7 +99,11 @@ impl Format for Parquet<'_> {
 }
 
 impl Parquet<'_> {
-    fn rows(&self, batch: &Batch<'_>) -> std::result::Result<RecordBatch, ParquetError> {
+    fn rows(
+        &self,
+        batch: &Batch<'_>,
+        given: Vec<ArrayRef>,
+    ) -> std::result::Result<RecordBatch, ParquetError> {
         let alphabet = self.recipe.alphabet();
         // A recipe has at most 2^63 records.
         let ids = (0..batch.circuits.len()).map(|position| (batch.first_id + position as u64) as i64);
@@ -112,9 +122,37 @@ impl Parquet<'_> {
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter_values(texts))];
         columns.extend(counts.into_iter().map(|column| Arc::new(Int32Array::from(column)) as ArrayRef));
+        columns.extend(given);
         columns.push(Arc::new(lists));
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
+}
+
+fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Integer => DataType::Int64,
+        Kind::Real => DataType::Float64,
+        Kind::Text => DataType::Utf8,
+    }
+}
+
+/// A column of labels, with null for each record that does not have this one.
+fn values(column: &Given, records: &[GivenLabels], out: &Path) -> Result<ArrayRef> {
+    let values = records.iter().map(|labels| column.value(labels, out)).collect::<Result<Vec<_>>>()?;
+    Ok(match column.kind {
+        Kind::Integer => Arc::new(Int64Array::from_iter(values.iter().map(|value| match value {
+            Some(Label::Integer(value)) => Some(*value),
+            _ => None,
+        }))),
+        Kind::Real => Arc::new(Float64Array::from_iter(values.iter().map(|value| match value {
+            Some(Label::Real(value)) => Some(*value),
+            _ => None,
+        }))),
+        Kind::Text => Arc::new(StringArray::from_iter(values.iter().map(|value| match value {
+            Some(Label::Text(value)) => Some(value.as_str()),
+            _ => None,
+        }))),
+    })
 }
 
 /// How many numbers a unitary has: at most 2^17, on eight qubits.

@@ -9,15 +9,16 @@
 //! ```
 //!
 //! Standard gates are called by their names, with the global phases that Qiskit gives `stdgates.inc`; those it
-//! lacks are defined in front, as are the user's own gates on one qubit.
+//! lacks are defined in front, as are the user's own gates on one qubit. Labels that a record brought with it stand in its
+//! comment as a JSON object: `// record 7, length 2, labels {"reward":0.5}`.
 
-use super::Format;
 use super::draft::{Draft, publish};
+use super::{Format, Source};
 use crate::error::{Error, Result};
-use crate::reader::Summary;
-use crate::records::Reader;
+use crate::reader::GivenLabels;
 use crate::scan::Batch;
-use qorpus_core::{Alphabet, Qasm};
+use qorpus_core::{Alphabet, Label, Qasm};
+use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -32,8 +33,9 @@ struct Programs<'a> {
 
 /// # Errors
 /// [`Error::Export`] if a gate of the user's own acts on several qubits.
-pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Result<Box<dyn Format + 'a>> {
-    let (recipe, alphabet) = (corpus.recipe(), corpus.recipe().alphabet());
+pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let (recipe, summary) = (source.corpus.recipe(), source.summary);
+    let alphabet = recipe.alphabet();
     let mut text = format!(
         "{}// {}\n// recipe {}\n\
          // Gate c7 is record 7. Gates have the matrices that Qiskit gives them, global phase included; qubit q0\n\
@@ -66,12 +68,17 @@ pub(super) fn open<'a>(corpus: &'a Reader, summary: &Summary, out: &Path) -> Res
 }
 
 impl Format for Programs<'_> {
-    fn write(&mut self, batch: &Batch<'_>) -> Result<()> {
+    fn write(&mut self, batch: &Batch<'_>, given: &[GivenLabels]) -> Result<()> {
         let qubits = parameters(&(0..self.alphabet.qubits()).collect::<Vec<_>>());
         self.text.clear();
-        for (id, circuit) in (batch.first_id..).zip(batch.circuits.iter()) {
+        for (position, circuit) in batch.circuits.iter().enumerate() {
+            let (id, labels) = (batch.first_id + position as u64, comment(given.get(position)));
             // Writing to a String cannot fail.
-            let _ = write!(self.text, "// record {id}, length {}\ngate c{id} {qubits} {{ ", circuit.len());
+            let _ = write!(
+                self.text,
+                "// record {id}, length {}{labels}\ngate c{id} {qubits} {{ ",
+                circuit.len()
+            );
             for &letter in circuit {
                 self.text.push_str(&self.calls[usize::from(letter)]);
                 self.text.push(' ');
@@ -83,6 +90,22 @@ impl Format for Programs<'_> {
 
     fn finish(self: Box<Self>) -> Result<()> {
         publish(vec![self.file])
+    }
+}
+
+/// The labels that a record brought with it, as they stand behind its length: without line ends, whatever texts hold.
+fn comment(labels: Option<&GivenLabels>) -> String {
+    match labels.filter(|labels| !labels.is_empty()) {
+        None => String::new(),
+        // JSON has no NaN and no infinity.
+        Some(labels) => {
+            let value = |label: &Label| match label {
+                Label::Real(value) if !value.is_finite() => json!(value.to_string()),
+                label => json!(label),
+            };
+            let labels = labels.iter().map(|(name, label)| (name.clone(), value(label)));
+            format!(", labels {}", serde_json::Value::Object(labels.collect()))
+        }
     }
 }
 

@@ -8,12 +8,13 @@ use super::cache::Cache;
 use super::place::{Before, Place, Version, is_bucket};
 use super::publish::{discard, fingerprint, save, save_names};
 use super::seal::fold;
-use super::{Shard, Shards};
+use super::{Cut, Shard, Shards};
 use crate::connection::{beside, hex};
 use crate::error::{Error, Result, io};
-use crate::generate::{Outcome, Progress, generate_in};
+use crate::generate::{Idle, Outcome, Progress, generate_in};
 use crate::lock::Claim;
 use crate::options::{Durability, GenerateOptions, threads};
+use crate::plan::stored_bytes;
 use crate::reader::Corpus;
 use crate::store::Store;
 use crate::verify::{VerifyOptions, verify_file};
@@ -38,6 +39,10 @@ pub(crate) fn generate(
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
     let stage = stage(path, options.stage.as_deref())?;
+    if !super::is_there(path) && !options.force {
+        let cut = super::chosen_cut(recipe, options.shard)?;
+        check_room(path, stage.as_deref(), recipe, &cut, options.part.shards(cut.count()), 0)?;
+    }
     let shards = Shards::create(path, recipe, options.shard, options.durability)?;
     let workshop =
         Workshop { shards: &shards, stage: stage.as_deref(), jobs, durability: options.durability };
@@ -54,6 +59,15 @@ pub(crate) fn generate(
             }
             false => todo.push_back(number),
         }
+    }
+    if options.part.shards(shards.cut.count()).next().is_none() {
+        let (part, shares) = (options.part, shards.cut.count());
+        progress.idle = Some(Idle { part, shares, sharded: true });
+    }
+    if !options.force {
+        let size = |&number: &u64| workshop.draft(number).metadata().map_or(0, |found| found.len());
+        let built = if stage.is_some() { 0 } else { todo.iter().map(size).sum() };
+        check_room(path, stage.as_deref(), recipe, &shards.cut, todo.iter().copied(), built)?;
     }
     report(progress);
     // Machines that see no claims of each other should not all begin with the same shard.
@@ -98,6 +112,34 @@ pub(crate) fn generate(
         fold(&shards, options.durability)?;
     }
     Ok((Outcome::Complete, progress))
+}
+
+/// Refuses to make the shards with these numbers, of which so many bytes are built there, if they do not fit in their place,
+/// or one of them not in the stage.
+fn check_room(
+    path: &Path,
+    stage: Option<&Path>,
+    recipe: &Recipe,
+    cut: &Cut,
+    numbers: impl Iterator<Item = u64>,
+    built: u64,
+) -> Result<()> {
+    let (mut most, mut records) = (0, 0);
+    for number in numbers {
+        let of_shard = cut.records(number);
+        (most, records) = (most.max(of_shard), records + of_shard);
+    }
+    if records == 0 {
+        return Ok(());
+    }
+    let bytes = |records: u64| stored_bytes(recipe, records.div_ceil(recipe.chunk_records()));
+    if let Some(stage) = stage {
+        filesystem::check_room(stage, stage, bytes(most))?;
+    }
+    match is_bucket(path) {
+        true => Ok(()),
+        false => filesystem::check_room(path, path, bytes(records).saturating_sub(built)),
+    }
 }
 
 /// Where shards of the corpus at `path` are built, if not there: what is wished, which must be on a disk of this machine.

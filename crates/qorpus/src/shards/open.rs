@@ -172,6 +172,7 @@ impl OpenShards {
             bytes: manifest.bytes(),
             format_version: qorpus_core::FORMAT_VERSION,
             sqlite_version: rusqlite::version(),
+            wal_missing: false,
         })
     }
 

@@ -1,0 +1,170 @@
+//! Files in WAL mode whose WAL is not there: copies that were made while the corpus was written.
+//!
+//! The last writer or reader of a corpus leaves WAL mode, and writers that were killed leave their lock file. So a file that is
+//! in WAL mode, without a WAL and without a lock file, was copied alone, or another program was the last to close it. Nothing in
+//! the file tells the two apart.
+
+use crate::connection::{self, log};
+use crate::lock;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Where the header of an SQLite file has the versions that its writers and readers must understand: 2 of both is WAL mode.
+const VERSIONS: u64 = 18;
+
+/// How long a process that leaves WAL mode may be between removing the WAL and saying so in the header.
+const LEAVING: Duration = Duration::from_millis(100);
+
+/// Files that were found without their WAL, by device and number. A connection to such a file makes a new and empty WAL, which
+/// must not hide it from the rest of this process.
+static FOUND: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file, which makes a new one.
+pub(crate) fn is_missing(path: &Path) -> bool {
+    let missing = || is_in_wal_mode(path) && !lock::is_there(path) && is_gone(path);
+    if is_found(path) {
+        return true;
+    }
+    if !missing() {
+        return false;
+    }
+    std::thread::sleep(LEAVING);
+    if !missing() {
+        return false;
+    }
+    if let Some(file) = number(path) {
+        FOUND.lock().unwrap_or_else(PoisonError::into_inner).insert(file);
+    }
+    true
+}
+
+/// Whether this process has found the WAL of the file at `path` to be missing.
+pub(crate) fn is_found(path: &Path) -> bool {
+    let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    !found.is_empty() && number(path).is_some_and(|file| found.contains(&file)) && is_in_wal_mode(path)
+}
+
+/// Takes the file at `path` as it is: a writer goes on with it.
+pub(crate) fn forget(path: &Path) {
+    if let Some(file) = number(path) {
+        FOUND.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
+    }
+}
+
+/// What to know before the corpus in the file at `path` is opened for writing: a sentence, if its WAL is missing.
+pub fn missing_wal(path: &Path) -> Option<String> {
+    let path = connection::absolute(path).ok()?;
+    is_missing(&path).then(|| warning(&path))
+}
+
+/// What to say of a file whose WAL is missing.
+pub(crate) fn warning(path: &Path) -> String {
+    format!(
+        "{} is marked as being written (WAL mode), but its log {} is not beside it: if this is a copy that was made while the \
+         corpus was written, committed records are missing. Copy both files, or copy when the writers have ended; if this file \
+         is all there is, 'qorpus repair' takes it as it is",
+        path.display(),
+        log(path).display()
+    )
+}
+
+fn is_in_wal_mode(path: &Path) -> bool {
+    let mut versions = [0; 2];
+    File::open(path).and_then(|file| file.read_exact_at(&mut versions, VERSIONS)).is_ok()
+        && versions == [2; 2]
+}
+
+fn is_gone(path: &Path) -> bool {
+    log(path).symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn number(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Corpus, VerifyOptions, Writer, WriterOptions, repair, verify};
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    fn writer(path: &Path) -> Writer {
+        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
+        Writer::open(path, &options).unwrap()
+    }
+
+    /// A corpus that two writers have open, with a record of each in the WAL, and a copy of its file alone.
+    fn copied(directory: &TempDir) -> (PathBuf, [Writer; 2]) {
+        let (path, copy) = (directory.path().join("c.db"), directory.path().join("copy.db"));
+        let writers = [writer(&path), writer(&path)];
+        for writer in &writers {
+            writer.append(&[0], None, &[]).unwrap();
+            writer.flush().unwrap();
+        }
+        std::fs::copy(&path, &copy).unwrap();
+        (copy, writers)
+    }
+
+    fn is_clean(path: &Path) -> bool {
+        verify(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap().is_clean()
+    }
+
+    #[test]
+    fn a_copy_without_its_wal_is_noticed_however_often_it_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (copy, writers) = copied(&directory);
+        for _ in 0..2 {
+            let corpus = Corpus::open(&copy).unwrap();
+            let summary = corpus.summary().unwrap();
+            assert!(summary.wal_missing && summary.records < 2);
+            assert!(!is_clean(&copy), "another connection has made a new WAL by now");
+        }
+        assert!(missing_wal(&copy).unwrap().contains("copy.db-wal is not beside it"));
+        // Taken as it is, it is a corpus like others.
+        repair(&copy, &Default::default(), &false.into(), &|_| {}).unwrap();
+        assert!(is_clean(&copy) && missing_wal(&copy).is_none());
+        drop(writers);
+    }
+
+    #[test]
+    fn a_copy_with_its_wal_is_complete() {
+        let directory = tempfile::tempdir().unwrap();
+        let (copy, _writers) = copied(&directory);
+        std::fs::copy(log(&directory.path().join("c.db")), log(&copy)).unwrap();
+        let corpus = Corpus::open(&copy).unwrap();
+        assert!(!corpus.summary().unwrap().wal_missing && corpus.len().unwrap() == 2);
+        drop(corpus);
+        // The last reader leaves one plain file.
+        assert!(!log(&copy).exists() && is_clean(&copy));
+    }
+
+    #[test]
+    fn nothing_is_said_of_files_that_are_in_use_or_were_left_properly() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let missing = || is_missing(&path);
+        let one = writer(&path);
+        assert!(!missing());
+        let other = writer(&path);
+        assert!(!missing());
+        one.append(&[0], None, &[]).unwrap();
+        one.flush().unwrap();
+        let reader = Corpus::open(&path).unwrap();
+        assert!(!missing());
+        one.close().unwrap();
+        assert!(!missing());
+        other.close().unwrap();
+        // The reader has kept the writers from leaving WAL mode.
+        assert!(is_in_wal_mode(&path) && log(&path).exists() && !missing());
+        let second = Corpus::open(&path).unwrap();
+        drop(reader);
+        assert!(!missing());
+        drop(second);
+        assert!(!is_in_wal_mode(&path) && !log(&path).exists() && !missing() && is_clean(&path));
+    }
+}
