@@ -32,7 +32,15 @@ from qorpus.circuits import (
 )
 from qorpus.corpus import Corpus, Recipe, generate, open, seal
 from qorpus.enumeration import distinct
-from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord
+from qorpus.errors import (
+    Error,
+    InvalidArgument,
+    MissingFile,
+    MissingLibrary,
+    MissingRecord,
+    TooManyRecords,
+    WrongType,
+)
 from qorpus.levels import Found, Level
 from qorpus.sql import Rows
 from qorpus.streams import Split, Stream
@@ -45,13 +53,16 @@ __all__ = [
     "InvalidArgument",
     "Level",
     "MissingFile",
+    "MissingLibrary",
     "MissingRecord",
     "Recipe",
     "Record",
     "Rows",
     "Split",
     "Stream",
+    "TooManyRecords",
     "Writer",
+    "WrongType",
     "__version__",
     "distinct",
     "from_bqskit",

@@ -1,13 +1,12 @@
 //! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
 
 use crate::distinct;
-use crate::errors::{OrRaise, invalid};
+use crate::errors::{OrRaise, invalid, too_many_records, unconverted, wrong_type};
 use crate::ids::{self, Chosen};
-use crate::options::number;
+use crate::arguments::{self, flag, given, number, ordered, text};
 use crate::record::{Origin, Record, order_name, order_of};
 use numpy::npyffi::{PY_ARRAY_API, npy_intp};
 use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
-use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
@@ -39,21 +38,22 @@ pub(crate) struct Records {
 #[pymethods]
 impl Records {
     #[new]
-    #[pyo3(signature = (*, files=None, recipe=None, order="big"))]
+    #[pyo3(signature = (*, files=None, recipe=None, order=None))]
     fn new(
         py: Python<'_>,
-        files: Option<Vec<PathBuf>>,
-        recipe: Option<&str>,
-        order: &str,
+        files: Option<&Bound<'_, PyAny>>,
+        recipe: Option<&Bound<'_, PyAny>>,
+        order: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Records> {
-        let order = order_of(py, order)?;
-        let reader = match (files, recipe) {
+        let order = given(order, order_of)?.unwrap_or(Order::Big);
+        let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
+        let reader = match (given(files, paths)?, recipe) {
             (Some(files), None) => Ok(py.detach(|| Reader::open(&files)).or_raise(py)?),
             (None, Some(json)) => {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
                 Reader::computed(recipe.clone()).map_err(|_| recipe)
             }
-            _ => return Err(PyTypeError::new_err("either files or a recipe")),
+            _ => return Err(wrong_type(py, "either files or a recipe")),
         };
         let (recipe, reader) = match reader {
             Ok(reader) => (reader.recipe().clone(), Some(Arc::new(reader))),
@@ -101,7 +101,7 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let (ids, reader) = (self.ids(ids)?.list()?, self.reader(py)?);
+        let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let rows = py.detach(|| reader.rows(&ids, self.order)).or_raise(py)?;
         let list = PyList::empty(py);
         let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
@@ -203,7 +203,7 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     fn labels<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let (ids, reader) = (self.ids(ids)?.list()?, self.reader(py)?);
+        let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let read = || -> qorpus::Result<_> { Ok((reader.circuits(&ids)?, reader.given_labels(&ids)?)) };
         let (circuits, given) = py.detach(read).or_raise(py)?;
         let list = PyList::empty(py);
@@ -340,9 +340,9 @@ impl Records {
         &self,
         py: Python<'py>,
         target: &Bound<'py, PyAny>,
-        further: bool,
+        further: &Bound<'py, PyAny>,
     ) -> PyResult<distinct::Answer<Bound<'py, PyTuple>>> {
-        let (circuit, id, none_up_to) = distinct::find(py, self.reader(py)?, target, self.order, further)?;
+        let (circuit, id, none_up_to) = distinct::find(py, self.reader(py)?, target, self.order, flag(further, "further")?)?;
         Ok((circuit.map(|circuit| self.tuple(py, &circuit)).transpose()?, id, none_up_to))
     }
 
@@ -365,11 +365,11 @@ impl Records {
     fn _select<'py>(
         &self,
         py: Python<'py>,
-        query: &str,
-        parameters: Vec<Bound<'py, PyAny>>,
+        query: &Bound<'py, PyAny>,
+        parameters: &Bound<'py, PyAny>,
     ) -> PyResult<crate::query::Selected<'py>> {
         let reader = self.reader(py)?;
-        crate::query::select(py, reader, self.order, query, &parameters)
+        crate::query::select(py, reader, self.order, text(query, "a query")?, parameters)
     }
 }
 
@@ -448,6 +448,16 @@ impl Records {
     }
 }
 
+/// Paths of files, in order.
+fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    ordered(files, "paths")?;
+    let refused = |error| {
+        let class = arguments::class(files);
+        unconverted(files.py(), error, || format!("paths are a path or a list of paths, not {class}"))
+    };
+    files.try_iter().map_err(refused)?.map(|file| arguments::path(&file?, "a path")).collect()
+}
+
 /// Circuits as rows of numbers of letters, padded with -1.
 fn rows_of<'py>(py: Python<'py>, circuits: &Circuits) -> PyResult<Bound<'py, PyArray2<i32>>> {
     let longest = circuits.longest();
@@ -467,7 +477,7 @@ fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     shape: [usize; N],
     fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let too_large = |_| PyMemoryError::new_err("so many records at once are too many for the memory");
+    let too_large = |_| too_many_records(py, "so many records at once are too many for the memory");
     let mut dims = [0; N];
     for (dim, len) in dims.iter_mut().zip(shape) {
         *dim = npy_intp::try_from(len).map_err(too_large)?;

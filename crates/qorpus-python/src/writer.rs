@@ -1,14 +1,15 @@
 //! Appending, as Python sees it.
 
-use crate::errors::{OrRaise, invalid};
-use crate::options::{complex, durability_of, shape_text, writer_options};
+use crate::arguments::{self, flag, given};
+use crate::errors::{OrRaise, invalid, wrong_type};
+use crate::options::{complex, coupling_of, durability_of, shape_text, writer_options};
 use crate::{labels, letters};
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use qorpus::core::Complex64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Whoever waits looks for signals so often.
@@ -16,9 +17,10 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Appends records to a corpus that any number of processes and threads may be writing.
 ///
-/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable.
-/// An exception inside the `with` loses what was never flushed, nothing else. Open one in each process: one that was
-/// inherited through a fork refuses. Writers that are still open when their process ends are closed, in children of
+/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable,
+/// also if an exception, or Ctrl-C, ends the block: as with files, what was accepted before is kept. The exception of the
+/// block is the one that is raised; if the commit fails as well, a note says so. Ctrl-C during that commit gives up
+/// waiting for it. Open one in each process: one that was inherited through a fork refuses. Writers that are still open when their process ends are closed, in children of
 /// multiprocessing too, but not in processes that are killed.
 ///
 /// Args:
@@ -60,14 +62,14 @@ impl Writer {
     #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
+        path: &Bound<'_, PyAny>,
         gates: Option<&Bound<'_, PyAny>>,
         qubits: Option<&Bound<'_, PyAny>>,
-        coupling: Option<String>,
+        coupling: Option<&Bound<'_, PyAny>>,
         dtype: Option<&Bound<'_, PyAny>>,
-        unitaries: Option<bool>,
+        unitaries: Option<&Bound<'_, PyAny>>,
         tolerance: Option<&Bound<'_, PyAny>>,
-        durability: Option<&str>,
+        durability: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Writer> {
         if gates.is_none() {
             let given = [
@@ -86,11 +88,11 @@ impl Writer {
             }
         }
         let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
-        options.coupling = coupling.unwrap_or(options.coupling);
-        options.unitaries = unitaries.unwrap_or(options.unitaries);
-        if let Some(name) = durability {
-            options.durability = durability_of(py, name)?;
-        }
+        options.coupling = given(coupling, coupling_of)?.unwrap_or(options.coupling);
+        options.unitaries =
+            given(unitaries, |value| flag(value, "unitaries"))?.unwrap_or(options.unitaries);
+        options.durability = given(durability, durability_of)?.unwrap_or(options.durability);
+        let path = arguments::path(path, "path")?;
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
         py.import("qorpus.ending")?.call_method0("watch")?;
         Ok(Writer { writer })
@@ -107,7 +109,7 @@ impl Writer {
     ///
     /// Raises:
     ///     ValueError: no such letter, another shape, not unitary, or a label that cannot be.
-    ///     TypeError: something that is no circuit, no array of numbers, or no label.
+    ///     TypeError: something that is no circuit, no array of numbers, or no label; a set, which has no order.
     ///     qorpus.Error: the writer was closed or inherited through a fork, or an earlier commit failed.
     #[pyo3(signature = (circuit, unitary=None, **labels))]
     fn append(
@@ -190,11 +192,23 @@ impl Writer {
         value: &Bound<'_, PyAny>,
         traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let _ = (value, traceback);
-        if kind.is_none() {
-            return self.close(py);
+        let _ = traceback;
+        let closed = self.close(py);
+        match closed {
+            // The exception of the block is the one that is raised; what went wrong afterwards is told with it.
+            Err(error) if !kind.is_none() && !error.is_instance_of::<PyKeyboardInterrupt>(py) => {
+                let failure = error.value(py).to_string();
+                if failure != value.to_string() {
+                    let note = format!("records that were accepted before are lost: {failure}");
+                    value.call_method1("add_note", (note,)).map(drop).unwrap_or_else(|_| {
+                        // Python 3.10 knows no notes.
+                        error.write_unraisable(py, None);
+                    });
+                }
+                Ok(())
+            }
+            closed => closed,
         }
-        until_done(py, || Ok(self.writer.discard(LOOK)))
     }
 
     /// The file, absolute.
@@ -222,7 +236,7 @@ impl Writer {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("a Writer stays in its process; open one in each"))
+        Python::attach(|py| Err(wrong_type(py, "a Writer stays in its process; open one in each")))
     }
 }
 

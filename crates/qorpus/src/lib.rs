@@ -36,6 +36,7 @@ mod maker;
 mod mapping;
 mod merge;
 mod options;
+mod parameters;
 mod plan;
 mod query;
 mod reader;
@@ -66,6 +67,7 @@ pub use options::{
 };
 pub use plan::{Machine, Plan, Way, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, UpTo};
+pub use parameters::Parameters;
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};
