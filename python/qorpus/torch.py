@@ -155,7 +155,8 @@ class Stream(IterableDataset[dict[str, Any]]):
     such workers (`persistent_workers=True`) go on to the next epoch with each loop, also behind a loop that was left;
     workers that are started for each loop begin again with the stream's epoch. Count the batches yourself; a loader
     that asks its workers for their states, such as torchdata's StatefulDataLoader, gets them from `state_dict`, resumes
-    exactly and has whole epochs from then on.
+    exactly and has whole epochs from then on. Only a state that was saved between an epoch's last batch and the end of its
+    loop is refused when it is loaded: there the workers' states do not tell that the epoch is over.
 
     Args:
         records: a corpus, a recipe, or a split of one.
@@ -229,7 +230,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             # At once, not with the first batch: a loader tells its workers that a loop begins, and then asks for batches.
             return self._dealt(worker, resumed=self._begin(worker))
         if self._seat is not None:
-            number, of, *_ = self._seat
+            number, of = self._seat
             raise Error(f"the stream loaded the state of worker {number} of {of}; only that worker can go on from it")
         return self._stream._given_by(self._read_ahead)
 
@@ -260,27 +261,26 @@ class Stream(IterableDataset[dict[str, Any]]):
         if self._began and not self._news.take(stream):
             # How many records there are now, others may see differently.
             stream._move(stream.epoch + 1, 0, stream._size)
-        if seat is None or not resumed:
-            seat = workers.Seat(worker.id, worker.num_workers, worker.id, False)
-        elif seat.deals_the_last(stream):
-            self._news.tell_others(worker, not seat.has_left(stream) and not seat.ended)
+        if seat is None:
+            seat = workers.Seat(worker.id, worker.num_workers)
+        if resumed and seat.deals_the_last(stream):
+            self._news.tell_others(worker, not seat.has_left(stream))
         self._seat, self._given_by_worker, self._began = seat, stream._given, True
-        return resumed and not seat.ended
+        return resumed
 
     def _dealt(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
         """The batches of one of a loader's workers, which it asks in turn: together they give all, in order."""
-        stream, seat = self._stream, self._seat
-        assert seat is not None
-        # One that has none left does not know whether the epoch is over; the one that had its last batch does.
-        if resumed and len(stream) and not seat.has_left(stream) and self._news.is_over(worker):
-            self._seat = seat = seat.in_the_next_epoch(stream)
-            stream._move(stream.epoch + 1, 0, stream._size)
-        stream = copy(stream)
-        for first in range(stream._given, len(stream), seat.of):
-            if first + seat.turn < len(stream):
-                self._given_by_worker = first + seat.of
-                yield self._batches.tensors(stream.batch(first + seat.turn))
-        self._seat = seat._replace(ended=True)
+        stream, number, of = copy(self._stream), worker.id, worker.num_workers
+        if resumed and 0 < len(stream) <= stream._given + number and self._news.is_over(worker):
+            # A loader that was asked once more throws this loop away and begins another: so not before the first batch.
+            raise Error(
+                f"the state was saved behind the last batch of epoch {stream.epoch}, and a loader whose loop had not "
+                f"ended then resumes without batches: load no state, and call set_epoch({stream.epoch + 1}) instead"
+            )
+        for first in range(stream._given, len(stream), of):
+            if first + number < len(stream):
+                self._given_by_worker = first + of
+                yield self._batches.tensors(stream.batch(first + number))
 
     def set_epoch(self, epoch: int) -> None:
         """Begins this epoch.

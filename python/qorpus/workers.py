@@ -31,11 +31,6 @@ class Seat(NamedTuple):
     """Its number in the loader, counted from 0."""
     of: int
     """How many workers there are."""
-    turn: int
-    """Its place in the order in which the loop asks them. A loop that goes on behind a state begins in the middle."""
-    ended: bool
-    """Whether the loop was told that this worker has no more."""
-
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Seat | None:
         """The worker that a state is of, if it is of one.
@@ -49,20 +44,15 @@ class Seat(NamedTuple):
         if not isinstance(seat, Mapping) or not seat.keys() >= set(cls._fields):
             raise InvalidArgument("the state has a worker without a number, or without how many there are")
         of = integer(seat["of"], "the number of workers", least=1, most=MOST)
-        number, turn = (integer(seat[name], f"the worker's {name}", most=of - 1) for name in ("number", "turn"))
-        return cls(number, of, turn, bool(seat["ended"]))
+        return cls(integer(seat["number"], "the worker's number", most=of - 1), of)
 
     def has_left(self, stream: Stream) -> bool:
         """Whether it deals batches that are left of the stream's epoch."""
-        return stream._given + self.turn < len(stream)
+        return stream._given + self.number < len(stream)
 
     def deals_the_last(self, stream: Stream) -> bool:
         """Whether it deals the last batch of an epoch, which is over with it."""
-        return self.turn == (len(stream) - 1) % self.of
-
-    def in_the_next_epoch(self, stream: Stream) -> Seat:
-        """Its place if the loop goes on with the next epoch: then the worker behind the one with the last batch begins."""
-        return self._replace(turn=(self.turn - len(stream)) % self.of)
+        return self.number == (len(stream) - 1) % self.of
 
 
 class News:

@@ -1,6 +1,6 @@
 //! Enumerating distinct unitaries, and finding them.
 
-use crate::arguments::{self, count, encoded, given, number, text};
+use crate::arguments::{self, count, given, number, text};
 use crate::errors::{OrRaise, invalid};
 use crate::job::{Watch, watched};
 use crate::options::{complex, coupling_of, dtype_of, durability_of, gates_of, items, shape_text};
