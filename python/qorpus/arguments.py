@@ -80,11 +80,12 @@ def texts(values: Any, name: str) -> tuple[str, ...]:
     ordered(values, name)
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise WrongType(f"{name} is a sequence of texts, not {kind(values)}")
-    several = tuple(values)
-    for value in several:
+    several = []
+    for value in values:
         if not isinstance(value, str):
             raise WrongType(f"{name} is a sequence of texts, not of {kind(value)}")
-    return several
+        several.append(value)
+    return tuple(several)
 
 
 def kind(value: Any) -> str:

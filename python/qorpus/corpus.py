@@ -347,7 +347,7 @@ def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
     ordered(path, "paths")
     if not isinstance(path, str | os.PathLike) and not hasattr(path, "__iter__"):
         raise WrongType(f"a corpus is opened by its path, or a list of paths, not {kind(path)}")
-    return Corpus([path] if isinstance(path, str | os.PathLike) else list(path), order)
+    return Corpus([path] if isinstance(path, str | os.PathLike) else path, order)
 
 
 def generate(

@@ -81,7 +81,10 @@ pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
         || value.is_instance_of::<PyBytes>()
         || value.is_instance_of::<PyByteArray>()
     {
-        return Err(wrong_type(value.py(), format!("{name} cannot be given as {}; pass a list", class(value))));
+        return Err(wrong_type(
+            value.py(),
+            format!("{name} cannot be given as {}; pass a list", class(value)),
+        ));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use qorpus::core::{Error, Gate, MAX_QUBITS, Placed, Qasm, evaluate};
 /// Raises:
 ///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 2 has no words for.
 ///
-/// Example:
+/// Examples:
 ///     >>> print(qorpus.to_qasm2(("h 0", "cx 0 1"), 2))
 ///     OPENQASM 2.0;
 ///     include "qelib1.inc";
@@ -60,7 +60,7 @@ pub(crate) fn to_qasm2(
 /// Raises:
 ///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 3 has no words for.
 ///
-/// Example:
+/// Examples:
 ///     >>> qorpus.to_qasm3(("h", "t"), 1).splitlines()[2:]
 ///     ['qubit[1] q;', 'h q[0];', 't q[0];']
 #[pyfunction]
@@ -113,7 +113,8 @@ fn letters(
             wrong_type(py, format!("matrices are a mapping of names to matrices, not {class}"))
         };
         for (name, matrix) in items(matrices)?.ok_or_else(refused)? {
-            if let GateOption::Matrix(name, entries) = matrix_of(text(&name, "the name of a gate")?, &matrix)? {
+            if let GateOption::Matrix(name, entries) = matrix_of(text(&name, "the name of a gate")?, &matrix)?
+            {
                 let width = entries.len().ilog2() as usize / 2;
                 own.push(Gate::custom(&name, width, entries).or_raise(py)?);
             }

@@ -102,9 +102,8 @@ pub(crate) fn many(
             asked?.cast_into()?
         }
     };
-    let refused = |what: String| {
-        wrong_type(py, format!("ids are a slice or integers in one dimension, not {what}"))
-    };
+    let refused =
+        |what: String| wrong_type(py, format!("ids are a slice or integers in one dimension, not {what}"));
     if array.ndim() != 1 {
         let class = index.get_type().name()?;
         return Err(refused(match array.ndim() {

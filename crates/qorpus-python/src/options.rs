@@ -87,7 +87,8 @@ fn length_of(value: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
     if value.hasattr("__index__")? {
         return number(value, "length").map(|length| (length, length));
     }
-    match value.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>).as_deref() {
+    // Two are wanted, and there may be any number.
+    match value.try_iter().and_then(|items| items.take(3).collect::<PyResult<Vec<_>>>()).as_deref() {
         Ok([min, max]) => Ok((number(min, "length")?, number(max, "length")?)),
         _ => Err(wrong_type(value.py(), "length is a number of letters, or (shortest, longest)")),
     }
@@ -155,7 +156,10 @@ pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
             ordered(value, "gates")?;
             let one = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
                 Ok(name) => Ok(GateOption::Name(encoded(name, "the name of a gate")?.into())),
-                Err(_) => match ordered(&item, "a gate and its matrix").and_then(|()| Ok(item.try_iter()?.collect::<PyResult<Vec<_>>>()?)).as_deref() {
+                Err(_) => match ordered(&item, "a gate and its matrix")
+                    .and_then(|()| Ok(item.try_iter()?.take(3).collect::<PyResult<Vec<_>>>()?))
+                    .as_deref()
+                {
                     Ok([name, matrix]) if name.is_instance_of::<PyString>() => gate(name, matrix),
                     _ => Err(refused()),
                 },

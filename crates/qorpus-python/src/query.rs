@@ -3,9 +3,9 @@
 use crate::arguments::{class, encoded, shown, text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use crate::options::{complex, items};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Order, Parameters, Reader, Value};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,6 +72,9 @@ fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     array.call_method0("tobytes")?.extract()
 }
 
+/// The most parameters that a query of SQLite has.
+const MOST: usize = 32_766;
+
 /// Values for the parameters of a query: a list, a tuple or another sequence, or an array in one dimension, for `?`; a
 /// mapping for `:name`. Other things that can be iterated over have no order, or are one value.
 fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
@@ -94,10 +97,12 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
     };
     if !several {
         let class = class(parameters);
-        let text = format!("parameters are a list of values for ?, or a mapping of names to values for :name, not {class}");
+        let text = format!(
+            "parameters are a list of values for ?, or a mapping of names to values for :name, not {class}"
+        );
         return Err(wrong_type(py, text));
     }
-    let values = parameters.try_iter()?.map(|value| parameter(&value?));
+    let values = parameters.try_iter()?.take(MOST + 1).map(|value| parameter(&value?));
     values.collect::<PyResult<_>>().map(Parameters::Ordered)
 }
 

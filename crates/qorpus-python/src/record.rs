@@ -22,12 +22,12 @@ pub(crate) struct Origin {
 #[pymethods]
 impl Origin {
     #[new]
-    fn from_json(
-        py: Python<'_>,
-        recipe: &Bound<'_, PyAny>,
-        order: &Bound<'_, PyAny>,
-    ) -> PyResult<Origin> {
-        Origin::new(py, Recipe::from_json(text(recipe, "a recipe (its JSON)")?).or_raise(py)?, order_of(order)?)
+    fn from_json(py: Python<'_>, recipe: &Bound<'_, PyAny>, order: &Bound<'_, PyAny>) -> PyResult<Origin> {
+        Origin::new(
+            py,
+            Recipe::from_json(text(recipe, "a recipe (its JSON)")?).or_raise(py)?,
+            order_of(order)?,
+        )
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {

@@ -1,9 +1,9 @@
 //! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
 
+use crate::arguments::{self, flag, given, number, ordered, text};
 use crate::distinct;
 use crate::errors::{OrRaise, invalid, too_many_records, unconverted, wrong_type};
 use crate::ids::{self, Chosen};
-use crate::arguments::{self, flag, given, number, ordered, text};
 use crate::record::{Origin, Record, order_name, order_of};
 use numpy::npyffi::{PY_ARRAY_API, npy_intp};
 use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
@@ -342,7 +342,8 @@ impl Records {
         target: &Bound<'py, PyAny>,
         further: &Bound<'py, PyAny>,
     ) -> PyResult<distinct::Answer<Bound<'py, PyTuple>>> {
-        let (circuit, id, none_up_to) = distinct::find(py, self.reader(py)?, target, self.order, flag(further, "further")?)?;
+        let (circuit, id, none_up_to) =
+            distinct::find(py, self.reader(py)?, target, self.order, flag(further, "further")?)?;
         Ok((circuit.map(|circuit| self.tuple(py, &circuit)).transpose()?, id, none_up_to))
     }
 

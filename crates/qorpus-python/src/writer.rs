@@ -89,8 +89,7 @@ impl Writer {
         }
         let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
         options.coupling = given(coupling, coupling_of)?.unwrap_or(options.coupling);
-        options.unitaries =
-            given(unitaries, |value| flag(value, "unitaries"))?.unwrap_or(options.unitaries);
+        options.unitaries = given(unitaries, |value| flag(value, "unitaries"))?.unwrap_or(options.unitaries);
         options.durability = given(durability, durability_of)?.unwrap_or(options.durability);
         let path = arguments::path(path, "path")?;
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;

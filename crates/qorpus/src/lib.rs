@@ -65,9 +65,9 @@ pub use options::{
     DistinctOptions, Durability, EnumerateOptions, GateOption, Gates, GenerateOptions, Part, PlanOptions,
     RecipeOptions, WriterOptions, parse_count, parse_length,
 };
+pub use parameters::Parameters;
 pub use plan::{Machine, Plan, Way, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, UpTo};
-pub use parameters::Parameters;
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};

@@ -77,7 +77,9 @@ fn named<'a>(names: &[Option<String>], values: &'a BTreeMap<String, Value>) -> R
             ));
         };
         values.get(name).ok_or_else(|| {
-            Error::Usage(format!("the query has a parameter named '{name}', and no value of that name was given"))
+            Error::Usage(format!(
+                "the query has a parameter named '{name}', and no value of that name was given"
+            ))
         })
     };
     let bound = names.iter().map(value).collect::<Result<Vec<_>>>()?;

@@ -7,6 +7,7 @@ use crate::parameters::Parameters;
 use crate::reader::Order;
 use crate::records::{Reader, Rows};
 use qorpus_core::{Complex64, Dtype, Label};
+use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
 use rusqlite::types::{Null, Value, ValueRef};
@@ -14,7 +15,6 @@ use rusqlite::vtab::{
     Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
     escape_double_quote, sqlite3_vtab, sqlite3_vtab_cursor,
 };
-use rusqlite::Connection;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
