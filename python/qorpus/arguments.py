@@ -24,7 +24,7 @@ def integer(value: Any, name: str, *, least: int = 0, most: int = LARGEST) -> in
     """
     try:
         number = operator.index(value)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise WrongType(f"{name} is an integer, not {kind(value)}") from error
     if not least <= number <= most:
         largest = {LARGEST: "2**64 - 1", (1 << 63) - 1: "2**63 - 1"}.get(most, str(most))
@@ -40,6 +40,8 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
         qorpus.MissingRecord: one is too large to be an id.
     """
     ordered(values, name)
+    if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > LARGEST >> 1:
+        raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
     try:
         array = np.asarray(values)
         if array.dtype.kind == "O" or (array.dtype.kind == "f" and not isinstance(values, np.ndarray)):

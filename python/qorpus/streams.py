@@ -209,7 +209,7 @@ class Split(Readable):
     def __getitem__(self, place: Any) -> Record | list[Record]:
         try:
             one = operator.index(place)
-        except TypeError:
+        except (TypeError, ValueError):
             return self._records.__getitems__(self.ids(place))
         return self._records[int(self.ids([one])[0])]
 
