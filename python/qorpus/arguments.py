@@ -61,6 +61,18 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def truth(value: Any, name: str) -> bool:
+    """Whether an argument is true, as Python's own.
+
+    Raises:
+        qorpus.WrongType: it is neither true nor false, such as an array.
+    """
+    try:
+        return bool(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WrongType(f"{name} is True or False, not {kind(value)}") from error
+
+
 def ordered(value: Any, name: str) -> None:
     """Refuses what has no order: a set has another one in each process; and a mapping, of which only keys would be taken.
 
@@ -83,7 +95,11 @@ def texts(values: Any, name: str) -> tuple[str, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise WrongType(f"{name} is a sequence of texts, not {kind(values)}")
     several = []
-    for value in values:
+    try:
+        members = iter(values)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"{name} is a sequence of texts, not {kind(values)}") from error
+    for value in members:
         if not isinstance(value, str):
             raise WrongType(f"{name} is a sequence of texts, not of {kind(value)}")
         several.append(value)
@@ -100,4 +116,4 @@ def short(number: int) -> str:
     return str(number) if number.bit_length() <= 256 else f"an integer of {number.bit_length()} bits"
 
 
-__all__ = ["integer", "integers", "kind", "ordered", "texts"]
+__all__ = ["integer", "integers", "kind", "ordered", "short", "texts", "truth"]

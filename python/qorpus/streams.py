@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
-from qorpus.arguments import integer, integers, kind, texts
+from qorpus.arguments import integer, integers, kind, short, texts, truth
 from qorpus.batches import Batch, Window
 from qorpus.errors import Error, InvalidArgument, MissingLibrary, MissingRecord, WrongType
 
@@ -159,7 +159,8 @@ def _thousandths(name: str, fraction: float) -> int:
         raise WrongType(f"split {name!r}: a share is a number such as 0.125, not {kind(fraction)}")
     share = fraction * 1000
     if not 0 <= share <= 1e6 or abs(round(share) - share) > 1e-6:
-        raise InvalidArgument(f"split {name!r}: {fraction} is not a number of thousandths, such as 0.125")
+        found = short(fraction) if isinstance(fraction, int) else str(fraction)
+        raise InvalidArgument(f"split {name!r}: {found} is not a number of thousandths, such as 0.125")
     return round(share)
 
 
@@ -361,7 +362,8 @@ class Stream:
         columns: Sequence[str] = ("unitaries", "circuits"),
         parts: bool = False,
     ) -> None:
-        self.records, self.shuffle, self.drop_last, self.parts = records, bool(shuffle), bool(drop_last), bool(parts)
+        self.records, self.shuffle = records, truth(shuffle, "shuffle")
+        self.drop_last, self.parts = truth(drop_last, "drop_last"), truth(parts, "parts")
         self.batch_size, self.seed = integer(batch_size, "batch_size", least=1, most=MOST), integer(seed, "seed")
         self.world_size = integer(world_size, "world_size", least=1, most=MOST)
         self.rank = integer(rank, "rank", most=self.world_size - 1)
@@ -479,7 +481,7 @@ class Stream:
         try:
             return integer(number, "the number of a batch", most=len(self) - 1)
         except InvalidArgument as error:
-            raise MissingRecord(f"there is no batch {number}; this rank has {len(self)}") from error
+            raise MissingRecord(f"there is no batch {short(operator.index(number))}; this rank has {len(self)}") from error
 
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """The records at these places of what is streamed."""

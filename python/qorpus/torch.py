@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from qorpus import streams, workers
-from qorpus.arguments import integer, integers
+from qorpus.arguments import integer, integers, truth
 from qorpus.batches import Batch
 from qorpus.errors import Error, InvalidArgument
 
@@ -190,7 +190,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         prefetch_factor: int | None = None,
         **options: Unpack[streams.OrderOptions],
     ) -> None:
-        columns = ("unitaries", "circuits", "labels") if labels else ("unitaries", "circuits")
+        columns = ("unitaries", "circuits", "labels") if truth(labels, "labels") else ("unitaries", "circuits")
         self._stream = streams.Stream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
         num_workers = integer(num_workers, "num_workers", most=workers.MOST)
@@ -200,7 +200,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._loading: dict[str, Any] | None = None
         if multiprocessing_context not in (None, "fork", "spawn", "forkserver"):
             raise InvalidArgument(
-                f"multiprocessing_context is {multiprocessing_context!r}; it must be 'fork', 'spawn', 'forkserver' or None"
+                "multiprocessing_context must be 'fork', 'spawn', 'forkserver' or None"
             )
         if num_workers and multiprocessing_context is not None:
             self._loading = {
