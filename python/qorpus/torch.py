@@ -198,7 +198,8 @@ class Stream(IterableDataset[dict[str, Any]]):
             prefetch_factor = integer(prefetch_factor, "prefetch_factor", least=1, most=workers.MOST)
         self._threads = _Threads(num_workers, prefetch_factor, pin_memory)
         self._loading: dict[str, Any] | None = None
-        if multiprocessing_context not in (None, "fork", "spawn", "forkserver"):
+        known = isinstance(multiprocessing_context, str) and multiprocessing_context in ("fork", "spawn", "forkserver")
+        if multiprocessing_context is not None and not known:
             raise InvalidArgument(
                 "multiprocessing_context must be 'fork', 'spawn', 'forkserver' or None"
             )

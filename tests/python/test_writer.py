@@ -193,7 +193,7 @@ CIRCUITS = {
     "letters in letters": ([["h"]], TypeError, ["list"]),
     "too many letters": ([0] * 65536, ValueError, ["65536", "65535"]),
     "too many letters of an array": (np.zeros(65536, dtype=np.uint8), ValueError, ["65536", "65535"]),
-    "a lone surrogate": ("\ud800", ValueError, ["surrogates"]),
+    "a lone surrogate": ("\ud800", ValueError, ["surrogate"]),
 }
 
 
