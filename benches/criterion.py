@@ -9,7 +9,7 @@ import json
 import subprocess
 import time
 
-from surroundings import ROOT, Neighbours, keep, parser
+from surroundings import ROOT, TARGET, Neighbours, keep, parser
 
 
 def run(smoke: bool) -> None:
@@ -24,7 +24,7 @@ def run(smoke: bool) -> None:
 def estimates(since: float) -> dict[str, dict]:
     """What was measured after this moment, by the benchmark's name: median nanoseconds and elements a second."""
     found = {}
-    for path in sorted((ROOT / "target" / "criterion").rglob("new/estimates.json")):
+    for path in sorted((TARGET / "criterion").rglob("new/estimates.json")):
         if path.stat().st_mtime < since:
             continue
         median = json.loads(path.read_text())["median"]

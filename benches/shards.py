@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import qorpus
 import xxhash
+from surroundings import QORPUS
 
 # Long circuits make chunks of few records, and shards of one chunk are small.
 SMALL = ["--gates", "h,s,t", "--qubits", "1", "--length", "200..300", "--no-unitaries"]
@@ -196,7 +197,7 @@ def calculated(nodes: int, cores: int, shards: int, rate: float, record_bytes: f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--qorpus", default="target/release/qorpus")
+    parser.add_argument("--qorpus", default=str(QORPUS))
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--real", type=int, default=5_000)
     parser.add_argument("--simulated", type=int, default=40_000)

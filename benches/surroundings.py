@@ -21,7 +21,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "benches" / "record"
 #: The command that is timed.
-QORPUS = ROOT / "target" / "release" / "qorpus"
+# Where cargo builds. A relative path is one from the root of the repository, where the scripts run.
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+QORPUS = TARGET / "release" / "qorpus"
 
 
 class Neighbours:
@@ -75,7 +77,7 @@ def parser(description: str | None, repetitions: int) -> argparse.ArgumentParser
     """The options that all benchmarks have."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--repetitions", type=int, default=repetitions)
-    made.add_argument("--directory", type=Path, default=ROOT / "target", help="on the disk to measure")
+    made.add_argument("--directory", type=Path, default=TARGET, help="on the disk to measure")
     made.add_argument("--record", type=Path, help="add the section to this record instead of a new one of the day")
     made.add_argument("--no-record", action="store_true", help="print the table only")
     made.add_argument("--smoke", action="store_true", help="everything once and tiny: answers are checked, no record")

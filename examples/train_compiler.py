@@ -1,8 +1,8 @@
 """A network that learns to compile: from the unitary of a circuit it tells the circuit's last gate.
 
 Taking that gate off leaves a shorter circuit, so that asking again and again compiles a unitary gate by gate. The
-network clones the behaviour of all shortest words in h, s, t and cx on two qubits; words that give the same unitary as
-an earlier one are left out, so that every unitary has one right answer, and held-out unitaries were never seen.
+network clones the behaviour of shortest circuits in h, s, t and cx on two qubits. `qorpus.distinct` makes them: every
+unitary is there once, so that it has one right answer, and held-out unitaries were never seen.
 
     python examples/train_compiler.py runs                  # needs PyTorch; well under a minute on two cores
     python examples/train_compiler.py runs --length 4 --epochs 8
@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import qorpus
 
@@ -26,25 +24,16 @@ PAULIS = torch.tensor([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], 
 PAIRS = torch.stack([torch.kron(a, b) for a in PAULIS for b in PAULIS])
 
 
-def distinct(recipe: qorpus.Recipe) -> NDArray[np.int64]:
-    """The ids of the words with a unitary, up to its phase, that no earlier word has."""
-    earliest: dict[bytes, int] = {}
-    for batch in recipe.stream(8192, shuffle=False, columns=["unitaries"]):
-        assert batch.unitaries is not None
-        entries = batch.unitaries.reshape(len(batch.ids), -1)
-        first = np.argmax(np.abs(entries) > 1e-6, axis=1)[:, None]
-        phase = np.take_along_axis(entries, first, axis=1)
-        keys = np.floor((entries * phase.conj() / np.abs(phase)).view(float) * 4096 + 0.5).astype(np.int16)
-        for id, key in zip(batch.ids.tolist(), keys):
-            earliest.setdefault(key.tobytes(), id)
-    return np.array(list(earliest.values()))
-
-
 def features(unitaries: torch.Tensor) -> torch.Tensor:
     """The unitaries as rotations of the Pauli matrices: tr(P U Q U†)/d for each P and Q; real, and without phase."""
     left = torch.einsum("pab,kbc->kpac", PAIRS, unitaries).flatten(2)
     right = torch.einsum("kac,qcd->kqad", unitaries.conj(), PAIRS.mT).flatten(2)
     return (left @ right.mT).real[:, 1:, 1:].flatten(1).float() / DIM
+
+
+def without_identity(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The batch without the identity, whose circuit has no last letter."""
+    return {name: column[batch["length"] > 0] for name, column in batch.items()}
 
 
 def last_letters(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -67,21 +56,15 @@ def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
     torch.manual_seed(0)
     torch.set_num_threads(1)                # a small network; more threads would only wait for each other
 
-    # All words, none of them stored: their circuits and unitaries are computed while they are read.
-    words = qorpus.Recipe(gates="h,s,t,cx", qubits=QUBITS, words=True, length=(1, length))
+    # Each unitary up to this length once, with the first of its shortest circuits. Made already, it is only opened.
     path = directory / f"distinct-{length}.db"
-    if not path.exists():
-        ids = distinct(words)
-        with qorpus.Writer(path, gates=words.gates, qubits=QUBITS) as writer:
-            writer.extend(words.letters_array(ids), words.unitaries(ids))
-    corpus = qorpus.open(path)
-    # corpus = words                        # instead: every word, nothing on the disk, and no single right answer
-    print(f"{len(words)} words, {len(corpus)} in the corpus")
+    corpus = qorpus.distinct(path, gates="h,s,t,cx", qubits=QUBITS, max_length=length, progress=False)
+    print(f"{len(corpus)} distinct unitaries in the corpus")
 
-    # To which split a record belongs depends on its id alone. A stream shuffles without memory.
+    # To which split a record belongs depends on its id alone, and no unitary is in two of them. A stream shuffles without memory.
     split = corpus.split(train=0.8, validation=0.1, test=0.1)
     stream = split["train"].torch(batch_size=256, seed=1, longest=length)
-    whole = {name: next(iter(part.torch(batch_size=len(part), longest=length))) for name, part in split.items()}
+    whole = {name: without_identity(next(iter(part.torch(batch_size=len(part), longest=length)))) for name, part in split.items()}
 
     network = torch.nn.Sequential(
         torch.nn.Linear((DIM**2 - 1) ** 2, 256),
@@ -104,6 +87,7 @@ def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
 
     for epoch in range(stream.epoch, epochs):
         for batch in stream:
+            batch = without_identity(batch)
             loss = torch.nn.functional.cross_entropy(network(features(batch["unitary"])), last_letters(batch))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -114,7 +98,7 @@ def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
 
     with torch.no_grad():
         majority = torch.bincount(last_letters(whole["train"])).argmax()
-        letters = torch.from_numpy(words.unitaries(slice(0, len(words.letters))))   # the words of one letter come first
+        letters = torch.from_numpy(qorpus.Recipe(gates=corpus.gates, qubits=QUBITS, words=True, length=1).unitaries(slice(None)))
         return {
             "accuracy": accuracy(whole["test"]),
             "chance": 1 / len(corpus.letters),

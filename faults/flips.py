@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from built import QORPUS as COMMAND
 import nursery
 import numpy as np
 import numpy.typing as npt
 import qorpus
 
-ROOT = Path(__file__).resolve().parents[1]
 TITLE = "Bits flipped"
-COMMAND = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpus")).resolve()
 
 #: As few records as still make every table and column, and two blocks of a column.
 RECORDS = 70

@@ -10,7 +10,8 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from built import ROOT, TARGET
+
 TITLE = "Fuzzing"
 TARGETS = ["chunk", "recipe", "gates", "circuit", "file"]
 #: For each target, after it is built.
@@ -37,11 +38,11 @@ def tasks(quick: bool, seed: int) -> list[str]:
 
 def work(target: str) -> tuple[Counter[str], list[str]]:
     # What is found stays out of the committed corpus until someone puts it there.
-    (found := ROOT / "target" / "fuzz" / "corpus" / target).mkdir(parents=True, exist_ok=True)
+    (found := TARGET / "fuzz" / "corpus" / target).mkdir(parents=True, exist_ok=True)
     folders = [found, *(folder for name in ("corpus", "regressions") if (folder := ROOT / "fuzz" / name / target).is_dir())]
     limits = [f"-max_total_time={SECONDS}", f"-rss_limit_mb={MEMORY}", f"-malloc_limit_mb={ALLOCATION}", "-timeout=20", "-max_len=8192"]
     command = [*FUZZ, "run", target, *map(str, folders), "--", *limits, "-print_final_stats=1"]
-    environment = os.environ | {"CARGO_TARGET_DIR": str(ROOT / "target" / "fuzz")}
+    environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET / "fuzz")}
     process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     executed = re.search(r"stat::number_of_executed_units: +(\d+)", process.stderr)
     failures = [f"{target}: {process.stderr[-3000:]}"] if process.returncode else []

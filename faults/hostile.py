@@ -23,14 +23,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from built import QORPUS as COMMAND
 import nursery
 import numpy as np
 import qorpus
 from enemy import CONSISTENT, PLANTS, REFUSED
 
-ROOT = Path(__file__).resolve().parents[1]
 TITLE = "Hostile files"
-COMMAND = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpus")).resolve()
 
 # Commands on these files take milliseconds; a machine under load may still take long.
 SECONDS = 20

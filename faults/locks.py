@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from built import QORPUS, TARGET
 import oracle
 from jobs import FLAGS, Job, command
 from nursery import Json, Nursery, Request
 
-ROOT = Path(__file__).resolve().parents[1]
-QORPUS = ROOT / "target" / "release" / "qorpus"
 TITLE = "Locks"
 #: Beyond it a writer waits for whoever keeps the log from being written back.
 LOG_LIMIT = 1 << 30
@@ -73,7 +72,7 @@ def fairness(shares: list[int]) -> float:
 @contextlib.contextmanager
 def on_disk() -> Iterator[Path]:
     """A directory where syncs take time."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "target", prefix="faults-") as name:
+    with tempfile.TemporaryDirectory(dir=TARGET, prefix="faults-") as name:
         yield Path(name)
 
 

@@ -6,7 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from built import ROOT, TARGET
+
 SOURCE = ROOT / "faults" / "shim.c"
 
 
@@ -53,7 +54,7 @@ class Observed:
 def library() -> Path:
     """The shim's shared object, for LD_PRELOAD."""
     name = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    path = ROOT / "target" / "faults" / f"shim-{name}.so"
+    path = TARGET / "faults" / f"shim-{name}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(f".{os.getpid()}")

@@ -8,14 +8,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from built import QORPUS, ROOT
 import oracle
 from disks import mounted
 from jobs import FLAGS, Job, append, command, generate
 from nursery import Answer, Nursery, Request
 from shim import Fault
 
-ROOT = Path(__file__).resolve().parents[1]
-QORPUS = ROOT / "target" / "release" / "qorpus"
 TITLE = "Wrong surroundings"
 #: Types of statfs(2) that the shim says, and what people call them.
 NETWORKS = {

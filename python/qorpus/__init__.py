@@ -33,7 +33,17 @@ from qorpus.circuits import (
 )
 from qorpus.corpus import Corpus, Recipe, generate, open, seal
 from qorpus.enumeration import distinct
-from qorpus.errors import Error, InvalidArgument, MissingFile, MissingRecord, PermissionDenied, QorpusWarning
+from qorpus.errors import (
+    Error,
+    InvalidArgument,
+    MissingFile,
+    MissingLibrary,
+    MissingRecord,
+    PermissionDenied,
+    QorpusWarning,
+    TooManyRecords,
+    WrongType,
+)
 from qorpus.levels import Found, Level
 from qorpus.sql import Rows
 from qorpus.streams import Split, Stream
@@ -47,6 +57,7 @@ __all__ = [
     "InvalidArgument",
     "Level",
     "MissingFile",
+    "MissingLibrary",
     "MissingRecord",
     "PermissionDenied",
     "QorpusWarning",
@@ -55,7 +66,9 @@ __all__ = [
     "Rows",
     "Split",
     "Stream",
+    "TooManyRecords",
     "Writer",
+    "WrongType",
     "__version__",
     "distinct",
     "from_bqskit",

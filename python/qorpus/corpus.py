@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from qorpus import _qorpus
 from qorpus._qorpus import Record, Records
+from qorpus.arguments import integer, kind, ordered
 from qorpus.levels import Found, Level
-from qorpus.errors import MissingRecord
+from qorpus.errors import InvalidArgument, MissingRecord, WrongType
 from qorpus.sql import Rows
 from qorpus.streams import Readable, ahead
 
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
         dtype: DTypeLike
         unitaries: bool
         order: str
+
+
+#: More than any id, for places counted from the end.
+LARGEST = 1 << 64
 
 
 class _Sequence(Records, Readable):
@@ -79,19 +84,21 @@ class _Sequence(Records, Readable):
         """The id of a record that is in the sequence.
 
         Raises:
-            ValueError: it is not, or not between `start` and `stop`.
+            qorpus.InvalidArgument: it is not, or not between `start` and `stop`.
         """
         if not isinstance(record, Record) or record not in self:
-            raise ValueError("the record is not in the sequence")
-        if record.id not in range(*slice(start, stop).indices(len(self))):
-            raise ValueError(f"record {record.id} is not between start and stop")
+            raise InvalidArgument("the record is not in the sequence")
+        begin = integer(start, "start", least=-LARGEST)
+        end = None if stop is None else integer(stop, "stop", least=-LARGEST)
+        if record.id not in range(*slice(begin, end).indices(len(self))):
+            raise InvalidArgument(f"record {record.id} is not between start and stop")
         return record.id
 
     def count(self, record: object) -> int:
         """1 if the record is in the sequence, or 0: every id occurs once."""
         return int(record in self)
 
-    def sql(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+    def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Rows:
         """Runs one SELECT over the table `records`, with a row for each record.
 
         Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of the corpus's dtype),
@@ -101,19 +108,23 @@ class _Sequence(Records, Readable):
 
             corpus.sql("select id, circuit from records where length = 5 and count_t = 1 limit 5")
             corpus.sql("select id from records order by distance(unitary, ?) limit 1", [target])
+            corpus.sql("select id from records where length < :most", {"most": 5})
 
         Args:
             query: the SELECT.
-            parameters: values for its "?": None, numbers, texts, bytes, or arrays, which stand for unitaries.
+            parameters: a list of values for its "?", in order, or a mapping from names to values for ":name", "@name" or
+                "$name": None, numbers, texts, bytes, or arrays, which stand for unitaries. An array in one dimension
+                is such a list.
 
         Returns:
             The rows; `.columns` names the columns, `.to_arrow()` makes a `pyarrow.Table` of them.
 
         Raises:
-            qorpus.InvalidArgument: it is no single SELECT, or the parameters do not fit.
+            qorpus.InvalidArgument: it is no single SELECT, or a parameter has no value, or a value no parameter.
+            qorpus.WrongType: parameters that are something else, such as a text or a set.
             qorpus.Error: it failed.
         """
-        return Rows(*self._select(query, tuple(parameters)))
+        return Rows(*self._select(query, parameters))
 
 
 Sequence.register(_Sequence)
@@ -125,7 +136,8 @@ class Recipe(_Sequence):
         r = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
         len(r); r[123]; r.unitaries([1, 2, 3])
 
-    What is left out has the default of the command line.
+    What is left out has the default of the command line. Random circuits and words repeat unitaries: several records may
+    have the same one, up to a global phase. A corpus that `qorpus.distinct` made has each once.
 
     Args:
         gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates
@@ -219,7 +231,7 @@ class Corpus(_Sequence):
     """
 
     def __new__(cls, paths: Sequence[Path], order: str = "big") -> Corpus:
-        return super().__new__(cls, files=[os.fspath(path) for path in paths], order=order)
+        return super().__new__(cls, files=paths, order=order)
 
     @property
     def recipe(self) -> Recipe:
@@ -367,8 +379,10 @@ def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
         qorpus.MissingFile: there is no such file.
         qorpus.Error: it is no corpus, is damaged, or the files do not belong together.
     """
-    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return Corpus(paths, order)
+    ordered(path, "paths")
+    if not isinstance(path, str | os.PathLike) and not hasattr(path, "__iter__"):
+        raise WrongType(f"a corpus is opened by its path, or a list of paths, not {kind(path)}")
+    return Corpus([path] if isinstance(path, str | os.PathLike) else path, order)
 
 
 def generate(
@@ -418,8 +432,10 @@ def generate(
     """
     if recipe is None:
         recipe = Recipe(**options)
+    elif not isinstance(recipe, Recipe):
+        raise WrongType(f"a recipe is a qorpus.Recipe, not {kind(recipe)}; pass its options by name")
     elif options:
-        raise TypeError(f"a recipe is given, so {', '.join(options)} cannot be")
+        raise WrongType(f"a recipe is given, so {', '.join(options)} cannot be")
     _qorpus.generate(
         path, recipe.json, jobs=jobs, part=part, durability=durability, shard=shard, stage=stage, force=force, progress=progress
     )

@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
+from qorpus.arguments import integer, kind
 from qorpus.corpus import Corpus, Recipe, open
+from qorpus.errors import Error, MissingLibrary, WrongType
 
 if TYPE_CHECKING:
     import ray.data
@@ -48,7 +50,7 @@ def make_shard(
     _qorpus.generate(path, recipe, part=(number, of), jobs=jobs, stage=stage, durability=durability)
     receipt = _qorpus.receipt(path, number)
     if receipt is None:
-        raise RuntimeError(f"shard {number} of {path} vanished after it was published")
+        raise Error(f"shard {number} of {path} vanished after it was published")
     return receipt
 
 
@@ -87,10 +89,14 @@ def generate(
         qorpus.Error: the directory holds something else, or a shard could not be made.
         ray.exceptions.RayError: the cluster failed, or a shard's workers died too often.
     """
+    _asked_for()
     import ray
 
+    if not isinstance(recipe, Recipe):
+        raise WrongType(f"a recipe is a qorpus.Recipe, not {kind(recipe)}")
+    jobs = integer(jobs, "jobs", least=1, most=1 << 22)
     # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the directory itself does.
-    named = os.fspath(path)
+    named = _path(path)
     place = named if named.startswith("s3:") else os.path.abspath(named)
     begun = _qorpus.begin(place, recipe.json, shard)
     if not ray.is_initialized():
@@ -121,6 +127,21 @@ def generate(
         # what they make counts.
         _qorpus.seal(place)
     return open(place, recipe.order)
+
+
+def _asked_for() -> None:
+    """Refuses to go on without Ray."""
+    try:
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise MissingLibrary("this needs Ray; pip install 'ray[data]'") from error
+
+
+def _path(path: Path) -> str:
+    """A path as a text."""
+    if not isinstance(path, str | os.PathLike):
+        raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}")
+    return os.fspath(path)
 
 
 def _numbers(missing: list[tuple[int, int]], shard_records: int) -> Iterator[int]:
@@ -197,6 +218,7 @@ def distinct(
         ray.exceptions.RayError: the cluster failed.
         KeyboardInterrupt: it was interrupted; what is done stays.
     """
+    _asked_for()
     import ray
 
     from qorpus.exchange import survivors
@@ -211,7 +233,7 @@ def distinct(
         up_to=up_to,
         dtype=dtype,
     )
-    place = os.path.abspath(path)
+    place = os.path.abspath(_path(path))
     if not ray.is_initialized():
         ray.init()
     _qorpus.enumerate_elsewhere(
@@ -245,8 +267,11 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     Raises:
         qorpus.MissingRecord: when it is read, a record is not made yet.
     """
+    _asked_for()
     import ray.data
 
+    if not isinstance(corpus, Corpus | Recipe):
+        raise WrongType(f"what is read is a corpus or a recipe, not {kind(corpus)}")
     dim = 2**corpus.qubits
     blocks = -(-len(corpus) * dim * dim * corpus.dtype.itemsize // BLOCK_BYTES)
 

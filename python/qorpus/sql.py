@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qorpus.errors import MissingLibrary
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -23,13 +25,13 @@ class Rows(list[tuple[Any, ...]]):
         """The rows as a `pyarrow.Table`; unitaries are binary columns. Needs pyarrow.
 
         Raises:
-            ImportError: pyarrow is not installed.
+            qorpus.MissingLibrary: pyarrow is not installed.
             pyarrow.ArrowInvalid: a column mixes texts and numbers.
         """
         try:
             import pyarrow
         except ImportError as error:
-            raise ImportError("an Arrow table needs pyarrow; pip install pyarrow") from error
+            raise MissingLibrary("an Arrow table needs pyarrow; pip install pyarrow") from error
         columns = zip(*self) if self else ((),) * len(self.columns)
         return pyarrow.Table.from_arrays([pyarrow.array(list(column)) for column in columns], names=self.columns)
 

@@ -7,14 +7,18 @@ The order of an epoch is a keyed permutation of the ids, of which any place is f
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict, cast, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
+from qorpus.arguments import integer, integers, kind, short, texts, truth
 from qorpus.batches import Batch, Window
+from qorpus.errors import Error, InvalidArgument, MissingLibrary, MissingRecord, WrongType
+from qorpus.sides import UnitarySide, UnitarySides
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 #: What a batch may hold besides its ids.
 COLUMNS = ("unitaries", "circuits", "labels")
+
+#: The largest number of an epoch, a rank, or records of a batch.
+MOST = (1 << 63) - 1
 
 #: Records that iterating reads ahead, and bytes of unitaries, whichever is less.
 AHEAD = 1024
@@ -35,6 +42,8 @@ def ahead(records: Records) -> int:
     unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
     return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
 
+
+T = TypeVar("T")
 
 #: Neighbours that stay together on their way into a window: so many that what is checked at both ends counts little.
 RUN = 128
@@ -76,7 +85,8 @@ class Readable:
             The stream, at the beginning of its epoch.
 
         Raises:
-            ValueError: an option that cannot be.
+            qorpus.InvalidArgument: an option that cannot be.
+            qorpus.WrongType: an option of the wrong type.
         """
         return Stream(cast("Records", self), batch_size, **options)
 
@@ -104,54 +114,108 @@ class Readable:
             The dataset, or the stream.
 
         Raises:
-            ImportError: PyTorch is not installed.
-            ValueError: an option that cannot be.
+            qorpus.MissingLibrary: PyTorch is not installed.
+            qorpus.InvalidArgument: an option that cannot be.
+            qorpus.WrongType: an option of the wrong type.
         """
         try:
             from qorpus import torch
         except ImportError as error:
-            raise ImportError("this needs PyTorch; pip install torch") from error
+            raise MissingLibrary("this needs PyTorch; pip install torch") from error
         records = cast("Records", self)
         if batch_size is None:
             return torch.Dataset(records, **options)
         return torch.Stream(records, batch_size, **options)
 
-    def split(self, *, seed: int = 0, **fractions: float) -> dict[str, Split]:
-        """Cuts the records into named splits, such as `corpus.split(train=0.8, validation=0.1, test=0.1)`.
+    def split(
+        self,
+        *,
+        by: str = "id",
+        seed: int = 0,
+        progress: bool | Callable[[int, int], object] = True,
+        **fractions: float,
+    ) -> dict[str, Split]:
+        """Cut the records into named splits, such as `corpus.split(train=0.8, validation=0.1, test=0.1)`.
 
         To which split a record belongs depends on its id, the fractions and the seed alone: it does not change when a
         corpus grows. Every 1000 consecutive records are split exactly.
 
+        Random circuits, words and appended records may repeat a unitary, and records with equal unitaries then are in
+        several splits: a network that is tested has seen some of the answers. `split(by="unitary", ...)` keeps records
+        whose unitaries are equal up to a global phase together. A corpus that `qorpus.distinct` made has each unitary
+        once, and needs no such care.
+
+        By unitary, a record's split depends on its unitary, the fractions and the seed alone. Fractions are those of
+        the unitaries, and hold for the records on average. The records are gone through once, when the splits are
+        first read, on all cores: about a million two-qubit records in a second on two cores. That takes a bit a record
+        for each split, in a temporary file; a split that is pickled does it anew. Unitaries over Z[i, 1/sqrt(2)] are
+        compared exactly if no circuit is longer than 28 letters. Others are compared in floating point: two unitaries
+        whose difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few records
+        (about 1 in 100,000) that are so near to the border between two splits are in none.
+
         Args:
+            by: "id" or "unitary".
             seed: what decides who belongs where.
+            progress: by unitary, whether a terminal shows a bar; or what is called instead now and then, with the number
+                of records that were gone through and of all.
             **fractions: for each name its share of the records, in thousandths; together at most 1.
 
         Raises:
-            ValueError: shares that are no thousandths, or more than 1 together.
+            qorpus.InvalidArgument: shares that are not thousandths, or more than 1 together; or, by unitary, gates
+                without matrices and unitaries in complex64, which are too imprecise.
+            qorpus.WrongType: a share that is not a number, or a seed that is not an integer.
         """
-        ranges, start = {}, 0
+        seed, ranges, start = integer(seed, "seed"), {}, 0
         for name, fraction in fractions.items():
-            size = round(fraction * 1000)
-            if size < 0 or abs(size - fraction * 1000) > 1e-6:
-                raise ValueError(f"split {name!r}: {fraction} is not a number of thousandths, such as 0.125")
+            size = _thousandths(name, fraction)
             ranges[name] = (start, start := start + size)
         if start > 1000:
-            raise ValueError(f"the splits take {start / 1000} of the records; together they may take at most 1")
-        return {name: Split(cast("Records", self), name, *shares, seed) for name, shares in ranges.items()}
+            raise InvalidArgument(f"the splits take {start / 1000} of the records; together they may take at most 1")
+        if by not in ("id", "unitary"):
+            raise InvalidArgument(f"records are split by 'id' or 'unitary', not by {by!r}")
+        records = cast("Records", self)
+        if by == "id":
+            return {name: Split(records, name, *shares, seed) for name, shares in ranges.items()}
+        sides = UnitarySides(records, list(ranges.values()), seed, progress)
+        return {
+            name: Split(records, name, *shares, seed, sides.part(number))
+            for number, (name, shares) in enumerate(ranges.items())
+        }
+
+
+def _thousandths(name: str, fraction: float) -> int:
+    """The share of a split as a number of thousandths."""
+    if not isinstance(fraction, Real):
+        raise WrongType(f"split {name!r}: a share is a number such as 0.125, not {kind(fraction)}")
+    share = fraction * 1000
+    if not 0 <= share <= 1e6 or abs(round(share) - share) > 1e-6:
+        found = short(fraction) if isinstance(fraction, int) else str(fraction)
+        raise InvalidArgument(f"split {name!r}: {found} is not a number of thousandths, such as 0.125")
+    return round(share)
+
+
+def _split_again(records: Records, name: str, start: int, stop: int, seed: int, by: str) -> Split:
+    """A split that was pickled."""
+    side = None if by == "id" else UnitarySides(records, [(start, stop)], seed, progress=False).part(0)
+    return Split(records, name, start, stop, seed, side)
 
 
 class Split(Readable):
     """Some of the records of a corpus, with the same reading interface; their places are counted from 0.
 
-    `Record.id` and `ids` tell which records of the corpus they are.
+    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split `by="unitary"`, records of
+    other splits may have the same unitaries.
     """
 
-    def __init__(self, records: Records, name: str, start: int, stop: int, seed: int) -> None:
+    def __init__(
+        self, records: Records, name: str, start: int, stop: int, seed: int, side: UnitarySide | None = None
+    ) -> None:
         self._state = (records, name, start, stop, seed)
-        self._records, self._split = records, _qorpus.Split(start, stop, seed)
+        self._records, self._by = records, "id" if side is None else "unitary"
+        self._split: _qorpus.Split | UnitarySide = _qorpus.Split(start, stop, seed) if side is None else side
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Split, self._state
+        return _split_again, (*self._state, self._by)
 
     def __len__(self) -> int:
         return self._split.count(len(self._records))
@@ -160,25 +224,21 @@ class Split(Readable):
         """The ids in the corpus of the records at these places: a slice, or integers.
 
         Raises:
-            IndexError: there is no such place.
+            qorpus.MissingRecord: there is no such place.
+            qorpus.WrongType: they are something else.
         """
         size = len(self)
         if isinstance(places, slice):
-            return self._split.ids(np.arange(*places.indices(size), dtype=np.int64))
-        array = np.asarray(places)
-        if array.size == 0:
-            return np.empty(0, np.int64)
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise TypeError(f"places are a slice, or integers in one dimension, not {array.dtype} in {array.ndim}")
-        array = array.astype(np.int64)
+            return self._split.ids(np.arange(*_indices(places, size), dtype=np.int64))
+        array = integers(places, "places")
         outside = array[(array < -size) | (array >= size)]
         if outside.size:
-            raise IndexError(f"there is no record {outside[0]}; the split has {size}, numbered from 0")
+            raise MissingRecord(f"there is no record {outside[0]}; the split has {size}, numbered from 0")
         return self._split.ids(np.where(array < 0, array + size, array))
 
-    def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def contains(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
         """Whether the records with these ids belong to the split."""
-        return self._split.contains(np.asarray(ids, np.int64))
+        return self._split.contains(integers(ids, "ids"))
 
     @overload
     def __getitem__(self, place: int) -> Record: ...
@@ -187,9 +247,11 @@ class Split(Readable):
     def __getitem__(self, place: slice | Sequence[int] | NDArray[Any]) -> list[Record]: ...
 
     def __getitem__(self, place: Any) -> Record | list[Record]:
-        if hasattr(place, "__index__") and not hasattr(place, "__len__"):
-            return self._records[int(self.ids([operator.index(place)])[0])]
-        return self._records.__getitems__(self.ids(place))
+        try:
+            one = operator.index(place)
+        except (TypeError, ValueError):
+            return self._records.__getitems__(self.ids(place))
+        return self._records[int(self.ids([one])[0])]
 
     def __getitems__(self, places: Ids) -> list[Record]:
         """What a PyTorch DataLoader calls."""
@@ -264,14 +326,30 @@ class Split(Readable):
         return self._records.is_appended
 
     def __repr__(self) -> str:
-        return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._records!r})"
+        by = "" if self._by == "id" else ", by unitary"
+        return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._records!r}{by})"
+
+
+def _indices(places: slice, size: int) -> tuple[int, int, int]:
+    """Start, stop and step of a slice."""
+    try:
+        return places.indices(size)
+    except TypeError as error:
+        raise WrongType(f"a slice is of integers: {error}") from error
+    except ValueError as error:
+        raise InvalidArgument(f"a slice cannot be: {error}") from error
 
 
 class Stream:
     """Batches of records, epoch after epoch, in an order that depends on seed and epoch alone.
 
-    Iterating yields the batches that are left of the epoch; the next loop is the next epoch. A loop that was left
-    early, or a stream that loaded a state, goes on behind the last batch it gave.
+    Iterating yields the batches that are left of the epoch. The epoch is over when its last batch was given, whether or
+    not the loop asks once more: from then on `epoch` and `state_dict` are those of the next epoch, which the next loop
+    yields. A loop that was left early, or a stream that loaded a state, goes on behind the last batch it gave.
+
+    A stream has one place, so one loop at a time: the loop that begins last goes on where the stream stands, and an
+    older one that is asked for more of an unfinished epoch raises `qorpus.Error`. So it does when `set_epoch`,
+    `next_epoch` or `load_state_dict` has moved the stream meanwhile. Two loops at once need two streams.
 
         stream = corpus.stream(256, seed=1)
         for epoch in range(3):
@@ -305,7 +383,8 @@ class Stream:
         parts: unitaries as real and imaginary parts, of shape (k, 2, d, d), instead of complex numbers.
 
     Raises:
-        ValueError: a number or a column that cannot be.
+        qorpus.InvalidArgument: a number or a column that cannot be.
+        qorpus.WrongType: an option of the wrong type, such as 3.0 for an integer. NumPy's integers are integers.
     """
 
     def __init__(
@@ -323,27 +402,28 @@ class Stream:
         columns: Sequence[str] = ("unitaries", "circuits"),
         parts: bool = False,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; a batch has at least 1 record")
-        if window is not None and (window < 1 or not shuffle):
-            raise ValueError(f"window is {window}; a window has at least 1 record, and only shuffled streams have some")
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank {rank} of {world_size}: ranks are counted from 0 to world_size - 1")
-        if not 0 <= seed < 1 << 64 or epoch < 0:
-            raise ValueError(f"seed {seed} and epoch {epoch}: a seed is from 0 to 2**64 - 1, an epoch 0 or more")
-        if unknown := [column for column in columns if column not in COLUMNS]:
-            raise ValueError(f"there is no column {unknown[0]!r}; a batch may have {', '.join(COLUMNS)}")
-        self.records, self.batch_size, self.shuffle, self.seed = records, batch_size, shuffle, seed
-        self.rank, self.world_size, self.drop_last = rank, world_size, drop_last
-        self.columns, self.parts = tuple(columns), parts
-        self.epoch, self._given, self._size = epoch, 0, len(records)
+        self.records, self.shuffle = records, truth(shuffle, "shuffle")
+        self.drop_last, self.parts = truth(drop_last, "drop_last"), truth(parts, "parts")
+        self.batch_size, self.seed = integer(batch_size, "batch_size", least=1, most=MOST), integer(seed, "seed")
+        self.world_size = integer(world_size, "world_size", least=1, most=MOST)
+        self.rank = integer(rank, "rank", most=self.world_size - 1)
+        self.columns = texts(columns, "columns")
+        if unknown := [column for column in self.columns if column not in COLUMNS]:
+            raise InvalidArgument(f"columns has {unknown[0]!r}; a batch may have {', '.join(COLUMNS)}")
+        if window is not None and not self.shuffle:
+            raise InvalidArgument(f"window is {window!r}, but only shuffled streams have windows")
         #: Records of a window: whole batches.
-        self.window = None if window is None else -(-window // batch_size) * batch_size
+        self.window = None
+        if window is not None:
+            self.window = -(-integer(window, "window", least=1, most=MOST) // self.batch_size) * self.batch_size
+        self.epoch, self._given, self._size = integer(epoch, "epoch", most=MOST), 0, len(records)
+        #: The loop that has the stream's place.
+        self._loop: object = None
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
         self._window = Window()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_order": None, "_window": None}
+        return {**self.__dict__, "_order": None, "_window": None, "_loop": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _window=Window())
@@ -360,8 +440,12 @@ class Stream:
         return len(range(self.rank, self._batches(), self.world_size))
 
     def ids(self, number: int) -> NDArray[np.int64]:
-        """The ids of this rank's batch `number` in the present epoch."""
-        places = self._places(number)
+        """The ids of this rank's batch `number` in the present epoch.
+
+        Raises:
+            qorpus.MissingRecord: there is no such batch.
+        """
+        places = self._places(self._existing(number))
         if not self.shuffle:
             return np.arange(places.start, places.stop, dtype=np.int64)
         if self.window is None:
@@ -418,10 +502,9 @@ class Stream:
         """This rank's batch `number` in the present epoch, counted from 0; gives nothing away of the stream's place.
 
         Raises:
-            IndexError: there is no such batch.
+            qorpus.MissingRecord: there is no such batch.
         """
-        if not 0 <= number < len(self):
-            raise IndexError(f"there is no batch {number}; this rank has {len(self)}")
+        number = self._existing(number)
         if self.window is None:
             return self._read(self.ids(number))
         window, within = self._within(self._places(number))
@@ -432,6 +515,13 @@ class Stream:
             return self._window_order(window), pieces
 
         return self._window.batch((self._size, self.epoch, window), read, within)
+
+    def _existing(self, number: int) -> int:
+        """The number of a batch that there is."""
+        try:
+            return integer(number, "the number of a batch", most=len(self) - 1)
+        except InvalidArgument as error:
+            raise MissingRecord(f"there is no batch {short(operator.index(number))}; this rank has {len(self)}") from error
 
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """The records at these places of what is streamed."""
@@ -450,22 +540,54 @@ class Stream:
         return Batch(ids, unitaries, circuits, labels)
 
     def __iter__(self) -> Iterator[Batch]:
-        while self._given < len(self):
-            batch = self.batch(self._given)
+        return self._given_by(lambda: map(self.batch, range(self._given, len(self))))
+
+    def _given_by(self, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """The batches that are left of the epoch, counted; it is over when its last one was given.
+
+        `begin` is called when the first one is asked for, and returns as many as are left.
+        """
+        loop = self._loop = object()
+        batches = begin()
+        for left in reversed(range(len(self) - self._given)):
+            if self._loop is not loop:
+                raise Error(
+                    "the stream has gone on elsewhere since this loop gave its last batch: another loop has begun, or "
+                    "its epoch or state was set; two loops at once need two streams"
+                )
+            batch = next(batches)
             self._given += 1
+            if not left:
+                # Whoever reads ahead ends now: nobody may ask this loop again.
+                next(batches, None)
+                self.next_epoch()
             yield batch
-        self.next_epoch()
+        if self._loop is loop:
+            # Nothing was left: this rank has no batch, or has given all of them while others have not.
+            self.next_epoch()
 
     def next_epoch(self) -> None:
         """Begins the next epoch; of a corpus that has grown, with all its records."""
         self.set_epoch(self.epoch + 1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begins this epoch."""
-        self.epoch, self._given, self._size = epoch, 0, len(self.records)
+        """Begins this epoch.
+
+        Raises:
+            qorpus.InvalidArgument: a negative number.
+            qorpus.WrongType: it is not an integer.
+        """
+        self._move(integer(epoch, "epoch", most=MOST), 0, len(self.records))
+
+    def _move(self, epoch: int, given: int, size: int) -> None:
+        self.epoch, self._given, self._size, self._loop = epoch, given, size, None
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands, for `load_state_dict`: the same on every rank after the same number of batches."""
+        """Where the stream stands, for `load_state_dict`: numbers, truth values and None by name, which JSON can hold.
+
+        All ranks have the same state after the same number of batches. Behind its last batch a rank stands at the next
+        epoch, also if others have one batch more: then keep the state of rank 0, which has most.
+        """
         return {
             "epoch": self.epoch,
             "batches": self._given * self.world_size,
@@ -477,25 +599,38 @@ class Stream:
             "drop_last": self.drop_last,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where a stream stood, exactly; the number of ranks and workers may be another one.
 
         Raises:
-            ValueError: the state is of a stream in another order, or of fewer records, or the ranks cannot share what
-                is left.
+            qorpus.InvalidArgument: the state is of a stream in another order, or of fewer records, or the ranks cannot
+                share what is left.
+            qorpus.WrongType: it is not what `state_dict` returned.
         """
+        self._move(*self._place_of(state))
+        if self._given * self.world_size >= self._batches() > 0:
+            # What earlier versions saved behind the last batch.
+            self.next_epoch()
+
+    def _place_of(self, state: Mapping[str, Any]) -> tuple[int, int, int]:
+        """The epoch, this rank's number of batches, and the records, where a stream stood."""
+        if not isinstance(state, Mapping):
+            raise WrongType(f"a state is the dict that state_dict returned, not {kind(state)}")
+        if missing := self.state_dict().keys() - state.keys():
+            raise InvalidArgument(f"the state lacks {', '.join(sorted(missing))}; pass what state_dict returned")
         for name in ("batch_size", "shuffle", "window", "seed", "drop_last"):
             if state[name] != getattr(self, name):
-                raise ValueError(f"the state has {name}={state[name]}, this stream {name}={getattr(self, name)}")
-        if state["records"] > len(self.records):
-            raise ValueError(f"the state is of {state['records']} records, and there are only {len(self.records)}")
-        given, rest = divmod(state["batches"], self.world_size)
+                raise InvalidArgument(f"the state has {name}={state[name]}, this stream {name}={getattr(self, name)}")
+        epoch, batches, size = (integer(state[name], name, most=MOST) for name in ("epoch", "batches", "records"))
+        if size > len(self.records):
+            raise InvalidArgument(f"the state is of {size} records, and there are only {len(self.records)}")
+        given, rest = divmod(batches, self.world_size)
         if rest:
-            raise ValueError(
-                f"{state['batches']} batches of the epoch were given, which {self.world_size} ranks cannot have "
+            raise InvalidArgument(
+                f"{batches} batches of the epoch were given, which {self.world_size} ranks cannot have "
                 "shared evenly; resume with a number of ranks that divides it"
             )
-        self.epoch, self._given, self._size = state["epoch"], given, state["records"]
+        return epoch, given, size
 
     def __repr__(self) -> str:
         return f"Stream(epoch {self.epoch}, batch {self._given} of {len(self)}, of {self.records!r})"

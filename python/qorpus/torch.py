@@ -6,7 +6,7 @@ Imported by `corpus.torch()`; nothing else in the package needs PyTorch.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,11 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from qorpus import streams
+from qorpus import streams, workers
+from qorpus.arguments import integer, integers, truth
 from qorpus.batches import Batch
+from qorpus.errors import Error, InvalidArgument
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from torch.utils.data._utils.worker import WorkerInfo
 
     from qorpus._qorpus import Records
 
@@ -47,7 +51,7 @@ def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -
     """The same circuits in rows of `longest` letters."""
     if circuits.shape[1] > longest:
         row = int(np.argmax((circuits >= 0).sum(axis=1)))
-        raise ValueError(
+        raise InvalidArgument(
             f"record {ids[row]} has {(circuits[row] >= 0).sum()} letters, more than longest={longest} leaves room for"
         )
     if circuits.shape[1] == longest:
@@ -57,9 +61,9 @@ def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -
 
 def _longest(records: Records, longest: int | None) -> int:
     if longest is not None:
-        return longest
+        return integer(longest, "longest", most=np.iinfo(np.int32).max)
     if records.is_appended:
-        raise ValueError("how long appended circuits are, nobody knows beforehand; say longest=...")
+        raise InvalidArgument("appended circuits may be of any length: pass longest=..., the letters to pad them to")
     return records.lengths[1]
 
 
@@ -88,7 +92,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
             What a record lacks is NaN or "".
 
     Raises:
-        ValueError: the records were appended, and `longest` is left out.
+        qorpus.InvalidArgument: the records were appended, and `longest` is left out.
+        qorpus.WrongType: an option of the wrong type.
     """
 
     def __init__(
@@ -107,15 +112,16 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         """The samples at these places, read together: what a DataLoader calls.
 
         Raises:
-            IndexError: there is no such place.
+            qorpus.MissingRecord: there is no such place.
+            qorpus.WrongType: they are not integers.
         """
         records = self.records
-        ids = np.asarray(places, np.int64)
+        ids = integers(places, "places")
         if isinstance(records, streams.Split):
             ids = records.ids(ids)
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
-        unitaries, circuits = records._pairs(places)
+        unitaries, circuits = self.records._pairs(places)
         columns = {
             "id": torch.from_numpy(ids),
             "unitary": _unitaries(unitaries, self.parts),
@@ -144,9 +150,13 @@ class Stream(IterableDataset[dict[str, Any]]):
     The batches and their order depend neither on the number of workers nor on any random state of PyTorch's. Which
     rank this is, is never guessed: see `qorpus.Stream`.
 
-    Given to a DataLoader of your own, with `batch_size=None`, it is sharded over the workers all the same. Then call
-    `set_epoch` before each epoch and count the batches yourself; workers that live on do not hear of it, so leave
-    `persistent_workers` to the stream. A loader that asks its workers for their states gets them from `state_dict`.
+    Given to a DataLoader of your own, with `batch_size=None`, it is sharded over the workers all the same, and each loop
+    over the loader is a whole epoch. Call `set_epoch` before each: it reaches workers that live on as well. Without it
+    such workers (`persistent_workers=True`) go on to the next epoch with each loop, also behind a loop that was left;
+    workers that are started for each loop begin again with the stream's epoch. Count the batches yourself; a loader
+    that asks its workers for their states, such as torchdata's StatefulDataLoader, gets them from `state_dict`, resumes
+    exactly and has whole epochs from then on. Only a state that was saved between an epoch's last batch and the end of its
+    loop is refused when it is loaded: there the workers' states do not tell that the epoch is over.
 
     Args:
         records: a corpus, a recipe, or a split of one.
@@ -162,7 +172,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, parts.
 
     Raises:
-        ValueError: an option that cannot be, or the records were appended, and `longest` is left out.
+        qorpus.InvalidArgument: an option that cannot be, or the records were appended, and `longest` is left out.
+        qorpus.WrongType: an option of the wrong type.
     """
 
     def __init__(
@@ -179,11 +190,19 @@ class Stream(IterableDataset[dict[str, Any]]):
         prefetch_factor: int | None = None,
         **options: Unpack[streams.OrderOptions],
     ) -> None:
-        columns = ("unitaries", "circuits", "labels") if labels else ("unitaries", "circuits")
+        columns = ("unitaries", "circuits", "labels") if truth(labels, "labels") else ("unitaries", "circuits")
         self._stream = streams.Stream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
+        num_workers = integer(num_workers, "num_workers", most=workers.MOST)
+        if prefetch_factor is not None:
+            prefetch_factor = integer(prefetch_factor, "prefetch_factor", least=1, most=workers.MOST)
         self._threads = _Threads(num_workers, prefetch_factor, pin_memory)
         self._loading: dict[str, Any] | None = None
+        known = isinstance(multiprocessing_context, str) and multiprocessing_context in ("fork", "spawn", "forkserver")
+        if multiprocessing_context is not None and not known:
+            raise InvalidArgument(
+                "multiprocessing_context must be 'fork', 'spawn', 'forkserver' or None"
+            )
         if num_workers and multiprocessing_context is not None:
             self._loading = {
                 "num_workers": num_workers,
@@ -193,7 +212,11 @@ class Stream(IterableDataset[dict[str, Any]]):
                 "prefetch_factor": prefetch_factor,
             }
         self._loader: DataLoader[dict[str, Any]] | None = None
+        self._news = workers.News()
+        #: In a worker of a loader of one's own: its place, and the batches of the rounds that it has had a turn in.
+        self._seat: workers.Seat | None = None
         self._given_by_worker: int | None = None
+        self._began = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers get the stream, not the loader that starts them.
@@ -203,38 +226,80 @@ class Stream(IterableDataset[dict[str, Any]]):
         return len(self._stream)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        stream, worker = self._stream, get_worker_info()
+        worker = get_worker_info()
         if worker is not None:
-            # DataLoader asks its workers in turn: together they give the batches in order.
-            for first in range(stream._given, len(stream), worker.num_workers):
-                if first + worker.id < len(stream):
-                    self._given_by_worker = first + worker.num_workers
-                    yield self._batches.tensors(stream.batch(first + worker.id))
-        elif self._loading is None:
+            # At once, not with the first batch: a loader tells its workers that a loop begins, and then asks for batches.
+            return self._dealt(worker, resumed=self._begin(worker))
+        if self._seat is not None:
+            number, of = self._seat
+            raise Error(f"the stream loaded the state of worker {number} of {of}; only that worker can go on from it")
+        return self._stream._given_by(self._read_ahead)
+
+    def _read_ahead(self) -> Iterator[dict[str, Any]]:
+        """The batches that are left of the epoch, read by threads or processes."""
+        stream = self._stream
+        if self._loading is None:
             # Threads that are still reading for a loop that was left must not see where this one goes.
             batches = _Batches(copy(stream), self._batches.longest)
-            yield from self._counted(self._threads.map(batches.__getitem__, _Keys(stream)))
-        else:
-            loader = self._loader
-            if loader is None:
-                loader = DataLoader(self._batches, sampler=_Keys(stream), batch_size=None, **self._loading)
-            if self._loading["persistent_workers"]:
-                self._loader = loader
-            yield from self._counted(loader)
+            return self._threads.map(batches.__getitem__, _Keys(stream))
+        loader = self._loader
+        if loader is None:
+            loader = DataLoader(self._batches, sampler=_Keys(stream), batch_size=None, **self._loading)
+        if self._loading["persistent_workers"]:
+            self._loader = loader
+        return iter(loader)
 
-    def _counted(self, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for batch in batches:
-            self._stream._given += 1
-            yield batch
-        self._stream.next_epoch()
+    def _begin(self, worker: WorkerInfo) -> bool:
+        """Begins a loop in one of a loader's workers; says whether it goes on within one that a state was saved of."""
+        stream, seat = self._stream, self._seat
+        if seat is not None and (seat.number, seat.of) != (worker.id, worker.num_workers):
+            raise Error(
+                f"the state is of worker {seat.number} of {seat.of}, and this is worker {worker.id} of "
+                f"{worker.num_workers}; resume with as many workers"
+            )
+        resumed = seat is not None and not self._began
+        # The first loop in a process is that of the state it began with; later ones are other epochs.
+        if self._began and not self._news.take(stream):
+            # How many records there are now, others may see differently.
+            stream._move(stream.epoch + 1, 0, stream._size)
+        if seat is None:
+            seat = workers.Seat(worker.id, worker.num_workers)
+        if resumed and seat.deals_the_last(stream):
+            self._news.tell_others(worker, not seat.has_left(stream))
+        self._seat, self._given_by_worker, self._began = seat, stream._given, True
+        return resumed
+
+    def _dealt(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
+        """The batches of one of a loader's workers, which it asks in turn: together they give all, in order."""
+        stream, number, of = copy(self._stream), worker.id, worker.num_workers
+        if resumed and 0 < len(stream) <= stream._given + number and self._news.is_over(worker):
+            # A loader that was asked once more throws this loop away and begins another: so not before the first batch.
+            raise Error(
+                f"the state was saved behind the last batch of epoch {stream.epoch}, and a loader whose loop had not "
+                f"ended then resumes without batches: load no state, and call set_epoch({stream.epoch + 1}) instead"
+            )
+        for first in range(stream._given, len(stream), of):
+            if first + number < len(stream):
+                self._given_by_worker = first + of
+                yield self._batches.tensors(stream.batch(first + number))
 
     def set_epoch(self, epoch: int) -> None:
         """Begins this epoch.
 
         Args:
             epoch: its number, counted from 0.
+
+        Raises:
+            qorpus.InvalidArgument: a negative number.
+            qorpus.WrongType: it is not an integer.
         """
         self._stream.set_epoch(epoch)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tells workers of loaders where the stream stands now; workers have nothing to tell each other."""
+        if get_worker_info() is None:
+            self._news = self._news.told(self._stream)
 
     @property
     def epoch(self) -> int:
@@ -251,27 +316,34 @@ class Stream(IterableDataset[dict[str, Any]]):
         state = self._stream.state_dict()
         if self._given_by_worker is not None:
             state["batches"] = self._given_by_worker * self._stream.world_size
+        if self._seat is not None:
+            state["worker"] = self._seat._asdict()
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where a stream stood, exactly; the number of workers may be another one.
 
         Args:
             state: what `state_dict` returned.
 
         Raises:
-            ValueError: the state does not fit this stream.
+            qorpus.InvalidArgument: the state does not fit this stream.
+            qorpus.WrongType: it is not what `state_dict` returned.
         """
-        self._stream.load_state_dict(state)
-        self._given_by_worker = None
+        place = self._stream._place_of(state)
+        self._seat, self._given_by_worker, self._began = workers.Seat.of_state(state), None, False
+        if self._seat is None:
+            self._stream.load_state_dict(state)
+        else:
+            # Another worker may have batches left of an epoch that this one is through with.
+            self._stream._move(*place)
+        self._tell()
 
 
 class _Threads:
     """Threads that read batches ahead, in order."""
 
     def __init__(self, number: int, ahead: int | None, pin_memory: bool) -> None:
-        if number < 0 or (ahead is not None and ahead < 1):
-            raise ValueError(f"num_workers={number}, prefetch_factor={ahead}: there is no such number")
         self.number, self.ahead = number, number * (ahead or AHEAD)
         self.pin_memory = pin_memory and torch.cuda.is_available()
 
@@ -340,5 +412,6 @@ class _Keys(torch.utils.data.Sampler[Key]):
 
     def __iter__(self) -> Iterator[Key]:
         stream = self.stream
+        epoch, size = stream.epoch, stream._size
         for number in range(stream._given, len(stream)):
-            yield stream.epoch, stream._size, number
+            yield epoch, size, number

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-QORPUS = Path(os.environ.get("QORPUS_BIN", ROOT / "target" / "release" / "qorpus")).resolve()
+# Where cargo builds. A relative path is one from the root of the repository, where the scripts run.
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+QORPUS = Path(os.environ.get("QORPUS_BIN", TARGET / "release" / "qorpus")).resolve()
 
 # No command of these tests takes seconds; a machine under load may still take long. It only ends what hangs.
 PATIENCE = 240

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qorpus._qorpus import Permutation
 from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 RECIPE = {"gates": "h,t,cx", "qubits": 2, "random": 700, "length": (0, 9), "seed": 3}
 
@@ -184,7 +185,8 @@ def test_shards_partition(size, batch_size, world_size, workers, drop_last, shuf
 def as_worker(stream, worker: int, workers: int):
     """What the stream gives in one of a loader's workers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(qorpus.torch, "get_worker_info", lambda: SimpleNamespace(id=worker, num_workers=workers))
+        info = SimpleNamespace(id=worker, num_workers=workers, seed=7 + worker)
+        patch.setattr(qorpus.torch, "get_worker_info", lambda: info)
         iterator = iter(stream)
         first = next(iterator, None)
     # It asks once, at the beginning.
@@ -225,6 +227,131 @@ def test_loops_are_epochs(recipe):
     assert seen == expected and stream.epoch == 3
     stream.set_epoch(1)
     assert [batch.ids.tolist() for batch in stream] == expected[7:14]
+
+
+#: Loops that people write, each of which takes the given number of batches and no more.
+LOOPS = {
+    "zip": lambda stream, count: [batch for _, batch in zip(range(count), stream)],
+    "islice": lambda stream, count: list(itertools.islice(stream, count)),
+    "next": lambda stream, count: list(map(next, itertools.repeat(iter(stream), count))),
+    "break": lambda stream, count: list(until(stream, count)),
+    "whole": lambda stream, count: list(stream),
+}
+
+
+def until(stream, count):
+    for number, batch in enumerate(stream, 1):
+        yield batch
+        if number == count:
+            break
+
+
+def numbers(batch):
+    """The ids of a batch of arrays, or of tensors."""
+    return (batch["id"] if isinstance(batch, dict) else batch.ids).tolist()
+
+
+STREAMS = {
+    "arrays": lambda records, **options: records.stream(**options),
+    "tensors": lambda records, **options: records.torch(**options),
+    "threads": lambda records, **options: records.torch(num_workers=2, **options),
+}
+ENDS = [{}, {"drop_last": True}, {"window": 200}, {"shuffle": False}, {"rank": 1, "world_size": 3}]
+
+
+@pytest.mark.parametrize("options", ENDS, ids=str)
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("kind", STREAMS)
+def test_an_epoch_is_over_with_its_last_batch(recipe, kind, loop, options):
+    """Whoever stops asking behind the last batch: the next loop, and a state saved there, are of the next epoch."""
+    options = {"batch_size": 96, "seed": 5} | options
+    stream = STREAMS[kind](recipe, **options)
+    count = len(stream)
+    for epoch in range(3):
+        assert stream.epoch == epoch
+        expected = [numbers(batch) for batch in recipe.stream(**options, epoch=epoch)]
+        assert [numbers(batch) for batch in LOOPS[loop](stream, count)] == expected
+        state = through_json(stream.state_dict())
+        assert (state["epoch"], state["batches"]) == (epoch + 1, 0)
+        resumed = STREAMS[kind](recipe, **options)
+        resumed.load_state_dict(state)
+        assert len(list(resumed)) == count and resumed.epoch == epoch + 2
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_an_epoch_read_by_processes_is_over_with_its_last_batch(corpus, persistent):
+    """The same where processes read ahead, which end or live on."""
+    options = {"batch_size": 96, "seed": 5}
+    stream = corpus.torch(num_workers=2, multiprocessing_context="fork", persistent_workers=persistent, **options)
+    for epoch, loop in enumerate(["zip", "next", "break"]):
+        expected = [numbers(batch) for batch in corpus.stream(**options, epoch=epoch)]
+        assert [numbers(batch) for batch in LOOPS[loop](stream, len(stream))] == expected
+    assert stream.epoch == 3
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_loop_that_was_left_open(recipe, kind):
+    """It takes nothing of the next epoch, and is over when its epoch is; asked in the middle of one, it refuses."""
+    stream = STREAMS[kind](recipe, batch_size=100, seed=2)
+    finished = iter(stream)
+    for _ in range(7):
+        next(finished)
+    left = iter(stream)
+    next(left)
+    for _ in range(2):
+        assert next(finished, None) is None
+    # Another loop goes on where the stream stands.
+    assert len(list(stream)) == 6 and len(list(stream)) == 7 and stream.epoch == 3
+    with pytest.raises(qorpus.Error, match="two streams"):
+        next(left)
+    assert len(list(stream)) == 7
+    for move in [lambda: stream.set_epoch(9), lambda: stream.load_state_dict(stream.state_dict())]:
+        begun = iter(stream)
+        next(begun)
+        move()
+        with pytest.raises(qorpus.Error, match="its epoch or state was set"):
+            next(begun)
+        stream.set_epoch(9)
+        assert len(list(stream)) == 7
+
+
+def test_an_epoch_without_batches(recipe):
+    """More ranks than batches: a loop over nothing is an epoch, and nothing loops for ever."""
+    stream = recipe.stream(700, rank=2, world_size=3, columns=())
+    assert len(stream) == 0 and [list(stream) for _ in range(3)] == [[], [], []] and stream.epoch == 3
+    stream.load_state_dict(stream.state_dict())
+    assert stream.epoch == 3 and stream.state_dict()["batches"] == 0
+    tensors = recipe.torch(batch_size=700, rank=2, world_size=3)
+    assert list(tensors) == [] and tensors.epoch == 1
+
+
+def test_integers_of_numpy(recipe, tmp_path):
+    """They are integers everywhere: the same batches and records, and states that JSON takes."""
+    numbers = {"batch_size": 100, "seed": 3, "epoch": 1, "window": 300, "rank": 1, "world_size": 2}
+    for kind in [np.int64, np.uint64, np.int8, np.uint32]:
+        given = {name: kind(min(number, np.iinfo(kind).max)) for name, number in numbers.items()}
+        plain = {name: int(number) for name, number in given.items()}
+        for make in [recipe.stream, recipe.torch]:
+            stream, expected = make(**given), make(**plain)
+            assert through_json(stream.state_dict()) == expected.state_dict() == stream.state_dict()
+            assert repr(next(iter(stream))) == repr(next(iter(expected)))
+            stream.set_epoch(kind(4))
+            assert through_json(stream.state_dict())["epoch"] == 4
+            stream.load_state_dict(stream.state_dict() | {name: given[name] for name in ("seed", "epoch", "batch_size")})
+            assert through_json(stream.state_dict()) == expected.state_dict() | {"batches": 0}
+        assert recipe.split(seed=kind(2), test=0.1)["test"].ids([kind(3)]) == recipe.split(seed=2, test=0.1)["test"].ids([3])
+        options = {"qubits": kind(1), "random": kind(20), "seed": kind(3), "length": (kind(2), kind(4))}
+        made = qorpus.generate(tmp_path / f"{kind.__name__}.db", jobs=kind(1), progress=False, gates="h,t", **options)
+        assert made.recipe == qorpus.Recipe(gates="h,t", qubits=1, random=20, seed=3, length=(2, 4))
+        every = qorpus.distinct(tmp_path / f"d{kind.__name__}.db", qubits=kind(1), max_length=kind(3), progress=False)
+        assert len(every.sample(distance=kind(2), n=kind(3), seed=kind(1))) == 3
+        with qorpus.Writer(tmp_path / f"w{kind.__name__}.db", gates=["h", "t"], qubits=kind(1)) as writer:
+            writer.append([kind(0), kind(1)], number=kind(5))
+        assert len(recipe.torch(longest=kind(20))[kind(2)]["circuit"]) == 20
+    for name in numbers:
+        for wrong in [3.0, np.float64(3), "3", None if name != "window" else [3]]:
+            with pytest.raises(qorpus.WrongType, match=name):
+                recipe.stream(**{**numbers, name: wrong})
 
 
 # ------------------------------------------------------------------------------------------------------------ windows
@@ -354,18 +481,18 @@ def test_resuming_with_another_number_of_ranks(recipe):
 
 
 def test_resuming_at_the_end_of_an_epoch(recipe):
-    """Behind the last batch, before the loop ends, nothing is left; after it the next epoch begins."""
+    """Behind the last batch, and when the loop has ended, the next epoch begins; so with a state that says all were given."""
     stream = recipe.stream(100, seed=2, columns=())
     batches = iter(stream)
     for _ in range(7):
         next(batches)
     last = through_json(stream.state_dict())
     assert next(batches, None) is None
-    for state, left in [(last, 0), (stream.state_dict(), 7)]:
+    for state in [last, stream.state_dict(), last | {"epoch": 0, "batches": 7}]:
         resumed = recipe.stream(100, seed=2, columns=())
         resumed.load_state_dict(state)
-        assert len(list(resumed)) == left
-        assert next(iter(resumed)).ids.tolist() == recipe.stream(100, seed=2, epoch=1 + left // 7).ids(0).tolist()
+        assert len(list(resumed)) == 7
+        assert next(iter(resumed)).ids.tolist() == recipe.stream(100, seed=2, epoch=2).ids(0).tolist()
 
 
 def test_states_that_do_not_fit(recipe):
@@ -663,7 +790,8 @@ def test_states_of_workers(size, batch_size, workers, data):
     for worker in range(workers):
         stream = records.torch(batch_size)
         whole = [batch["id"].tolist() for batch in as_worker(records.torch(batch_size), worker, workers)]
-        count = data.draw(st.integers(0, len(whole)))
+        # One that has no more waits for the others to tell whether the epoch is over.
+        count = data.draw(st.integers(0, max(0, len(whole) - 1)))
         seen = [batch["id"].tolist() for batch in itertools.islice(as_worker(stream, worker, workers), count)]
         resumed = records.torch(batch_size)
         # To look at the first one is to be given it.
@@ -671,6 +799,77 @@ def test_states_of_workers(size, batch_size, workers, data):
             resumed.load_state_dict(through_json(stream.state_dict()))
         seen += [batch["id"].tolist() for batch in as_worker(resumed, worker, workers)]
         assert seen == whole
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_persistent_workers_of_a_loader_of_ones_own(corpus, context):
+    """The epoch that was set reaches workers that live on; without it each loop is the next epoch, and all are whole."""
+    stream = pickle.loads(pickle.dumps(corpus.torch(batch_size=48, seed=1)))
+    options = {"num_workers": 2, "persistent_workers": True, "multiprocessing_context": context}
+    loader = DataLoader(stream, batch_size=None, **options)
+
+    def expected(epoch):
+        return [numbers(batch) for batch in corpus.stream(48, seed=1, epoch=epoch, columns=())]
+
+    for epoch in [0, 3, 3, 1]:
+        stream.set_epoch(epoch)
+        assert [numbers(batch) for batch in loader] == expected(epoch)
+    assert [numbers(batch) for batch in loader] == expected(2)
+    for batch in loader:
+        assert numbers(batch) == expected(3)[0]
+        break
+    assert [numbers(batch) for batch in loader] == expected(4)
+
+
+@pytest.mark.parametrize("workers", [0, 2, 3])
+def test_a_loader_that_saves_the_states_of_its_workers(corpus, workers):
+    """Resumed in the middle of an epoch or at its end it goes on exactly, with whole epochs from then on."""
+    expected = [[numbers(batch) for batch in corpus.stream(48, seed=1, epoch=epoch, columns=())] for epoch in range(4)]
+
+    def loader():
+        stream = corpus.torch(batch_size=48, seed=1)
+        return StatefulDataLoader(stream, batch_size=None, num_workers=workers, persistent_workers=workers > 0)
+
+    # In the middle, just before the last of 15 batches, and asked once more than there are.
+    for count in [4, 14, 16]:
+        stopped = loader()
+        taken = [numbers(batch) for batch in itertools.islice(stopped, count)]
+        assert taken == expected[0][:count]
+        resumed = loader()
+        resumed.load_state_dict(stopped.state_dict())
+        found = [[numbers(batch) for batch in resumed] for _ in range(3)]
+        assert found == ([expected[0][count:]] if count < 15 else []) + expected[1 : 3 + (count >= 15)]
+    stopped, resumed = loader(), loader()
+    iterator = iter(stopped)
+    for _ in range(15):
+        next(iterator)
+    resumed.load_state_dict(stopped.state_dict())
+    if workers == 0:
+        assert [numbers(batch) for batch in resumed] == expected[1]
+    else:
+        with pytest.raises(qorpus.Error, match=r"behind the last batch of epoch 0.*set_epoch\(1\)"):
+            list(resumed)
+
+
+def test_states_of_workers_that_do_not_fit(corpus):
+    """A state of a worker is for that worker of as many, and for no stream without workers."""
+    state = through_json(next_state(corpus.torch(batch_size=48), 1, 3))
+    for worker, workers in [(0, 3), (1, 2)]:
+        stream = corpus.torch(batch_size=48)
+        stream.load_state_dict(state)
+        with pytest.raises(qorpus.Error, match="worker 1 of 3"):
+            as_worker(stream, worker, workers)
+        with pytest.raises(qorpus.Error, match="worker 1 of 3"):
+            iter(stream)
+    for worker in [3, {}, {"number": 3, "of": 3}]:
+        with pytest.raises(qorpus.InvalidArgument):
+            corpus.torch(batch_size=48).load_state_dict(state | {"worker": worker})
+
+
+def next_state(stream, worker, workers):
+    """The state of a worker that has given a batch."""
+    next(as_worker(stream, worker, workers))
+    return stream.state_dict()
 
 
 def test_no_random_state_of_pytorch_matters(corpus):

@@ -1,8 +1,8 @@
 //! Single circuits as texts and as placed gates.
 
-use crate::errors::OrRaise;
-use crate::options::{class, items, matrix_of, number};
-use pyo3::exceptions::PyTypeError;
+use crate::arguments::{class, encoded, number, ordered, text};
+use crate::errors::{OrRaise, wrong_type};
+use crate::options::{items, matrix_of};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use qorpus::GateOption;
@@ -24,7 +24,7 @@ use qorpus::core::{Error, Gate, MAX_QUBITS, Placed, Qasm, evaluate};
 /// Raises:
 ///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 2 has no words for.
 ///
-/// Example:
+/// Examples:
 ///     >>> print(qorpus.to_qasm2(("h 0", "cx 0 1"), 2))
 ///     OPENQASM 2.0;
 ///     include "qelib1.inc";
@@ -60,7 +60,7 @@ pub(crate) fn to_qasm2(
 /// Raises:
 ///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 3 has no words for.
 ///
-/// Example:
+/// Examples:
 ///     >>> qorpus.to_qasm3(("h", "t"), 1).splitlines()[2:]
 ///     ['qubit[1] q;', 'h q[0];', 't q[0];']
 #[pyfunction]
@@ -110,10 +110,11 @@ fn letters(
     if let Some(matrices) = matrices {
         let refused = || {
             let class = class(matrices);
-            PyTypeError::new_err(format!("matrices are a mapping of names to matrices, not {class}"))
+            wrong_type(py, format!("matrices are a mapping of names to matrices, not {class}"))
         };
         for (name, matrix) in items(matrices)?.ok_or_else(refused)? {
-            if let GateOption::Matrix(name, entries) = matrix_of(&name.extract::<String>()?, &matrix)? {
+            if let GateOption::Matrix(name, entries) = matrix_of(text(&name, "the name of a gate")?, &matrix)?
+            {
                 let width = entries.len().ilog2() as usize / 2;
                 own.push(Gate::custom(&name, width, entries).or_raise(py)?);
             }
@@ -121,17 +122,16 @@ fn letters(
     }
     let placed = |text: &str| Placed::parse(text, qubits, &own).or_raise(py);
     if let Ok(text) = circuit.cast::<PyString>() {
-        let letters = text.to_str()?.split(';').map(str::trim);
+        let letters = encoded(text, "a circuit")?.split(';').map(str::trim);
         return letters.filter(|letter| !letter.is_empty()).map(placed).collect();
     }
     let refused = |item: &Bound<'_, PyAny>| {
-        PyTypeError::new_err(format!(
-            "a circuit is a text or a sequence of letters such as 'cx 0 1', not {}",
-            class(item)
-        ))
+        let class = class(item);
+        wrong_type(py, format!("a circuit is a text or a sequence of letters such as 'cx 0 1', not {class}"))
     };
+    ordered(circuit, "a circuit")?;
     let letter = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
-        Ok(text) => placed(text.to_str()?),
+        Ok(text) => placed(encoded(text, "a letter")?),
         Err(_) => Err(refused(&item)),
     };
     circuit.try_iter().map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()

@@ -1,9 +1,10 @@
 //! Enumerating distinct unitaries, and finding them.
 
+use crate::arguments::{self, count, given, number, text};
 use crate::errors::{OrRaise, invalid};
 use crate::job::{Watch, watched};
-use crate::options::{complex, count, dtype_of, durability_of, gates_of, given, items, number, shape_text};
-use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use crate::options::{coupling_of, dtype_of, durability_of, gates_of, items, numbers, shape_text};
+use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
@@ -23,22 +24,22 @@ pub(crate) fn distinct_recipe(
     py: Python<'_>,
     gates: Option<&Bound<'_, PyAny>>,
     qubits: Option<&Bound<'_, PyAny>>,
-    coupling: Option<String>,
+    coupling: Option<&Bound<'_, PyAny>>,
     max_length: Option<&Bound<'_, PyAny>>,
     cost: Option<&Bound<'_, PyAny>>,
     max_cost: Option<&Bound<'_, PyAny>>,
-    up_to: Option<&str>,
+    up_to: Option<&Bound<'_, PyAny>>,
     dtype: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
     let defaults = DistinctOptions::default();
     let options = DistinctOptions {
         gates: given(gates, gates_of)?.unwrap_or(defaults.gates),
         qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
-        coupling: coupling.unwrap_or(defaults.coupling),
+        coupling: given(coupling, coupling_of)?.unwrap_or(defaults.coupling),
         max_length: given(max_length, |value| number(value, "max_length"))?,
         cost: given(cost, cost_of)?,
         max_cost: given(max_cost, |value| number(value, "max_cost"))?,
-        up_to: match up_to {
+        up_to: match given(up_to, |value| text(value, "up_to"))? {
             None => defaults.up_to,
             Some("phase") => UpTo::Phase,
             Some("nothing") => UpTo::Nothing,
@@ -51,9 +52,11 @@ pub(crate) fn distinct_recipe(
 
 /// Costs as a text, or as a mapping from gates to numbers.
 fn cost_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    let Some(costs) = items(value)? else { return value.extract() };
+    let Some(costs) = items(value)? else {
+        return text(value, "cost (such as \"t=1\", or a mapping of gates to numbers)").map(Into::into);
+    };
     let item = |(name, cost): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        Ok(format!("{}={}", name.extract::<String>()?, number::<u64>(cost, "a cost")?))
+        Ok(format!("{}={}", text(name, "the name of a gate")?, number::<u64>(cost, "a cost")?))
     };
     Ok(costs.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
 }
@@ -62,15 +65,16 @@ fn cost_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
 #[pyfunction]
 pub(crate) fn enumerate(
     py: Python<'_>,
-    path: PathBuf,
+    path: &Bound<'_, PyAny>,
     recipe: &str,
     memory: Option<&Bound<'_, PyAny>>,
     jobs: Option<&Bound<'_, PyAny>>,
-    durability: Option<&str>,
+    durability: Option<&Bound<'_, PyAny>>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let options = enumerate_options(py, memory, jobs, durability)?;
+    let options = enumerate_options(memory, jobs, durability)?;
+    let path = arguments::path(path, "path")?;
     let watch = Watch::new(progress)?;
     watched(py, &watch, |stop, tell| {
         let mut bar = LevelBar::new(!watch.shown);
@@ -90,18 +94,19 @@ pub(crate) fn enumerate(
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn enumerate_elsewhere(
     py: Python<'_>,
-    path: PathBuf,
+    path: &Bound<'_, PyAny>,
     recipe: &str,
     make: Py<PyAny>,
     workers: u64,
     alone: Option<&Bound<'_, PyAny>>,
     memory: Option<&Bound<'_, PyAny>>,
     jobs: Option<&Bound<'_, PyAny>>,
-    durability: Option<&str>,
+    durability: Option<&Bound<'_, PyAny>>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let options = enumerate_options(py, memory, jobs, durability)?;
+    let options = enumerate_options(memory, jobs, durability)?;
+    let path = arguments::path(path, "path")?;
     let alone = given(alone, |value| count(value, "alone"))?.unwrap_or(Elsewhere::ALONE);
     let (watch, mut raised) = (Watch::new(progress)?, None);
     let result = watched(py, &watch, |stop, tell| {
@@ -144,15 +149,14 @@ fn next_place(stream: &Bound<'_, PyIterator>) -> PyResult<Option<(u64, Vec<PyBac
 }
 
 fn enumerate_options(
-    py: Python<'_>,
     memory: Option<&Bound<'_, PyAny>>,
     jobs: Option<&Bound<'_, PyAny>>,
-    durability: Option<&str>,
+    durability: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<EnumerateOptions> {
     Ok(EnumerateOptions {
         memory: given(memory, |value| count(value, "memory"))?,
         jobs: given(jobs, |value| number(value, "jobs"))?,
-        durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
+        durability: given(durability, durability_of)?.unwrap_or_default(),
     })
 }
 
@@ -235,14 +239,13 @@ fn judged(reader: &Reader, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
         let unitary = qorpus::circuit_unitary(&letters.join("; "), alphabet.qubits()).or_raise(py)?;
         return Ok(Target::of_circuit(unitary));
     }
-    let (dim, given) = (alphabet.dim(), py.import("numpy")?.call_method1("asarray", (target,))?);
-    let array = complex(&given, "the unitary")?;
+    let dim = alphabet.dim();
+    let (array, dtype) = numbers(target, "the unitary")?;
     if array.shape() != [dim; 2] {
         let found = shape_text(array.shape());
         let text = format!("the unitary has shape {found}; those of this corpus have ({dim}, {dim})");
         return Err(invalid(py, text));
     }
-    let dtype = given.cast::<PyUntypedArray>()?.dtype();
     let is_single = match dtype.kind() {
         b'c' => dtype.itemsize() < 16,
         b'f' => dtype.itemsize() < 8,

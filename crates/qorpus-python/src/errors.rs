@@ -1,5 +1,8 @@
 //! The library's errors as Python's exceptions.
 
+use pyo3::exceptions::{
+    PyArithmeticError, PyAttributeError, PyLookupError, PyRecursionError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -10,6 +13,8 @@ struct Class(&'static str, PyOnceLock<Py<PyType>>);
 
 static ERROR: Class = Class("Error", PyOnceLock::new());
 static INVALID_ARGUMENT: Class = Class("InvalidArgument", PyOnceLock::new());
+static WRONG_TYPE: Class = Class("WrongType", PyOnceLock::new());
+static TOO_MANY_RECORDS: Class = Class("TooManyRecords", PyOnceLock::new());
 static MISSING_RECORD: Class = Class("MissingRecord", PyOnceLock::new());
 static MISSING_FILE: Class = Class("MissingFile", PyOnceLock::new());
 static PERMISSION_DENIED: Class = Class("PermissionDenied", PyOnceLock::new());
@@ -27,6 +32,35 @@ impl Class {
 /// An argument that cannot be: a `ValueError`.
 pub(crate) fn invalid(py: Python<'_>, text: impl Into<String>) -> PyErr {
     INVALID_ARGUMENT.with(py, text.into())
+}
+
+/// An argument of a type that cannot be meant: a `TypeError`.
+pub(crate) fn wrong_type(py: Python<'_>, text: impl Into<String>) -> PyErr {
+    WRONG_TYPE.with(py, text.into())
+}
+
+/// More records at once than fit in memory: a `MemoryError`.
+pub(crate) fn too_many_records(py: Python<'_>, text: impl Into<String>) -> PyErr {
+    TOO_MANY_RECORDS.with(py, text.into())
+}
+
+/// The exception for an argument that Python or NumPy could not convert, caused by theirs.
+///
+/// What says nothing about the argument, such as a KeyboardInterrupt that came meanwhile, stays as it is.
+pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> String) -> PyErr {
+    let ours = if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyAttributeError>(py) {
+        wrong_type(py, text())
+    } else if error.is_instance_of::<PyValueError>(py)
+        || error.is_instance_of::<PyLookupError>(py)
+        || error.is_instance_of::<PyArithmeticError>(py)
+        || error.is_instance_of::<PyRecursionError>(py)
+    {
+        invalid(py, text())
+    } else {
+        return error;
+    };
+    ours.set_cause(py, Some(error));
+    ours
 }
 
 /// A record that is not there: an `IndexError`.

@@ -1,8 +1,9 @@
 //! What people index with, as ids.
 
-use crate::errors::missing_record;
+use crate::arguments::{class, ordered, shown};
+use crate::errors::{missing_record, too_many_records, unconverted, wrong_type};
 use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyRange, PySlice};
 use qorpus::Ids;
@@ -40,10 +41,10 @@ impl Chosen {
     }
 
     /// One by one, if there is room for them.
-    pub(crate) fn list(self) -> PyResult<Vec<u64>> {
+    pub(crate) fn list(self, py: Python<'_>) -> PyResult<Vec<u64>> {
         match self {
             Chosen::Run(ids) => {
-                let mut list = room(usize::try_from(ids.end - ids.start)?)?;
+                let mut list = room(py, usize::try_from(ids.end - ids.start)?)?;
                 list.extend(ids);
                 Ok(list)
             }
@@ -66,13 +67,16 @@ pub(crate) fn many(
         {
             return Ok(Chosen::Run(start..stop));
         }
-        let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX))?;
+        let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX)).map_err(|error| {
+            let reason = error.value(py).to_string();
+            unconverted(py, error, || format!("this slice cannot be: {reason}"))
+        })?;
         if slice.step == 1 {
             let start = slice.start as u64;
             return Ok(Chosen::Run(start..start + slice.slicelength as u64));
         }
         let id = |place: isize| (slice.start + place * slice.step) as u64;
-        let mut ids = room(slice.slicelength)?;
+        let mut ids = room(py, slice.slicelength)?;
         ids.extend((0..slice.slicelength as isize).map(id));
         return Ok(Chosen::List(ids));
     }
@@ -88,11 +92,18 @@ pub(crate) fn many(
     }
     let array = match index.cast::<PyUntypedArray>() {
         Ok(array) => array.clone(),
-        Err(_) => py.import("numpy")?.call_method1("asarray", (index,))?.cast_into()?,
+        Err(_) => {
+            ordered(index, "ids")?;
+            let asked = py.import("numpy")?.call_method1("asarray", (index,)).map_err(|error| {
+                unconverted(py, error, || {
+                    format!("ids are a slice or integers in one dimension, not this {}", class(index))
+                })
+            });
+            asked?.cast_into()?
+        }
     };
-    let refused = |what: String| {
-        PyTypeError::new_err(format!("ids are a slice or integers in one dimension, not {what}"))
-    };
+    let refused =
+        |what: String| wrong_type(py, format!("ids are a slice or integers in one dimension, not {what}"));
     if array.ndim() != 1 {
         let class = index.get_type().name()?;
         return Err(refused(match array.ndim() {
@@ -135,12 +146,12 @@ fn plain(slice: &Bound<'_, PySlice>) -> PyResult<Option<(u64, u64)>> {
 pub(crate) fn integer(index: &Bound<'_, PyAny>) -> PyResult<i64> {
     index.extract().map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(index.py()) {
         true => too_large(index),
-        false => error,
+        false => unconverted(index.py(), error, || format!("an id is an integer, not {}", class(index))),
     })
 }
 
 fn too_large(index: &Bound<'_, PyAny>) -> PyErr {
-    missing_record(index.py(), format!("there is no record {index}; no corpus has so many"))
+    missing_record(index.py(), format!("there is no record {}; no corpus has so many", shown(index)))
 }
 
 fn numbers<T: Element + Copy + TryInto<i64>>(
@@ -170,9 +181,9 @@ fn numbers<T: Element + Copy + TryInto<i64>>(
 }
 
 /// Room for so many ids.
-fn room(len: usize) -> PyResult<Vec<u64>> {
+fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     let mut ids = Vec::new();
-    let refused = |_| PyMemoryError::new_err(format!("{len} records at once are too many for the memory"));
+    let refused = |_| too_many_records(py, format!("{len} records at once are too many for the memory"));
     ids.try_reserve_exact(len).map_err(refused)?;
     Ok(ids)
 }
@@ -187,7 +198,7 @@ fn resolved(
         Some(len) => Ok(len),
         None => len().inspect(|len| known = Some(*len)),
     };
-    let mut ids = room(indices.size_hint().0)?;
+    let mut ids = room(py, indices.size_hint().0)?;
     for index in indices {
         ids.push(one(py, index, &mut len)?);
     }

@@ -1,8 +1,8 @@
 //! Jobs that take long, with Python looking on.
 
-use crate::errors::{OrRaise, warn};
-use crate::options::{class, count, durability_of, given, number, part_of};
-use pyo3::exceptions::PyTypeError;
+use crate::arguments::{self, class, count, given, number};
+use crate::errors::{OrRaise, warn, wrong_type};
+use crate::options::{durability_of, part_of};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 use qorpus::{GenerateOptions, Progress, Recipe, Sealed};
@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
 pub(crate) fn generate(
     py: Python<'_>,
-    path: PathBuf,
+    path: &Bound<'_, PyAny>,
     recipe: &str,
     jobs: Option<&Bound<'_, PyAny>>,
     part: Option<&Bound<'_, PyAny>>,
-    durability: Option<&str>,
+    durability: Option<&Bound<'_, PyAny>>,
     shard: Option<&Bound<'_, PyAny>>,
-    stage: Option<PathBuf>,
+    stage: Option<&Bound<'_, PyAny>>,
     force: bool,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
@@ -30,11 +30,12 @@ pub(crate) fn generate(
     let options = GenerateOptions {
         jobs: given(jobs, |jobs| number(jobs, "jobs"))?,
         part: given(part, part_of)?.unwrap_or_default(),
-        durability: durability.map(|name| durability_of(py, name)).transpose()?.unwrap_or_default(),
+        durability: given(durability, durability_of)?.unwrap_or_default(),
         shard: given(shard, |shard| count(shard, "shard"))?,
-        stage,
+        stage: given(stage, |stage| arguments::path(stage, "stage"))?,
         force,
     };
+    let path = arguments::path(path, "path")?;
     let watch = Watch::new(progress)?;
     let mut idle = None;
     watched(py, &watch, |stop, tell| {
@@ -52,7 +53,8 @@ pub(crate) fn generate(
 
 /// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json` says.
 #[pyfunction]
-pub(crate) fn seal(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn seal<'py>(py: Python<'py>, path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let path = arguments::path(path, "path")?;
     dictionary(py, py.detach(|| qorpus::seal(&path)).or_raise(py)?)
 }
 
@@ -61,10 +63,11 @@ pub(crate) fn seal(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>>
 #[pyo3(signature = (path, recipe, shard=None))]
 pub(crate) fn begin<'py>(
     py: Python<'py>,
-    path: PathBuf,
+    path: &Bound<'py, PyAny>,
     recipe: &str,
     shard: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
+    let path = arguments::path(path, "path")?;
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
     let shard = given(shard, |shard| count(shard, "shard"))?;
     dictionary(py, py.detach(|| qorpus::begin(&path, &recipe, shard)).or_raise(py)?)
@@ -110,7 +113,7 @@ impl Watch {
             }
             Err(_) => {
                 let text = format!("progress is True, False or what is called, not {}", class(progress));
-                Err(PyTypeError::new_err(text))
+                Err(wrong_type(progress.py(), text))
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Labels as people give them, as the library's.
 
-use crate::errors::invalid;
-use crate::options::class;
+use crate::arguments::{class, encoded, shown, text};
+use crate::errors::{invalid, unconverted, wrong_type};
 use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Label, LabelColumn};
@@ -14,7 +13,7 @@ pub(crate) fn single(labels: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(String
     let mut given = Vec::with_capacity(labels.len());
     for (name, value) in labels {
         if !value.is_none() {
-            let name: String = name.extract()?;
+            let name = text(&name, "the name of a label")?.to_owned();
             let label = label(&name, &value)?;
             given.push((name, label));
         }
@@ -28,7 +27,7 @@ pub(crate) fn columns(labels: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(Strin
     let mut given = Vec::with_capacity(labels.len());
     for (name, values) in labels {
         if !values.is_none() {
-            let name: String = name.extract()?;
+            let name = text(&name, "the name of a label")?.to_owned();
             let column = column(&name, &values)?;
             given.push((name, column));
         }
@@ -44,36 +43,44 @@ fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
         return Ok(Label::Integer(i64::from(value.is_truthy()?)));
     }
     if value.is_instance_of::<PyInt>() {
-        return value.extract().map(Label::Integer).map_err(|_| too_large(name, value));
+        return value.extract().map(Label::Integer).map_err(|_| too_large(name, shown(value)));
     }
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Label::Text(text.extract()?));
+        return Ok(Label::Text(encoded(text, &format!("label '{name}'"))?.into()));
     }
     // NumPy's and PyTorch's scalars.
     if value.hasattr("item")?
         && value.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).unwrap_or(0) == 0
     {
-        let item = value.call_method0("item")?;
+        let item = value.call_method0("item").map_err(|error| {
+            let class = class(value);
+            unconverted(value.py(), error, || format!("label '{name}' is a number or a text, not {class}"))
+        })?;
         if [item.is_instance_of::<PyFloat>(), item.is_instance_of::<PyInt>()].contains(&true) {
             return label(name, &item);
         }
     }
     let class = class(value);
-    Err(PyTypeError::new_err(format!("label '{name}' is a number or a text, not {class}")))
+    Err(wrong_type(value.py(), format!("label '{name}' is a number or a text, not {class}")))
 }
 
 fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     let py = values.py();
     let refused = |what: &str| {
-        PyTypeError::new_err(format!(
-            "label '{name}' needs a number for each record, or a text for each, not {what}"
-        ))
+        wrong_type(
+            py,
+            format!("label '{name}' needs a number for each record, or a text for each, not {what}"),
+        )
     };
     // NumPy would make texts of numbers beside texts, and reals of integers too large for it.
     if values.is_instance_of::<PyList>() || values.is_instance_of::<PyTuple>() {
         return listed(name, values);
     }
-    let array = py.import("numpy")?.call_method1("asarray", (values,))?.cast_into::<PyUntypedArray>()?;
+    let array = py
+        .import("numpy")?
+        .call_method1("asarray", (values,))
+        .map_err(|error| unconverted(py, error, || refused(&class(values)).value(py).to_string()))?
+        .cast_into::<PyUntypedArray>()?;
     if array.ndim() != 1 {
         return Err(refused(&match array.ndim() {
             0 => class(values),
@@ -105,7 +112,7 @@ fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
             let text = format!(
                 "label '{name}' is None for record {position} of those given: append records without it apart"
             );
-            return Err(PyTypeError::new_err(text));
+            return Err(wrong_type(values.py(), text));
         }
         let label = label(name, &value)?;
         match &mut column {

@@ -1,7 +1,8 @@
 //! Circuits as people write them, as numbers of letters.
 
-use crate::errors::{OrRaise, invalid};
-use crate::options::{class, is_aligned, shape_text};
+use crate::arguments::{class, encoded, ordered, shown};
+use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
+use crate::options::{is_aligned, shape_text};
 use numpy::{
     Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
@@ -26,7 +27,7 @@ pub(crate) fn circuit(
         return tuple.iter().try_for_each(|item| letter(alphabet, &item).map(|letter| letters.push(letter)));
     }
     if let Ok(text) = circuit.cast::<PyString>() {
-        letters.extend(alphabet.circuit(text.to_str()?).or_raise(py)?);
+        letters.extend(alphabet.circuit(encoded(text, "a circuit")?).or_raise(py)?);
         return Ok(());
     }
     if let Some(array) = integers(circuit) {
@@ -40,11 +41,12 @@ pub(crate) fn circuit(
         letters.extend(circuits.iter().flatten());
         return Ok(());
     }
-    let refused = |_| {
+    ordered(circuit, "a circuit")?;
+    let refused = |error| {
         let class = class(circuit);
-        PyTypeError::new_err(format!(
-            "a circuit is a text, or a sequence of letters or their numbers, not {class}"
-        ))
+        unconverted(py, error, || {
+            format!("a circuit is a text, or a sequence of letters or their numbers, not {class}")
+        })
     };
     circuit
         .try_iter()
@@ -68,13 +70,14 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
         return Ok(all);
     }
     if circuits.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("circuits are a sequence of circuits, not one text; use append"));
+        return Err(wrong_type(py, "circuits are a sequence of circuits, not one text; use append"));
     }
-    let refused = |_| {
+    ordered(circuits, "circuits")?;
+    let refused = |error| {
         let class = class(circuits);
-        PyTypeError::new_err(format!(
-            "circuits are a sequence of circuits, or an array of numbers of letters, not {class}"
-        ))
+        unconverted(py, error, || {
+            format!("circuits are a sequence of circuits, or an array of numbers of letters, not {class}")
+        })
     };
     let mut letters = Vec::new();
     for (position, one) in circuits.try_iter().map_err(refused)?.enumerate() {
@@ -89,7 +92,7 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
 fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
     let text = |error: &PyErr| format!("record {position} of those given: {}", error.value(py));
     match () {
-        () if error.is_instance_of::<PyTypeError>(py) => PyTypeError::new_err(text(&error)),
+        () if error.is_instance_of::<PyTypeError>(py) => wrong_type(py, text(&error)),
         () if error.is_instance_of::<PyValueError>(py) => invalid(py, text(&error)),
         () => error,
     }
@@ -97,17 +100,19 @@ fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
 
 fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>) -> PyResult<u16> {
     if let Ok(text) = item.cast::<PyString>() {
-        return alphabet.letter(text.to_str()?).or_raise(item.py());
+        return alphabet.letter(encoded(text, "a letter")?).or_raise(item.py());
     }
     if item.is_instance_of::<PyInt>() || item.hasattr("__index__")? {
         return item.extract().map_err(|error: PyErr| {
             match error.is_instance_of::<PyOverflowError>(item.py()) {
-                true => invalid(item.py(), unknown(item)),
-                false => error,
+                true => invalid(item.py(), unknown(shown(item))),
+                false => unconverted(item.py(), error, || {
+                    format!("a letter is a text or a number, not {}", class(item))
+                }),
             }
         });
     }
-    Err(PyTypeError::new_err(format!("a letter is a text or a number, not {}", class(item))))
+    Err(wrong_type(item.py(), format!("a letter is a text or a number, not {}", class(item))))
 }
 
 fn unknown(letter: impl Display) -> String {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
+mod arguments;
 mod circuits;
 mod distinct;
 mod errors;

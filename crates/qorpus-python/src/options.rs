@@ -1,13 +1,12 @@
 //! What people pass as options, as the library's. What they leave out stays the library's default.
 
-use crate::errors::{OrRaise, invalid};
-use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use crate::arguments::{class, count, encoded, flag, given, number, ordered, path, real, text};
+use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
+use numpy::{PyArrayDescr, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::core::{Complex64, Gate};
 use qorpus::{Dtype, Durability, GateOption, Gates, Part, RecipeOptions, WriterOptions};
-use std::path::PathBuf;
 
 /// The recipe that these options mean, as JSON.
 #[pyfunction]
@@ -17,14 +16,15 @@ pub(crate) fn recipe(
     py: Python<'_>,
     gates: Option<&Bound<'_, PyAny>>,
     qubits: Option<&Bound<'_, PyAny>>,
-    coupling: Option<String>,
-    words: Option<bool>,
+    coupling: Option<&Bound<'_, PyAny>>,
+    words: Option<&Bound<'_, PyAny>>,
     random: Option<&Bound<'_, PyAny>>,
     seed: Option<&Bound<'_, PyAny>>,
     length: Option<&Bound<'_, PyAny>>,
     dtype: Option<&Bound<'_, PyAny>>,
-    unitaries: Option<bool>,
+    unitaries: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
+    let words = given(words, |value| flag(value, "words"))?;
     if words == Some(true) && (random.is_some() || seed.is_some()) {
         return Err(invalid(py, "words are all words: leave out random and seed, or words"));
     }
@@ -32,13 +32,13 @@ pub(crate) fn recipe(
     let options = RecipeOptions {
         gates: given(gates, gates_of)?.unwrap_or(defaults.gates),
         qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
-        coupling: coupling.unwrap_or(defaults.coupling),
+        coupling: given(coupling, coupling_of)?.unwrap_or(defaults.coupling),
         words: words.unwrap_or(defaults.words),
         random: given(random, |value| count(value, "random"))?.unwrap_or(defaults.random),
         seed: given(seed, |value| number(value, "seed"))?.unwrap_or(defaults.seed),
         length: given(length, length_of)?.unwrap_or(defaults.length),
         dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),
-        unitaries: unitaries.unwrap_or(defaults.unitaries),
+        unitaries: given(unitaries, |value| flag(value, "unitaries"))?.unwrap_or(defaults.unitaries),
     };
     Ok(py.detach(|| options.recipe()).or_raise(py)?.to_json())
 }
@@ -56,7 +56,7 @@ pub(crate) fn writer_options(
         gates: given(gates, gates_of)?,
         qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
         dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),
-        tolerance: match given(tolerance, real)? {
+        tolerance: match given(tolerance, |value| real(value, "tolerance"))? {
             None => defaults.tolerance,
             Some(f64::INFINITY) => None,
             Some(tolerance) if tolerance >= 0.0 => Some(tolerance),
@@ -66,62 +66,27 @@ pub(crate) fn writer_options(
     })
 }
 
-/// What a keyword means if it was given.
-pub(crate) fn given<'a, 'py, T>(
-    value: Option<&'a Bound<'py, PyAny>>,
-    meaning: impl FnOnce(&'a Bound<'py, PyAny>) -> PyResult<T>,
-) -> PyResult<Option<T>> {
-    value.map(meaning).transpose()
-}
-
-/// A tolerance.
-fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
-    let py = value.py();
-    value.extract().map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(py) {
-        true => invalid(
-            py,
-            "tolerance is an integer too large to be a real number; math.inf takes anything finite",
-        ),
-        false => PyTypeError::new_err(format!("tolerance is a number, not {}", class(value))),
-    })
-}
-
-/// An integer that is not negative.
-pub(crate) fn number<'py, T>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
-where
-    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
-{
-    let py = value.py();
-    value.extract::<T>().map_err(|error| match error.is_instance_of::<PyOverflowError>(py) {
-        true => invalid(py, format!("{name} is {value}; it must be 0 or more, and less than 2**64")),
-        false => PyTypeError::new_err(format!("{name} is an integer, not {}", class(value))),
-    })
-}
-
-/// A count, which may also be a text such as "1M".
-pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
-    match value.cast::<PyString>() {
-        Ok(text) => qorpus::parse_count(text.to_str()?).or_raise(value.py()),
-        Err(_) => number(value, name),
-    }
-}
-
 fn length_of(value: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
     if let Ok(text) = value.cast::<PyString>() {
-        return qorpus::parse_length(text.to_str()?).or_raise(value.py());
+        return qorpus::parse_length(encoded(text, "length")?).or_raise(value.py());
     }
+    ordered(value, "length")?;
     if value.hasattr("__index__")? {
         return number(value, "length").map(|length| (length, length));
     }
-    match value.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>).as_deref() {
+    // Two are wanted, and there may be any number.
+    match value.try_iter().and_then(|items| items.take(3).collect::<PyResult<Vec<_>>>()).as_deref() {
         Ok([min, max]) => Ok((number(min, "length")?, number(max, "length")?)),
-        _ => Err(PyTypeError::new_err("length is a number of letters, or (shortest, longest)")),
+        _ => Err(wrong_type(value.py(), "length is a number of letters, or (shortest, longest)")),
     }
 }
 
 pub(crate) fn dtype_of(value: &Bound<'_, PyAny>) -> PyResult<Dtype> {
     let py = value.py();
-    let name: String = py.import("numpy")?.call_method1("dtype", (value,))?.getattr("name")?.extract()?;
+    let dtype = py.import("numpy")?.call_method1("dtype", (value,)).map_err(|error| {
+        unconverted(py, error, || "dtype is complex128 or complex64, and not this".into())
+    })?;
+    let name: String = dtype.getattr("name")?.extract()?;
     match name.as_str() {
         "complex128" => Ok(Dtype::Complex128),
         "complex64" => Ok(Dtype::Complex64),
@@ -129,8 +94,14 @@ pub(crate) fn dtype_of(value: &Bound<'_, PyAny>) -> PyResult<Dtype> {
     }
 }
 
-pub(crate) fn durability_of(py: Python<'_>, name: &str) -> PyResult<Durability> {
-    match name {
+/// Pairs of qubits, by name or one by one.
+pub(crate) fn coupling_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    text(value, "coupling (\"all\", \"line\", \"ring\", or pairs such as \"0-1,1-2\")").map(Into::into)
+}
+
+pub(crate) fn durability_of(value: &Bound<'_, PyAny>) -> PyResult<Durability> {
+    let py = value.py();
+    match text(value, "durability")? {
         "full" => Ok(Durability::Full),
         "normal" => Ok(Durability::Normal),
         "off" => Ok(Durability::Off),
@@ -141,36 +112,41 @@ pub(crate) fn durability_of(py: Python<'_>, name: &str) -> PyResult<Durability> 
 /// A part written `"0/4"` or `(0, 4)`.
 pub(crate) fn part_of(value: &Bound<'_, PyAny>) -> PyResult<Part> {
     if let Ok(text) = value.cast::<PyString>() {
-        return text.to_str()?.parse::<Part>().or_raise(value.py());
+        return encoded(text, "part")?.parse::<Part>().or_raise(value.py());
     }
     match value.cast::<PyTuple>().map(|part| part.iter().collect::<Vec<_>>()).as_deref() {
         Ok([index, of]) => Part::new(number(index, "part")?, number(of, "part")?).or_raise(value.py()),
-        _ => Err(PyTypeError::new_err("part is (index, parts), or a text such as \"0/4\"")),
+        _ => Err(wrong_type(value.py(), "part is (index, parts), or a text such as \"0/4\"")),
     }
 }
 
 /// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to matrices or None.
 pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
+    let py = value.py();
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Gates::Text(text.extract()?));
+        return Ok(Gates::Text(encoded(text, "gates")?.into()));
     }
     if value.hasattr("__fspath__")? {
-        return Ok(Gates::Text(value.extract::<PathBuf>()?.display().to_string()));
+        return Ok(Gates::Text(path(value, "gates")?.display().to_string()));
     }
     let gate = |name: &Bound<'_, PyAny>, matrix: &Bound<'_, PyAny>| match matrix.is_none() {
-        true => Ok(GateOption::Name(name.extract()?)),
-        false => matrix_of(&name.extract::<String>()?, matrix),
+        true => Ok(GateOption::Name(text(name, "the name of a gate")?.into())),
+        false => matrix_of(text(name, "the name of a gate")?, matrix),
     };
     let gates = match items(value)? {
         Some(gates) => gates.iter().map(|(name, matrix)| gate(name, matrix)).collect(),
         None => {
             let refused = || {
                 let text = "gates are a text, a sequence of names and (name, matrix), or a mapping of names to matrices";
-                PyTypeError::new_err(text)
+                wrong_type(py, text)
             };
+            ordered(value, "gates")?;
             let one = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
-                Ok(name) => Ok(GateOption::Name(name.extract()?)),
-                Err(_) => match item.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>).as_deref() {
+                Ok(name) => Ok(GateOption::Name(encoded(name, "the name of a gate")?.into())),
+                Err(_) => match ordered(&item, "a gate and its matrix")
+                    .and_then(|()| Ok(item.try_iter()?.take(3).collect::<PyResult<Vec<_>>>()?))
+                    .as_deref()
+                {
                     Ok([name, matrix]) if name.is_instance_of::<PyString>() => gate(name, matrix),
                     _ => Err(refused()),
                 },
@@ -225,13 +201,24 @@ pub(crate) fn complex<'py>(
     {
         return Ok(array.clone());
     }
+    numbers(value, what).map(|(array, _)| array)
+}
+
+/// Numbers as complex128 without loss, and the dtype that they had.
+pub(crate) fn numbers<'py>(
+    value: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<(Bound<'py, PyArrayDyn<Complex64>>, Bound<'py, PyArrayDescr>)> {
     let numpy = value.py().import("numpy")?;
-    let array = numpy.call_method1("asarray", (value,))?;
+    let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
+        unconverted(value.py(), error, || format!("{what} is no array of numbers, but {}", class(value)))
+    })?;
     let found = array.cast::<PyUntypedArray>()?.dtype();
     if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {
-        return Err(PyTypeError::new_err(format!("{what} cannot be complex128 without loss: it is {found}")));
+        let text = format!("{what} cannot be complex128 without loss: it is {found}");
+        return Err(wrong_type(value.py(), text));
     }
-    Ok(numpy.call_method1("require", (array, "complex128", "CA"))?.cast_into()?)
+    Ok((numpy.call_method1("require", (array, "complex128", "CA"))?.cast_into()?, found))
 }
 
 /// Whether its numbers stand where the processor wants them, which slices take for granted.
@@ -247,10 +234,6 @@ pub(crate) fn shape_text(shape: &[usize]) -> String {
     }
 }
 
-pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().name().map_or_else(|_| "another type".into(), |name| name.to_string())
-}
-
 /// The value of an angle such as "3*pi/4", in radians.
 ///
 /// Raises:
@@ -260,7 +243,8 @@ pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
 ///     >>> qorpus._qorpus.evaluate("3*pi/4")
 ///     2.356194490192345
 #[pyfunction]
-pub(crate) fn evaluate(py: Python<'_>, text: &str) -> PyResult<f64> {
+pub(crate) fn evaluate(py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let text = crate::arguments::text(text, "an angle")?;
     qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
 }
 
@@ -273,8 +257,8 @@ pub(crate) fn evaluate(py: Python<'_>, text: &str) -> PyResult<f64> {
 ///     >>> qorpus._qorpus.matrix("s").tolist()
 ///     [[(1+0j), 0j], [0j, 1j]]
 #[pyfunction]
-pub(crate) fn matrix<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    let gate = Gate::standard(name).or_raise(py)?;
+pub(crate) fn matrix<'py>(py: Python<'py>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let gate = Gate::standard(text(name, "the name of a gate")?).or_raise(py)?;
     let dim = 1 << gate.qubits();
     Ok(gate.matrix().to_pyarray(py).reshape([dim, dim])?.into_any())
 }

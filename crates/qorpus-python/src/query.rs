@@ -1,12 +1,13 @@
 //! SQL over records.
 
-use crate::errors::{OrRaise, invalid};
-use crate::options::complex;
+use crate::arguments::{class, encoded, shown, text};
+use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
+use crate::options::{complex, items};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
-use qorpus::{Order, Reader, Value};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
+use qorpus::{Order, Parameters, Reader, Value};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The names of the columns, and the rows as tuples.
@@ -18,9 +19,9 @@ pub(crate) fn select<'py>(
     reader: &Arc<Reader>,
     order: Order,
     query: &str,
-    parameters: &[Bound<'py, PyAny>],
+    parameters: &Bound<'py, PyAny>,
 ) -> PyResult<Selected<'py>> {
-    let parameters = parameters.iter().map(parameter).collect::<PyResult<Vec<_>>>()?;
+    let parameters = parameters_of(parameters)?;
     let signal = Arc::new(Mutex::new(None));
     let seen = signal.clone();
     let interrupted = move || {
@@ -34,7 +35,7 @@ pub(crate) fn select<'py>(
         // At the interpreter's end nobody waits for the rows.
         Python::try_attach(look).unwrap_or(true)
     };
-    let selection = py.detach(|| reader.select(order, query, &parameters, interrupted));
+    let selection = py.detach(|| reader.select(order, query, parameters, interrupted));
     if let Some(error) = signal.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error);
     }
@@ -60,7 +61,9 @@ fn cell(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
 /// The bytes of a unitary: complex64 as it is, and anything else as complex128.
 fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let numpy = value.py().import("numpy")?;
-    let array = numpy.call_method1("asarray", (value,))?;
+    let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
+        unconverted(value.py(), error, || format!("a parameter of type {} is no array", class(value)))
+    })?;
     let narrow = array.getattr("dtype")?.eq("complex64")?;
     let array = match narrow {
         true => array,
@@ -69,33 +72,69 @@ fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     array.call_method0("tobytes")?.extract()
 }
 
-/// What stands for a `?`: None, a number, a text, bytes, or an array, which is a unitary.
+/// The most parameters that a query of SQLite has.
+const MOST: usize = 32_766;
+
+/// Values for the parameters of a query: a list, a tuple or another sequence, or an array in one dimension, for `?`; a
+/// mapping for `:name`. Other things that can be iterated over have no order, or are one value.
+fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
+    let py = parameters.py();
+    if let Some(items) = items(parameters)? {
+        let item = |(name, value): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+            Ok((text(name, "the name of a parameter")?.to_owned(), parameter(value)?))
+        };
+        return items.iter().map(item).collect::<PyResult<_>>().map(Parameters::Named);
+    }
+    let sequence = py.import("collections.abc")?.getattr("Sequence")?;
+    let several = match parameters.cast::<PyUntypedArray>() {
+        Ok(array) => array.ndim() == 1,
+        Err(_) => {
+            parameters.is_instance(&sequence)?
+                && !parameters.is_instance_of::<PyString>()
+                && !parameters.is_instance_of::<PyBytes>()
+                && !parameters.is_instance_of::<PyByteArray>()
+        }
+    };
+    if !several {
+        let class = class(parameters);
+        let text = format!(
+            "parameters are a list of values for ?, or a mapping of names to values for :name, not {class}"
+        );
+        return Err(wrong_type(py, text));
+    }
+    let values = parameters.try_iter()?.take(MOST + 1).map(|value| parameter(&value?));
+    values.collect::<PyResult<_>>().map(Parameters::Ordered)
+}
+
+/// What stands for a parameter: None, a number, a text, bytes, or an array, which is a unitary.
 fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     let py = value.py();
     if value.is_none() {
         return Ok(Value::Null);
     }
     if value.is_instance_of::<PyBool>() || value.is_instance_of::<PyInt>() {
-        let too_large = |_| invalid(py, format!("SQLite has no integer as large as {value}"));
+        let too_large = |_| invalid(py, format!("SQLite has no integer as large as {}", shown(value)));
         return value.extract().map(Value::Integer).map_err(too_large);
     }
     if value.is_instance_of::<PyFloat>() {
         return Ok(Value::Real(value.extract()?));
     }
-    if value.is_instance_of::<PyString>() {
-        return Ok(Value::Text(value.extract()?));
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(Value::Text(encoded(text, "a parameter")?.into()));
     }
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Value::Blob(bytes.as_bytes().to_vec()));
     }
     if value.hasattr("__array__")? {
-        return match value.getattr("ndim")?.extract()? {
-            0usize => parameter(&value.call_method0("item")?),
-            _ => Ok(Value::Blob(unitary(value)?)),
+        let Ok(0usize) = value.getattr("ndim").and_then(|ndim| ndim.extract()) else {
+            return Ok(Value::Blob(unitary(value)?));
         };
+        let item = value.call_method0("item")?;
+        // An array of objects may hold itself.
+        if !item.hasattr("__array__")? {
+            return parameter(&item);
+        }
     }
-    let class = value.get_type().name()?.to_string();
-    Err(PyTypeError::new_err(format!(
-        "a parameter is None, a number, a text, bytes or an array, not {class}"
-    )))
+    let class = class(value);
+    Err(wrong_type(py, format!("a parameter is None, a number, a text, bytes or an array, not {class}")))
 }

@@ -1,6 +1,7 @@
 //! One record, as Python sees it.
 
-use crate::errors::{OrRaise, invalid};
+use crate::arguments::{class, number, text};
+use crate::errors::{OrRaise, invalid, wrong_type};
 use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -21,8 +22,12 @@ pub(crate) struct Origin {
 #[pymethods]
 impl Origin {
     #[new]
-    fn from_json(py: Python<'_>, recipe: &str, order: &str) -> PyResult<Origin> {
-        Origin::new(py, Recipe::from_json(recipe).or_raise(py)?, order_of(py, order)?)
+    fn from_json(py: Python<'_>, recipe: &Bound<'_, PyAny>, order: &Bound<'_, PyAny>) -> PyResult<Origin> {
+        Origin::new(
+            py,
+            Recipe::from_json(text(recipe, "a recipe (its JSON)")?).or_raise(py)?,
+            order_of(order)?,
+        )
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -50,8 +55,9 @@ impl Origin {
 }
 
 /// An order of qubits by its name.
-pub(crate) fn order_of(py: Python<'_>, name: &str) -> PyResult<Order> {
-    match name {
+pub(crate) fn order_of(value: &Bound<'_, PyAny>) -> PyResult<Order> {
+    let py = value.py();
+    match text(value, "order")? {
         "big" => Ok(Order::Big),
         "little" => Ok(Order::Little),
         other => Err(invalid(py, format!("order '{other}' is neither 'big' nor 'little'"))),
@@ -98,13 +104,27 @@ pub(crate) struct Record {
 impl Record {
     #[new]
     fn new(
-        id: u64,
-        circuit: Py<PyTuple>,
+        id: &Bound<'_, PyAny>,
+        circuit: &Bound<'_, PyAny>,
         unitary: Py<PyAny>,
-        given: Option<Py<PyDict>>,
-        origin: Py<Origin>,
-    ) -> Record {
-        Record { id, circuit, unitary, given, origin, labels: PyOnceLock::new() }
+        given: Option<&Bound<'_, PyAny>>,
+        origin: &Bound<'_, PyAny>,
+    ) -> PyResult<Record> {
+        let refused = |name: &str, value: &Bound<'_, PyAny>| {
+            let text = format!("a record is made by reading a corpus; its {name} cannot be {}", class(value));
+            wrong_type(value.py(), text)
+        };
+        Ok(Record {
+            id: number(id, "id")?,
+            circuit: circuit.cast::<PyTuple>().map_err(|_| refused("circuit", circuit))?.clone().unbind(),
+            unitary,
+            given: given
+                .map(|given| given.cast::<PyDict>().map_err(|_| refused("labels", given)))
+                .transpose()?
+                .map(|given| given.clone().unbind()),
+            origin: origin.cast::<Origin>().map_err(|_| refused("origin", origin))?.clone().unbind(),
+            labels: PyOnceLock::new(),
+        })
     }
 
     /// What is known about it, by name: `length`, `count_GATE` for every gate of the corpus, and what it was given.

@@ -1,13 +1,12 @@
 //! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
 
+use crate::arguments::{self, flag, given, number, ordered, real, text};
 use crate::distinct;
-use crate::errors::{OrRaise, invalid, warn};
+use crate::errors::{OrRaise, invalid, too_many_records, unconverted, warn, wrong_type};
 use crate::ids::{self, Chosen};
-use crate::options::number;
 use crate::record::{Origin, Record, order_name, order_of};
 use numpy::npyffi::{PY_ARRAY_API, npy_intp};
 use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
-use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
@@ -39,15 +38,16 @@ pub(crate) struct Records {
 #[pymethods]
 impl Records {
     #[new]
-    #[pyo3(signature = (*, files=None, recipe=None, order="big"))]
+    #[pyo3(signature = (*, files=None, recipe=None, order=None))]
     fn new(
         py: Python<'_>,
-        files: Option<Vec<PathBuf>>,
-        recipe: Option<&str>,
-        order: &str,
+        files: Option<&Bound<'_, PyAny>>,
+        recipe: Option<&Bound<'_, PyAny>>,
+        order: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Records> {
-        let order = order_of(py, order)?;
-        let reader = match (files, recipe) {
+        let order = given(order, order_of)?.unwrap_or(Order::Big);
+        let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
+        let reader = match (given(files, paths)?, recipe) {
             (Some(files), None) => {
                 let reader = py.detach(|| Reader::open(&files)).or_raise(py)?;
                 reader.warnings().iter().try_for_each(|text| warn(py, text))?;
@@ -57,7 +57,7 @@ impl Records {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
                 Reader::computed(recipe.clone()).map_err(|_| recipe)
             }
-            _ => return Err(PyTypeError::new_err("either files or a recipe")),
+            _ => return Err(wrong_type(py, "either files or a recipe")),
         };
         let (recipe, reader) = match reader {
             Ok(reader) => (reader.recipe().clone(), Some(Arc::new(reader))),
@@ -105,7 +105,7 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let (ids, reader) = (self.ids(ids)?.list()?, self.reader(py)?);
+        let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let rows = py.detach(|| reader.rows(&ids, self.order)).or_raise(py)?;
         let list = PyList::empty(py);
         let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
@@ -207,7 +207,7 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     fn labels<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let (ids, reader) = (self.ids(ids)?.list()?, self.reader(py)?);
+        let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let read = || -> qorpus::Result<_> { Ok((reader.circuits(&ids)?, reader.given_labels(&ids)?)) };
         let (circuits, given) = py.detach(read).or_raise(py)?;
         let list = PyList::empty(py);
@@ -345,10 +345,11 @@ impl Records {
         &self,
         py: Python<'py>,
         targets: Vec<Bound<'py, PyAny>>,
-        further: bool,
-        tolerance: Option<f64>,
+        further: &Bound<'py, PyAny>,
+        tolerance: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<distinct::Answer<'py>>> {
-        let options = FindOptions { further, tolerance };
+        let tolerance = given(tolerance, |value| real(value, "tolerance"))?;
+        let options = FindOptions { further: flag(further, "further")?, tolerance };
         let found = distinct::find_many(py, self.reader(py)?, &targets, self.order, options)?;
         found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
     }
@@ -372,11 +373,11 @@ impl Records {
     fn _select<'py>(
         &self,
         py: Python<'py>,
-        query: &str,
-        parameters: Vec<Bound<'py, PyAny>>,
+        query: &Bound<'py, PyAny>,
+        parameters: &Bound<'py, PyAny>,
     ) -> PyResult<crate::query::Selected<'py>> {
         let reader = self.reader(py)?;
-        crate::query::select(py, reader, self.order, query, &parameters)
+        crate::query::select(py, reader, self.order, text(query, "a query")?, parameters)
     }
 }
 
@@ -455,6 +456,16 @@ impl Records {
     }
 }
 
+/// Paths of files, in order.
+fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    ordered(files, "paths")?;
+    let refused = |error| {
+        let class = arguments::class(files);
+        unconverted(files.py(), error, || format!("paths are a path or a list of paths, not {class}"))
+    };
+    files.try_iter().map_err(refused)?.map(|file| arguments::path(&file?, "a path")).collect()
+}
+
 /// Circuits as rows of numbers of letters, padded with -1.
 fn rows_of<'py>(py: Python<'py>, circuits: &Circuits) -> PyResult<Bound<'py, PyArray2<i32>>> {
     let longest = circuits.longest();
@@ -474,7 +485,7 @@ fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     shape: [usize; N],
     fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let too_large = |_| PyMemoryError::new_err("so many records at once are too many for the memory");
+    let too_large = |_| too_many_records(py, "so many records at once are too many for the memory");
     let mut dims = [0; N];
     for (dim, len) in dims.iter_mut().zip(shape) {
         *dim = npy_intp::try_from(len).map_err(too_large)?;

@@ -1,16 +1,17 @@
 //! Appending, as Python sees it.
 
-use crate::errors::{OrRaise, invalid, warn};
-use crate::options::{complex, durability_of, shape_text, writer_options};
+use crate::arguments::{self, flag, given, text};
+use crate::errors::{OrRaise, invalid, warn, wrong_type};
+use crate::options::{complex, coupling_of, durability_of, shape_text, writer_options};
 use crate::record::order_of;
 use crate::{labels, letters};
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use qorpus::PairCheck;
 use qorpus::core::Complex64;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Whoever waits looks for signals so often.
@@ -18,9 +19,10 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Appends records to a corpus that any number of processes and threads may be writing.
 ///
-/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable.
-/// An exception inside the `with` loses what was never flushed, nothing else. Open one in each process: one that was
-/// inherited through a fork refuses. Writers that are still open when their process ends are closed, in children of
+/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable,
+/// also if an exception, or Ctrl-C, ends the block: as with files, what was accepted before is kept. The exception of the
+/// block is the one that is raised; if the commit fails as well, a note says so. Ctrl-C during that commit gives up
+/// waiting for it. Open one in each process: one that was inherited through a fork refuses. Writers that are still open when their process ends are closed, in children of
 /// multiprocessing too, but not in processes that are killed.
 ///
 /// Args:
@@ -67,16 +69,16 @@ impl Writer {
     #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
+        path: &Bound<'_, PyAny>,
         gates: Option<&Bound<'_, PyAny>>,
         qubits: Option<&Bound<'_, PyAny>>,
-        coupling: Option<String>,
+        coupling: Option<&Bound<'_, PyAny>>,
         dtype: Option<&Bound<'_, PyAny>>,
-        unitaries: Option<bool>,
+        unitaries: Option<&Bound<'_, PyAny>>,
         tolerance: Option<&Bound<'_, PyAny>>,
-        order: Option<&str>,
-        check: Option<&str>,
-        durability: Option<&str>,
+        order: Option<&Bound<'_, PyAny>>,
+        check: Option<&Bound<'_, PyAny>>,
+        durability: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Writer> {
         if gates.is_none() {
             let given = [
@@ -95,17 +97,15 @@ impl Writer {
             }
         }
         let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
-        options.coupling = coupling.unwrap_or(options.coupling);
-        options.unitaries = unitaries.unwrap_or(options.unitaries);
-        if let Some(name) = order {
-            options.order = order_of(py, name)?;
+        options.coupling = given(coupling, coupling_of)?.unwrap_or(options.coupling);
+        options.unitaries = given(unitaries, |value| flag(value, "unitaries"))?.unwrap_or(options.unitaries);
+        options.order = given(order, order_of)?.unwrap_or(options.order);
+        let check = given(check, |check| text(check, "check"))?;
+        if let Some(check) = check.map(str::parse::<PairCheck>).transpose().or_raise(py)? {
+            options.check = check;
         }
-        if let Some(name) = check {
-            options.check = name.parse::<PairCheck>().or_raise(py)?;
-        }
-        if let Some(name) = durability {
-            options.durability = durability_of(py, name)?;
-        }
+        options.durability = given(durability, durability_of)?.unwrap_or(options.durability);
+        let path = arguments::path(path, "path")?;
         let missing = py.detach(|| qorpus::missing_wal(&path));
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
         missing.map_or(Ok(()), |text| warn(py, &text))?;
@@ -124,7 +124,7 @@ impl Writer {
     ///
     /// Raises:
     ///     ValueError: no such letter, another shape, not unitary, not the circuit's unitary, or a label that cannot be.
-    ///     TypeError: something that is no circuit, no array of numbers, or no label.
+    ///     TypeError: something that is no circuit, no array of numbers, or no label; a set, which has no order.
     ///     qorpus.Error: the writer was closed or inherited through a fork, or an earlier commit failed.
     #[pyo3(signature = (circuit, unitary=None, **labels))]
     fn append(
@@ -207,11 +207,23 @@ impl Writer {
         value: &Bound<'_, PyAny>,
         traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let _ = (value, traceback);
-        if kind.is_none() {
-            return self.close(py);
+        let _ = traceback;
+        let closed = self.close(py);
+        match closed {
+            // The exception of the block is the one that is raised; what went wrong afterwards is told with it.
+            Err(error) if !kind.is_none() && !error.is_instance_of::<PyKeyboardInterrupt>(py) => {
+                let failure = error.value(py).to_string();
+                if failure != value.to_string() {
+                    let note = format!("records that were accepted before are lost: {failure}");
+                    value.call_method1("add_note", (note,)).map(drop).unwrap_or_else(|_| {
+                        // Python 3.10 knows no notes.
+                        error.write_unraisable(py, None);
+                    });
+                }
+                Ok(())
+            }
+            closed => closed,
         }
-        until_done(py, || Ok(self.writer.discard(LOOK)))
     }
 
     /// The file, absolute.
@@ -239,7 +251,7 @@ impl Writer {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("a Writer stays in its process; open one in each"))
+        Python::attach(|py| Err(wrong_type(py, "a Writer stays in its process; open one in each")))
     }
 }
 

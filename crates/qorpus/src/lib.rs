@@ -38,6 +38,7 @@ mod mapping;
 mod merge;
 mod options;
 mod pairs;
+mod parameters;
 mod plan;
 mod query;
 mod reader;
@@ -68,6 +69,7 @@ pub use options::{
     DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
     PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_length,
 };
+pub use parameters::Parameters;
 pub use plan::{Machine, Plan, Way, plan};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
 pub use query::Selection;

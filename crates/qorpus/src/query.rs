@@ -3,9 +3,11 @@
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::ids::Ids;
+use crate::parameters::Parameters;
 use crate::reader::Order;
 use crate::records::{Reader, Rows};
 use qorpus_core::{Complex64, Dtype, Label};
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::limits::Limit;
@@ -14,7 +16,6 @@ use rusqlite::vtab::{
     Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
     escape_double_quote, sqlite3_vtab, sqlite3_vtab_cursor,
 };
-use rusqlite::{Connection, params_from_iter};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
@@ -43,7 +44,7 @@ pub struct Selection {
 }
 
 impl Reader {
-    /// Runs one `SELECT` over the table `records`, with values for its parameters `?`.
+    /// Runs one `SELECT` over the table `records`, with values for its parameters.
     ///
     /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB: row-major, little-endian,
     /// of the corpus's dtype, with qubits in this order), `count_GATE` for each gate, and a column for each label.
@@ -61,7 +62,7 @@ impl Reader {
         self: &Arc<Reader>,
         order: Order,
         query: &str,
-        parameters: &[Value],
+        parameters: impl Into<Parameters>,
         mut interrupted: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Selection> {
         const MODULE: Module<'static, Connected<'static>> = Module::eponymous_only_module();
@@ -105,17 +106,13 @@ impl Reader {
         if !statement.readonly() || statement.column_count() == 0 {
             return Err(Error::Usage("a query is one SELECT".into()));
         }
-        if statement.parameter_count() != parameters.len() {
-            let (wanted, given) = (statement.parameter_count(), parameters.len());
-            return Err(Error::Usage(format!(
-                "the query has {wanted} parameters, and {given} values were given"
-            )));
-        }
+        parameters.into().bind(&mut statement)?;
         let columns: Vec<String> = statement.column_names().map(Into::into).collect();
         let width = columns.len();
         let rows = statement
-            .query_map(params_from_iter(parameters), |row| (0..width).map(|column| row.get(column)).collect())
-            .and_then(Iterator::collect)
+            .raw_query()
+            .mapped(|row| (0..width).map(|column| row.get(column)).collect())
+            .collect::<rusqlite::Result<_>>()
             .map_err(failed)?;
         Ok(Selection { columns, rows })
     }

@@ -1,0 +1,119 @@
+"""Arguments of the package's Python half: checked at the door, and refused with an `Error` that names them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qorpus.errors import InvalidArgument, MissingRecord, WrongType
+
+#: The largest seed.
+LARGEST = (1 << 64) - 1
+
+
+def integer(value: Any, name: str, *, least: int = 0, most: int = LARGEST) -> int:
+    """The integer that an argument is, as Python's own: NumPy's are integers too, 3.0 is not.
+
+    Raises:
+        qorpus.WrongType: it is not an integer.
+        qorpus.InvalidArgument: it is out of range.
+    """
+    try:
+        number = operator.index(value)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"{name} is an integer, not {kind(value)}") from error
+    if not least <= number <= most:
+        largest = {LARGEST: "2**64 - 1", (1 << 63) - 1: "2**63 - 1"}.get(most, str(most))
+        raise InvalidArgument(f"{name} is {short(number)}; it must be from {least} to {largest}")
+    return number
+
+
+def integers(values: Any, name: str) -> NDArray[np.int64]:
+    """Integers in one dimension, as int64.
+
+    Raises:
+        qorpus.WrongType: they are something else.
+        qorpus.MissingRecord: one is too large to be an id.
+    """
+    ordered(values, name)
+    if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > LARGEST >> 1:
+        raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O" or (array.dtype.kind == "f" and not isinstance(values, np.ndarray)):
+            # NumPy makes objects of integers that are too large for it, and floats of several kinds of them.
+            array = np.array([operator.index(value) for value in values], np.int64)
+    except OverflowError as error:
+        raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63") from error
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"{name} is a slice or integers in one dimension, not {kind(values)}") from error
+    if array.size == 0 and array.ndim == 1:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        found = f"{array.dtype} in {array.ndim} dimensions"
+        raise WrongType(f"{name} is a slice or integers in one dimension, not {found}")
+    if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
+        raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
+    return array.astype(np.int64)
+
+
+def truth(value: Any, name: str) -> bool:
+    """Whether an argument is true, as Python's own.
+
+    Raises:
+        qorpus.WrongType: it is neither true nor false, such as an array.
+    """
+    try:
+        return bool(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WrongType(f"{name} is True or False, not {kind(value)}") from error
+
+
+def ordered(value: Any, name: str) -> None:
+    """Refuses what has no order: a set has another one in each process; and a mapping, of which only keys would be taken.
+
+    Raises:
+        qorpus.WrongType: it is a set or a mapping.
+    """
+    if isinstance(value, set | frozenset):
+        raise WrongType(f"{name} has an order, which a {kind(value)} does not have; pass a list")
+    if isinstance(value, Mapping | bytes | bytearray):
+        raise WrongType(f"{name} is a sequence, not {kind(value)}")
+
+
+def texts(values: Any, name: str) -> tuple[str, ...]:
+    """Several texts, in order.
+
+    Raises:
+        qorpus.WrongType: they are something else, such as one text or a set.
+    """
+    ordered(values, name)
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise WrongType(f"{name} is a sequence of texts, not {kind(values)}")
+    several = []
+    try:
+        members = iter(values)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"{name} is a sequence of texts, not {kind(values)}") from error
+    for value in members:
+        if not isinstance(value, str):
+            raise WrongType(f"{name} is a sequence of texts, not of {kind(value)}")
+        several.append(value)
+    return tuple(several)
+
+
+def kind(value: Any) -> str:
+    """The name of a value's type, for messages."""
+    return type(value).__name__
+
+
+def short(number: int) -> str:
+    """An integer for messages, also one that has more digits than Python prints."""
+    return str(number) if number.bit_length() <= 256 else f"an integer of {number.bit_length()} bits"
+
+
+__all__ = ["integer", "integers", "kind", "ordered", "short", "texts", "truth"]

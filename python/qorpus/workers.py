@@ -1,0 +1,110 @@
+"""Workers of somebody's own PyTorch DataLoader: which batches each deals, and what reaches those that live on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from qorpus.arguments import integer
+from qorpus.errors import Error, InvalidArgument
+
+if TYPE_CHECKING:
+    from torch.utils.data._utils.worker import WorkerInfo
+
+    from qorpus.streams import Stream
+
+#: Seconds that a worker waits for another one, which starts at the same time.
+PATIENCE = 300
+
+#: The largest number of workers, and of batches that each reads ahead: no machine has more threads.
+MOST = 1 << 22
+
+
+class Seat(NamedTuple):
+    """The place of a worker among those of a loop."""
+
+    number: int
+    """Its number in the loader, counted from 0."""
+    of: int
+    """How many workers there are."""
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Seat | None:
+        """The worker that a state is of, if it is of one.
+
+        Raises:
+            qorpus.InvalidArgument: it has something else in its place.
+        """
+        seat = state.get("worker")
+        if seat is None:
+            return None
+        if not isinstance(seat, Mapping) or not seat.keys() >= set(cls._fields):
+            raise InvalidArgument("the state has a worker without a number, or without how many there are")
+        of = integer(seat["of"], "the number of workers", least=1, most=MOST)
+        return cls(integer(seat["number"], "the worker's number", most=of - 1), of)
+
+    def has_left(self, stream: Stream) -> bool:
+        """Whether it deals batches that are left of the stream's epoch."""
+        return stream._given + self.number < len(stream)
+
+    def deals_the_last(self, stream: Stream) -> bool:
+        """Whether it deals the last batch of an epoch, which is over with it."""
+        return self.number == (len(stream) - 1) % self.of
+
+
+class News:
+    """Where a stream was put after a loader's workers were started: shared memory, which workers that live on look at.
+
+    Processes that are forked or spawned share it with the process that started them, which alone writes there.
+    """
+
+    def __init__(self) -> None:
+        #: How often there was news, and the epoch, batches and records of the last.
+        self._place = torch.zeros(4, dtype=torch.int64).share_memory_()
+        #: Which loop goes on from states of workers, and whether all batches of their epoch were given.
+        self._over = torch.full((2,), -1, dtype=torch.int64).share_memory_()
+        self._taken, self._owner = 0, os.getpid()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # A pickled copy has memory of its own, which its workers are to share.
+        self._place.share_memory_()
+        self._over.share_memory_()
+
+    def told(self, stream: Stream) -> News:
+        """The news that the stream stands where it stands."""
+        # What was inherited belongs to the process that it was inherited from.
+        news = self if self._owner == os.getpid() else News()
+        news._taken += 1
+        news._place.copy_(torch.tensor([news._taken, stream.epoch, stream._given, stream._size]))
+        return news
+
+    def take(self, stream: Stream) -> bool:
+        """Puts the stream where the last news says; False if there was none since."""
+        number, epoch, given, size = self._place.tolist()
+        if number == self._taken:
+            return False
+        self._taken = number
+        stream._move(epoch, given, size)
+        return True
+
+    def tell_others(self, worker: WorkerInfo, over: bool) -> None:
+        """Tells the other workers of a loop whether the last batch of the epoch was given."""
+        self._over[1] = over
+        self._over[0] = worker.seed - worker.id
+
+    def is_over(self, worker: WorkerInfo) -> bool:
+        """Whether it was; waits until the worker that knows has told."""
+        begun = time.monotonic()
+        # What the seeds of a loop's workers have in common is drawn for each loop.
+        while self._over[0] != worker.seed - worker.id:
+            if time.monotonic() - begun > PATIENCE:
+                raise Error("the other workers of the loader have not loaded their states; load one for each of them")
+            time.sleep(0.001)
+        return bool(self._over[1])
+
+
+__all__ = ["News", "Seat"]
