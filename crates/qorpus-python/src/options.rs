@@ -144,7 +144,7 @@ pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
             let one = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
                 Ok(name) => Ok(GateOption::Name(encoded(name, "the name of a gate")?.into())),
                 Err(_) => match ordered(&item, "a gate and its matrix")
-                    .and_then(|()| Ok(item.try_iter()?.take(3).collect::<PyResult<Vec<_>>>()?))
+                    .and_then(|()| item.try_iter()?.take(3).collect::<PyResult<Vec<_>>>())
                     .as_deref()
                 {
                     Ok([name, matrix]) if name.is_instance_of::<PyString>() => gate(name, matrix),

@@ -46,8 +46,8 @@ pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()>
 /// Bytes that this user may still write; `None` if the file system does not say.
 fn free(directory: &Path) -> Option<u64> {
     let found = statvfs(directory).ok()?;
-    let size = u64::from(found.fragment_size());
-    (found.blocks() > 0).then(|| u64::from(found.blocks_available()).saturating_mul(size))
+    let size = found.fragment_size();
+    (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(size))
 }
 
 /// The name of the network file system with this type.
