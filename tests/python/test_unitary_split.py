@@ -41,7 +41,7 @@ def recipes():
     yield "three qubits", dict(gates="h,t,cx", qubits=3, random=20_000, length=(1, 5), unitaries=False)
 
 
-@pytest.mark.parametrize(("kind", "recipe"), recipes())
+@pytest.mark.parametrize(("kind", "recipe"), list(recipes()))
 def test_no_unitary_is_in_two_splits(tmp_path, kind, recipe):
     for records in [qorpus.Recipe(**recipe), qorpus.generate(tmp_path / "c.db", **recipe, progress=False)]:
         split = records.split(by="unitary", seed=3, train=0.5, validation=0.25, test=0.25)
