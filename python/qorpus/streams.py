@@ -151,7 +151,7 @@ class Readable:
         for each split, in a temporary file; a split that is pickled does it anew. Unitaries over Z[i, 1/sqrt(2)] are
         compared exactly if no circuit is longer than 28 letters. Others are compared in floating point: two unitaries
         whose difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few records
-        (about 1 in 100,000) that are so near to the border between two splits are in none.
+        (about 1 in 20,000) that are so near to the border between two splits are in none.
 
         Args:
             by: "id" or "unitary".

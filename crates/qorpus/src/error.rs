@@ -463,14 +463,16 @@ pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Err
 /// The operating system's refusal that SQLite may have met at a file: SQLite says only that it cannot open it, and the same
 /// tried again shows why.
 fn refusal(path: &Path) -> Option<std::io::Error> {
-    let open = |path: &Path| File::open(path).map(drop).err();
+    // Without a descriptor of the file: closing it would drop all locks that this process has on the file.
+    let read = |path: &Path| access(path, AccessFlags::R_OK).err().map(std::io::Error::from);
     let unless_missing = |error: &std::io::Error| error.kind() != std::io::ErrorKind::NotFound;
-    let beside = COMPANIONS.iter().find_map(|ending| open(&beside(path, ending)).filter(unless_missing));
+    let beside = COMPANIONS.iter().find_map(|ending| read(&beside(path, ending)).filter(unless_missing));
+    let descriptors = || File::open("/dev/null").err();
     let written = || {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty())?;
         [path, directory].iter().find_map(|place| access(*place, AccessFlags::W_OK).err()).map(Into::into)
     };
-    open(path).or(beside).or_else(written)
+    read(path).or(beside).or_else(descriptors).or_else(written)
 }
 
 /// Why the operating system refuses, and what to do about it.

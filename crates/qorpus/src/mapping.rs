@@ -33,18 +33,32 @@ pub(crate) struct Mapping<'c> {
     connection: PhantomData<&'c Connection>,
 }
 
+/// The file of a connection, which belongs to it.
+fn file_of(connection: &Connection) -> Option<NonNull<ffi::sqlite3_file>> {
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    let (main, operation) = (c"main".as_ptr(), ffi::SQLITE_FCNTL_FILE_POINTER);
+    // SAFETY: the handle is open as long as the connection, and this operation writes a pointer to a file
+    // that belongs to the connection.
+    let code =
+        unsafe { ffi::sqlite3_file_control(connection.handle(), main, operation, (&raw mut file).cast()) };
+    NonNull::new(file).filter(|_| code == ffi::SQLITE_OK)
+}
+
+/// `N` bytes of a connection's file, read as SQLite reads them, without a lock or a transaction.
+pub(crate) fn read_header<const N: usize>(connection: &Connection, offset: i64) -> Option<[u8; N]> {
+    let (file, mut bytes) = (file_of(connection)?, [0; N]);
+    // SAFETY: a file that is open has methods, which are constant.
+    let read = unsafe { file.as_ref().pMethods.as_ref() }?.xRead?;
+    // SAFETY: the file is open as long as the connection, and there is room for so many bytes.
+    let code = unsafe { read(file.as_ptr(), bytes.as_mut_ptr().cast(), i32::try_from(N).ok()?, offset) };
+    (code == ffi::SQLITE_OK).then_some(bytes)
+}
+
 impl<'c> Mapping<'c> {
     /// The beginning of the connection's file as far as SQLite has it mapped, but no more than SQLite's
     /// `SQLITE_MAX_MMAP_SIZE`; `None` if it has mapped nothing.
     pub(crate) fn new(connection: &'c Connection) -> Option<Mapping<'c>> {
-        let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-        let (main, operation) = (c"main".as_ptr(), ffi::SQLITE_FCNTL_FILE_POINTER);
-        // SAFETY: the handle is open as long as the connection, and this operation writes a pointer to a file
-        // that belongs to the connection.
-        let code = unsafe {
-            ffi::sqlite3_file_control(connection.handle(), main, operation, (&raw mut file).cast())
-        };
-        let file = NonNull::new(file).filter(|_| code == ffi::SQLITE_OK)?;
+        let file = file_of(connection)?;
         let mut mapping =
             Mapping { file, start: NonNull::dangling(), len: 0, pieces: 0, connection: PhantomData };
         let mut size = 0;

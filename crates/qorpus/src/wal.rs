@@ -6,15 +6,16 @@
 
 use crate::connection::{self, log};
 use crate::lock;
+use crate::mapping::read_header;
+use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Where the header of an SQLite file has the versions that its writers and readers must understand: 2 of both is WAL mode.
-const VERSIONS: u64 = 18;
+const VERSIONS: i64 = 18;
 
 /// How long a process that leaves WAL mode may be between removing the WAL and saying so in the header.
 const LEAVING: Duration = Duration::from_millis(100);
@@ -64,7 +65,7 @@ pub fn missing_wal(path: &Path) -> Option<String> {
 /// What to say of a file whose WAL is missing.
 pub(crate) fn warning(path: &Path) -> String {
     format!(
-        "{} is marked as being written (WAL mode), but its log {} is not beside it: if this is a copy that was made while the \
+        "{} is marked as being written (WAL mode), but its WAL, {}, is not beside it: if this is a copy that was made while the \
          corpus was written, committed records are missing. Copy both files, or copy when the writers have ended; if this file \
          is all there is, 'qorpus repair' takes it as it is",
         path.display(),
@@ -72,10 +73,14 @@ pub(crate) fn warning(path: &Path) -> String {
     )
 }
 
+/// Whether the header says so. It is read through SQLite, which knows when it may close a descriptor: to close one by hand would drop all
+/// locks that this process has on the file.
 fn is_in_wal_mode(path: &Path) -> bool {
-    let mut versions = [0; 2];
-    File::open(path).and_then(|file| file.read_exact_at(&mut versions, VERSIONS)).is_ok()
-        && versions == [2; 2]
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // SQLite would wait for the other end of a pipe.
+    let is_plain = path.metadata().is_ok_and(|found| found.is_file());
+    let connection = is_plain.then(|| Connection::open_with_flags(path, flags).ok()).flatten();
+    connection.is_some_and(|connection| read_header::<2>(&connection, VERSIONS) == Some([2; 2]))
 }
 
 fn is_gone(path: &Path) -> bool {
@@ -124,7 +129,7 @@ mod tests {
             assert!(summary.wal_missing && summary.records < 2);
             assert!(!is_clean(&copy), "another connection has made a new WAL by now");
         }
-        assert!(missing_wal(&copy).unwrap().contains("copy.db-wal is not beside it"));
+        assert!(missing_wal(&copy).unwrap().contains("copy.db-wal, is not beside it"));
         // Taken as it is, it is a corpus like others.
         repair(&copy, &Default::default(), &false.into(), &|_| {}).unwrap();
         assert!(is_clean(&copy) && missing_wal(&copy).is_none());
@@ -166,5 +171,34 @@ mod tests {
         assert!(!missing());
         drop(second);
         assert!(!is_in_wal_mode(&path) && !log(&path).exists() && !missing() && is_clean(&path));
+    }
+
+    /// The POSIX locks of this process on a file, which end when it closes any descriptor of the file by hand.
+    fn locks(path: &Path) -> usize {
+        let (process, file) = (std::process::id().to_string(), path.metadata().unwrap().ino().to_string());
+        let all = std::fs::read_to_string("/proc/locks").unwrap();
+        let is_ours = |line: &&str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.contains(&"POSIX")
+                && fields.contains(&process.as_str())
+                && fields.iter().any(|field| field.rsplit(':').next() == Some(file.as_str()))
+        };
+        all.lines().filter(is_ours).count()
+    }
+
+    #[test]
+    fn to_ask_ends_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let (_one, _other) = (writer(&path), writer(&path));
+        let before = locks(&path);
+        assert!(before > 0, "connections in WAL mode keep a lock on the file");
+        assert!(!is_missing(&path) && !is_found(&path) && missing_wal(&path).is_none());
+        assert_eq!(locks(&path), before);
+        // What a refusal of SQLite is asked for.
+        let refused =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None);
+        let _ = crate::error::sqlite(&path, "open it")(refused);
+        assert_eq!(locks(&path), before);
     }
 }
