@@ -190,11 +190,11 @@ def copy(tmp_path):
 def test_a_copy_without_its_wal_is_noticed(copy):
     for _ in range(2):
         said = qorpus("info", copy)
-        assert "warning: " in said.stderr and "copy.db-wal is not beside it" in said.stderr
+        assert "warning: " in said.stderr and "copy.db-wal, is not beside it" in said.stderr
         assert info(copy)["wal_missing"] is True
         verified = qorpus("verify", copy, status=1)
         assert "its WAL is missing" in verified.stdout and "clean" not in verified.stdout
-        with pytest.warns(package.QorpusWarning, match="copy.db-wal is not beside it"):
+        with pytest.warns(package.QorpusWarning, match="copy.db-wal, is not beside it"):
             package.open(copy)
     assert "took the file as it is" in qorpus("repair", copy).stdout
     assert "clean" in qorpus("verify", copy).stdout and info(copy)["wal_missing"] is False
