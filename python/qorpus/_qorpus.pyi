@@ -15,12 +15,14 @@ __all__ = [
     "Record",
     "Records",
     "Split",
+    "UnitaryParts",
     "Worker",
     "Writer",
     "__version__",
     "after_fork",
     "before_fork",
     "begin",
+    "check_job",
     "close_writers",
     "command",
     "distinct_recipe",
@@ -109,6 +111,15 @@ def generate(
     shard: int | str | None = None,
     stage: Path | None = None,
     force: bool = False,
+    progress: bool | Callable[[int, int], object] | None = None,
+) -> None: ...
+def check_job(
+    *,
+    memory: int | str | None = None,
+    jobs: int | None = None,
+    alone: int | str | None = None,
+    durability: str | None = None,
+    stage: Path | None = None,
     progress: bool | Callable[[int, int], object] | None = None,
 ) -> None: ...
 def begin(path: Path, recipe: str, shard: int | str | None = None) -> dict[str, Any]: ...
@@ -206,7 +217,7 @@ class Records:
     @property
     def _levels(self) -> list[tuple[int, int, int, int]]: ...
     def _find(
-        self, targets: Sequence[ArrayLike | str | Sequence[str]], further: bool, tolerance: float | None
+        self, targets: NDArray[Any] | Sequence[ArrayLike | str | Sequence[str]], further: bool, tolerance: float | None
     ) -> list[tuple[tuple[str, ...] | None, int | None, int | None, dict[str, Any]]]: ...
     def _sample(self, distance: int, count: int, seed: int) -> NDArray[np.int64]: ...
     def _select(self, query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
         raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
     try:
         array = np.asarray(values)
-        if array.dtype.kind == "O" or (array.dtype.kind == "f" and not isinstance(values, np.ndarray)):
+        if array.ndim == 1 and (array.dtype.kind == "O" or (array.dtype.kind == "f" and not isinstance(values, np.ndarray))):
             # NumPy makes objects of integers that are too large for it, and floats of several kinds of them.
             array = np.array([operator.index(value) for value in values], np.int64)
     except OverflowError as error:
@@ -74,15 +74,20 @@ def truth(value: Any, name: str) -> bool:
 
 
 def ordered(value: Any, name: str) -> None:
-    """Refuses what has no order: a set has another one in each process; and a mapping, of which only keys would be taken.
+    """Refuses what has no order, or whose items are not what is meant.
+
+    A set has another order in each process, of a mapping only keys would be taken, and of bytes numbers. What Python
+    calls a set includes the keys and items of a dict.
 
     Raises:
-        qorpus.WrongType: it is a set or a mapping.
+        qorpus.WrongType: it is a set, a mapping or bytes.
     """
-    if isinstance(value, set | frozenset):
-        raise WrongType(f"{name} has an order, which a {kind(value)} does not have; pass a list")
-    if isinstance(value, Mapping | bytes | bytearray):
-        raise WrongType(f"{name} is a sequence, not {kind(value)}")
+    if isinstance(value, list | tuple):
+        return
+    if isinstance(value, Set):
+        raise WrongType(f"the order of {name} matters, and a {kind(value)} has none; pass a list")
+    if isinstance(value, Mapping | bytes | bytearray | memoryview):
+        raise WrongType(f"{name} cannot be given as {kind(value)}; pass a list")
 
 
 def texts(values: Any, name: str) -> tuple[str, ...]:

@@ -322,7 +322,7 @@ class Corpus(_Sequence):
         Raises:
             qorpus.InvalidArgument: as `find`, for the first target that cannot be.
         """
-        answers = self._find(list(targets), further, tolerance)
+        answers = self._find(targets, further, tolerance)
         return [Found(circuit, id, none_up_to, **more) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:

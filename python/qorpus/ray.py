@@ -97,6 +97,8 @@ def generate(
     jobs = integer(jobs, "jobs", least=1, most=1 << 22)
     # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the directory itself does.
     named = _path(path)
+    # Before Ray starts and the directory is there.
+    _qorpus.check_job(durability=durability, stage=stage, progress=progress)
     place = named if named.startswith("s3:") else os.path.abspath(named)
     begun = _qorpus.begin(place, recipe.json, shard)
     if not ray.is_initialized():
@@ -139,9 +141,13 @@ def _asked_for() -> None:
 
 def _path(path: Path) -> str:
     """A path as a text."""
-    if not isinstance(path, str | os.PathLike):
+    try:
+        text = os.fspath(path)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}") from error
+    if not isinstance(text, str):
         raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}")
-    return os.fspath(path)
+    return text
 
 
 def _numbers(missing: list[tuple[int, int]], shard_records: int) -> Iterator[int]:
@@ -234,6 +240,8 @@ def distinct(
         dtype=dtype,
     )
     place = os.path.abspath(_path(path))
+    # Before Ray starts.
+    _qorpus.check_job(memory=memory, jobs=jobs, alone=alone, durability=durability, progress=progress)
     if not ray.is_initialized():
         ray.init()
     _qorpus.enumerate_elsewhere(

@@ -124,6 +124,11 @@ class Readable:
             raise MissingLibrary("this needs PyTorch; pip install torch") from error
         records = cast("Records", self)
         if batch_size is None:
+            if others := options.keys() - {"longest", "parts", "labels"}:
+                raise WrongType(
+                    f"without a batch_size there is no {', '.join(sorted(others))}: a DataLoader that takes the dataset has such "
+                    "options; pass a batch_size for a stream that has them itself"
+                )
             return torch.Dataset(records, **options)
         return torch.Stream(records, batch_size, **options)
 
@@ -171,6 +176,8 @@ class Readable:
             ranges[name] = (start, start := start + size)
         if start > 1000:
             raise InvalidArgument(f"the splits take {start / 1000} of the records; together they may take at most 1")
+        if not isinstance(by, str):
+            raise WrongType(f"records are split by 'id' or 'unitary', a text, not by {kind(by)}")
         if by not in ("id", "unitary"):
             raise InvalidArgument(f"records are split by 'id' or 'unitary', not by {by!r}")
         records = cast("Records", self)

@@ -55,6 +55,12 @@ class Seat(NamedTuple):
         return self.number == (len(stream) - 1) % self.of
 
 
+def _shared(numbers: torch.Tensor) -> torch.Tensor:
+    """The same numbers, in memory that processes share."""
+    numbers.share_memory_()  # type: ignore[no-untyped-call]  # PyTorch gives it no types.
+    return numbers
+
+
 class News:
     """Where a stream was put after a loader's workers were started: shared memory, which workers that live on look at.
 
@@ -63,16 +69,16 @@ class News:
 
     def __init__(self) -> None:
         #: How often there was news, and the epoch, batches and records of the last.
-        self._place = torch.zeros(4, dtype=torch.int64).share_memory_()
+        self._place = _shared(torch.zeros(4, dtype=torch.int64))
         #: Which loop goes on from states of workers, and whether all batches of their epoch were given.
-        self._over = torch.full((2,), -1, dtype=torch.int64).share_memory_()
+        self._over = _shared(torch.full((2,), -1, dtype=torch.int64))
         self._taken, self._owner = 0, os.getpid()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # A pickled copy has memory of its own, which its workers are to share.
-        self._place.share_memory_()
-        self._over.share_memory_()
+        _shared(self._place)
+        _shared(self._over)
 
     def told(self, stream: Stream) -> News:
         """The news that the stream stands where it stands."""

@@ -20,7 +20,7 @@ def main() -> None:
         for ask, package in [("torch", "torch"), ("to_qiskit", "qiskit"), ("to_cirq", "cirq-core"), ("to_bqskit", "bqskit")]:
             try:
                 getattr(corpus if ask == "torch" else corpus[0], ask)()
-            except ImportError as error:
+            except qorpus.MissingLibrary as error:
                 assert f"pip install {package}" in str(error), error
             else:
                 raise AssertionError(f"{ask} works without {package}")

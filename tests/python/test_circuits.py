@@ -474,6 +474,12 @@ def test_texts_that_are_no_openqasm(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def without_torch():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(qorpus, "torch", raising=False)
+        qorpus.Recipe(random=1).torch()
+
+
 @pytest.mark.parametrize(
     ("module", "call", "text"),
     [
@@ -481,12 +487,16 @@ def test_texts_that_are_no_openqasm(capfd):
         ("cirq", lambda: circuits.to_cirq(("h",), 1), "to_cirq needs Cirq; pip install cirq-core"),
         ("bqskit.ir", lambda: circuits.to_bqskit(("h",), 1), "to_bqskit needs BQSKit; pip install bqskit"),
         ("qiskit_qasm3_import", lambda: circuits.from_qasm3(""), "pip install qiskit qiskit-qasm3-import"),
+        ("qorpus.torch", lambda: without_torch(), "this needs PyTorch; pip install torch"),
+        ("ray.data", lambda: qorpus.ray.read(qorpus.Recipe(random=1)), r"this needs Ray; pip install 'ray\[data\]'"),
+        ("pyarrow", lambda: qorpus.Rows(["a"], [(1,)]).to_arrow(), "an Arrow table needs pyarrow; pip install pyarrow"),
     ],
 )
 def test_missing_libraries(monkeypatch, module, call, text):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=text):
+    with pytest.raises(qorpus.MissingLibrary, match=text) as missing:
         call()
+    assert isinstance(missing.value, ImportError)
 
 
 # Properties.

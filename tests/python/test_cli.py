@@ -65,6 +65,17 @@ def test_info_for_people(corpus):
     assert "\x1b" not in text, "no colours in a pipe"
 
 
+def test_info_says_when_records_may_repeat(corpus, tmp_path):
+    """Random circuits and words may have the same unitary twice, which one line says; distinct ones have not."""
+    note = 'records may repeat a unitary; in Python, split(by="unitary") keeps equal ones together'
+    generate(corpus, *SMALL)
+    qorpus("generate", tmp_path / "words.db", "--words", *"--gates h,t --qubits 1 --length 0..3 --quiet".split())
+    qorpus("distinct", tmp_path / "distinct.db", *"--gates h,t --qubits 1 --max-length 3 --quiet".split())
+    for path, expected in [(corpus, 1), (tmp_path / "words.db", 1), (tmp_path / "distinct.db", 0)]:
+        lines = qorpus("info", path).stdout.splitlines()
+        assert [line.split("  ")[-1] for line in lines if "repeat" in line or "split" in line] == [note] * expected
+
+
 def test_show_json_is_one_object_a_line(corpus):
     generate(corpus, *SMALL)
     lines = qorpus("show", corpus, 7, 0, 7, "--json").stdout.splitlines()

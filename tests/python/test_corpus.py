@@ -618,7 +618,8 @@ def test_reading_while_three_processes_write(tmp_path):
     path = tmp_path / "c.db"
     options = "--qubits 4 --length 600..800 --dtype complex64 --random 6000".split()
     recipe = qorpus.Recipe(qubits=4, length="600..800", dtype="complex64", random=6000)
-    qorpus.generate(path, recipe, part=(0, 10**6), progress=False)
+    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to make"):
+        qorpus.generate(path, recipe, part=(0, 10**6), progress=False)
     corpus, chance, seen, missed = qorpus.open(path), random.Random(1), set(), 0
     with pytest.raises(qorpus.MissingRecord, match="record 17 is not made yet"):
         corpus[17]
@@ -745,7 +746,8 @@ def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
 
 def test_notebooks_show_what_has_no_records(tmp_path, appended):
     """A corpus of which nothing is made yet, and the recipe of appended records, are shown without circuits."""
-    unmade = qorpus.generate(tmp_path / "c.db", random=3000, part=(0, 10**6), progress=False)
+    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to make"):
+        unmade = qorpus.generate(tmp_path / "c.db", random=3000, part=(0, 10**6), progress=False)
     assert "0 of 3,000" in Parsed(unmade._repr_html_()).text
     assert "appended" in Parsed(appended.recipe._repr_html_()).text
     with qorpus.Writer(tmp_path / "empty.db", gates="h", qubits=1):

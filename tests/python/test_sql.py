@@ -4,6 +4,9 @@ import os
 import pickle
 import subprocess
 import sys
+from array import array
+from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow
@@ -188,12 +191,92 @@ def test_parameters_stand_for_values_only(corpus):
     assert corpus.sql("select count(*) from records where circuit = ?", (evil,)) == [(0,)]
     assert corpus.sql("select ?2, ?1", [1, 2]) == [(2, 1)]
     for parameters in [[], [1], [1, 2, 3]]:
-        with pytest.raises(ValueError, match=f"has 2 parameters, and {len(parameters)} values"):
+        with pytest.raises(ValueError, match=f"has 2 parameters, and {len(parameters)} value"):
             corpus.sql("select ?, ?", parameters)
     for bad, kind in [([2**63], ValueError), ([-(2**63) - 1], ValueError), ([object()], TypeError), ([[1]], TypeError),
                       ([1j], TypeError), ([np.array(["a", "b"])], TypeError)]:  # fmt: skip
         with pytest.raises(kind):
             corpus.sql("select ?", bad)
+
+
+class Names(Mapping):
+    """A mapping that is not a dict."""
+
+    def __getitem__(self, name):
+        return {"most": 2}[name]
+
+    def __iter__(self):
+        return iter(["most"])
+
+    def __len__(self):
+        return 1
+
+
+@pytest.mark.parametrize("mark", [":", "@", "$"])
+def test_parameters_by_name(corpus, mark):
+    """A mapping gives a value to each name, whatever the order, however often the query has it."""
+    query = f"select count(*) from records where length < {mark}most and id >= {mark}least and length < {mark}most"
+    ((expected,),) = corpus.sql("select count(*) from records where length < 4 and id >= 100")
+    assert 0 < expected < 3000
+    for given in [{"most": 4, "least": 100}, {"least": np.int64(100), "most": 4.0}]:
+        assert corpus.sql(query, given) == [(expected,)]
+    assert corpus.sql(f"select {mark}most", Names()) == [(2,)]
+    target = corpus[17].unitary
+    assert corpus.sql(f"select fidelity(unitary, {mark}u) from records where id = 17", {"u": target}) == [(pytest.approx(1),)]
+
+
+@pytest.mark.parametrize(
+    "given", [[3, 4], (3, 4), np.array([3, 4]), np.array([3.0, 4.0]), range(3, 5), deque([3, 4]), array("q", [3, 4])], ids=repr
+)
+def test_parameters_in_order(corpus, given):
+    """A sequence, or an array in one dimension, gives a value to each "?"."""
+    assert corpus.sql("select ?, ?", given) == [(3, 4)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{1}, frozenset([1]), {1: 2}.keys(), {1: 2}.values(), {1: 2}.items(), "1", b"1", bytearray(b"1"), memoryview(b"1"), iter([1]),
+     (value for value in [1]), map(int, "1"), 1, 1.5, None, object(), np.array(1), np.eye(1)],
+    ids=lambda given: type(given).__name__,
+)  # fmt: skip
+def test_what_are_no_parameters(corpus, given):
+    """What has no order, can be gone through but once, or is one value, is refused, however many values it has."""
+    for query in ["select ?", "select :name", "select 1"]:
+        with pytest.raises(qorpus.WrongType, match=r"parameters are a list of values for \?, or a mapping of names"):
+            corpus.sql(query, given)
+
+
+@pytest.mark.parametrize(
+    ("query", "given", "words"),
+    [
+        ("select :a, :b", {"a": 1}, "parameter named 'b', and no value of that name"),
+        ("select :a", {}, "parameter named 'a', and no value"),
+        ("select :a", {"A": 1}, "parameter named 'a', and no value"),
+        ("select :a", {":a": 1}, "parameter named 'a', and no value"),
+        ("select :a", {"a": 1, "c": 2}, "a value named 'c', and the query has no :c"),
+        ("select 1", {"c": 2}, "a value named 'c', and the query has no :c"),
+        ("select ?", {"a": 1}, "parameter [?], which has no name"),
+        ("select ?1", {"1": 1}, "parameter [?], which has no name"),
+        ("select ?, :a", {"a": 1}, "parameter [?], which has no name"),
+        ("select :a", [1], "parameter :a, whose value is found by its name"),
+        ("select ?, @a", [1, 2], "parameter @a, whose value is found by its name"),
+        ("select $a", (), "parameter [$]a, whose value is found by its name"),
+        ("select ?", [], "1 parameter, and 0 values"),
+        ("select 1", [1], "0 parameters, and 1 value "),
+    ],
+)
+def test_parameters_that_do_not_fit(corpus, query, given, words):
+    """Each parameter has one value, and each value a parameter: what is missing or left over is named."""
+    with pytest.raises(qorpus.InvalidArgument, match=words):
+        corpus.sql(query, given)
+
+
+def test_names_of_parameters_are_texts(corpus):
+    """A name that is not a text is refused, and so is a value that SQL does not have."""
+    with pytest.raises(qorpus.WrongType, match="the name of a parameter is a text, not int"):
+        corpus.sql("select :a", {1: 1})
+    with pytest.raises(qorpus.WrongType, match="a parameter is None, a number, a text, bytes or an array, not list"):
+        corpus.sql("select :a", {"a": [1]})
 
 
 def test_rows(corpus):

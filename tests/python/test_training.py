@@ -20,7 +20,11 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 RECIPE = {"gates": "h,t,cx", "qubits": 2, "random": 700, "length": (0, 9), "seed": 3}
 
 # PyTorch finds more workers than cores worth a warning.
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+# torchdata calls a function of PyTorch that PyTorch has deprecated.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated"),
+]
 
 SEEDS = st.integers(0, 2**64 - 1)
 
@@ -750,8 +754,8 @@ def test_threads_end_with_their_loop(corpus):
     lengths = [batch["length"].max() for batch in corpus.torch(batch_size=10, seed=1)]
     assert given == next(number for number, longest in enumerate(lengths) if longest > 8)
     assert begun() == 0
-    for options in [{"num_workers": -1}, {"num_workers": 1, "prefetch_factor": 0}]:
-        with pytest.raises(ValueError, match="num_workers"):
+    for options, name in [({"num_workers": -1}, "num_workers"), ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor")]:
+        with pytest.raises(qorpus.InvalidArgument, match=f"{name} is .*; it must be from"):
             corpus.torch(batch_size=10, **options)
 
 

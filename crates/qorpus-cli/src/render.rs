@@ -404,22 +404,25 @@ pub(crate) fn info(out: &mut dyn Write, corpus: &Reader, summary: &Summary) -> R
     };
     let letters: Vec<_> =
         corpus.recipe().alphabet().letters().iter().map(|letter| letter.text.as_str()).collect();
-    table(
-        out,
-        &[
-            ("corpus", format!("{STRONG}{}{STRONG:#}", places(corpus))),
-            ("recipe", corpus.recipe().summary()),
-            ("records", format!("{}  {state}", grouped(summary.records))),
-            ("size", format!("{}, {:.2} bytes a record", bytes(summary.bytes), bytes_per_record(summary))),
-            ("letters", format!("{}: {}", letters.len(), shortened(&letters, 16))),
-            ("recipe hash", summary.recipe_hash.clone()),
-            ("content hash", summary.content_hash.to_string()),
-            (
-                "format",
-                format!("version {}, read with SQLite {}", summary.format_version, summary.sqlite_version),
-            ),
-        ],
-    )
+    let mut rows = vec![
+        ("corpus", format!("{STRONG}{}{STRONG:#}", places(corpus))),
+        ("recipe", corpus.recipe().summary()),
+        ("records", format!("{}  {state}", grouped(summary.records))),
+        ("size", format!("{}, {:.2} bytes a record", bytes(summary.bytes), bytes_per_record(summary))),
+        ("letters", format!("{}: {}", letters.len(), shortened(&letters, 16))),
+        ("recipe hash", summary.recipe_hash.clone()),
+        ("content hash", summary.content_hash.to_string()),
+        (
+            "format",
+            format!("version {}, read with SQLite {}", summary.format_version, summary.sqlite_version),
+        ),
+    ];
+    // Of appended records nobody knows, and an enumeration has each unitary once.
+    if !corpus.recipe().space().is_appended() {
+        let text = "records may repeat a unitary; in Python, split(by=\"unitary\") keeps equal ones together";
+        rows.push(("unitaries", text.into()));
+    }
+    table(out, &rows)
 }
 
 fn places(corpus: &Reader) -> String {

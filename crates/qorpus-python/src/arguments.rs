@@ -2,9 +2,10 @@
 //! PyO3's own conversions, which raise plain exceptions, are for nothing that people pass.
 
 use crate::errors::{invalid, unconverted, wrong_type};
+use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFrozenSet, PyInt, PySet, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
 use std::path::PathBuf;
 
 /// What a keyword means if it was given.
@@ -69,6 +70,17 @@ pub(crate) fn real(value: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
     })
 }
 
+/// Numbers of records or places as the package's Python half hands them over.
+pub(crate) fn int64s(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<i64>> {
+    match value.cast::<PyArray1<i64>>() {
+        Ok(array) => Ok(array.try_readonly()?.as_array().to_vec()),
+        Err(_) => {
+            let text = format!("{name} are an array of int64 in one dimension, not {}", class(value));
+            Err(wrong_type(value.py(), text))
+        }
+    }
+}
+
 /// A count, which may also be a text such as "1M".
 pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     use crate::errors::OrRaise;
@@ -79,23 +91,45 @@ pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
 }
 
 /// Refuses what has no order, or whose items are not what is meant: a set has another order in each process, of a
-/// mapping only keys would be taken, and of bytes numbers.
+/// mapping only keys would be taken, and of bytes numbers. What Python calls a set includes the keys and items of a dict.
 pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
-    if value.is_instance_of::<PySet>() || value.is_instance_of::<PyFrozenSet>() {
+    let py = value.py();
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        return Ok(());
+    }
+    let abstract_class = |name| py.import("collections.abc")?.getattr(name);
+    if value.is_instance(&abstract_class("Set")?)? {
         let class = class(value);
         let text = format!("the order of {name} matters, and a {class} has none; pass a list");
-        return Err(wrong_type(value.py(), text));
+        return Err(wrong_type(py, text));
     }
-    if value.is_instance_of::<PyDict>()
-        || value.is_instance_of::<PyBytes>()
+    if value.is_instance_of::<PyBytes>()
         || value.is_instance_of::<PyByteArray>()
+        || value.is_instance_of::<PyMemoryView>()
+        || value.is_instance(&abstract_class("Mapping")?)?
     {
-        return Err(wrong_type(
-            value.py(),
-            format!("{name} cannot be given as {}; pass a list", class(value)),
-        ));
+        return Err(wrong_type(py, format!("{name} cannot be given as {}; pass a list", class(value))));
     }
     Ok(())
+}
+
+/// The items of something, one by one.
+///
+/// Python is not asked how many there may be: an iterator over a huge range answers with an exception that nobody could
+/// be told of.
+pub(crate) fn each<'py>(value: &Bound<'py, PyAny>) -> PyResult<Each<'py>> {
+    value.try_iter().map(Each)
+}
+
+/// An iterator without a size hint.
+pub(crate) struct Each<'py>(Bound<'py, PyIterator>);
+
+impl<'py> Iterator for Each<'py> {
+    type Item = PyResult<Bound<'py, PyAny>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
 }
 
 /// The name of a value's type.

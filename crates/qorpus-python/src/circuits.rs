@@ -1,6 +1,6 @@
 //! Single circuits as texts and as placed gates.
 
-use crate::arguments::{class, encoded, number, ordered, text};
+use crate::arguments::{class, each, encoded, number, ordered, text};
 use crate::errors::{OrRaise, wrong_type};
 use crate::options::{items, matrix_of};
 use pyo3::prelude::*;
@@ -134,5 +134,5 @@ fn letters(
         Ok(text) => placed(encoded(text, "a letter")?),
         Err(_) => Err(refused(&item)),
     };
-    circuit.try_iter().map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
+    each(circuit).map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
 }

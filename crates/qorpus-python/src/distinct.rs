@@ -1,7 +1,7 @@
 //! Enumerating distinct unitaries, and finding them.
 
-use crate::arguments::{self, count, given, number, text};
-use crate::errors::{OrRaise, invalid};
+use crate::arguments::{self, class, count, each, given, number, ordered, text};
+use crate::errors::{OrRaise, invalid, wrong_type};
 use crate::job::{Watch, watched};
 use crate::options::{coupling_of, dtype_of, durability_of, gates_of, items, numbers, shape_text};
 use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArrayMethods};
@@ -216,11 +216,24 @@ pub(crate) type Answer<'py> = (Option<Bound<'py, PyTuple>>, Option<u64>, Option<
 pub(crate) fn find_many(
     py: Python<'_>,
     reader: &Reader,
-    targets: &[Bound<'_, PyAny>],
+    targets: &Bound<'_, PyAny>,
     order: Order,
     options: FindOptions,
 ) -> PyResult<Vec<Found>> {
-    let targets = targets.iter().map(|target| judged(reader, target, order)).collect::<PyResult<Vec<_>>>()?;
+    ordered(targets, "targets")?;
+    let refused = || {
+        let class = class(targets);
+        wrong_type(
+            py,
+            format!("targets are a sequence of unitaries or circuits, not {class}; find looks for one"),
+        )
+    };
+    if targets.is_instance_of::<PyString>() {
+        return Err(refused());
+    }
+    // One by one, so that the first that cannot be ends it, however many come.
+    let targets = each(targets).map_err(|_| refused())?.map(|target| judged(reader, &target?, order));
+    let targets = targets.collect::<PyResult<Vec<_>>>()?;
     let mut failure = None;
     let found = py.detach(|| {
         reader.find_many(&targets, options, &mut || {

@@ -1,6 +1,6 @@
 //! What people index with, as ids.
 
-use crate::arguments::{class, ordered, shown};
+use crate::arguments::{class, each, ordered, shown};
 use crate::errors::{missing_record, too_many_records, unconverted, wrong_type};
 use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyOverflowError;
@@ -127,7 +127,7 @@ pub(crate) fn many(
         _ if array.len() == 0 => Ok(Vec::new()),
         // NumPy makes floats of a list of integers of several kinds, or of 64 bits.
         (b'O' | b'f', _) if array.dtype().kind() == b'O' || !array.is(index) => {
-            let indices = index.try_iter()?.map(|index| integer(&index?)).collect::<PyResult<Vec<_>>>()?;
+            let indices = each(index)?.map(|index| integer(&index?)).collect::<PyResult<Vec<_>>>()?;
             resolved(py, indices.into_iter(), len)
         }
         _ => Err(refused(format!("{} of {}", index.get_type().name()?, array.dtype()))),

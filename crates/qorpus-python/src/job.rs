@@ -51,6 +51,25 @@ pub(crate) fn generate(
     idle.map_or(Ok(()), |idle| warn(py, &format!("{}: {idle}", path.display())))
 }
 
+/// Refuses options of jobs that run elsewhere, before anything is begun there.
+#[pyfunction]
+#[pyo3(signature = (*, memory=None, jobs=None, alone=None, durability=None, stage=None, progress=None))]
+pub(crate) fn check_job(
+    memory: Option<&Bound<'_, PyAny>>,
+    jobs: Option<&Bound<'_, PyAny>>,
+    alone: Option<&Bound<'_, PyAny>>,
+    durability: Option<&Bound<'_, PyAny>>,
+    stage: Option<&Bound<'_, PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    given(memory, |memory| count(memory, "memory"))?;
+    given(jobs, |jobs| number::<usize>(jobs, "jobs"))?;
+    given(alone, |alone| count(alone, "alone"))?;
+    given(durability, durability_of)?;
+    given(stage, |stage| arguments::path(stage, "stage"))?;
+    Watch::new(progress).map(drop)
+}
+
 /// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json` says.
 #[pyfunction]
 pub(crate) fn seal<'py>(py: Python<'py>, path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {

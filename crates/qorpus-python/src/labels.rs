@@ -1,6 +1,6 @@
 //! Labels as people give them, as the library's.
 
-use crate::arguments::{class, encoded, shown, text};
+use crate::arguments::{class, each, encoded, shown, text};
 use crate::errors::{invalid, unconverted, wrong_type};
 use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -106,7 +106,7 @@ fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
 /// A list of labels, one a record.
 fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     let mut column: Option<LabelColumn> = None;
-    for (position, value) in values.try_iter()?.enumerate() {
+    for (position, value) in each(values)?.enumerate() {
         let value = value?;
         if value.is_none() {
             let text = format!(

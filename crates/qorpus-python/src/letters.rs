@@ -1,6 +1,6 @@
 //! Circuits as people write them, as numbers of letters.
 
-use crate::arguments::{class, encoded, ordered, shown};
+use crate::arguments::{class, each, encoded, ordered, shown};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use crate::options::{is_aligned, shape_text};
 use numpy::{
@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 use qorpus::Circuits;
-use qorpus::core::Alphabet;
+use qorpus::core::{Alphabet, MAX_LENGTH};
 use std::fmt::Display;
 
 /// Appends one circuit to `letters`: a text `"h 0; t 0"`, or a sequence of letters or of their numbers.
@@ -48,9 +48,10 @@ pub(crate) fn circuit(
             format!("a circuit is a text, or a sequence of letters or their numbers, not {class}")
         })
     };
-    circuit
-        .try_iter()
+    // One more than there can be, however many come: the writer refuses so many.
+    each(circuit)
         .map_err(refused)?
+        .take(MAX_LENGTH + 1)
         .try_for_each(|item| letter(alphabet, &item?).map(|letter| letters.push(letter)))
 }
 
@@ -80,7 +81,7 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
         })
     };
     let mut letters = Vec::new();
-    for (position, one) in circuits.try_iter().map_err(refused)?.enumerate() {
+    for (position, one) in each(circuits).map_err(refused)?.enumerate() {
         letters.clear();
         circuit(alphabet, &one?, &mut letters).map_err(|error| at(py, position, error))?;
         all.push(letters.iter().copied());

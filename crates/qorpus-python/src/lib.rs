@@ -68,6 +68,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(distinct::enumerate, module)?)?;
     module.add_function(wrap_pyfunction!(distinct::enumerate_elsewhere, module)?)?;
     module.add_class::<distinct::Worker>()?;
+    module.add_function(wrap_pyfunction!(job::check_job, module)?)?;
     module.add_function(wrap_pyfunction!(job::generate, module)?)?;
     module.add_function(wrap_pyfunction!(job::begin, module)?)?;
     module.add_function(wrap_pyfunction!(job::receipt, module)?)?;

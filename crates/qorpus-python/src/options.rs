@@ -1,8 +1,9 @@
 //! What people pass as options, as the library's. What they leave out stays the library's default.
 
-use crate::arguments::{class, count, encoded, flag, given, number, ordered, path, real, text};
+use crate::arguments::{class, count, each, encoded, flag, given, number, ordered, path, real, text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{PyArrayDescr, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::core::{Complex64, Gate};
@@ -75,7 +76,7 @@ fn length_of(value: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
         return number(value, "length").map(|length| (length, length));
     }
     // Two are wanted, and there may be any number.
-    match value.try_iter().and_then(|items| items.take(3).collect::<PyResult<Vec<_>>>()).as_deref() {
+    match each(value).and_then(|items| items.take(3).collect::<PyResult<Vec<_>>>()).as_deref() {
         Ok([min, max]) => Ok((number(min, "length")?, number(max, "length")?)),
         _ => Err(wrong_type(value.py(), "length is a number of letters, or (shortest, longest)")),
     }
@@ -84,7 +85,11 @@ fn length_of(value: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
 pub(crate) fn dtype_of(value: &Bound<'_, PyAny>) -> PyResult<Dtype> {
     let py = value.py();
     let dtype = py.import("numpy")?.call_method1("dtype", (value,)).map_err(|error| {
-        unconverted(py, error, || "dtype is complex128 or complex64, and not this".into())
+        let given = match value.cast::<PyString>() {
+            Ok(text) => format!("'{}'", text.to_string_lossy()),
+            Err(_) => class(value),
+        };
+        unconverted(py, error, || format!("dtype is complex128 or complex64, not {given}"))
     })?;
     let name: String = dtype.getattr("name")?.extract()?;
     match name.as_str() {
@@ -120,6 +125,9 @@ pub(crate) fn part_of(value: &Bound<'_, PyAny>) -> PyResult<Part> {
     }
 }
 
+/// More gates than an alphabet has letters: of an endless iterator no more are asked for.
+const MOST_GATES: usize = 1 << 16;
+
 /// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to matrices or None.
 pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
     let py = value.py();
@@ -144,14 +152,18 @@ pub(crate) fn gates_of(value: &Bound<'_, PyAny>) -> PyResult<Gates> {
             let one = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
                 Ok(name) => Ok(GateOption::Name(encoded(name, "the name of a gate")?.into())),
                 Err(_) => match ordered(&item, "a gate and its matrix")
-                    .and_then(|()| item.try_iter()?.take(3).collect::<PyResult<Vec<_>>>())
+                    .and_then(|()| each(&item)?.take(3).collect::<PyResult<Vec<_>>>())
                     .as_deref()
                 {
                     Ok([name, matrix]) if name.is_instance_of::<PyString>() => gate(name, matrix),
                     _ => Err(refused()),
                 },
             };
-            value.try_iter().map_err(|_| refused())?.map(|item| one(item?)).collect::<PyResult<Vec<_>>>()
+            each(value)
+                .map_err(|_| refused())?
+                .take(MOST_GATES)
+                .map(|item| one(item?))
+                .collect::<PyResult<Vec<_>>>()
         }
     };
     Ok(Gates::List(gates?))
@@ -167,7 +179,7 @@ pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<
         return Ok(None);
     }
     let pair = |item: Bound<'py, PyAny>| Ok((item.get_item(0)?, item.get_item(1)?));
-    value.call_method0("items")?.try_iter()?.map(|item| pair(item?)).collect::<PyResult<_>>().map(Some)
+    each(&value.call_method0("items")?)?.map(|item| pair(item?)).collect::<PyResult<_>>().map(Some)
 }
 
 /// A key and its value.
@@ -211,7 +223,13 @@ pub(crate) fn numbers<'py>(
 ) -> PyResult<(Bound<'py, PyArrayDyn<Complex64>>, Bound<'py, PyArrayDescr>)> {
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
-        unconverted(value.py(), error, || format!("{what} is no array of numbers, but {}", class(value)))
+        // Such as that lists in it have other lengths.
+        let reason = match error.is_instance_of::<PyValueError>(value.py()) {
+            true => format!(": {}", error.value(value.py())),
+            false => String::new(),
+        };
+        let text = || format!("{what} is no array of numbers, but {}{reason}", class(value));
+        unconverted(value.py(), error, text)
     })?;
     let found = array.cast::<PyUntypedArray>()?.dtype();
     if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {

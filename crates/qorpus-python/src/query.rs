@@ -1,12 +1,12 @@
 //! SQL over records.
 
-use crate::arguments::{class, encoded, shown, text};
+use crate::arguments::{class, each, encoded, shown, text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use crate::options::{complex, items};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple};
 use qorpus::{Order, Parameters, Reader, Value};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,6 +93,7 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
                 && !parameters.is_instance_of::<PyString>()
                 && !parameters.is_instance_of::<PyBytes>()
                 && !parameters.is_instance_of::<PyByteArray>()
+                && !parameters.is_instance_of::<PyMemoryView>()
         }
     };
     if !several {
@@ -102,7 +103,7 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
         );
         return Err(wrong_type(py, text));
     }
-    let values = parameters.try_iter()?.take(MOST + 1).map(|value| parameter(&value?));
+    let values = each(parameters)?.take(MOST + 1).map(|value| parameter(&value?));
     values.collect::<PyResult<_>>().map(Parameters::Ordered)
 }
 

@@ -344,13 +344,13 @@ impl Records {
     fn _find<'py>(
         &self,
         py: Python<'py>,
-        targets: Vec<Bound<'py, PyAny>>,
+        targets: &Bound<'py, PyAny>,
         further: &Bound<'py, PyAny>,
         tolerance: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<distinct::Answer<'py>>> {
         let tolerance = given(tolerance, |value| real(value, "tolerance"))?;
         let options = FindOptions { further: flag(further, "further")?, tolerance };
-        let found = distinct::find_many(py, self.reader(py)?, &targets, self.order, options)?;
+        let found = distinct::find_many(py, self.reader(py)?, targets, self.order, options)?;
         found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
     }
 
@@ -463,7 +463,7 @@ fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
         let class = arguments::class(files);
         unconverted(files.py(), error, || format!("paths are a path or a list of paths, not {class}"))
     };
-    files.try_iter().map_err(refused)?.map(|file| arguments::path(&file?, "a path")).collect()
+    arguments::each(files).map_err(refused)?.map(|file| arguments::path(&file?, "a path")).collect()
 }
 
 /// Circuits as rows of numbers of letters, padded with -1.

@@ -1,7 +1,8 @@
 //! Orders of ids, and shares of them.
 
-use crate::errors::{invalid, missing_record};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use crate::arguments::{self, int64s, number};
+use crate::errors::{invalid, missing_record, too_many_records};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use std::ops::Range;
 
@@ -17,7 +18,8 @@ pub(crate) struct Permutation(qorpus::core::Permutation);
 #[pymethods]
 impl Permutation {
     #[new]
-    fn new(py: Python<'_>, len: u64, seed: u64) -> PyResult<Permutation> {
+    fn new(py: Python<'_>, len: &Bound<'_, PyAny>, seed: &Bound<'_, PyAny>) -> PyResult<Permutation> {
+        let (len, seed) = (number(len, "len")?, number(seed, "seed")?);
         match (1..=1 << 63).contains(&len) {
             true => Ok(Permutation(qorpus::core::Permutation::new(len, seed))),
             false => Err(invalid(py, format!("a permutation is of 1 to 2**63 numbers, not of {len}"))),
@@ -29,12 +31,8 @@ impl Permutation {
     }
 
     /// The numbers at these places: int64 for int64.
-    fn apply<'py>(
-        &self,
-        py: Python<'py>,
-        places: PyReadonlyArray1<'py, i64>,
-    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let places = places.as_array().to_vec();
+    fn apply<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let places = int64s(places, "places")?;
         let len = self.0.len();
         if let Some(place) =
             places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= len))
@@ -46,7 +44,8 @@ impl Permutation {
     }
 
     /// The place of a number.
-    fn place(&self, py: Python<'_>, number: u64) -> PyResult<u64> {
+    fn place(&self, py: Python<'_>, number: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let number: u64 = arguments::number(number, "number")?;
         let len = self.0.len();
         match number < len {
             true => Ok(self.0.invert(number)),
@@ -62,13 +61,20 @@ impl Permutation {
 ///     >>> sorted(shuffled(5, seed=1).tolist())
 ///     [0, 1, 2, 3, 4]
 #[pyfunction]
-pub(crate) fn shuffled(py: Python<'_>, len: usize, seed: u64) -> Bound<'_, PyArray1<i64>> {
-    let numbers = || {
-        let mut numbers: Vec<i64> = (0..len as i64).collect();
+pub(crate) fn shuffled<'py>(
+    py: Python<'py>,
+    len: &Bound<'py, PyAny>,
+    seed: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let (len, seed) = (number::<usize>(len, "len")?, number(seed, "seed")?);
+    let mut numbers = Vec::new();
+    let refused = |_| too_many_records(py, format!("{len} numbers are too many for the memory"));
+    numbers.try_reserve_exact(len).map_err(refused)?;
+    py.detach(|| {
+        numbers.extend(0..len as i64);
         qorpus::core::shuffle(seed, &mut numbers);
-        numbers
-    };
-    py.detach(numbers).into_pyarray(py)
+    });
+    Ok(numbers.into_pyarray(py))
 }
 
 /// A share of all ids that is decided by thousandths of a seed's order, however many ids there are.
@@ -81,7 +87,13 @@ pub(crate) struct Split {
 #[pymethods]
 impl Split {
     #[new]
-    fn new(py: Python<'_>, start: u64, stop: u64, seed: u64) -> PyResult<Split> {
+    fn new(
+        py: Python<'_>,
+        start: &Bound<'_, PyAny>,
+        stop: &Bound<'_, PyAny>,
+        seed: &Bound<'_, PyAny>,
+    ) -> PyResult<Split> {
+        let (start, stop, seed) = (number(start, "start")?, number(stop, "stop")?, number(seed, "seed")?);
         match start <= stop && stop <= 1000 {
             true => Ok(Split {
                 share: qorpus::core::Split::new(Range { start, end: stop }, seed),
@@ -95,27 +107,27 @@ impl Split {
     }
 
     /// Which of these ids belong to it.
-    fn contains<'py>(&self, py: Python<'py>, ids: PyReadonlyArray1<'py, i64>) -> Bound<'py, PyArray1<bool>> {
-        let ids = ids.as_array().to_vec();
+    fn contains<'py>(
+        &self,
+        py: Python<'py>,
+        ids: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyArray1<bool>>> {
+        let ids = int64s(ids, "ids")?;
         let belong = || {
             let belong = self.share.contains(ids.iter().map(|&id| id.cast_unsigned()));
             ids.iter().zip(belong).map(|(&id, belongs)| belongs && id >= 0).collect::<Vec<_>>()
         };
-        py.detach(belong).into_pyarray(py)
+        Ok(py.detach(belong).into_pyarray(py))
     }
 
     /// How many of the ids below `len` belong to it.
-    fn count(&self, len: u64) -> u64 {
-        self.share.count(len)
+    fn count(&self, len: &Bound<'_, PyAny>) -> PyResult<u64> {
+        number(len, "len").map(|len| self.share.count(len))
     }
 
     /// Its ids at these places, which ascend with them: int64 for int64.
-    fn ids<'py>(
-        &self,
-        py: Python<'py>,
-        places: PyReadonlyArray1<'py, i64>,
-    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let places = places.as_array().to_vec();
+    fn ids<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let places = int64s(places, "places")?;
         // Blocks of 1000 ids have `size` of them; what is beyond has no id of 63 bits.
         let most = (i64::MAX as u64 / 1000).saturating_mul(self.size);
         if let Some(place) =

@@ -1,9 +1,10 @@
 //! Splits by unitary.
 
-use crate::errors::{OrRaise, invalid};
+use crate::arguments::{class, int64s, number};
+use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use crate::job::{Watch, watched};
 use crate::records::Records;
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use qorpus_cli::Bar;
 
@@ -16,10 +17,17 @@ impl UnitaryParts {
     #[new]
     fn new(
         py: Python<'_>,
-        records: &Bound<'_, Records>,
-        parts: Vec<(u16, u16)>,
-        seed: u64,
+        records: &Bound<'_, PyAny>,
+        parts: &Bound<'_, PyAny>,
+        seed: &Bound<'_, PyAny>,
     ) -> PyResult<UnitaryParts> {
+        let records = records
+            .cast::<Records>()
+            .map_err(|_| wrong_type(py, format!("a corpus is split, not {}", class(records))))?;
+        let parts: Vec<(u16, u16)> = parts.extract().map_err(|error| {
+            unconverted(py, error, || format!("parts are pairs of thousandths, not {}", class(parts)))
+        })?;
+        let seed = number(seed, "seed")?;
         let (reader, parts) = (records.get().reader(py)?.clone(), parts.into_iter());
         let sides = parts.map(|(start, stop)| start..stop).collect();
         py.detach(|| qorpus::UnitaryParts::new(reader, sides, seed)).or_raise(py).map(UnitaryParts)
@@ -33,7 +41,13 @@ impl UnitaryParts {
 
     /// Goes through the records below `len` that were not gone through yet. Signals and exceptions of `progress` stop it.
     #[pyo3(signature = (len, progress=None))]
-    fn update(&self, py: Python<'_>, len: u64, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn update(
+        &self,
+        py: Python<'_>,
+        len: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let len = number(len, "len")?;
         let watch = Watch::new(progress)?;
         watched(py, &watch, |stop, tell| {
             let bar = Bar::counting(!watch.shown, len);
@@ -47,7 +61,8 @@ impl UnitaryParts {
     }
 
     /// How many of the records below `len`, which were gone through, are in a part.
-    fn count(&self, py: Python<'_>, part: usize, len: u64) -> PyResult<u64> {
+    fn count(&self, py: Python<'_>, part: &Bound<'_, PyAny>, len: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let (part, len) = (number(part, "part")?, number(len, "len")?);
         py.detach(|| self.0.count(part, len)).or_raise(py)
     }
 
@@ -55,10 +70,10 @@ impl UnitaryParts {
     fn contains<'py>(
         &self,
         py: Python<'py>,
-        part: usize,
-        ids: PyReadonlyArray1<'py, i64>,
+        part: &Bound<'py, PyAny>,
+        ids: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<bool>>> {
-        let ids = numbers(py, &ids)?;
+        let (part, ids) = (number(part, "part")?, numbers(ids, "ids")?);
         Ok(py.detach(|| self.0.contains(part, &ids)).or_raise(py)?.into_pyarray(py))
     }
 
@@ -66,18 +81,18 @@ impl UnitaryParts {
     fn ids<'py>(
         &self,
         py: Python<'py>,
-        part: usize,
-        places: PyReadonlyArray1<'py, i64>,
+        part: &Bound<'py, PyAny>,
+        places: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let places = numbers(py, &places)?;
+        let (part, places) = (number(part, "part")?, numbers(places, "places")?);
         let ids = py.detach(|| self.0.ids(part, &places)).or_raise(py)?;
         Ok(ids.into_iter().map(u64::cast_signed).collect::<Vec<_>>().into_pyarray(py))
     }
 }
 
-fn numbers(py: Python<'_>, values: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<u64>> {
-    let number = |&value: &i64| {
-        u64::try_from(value).map_err(|_| invalid(py, format!("{value} is not a record or a place")))
+fn numbers(values: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<u64>> {
+    let number = |value: i64| {
+        u64::try_from(value).map_err(|_| invalid(values.py(), format!("{value} is not a record or a place")))
     };
-    values.as_array().iter().map(number).collect()
+    int64s(values, name)?.into_iter().map(number).collect()
 }

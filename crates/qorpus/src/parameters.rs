@@ -61,10 +61,15 @@ fn ordered<'a>(names: &[Option<String>], values: &'a [Value]) -> Result<Vec<&'a 
         )));
     }
     if names.len() != values.len() {
-        let (wanted, given) = (names.len(), values.len());
-        return Err(Error::Usage(format!(
-            "the query has {wanted} parameters, and {given} values were given"
-        )));
+        let wanted = match names.len() {
+            1 => "1 parameter".to_owned(),
+            count => format!("{count} parameters"),
+        };
+        let given = match values.len() {
+            1 => "1 value was".to_owned(),
+            count => format!("{count} values were"),
+        };
+        return Err(Error::Usage(format!("the query has {wanted}, and {given} given")));
     }
     Ok(values.iter().collect())
 }

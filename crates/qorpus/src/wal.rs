@@ -201,4 +201,19 @@ mod tests {
         let _ = crate::error::sqlite(&path, "open it")(refused);
         assert_eq!(locks(&path), before);
     }
+
+    #[test]
+    fn a_writer_that_was_alone_leaves_one_plain_file_after_a_reader_came_and_went() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let alone = writer(&path);
+        alone.append(&[0], None, &[]).unwrap();
+        alone.flush().unwrap();
+        assert!(!is_in_wal_mode(&path));
+        let reader = Corpus::open(&path).unwrap();
+        assert!(is_in_wal_mode(&path) && reader.len().unwrap() == 1);
+        drop(reader);
+        alone.close().unwrap();
+        assert!(!is_in_wal_mode(&path) && !log(&path).exists() && !is_missing(&path) && is_clean(&path));
+    }
 }

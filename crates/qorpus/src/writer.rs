@@ -80,8 +80,6 @@ struct State {
     /// Accepted last, and still growing.
     group: Group,
     waiting: VecDeque<Group>,
-    /// Whether a group is being committed.
-    committing: bool,
     /// Records that this writer has accepted.
     accepted: u64,
     /// Those of them that are durable, the first ones.
@@ -284,7 +282,7 @@ impl Writer {
     }
 
     /// As [`close`](Writer::close), but waits no longer than `limit`; says whether all is durable. If not, the writer
-    /// accepts nothing any more, goes on committing, and can be closed again or [discarded](Writer::discard).
+    /// accepts nothing any more, goes on committing, and can be closed again.
     ///
     /// # Errors
     /// As [`flush`](Writer::flush).
@@ -305,31 +303,10 @@ impl Writer {
         }
     }
 
-    /// Whether it was closed or discarded; in a forked child it always is.
+    /// Whether it was closed; in a forked child it always is.
     pub fn is_closed(&self) -> bool {
         let _inside = fork::enter();
         self.shared.check_process().is_err() || self.shared.lock().closed
-    }
-
-    /// Closes without the records that wait to be committed; those of a commit that has begun become durable. Does not
-    /// wait for that longer than `limit`; says whether it is over.
-    pub fn discard(&self, limit: Duration) -> bool {
-        let _inside = fork::enter();
-        if self.shared.check_process().is_err() {
-            return true;
-        }
-        let (begun, mut state) = (Instant::now(), self.shared.lock());
-        (state.group, state.closed) = (Group::default(), true);
-        state.waiting.clear();
-        state.end = true;
-        self.shared.changed.notify_all();
-        while state.committing {
-            let Some(left) = limit.checked_sub(begun.elapsed()) else { return false };
-            state = self.shared.wait(state, left);
-        }
-        drop(state);
-        self.shared.stop_thread();
-        true
     }
 }
 
@@ -590,10 +567,6 @@ impl Shared {
             if state.durable >= wanted {
                 return Ok(Some(state.durable));
             }
-            if state.waiting.is_empty() && !state.committing {
-                // Someone has discarded them.
-                return Err(Error::Closed(self.path.clone()));
-            }
             let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(None) };
             self.start_thread(&mut state)?;
             self.changed.notify_all();
@@ -636,12 +609,10 @@ impl Shared {
         let mut state = self.lock();
         loop {
             if let Some(group) = self.next_group(&mut state) {
-                state.committing = true;
                 drop(state);
                 let commit = AssertUnwindSafe(|| self.commit(&mut store, &group));
                 let result = catch_unwind(commit).unwrap_or(Err(Error::Committer));
                 state = self.lock();
-                state.committing = false;
                 match result {
                     Ok(()) => state.durable += group.circuits.len() as u64,
                     Err(error) => {
