@@ -211,7 +211,7 @@ pub(crate) fn numbers<'py>(
 ) -> PyResult<(Bound<'py, PyArrayDyn<Complex64>>, Bound<'py, PyArrayDescr>)> {
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
-        unconverted(value.py(), error, || format!("{what} is no array of numbers, but {}", class(value)))
+        unconverted(value.py(), error, || format!("{what} is not an array of numbers, but {}", class(value)))
     })?;
     let found = array.cast::<PyUntypedArray>()?.dtype();
     if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {

@@ -63,7 +63,9 @@ fn ordered<'a>(names: &[Option<String>], values: &'a [Value]) -> Result<Vec<&'a 
     if names.len() != values.len() {
         let (wanted, given) = (names.len(), values.len());
         return Err(Error::Usage(format!(
-            "the query has {wanted} parameters, and {given} values were given"
+            "the query has {wanted} parameter{}, and {given} value{} given",
+            if wanted == 1 { "" } else { "s" },
+            if given == 1 { " was" } else { "s were" }
         )));
     }
     Ok(values.iter().collect())
