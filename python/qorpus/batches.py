@@ -95,7 +95,9 @@ def _room(memory: NDArray[Any] | None, size: int, piece: NDArray[Any]) -> NDArra
     """Memory for so many rows as those of the piece, which may be wider than what is there already."""
     if memory is not None and len(memory) >= size and memory.shape[1] >= piece.shape[1]:
         return memory
-    larger = np.full((size, *piece.shape[1:]), -1, piece.dtype)
+    rows, width = (0, 0) if memory is None else memory.shape[:2]
+    # A window that was read before may have had fewer records, and longer circuits.
+    larger = np.full((max(rows, size), max(width, piece.shape[1]), *piece.shape[2:]), -1, piece.dtype)
     if memory is not None:
-        larger[: len(memory), : memory.shape[1]] = memory[:size]
+        larger[:rows, :width] = memory
     return larger

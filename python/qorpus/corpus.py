@@ -120,7 +120,7 @@ class _Sequence(Records, Readable):
             The rows; `.columns` names the columns, `.to_arrow()` makes a `pyarrow.Table` of them.
 
         Raises:
-            qorpus.InvalidArgument: it is no single SELECT, or a parameter has no value, or a value no parameter.
+            qorpus.InvalidArgument: it is not a single SELECT, or a parameter has no value, or a value no parameter.
             qorpus.WrongType: parameters that are something else, such as a text or a set.
             qorpus.Error: it failed.
         """
@@ -377,7 +377,7 @@ def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
 
     Raises:
         qorpus.MissingFile: there is no such file.
-        qorpus.Error: it is no corpus, is damaged, or the files do not belong together.
+        qorpus.Error: it is not a corpus, is damaged, or the files do not belong together.
     """
     ordered(path, "paths")
     if not isinstance(path, str | os.PathLike) and not hasattr(path, "__iter__"):

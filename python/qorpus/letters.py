@@ -42,7 +42,7 @@ def gate_text(name: str, angles: Iterable[float]) -> str:
 def angle_text(value: float) -> str:
     """The angle as people write it: a multiple of pi if it is one to the last bits, else its shortest decimal."""
     if not isfinite(value):
-        raise InvalidArgument(f"{value} is no angle; angles are finite numbers")
+        raise InvalidArgument(f"{value} is not an angle; angles are finite numbers")
     for divisor in _DIVISORS if abs(value) < 1000 else ():
         multiple = round(value / pi * divisor)
         if 0 < abs(multiple) <= 256 and abs(multiple * pi / divisor - value) <= 1e-15 * abs(value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast, overload
 
 import numpy as np
@@ -194,7 +194,8 @@ def _thousandths(name: str, fraction: float) -> int:
     """The share of a split as a number of thousandths."""
     if not isinstance(fraction, Real):
         raise WrongType(f"split {name!r}: a share is a number such as 0.125, not {kind(fraction)}")
-    share = fraction * 1000
+    # NumPy's small integers have no room for a thousand.
+    share = (int(fraction) if isinstance(fraction, Integral) else fraction) * 1000
     if not 0 <= share <= 1e6 or abs(round(share) - share) > 1e-6:
         found = short(fraction) if isinstance(fraction, int) else str(fraction)
         raise InvalidArgument(f"split {name!r}: {found} is not a number of thousandths, such as 0.125")
@@ -614,6 +615,8 @@ class Stream:
                 share what is left.
             qorpus.WrongType: it is not what `state_dict` returned.
         """
+        if isinstance(state, Mapping) and state.get("worker") is not None:
+            raise InvalidArgument("the state is of one worker of a DataLoader, which alone can go on from it")
         self._move(*self._place_of(state))
         if self._given * self.world_size >= self._batches() > 0:
             # What earlier versions saved behind the last batch.

@@ -405,8 +405,8 @@ NOT_QISKIT = [
     (with_gate(if_test), "'if_else' on qubit 0 has no unitary"),
     (with_gate(lambda built: built.rx(Parameter("angle"), 0)), "'rx' has the parameter 'angle' without a value"),
     (with_gate(lambda built: built.rzz(Parameter("angle"), 0, 1)), "the parameter 'angle' without a value"),
-    (with_gate(lambda built: built.unitary(OWN["two"], [0, 1])), "'unitary' on qubits 0, 1 is no gate of Qorpus"),
-    (with_gate(lambda built: built.rx(float("inf"), 0)), "inf is no angle"),
+    (with_gate(lambda built: built.unitary(OWN["two"], [0, 1])), "'unitary' on qubits 0, 1 is not a gate of Qorpus"),
+    (with_gate(lambda built: built.rx(float("inf"), 0)), "inf is not an angle"),
     (QuantumCircuit(9), "the circuit has 9 qubits; at most 8"),
 ]
 
@@ -437,7 +437,7 @@ def test_what_cirq_has_and_letters_have_not():
         ([cirq.reset(b)], "on qubit 1 has no unitary"),
         ([cirq.measure(a, key="m"), cirq.X(b).with_classical_controls("m")], "has no unitary"),
         ([cirq.rx(sympy.Symbol("angle"))(a)], "has parameters without values"),
-        ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is no gate of Qorpus, and has no decomposition"),
+        ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is not a gate of Qorpus, and has no decomposition"),
         ([cirq.X(cirq.LineQubit(8))], "is none of the qubits 0 to 7; pass all qubits"),
         ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "is none of the qubits"),
     ]:
@@ -450,7 +450,7 @@ def test_what_cirq_has_and_letters_have_not():
 def test_what_bqskit_has_and_letters_have_not():
     for gate, params, text in [
         (MeasurementPlaceholder([("c", 1)], {0: ("c", 0)}), [], "has no unitary"),
-        (ConstantUnitaryGate(OWN["two"]), [], "on qubits 0, 1 is no gate of Qorpus, and has no decomposition"),
+        (ConstantUnitaryGate(OWN["two"]), [], "on qubits 0, 1 is not a gate of Qorpus, and has no decomposition"),
     ]:
         built = bqskit.Circuit(2)
         built.append_gate(gate, list(range(gate.num_qudits)), params)

@@ -275,7 +275,7 @@ FULL_DISK = """
 set -eu
 mount -t tmpfs -o size=12m tmpfs "$DISK"
 for number in $(seq $WRITERS); do
-    ( status=0; "$QORPUS" generate "$DISK/c.db" $RECIPE --quiet 2> "$OUT/stderr$number" || status=$?
+    ( status=0; "$QORPUS" generate "$DISK/c.db" $RECIPE --force --quiet 2> "$OUT/stderr$number" || status=$?
       echo $status > "$OUT/status$number" ) &
 done
 wait
@@ -283,7 +283,7 @@ ls "$DISK" > "$OUT/files"
 "$QORPUS" verify "$DISK/c.db" --quiet > "$OUT/verify"
 "$QORPUS" info "$DISK/c.db" --json > "$OUT/info"
 mount -o remount,size=300m "$DISK"
-"$QORPUS" generate "$DISK/c.db" $RECIPE --quiet
+"$QORPUS" generate "$DISK/c.db" $RECIPE --force --quiet
 cp "$DISK/c.db" "$OUT/finished.db"
 """
 # The same by a limit on the size of files, for machines on which a test may not mount anything.

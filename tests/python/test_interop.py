@@ -130,7 +130,7 @@ def test_random_circuits_of_the_libraries_gates():
             try:
                 letters = read(built, ignore_phase=True)
             except InvalidArgument as error:
-                assert "is no gate of Qorpus, and has no decomposition" in str(error), error
+                assert "is not a gate of Qorpus, and has no decomposition" in str(error), error
                 continue
             found = unitary(letters, 3)
             turn = np.vdot(found, expected)

@@ -249,3 +249,54 @@ def test_a_killed_writer_raises_no_alarm(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert qorpus("info", path).stderr == "" and info(path)["records"] == 2
     assert info(path)["wal_missing"] is False and "clean" in qorpus("verify", path).stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ["info", "pipe"], ["verify", "pipe"], ["show", "pipe", "0"], ["export", "pipe", "c.csv"], ["merge", "m.db", "pipe"],
+    ["find", "pipe", "--circuit", "h 0"], ["repair", "pipe"], ["generate", "pipe", "--random", "10"],
+    ["distinct", "pipe", "--gates", "h,t", "--qubits", "1", "--max-length", "2"],
+], ids=lambda arguments: arguments[0])  # fmt: skip
+def test_a_pipe_is_not_waited_for(tmp_path, arguments):
+    os.mkfifo(tmp_path / "pipe")
+    result = qorpus(*arguments, status=1, cwd=tmp_path)
+    assert "pipe is not a plain file" in result.stderr
+
+
+@pytest.mark.parametrize("name, said", [("loop", "symbolic links"), ("n" * 300, "too long")])
+def test_seal_names_what_the_system_says(tmp_path, name, said):
+    (tmp_path / "loop").symlink_to("loop")
+    assert said in qorpus("seal", name, status=1, cwd=tmp_path).stderr
+
+
+def killed(path):
+    """A corpus with records, beside the lock file that a killed writer leaves."""
+    generate(path, "--random", "2000")
+    Path(f"{path}-lock").touch()
+
+
+def test_reading_after_a_killed_writer_leaves_a_file_that_may_be_copied(tmp_path):
+    path, copy = tmp_path / "c.db", tmp_path / "copy.db"
+    killed(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            assert len(package.open(path)) == 2000
+            shutil.copy(path, copy)
+            assert package.open(copy)[1999].id == 1999
+            assert "clean" in qorpus("verify", copy).stdout
+            copy.unlink()
+
+
+def test_a_wal_removed_beside_the_lock_of_a_killed_writer_is_missed(tmp_path):
+    path, left = tmp_path / "c.db", tmp_path / "left.db"
+    writers = [package.Writer(path, gates=["h"], qubits=1) for _ in range(2)]
+    for writer in writers:
+        writer.append("h 0")
+        writer.flush()
+    shutil.copy(path, left)
+    Path(f"{left}-lock").touch()
+    with pytest.warns(package.QorpusWarning, match="left.db-wal is not beside it"):
+        package.open(left)
+    assert "WAL is missing" in qorpus("verify", left, status=1).stdout
+    for writer in writers:
+        writer.close()

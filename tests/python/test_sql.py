@@ -468,3 +468,36 @@ def test_what_a_signal_handler_raises(corpus):
     """
     done = isolated(code)
     assert (done.returncode, done.stdout, done.stderr) == (0, "enough 3\n", "")
+
+
+def test_labels_of_files_that_differ_by_case(tmp_path):
+    """Labels of several files that SQL cannot tell apart have numbered columns; the bare name is an error."""
+    paths = [tmp_path / "a.db", tmp_path / "b.db"]
+    for path, name in zip(paths, ["seed", "Seed"], strict=True):
+        with qorpus.Writer(path, gates=["h"], qubits=1) as writer:
+            writer.append("h 0", **{name: 7, "other": 1})
+    both = qorpus.open(paths)
+    columns = both.sql("select * from records").columns
+    seeds = [name for name in columns if name.lower().startswith("seed")]
+    assert len(seeds) == 2 and not {"seed", "Seed"} & set(columns) and "other" in columns
+    for name in ["seed", "Seed", '"seed"', "SEED"]:
+        with pytest.raises(qorpus.InvalidArgument, match="no such column"):
+            both.sql(f"select {name} from records")
+    assert [both.sql(f'select sum("{name}") from records') for name in seeds] == [[(7,)], [(7,)]]
+    assert qorpus.open(paths[0]).sql("select Seed from records") == [(7,)]
+
+
+@pytest.mark.parametrize("text", ["5", "%h%", "cnt", "h 0", "x"])
+def test_a_text_in_double_quotes(corpus, text):
+    """What is like no column is not called a misspelt one: the columns are named, and how texts are written."""
+    with pytest.raises(qorpus.InvalidArgument) as refused:
+        corpus.sql(f'select id from records where circuit like "{text}"')
+    said = str(refused.value)
+    assert "did you mean" not in said and "the columns are id, circuit" in said and "single quotes" in said
+
+
+def test_parameters_are_counted_in_words(corpus):
+    """One is singular."""
+    for query, values, said in [("select ?", [1, 2], "1 parameter, and 2 values were"), ("select ?, ?", [1], "2 parameters, and 1 value was")]:
+        with pytest.raises(qorpus.InvalidArgument, match=said):
+            corpus.sql(query, values)

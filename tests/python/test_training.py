@@ -916,3 +916,29 @@ def test_a_model_learns_from_a_stream(corpus):
                     parameter -= 0.05 * parameter.grad
             losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+def test_windows_of_other_sizes_and_widths(tmp_path):
+    """A long window is read behind a short one whose circuits are longer, and the other way round."""
+    path = tmp_path / "c.db"
+    with qorpus.Writer(path, gates=["h", "t"], qubits=1) as writer:
+        writer.extend([["t 0"]] * 8 + [["h 0"] * 9] * 3)
+    # 11 records are one run of neighbours, so the last window has the ids 6 to 10.
+    for numbers in [(3, 0), (0, 3, 1, 2)]:
+        stream = qorpus.open(path).stream(3, window=6, seed=1)
+        for number in numbers:
+            batch = stream.batch(number)
+            assert [(row >= 0).sum() for row in batch.circuits] == [1 if id < 8 else 9 for id in batch.ids]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_a_share_of_any_integer_type(corpus, kind):
+    """The share 1 is all records, also as a NumPy integer that has no room for a thousand."""
+    assert len(corpus.split(train=kind(1))["train"]) == len(corpus)
+
+
+def test_state_of_a_worker_is_refused(corpus):
+    """A NumPy stream has no workers: where one of them stands is not where the stream stands."""
+    stream = corpus.stream(16)
+    with pytest.raises(qorpus.InvalidArgument, match="one worker of a DataLoader"):
+        stream.load_state_dict({**stream.state_dict(), "worker": {"number": 0, "of": 2}})

@@ -612,7 +612,7 @@ def test_interrupted_while_it_waits(corpus, use):
     text = f"""
     def fill():
         for number in range(10**6):
-            writer.extend(["h; t; s; " * 100] * 5000)
+            writer.extend(["one; two; three; " * 100] * 5000)
     writer = new()
     with writer:
         writing.add(writer, 2, 1, range(100))

@@ -201,7 +201,7 @@ pub(crate) fn done(
     let seconds = elapsed.as_secs_f64();
     let rate = rate(made, seconds);
     let mut parts = match made {
-        0 => vec!["nothing was missing".to_string()],
+        0 if progress.is_some() => vec!["nothing was missing".to_string()],
         _ => vec![format!("{} in {} ({rate})", counted(made, "record"), duration(seconds))],
     };
     if let Some(progress) = progress {

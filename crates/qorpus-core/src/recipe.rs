@@ -306,7 +306,8 @@ impl Recipe {
         let circuits = match (self.space.enumerates(), self.space.seed()) {
             (Some(distinct), _) => self.summary_of(distinct),
             (_, Some(seed)) => {
-                format!("{} random circuits of {min}..{max} letters, seed {seed}", self.space.len())
+                let plural = if self.space.len() == 1 { "" } else { "s" };
+                format!("{} random circuit{plural} of {min}..{max} letters, seed {seed}", self.space.len())
             }
             _ if self.space.is_appended() => "appended circuits".into(),
             _ => format!("every word of {min}..{max} letters"),

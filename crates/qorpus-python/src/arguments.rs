@@ -28,7 +28,7 @@ pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, name: &str) -> PyResult<&'a 
 pub(crate) fn encoded<'a>(text: &'a Bound<'_, PyString>, name: &str) -> PyResult<&'a str> {
     let py = text.py();
     text.to_str().map_err(|error| {
-        unconverted(py, error, || format!("{name} is no text: it has half a character, a lone surrogate"))
+        unconverted(py, error, || format!("{name} is not a text: it has half a character, a lone surrogate"))
     })
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn flag(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
 pub(crate) fn path(value: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf> {
     value.extract().map_err(|error| {
         unconverted(value.py(), error, || match value.is_instance_of::<PyString>() {
-            true => format!("{name} is no path: it has half a character, a lone surrogate"),
+            true => format!("{name} is not a path: it has half a character, a lone surrogate"),
             false => format!("{name} is a path, as a text or a pathlib.Path, not {}", class(value)),
         })
     })

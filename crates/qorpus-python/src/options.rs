@@ -228,7 +228,7 @@ pub(crate) fn numbers<'py>(
             true => format!(": {}", error.value(value.py())),
             false => String::new(),
         };
-        let text = || format!("{what} is no array of numbers, but {}{reason}", class(value));
+        let text = || format!("{what} is not an array of numbers, but {}{reason}", class(value));
         unconverted(value.py(), error, text)
     })?;
     let found = array.cast::<PyUntypedArray>()?.dtype();

@@ -62,7 +62,7 @@ fn cell(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
 fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
-        unconverted(value.py(), error, || format!("a parameter of type {} is no array", class(value)))
+        unconverted(value.py(), error, || format!("a parameter of type {} is not an array", class(value)))
     })?;
     let narrow = array.getattr("dtype")?.eq("complex64")?;
     let array = match narrow {

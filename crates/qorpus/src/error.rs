@@ -39,8 +39,16 @@ pub enum Error {
     /// A directory or a bucket where a file is needed.
     #[error("{} is a directory or a bucket, and this needs a corpus in one file; name a file", .0.display())]
     Directory(PathBuf),
+    /// A file is marked as being written, its WAL is not beside it, and it cannot be opened without, as where nobody may write.
+    #[error("{warning}. Here it cannot be opened: {source}")]
+    NoWal {
+        /// What is missing, and what to do.
+        warning: String,
+        /// Why the file cannot be opened.
+        source: Box<Error>,
+    },
     /// A pipe, a link, or whatever else stands where a plain file must be.
-    #[error("{} is no plain file, so it is left alone; move it away and run the command again", .0.display())]
+    #[error("{} is not a plain file, so it is left alone; move it away and run the command again", .0.display())]
     NoPlainFile(PathBuf),
     /// A file that already exists and would have to be replaced.
     #[error("{} already exists; remove it first or choose another name", .0.display())]
@@ -398,7 +406,11 @@ impl Error {
     /// Whether the operating system forbids it, rather than the file being wrong.
     pub fn is_permission_denied(&self) -> bool {
         let denied = |source: &std::io::Error| source.kind() == std::io::ErrorKind::PermissionDenied;
-        matches!(self, Error::Io { source, .. } if denied(source))
+        match self {
+            Error::Io { source, .. } => denied(source),
+            Error::NoWal { source, .. } => source.is_permission_denied(),
+            _ => false,
+        }
     }
 
     /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.

@@ -35,10 +35,11 @@ pub(crate) struct Lock {
 #[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a File);
 
-/// Runs `action` in a turn of its own if a writer's sidecar is there and the turn is free at once.
+/// Runs `action` in a turn of its own if a writer is alive and the turn is free at once.
 pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
     let turn = range(libc::F_WRLCK, TURN, 1);
     if let Ok(file) = options().open(sidecar(corpus))
+        && is_locked(&file, 1, 0)
         && fcntl(&file, FcntlArg::F_OFD_SETLK(&turn)).is_ok()
     {
         let _turn = Turn(&file);
@@ -55,9 +56,14 @@ pub(crate) fn unless_written(corpus: &Path, action: impl FnOnce()) {
     }
 }
 
-/// Whether a writer has `corpus` open at this place, or died while it had: only the last one that ends removes the sidecar.
-pub(crate) fn is_there(corpus: &Path) -> bool {
-    sidecar(corpus).symlink_metadata().is_ok()
+/// Whether a writer that lives has `corpus` open at this place, or is about to leave it.
+pub(crate) fn is_held(corpus: &Path) -> bool {
+    let mut reading = File::options();
+    reading.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    match reading.open(sidecar(corpus)) {
+        Ok(file) => is_locked(&file, 0, 0),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 impl Lock {
@@ -141,12 +147,17 @@ impl Lock {
     }
 
     fn is_held_by_another(&self, start: i64, len: i64) -> bool {
-        let mut probe = range(libc::F_WRLCK, start, len);
-        match fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut probe)) {
-            Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
-            // If the kernel does not say, nobody may be taken for dead.
-            Err(_) => true,
-        }
+        is_locked(&self.file, start, len)
+    }
+}
+
+/// Whether bytes of a sidecar file are locked through another opening of it.
+fn is_locked(file: &File, start: i64, len: i64) -> bool {
+    let mut probe = range(libc::F_WRLCK, start, len);
+    match fcntl(file, FcntlArg::F_OFD_GETLK(&mut probe)) {
+        Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
+        // If the kernel does not say, nobody may be taken for dead.
+        Err(_) => true,
     }
 }
 
@@ -300,7 +311,13 @@ mod tests {
         assert!(!ran, "the turn is taken");
         drop(turn);
         in_free_turn(&corpus, || ran = true);
-        assert!(ran);
+        assert!(ran && is_held(&corpus));
+        // As a killed writer leaves it.
+        let left = sidecar(&corpus);
+        drop(first);
+        File::create(&left).unwrap();
+        in_free_turn(&corpus, || panic!("nobody is alive"));
+        assert!(!is_held(&corpus));
     }
 
     #[test]

@@ -419,7 +419,7 @@ impl std::str::FromStr for Part {
         let parts =
             text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
         let (index, of) =
-            parts.ok_or_else(|| Error::Usage(format!("'{text}' is no part; write it as 0/4")))?;
+            parts.ok_or_else(|| Error::Usage(format!("'{text}' is not a part; write it as 0/4")))?;
         Part::new(index, of)
     }
 }
@@ -496,7 +496,7 @@ const MOST_JOBS: usize = 1024;
 /// ```
 pub fn parse_count(text: &str) -> Result<u64> {
     let refused =
-        || Error::Usage(format!("'{text}' is no count; write it as 1000000, 1_000_000, 1M or 4GiB"));
+        || Error::Usage(format!("'{text}' is not a count; write it as 1000000, 1_000_000, 1M or 4GiB"));
     let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
     let (digits, unit) = text.split_at(digits_end);
     let number: u64 = digits.replace('_', "").parse().map_err(|_| refused())?;
@@ -524,7 +524,9 @@ pub fn parse_length(text: &str) -> Result<(usize, usize)> {
         Some((min, max)) => number(min).zip(number(max.strip_prefix('=').unwrap_or(max))),
         None => number(text).zip(number(text)),
     };
-    range.ok_or_else(|| Error::Usage(format!("'{text}' is no length range; write it as 5..15, or 10 alone")))
+    range.ok_or_else(|| {
+        Error::Usage(format!("'{text}' is not a length range; write it as 5..15, or 10 alone"))
+    })
 }
 
 #[cfg(test)]

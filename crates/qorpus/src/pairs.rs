@@ -82,13 +82,14 @@ fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
 }
 
 /// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake makes exactly this
-/// unitary, if one does.
+/// unitary, if one does. `order` is that in which a writer was given it.
 pub(crate) fn likely_cause(
     (alphabet, kernel): (&Alphabet, &Kernel),
     circuit: &[u16],
     given: &[Complex64],
     tolerance: f64,
     check: PairCheck,
+    order: Option<Order>,
 ) -> String {
     let (dim, qubits) = (alphabet.dim(), alphabet.qubits());
     let unitary = |letters: &mut dyn Iterator<Item = u16>| {
@@ -120,9 +121,16 @@ pub(crate) fn likely_cause(
         ("that of the letters from the last to the first", unitary(&mut circuit.iter().rev().copied())),
     ];
     let is_either = |matrix: &[Complex64]| is(matrix, check) || is(matrix, PairCheck::Phase);
-    let order = "the qubits are in the other order: give it with qubit 0 as the most significant bit, or, as Qiskit has it, with order \"little\"";
+    let remedy = match order {
+        Some(Order::Big) => {
+            "give it with qubit 0 as the most significant bit, or, as Qiskit has it, with order \"little\""
+        }
+        Some(Order::Little) => "qubit 0 is its most significant bit; give it with order \"big\"",
+        None => "append it to another file with order \"little\"",
+    };
+    let turned_round = format!("the qubits are in the other order: {remedy}");
     if is_either(&turned(own.clone())) {
-        return order.into();
+        return turned_round;
     }
     let names: Vec<_> = kinds.iter().filter(|(_, matrix)| is_either(matrix)).map(|(name, _)| *name).collect();
     if !names.is_empty() {
@@ -130,7 +138,7 @@ pub(crate) fn likely_cause(
     }
     let mut names = kinds.into_iter().filter(|(_, matrix)| is_either(&turned(matrix.clone())));
     if let Some((name, _)) = names.next() {
-        return format!("it is {name}, and {order}");
+        return format!("it is {name}, and {turned_round}");
     }
     "it is that of another circuit".into()
 }
@@ -159,8 +167,9 @@ mod tests {
         let (alphabet, own) = (alphabet(), unitary(text));
         let kernel = Kernel::new(&alphabet);
         let circuit = alphabet.circuit(text).unwrap();
-        let cause =
-            |given: &[Complex64], check| likely_cause((&alphabet, &kernel), &circuit, given, 1e-6, check);
+        let cause = |given: &[Complex64], check| {
+            likely_cause((&alphabet, &kernel), &circuit, given, 1e-6, check, None)
+        };
         let conjugate: Vec<_> = own.iter().map(Complex64::conj).collect();
         let transposed =
             |matrix: &[Complex64]| (0..16).map(|k| matrix[k % 4 * 4 + k / 4]).collect::<Vec<_>>();
@@ -187,6 +196,16 @@ mod tests {
             }
         }
         assert!(cause(&turned(&own), PairCheck::Exact).contains("a global phase of 0.7"));
+        for (order, said) in [
+            (Some(Order::Big), "or, as Qiskit has it, with order \"little\""),
+            (Some(Order::Little), "give it with order \"big\""),
+            (None, "append it to another file with order \"little\""),
+        ] {
+            let given = swapped(&own);
+            let pair = (&alphabet, &kernel);
+            let cause = likely_cause(pair, &circuit, &given, 1e-6, PairCheck::Phase, order);
+            assert!(cause.ends_with(said), "{cause}");
+        }
     }
 
     #[test]

@@ -130,24 +130,29 @@ fn reason(error: &rusqlite::Error) -> String {
 
 /// A reason that may be an unknown column, with the columns that could have been meant.
 fn with_columns(reason: String, names: &[String]) -> String {
-    // More edits than this make another name.
-    const MOST_EDITS: usize = 3;
     let Some(unknown) = reason.strip_prefix("no such column: ") else { return reason };
     // SQLite asks whether a text was meant, behind a name in double quotes.
     let (unknown, _) = unknown.split_once(" - ").unwrap_or((unknown, ""));
     let reason = format!("no such column: {unknown}");
+    let is_quoted = unknown.starts_with('"');
     let unknown = unknown.trim_matches('"').to_lowercase();
     let column = unknown.split_once('.').map_or(unknown.as_str(), |(_, column)| column);
     let distance = |name: &&String| {
         let name = name.to_lowercase();
         strsim::damerau_levenshtein(&unknown, &name).min(strsim::damerau_levenshtein(column, &name))
     };
-    let nearest = names.iter().min_by_key(distance).filter(|name| distance(name) <= MOST_EDITS);
+    // More edits than this make another name: of a short one most letters must be right.
+    let is_near = |name: &&String| {
+        let shorter = column.chars().count().min(name.chars().count());
+        distance(name) <= shorter.saturating_sub(1).min(3)
+    };
+    let nearest = names.iter().min_by_key(distance).filter(is_near);
     match nearest {
         Some(name) => format!("{reason}; did you mean {}?", quoted(name)),
         None => {
             let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
-            format!("{reason}; the columns are {}", names.join(", "))
+            let text = if is_quoted { "; a text stands in single quotes" } else { "" };
+            format!("{reason}; the columns are {}{text}", names.join(", "))
         }
     }
 }
@@ -207,21 +212,26 @@ impl Table {
     }
 
     /// The names of the columns, in order.
+    ///
+    /// SQL does not tell names apart by letter case. Labels of several files that differ in nothing else have numbers behind
+    /// their names, all of them: a query must not get one where the other is meant.
     fn names(&self) -> Vec<String> {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
-        FIXED.iter().map(ToString::to_string).chain(counts).chain(self.labels.iter().cloned()).collect()
+        let given: Vec<_> = FIXED.iter().map(ToString::to_string).chain(counts).collect();
+        let labels = self.labels.iter().enumerate().map(|(number, label)| {
+            let others = given.iter().chain(self.labels.iter().filter(|other| *other != label));
+            match { others }.any(|other| other.eq_ignore_ascii_case(label)) {
+                true => format!("{label} ({})", given.len() + number),
+                false => label.clone(),
+            }
+        });
+        given.iter().cloned().chain(labels).collect()
     }
 
     /// What is declared to SQLite.
     fn declaration(&self) -> String {
-        let names = self.names().into_iter();
-        // SQL does not tell names apart by letter case: of two labels that differ so the first one has a column.
-        let mut seen = std::collections::HashSet::new();
-        let columns = names.map(|name| match seen.insert(name.to_ascii_lowercase()) {
-            true => format!("\"{}\"", escape_double_quote(&name)),
-            false => format!("\"{} ({})\"", escape_double_quote(&name), seen.len()),
-        });
+        let columns = self.names().into_iter().map(|name| format!("\"{}\"", escape_double_quote(&name)));
         format!("CREATE TABLE records({})", columns.collect::<Vec<_>>().join(", "))
     }
 }

@@ -127,8 +127,11 @@ impl Corpus {
     pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
         let path = connection::absolute(path.as_ref())?;
         // Before SQLite makes a new one. What is found is kept for the whole process.
-        wal::is_missing(&path);
-        let connection = opened(&path)?;
+        let missing = wal::is_missing(&path);
+        let connection = opened(&path).map_err(|error| match missing {
+            true => Error::NoWal { warning: wal::warning(&path), source: Box::new(error) },
+            false => error,
+        })?;
         let recipe = match connection::identify(&connection, &path)? {
             Content::Corpus(recipe) => Arc::new(*recipe),
             Content::Empty => return Err(empty(path)),

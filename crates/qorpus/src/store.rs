@@ -324,6 +324,9 @@ pub(crate) fn share(path: &Path, reader: &Connection) {
         in_free_turn(path, || {
             if let Ok((connection, patience)) = connection::open(path, Access::Write) {
                 set_journal_mode(&connection, &patience, "WAL", BRIEFLY);
+                // The last connection to close removes the WAL: the reader has it from now on, for a file in WAL mode
+                // without one looks like a copy that lacks it.
+                let _ = connection::begin_read(reader);
             }
         });
     }

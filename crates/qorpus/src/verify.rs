@@ -134,7 +134,7 @@ pub(crate) fn verify_file(
 ) -> Result<Verification> {
     if !(0.0..=1.0).contains(&options.sample) {
         return Err(Error::Usage(format!(
-            "a sample of {} is no fraction; it goes from 0 to 1",
+            "a sample of {} is not a fraction; it goes from 0 to 1",
             options.sample
         )));
     }
@@ -388,7 +388,7 @@ fn check_pairs(
                 let allowed = pairs::tolerance_of(residual, recipe.dtype());
                 result.recomputed += 1;
                 if difference > allowed {
-                    let cause = pairs::likely_cause(pair, circuit, given, allowed, PairCheck::Phase);
+                    let cause = pairs::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
                     let id = chunk.first_id + (window.start + position) as u64;
                     let text = format!("entries differ by up to {}; {cause}", pairs::shown(difference));
                     result.mismatched.insert(id, text);

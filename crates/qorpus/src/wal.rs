@@ -1,8 +1,8 @@
 //! Files in WAL mode whose WAL is not there: copies that were made while the corpus was written.
 //!
-//! The last writer or reader of a corpus leaves WAL mode, and writers that were killed leave their lock file. So a file that is
-//! in WAL mode, without a WAL and without a lock file, was copied alone, or another program was the last to close it. Nothing in
-//! the file tells the two apart.
+//! The last writer or reader of a corpus leaves WAL mode, and of writers that were killed the WAL stays. So a file that is in WAL
+//! mode without a WAL, and that no writer has open, was copied alone, or its WAL was removed, or another program was the last to
+//! close it. Nothing in the file tells these apart.
 
 use crate::connection::{self, log};
 use crate::lock;
@@ -26,7 +26,7 @@ static FOUND: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
 
 /// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file, which makes a new one.
 pub(crate) fn is_missing(path: &Path) -> bool {
-    let missing = || is_in_wal_mode(path) && !lock::is_there(path) && is_gone(path);
+    let missing = || is_in_wal_mode(path) && !lock::is_held(path) && is_gone(path);
     if is_found(path) {
         return true;
     }
@@ -146,6 +146,48 @@ mod tests {
         drop(corpus);
         // The last reader leaves one plain file.
         assert!(!log(&copy).exists() && is_clean(&copy));
+    }
+
+    #[test]
+    fn a_removed_wal_is_missed_beside_the_lock_of_a_killed_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let (copy, _writers) = copied(&directory);
+        std::fs::File::create(directory.path().join("copy.db-lock")).unwrap();
+        assert!(Corpus::open(&copy).unwrap().summary().unwrap().wal_missing && !is_clean(&copy));
+    }
+
+    #[test]
+    fn a_reader_beside_the_lock_of_a_killed_writer_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        writer(&path).close().unwrap();
+        let file = std::fs::read(&path).unwrap();
+        std::fs::File::create(directory.path().join("c.db-lock")).unwrap();
+        for _ in 0..2 {
+            drop(Corpus::open(&path).unwrap());
+            assert!(std::fs::read(&path).unwrap() == file && is_clean(&path));
+        }
+    }
+
+    #[test]
+    fn a_reader_that_reads_nothing_keeps_the_wal() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let writer = writer(&path);
+        let reader = Corpus::open(&path).unwrap();
+        assert!(!is_in_wal_mode(&path) || log(&path).exists());
+        drop(reader);
+        writer.close().unwrap();
+        assert!(!is_in_wal_mode(&path) && is_clean(&path));
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("c.db");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(!is_missing(&pipe) && missing_wal(&pipe).is_none());
+        assert!(matches!(Corpus::open(&pipe), Err(crate::Error::NoPlainFile(_))));
     }
 
     #[test]

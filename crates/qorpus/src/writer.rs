@@ -534,7 +534,8 @@ impl Shared {
         if difference <= allowed || allowed.is_infinite() {
             return Ok(());
         }
-        let cause = pairs::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check);
+        let order = Some(self.options.order);
+        let cause = pairs::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check, order);
         let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
         Err(Error::Refused { position, reason })
     }

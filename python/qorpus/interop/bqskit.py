@@ -118,7 +118,7 @@ def _fragment(operation: Any) -> Fragment:
     raise Refusal(
         gate.name,
         places,
-        "is no gate of Qorpus, and has no decomposition that is exact; decompose it into gates that are, such as u3 "
+        "is not a gate of Qorpus, and has no decomposition that is exact; decompose it into gates that are, such as u3 "
         "and cx, and pass the result (bqskit.compile does so to within a chosen error)",
     )
 

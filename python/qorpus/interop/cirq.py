@@ -179,7 +179,7 @@ def _fragment(operation: Any) -> Fragment:
     raise Refusal(
         name,
         places,
-        "is no gate of Qorpus, and has no decomposition that is exact; decompose it, as with cirq.decompose or "
+        "is not a gate of Qorpus, and has no decomposition that is exact; decompose it, as with cirq.decompose or "
         "cirq.optimize_for_target_gateset, and pass the result",
     )
 

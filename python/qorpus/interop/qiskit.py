@@ -199,7 +199,7 @@ class _Reader:
         raise Refusal(
             operation.name,
             places,
-            "is no gate of Qorpus, and has no decomposition that is exact; decompose it as with "
+            "is not a gate of Qorpus, and has no decomposition that is exact; decompose it as with "
             'qiskit.transpile(circuit, basis_gates=["u3", "cx"]), and pass the result',
         )
 

@@ -130,14 +130,14 @@ impl Manifest {
 
     fn parse(text: &str) -> std::result::Result<Manifest, String> {
         let version: Versioned =
-            serde_json::from_str(text).map_err(|error| brief(&format!("it is no manifest ({error})")))?;
+            serde_json::from_str(text).map_err(|error| brief(&format!("it is not a manifest ({error})")))?;
         if version.qorpus_manifest > VERSION {
             let found = version.qorpus_manifest;
             return Err(format!("it is of version {found}, which needs a newer Qorpus"));
         }
         check(text)?;
         let found: ManifestText =
-            serde_json::from_str(text).map_err(|error| brief(&format!("it is no manifest ({error})")))?;
+            serde_json::from_str(text).map_err(|error| brief(&format!("it is not a manifest ({error})")))?;
         let recipe =
             Recipe::from_json(&found.recipe.to_string()).map_err(|error| brief(&error.to_string()))?;
         if found.recipe_hash != hex(&recipe.hash()) {
@@ -217,7 +217,7 @@ impl Shard {
     fn parse(text: &str, number: u64, recipe: &Recipe, cut: &Cut) -> std::result::Result<Shard, String> {
         check(text)?;
         let found: ReceiptText =
-            serde_json::from_str(text).map_err(|error| brief(&format!("it is no receipt ({error})")))?;
+            serde_json::from_str(text).map_err(|error| brief(&format!("it is not a receipt ({error})")))?;
         let ids = cut.ids(number);
         if found.qorpus_receipt != VERSION
             || found.recipe_hash != hex(&recipe.hash())

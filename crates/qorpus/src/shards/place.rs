@@ -6,7 +6,7 @@
 use super::bucket::Bucket;
 use super::publish;
 use super::{MANIFEST, RECEIPTS, Shard};
-use crate::error::{Error, Result, io};
+use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::options::Durability;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -69,7 +69,7 @@ impl Place {
             return Ok(Place::Bucket(Bucket::new(path)?));
         }
         check_spelling(path)?;
-        path.canonicalize().map(Place::Directory).map_err(|_| Error::Missing(path.into()))
+        path.canonicalize().map(Place::Directory).map_err(io(path, LOOK_FOR))
     }
 
     /// What it is called.
