@@ -295,6 +295,9 @@ impl Drop for Store {
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
             let names = Names::new(&self.path, self.durability);
+            // A reader may have put the file into WAL mode since this connection looked last, and left. SQLite does not
+            // look when it goes from one rollback journal to another, and the file would stay marked as being written.
+            let _ = self.connection.pragma_query(None, "schema_version", |_| Ok(()));
             let log = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
                 && self.check_file().is_ok()
