@@ -294,7 +294,7 @@ def test_links_and_pipes_are_left_alone(big):
     manifest.unlink()
     os.mkfifo(manifest)
     for command in [["info"], ["verify"], ["seal"], ["generate", *RECIPE]]:
-        assert "no plain file" in qorpus(command[0], big, *command[1:], status=1).stderr
+        assert "not a plain file" in qorpus(command[0], big, *command[1:], status=1).stderr
 
 
 def test_python_reads_and_makes_directories(tmp_path, whole, finished):
