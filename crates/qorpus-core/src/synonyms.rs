@@ -275,7 +275,7 @@ mod tests {
     fn differs(a: &[Complex64], b: &[Complex64], up_to_phase: bool) -> bool {
         let overlap: Complex64 = a.iter().zip(b).map(|(a, b)| a * b.conj()).sum();
         let turn = if up_to_phase { overlap / overlap.re.hypot(overlap.im) } else { Complex64::ONE };
-        a.len() != b.len() || a.iter().zip(b).any(|(a, b)| !((a - b * turn).l1_norm() < 1e-12))
+        a.len() != b.len() || a.iter().zip(b).any(|(a, b)| (a - b * turn).l1_norm() >= 1e-12)
     }
 
     #[test]

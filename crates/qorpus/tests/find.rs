@@ -1,5 +1,7 @@
 //! Targets that are not precise: found where one record clearly is meant, and never proven absent.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
 use proptest::prelude::*;
 use qorpus::core::{Arithmetic, ExactLetters, Split, UpTo, distance};
 use qorpus::{
