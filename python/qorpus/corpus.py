@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -322,6 +322,9 @@ class Corpus(_Sequence):
         Raises:
             qorpus.InvalidArgument: as `find`, for the first target that cannot be.
         """
+        ordered(targets, "targets")
+        if isinstance(targets, str) or not isinstance(targets, Iterable) or getattr(targets, "ndim", 1) == 0:
+            raise WrongType(f"targets is an array or a list of unitaries and circuits, not {kind(targets)}")
         answers = self._find(list(targets), further, tolerance)
         return [Found(circuit, id, none_up_to, **more) for circuit, id, none_up_to, more in answers]
 
