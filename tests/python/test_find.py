@@ -8,7 +8,7 @@ import pytest
 import qorpus
 from command import qorpus as command
 from qiskit.quantum_info import Operator
-from scipy.linalg import polar
+from scipy.linalg import expm, polar
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +178,53 @@ def test_many_of_different_kinds_are_found_in_order(exact):
     assert [one.id for one in found] == [exact.find("h 0").id, 5, exact.find("t 0; h 0").id, None, 6]
     assert [one.proven for one in found] == [False, False, False, True, False]
     assert exact.find_many([]) == []
+
+
+@pytest.mark.parametrize("error", [1e-12, 1e-11, 1e-9, 1e-7])
+def test_meeting_in_the_middle_proves_nothing_about_what_it_is_next_to(floating, error):
+    """A unitary that is off, and unitary to the last bits, is not proven to have no circuit as long as the one it is next to."""
+    chance = np.random.default_rng(3)
+    for circuit in ["sx 0; cz 0 1; sx 0; cz 0 1; rz(0.3) 0", "rz(0.3) 0; sx 0; rz(0.3) 0; sx 0; rz(0.3) 0; sx 0"]:
+        noise = chance.normal(size=(4, 4)) + 1j * chance.normal(size=(4, 4))
+        found = floating.find(made(circuit) @ expm(1j * error * (noise + noise.conj().T)))
+        length = len(circuit.split(";"))
+        assert not found.proven or found.none_up_to < length, found
+        assert floating.find(made(circuit)).circuit is not None
+
+
+def test_integers_and_half_precision_are_read_from_files(exact, tmp_path):
+    swapped, file = made("cx 0 1").real, tmp_path / "u.npy"
+    expected = exact.find("cx 0 1").id
+    for dtype in ["i1", "u1", "i2", "u2", ">i4", "u4", "i8", "u8", "?", "f2", ">f4", "f8", "c8", ">c16"]:
+        for order in [np.ascontiguousarray, np.asfortranarray]:
+            given = order(swapped.astype(dtype))
+            np.save(file, given)
+            shown = json.loads(command("find", exact.paths[0], "--unitary", file, "--json").stdout)
+            assert shown["id"] == exact.find(given).id == expected, dtype
+    np.save(file, exact[1].unitary.real.astype("f2"))
+    shown = json.loads(command("find", exact.paths[0], "--unitary", file, "--json").stdout)
+    assert shown["id"] == 1 and shown["distance"] < 1e-3 < shown["tolerance"]
+
+
+def test_arguments_that_are_no_targets(exact):
+    for targets in ["h 0", None, 3, np.array(1.0), {"h 0", "t 1"}, {"h 0": 1}]:
+        with pytest.raises(TypeError, match="targets") as refused:
+            exact.find_many(targets)
+        assert isinstance(refused.value, qorpus.Error)
+    assert exact.find([]).circuit == ()
+    with pytest.raises(qorpus.InvalidArgument, match="shape"):
+        exact.find(np.zeros((0, 0)))
+    for target in [None, {}, {"h 0"}, exact[1]]:
+        with pytest.raises(TypeError, match="is no array of numbers, but "):
+            exact.find(target)
+    with pytest.raises(TypeError, match=r"astype\(complex\)"):
+        exact.find(exact[1].unitary.astype(np.clongdouble))
+
+
+def test_the_reason_of_a_library_that_gives_no_array_is_kept(exact):
+    class Tensor:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("call detach() first")
+
+    with pytest.raises(qorpus.InvalidArgument, match=r"but Tensor: call detach\(\) first"):
+        exact.find(Tensor())

@@ -20,7 +20,7 @@ from qiskit.circuit import ClassicalRegister, Gate, Parameter
 from qiskit.circuit import library as ql
 from qiskit.circuit.classical import expr, types
 from qiskit.circuit.library import PauliEvolutionGate, get_standard_gate_name_mapping
-from qiskit.quantum_info import Operator, SparsePauliOp
+from qiskit.quantum_info import Operator, SparsePauliOp, random_clifford
 from qiskit.synthesis import QDrift, SuzukiTrotter
 from test_circuits import OWN, of_bqskit, of_cirq, of_qiskit, same, unitary
 
@@ -560,3 +560,84 @@ def test_operators_agree_on_more_controls():
     wide = QuantumCircuit(6)
     wide.append(ql.UGate(1, 2, 3).control(5, ctrl_state=19, annotated=False), range(6))
     assert same(unitary(qorpus.from_qiskit(wide), 6), Operator(wide.reverse_bits()).data)
+
+
+def test_permutations_become_swaps():
+    for order in ([2, 0, 1], [4, 2, 0, 1, 3], [0, 2, 1]):
+        circuit = QuantumCircuit(len(order))
+        circuit.append(ql.PermutationGate(order), range(len(order)))
+        letters = qorpus.from_qiskit(circuit)
+        assert {letter.split()[0] for letter in letters} == {"swap"} and len(letters) < len(order)
+        np.testing.assert_array_equal(unitary(letters, len(order)), of_qiskit(circuit))
+
+
+def test_cliffords_of_qiskit_become_their_circuits():
+    for seed in range(5):
+        circuit = QuantumCircuit(3)
+        circuit.append(random_clifford(3, seed=seed), [2, 0, 1])
+        made = unitary(qorpus.from_qiskit(circuit), 3)
+        np.testing.assert_allclose(made, of_qiskit(circuit), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "reason"),
+    [(np.eye(4), r"shape \(4, 4\), not \(2, 2\)"), (np.diag([1, 2]), "not unitary.* is 3;"), (None, "opaque")],
+)
+def test_a_gate_of_cirq_that_says_nothing_right_is_refused(matrix, reason):
+    class Mine(cirq.Gate):
+        def _num_qubits_(self):
+            return 1
+
+        def _unitary_(self):
+            return NotImplemented if matrix is None else matrix
+
+    with pytest.raises(qorpus.InvalidArgument, match=f"^'Mine' on qubit 0 .*{reason}"):
+        qorpus.from_cirq(cirq.Circuit(Mine()(cirq.LineQubit(0))))
+
+
+def test_operations_of_cirq_are_named_in_one_line():
+    line = cirq.LineQubit.range(2)
+    part = cirq.CircuitOperation(cirq.FrozenCircuit(cirq.H(line[0]), cirq.measure(line[0], key="m")))
+    again = part.replace(use_repetition_ids=False, repeat_until=cirq.KeyCondition(cirq.MeasurementKey("m")))
+    for operation in (again, cirq.KrausChannel([np.eye(2)])(line[0]), cirq.X(line[1]).with_classical_controls("m")):
+        with pytest.raises(qorpus.InvalidArgument, match="has no unitary") as refused:
+            qorpus.from_cirq(cirq.Circuit(operation))
+        assert "\n" not in str(refused.value)
+
+
+def test_an_order_of_cirq_is_an_order():
+    a, b = cirq.NamedQubit("a"), cirq.NamedQubit("b")
+    circuit = cirq.Circuit(cirq.CX(a, b))
+    assert qorpus.from_cirq(circuit, cirq.QubitOrder.explicit([b, a])) == ("cx 1 0",)
+    assert qorpus.from_cirq(circuit, cirq.QubitOrder.DEFAULT) == ("cx 0 1",)
+    with pytest.raises(qorpus.InvalidArgument, match=r"does not name cirq.NamedQubit\('b'\)"):
+        qorpus.from_cirq(circuit, [a])
+
+
+def test_qudits_are_refused_also_idle_ones():
+    mixed = bqskit.ir.Circuit(2, [2, 3])
+    mixed.append_gate(bqskit.ir.gates.HGate(), 0)
+    with pytest.raises(qorpus.InvalidArgument, match="2, 3 levels"):
+        qorpus.from_bqskit(mixed)
+    with pytest.raises(qorpus.InvalidArgument, match="3 levels"):
+        qorpus.from_cirq(cirq.Circuit(cirq.XPowGate(dimension=3)(cirq.LineQid(0, 3))))
+
+
+def test_advice_about_measurements_is_right():
+    """Only measurements that no gate follows can be left out."""
+    head = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; creg c[1]; measure q -> c; '
+    with pytest.raises(qorpus.InvalidArgument, match="pass final_measurements"):
+        qorpus.from_qasm2(head)
+    with pytest.raises(qorpus.InvalidArgument, match="'h' follows") as refused:
+        qorpus.from_qasm2(head + "h q[0];")
+    assert "final_measurements" not in str(refused.value)
+
+
+def test_programs_with_a_byte_order_mark_or_of_the_other_version():
+    two = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; h q[0];'
+    three = '// a comment\nOPENQASM 3.0; include "stdgates.inc"; qubit q; h q;'
+    assert qorpus.from_qasm2("\ufeff" + two) == qorpus.from_qasm3("\ufeff" + three) == ("h 0",)
+    with pytest.raises(qorpus.InvalidArgument, match="pass it to from_qasm3"):
+        qorpus.from_qasm2(three)
+    with pytest.raises(qorpus.InvalidArgument, match="pass it to from_qasm2"):
+        qorpus.from_qasm3(two)

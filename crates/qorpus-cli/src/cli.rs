@@ -78,7 +78,7 @@ pub(crate) enum Command {
         order: OrderName,
         /// Take the nearest record whose entries differ by at most this, up to phase if the corpus is; without it, the
         /// tolerance follows from the matrix's precision
-        #[arg(long, value_name = "EPS")]
+        #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
         tolerance: Option<f64>,
         /// Look in the corpus alone, not for circuits up to twice as long
         #[arg(long)]

@@ -305,6 +305,10 @@ pub(crate) fn answer<'py>(
 fn texts(target: &Bound<'_, PyAny>) -> Option<Vec<String>> {
     match target.cast::<PyString>() {
         Ok(text) => Some(vec![text.to_str().ok()?.to_owned()]),
-        Err(_) => target.extract().ok(),
+        Err(_) => {
+            let letters: Vec<String> = target.extract().ok()?;
+            // The empty circuit, but not a matrix without rows.
+            (!letters.is_empty() || !target.hasattr("shape").ok()?).then_some(letters)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The library's errors as Python's exceptions.
 
 use pyo3::exceptions::{
-    PyArithmeticError, PyAttributeError, PyLookupError, PyRecursionError, PyTypeError, PyValueError,
+    PyArithmeticError, PyAttributeError, PyLookupError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -53,7 +53,7 @@ pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> S
     } else if error.is_instance_of::<PyValueError>(py)
         || error.is_instance_of::<PyLookupError>(py)
         || error.is_instance_of::<PyArithmeticError>(py)
-        || error.is_instance_of::<PyRecursionError>(py)
+        || error.is_instance_of::<PyRuntimeError>(py)
     {
         invalid(py, text())
     } else {

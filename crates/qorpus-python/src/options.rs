@@ -2,7 +2,10 @@
 
 use crate::arguments::{class, count, each, encoded, flag, given, number, ordered, path, real, text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
-use numpy::{PyArrayDescr, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, ToPyArray};
+use numpy::{
+    PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
+    ToPyArray,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -233,7 +236,13 @@ pub(crate) fn numbers<'py>(
     })?;
     let found = array.cast::<PyUntypedArray>()?.dtype();
     if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {
-        let text = format!("{what} cannot be complex128 without loss: it is {found}");
+        // NumPy makes an array of one object of what has no numbers.
+        let text = match found.kind() == b'O' && !value.hasattr("dtype")? {
+            true => format!("{what} is no array of numbers, but {}", class(value)),
+            false => format!(
+                "{what} cannot be complex128 without loss: it is {found}; convert it, as with array.astype(complex)"
+            ),
+        };
         return Err(wrong_type(value.py(), text));
     }
     Ok((numpy.call_method1("require", (array, "complex128", "CA"))?.cast_into()?, found))

@@ -83,6 +83,9 @@ def from_bqskit(
     taken = Taken(final_measurements, idle_qubits)
     taken.expect(circuit.num_qudits)
     with asking("BQSKit", "the circuit"):
+        if not circuit.is_qubit_only():
+            levels = ", ".join(map(str, circuit.radixes))
+            raise InvalidArgument(f"the circuit is on qudits with {levels} levels; letters act on qubits, with 2 each")
         unfolded = circuit.copy()
         if any(isinstance(gate, import_module("bqskit.ir.gates").CircuitGate) for gate in circuit.gate_set):
             unfolded.unfold_all()
@@ -109,7 +112,7 @@ def _fragment(operation: Any) -> Fragment:
         return Fragment()
     if isinstance(gate, import_module("bqskit.ir.gates.measure").MeasurementPlaceholder):
         return Fragment([Step(None, places)])
-    if isinstance(gate, import_module("bqskit.ir.gates.reset").Reset) or not gate.is_qubit_only():
+    if isinstance(gate, import_module("bqskit.ir.gates.reset").Reset):
         raise no_unitary(gate.name, places)
     if name := _bqskit_names().get(gate):
         return Fragment([Step(gate_text(name, operation.params), places)])

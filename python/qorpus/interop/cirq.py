@@ -14,14 +14,14 @@ from numpy.typing import ArrayLike
 
 from qorpus._qorpus import matrix, placed
 from qorpus.errors import InvalidArgument, WrongType
-from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, difference, no_unitary
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, checked, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
 from qorpus.letters import FIXED, QUBITS, TURNING, gate_text
 
 if TYPE_CHECKING:
-    from cirq import Circuit, Qid
+    from cirq import Circuit, Qid, QubitOrder
     from numpy.typing import NDArray
 
     Matrix = NDArray[np.complex128]
@@ -63,7 +63,7 @@ def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, Ar
 
 def from_cirq(
     circuit: Circuit,
-    qubits: Sequence[Qid] | None = None,
+    qubits: Sequence[Qid] | QubitOrder | None = None,
     *,
     ignore_phase: bool = False,
     final_measurements: Choice = "refuse",
@@ -76,7 +76,7 @@ def from_cirq(
 
     Args:
         circuit: at most 8 qubits, parameters resolved, without measurements.
-        qubits: which is qubit 0, which 1 and so on: a list, not a set. By default `LineQubit(k)` is qubit k; if there
+        qubits: which is qubit 0, which 1 and so on: a list, not a set, or a `cirq.QubitOrder`. By default `LineQubit(k)` is qubit k; if there
             are others than `LineQubit`s, they are taken in Cirq's order.
         ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
@@ -109,6 +109,8 @@ def from_cirq(
 def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any, int]:
     """The number of each qubit."""
     found = sorted(circuit.all_qubits())
+    if isinstance(qubits, cirq.QubitOrder):
+        qubits = qubits.order_for(found)
     if qubits is not None:
         # Sets have no order, and an iterator may be that of a set.
         if not isinstance(qubits, Sequence | np.ndarray):
@@ -125,8 +127,12 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
     else:
         numbers = {qubit: number for number, qubit in enumerate(found)}
     for qubit in found:
-        number = numbers.get(qubit, -1)
-        if number < 0 or (number >= QUBITS and not any_number) or qubit.dimension != 2:
+        if qubit.dimension != 2:
+            raise InvalidArgument(f"{qubit!r} has {qubit.dimension} levels; letters act on qubits, with 2 each")
+        if qubit not in numbers:
+            raise InvalidArgument(f"qubits does not name {qubit!r}, which the circuit acts on; name all, in their order")
+        number = numbers[qubit]
+        if number < 0 or (number >= QUBITS and not any_number):
             raise InvalidArgument(
                 f"{qubit!r} is none of the qubits 0 to {QUBITS - 1}; pass all qubits, at most {QUBITS}, in their "
                 'order in qubits, or idle_qubits="drop" if the others are idle'
@@ -154,11 +160,11 @@ def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[i
 def _fragment(operation: Any) -> Fragment:
     """The letters of an operation on its own qubits."""
     cirq, places = import_module("cirq"), tuple(range(len(operation.qubits)))
-    name = str(operation.gate or operation)
+    name = _name(operation)
     if cirq.is_parameterized(operation):
         if cirq.parameter_names(operation):
             raise InvalidArgument(
-                f"'{operation}' has parameters without values; resolve them, as with cirq.resolve_parameters, and pass "
+                f"'{name}' has parameters without values; resolve them, as with cirq.resolve_parameters, and pass "
                 "the result"
             )
         # Numbers of SymPy, which Cirq makes floats of when it resolves anything.
@@ -170,8 +176,10 @@ def _fragment(operation: Any) -> Fragment:
     if known := _cirq_name(operation.gate):
         return Fragment([Step(gate_text(*known), places)])
     if not cirq.has_unitary(operation):
+        if _is_opaque(cirq, operation):
+            raise Refusal(name, places, "is opaque: Cirq knows neither its unitary nor a decomposition; define one")
         raise no_unitary(name, places)
-    unitary = np.asarray(cirq.unitary(operation)) if len(places) <= QUBITS else None
+    unitary = checked(np.asarray(cirq.unitary(operation)), name, places) if len(places) <= QUBITS else None
     if unitary is not None and (found := fragment_of(unitary)):
         return found
     if found := _decomposed(cirq, operation, unitary):
@@ -182,6 +190,20 @@ def _fragment(operation: Any) -> Fragment:
         "is not a gate of Qorpus, and has no decomposition that is exact; decompose it, as with cirq.decompose or "
         "cirq.optimize_for_target_gateset, and pass the result",
     )
+
+
+def _name(operation: Any) -> str:
+    """The name of an operation in one line: matrices and circuits have their class for one."""
+    named = operation.gate or operation
+    text = str(named)
+    return type(named).__name__ if "\n" in text or text.startswith("<") or len(text) > 80 else text
+
+
+def _is_opaque(cirq: Any, operation: Any) -> bool:
+    """Whether nothing says what an operation does."""
+    if operation.gate is None or cirq.has_kraus(operation) or cirq.is_measurement(operation):
+        return False
+    return cirq.decompose_once(operation, None) is None
 
 
 def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment | None:

@@ -53,6 +53,18 @@ def no_unitary(operation: str, places: Sequence[int]) -> Refusal:
     return Refusal(operation, places, "has no unitary; remove it and pass the rest")
 
 
+def checked(unitary: Matrix, operation: str, places: Sequence[int]) -> Matrix:
+    """Refuse the matrix of an operation if it has another size, or is not unitary."""
+    size = 2 ** len(places)
+    if unitary.shape != (size, size):
+        raise Refusal(operation, places, f"has a matrix of shape {unitary.shape}, not {(size, size)}")
+    if (off := difference(unitary @ unitary.conj().T, np.eye(size, dtype=np.complex128))) > TOLERANCE:
+        raise Refusal(
+            operation, places, f"has a matrix that is not unitary: the largest entry of |UU† - 1| is {off:.2g}; correct it"
+        )
+    return unitary
+
+
 @dataclass
 class Fragment:
     """Letters in time order, times a global phase."""

@@ -55,7 +55,7 @@ class Taken:
         self._drop_measurements = final_measurements == "drop"
         self.drop_idle = idle_qubits == "drop"
         self._letters: list[tuple[str, tuple[int, ...]]] = []
-        self._measured: set[int] = set()
+        self._measured: dict[int, tuple[int, ...]] = {}
         self._phase = 0.0
 
     def expect(self, qubits: int) -> None:
@@ -78,19 +78,19 @@ class Taken:
                 self._gate(gate, there)
 
     def _measure(self, places: tuple[int, ...]) -> None:
-        if not self._drop_measurements:
-            why = 'has no unitary; pass final_measurements="drop" to leave out measurements that no gate follows'
-            raise Refusal("measure", places, why)
-        self._measured.update(places)
+        self._measured.update(dict.fromkeys(places, places))
 
     def _gate(self, gate: str, places: tuple[int, ...]) -> None:
-        if measured := self._measured.intersection(places):
+        if measured := self._measured.keys() & places:
             why = f"is not final: '{gate}' follows; a measurement in the middle of a circuit has no unitary"
             raise Refusal("measure", sorted(measured), why)
         self._letters.append((gate, places))
 
     def letters(self, ignore_phase: bool) -> Imported:
-        """All letters, if the phase is 0 or may be ignored."""
+        """All letters, if the phase is 0 or may be ignored, and measurements too."""
+        if self._measured and not self._drop_measurements:
+            why = 'has no unitary; pass final_measurements="drop" to leave out measurements that no gate follows'
+            raise InvalidArgument(str(Refusal("measure", next(iter(self._measured.values())), why)))
         left = (self._phase + pi) % tau - pi
         if abs(left) > TOLERANCE and not ignore_phase:
             raise InvalidArgument(

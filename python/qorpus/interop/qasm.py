@@ -56,7 +56,7 @@ def from_qasm2(
         ('h 0',)
     """
     qasm2 = library("qiskit.qasm2", "from_qasm2", "Qiskit", "qiskit")
-    _expect_text(text, "from_qasm2", "OpenQASM 2")
+    text = _text(text, "from_qasm2", 2)
     taken = Taken(final_measurements, idle_qubits)
     # Definitions are evaluated when they are asked for, and fail then.
     with _reading("OpenQASM 2"):
@@ -90,7 +90,7 @@ def from_qasm3(
     """
     library("qiskit_qasm3_import", "from_qasm3", "Qiskit's importer", "qiskit qiskit-qasm3-import")
     qasm3 = library("qiskit.qasm3", "from_qasm3", "Qiskit", "qiskit")
-    _expect_text(text, "from_qasm3", "OpenQASM 3")
+    text = _text(text, "from_qasm3", 3)
     taken = Taken(final_measurements, idle_qubits)
     with _reading("OpenQASM 3"):
         take(taken, qasm3.loads(text))
@@ -119,7 +119,9 @@ def _applied(words: list[str]) -> set[str]:
     return {word for before, word in pairwise(after) if before in (";", "{", "}", ")")}
 
 
-def _expect_text(text: object, function: str, language: str) -> None:
+def _text(text: object, function: str, version: int) -> str:
+    """The program without the byte order mark with which some editors begin files, or refuse what is none."""
+    language, other = f"OpenQASM {version}", 5 - version
     if hasattr(text, "read_text"):
         raise WrongType(f"{function} takes a program's text, not a path; pass path.read_text()")
     if not isinstance(text, str):
@@ -139,6 +141,9 @@ def _expect_text(text: object, function: str, language: str) -> None:
             f"{line!r} is the path of a file, not {language}; read the file, as with pathlib.Path(path).read_text(), "
             f"and pass its text to {function}"
         )
+    if re.match(rf"\ufeff?(\s|//[^\n]*\n)*OPENQASM\s+{other}\b", text):
+        raise InvalidArgument(f"the text says that it is OpenQASM {other}; pass it to from_qasm{other}")
+    return text.removeprefix("\ufeff")
 
 
 @contextmanager

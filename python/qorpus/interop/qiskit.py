@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
-from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, difference, no_unitary
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, checked, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
@@ -152,6 +152,8 @@ class _Reader:
             return self._annotated(operation, places)
         matrix_only = isinstance(operation, import_module("qiskit.circuit.library").UnitaryGate)
         definition = None if matrix_only else getattr(operation, "definition", None)
+        if definition is None and isinstance(operation, import_module("qiskit.quantum_info").Clifford):
+            definition = operation.to_circuit()
         if definition is None:
             return self._by_matrix(operation, places)
         return self._by_definition(operation, definition, places)
@@ -241,9 +243,7 @@ class _Reader:
         # A class without a matrix of its own raises one or the other.
         with suppress(AttributeError, import_module("qiskit.exceptions").QiskitError):
             little = np.asarray(operation.to_matrix(), dtype=np.complex128)
-            if little.shape != (2**qubits, 2**qubits):
-                raise Refusal(operation.name, range(qubits), f"has a matrix of shape {little.shape}")
-            return permuted(little, range(qubits)[::-1])
+            return permuted(checked(little, operation.name, range(qubits)), range(qubits)[::-1])
         if isinstance(operation, import_module("qiskit.circuit.library").PauliEvolutionGate):
             return permuted(_evolved(operation), range(qubits)[::-1])
         base = getattr(operation, "base_gate", None)

@@ -34,7 +34,7 @@ def fragment_of(unitary: Matrix) -> Fragment | None:
     qubits = len(unitary).bit_length() - 1
     if not np.isfinite(unitary).all() or difference(unitary @ unitary.conj().T, _eye(len(unitary))) > TOLERANCE:
         return None
-    for rule in (_identity, _standard, _independent, _open_controls, _diagonal, _multiplexer, _conjugated):
+    for rule in (_identity, _standard, _permutation, _independent, _open_controls, _diagonal, _multiplexer, _conjugated):
         found = rule(unitary, qubits)
         made = found.unitary(qubits) if found else None
         if found and made is not None and difference(made, unitary) <= TOLERANCE:
@@ -72,6 +72,24 @@ def _independent(unitary: Matrix, qubits: int) -> Fragment | None:
             inner = fragment_of(np.ascontiguousarray(blocks[0, :, 0]))
             return inner and _on(inner, rest)
     return None
+
+
+def _permutation(unitary: Matrix, qubits: int) -> Fragment | None:
+    """Qubits in another order: swaps."""
+    if np.count_nonzero(unitary) != len(unitary):
+        return None
+    # Where the states go in which one qubit is 1.
+    states = np.abs(unitary[:, [1 << (qubits - 1 - qubit) for qubit in range(qubits)]]).argmax(axis=0).tolist()
+    goes = [qubits - state.bit_length() for state in states]
+    if sorted(goes) != list(range(qubits)):
+        return None
+    made = Fragment()
+    for qubit in range(qubits):
+        while goes[qubit] != qubit:
+            other = goes[qubit]
+            made.add("swap", qubit, other)
+            goes[qubit], goes[other] = goes[other], other
+    return made
 
 
 def _open_controls(unitary: Matrix, qubits: int) -> Fragment | None:

@@ -277,7 +277,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
             _ => target.error() <= self.letters.precision() && !self.is_suspicious(target)?,
         };
         match is_exact {
-            true => self.proof(recognized, options, stop).map(Answer::Known),
+            true => self.proof(target, recognized, options, stop).map(Answer::Known),
             false => self.approximately(target, target.tolerance(), options, stop),
         }
     }
@@ -286,6 +286,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
     /// makes it, for none that was enumerated has a larger denominator than those that are recognized.
     fn proof(
         &mut self,
+        asked: &Target,
         target: Option<A::Unitary>,
         options: FindOptions,
         stop: &mut dyn FnMut() -> bool,
@@ -304,15 +305,40 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         }
         let mut length = last.length;
         if let Some(target) = target.filter(|_| options.further) {
+            let (end, guard) = (self.levels.len() - 1, self.guard(asked));
             for beginning in 1..self.levels.len() {
-                match self.in_two(beginning, self.levels.len() - 1, &target, 0.0, stop)? {
+                match self.in_two(beginning, end, &target, 0.0, stop)? {
                     Half::Found(circuit) => return Ok(Found::Circuit(circuit)),
-                    Half::Nothing => length = last.length + beginning,
+                    Half::Nothing => {}
                     Half::Stopped => break,
                 }
+                // A circuit of this length that is next to the target may be the one that was meant.
+                if let Some(error) = guard
+                    && !matches!(self.in_two(beginning, end, &target, error, stop)?, Half::Nothing)
+                {
+                    break;
+                }
+                length = last.length + beginning;
             }
         }
         Ok(Found::BeyondLength(length))
+    }
+
+    /// How near a circuit in two parts may be to a matrix that seems precise before it counts as the one that was meant:
+    /// [`GUARD`], or as much as leaves few candidates for each end. `None` where nothing can be near: over the ring unitaries
+    /// are recognized, and those of circuits are precise.
+    fn guard(&self, target: &Target) -> Option<f64> {
+        if self.letters.is_exact() || target.is_circuit() {
+            return None;
+        }
+        let records = self.levels.last().map_or(0, |last| last.records) as f64;
+        let candidates = records * self.share(GUARD);
+        Some(GUARD * (MOST_CANDIDATES_OF_AN_END / candidates).min(1.0))
+    }
+
+    /// The part of all keys that are as near as this. Keys are folded numbers, spread evenly.
+    fn share(&self, error: f64) -> f64 {
+        self.letters.reach(error) as f64 / (u64::MAX / 2) as f64
     }
 
     /// Whether a matrix that seems precise and is not that of a record is next to one.
@@ -339,8 +365,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
     ) -> Result<Answer> {
         let last = self.levels.iter().rfind(|level| level.records > 0);
         let (length, records) = last.map_or((0, 0), |last| (last.length, last.ids().end));
-        // Keys are folded numbers, spread evenly: so many are as near.
-        let share = self.letters.reach(tolerance) as f64 / (u64::MAX / 2) as f64;
+        let share = self.share(tolerance);
         if !self.letters.is_complete(tolerance, length) || share * records as f64 > MOST_CANDIDATES {
             return Ok(Answer::Scan(tolerance));
         }

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result, io};
 use crate::reader::{Order, reorder};
-use npyz::{DType, NpyFile};
+use npyz::{DType, Deserialize, NpyFile};
 use qorpus_core::{Alphabet, Circuits, Complex32, Complex64, Coupling, Gate, Kernel, Scratch, Target};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 /// The unitary of a circuit of any standard gates on so many qubits.
@@ -52,20 +52,22 @@ pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
     let DType::Plain(kind) = file.dtype() else { return Err(refused("it is a structured array".into())) };
     let kind = kind.to_string();
     let wide = |entry: Complex32| Complex64::new(entry.re.into(), entry.im.into());
-    let entries: std::io::Result<Vec<Complex64>> = match &kind[1..] {
-        "c16" => file.data::<Complex64>().map_err(|error| refused(error.to_string()))?.collect(),
-        "c8" => {
-            let data = file.data::<Complex32>().map_err(|error| refused(error.to_string()))?;
-            data.map(|entry| entry.map(wide)).collect()
-        }
-        "f8" => {
-            let data = file.data::<f64>().map_err(|error| refused(error.to_string()))?;
-            data.map(|entry| entry.map(Into::into)).collect()
-        }
-        "f4" => {
-            let data = file.data::<f32>().map_err(|error| refused(error.to_string()))?;
-            data.map(|entry| entry.map(|entry| f64::from(entry).into())).collect()
-        }
+    let entries = match &kind[1..] {
+        "c16" => entries(file, |entry: Complex64| entry),
+        "c8" => entries(file, wide),
+        "f8" => entries(file, |entry: f64| entry.into()),
+        "f4" => entries(file, |entry: f32| f64::from(entry).into()),
+        "f2" => entries(file, |entry: half::f16| f64::from(entry).into()),
+        "b1" => entries(file, |entry: bool| f64::from(u8::from(entry)).into()),
+        "i1" => entries(file, |entry: i8| f64::from(entry).into()),
+        "i2" => entries(file, |entry: i16| f64::from(entry).into()),
+        "i4" => entries(file, |entry: i32| f64::from(entry).into()),
+        // A unitary has integers from -1 to 1; what rounds to another large number is refused like it.
+        "i8" => entries(file, |entry: i64| (entry as f64).into()),
+        "u1" => entries(file, |entry: u8| f64::from(entry).into()),
+        "u2" => entries(file, |entry: u16| f64::from(entry).into()),
+        "u4" => entries(file, |entry: u32| f64::from(entry).into()),
+        "u8" => entries(file, |entry: u64| (entry as f64).into()),
         other => return Err(refused(format!("its numbers are of type {other}"))),
     };
     let mut entries = entries.map_err(failed())?;
@@ -73,7 +75,17 @@ pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
         entries = (0..size * size).map(|k| entries[k % size * size + k / size]).collect();
     }
     reorder(bytemuck::cast_slice_mut(&mut entries), qubits, size_of::<Complex64>(), order);
-    let is_single = matches!(&kind[1..], "c8" | "f4");
+    let is_single = matches!(&kind[1..], "c8" | "f4" | "f2");
     Target::new(entries, size, is_single)
         .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
+}
+
+/// The entries of a file, each as a complex number.
+fn entries<T: Deserialize>(
+    file: NpyFile<BufReader<File>>,
+    wide: impl Fn(T) -> Complex64,
+) -> std::io::Result<Vec<Complex64>> {
+    let data =
+        file.data::<T>().map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error.to_string()))?;
+    data.map(|entry| entry.map(&wide)).collect()
 }
