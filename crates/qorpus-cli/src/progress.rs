@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// How fast a job is, by a clock that begins with it.
 #[derive(Debug, Default)]
 struct Pace {
-    /// What was done at some moments of the window, in order.
+    /// Counts at some moments of the window, in order.
     moments: VecDeque<(Duration, u64)>,
 }
 
@@ -78,12 +78,12 @@ fn left(seconds: f64) -> String {
     }
 }
 
-/// What a job of records has done.
+/// A job of records and its counts.
 #[derive(Debug, Default)]
 struct Records {
     done: u64,
     of: u64,
-    /// What this process has made; what was there before is not its work.
+    /// Records that this process has made; those that were there before are not its work.
     made: u64,
     bytes: u64,
     waiting: bool,
@@ -178,7 +178,7 @@ impl Bar {
         Bar { bar, shown, start: Instant::now(), records: Mutex::default() }
     }
 
-    /// One of so many records, for what [`reach`](Bar::reach) is told.
+    /// A bar over so many records, moved by [`reach`](Bar::reach).
     pub fn counting(quiet: bool, records: u64) -> Bar {
         let bar = Bar::new(quiet);
         bar.length(records);

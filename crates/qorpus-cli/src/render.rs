@@ -24,7 +24,7 @@ pub(crate) fn error(failure: &Failure) {
     let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {failure}");
 }
 
-/// What is to be known before relying on a corpus, on standard error.
+/// A warning about a corpus, on standard error.
 pub(crate) fn warning(text: &str) {
     let _ = writeln!(anstream::stderr(), "{STRONG}warning:{STRONG:#} {text}");
 }

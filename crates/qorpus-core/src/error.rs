@@ -12,7 +12,7 @@ pub enum Error {
     UnknownGate {
         /// The name as given.
         name: String,
-        /// What may be meant, as a clause.
+        /// A clause that names the gate that may be meant.
         advice: String,
     },
     /// A gate with the wrong number of angles, or an angle that is no expression.
@@ -129,7 +129,7 @@ pub enum Error {
     UnknownLetter {
         /// The text as given.
         letter: String,
-        /// What may be meant, as a clause and what separates it from the next one, or nothing.
+        /// A clause that names the letter that may be meant, with its separator, or nothing.
         advice: String,
         /// The beginning of the alphabet, as text.
         alphabet: String,

@@ -61,7 +61,7 @@ impl FloatingLetters {
         Ok(FloatingLetters { dim, up_to, letters, weights: [0, 1].map(|which| weights(dim, which)) })
     }
 
-    /// What tells unitaries on so many dimensions from each other, without letters.
+    /// The keys of unitaries of this dimension, without letters.
     pub(crate) fn keys(dim: usize, up_to: UpTo) -> FloatingLetters {
         let weights = [0, 1].map(|which| weights(dim, which));
         FloatingLetters { dim, up_to, letters: Vec::new(), weights }

@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// What the exponent of unique entries promises: different numbers of the ring whose conjugates are small are not nearer.
+    /// Different numbers of the ring whose conjugates are small are never nearer than the exponent of unique entries promises.
     #[test]
     fn numbers_of_the_ring_keep_their_distance() {
         for exponent in 0..8 {
