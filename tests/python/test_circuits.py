@@ -439,7 +439,7 @@ def test_what_cirq_has_and_letters_have_not():
         ([cirq.rx(sympy.Symbol("angle"))(a)], "has parameters without values"),
         ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is not a gate of Qorpus, and has no decomposition"),
         ([cirq.X(cirq.LineQubit(8))], "is none of the qubits 0 to 7; pass all qubits"),
-        ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "is none of the qubits"),
+        ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "has 3 levels; letters act on qubits"),
     ]:
         with pytest.raises(InvalidArgument, match=re.escape(text)):
             circuits.from_cirq(cirq.Circuit(operations), ignore_phase=True)

@@ -215,7 +215,7 @@ def test_arguments_that_are_no_targets(exact):
     with pytest.raises(qorpus.InvalidArgument, match="shape"):
         exact.find(np.zeros((0, 0)))
     for target in [None, {}, {"h 0"}, exact[1]]:
-        with pytest.raises(TypeError, match="is no array of numbers, but "):
+        with pytest.raises(TypeError, match="is not an array of numbers, but "):
             exact.find(target)
     with pytest.raises(TypeError, match=r"astype\(complex\)"):
         exact.find(exact[1].unitary.astype(np.clongdouble))

@@ -295,7 +295,7 @@ def test_a_wal_removed_beside_the_lock_of_a_killed_writer_is_missed(tmp_path):
         writer.flush()
     shutil.copy(path, left)
     Path(f"{left}-lock").touch()
-    with pytest.warns(package.QorpusWarning, match="left.db-wal is not beside it"):
+    with pytest.warns(package.QorpusWarning, match="left.db-wal, is not beside it"):
         package.open(left)
     assert "WAL is missing" in qorpus("verify", left, status=1).stdout
     for writer in writers:

@@ -328,7 +328,7 @@ UNITARIES = {
     "bytes": (b"1", TypeError, ["S1"]),
     "dates": (np.zeros((2, 2), dtype="M8[s]"), TypeError, ["datetime64"]),
     "a structure": (np.zeros((2, 2), dtype=[("re", "f8"), ("im", "f8")]), TypeError, ["re"]),
-    "a mapping": ({0: 1}, TypeError, ["object"]),
+    "a mapping": ({0: 1}, TypeError, ["array of numbers, but dict"]),
     "lists of other lengths": ([[1, 0], [1]], ValueError, ["inhomogeneous"]),
 }
 

@@ -610,9 +610,10 @@ def test_interrupted_while_it_waits(corpus, use):
     """Ctrl-C ends a writer that waits for another program to give up its lock on the file."""
     writing.whole_task(corpus, 0)
     text = f"""
+    identities = [[[1, 0], [0, 1]]] * 5000
     def fill():
         for number in range(10**6):
-            writer.extend(["one; two; three; " * 100] * 5000)
+            writer.extend(["one; two; three; " * 100] * 5000, identities)
     writer = new()
     with writer:
         writing.add(writer, 2, 1, range(100))

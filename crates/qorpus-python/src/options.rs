@@ -6,7 +6,6 @@ use numpy::{
     PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
     ToPyArray,
 };
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::core::{Complex64, Gate};
@@ -226,19 +225,16 @@ pub(crate) fn numbers<'py>(
 ) -> PyResult<(Bound<'py, PyArrayDyn<Complex64>>, Bound<'py, PyArrayDescr>)> {
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
-        // Such as that lists in it have other lengths.
-        let reason = match error.is_instance_of::<PyValueError>(value.py()) {
-            true => format!(": {}", error.value(value.py())),
-            false => String::new(),
-        };
-        let text = || format!("{what} is not an array of numbers, but {}{reason}", class(value));
+        // Such as that lists in it have other lengths, or that a tensor has to be detached first.
+        let reason = error.value(value.py()).to_string();
+        let text = || format!("{what} is not an array of numbers, but {}: {reason}", class(value));
         unconverted(value.py(), error, text)
     })?;
     let found = array.cast::<PyUntypedArray>()?.dtype();
     if !numpy.call_method1("can_cast", (&found, "complex128"))?.extract::<bool>()? {
         // NumPy makes an array of one object of what has no numbers.
         let text = match found.kind() == b'O' && !value.hasattr("dtype")? {
-            true => format!("{what} is no array of numbers, but {}", class(value)),
+            true => format!("{what} is not an array of numbers, but {}", class(value)),
             false => format!(
                 "{what} cannot be complex128 without loss: it is {found}; convert it, as with array.astype(complex)"
             ),
