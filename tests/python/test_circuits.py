@@ -443,7 +443,7 @@ def test_what_cirq_has_and_letters_have_not():
     ]:
         with pytest.raises(InvalidArgument, match=re.escape(text)):
             circuits.from_cirq(cirq.Circuit(operations), ignore_phase=True)
-    with pytest.raises(InvalidArgument, match="pass all qubits"):
+    with pytest.raises(InvalidArgument, match="name all, in their order"):
         circuits.from_cirq(cirq.Circuit(cirq.X(a), cirq.X(b)), [a])
 
 

@@ -10,9 +10,9 @@ use crate::mapping::read_header;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Where the header of an SQLite file has the versions that its writers and readers must understand: 2 of both is WAL mode.
 const VERSIONS: i64 = 18;
@@ -20,9 +20,18 @@ const VERSIONS: i64 = 18;
 /// How long a process that leaves WAL mode may be between removing the WAL and saying so in the header.
 const LEAVING: Duration = Duration::from_millis(100);
 
-/// Files that were found without their WAL, by device and number. A connection to such a file makes a new and empty WAL, which
-/// must not hide it from the rest of this process.
-static FOUND: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+/// Files that were found without their WAL. A connection to such a file makes a new and empty WAL, which must not hide it from the
+/// rest of this process.
+static FOUND: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
+
+/// A file, told from a later one that has its path and, after it was deleted, its device and number as well.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    path: PathBuf,
+    device: u64,
+    number: u64,
+    created: Option<SystemTime>,
+}
 
 /// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file, which makes a new one.
 pub(crate) fn is_missing(path: &Path) -> bool {
@@ -37,7 +46,7 @@ pub(crate) fn is_missing(path: &Path) -> bool {
     if !missing() {
         return false;
     }
-    if let Some(file) = number(path) {
+    if let Some(file) = identity(path) {
         FOUND.lock().unwrap_or_else(PoisonError::into_inner).insert(file);
     }
     true
@@ -46,12 +55,12 @@ pub(crate) fn is_missing(path: &Path) -> bool {
 /// Whether this process has found the WAL of the file at `path` to be missing.
 pub(crate) fn is_found(path: &Path) -> bool {
     let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    !found.is_empty() && number(path).is_some_and(|file| found.contains(&file)) && is_in_wal_mode(path)
+    !found.is_empty() && identity(path).is_some_and(|file| found.contains(&file)) && is_in_wal_mode(path)
 }
 
 /// Takes the file at `path` as it is: a writer goes on with it.
 pub(crate) fn forget(path: &Path) {
-    if let Some(file) = number(path) {
+    if let Some(file) = identity(path) {
         FOUND.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
     }
 }
@@ -87,15 +96,16 @@ fn is_gone(path: &Path) -> bool {
     log(path).symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-fn number(path: &Path) -> Option<(u64, u64)> {
-    path.metadata().ok().map(|found| (found.dev(), found.ino()))
+fn identity(path: &Path) -> Option<Identity> {
+    let found = path.metadata().ok()?;
+    let (device, number, created) = (found.dev(), found.ino(), found.created().ok());
+    Some(Identity { path: path.into(), device, number, created })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Corpus, VerifyOptions, Writer, WriterOptions, repair, verify};
-    use std::path::PathBuf;
     use tempfile::TempDir;
 
     fn writer(path: &Path) -> Writer {
@@ -134,6 +144,21 @@ mod tests {
         repair(&copy, &Default::default(), &false.into(), &|_| {}).unwrap();
         assert!(is_clean(&copy) && missing_wal(&copy).is_none());
         drop(writers);
+    }
+
+    #[test]
+    fn a_file_that_comes_in_the_place_of_such_a_copy_is_another_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (copy, writers) = copied(&directory);
+        assert!(is_missing(&copy));
+        drop(writers);
+        // The new file may get the number of the one that was deleted.
+        std::fs::remove_file(&copy).unwrap();
+        let (one, other) = (writer(&copy), writer(&copy));
+        one.append(&[0], None, &[]).unwrap();
+        one.flush().unwrap();
+        assert!(!is_found(&copy) && !is_missing(&copy));
+        drop((one, other));
     }
 
     #[test]
