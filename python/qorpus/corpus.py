@@ -323,7 +323,7 @@ class Corpus(_Sequence):
             qorpus.InvalidArgument: as `find`, for the first target that cannot be.
         """
         answers = self._find(targets, further, tolerance)
-        return [Found(circuit, id, none_up_to, **more) for circuit, id, none_up_to, more in answers]
+        return [Found(circuit, id, none_up_to, **(more or {})) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
         """Ids of distinct unitaries at a distance from the identity, drawn uniformly and without repetition.

@@ -40,37 +40,24 @@ class Found(_Found):
         within: if no record is clearly the one that was meant: how many are within the tolerance.
     """
 
-    proven: bool
-    tolerance: float | None
-    distance: float | None
-    nearest: int | None
-    within: int | None
+    proven: bool = False
+    tolerance: float | None = None
+    distance: float | None = None
+    nearest: int | None = None
+    within: int | None = None
 
-    def __new__(
-        cls,
-        circuit: tuple[str, ...] | None,
-        id: int | None,
-        none_up_to: int | None,
-        *,
-        proven: bool = False,
-        tolerance: float | None = None,
-        distance: float | None = None,
-        nearest: int | None = None,
-        within: int | None = None,
-    ) -> Found:
+    def __new__(cls, circuit: tuple[str, ...] | None, id: int | None, none_up_to: int | None, **more: Any) -> Found:
         found = super().__new__(cls, circuit, id, none_up_to)
-        found.proven, found.tolerance, found.distance = proven, tolerance, distance
-        found.nearest, found.within = nearest, within
+        # Most have nothing else.
+        if more:
+            found.__dict__.update(more)
         return found
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return tuple(self), self.__dict__
 
     def __repr__(self) -> str:
-        more = {name: value for name, value in self.__dict__.items() if value is not None}
-        if self.tolerance is None and not self.proven:
-            more = {}
-        fields = {**self._asdict(), **more}
+        fields = {**self._asdict(), **self.__dict__}
         return f"Found({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
 
 

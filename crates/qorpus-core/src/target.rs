@@ -89,7 +89,9 @@ fn digits(numbers: &[Complex64]) -> [f64; 2] {
         let power = 10f64.powi(*decimals);
         parts().all(|part| (part * power - (part * power).round()).abs() <= 1e-15 * power)
     };
-    let decimal = (0..MOST_DECIMALS).find(has).map_or(0.0, |decimals| 0.5 * 10f64.powi(-decimals));
+    // A matrix with all its digits has no few decimals: then there is nothing to look for.
+    let few = has(&(MOST_DECIMALS - 1)).then(|| (0..MOST_DECIMALS).find(has)).flatten();
+    let decimal = few.map_or(0.0, |decimals| 0.5 * 10f64.powi(-decimals));
     // A mantissa has 52 digits behind the first one, which is not written; 0 has none.
     let bits_of = |part: f64| 53u32.saturating_sub((part.to_bits() | 1 << 52).trailing_zeros());
     let bits = parts().map(bits_of).max().unwrap_or(0);

@@ -4,7 +4,7 @@ use crate::arguments::{self, class, count, each, given, number, ordered, text};
 use crate::errors::{OrRaise, invalid, wrong_type};
 use crate::job::{Watch, watched};
 use crate::options::{coupling_of, dtype_of, durability_of, gates_of, items, numbers, shape_text};
-use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
@@ -210,7 +210,8 @@ fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<(u64, Py<PyBytes>)> 
 }
 
 /// What is known of a unitary, as `Found` has it: circuit, id, none_up_to, and by name what else there is.
-pub(crate) type Answer<'py> = (Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>, Bound<'py, PyDict>);
+pub(crate) type Answer<'py> =
+    (Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>, Option<Bound<'py, PyDict>>);
 
 /// Looks for unitaries, or for those of circuits.
 pub(crate) fn find_many(
@@ -274,13 +275,16 @@ pub(crate) fn answer<'py>(
     found: &Found,
     tuple: impl Fn(&[u16]) -> PyResult<Bound<'py, PyTuple>>,
 ) -> PyResult<Answer<'py>> {
+    // Of what is found exactly there is nothing else to say.
+    if let Found::Record { circuit, .. } | Found::Circuit(circuit) = found {
+        let id = if let Found::Record { id, .. } = found { Some(*id) } else { None };
+        return Ok((Some(tuple(circuit)?), id, None, None));
+    }
     let more = PyDict::new(py);
     let (circuit, id, none_up_to) = match found {
-        Found::Record { id, circuit } => (Some(circuit), Some(*id), None),
-        Found::Circuit(circuit) => (Some(circuit), None, None),
+        Found::Record { .. } | Found::Circuit(_) | Found::Never => (None, None, None),
         Found::BeyondLength(length) => (None, None, Some(*length as u64)),
         Found::BeyondCost(cost) => (None, None, Some((*cost).into())),
-        Found::Never => (None, None, None),
         Found::Near { id, circuit, distance, tolerance } => {
             more.set_item("nearest", id)?;
             more.set_item("distance", distance)?;
@@ -298,13 +302,14 @@ pub(crate) fn answer<'py>(
         }
     };
     more.set_item("proven", found.is_proof())?;
-    Ok((circuit.map(|circuit| tuple(circuit)).transpose()?, id, none_up_to, more))
+    Ok((circuit.map(|circuit| tuple(circuit)).transpose()?, id, none_up_to, Some(more)))
 }
 
 /// A circuit as text: one, or a list or tuple of letters.
 fn texts(target: &Bound<'_, PyAny>) -> Option<Vec<String>> {
     match target.cast::<PyString>() {
         Ok(text) => Some(vec![text.to_str().ok()?.to_owned()]),
+        Err(_) if target.cast::<PyUntypedArray>().is_ok() => None,
         Err(_) => {
             let letters: Vec<String> = target.extract().ok()?;
             // The empty circuit, but not a matrix without rows.

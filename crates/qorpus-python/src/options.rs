@@ -209,12 +209,6 @@ pub(crate) fn complex<'py>(
     value: &Bound<'py, PyAny>,
     what: &str,
 ) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
-    if let Ok(array) = value.cast::<PyArrayDyn<Complex64>>()
-        && array.is_c_contiguous()
-        && is_aligned(array)?
-    {
-        return Ok(array.clone());
-    }
     numbers(value, what).map(|(array, _)| array)
 }
 
@@ -223,6 +217,12 @@ pub(crate) fn numbers<'py>(
     value: &Bound<'py, PyAny>,
     what: &str,
 ) -> PyResult<(Bound<'py, PyArrayDyn<Complex64>>, Bound<'py, PyArrayDescr>)> {
+    if let Ok(array) = value.cast::<PyArrayDyn<Complex64>>()
+        && array.is_c_contiguous()
+        && is_aligned(array)?
+    {
+        return Ok((array.clone(), array.dtype()));
+    }
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
         // Such as that lists in it have other lengths, or that a tensor has to be detached first.
