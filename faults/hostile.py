@@ -333,7 +333,7 @@ class Case:
         if precious.exists() and not precious.read_text().startswith("do not"):
             raise Wrong("a file beside the corpus was changed")
         allowed = {f"{name}{ending}" for name in ("case.db", "good.db", "new.db") for ending in ("", "-wal", "-shm", "-journal", "-lock")}
-        allowed |= {"out.npy", "out.circuits.npy", "out.lengths.npy", "out.letters.json", "out.csv", "out.parquet", "out.qasm"}
+        allowed |= {"out.npy", "out.circuits.npy", "out.lengths.npy", "out.letters.json", "out.labels.csv", "out.csv", "out.parquet", "out.qasm"}
         now = {entry.name for entry in at.iterdir()}
         if strange := now - before - allowed:
             raise Wrong(f"files that nobody asked for: {strange}")

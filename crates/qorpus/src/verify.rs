@@ -78,7 +78,7 @@ pub struct Verification {
 impl Verification {
     /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
-        self.is_intact() && !self.wal_missing
+        self.is_intact()
     }
 
     /// Whether nothing is wrong with what is there.

@@ -126,7 +126,8 @@ mod tests {
     }
 
     fn is_clean(path: &Path) -> bool {
-        verify(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap().is_clean()
+        let found = verify(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
+        found.is_clean() && !found.wal_missing
     }
 
     #[test]
