@@ -210,7 +210,7 @@ def fill(task: FullDisk) -> tuple[Counter[str], list[str]]:
                 if path is None:
                     counts[f"file systems ({task.kind}) that cannot be made here"] += 1
                     continue
-                (answer,) = nursery.run(command("generate", f"{path}/c.db", *FLAGS, "--quiet"))
+                (answer,) = nursery.run(command("generate", f"{path}/c.db", *FLAGS, "--force", "--quiet"))
                 counts[f"{task.kind} file systems filled"] += answer.status == 1
                 if not clear(answer) or (
                     answer.status == 1 and "full" not in answer.output and "space" not in answer.output
