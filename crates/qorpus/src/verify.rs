@@ -76,7 +76,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether nothing was found.
+    /// Whether nothing is wrong with what is there. A missing WAL is not counted: see [`wal_missing`](Verification::wal_missing).
     pub fn is_clean(&self) -> bool {
         self.is_intact()
     }
