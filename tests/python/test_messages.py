@@ -192,7 +192,7 @@ def test_a_copy_without_its_wal_is_noticed(copy):
         said = qorpus("info", copy)
         assert "warning: " in said.stderr and "copy.db-wal, is not beside it" in said.stderr
         assert info(copy)["wal_missing"] is True
-        verified = qorpus("verify", copy)
+        verified = qorpus("verify", copy, status=1)
         assert "its WAL is missing" in verified.stdout and "clean" not in verified.stdout
         with pytest.warns(package.QorpusWarning, match="copy.db-wal, is not beside it"):
             package.open(copy)
@@ -287,7 +287,7 @@ def test_reading_after_a_killed_writer_leaves_a_file_that_may_be_copied(tmp_path
             copy.unlink()
 
 
-def test_a_wal_removed_beside_the_lock_of_a_killed_writer_is_missed(tmp_path):
+def test_a_missing_wal_beside_the_lock_of_a_killed_writer_is_warned_of(tmp_path):
     path, left = tmp_path / "c.db", tmp_path / "left.db"
     writers = [package.Writer(path, gates=["h"], qubits=1) for _ in range(2)]
     for writer in writers:
@@ -297,6 +297,8 @@ def test_a_wal_removed_beside_the_lock_of_a_killed_writer_is_missed(tmp_path):
     Path(f"{left}-lock").touch()
     with pytest.warns(package.QorpusWarning, match="left.db-wal, is not beside it"):
         package.open(left)
-    assert "WAL is missing" in qorpus("verify", left).stdout
+    verified = qorpus("verify", left)
+    assert "left.db-wal, is not beside it" in verified.stderr
+    assert "took the file as it is" in qorpus("repair", left).stdout and qorpus("info", left).stderr == ""
     for writer in writers:
         writer.close()
