@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(100);
 ///         anything finite.
 ///     order: the order of qubits in given unitaries, "big" (qubit 0 is the most significant bit) or "little" (Qiskit's).
 ///     check: how a given unitary is compared with that of its circuit, if the library knows all gates: "phase" (up to a
-///         global phase), "exact", or "none". `extend` on one or two qubits compares its first 256 records and every fourth
+///         global phase), "exact", or "none". `extend` on one or two qubits compares its first 256 records and every eighth
 ///         behind them, `append` and wider ones all. Entries may differ by 1e-6, in a corpus of complex64 by 1e-5. The error names
 ///         the likely cause: the other order of qubits, the conjugate, the transpose, the inverse, or the letters backwards.
 ///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits if several write),

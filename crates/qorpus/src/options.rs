@@ -280,7 +280,7 @@ pub struct WriterOptions {
     pub order: Order,
     /// How a unitary that is given is compared with its circuit's. Entries may differ by 1e-6, in a corpus of complex64 by
     /// 1e-5. A circuit with a gate of which only the name is known is not compared. Of the records of one
-    /// [`extend`](crate::Writer::extend) on one or two qubits the first 256 and then every fourth are compared, of all
+    /// [`extend`](crate::Writer::extend) on one or two qubits the first 256 and then every eighth are compared, of all
     /// others every record; [`verify`](crate::verify()) compares all.
     pub check: PairCheck,
     /// How a commit is made to last.

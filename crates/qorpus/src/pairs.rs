@@ -71,9 +71,9 @@ impl Pairs {
 }
 
 /// Which of the records that are given at once are compared: all from three qubits on and the first 256, then every
-/// fourth, so that on one and two qubits comparing takes less than a tenth of what appending takes.
+/// eighth, so that on one and two qubits comparing takes less than a tenth of what appending takes.
 pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
-    qubits > 2 || position < 256 || position.is_multiple_of(4)
+    qubits > 2 || position < 256 || position.is_multiple_of(8)
 }
 
 /// The largest difference between entries of two matrices, up to a global phase unless they are compared exactly.
