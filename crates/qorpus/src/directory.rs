@@ -3,6 +3,7 @@
 use crate::connection::beside;
 use crate::error::{Result, io};
 use crate::options::Durability;
+use crate::rights::Rights;
 use nix::libc;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -46,7 +47,8 @@ impl<'a> Names<'a> {
         let journal = beside(self.path, "-journal");
         let mut options = File::options();
         options.append(true).create(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        options.open(&journal).map_err(io(&journal, "create the journal"))?;
+        let file = options.open(&journal).map_err(io(&journal, "create the journal"))?;
+        Rights::of(self.path).inspect(|rights| rights.give(&file));
         self.save()
     }
 

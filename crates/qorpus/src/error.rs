@@ -50,6 +50,14 @@ pub enum Error {
     /// A pipe, a link, or whatever else stands where a plain file must be.
     #[error("{} is not a plain file, so it is left alone; move it away and run the command again", .0.display())]
     NoPlainFile(PathBuf),
+    /// A file or directory with which somebody else could change what is read or made.
+    #[error("{} {reason}", .path.display())]
+    Untrusted {
+        /// The file or directory.
+        path: PathBuf,
+        /// Who could, and what to do.
+        reason: String,
+    },
     /// A file that already exists and would have to be replaced.
     #[error("{} already exists; remove it first or choose another name", .0.display())]
     Exists(PathBuf),
@@ -323,6 +331,9 @@ pub enum Error {
     /// A handle that was carried into another process.
     #[error("{}: the handle was opened in another process; open the corpus again after a fork", .0.display())]
     Forked(PathBuf),
+    /// A wait for another process that was interrupted.
+    #[error("{0}; this was interrupted, and what was committed before is safe")]
+    Interrupted(String),
     /// The writers' lock file was removed or replaced under a writer.
     #[error("{} was removed while the corpus was being written, so writers no longer see each other; run the command again", .0.display())]
     LostLock(PathBuf),

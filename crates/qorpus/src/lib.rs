@@ -17,6 +17,7 @@
 //!
 //! Linux only: the writers' lock needs its open-file-description locks.
 
+mod caller;
 mod columns;
 mod computed;
 mod connection;
@@ -29,6 +30,7 @@ mod filesystem;
 mod fork;
 mod gate_file;
 mod generate;
+mod holder;
 mod ids;
 mod layout;
 mod lock;
@@ -41,8 +43,10 @@ mod pairs;
 mod parameters;
 mod plan;
 mod query;
+mod queue;
 mod reader;
 mod records;
+mod rights;
 mod scan;
 mod schema;
 mod shards;
@@ -55,6 +59,7 @@ mod wal;
 mod work;
 mod writer;
 
+pub use caller::{Caller, called_by};
 pub use distinct::{
     Division, Elsewhere, EnumerateProgress, Found, Level, Phase, Take, Worker, circuit_unitary, enumerate,
     enumerate_elsewhere, read_npy,

@@ -6,15 +6,29 @@
 //!
 //! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older POSIX locks they
 //! also queue threads of one process and are not lost when another descriptor of the file is closed.
+//!
+//! A lock for reading takes no more than reading the file, and would stop all writers. So only those who may write the corpus can
+//! open its lock file.
 
+use crate::caller::Wait;
+use crate::connection::beside;
 use crate::error::{Error, Result, io};
+use crate::holder;
+use crate::queue::{self, Queue};
+use crate::rights::Rights;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever waits looks about so often.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A writer's name: the offset of its byte in the sidecar file.
 pub(crate) type Owner = i64;
@@ -25,10 +39,14 @@ const TURN: i64 = 0;
 /// An open sidecar file and the byte that shows its holder is alive.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     owner: Owner,
     process: u32,
+    /// Once others had the turn when it was wanted.
+    queue: RefCell<Option<Queue>>,
+    /// Whether a wait was interrupted. Then the turn is not taken any more: the queue still waits, and gives back what it gets.
+    gave_up: Cell<bool>,
 }
 
 /// The turn to write, given back on drop.
@@ -74,13 +92,14 @@ pub(crate) fn is_held(corpus: &Path) -> bool {
 impl Lock {
     /// Opens the sidecar of `corpus`, creating it if need be.
     pub(crate) fn open(corpus: &Path) -> Result<Lock> {
-        let mut path = sidecar(corpus);
+        let (mut path, mut wait) = (sidecar(corpus), Wait::begin());
         loop {
             if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
                 return Err(Error::NoPlainFile(path));
             }
             let file = options().create(true).truncate(false).open(&path);
             let file = file.map_err(io(&path, "open the lock file"))?;
+            Rights::of_writers(corpus).inspect(|rights| rights.give(&file));
             // Random enough: the standard library keys its hashers from the operating system. After a fork, though, parent
             // and children draw the same numbers: of those who live at the same time one draws again, and a dead
             // one's name may be taken.
@@ -90,10 +109,16 @@ impl Lock {
             match fcntl(&file, FcntlArg::F_OFD_SETLK(&own)) {
                 Ok(_) => {}
                 // The last writer is about to remove the file.
-                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => continue,
+                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {
+                    wait.look(|| awaited(corpus, "its lock file", &file, owner))?;
+                    std::thread::sleep(Duration::from_micros(100));
+                    continue;
+                }
                 Err(error) => return Err(io(&path, "lock the lock file")(error.into())),
             }
-            let lock = Lock { file, path, owner, process: std::process::id() };
+            let (queue, gave_up) = (RefCell::default(), Cell::new(false));
+            let lock =
+                Lock { file: Arc::new(file), path, owner, process: std::process::id(), queue, gave_up };
             // Whoever was alone may have removed the file before its lock was taken; then it is not the lock.
             if lock.is_in_place()? {
                 return Ok(lock);
@@ -121,24 +146,59 @@ impl Lock {
     /// Waits for the turn to write.
     ///
     /// # Errors
-    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one.
+    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one. [`Error::Interrupted`].
     pub(crate) fn turn(&self) -> Result<Turn<'_>> {
         let turn = range(libc::F_WRLCK, TURN, 1);
-        loop {
-            match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&turn)) {
-                Ok(_) => break,
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(io(&self.path, "wait for the lock")(error.into())),
-            }
+        let failed = io(&self.path, "wait for the lock");
+        if self.gave_up.get() {
+            return Err(Error::Interrupted(self.awaited()));
+        }
+        match fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&turn)) {
+            Ok(_) => {}
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => self.queue(&turn)?,
+            Err(error) => return Err(failed(error.into())),
         }
         let turn = Turn(&self.file);
         if self.is_in_place()? { Ok(turn) } else { Err(Error::LostLock(self.path.clone())) }
     }
 
+    /// Waits for the turn, which somebody else has.
+    fn queue(&self, turn: &libc::flock) -> Result<()> {
+        let failed = io(&self.path, "wait for the lock");
+        let mut place = self.queue.borrow_mut();
+        if place.is_none() {
+            // Without a thread it is waited for all the same.
+            *place = Queue::new(self.file.clone(), *turn).ok();
+        }
+        let Some(queue) = &mut *place else { return queue::wait(&self.file, turn).map_err(failed) };
+        let mut wait = Wait::begin();
+        queue.join();
+        loop {
+            if let Some(taken) = queue.wait(LOOK) {
+                return taken.map_err(failed);
+            }
+            if let Err(interrupted) = wait.look(|| self.awaited()) {
+                self.gave_up.set(true);
+                drop(place.take());
+                // It may have come at this moment.
+                queue::release(&self.file, turn);
+                return Err(interrupted);
+            }
+        }
+    }
+
+    /// What this writer waits for.
+    fn awaited(&self) -> String {
+        let corpus = self.path.as_os_str().as_encoded_bytes();
+        let corpus =
+            String::from_utf8_lossy(corpus.strip_suffix(ENDING.as_bytes()).unwrap_or(corpus)).into_owned();
+        awaited(Path::new(&corpus), "the turn to write", &self.file, TURN)
+    }
+
     /// Stops being counted among the living; to be called in the last turn.
     pub(crate) fn resign(&self) {
         // Closing the file frees it too, but only after the turn.
-        let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, self.owner, 1)));
+        queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
     }
 
     /// Whether the writer called `owner` is still alive.
@@ -154,6 +214,16 @@ impl Lock {
     fn is_held_by_another(&self, start: i64, len: i64) -> bool {
         is_locked(&self.file, start, len)
     }
+}
+
+/// What is waited for, and who has it.
+fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
+    let unseen = || "a process that cannot be seen from here, of another user or container".into();
+    let holder = holder::named(file, at).unwrap_or_else(unseen);
+    format!(
+        "{}: waiting for {what}, which is held by {holder}; it is released when that process goes on or ends",
+        corpus.display()
+    )
 }
 
 /// Whether bytes of a sidecar file are locked through another opening of it.
@@ -181,6 +251,7 @@ impl Claim {
         let failed = io(path, "lock it");
         loop {
             let file = options().create(true).truncate(false).open(path).map_err(&failed)?;
+            path.parent().and_then(Rights::within).inspect(|rights| rights.give(&file));
             match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))) {
                 Ok(_) => {}
                 Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
@@ -207,8 +278,7 @@ impl Drop for Claim {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it too.
-        let _ = fcntl(self.0, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, TURN, 1)));
+        queue::release(self.0, &range(libc::F_WRLCK, TURN, 1));
     }
 }
 
@@ -223,23 +293,29 @@ impl Drop for Lock {
         // Of two that end at the same moment, neither may be kept from it by the other's name.
         self.resign();
         let all = range(libc::F_WRLCK, 0, 0);
-        if fcntl(&self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
+        if fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
+        }
+        if self.gave_up.get() {
+            // The queue keeps the file open.
+            queue::release(&self.file, &all);
         }
     }
 }
 
-/// How the sidecar is opened: a link that someone put there would have files made elsewhere.
+/// How the sidecar is opened: a link that someone put there would have files made elsewhere. A new one is for its owner, and for
+/// whoever else may write what it locks.
 fn options() -> OpenOptions {
     let mut options = File::options();
-    options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
 
+/// What the sidecar's name has behind that of the corpus.
+const ENDING: &str = "-lock";
+
 fn sidecar(corpus: &Path) -> PathBuf {
-    let mut name = corpus.as_os_str().to_owned();
-    name.push("-lock");
-    name.into()
+    beside(corpus, ENDING)
 }
 
 /// A range of bytes to lock; `len` 0 reaches to the end of all offsets.
@@ -256,6 +332,9 @@ fn range(kind: i32, start: i64, len: i64) -> libc::flock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caller::{Caller, called_by};
+    use std::os::unix::fs::PermissionsExt;
+    use std::rc::Rc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
@@ -333,6 +412,81 @@ mod tests {
         assert!(matches!(Lock::open(&corpus), Err(Error::NoPlainFile(_))));
         in_free_turn(&corpus, || panic!("there is no lock"));
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
+    }
+
+    /// What the caller is told, who interrupts after that.
+    #[derive(Default)]
+    struct Impatient(RefCell<Vec<String>>);
+
+    impl Caller for Impatient {
+        fn is_interrupted(&self) -> bool {
+            !self.0.borrow().is_empty()
+        }
+
+        fn warn(&self, text: &str) {
+            self.0.borrow_mut().push(text.into());
+        }
+    }
+
+    #[test]
+    fn a_wait_that_nobody_ends_says_for_whom_and_can_be_interrupted() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
+        let turn = first.turn().unwrap();
+        let caller = Rc::new(Impatient::default());
+        let interrupted = called_by(caller.clone(), || second.turn().unwrap_err());
+        let said = format!(
+            "the turn to write, which is held by another writer of this process ({})",
+            std::process::id()
+        );
+        assert!(interrupted.to_string().contains(&said), "{interrupted}");
+        assert!(matches!(&caller.0.borrow()[..], [once] if once.contains(&said)));
+        // What it still waits for it gives back at once.
+        assert!(second.turn().is_err());
+        drop(turn);
+        for _ in 0..100 {
+            drop(first.turn().unwrap());
+        }
+        drop(second);
+        assert!(first.is_alone());
+        drop(first);
+        assert!(!sidecar(&corpus).exists());
+    }
+
+    #[test]
+    fn whoever_locks_everything_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let left = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(sidecar(&corpus))
+            .unwrap();
+        fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
+        let caller = Rc::new(Impatient::default());
+        let interrupted = called_by(caller, || Lock::open(&corpus).unwrap_err()).to_string();
+        assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
+    }
+
+    #[test]
+    fn only_writers_can_open_a_lock_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let mode = || sidecar(&corpus).metadata().unwrap().mode() & 0o777;
+        let lock = Lock::open(&corpus).unwrap();
+        assert_eq!(mode(), 0o600);
+        drop(lock);
+        for (of_corpus, of_lock) in [(0o644, 0o600), (0o664, 0o660)] {
+            std::fs::write(&corpus, "").unwrap();
+            std::fs::set_permissions(&corpus, std::fs::Permissions::from_mode(of_corpus)).unwrap();
+            // As an earlier version has left it.
+            File::create(sidecar(&corpus)).unwrap();
+            let _lock = Lock::open(&corpus).unwrap();
+            assert_eq!(mode(), of_lock);
+        }
     }
 
     #[test]

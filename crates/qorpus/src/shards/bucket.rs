@@ -4,6 +4,7 @@
 //! (`If-None-Match`, `If-Match`), when it does. So two who publish the same need not know of each other.
 
 use super::Shard;
+use super::cache::Origin;
 use super::place::{Before, Version};
 use super::publish::in_pieces;
 use super::session::{Failure, Session, refused, transport};
@@ -117,6 +118,11 @@ impl Bucket {
             Some(session) => Ok(session.clone()),
             None => Ok(session.insert(Arc::new(Session::new(&self.bucket, &self.path)?)).clone()),
         }
+    }
+
+    /// Where copies of its objects come from.
+    pub(super) fn origin(&self) -> Result<Origin> {
+        Ok(Origin::new(self.session()?.address(), &self.bucket, self.prefix.as_ref()))
     }
 
     /// Does some work with the store, which may be begun twice.

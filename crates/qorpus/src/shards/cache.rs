@@ -1,24 +1,29 @@
 //! The cache: copies of shards of buckets on a local disk, within a size, for all processes of this machine that share it.
 //!
-//! A copy is named by the checksum and the size of what it is a copy of, so it is right or not there. It is fetched as a
-//! draft, of which a claim says whether somebody living is at it, checked, and renamed. Room is made before: what was used
-//! longest ago is removed, and drafts count with the size they will have. Who has a removed copy open reads on; so that
-//! nobody loses one between finding and opening it, both happen under a shared lock, and room is made under an exclusive one.
+//! A copy is named by the place it comes from and by the checksum and the size of what it is a copy of, so it is right or not
+//! there, and nobody's bucket answers for another one. It is fetched as a draft, of which a claim says whether somebody living
+//! is at it, checked, and renamed. Room is made before: what was used longest ago is removed, and drafts count with the size
+//! they will have. Who has a removed copy open reads on; so that nobody loses one between finding and opening it, both happen
+//! under a shared lock, and copies are removed under an exclusive one.
+//!
+//! The directory is this user's alone and has a mark. Nothing in it is removed but what has a name that is given here.
 
-use super::Shard;
-use crate::connection::beside;
+use super::{Shard, private};
+use crate::connection::{beside, hex};
 use crate::error::{Error, Result, io};
 use crate::filesystem;
 use crate::lock::Claim;
 use crate::options::parse_count;
 use nix::fcntl::AT_FDCWD;
+use nix::libc;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -34,10 +39,20 @@ const DEFAULT_SIZE: u64 = 20 << 30;
 /// The directory in it where shards are built that go to a bucket.
 const STAGE: &str = "stage";
 
+/// The file that marks the directory as a cache, also for programs that make backups: <https://bford.info/cachedir/>.
+const MARK: &str = "CACHEDIR.TAG";
+
+const MARKED: &str = "Signature: 8a477f597d28d172789f06886806bc55
+# Copies of shards that Qorpus has fetched from buckets. All of it may be deleted while nothing reads.
+";
+
 const LOCK: &str = "lock";
 const COPY: &str = "db";
 const DRAFT: &str = "part";
 const CLAIM: &str = "-claim";
+
+/// Bytes of a hash in a name.
+const KEY: usize = 16;
 
 /// How often is looked whether others have fetched something.
 const LOOK: Duration = Duration::from_millis(20);
@@ -47,6 +62,37 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Cache {
     directory: PathBuf,
     most: u64,
+}
+
+/// Where copies come from, as a cryptographic hash: checksums are no proof against someone who wants two objects to have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin(String);
+
+impl Origin {
+    /// That of the corpus under a prefix of a bucket of the store at this address.
+    pub(super) fn new(endpoint: &str, bucket: &str, prefix: &str) -> Origin {
+        let mut hash = Sha256::new();
+        for part in [endpoint, bucket, prefix] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Origin(hex(&hash.finalize()[..KEY]))
+    }
+}
+
+/// The name of a copy or a draft, in which its size is told.
+fn named(origin: &str, sum: u128, bytes: u64, ending: &str) -> String {
+    format!("{origin}-{sum:032x}-{bytes}.{ending}")
+}
+
+/// The size and the ending in a name that [`named`] gives; `None` for any other name.
+fn parts(name: &str) -> Option<(u64, &str)> {
+    let (front, ending) = name.rsplit_once('.')?;
+    let [origin, sum, bytes]: [&str; 3] = front.split('-').collect::<Vec<_>>().try_into().ok()?;
+    let (sum, bytes) = (u128::from_str_radix(sum, 16).ok()?, bytes.parse().ok()?);
+    let is_origin = origin.len() == 2 * KEY && origin.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    let is_ours = is_origin && matches!(ending, COPY | DRAFT) && named(origin, sum, bytes, ending) == name;
+    is_ours.then_some((bytes, ending))
 }
 
 /// A copy that may have to go.
@@ -84,7 +130,7 @@ impl Drop for Room {
 }
 
 impl Cache {
-    /// The one that the environment names, created if need be.
+    /// This user's, in the place that the environment names, created if need be.
     pub(super) fn open() -> Result<Cache> {
         let most = match std::env::var(SIZE) {
             Ok(text) => parse_count(&text).map_err(|error| Error::Usage(format!("{SIZE}: {error}")))?,
@@ -94,7 +140,7 @@ impl Cache {
     }
 
     fn at(directory: PathBuf, most: u64) -> Result<Cache> {
-        create(&directory)?;
+        private::make(&directory, PLACE)?;
         // Elsewhere an open file does not survive its removal by another machine, and locks are not relied on.
         if let Err(Error::NetworkFileSystem { kind, .. }) = filesystem::check(&directory, &directory) {
             return Err(Error::Usage(format!(
@@ -102,20 +148,56 @@ impl Cache {
                 directory.display()
             )));
         }
-        Ok(Cache { directory, most })
+        let cache = Cache { directory, most };
+        cache.mark()?;
+        Ok(cache)
+    }
+
+    /// Marks the directory; one that has anything else in it and no mark is not ours.
+    fn mark(&self) -> Result<()> {
+        let mark = self.directory.join(MARK);
+        let is_marked = || mark.symlink_metadata().is_ok_and(|found| found.is_file());
+        if is_marked() {
+            return Ok(());
+        }
+        let mut entries =
+            std::fs::read_dir(&self.directory).map_err(io(&self.directory, "read the directory"))?;
+        // Whoever makes anything in it has marked it before.
+        if entries.next().is_some() && !is_marked() {
+            return Err(Error::Untrusted {
+                path: self.directory.clone(),
+                reason: format!(
+                    "has something in it and no {MARK}, so it is not a cache; move it away, or set {PLACE} to another place"
+                ),
+            });
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        match options.open(&mark).and_then(|mut file| file.write_all(MARKED.as_bytes())) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            marked => marked.map_err(io(&mark, "create it")),
+        }
     }
 
     /// Where shards are built for which no other place is named.
     pub(super) fn stage(&self) -> Result<PathBuf> {
         let stage = self.directory.join(STAGE);
-        create(&stage)?;
+        private::make(&stage, PLACE)?;
         Ok(stage)
     }
 
-    /// The copy of a shard. If there is none, `fetch` writes it to the path that it is given, or says why that cannot be.
-    pub(super) fn copy(&self, shard: &Shard, fetch: impl Fn(&Path) -> Result<()>) -> Result<Kept> {
-        let path = self.directory.join(format!("{:032x}-{}.{COPY}", shard.xxh128, shard.bytes));
-        let is_there = || path.metadata().is_ok_and(|found| found.is_file() && found.len() == shard.bytes);
+    /// The copy of a shard from there. If there is none, `fetch` writes it to the path that it is given, or says why that cannot
+    /// be.
+    pub(super) fn copy(
+        &self,
+        origin: &Origin,
+        shard: &Shard,
+        fetch: impl Fn(&Path) -> Result<()>,
+    ) -> Result<Kept> {
+        let name = |ending| named(&origin.0, shard.xxh128, shard.bytes, ending);
+        let path = self.directory.join(name(COPY));
+        let is_there =
+            || path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == shard.bytes);
         loop {
             let lock = self.lock(File::lock_shared)?;
             if is_there() {
@@ -125,8 +207,7 @@ impl Cache {
                 return Ok(Kept { path, is_new: false, _lock: lock });
             }
             drop(lock);
-            let draft = format!("{:032x}-{}.{DRAFT}", shard.xxh128, shard.bytes);
-            let Some(room) = self.room_for(&draft, shard.bytes)? else {
+            let Some(room) = self.room_for(&name(DRAFT), shard.bytes)? else {
                 std::thread::sleep(LOOK);
                 continue;
             };
@@ -145,7 +226,8 @@ impl Cache {
     pub(super) fn room(&self, bytes: u64) -> Result<Room> {
         loop {
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-            if let Some(room) = self.room_for(&format!("{random:016x}-{bytes}.{DRAFT}"), bytes)? {
+            let name = named(&hex(&[0; KEY]), random.into(), bytes, DRAFT);
+            if let Some(room) = self.room_for(&name, bytes)? {
                 return Ok(room);
             }
             std::thread::sleep(LOOK);
@@ -177,12 +259,9 @@ impl Cache {
                 _ => drop(std::fs::remove_file(copy.path)),
             }
         }
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .map_err(io(&path, "create it"))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        options.open(&path).map_err(io(&path, "create it"))?;
         Ok(Some(Room { path, process: std::process::id(), _claim: claim }))
     }
 
@@ -196,18 +275,16 @@ impl Cache {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if let Some(draft) = name.strip_suffix(CLAIM) {
                 // A claim without a draft is that of a process that begins, or died.
-                if path != beside(own, CLAIM) && !self.directory.join(draft).exists() {
+                let is_claim = parts(draft).is_some_and(|(_, ending)| ending == DRAFT);
+                if is_claim && path != beside(own, CLAIM) && !self.directory.join(draft).exists() {
                     drop(Claim::take(&path));
                 }
                 continue;
             }
-            let Some((sized, ending)) = name.rsplit_once('.') else { continue };
-            let Some(bytes) = sized.rsplit_once('-').and_then(|(_, bytes)| bytes.parse::<u64>().ok()) else {
-                continue;
-            };
+            let Some((bytes, ending)) = parts(&name) else { continue };
             match ending {
                 COPY => {
-                    if let Ok(used) = path.metadata().and_then(|found| found.modified()) {
+                    if let Ok(used) = path.symlink_metadata().and_then(|found| found.modified()) {
                         copies.push(Copy { used, bytes, path });
                     }
                 }
@@ -225,8 +302,9 @@ impl Cache {
     fn lock(&self, how: fn(&File) -> std::io::Result<()>) -> Result<File> {
         let path = self.directory.join(LOCK);
         let failed = io(&path, "lock it");
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(&failed)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(&path).map_err(&failed)?;
         loop {
             match how(&file) {
                 Ok(()) => return Ok(file),
@@ -237,11 +315,12 @@ impl Cache {
     }
 }
 
-/// Where the cache is: as users have it for all programs, unless they say something else.
+/// Where the cache is: as users have it for all programs, or in a place that they name, which others may share.
 fn directory() -> Result<PathBuf> {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || given("XDG_CACHE_HOME").filter(|path| path.is_absolute());
     let directory = given(PLACE)
+        .map(|place| private::name(&place, "cache"))
         .or_else(|| home().map(|home| home.join("qorpus")))
         .or_else(|| given("HOME").map(|home| home.join(".cache/qorpus")));
     let directory = directory.ok_or_else(|| {
@@ -250,12 +329,6 @@ fn directory() -> Result<PathBuf> {
         ))
     })?;
     std::path::absolute(&directory).map_err(io(&directory, "find the directory"))
-}
-
-fn create(directory: &Path) -> Result<()> {
-    // Copies are as private as the bucket they come from.
-    let created = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    created.map_err(io(directory, "create the directory"))
 }
 
 #[cfg(test)]
@@ -272,9 +345,13 @@ mod tests {
         let names = std::fs::read_dir(&cache.directory).unwrap();
         let mut names: Vec<_> =
             names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name != LOCK);
+        names.retain(|name| name != LOCK && name != MARK);
         names.sort();
         names
+    }
+
+    fn origin() -> Origin {
+        Origin::new("https://store", "b", "p")
     }
 
     fn cache(most: u64) -> (tempfile::TempDir, Cache) {
@@ -294,7 +371,7 @@ mod tests {
         let (_directory, cache) = cache(300);
         let get = |number| {
             let shard = shard(number, 100);
-            let kept = cache.copy(&shard, fetched(&shard)).unwrap();
+            let kept = cache.copy(&origin(), &shard, fetched(&shard)).unwrap();
             assert_eq!(std::fs::read(&kept.path).unwrap(), vec![number as u8; 100]);
             // Times of files are coarse.
             std::thread::sleep(Duration::from_millis(20));
@@ -305,7 +382,7 @@ mod tests {
         assert_eq!(copies(&cache).len(), 3);
         assert!(!get(1) && !get(3) && get(4));
         let large = shard(9, 301);
-        let said = cache.copy(&large, fetched(&large)).unwrap_err();
+        let said = cache.copy(&origin(), &large, fetched(&large)).unwrap_err();
         assert!(said.to_string().contains(SIZE) && copies(&cache).len() == 3);
     }
 
@@ -313,10 +390,10 @@ mod tests {
     fn what_is_open_can_be_read_when_it_is_gone() {
         let (_directory, cache) = cache(100);
         let (one, other) = (shard(1, 100), shard(2, 100));
-        let kept = cache.copy(&one, fetched(&one)).unwrap();
+        let kept = cache.copy(&origin(), &one, fetched(&one)).unwrap();
         let mut file = File::open(&kept.path).unwrap();
         drop(kept);
-        assert!(cache.copy(&other, fetched(&other)).unwrap().is_new);
+        assert!(cache.copy(&origin(), &other, fetched(&other)).unwrap().is_new);
         assert_eq!(copies(&cache).len(), 1);
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
@@ -331,16 +408,93 @@ mod tests {
             std::fs::write(path, "half").unwrap();
             Err(Error::Usage("no".into()))
         };
-        assert!(cache.copy(&one, fails).is_err());
+        assert!(cache.copy(&origin(), &one, fails).is_err());
         assert_eq!(copies(&cache), Vec::<String>::new());
         // What a killed process leaves: a draft, its claim, and the claim of one that it had not begun.
-        for name in
-            [format!("x-150.{DRAFT}"), format!("x-150.{DRAFT}{CLAIM}"), format!("y-150.{DRAFT}{CLAIM}")]
-        {
+        let draft = |sum| named(&origin().0, sum, 150, DRAFT);
+        for name in [draft(7), draft(7) + CLAIM, draft(8) + CLAIM] {
             std::fs::write(cache.directory.join(name), "half").unwrap();
         }
-        cache.copy(&one, fetched(&one)).unwrap();
+        cache.copy(&origin(), &one, fetched(&one)).unwrap();
         assert_eq!(copies(&cache).len(), 1);
+    }
+
+    #[test]
+    fn a_bucket_does_not_answer_for_another() {
+        let (_directory, cache) = cache(1000);
+        let one = shard(1, 100);
+        // Whoever has an object of the same checksum has it under its own name.
+        let mut seen = Vec::new();
+        for (endpoint, bucket, prefix) in [
+            ("", "b", "p"),
+            ("https://store", "b", "p"),
+            ("https://store", "b", "p/q"),
+            ("https://store", "bp", ""),
+        ] {
+            let origin = Origin::new(endpoint, bucket, prefix);
+            let kept = cache.copy(&origin, &one, fetched(&one)).unwrap();
+            assert!(kept.is_new && !seen.contains(&kept.path));
+            seen.push(kept.path);
+            assert!(!cache.copy(&origin, &one, fetched(&one)).unwrap().is_new);
+        }
+        assert_eq!(copies(&cache).len(), 4);
+    }
+
+    #[test]
+    fn what_has_another_name_is_nobodys_to_remove() {
+        let (_directory, cache) = cache(100);
+        let key = &origin().0;
+        let others = [
+            "run-20261129.db".into(),
+            "000000000000-000000002000.db".into(),
+            "x-150.part".into(),
+            "x-150.part-claim".into(),
+            "mine-claim".into(),
+            format!("{key}-{:032X}-150.db", 0xabc),
+            format!("{key}-{:032x}-0150.part", 7),
+            format!("{key}-{:032x}-+150.part", 7),
+            format!("{key}-{:031x}-150.db", 7),
+            format!("{}-{:032x}-150.db", key.to_uppercase(), 7),
+            format!("{key}-{:032x}-150.db-journal", 7),
+            format!("{key}-{:032x}-150.db-claim", 7),
+            format!("{key}-{:032x}-150.txt", 7),
+        ];
+        for name in &others {
+            std::fs::write(cache.directory.join(name), "precious").unwrap();
+        }
+        for number in 0..3 {
+            let shard = shard(number, 100);
+            cache.copy(&origin(), &shard, fetched(&shard)).unwrap();
+        }
+        let left = copies(&cache);
+        assert_eq!(left.len(), others.len() + 1, "{left:?}");
+        assert!(others.iter().all(|name| left.contains(name)));
+    }
+
+    #[test]
+    fn only_a_directory_of_its_own_becomes_a_cache() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("cache");
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("precious.db"), "").unwrap();
+        let refused = Cache::at(directory.clone(), 100).unwrap_err();
+        assert!(matches!(&refused, Error::Untrusted { reason, .. } if reason.contains(MARK)), "{refused}");
+        std::fs::remove_file(directory.join("precious.db")).unwrap();
+        let cache = Cache::at(directory.clone(), 100).unwrap();
+        std::fs::write(directory.join("precious.db"), "").unwrap();
+        Cache::at(directory.clone(), 100).unwrap();
+        // A link in the place of a file leads nowhere.
+        let elsewhere = place.path().join("elsewhere");
+        std::fs::write(&elsewhere, "precious").unwrap();
+        let draft = directory.join(named(&origin().0, 1, 100, DRAFT));
+        for link in [&draft, &directory.join(LOCK)] {
+            let _ = std::fs::remove_file(link);
+            std::os::unix::fs::symlink(&elsewhere, link).unwrap();
+            let one = shard(1, 100);
+            assert!(cache.copy(&origin(), &one, fetched(&one)).is_err());
+            std::fs::remove_file(link).unwrap();
+        }
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"precious");
     }
 
     /// More threads than there is room for, which is as processes are: what each finds is whole, and never too much is there.
@@ -358,7 +512,7 @@ mod tests {
                             fetches.fetch_add(1, Ordering::Relaxed);
                             fetched(&shard)(path)
                         };
-                        let kept = cache.copy(&shard, fetch).unwrap();
+                        let kept = cache.copy(&origin(), &shard, fetch).unwrap();
                         assert_eq!(std::fs::read(&kept.path).unwrap(), vec![shard.number as u8; 100]);
                         let there = copies(cache).iter().filter(|name| !name.ends_with(CLAIM)).count();
                         most.fetch_max(there, Ordering::Relaxed);

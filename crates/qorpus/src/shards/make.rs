@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::place::{Before, Place, Version, is_bucket};
 use super::publish::{discard, fingerprint, save, save_names};
 use super::seal::fold;
-use super::{Cut, Shard, Shards};
+use super::{Cut, Shard, Shards, private};
 use crate::connection::{beside, hex};
 use crate::error::{Error, Result, io};
 use crate::generate::{Idle, Outcome, Progress, generate_in};
@@ -16,12 +16,19 @@ use crate::lock::Claim;
 use crate::options::{Durability, GenerateOptions, threads};
 use crate::plan::stored_bytes;
 use crate::reader::Corpus;
+use crate::rights::Rights;
 use crate::store::Store;
 use crate::verify::{VerifyOptions, verify_file};
 use crate::{filesystem, store};
+use nix::libc;
+use nix::unistd::geteuid;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
+use std::io::ErrorKind;
+use std::ops::Deref;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -142,20 +149,62 @@ fn check_room(
     }
 }
 
-/// Where shards of the corpus at `path` are built, if not there: what is wished, which must be on a disk of this machine.
-pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<PathBuf>> {
-    let stage = match wished {
-        Some(stage) if !stage.is_dir() => return Err(Error::MissingDirectory(stage.into())),
-        Some(stage) => Some(stage.to_owned()),
-        None if is_bucket(path) => Some(Cache::open()?.stage()?),
-        None => None,
-    };
-    let built_in = stage.as_deref().unwrap_or(path);
-    let place = std::path::absolute(built_in).map_err(io(built_in, "find the directory"))?;
-    if let Some(there) = place.ancestors().find(|directory| directory.is_dir()) {
-        filesystem::check(there, built_in)?;
+/// The option that names a stage.
+const STAGE: &str = "--stage (stage= in Python)";
+
+/// A directory where shards are built, which is this user's alone.
+#[derive(Debug)]
+pub(super) struct Stage {
+    path: PathBuf,
+    /// Whether it is in a place that was named, where nothing is left of it.
+    named: bool,
+}
+
+impl Stage {
+    /// One in `place`, where others may have theirs.
+    fn within(place: &Path) -> Result<Stage> {
+        let path = private::name(place, "stage");
+        private::make(&path, STAGE)?;
+        Ok(Stage { path, named: true })
     }
-    Ok(stage)
+}
+
+impl Deref for Stage {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // As long as another process builds there, or has left something to go on with, it is not empty.
+        if self.named {
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// Where shards of the corpus at `path` are built, if not there: in what is wished, which must be on a disk of this machine.
+pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>> {
+    let check = |built_in: &Path| {
+        let place = std::path::absolute(built_in).map_err(io(built_in, "find the directory"))?;
+        match place.ancestors().find(|directory| directory.is_dir()) {
+            Some(there) => filesystem::check(there, built_in),
+            None => Ok(()),
+        }
+    };
+    match wished {
+        Some(stage) if !stage.is_dir() => Err(Error::MissingDirectory(stage.into())),
+        Some(stage) => check(stage).and_then(|()| Stage::within(stage).map(Some)),
+        None if is_bucket(path) => {
+            let path = Cache::open()?.stage()?;
+            check(&path)?;
+            Ok(Some(Stage { path, named: false }))
+        }
+        None => check(path).map(|()| None),
+    }
 }
 
 /// What became of a shard.
@@ -194,11 +243,57 @@ impl Workshop<'_> {
         let draft = self.draft(number);
         if self.stage.is_some()
             && draft.exists()
-            && let Some(_claim) = Claim::take(&beside(&draft, "-claim"))?
+            && let Some(_claim) = self.claim(&draft)?
         {
             discard(&draft);
         }
         Ok(())
+    }
+
+    /// Claims the making of a shard; `None` if another process that lives is at it.
+    fn claim(&self, draft: &Path) -> Result<Option<Claim>> {
+        let claim = beside(draft, "-claim");
+        loop {
+            match (Claim::take(&claim), self.stage) {
+                // Another process has just ended, and removed the stage that it had left empty.
+                (Err(Error::Io { source, .. }), Some(stage)) if source.kind() == ErrorKind::NotFound => {
+                    private::make(stage, STAGE)?;
+                }
+                (taken, _) => return taken,
+            }
+        }
+    }
+
+    /// Refuses to go on with a draft that somebody may have put there to own the shard that it becomes, and begins it if there
+    /// is none.
+    fn check_draft(&self, draft: &Path) -> Result<()> {
+        let directory = draft.parent().unwrap_or(draft);
+        let found = match draft.symlink_metadata() {
+            Ok(found) if !found.is_file() => return Err(Error::NoPlainFile(draft.into())),
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // So that the group of the directory can go on with it; SQLite takes an empty file for a new one.
+                let mut options = File::options();
+                options.write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
+                let file = options.open(draft).map_err(io(draft, "create it"))?;
+                Rights::within(directory).inspect(|rights| rights.give(&file));
+                return Ok(());
+            }
+            Err(error) => return Err(io(draft, "look at it")(error)),
+        };
+        let above = directory.metadata().map_err(io(directory, "look at the directory"))?;
+        let is_shared = above.mode() & 0o022 == 0o020 && found.gid() == above.gid();
+        if [geteuid().as_raw(), above.uid(), 0].contains(&found.uid()) || is_shared {
+            return Ok(());
+        }
+        Err(Error::Untrusted {
+            path: draft.into(),
+            reason: format!(
+                "is half a shard that another user, of uid {}, has left, who could still write to it; have it removed, or build \
+                 shards elsewhere by {STAGE}",
+                found.uid()
+            ),
+        })
     }
 
     /// Makes shard `number` and publishes it with its receipt. `anew` is for a shard that is not right: if what has its name
@@ -211,7 +306,7 @@ impl Workshop<'_> {
         report: &mut dyn FnMut(Progress),
     ) -> Result<Made> {
         let (draft, name, place) = (self.draft(number), self.shards.name(number), &self.shards.place);
-        let Some(_claim) = Claim::take(&beside(&draft, "-claim"))? else { return Ok(Made::Busy) };
+        let Some(_claim) = self.claim(&draft)? else { return Ok(Made::Busy) };
         let mut before = match anew {
             Some(Some(version)) => Before::This(version),
             // In a directory a link may have the name that leads nowhere.
@@ -247,6 +342,7 @@ impl Workshop<'_> {
         // What a power cut has left, without syncs, may be anything: then it is built once more.
         let mut shard = Err(String::new());
         for _ in 0..2 {
+            self.check_draft(&draft)?;
             let store = Store::open(&draft, &self.shards.recipe, self.durability)?;
             let chunks = self.shards.chunks(number);
             let (outcome, _) = generate_in(store, &self.shards.recipe, self.jobs, chunks, stop, report)?;

@@ -12,6 +12,7 @@ mod make;
 mod manifest;
 mod open;
 mod place;
+mod private;
 mod publish;
 mod seal;
 mod session;
@@ -25,6 +26,7 @@ pub use seal::{Sealed, begin, receipt, seal};
 
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
+use crate::rights;
 use crate::store::other_recipe;
 use cache::{Cache, Kept};
 use place::{Before, Place, Version};
@@ -185,7 +187,10 @@ impl Shards {
         if let Place::Directory(directory) = &shards.place {
             let receipts = directory.join(RECEIPTS);
             match std::fs::create_dir(&receipts) {
-                Ok(()) => publish::save_names(directory, durability)?,
+                Ok(()) => {
+                    rights::share(&receipts);
+                    publish::save_names(directory, durability)?;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(io(&receipts, "create the directory")(error)),
             }
@@ -266,7 +271,7 @@ impl Shards {
             }
             Some(_) => Err(self.damaged(shard.number, "its checksum is not the manifest's")),
         };
-        Cache::open()?.copy(shard, fetch).map(Local::Copy)
+        Cache::open()?.copy(&bucket.origin()?, shard, fetch).map(Local::Copy)
     }
 
     /// Removes the file of a shard if it is a copy that is not what was copied; the error that says so.

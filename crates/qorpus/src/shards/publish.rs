@@ -6,6 +6,7 @@
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
+use crate::rights::Rights;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::libc;
 use std::fs::{File, OpenOptions};
@@ -34,7 +35,10 @@ impl Draft {
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
             match options.open(&path) {
-                Ok(file) => return Ok(Draft { path, file }),
+                Ok(file) => {
+                    target.parent().and_then(Rights::within).inspect(|rights| rights.give(&file));
+                    return Ok(Draft { path, file });
+                }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(io(&path, "create it")(error)),
             }
@@ -54,6 +58,14 @@ impl Drop for Draft {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Whether `name` is that of a draft of `target`: nothing else that begins like it is ours to remove.
+pub(super) fn is_draft_of(name: &str, target: &str) -> bool {
+    let random = name.strip_prefix('.').and_then(|name| name.strip_prefix(target)?.strip_prefix('.'));
+    random.is_some_and(|random| {
+        random.len() == 16 && random.bytes().all(|byte| b"0123456789abcdef".contains(&byte))
+    })
 }
 
 /// Writes `bytes` to the new file `target`; says whether there was none, and otherwise does nothing.
@@ -241,6 +253,23 @@ mod tests {
             (std::fs::read(&target).unwrap(), names(directory.path())),
             (b"other".into(), vec!["x".into()])
         );
+    }
+
+    #[test]
+    fn a_draft_is_known_by_all_of_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let draft = Draft::create(&directory.path().join("x.json")).unwrap();
+        assert!(is_draft_of(&names(directory.path())[0], "x.json"));
+        drop(draft);
+        for name in [
+            ".x.json.swp",
+            ".x.json.",
+            "x.json.0123456789abcdef",
+            ".x.json.0123456789ABCDEF",
+            ".y.json.0123456789abcdef",
+        ] {
+            assert!(!is_draft_of(name, "x.json"), "{name}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::manifest::LARGEST_RECEIPT;
 use super::place::{Before, Place};
-use super::publish::discard;
+use super::publish::{discard, is_draft_of};
 use super::{MANIFEST, Manifest, RECEIPTS, Shard, Shards};
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
@@ -168,6 +168,9 @@ fn tag(text: &str) -> String {
     format!("\"{}\"", crate::connection::hex(&Md5::digest(text.as_bytes())))
 }
 
+/// What the making of a shard may leave in the directory: the draft, and what is beside it.
+const DRAFTS: [&str; 6] = ["", "-journal", "-wal", "-shm", "-lock", "-claim"];
+
 /// Removes what is left of the making of shards that are there: drafts of processes that were killed.
 fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
     // A bucket has none.
@@ -176,24 +179,26 @@ fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
     for entry in std::fs::read_dir(directory).map_err(&failed)? {
         let path = entry.map_err(&failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.strip_prefix('.').is_some_and(|name| name.starts_with(&format!("{MANIFEST}."))) {
+        if is_draft_of(&name, MANIFEST) {
             // Whoever is still writing it writes it once more.
             let _ = std::fs::remove_file(&path);
             continue;
         }
-        let Some((shard, ending)) = name.strip_prefix('.').and_then(|name| name.split_once(".db")) else {
+        let Some((shard, _)) = name.strip_prefix('.').and_then(|name| name.split_once(".db")) else {
             continue;
         };
         let Some(number) = shards.cut.number(shard).filter(|&number| manifest.shard(number).is_some()) else {
             continue;
         };
-        if ending.starts_with('.') {
+        if is_draft_of(&name, &shards.name(number)) {
             // A copy that was on its way. If it still is, it will not be missed.
             let _ = std::fs::remove_file(&path);
             continue;
         }
         let draft = directory.join(format!(".{}.db", shards.cut.name(number)));
-        if let Ok(Some(_claim)) = Claim::take(&beside(&draft, "-claim")) {
+        if DRAFTS.iter().any(|ending| beside(&draft, ending) == path)
+            && let Ok(Some(_claim)) = Claim::take(&beside(&draft, "-claim"))
+        {
             discard(&draft);
         }
     }
@@ -202,7 +207,10 @@ fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let shard = name.strip_prefix('.').and_then(|name| name.split_once(".json.")).map(|(shard, _)| shard);
         let number = shard.and_then(|shard| shards.cut.number(shard));
-        if number.is_some_and(|number| manifest.shard(number).is_some()) {
+        if number.is_some_and(|number| {
+            manifest.shard(number).is_some()
+                && is_draft_of(&name, &format!("{}.json", shards.cut.name(number)))
+        }) {
             let _ = std::fs::remove_file(&path);
         }
     }

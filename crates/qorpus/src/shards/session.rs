@@ -50,6 +50,8 @@ pub(super) struct Session {
     /// Gives up soon.
     hasty: AmazonS3,
     patient: AmazonS3,
+    /// What tells this store from others.
+    address: String,
     /// Whether the store has ever answered.
     answered: AtomicBool,
     /// The last to be dropped: what the clients have begun runs on it.
@@ -85,7 +87,13 @@ impl Session {
             builder = builder.with_credentials(credentials);
         }
         let patient = builder.clone().build().map_err(refused)?;
-        Ok(Session { builder, hasty, patient, answered: AtomicBool::new(false), runtime })
+        let address = address(&builder);
+        Ok(Session { builder, hasty, patient, address, answered: AtomicBool::new(false), runtime })
+    }
+
+    /// What tells its store from others: its endpoint, or its region.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Does some work with the store. It may be done twice, the first time with a client that gives up soon.
@@ -170,6 +178,13 @@ fn check_address(builder: &AmazonS3Builder) -> std::result::Result<(), &'static 
         true => Ok(()),
         false => Err("AWS_REGION"),
     }
+}
+
+/// See [`Session::address`].
+fn address(builder: &AmazonS3Builder) -> String {
+    let keys = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::Region];
+    let address = keys.iter().find_map(|key| builder.get_config_value(key)).unwrap_or_default();
+    address.trim_end_matches('/').to_owned()
 }
 
 fn is_anonymous(builder: &AmazonS3Builder) -> bool {

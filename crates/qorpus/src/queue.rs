@@ -1,0 +1,91 @@
+//! Waiting in the kernel for the turn to write, on a thread of its own.
+//!
+//! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the thread instead can say what
+//! holds the turn, and give up.
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+/// The thread does nothing but wait.
+const STACK: usize = 128 << 10;
+
+/// A thread that queues for one lock of an open file, again and again.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// `None` at the end, and if it is given up.
+    orders: Option<Sender<()>>,
+    taken: Receiver<io::Result<()>>,
+    process: u32,
+    is_waiting: bool,
+}
+
+impl Queue {
+    /// One for this `lock` of `file`.
+    pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<Queue> {
+        let (orders, ordered) = mpsc::channel();
+        let (tell, taken) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("qorpus-turn".into()).stack_size(STACK);
+        thread.spawn(move || {
+            while ordered.recv().is_ok() {
+                if tell.send(wait(&file, &lock)).is_err() {
+                    // Nobody wants it any more.
+                    release(&file, &lock);
+                }
+            }
+            // Whoever ends the queue waits until its locks can be gone.
+            drop(file);
+            drop(tell);
+        })?;
+        Ok(Queue { orders: Some(orders), taken, process: std::process::id(), is_waiting: false })
+    }
+
+    /// Begins to wait.
+    pub(crate) fn join(&mut self) {
+        self.is_waiting = self.orders.as_ref().is_some_and(|orders| orders.send(()).is_ok());
+    }
+
+    /// Waits for so long at most; `None` if the lock is not taken yet.
+    pub(crate) fn wait(&mut self, time: Duration) -> Option<io::Result<()>> {
+        let result = match self.taken.recv_timeout(time) {
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => Err(io::ErrorKind::BrokenPipe.into()),
+            Ok(result) => result,
+        };
+        self.is_waiting = false;
+        Some(result)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.orders.take();
+        // In a forked child there is no thread, and one that still waits may do so for long.
+        if self.process == std::process::id() && !self.is_waiting {
+            let _ = self.taken.recv();
+        }
+    }
+}
+
+/// Waits for a lock without an end.
+pub(crate) fn wait(file: &File, lock: &libc::flock) -> io::Result<()> {
+    loop {
+        match fcntl(file, FcntlArg::F_OFD_SETLKW(lock)) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Gives a lock back.
+pub(crate) fn release(file: &File, lock: &libc::flock) {
+    // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it too.
+    let _ =
+        fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..*lock }));
+}

@@ -1,0 +1,140 @@
+//! Whose the files beside a corpus are: they take its owner, group and mode, as SQLite's own do. Whoever may write the corpus
+//! can then go on after the process of another user was killed, and nobody else can.
+
+use nix::libc;
+use nix::unistd::geteuid;
+use std::fs::{File, Metadata, Permissions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+
+/// The owner, the group and the permissions of a file that is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rights {
+    uid: u32,
+    gid: u32,
+    mode: Mode,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    /// These bits and no others.
+    Exactly(u32),
+    /// What the file has by the umask, and these.
+    AtLeast(u32),
+}
+
+impl Rights {
+    /// Those of the file `corpus`; `None` if there is none yet.
+    pub(crate) fn of(corpus: &Path) -> Option<Rights> {
+        let found = corpus.metadata().ok()?;
+        let mode = Mode::Exactly(found.mode() & 0o666);
+        Some(Rights { uid: found.uid(), gid: found.gid(), mode })
+    }
+
+    /// The same, but for writers alone: who can open a lock file, if only for reading, can lock others out.
+    pub(crate) fn of_writers(corpus: &Path) -> Option<Rights> {
+        let found = corpus.metadata().ok()?;
+        let write = found.mode() & 0o222;
+        let mode = Mode::Exactly(write | write << 1 | 0o600);
+        Some(Rights { uid: found.uid(), gid: found.gid(), mode })
+    }
+
+    /// Those of files in `directory`: if its group may write there, each of the group may go on with what another began.
+    pub(crate) fn within(directory: &Path) -> Option<Rights> {
+        let found = directory.metadata().ok()?;
+        let group = if found.mode() & 0o020 == 0 { 0 } else { 0o060 };
+        Some(Rights { uid: found.uid(), gid: found.gid(), mode: Mode::AtLeast(group) })
+    }
+
+    /// Gives `file` these rights as far as this process may: those of other users' files stay as they are, and only root can
+    /// give a file away.
+    pub(crate) fn give(&self, file: &File) {
+        let Ok(found) = file.metadata() else { return };
+        let me = geteuid();
+        if found.uid() != me.as_raw() && !me.is_root() {
+            return;
+        }
+        let is_wanted = !matches!(self.mode, Mode::AtLeast(0));
+        if me.is_root() && (found.uid(), found.gid()) != (self.uid, self.gid) {
+            let _ = fchown(file, Some(self.uid), Some(self.gid));
+        } else if found.gid() != self.gid && is_wanted {
+            let _ = fchown(file, None, Some(self.gid));
+        }
+        let Ok(found) = file.metadata() else { return };
+        let mode = self.mode_of(&found);
+        if mode != found.mode() & 0o777 {
+            let _ = file.set_permissions(Permissions::from_mode(found.mode() & 0o7000 | mode));
+        }
+    }
+
+    fn mode_of(&self, found: &Metadata) -> u32 {
+        // Another group's members are not those that are meant.
+        let meant = if found.gid() == self.gid { 0o777 } else { 0o707 };
+        match self.mode {
+            Mode::Exactly(mode) => mode & meant,
+            Mode::AtLeast(mode) => {
+                // A directory that can be written can be entered.
+                let enter = if found.is_dir() { (mode & 0o222) >> 1 } else { 0 };
+                found.mode() & 0o777 | (mode | enter) & meant
+            }
+        }
+    }
+}
+
+/// Lets the group of the directory above share a directory that was just made.
+pub(crate) fn share(made: &Path) {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY);
+    if let Some(rights) = made.parent().and_then(Rights::within)
+        && let Ok(directory) = options.open(made)
+    {
+        rights.give(&directory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
+    fn set(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn files_take_the_mode_of_the_corpus() {
+        let directory = tempfile::tempdir().unwrap();
+        let (corpus, beside) = (directory.path().join("c.db"), directory.path().join("c.db-x"));
+        assert!(Rights::of(&corpus).is_none() && Rights::of_writers(&corpus).is_none());
+        std::fs::write(&corpus, "").unwrap();
+        let file = File::create(&beside).unwrap();
+        for (of_corpus, of_writers) in [(0o644, 0o600), (0o664, 0o660), (0o666, 0o666), (0o440, 0o600)] {
+            set(&corpus, of_corpus);
+            Rights::of(&corpus).unwrap().give(&file);
+            assert_eq!(mode(&beside), of_corpus);
+            Rights::of_writers(&corpus).unwrap().give(&file);
+            assert_eq!(mode(&beside), of_writers);
+        }
+    }
+
+    #[test]
+    fn the_group_of_a_directory_shares_what_is_in_it_and_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, inner) = (directory.path().join("x"), directory.path().join("inner"));
+        let file = File::create(&path).unwrap();
+        std::fs::create_dir(&inner).unwrap();
+        for (of_directory, of_file, of_inner) in
+            [(0o700, 0o600, 0o700), (0o2775, 0o660, 0o770), (0o1777, 0o660, 0o770)]
+        {
+            set(&path, 0o600);
+            set(&inner, 0o700);
+            set(directory.path(), of_directory);
+            Rights::within(directory.path()).unwrap().give(&file);
+            share(&inner);
+            assert_eq!((mode(&path), mode(&inner)), (of_file, of_inner), "{of_directory:o}");
+        }
+    }
+}

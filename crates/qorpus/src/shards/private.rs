@@ -1,0 +1,116 @@
+//! Directories that a user has alone, in places that others may share: the cache, and where shards are built.
+//!
+//! Whoever can write there could give other bytes to a copy, or keep a file open that becomes a shard. So such a directory
+//! has a name of its own for each user, and one that somebody else has made, or that a link leads to, is refused.
+
+use crate::error::{Error, Result, io};
+use nix::libc;
+use nix::unistd::geteuid;
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The directory of this user in the shared directory `place`, by what it is for.
+pub(super) fn name(place: &Path, what: &str) -> PathBuf {
+    place.join(format!("qorpus-{what}-{}", geteuid()))
+}
+
+/// Makes the directory at `path`, unless it is there, for this user alone; `elsewhere` says how another place is named.
+///
+/// # Errors
+/// [`Error::Untrusted`] if others may write to it, or put something else in its place.
+pub(super) fn make(path: &Path, elsewhere: &str) -> Result<()> {
+    let refused = |path: &Path, reason: String| Error::Untrusted {
+        path: path.into(),
+        reason: format!("{reason}; name another place by {elsewhere}"),
+    };
+    let above = path.parent().unwrap_or(path);
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder.recursive(true).create(above).map_err(io(above, "create the directory"))?;
+    let found = above.metadata().map_err(io(above, "look at the directory"))?;
+    // In /tmp the sticky bit keeps others from renaming what is not theirs.
+    if found.mode() & 0o1002 == 0o002 {
+        let reason =
+            "may be changed by everyone and has no sticky bit, so that others can put their own files there"
+                .into();
+        return Err(refused(above, reason));
+    }
+    match builder.recursive(false).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made.map_err(io(path, "create the directory"))?,
+    }
+    if !path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        return Err(refused(path, "is not a directory, but a link or a file".into()));
+    }
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY);
+    // Another user's cannot even be opened.
+    let found = match options.open(path) {
+        Ok(directory) => directory.metadata().map(|found| (found, Some(directory))),
+        Err(_) => path.symlink_metadata().map(|found| (found, None)),
+    };
+    let (found, directory) = found.map_err(io(path, "look at the directory"))?;
+    if found.uid() != geteuid().as_raw() {
+        return Err(refused(path, format!("belongs to another user, of uid {}", found.uid())));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(refused(path, "may be written by others".into()));
+    }
+    if found.mode() & 0o777 != 0o700 {
+        let permissions = Permissions::from_mode(0o700);
+        let set = directory.map_or(Ok(()), |directory| directory.set_permissions(permissions));
+        set.map_err(io(path, "make it private"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{chown, symlink};
+
+    fn set(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn refused(path: &Path) -> String {
+        let error = make(path, "QORPUS_X").unwrap_err();
+        assert!(matches!(error, Error::Untrusted { .. }), "{error}");
+        assert!(error.to_string().contains("QORPUS_X"));
+        error.to_string()
+    }
+
+    #[test]
+    fn a_private_directory_is_nobody_elses() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("a/b");
+        let path = name(&place, "x");
+        make(&path, "QORPUS_X").unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        set(&path, 0o755);
+        make(&path, "QORPUS_X").unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        set(&path, 0o770);
+        assert!(refused(&path).contains("written by others"));
+        set(&path, 0o700);
+        set(&place, 0o1777);
+        make(&path, "QORPUS_X").unwrap();
+        set(&place, 0o777);
+        assert!(refused(&path).contains("sticky"));
+        set(&place, 0o700);
+        std::fs::remove_dir(&path).unwrap();
+        symlink(directory.path(), &path).unwrap();
+        assert!(refused(&path).contains("link"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(refused(&path).contains("file"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        // Only root can make another user's.
+        if chown(&path, Some(65_534), None).is_ok() {
+            assert!(refused(&path).contains("uid 65534"));
+        }
+    }
+}
