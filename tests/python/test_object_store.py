@@ -74,7 +74,8 @@ def shards(store, prefix):
 
 
 def copies(cache):
-    return sorted(path for path in Path(cache).glob("*.db"))
+    """Those of the cache that this user has in that place."""
+    return sorted(path for path in Path(cache).glob(f"qorpus-cache-{os.geteuid()}/*.db"))
 
 
 def test_a_bucket_is_one_corpus_for_every_command(store, finished, whole, tmp_path):
@@ -99,8 +100,9 @@ def test_a_bucket_is_one_corpus_for_every_command(store, finished, whole, tmp_pa
     for command in [["merge", tmp_path / "all.db", finished], ["find", finished, "--circuit", "h 0"], ["distinct", finished, "--max-length", "3"]]:
         assert "name a file" in qorpus(*command, status=1).stderr
     # Nothing that was built or verified is left on this machine.
-    assert {path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()} <= {".db", ""}
-    assert not list((tmp_path / "cache" / "stage").iterdir())
+    assert {path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()} <= {".db", ".TAG", ""}
+    (stage,) = (tmp_path / "cache").glob("*/stage")
+    assert not list(stage.iterdir())
 
 
 def test_objects_are_what_directories_have(store, finished, tmp_path):
@@ -146,7 +148,7 @@ def test_processes_of_which_some_are_killed(store, whole, tmp_path, chance):
     assert content_hash(path) == content_hash(whole)
     assert "clean" in qorpus("verify", path, "--sample", "0.1", "--quiet").stdout
     assert len(shards(store, "killed")) == sealed["of"] == len(store.objects("killed/receipts/"))
-    assert not [file for stage in stages for file in stage.glob("*.db")]
+    assert not [file for stage in stages for file in stage.rglob("*.db")]
 
 
 def test_processes_without_parts(store, whole, tmp_path):
@@ -259,7 +261,7 @@ for _ in range(5):
         corpus = package.open(finished)
         assert corpus.circuits(range(0, 40_000, 2_500)) == package.open(whole).circuits(range(0, 40_000, 2_500))
     assert len(copies(tmp_path / "cache")) <= 3
-    assert not list((tmp_path / "cache").glob("*.part*"))
+    assert not list((tmp_path / "cache").rglob("*.part*"))
 
 
 def test_threads_forks_and_pickles(store, finished, whole):
@@ -320,10 +322,7 @@ def test_damage_of_a_copy_is_not_that_of_the_shard(store, finished, whole, tmp_p
     content = bytearray(copy.read_bytes())
     content[65_536:] = bytes(len(content) - 65_536)
     copy.write_bytes(content)
-    fresh = package.open(finished)
-    with pytest.raises(package.Error, match="read again"):
-        fresh[0]
-    assert fresh[0] == package.open(whole)[0]
+    assert package.open(finished)[0] == package.open(whole)[0]
 
 
 def test_a_repaired_directory_on_a_stage(tmp_path):

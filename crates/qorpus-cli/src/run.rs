@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use qorpus::{Corpus, FindOptions, Outcome, Reader, Target};
 use std::io::{self, Write};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ impl Failure {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Failure::Library(error) if error.is_usage() => 2,
+            Failure::Library(qorpus::Error::Interrupted(_)) => INTERRUPTED,
             _ => 1,
         }
     }
@@ -54,6 +56,15 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 const INTERRUPTED: u8 = 130;
 
+/// Whoever runs the command, and may press Ctrl-C while it waits.
+struct Terminal;
+
+impl qorpus::Caller for Terminal {
+    fn is_interrupted(&self) -> bool {
+        STOP.load(Ordering::Relaxed)
+    }
+}
+
 fn stop_on_interrupt() {
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {
@@ -66,6 +77,10 @@ fn stop_on_interrupt() {
 }
 
 pub(crate) fn run(command: Command) -> Result<u8, Failure> {
+    qorpus::called_by(Rc::new(Terminal), || run_command(command))
+}
+
+fn run_command(command: Command) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),

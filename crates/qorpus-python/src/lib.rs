@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
 mod arguments;
+mod caller;
 mod circuits;
 mod distinct;
 mod errors;

@@ -1,6 +1,7 @@
 //! Appending, as Python sees it.
 
 use crate::arguments::{self, flag, given, text};
+use crate::caller::waiting;
 use crate::errors::{OrRaise, invalid, warn, wrong_type};
 use crate::options::{complex, coupling_of, durability_of, shape_text, writer_options};
 use crate::record::order_of;
@@ -107,7 +108,7 @@ impl Writer {
         options.durability = given(durability, durability_of)?.unwrap_or(options.durability);
         let path = arguments::path(path, "path")?;
         let missing = py.detach(|| qorpus::missing_wal(&path));
-        let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
+        let writer = waiting(py, || qorpus::Writer::open(&path, &options))?;
         missing.map_or(Ok(()), |text| warn(py, &text))?;
         py.import("qorpus.ending")?.call_method0("watch")?;
         Ok(Writer { writer })
@@ -141,7 +142,7 @@ impl Writer {
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
         let (names, labels): (Vec<_>, Vec<_>) = labels::single(labels)?.into_iter().unzip();
         let labels: Vec<_> = names.iter().map(String::as_str).zip(labels).collect();
-        until_done(py, || self.writer.append_within(LOOK, &letters, unitary, &labels))
+        until_done(py, &self.writer, || self.writer.append_within(LOOK, &letters, unitary, &labels))
     }
 
     /// Accepts records, all or none of them; waits while two groups of records wait to be committed.
@@ -171,7 +172,7 @@ impl Writer {
         let unitaries = unitaries.as_ref().map(|unitaries| unitaries.as_slice()).transpose()?;
         let (names, columns): (Vec<_>, Vec<_>) = labels::columns(labels)?.into_iter().unzip();
         let columns: Vec<_> = names.iter().map(String::as_str).zip(columns).collect();
-        until_done(py, || self.writer.extend_within(LOOK, &circuits, unitaries, &columns))
+        until_done(py, &self.writer, || self.writer.extend_within(LOOK, &circuits, unitaries, &columns))
     }
 
     /// Returns when all records that were accepted are durable: how many this writer has made durable so far.
@@ -183,7 +184,7 @@ impl Writer {
             if let Some(durable) = py.detach(|| self.writer.flush_within(LOOK)).or_raise(py)? {
                 return Ok(durable);
             }
-            py.check_signals()?;
+            look(py, &self.writer)?;
         }
     }
 
@@ -257,15 +258,25 @@ impl Writer {
 
 /// Closes a writer, unless a signal says to stop waiting for that.
 fn close(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    until_done(py, || writer.close_within(LOOK))
+    until_done(py, writer, || writer.close_within(LOOK))
 }
 
 /// Repeats what waits for a short while only, until it says that it is done or a signal comes.
-fn until_done(py: Python<'_>, act: impl Fn() -> qorpus::Result<bool> + Sync) -> PyResult<()> {
+fn until_done(
+    py: Python<'_>,
+    writer: &qorpus::Writer,
+    act: impl Fn() -> qorpus::Result<bool> + Sync,
+) -> PyResult<()> {
     while !py.detach(&act).or_raise(py)? {
-        py.check_signals()?;
+        look(py, writer)?;
     }
     Ok(())
+}
+
+/// Says what the writer waits for; after a signal it need not wait for long any more.
+fn look(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
+    writer.take_warnings().iter().try_for_each(|text| warn(py, text))?;
+    py.check_signals().inspect_err(|_| writer.interrupt())
 }
 
 /// Closes every writer of this process that is open.

@@ -91,13 +91,15 @@ pub enum Error {
         /// The corpus.
         directory: PathBuf,
     },
-    /// A copy of a shard that the disk it is on has damaged.
+    /// A copy of a shard that the disk it is on has damaged: what is read then is read again, and this is for the second time.
     #[error(
-        "{}: this copy of a shard of {} is damaged, so it was removed; read again, and the shard is fetched again",
+        "{}: the copy of this shard in the cache was damaged, was removed and fetched again, and is damaged once more, although the \
+         shard itself is what the manifest of {} says: the disk or the memory of this machine may fail; set QORPUS_CACHE to a \
+         directory on another disk",
         .path.display(), .corpus.display()
     )]
     DamagedCopy {
-        /// The copy.
+        /// The shard.
         path: PathBuf,
         /// The corpus.
         corpus: PathBuf,
@@ -422,6 +424,21 @@ impl Error {
             Error::NoWal { source, .. } => source.is_permission_denied(),
             _ => false,
         }
+    }
+
+    /// Whether the bytes of a file that was read may be the reason.
+    pub(crate) fn may_be_damage(&self) -> bool {
+        let is_other = matches!(
+            self,
+            Error::NoRecord { .. }
+                | Error::Interrupted(_)
+                | Error::ObjectStore { .. }
+                | Error::DamagedShard { .. }
+                | Error::DamagedCopy { .. }
+                | Error::Forked(_)
+                | Error::Untrusted { .. }
+        );
+        !is_other && !self.is_usage()
     }
 
     /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.

@@ -303,6 +303,11 @@ impl Corpus {
         self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
     }
 
+    /// Whether this is the file at `path`.
+    pub(crate) fn is_of(&self, path: &Path) -> bool {
+        self.file.is_some() && number_of(path) == self.file
+    }
+
     /// Whether there is another file now where this one was; it is looked at now and then.
     pub(crate) fn is_replaced(&self) -> bool {
         let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < LOOK);

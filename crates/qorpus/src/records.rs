@@ -500,7 +500,11 @@ impl Reader {
         unitaries.resize(ids.len() * self.unitary_bytes(), 0);
         if self.threads(ids) == 1 {
             self.check(ids)?;
-            return self.share_of_rows(ids, order, circuits, unitaries, with_labels.then_some(given));
+            return again(|| {
+                circuits.clear();
+                given.clear();
+                self.share_of_rows(ids, order, circuits, unitaries, with_labels.then_some(&mut *given))
+            });
         }
         let shares = self.shared_out(ids, Some(unitaries), |ids, out| {
             let (mut circuits, mut given) = (Circuits::default(), Vec::new());
@@ -591,7 +595,16 @@ impl Reader {
         for (id, chunks) in shards.listed_chunks()? {
             let chunks = chunks.start.max(numbers.start)..chunks.end.min(numbers.end);
             if !chunks.is_empty() {
-                shards.with_chunks(id, |corpus| corpus.scan(chunks, visit))?;
+                let mut next = chunks.start;
+                again(|| {
+                    let from = next;
+                    shards.with_chunks(id, |corpus| {
+                        corpus.scan(from..chunks.end, &mut |batch| {
+                            next = batch.number + 1;
+                            visit(batch)
+                        })
+                    })
+                })?;
             }
         }
         Ok(())
@@ -731,7 +744,7 @@ impl Reader {
         assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
         self.check(ids)?;
         let threads = match self.threads(ids) {
-            1 => return Ok(vec![read(ids, out)?]),
+            1 => return Ok(vec![again(|| read(ids, out))?]),
             threads => threads,
         };
         let share = ids.len().div_ceil(threads);
@@ -745,11 +758,11 @@ impl Reader {
                 others_out = rest;
                 scope.spawn(move || {
                     let _inside = fork::follow();
-                    read(&ids, out)
+                    again(|| read(&ids, out))
                 })
             };
             let workers: Vec<_> = (share..ids.len()).step_by(share).map(follow).collect();
-            let own = read(&ids.part(0..share), own_out);
+            let own = again(|| read(&ids.part(0..share), own_out));
             let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
@@ -823,6 +836,20 @@ impl Reader {
     }
 }
 
+/// Repeats what reads if a copy of a shard was damaged, which was removed: it is fetched again, once.
+fn again<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut seen = BTreeSet::new();
+    loop {
+        match read() {
+            Err(Error::DamagedCopy { path, .. }) if !seen.contains(&path) => {
+                tracing::warn!("{}: its copy in the cache was damaged and is fetched again", path.display());
+                seen.insert(path);
+            }
+            result => return result,
+        }
+    }
+}
+
 /// Circuits of one share after the other.
 fn joined(shares: Vec<Circuits>) -> Circuits {
     let mut shares = shares.into_iter();
@@ -848,5 +875,23 @@ fn directory(path: &Path) -> Result<Vec<PathBuf>> {
     match files.is_empty() {
         true => Err(Error::Usage(format!("{} holds no corpora: there is no *.db in it", path.display()))),
         false => Ok(files),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_damaged_copy_spoils_is_read_once_more_for_each_copy() {
+        let damaged = |name: &str| Error::DamagedCopy { path: name.into(), corpus: "s3://b/p".into() };
+        let mut told = [damaged("one"), damaged("other")].into_iter();
+        assert!(again(|| told.next().map_or(Ok(()), Err)).is_ok());
+        let mut reads = 0;
+        let failed = again(|| -> Result<()> {
+            reads += 1;
+            Err(damaged("one"))
+        });
+        assert!(matches!(failed, Err(Error::DamagedCopy { .. })) && reads == 2);
     }
 }

@@ -70,15 +70,27 @@ impl Rights {
     fn mode_of(&self, found: &Metadata) -> u32 {
         // Another group's members are not those that are meant.
         let meant = if found.gid() == self.gid { 0o777 } else { 0o707 };
+        // A directory that can be read can be entered.
+        let with_entry = |mode: u32| if found.is_dir() { mode | (mode & 0o444) >> 2 } else { mode };
         match self.mode {
-            Mode::Exactly(mode) => mode & meant,
-            Mode::AtLeast(mode) => {
-                // A directory that can be written can be entered.
-                let enter = if found.is_dir() { (mode & 0o222) >> 1 } else { 0 };
-                found.mode() & 0o777 | (mode | enter) & meant
-            }
+            Mode::Exactly(mode) => with_entry(mode) & meant,
+            Mode::AtLeast(mode) => found.mode() & 0o777 | with_entry(mode) & meant,
         }
     }
+}
+
+/// Whether nobody but those who may change `directory` anyway can have put there what was found in it, or still write to it: in a
+/// directory such as /tmp everyone can have.
+pub(crate) fn is_trusted(found: &Metadata, directory: &Metadata) -> bool {
+    let is_shared = directory.mode() & 0o022 == 0o020 && found.gid() == directory.gid();
+    is_shared || [geteuid().as_raw(), directory.uid(), 0].contains(&found.uid())
+}
+
+/// Opens a file for writing that is made if it is not there, and emptied; a link is not followed.
+pub(crate) fn create(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
+    options.open(path)
 }
 
 /// Lets the group of the directory above share a directory that was just made.

@@ -3,6 +3,7 @@
 //! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
+use crate::caller::{Caller, called_by};
 use crate::connection::LARGEST_VALUE;
 use crate::error::{Error, Result, brief};
 use crate::fork::{self, Holder};
@@ -19,6 +20,8 @@ use rusqlite::Connection;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,6 +34,9 @@ const GROUP_TIME: Duration = Duration::from_secs(1);
 
 /// Groups that wait to be committed while the next one is filled.
 const MOST_WAITING: usize = 2;
+
+/// How often is looked whether the committing thread has ended.
+const ENDING: Duration = Duration::from_micros(200);
 
 /// Longer than anybody waits at a stretch.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -73,6 +79,22 @@ struct Shared {
     changed: Condvar,
     /// Memory for comparing unitaries with their circuits.
     pairs: Mutex<Pairs>,
+    /// Whether the committing thread need not wait for long any more.
+    interrupted: AtomicBool,
+}
+
+/// Whoever appends, of whom the committing thread knows what he wants.
+struct Appender(Arc<Shared>);
+
+impl Caller for Appender {
+    fn is_interrupted(&self) -> bool {
+        self.0.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn warn(&self, text: &str) {
+        tracing::warn!("{text}");
+        self.0.lock().warnings.push(text.into());
+    }
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +108,8 @@ struct State {
     durable: u64,
     /// Why nothing can be committed any more.
     failure: Option<String>,
+    /// What the committing thread waits for, and nobody was told yet.
+    warnings: Vec<String>,
     closed: bool,
     /// Tells the committing thread to finish what is waiting and to end.
     end: bool,
@@ -151,6 +175,7 @@ impl Writer {
             }),
             changed: Condvar::new(),
             pairs: Mutex::default(),
+            interrupted: AtomicBool::new(false),
         });
         let holder: Arc<dyn Holder> = shared.clone();
         fork::register(Arc::downgrade(&holder));
@@ -264,6 +289,7 @@ impl Writer {
     pub fn flush_within(&self, limit: Duration) -> Result<Option<u64>> {
         let _inside = fork::enter();
         self.shared.check_process()?;
+        self.shared.interrupted.store(false, Ordering::Relaxed);
         let state = self.shared.lock();
         self.shared.check_open(&state)?;
         self.shared.flush(state, limit)
@@ -297,9 +323,28 @@ impl Writer {
         match self.shared.flush(state, limit) {
             Ok(None) => Ok(false),
             flushed => {
+                // Its store may wait for others once more, to leave a file that is whole.
+                if !self.shared.ends_within(limit) {
+                    return Ok(false);
+                }
                 self.shared.stop_thread();
                 if was_closed { Ok(true) } else { flushed.map(|_| true) }
             }
+        }
+    }
+
+    /// Has the committing thread give up if it waits for other processes, unless it has just begun to: what it has is then lost,
+    /// and the writer has stopped. What is appended or flushed afterwards takes this back.
+    pub fn interrupt(&self) {
+        self.shared.interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// What the committing thread waits for, as sentences, each once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let _inside = fork::enter();
+        match self.shared.check_process() {
+            Ok(()) => std::mem::take(&mut self.shared.lock().warnings),
+            Err(_) => Vec::new(),
         }
     }
 
@@ -362,6 +407,9 @@ impl Shared {
         labels: &[(&str, LabelColumn)],
     ) -> Result<bool> {
         self.check_process()?;
+        if self.interrupted.load(Ordering::Relaxed) {
+            self.interrupted.store(false, Ordering::Relaxed);
+        }
         let turned = unitaries.filter(|_| self.options.order == Order::Little).map(|unitaries| {
             let mut turned = unitaries.to_vec();
             let (qubits, bytes) = (self.recipe.alphabet().qubits(), bytemuck::cast_slice_mut(&mut turned));
@@ -585,10 +633,28 @@ impl Shared {
         state.end = false;
         let thread = std::thread::Builder::new()
             .name("qorpus writer".into())
-            .spawn(move || shared.commit_groups(store));
+            .spawn(move || called_by(Rc::new(Appender(shared.clone())), || shared.commit_groups(store)));
         let failed = crate::error::io(&self.path, "start the thread that commits");
         state.thread = Some(thread.map_err(failed)?);
         Ok(())
+    }
+
+    /// Has the thread end; says whether it has within `limit`.
+    fn ends_within(&self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        loop {
+            let mut state = self.lock();
+            state.end = true;
+            self.changed.notify_all();
+            if state.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                return true;
+            }
+            drop(state);
+            if begun.elapsed() >= limit {
+                return false;
+            }
+            std::thread::sleep(ENDING);
+        }
     }
 
     /// Has the thread commit what is waiting and end.

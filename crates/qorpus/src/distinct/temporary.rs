@@ -3,9 +3,10 @@
 use super::rows::{Candidate, KEY, Layout, ROW};
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
+use crate::rights::{self, Rights};
 use qorpus_core::Recipe;
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -32,6 +33,8 @@ const AT_ONCE: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Temporary {
     directory: PathBuf,
+    /// Those of the corpus.
+    rights: Option<Rights>,
     /// Files in memory, by name; behind their last row there is room for another one.
     held: Mutex<HashMap<String, Arc<Vec<u8>>>>,
     /// Locked as long as it is open.
@@ -46,13 +49,17 @@ impl Temporary {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             made => made.map_err(io(&directory, "create the directory for temporary files"))?,
         }
+        let rights = Rights::of(corpus);
+        if let (Some(rights), Ok(directory)) = (rights, File::open(&directory)) {
+            rights.give(&directory);
+        }
         let name = directory.join(LOCK);
-        let lock = File::create(&name).map_err(io(&name, "create it"))?;
+        let lock = create(&name, rights).map_err(io(&name, "create it"))?;
         if lock.try_lock().is_err() {
             let reason = "another process is enumerating it; wait until that one has ended";
             return Err(Error::Usage(format!("{}: {reason}", corpus.display())));
         }
-        let temporary = Temporary { directory, held: Mutex::default(), _lock: lock };
+        let temporary = Temporary { directory, rights, held: Mutex::default(), _lock: lock };
         let recipe = recipe.to_json();
         if temporary.text(OF_RECIPE).is_none_or(|there| there != recipe) {
             temporary.clear()?;
@@ -89,7 +96,7 @@ impl Temporary {
     ) -> Result<()> {
         let (path, part) = (self.path(name), self.path(&format!("{name}.part")));
         let failed = io(&part, "write it");
-        let mut file = File::create(&part).map_err(&failed)?;
+        let mut file = create(&part, self.rights).map_err(&failed)?;
         let (mut buffer, mut check) = (vec![0; AT_ONCE + ROW], Xxh3Default::new());
         for candidates in candidates.chunks(AT_ONCE / bytes.len()) {
             let at = layout.put(candidates, bytes, &mut buffer);
@@ -137,7 +144,8 @@ impl Temporary {
     pub(super) fn write_text(&self, name: &str, text: &str) -> Result<()> {
         let (path, part) = (self.path(name), self.path(&format!("{name}.part")));
         let whole = format!("{:016x}{text}", xxh3_64(text.as_bytes()));
-        std::fs::write(&part, whole)
+        create(&part, self.rights)
+            .and_then(|mut file| file.write_all(whole.as_bytes()))
             .and_then(|()| std::fs::rename(&part, &path))
             .map_err(io(&path, "write it"))
     }
@@ -180,6 +188,13 @@ impl Temporary {
     }
 }
 
+/// Makes a file in it, for whoever may write the corpus.
+fn create(path: &Path, rights: Option<Rights>) -> std::io::Result<File> {
+    let file = rights::create(path)?;
+    rights.inspect(|rights| rights.give(&file));
+    Ok(file)
+}
+
 /// The directory of temporary files of `corpus`, if it is there already one that was made here: at first with nothing but the
 /// lock in it.
 ///
@@ -190,9 +205,15 @@ pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
     let is_known = |entry: std::io::Result<std::fs::DirEntry>| {
         entry.is_ok_and(|entry| entry.file_name() == LOCK || entry.file_name() == OF_RECIPE_PART)
     };
+    let above = directory.parent().and_then(|above| above.metadata().ok());
+    let is_trusted = |found: &Metadata| above.as_ref().is_some_and(|above| rights::is_trusted(found, above));
     let is_ours = match directory.symlink_metadata() {
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         Ok(found) if !found.is_dir() => false,
+        Ok(found) if !is_trusted(&found) => {
+            let reason = "is another user's, who could change what is read from it; have it removed, and run the command again";
+            return Err(Error::Untrusted { path: directory, reason: reason.into() });
+        }
         Ok(_) => {
             directory.join(OF_RECIPE).exists()
                 || std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.all(is_known))

@@ -9,6 +9,7 @@
 //! The directory is this user's alone and has a mark. Nothing in it is removed but what has a name that is given here.
 
 use super::{Shard, private};
+use crate::caller::Wait;
 use crate::connection::{beside, hex};
 use crate::error::{Error, Result, io};
 use crate::filesystem;
@@ -20,7 +21,7 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -56,6 +57,9 @@ const KEY: usize = 16;
 
 /// How often is looked whether others have fetched something.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often is looked whether the lock is free.
+const BRIEFLY: Duration = Duration::from_millis(1);
 
 /// Where copies are kept, and how many bytes they may take together.
 #[derive(Debug)]
@@ -198,8 +202,9 @@ impl Cache {
         let path = self.directory.join(name(COPY));
         let is_there =
             || path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == shard.bytes);
+        let mut wait = Wait::begin();
         loop {
-            let lock = self.lock(File::lock_shared)?;
+            let lock = self.lock(File::try_lock_shared)?;
             if is_there() {
                 // By the time of its last use; to open it for that would be to close it again, under SQLite's locks.
                 let (now, links) = (TimeSpec::UTIME_NOW, UtimensatFlags::NoFollowSymlink);
@@ -208,13 +213,13 @@ impl Cache {
             }
             drop(lock);
             let Some(room) = self.room_for(&name(DRAFT), shard.bytes)? else {
-                std::thread::sleep(LOOK);
+                self.pause(&mut wait)?;
                 continue;
             };
             // Somebody may have fetched it before the draft was claimed.
             if !is_there() {
                 fetch(&room.path)?;
-                let lock = self.lock(File::lock_shared)?;
+                let lock = self.lock(File::try_lock_shared)?;
                 std::fs::rename(&room.path, &path).map_err(io(&path, "give it its name"))?;
                 drop(room);
                 return Ok(Kept { path, is_new: true, _lock: lock });
@@ -222,16 +227,44 @@ impl Cache {
         }
     }
 
+    /// Removes the copy of a shard from there if `is_wrong` says so of it, which reads it; says whether there is none any more.
+    pub(super) fn remove(
+        &self,
+        origin: &Origin,
+        shard: &Shard,
+        is_wrong: impl Fn(&Path) -> bool,
+    ) -> Result<bool> {
+        let path = self.directory.join(named(&origin.0, shard.xxh128, shard.bytes, COPY));
+        let _lock = self.lock(File::try_lock)?;
+        if path.symlink_metadata().is_err() {
+            return Ok(true);
+        }
+        Ok(is_wrong(&path) && std::fs::remove_file(&path).is_ok())
+    }
+
     /// Room for something that will not be kept.
     pub(super) fn room(&self, bytes: u64) -> Result<Room> {
+        let mut wait = Wait::begin();
         loop {
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let name = named(&hex(&[0; KEY]), random.into(), bytes, DRAFT);
             if let Some(room) = self.room_for(&name, bytes)? {
                 return Ok(room);
             }
-            std::thread::sleep(LOOK);
+            self.pause(&mut wait)?;
         }
+    }
+
+    /// Waits a little for others.
+    fn pause(&self, wait: &mut Wait) -> Result<()> {
+        std::thread::sleep(LOOK);
+        wait.look(|| {
+            format!(
+                "{}: waiting for other processes that fetch shards into this cache, the same one or so many that there is no room \
+                 (QORPUS_CACHE_SIZE)",
+                self.directory.display()
+            )
+        })
     }
 
     /// Room for the draft with this name and size; `None` if another process is at it, or others need the room at present.
@@ -245,7 +278,7 @@ impl Cache {
         }
         let path = self.directory.join(name);
         let Some(claim) = Claim::take(&beside(&path, CLAIM))? else { return Ok(None) };
-        let _lock = self.lock(File::lock)?;
+        let _lock = self.lock(File::try_lock)?;
         let (mut copies, drafts) = self.survey(&path)?;
         let mut taken = drafts.saturating_add(bytes);
         if taken > self.most {
@@ -299,17 +332,23 @@ impl Cache {
     }
 
     /// The lock of the directory.
-    fn lock(&self, how: fn(&File) -> std::io::Result<()>) -> Result<File> {
+    fn lock(&self, how: fn(&File) -> std::result::Result<(), TryLockError>) -> Result<File> {
         let path = self.directory.join(LOCK);
         let failed = io(&path, "lock it");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         let file = options.open(&path).map_err(&failed)?;
+        let mut wait = Wait::begin();
         loop {
             match how(&file) {
                 Ok(()) => return Ok(file),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
+                // Others hold it for as long as a file takes to be opened or removed.
+                Err(TryLockError::WouldBlock) => {
+                    wait.look(|| format!("{}: waiting for another process to release it", path.display()))?;
+                    std::thread::sleep(BRIEFLY);
+                }
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
     }
@@ -398,6 +437,18 @@ mod tests {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
         assert_eq!(bytes, [1; 100]);
+    }
+
+    #[test]
+    fn a_wrong_copy_is_removed_and_a_right_one_stays() {
+        let (_directory, cache) = cache(100);
+        let one = shard(1, 100);
+        assert!(cache.remove(&origin(), &one, |_| false).unwrap(), "there is none");
+        let kept = cache.copy(&origin(), &one, fetched(&one)).unwrap();
+        let path = kept.path.clone();
+        drop(kept);
+        assert!(!cache.remove(&origin(), &one, |_| false).unwrap() && path.exists());
+        assert!(cache.remove(&origin(), &one, |_| true).unwrap() && !path.exists());
     }
 
     #[test]

@@ -159,7 +159,9 @@ pub(crate) fn repair(
     let workshop = Workshop { shards: &shards, stage: stage.as_deref(), jobs, durability };
     for number in again {
         // Who makes the same shard will be done at some time.
-        while workshop.make(number, Some(versions.get(&number)), stop, &mut |_| {})? == Made::Busy {
+        while workshop.make(number, Some(versions.get(&number)), stop, &mut |_| {})? == Made::Busy
+            && !stop.load(Ordering::Relaxed)
+        {
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
         if stop.load(Ordering::Relaxed) {

@@ -16,12 +16,11 @@ use crate::lock::Claim;
 use crate::options::{Durability, GenerateOptions, threads};
 use crate::plan::stored_bytes;
 use crate::reader::Corpus;
-use crate::rights::Rights;
+use crate::rights::{self, Rights};
 use crate::store::Store;
 use crate::verify::{VerifyOptions, verify_file};
 use crate::{filesystem, store};
 use nix::libc;
-use nix::unistd::geteuid;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -282,8 +281,7 @@ impl Workshop<'_> {
             Err(error) => return Err(io(draft, "look at it")(error)),
         };
         let above = directory.metadata().map_err(io(directory, "look at the directory"))?;
-        let is_shared = above.mode() & 0o022 == 0o020 && found.gid() == above.gid();
-        if [geteuid().as_raw(), above.uid(), 0].contains(&found.uid()) || is_shared {
+        if rights::is_trusted(&found, &above) {
             return Ok(());
         }
         Err(Error::Untrusted {

@@ -274,14 +274,15 @@ impl Shards {
         Cache::open()?.copy(&bucket.origin()?, shard, fetch).map(Local::Copy)
     }
 
-    /// Removes the file of a shard if it is a copy that is not what was copied; the error that says so.
-    fn disowned(&self, shard: &Shard, file: &Path) -> Option<Error> {
-        let Place::Bucket(_) = self.place else { return None };
-        let is_right = publish::fingerprint(file).is_ok_and(|found| found == (shard.bytes, shard.xxh128));
-        if is_right || std::fs::remove_file(file).is_err() {
-            return None;
-        }
-        Some(Error::DamagedCopy { path: file.into(), corpus: self.path().into() })
+    /// Removes the copy of a shard, of which `is_wrong` tells more, unless it is what was fetched; the error that says so. Nothing
+    /// that is published here is a copy.
+    fn disowned(&self, shard: &Shard, is_other: impl Fn(&Path) -> bool) -> Option<Error> {
+        let Place::Bucket(bucket) = &self.place else { return None };
+        let fetched = (shard.bytes, shard.xxh128);
+        let is_wrong = |path: &Path| !publish::fingerprint(path).is_ok_and(|found| found == fetched);
+        let (cache, origin) = (Cache::open().ok()?, bucket.origin().ok()?);
+        let is_gone = cache.remove(&origin, shard, |path| is_other(path) || is_wrong(path)).ok()?;
+        is_gone.then(|| Error::DamagedCopy { path: self.file(shard.number), corpus: self.path().into() })
     }
 
     /// The error of a shard that the manifest lists and that is not as it says.

@@ -200,8 +200,18 @@ impl OpenShards {
         corpus: Box<Corpus>,
         read: impl FnOnce(&Corpus) -> Result<T>,
     ) -> Result<T> {
-        let result = read(&corpus);
-        let result = result.map_err(|error| self.blamed(error, number, corpus.path()));
+        let result = match read(&corpus) {
+            Err(error) => match self.disowned(&error, number, Some(&corpus)) {
+                // Nor may others go on with it.
+                Some(damaged) => {
+                    drop(corpus);
+                    self.idle.close_handles();
+                    return Err(damaged);
+                }
+                None => Err(error),
+            },
+            read => read,
+        };
         self.idle.give_back(number, corpus);
         match result {
             Err(Error::NotYet { .. }) => {
@@ -211,17 +221,26 @@ impl OpenShards {
         }
     }
 
-    /// The error of reading a shard's file; if that is a copy which is not what was copied, it is removed.
-    fn blamed(&self, error: Error, number: u64, file: &Path) -> Error {
-        let manifest = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
-        match (&error, manifest.shard(number)) {
-            (Error::DamagedChunk { .. }, Some(shard)) => self.shards.disowned(shard, file).unwrap_or(error),
-            _ => error,
+    /// If reading or opening a shard failed because of a copy that is not what was fetched, the copy is removed: the error that
+    /// says so.
+    fn disowned(&self, error: &Error, number: u64, opened: Option<&Corpus>) -> Option<Error> {
+        if !error.may_be_damage() {
+            return None;
         }
+        let manifest = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
+        // Another thread may have removed the copy that was open here, and there is a new one.
+        let is_other = |path: &Path| opened.is_some_and(|corpus| !corpus.is_of(path));
+        manifest.shard(number).and_then(|shard| self.shards.disowned(shard, is_other))
     }
 
     /// Opens the shard that has this record, which need not be by SQLite if it `may_be_mapped`.
     fn opened(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<Corpus>> {
+        let opened = self.opened_once(number, id, may_be_mapped);
+        opened.map_err(|error| self.disowned(&error, number, None).unwrap_or(error))
+    }
+
+    /// The same, whatever may be the reason of a failure.
+    fn opened_once(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<Corpus>> {
         let known = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
         // Perhaps it was sealed meanwhile; what is listed stays.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
@@ -263,8 +282,7 @@ impl OpenShards {
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Corpus::open_known(file, &self.means);
-        let corpus = Box::new(corpus.map_err(|error| self.shards.disowned(shard, file).unwrap_or(error))?);
+        let corpus = Box::new(Corpus::open_known(file, &self.means)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {

@@ -104,6 +104,12 @@ pub(super) fn publish(from: &Path, target: &Path, instead: bool, durability: Dur
         false => Some(copy(from, target, durability)?),
     };
     let source = copied.as_ref().map_or(from, |draft| &draft.path);
+    if let (None, Some(rights), Ok(file)) =
+        (&copied, target.parent().and_then(Rights::within), File::open(source))
+    {
+        // It was made for one user alone, and is for those from now on who share the directory.
+        rights.give(&file);
+    }
     let new = if instead { rename(source, target).map(|()| true) } else { link(source, target) }?;
     save_names(target.parent().unwrap_or(target), durability)?;
     Ok(new)
