@@ -29,6 +29,10 @@ impl Interpreter {
 }
 
 impl Caller for Interpreter {
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is of one lifetime alone"
+    )]
     fn is_interrupted(&self) -> bool {
         self.fails(|py| py.check_signals())
     }
