@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Command, DistinctArguments, Generate, Repair, Verify
 use crate::progress::{Bar, LevelBar};
 use crate::render;
 use clap::CommandFactory;
-use qorpus::{Corpus, FindOptions, Outcome, Reader, Target};
+use qorpus::{Caller, Corpus, FindOptions, Outcome, Reader, Target};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ impl Failure {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Failure::Library(error) if error.is_usage() => 2,
+            Failure::Library(qorpus::Error::Interrupted(_)) => INTERRUPTED,
             _ => 1,
         }
     }
@@ -63,6 +64,11 @@ fn stop_on_interrupt() {
     };
     // Without a handler Ctrl-C ends the process, which loses nothing that was committed.
     let _ = ctrlc::set_handler(handler);
+}
+
+/// Has the first Ctrl-C end waiting for a store, and people see what is awaited.
+pub(crate) fn attend() {
+    qorpus::set_caller(Caller { stop: || STOP.load(Ordering::Relaxed), tell: render::warning });
 }
 
 pub(crate) fn run(command: Command) -> Result<u8, Failure> {

@@ -3,6 +3,7 @@
 use crate::arguments::{self, class, count, given, number};
 use crate::errors::{OrRaise, warn, wrong_type};
 use crate::options::{durability_of, part_of};
+use crate::waiting;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 use qorpus::{GenerateOptions, Progress, Recipe, Sealed};
@@ -160,6 +161,6 @@ pub(crate) fn watched(
         };
         job(&stop, &mut tell)
     });
-    failure.map_or(Ok(()), Err)?;
+    failure.or_else(waiting::raised).map_or(Ok(()), Err)?;
     result.or_raise(py)
 }

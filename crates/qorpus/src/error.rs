@@ -104,6 +104,9 @@ pub enum Error {
         /// Why it failed, and what to do.
         reason: String,
     },
+    /// The caller did not want to wait any longer.
+    #[error("interrupted while waiting for {}; run the same again to go on", .0.display())]
+    Interrupted(PathBuf),
     /// A corpus of a later format version.
     #[error(
         "{} has format version {version}, but this version of Qorpus reads versions up to {}; use a newer Qorpus",

@@ -10,6 +10,7 @@ use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels
 use crate::scan::Batch;
 use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
+use crate::waiting::Crew;
 use crate::{wal, work};
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -735,21 +736,23 @@ impl Reader {
             threads => threads,
         };
         let share = ids.len().div_ceil(threads);
-        let _inside = fork::enter();
+        let inside = fork::enter();
         std::thread::scope(|scope| {
             let (own_out, mut others_out) = out.split_at_mut(share * size);
-            let read = &read;
+            let (read, crew) = (&read, Crew::new());
             let follow = |start: usize| {
                 let ids = ids.part(start..ids.len().min(start + share));
                 let (out, rest) = std::mem::take(&mut others_out).split_at_mut(ids.len() * size);
                 others_out = rest;
+                let (member, pass) = (crew.member(), inside.pass_for_another());
                 scope.spawn(move || {
-                    let _inside = fork::follow();
-                    read(&ids, out)
+                    let _inside = fork::follow(pass);
+                    member.work(|| read(&ids, out))
                 })
             };
             let workers: Vec<_> = (share..ids.len()).step_by(share).map(follow).collect();
             let own = read(&ids.part(0..share), own_out);
+            crew.join(own.is_err());
             let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
                 worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, io};
 use crate::filesystem;
 use crate::lock::Claim;
 use crate::options::parse_count;
+use crate::waiting;
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
@@ -127,7 +128,9 @@ impl Cache {
             drop(lock);
             let draft = format!("{:032x}-{}.{DRAFT}", shard.xxh128, shard.bytes);
             let Some(room) = self.room_for(&draft, shard.bytes)? else {
-                std::thread::sleep(LOOK);
+                if waiting::pause(LOOK) {
+                    return Err(Error::Interrupted(path));
+                }
                 continue;
             };
             // Somebody may have fetched it before the draft was claimed.
@@ -148,7 +151,9 @@ impl Cache {
             if let Some(room) = self.room_for(&format!("{random:016x}-{bytes}.{DRAFT}"), bytes)? {
                 return Ok(room);
             }
-            std::thread::sleep(LOOK);
+            if waiting::pause(LOOK) {
+                return Err(Error::Interrupted(self.directory.clone()));
+            }
         }
     }
 

@@ -85,7 +85,8 @@ impl Object {
             Place::Bucket(bucket) => bucket,
         };
         let room = Cache::open()?.room(bytes)?;
-        let (path, fingerprint) = (room.path.clone(), bucket.fetch(&shards.name(shard.number), &room.path)?);
+        let fingerprint = bucket.fetch(&shards.name(shard.number), &room.path, bytes..=bytes)?;
+        let path = room.path.clone();
         Ok(Some(Object { path, fingerprint, _room: Some(room) }))
     }
 }

@@ -114,6 +114,13 @@ pub(crate) fn generate(
     Ok((Outcome::Complete, progress))
 }
 
+/// No shard with this number has more bytes, however its chunks are arranged.
+fn largest(shards: &Shards, number: u64) -> u64 {
+    let chunks = shards.chunks(number);
+    // Some chunks are tried, and others may have longer circuits.
+    stored_bytes(&shards.recipe, chunks.end - chunks.start).saturating_mul(4).saturating_add(16 << 20)
+}
+
 /// Refuses to make the shards with these numbers, of which so many bytes are built there, if they do not fit in their place,
 /// or one of them not in the stage.
 fn check_room(
@@ -282,7 +289,11 @@ impl Workshop<'_> {
             Place::Bucket(bucket) => bucket,
         };
         let copy = beside(draft, "-published");
-        let found = match bucket.fetch(&self.shards.name(number), &copy) {
+        let most = largest(self.shards, number);
+        let found = match bucket.fetch(&self.shards.name(number), &copy, 0..=most) {
+            Ok(Some((bytes, _))) if bytes > most => {
+                Ok(Err(format!("it has {bytes} bytes, more than any such shard has")))
+            }
             Ok(Some(_)) => self.inspect(&copy, number),
             Ok(None) => Ok(Err("it was removed again".into())),
             Err(error) => Err(error),

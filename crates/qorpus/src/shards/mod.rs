@@ -15,6 +15,7 @@ mod place;
 mod publish;
 mod seal;
 mod session;
+mod wire;
 
 pub(crate) use check::{repair, verify};
 pub(crate) use make::generate;
@@ -167,6 +168,9 @@ impl Shards {
             {
                 publish::save_names(parent, durability)?;
             }
+            if let Place::Bucket(bucket) = &place {
+                bucket.check_conditions()?;
+            }
             place.put(&Manifest::empty(recipe, cut).text(), MANIFEST, Before::Nothing, durability)?;
         }
         let (shards, manifest) = Shards::at(place)?;
@@ -257,7 +261,8 @@ impl Shards {
     /// The file of a listed shard on this machine, or a copy of it, which may have to be fetched.
     fn local(&self, shard: &Shard) -> Result<Local> {
         let Place::Bucket(bucket) = &self.place else { return Ok(Local::File(self.file(shard.number))) };
-        let fetch = |to: &Path| match bucket.fetch(&self.name(shard.number), to)? {
+        let size = shard.bytes..=shard.bytes;
+        let fetch = |to: &Path| match bucket.fetch(&self.name(shard.number), to, size.clone())? {
             None => Err(self.lost(shard.number)),
             Some(found) if found == (shard.bytes, shard.xxh128) => Ok(()),
             Some((bytes, _)) if bytes != shard.bytes => {
