@@ -519,8 +519,12 @@ class Stream:
 
         def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
             places, count = self._window_ids(window), ahead(self.records)
+            # Shard by shard, so that each is opened, or fetched, once.
+            ascending = np.argsort(places, kind="stable")
+            places, rank = places[ascending], np.empty_like(ascending)
+            rank[ascending] = np.arange(len(places))
             pieces = (self._read(places[at : at + count]) for at in range(0, len(places), count))
-            return self._window_order(window), pieces
+            return rank[self._window_order(window)], pieces
 
         return self._window.batch((self._size, self.epoch, window), read, within)
 

@@ -523,6 +523,10 @@ fn fate(result: object_store::Result<()>) -> object_store::Result<Fate> {
 }
 
 #[cfg(test)]
+#[path = "impostor.rs"]
+mod impostor;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -80,7 +80,8 @@ impl Session {
         Session::described(variables, bucket, path, patience)
     }
 
-    fn described(
+    /// The same of other variables than those of the environment.
+    pub(super) fn described(
         variables: impl Iterator<Item = (String, String)>,
         bucket: &str,
         path: &Path,
