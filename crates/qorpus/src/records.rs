@@ -190,6 +190,11 @@ impl Reader {
         }
     }
 
+    /// Whether it is a sharded corpus.
+    pub fn is_sharded(&self) -> bool {
+        matches!(self.source, Source::Sharded(_))
+    }
+
     /// What stands for all of it in a sentence: its first file, or its directory.
     pub(crate) fn place(&self) -> PathBuf {
         self.paths().first().map_or_else(PathBuf::new, |path| path.to_path_buf())
