@@ -81,6 +81,7 @@ pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     let class = match error {
         Error::NoRecord { .. } | Error::NotYet { .. } => &MISSING_RECORD,
         Error::Missing(_) | Error::MissingDirectory(_) => &MISSING_FILE,
+        Error::TooMany(_) => &TOO_MANY_RECORDS,
         Error::Refused { .. } => &INVALID_ARGUMENT,
         Error::Interrupted(_) => return PyKeyboardInterrupt::new_err(error.to_string()),
         error if error.is_permission_denied() => &PERMISSION_DENIED,

@@ -107,6 +107,8 @@ impl Records {
     fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let rows = py.detach(|| reader.rows(&ids, self.order)).or_raise(py)?;
+        let each = RECORD_BYTES + reader.unitary_bytes();
+        ids::check_room(py, rows.circuits.len(), objects(&rows.circuits, each))?;
         let list = PyList::empty(py);
         let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
         for (place, (&id, unitary)) in ids.iter().zip(unitaries).enumerate() {
@@ -152,6 +154,7 @@ impl Records {
     ///     [(), ('h 0', 't 0')]
     fn circuits<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let circuits = self.read_circuits(py, ids)?;
+        ids::check_room(py, circuits.len(), objects(&circuits, TUPLE_BYTES))?;
         let list = PyList::empty(py);
         circuits.iter().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
         Ok(list)
@@ -210,6 +213,7 @@ impl Records {
         let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let read = || -> qorpus::Result<_> { Ok((reader.circuits(&ids)?, reader.given_labels(&ids)?)) };
         let (circuits, given) = py.detach(read).or_raise(py)?;
+        ids::check_room(py, circuits.len(), objects(&circuits, DICT_BYTES))?;
         let list = PyList::empty(py);
         // Records of a recipe bring none.
         let given = given.into_iter().chain(std::iter::repeat_with(BTreeMap::new));
@@ -462,6 +466,17 @@ impl Records {
     }
 }
 
+/// What objects of Python take, with their places in a list: a tuple without its items, a dict of a few, and a record with
+/// its array.
+const TUPLE_BYTES: usize = 64;
+const DICT_BYTES: usize = 400;
+const RECORD_BYTES: usize = 400;
+
+/// The memory for objects of these circuits, if each takes so much beside its letters.
+fn objects(circuits: &Circuits, each: usize) -> usize {
+    (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
+}
+
 /// Paths of files, in order.
 fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
     ordered(files, "paths")?;
@@ -501,8 +516,14 @@ fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     let array = unsafe {
         let dtype = T::get_dtype(py).into_dtype_ptr();
         let array = PY_ARRAY_API.PyArray_Empty(py, N as c_int, dims.as_mut_ptr(), dtype, 0);
-        Bound::from_owned_ptr_or_err(py, array)?
+        Bound::from_owned_ptr_or_err(py, array)
     };
+    // NumPy has one error for what no memory holds, and another one for what this one does not.
+    let array = array.map_err(|error| {
+        let ours = too_many_records(py, "so many records at once are too many for the memory");
+        ours.set_cause(py, Some(error));
+        ours
+    })?;
     let array = array.cast_into::<PyArrayDyn<T>>()?;
     // SAFETY: nobody else has the array yet, so nobody else looks at its entries; they are any bytes at first, which
     // are numbers, and nobody gets to see them unless all were written.

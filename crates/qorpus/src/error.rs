@@ -348,6 +348,14 @@ pub enum Error {
     /// A thread of an enumeration that panicked: a defect of this program.
     #[error("enumerating failed in a way that is a defect of Qorpus; please report the message above")]
     Enumerator,
+    /// More records at once than fit in memory.
+    #[error("{0} records at once are too many for the memory; ask for them in pieces")]
+    TooMany(usize),
+    /// Not one thread could be started.
+    #[error(
+        "no thread can be started: {0}; end other programs, or raise the limits on threads (ulimit -u) and memory (ulimit -v)"
+    )]
+    Threads(std::io::Error),
     /// A writer's thread that panicked: a defect of this program.
     #[error("committing failed in a way that is a defect of Qorpus; please report the message above")]
     Committer,

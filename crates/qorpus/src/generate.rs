@@ -9,7 +9,7 @@ use crate::maker::Maker;
 use crate::options::{GenerateOptions, Part, threads};
 use crate::plan::stored_bytes;
 use crate::store::{Store, insert_chunks, totals};
-use crate::{filesystem, shards, work};
+use crate::{filesystem, shards, work, workers};
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -158,9 +158,9 @@ pub(crate) fn generate_in(
     let (deliver, finished) = mpsc::channel::<Delivery>();
     let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);
     std::thread::scope(move |scope| {
-        for _ in 0..jobs {
+        workers::start(scope, jobs, |_| {
             let deliver = deliver.clone();
-            scope.spawn(move || {
+            move || {
                 let mut maker = Maker::new(recipe, codec, kernel);
                 let next = || queue.lock().ok()?.recv().ok();
                 // A closed channel on either side is the end of the job.
@@ -172,8 +172,8 @@ pub(crate) fn generate_in(
                         break;
                     }
                 }
-            });
-        }
+            }
+        })?;
         drop(deliver);
         Job {
             store,

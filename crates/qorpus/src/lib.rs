@@ -39,6 +39,7 @@ mod merge;
 mod options;
 mod pairs;
 mod parameters;
+mod permission;
 mod plan;
 mod query;
 mod reader;
@@ -48,12 +49,14 @@ mod schema;
 mod shards;
 mod still;
 mod store;
+mod texts;
 mod tree;
 mod unitary_parts;
 mod verify;
 mod waiting;
 mod wal;
 mod work;
+mod workers;
 mod writer;
 
 pub use distinct::{
@@ -62,6 +65,7 @@ pub use distinct::{
 };
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
+pub use filesystem::report_file_limits;
 pub use fork::{after_fork, before_fork};
 pub use generate::{Idle, Outcome, Progress, generate};
 pub use ids::Ids;

@@ -373,7 +373,29 @@ impl Reader {
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
     pub fn circuits<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Circuits> {
-        let shares = self.shared_out(&ids.into(), None, |ids, _| {
+        let ids = ids.into();
+        // An array of unitaries does not fit in memory or it does; circuits grow, and memory must not end in between.
+        let piece = self.piece();
+        if ids.len() <= piece {
+            return Ok(joined(self.shares_of_circuits(&ids)?));
+        }
+        self.check(&ids)?;
+        let too_many = |_| Error::TooMany(ids.len());
+        let (mut circuits, (shortest, _)) = (Circuits::default(), self.recipe.space().lengths());
+        circuits.try_reserve(ids.len(), ids.len().saturating_mul(shortest)).map_err(too_many)?;
+        for start in (0..ids.len()).step_by(piece) {
+            let part = ids.part(start..ids.len().min(start + piece));
+            for more in self.shares_of_circuits(&part)? {
+                circuits.try_reserve(0, more.total()).map_err(too_many)?;
+                circuits.extend(&more);
+            }
+        }
+        Ok(circuits)
+    }
+
+    /// The circuits with these ids, as threads have read them.
+    fn shares_of_circuits(&self, ids: &Ids<'_>) -> Result<Vec<Circuits>> {
+        self.shared_out(ids, None, |ids, _| {
             let mut circuits = Circuits::default();
             if let Source::Computed(..) = &self.source {
                 self.compute_circuits(ids, &mut circuits);
@@ -382,8 +404,17 @@ impl Reader {
             let sorted = self.sorted(ids)?;
             self.in_files(&sorted.ids(), &mut |corpus, ids, _| corpus.circuits(ids, &mut circuits))?;
             Ok(sorted.circuits_as_asked(circuits))
-        })?;
-        Ok(joined(shares))
+        })
+    }
+
+    /// How many circuits are read before it is looked whether there is memory for more: some hundred megabytes of them. Those
+    /// that people append are seldom as long as they may be.
+    fn piece(&self) -> usize {
+        let longest = match self.recipe.space().is_appended() {
+            true => 1 << 10,
+            false => self.recipe.space().lengths().1.max(1),
+        };
+        ((1 << 27) / longest).min(1 << 20)
     }
 
     /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major, little-endian, of the
@@ -503,7 +534,10 @@ impl Reader {
         let Rows { circuits, unitaries, given } = rows;
         circuits.clear();
         given.clear();
-        unitaries.resize(ids.len() * self.unitary_bytes(), 0);
+        let size = ids.len().saturating_mul(self.unitary_bytes());
+        let more = size.saturating_sub(unitaries.len());
+        unitaries.try_reserve(more).map_err(|_| Error::TooMany(ids.len()))?;
+        unitaries.resize(size, 0);
         if self.threads(ids) == 1 {
             self.check(ids)?;
             return self.share_of_rows(ids, order, circuits, unitaries, with_labels.then_some(given));
@@ -742,26 +776,37 @@ impl Reader {
         };
         let share = ids.len().div_ceil(threads);
         let inside = fork::enter();
+        let (own_out, mut others_out) = out.split_at_mut(share * size);
+        let others = (share..ids.len()).step_by(share).map(|start| {
+            let ids = ids.part(start..ids.len().min(start + share));
+            let (out, rest) = std::mem::take(&mut others_out).split_at_mut(ids.len() * size);
+            others_out = rest;
+            Mutex::new(Some((ids, out)))
+        });
+        let others: Vec<_> = others.collect();
+        // A share for which no thread can be started is left for this one.
+        let take = |place: usize| {
+            let mut other = others[place].lock().unwrap_or_else(PoisonError::into_inner);
+            other.take().map(|(ids, out)| read(&ids, out))
+        };
         std::thread::scope(|scope| {
-            let (own_out, mut others_out) = out.split_at_mut(share * size);
-            let (read, crew) = (&read, Crew::new());
-            let follow = |start: usize| {
-                let ids = ids.part(start..ids.len().min(start + share));
-                let (out, rest) = std::mem::take(&mut others_out).split_at_mut(ids.len() * size);
-                others_out = rest;
+            let (take, crew) = (&take, Crew::new());
+            let follow = |place| {
                 let (member, pass) = (crew.member(), inside.pass_for_another());
-                scope.spawn(move || {
+                let begin = move || {
                     let _inside = fork::follow(pass);
-                    member.work(|| read(&ids, out))
-                })
+                    member.work(|| take(place))
+                };
+                std::thread::Builder::new().spawn_scoped(scope, begin).ok()
             };
-            let workers: Vec<_> = (share..ids.len()).step_by(share).map(follow).collect();
+            let workers: Vec<_> = (0..others.len()).map(follow).collect();
             let own = read(&ids.part(0..share), own_out);
             crew.join(own.is_err());
-            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            let join = |(place, worker): (usize, Option<std::thread::ScopedJoinHandle<'_, _>>)| match worker {
+                Some(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                None => take(place),
             };
-            std::iter::once(own).chain(workers.into_iter().map(join)).collect()
+            std::iter::once(own).chain(workers.into_iter().enumerate().filter_map(join)).collect()
         })
     }
 

@@ -22,6 +22,7 @@ pub(crate) use make::generate;
 pub(crate) use manifest::{Manifest, Shard};
 pub(crate) use open::OpenShards;
 pub(crate) use place::{check_spelling, is_bucket};
+pub(crate) use publish::link as name_new;
 pub use seal::{Sealed, begin, receipt, seal};
 
 use crate::error::{Error, Result, io};
