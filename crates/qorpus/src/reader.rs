@@ -1,6 +1,6 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
-use crate::computed::Workspace;
+use crate::computed::{Workspace, Workspaces};
 use crate::connection::{self, Access, Content, Identity, hex, not_a_corpus};
 use crate::error::{ChunkDamage, Error, Result, sqlite_on};
 use crate::guard;
@@ -87,7 +87,7 @@ pub struct Corpus {
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) codec: Arc<Codec>,
     pub(crate) kernel: Arc<Kernel>,
-    pub(crate) workspace: RefCell<Workspace>,
+    workspaces: Arc<Workspaces>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
     pub(crate) still: RefCell<Option<Still>>,
@@ -101,6 +101,7 @@ pub(crate) struct Means {
     recipe: Arc<Recipe>,
     codec: Arc<Codec>,
     kernel: Arc<Kernel>,
+    workspaces: Arc<Workspaces>,
     identity: Identity,
 }
 
@@ -108,7 +109,7 @@ impl Means {
     pub(crate) fn new(recipe: Arc<Recipe>) -> Means {
         let codec = Arc::new(Codec::new(&recipe));
         let kernel = Arc::new(Kernel::new(recipe.alphabet()));
-        Means { identity: Identity::of(&recipe), codec, kernel, recipe }
+        Means { identity: Identity::of(&recipe), codec, kernel, workspaces: Arc::default(), recipe }
     }
 }
 
@@ -187,7 +188,7 @@ impl Corpus {
     }
 
     fn new(path: PathBuf, means: &Means) -> Corpus {
-        let Means { recipe, codec, kernel, .. } = means;
+        let Means { recipe, codec, kernel, workspaces, .. } = means;
         let file = number_of(&path);
         Corpus {
             found: (bytes_of(&path), file.map_or(0, guard::faults)),
@@ -198,7 +199,7 @@ impl Corpus {
             recipe: recipe.clone(),
             codec: codec.clone(),
             kernel: kernel.clone(),
-            workspace: RefCell::default(),
+            workspaces: workspaces.clone(),
             buffer: RefCell::default(),
             still: RefCell::default(),
             looked: Cell::default(),
@@ -409,17 +410,18 @@ impl Corpus {
     fn computed(&self, ids: &Ids<'_>, mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
         let size = self.unitary_bytes();
         let at_once = (SCAN_BYTES as usize / size).max(1);
-        let workspace = &mut *self.workspace.borrow_mut();
-        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
-            let start = batch * at_once;
-            workspace.circuits.clear();
-            self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
-            workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
-            if let Some(circuits) = &mut circuits {
-                circuits.extend(&workspace.circuits);
+        self.workspaces.with(|workspace| {
+            for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+                let start = batch * at_once;
+                workspace.circuits.clear();
+                self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
+                workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
+                if let Some(circuits) = &mut circuits {
+                    circuits.extend(&workspace.circuits);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Appends the labels that came with the records with these ids to `labels`; nothing at all if
@@ -455,7 +457,10 @@ impl Corpus {
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
     pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
         let mut out = vec![0; circuits.len() * self.unitary_bytes()];
-        self.workspace.borrow_mut().compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        let compute = |workspace: &mut Workspace| {
+            workspace.compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        };
+        self.workspaces.with(compute);
         out
     }
 

@@ -1,6 +1,6 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
-use crate::computed::Workspace;
+use crate::computed::Workspaces;
 use crate::distinct::{Found, Level};
 use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
@@ -51,8 +51,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    /// With memory that no thread is using at present.
-    Computed(Kernel, Mutex<Vec<Workspace>>),
+    Computed(Kernel, Workspaces),
     /// Parts of one recipe: each record is in one of the files.
     Parts(Vec<Arc<File>>),
     /// One file after the other; with each the id that its first record has here.
@@ -167,7 +166,7 @@ impl Reader {
     pub fn computed(recipe: Recipe) -> Result<Reader> {
         match recipe.expected() {
             Some(_) => Ok(Reader {
-                source: Source::Computed(Kernel::new(recipe.alphabet()), Mutex::default()),
+                source: Source::Computed(Kernel::new(recipe.alphabet()), Workspaces::default()),
                 recipe,
             }),
             None => Err(Error::Usage(
@@ -390,8 +389,8 @@ impl Reader {
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
         self.shared_out(&ids.into(), Some(out), |ids, out| {
-            if let Source::Computed(kernel, idle) = &self.source {
-                self.compute_rows(kernel, idle, ids, None, out);
+            if let Source::Computed(kernel, workspaces) = &self.source {
+                self.compute_rows(kernel, workspaces, ids, None, out);
             } else {
                 let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
                 self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -523,8 +522,8 @@ impl Reader {
         out: &mut [u8],
         mut given: Option<&mut Vec<GivenLabels>>,
     ) -> Result<()> {
-        if let Source::Computed(kernel, idle) = &self.source {
-            self.compute_rows(kernel, idle, ids, Some(circuits), out);
+        if let Source::Computed(kernel, workspaces) = &self.source {
+            self.compute_rows(kernel, workspaces, ids, Some(circuits), out);
         } else {
             let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
             self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -683,25 +682,24 @@ impl Reader {
     fn compute_rows(
         &self,
         kernel: &Kernel,
-        idle: &Mutex<Vec<Workspace>>,
+        workspaces: &Workspaces,
         ids: &Ids<'_>,
         mut circuits: Option<&mut Circuits>,
         out: &mut [u8],
     ) {
         let (size, dtype) = (self.unitary_bytes(), self.recipe.dtype());
         let at_once = (BATCH_BYTES / size).max(1);
-        let workspace = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut workspace = workspace.unwrap_or_default();
-        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
-            let start = batch * at_once;
-            workspace.circuits.clear();
-            self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
-            workspace.compute_own(kernel, dtype, out);
-            if let Some(circuits) = &mut circuits {
-                circuits.extend(&workspace.circuits);
+        workspaces.with(|workspace| {
+            for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+                let start = batch * at_once;
+                workspace.circuits.clear();
+                self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
+                workspace.compute_own(kernel, dtype, out);
+                if let Some(circuits) = &mut circuits {
+                    circuits.extend(&workspace.circuits);
+                }
             }
-        }
-        idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        });
     }
 
     /// Among how many threads so many records are shared out.
