@@ -283,3 +283,47 @@ unsafe extern "C" fn remap(old: *mut c_void, old_len: size_t, len: size_t, flags
     }
     new
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::PublishedMapping;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_that_lost_its_end_gives_zeros_and_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let mapped = |name: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+            let found = path.metadata().unwrap();
+            (PublishedMapping::new(&path, 1 << 20).unwrap(), (found.dev(), found.ino()), path)
+        };
+        let ((cut, file, path), (whole, other, _)) = (mapped("cut"), mapped("whole"));
+        let before = (faults(file), faults(other));
+        assert_eq!(cut.bytes().array::<8>(500_000), Some([7; 8]));
+        File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        assert_eq!(cut.bytes().array::<8>(500_000), Some([0; 8]));
+        assert_eq!(cut.bytes().array::<8>(0), Some([0; 8]));
+        assert_eq!(whole.bytes().array::<8>(500_000), Some([7; 8]));
+        assert_eq!(faults(file), before.0 + 1);
+        assert!(count_at(file.0, file.1) == count_at(other.0, other.1) || faults(other) == before.1);
+    }
+
+    #[test]
+    fn places_of_what_is_unmapped_serve_others() {
+        let file = tempfile::tempfile().unwrap();
+        let start = 1 << 46;
+        for _ in 0..3 {
+            let guards: Vec<_> =
+                (0..100).map(|k| Guard::new(start + (k << 20), 4096, &file).unwrap()).collect();
+            let is_guarded = |address| guarded().any(|(_, start, end)| (start..end).contains(&address));
+            assert!((0..100).all(|k| is_guarded(start + (k << 20) + 4095)));
+            assert!((0..100).all(|k| !is_guarded(start + (k << 20) + 4096)));
+            drop(guards);
+            assert!((0..100).all(|k| !is_guarded(start + (k << 20))));
+        }
+        // Other tests of this process map files, too, but not thousands.
+        assert!(USED.load(SeqCst) < 2000);
+    }
+}

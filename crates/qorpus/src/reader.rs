@@ -83,7 +83,7 @@ pub struct Corpus {
     /// Device and number of the file.
     pub(crate) file: Option<(u64, u64)>,
     /// The bytes it had when it was opened, and how many of its mappings had given zeros.
-    found: (u64, u32),
+    pub(crate) found: (u64, u32),
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) codec: Arc<Codec>,
     pub(crate) kernel: Arc<Kernel>,
@@ -548,7 +548,8 @@ fn number_of(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-fn bytes_of(path: &Path) -> u64 {
+/// The size of a file; 0 if there is none.
+pub(crate) fn bytes_of(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 

@@ -6,7 +6,7 @@ use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
 use crate::options::FindOptions;
-use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels, reorder};
+use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, bytes_of, damaged, labels, reorder};
 use crate::scan::Batch;
 use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
@@ -64,6 +64,8 @@ enum Source {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
+    /// Its size when it was opened first.
+    bytes: u64,
     #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
     idle: Mutex<Vec<Box<Corpus>>>,
 }
@@ -78,7 +80,8 @@ impl File {
     fn open(path: &Path) -> Result<Arc<File>> {
         let _inside = fork::enter();
         let first = Box::new(Corpus::open(path)?);
-        let file = Arc::new(File { path: first.path().into(), idle: Mutex::new(vec![first]) });
+        let (path, bytes) = (first.path().into(), first.found.0);
+        let file = Arc::new(File { path, bytes, idle: Mutex::new(vec![first]) });
         let holder: Arc<dyn Holder> = file.clone();
         fork::register(Arc::downgrade(&holder));
         Ok(file)
@@ -91,7 +94,12 @@ impl File {
         let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => {
-                let corpus = Box::new(Corpus::open(&self.path)?);
+                // Whatever a file is that was cut, it was a corpus.
+                let cut = |error| match bytes_of(&self.path) < self.bytes {
+                    true => Error::Changed(self.path.clone()),
+                    false => error,
+                };
+                let corpus = Box::new(Corpus::open(&self.path).map_err(cut)?);
                 match recipe {
                     Some(recipe) if recipe.hash() != corpus.recipe().hash() => {
                         return Err(other_recipe(&self.path, corpus.recipe(), recipe));

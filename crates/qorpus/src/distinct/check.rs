@@ -7,7 +7,7 @@ use super::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::ids::Ids;
 use crate::reader::Corpus;
-use qorpus_core::{Arithmetic, Circuits};
+use qorpus_core::{Arithmetic, Circuits, LANES};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -117,21 +117,43 @@ fn check_blocks<A: Arithmetic>(
     let alphabet = corpus.recipe().alphabet().letters().len() as u64;
     let mut parents = Circuits::default();
     if level.length > 0 {
+        // An origin is a record of a level before, and a letter.
         let ids: Vec<u64> = wanted.iter().map(|entry| entry.origin / alphabet).collect();
         if ids.last().is_some_and(|&last| last >= level.first_id) {
             return Ok(None);
         }
         corpus.circuits(&Ids::List(&ids), &mut parents)?;
     }
-    let (mut walk, mut circuit) = (Walk::new(letters, letters.identity()), Vec::new());
-    for (row, Entry { origin, block, part }) in wanted.iter().enumerate() {
-        circuit.clear();
-        if level.length > 0 {
-            circuit.extend_from_slice(parents.get(row));
-            circuit.push((origin % alphabet) as u16);
+    let is_right = |entry: &Entry, key| index.may_be(entry.block, entry.part, &keys_near(letters, key, 0.0));
+    if level.length == 0 {
+        let key = letters.key(&letters.identity());
+        let right = wanted.iter().all(|entry| is_right(entry, key));
+        return Ok(right.then_some((there, wanted.len() as u64)));
+    }
+    let mut walk = Walk::new(letters, letters.identity());
+    // What awaits each letter: a batch is multiplied when all of its lanes are taken.
+    let mut waiting: Vec<(A::Batch, Vec<&Entry>)> =
+        (0..alphabet).map(|_| (letters.batch(), Vec::new())).collect();
+    let multiplied = |letter: usize, batch: &mut A::Batch, entries: &mut Vec<&Entry>| {
+        let (places, mut right) = (u32::MAX >> (LANES - entries.len()), true);
+        let fits = letters.products(batch, letter as u16, places, |lane, key| {
+            right &= is_right(entries[lane], key);
+        });
+        entries.clear();
+        fits && right
+    };
+    for (row, entry) in wanted.iter().enumerate() {
+        let letter = (entry.origin % alphabet) as usize;
+        let (batch, entries) = &mut waiting[letter];
+        let Ok(unitary) = walk.to(parents.get(row)) else { return Ok(None) };
+        letters.set(batch, entries.len(), unitary);
+        entries.push(entry);
+        if entries.len() == LANES && !multiplied(letter, batch, entries) {
+            return Ok(None);
         }
-        let key = walk.to(&circuit).map(|unitary| letters.key(unitary));
-        if !key.is_ok_and(|key| index.may_be(*block, *part, &keys_near(letters, key, 0.0))) {
+    }
+    for (letter, (batch, entries)) in waiting.iter_mut().enumerate() {
+        if !entries.is_empty() && !multiplied(letter, batch, entries) {
             return Ok(None);
         }
     }
