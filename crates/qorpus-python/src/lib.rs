@@ -52,6 +52,10 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
         PyErr::warn(module.py(), &category, text, 2)?;
     }
     waiting::attend();
+    // NumPy looks for its functions where they are called first, and panics if an interrupt arrives there; its modules come first,
+    // since their import ends with an exception.
+    module.py().import("numpy.lib")?;
+    numpy::dtype::<f64>(module.py());
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<record::Origin>()?;
     module.add_class::<record::Record>()?;

@@ -129,6 +129,14 @@ pub enum Error {
         /// The bytes it has.
         found: u64,
     },
+    /// A file that lost its end, or was written over, while it was read.
+    #[error(
+        "{} was truncated or overwritten while it was read, or its disk cannot read it; if a copy is being written over it, read again \
+         when that is finished, otherwise restore it from a copy or make it again. Replace a corpus by renaming another file to its \
+         name, not by writing over it",
+        .0.display()
+    )]
+    Changed(PathBuf),
     /// An index of distinct unitaries that is damaged.
     #[error(
         "{}: the index of level {level} is damaged; 'qorpus repair' cannot make it again, restore the file from a copy or enumerate it again",

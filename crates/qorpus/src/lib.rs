@@ -29,6 +29,7 @@ mod filesystem;
 mod fork;
 mod gate_file;
 mod generate;
+mod guard;
 mod ids;
 mod layout;
 mod lock;

@@ -1,12 +1,12 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
-use crate::computed::Workspace;
+use crate::computed::Workspaces;
 use crate::distinct::{Found, Level};
 use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
 use crate::options::FindOptions;
-use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels, reorder};
+use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, bytes_of, damaged, labels, reorder};
 use crate::scan::Batch;
 use crate::shards::{self, OpenShards};
 use crate::store::other_recipe;
@@ -52,8 +52,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    /// With memory that no thread is using at present.
-    Computed(Kernel, Mutex<Vec<Workspace>>),
+    Computed(Kernel, Workspaces),
     /// Parts of one recipe: each record is in one of the files.
     Parts(Vec<Arc<File>>),
     /// One file after the other; with each the id that its first record has here.
@@ -66,6 +65,8 @@ enum Source {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
+    /// Its size when it was opened first.
+    bytes: u64,
     #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
     idle: Mutex<Vec<Box<Corpus>>>,
 }
@@ -80,7 +81,8 @@ impl File {
     fn open(path: &Path) -> Result<Arc<File>> {
         let _inside = fork::enter();
         let first = Box::new(Corpus::open(path)?);
-        let file = Arc::new(File { path: first.path().into(), idle: Mutex::new(vec![first]) });
+        let (path, bytes) = (first.path().into(), first.found.0);
+        let file = Arc::new(File { path, bytes, idle: Mutex::new(vec![first]) });
         let holder: Arc<dyn Holder> = file.clone();
         fork::register(Arc::downgrade(&holder));
         Ok(file)
@@ -93,7 +95,12 @@ impl File {
         let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => {
-                let corpus = Box::new(Corpus::open(&self.path)?);
+                // Whatever a file is that was cut, it was a corpus.
+                let cut = |error| match bytes_of(&self.path) < self.bytes {
+                    true => Error::Changed(self.path.clone()),
+                    false => error,
+                };
+                let corpus = Box::new(Corpus::open(&self.path).map_err(cut)?);
                 match recipe {
                     Some(recipe) if recipe.hash() != corpus.recipe().hash() => {
                         return Err(other_recipe(&self.path, corpus.recipe(), recipe));
@@ -168,7 +175,7 @@ impl Reader {
     pub fn computed(recipe: Recipe) -> Result<Reader> {
         match recipe.expected() {
             Some(_) => Ok(Reader {
-                source: Source::Computed(Kernel::new(recipe.alphabet()), Mutex::default()),
+                source: Source::Computed(Kernel::new(recipe.alphabet()), Workspaces::default()),
                 recipe,
             }),
             None => Err(Error::Usage(
@@ -427,8 +434,8 @@ impl Reader {
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
         self.shared_out(&ids.into(), Some(out), |ids, out| {
-            if let Source::Computed(kernel, idle) = &self.source {
-                self.compute_rows(kernel, idle, ids, None, out);
+            if let Source::Computed(kernel, workspaces) = &self.source {
+                self.compute_rows(kernel, workspaces, ids, None, out);
             } else {
                 let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
                 self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -563,8 +570,8 @@ impl Reader {
         out: &mut [u8],
         mut given: Option<&mut Vec<GivenLabels>>,
     ) -> Result<()> {
-        if let Source::Computed(kernel, idle) = &self.source {
-            self.compute_rows(kernel, idle, ids, Some(circuits), out);
+        if let Source::Computed(kernel, workspaces) = &self.source {
+            self.compute_rows(kernel, workspaces, ids, Some(circuits), out);
         } else {
             let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
             self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -723,25 +730,24 @@ impl Reader {
     fn compute_rows(
         &self,
         kernel: &Kernel,
-        idle: &Mutex<Vec<Workspace>>,
+        workspaces: &Workspaces,
         ids: &Ids<'_>,
         mut circuits: Option<&mut Circuits>,
         out: &mut [u8],
     ) {
         let (size, dtype) = (self.unitary_bytes(), self.recipe.dtype());
         let at_once = (BATCH_BYTES / size).max(1);
-        let workspace = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut workspace = workspace.unwrap_or_default();
-        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
-            let start = batch * at_once;
-            workspace.circuits.clear();
-            self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
-            workspace.compute_own(kernel, dtype, out);
-            if let Some(circuits) = &mut circuits {
-                circuits.extend(&workspace.circuits);
+        workspaces.with(|workspace| {
+            for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+                let start = batch * at_once;
+                workspace.circuits.clear();
+                self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
+                workspace.compute_own(kernel, dtype, out);
+                if let Some(circuits) = &mut circuits {
+                    circuits.extend(&workspace.circuits);
+                }
             }
-        }
-        idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        });
     }
 
     /// Among how many threads so many records are shared out.

@@ -186,6 +186,9 @@ pub(crate) fn verify_file(
         result.damaged_levels = index.damaged;
     }
     result.interrupted = stop.load(Ordering::Relaxed);
+    if !result.damaged.is_empty() || !result.damaged_levels.is_empty() {
+        corpus.check_whole()?;
+    }
     check_outside(&corpus, &mut result)?;
     let unchanged = corpus.read(store::totals)? == before;
     if unchanged && result.damaged.is_empty() && !result.interrupted {

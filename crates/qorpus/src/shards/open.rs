@@ -33,6 +33,9 @@ const MOST_ROWS: usize = 1 << 20;
 /// Of so many rows a mapped shard does at least.
 const LEAST_ROWS: usize = 64;
 
+/// So many bytes for blocks a shard keeps; what it needed beyond that serves the next one.
+const MOST_KEPT: usize = 4 << 10;
+
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
 pub(crate) struct OpenShards {
@@ -42,6 +45,8 @@ pub(crate) struct OpenShards {
     layout: OnceLock<Layout>,
     listed: RwLock<Listed>,
     idle: Arc<Idle>,
+    /// Memory for large blocks that no thread is using at present.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The manifest as it was last read.
@@ -114,7 +119,7 @@ impl OpenShards {
         let idle = Arc::new(Idle::new(shards.cut().count()));
         let holder: Arc<dyn Holder> = idle.clone();
         fork::register(Arc::downgrade(&holder));
-        Ok(OpenShards { shards, means, layout: OnceLock::new(), listed, idle })
+        Ok(OpenShards { shards, means, layout: OnceLock::new(), listed, idle, spare: Mutex::default() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -200,7 +205,17 @@ impl OpenShards {
         corpus: Box<Corpus>,
         read: impl FnOnce(&Corpus) -> Result<T>,
     ) -> Result<T> {
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = corpus.buffer.borrow().capacity();
+        if kept == 0
+            && let Some(memory) = spare().pop()
+        {
+            corpus.buffer.replace(memory);
+        }
         let result = read(&corpus);
+        if corpus.buffer.borrow().capacity() > MOST_KEPT {
+            spare().push(corpus.buffer.take());
+        }
         let result = result.map_err(|error| self.blamed(error, number, corpus.path()));
         self.idle.give_back(number, corpus);
         match result {
@@ -215,7 +230,9 @@ impl OpenShards {
     fn blamed(&self, error: Error, number: u64, file: &Path) -> Error {
         let manifest = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
         match (&error, manifest.shard(number)) {
-            (Error::DamagedChunk { .. }, Some(shard)) => self.shards.disowned(shard, file).unwrap_or(error),
+            (Error::DamagedChunk { .. } | Error::Changed(_), Some(shard)) => {
+                self.shards.disowned(shard, file).unwrap_or(error)
+            }
             _ => error,
         }
     }
