@@ -105,10 +105,10 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Info { corpus, json } => {
             let corpus = opened(&corpus)?;
-            let summary = corpus.summary()?;
+            let (summary, unsealed) = (corpus.summary()?, corpus.unsealed()?);
             match json {
-                true => render::info_json(out, &corpus, &summary)?,
-                false => render::info(out, &corpus, &summary)?,
+                true => render::info_json(out, &corpus, &summary, unsealed.as_ref())?,
+                false => render::info(out, &corpus, &summary, unsealed.as_ref())?,
             }
             Ok(0)
         }
@@ -167,7 +167,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
                 qorpus::merge(&file, &inputs, &STOP, &mut |progress| bar.show(progress))?;
             bar.clear();
             if outcome == Outcome::Interrupted {
-                return interrupted(out, &file, progress);
+                return interrupted(out, &file, &file, progress);
             }
             if !quiet {
                 render::done(out, &file, progress.made, Some(progress), start.elapsed())?;
@@ -198,11 +198,12 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     stop_on_interrupt();
     let (bar, start) = (Bar::new(quiet), Instant::now());
     let result =
-        qorpus::generate(&arguments.out, &recipe, options, &STOP, &mut |progress| bar.show(progress));
+        qorpus::generate(&arguments.out, &recipe, options.clone(), &STOP, &mut |progress| bar.show(progress));
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        return interrupted(out, &arguments.out, progress);
+        let built_in = qorpus::built_in(&arguments.out, &options)?;
+        return interrupted(out, &arguments.out, &built_in, progress);
     }
     if !quiet {
         if let Some(idle) = progress.idle {
@@ -240,14 +241,13 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
     Ok(0)
 }
 
-fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> Result<u8, Failure> {
-    writeln!(
-        out,
-        "interrupted: {} of {} records are safe in {}; run the same command again to go on",
-        render::grouped(progress.records),
-        render::grouped(progress.expected),
-        file.display()
-    )?;
+fn interrupted(
+    out: &mut dyn Write,
+    file: &Path,
+    built_in: &Path,
+    progress: qorpus::Progress,
+) -> Result<u8, Failure> {
+    render::interrupted(out, file, built_in, progress)?;
     Ok(INTERRUPTED)
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn receipt(py: Python<'_>, path: PathBuf, number: u64) -> PyResult<Op
     py.detach(|| qorpus::receipt(&path, number)).or_raise(py)
 }
 
-fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     result.set_item("version", sealed.version)?;
     result.set_item("shards", sealed.shards)?;

@@ -2,8 +2,9 @@
 
 use crate::arguments::{self, flag, given, number, ordered, real, text};
 use crate::distinct;
-use crate::errors::{OrRaise, invalid, too_many_records, unconverted, warn, wrong_type};
+use crate::errors::{OrRaise, invalid, missing_record, too_many_records, unconverted, warn, wrong_type};
 use crate::ids::{self, Chosen};
+use crate::job::dictionary;
 use crate::record::{Origin, Record, order_name, order_of};
 use numpy::npyffi::{PY_ARRAY_API, npy_intp};
 use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
 use qorpus::core::{Complex32, Complex64};
-use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Reader, Recipe, Rows};
+use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Present, Reader, Recipe, Rows};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsString, c_int};
@@ -38,20 +39,22 @@ pub(crate) struct Records {
 #[pymethods]
 impl Records {
     #[new]
-    #[pyo3(signature = (*, files=None, recipe=None, order=None))]
+    #[pyo3(signature = (*, files=None, recipe=None, order=None, unsealed=None))]
     fn new(
         py: Python<'_>,
         files: Option<&Bound<'_, PyAny>>,
         recipe: Option<&Bound<'_, PyAny>>,
         order: Option<&Bound<'_, PyAny>>,
+        unsealed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Records> {
+        let unsealed = given(unsealed, |unsealed| flag(unsealed, "unsealed"))?.unwrap_or(false);
         let order = given(order, order_of)?.unwrap_or(Order::Big);
         let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
         let reader = match (given(files, paths)?, recipe) {
             (Some(files), None) => {
                 let reader = py.detach(|| Reader::open(&files)).or_raise(py)?;
                 reader.warnings().iter().try_for_each(|text| warn(py, text))?;
-                Ok(reader)
+                Ok(if unsealed { reader.with_unsealed() } else { reader })
             }
             (None, Some(json)) => {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
@@ -342,6 +345,32 @@ impl Records {
         Ok(dict)
     }
 
+    /// What is published of a sharded corpus and not listed in its manifest yet, as `seal` would say; or None.
+    fn _unsealed<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let reader = self.reader(py)?;
+        let sealed = py.detach(|| reader.unsealed()).or_raise(py)?;
+        sealed.map(|sealed| dictionary(py, sealed)).transpose()
+    }
+
+    /// The ids that are there, as ranges in order; or those that are `wanted`, which must be there.
+    #[pyo3(signature = (wanted=None))]
+    fn _present_ranges(
+        &self,
+        py: Python<'_>,
+        wanted: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<(u64, u64)>> {
+        let reader = self.reader(py)?;
+        let there = py.detach(|| reader.present()).or_raise(py)?;
+        let chosen = match given(wanted, present)? {
+            Some(wanted) => match there.first_without(&wanted) {
+                Some(id) => return Err(missing_record(py, format!("record {id} is not there"))),
+                None => wanted,
+            },
+            None => there,
+        };
+        Ok(chosen.ranges().iter().map(|ids| (ids.start, ids.end)).collect())
+    }
+
     /// The levels of an enumeration: cost, length, first id, records.
     #[getter]
     fn _levels(&self, py: Python<'_>) -> PyResult<Vec<(u32, usize, u64, u64)>> {
@@ -475,6 +504,16 @@ const RECORD_BYTES: usize = 400;
 /// The memory for objects of these circuits, if each takes so much beside its letters.
 fn objects(circuits: &Circuits, each: usize) -> usize {
     (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
+}
+
+/// Ranges of ids: pairs of a first id and an end.
+pub(crate) fn present(ranges: &Bound<'_, PyAny>) -> PyResult<Present> {
+    let refused = |error| {
+        let class = arguments::class(ranges);
+        unconverted(ranges.py(), error, || format!("ranges are pairs of ids, not {class}"))
+    };
+    let pairs = ranges.extract::<Vec<[u64; 2]>>().map_err(refused)?;
+    Ok(Present::new(pairs.into_iter().map(|[start, end]| start..end)))
 }
 
 /// Paths of files, in order.

@@ -61,6 +61,16 @@ pub enum Error {
         /// How that shows.
         reason: String,
     },
+    /// A file without a byte, as a power cut or a full disk may leave it.
+    #[error("{} is not a Qorpus corpus: it is empty; run 'qorpus generate' again to make it", .0.display())]
+    Empty(PathBuf),
+    /// A sharded corpus whose manifest is gone.
+    #[error(
+        "{} has lost its manifest: there is no manifest.json in it, although there are shards; restore it from a copy, or run the same \
+         'qorpus generate' again: shards that are there are found by their receipts, and not made again",
+        .0.display()
+    )]
+    LostManifest(PathBuf),
     /// A manifest that cannot be believed.
     #[error(
         "{}: {reason}; restore it from a copy, or delete it and run the same 'qorpus generate' again: shards that are there are \
@@ -432,6 +442,23 @@ impl Error {
         }
     }
 
+    /// What is wrong with a file that is itself damaged, without its name and a remedy. `None` if it may be whole: if it holds
+    /// another corpus, or if what it is on fails, or forbids to read it.
+    pub(crate) fn damage(&self) -> Option<String> {
+        match self {
+            Error::NotACorpus { reason, .. } => Some(reason.clone()),
+            Error::Empty(_) => Some("it is empty".into()),
+            Error::Missing(_) => Some("it is a link that leads nowhere".into()),
+            Error::Truncated { found, .. } => {
+                Some(format!("it is truncated: it ends after {found} bytes, before its last page"))
+            }
+            Error::DamagedChunk { chunk, damage, .. } => Some(format!("chunk {chunk} is damaged: {damage}")),
+            Error::NoWal { source, .. } => source.damage(),
+            Error::Sqlite { source, .. } if is_damaged(source) => Some(brief(&source.to_string())),
+            _ => None,
+        }
+    }
+
     /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.
     pub fn is_usage(&self) -> bool {
         matches!(self, Error::Recipe(_) | Error::Usage(_) | Error::GateFile { .. })
@@ -578,18 +605,24 @@ fn records(ids: &Range<u64>) -> String {
     }
 }
 
-fn sqlite_reason(error: &rusqlite::Error) -> String {
+/// Whether the bytes of the file are to blame for SQLite's refusal.
+fn is_damaged(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly, SystemIoFailure};
-    let remedy = match error.sqlite_error_code() {
-        None if matches!(
-            error,
-            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
-        ) =>
-        {
-            "; the file is damaged: restore it from a copy, or generate it again"
+    match error.sqlite_error_code() {
+        Some(code) => code == ErrorCode::DatabaseCorrupt,
+        None => {
+            matches!(
+                error,
+                FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+            )
         }
-        Some(DatabaseCorrupt) => "; the file is damaged: restore it from a copy, or generate it again",
+    }
+}
+
+fn sqlite_reason(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, ReadOnly, SystemIoFailure};
+    let remedy = match error.sqlite_error_code() {
+        _ if is_damaged(error) => "; the file is damaged: restore it from a copy, or generate it again",
         Some(ReadOnly | CannotOpen) => "; check that the file and its directory can be written",
         Some(SystemIoFailure) => {
             "; the disk or its connection fails: when it works again, run the same command"

@@ -45,6 +45,8 @@ pub struct Progress {
     pub made: u64,
     /// Bytes of columns this process has written.
     pub bytes: u64,
+    /// Those of the records that are in a shard which is not published yet.
+    pub drafted: u64,
     /// Whether there is nothing left to do but wait for other processes.
     pub waiting: bool,
     /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a sentence.

@@ -42,6 +42,7 @@ mod pairs;
 mod parameters;
 mod permission;
 mod plan;
+mod present;
 mod query;
 mod reader;
 mod records;
@@ -73,16 +74,17 @@ pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
     DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
-    PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_length,
+    PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_id, parse_length,
 };
 pub use parameters::Parameters;
 pub use plan::{Machine, Plan, Way, plan};
+pub use present::Present;
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};
 pub use rusqlite::types::Value;
-pub use shards::{Sealed, begin, is_sharded, receipt, seal};
+pub use shards::{Sealed, begin, built_in, is_sharded, receipt, seal};
 pub use unitary_parts::UnitaryParts;
 pub use verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
 pub use waiting::{Caller, set_caller};

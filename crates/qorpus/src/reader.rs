@@ -119,10 +119,6 @@ fn opened(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn empty(path: PathBuf) -> Error {
-    Error::NotACorpus { path, reason: "it is empty; run 'qorpus generate' again to make it".into() }
-}
-
 impl Corpus {
     /// Opens the corpus at `path`.
     ///
@@ -138,7 +134,7 @@ impl Corpus {
         })?;
         let recipe = match connection::identify(&connection, &path)? {
             Content::Corpus(recipe) => Arc::new(*recipe),
-            Content::Empty => return Err(empty(path)),
+            Content::Empty => return Err(Error::Empty(path)),
         };
         Corpus::opened(path, connection, &Means::new(recipe))
     }
@@ -152,9 +148,9 @@ impl Corpus {
             Some(there) if there == known.identity => Corpus::opened(path, connection, known),
             Some(_) => match connection::identify(&connection, &path)? {
                 Content::Corpus(there) => Err(store::other_recipe(&path, &there, &known.recipe)),
-                Content::Empty => Err(empty(path)),
+                Content::Empty => Err(Error::Empty(path)),
             },
-            None => Err(empty(path)),
+            None => Err(Error::Empty(path)),
         }
     }
 

@@ -6,9 +6,10 @@ use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
 use crate::options::FindOptions;
+use crate::present::Present;
 use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, bytes_of, damaged, labels, reorder};
 use crate::scan::Batch;
-use crate::shards::{self, OpenShards};
+use crate::shards::{self, OpenShards, Sealed};
 use crate::store::other_recipe;
 use crate::waiting::Crew;
 use crate::{wal, work};
@@ -166,6 +167,17 @@ impl Reader {
             next += len;
         }
         Ok(Reader { recipe, source: Source::Joined(joined) })
+    }
+
+    /// The same, of a sharded corpus with the records of shards that are published and not listed in the manifest yet. Queries and
+    /// all that is of the corpus as a whole leave these out.
+    #[must_use]
+    pub fn with_unsealed(self) -> Reader {
+        let source = match self.source {
+            Source::Sharded(shards) => Source::Sharded(Box::new(shards.with_unsealed())),
+            source => source,
+        };
+        Reader { source, ..self }
     }
 
     /// The records of a recipe, computed while they are read; nothing is stored.
@@ -663,6 +675,46 @@ impl Reader {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
+    /// What is there at this moment: of a sharded corpus the records of all shards that are published, whether the manifest
+    /// lists them yet or not. All of it can be read [with what is unsealed](Reader::with_unsealed).
+    ///
+    /// Takes time proportional to the number of shards, unless all of them are listed.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn present(&self) -> Result<Present> {
+        match &self.source {
+            Source::Sharded(shards) => {
+                let there = shards.published()?.shards;
+                Ok(Present::new(there.iter().map(|shard| shards.ids(shard.number))))
+            }
+            Source::Parts(files) => {
+                let mut ranges = Vec::new();
+                for file in files {
+                    let done = file.with(Some(&self.recipe), |corpus| {
+                        corpus.read(|connection| work::done(connection, self.recipe.chunks()))
+                    })?;
+                    let last = |end: u64| self.recipe.chunk_ids(end - 1).end;
+                    ranges.extend(
+                        done.into_iter().map(|done| self.recipe.chunk_ids(done.start).start..last(done.end)),
+                    );
+                }
+                Ok(Present::new(ranges))
+            }
+            Source::Computed(..) | Source::Joined(_) => Ok(Present::new(std::iter::once(0..self.len()?))),
+        }
+    }
+
+    /// What is published of a sharded corpus, if its manifest does not list all of that yet.
+    ///
+    /// # Errors
+    /// A receipt cannot be read, or the shards cannot be listed.
+    pub fn unsealed(&self) -> Result<Option<Sealed>> {
+        let Source::Sharded(shards) = &self.source else { return Ok(None) };
+        let (listed, published) = (shards.manifest()?, shards.published()?);
+        Ok((published.shards != listed.shards).then(|| Sealed::of(&published)))
+    }
+
     /// The chunks that are still to be made, in order.
     ///
     /// # Errors
@@ -894,7 +946,7 @@ fn joined(shares: Vec<Circuits>) -> Circuits {
 type ReadSome<'r> = dyn FnMut(&Corpus, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
 
 /// The corpora in a directory.
-fn directory(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn directory(path: &Path) -> Result<Vec<PathBuf>> {
     let failed = crate::error::io(path, "read the directory");
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(&failed)? {

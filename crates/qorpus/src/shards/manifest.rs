@@ -120,8 +120,11 @@ impl Manifest {
     /// Reads the manifest that is in `place`, and says which version of it that is.
     pub(super) fn read(place: &Place) -> Result<(Manifest, Version)> {
         let Some((text, version)) = place.read(MANIFEST, LARGEST_MANIFEST)? else {
-            let reason = format!("there is no {MANIFEST} in it");
-            return Err(Error::NotACorpus { path: place.path().into(), reason });
+            let path = place.path().into();
+            return Err(match place.has_shards()? {
+                true => Error::LostManifest(path),
+                false => Error::NotACorpus { path, reason: format!("there is no {MANIFEST} in it") },
+            });
         };
         match Manifest::parse(&text) {
             Ok(manifest) => Ok((manifest, version)),

@@ -18,6 +18,7 @@ mod session;
 mod wire;
 
 pub(crate) use check::{repair, verify};
+pub use make::built_in;
 pub(crate) use make::generate;
 pub(crate) use manifest::{Manifest, Shard};
 pub(crate) use open::OpenShards;
@@ -130,7 +131,9 @@ pub fn is_sharded(path: &Path) -> bool {
 
 /// Whether there is a sharded corpus at `path`, or it names a bucket, in which nothing else can be.
 pub(crate) fn is_there(path: &Path) -> bool {
-    is_bucket(path) || (path.is_dir() && path.join(MANIFEST).symlink_metadata().is_ok())
+    // Where receipts are, the manifest was lost, and that is said.
+    let has = |name| path.join(name).symlink_metadata().is_ok();
+    is_bucket(path) || (path.is_dir() && (has(MANIFEST) || has(RECEIPTS)))
 }
 
 impl Shards {
@@ -288,6 +291,29 @@ impl Shards {
     /// The error of a shard that the manifest lists and that is not as it says.
     pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
         Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path().into() }
+    }
+
+    /// The error of a shard whose file is a corpus of another recipe.
+    pub(crate) fn holds_another(&self, number: u64, recipe: &Recipe) -> Error {
+        self.damaged(number, &format!("it holds another corpus: {}", recipe.summary()))
+    }
+
+    /// The error of reading the file of a shard, said of the shard: nobody knows a copy by its name. What fails on this machine
+    /// stays as it is.
+    pub(crate) fn said_of(&self, number: u64, error: Error) -> Error {
+        match (error.damage(), error) {
+            (_, Error::DamagedChunk { chunk, ids, damage, remedy, .. }) => {
+                Error::DamagedChunk { path: self.file(number), chunk, ids, damage, remedy }
+            }
+            (_, Error::OtherRecipe { there, there_hash, asked, asked_hash, .. }) => {
+                Error::OtherRecipe { path: self.file(number), there, there_hash, asked, asked_hash }
+            }
+            (_, Error::NewerFormat { version, .. }) => {
+                Error::NewerFormat { path: self.file(number), version }
+            }
+            (Some(reason), _) => self.damaged(number, &reason),
+            (None, error) => error,
+        }
     }
 
     /// The error of one that is not there at all.

@@ -4,7 +4,7 @@
 //! that SQLite must read, being unusual or damaged, take more, and fewer stay.
 
 use super::place::Version;
-use super::{Local, Manifest, Shards};
+use super::{Local, Manifest, Shards, seal};
 use crate::connection::hex;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
@@ -40,6 +40,8 @@ const MOST_KEPT: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) struct OpenShards {
     shards: Shards,
+    /// Whether shards are read, too, that are published and not listed yet.
+    reads_unsealed: bool,
     means: Means,
     /// That of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
@@ -119,7 +121,13 @@ impl OpenShards {
         let idle = Arc::new(Idle::new(shards.cut().count()));
         let holder: Arc<dyn Holder> = idle.clone();
         fork::register(Arc::downgrade(&holder));
-        Ok(OpenShards { shards, means, layout: OnceLock::new(), listed, idle, spare: Mutex::default() })
+        let spare = Mutex::default();
+        Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), listed, idle, spare })
+    }
+
+    /// The same, with those shards that are published and not listed yet.
+    pub(crate) fn with_unsealed(self) -> OpenShards {
+        OpenShards { reads_unsealed: true, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -155,6 +163,26 @@ impl OpenShards {
         let manifest = new.manifest.clone();
         *self.listed.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(manifest)
+    }
+
+    /// The ids of shard `number`.
+    pub(crate) fn ids(&self, number: u64) -> Range<u64> {
+        self.shards.cut().ids(number)
+    }
+
+    /// The numbers of its chunks.
+    pub(crate) fn chunks(&self, number: u64) -> Range<u64> {
+        self.shards.chunks(number)
+    }
+
+    /// What the manifest will be when those shards are sealed that are published now.
+    pub(crate) fn published(&self) -> Result<Manifest> {
+        let manifest = self.manifest()?;
+        let shards = match manifest.missing().is_empty() {
+            true => manifest.shards.clone(),
+            false => seal::listed(&self.shards, &manifest)?,
+        };
+        Ok(Manifest { shards, ..Manifest::clone(&manifest) })
     }
 
     /// The chunks of the shards that are listed, and the first id of each, in order.
@@ -217,6 +245,7 @@ impl OpenShards {
             spare().push(corpus.buffer.take());
         }
         let result = result.map_err(|error| self.blamed(error, number, corpus.path()));
+        let result = result.map_err(|error| self.shards.said_of(number, error));
         self.idle.give_back(number, corpus);
         match result {
             Err(Error::NotYet { .. }) => {
@@ -242,7 +271,11 @@ impl OpenShards {
         let known = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
         // Perhaps it was sealed meanwhile; what is listed stays.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
-        let Some(shard) = manifest.shard(number) else {
+        let published = match manifest.shard(number) {
+            None if self.reads_unsealed => self.shards.published(number)?,
+            _ => None,
+        };
+        let Some(shard) = manifest.shard(number).or(published.as_ref()) else {
             return Err(Error::NotYet {
                 path: self.path().into(),
                 id,
@@ -281,7 +314,8 @@ impl OpenShards {
             Err(_) => return Err(self.shards.lost(number)),
         }
         let corpus = Corpus::open_known(file, &self.means);
-        let corpus = Box::new(corpus.map_err(|error| self.shards.disowned(shard, file).unwrap_or(error))?);
+        let said = |error| self.shards.disowned(shard, file).unwrap_or(self.shards.said_of(number, error));
+        let corpus = Box::new(corpus.map_err(said)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
