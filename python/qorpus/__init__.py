@@ -45,6 +45,7 @@ from qorpus.errors import (
     WrongType,
 )
 from qorpus.levels import Found, Level
+from qorpus.present import Present
 from qorpus.sql import Rows
 from qorpus.streams import Split, Stream
 
@@ -60,6 +61,7 @@ __all__ = [
     "MissingLibrary",
     "MissingRecord",
     "PermissionDenied",
+    "Present",
     "QorpusWarning",
     "Recipe",
     "Record",

@@ -15,6 +15,7 @@ from qorpus._qorpus import Record, Records
 from qorpus.arguments import integer, kind, ordered
 from qorpus.levels import Found, Level
 from qorpus.errors import InvalidArgument, MissingRecord, WrongType
+from qorpus.present import Present
 from qorpus.sql import Rows
 from qorpus.streams import Readable, ahead
 
@@ -249,12 +250,38 @@ class Corpus(_Sequence):
         summary = self._summary()
         return {
             **summary,
+            "unsealed": self._unsealed(),
             "qubits": self.qubits,
             "gates": list(self.gates),
             "alphabet": list(self.letters),
             "recipe": json.loads(self._recipe_json),
             "bytes_per_record": summary["bytes"] / max(summary["records"], 1),
         }
+
+    def present(self, ranges: Sequence[Sequence[int]] | None = None) -> Present:
+        """The records that are there at this moment, to be read, split and streamed while others are still made.
+
+            present = corpus.present()
+            train = present.split(train=0.9, test=0.1)["train"]
+            for batch in train.stream(256, seed=1):
+                ...
+
+        Of a directory or bucket these are the records of all shards that are published, sealed or not. What comes later
+        does not change them: so long as a stream lives, its order is of these records; ask again for more. Splits are those
+        of the corpus: a record is in the split `train` of what is present if it is in the split `train` of all records.
+
+        Args:
+            ranges: those of an earlier answer, for the same records again: `present.ranges`, or `state["present"]` of a
+                stream's state, which goes on exactly, whatever has come since.
+
+        Returns:
+            The records, in the order of their ids, with their places counted from 0.
+
+        Raises:
+            qorpus.MissingRecord: some of the ranges are not there.
+            qorpus.WrongType: the ranges are something else.
+        """
+        return Present(self, self._present_ranges(ranges))
 
     @property
     def content_hash(self) -> str:

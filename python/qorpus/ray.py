@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from qorpus import _qorpus
 from qorpus.arguments import integer, kind
 from qorpus.corpus import Corpus, Recipe, open
-from qorpus.errors import Error, MissingLibrary, WrongType
+from qorpus.errors import Error, MissingLibrary, QorpusWarning, WrongType
 
 if TYPE_CHECKING:
     import ray.data
@@ -124,10 +125,16 @@ def generate(
                 first = running.pop(made) * begun["shard_records"]
                 records += min(begun["shard_records"], begun["expected"] - first)
             tell(records, begun["expected"])
-    finally:
+    except BaseException:
         # Tasks under way are not cancelled: Ray aborts the driver if one ends just then (ray-project/ray#54785). They are few, and
         # what they make counts.
-        _qorpus.seal(place)
+        try:
+            _qorpus.seal(place)
+        except Error as unsealed:
+            # Often for the same reason, which is not to be hidden.
+            warnings.warn(f"what is published was not sealed: {unsealed}", QorpusWarning, stacklevel=2)
+        raise
+    _qorpus.seal(place)
     return open(place, recipe.order)
 
 

@@ -1,4 +1,4 @@
-"""Which records are in which part of a split by unitary."""
+"""Which records are in which part of a split: by unitary, or by id among some."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qorpus import _qorpus
 
+from qorpus.ranges import Ranges
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -14,17 +16,47 @@ if TYPE_CHECKING:
     from qorpus._qorpus import Records
 
 
+class IdSide:
+    """One part of a split by id, of those records alone whose ids are in some ranges; with the interface of `_qorpus.Split`."""
+
+    def __init__(self, share: _qorpus.Split, among: Ranges) -> None:
+        self._share, self._among = share, among
+        # Members of a split are counted in the order of ids: those in a range have consecutive places.
+        count = share.count
+        self._places = Ranges([count(start) for start in among.starts], [count(stop) for stop in among.stops])
+
+    def count(self, records: int) -> int:
+        """How many of all of them belong to it."""
+        return len(self._places)
+
+    def ids(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Its ids at these places, which ascend with them."""
+        return self._share.ids(self._places.at(places))
+
+    def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these ids belong to it."""
+        return self._share.contains(ids) & self._among.contains(ids)
+
+
 class UnitarySides:
     """The parts of a split by unitary, each with the interface of `_qorpus.Split`.
 
-    Records are gone through when they are first asked for, and again only if there are more of them.
+    Records are gone through when they are first asked for, and again only if there are more of them; if only some are split,
+    no others are.
     """
 
     def __init__(
-        self, records: Records, parts: list[tuple[int, int]], seed: int, progress: bool | Callable[[int, int], object]
+        self,
+        records: Records,
+        parts: list[tuple[int, int]],
+        seed: int,
+        progress: bool | Callable[[int, int], object],
+        among: Ranges | None = None,
     ) -> None:
-        self._records, self._progress = records, progress
-        self._parts = _qorpus.UnitaryParts(records, parts, seed)
+        self.records: Records | Ranges = records if among is None else among
+        self.among, self._progress = among, progress
+        pairs = None if among is None else [(start, stop) for start, stop in among.pairs]
+        self._parts = _qorpus.UnitaryParts(records, parts, seed, pairs)
         self._known = 0
 
     def part(self, number: int) -> UnitarySide:
@@ -33,7 +65,7 @@ class UnitarySides:
 
     def known(self, records: int | None = None) -> _qorpus.UnitaryParts:
         """The parts, with that many records known, or all that there are."""
-        records = len(self._records) if records is None else records
+        records = len(self.records) if records is None else records
         if records > self._known:
             self._parts.update(records, self._progress)
             self._known = records
@@ -52,11 +84,14 @@ class UnitarySide:
 
     def ids(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Its ids at these places, which ascend with them."""
-        return self._sides.known().ids(self._number, places)
+        found = self._sides.known().ids(self._number, places)
+        return found if self._sides.among is None else self._sides.among.at(found)
 
     def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these ids belong to it."""
-        inside: NDArray[Any] = (ids >= 0) & (ids < len(self._sides._records))
+        among = self._sides.among
+        inside: NDArray[Any] = (ids >= 0) & (ids < len(self._sides.records)) if among is None else among.contains(ids)
+        places = ids[inside] if among is None else among.places(ids[inside])
         belong = inside.copy()
-        belong[inside] = self._sides.known().contains(self._number, ids[inside])
+        belong[inside] = self._sides.known().contains(self._number, places)
         return belong

@@ -18,7 +18,8 @@ from qorpus import _qorpus
 from qorpus.arguments import integer, integers, kind, short, texts, truth
 from qorpus.batches import Batch, Window
 from qorpus.errors import Error, InvalidArgument, MissingLibrary, MissingRecord, WrongType
-from qorpus.sides import UnitarySide, UnitarySides
+from qorpus.ranges import Ranges
+from qorpus.sides import IdSide, UnitarySide, UnitarySides
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -183,7 +184,7 @@ class Readable:
         records = cast("Records", self)
         if by == "id":
             return {name: Split(records, name, *shares, seed) for name, shares in ranges.items()}
-        sides = UnitarySides(records, list(ranges.values()), seed, progress)
+        sides = _sides(records, list(ranges.values()), seed, progress)
         return {
             name: Split(records, name, *shares, seed, sides.part(number))
             for number, (name, shares) in enumerate(ranges.items())
@@ -202,31 +203,44 @@ def _thousandths(name: str, fraction: float) -> int:
     return round(share)
 
 
-def _split_again(records: Records, name: str, start: int, stop: int, seed: int, by: str) -> Split:
+def _sides(
+    records: Records | Subset, parts: list[tuple[int, int]], seed: int, progress: bool | Callable[[int, int], object]
+) -> UnitarySides:
+    """The parts of a split by unitary."""
+    whole, among = records._whole() if isinstance(records, Subset) else (records, None)
+    return UnitarySides(whole, parts, seed, progress, among)
+
+
+def _split_again(records: Records | Subset, name: str, start: int, stop: int, seed: int, by: str) -> Split:
     """A split that was pickled."""
-    side = None if by == "id" else UnitarySides(records, [(start, stop)], seed, progress=False).part(0)
+    side = None if by == "id" else _sides(records, [(start, stop)], seed, progress=False).part(0)
     return Split(records, name, start, stop, seed, side)
 
 
-class Split(Readable):
-    """Some of the records of a corpus, with the same reading interface; their places are counted from 0.
+class Subset(Readable):
+    """Some of the records of a corpus, with the same reading interface; their places are counted from 0."""
 
-    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split `by="unitary"`, records of
-    other splits may have the same unitaries.
-    """
+    #: What they are called in messages.
+    _noun = "subset"
 
-    def __init__(
-        self, records: Records, name: str, start: int, stop: int, seed: int, side: UnitarySide | None = None
-    ) -> None:
-        self._state = (records, name, start, stop, seed)
-        self._records, self._by = records, "id" if side is None else "unitary"
-        self._split: _qorpus.Split | UnitarySide = _qorpus.Split(start, stop, seed) if side is None else side
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _split_again, (*self._state, self._by)
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        #: The ids that they are chosen among, if not among all: states of streams name them.
+        self._present: Ranges | None = None
 
     def __len__(self) -> int:
-        return self._split.count(len(self._records))
+        raise NotImplementedError
+
+    def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ids of the records at these places, all of which there are."""
+        raise NotImplementedError
+
+    def _contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        raise NotImplementedError
+
+    def _whole(self) -> tuple[Records, Ranges | None]:
+        """What is split when they are split: records, and the ids of some of them if it is not all."""
+        return cast("Records", self), None
 
     def ids(self, places: Ids) -> NDArray[np.int64]:
         """The ids in the corpus of the records at these places: a slice, or integers.
@@ -237,16 +251,16 @@ class Split(Readable):
         """
         size = len(self)
         if isinstance(places, slice):
-            return self._split.ids(np.arange(*_indices(places, size), dtype=np.int64))
+            return self._chosen(np.arange(*_indices(places, size), dtype=np.int64))
         array = integers(places, "places")
         outside = array[(array < -size) | (array >= size)]
         if outside.size:
-            raise MissingRecord(f"there is no record {outside[0]}; the split has {size}, numbered from 0")
-        return self._split.ids(np.where(array < 0, array + size, array))
+            raise MissingRecord(f"there is no record {outside[0]}; the {self._noun} has {size}, numbered from 0")
+        return self._chosen(np.where(array < 0, array + size, array))
 
     def contains(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether the records with these ids belong to the split."""
-        return self._split.contains(integers(ids, "ids"))
+        """Whether the records with these ids are among them."""
+        return self._contains(integers(ids, "ids"))
 
     @overload
     def __getitem__(self, place: int) -> Record: ...
@@ -333,9 +347,47 @@ class Split(Readable):
         """Whether the records were appended by someone."""
         return self._records.is_appended
 
+    @property
+    def _is_sharded(self) -> bool:
+        return self._records._is_sharded
+
+
+class Split(Subset):
+    """Some of the records of a corpus, with the same reading interface; their places are counted from 0.
+
+    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split `by="unitary"`, records of
+    other splits may have the same unitaries.
+    """
+
+    _noun = "split"
+
+    def __init__(
+        self, records: Records | Subset, name: str, start: int, stop: int, seed: int, side: UnitarySide | None = None
+    ) -> None:
+        whole, among = records._whole() if isinstance(records, Subset) else (records, None)
+        super().__init__(whole)
+        self._state = (records, name, start, stop, seed)
+        self._present = records._present if isinstance(records, Subset) else None
+        self._by = "id" if side is None else "unitary"
+        self._split: _qorpus.Split | IdSide | UnitarySide = side or _qorpus.Split(start, stop, seed)
+        if isinstance(self._split, _qorpus.Split) and among is not None:
+            self._split = IdSide(self._split, among)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _split_again, (*self._state, self._by)
+
+    def __len__(self) -> int:
+        return self._split.count(len(self._state[0]))
+
+    def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._split.ids(places)
+
+    def _contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._split.contains(ids)
+
     def __repr__(self) -> str:
         by = "" if self._by == "id" else ", by unitary"
-        return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._records!r}{by})"
+        return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._state[0]!r}{by})"
 
 
 def _indices(places: slice, size: int) -> tuple[int, int, int]:
@@ -518,9 +570,15 @@ class Stream:
         window, within = self._within(self._places(number))
 
         def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
-            places, count = self._window_ids(window), ahead(self.records)
+            places, order, count = self._window_ids(window), self._window_order(window), ahead(self.records)
+            if self.records._is_sharded:
+                # Shard by shard, so that each is opened, or fetched, once. The order stays.
+                ascending = np.argsort(places, kind="stable")
+                rank = np.empty_like(ascending)
+                rank[ascending] = np.arange(len(places))
+                places, order = places[ascending], rank[order]
             pieces = (self._read(places[at : at + count]) for at in range(0, len(places), count))
-            return self._window_order(window), pieces
+            return order, pieces
 
         return self._window.batch((self._size, self.epoch, window), read, within)
 
@@ -533,7 +591,7 @@ class Stream:
 
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """The records at these places of what is streamed."""
-        ids = self.records.ids(places) if isinstance(self.records, Split) else places
+        ids = self.records.ids(places) if isinstance(self.records, Subset) else places
         unitaries = circuits = labels = None
         if "unitaries" in self.columns and "circuits" in self.columns:
             unitaries, circuits = self.records._pairs(places)
@@ -593,10 +651,13 @@ class Stream:
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands, for `load_state_dict`: numbers, truth values and None by name, which JSON can hold.
 
+        If the stream is of what was present of a corpus, `present` has the ranges of ids: `corpus.present(state["present"])`
+        are the same records again, however many have come since.
+
         All ranks have the same state after the same number of batches. Behind its last batch a rank stands at the next
         epoch, also if others have one batch more: then keep the state of rank 0, which has most.
         """
-        return {
+        state: dict[str, Any] = {
             "epoch": self.epoch,
             "batches": self._given * self.world_size,
             "records": self._size,
@@ -606,6 +667,14 @@ class Stream:
             "seed": self.seed,
             "drop_last": self.drop_last,
         }
+        if (present := self._present()) is not None:
+            state["present"] = present
+        return state
+
+    def _present(self) -> list[list[int]] | None:
+        """The ranges of ids that the records are chosen among, if that is not the whole corpus."""
+        present = self.records._present if isinstance(self.records, Subset) else None
+        return None if present is None else present.pairs
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on where a stream stood, exactly; the number of ranks and workers may be another one.
@@ -626,6 +695,9 @@ class Stream:
         """The epoch, this rank's number of batches, and the records, where a stream stood."""
         if not isinstance(state, Mapping):
             raise WrongType(f"a state is the dict that state_dict returned, not {kind(state)}")
+        if (present := state.get("present")) != self._present():
+            again = "the corpus" if present is None else 'corpus.present(state["present"])'
+            raise InvalidArgument(f"the state is of a stream over other records of the corpus; it goes on over those of {again}")
         if missing := self.state_dict().keys() - state.keys():
             raise InvalidArgument(f"the state lacks {', '.join(sorted(missing))}; pass what state_dict returned")
         for name in ("batch_size", "shuffle", "window", "seed", "drop_last"):

@@ -117,7 +117,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         """
         records = self.records
         ids = integers(places, "places")
-        if isinstance(records, streams.Split):
+        if isinstance(records, streams.Subset):
             ids = records.ids(ids)
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)

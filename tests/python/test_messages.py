@@ -133,7 +133,7 @@ def test_too_many_open_files(tmp_path):
 @pytest.mark.parametrize("kibibytes", [300, 5000])
 def test_a_limit_on_sizes(tmp_path, kibibytes):
     def limited():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_FSIZE, (kibibytes << 10, kibibytes << 10))
 
     said = qorpus("generate", tmp_path / "c.db", "--random", "100k", "--quiet", status=1, preexec_fn=limited).stderr

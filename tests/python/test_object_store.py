@@ -97,7 +97,7 @@ def test_a_bucket_is_one_corpus_for_every_command(store, finished, whole, tmp_pa
     again = qorpus("generate", finished, *RECIPE).stdout
     assert "nothing was missing" in again
     assert "seed 1" in qorpus("generate", finished, *RECIPE, "--seed", "1", status=1).stderr
-    for command in [["merge", tmp_path / "all.db", finished], ["find", finished, "--circuit", "h 0"], ["distinct", finished, "--max-length", "3"]]:
+    for command in [["merge", finished, whole], ["find", finished, "--circuit", "h 0"], ["distinct", finished, "--max-length", "3"]]:
         assert "name a file" in qorpus(*command, status=1).stderr
     # Nothing that was built or verified is left on this machine.
     assert {path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()} <= {".db", ".TAG", ""}

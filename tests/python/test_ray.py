@@ -116,6 +116,21 @@ def test_an_error_of_a_shard_is_that_of_the_library(cluster, tmp_path):
         qorpus.ray.generate(recipe, tmp_path / "big", stage=tmp_path / "nowhere", progress=False)
 
 
+def test_a_seal_that_fails_hides_no_error(cluster, tmp_path):
+    recipe = qorpus.Recipe("h,s,t", 1, random=10_000, length=(200, 300), unitaries=False)
+
+    class Enough(Exception):
+        pass
+
+    def stop(records, expected):
+        if records:
+            (tmp_path / "big" / "manifest.json").unlink()
+            raise Enough
+
+    with pytest.warns(qorpus.errors.QorpusWarning, match="was not sealed"), pytest.raises(Enough):
+        qorpus.ray.generate(recipe, tmp_path / "big", shard=2_500, progress=stop)
+
+
 def test_a_corpus_is_a_dataset(cluster, tmp_path):
     recipe = qorpus.Recipe("clifford+t", 2, random=20_000, dtype="complex64")
     corpus = qorpus.ray.generate(recipe, tmp_path / "big", shard=4_000, progress=False)

@@ -78,7 +78,7 @@ def test_a_directory_is_one_corpus_for_every_command(finished, whole, tmp_path):
         assert (tmp_path / f"many.{ending}").read_bytes() == (tmp_path / f"one.{ending}").read_bytes()
     refused = qorpus("show", finished, 100_000, status=1)
     assert "there is no record 100000" in refused.stderr
-    for command in [["merge", tmp_path / "all.db", finished], ["find", finished, "--circuit", "h 0"]]:
+    for command in [["merge", finished, whole], ["find", finished, "--circuit", "h 0"]]:
         assert "name a file" in qorpus(*command, status=1).stderr
 
 
@@ -134,14 +134,14 @@ def test_the_script_for_slurm(tmp_path, chance):
     script = ROOT / "examples" / "generate.sbatch"
     (array,) = [line for line in script.read_text().splitlines() if line.startswith("#SBATCH --array=")]
     assert array == "#SBATCH --array=0-999%100" and "PARTS:-1000" in script.read_text()
-    told = {"DIR": f"{tmp_path}/big/", "STAGE": str(tmp_path), "RECORDS": "30k", "PARTS": "3", "SRUN": "env"}
+    told = {"DIR": f"{tmp_path}/big/", "STAGE": str(tmp_path / "node" / "stage"), "RECORDS": "30k", "PARTS": "3", "SRUN": "env"}
     path = f"{QORPUS.parent}:{os.environ['PATH']}"
     for task in chance.sample(range(3), 3) + [0]:
         environment = {**os.environ, **told, "PATH": path, "SLURM_ARRAY_TASK_ID": str(task)}
         done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
     assert json.loads(qorpus("seal", tmp_path / "big", "--json").stdout)["complete"]
-    assert info(tmp_path / "big")["records"] == 30_000 and not list(tmp_path.glob("qorpus-*"))
+    assert info(tmp_path / "big")["records"] == 30_000 and not list(tmp_path.rglob("qorpus-*"))
 
 
 def test_processes_without_parts_share_the_shards(tmp_path, whole, chance):
@@ -313,8 +313,10 @@ def test_python_reads_and_makes_directories(tmp_path, whole, finished):
         path, corpus.recipe, shard="20k", stage=tmp_path, part=(0, 2), progress=lambda *numbers: said.append(numbers)
     )
     assert not made.complete and said[-1][0] == said[-1][1] < 100_000
+    # A corpus is what is listed, also for a query.
     with pytest.raises(package.MissingRecord, match="not made yet"):
         made[0]
+    assert made.present()[0] == one[0] and list(made.sql("select count(*) from records"))[0][0] == 0
     sealed = package.seal(path)
     assert not sealed["complete"] and sealed["records"] == said[-1][1] and sealed["missing"]
     assert made[0] == one[0]

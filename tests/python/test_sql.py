@@ -330,11 +330,13 @@ def test_writes_are_refused(corpus, query):
 def test_nothing_but_records_is_there(corpus):
     """A query sees neither the tables of the file nor other files, and loads no code."""
     for query in ["select * from chunks", "select * from meta", "select readfile('/etc/passwd')",
-                  "select load_extension('x')", "select * from pragma_database_list('x')"]:  # fmt: skip
+                  "select load_extension('x')", "select * from pragma_database_list('x')",
+                  "select * from pragma_database_list", "select * from pragma_hard_heap_limit(1000)",
+                  "pragma hard_heap_limit = 1000", "pragma soft_heap_limit = 1000"]:  # fmt: skip
         with pytest.raises(qorpus.Error):
             corpus.sql(query)
-    files = [file for _, _, file in corpus.sql("select * from pragma_database_list")]
-    assert files == [""], "a database in memory"
+    # A heap limit would be one of the whole process.
+    assert corpus.sql("select count(*) from records") == [(3000,)]
 
 
 ERRORS = [
@@ -420,6 +422,8 @@ INTERRUPTED = {
     "rows": "select sum(length) from records",
     "no rows": "select id from records where length > 100",
     "unitaries": "select max(distance(unitary, unitary)) from records",
+    "like": "select ?1 like '%' || ?1 || 'b%'",
+    "functions": "with recursive n(i) as (select 1 union all select i + 1 from n) select sum(instr(?1, 'b') + length(upper(?1))) from n",
     "without records": "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n",
 }
 
@@ -432,9 +436,12 @@ def test_an_interrupted_query(kind):
         import os, signal, threading, time, qorpus
         recipe = qorpus.Recipe(random=10**15, qubits={qubits})
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        begun = time.monotonic()
         try:
-            recipe.sql({INTERRUPTED[kind]!r})
+            query = {INTERRUPTED[kind]!r}
+            recipe.sql(query, ["a" * 4_000_000] if "?1" in query else [])
         except KeyboardInterrupt:
+            assert time.monotonic() - begun < 5, time.monotonic() - begun
             print("interrupted", recipe.sql("select count(*) from records where id < 9"))
     """
     done = isolated(code)

@@ -113,13 +113,15 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Print records: circuit, drawing, unitary, labels
-    #[command(after_help = "Examples:\n  qorpus show demo.db 7\n  qorpus show demo.db 0 1 2 --json\n  \
-        qorpus show demo.db 7 --order little")]
+    #[command(
+        after_help = "Examples:\n  qorpus show demo.db 7\n  qorpus show demo.db 0 1 2 --json\n  qorpus show big/ 7_000_000_000\n  \
+        qorpus show demo.db 7 --order little"
+    )]
     Show {
         /// The corpus
         corpus: PathBuf,
         /// Ids of records, counted from 0
-        #[arg(required = true, value_name = "ID")]
+        #[arg(required = true, value_name = "ID", value_parser = qorpus::parse_id)]
         ids: Vec<u64>,
         /// Which qubit is the most significant bit: the first (big) or the last (little, as in Qiskit)
         #[arg(long, value_enum, default_value_t = OrderName::Big)]
@@ -165,7 +167,11 @@ pub(crate) enum Command {
         quiet: bool,
     },
     /// Put corpora of one recipe together in one file
-    #[command(after_help = "Examples:\n  qorpus merge all.db part0.db part1.db")]
+    ///
+    /// Each IN is a file, a directory, or s3://BUCKET/PREFIX; of shards, all that are published are taken.
+    #[command(
+        after_help = "Examples:\n  qorpus merge all.db part0.db part1.db\n  qorpus merge all.db big/\n  qorpus merge all.db s3://bucket/big/"
+    )]
     Merge {
         /// The corpus to add to; it is created if need be
         out: PathBuf,

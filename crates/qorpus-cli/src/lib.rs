@@ -14,10 +14,12 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command with these arguments, the first of which is its name; returns its exit status.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    qorpus::report_file_limits();
     // A second command in one process keeps the first one's subscriber.
     // What a library tells of itself is not for people.
     let told = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
     let _ = told.without_time().with_target(false).try_init();
+    run::attend();
     let result = match cli::Arguments::try_parse_from(arguments) {
         Ok(arguments) => run::run(arguments.command),
         Err(usage) => {

@@ -222,6 +222,33 @@ pub(crate) fn done(
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
 }
 
+/// Where the work of a job is that was told to stop. What goes elsewhere when it is finished is not there before.
+pub(crate) fn interrupted(
+    out: &mut dyn Write,
+    file: &Path,
+    built_in: &Path,
+    progress: Progress,
+) -> Result<()> {
+    let Progress { records, expected, drafted, .. } = progress;
+    let there = if built_in == file { records } else { records - drafted };
+    write!(
+        out,
+        "interrupted: {} of {} are safe in {}",
+        grouped(there),
+        counted(expected, "record"),
+        file.display()
+    )?;
+    match built_in == file {
+        true => writeln!(out, "; run the same command again to go on"),
+        false => writeln!(
+            out,
+            ", and {} of an unfinished shard on this machine in {}; run the same command again, here, to go on",
+            grouped(drafted),
+            built_in.display()
+        ),
+    }
+}
+
 /// A part that has nothing to make.
 pub(crate) fn idle(out: &mut dyn Write, file: &Path, idle: Idle) -> Result<()> {
     writeln!(out, "{STRONG}{}{STRONG:#}: {idle}", file.display())
@@ -258,8 +285,12 @@ pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> 
 }
 
 pub(crate) fn sealed_json(out: &mut dyn Write, sealed: &Sealed) -> Result<()> {
+    writeln!(out, "{:#}", sealed_value(sealed))
+}
+
+fn sealed_value(sealed: &Sealed) -> Value {
     let missing: Vec<_> = sealed.missing.iter().map(|ids| [ids.start, ids.end]).collect();
-    let value = json!({
+    json!({
         "version": sealed.version,
         "shards": sealed.shards,
         "of": sealed.of,
@@ -270,8 +301,7 @@ pub(crate) fn sealed_json(out: &mut dyn Write, sealed: &Sealed) -> Result<()> {
         "content_hash": sealed.content_hash.to_string(),
         "bytes": sealed.bytes,
         "missing": missing,
-    });
-    writeln!(out, "{value:#}")
+    })
 }
 
 /// What was made again.
@@ -388,18 +418,32 @@ fn recipe_json(recipe: &Recipe) -> Value {
     serde_json::from_str(&recipe.to_json()).unwrap_or_default()
 }
 
-fn bytes_per_record(summary: &Summary) -> f64 {
-    summary.bytes as f64 / summary.records.max(1) as f64
-}
-
 /// What a corpus says of itself.
-pub(crate) fn info(out: &mut dyn Write, corpus: &Reader, summary: &Summary) -> Result<()> {
-    let state = match summary.expected {
-        None => "appended so far".to_string(),
-        Some(expected) if summary.records == expected => format!("{GOOD}complete{GOOD:#}"),
-        Some(expected) => {
-            let share = 100.0 * summary.records as f64 / expected as f64;
-            format!("{share:.1} % of {}; 'qorpus generate' goes on", grouped(expected))
+pub(crate) fn info(
+    out: &mut dyn Write,
+    corpus: &Reader,
+    summary: &Summary,
+    unsealed: Option<&Sealed>,
+) -> Result<()> {
+    let share =
+        |records: u64, of: u64| format!("{:.1} % of {}", 100.0 * records as f64 / of as f64, grouped(of));
+    let (records, size, state) = match (summary.expected, unsealed) {
+        (_, Some(sealed)) => {
+            let (shards, of) = (grouped(sealed.shards), counted(sealed.of, "shard"));
+            let state = format!(
+                "{}, published in {shards} of {of}; 'qorpus seal {}' lists them",
+                share(sealed.records, sealed.expected),
+                places(corpus)
+            );
+            (sealed.records, sealed.bytes, state)
+        }
+        (None, None) => (summary.records, summary.bytes, "appended so far".to_string()),
+        (Some(expected), None) if summary.records == expected => {
+            (expected, summary.bytes, format!("{GOOD}complete{GOOD:#}"))
+        }
+        (Some(expected), None) => {
+            let state = format!("{}; 'qorpus generate' goes on", share(summary.records, expected));
+            (summary.records, summary.bytes, state)
         }
     };
     let letters: Vec<_> =
@@ -407,8 +451,8 @@ pub(crate) fn info(out: &mut dyn Write, corpus: &Reader, summary: &Summary) -> R
     let mut rows = vec![
         ("corpus", format!("{STRONG}{}{STRONG:#}", places(corpus))),
         ("recipe", corpus.recipe().summary()),
-        ("records", format!("{}  {state}", grouped(summary.records))),
-        ("size", format!("{}, {:.2} bytes a record", bytes(summary.bytes), bytes_per_record(summary))),
+        ("records", format!("{}  {state}", grouped(records))),
+        ("size", format!("{}, {:.2} bytes a record", bytes(size), size as f64 / records.max(1) as f64)),
         ("letters", format!("{}: {}", letters.len(), shortened(&letters, 16))),
         ("recipe hash", summary.recipe_hash.clone()),
         ("content hash", summary.content_hash.to_string()),
@@ -434,7 +478,12 @@ fn shortened(texts: &[&str], most: usize) -> String {
     texts[..texts.len().min(most)].join(", ") + more
 }
 
-pub(crate) fn info_json(out: &mut dyn Write, corpus: &Reader, summary: &Summary) -> Result<()> {
+pub(crate) fn info_json(
+    out: &mut dyn Write,
+    corpus: &Reader,
+    summary: &Summary,
+    unsealed: Option<&Sealed>,
+) -> Result<()> {
     let alphabet = corpus.recipe().alphabet();
     let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
     let value = json!({
@@ -449,10 +498,11 @@ pub(crate) fn info_json(out: &mut dyn Write, corpus: &Reader, summary: &Summary)
         "recipe_hash": summary.recipe_hash,
         "content_hash": summary.content_hash.to_string(),
         "bytes": summary.bytes,
-        "bytes_per_record": bytes_per_record(summary),
+        "bytes_per_record": summary.bytes as f64 / summary.records.max(1) as f64,
         "sqlite_version": summary.sqlite_version,
         "format_version": summary.format_version,
         "wal_missing": summary.wal_missing,
+        "unsealed": unsealed.map(sealed_value),
     });
     writeln!(out, "{value:#}")
 }

@@ -4,10 +4,9 @@ use crate::cli::{Arguments, Command, DistinctArguments, Generate, Repair, Verify
 use crate::progress::{Bar, LevelBar};
 use crate::render;
 use clap::CommandFactory;
-use qorpus::{Corpus, FindOptions, Outcome, Reader, Target};
+use qorpus::{Caller, Corpus, FindOptions, Outcome, Reader, Target};
 use std::io::{self, Write};
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -56,15 +55,6 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 const INTERRUPTED: u8 = 130;
 
-/// Whoever runs the command, and may press Ctrl-C while it waits.
-struct Terminal;
-
-impl qorpus::Caller for Terminal {
-    fn is_interrupted(&self) -> bool {
-        STOP.load(Ordering::Relaxed)
-    }
-}
-
 fn stop_on_interrupt() {
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {
@@ -76,11 +66,12 @@ fn stop_on_interrupt() {
     let _ = ctrlc::set_handler(handler);
 }
 
-pub(crate) fn run(command: Command) -> Result<u8, Failure> {
-    qorpus::called_by(Rc::new(Terminal), || run_command(command))
+/// Has the first Ctrl-C end waiting for a store, and people see what is awaited.
+pub(crate) fn attend() {
+    qorpus::set_caller(Caller { stop: || STOP.load(Ordering::Relaxed), tell: render::warning });
 }
 
-fn run_command(command: Command) -> Result<u8, Failure> {
+pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     let out = &mut anstream::AutoStream::auto(io::stdout().lock());
     match command {
         Command::Generate(arguments) => generate(arguments, out),
@@ -114,10 +105,10 @@ fn run_command(command: Command) -> Result<u8, Failure> {
         }
         Command::Info { corpus, json } => {
             let corpus = opened(&corpus)?;
-            let summary = corpus.summary()?;
+            let (summary, unsealed) = (corpus.summary()?, corpus.unsealed()?);
             match json {
-                true => render::info_json(out, &corpus, &summary)?,
-                false => render::info(out, &corpus, &summary)?,
+                true => render::info_json(out, &corpus, &summary, unsealed.as_ref())?,
+                false => render::info(out, &corpus, &summary, unsealed.as_ref())?,
             }
             Ok(0)
         }
@@ -176,7 +167,7 @@ fn run_command(command: Command) -> Result<u8, Failure> {
                 qorpus::merge(&file, &inputs, &STOP, &mut |progress| bar.show(progress))?;
             bar.clear();
             if outcome == Outcome::Interrupted {
-                return interrupted(out, &file, progress);
+                return interrupted(out, &file, &file, progress);
             }
             if !quiet {
                 render::done(out, &file, progress.made, Some(progress), start.elapsed())?;
@@ -207,11 +198,12 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     stop_on_interrupt();
     let (bar, start) = (Bar::new(quiet), Instant::now());
     let result =
-        qorpus::generate(&arguments.out, &recipe, options, &STOP, &mut |progress| bar.show(progress));
+        qorpus::generate(&arguments.out, &recipe, options.clone(), &STOP, &mut |progress| bar.show(progress));
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        return interrupted(out, &arguments.out, progress);
+        let built_in = qorpus::built_in(&arguments.out, &options)?;
+        return interrupted(out, &arguments.out, &built_in, progress);
     }
     if !quiet {
         if let Some(idle) = progress.idle {
@@ -249,14 +241,13 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
     Ok(0)
 }
 
-fn interrupted(out: &mut dyn Write, file: &Path, progress: qorpus::Progress) -> Result<u8, Failure> {
-    writeln!(
-        out,
-        "interrupted: {} of {} records are safe in {}; run the same command again to go on",
-        render::grouped(progress.records),
-        render::grouped(progress.expected),
-        file.display()
-    )?;
+fn interrupted(
+    out: &mut dyn Write,
+    file: &Path,
+    built_in: &Path,
+    progress: qorpus::Progress,
+) -> Result<u8, Failure> {
+    render::interrupted(out, file, built_in, progress)?;
     Ok(INTERRUPTED)
 }
 

@@ -1,5 +1,6 @@
 //! Batches of circuits.
 
+use std::collections::TryReserveError;
 use std::ops::Range;
 
 /// Numbers of a row that are written at once.
@@ -101,6 +102,20 @@ impl Circuits {
     pub fn push(&mut self, letters: impl IntoIterator<Item = u16>) {
         self.letters.extend(letters);
         self.ends.push(self.letters.len());
+    }
+
+    /// Makes room for more circuits, with so many letters in all.
+    ///
+    /// # Errors
+    /// There is not enough memory; nothing is changed.
+    pub fn try_reserve(&mut self, circuits: usize, letters: usize) -> Result<(), TryReserveError> {
+        self.ends.try_reserve(circuits)?;
+        self.letters.try_reserve(letters)
+    }
+
+    /// How many letters all circuits have.
+    pub fn total(&self) -> usize {
+        self.letters.len()
     }
 
     /// Appends all circuits of `other`.

@@ -1,6 +1,7 @@
 //! Recipes: everything that decides the records of a corpus.
 
-use crate::{Alphabet, Coupling, Distinct, Error, Gate, MAX_LENGTH, Result, Space, UpTo, bits};
+use crate::gate_text::{GateText, MOST_GATES};
+use crate::{Alphabet, AtMost, Coupling, Distinct, Error, Gate, MAX_LENGTH, Result, Space, UpTo, bits};
 use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -208,14 +209,15 @@ impl Recipe {
             gate if gate.is_opaque() => GateText::Opaque { opaque: gate.name().into() },
             gate => {
                 let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
-                let matrix = entries.chunks(1 << gate.qubits()).map(<[_]>::to_vec).collect();
+                let rows = entries.chunks(1 << gate.qubits()).map(|row| AtMost(row.to_vec()));
+                let matrix = AtMost(rows.collect());
                 GateText::Custom { name: gate.name().into(), qubits: gate.qubits(), matrix }
             }
         };
         let text = RecipeText {
             format_version: FORMAT_VERSION,
             qubits: self.alphabet.qubits(),
-            gates: self.alphabet.gates().iter().map(gate).collect(),
+            gates: AtMost(self.alphabet.gates().iter().map(gate).collect()),
             coupling: self.alphabet.coupling().to_string(),
             length: self.space.lengths(),
             space: match (self.space.enumerates(), self.space.seed()) {
@@ -244,11 +246,12 @@ impl Recipe {
         if text.format_version != FORMAT_VERSION {
             return Err(refused(format!("it has format version {}", text.format_version)));
         }
-        let gates = text.gates.into_iter().map(|gate| match gate {
+        let gates = text.gates.0.into_iter().map(|gate| match gate {
             GateText::Standard(name) => Gate::stored(&name),
             GateText::Opaque { opaque } => Gate::opaque(&opaque),
             GateText::Custom { name, qubits, matrix } => {
-                let entries = matrix.into_iter().flatten().map(|[re, im]| Complex64::new(re, im));
+                let entries =
+                    matrix.0.into_iter().flat_map(|row| row.0).map(|[re, im]| Complex64::new(re, im));
                 Gate::custom(&name, qubits, entries.collect())
             }
         });
@@ -340,21 +343,13 @@ impl Recipe {
 struct RecipeText {
     format_version: u32,
     qubits: usize,
-    gates: Vec<GateText>,
+    gates: AtMost<GateText, MOST_GATES>,
     coupling: String,
     length: (usize, usize),
     space: SpaceText,
     dtype: Dtype,
     unitaries: bool,
     chunk_records: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum GateText {
-    Standard(String),
-    Opaque { opaque: String },
-    Custom { name: String, qubits: usize, matrix: Vec<Vec<[f64; 2]>> },
 }
 
 #[derive(Serialize, Deserialize)]

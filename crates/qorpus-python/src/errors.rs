@@ -1,7 +1,9 @@
 //! The library's errors as Python's exceptions.
 
+use crate::waiting;
 use pyo3::exceptions::{
-    PyArithmeticError, PyAttributeError, PyLookupError, PyRuntimeError, PyTypeError, PyValueError,
+    PyArithmeticError, PyAttributeError, PyKeyboardInterrupt, PyLookupError, PyRuntimeError, PyTypeError,
+    PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -69,12 +71,19 @@ pub(crate) fn missing_record(py: Python<'_>, text: impl Into<String>) -> PyErr {
 }
 
 /// The exception that says what the library says.
+///
+/// What ended a wait on the way is the reason, whatever the library makes of that.
 pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     use qorpus::Error;
+    if let Some(ended) = waiting::raised() {
+        return ended;
+    }
     let class = match error {
         Error::NoRecord { .. } | Error::NotYet { .. } => &MISSING_RECORD,
         Error::Missing(_) | Error::MissingDirectory(_) => &MISSING_FILE,
+        Error::TooMany(_) => &TOO_MANY_RECORDS,
         Error::Refused { .. } => &INVALID_ARGUMENT,
+        Error::Interrupted(_) => return PyKeyboardInterrupt::new_err(error.to_string()),
         error if error.is_permission_denied() => &PERMISSION_DENIED,
         error if error.is_usage() => &INVALID_ARGUMENT,
         _ => &ERROR,

@@ -188,6 +188,16 @@ fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     Ok(ids)
 }
 
+/// Refuses objects of Python for so many records, if there is no room for `bytes` of them: one by one they end the process.
+pub(crate) fn check_room(py: Python<'_>, records: usize, bytes: usize) -> PyResult<()> {
+    let mut room = Vec::<u8>::new();
+    let refused = |_| too_many_records(py, format!("{records} records at once are too many for the memory"));
+    room.try_reserve_exact(bytes).map_err(refused)?;
+    // Memory that nobody looks at need not be asked for.
+    std::hint::black_box(&room);
+    Ok(())
+}
+
 fn resolved(
     py: Python<'_>,
     indices: impl Iterator<Item = i64>,

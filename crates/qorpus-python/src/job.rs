@@ -1,15 +1,14 @@
 //! Jobs that take long, with Python looking on.
 
 use crate::arguments::{self, class, count, given, number};
-use crate::caller::{Interpreter, waiting};
 use crate::errors::{OrRaise, warn, wrong_type};
 use crate::options::{durability_of, part_of};
+use crate::waiting;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 use qorpus::{GenerateOptions, Progress, Recipe, Sealed};
 use qorpus_cli::Bar;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Makes what is missing of a corpus. Signals and exceptions of `progress` stop it; what is ready is committed.
@@ -76,7 +75,7 @@ pub(crate) fn check_job(
 #[pyfunction]
 pub(crate) fn seal<'py>(py: Python<'py>, path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let path = arguments::path(path, "path")?;
-    dictionary(py, waiting(py, || qorpus::seal(&path))?)
+    dictionary(py, py.detach(|| qorpus::seal(&path)).or_raise(py)?)
 }
 
 /// Creates a sharded corpus, unless there is one of this recipe, and seals it.
@@ -91,7 +90,7 @@ pub(crate) fn begin<'py>(
     let path = arguments::path(path, "path")?;
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
     let shard = given(shard, |shard| count(shard, "shard"))?;
-    dictionary(py, waiting(py, || qorpus::begin(&path, &recipe, shard))?)
+    dictionary(py, py.detach(|| qorpus::begin(&path, &recipe, shard)).or_raise(py)?)
 }
 
 /// The receipt of a shard as it was published, or None.
@@ -100,7 +99,7 @@ pub(crate) fn receipt(py: Python<'_>, path: PathBuf, number: u64) -> PyResult<Op
     py.detach(|| qorpus::receipt(&path, number)).or_raise(py)
 }
 
-fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     result.set_item("version", sealed.version)?;
     result.set_item("shards", sealed.shards)?;
@@ -146,19 +145,22 @@ pub(crate) fn watched(
     watch: &Watch,
     job: impl FnOnce(&AtomicBool, &mut dyn FnMut(u64, u64)) -> qorpus::Result<()> + Send,
 ) -> PyResult<()> {
-    let (result, failure) = py.detach(|| {
-        let (stop, interpreter) = (AtomicBool::new(false), Rc::new(Interpreter::default()));
+    let (stop, mut failure) = (AtomicBool::new(false), None);
+    let result = py.detach(|| {
         let mut tell = |one: u64, other: u64| {
-            let told = |py: Python<'_>, call: &Py<PyAny>| call.call1(py, (one, other)).map(drop);
             // Whoever has stopped it is not asked again.
-            let stopped = interpreter.fails(|py| {
-                py.check_signals().and_then(|()| watch.call.as_ref().map_or(Ok(()), |call| told(py, call)))
+            if failure.is_some() {
+                return;
+            }
+            Python::attach(|py| {
+                let told = |call: &Py<PyAny>| call.call1(py, (one, other)).map(drop);
+                let looked = py.check_signals().and_then(|()| watch.call.as_ref().map_or(Ok(()), told));
+                failure = looked.err();
+                stop.store(failure.is_some(), Ordering::Relaxed);
             });
-            stop.store(stopped, Ordering::Relaxed);
         };
-        let result = qorpus::called_by(interpreter.clone(), || job(&stop, &mut tell));
-        (result, interpreter.failure())
+        job(&stop, &mut tell)
     });
-    failure.map_or(Ok(()), Err)?;
+    failure.or_else(waiting::raised).map_or(Ok(()), Err)?;
     result.or_raise(py)
 }

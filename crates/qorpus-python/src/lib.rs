@@ -3,7 +3,6 @@
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
 mod arguments;
-mod caller;
 mod circuits;
 mod distinct;
 mod errors;
@@ -17,6 +16,7 @@ mod record;
 mod records;
 mod shuffle;
 mod unitary_parts;
+mod waiting;
 mod writer;
 
 use pyo3::exceptions::PyRuntimeWarning;
@@ -26,7 +26,9 @@ use std::ffi::OsString;
 /// Runs the `qorpus` command with these arguments and returns its exit status.
 #[pyfunction]
 fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    py.detach(|| qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments)))
+    let status = py.detach(|| qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments)));
+    waiting::attend();
+    status
 }
 
 /// Closes what must not be carried through a fork.
@@ -49,6 +51,11 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let category = module.py().get_type::<PyRuntimeWarning>();
         PyErr::warn(module.py(), &category, text, 2)?;
     }
+    waiting::attend();
+    // NumPy looks for its functions where they are called first, and panics if an interrupt arrives there; its modules come first,
+    // since their import ends with an exception.
+    module.py().import("numpy.lib")?;
+    numpy::dtype::<f64>(module.py());
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<record::Origin>()?;
     module.add_class::<record::Record>()?;

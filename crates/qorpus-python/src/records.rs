@@ -2,8 +2,9 @@
 
 use crate::arguments::{self, flag, given, number, ordered, real, text};
 use crate::distinct;
-use crate::errors::{OrRaise, invalid, too_many_records, unconverted, warn, wrong_type};
+use crate::errors::{OrRaise, invalid, missing_record, too_many_records, unconverted, warn, wrong_type};
 use crate::ids::{self, Chosen};
+use crate::job::dictionary;
 use crate::record::{Origin, Record, order_name, order_of};
 use numpy::npyffi::{PY_ARRAY_API, npy_intp};
 use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
 use qorpus::core::{Complex32, Complex64};
-use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Reader, Recipe, Rows};
+use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Present, Reader, Recipe, Rows};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsString, c_int};
@@ -38,20 +39,22 @@ pub(crate) struct Records {
 #[pymethods]
 impl Records {
     #[new]
-    #[pyo3(signature = (*, files=None, recipe=None, order=None))]
+    #[pyo3(signature = (*, files=None, recipe=None, order=None, unsealed=None))]
     fn new(
         py: Python<'_>,
         files: Option<&Bound<'_, PyAny>>,
         recipe: Option<&Bound<'_, PyAny>>,
         order: Option<&Bound<'_, PyAny>>,
+        unsealed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Records> {
+        let unsealed = given(unsealed, |unsealed| flag(unsealed, "unsealed"))?.unwrap_or(false);
         let order = given(order, order_of)?.unwrap_or(Order::Big);
         let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
         let reader = match (given(files, paths)?, recipe) {
             (Some(files), None) => {
                 let reader = py.detach(|| Reader::open(&files)).or_raise(py)?;
                 reader.warnings().iter().try_for_each(|text| warn(py, text))?;
-                Ok(reader)
+                Ok(if unsealed { reader.with_unsealed() } else { reader })
             }
             (None, Some(json)) => {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
@@ -107,6 +110,8 @@ impl Records {
     fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let rows = py.detach(|| reader.rows(&ids, self.order)).or_raise(py)?;
+        let each = RECORD_BYTES + reader.unitary_bytes();
+        ids::check_room(py, rows.circuits.len(), objects(&rows.circuits, each))?;
         let list = PyList::empty(py);
         let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
         for (place, (&id, unitary)) in ids.iter().zip(unitaries).enumerate() {
@@ -152,6 +157,7 @@ impl Records {
     ///     [(), ('h 0', 't 0')]
     fn circuits<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let circuits = self.read_circuits(py, ids)?;
+        ids::check_room(py, circuits.len(), objects(&circuits, TUPLE_BYTES))?;
         let list = PyList::empty(py);
         circuits.iter().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
         Ok(list)
@@ -210,6 +216,7 @@ impl Records {
         let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
         let read = || -> qorpus::Result<_> { Ok((reader.circuits(&ids)?, reader.given_labels(&ids)?)) };
         let (circuits, given) = py.detach(read).or_raise(py)?;
+        ids::check_room(py, circuits.len(), objects(&circuits, DICT_BYTES))?;
         let list = PyList::empty(py);
         // Records of a recipe bring none.
         let given = given.into_iter().chain(std::iter::repeat_with(BTreeMap::new));
@@ -315,6 +322,12 @@ impl Records {
         paths.map(Into::into).collect()
     }
 
+    /// Whether the records are in a directory or a bucket of shards.
+    #[getter]
+    fn _is_sharded(&self) -> bool {
+        self.reader.as_ref().is_some_and(|reader| reader.is_sharded())
+    }
+
     /// What the files together say of themselves.
     fn _summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;
@@ -330,6 +343,32 @@ impl Records {
         dict.set_item("format_version", summary.format_version)?;
         dict.set_item("wal_missing", summary.wal_missing)?;
         Ok(dict)
+    }
+
+    /// What is published of a sharded corpus and not listed in its manifest yet, as `seal` would say; or None.
+    fn _unsealed<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let reader = self.reader(py)?;
+        let sealed = py.detach(|| reader.unsealed()).or_raise(py)?;
+        sealed.map(|sealed| dictionary(py, sealed)).transpose()
+    }
+
+    /// The ids that are there, as ranges in order; or those that are `wanted`, which must be there.
+    #[pyo3(signature = (wanted=None))]
+    fn _present_ranges(
+        &self,
+        py: Python<'_>,
+        wanted: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<(u64, u64)>> {
+        let reader = self.reader(py)?;
+        let there = py.detach(|| reader.present()).or_raise(py)?;
+        let chosen = match given(wanted, present)? {
+            Some(wanted) => match there.first_without(&wanted) {
+                Some(id) => return Err(missing_record(py, format!("record {id} is not there"))),
+                None => wanted,
+            },
+            None => there,
+        };
+        Ok(chosen.ranges().iter().map(|ids| (ids.start, ids.end)).collect())
     }
 
     /// The levels of an enumeration: cost, length, first id, records.
@@ -456,6 +495,27 @@ impl Records {
     }
 }
 
+/// What objects of Python take, with their places in a list: a tuple without its items, a dict of a few, and a record with
+/// its array.
+const TUPLE_BYTES: usize = 64;
+const DICT_BYTES: usize = 400;
+const RECORD_BYTES: usize = 400;
+
+/// The memory for objects of these circuits, if each takes so much beside its letters.
+fn objects(circuits: &Circuits, each: usize) -> usize {
+    (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
+}
+
+/// Ranges of ids: pairs of a first id and an end.
+pub(crate) fn present(ranges: &Bound<'_, PyAny>) -> PyResult<Present> {
+    let refused = |error| {
+        let class = arguments::class(ranges);
+        unconverted(ranges.py(), error, || format!("ranges are pairs of ids, not {class}"))
+    };
+    let pairs = ranges.extract::<Vec<[u64; 2]>>().map_err(refused)?;
+    Ok(Present::new(pairs.into_iter().map(|[start, end]| start..end)))
+}
+
 /// Paths of files, in order.
 fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
     ordered(files, "paths")?;
@@ -495,8 +555,14 @@ fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     let array = unsafe {
         let dtype = T::get_dtype(py).into_dtype_ptr();
         let array = PY_ARRAY_API.PyArray_Empty(py, N as c_int, dims.as_mut_ptr(), dtype, 0);
-        Bound::from_owned_ptr_or_err(py, array)?
+        Bound::from_owned_ptr_or_err(py, array)
     };
+    // NumPy has one error for what no memory holds, and another one for what this one does not.
+    let array = array.map_err(|error| {
+        let ours = too_many_records(py, "so many records at once are too many for the memory");
+        ours.set_cause(py, Some(error));
+        ours
+    })?;
     let array = array.cast_into::<PyArrayDyn<T>>()?;
     // SAFETY: nobody else has the array yet, so nobody else looks at its entries; they are any bytes at first, which
     // are numbers, and nobody gets to see them unless all were written.

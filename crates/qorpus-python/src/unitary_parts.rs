@@ -1,9 +1,9 @@
 //! Splits by unitary.
 
-use crate::arguments::{class, int64s, number};
+use crate::arguments::{class, given, int64s, number};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use crate::job::{Watch, watched};
-use crate::records::Records;
+use crate::records::{Records, present};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use qorpus_cli::Bar;
@@ -15,11 +15,13 @@ pub(crate) struct UnitaryParts(qorpus::UnitaryParts);
 #[pymethods]
 impl UnitaryParts {
     #[new]
+    #[pyo3(signature = (records, parts, seed, among=None))]
     fn new(
         py: Python<'_>,
         records: &Bound<'_, PyAny>,
         parts: &Bound<'_, PyAny>,
         seed: &Bound<'_, PyAny>,
+        among: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<UnitaryParts> {
         let records = records
             .cast::<Records>()
@@ -28,9 +30,10 @@ impl UnitaryParts {
             unconverted(py, error, || format!("parts are pairs of thousandths, not {}", class(parts)))
         })?;
         let seed = number(seed, "seed")?;
+        let among = given(among, present)?;
         let (reader, parts) = (records.get().reader(py)?.clone(), parts.into_iter());
         let sides = parts.map(|(start, stop)| start..stop).collect();
-        py.detach(|| qorpus::UnitaryParts::new(reader, sides, seed)).or_raise(py).map(UnitaryParts)
+        py.detach(|| qorpus::UnitaryParts::new(reader, among, sides, seed)).or_raise(py).map(UnitaryParts)
     }
 
     /// Whether unitaries are compared exactly. If not, a few records may be in no part.

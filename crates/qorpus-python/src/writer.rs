@@ -1,7 +1,6 @@
 //! Appending, as Python sees it.
 
 use crate::arguments::{self, flag, given, text};
-use crate::caller::waiting;
 use crate::errors::{OrRaise, invalid, warn, wrong_type};
 use crate::options::{complex, coupling_of, durability_of, shape_text, writer_options};
 use crate::record::order_of;
@@ -108,7 +107,7 @@ impl Writer {
         options.durability = given(durability, durability_of)?.unwrap_or(options.durability);
         let path = arguments::path(path, "path")?;
         let missing = py.detach(|| qorpus::missing_wal(&path));
-        let writer = waiting(py, || qorpus::Writer::open(&path, &options))?;
+        let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
         missing.map_or(Ok(()), |text| warn(py, &text))?;
         py.import("qorpus.ending")?.call_method0("watch")?;
         Ok(Writer { writer })

@@ -1,6 +1,21 @@
 //! Computing: unitaries of circuits as the bytes that would be stored.
 
 use qorpus_core::{Circuits, Complex64, Dtype, Kernel, Scratch};
+use std::sync::{Mutex, PoisonError};
+
+/// Memory for computing that no thread is using at present. Files of one corpus share it: each would keep as much.
+#[derive(Debug, Default)]
+pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
+
+impl Workspaces {
+    /// Computes with memory that no other thread uses.
+    pub(crate) fn with<T>(&self, compute: impl FnOnce(&mut Workspace) -> T) -> T {
+        let mut workspace = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let result = compute(&mut workspace);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        result
+    }
+}
 
 /// Memory that is reused from one computation to the next.
 #[derive(Debug, Default)]

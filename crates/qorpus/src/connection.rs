@@ -1,6 +1,7 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
 
 use crate::error::{Error, LOOK_FOR, Result, brief, io, sqlite, sqlite_on};
+use crate::guard;
 use crate::{schema, shards};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
@@ -96,6 +97,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
 /// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)> {
     check_version()?;
+    guard::keep();
     if access != Access::Create {
         path.metadata().map_err(io(path, LOOK_FOR))?;
     }
@@ -163,6 +165,7 @@ fn map(connection: &Connection) -> rusqlite::Result<()> {
 /// Sound for committed records only, which never change, and only because every byte is checked after it was read:
 /// what was read while someone began to write after all does not pass.
 pub(crate) fn open_still(path: &Path) -> Result<Connection> {
+    guard::keep();
     let failed = sqlite(path, "open it");
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;

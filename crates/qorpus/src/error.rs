@@ -69,6 +69,16 @@ pub enum Error {
         /// How that shows.
         reason: String,
     },
+    /// A file without a byte, as a power cut or a full disk may leave it.
+    #[error("{} is not a Qorpus corpus: it is empty; run 'qorpus generate' again to make it", .0.display())]
+    Empty(PathBuf),
+    /// A sharded corpus whose manifest is gone.
+    #[error(
+        "{} has lost its manifest: there is no manifest.json in it, although there are shards; restore it from a copy, or run the same \
+         'qorpus generate' again: shards that are there are found by their receipts, and not made again",
+        .0.display()
+    )]
+    LostManifest(PathBuf),
     /// A manifest that cannot be believed.
     #[error(
         "{}: {reason}; restore it from a copy, or delete it and run the same 'qorpus generate' again: shards that are there are \
@@ -136,6 +146,14 @@ pub enum Error {
         /// The bytes it has.
         found: u64,
     },
+    /// A file that lost its end, or was written over, while it was read.
+    #[error(
+        "{} was truncated or overwritten while it was read, or its disk cannot read it; if a copy is being written over it, read again \
+         when that is finished, otherwise restore it from a copy or make it again. Replace a corpus by renaming another file to its \
+         name, not by writing over it",
+        .0.display()
+    )]
+    Changed(PathBuf),
     /// An index of distinct unitaries that is damaged.
     #[error(
         "{}: the index of level {level} is damaged; 'qorpus repair' cannot make it again, restore the file from a copy or enumerate it again",
@@ -333,7 +351,7 @@ pub enum Error {
     /// A handle that was carried into another process.
     #[error("{}: the handle was opened in another process; open the corpus again after a fork", .0.display())]
     Forked(PathBuf),
-    /// A wait for another process that was interrupted.
+    /// The caller did not want to wait any longer for another process or a store.
     #[error("{0}; this was interrupted, and what was committed before is safe")]
     Interrupted(String),
     /// The writers' lock file was removed or replaced under a writer.
@@ -358,6 +376,14 @@ pub enum Error {
     /// A thread of an enumeration that panicked: a defect of this program.
     #[error("enumerating failed in a way that is a defect of Qorpus; please report the message above")]
     Enumerator,
+    /// More records at once than fit in memory.
+    #[error("{0} records at once are too many for the memory; ask for them in pieces")]
+    TooMany(usize),
+    /// Not one thread could be started.
+    #[error(
+        "no thread can be started: {0}; end other programs, or raise the limits on threads (ulimit -u) and memory (ulimit -v)"
+    )]
+    Threads(std::io::Error),
     /// A writer's thread that panicked: a defect of this program.
     #[error("committing failed in a way that is a defect of Qorpus; please report the message above")]
     Committer,
@@ -439,6 +465,23 @@ impl Error {
                 | Error::Untrusted { .. }
         );
         !is_other && !self.is_usage()
+    }
+
+    /// What is wrong with a file that is itself damaged, without its name and a remedy. `None` if it may be whole: if it holds
+    /// another corpus, or if what it is on fails, or forbids to read it.
+    pub(crate) fn damage(&self) -> Option<String> {
+        match self {
+            Error::NotACorpus { reason, .. } => Some(reason.clone()),
+            Error::Empty(_) => Some("it is empty".into()),
+            Error::Missing(_) => Some("it is a link that leads nowhere".into()),
+            Error::Truncated { found, .. } => {
+                Some(format!("it is truncated: it ends after {found} bytes, before its last page"))
+            }
+            Error::DamagedChunk { chunk, damage, .. } => Some(format!("chunk {chunk} is damaged: {damage}")),
+            Error::NoWal { source, .. } => source.damage(),
+            Error::Sqlite { source, .. } if is_damaged(source) => Some(brief(&source.to_string())),
+            _ => None,
+        }
     }
 
     /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.
@@ -587,18 +630,24 @@ fn records(ids: &Range<u64>) -> String {
     }
 }
 
-fn sqlite_reason(error: &rusqlite::Error) -> String {
+/// Whether the bytes of the file are to blame for SQLite's refusal.
+fn is_damaged(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseCorrupt, ReadOnly, SystemIoFailure};
-    let remedy = match error.sqlite_error_code() {
-        None if matches!(
-            error,
-            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
-        ) =>
-        {
-            "; the file is damaged: restore it from a copy, or generate it again"
+    match error.sqlite_error_code() {
+        Some(code) => code == ErrorCode::DatabaseCorrupt,
+        None => {
+            matches!(
+                error,
+                FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+            )
         }
-        Some(DatabaseCorrupt) => "; the file is damaged: restore it from a copy, or generate it again",
+    }
+}
+
+fn sqlite_reason(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, ReadOnly, SystemIoFailure};
+    let remedy = match error.sqlite_error_code() {
+        _ if is_damaged(error) => "; the file is damaged: restore it from a copy, or generate it again",
         Some(ReadOnly | CannotOpen) => "; check that the file and its directory can be written",
         Some(SystemIoFailure) => {
             "; the disk or its connection fails: when it works again, run the same command"

@@ -1,9 +1,18 @@
 //! File systems: those on which SQLite's locks and shared memory do not work between machines, and how much room they have.
 
 use crate::error::{Error, Result, io};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
+
+/// Has writes beyond a limit on the sizes of files (`ulimit -f`) fail with an error that says so; the system ends a process by
+/// default, in the middle of what it was doing. For the whole process, and for programs it starts.
+#[expect(unsafe_code, reason = "a disposition of signals is the process's")]
+pub fn report_file_limits() {
+    // SAFETY: to ignore a signal installs no code that might run in the middle of other code.
+    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+}
 
 /// File system types (statfs(2)) that share files between machines, or hide such a one behind FUSE.
 const NETWORK: [(u32, &str); 12] = [

@@ -31,6 +31,8 @@ thread_local! {
     static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
     /// How many `Inside` this thread has.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Whether one of them is counted in the gate.
+    static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn gate() -> MutexGuard<'static, Gate> {
@@ -51,9 +53,18 @@ pub(crate) struct Inside {
 impl Inside {
     fn new(counted: bool) -> Inside {
         DEPTH.set(DEPTH.get() + 1);
+        COUNTED.set(COUNTED.get() || counted);
         Inside { counted, thread: PhantomData }
     }
+
+    /// What lets in a thread that works for this one.
+    pub(crate) fn pass_for_another(&self) -> Pass {
+        Pass(!is_held())
+    }
 }
+
+/// See [`Inside::pass_for_another`].
+pub(crate) struct Pass(bool);
 
 /// Waits until no fork is under way on another thread. Whoever is inside may enter again.
 pub(crate) fn enter() -> Inside {
@@ -65,21 +76,27 @@ pub(crate) fn enter() -> Inside {
 }
 
 /// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would wait for it.
-pub(crate) fn follow() -> Inside {
-    Inside::new(false)
+pub(crate) fn follow(pass: Pass) -> Inside {
+    // It is counted itself, so that it may go `outside` while the one that waits is there too. Where that one forks, it holds
+    // the gate.
+    if pass.0 {
+        gate().inside += 1;
+    }
+    Inside::new(pass.0)
 }
 
 /// Calls `action`, during which forks may begin. Nothing of SQLite may be under way.
 pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
-    let depth = DEPTH.replace(0);
-    if depth == 0 || is_held() {
-        DEPTH.set(depth);
+    if !COUNTED.get() || is_held() {
         return action();
     }
+    let depth = DEPTH.replace(0);
+    COUNTED.set(false);
     leave();
     let result = action();
     pass();
     DEPTH.set(depth);
+    COUNTED.set(true);
     result
 }
 
@@ -103,6 +120,7 @@ impl Drop for Inside {
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get() - 1);
         if self.counted {
+            COUNTED.set(false);
             leave();
         }
     }

@@ -9,7 +9,7 @@ use crate::maker::Maker;
 use crate::options::{GenerateOptions, Part, threads};
 use crate::plan::stored_bytes;
 use crate::store::{Store, insert_chunks, totals};
-use crate::{filesystem, shards, work};
+use crate::{filesystem, shards, work, workers};
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -45,6 +45,8 @@ pub struct Progress {
     pub made: u64,
     /// Bytes of columns this process has written.
     pub bytes: u64,
+    /// Those of the records that are in a shard which is not published yet.
+    pub drafted: u64,
     /// Whether there is nothing left to do but wait for other processes.
     pub waiting: bool,
     /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a sentence.
@@ -158,9 +160,9 @@ pub(crate) fn generate_in(
     let (deliver, finished) = mpsc::channel::<Delivery>();
     let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);
     std::thread::scope(move |scope| {
-        for _ in 0..jobs {
+        workers::start(scope, jobs, |_| {
             let deliver = deliver.clone();
-            scope.spawn(move || {
+            move || {
                 let mut maker = Maker::new(recipe, codec, kernel);
                 let next = || queue.lock().ok()?.recv().ok();
                 // A closed channel on either side is the end of the job.
@@ -172,8 +174,8 @@ pub(crate) fn generate_in(
                         break;
                     }
                 }
-            });
-        }
+            }
+        })?;
         drop(deliver);
         Job {
             store,

@@ -17,7 +17,6 @@
 //!
 //! Linux only: the writers' lock needs its open-file-description locks.
 
-mod caller;
 mod columns;
 mod computed;
 mod connection;
@@ -30,6 +29,7 @@ mod filesystem;
 mod fork;
 mod gate_file;
 mod generate;
+mod guard;
 mod holder;
 mod ids;
 mod layout;
@@ -41,7 +41,9 @@ mod merge;
 mod options;
 mod pairs;
 mod parameters;
+mod permission;
 mod plan;
+mod present;
 mod query;
 mod queue;
 mod reader;
@@ -52,37 +54,42 @@ mod schema;
 mod shards;
 mod still;
 mod store;
+mod texts;
 mod tree;
 mod unitary_parts;
 mod verify;
+mod waiting;
 mod wal;
 mod work;
+mod workers;
 mod writer;
 
-pub use caller::{Caller, called_by};
 pub use distinct::{
     Division, Elsewhere, EnumerateProgress, Found, Level, Phase, Take, Worker, circuit_unitary, enumerate,
     enumerate_elsewhere, read_npy,
 };
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
+pub use filesystem::report_file_limits;
 pub use fork::{after_fork, before_fork};
 pub use generate::{Idle, Outcome, Progress, generate};
 pub use ids::Ids;
 pub use merge::merge;
 pub use options::{
     DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
-    PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_length,
+    PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_id, parse_length,
 };
 pub use parameters::Parameters;
 pub use plan::{Machine, Plan, Way, plan};
+pub use present::Present;
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};
 pub use rusqlite::types::Value;
-pub use shards::{Sealed, begin, is_sharded, receipt, seal};
+pub use shards::{Sealed, begin, built_in, is_sharded, receipt, seal};
 pub use unitary_parts::UnitaryParts;
 pub use verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
+pub use waiting::{Caller, set_caller};
 pub use wal::missing_wal;
 pub use writer::Writer;

@@ -10,12 +10,12 @@
 //! A lock for reading takes no more than reading the file, and would stop all writers. So only those who may write the corpus can
 //! open its lock file.
 
-use crate::caller::Wait;
 use crate::connection::beside;
 use crate::error::{Error, Result, io};
 use crate::holder;
 use crate::queue::{self, Queue};
 use crate::rights::Rights;
+use crate::waiting::Wait;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -332,10 +332,10 @@ fn range(kind: i32, start: i64, len: i64) -> libc::flock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::caller::{Caller, called_by};
+    use crate::waiting::led_by;
     use std::os::unix::fs::PermissionsExt;
     use std::rc::Rc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     #[test]
     fn turns_exclude_each_other_and_the_file_goes_with_the_last() {
@@ -414,18 +414,16 @@ mod tests {
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
-    /// What the caller is told, who interrupts after that.
-    #[derive(Default)]
-    struct Impatient(RefCell<Vec<String>>);
-
-    impl Caller for Impatient {
-        fn is_interrupted(&self) -> bool {
-            !self.0.borrow().is_empty()
-        }
-
-        fn warn(&self, text: &str) {
-            self.0.borrow_mut().push(text.into());
-        }
+    /// Works for somebody who is told what is awaited, and does not want it any more then; with what was said.
+    fn impatiently<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
+        let (dismissed, told) = (Arc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));
+        let (ends, heard) = (dismissed.clone(), told.clone());
+        let tell = move |text: &str| {
+            heard.borrow_mut().push(text.to_owned());
+            ends.store(true, Ordering::Relaxed);
+        };
+        let result = led_by(dismissed, Some(Rc::new(tell)), work);
+        (result, told.take())
     }
 
     #[test]
@@ -434,14 +432,13 @@ mod tests {
         let corpus = directory.path().join("c.db");
         let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
         let turn = first.turn().unwrap();
-        let caller = Rc::new(Impatient::default());
-        let interrupted = called_by(caller.clone(), || second.turn().unwrap_err());
+        let (interrupted, told) = impatiently(|| second.turn().unwrap_err());
         let said = format!(
             "the turn to write, which is held by another writer of this process ({})",
             std::process::id()
         );
         assert!(interrupted.to_string().contains(&said), "{interrupted}");
-        assert!(matches!(&caller.0.borrow()[..], [once] if once.contains(&said)));
+        assert!(matches!(&told[..], [once] if once.contains(&said)));
         // What it still waits for it gives back at once.
         assert!(second.turn().is_err());
         drop(turn);
@@ -466,8 +463,7 @@ mod tests {
             .open(sidecar(&corpus))
             .unwrap();
         fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
-        let caller = Rc::new(Impatient::default());
-        let interrupted = called_by(caller, || Lock::open(&corpus).unwrap_err()).to_string();
+        let (interrupted, _) = impatiently(|| Lock::open(&corpus).unwrap_err().to_string());
         assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
     }
 

@@ -93,11 +93,11 @@ impl Corpus {
         }
         self.still.take();
         let connection = self.connection()?;
-        let failed = sqlite_on(connection, &self.path, "read it");
-        let transaction = connection::begin_read(connection).map_err(&failed)?;
+        let failed = |error| self.blamed(sqlite_on(connection, &self.path, "read it")(error));
+        let transaction = connection::begin_read(connection).map_err(failed)?;
         let mut columns = Columns::new(&transaction);
         self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
-            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(&failed)
+            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(failed)
         })
     }
 

@@ -7,6 +7,7 @@
 )]
 
 use crate::connection::PAGE_SIZE;
+use crate::guard::Guard;
 use memmap2::{MmapOptions, MmapRaw};
 use rusqlite::{Connection, ffi};
 use std::fs::File;
@@ -120,19 +121,25 @@ impl Drop for Mapping<'_> {
 /// Only for such files: to close the descriptor drops all locks that this process has on the file, which matters as little as the
 /// locks do.
 #[derive(Debug)]
-pub(crate) struct PublishedMapping(MmapRaw);
+pub(crate) struct PublishedMapping {
+    /// Goes before the memory does.
+    _guard: Guard,
+    memory: MmapRaw,
+}
 
 impl PublishedMapping {
     /// The file at `path`, if it can be mapped and has this size.
     pub(crate) fn new(path: &Path, size: u64) -> Option<PublishedMapping> {
         let file = File::open(path).ok()?;
         let found = file.metadata().ok().filter(|found| found.is_file() && found.len() == size);
-        found.and_then(|_| MmapOptions::new().map_raw_read_only(&file).ok()).map(PublishedMapping)
+        let memory = found.and_then(|_| MmapOptions::new().map_raw_read_only(&file).ok())?;
+        let guard = Guard::new(memory.as_ptr() as usize, memory.len(), &file)?;
+        Some(PublishedMapping { _guard: guard, memory })
     }
 
     /// Its bytes.
     pub(crate) fn bytes(&self) -> Bytes<'_> {
-        Bytes { start: self.0.as_ptr(), len: self.0.len(), memory: PhantomData }
+        Bytes { start: self.memory.as_ptr(), len: self.memory.len(), memory: PhantomData }
     }
 }
 
@@ -155,7 +162,8 @@ impl<'m> Bytes<'m> {
         // SAFETY: the source is within the memory, as was checked, and lives as long as `'m`; `out` is someone's own,
         // so they do not overlap. Another process may write there meanwhile. Then any bytes may arrive, but they
         // arrive as a copy: nothing holds a reference to the memory or looks at a byte of it twice, and what was
-        // copied is not used before it has passed its check or, for places in the tree, its bounds.
+        // copied is not used before it has passed its check or, for places in the tree, its bounds. Where the file has
+        // lost the page the guard has zeros there.
         unsafe { ptr::copy_nonoverlapping(self.start.add(at), out.as_mut_ptr(), out.len()) };
         Some(())
     }

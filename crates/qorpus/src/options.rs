@@ -514,6 +514,21 @@ pub fn parse_count(text: &str) -> Result<u64> {
     number.checked_mul(base.pow(power)).ok_or_else(refused)
 }
 
+/// Reads the id of a record: `7_000_000`.
+///
+/// # Errors
+/// [`Error::Usage`] for anything else, or what does not fit in 64 bits.
+///
+/// ```
+/// assert_eq!(qorpus::parse_id("1_000")?, 1000);
+/// # Ok::<(), qorpus::Error>(())
+/// ```
+pub fn parse_id(text: &str) -> Result<u64> {
+    let is_id = text.chars().all(|c| c.is_ascii_digit() || c == '_');
+    let id = text.replace('_', "").parse().ok().filter(|_| is_id);
+    id.ok_or_else(|| Error::Usage(format!("'{text}' is not the id of a record, such as 7 or 7_000_000")))
+}
+
 /// Reads a length range: `5..15`, both included, or `10` alone.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use crate::disk::Rates;
 use crate::error::Result;
 use crate::maker::Maker;
 use crate::options::{PlanOptions, threads};
+use crate::workers;
 use qorpus_core::{Codec, Kernel, Recipe};
 use std::time::{Duration, Instant};
 
@@ -191,7 +192,12 @@ fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) ->
         (timed as f64 / start.elapsed().as_secs_f64(), made, bytes)
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores as u64).map(|core| scope.spawn(move || work(core))).collect();
+        // Where fewer threads can be started, fewer share the machine; without one, this thread is it.
+        let work = &work;
+        let Ok(workers) = workers::start(scope, cores, |core| move || work(core as u64)) else {
+            return work(0);
+        };
+        let cores = workers.len();
         let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };

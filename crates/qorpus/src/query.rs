@@ -4,31 +4,26 @@ use crate::error::{Error, Result};
 use crate::fork;
 use crate::ids::Ids;
 use crate::parameters::Parameters;
+use crate::permission::{self, Interrupt, LONGEST};
 use crate::reader::Order;
 use crate::records::{Reader, Rows};
+use crate::texts;
 use qorpus_core::{Complex64, Dtype, Label};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::limits::Limit;
 use rusqlite::types::{Null, Value, ValueRef};
 use rusqlite::vtab::{
     Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
     escape_double_quote, sqlite3_vtab, sqlite3_vtab_cursor,
 };
+use rusqlite::{Connection, ErrorCode};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// The columns that every table has; behind them come a count for each gate, and the labels.
 const FIXED: [&str; 4] = ["id", "circuit", "length", "unitary"];
-
-/// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after what time it asks
-/// whether to go on: the instructions for a record may take nanoseconds or, with wide unitaries, milliseconds.
-const LOOK: c_int = 1000;
-const ASK: Duration = Duration::from_millis(50);
 
 /// The most records a cursor reads at once; it begins with few, since a query may want no more.
 const MOST_AT_ONCE: usize = 4096;
@@ -63,7 +58,7 @@ impl Reader {
         order: Order,
         query: &str,
         parameters: impl Into<Parameters>,
-        mut interrupted: impl FnMut() -> bool + Send + 'static,
+        interrupted: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Selection> {
         const MODULE: Module<'static, Connected<'static>> = Module::eponymous_only_module();
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
@@ -74,22 +69,14 @@ impl Reader {
         for option in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
             connection.set_db_config(option, false).map_err(failed)?;
         }
-        // A query reads records and nothing else.
-        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).map_err(failed)?;
-        let mut asked = Instant::now();
-        let stop = move || {
-            if asked.elapsed() < ASK {
-                return false;
-            }
-            let answer = fork::outside(&mut interrupted);
-            asked = Instant::now();
-            answer
-        };
-        connection.progress_handler(LOOK, Some(stop)).map_err(failed)?;
+        let interrupt = Interrupt::new(interrupted);
+        interrupt.watch(&mut connection).map_err(failed)?;
+        texts::register(&connection, &interrupt).map_err(failed)?;
         let (dim, table) = (self.recipe().alphabet().dim(), Table::new(self.clone(), order)?);
         let names = table.names();
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
-        for (name, function) in [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)] {
+        let own = [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)];
+        for (name, function) in own {
             let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8;
             connection
                 .create_scalar_function(name, 2, flags, move |context| {
@@ -101,8 +88,12 @@ impl Reader {
                 })
                 .map_err(failed)?;
         }
-        let named = |error: rusqlite::Error| Error::Usage(with_columns(reason(&error), &names));
-        let mut statement = connection.prepare(query).map_err(named)?;
+        let functions: Vec<_> = own.iter().map(|(name, _)| *name).chain(texts::NAMES).collect();
+        let refusal = permission::restrict(&mut connection, &functions).map_err(failed)?;
+        let failed = |error: rusqlite::Error| Error::Query(refusal.take().unwrap_or_else(|| reason(&error)));
+        let mut statement = connection.prepare(query).map_err(|error| {
+            Error::Usage(refusal.take().unwrap_or_else(|| with_columns(reason(&error), &names)))
+        })?;
         if !statement.readonly() || statement.column_count() == 0 {
             return Err(Error::Usage("a query is one SELECT".into()));
         }
@@ -119,8 +110,12 @@ impl Reader {
 }
 
 /// SQLite's own words, without the codes around them.
-fn reason(error: &rusqlite::Error) -> String {
+pub(crate) fn reason(error: &rusqlite::Error) -> String {
     match error {
+        error if error.sqlite_error_code() == Some(ErrorCode::TooBig) => format!(
+            "a text, BLOB or row of the query is too long; it has at most {} MiB, and the query at most 1 MiB",
+            LONGEST >> 20
+        ),
         rusqlite::Error::SqliteFailure(_, Some(text)) | rusqlite::Error::ModuleError(text) => text.clone(),
         rusqlite::Error::MultipleStatement => "a query is one SELECT".into(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),

@@ -1,8 +1,9 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
-use crate::computed::Workspace;
+use crate::computed::{Workspace, Workspaces};
 use crate::connection::{self, Access, Content, Identity, hex, not_a_corpus};
 use crate::error::{ChunkDamage, Error, Result, sqlite_on};
+use crate::guard;
 use crate::ids::Ids;
 use crate::layout::Layout;
 use crate::mapping::PublishedMapping;
@@ -81,10 +82,12 @@ pub struct Corpus {
     pub(crate) process: u32,
     /// Device and number of the file.
     pub(crate) file: Option<(u64, u64)>,
+    /// The bytes it had when it was opened, and how many of its mappings had given zeros.
+    pub(crate) found: (u64, u32),
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) codec: Arc<Codec>,
     pub(crate) kernel: Arc<Kernel>,
-    pub(crate) workspace: RefCell<Workspace>,
+    workspaces: Arc<Workspaces>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
     pub(crate) still: RefCell<Option<Still>>,
@@ -98,6 +101,7 @@ pub(crate) struct Means {
     recipe: Arc<Recipe>,
     codec: Arc<Codec>,
     kernel: Arc<Kernel>,
+    workspaces: Arc<Workspaces>,
     identity: Identity,
 }
 
@@ -105,7 +109,7 @@ impl Means {
     pub(crate) fn new(recipe: Arc<Recipe>) -> Means {
         let codec = Arc::new(Codec::new(&recipe));
         let kernel = Arc::new(Kernel::new(recipe.alphabet()));
-        Means { identity: Identity::of(&recipe), codec, kernel, recipe }
+        Means { identity: Identity::of(&recipe), codec, kernel, workspaces: Arc::default(), recipe }
     }
 }
 
@@ -113,10 +117,6 @@ fn opened(path: &Path) -> Result<Connection> {
     let (connection, _) = connection::open(path, Access::Read)?;
     connection::check_size(&connection, path)?;
     Ok(connection)
-}
-
-fn empty(path: PathBuf) -> Error {
-    Error::NotACorpus { path, reason: "it is empty; run 'qorpus generate' again to make it".into() }
 }
 
 impl Corpus {
@@ -134,7 +134,7 @@ impl Corpus {
         })?;
         let recipe = match connection::identify(&connection, &path)? {
             Content::Corpus(recipe) => Arc::new(*recipe),
-            Content::Empty => return Err(empty(path)),
+            Content::Empty => return Err(Error::Empty(path)),
         };
         Corpus::opened(path, connection, &Means::new(recipe))
     }
@@ -148,9 +148,9 @@ impl Corpus {
             Some(there) if there == known.identity => Corpus::opened(path, connection, known),
             Some(_) => match connection::identify(&connection, &path)? {
                 Content::Corpus(there) => Err(store::other_recipe(&path, &there, &known.recipe)),
-                Content::Empty => Err(empty(path)),
+                Content::Empty => Err(Error::Empty(path)),
             },
-            None => Err(empty(path)),
+            None => Err(Error::Empty(path)),
         }
     }
 
@@ -184,16 +184,18 @@ impl Corpus {
     }
 
     fn new(path: PathBuf, means: &Means) -> Corpus {
-        let Means { recipe, codec, kernel, .. } = means;
+        let Means { recipe, codec, kernel, workspaces, .. } = means;
+        let file = number_of(&path);
         Corpus {
-            file: number_of(&path),
+            found: (bytes_of(&path), file.map_or(0, guard::faults)),
+            file,
             path,
             connection: OnceCell::new(),
             process: std::process::id(),
             recipe: recipe.clone(),
             codec: codec.clone(),
             kernel: kernel.clone(),
-            workspace: RefCell::default(),
+            workspaces: workspaces.clone(),
             buffer: RefCell::default(),
             still: RefCell::default(),
             looked: Cell::default(),
@@ -205,10 +207,13 @@ impl Corpus {
         if let Some(connection) = self.connection.get() {
             return Ok(connection);
         }
-        let connection = opened(&self.path)?;
-        match connection::identity(&connection, &self.path)? {
+        let connection = opened(&self.path).map_err(|error| self.blamed(error))?;
+        match connection::identity(&connection, &self.path).map_err(|error| self.blamed(error))? {
             Some(there) if there == Identity::of(&self.recipe) => {}
-            _ => return Err(not_a_corpus(&self.path, "it is another one than before".into())),
+            _ => {
+                let other = not_a_corpus(&self.path, "it is another one than before".into());
+                return Err(self.blamed(other));
+            }
         }
         connection::bound_cache(&connection, &self.path)?;
         Ok(self.connection.get_or_init(|| connection))
@@ -308,8 +313,11 @@ impl Corpus {
         self.file.is_some() && number_of(path) == self.file
     }
 
-    /// Whether there is another file now where this one was; it is looked at now and then.
+    /// Whether there is another file now where this one was, which is looked at now and then, or this one's mapping gives zeros.
     pub(crate) fn is_replaced(&self) -> bool {
+        if self.is_torn() {
+            return true;
+        }
         let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < LOOK);
         !looked && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
     }
@@ -403,17 +411,18 @@ impl Corpus {
     fn computed(&self, ids: &Ids<'_>, mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
         let size = self.unitary_bytes();
         let at_once = (SCAN_BYTES as usize / size).max(1);
-        let workspace = &mut *self.workspace.borrow_mut();
-        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
-            let start = batch * at_once;
-            workspace.circuits.clear();
-            self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
-            workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
-            if let Some(circuits) = &mut circuits {
-                circuits.extend(&workspace.circuits);
+        self.workspaces.with(|workspace| {
+            for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+                let start = batch * at_once;
+                workspace.circuits.clear();
+                self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
+                workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
+                if let Some(circuits) = &mut circuits {
+                    circuits.extend(&workspace.circuits);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Appends the labels that came with the records with these ids to `labels`; nothing at all if
@@ -449,7 +458,10 @@ impl Corpus {
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
     pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
         let mut out = vec![0; circuits.len() * self.unitary_bytes()];
-        self.workspace.borrow_mut().compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        let compute = |workspace: &mut Workspace| {
+            workspace.compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        };
+        self.workspaces.with(compute);
         out
     }
 
@@ -463,7 +475,29 @@ impl Corpus {
     }
 
     pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
-        damaged(&self.recipe, self.path.clone(), number, damage)
+        self.blamed(damaged(&self.recipe, self.path.clone(), number, damage))
+    }
+
+    /// Whether a mapping of the file has given zeros since this was opened: then it may hold more of them.
+    #[inline]
+    fn is_torn(&self) -> bool {
+        self.file.is_some_and(|file| guard::faults(file) != self.found.1)
+    }
+
+    /// Says so if the file has lost bytes since it was opened.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        match self.is_torn() || bytes_of(&self.path) < self.found.0 {
+            true => Err(Error::Changed(self.path.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// The error of reading the file, or, if it has lost bytes meanwhile, that it has.
+    pub(crate) fn blamed(&self, error: Error) -> Error {
+        match error {
+            Error::Forked(_) | Error::NoRecord { .. } => error,
+            error => self.check_whole().err().unwrap_or(error),
+        }
     }
 
     /// Reads in one consistent state.
@@ -471,11 +505,13 @@ impl Corpus {
         self.check_process()?;
         let connection = self.connection()?;
         let failed = sqlite_on(connection, &self.path, "read it");
-        let transaction = connection::begin_read(connection).map_err(&failed)?;
+        let failed = |error| self.blamed(failed(error));
+        let transaction = connection::begin_read(connection).map_err(failed)?;
         look(&transaction).map_err(failed)
     }
 
     pub(crate) fn check_process(&self) -> Result<()> {
+        guard::keep();
         match self.process == std::process::id() {
             true => Ok(()),
             false => Err(Error::Forked(self.path.clone())),
@@ -511,6 +547,11 @@ pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: Chunk
 /// What tells a file from others, whatever its name.
 fn number_of(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The size of a file; 0 if there is none.
+pub(crate) fn bytes_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// What is known about a record: its length, how often each of the recipe's gates occurs, and what it was `given`.

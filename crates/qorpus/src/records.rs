@@ -1,15 +1,17 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
-use crate::computed::Workspace;
+use crate::computed::Workspaces;
 use crate::distinct::{Found, Level};
 use crate::error::{ChunkDamage, Error, Result};
 use crate::fork::{self, Holder};
 use crate::ids::{Ids, Sorted};
 use crate::options::FindOptions;
-use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, damaged, labels, reorder};
+use crate::present::Present;
+use crate::reader::{Corpus, GivenLabels, Order, Record, Summary, bytes_of, damaged, labels, reorder};
 use crate::scan::Batch;
-use crate::shards::{self, OpenShards};
+use crate::shards::{self, OpenShards, Sealed};
 use crate::store::other_recipe;
+use crate::waiting::Crew;
 use crate::{wal, work};
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,8 +53,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    /// With memory that no thread is using at present.
-    Computed(Kernel, Mutex<Vec<Workspace>>),
+    Computed(Kernel, Workspaces),
     /// Parts of one recipe: each record is in one of the files.
     Parts(Vec<Arc<File>>),
     /// One file after the other; with each the id that its first record has here.
@@ -65,6 +66,8 @@ enum Source {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
+    /// Its size when it was opened first.
+    bytes: u64,
     #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
     idle: Mutex<Vec<Box<Corpus>>>,
 }
@@ -79,7 +82,8 @@ impl File {
     fn open(path: &Path) -> Result<Arc<File>> {
         let _inside = fork::enter();
         let first = Box::new(Corpus::open(path)?);
-        let file = Arc::new(File { path: first.path().into(), idle: Mutex::new(vec![first]) });
+        let (path, bytes) = (first.path().into(), first.found.0);
+        let file = Arc::new(File { path, bytes, idle: Mutex::new(vec![first]) });
         let holder: Arc<dyn Holder> = file.clone();
         fork::register(Arc::downgrade(&holder));
         Ok(file)
@@ -92,7 +96,12 @@ impl File {
         let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => {
-                let corpus = Box::new(Corpus::open(&self.path)?);
+                // Whatever a file is that was cut, it was a corpus.
+                let cut = |error| match bytes_of(&self.path) < self.bytes {
+                    true => Error::Changed(self.path.clone()),
+                    false => error,
+                };
+                let corpus = Box::new(Corpus::open(&self.path).map_err(cut)?);
                 match recipe {
                     Some(recipe) if recipe.hash() != corpus.recipe().hash() => {
                         return Err(other_recipe(&self.path, corpus.recipe(), recipe));
@@ -160,6 +169,17 @@ impl Reader {
         Ok(Reader { recipe, source: Source::Joined(joined) })
     }
 
+    /// The same, of a sharded corpus with the records of shards that are published and not listed in the manifest yet. Queries and
+    /// all that is of the corpus as a whole leave these out.
+    #[must_use]
+    pub fn with_unsealed(self) -> Reader {
+        let source = match self.source {
+            Source::Sharded(shards) => Source::Sharded(Box::new(shards.with_unsealed())),
+            source => source,
+        };
+        Reader { source, ..self }
+    }
+
     /// The records of a recipe, computed while they are read; nothing is stored.
     ///
     /// # Errors
@@ -167,7 +187,7 @@ impl Reader {
     pub fn computed(recipe: Recipe) -> Result<Reader> {
         match recipe.expected() {
             Some(_) => Ok(Reader {
-                source: Source::Computed(Kernel::new(recipe.alphabet()), Mutex::default()),
+                source: Source::Computed(Kernel::new(recipe.alphabet()), Workspaces::default()),
                 recipe,
             }),
             None => Err(Error::Usage(
@@ -187,6 +207,11 @@ impl Reader {
             Source::Sharded(shards) => vec![shards.path()],
             _ => self.files().map(|file| file.path.as_path()).collect(),
         }
+    }
+
+    /// Whether it is a sharded corpus.
+    pub fn is_sharded(&self) -> bool {
+        matches!(self.source, Source::Sharded(_))
     }
 
     /// What stands for all of it in a sentence: its first file, or its directory.
@@ -367,7 +392,29 @@ impl Reader {
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
     pub fn circuits<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Circuits> {
-        let shares = self.shared_out(&ids.into(), None, |ids, _| {
+        let ids = ids.into();
+        // An array of unitaries does not fit in memory or it does; circuits grow, and memory must not end in between.
+        let piece = self.piece();
+        if ids.len() <= piece {
+            return Ok(joined(self.shares_of_circuits(&ids)?));
+        }
+        self.check(&ids)?;
+        let too_many = |_| Error::TooMany(ids.len());
+        let (mut circuits, (shortest, _)) = (Circuits::default(), self.recipe.space().lengths());
+        circuits.try_reserve(ids.len(), ids.len().saturating_mul(shortest)).map_err(too_many)?;
+        for start in (0..ids.len()).step_by(piece) {
+            let part = ids.part(start..ids.len().min(start + piece));
+            for more in self.shares_of_circuits(&part)? {
+                circuits.try_reserve(0, more.total()).map_err(too_many)?;
+                circuits.extend(&more);
+            }
+        }
+        Ok(circuits)
+    }
+
+    /// The circuits with these ids, as threads have read them.
+    fn shares_of_circuits(&self, ids: &Ids<'_>) -> Result<Vec<Circuits>> {
+        self.shared_out(ids, None, |ids, _| {
             let mut circuits = Circuits::default();
             if let Source::Computed(..) = &self.source {
                 self.compute_circuits(ids, &mut circuits);
@@ -376,8 +423,17 @@ impl Reader {
             let sorted = self.sorted(ids)?;
             self.in_files(&sorted.ids(), &mut |corpus, ids, _| corpus.circuits(ids, &mut circuits))?;
             Ok(sorted.circuits_as_asked(circuits))
-        })?;
-        Ok(joined(shares))
+        })
+    }
+
+    /// How many circuits are read before it is looked whether there is memory for more: some hundred megabytes of them. Those
+    /// that people append are seldom as long as they may be.
+    fn piece(&self) -> usize {
+        let longest = match self.recipe.space().is_appended() {
+            true => 1 << 10,
+            false => self.recipe.space().lengths().1.max(1),
+        };
+        ((1 << 27) / longest).min(1 << 20)
     }
 
     /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major, little-endian, of the
@@ -390,8 +446,8 @@ impl Reader {
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
         self.shared_out(&ids.into(), Some(out), |ids, out| {
-            if let Source::Computed(kernel, idle) = &self.source {
-                self.compute_rows(kernel, idle, ids, None, out);
+            if let Source::Computed(kernel, workspaces) = &self.source {
+                self.compute_rows(kernel, workspaces, ids, None, out);
             } else {
                 let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
                 self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -497,7 +553,10 @@ impl Reader {
         let Rows { circuits, unitaries, given } = rows;
         circuits.clear();
         given.clear();
-        unitaries.resize(ids.len() * self.unitary_bytes(), 0);
+        let size = ids.len().saturating_mul(self.unitary_bytes());
+        let more = size.saturating_sub(unitaries.len());
+        unitaries.try_reserve(more).map_err(|_| Error::TooMany(ids.len()))?;
+        unitaries.resize(size, 0);
         if self.threads(ids) == 1 {
             self.check(ids)?;
             return again(|| {
@@ -527,8 +586,8 @@ impl Reader {
         out: &mut [u8],
         mut given: Option<&mut Vec<GivenLabels>>,
     ) -> Result<()> {
-        if let Source::Computed(kernel, idle) = &self.source {
-            self.compute_rows(kernel, idle, ids, Some(circuits), out);
+        if let Source::Computed(kernel, workspaces) = &self.source {
+            self.compute_rows(kernel, workspaces, ids, Some(circuits), out);
         } else {
             let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
             self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -629,6 +688,46 @@ impl Reader {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
+    /// What is there at this moment: of a sharded corpus the records of all shards that are published, whether the manifest
+    /// lists them yet or not. All of it can be read [with what is unsealed](Reader::with_unsealed).
+    ///
+    /// Takes time proportional to the number of shards, unless all of them are listed.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn present(&self) -> Result<Present> {
+        match &self.source {
+            Source::Sharded(shards) => {
+                let there = shards.published()?.shards;
+                Ok(Present::new(there.iter().map(|shard| shards.ids(shard.number))))
+            }
+            Source::Parts(files) => {
+                let mut ranges = Vec::new();
+                for file in files {
+                    let done = file.with(Some(&self.recipe), |corpus| {
+                        corpus.read(|connection| work::done(connection, self.recipe.chunks()))
+                    })?;
+                    let last = |end: u64| self.recipe.chunk_ids(end - 1).end;
+                    ranges.extend(
+                        done.into_iter().map(|done| self.recipe.chunk_ids(done.start).start..last(done.end)),
+                    );
+                }
+                Ok(Present::new(ranges))
+            }
+            Source::Computed(..) | Source::Joined(_) => Ok(Present::new(std::iter::once(0..self.len()?))),
+        }
+    }
+
+    /// What is published of a sharded corpus, if its manifest does not list all of that yet.
+    ///
+    /// # Errors
+    /// A receipt cannot be read, or the shards cannot be listed.
+    pub fn unsealed(&self) -> Result<Option<Sealed>> {
+        let Source::Sharded(shards) = &self.source else { return Ok(None) };
+        let (listed, published) = (shards.manifest()?, shards.published()?);
+        Ok((published.shards != listed.shards).then(|| Sealed::of(&published)))
+    }
+
     /// The chunks that are still to be made, in order.
     ///
     /// # Errors
@@ -696,25 +795,24 @@ impl Reader {
     fn compute_rows(
         &self,
         kernel: &Kernel,
-        idle: &Mutex<Vec<Workspace>>,
+        workspaces: &Workspaces,
         ids: &Ids<'_>,
         mut circuits: Option<&mut Circuits>,
         out: &mut [u8],
     ) {
         let (size, dtype) = (self.unitary_bytes(), self.recipe.dtype());
         let at_once = (BATCH_BYTES / size).max(1);
-        let workspace = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut workspace = workspace.unwrap_or_default();
-        for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
-            let start = batch * at_once;
-            workspace.circuits.clear();
-            self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
-            workspace.compute_own(kernel, dtype, out);
-            if let Some(circuits) = &mut circuits {
-                circuits.extend(&workspace.circuits);
+        workspaces.with(|workspace| {
+            for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+                let start = batch * at_once;
+                workspace.circuits.clear();
+                self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
+                workspace.compute_own(kernel, dtype, out);
+                if let Some(circuits) = &mut circuits {
+                    circuits.extend(&workspace.circuits);
+                }
             }
-        }
-        idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        });
     }
 
     /// Among how many threads so many records are shared out.
@@ -748,25 +846,38 @@ impl Reader {
             threads => threads,
         };
         let share = ids.len().div_ceil(threads);
-        let _inside = fork::enter();
+        let inside = fork::enter();
+        let (own_out, mut others_out) = out.split_at_mut(share * size);
+        let others = (share..ids.len()).step_by(share).map(|start| {
+            let ids = ids.part(start..ids.len().min(start + share));
+            let (out, rest) = std::mem::take(&mut others_out).split_at_mut(ids.len() * size);
+            others_out = rest;
+            Mutex::new(Some((ids, out)))
+        });
+        let others: Vec<_> = others.collect();
+        // A share for which no thread can be started is left for this one.
+        let take = |place: usize| {
+            let mut other = others[place].lock().unwrap_or_else(PoisonError::into_inner);
+            other.take().map(|(ids, out)| again(|| read(&ids, out)))
+        };
         std::thread::scope(|scope| {
-            let (own_out, mut others_out) = out.split_at_mut(share * size);
-            let read = &read;
-            let follow = |start: usize| {
-                let ids = ids.part(start..ids.len().min(start + share));
-                let (out, rest) = std::mem::take(&mut others_out).split_at_mut(ids.len() * size);
-                others_out = rest;
-                scope.spawn(move || {
-                    let _inside = fork::follow();
-                    again(|| read(&ids, out))
-                })
+            let (take, crew) = (&take, Crew::new());
+            let follow = |place| {
+                let (member, pass) = (crew.member(), inside.pass_for_another());
+                let begin = move || {
+                    let _inside = fork::follow(pass);
+                    member.work(|| take(place))
+                };
+                std::thread::Builder::new().spawn_scoped(scope, begin).ok()
             };
-            let workers: Vec<_> = (share..ids.len()).step_by(share).map(follow).collect();
+            let workers: Vec<_> = (0..others.len()).map(follow).collect();
             let own = again(|| read(&ids.part(0..share), own_out));
-            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<T>>| {
-                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            crew.join(own.is_err());
+            let join = |(place, worker): (usize, Option<std::thread::ScopedJoinHandle<'_, _>>)| match worker {
+                Some(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                None => take(place),
             };
-            std::iter::once(own).chain(workers.into_iter().map(join)).collect()
+            std::iter::once(own).chain(workers.into_iter().enumerate().filter_map(join)).collect()
         })
     }
 
@@ -862,7 +973,7 @@ fn joined(shares: Vec<Circuits>) -> Circuits {
 type ReadSome<'r> = dyn FnMut(&Corpus, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
 
 /// The corpora in a directory.
-fn directory(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn directory(path: &Path) -> Result<Vec<PathBuf>> {
     let failed = crate::error::io(path, "read the directory");
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(&failed)? {

@@ -3,6 +3,7 @@
 use crate::distinct::{Threads, parallel};
 use crate::error::{Error, Result, io};
 use crate::options::threads;
+use crate::present::Present;
 use crate::reader::Order;
 use crate::records::Reader;
 use bytemuck::cast_slice;
@@ -20,11 +21,13 @@ const BLOCK_BYTES: usize = (BLOCK / 8) as usize;
 /// The records of a reader, split by their unitaries.
 ///
 /// To know the sides, every record is gone through once. Each takes a bit for each part, in a temporary file without a name, and no
-/// more memory than 8 bytes for 32768 records. Records that come later are gone through when they are asked for; none changes its
+/// more memory than 8 bytes for 32768 records. Among those that are present, records are counted by their places. Records that come later are gone through when they are asked for; none changes its
 /// side.
 #[derive(Debug)]
 pub struct UnitaryParts {
     reader: Arc<Reader>,
+    /// The records that are split, if not all of them.
+    among: Option<Present>,
     split: UnitarySplit,
     parts: Vec<Part>,
     judged: Mutex<Judged>,
@@ -47,12 +50,17 @@ struct Judged {
 }
 
 impl UnitaryParts {
-    /// The parts with these sides, of 1000. Nothing is gone through yet.
+    /// The parts with these sides, of 1000, of all records or `among` some. Nothing is gone through yet.
     ///
     /// # Errors
     /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not precise enough. Or a temporary file
     /// cannot be made.
-    pub fn new(reader: Arc<Reader>, sides: Vec<Range<u16>>, seed: u64) -> Result<UnitaryParts> {
+    pub fn new(
+        reader: Arc<Reader>,
+        among: Option<Present>,
+        sides: Vec<Range<u16>>,
+        seed: u64,
+    ) -> Result<UnitaryParts> {
         let split = UnitarySplit::new(reader.recipe(), seed);
         if split.is_opaque() && reader.recipe().dtype() == Dtype::Complex64 {
             let text = "gates without a matrix, and unitaries in complex64: they are too imprecise to be split by unitary; \
@@ -67,7 +75,7 @@ impl UnitaryParts {
             Ok(Part { sides, bits })
         };
         let parts = sides.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(UnitaryParts { reader, split, parts, judged: Mutex::new(Judged { records: 0, before }) })
+        Ok(UnitaryParts { reader, among, split, parts, judged: Mutex::new(Judged { records: 0, before }) })
     }
 
     /// Whether unitaries are compared exactly. If not, a few records may be in no part.
@@ -176,8 +184,12 @@ impl UnitaryParts {
         Ok(bits)
     }
 
-    /// The bits of each part, for these records of one block.
-    fn block(&self, ids: Range<u64>) -> Result<Vec<Vec<u8>>> {
+    /// The bits of each part, for the records at these places of one block.
+    fn block(&self, places: Range<u64>) -> Result<Vec<Vec<u8>>> {
+        let runs = match &self.among {
+            None => vec![places],
+            Some(present) => present.at(places),
+        };
         let mut bits = vec![vec![0u8; BLOCK_BYTES]; self.parts.len()];
         let mut put = |record: usize, side: Option<u16>| {
             let parts = self.parts.iter().zip(&mut bits);
@@ -185,17 +197,20 @@ impl UnitaryParts {
                 bits[record / 8] |= 1 << (record % 8);
             }
         };
-        if self.split.is_opaque() {
-            let size = self.reader.unitary_bytes();
-            let mut unitaries = vec![0; (ids.end - ids.start) as usize * size];
-            self.reader.unitaries(ids, Order::Big, &mut unitaries)?;
-            for (record, bytes) in unitaries.chunks_exact(size).enumerate() {
-                put(record, self.split.side_of_unitary(&Dtype::Complex128.decode(bytes)));
-            }
-        } else {
-            let circuits = self.reader.circuits(ids)?;
-            for (record, circuit) in circuits.iter().enumerate() {
-                put(record, self.split.side(circuit)?);
+        let mut records = 0..;
+        for ids in runs {
+            if self.split.is_opaque() {
+                let size = self.reader.unitary_bytes();
+                let mut unitaries = vec![0; (ids.end - ids.start) as usize * size];
+                self.reader.unitaries(ids, Order::Big, &mut unitaries)?;
+                for (bytes, record) in unitaries.chunks_exact(size).zip(&mut records) {
+                    put(record, self.split.side_of_unitary(&Dtype::Complex128.decode(bytes)));
+                }
+            } else {
+                let circuits = self.reader.circuits(ids)?;
+                for (circuit, record) in circuits.iter().zip(&mut records) {
+                    put(record, self.split.side(circuit)?);
+                }
             }
         }
         Ok(bits)

@@ -13,6 +13,7 @@ use crate::shards;
 use crate::store::{self, Store};
 use crate::wal;
 use crate::work::{self, Todo};
+use crate::workers;
 use qorpus_core::{Chunk, Circuits, Codec, ContentHash, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,7 +154,7 @@ pub(crate) fn verify_file(
         std::iter::successors(Some(done.start), next)
             .map(move |start| start..done.end.min(start.saturating_add(step)))
     }));
-    let verify_segments = || -> Result<()> {
+    let verify_segments = &|| -> Result<()> {
         let corpus = Corpus::open(path)?;
         while let Some(numbers) = segments.lock().ok().and_then(|mut segments| segments.next()) {
             if stop.load(Ordering::Relaxed) {
@@ -171,7 +172,7 @@ pub(crate) fn verify_file(
         Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(verify_segments)).collect();
+        let workers = workers::start(scope, jobs, |_| verify_segments)?;
         // A worker does not panic; if one did, the scope panics in its turn.
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
     })?;
@@ -185,6 +186,9 @@ pub(crate) fn verify_file(
         result.damaged_levels = index.damaged;
     }
     result.interrupted = stop.load(Ordering::Relaxed);
+    if !result.damaged.is_empty() || !result.damaged_levels.is_empty() {
+        corpus.check_whole()?;
+    }
     check_outside(&corpus, &mut result)?;
     let unchanged = corpus.read(store::totals)? == before;
     if unchanged && result.damaged.is_empty() && !result.interrupted {

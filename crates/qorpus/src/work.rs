@@ -26,6 +26,18 @@ pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec
     rows.collect()
 }
 
+/// The ranges of the chunks of `0..chunks` that are done, in order.
+pub(crate) fn done(connection: &Connection, chunks: u64) -> Result<Vec<Range<u64>>> {
+    let (mut done, mut next) = (Vec::new(), 0);
+    for todo in within(connection, &(0..chunks))? {
+        done.push(next..todo.chunks.start);
+        next = next.max(todo.chunks.end);
+    }
+    done.push(next..chunks);
+    done.retain(|done| !done.is_empty());
+    Ok(done)
+}
+
 /// The first chunk from `chunk` on that is done.
 pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
     // The last range that begins there or before is the one, unless ranges overlap: so none is looked at twice.

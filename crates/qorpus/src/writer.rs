@@ -3,7 +3,6 @@
 //! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
-use crate::caller::{Caller, called_by};
 use crate::connection::LARGEST_VALUE;
 use crate::error::{Error, Result, brief};
 use crate::fork::{self, Holder};
@@ -11,6 +10,7 @@ use crate::options::{PairCheck, WriterOptions};
 use crate::pairs::{self, Pairs};
 use crate::reader::{Corpus, Order, reorder};
 use crate::store::{self, Store};
+use crate::waiting::{Tell, led_by};
 use crate::{connection, filesystem};
 use qorpus_core::{
     Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
@@ -80,21 +80,7 @@ struct Shared {
     /// Memory for comparing unitaries with their circuits.
     pairs: Mutex<Pairs>,
     /// Whether the committing thread need not wait for long any more.
-    interrupted: AtomicBool,
-}
-
-/// Whoever appends, of whom the committing thread knows what he wants.
-struct Appender(Arc<Shared>);
-
-impl Caller for Appender {
-    fn is_interrupted(&self) -> bool {
-        self.0.interrupted.load(Ordering::Relaxed)
-    }
-
-    fn warn(&self, text: &str) {
-        tracing::warn!("{text}");
-        self.0.lock().warnings.push(text.into());
-    }
+    interrupted: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -175,7 +161,7 @@ impl Writer {
             }),
             changed: Condvar::new(),
             pairs: Mutex::default(),
-            interrupted: AtomicBool::new(false),
+            interrupted: Arc::default(),
         });
         let holder: Arc<dyn Holder> = shared.clone();
         fork::register(Arc::downgrade(&holder));
@@ -631,9 +617,14 @@ impl Shared {
         }
         let (shared, store) = (self.clone(), state.store.take());
         state.end = false;
-        let thread = std::thread::Builder::new()
-            .name("qorpus writer".into())
-            .spawn(move || called_by(Rc::new(Appender(shared.clone())), || shared.commit_groups(store)));
+        let thread = std::thread::Builder::new().name("qorpus writer".into()).spawn(move || {
+            let (interrupted, appender) = (shared.interrupted.clone(), shared.clone());
+            let tell: Tell = Rc::new(move |text| {
+                tracing::warn!("{text}");
+                appender.lock().warnings.push(text.into());
+            });
+            led_by(interrupted, Some(tell), || shared.commit_groups(store));
+        });
         let failed = crate::error::io(&self.path, "start the thread that commits");
         state.thread = Some(thread.map_err(failed)?);
         Ok(())

@@ -204,3 +204,106 @@ fn unknown_names_in_double_quotes_are_unknown_columns() {
     let quoted = "select count(*) from records where \"length\" >= 0 and circuit != 'x'";
     assert_eq!(number(&select(&reader, quoted, &[])), reader.len().unwrap() as f64);
 }
+
+/// Statements that do something, or read what is not a record, and functions with effects. A PRAGMA takes effect while it is
+/// prepared, and a heap limit is that of the whole process.
+#[test]
+fn a_query_reads_records_and_does_nothing_else() {
+    let reader = computed();
+    let tokenizer = [Value::Text("simple".into()), Value::Blob(vec![0x41; 8])];
+    for (query, given, words) in [
+        ("pragma hard_heap_limit = 1000", &[][..], "one SELECT"),
+        ("pragma soft_heap_limit = 1000", &[], "one SELECT"),
+        ("pragma temp_store_directory = '/nowhere'", &[], "one SELECT"),
+        ("explain pragma hard_heap_limit = 1000", &[], "one SELECT"),
+        ("select * from pragma_hard_heap_limit(1000)", &[], "not pragma_hard_heap_limit"),
+        ("select * from pragma_hard_heap_limit where arg = 1000", &[], "not pragma_hard_heap_limit"),
+        ("select count(*) from pragma_hard_heap_limit(1000)", &[], ""),
+        ("select 1 where exists (select 1 from pragma_hard_heap_limit(1000))", &[], ""),
+        ("select * from pragma_database_list", &[], "not pragma_database_list"),
+        ("select name from sqlite_schema", &[], "not sqlite_master"),
+        ("select * from dbstat", &[], "not dbstat"),
+        ("select * from fts3tokenize('simple', 'a b')", &[], "not fts3tokenize"),
+        ("select load_extension('x')", &[], "function load_extension"),
+        ("select LOAD_EXTENSION('x', 'y')", &[], "function load_extension"),
+        ("select fts3_tokenizer(?)", &tokenizer[..1], "function fts3_tokenizer"),
+        ("select fts3_tokenizer(?, ?)", &tokenizer, "function fts3_tokenizer"),
+        ("select sqlite_log(1, 'x')", &[], "function sqlite_log"),
+        ("select rtreecheck('main', 't')", &[], "function rtreecheck"),
+        ("select json_patch('{}', '{}')", &[], "function json_patch"),
+        ("attach ':memory:' as m", &[], "one SELECT"),
+        ("vacuum into '/nowhere/x.db'", &[], "one SELECT"),
+        ("create temp table t(x)", &[], "one SELECT"),
+        ("create virtual table t using fts5(x)", &[], "one SELECT"),
+        ("begin", &[], "one SELECT"),
+        ("savepoint s", &[], "one SELECT"),
+    ] {
+        let error = reader.select(Order::Big, query, given, || false).unwrap_err();
+        assert!(matches!(error, Error::Usage(_) | Error::Query(_)), "{query}: {error:?}");
+        assert!(error.to_string().contains(words), "{query}: {error}");
+        // A heap of 1,000 bytes would be too small for the next query.
+        let rows = select(&reader, "select max(length) from records where id < 2000", &[]);
+        assert!(number(&rows) > 0.0, "{query}");
+    }
+    let found = select(
+        &reader,
+        "with few as (select id from records where id in (select value from json_each(?))),
+              n(i) as (select 1 union all select i + 1 from n limit 3)
+         select (select count(*) from few) + (select count(*) from n) + (select count(*) from (select 1))",
+        &[Value::Text("[3, 5, 7]".into())],
+    );
+    assert_eq!(number(&found), 7.0);
+}
+
+#[test]
+fn texts_and_queries_have_a_longest() {
+    let reader = computed();
+    let calls = |count: usize| format!("select {}", vec!["abs(1)"; count].join(" + "));
+    for query in [
+        "select zeroblob(1000000000)",
+        "select length(randomblob(1000000000))",
+        "select length(printf('%.*c', 1000000000, 'x'))",
+        "select replace(hex(zeroblob(3000000)), '0', 'abc')",
+        "select group_concat(hex(zeroblob(1000000))) from records where id < 10",
+        &format!("select 1 -- {}", "x".repeat(2 << 20)),
+    ] {
+        let error = reader.select(Order::Big, query, &[], || false).unwrap_err();
+        let query = &query[..40.min(query.len())];
+        assert!(error.to_string().contains("at most 8 MiB"), "{query}: {error}");
+    }
+    let longest = Value::Text("x".repeat((8 << 20) + 1));
+    let error = reader.select(Order::Big, "select length(?)", &[longest], || false).unwrap_err();
+    assert!(error.to_string().contains("at most 8 MiB"), "{error}");
+    assert_eq!(number(&select(&reader, &calls(250), &[])), 250.0);
+    let error = reader.select(Order::Big, &calls(251), &[], || false).unwrap_err();
+    assert!(error.to_string().contains("at most 250 functions"), "{error}");
+}
+
+/// Each takes hours or for ever.
+#[test]
+fn long_queries_end_soon_after_an_interrupt() {
+    let reader = computed();
+    let upper = vec!["length(upper(?1))"; 120].join(" + ");
+    for query in [
+        "select ?1 like '%' || ?1 || 'b%'".to_owned(),
+        "select trim(?1, substr(replace(?1, 'a', 'b'), 9) || 'a')".to_owned(),
+        "with recursive n(i) as (select 1 union all select i + 1 from n)
+         select sum(instr(?1 || i, ?1 || 'b') + length(upper(?1)) + length(hex(substr(?1, 9)))) from n"
+            .to_owned(),
+        format!("with recursive n(i) as (select 1 union all select i + 1 from n) select sum({upper}) from n"),
+        "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n".to_owned(),
+        "select count(*) from records a, records b, records c where a.length + b.length > c.id + 90"
+            .to_owned(),
+    ] {
+        let start = std::time::Instant::now();
+        let stop = move || start.elapsed().as_secs_f64() > 0.2;
+        let given = vec![Value::Text("a".repeat(4_000_000 / 4)); usize::from(query.contains("?1"))];
+        let error = reader.select(Order::Big, &query, &given[..], stop).unwrap_err();
+        let query = &query[..60.min(query.len())];
+        assert!(
+            matches!(error, Error::Query(_)) && error.to_string().contains("interrupted"),
+            "{query}: {error}"
+        );
+        assert!(start.elapsed().as_secs_f64() < 4.0, "{query} took {:?}", start.elapsed());
+    }
+}

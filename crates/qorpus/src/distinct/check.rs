@@ -1,15 +1,20 @@
 //! Checking that the index leads from each unitary of an enumeration to its record.
 
-use super::expand::Letters;
-use super::find::keys_of;
-use super::levels::{Index, Level};
+use super::expand::{Letters, Walk};
+use super::find::keys_near;
+use super::levels::{Index, KEY_PART, Level};
 use super::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::ids::Ids;
 use crate::reader::Corpus;
-use qorpus_core::{Arithmetic, Circuits};
+use qorpus_core::{Arithmetic, Circuits, LANES};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
+
+/// So many blocks are checked together, with some hundred thousand entries: in the order of their circuits these are read from
+/// neighbouring records, and share their beginnings.
+const TOGETHER: usize = 1 << 11;
 
 /// What was found of an index.
 #[derive(Debug, Default)]
@@ -26,22 +31,22 @@ pub(crate) fn check_index(corpus: &Corpus, sample: f64, jobs: usize, stop: &Atom
     let Some(distinct) = corpus.recipe().space().enumerates() else { return Ok(checked) };
     let levels = corpus.levels()?;
     let letters = Letters::new(corpus.recipe().alphabet(), distinct.up_to)?;
-    // The pieces of work are the blocks of all levels, one after the other.
+    // The pieces of work are groups of blocks, of one level after the other.
     let mut ends = Vec::with_capacity(levels.len());
     for (number, level) in levels.iter().enumerate() {
         let blocks = if level.records == 0 { 0 } else { Index::new(corpus.recipe(), number, level).blocks() };
-        ends.push(ends.last().copied().unwrap_or(0) + blocks as usize);
+        ends.push(ends.last().copied().unwrap_or(0) + (blocks as usize).div_ceil(TOGETHER));
     }
     let level_of = |piece: usize| ends.partition_point(|&end| end <= piece);
     let (mut entries, path) = (vec![0; levels.len()], corpus.path().to_owned());
     let begin = || Corpus::open(&path);
     let work = |corpus: &mut Corpus, piece: usize| {
         let number = level_of(piece);
-        let block = piece - number.checked_sub(1).map_or(0, |before| ends[before]);
-        let (level, block) = ((number, &levels[number]), block as u64);
+        let group = (piece - number.checked_sub(1).map_or(0, |before| ends[before])) * TOGETHER;
+        let (level, blocks) = ((number, &levels[number]), group as u64..(group + TOGETHER) as u64);
         match &letters {
-            Letters::Exact(letters) => check_block(corpus, letters, level, block, sample),
-            Letters::Floating(letters) => check_block(corpus, letters, level, block, sample),
+            Letters::Exact(letters) => check_blocks(corpus, letters, level, blocks, sample),
+            Letters::Floating(letters) => check_blocks(corpus, letters, level, blocks, sample),
         }
     };
     let mut finish = |piece: usize, found: Option<(u64, u64)>| {
@@ -70,43 +75,87 @@ pub(crate) fn check_index(corpus: &Corpus, sample: f64, jobs: usize, stop: &Atom
     Ok(checked)
 }
 
-/// How many entries a block has, and how many unitaries were computed again; `None` if it is damaged.
-fn check_block<A: Arithmetic>(
+/// An entry of the index that is checked.
+struct Entry {
+    origin: u64,
+    block: u64,
+    part: [u8; KEY_PART],
+}
+
+/// How many entries these blocks have, as far as there are such, and how many unitaries were computed again; `None` if a block is
+/// damaged.
+fn check_blocks<A: Arithmetic>(
     corpus: &Corpus,
     letters: &A,
     (number, level): (usize, &Level),
-    block: u64,
+    blocks: Range<u64>,
     sample: f64,
 ) -> Result<Option<(u64, u64)>> {
     let index = Index::new(corpus.recipe(), number, level);
-    let Some(bytes) = corpus.read(|connection| index.read(connection, block))? else { return Ok(None) };
-    let entries = index.entries(&bytes);
-    if !entries.is_sorted_by_key(|(part, _)| *part) {
-        return Ok(None);
+    let blocks = blocks.start..blocks.end.min(index.blocks());
+    let read = corpus.read(|connection| {
+        blocks
+            .clone()
+            .map(|block| index.read(connection, block))
+            .collect::<rusqlite::Result<Option<Vec<_>>>>()
+    });
+    let Some(read) = read? else { return Ok(None) };
+    let (mut there, mut wanted) = (0, Vec::new());
+    for (block, bytes) in blocks.zip(read) {
+        let entries = index.entries(&bytes);
+        if !entries.is_sorted_by_key(|(part, _)| *part) {
+            return Ok(None);
+        }
+        there += entries.len() as u64;
+        let sampled = (entries.len() as f64 * sample).ceil() as usize;
+        // Any place is as good as another.
+        let start = block.wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize % (entries.len() - sampled + 1);
+        let sampled = &entries[start..start + sampled];
+        wanted.extend(sampled.iter().map(|&(part, origin)| Entry { origin, block, part }));
     }
-    let wanted = (entries.len() as f64 * sample).ceil() as usize;
-    // Any place is as good as another.
-    let start = block.wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize % (entries.len() - wanted + 1);
-    let wanted = &entries[start..start + wanted];
+    wanted.sort_unstable_by_key(|entry| entry.origin);
     let alphabet = corpus.recipe().alphabet().letters().len() as u64;
-    let (mut parents, mut circuit) = (Circuits::default(), Vec::new());
-    let ids: Vec<u64> = wanted.iter().map(|(_, origin)| origin / alphabet).collect();
+    let mut parents = Circuits::default();
     if level.length > 0 {
-        if ids.iter().any(|&id| id >= level.first_id) {
+        // An origin is a record of a level before, and a letter.
+        let ids: Vec<u64> = wanted.iter().map(|entry| entry.origin / alphabet).collect();
+        if ids.last().is_some_and(|&last| last >= level.first_id) {
             return Ok(None);
         }
         corpus.circuits(&Ids::List(&ids), &mut parents)?;
     }
-    for (row, (part, origin)) in wanted.iter().enumerate() {
-        circuit.clear();
-        if level.length > 0 {
-            circuit.extend_from_slice(parents.get(row));
-            circuit.push((origin % alphabet) as u16);
-        }
-        let unitary = letters.unitary(&circuit);
-        if !unitary.is_ok_and(|unitary| index.may_be(block, *part, &keys_of(letters, &unitary, 0.0))) {
+    let is_right = |entry: &Entry, key| index.may_be(entry.block, entry.part, &keys_near(letters, key, 0.0));
+    if level.length == 0 {
+        let key = letters.key(&letters.identity());
+        let right = wanted.iter().all(|entry| is_right(entry, key));
+        return Ok(right.then_some((there, wanted.len() as u64)));
+    }
+    let mut walk = Walk::new(letters, letters.identity());
+    // What awaits each letter: a batch is multiplied when all of its lanes are taken.
+    let mut waiting: Vec<(A::Batch, Vec<&Entry>)> =
+        (0..alphabet).map(|_| (letters.batch(), Vec::new())).collect();
+    let multiplied = |letter: usize, batch: &mut A::Batch, entries: &mut Vec<&Entry>| {
+        let (places, mut right) = (u32::MAX >> (LANES - entries.len()), true);
+        let fits = letters.products(batch, letter as u16, places, |lane, key| {
+            right &= is_right(entries[lane], key);
+        });
+        entries.clear();
+        fits && right
+    };
+    for (row, entry) in wanted.iter().enumerate() {
+        let letter = (entry.origin % alphabet) as usize;
+        let (batch, entries) = &mut waiting[letter];
+        let Ok(unitary) = walk.to(parents.get(row)) else { return Ok(None) };
+        letters.set(batch, entries.len(), unitary);
+        entries.push(entry);
+        if entries.len() == LANES && !multiplied(letter, batch, entries) {
             return Ok(None);
         }
     }
-    Ok(Some((entries.len() as u64, wanted.len() as u64)))
+    for (letter, (batch, entries)) in waiting.iter_mut().enumerate() {
+        if !entries.is_empty() && !multiplied(letter, batch, entries) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((there, wanted.len() as u64)))
 }

@@ -549,7 +549,11 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
 
 /// The keys that a unitary may have, made by whatever circuit, if its entries are off by `error` at most.
 pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary, error: f64) -> RangeInclusive<u128> {
-    let key = letters.key(unitary);
+    keys_near(letters, letters.key(unitary), error)
+}
+
+/// The same of a unitary with this key.
+pub(super) fn keys_near<A: Arithmetic>(letters: &A, key: u128, error: f64) -> RangeInclusive<u128> {
     match u128::from(letters.reach(error)) << 64 {
         0 => key..=key,
         // Only the first halves are compared: few are so near.

@@ -9,7 +9,7 @@ use std::ops::{Range, RangeInclusive};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// An entry of the index has so many bytes of a key, those behind the bits that its block has in common.
-const KEY_PART: usize = 5;
+pub(super) const KEY_PART: usize = 5;
 
 /// Entries of a block: no more on average, and more than half as many unless the level has fewer.
 const BLOCK_ENTRIES: u64 = 128;

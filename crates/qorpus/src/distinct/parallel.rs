@@ -2,6 +2,7 @@
 
 use super::recording::GROUP_BYTES;
 use crate::error::{Error, Result};
+use crate::workers;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,10 +49,10 @@ pub(crate) fn parallel<S, T: Send>(
     let stops = || stop.load(Ordering::Relaxed) || broken.load(Ordering::Relaxed);
     let (send, receive) = mpsc::channel::<Result<(usize, T)>>();
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(pieces) {
+        workers::start(scope, jobs.min(pieces), |_| {
             let send = send.clone();
             let (next, finished, stops) = (&next, &finished, &stops);
-            scope.spawn(move || {
+            move || {
                 let run = || -> Result<()> {
                     let mut state = begin()?;
                     loop {
@@ -72,8 +73,8 @@ pub(crate) fn parallel<S, T: Send>(
                 if let Err(error) = run() {
                     let _ = send.send(Err(error));
                 }
-            });
-        }
+            }
+        })?;
         drop(send);
         let (mut early, mut expected) = (BTreeMap::new(), 0);
         let mut result = Ok(());

@@ -3,9 +3,11 @@
 //! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for every gate, the labels
 //! that records brought with them, and the unitary row by row: `u_0_0_re`, `u_0_0_im`, `u_0_1_re`, ... with the fewest
 //! digits that give the same number again, as binary64 or, if the corpus is complex64, binary32. A label that a record
-//! does not have is an empty field, as is an empty text.
+//! does not have is an empty field, as is an empty text. Texts are written as they are, and of those that a spreadsheet
+//! takes for formulas there is a warning.
 
 use super::draft::{Draft, publish};
+use super::formulas::Formulas;
 use super::given::{Given, refuse_names};
 use super::{Format, Source, doubles, floats, label_names, labels};
 use crate::error::{Error, Result, io};
@@ -21,6 +23,7 @@ struct Csv<'a> {
     given: Vec<Given>,
     out: PathBuf,
     writer: Writer<Draft>,
+    formulas: Formulas,
 }
 
 /// # Errors
@@ -39,7 +42,9 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
     names.extend(entries);
     let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(out)?);
     writer.write_record(names).map_err(failed(out))?;
-    Ok(Box::new(Csv { recipe, given, out: out.into(), writer }))
+    let mut formulas = Formulas::default();
+    formulas.look_at_names(&given, out);
+    Ok(Box::new(Csv { recipe, given, out: out.into(), writer, formulas }))
 }
 
 impl Format for Csv<'_> {
@@ -76,6 +81,9 @@ impl Csv<'_> {
             entries.clear();
             entries.extend(numbers(unitary));
             let of_record = given.get(position);
+            if let Some(labels) = of_record {
+                self.formulas.look(batch.first_id + position as u64, labels, &self.out);
+            }
             let given: Vec<_> = self
                 .given
                 .iter()

@@ -1,9 +1,14 @@
 //! Files that get their names only when they are finished.
 
 use crate::error::{Error, Result, io};
+use crate::shards::name_new;
+use nix::libc;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// How file systems say that they cannot give a file a second name, nor rename it without replacing.
+const UNABLE: [i32; 5] = [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::EMLINK, libc::EINVAL];
 
 /// A file being written beside its target, as `TARGET.partial`; dropped unpublished, it is removed.
 #[derive(Debug)]
@@ -84,8 +89,18 @@ pub(super) fn publish(mut drafts: Vec<Draft>) -> Result<()> {
         durable.map_err(io(&draft.target, "write it"))?;
     }
     for draft in &mut drafts {
-        refuse_existing(&draft.target)?;
-        fs::rename(&draft.place, &draft.target).map_err(io(&draft.target, "give it its name"))?;
+        match name_new(&draft.place, &draft.target) {
+            Ok(true) => {}
+            Ok(false) => return Err(Error::Exists(draft.target.clone())),
+            // A file system that can do no better than to look first.
+            Err(Error::Io { source, .. }) if UNABLE.contains(&source.raw_os_error().unwrap_or(0)) => {
+                refuse_existing(&draft.target)?;
+                fs::rename(&draft.place, &draft.target).map_err(io(&draft.target, "give it its name"))?;
+            }
+            Err(error) => return Err(error),
+        }
+        // It may still have its old name, too.
+        let _ = fs::remove_file(&draft.place);
         draft.place.clone_from(&draft.target);
     }
     for draft in &mut drafts {
@@ -141,6 +156,42 @@ mod tests {
         assert!(matches!(publish(drafts), Err(Error::Exists(path)) if path == targets[1]));
         assert_eq!(names(directory.path()), ["b.txt"]);
         assert_eq!(fs::read(&targets[1]).unwrap(), b"someone else's");
+    }
+
+    /// Someone else makes the target at the moment at which it is published: of both, one gets the name.
+    #[test]
+    fn what_appears_meanwhile_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut won, mut lost) = (0, 0);
+        for round in 0..2_000 {
+            let target = directory.path().join(format!("{round}.txt"));
+            let mut draft = Draft::create(&target).unwrap();
+            draft.append(b"ours").unwrap();
+            draft.file.flush().unwrap();
+            let ready = std::sync::Barrier::new(2);
+            let (published, theirs) = std::thread::scope(|scope| {
+                let other = scope.spawn(|| {
+                    ready.wait();
+                    // Publishing saves the file first, which takes a while.
+                    let until = std::time::Instant::now() + std::time::Duration::from_micros(round % 400);
+                    while std::time::Instant::now() < until {}
+                    let made = OpenOptions::new().write(true).create_new(true).open(&target);
+                    made.map(|mut file| file.write_all(b"theirs").unwrap()).is_ok()
+                });
+                ready.wait();
+                (publish(vec![draft]), other.join().unwrap())
+            });
+            match (published, theirs) {
+                (Ok(()), false) => won += 1,
+                (Err(Error::Exists(path)), true) if path == target => lost += 1,
+                both => panic!("round {round}: {both:?}"),
+            }
+            let found = fs::read(&target).unwrap();
+            assert_eq!(found, if theirs { &b"theirs"[..] } else { b"ours" }, "round {round}");
+            fs::remove_file(target).unwrap();
+            assert!(names(directory.path()).is_empty());
+        }
+        assert!(won > 0 && lost > 0, "{won} {lost}");
     }
 
     #[test]

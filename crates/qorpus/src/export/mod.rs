@@ -4,6 +4,7 @@
 
 mod csv;
 mod draft;
+mod formulas;
 mod given;
 mod npy;
 mod parquet;

@@ -12,6 +12,7 @@
 
 use super::csv::failed;
 use super::draft::{Draft, publish, refuse_existing};
+use super::formulas::Formulas;
 use super::given::Given;
 use super::{Format, Source};
 use crate::error::{Error, Result, io};
@@ -40,6 +41,7 @@ struct LabelTable {
     given: Vec<Given>,
     out: PathBuf,
     writer: Writer<Draft>,
+    formulas: Formulas,
 }
 
 impl LabelTable {
@@ -47,10 +49,13 @@ impl LabelTable {
         let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(&out)?);
         let names = std::iter::once("id").chain(given.iter().map(|column| column.name.as_str()));
         writer.write_record(names).map_err(failed(&out))?;
-        Ok(LabelTable { given: given.to_vec(), out, writer })
+        let mut formulas = Formulas::default();
+        formulas.look_at_names(given, &out);
+        Ok(LabelTable { given: given.to_vec(), out, writer, formulas })
     }
 
     fn append(&mut self, id: u64, labels: &GivenLabels) -> Result<()> {
+        self.formulas.look(id, labels, &self.out);
         let row: Vec<_> = self.given.iter().map(|column| labels.get(&column.name)).collect();
         self.writer.serialize((id, row)).map_err(failed(&self.out))
     }

@@ -7,13 +7,15 @@ use super::Shard;
 use super::cache::Origin;
 use super::place::{Before, Version};
 use super::publish::in_pieces;
-use super::session::{Failure, Session, refused, transport};
+use super::session::{CONDITIONS, Failure, PATIENCE, Patience, Session, given_up, refused, transport};
+use super::wire::bounded;
 use crate::error::{Error, Result, io};
 use crate::fork::{self, Holder};
-use futures_util::TryStreamExt;
+use crate::waiting;
 use nix::libc;
 use object_store::aws::AmazonS3;
 use object_store::client::HttpErrorKind;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path as Key;
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion, WriteMultipart,
@@ -21,8 +23,9 @@ use object_store::{
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Write};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -45,6 +48,27 @@ const ATTEMPTS: u32 = 5;
 /// No more names than these are looked at to see what is in a place.
 const MOST_LOOKED_AT: usize = 1000;
 
+/// No more names are listed: twice those of the largest corpus, which has a shard and a receipt for each number.
+const MOST_NAMES: usize = 4 * super::MOST_SHARDS as usize;
+
+/// A list comes in pages, of up to 1000 names in most stores. So many may have fewer...
+const FREE_PAGES: usize = 1000;
+
+/// ...than this many names.
+const NAMES_OF_PAGE: usize = 10;
+
+/// No longer token is sent back for the next page. It is part of an address.
+const LONGEST_TOKEN: usize = 8 << 10;
+
+/// No longer `ETag` is believed to be one.
+const LONGEST_TAG: usize = 1 << 10;
+
+/// The longest name of a bucket that any store has had.
+const LONGEST_BUCKET: usize = 255;
+
+/// The longest prefix: names of objects have up to 1024 bytes, and the longest that a shard has is shorter than the rest.
+const LONGEST_PREFIX: usize = 900;
+
 /// A prefix of a bucket, for any number of threads.
 pub(super) struct Bucket {
     /// What it is called: `s3://bucket/prefix`.
@@ -52,6 +76,7 @@ pub(super) struct Bucket {
     bucket: String,
     prefix: Key,
     session: Mutex<Option<Arc<Session>>>,
+    patience: Patience,
 }
 
 impl std::fmt::Debug for Bucket {
@@ -87,17 +112,29 @@ impl Bucket {
             .strip_prefix("s3://")
             .and_then(|rest| rest.split_once('/').or(Some((rest, ""))))
             .unwrap_or_default();
+        let wrong = |reason: &str| match text.len() > LONGEST_BUCKET + LONGEST_PREFIX + 8 {
+            true => Error::Usage(format!("{}: {reason}", crate::error::brief(text))),
+            false => wrong(reason),
+        };
         let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-        if bucket.is_empty() || !bucket.chars().all(is_name) {
-            return Err(wrong("a bucket is named s3://BUCKET/PREFIX"));
+        // In an address `.` and `..` would mean something else, and other dots at an end or together would be lost.
+        let is_odd = bucket.starts_with('.') || bucket.ends_with('.') || bucket.contains("..");
+        if bucket.is_empty() || bucket.len() > LONGEST_BUCKET || is_odd || !bucket.chars().all(is_name) {
+            return Err(wrong(
+                "a bucket is named s3://BUCKET/PREFIX, and BUCKET has 3 to 63 letters, digits, dots and hyphens",
+            ));
         }
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        if prefix.len() > LONGEST_PREFIX {
+            return Err(wrong(&format!("the prefix is longer than {LONGEST_PREFIX} bytes")));
+        }
         // Of a slash at its beginning the parser says nothing.
         let key = Key::parse(prefix).ok().filter(|key| key.as_ref() == prefix);
         let key =
             key.ok_or_else(|| wrong("the prefix has an empty part, or one of dots or control characters"))?;
         let path = ["s3://", bucket, if prefix.is_empty() { "" } else { "/" }, prefix].concat().into();
-        let made = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, session: Mutex::default() });
+        let session = Mutex::default();
+        let made = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, session, patience: PATIENCE });
         let holder: Arc<dyn Holder> = made.clone();
         let holder: Weak<dyn Holder> = Arc::downgrade(&holder);
         fork::register(holder);
@@ -116,13 +153,17 @@ impl Bucket {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         match &*session {
             Some(session) => Ok(session.clone()),
-            None => Ok(session.insert(Arc::new(Session::new(&self.bucket, &self.path)?)).clone()),
+            None => Ok(session.insert(Arc::new(self.begun()?)).clone()),
         }
     }
 
     /// Where copies of its objects come from.
     pub(super) fn origin(&self) -> Result<Origin> {
         Ok(Origin::new(self.session()?.address(), &self.bucket, self.prefix.as_ref()))
+    }
+
+    fn begun(&self) -> Result<Session> {
+        Session::new(&self.bucket, &self.path, self.patience)
     }
 
     /// Does some work with the store, which may be begun twice.
@@ -139,9 +180,10 @@ impl Bucket {
     }
 
     fn error(&self, name: &str, action: &'static str, failure: Failure) -> Error {
+        let path = if name.is_empty() { self.path.clone() } else { self.path.join(name) };
         match failure {
-            Failure::Store(error) if name.is_empty() => refused(&self.path, &self.bucket, action, &error),
-            Failure::Store(error) => refused(&self.path.join(name), &self.bucket, action, &error),
+            Failure::Store(error) => refused(&path, &self.bucket, action, &error),
+            Failure::GivenUp(time, busy) => given_up(&path, action, time, busy),
             Failure::Other(error) => error,
         }
     }
@@ -149,7 +191,7 @@ impl Bucket {
     /// The object called `name`, up to a little more than `most` bytes of it, and its version; `None` if there is none.
     pub(super) fn read(&self, name: &str, most: u64) -> Result<Option<(Vec<u8>, Version)>> {
         self.run(name, "read it", async |store, key| {
-            let Some(found) = there(store.get(&key).await)? else { return Ok(None) };
+            let Some(found) = there(store.get_opts(&key, bounded(most)).await)? else { return Ok(None) };
             let version = tag(found.meta.e_tag.clone());
             // What is too large is not even waited for.
             if found.meta.size > most {
@@ -170,7 +212,7 @@ impl Bucket {
                 {
                     let (store, key) = (store.clone(), self.key(name));
                     running.spawn(async move {
-                        match there(store.get(&key).await)? {
+                        match there(store.get_opts(&key, bounded(most)).await)? {
                             Some(found) if found.meta.size <= most => {
                                 Ok((place, Some(found.bytes().await?.to_vec())))
                             }
@@ -227,17 +269,49 @@ impl Bucket {
     /// Calls `each` with the names, sizes and `ETag`s of all objects, until it breaks off with something, which is returned.
     fn visit<T>(&self, each: &mut Each<'_, T>) -> Result<Option<T>> {
         let each = RefCell::new(each);
+        let endless = |what: &str| {
+            let reason =
+                format!("{what}; check AWS_ENDPOINT_URL, and that nothing else is under this prefix");
+            Error::ObjectStore { path: self.path.clone(), action: "list what is under it", reason }
+        };
+        let prefix = match self.prefix.as_ref() {
+            "" => None,
+            prefix => Some(format!("{prefix}/")),
+        };
         self.run("", "list what is under it", async |store, _| {
-            let mut listing = store.list(Some(&self.prefix));
-            while let Some(found) = listing.try_next().await? {
-                let Some(parts) = found.location.prefix_match(&self.prefix) else { continue };
-                let parts: Vec<_> = parts.collect();
-                let name = parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/");
-                if let ControlFlow::Break(end) = (each.borrow_mut())(&name, found.size, found.e_tag) {
-                    return Ok(Some(end));
+            let (mut names, mut pages, mut page_token) = (0, 0, None);
+            loop {
+                let options = PaginatedListOptions { page_token: page_token.clone(), ..Default::default() };
+                let page = store.list_paginated(prefix.as_deref(), options).await?;
+                (names, pages) = (names + page.result.objects.len(), pages + 1);
+                if names > MOST_NAMES || pages > FREE_PAGES + names / NAMES_OF_PAGE {
+                    let text = format!("the store's list does not end: {pages} pages have {names} names");
+                    return Err(endless(&text).into());
+                }
+                for found in page.result.objects {
+                    let Some(parts) = found.location.prefix_match(&self.prefix) else { continue };
+                    let parts: Vec<_> = parts.collect();
+                    let name = parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/");
+                    let tag = found.e_tag.filter(|tag| tag.len() <= LONGEST_TAG);
+                    if let ControlFlow::Break(end) = (each.borrow_mut())(&name, found.size, tag) {
+                        return Ok(Some(end));
+                    }
+                }
+                match page.page_token.filter(|token| !token.is_empty()) {
+                    None => return Ok(None),
+                    Some(token) if token.len() > LONGEST_TOKEN => {
+                        return Err(
+                            endless("the store's name for the next page of its list is too long").into()
+                        );
+                    }
+                    Some(token) if page_token.as_deref() == Some(&token) => {
+                        return Err(
+                            endless("the store's list begins again and again at the same place").into()
+                        );
+                    }
+                    token => page_token = token,
                 }
             }
-            Ok(None)
         })
     }
 
@@ -260,11 +334,35 @@ impl Bucket {
                     if attempt >= ATTEMPTS {
                         return Err(self.error(name, "write it", Failure::Store(error)));
                     }
-                    std::thread::sleep(Duration::from_millis(100) * attempt);
+                    if waiting::pause(Duration::from_millis(100) * attempt) {
+                        return Err(Error::Interrupted(format!(
+                            "{}: waiting for the store",
+                            self.path.display()
+                        )));
+                    }
                 }
             }
         }
         Ok(false)
+    }
+
+    /// Refuses a store that puts an object although the condition does not hold, which shows in one that is removed again.
+    pub(super) fn check_conditions(&self) -> Result<()> {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let name = format!(".conditions-{random:016x}");
+        let nobodys = Version::Tag("\"00000000000000000000000000000000\"".into());
+        let put = |before| self.put(Vec::new(), &name, before);
+        put(Before::Nothing)?;
+        let ignored = match (put(Before::Nothing)?, put(Before::This(&nobodys))?) {
+            (true, _) => Some("If-None-Match"),
+            (false, true) => Some("If-Match"),
+            (false, false) => None,
+        };
+        // Who may not remove objects leaves it, and it is in nobody's way.
+        let _ = self.run(&name, "remove it", async |store, key| Ok(store.delete(&key).await?));
+        let Some(header) = ignored else { return Ok(()) };
+        let reason = format!("the store ignores {header}; {CONDITIONS}");
+        Err(Error::ObjectStore { path: self.path.clone(), action: "write to it", reason })
     }
 
     /// Puts the file of a shard, which must still be what its receipt will say; says whether the condition held.
@@ -283,24 +381,26 @@ impl Bucket {
         }
         let _inside = fork::enter();
         let (session, key) = (self.session()?, self.key(name));
-        let refused = |error| self.error(name, "write it", Failure::Store(error));
+        let failed = |failure: Failure| self.error(name, "write it", failure);
+        let refused = |error: object_store::Error| failed(error.into());
         for attempt in 1.. {
-            let (runtime, store) = session.under(condition(before)).map_err(refused)?;
-            let upload = runtime.block_on(store.put_multipart(&key)).map_err(refused)?;
+            let store = session.under(condition(before)).map_err(refused)?;
+            let upload = session.wait(store.put_multipart(&key)).map_err(failed)?.map_err(refused)?;
             let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
             let sent = in_pieces(from, |piece| {
-                let _context = runtime.enter();
-                runtime.block_on(upload.wait_for_capacity(PARTS_AT_ONCE)).map_err(refused)?;
-                upload.write(piece);
+                session.wait(upload.wait_for_capacity(PARTS_AT_ONCE)).map_err(failed)?.map_err(refused)?;
+                session.within(|| upload.write(piece));
                 Ok(())
             });
             if let Err(error) = sent.and_then(same) {
                 // If that fails too, the store's rules for uploads that were left end it.
-                let _ = runtime.block_on(upload.abort());
+                if !matches!(error, Error::Interrupted(_)) {
+                    let _ = session.wait(upload.abort());
+                }
                 return Err(error);
             }
-            let _context = runtime.enter();
-            match fate(runtime.block_on(upload.finish()).map(drop)).map_err(refused)? {
+            let done = session.within(|| session.wait(upload.finish())).map_err(failed)?;
+            match fate(done.map(drop)).map_err(refused)? {
                 Fate::Done => return Ok(true),
                 Fate::Lost => return Ok(false),
                 Fate::Unknown(error) => match self.look(name)? {
@@ -313,11 +413,20 @@ impl Bucket {
         Ok(false)
     }
 
-    /// Fetches the object called `name` to the file `to`, which is replaced: its size and XXH3-128; `None` if there is none.
-    pub(super) fn fetch(&self, name: &str, to: &Path) -> Result<Option<(u64, u128)>> {
+    /// Fetches the object called `name` to the file `to`, which is replaced: its size and XXH3-128; `None` if there is none. One
+    /// that has none of these `sizes` is not fetched.
+    pub(super) fn fetch(
+        &self,
+        name: &str,
+        to: &Path,
+        sizes: RangeInclusive<u64>,
+    ) -> Result<Option<(u64, u128)>> {
         let failed = io(to, "write to it");
         self.run(name, "read it", async |store, key| {
             let Some(found) = there(store.head(&key).await)? else { return Ok(None) };
+            if !sizes.contains(&found.size) {
+                return Ok(Some((found.size, 0)));
+            }
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
             let mut file = options.open(to).map_err(&failed)?;
@@ -334,7 +443,7 @@ impl Bucket {
                     let options = GetOptions {
                         range: Some(GetRange::Bounded(range.clone())),
                         if_match: found.e_tag.clone(),
-                        ..GetOptions::default()
+                        ..bounded(range.end - range.start)
                     };
                     running.spawn(async move {
                         let part = store.get_opts(&key, options).await?.bytes().await?;
@@ -423,6 +532,10 @@ fn fate(result: object_store::Result<()>) -> object_store::Result<Fate> {
 }
 
 #[cfg(test)]
+#[path = "impostor.rs"]
+mod impostor;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -438,6 +551,16 @@ mod tests {
         for path in ["s3://", "s3:///p", "s3://b//p", "s3://b/../p", "s3://user:secret@b/p"] {
             assert!(named(path).unwrap_err().is_usage(), "{path}");
         }
+        for path in ["s3://.", "s3://..", "s3://../p", "s3://.b", "s3://b.", "s3://a..b"] {
+            assert!(named(path).unwrap_err().is_usage(), "{path}");
+        }
+        let long = "x".repeat(70_000);
+        for path in [format!("s3://{long}"), format!("s3://b/{long}"), format!("s3://b/{}", "é".repeat(451))]
+        {
+            let said = named(&path).unwrap_err();
+            assert!(said.is_usage() && said.to_string().len() < 2000, "{said}");
+        }
+        assert!(named(&format!("s3://{}/{}", &long[..255], &long[..900])).is_ok());
         let bucket = Bucket::new("s3://b/p/".as_ref()).unwrap();
         assert_eq!(bucket.key("receipts/x.json").as_ref(), "p/receipts/x.json");
         assert_eq!(bucket.path(), Path::new("s3://b/p"));

@@ -9,12 +9,12 @@
 //! The directory is this user's alone and has a mark. Nothing in it is removed but what has a name that is given here.
 
 use super::{Shard, private};
-use crate::caller::Wait;
 use crate::connection::{beside, hex};
 use crate::error::{Error, Result, io};
 use crate::filesystem;
 use crate::lock::Claim;
 use crate::options::parse_count;
+use crate::waiting::{self, Wait};
 use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -257,7 +257,7 @@ impl Cache {
 
     /// Waits a little for others.
     fn pause(&self, wait: &mut Wait) -> Result<()> {
-        std::thread::sleep(LOOK);
+        let _ = waiting::pause(LOOK);
         wait.look(|| {
             format!(
                 "{}: waiting for other processes that fetch shards into this cache, the same one or so many that there is no room \

@@ -4,12 +4,13 @@ use super::cache::{Cache, Room};
 use super::make::{Made, Workshop, stage};
 use super::place::{Place, Version};
 use super::publish::fingerprint;
-use super::seal::fold;
-use super::{Shard, Shards};
+use super::seal::{fold, listed};
+use super::{Manifest, Shard, Shards};
 use crate::error::{Error, Result};
 use crate::options::{Durability, threads};
 use crate::reader::Corpus;
 use crate::verify::{RepairOptions, Verification, VerifyOptions, verify_file};
+use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,27 +43,59 @@ fn examined(
         let (number, name) = (shard.number, shards.name(shard.number));
         // A store that is not reached says nothing of its objects: then this ends here.
         let Some((bytes, version)) = shards.place.look(&name)? else {
-            sum.shards.insert(number, said(shards.lost(number)));
+            sum.shards.insert(number, fault(&shards, shards.lost(number))?);
             continue;
         };
         versions.insert(number, version);
-        let Some(object) = Object::of(&shards, shard, bytes)? else {
-            let reason = format!("it has {bytes} bytes instead of {}", shard.bytes);
-            sum.shards.insert(number, reason);
+        if let (Place::Bucket(_), true) = (&shards.place, bytes != shard.bytes) {
+            // It need not be fetched.
+            sum.shards.insert(number, format!("it has {bytes} bytes instead of {}", shard.bytes));
             continue;
-        };
-        match examine(&shards, shard, &object, options, stop, report) {
-            Ok(found) => sum.add(found),
-            Err(error) if error.is_usage() => return Err(error),
-            Err(error) => {
-                // Nobody knows a copy by its name.
-                let (copy, name) = (object.path.to_string_lossy(), shards.file(number));
-                sum.shards.insert(number, said(error).replace(&*copy, &name.to_string_lossy()));
-            }
         }
+        let object = Object::of(&shards, number, bytes)?;
+        match examine(&shards, number, Some(shard), &object, options, stop, report) {
+            Ok(found) => sum.add(found),
+            Err(error) => drop(sum.shards.insert(number, fault(&shards, error)?)),
+        }
+    }
+    for number in unlisted(&shards, &manifest)? {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        // Whoever published it may not have come to give it a receipt: then nothing is wrong with it.
+        let Some((bytes, version)) = shards.place.look(&shards.name(number))? else { continue };
+        versions.insert(number, version);
+        let object = Object::of(&shards, number, bytes)?;
+        let reason = match examine(&shards, number, None, &object, options, stop, &|_| {}) {
+            Ok(found) if found.damaged.is_empty() => continue,
+            Ok(_) => "some of its chunks are damaged".into(),
+            Err(error) => fault(&shards, error)?,
+        };
+        sum.shards.insert(number, format!("it is not listed, and {reason}"));
     }
     sum.interrupted = stop.load(Ordering::Relaxed);
     Ok((sum, versions))
+}
+
+/// The shards that are neither listed nor published with a receipt, although something has their name.
+fn unlisted(shards: &Shards, manifest: &Manifest) -> Result<Vec<u64>> {
+    if manifest.missing().is_empty() {
+        return Ok(Vec::new());
+    }
+    let published: BTreeSet<u64> = listed(shards, manifest)?.iter().map(|shard| shard.number).collect();
+    let is_known = |number: &u64| published.contains(number) || manifest.shard(*number).is_some();
+    let named: Vec<u64> = match &shards.place {
+        Place::Directory(_) => {
+            let is_there =
+                |number: &u64| shards.place.look(&shards.name(*number)).is_ok_and(|found| found.is_some());
+            (0..shards.cut.count()).filter(|number| !is_known(number)).filter(is_there).collect()
+        }
+        Place::Bucket(bucket) => {
+            let there = bucket.list(|name| shards.cut.number(name))?.into_iter();
+            there.filter(|(_, found)| found.bytes.is_some()).map(|(number, _)| number).collect()
+        }
+    };
+    Ok(named.into_iter().filter(|number| !is_known(number)).collect())
 }
 
 /// The file of a shard, or a copy of its object that nobody else uses.
@@ -74,40 +107,41 @@ struct Object {
 }
 
 impl Object {
-    /// `None` for an object that has another size than it should have, and need not be fetched.
-    fn of(shards: &Shards, shard: &Shard, bytes: u64) -> Result<Option<Object>> {
+    /// That of shard `number`, of so many bytes.
+    fn of(shards: &Shards, number: u64, bytes: u64) -> Result<Object> {
         let bucket = match &shards.place {
             Place::Directory(_) => {
-                let path = shards.file(shard.number);
-                return Ok(Some(Object { path, fingerprint: None, _room: None }));
+                return Ok(Object { path: shards.file(number), fingerprint: None, _room: None });
             }
-            Place::Bucket(_) if bytes != shard.bytes => return Ok(None),
             Place::Bucket(bucket) => bucket,
         };
         let room = Cache::open()?.room(bytes)?;
-        let (path, fingerprint) = (room.path.clone(), bucket.fetch(&shards.name(shard.number), &room.path)?);
-        Ok(Some(Object { path, fingerprint, _room: Some(room) }))
+        let fingerprint = bucket.fetch(&shards.name(number), &room.path, bytes..=bytes)?;
+        let path = room.path.clone();
+        Ok(Object { path, fingerprint, _room: Some(room) })
     }
 }
 
-/// Verifies one shard. What is wrong with it as a whole is an error.
+/// Verifies shard `number`, and that it is what the manifest lists, if it does. What is wrong with it as a whole is an error.
 fn examine(
     shards: &Shards,
-    shard: &Shard,
+    number: u64,
+    shard: Option<&Shard>,
     object: &Object,
     options: VerifyOptions,
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    let (file, number) = (&object.path, shard.number);
+    let file = &object.path;
+    let said_of = |error| shards.said_of(number, error);
     let damaged = |reason: &str| Err(shards.damaged(number, reason));
-    let corpus = Corpus::open(file)?;
+    let corpus = Corpus::open(file).map_err(said_of)?;
     if corpus.recipe().hash() != shards.recipe.hash() {
-        return Err(crate::store::other_recipe(&shards.file(number), corpus.recipe(), &shards.recipe));
+        return Err(shards.holds_another(number, corpus.recipe()));
     }
-    let made = corpus.made()?;
+    let made = corpus.made().map_err(said_of)?;
     drop(corpus);
-    let found = verify_file(file, options, stop, report)?;
+    let found = verify_file(file, options, stop, report).map_err(said_of)?;
     if found.interrupted || !found.damaged.is_empty() {
         return Ok(found);
     }
@@ -117,6 +151,7 @@ fn examine(
     if made != Some(shards.chunks(number)) || found.records != shards.cut.records(number) {
         return damaged("its records are not those of the shard");
     }
+    let Some(shard) = shard else { return Ok(found) };
     if found.content != shard.content {
         return damaged("its content hash is not the manifest's");
     }
@@ -129,11 +164,18 @@ fn examine(
     }
 }
 
-/// What is wrong, without a remedy, which is the same for all.
-fn said(error: Error) -> String {
+/// What is wrong with a shard, without a remedy, which is the same for all. What says nothing about the shard, such as a full
+/// cache or a missing permission, stays an error: a repair must not replace what may be whole.
+fn fault(shards: &Shards, error: Error) -> Result<String> {
+    let is_copy = matches!(shards.place, Place::Bucket(_));
     match error {
-        Error::DamagedShard { reason, .. } => reason,
-        error => error.to_string(),
+        Error::DamagedShard { reason, .. } => Ok(reason),
+        Error::Directory(_) | Error::NoPlainFile(_) => Ok("it is not a plain file".into()),
+        Error::NewerFormat { .. } => Ok(error.to_string()),
+        Error::Io { ref source, .. } if !is_copy && source.raw_os_error() == Some(libc::EIO) => {
+            Ok(error.to_string())
+        }
+        error => error.damage().ok_or(error),
     }
 }
 

@@ -10,7 +10,8 @@ use super::publish::{discard, fingerprint, save, save_names};
 use super::seal::fold;
 use super::{Cut, Shard, Shards, private};
 use crate::connection::{beside, hex};
-use crate::error::{Error, Result, io};
+use crate::error::{Error, LOOK_FOR, Result, io};
+use crate::filesystem;
 use crate::generate::{Idle, Outcome, Progress, generate_in};
 use crate::lock::Claim;
 use crate::options::{Durability, GenerateOptions, threads};
@@ -19,7 +20,6 @@ use crate::reader::Corpus;
 use crate::rights::{self, Rights};
 use crate::store::Store;
 use crate::verify::{VerifyOptions, verify_file};
-use crate::{filesystem, store};
 use nix::libc;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
@@ -88,13 +88,14 @@ pub(crate) fn generate(
         let made = workshop.make(number, None, stop, &mut |of_shard| {
             progress.records = done.records + of_shard.records;
             progress.made = done.made + of_shard.made;
+            progress.drafted = of_shard.records;
             progress.bytes = done.bytes + of_shard.bytes;
             progress.waiting = false;
             report(progress);
         })?;
         match made {
             Made::Published => {
-                busy = 0;
+                (busy, progress.drafted) = (0, 0);
                 progress.records = done.records + shards.cut.records(number);
             }
             Made::Interrupted => return Ok((Outcome::Interrupted, progress)),
@@ -118,6 +119,13 @@ pub(crate) fn generate(
         fold(&shards, options.durability)?;
     }
     Ok((Outcome::Complete, progress))
+}
+
+/// No shard with this number has more bytes, however its chunks are arranged.
+fn largest(shards: &Shards, number: u64) -> u64 {
+    let chunks = shards.chunks(number);
+    // Some chunks are tried, and others may have longer circuits.
+    stored_bytes(&shards.recipe, chunks.end - chunks.start).saturating_mul(4).saturating_add(16 << 20)
 }
 
 /// Refuses to make the shards with these numbers, of which so many bytes are built there, if they do not fit in their place,
@@ -205,6 +213,24 @@ pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>>
         None => check(path).map(|()| None),
     }
 }
+
+/// The directory in which [`generate`](crate::generate) with these options builds what is not in its place yet: that of the
+/// corpus at `path`, or another one on this machine.
+///
+/// # Errors
+/// There is no such directory, or it is on a network file system.
+pub fn built_in(path: &Path, options: &GenerateOptions) -> Result<PathBuf> {
+    match super::is_sharded(path) {
+        true => {
+            Ok(stage(path, options.stage.as_deref())?
+                .map_or_else(|| path.into(), |stage| stage.to_path_buf()))
+        }
+        false => Ok(path.into()),
+    }
+}
+
+/// What the receipt of a file will say, or what is wrong with it.
+type Inspected = std::result::Result<Shard, String>;
 
 /// What became of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,6 +331,7 @@ impl Workshop<'_> {
     ) -> Result<Made> {
         let (draft, name, place) = (self.draft(number), self.shards.name(number), &self.shards.place);
         let Some(_claim) = self.claim(&draft)? else { return Ok(Made::Busy) };
+        self.refuse_what_cannot_go(number)?;
         let mut before = match anew {
             Some(Some(version)) => Before::This(version),
             // In a directory a link may have the name that leads nowhere.
@@ -341,13 +368,11 @@ impl Workshop<'_> {
         let mut shard = Err(String::new());
         for _ in 0..2 {
             self.check_draft(&draft)?;
-            let store = Store::open(&draft, &self.shards.recipe, self.durability)?;
-            let chunks = self.shards.chunks(number);
-            let (outcome, _) = generate_in(store, &self.shards.recipe, self.jobs, chunks, stop, report)?;
-            if outcome == Outcome::Interrupted {
-                return Ok(Made::Interrupted);
-            }
-            shard = self.inspect(&draft, number)?;
+            shard = match self.built(&draft, number, stop, report) {
+                Ok(None) => return Ok(Made::Interrupted),
+                Ok(Some(found)) => found,
+                Err(error) => Err(error.damage().ok_or(error)?),
+            };
             if shard.is_ok() {
                 break;
             }
@@ -370,27 +395,68 @@ impl Workshop<'_> {
     }
 
     /// Checks the published shard `number`, of a bucket by a copy beside the draft.
-    fn inspect_published(&self, number: u64, draft: &Path) -> Result<std::result::Result<Shard, String>> {
+    fn inspect_published(&self, number: u64, draft: &Path) -> Result<Inspected> {
         let bucket = match &self.shards.place {
             Place::Directory(_) => return self.inspect(&self.shards.file(number), number),
             Place::Bucket(bucket) => bucket,
         };
         let copy = beside(draft, "-published");
-        let found = match bucket.fetch(&self.shards.name(number), &copy) {
+        let most = largest(self.shards, number);
+        let found = match bucket.fetch(&self.shards.name(number), &copy, 0..=most) {
+            Ok(Some((bytes, _))) if bytes > most => {
+                Ok(Err(format!("it has {bytes} bytes, more than any such shard has")))
+            }
             Ok(Some(_)) => self.inspect(&copy, number),
             Ok(None) => Ok(Err("it was removed again".into())),
             Err(error) => Err(error),
         };
         discard(&copy);
-        match found {
-            // What is no corpus at all has no better name on this machine.
-            Err(Error::NotACorpus { reason, .. }) => Ok(Err(reason)),
-            found => found,
+        found
+    }
+
+    /// Refuses to make a shard whose name has something that no file can replace.
+    fn refuse_what_cannot_go(&self, number: u64) -> Result<()> {
+        let Place::Directory(_) = self.shards.place else { return Ok(()) };
+        let file = self.shards.file(number);
+        // A link to whatever is replaced itself.
+        match file.symlink_metadata() {
+            Ok(found) if !found.is_file() && !found.is_symlink() => Err(Error::NoPlainFile(file)),
+            _ => Ok(()),
         }
     }
 
-    /// Checks a finished file of shard `number`: what its receipt will say, or what is wrong with it.
-    fn inspect(&self, file: &Path, number: u64) -> Result<std::result::Result<Shard, String>> {
+    /// Makes what a draft lacks of shard `number`, and inspects it; `None` if there was a stop.
+    fn built(
+        &self,
+        draft: &Path,
+        number: u64,
+        stop: &AtomicBool,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Inspected>> {
+        let store = Store::open(draft, &self.shards.recipe, self.durability)?;
+        let chunks = self.shards.chunks(number);
+        match generate_in(store, &self.shards.recipe, self.jobs, chunks, stop, report)? {
+            (Outcome::Interrupted, _) => Ok(None),
+            (Outcome::Complete, _) => self.inspect(draft, number).map(Some),
+        }
+    }
+
+    /// Checks a finished file of shard `number`.
+    fn inspect(&self, file: &Path, number: u64) -> Result<Inspected> {
+        match self.examine(file, number) {
+            Ok(found) => Ok(found),
+            Err(error) => match error.damage() {
+                Some(reason) => Ok(Err(reason)),
+                None => Err(self.shards.said_of(number, error)),
+            },
+        }
+    }
+
+    /// The same, where a file that cannot be read is an error.
+    fn examine(&self, file: &Path, number: u64) -> Result<Inspected> {
+        if !file.metadata().map_err(io(file, LOOK_FOR))?.is_file() {
+            return Err(Error::NoPlainFile(self.shards.file(number)));
+        }
         let unfinished = ["-journal", "-wal"]
             .iter()
             .any(|ending| std::fs::metadata(beside(file, ending)).is_ok_and(|found| found.len() > 0));
@@ -400,7 +466,8 @@ impl Workshop<'_> {
         let ids = self.shards.cut.ids(number);
         let corpus = Corpus::open(file)?;
         if corpus.recipe().hash() != self.shards.recipe.hash() {
-            return Err(store::other_recipe(file, corpus.recipe(), &self.shards.recipe));
+            // It may be somebody's, so only a repair replaces it.
+            return Err(self.shards.holds_another(number, corpus.recipe()));
         }
         let made = corpus.made()?;
         drop(corpus);

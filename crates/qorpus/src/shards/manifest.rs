@@ -1,11 +1,12 @@
 //! The manifest and the receipts of a sharded corpus: their text, and what of it is believed.
 
 use super::place::{Place, Version};
-use super::{Cut, MANIFEST};
+use super::{Cut, MANIFEST, MOST_SHARDS};
 use crate::connection::hex;
 use crate::error::{Error, Result, brief};
-use qorpus_core::{ContentHash, Recipe};
+use qorpus_core::{AtMost, ContentHash, Recipe};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -119,8 +120,11 @@ impl Manifest {
     /// Reads the manifest that is in `place`, and says which version of it that is.
     pub(super) fn read(place: &Place) -> Result<(Manifest, Version)> {
         let Some((text, version)) = place.read(MANIFEST, LARGEST_MANIFEST)? else {
-            let reason = format!("there is no {MANIFEST} in it");
-            return Err(Error::NotACorpus { path: place.path().into(), reason });
+            let path = place.path().into();
+            return Err(match place.has_shards()? {
+                true => Error::LostManifest(path),
+                false => Error::NotACorpus { path, reason: format!("there is no {MANIFEST} in it") },
+            });
         };
         match Manifest::parse(&text) {
             Ok(manifest) => Ok((manifest, version)),
@@ -138,15 +142,14 @@ impl Manifest {
         check(text)?;
         let found: ManifestText =
             serde_json::from_str(text).map_err(|error| brief(&format!("it is not a manifest ({error})")))?;
-        let recipe =
-            Recipe::from_json(&found.recipe.to_string()).map_err(|error| brief(&error.to_string()))?;
+        let recipe = Recipe::from_json(found.recipe.get()).map_err(|error| brief(&error.to_string()))?;
         if found.recipe_hash != hex(&recipe.hash()) {
             return Err("its recipe does not match the recipe's hash".into());
         }
         let cut = Cut::new(&recipe, found.shard_records).ok_or("its shards are not those of its recipe")?;
-        let mut shards = Vec::with_capacity(found.shards.len());
+        let mut shards = Vec::with_capacity(found.shards.0.len());
         let mut next = 0;
-        for shard in &found.shards {
+        for shard in &found.shards.0 {
             let number = shard.first_id / cut.shard_records;
             if number >= cut.count() || (shard.first_id..shard.end_id) != cut.ids(number) {
                 let ShardText { first_id, end_id, .. } = shard;
@@ -156,11 +159,11 @@ impl Manifest {
                 return Err(format!("the shard from id {} on overlaps the one before it", shard.first_id));
             }
             next = number + 1;
-            let (content, xxh128) = (content_hash(&shard.content_hash)?, digits(&shard.xxh128)?);
+            let (content, xxh128) = (content_hash(shard.content_hash)?, digits(shard.xxh128)?);
             shards.push(Shard { number, content, bytes: shard.bytes, xxh128 });
         }
         let manifest = Manifest { version: found.version, recipe, cut, shards };
-        let totals = (found.records, content_hash(&found.content_hash)?, found.bytes);
+        let totals = (found.records, content_hash(found.content_hash)?, found.bytes);
         match totals == (manifest.records(), manifest.content(), manifest.bytes()) {
             true => Ok(manifest),
             false => Err("its totals are not those of its shards".into()),
@@ -236,11 +239,16 @@ const CHECK: &str = "\"check\":\"";
 
 /// The text with its check, by which a changed bit is seen.
 fn checked(text: &str) -> String {
-    format!("{text}{CHECK}{:032x}\"}}\n", xxh3_128(text.as_bytes()))
+    let end = checked_end(text);
+    format!("{text}{end}")
+}
+
+fn checked_end(text: &str) -> String {
+    format!("{CHECK}{:032x}\"}}\n", xxh3_128(text.as_bytes()))
 }
 
 fn check(text: &str) -> std::result::Result<(), String> {
-    let fits = text.rfind(CHECK).is_some_and(|at| checked(&text[..at]) == text);
+    let fits = text.rfind(CHECK).is_some_and(|at| text[at..] == checked_end(&text[..at]));
     if fits { Ok(()) } else { Err("its checksum fails".into()) }
 }
 
@@ -262,31 +270,34 @@ struct Versioned {
     qorpus_manifest: u32,
 }
 
+/// The manifest as it is written. Whatever is written, this takes no more memory than the text: what may be of any length
+/// stays in it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ManifestText {
+struct ManifestText<'a> {
     #[serde(rename = "qorpus_manifest")]
     _format: u32,
     version: u64,
-    recipe: serde_json::Value,
-    recipe_hash: String,
+    #[serde(borrow)]
+    recipe: &'a RawValue,
+    recipe_hash: &'a str,
     shard_records: u64,
     records: u64,
-    content_hash: String,
+    content_hash: &'a str,
     bytes: u64,
-    shards: Vec<ShardText>,
+    shards: AtMost<ShardText<'a>, { MOST_SHARDS as usize }>,
     #[serde(rename = "check")]
-    _check: String,
+    _check: &'a str,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ShardText {
+struct ShardText<'a> {
     first_id: u64,
     end_id: u64,
-    content_hash: String,
+    content_hash: &'a str,
     bytes: u64,
-    xxh128: String,
+    xxh128: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -371,6 +382,7 @@ mod tests {
         assert!(changed(str::to_owned).is_ok());
         let size = manifest().cut.shard_records;
         let first = format!("\"first_id\":{size},\"end_id\":{}", 2 * size);
+        let rest = "\"content_hash\":\"\",\"bytes\":0,\"xxh128\":\"\"";
         for (from, to, reason) in [
             ("\n\"records\"", "\"records\":1,\"records\"", "duplicate"),
             ("\"version\":3,", "\"version\":3,\"more\":1,", "unknown field"),
@@ -382,6 +394,20 @@ mod tests {
             ("\"xxh128\":\"0", "\"xxh128\":\"+", "hexadecimal"),
         ] {
             let refused = changed(|text| text.replacen(from, to, 1)).unwrap_err();
+            assert!(refused.contains(reason), "{from}: {refused}");
+        }
+        // Lists that no recipe and no directory has are not read to their ends.
+        let bombs = [
+            ("\"gates\":[", format!("\"gates\":[{}", "\"h\",".repeat(1 << 17)), "65536 items"),
+            ("\"recipe\":{", format!("\"recipe\":{{\"x\":[{}0],", "0,".repeat(1 << 17)), "unknown field"),
+            (
+                "\"shards\":[",
+                format!("\"shards\":[{}", format!("{{{first},{rest}}},").repeat((1 << 20) + 1)),
+                "items",
+            ),
+        ];
+        for (from, to, reason) in bombs {
+            let refused = changed(|text| text.replacen(from, &to, 1)).unwrap_err();
             assert!(refused.contains(reason), "{from}: {refused}");
         }
         let twice = changed(|text| {

@@ -16,12 +16,15 @@ mod private;
 mod publish;
 mod seal;
 mod session;
+mod wire;
 
 pub(crate) use check::{repair, verify};
+pub use make::built_in;
 pub(crate) use make::generate;
 pub(crate) use manifest::{Manifest, Shard};
 pub(crate) use open::OpenShards;
 pub(crate) use place::{check_spelling, is_bucket};
+pub(crate) use publish::link as name_new;
 pub use seal::{Sealed, begin, receipt, seal};
 
 use crate::error::{Error, Result, io};
@@ -130,7 +133,9 @@ pub fn is_sharded(path: &Path) -> bool {
 
 /// Whether there is a sharded corpus at `path`, or it names a bucket, in which nothing else can be.
 pub(crate) fn is_there(path: &Path) -> bool {
-    is_bucket(path) || (path.is_dir() && path.join(MANIFEST).symlink_metadata().is_ok())
+    // Where receipts are, the manifest was lost, and that is said.
+    let has = |name| path.join(name).symlink_metadata().is_ok();
+    is_bucket(path) || (path.is_dir() && (has(MANIFEST) || has(RECEIPTS)))
 }
 
 impl Shards {
@@ -168,6 +173,9 @@ impl Shards {
                 && let Some(parent) = directory.parent()
             {
                 publish::save_names(parent, durability)?;
+            }
+            if let Place::Bucket(bucket) = &place {
+                bucket.check_conditions()?;
             }
             place.put(&Manifest::empty(recipe, cut).text(), MANIFEST, Before::Nothing, durability)?;
         }
@@ -262,7 +270,8 @@ impl Shards {
     /// The file of a listed shard on this machine, or a copy of it, which may have to be fetched.
     fn local(&self, shard: &Shard) -> Result<Local> {
         let Place::Bucket(bucket) = &self.place else { return Ok(Local::File(self.file(shard.number))) };
-        let fetch = |to: &Path| match bucket.fetch(&self.name(shard.number), to)? {
+        let size = shard.bytes..=shard.bytes;
+        let fetch = |to: &Path| match bucket.fetch(&self.name(shard.number), to, size.clone())? {
             None => Err(self.lost(shard.number)),
             Some(found) if found == (shard.bytes, shard.xxh128) => Ok(()),
             Some((bytes, _)) if bytes != shard.bytes => {
@@ -288,6 +297,29 @@ impl Shards {
     /// The error of a shard that the manifest lists and that is not as it says.
     pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
         Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path().into() }
+    }
+
+    /// The error of a shard whose file is a corpus of another recipe.
+    pub(crate) fn holds_another(&self, number: u64, recipe: &Recipe) -> Error {
+        self.damaged(number, &format!("it holds another corpus: {}", recipe.summary()))
+    }
+
+    /// The error of reading the file of a shard, said of the shard: nobody knows a copy by its name. What fails on this machine
+    /// stays as it is.
+    pub(crate) fn said_of(&self, number: u64, error: Error) -> Error {
+        match (error.damage(), error) {
+            (_, Error::DamagedChunk { chunk, ids, damage, remedy, .. }) => {
+                Error::DamagedChunk { path: self.file(number), chunk, ids, damage, remedy }
+            }
+            (_, Error::OtherRecipe { there, there_hash, asked, asked_hash, .. }) => {
+                Error::OtherRecipe { path: self.file(number), there, there_hash, asked, asked_hash }
+            }
+            (_, Error::NewerFormat { version, .. }) => {
+                Error::NewerFormat { path: self.file(number), version }
+            }
+            (Some(reason), _) => self.damaged(number, &reason),
+            (None, error) => error,
+        }
     }
 
     /// The error of one that is not there at all.

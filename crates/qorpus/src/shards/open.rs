@@ -4,7 +4,7 @@
 //! that SQLite must read, being unusual or damaged, take more, and fewer stay.
 
 use super::place::Version;
-use super::{Local, Manifest, Shards};
+use super::{Local, Manifest, Shards, seal};
 use crate::connection::hex;
 use crate::error::{Error, Result};
 use crate::fork::{self, Holder};
@@ -33,15 +33,22 @@ const MOST_ROWS: usize = 1 << 20;
 /// Of so many rows a mapped shard does at least.
 const LEAST_ROWS: usize = 64;
 
+/// So many bytes for blocks a shard keeps; what it needed beyond that serves the next one.
+const MOST_KEPT: usize = 4 << 10;
+
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
 pub(crate) struct OpenShards {
     shards: Shards,
+    /// Whether shards are read, too, that are published and not listed yet.
+    reads_unsealed: bool,
     means: Means,
     /// That of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
     listed: RwLock<Listed>,
     idle: Arc<Idle>,
+    /// Memory for large blocks that no thread is using at present.
+    spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The manifest as it was last read.
@@ -114,7 +121,13 @@ impl OpenShards {
         let idle = Arc::new(Idle::new(shards.cut().count()));
         let holder: Arc<dyn Holder> = idle.clone();
         fork::register(Arc::downgrade(&holder));
-        Ok(OpenShards { shards, means, layout: OnceLock::new(), listed, idle })
+        let spare = Mutex::default();
+        Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), listed, idle, spare })
+    }
+
+    /// The same, with those shards that are published and not listed yet.
+    pub(crate) fn with_unsealed(self) -> OpenShards {
+        OpenShards { reads_unsealed: true, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -150,6 +163,26 @@ impl OpenShards {
         let manifest = new.manifest.clone();
         *self.listed.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(manifest)
+    }
+
+    /// The ids of shard `number`.
+    pub(crate) fn ids(&self, number: u64) -> Range<u64> {
+        self.shards.cut().ids(number)
+    }
+
+    /// The numbers of its chunks.
+    pub(crate) fn chunks(&self, number: u64) -> Range<u64> {
+        self.shards.chunks(number)
+    }
+
+    /// What the manifest will be when those shards are sealed that are published now.
+    pub(crate) fn published(&self) -> Result<Manifest> {
+        let manifest = self.manifest()?;
+        let shards = match manifest.missing().is_empty() {
+            true => manifest.shards.clone(),
+            false => seal::listed(&self.shards, &manifest)?,
+        };
+        Ok(Manifest { shards, ..Manifest::clone(&manifest) })
     }
 
     /// The chunks of the shards that are listed, and the first id of each, in order.
@@ -200,6 +233,13 @@ impl OpenShards {
         corpus: Box<Corpus>,
         read: impl FnOnce(&Corpus) -> Result<T>,
     ) -> Result<T> {
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = corpus.buffer.borrow().capacity();
+        if kept == 0
+            && let Some(memory) = spare().pop()
+        {
+            corpus.buffer.replace(memory);
+        }
         let result = match read(&corpus) {
             Err(error) => match self.disowned(&error, number, Some(&corpus)) {
                 // Nor may others go on with it.
@@ -208,10 +248,13 @@ impl OpenShards {
                     self.idle.close_handles();
                     return Err(damaged);
                 }
-                None => Err(error),
+                None => Err(self.shards.said_of(number, error)),
             },
             read => read,
         };
+        if corpus.buffer.borrow().capacity() > MOST_KEPT {
+            spare().push(corpus.buffer.take());
+        }
         self.idle.give_back(number, corpus);
         match result {
             Err(Error::NotYet { .. }) => {
@@ -236,7 +279,10 @@ impl OpenShards {
     /// Opens the shard that has this record, which need not be by SQLite if it `may_be_mapped`.
     fn opened(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<Corpus>> {
         let opened = self.opened_once(number, id, may_be_mapped);
-        opened.map_err(|error| self.disowned(&error, number, None).unwrap_or(error))
+        opened.map_err(|error| match self.disowned(&error, number, None) {
+            Some(damaged) => damaged,
+            None => self.shards.said_of(number, error),
+        })
     }
 
     /// The same, whatever may be the reason of a failure.
@@ -244,7 +290,11 @@ impl OpenShards {
         let known = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
         // Perhaps it was sealed meanwhile; what is listed stays.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
-        let Some(shard) = manifest.shard(number) else {
+        let published = match manifest.shard(number) {
+            None if self.reads_unsealed => self.shards.published(number)?,
+            _ => None,
+        };
+        let Some(shard) = manifest.shard(number).or(published.as_ref()) else {
             return Err(Error::NotYet {
                 path: self.path().into(),
                 id,

@@ -99,7 +99,9 @@ impl Place {
     pub(super) fn look(&self, name: &str) -> Result<Option<(u64, Version)>> {
         match self {
             Place::Directory(directory) => {
-                let found = directory.join(name).metadata().ok();
+                let path = directory.join(name);
+                // A link that leads nowhere has the name all the same.
+                let found = path.metadata().or_else(|_| path.symlink_metadata()).ok();
                 let size = |found: &Metadata| if found.is_file() { found.len() } else { 0 };
                 Ok(found.map(|found| (size(&found), version(&found))))
             }
@@ -147,6 +149,18 @@ impl Place {
                 publish::publish(from, &directory.join(name), instead, durability)
             }
             Place::Bucket(bucket) => bucket.publish(from, shard, name, before),
+        }
+    }
+
+    /// Whether there is something in it that only a sharded corpus has.
+    pub(super) fn has_shards(&self) -> Result<bool> {
+        let is_theirs = |name: &str| {
+            super::is_shard(name) || name.split_once('/').is_some_and(|(first, _)| first == RECEIPTS)
+        };
+        match self {
+            // Files of shards alone are a copy of these, which is read as such.
+            Place::Directory(directory) => Ok(directory.join(RECEIPTS).is_dir()),
+            Place::Bucket(bucket) => Ok(bucket.find(is_theirs)?.is_some()),
         }
     }
 

@@ -181,7 +181,7 @@ fn sync(file: &File, path: &Path, durability: Durability) -> Result<()> {
 }
 
 /// Gives `from` a second name; says whether it was free.
-fn link(from: &Path, target: &Path) -> Result<bool> {
+pub(crate) fn link(from: &Path, target: &Path) -> Result<bool> {
     let failed = io(target, "give it its name");
     let refused = match std::fs::hard_link(from, target) {
         Ok(()) => return Ok(true),

@@ -76,7 +76,7 @@ pub fn receipt(path: &Path, number: u64) -> Result<Option<String>> {
 }
 
 impl Sealed {
-    fn of(manifest: &Manifest) -> Sealed {
+    pub(crate) fn of(manifest: &Manifest) -> Sealed {
         Sealed {
             version: manifest.version,
             shards: manifest.shards.len() as u64,
@@ -108,6 +108,18 @@ pub(super) fn fold(shards: &Shards, durability: Durability) -> Result<Manifest> 
             drop(turn);
             sweep(shards, &old)?;
             return Ok(old);
+        }
+        let is_found = |number| found.binary_search_by_key(&number, |shard: &Shard| shard.number).is_ok();
+        for shard in old.shards.iter().filter(|shard| !is_found(shard.number)) {
+            let reason = match shards.place.look(&shards.name(shard.number))? {
+                Some((bytes, _)) => format!("it has {bytes} bytes instead of {}", shard.bytes),
+                None => "it is missing".into(),
+            };
+            let file = shards.file(shard.number);
+            tracing::warn!(
+                "{}: {reason}, so it is not listed any more; the same 'qorpus generate' makes it again",
+                file.display()
+            );
         }
         let next = Manifest { version: old.version + 1, shards: found, ..old };
         shards.place.put(&next.text(), MANIFEST, Before::This(&version), durability)?;

@@ -1,0 +1,51 @@
+"""Ranges of integers, in which each integer has a place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers: TypeAlias = "NDArray[np.int64]"
+
+
+class Ranges:
+    """Disjoint ranges in order; places are counted from 0 through all of them. Takes memory for the ranges alone."""
+
+    def __init__(self, starts: Sequence[int] | Integers, stops: Sequence[int] | Integers) -> None:
+        self.starts, self.stops = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
+        #: How many integers there are up to the end of each range.
+        self._until = np.cumsum(self.stops - self.starts)
+
+    def __len__(self) -> int:
+        return int(self._until[-1]) if self._until.size else 0
+
+    @property
+    def pairs(self) -> list[list[int]]:
+        """Each range as its first integer and the one behind its last."""
+        pairs: list[list[int]] = np.stack([self.starts, self.stops], axis=1).tolist()
+        return pairs
+
+    def at(self, places: Integers) -> Integers:
+        """The integers at these places, all of which there must be."""
+        ranges = np.searchsorted(self._until, places, side="right")
+        integers: Integers = self.stops[ranges] - self._until[ranges] + places
+        return integers
+
+    def contains(self, integers: Integers) -> NDArray[np.bool_]:
+        """Which integers are in one of the ranges."""
+        ranges = np.searchsorted(self.starts, integers, side="right") - 1
+        inside: NDArray[np.bool_] = ranges >= 0
+        inside[inside] = integers[inside] < self.stops[ranges[inside]]
+        return inside
+
+    def places(self, integers: Integers) -> Integers:
+        """The places of integers, all of which are in one of the ranges."""
+        ranges = np.searchsorted(self.starts, integers, side="right") - 1
+        places: Integers = integers - self.stops[ranges] + self._until[ranges]
+        return places
+
+
+__all__ = ["Ranges"]
