@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -161,3 +162,17 @@ def test_a_job_goes_on_where_it_was_killed(two, tmp_path):
     whole = qorpus.distinct(tmp_path / "whole.db", gates="h,t,tdg,cx", qubits=2, max_length=9, progress=False)
     assert content_hash(path) == whole.content_hash
     command("verify", path)
+
+
+def test_verifying_takes_no_more_than_making(tmp_path):
+    """Of one processor's time; each is the smallest of three."""
+
+    def took(*arguments):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command(*arguments, "--jobs", "1", "--quiet")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    recipe = ["--gates", "h,t,tdg,cx", "--max-length", "9"]
+    made = min(took("distinct", tmp_path / f"{k}.db", *recipe) for k in range(3))
+    assert min(took("verify", tmp_path / f"{k}.db") for k in range(3)) < 1.2 * made
