@@ -4,7 +4,7 @@
 //! return the same, as a test finds, in time that grows with the arguments or with looks for an interrupt in between.
 
 use crate::permission::{Interrupt, LONGEST};
-use memchr::memmem;
+use memchr::{memchr, memchr2, memmem};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, Result};
@@ -249,6 +249,7 @@ impl Pattern {
 
     fn fits(&self, text: &[u8], pace: &mut Pace<'_>) -> Result<bool> {
         let (mut piece, mut at) = (0, 0);
+        let text = &text[..memchr(0, text).unwrap_or(text.len())];
         // Behind the last piece for many: the piece, and from where on the text was held against it.
         let mut again = None;
         loop {
@@ -257,7 +258,8 @@ impl Pattern {
             let fits = match self.pieces.get(piece) {
                 Some(Piece::Many) if piece + 1 == self.pieces.len() => return Ok(true),
                 Some(Piece::Many) => {
-                    piece += 1;
+                    let Some(start) = self.begins(piece + 1, text, at) else { return Ok(false) };
+                    (piece, at) = (piece + 1, start);
                     again = Some((piece, at));
                     continue;
                 }
@@ -279,9 +281,24 @@ impl Pattern {
             let Some((behind, start)) = again else { return Ok(false) };
             let mut start = start;
             read(text, &mut start);
+            let Some(start) = self.begins(behind, text, start) else { return Ok(false) };
             again = Some((behind, start));
             (piece, at) = (behind, start);
         }
+    }
+
+    /// From `at` on, the first place where this piece may fit. A byte of ASCII is never inside of a character.
+    fn begins(&self, piece: usize, text: &[u8], at: usize) -> Option<usize> {
+        let wanted = match self.pieces.get(piece) {
+            Some(Piece::Character(wanted)) => u8::try_from(*wanted).ok().filter(u8::is_ascii),
+            _ => None,
+        };
+        let Some(wanted) = wanted else { return Some(at) };
+        let found = match self.folds {
+            true => memchr2(wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase(), &text[at..]),
+            false => memchr(wanted, &text[at..]),
+        };
+        found.map(|found| at + found)
     }
 
     fn is_same(&self, wanted: u32, character: u32) -> bool {
