@@ -612,10 +612,10 @@ pub(crate) fn verification(
     );
     let verdict = match (found.interrupted, found.is_clean()) {
         (true, _) => "interrupted".to_string(),
-        (false, true) => format!("{GOOD}clean{GOOD:#}"),
-        (false, false) if found.is_intact() => {
+        (false, true) if found.wal_missing => {
             format!("{BAD}perhaps incomplete{BAD:#}: its WAL is missing; see the warning above")
         }
+        (false, true) => format!("{GOOD}clean{GOOD:#}"),
         (false, false)
             if found.damaged.is_empty() && found.shards.is_empty() && !found.missing.is_empty() =>
         {

@@ -74,11 +74,6 @@ pub(crate) fn unless_written(corpus: &Path, action: impl FnOnce()) {
     }
 }
 
-/// Whether the lock file of a writer is beside `corpus`, of one that lives or of one that was killed.
-pub(crate) fn is_there(corpus: &Path) -> bool {
-    sidecar(corpus).symlink_metadata().is_ok()
-}
-
 /// Whether a writer that lives has `corpus` open at this place, or is about to leave it.
 pub(crate) fn is_held(corpus: &Path) -> bool {
     let mut reading = File::options();

@@ -1,10 +1,8 @@
 //! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what fails.
 
-use crate::connection;
 use crate::distinct::check_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::generate::only_sharded;
-use crate::lock;
 use crate::maker::Maker;
 use crate::options::{Durability, PairCheck, threads};
 use crate::pairs::{self, Pairs};
@@ -71,8 +69,7 @@ pub struct Verification {
     pub shards: BTreeMap<u64, String>,
     /// Ids that no shard has, of a sharded corpus; a file says itself what it still lacks.
     pub missing: Vec<Range<u64>>,
-    /// Whether the file is marked as being written and its WAL is missing, so that committed records may be missing too. Not
-    /// beside the lock file of a killed writer, where another program may have closed the WAL properly: that is warned of only.
+    /// Whether the file is marked as being written and its WAL is missing, so that committed records may be missing too.
     pub wal_missing: bool,
     /// Whether it was told to stop before the end.
     pub interrupted: bool,
@@ -80,13 +77,8 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether nothing is wrong, and nothing is known to be missing.
+    /// Whether nothing is wrong with what is there. A missing WAL is not counted: another program may have closed it properly.
     pub fn is_clean(&self) -> bool {
-        self.is_intact() && !self.wal_missing
-    }
-
-    /// Whether nothing is wrong with what is there.
-    pub fn is_intact(&self) -> bool {
         self.damaged.is_empty()
             && self.mismatched.is_empty()
             && self.damaged_levels.is_empty()
@@ -177,7 +169,7 @@ pub(crate) fn verify_file(
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
     })?;
     let mut result = result.into_inner().unwrap_or_default();
-    result.wal_missing = wal::is_found(corpus.path()) && !lock::is_there(corpus.path());
+    result.wal_missing = wal::is_found(corpus.path());
     result.damaged.extend(unexpected.into_iter().map(|number| (number, ChunkDamage::Unexpected)));
     // Records that are damaged are what an index leads to.
     if result.damaged.is_empty() {
@@ -442,9 +434,8 @@ pub fn repair(
     if options.stage.is_some() {
         return Err(only_sharded(path));
     }
-    let mut found = verify_file(path, options.verify, stop, report)?;
-    found.wal_missing |= wal::is_found(&connection::absolute(path)?);
-    if found.is_clean() || found.interrupted {
+    let found = verify_file(path, options.verify, stop, report)?;
+    if (found.is_clean() && !found.wal_missing) || found.interrupted {
         return Ok(found);
     }
     let recipe = Corpus::open(path)?.recipe().clone();
