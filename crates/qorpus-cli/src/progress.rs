@@ -178,7 +178,7 @@ impl Bar {
         Bar { bar, shown, start: Instant::now(), records: Mutex::default() }
     }
 
-    /// A bar over so many records, moved by [`reach`](Bar::reach).
+    /// A bar that ends at `records`, moved by [`reach`](Bar::reach).
     pub fn counting(quiet: bool, records: u64) -> Bar {
         let bar = Bar::new(quiet);
         bar.length(records);
