@@ -1,5 +1,6 @@
 """The real `qorpus` command, run as a person or a script would run it, and what it prints."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,6 +20,23 @@ PATIENCE = 240
 # What the terminal of whoever runs the tests looks like must not matter.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CLICOLOR_FORCE")}
 ENVIRONMENT |= {"COLUMNS": "120"}
+
+
+@contextlib.contextmanager
+def described(variables):
+    """Has commands and this process know some variables, as long as this lasts."""
+    before = {name: (os.environ.get(name), ENVIRONMENT.get(name)) for name in variables}
+    os.environ.update(variables)
+    ENVIRONMENT.update(variables)
+    try:
+        yield
+    finally:
+        for name, values in before.items():
+            for place, value in zip((os.environ, ENVIRONMENT), values, strict=True):
+                if value is None:
+                    place.pop(name, None)
+                else:
+                    place[name] = value
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from command import QORPUS
+from command import QORPUS, described
 from hypothesis import settings
 
 # A machine under load is slow, and a failure's example is printed: nothing need be kept beside the tests.
@@ -16,6 +16,13 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not QORPUS.is_file():
         pytest.exit(f"{QORPUS} does not exist: run 'cargo build --release' or set QORPUS_BIN", returncode=2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """What tests fetch from stores is kept out of the home directory of whoever runs them."""
+    with described({"QORPUS_CACHE": str(tmp_path_factory.mktemp("cache"))}):
+        yield
 
 
 @pytest.fixture

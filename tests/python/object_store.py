@@ -111,23 +111,6 @@ def running(gate=None, **variables):
             process.kill()
 
 
-@contextlib.contextmanager
-def described(variables):
-    """Has commands and this process know some variables, as long as this lasts."""
-    before = {name: (os.environ.get(name), command.ENVIRONMENT.get(name)) for name in variables}
-    os.environ.update(variables)
-    command.ENVIRONMENT.update(variables)
-    try:
-        yield
-    finally:
-        for name, values in before.items():
-            for place, value in zip((os.environ, command.ENVIRONMENT), values, strict=True):
-                if value is None:
-                    place.pop(name, None)
-                else:
-                    place[name] = value
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gate", type=Path)

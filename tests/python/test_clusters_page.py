@@ -143,6 +143,8 @@ def test_object_stores(page, store):
     assert any(name.endswith(".db") for name in store.objects("big/"))
 
 
+# Ray's own, of its own parts.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_ray(page):
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=1, include_dashboard=False, object_store_memory=STORE, log_to_driver=False)

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 import qorpus as package
-from command import ENVIRONMENT, PATIENCE, QORPUS, finish, generate, info, qorpus, show, snapshot, start
-from object_store import BUCKET, described, running
+from command import ENVIRONMENT, PATIENCE, QORPUS, described, finish, generate, info, qorpus, show, snapshot, start
+from object_store import BUCKET, running
 
 # Long circuits make small chunks: nine shards of some hundred kilobytes.
 RECIPE = "--gates h,s,t --qubits 1 --random 24000 --length 200..300 --no-unitaries".split()

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import qorpus as package
-from command import content_hash, finish, generate, info, qorpus, show, start
-from object_store import BUCKET, SECRET, described, running
+from command import content_hash, described, finish, generate, info, qorpus, show, start
+from object_store import BUCKET, SECRET, running
 
 # Long circuits make small chunks: some twenty shards of some hundred kilobytes.
 RECIPE = "--gates h,s,t --qubits 1 --random 40000 --length 200..300 --no-unitaries".split()

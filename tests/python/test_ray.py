@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import qorpus
 import ray
-from command import PATIENCE, content_hash, generate
+from command import PATIENCE, content_hash, described, generate
 from command import qorpus as run
 from nodes import STORE, several_nodes
-from object_store import BUCKET, described, running
+from object_store import BUCKET, running
 
 # Ray warns of what it does itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -14,8 +14,8 @@ from pathlib import Path
 import command
 import pytest
 import qorpus as package
-from command import content_hash, finish, generate, info, qorpus, start
-from object_store import BUCKET, described, running
+from command import content_hash, described, finish, generate, info, qorpus, start
+from object_store import BUCKET, running
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 

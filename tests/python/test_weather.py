@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 import qorpus as package
-from command import finish, generate, qorpus, start
-from object_store import BUCKET, described, running
+from command import described, finish, generate, qorpus, start
+from object_store import BUCKET, running
 from weather import between
 
 RECIPE = "--gates h,s,t --qubits 1 --random 40000 --length 200..300 --no-unitaries --shard 2000".split()

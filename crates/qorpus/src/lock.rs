@@ -53,24 +53,14 @@ pub(crate) struct Lock {
 #[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a File);
 
-/// Runs `action` in a turn of its own if a writer is alive and the turn is free at once.
+/// Has `action` change the journal mode, in a turn of its own, if a writer is alive and the turn is free at once.
 pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
     let turn = range(libc::F_WRLCK, TURN, 1);
     if let Ok(file) = options().open(sidecar(corpus))
         && is_locked(&file, 1, 0)
         && fcntl(&file, FcntlArg::F_OFD_SETLK(&turn)).is_ok()
     {
-        let _turn = Turn(&file);
-        action();
-    }
-}
-
-/// Runs `action` if no writer of `corpus` is alive; one that comes meanwhile waits.
-pub(crate) fn unless_written(corpus: &Path, action: impl FnOnce()) {
-    match options().open(sidecar(corpus)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => action(),
-        Ok(file) if fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))).is_ok() => action(),
-        _ => {}
+        Turn(&file).change_mode(action);
     }
 }
 
@@ -81,6 +71,23 @@ pub(crate) fn is_held(corpus: &Path) -> bool {
     match reading.open(sidecar(corpus)) {
         Ok(file) => is_locked(&file, 0, 0),
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether whoever changed the journal mode of `corpus` last died while it did.
+pub(crate) fn is_between_modes(corpus: &Path) -> bool {
+    sidecar(corpus).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
+}
+
+impl Turn<'_> {
+    /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file, and says that there is one
+    /// before it makes it; so the sidecar has a byte in it for that long, which stays of a process that dies.
+    pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
+        // Without the byte no more is lost than a reason not to warn.
+        let _ = self.0.set_len(1);
+        let changed = change();
+        let _ = self.0.set_len(0);
+        changed
     }
 }
 
@@ -460,6 +467,19 @@ mod tests {
         fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
         let (interrupted, _) = impatiently(|| Lock::open(&corpus).unwrap_err().to_string());
         assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
+    }
+
+    #[test]
+    fn a_change_of_the_journal_mode_is_noticed_while_it_lasts() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        assert!(!is_between_modes(&corpus));
+        let lock = Lock::open(&corpus).unwrap();
+        let turn = lock.turn().unwrap();
+        assert!(turn.change_mode(|| is_between_modes(&corpus)) && !is_between_modes(&corpus));
+        drop(turn);
+        in_free_turn(&corpus, || assert!(is_between_modes(&corpus)));
+        assert!(!is_between_modes(&corpus));
     }
 
     #[test]

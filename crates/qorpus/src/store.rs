@@ -7,7 +7,7 @@
 use crate::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
 use crate::directory::{Names, Seen};
 use crate::error::{Error, Result, sqlite_on};
-use crate::lock::{Lock, Owner, Turn, in_free_turn, unless_written};
+use crate::lock::{self, Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, schema, wal, work};
 use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
@@ -91,9 +91,11 @@ impl Store {
         // Written back here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
         // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
-        if lock.is_alone() || !set_journal_mode(&connection, &patience, "WAL", BRIEFLY) {
-            set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
-        }
+        turn.change_mode(|| {
+            if lock.is_alone() || !set_journal_mode(&connection, &patience, "WAL", BRIEFLY) {
+                set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+            }
+        });
         let Some(seen) = Seen::at(&path)? else {
             return Err(Error::LostFile { path, what: "deleted" });
         };
@@ -289,7 +291,7 @@ impl Drop for Store {
             }
             return;
         }
-        if let Ok(_turn) = self.lock.turn() {
+        if let Ok(turn) = self.lock.turn() {
             // Before the turn ends, so that whoever is next knows whether it is the last.
             self.lock.resign();
             // Leaving the log takes a rollback journal.
@@ -302,7 +304,8 @@ impl Drop for Store {
             if self.lock.is_alone()
                 && self.check_file().is_ok()
                 && (!log || names.journal().is_ok())
-                && !set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END)
+                && !turn
+                    .change_mode(|| set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END))
             {
                 if log {
                     names.forget_journal();
@@ -338,12 +341,21 @@ pub(crate) fn leave(path: &Path, reader: &Connection) {
     if !is_mode(reader, "wal") || wal::is_found(path) {
         return;
     }
-    unless_written(path, || {
-        if reader.pragma_update(None, "query_only", false).is_ok() {
+    if lock::is_held(path) {
+        return;
+    }
+    if let Ok(lock) = Lock::open(path)
+        && let Ok(turn) = lock.turn()
+    {
+        // As a writer does at its end: one that comes or goes meanwhile must not take this one for another writer.
+        lock.resign();
+        if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
             // Other readers keep the WAL; SQLite does not wait for them here.
-            let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+            turn.change_mode(|| {
+                let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+            });
         }
-    });
+    }
 }
 
 /// Whether the journal mode, as far as this connection has seen it, is `mode`.

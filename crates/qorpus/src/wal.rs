@@ -1,6 +1,7 @@
 //! Files in WAL mode whose WAL is not there: copies that were made while the corpus was written.
 //!
-//! The last writer or reader of a corpus leaves WAL mode, and of writers that were killed the WAL stays. So a file that is in WAL
+//! The last writer or reader of a corpus leaves WAL mode, and of writers that were killed the WAL stays, or a byte in the lock file
+//! that says that they were just changing the mode. So a file that is in WAL
 //! mode without a WAL, and that no writer has open, was copied alone, or its WAL was removed, or another program was the last to
 //! close it. Nothing in the file tells these apart.
 
@@ -35,7 +36,8 @@ struct Identity {
 
 /// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file, which makes a new one.
 pub(crate) fn is_missing(path: &Path) -> bool {
-    let missing = || is_in_wal_mode(path) && !lock::is_held(path) && is_gone(path);
+    let missing =
+        || is_in_wal_mode(path) && !lock::is_held(path) && is_gone(path) && !lock::is_between_modes(path);
     if is_found(path) {
         return true;
     }
@@ -182,6 +184,16 @@ mod tests {
         assert!(Corpus::open(&copy).unwrap().summary().unwrap().wal_missing && !is_clean(&copy));
         assert!(repair(&copy, &Default::default(), &false.into(), &|_| {}).unwrap().wal_missing);
         assert!(!Corpus::open(&copy).unwrap().summary().unwrap().wal_missing);
+    }
+
+    #[test]
+    fn whoever_was_killed_while_it_changed_the_mode_took_nothing_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let (copy, _writers) = copied(&directory);
+        std::fs::write(directory.path().join("copy.db-lock"), [0]).unwrap();
+        assert!(missing_wal(&copy).is_none() && is_clean(&copy));
+        writer(&copy).close().unwrap();
+        assert!(!is_in_wal_mode(&copy) && is_clean(&copy) && !directory.path().join("copy.db-lock").exists());
     }
 
     #[test]

@@ -354,19 +354,19 @@ impl Cache {
     }
 }
 
-/// Where the cache is: as users have it for all programs, or in a place that they name, which others may share.
+/// Where this user's cache is: in the place that is named, which others may share, or in the home directory.
 fn directory() -> Result<PathBuf> {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || given("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-    let directory = given(PLACE)
-        .map(|place| private::name(&place, "cache"))
+    let place = given(PLACE)
         .or_else(|| home().map(|home| home.join("qorpus")))
         .or_else(|| given("HOME").map(|home| home.join(".cache/qorpus")));
-    let directory = directory.ok_or_else(|| {
+    let place = place.ok_or_else(|| {
         Error::Usage(format!(
             "there is no home directory to keep copies of shards in; set {PLACE} to a directory"
         ))
     })?;
+    let directory = private::name(&place, "cache");
     std::path::absolute(&directory).map_err(io(&directory, "find the directory"))
 }
 
