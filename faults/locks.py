@@ -140,8 +140,11 @@ def generating(path: Path, processes: int, *recipe: str) -> list[subprocess.Pope
 
 
 def saying(path: Path, writers: list[subprocess.Popen[bytes]]) -> Iterator[str]:
-    """What has been said so far, again and again, until something is or they end."""
-    while not (text := path.with_name("said").read_text()) and any(writer.poll() is None for writer in writers):
+    """What has been said so far, again and again, until that is that they wait for a reader, or they end."""
+    end = time.monotonic() + 120
+    while "waiting for a reader" not in (text := path.with_name("said").read_text()) and any(writer.poll() is None for writer in writers):
+        if time.monotonic() > end:
+            break
         yield text
         time.sleep(0.01)
     yield text

@@ -210,6 +210,38 @@ def test_csv_and_the_table_beside_arrays_keep_labels(labelled, out):
     assert rows[3]["mixed"] == "7" and rows[4]["mixed"] == "0.5"
 
 
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [
+        ({"note": '=WEBSERVICE("http://example.org")'}, "label 'note' of record 1"),
+        ({"note": "+1"}, "label 'note' of record 1"),
+        ({"note": "-1+1"}, "label 'note' of record 1"),
+        ({"note": "@SUM(A1:A9)"}, "label 'note' of record 1"),
+        ({"note": "\t=1"}, "label 'note' of record 1"),
+        ({"=1+1": 3}, "the name of the label '=1+1'"),
+        # Numbers are no texts, and signs inside are harmless.
+        ({"note": "a=1", "reward": -1.5}, None),
+    ],
+)
+@pytest.mark.parametrize("out", ["mine.csv", "mine.npy"])
+def test_what_a_spreadsheet_would_run_is_kept_and_warned_of(tmp_path, labels, named, out):
+    path = tmp_path / "mine.db"
+    with qorpus_package.Writer(path, gates=["h"], qubits=1) as writer:
+        writer.append("h", note="harmless")
+        for _ in range(2):
+            writer.append("h", **labels)
+    said = qorpus("export", path, tmp_path / out).stderr
+    table = tmp_path / ("mine.csv" if out == "mine.csv" else "mine.labels.csv")
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {name: rows[1][name] for name in labels} == {name: str(label) for name, label in labels.items()}
+    if named:
+        # Once a file.
+        assert said.count("begins like a formula") == 1 and f"{table}: {named}" in said
+    else:
+        assert said == ""
+
+
 def test_qasm_keeps_labels_in_comments(labelled):
     out = labelled.with_suffix(".qasm")
     qorpus("export", labelled, out)

@@ -88,12 +88,13 @@ def test_what_a_killed_process_told_nobody_of_may_stay(place):
 
 def test_the_shim_counts_kills_and_fails(place):
     job = BY_NAME["generate"]
-    for fault, status in [(None, 0), (Fault(20, "kill-within"), -9), (Fault(20, "EIO"), 1), (Fault(10**6, "EIO"), 0)]:
+    # The step is a write to the corpus; others, like the sign in the lock file, may fail.
+    for fault, status in [(None, 0), (Fault(30, "kill-within"), -9), (Fault(30, "EIO"), 1), (Fault(10**6, "EIO"), 0)]:
         directory = place.directory()
         observed = place.observed(directory)
         (answer,) = place.run(*job.requests(place, directory, "full"), environment=observed.environment(fault))
         assert answer.status == status, answer
-        assert observed.steps() > 100 if status == 0 else observed.steps() >= 20
+        assert observed.steps() > 100 if status == 0 else observed.steps() >= 30
 
 
 def test_a_trace_replayed_is_the_directory(place):

@@ -170,7 +170,7 @@ pub(crate) enum Command {
     ///
     /// Each IN is a file, a directory, or s3://BUCKET/PREFIX; of shards, all that are published are taken.
     #[command(
-        after_help = "Examples:\n  qorpus merge all.db part0.db part1.db\n  qorpus merge all.db big/\n  qorpus merge all.db s3://bucket/big/"
+        after_help = "Examples:\n  qorpus merge all.db part0.db part1.db\n  qorpus merge whole.db big/\n  qorpus merge local.db s3://bucket/big/"
     )]
     Merge {
         /// The corpus to add to; it is created if need be

@@ -32,6 +32,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// What the claim of a draft has behind its name.
+const CLAIM: &str = "-claim";
+
+/// What the copy of the published shard has behind the name of the draft.
+const COPY: &str = "-published";
+
 /// How often a process looks whether others have finished what they are at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -266,18 +272,20 @@ impl Workshop<'_> {
     /// Removes what a dead process has left of a published shard in the stage, of which sealing knows nothing.
     fn clear(&self, number: u64) -> Result<()> {
         let draft = self.draft(number);
+        let copy = beside(&draft, COPY);
         if self.stage.is_some()
-            && draft.exists()
+            && [&draft, &copy, &beside(&draft, CLAIM)].into_iter().any(|left| left.exists())
             && let Some(_claim) = self.claim(&draft)?
         {
             discard(&draft);
+            discard(&copy);
         }
         Ok(())
     }
 
     /// Claims the making of a shard; `None` if another process that lives is at it.
     fn claim(&self, draft: &Path) -> Result<Option<Claim>> {
-        let claim = beside(draft, "-claim");
+        let claim = beside(draft, CLAIM);
         loop {
             match (Claim::take(&claim), self.stage) {
                 // Another process has just ended, and removed the stage that it had left empty.
@@ -400,7 +408,7 @@ impl Workshop<'_> {
             Place::Directory(_) => return self.inspect(&self.shards.file(number), number),
             Place::Bucket(bucket) => bucket,
         };
-        let copy = beside(draft, "-published");
+        let copy = beside(draft, COPY);
         let most = largest(self.shards, number);
         let found = match bucket.fetch(&self.shards.name(number), &copy, 0..=most) {
             Ok(Some((bytes, _))) if bytes > most => {
