@@ -181,6 +181,8 @@ enum Piece {
     Many,
     /// Any one.
     One,
+    /// These, of ASCII.
+    Ascii(Vec<u8>),
     /// This one.
     Character(u32),
     /// One from these ranges, or one from none of them.
@@ -232,7 +234,7 @@ impl Pattern {
     fn new(text: &[u8], syntax: &Syntax, escape: Option<u32>) -> Pattern {
         let (mut pieces, mut at) = (Vec::new(), 0);
         loop {
-            pieces.push(match read(text, &mut at) {
+            let piece = match read(text, &mut at) {
                 0 => break,
                 sign if Some(sign) == escape => match read(text, &mut at) {
                     0 => Piece::Never,
@@ -242,7 +244,12 @@ impl Pattern {
                 sign if sign == syntax.one => Piece::One,
                 sign if syntax.has_sets && sign == u32::from(b'[') => set(text, &mut at),
                 sign => Piece::Character(sign),
-            });
+            };
+            match (piece, pieces.last_mut()) {
+                (Piece::Character(sign @ ..0x80), Some(Piece::Ascii(run))) => run.push(sign as u8),
+                (Piece::Character(sign @ ..0x80), _) => pieces.push(Piece::Ascii(vec![sign as u8])),
+                (piece, _) => pieces.push(piece),
+            }
         }
         Pattern { pieces, folds: syntax.folds }
     }
@@ -267,7 +274,12 @@ impl Pattern {
                 _ if character == 0 => return Ok(false),
                 None | Some(Piece::Never) => false,
                 Some(Piece::One) => true,
-                Some(Piece::Character(wanted)) => self.is_same(*wanted, character),
+                Some(Piece::Ascii(run)) => {
+                    next = at + run.len();
+                    pace.step(run.len())?;
+                    text.get(at..next).is_some_and(|found| self.is_same(run, found))
+                }
+                Some(Piece::Character(wanted)) => *wanted == character,
                 Some(Piece::Set { ranges, inverted }) => {
                     pace.step(ranges.len())?;
                     ranges.iter().any(|(first, last)| (*first..=*last).contains(&character)) != *inverted
@@ -289,11 +301,8 @@ impl Pattern {
 
     /// From `at` on, the first place where this piece may fit. A byte of ASCII is never inside of a character.
     fn begins(&self, piece: usize, text: &[u8], at: usize) -> Option<usize> {
-        let wanted = match self.pieces.get(piece) {
-            Some(Piece::Character(wanted)) => u8::try_from(*wanted).ok().filter(u8::is_ascii),
-            _ => None,
-        };
-        let Some(wanted) = wanted else { return Some(at) };
+        let Some(Piece::Ascii(run)) = self.pieces.get(piece) else { return Some(at) };
+        let wanted = run[0];
         let found = match self.folds {
             true => memchr2(wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase(), &text[at..]),
             false => memchr(wanted, &text[at..]),
@@ -301,10 +310,11 @@ impl Pattern {
         found.map(|found| at + found)
     }
 
-    fn is_same(&self, wanted: u32, character: u32) -> bool {
-        let small = |character: u32| u8::try_from(character).map(|byte| byte.to_ascii_lowercase());
-        wanted == character
-            || self.folds && wanted < 0x80 && character < 0x80 && small(wanted) == small(character)
+    fn is_same(&self, run: &[u8], found: &[u8]) -> bool {
+        match self.folds {
+            true => run.eq_ignore_ascii_case(found),
+            false => run == found,
+        }
     }
 }
 
