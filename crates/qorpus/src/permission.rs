@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after what time it asks
 /// whether to go on. An instruction may be a call of a function, which nothing interrupts.
-const LOOK: c_int = 16;
+const LOOK: c_int = 64;
 const ASK: Duration = Duration::from_millis(50);
 
 /// The most bytes of a text, of a BLOB and of a row: a function over so many returns after some ten milliseconds. A
