@@ -1,6 +1,6 @@
 //! What can go wrong with files and jobs, said to a person: what happened, where, what to do.
 
-use crate::connection::{COMPANIONS, beside};
+use crate::sqlite::connection::{COMPANIONS, beside};
 use nix::libc;
 use nix::unistd::{AccessFlags, access};
 use qorpus_core::Damage;

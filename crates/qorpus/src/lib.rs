@@ -17,79 +17,45 @@
 //!
 //! Linux only: the writers' lock needs its open-file-description locks.
 
-mod columns;
-mod computed;
-mod connection;
-mod directory;
-mod disk;
+mod corpus;
 mod distinct;
 mod error;
 mod export;
-mod filesystem;
-mod fork;
-mod gate_file;
-mod generate;
-mod guard;
-mod holder;
-mod ids;
-mod layout;
-mod lock;
-mod lookup;
-mod maker;
-mod mapping;
-mod merge;
+mod ops;
 mod options;
-mod pairs;
-mod parameters;
-mod permission;
-mod plan;
-mod present;
-mod query;
-mod queue;
-mod reader;
-mod records;
-mod rights;
-mod scan;
-mod schema;
+mod os;
+mod produce;
+mod read;
 mod shards;
-mod still;
-mod store;
-mod texts;
-mod tree;
-mod unitary_parts;
-mod verify;
-mod waiting;
-mod wal;
-mod work;
-mod workers;
-mod writer;
+mod sqlite;
+mod tables;
 
+pub use corpus::corpus_file::{Corpus, Order, Record, Summary};
+pub use corpus::ids::Ids;
 pub use distinct::{
     Division, Elsewhere, EnumerateProgress, Found, Level, Phase, Take, Worker, circuit_unitary, enumerate,
     enumerate_elsewhere, read_npy,
 };
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
-pub use filesystem::report_file_limits;
-pub use fork::{after_fork, before_fork};
-pub use generate::{Idle, Outcome, Progress, generate};
-pub use ids::Ids;
-pub use merge::merge;
+pub use ops::merge::merge;
+pub use ops::plan::{Machine, Plan, Way, plan};
+pub use ops::verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
 pub use options::{
     DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
     PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_id, parse_length,
 };
-pub use parameters::Parameters;
-pub use plan::{Machine, Plan, Way, plan};
-pub use present::Present;
+pub use os::filesystem::report_file_limits;
+pub use os::fork::{after_fork, before_fork};
+pub use os::waiting::{Caller, set_caller};
+pub use produce::append::Writer;
+pub use produce::generate::{Idle, Outcome, Progress, generate};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
-pub use query::Selection;
-pub use reader::{Corpus, Order, Record, Summary};
-pub use records::{Reader, Rows};
+pub use read::corpus::{Reader, Rows};
+pub use read::parameters::Parameters;
+pub use read::present::Present;
+pub use read::sql::Selection;
+pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;
 pub use shards::{Sealed, begin, built_in, is_sharded, receipt, seal};
-pub use unitary_parts::UnitaryParts;
-pub use verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
-pub use waiting::{Caller, set_caller};
-pub use wal::missing_wal;
-pub use writer::Writer;
+pub use sqlite::wal::missing_wal;

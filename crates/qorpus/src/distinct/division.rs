@@ -13,8 +13,8 @@ use super::rows::{
     self, Candidate, KEY, Keys, ROW, Room, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
 use super::rules::Rules;
+use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
-use crate::reader::Corpus;
 use qorpus_core::{Chunk, ChunkRef, ContentHash, Recipe};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

@@ -6,8 +6,8 @@ use super::plan::{self, Plan};
 use super::recording::{Blocks, GROUP_BYTES, ORDERED_TOGETHER, Pieces};
 use super::rows::{self, Room, Shortest, Unclear, sort_by_origin};
 use super::{EnumerateProgress, Job, Level, Phase, Report};
+use crate::corpus::corpus_writer::Store;
 use crate::error::Result;
-use crate::store::Store;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 

@@ -1,8 +1,8 @@
 //! From the circuits of one level to what one more letter makes of them.
 
 use super::rows::{Candidate, Shortest, halves};
+use crate::corpus::corpus_file::Corpus;
 use crate::error::Result;
-use crate::reader::Corpus;
 use qorpus_core::{
     Alphabet, Arithmetic, Bands, Chunk, ChunkRef, Circuits, Codec, Damage, Error, ExactLetters,
     FloatingLetters, LANES, Place, UpTo,

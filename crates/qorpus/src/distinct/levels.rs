@@ -1,8 +1,8 @@
 //! The levels of an enumeration, and the index that leads from a unitary's key to its record.
 
-use crate::connection::not_a_corpus;
+use crate::corpus::corpus_file::Corpus;
 use crate::error::Result;
-use crate::reader::Corpus;
+use crate::sqlite::connection::not_a_corpus;
 use qorpus_core::Recipe;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::{Range, RangeInclusive};

@@ -32,10 +32,10 @@ pub(crate) use parallel::{Threads, parallel};
 pub(crate) use plan::is_complete;
 pub use target::{circuit_unitary, read_npy};
 
+use crate::corpus::corpus_writer::{Store, add_label, insert_chunks};
 use crate::error::{Error, Result, io};
-use crate::generate::Outcome;
 use crate::options::{EnumerateOptions, threads};
-use crate::store::{Store, add_label, insert_chunks};
+use crate::produce::generate::Outcome;
 use levels::Index;
 use plan::Plan;
 use qorpus_core::{Circuits, Recipe};
@@ -104,7 +104,7 @@ pub struct EnumerateProgress {
 ///
 /// # Errors
 /// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly different, too little room,
-/// or what [`generate`](crate::generate) fails with.
+/// or what [`generate`](crate::produce::generate) fails with.
 pub fn enumerate(
     path: &Path,
     recipe: &Recipe,
@@ -152,7 +152,7 @@ fn run(
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
     }
-    let path = crate::connection::absolute(path)?;
+    let path = crate::sqlite::connection::absolute(path)?;
     temporary::check_directory(&path)?;
     let store = Store::open(&path, recipe, options.durability)?;
     let task = Task {
@@ -231,7 +231,8 @@ impl Job<'_> {
     ) -> Result<(Outcome, EnumerateProgress)> {
         let mut progress = EnumerateProgress::default();
         let mut levels = self.store.read(|transaction| levels::levels(transaction))?;
-        levels::check(&levels).map_err(|reason| crate::connection::not_a_corpus(self.task.path, reason))?;
+        levels::check(&levels)
+            .map_err(|reason| crate::sqlite::connection::not_a_corpus(self.task.path, reason))?;
         if levels.is_empty() {
             levels.push(self.begin()?);
         }

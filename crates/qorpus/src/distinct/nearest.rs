@@ -2,10 +2,10 @@
 
 use super::levels::Level;
 use super::parallel::{Threads, parallel};
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::ids::Ids;
 use crate::error::Result;
-use crate::ids::Ids;
 use crate::options::threads;
-use crate::reader::Corpus;
 use qorpus_core::{Circuits, Complex64, Kernel, Scratch, Target, UpTo, distance};
 use std::ops::Range;
 use std::path::Path;

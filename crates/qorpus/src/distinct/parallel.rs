@@ -2,7 +2,7 @@
 
 use super::recording::GROUP_BYTES;
 use crate::error::{Error, Result};
-use crate::workers;
+use crate::os::threads as workers;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -9,9 +9,9 @@ use super::rows::{
 };
 use super::temporary::Sorted;
 use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
-use crate::ids::Ids;
-use crate::reader::Corpus;
 use qorpus_core::Circuits;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

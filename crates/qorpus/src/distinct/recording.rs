@@ -6,9 +6,9 @@ use super::parallel::parallel;
 use super::rows::{self, Keys, Room, Shortest};
 use super::rules::Rules;
 use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_writer::{self as store, Store, insert_chunks};
 use crate::error::Result;
-use crate::reader::Corpus;
-use crate::store::{self, Store, insert_chunks};
 use qorpus_core::{Chunk, Circuits};
 use std::ops::Range;
 

@@ -5,7 +5,7 @@
 //! programs that read it. So texts are written as they are, and people are told.
 
 use super::given::Given;
-use crate::reader::GivenLabels;
+use crate::corpus::corpus_file::GivenLabels;
 use qorpus_core::Label;
 use std::path::Path;
 

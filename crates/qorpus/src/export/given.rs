@@ -1,8 +1,8 @@
 //! Labels that records brought with them, as columns of a table.
 
+use crate::corpus::corpus_file::GivenLabels;
 use crate::error::{Error, Result};
-use crate::reader::GivenLabels;
-use crate::records::Reader;
+use crate::read::corpus::Reader;
 use qorpus_core::Label;
 use std::ops::Range;
 use std::path::Path;

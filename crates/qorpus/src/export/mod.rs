@@ -10,12 +10,12 @@ mod npy;
 mod parquet;
 mod qasm;
 
-use crate::connection;
+use crate::corpus::corpus_file::{GivenLabels, Summary};
+use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
-use crate::generate::Outcome;
-use crate::reader::{GivenLabels, Summary};
-use crate::records::Reader;
-use crate::scan::Batch;
+use crate::produce::generate::Outcome;
+use crate::read::corpus::Reader;
+use crate::sqlite::connection;
 use given::Given;
 use qorpus_core::Alphabet;
 use std::ops::Range;
@@ -165,9 +165,10 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Recipe;
+    use crate::corpus::corpus_file::{Order, Record};
     use crate::options::{GenerateOptions, Part, RecipeOptions};
-    use crate::reader::{Order, Record};
-    use crate::{Recipe, generate};
+    use crate::produce::generate;
     use qorpus_core::{Dtype, Label};
     use tempfile::TempDir;
 

@@ -14,9 +14,9 @@
 use super::draft::{Draft, publish};
 use super::given::{Given, Kind};
 use super::{Format, Source, doubles, floats, label_names, labels};
+use crate::corpus::corpus_file::{GivenLabels, Summary};
+use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
-use crate::reader::{GivenLabels, Summary};
-use crate::scan::Batch;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;

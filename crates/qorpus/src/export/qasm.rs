@@ -14,9 +14,9 @@
 
 use super::draft::{Draft, publish};
 use super::{Format, Source};
+use crate::corpus::corpus_file::GivenLabels;
+use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
-use crate::reader::GivenLabels;
-use crate::scan::Batch;
 use qorpus_core::{Alphabet, Label, Qasm};
 use serde_json::json;
 use std::fmt::Write;

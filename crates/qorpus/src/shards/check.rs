@@ -6,16 +6,16 @@ use super::place::{Place, Version};
 use super::publish::fingerprint;
 use super::seal::{fold, listed};
 use super::{Manifest, Shard, Shards};
+use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
+use crate::ops::verify::{RepairOptions, Verification, VerifyOptions, verify_file};
 use crate::options::{Durability, threads};
-use crate::reader::Corpus;
-use crate::verify::{RepairOptions, Verification, VerifyOptions, verify_file};
 use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// See [`verify`](crate::verify): the same for a directory of shards, one after the other.
+/// See [`verify`](crate::ops::verify): the same for a directory of shards, one after the other.
 pub(crate) fn verify(
     path: &Path,
     options: VerifyOptions,

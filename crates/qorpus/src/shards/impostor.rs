@@ -1,7 +1,7 @@
 //! Tests against servers that only pretend to be a store, or are one in trouble.
 
 use super::*;
-use crate::waiting::{Caller, Crew, set_caller};
+use crate::os::waiting::{Caller, Crew, set_caller};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

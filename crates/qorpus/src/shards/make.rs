@@ -9,17 +9,17 @@ use super::place::{Before, Place, Version, is_bucket};
 use super::publish::{discard, fingerprint, save, save_names};
 use super::seal::fold;
 use super::{Cut, Shard, Shards, private};
-use crate::connection::{beside, hex};
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, LOOK_FOR, Result, io};
-use crate::filesystem;
-use crate::generate::{Idle, Outcome, Progress, generate_in};
-use crate::lock::Claim;
+use crate::ops::plan::stored_bytes;
+use crate::ops::verify::{VerifyOptions, verify_file};
 use crate::options::{Durability, GenerateOptions, threads};
-use crate::plan::stored_bytes;
-use crate::reader::Corpus;
-use crate::rights::{self, Rights};
-use crate::store::Store;
-use crate::verify::{VerifyOptions, verify_file};
+use crate::os::filesystem;
+use crate::os::rights::{self, Rights};
+use crate::os::sidecar_lock::Claim;
+use crate::produce::generate::{Idle, Outcome, Progress, generate_in};
+use crate::sqlite::connection::{beside, hex};
 use nix::libc;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
@@ -41,7 +41,7 @@ const COPY: &str = "-published";
 /// How often a process looks whether others have finished what they are at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// See [`generate`](crate::generate).
+/// See [`generate`](crate::produce::generate).
 pub(crate) fn generate(
     path: &Path,
     recipe: &Recipe,
@@ -220,7 +220,7 @@ pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>>
     }
 }
 
-/// The directory in which [`generate`](crate::generate) with these options builds what is not in its place yet: that of the
+/// The directory in which [`generate`](crate::produce::generate) with these options builds what is not in its place yet: that of the
 /// corpus at `path`, or another one on this machine.
 ///
 /// # Errors

@@ -2,8 +2,8 @@
 
 use super::place::{Place, Version};
 use super::{Cut, MANIFEST, MOST_SHARDS};
-use crate::connection::hex;
 use crate::error::{Error, Result, brief};
+use crate::sqlite::connection::hex;
 use qorpus_core::{AtMost, ContentHash, Recipe};
 use serde::Deserialize;
 use serde_json::value::RawValue;

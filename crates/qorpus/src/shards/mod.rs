@@ -27,10 +27,10 @@ pub(crate) use place::{check_spelling, is_bucket};
 pub(crate) use publish::link as name_new;
 pub use seal::{Sealed, begin, receipt, seal};
 
+use crate::corpus::corpus_writer::other_recipe;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
-use crate::rights;
-use crate::store::other_recipe;
+use crate::os::rights;
 use cache::{Cache, Kept};
 use place::{Before, Place, Version};
 use qorpus_core::Recipe;

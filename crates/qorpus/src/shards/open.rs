@@ -5,13 +5,13 @@
 
 use super::place::Version;
 use super::{Local, Manifest, Shards, seal};
-use crate::connection::hex;
+use crate::corpus::corpus_file::{Corpus, Means, Summary};
+use crate::corpus::corpus_writer::other_recipe;
+use crate::corpus::mapped::SLOTS;
 use crate::error::{Error, Result};
-use crate::fork::{self, Holder};
-use crate::layout::Layout;
-use crate::reader::{Corpus, Means, Summary};
-use crate::still::SLOTS;
-use crate::store::other_recipe;
+use crate::os::fork::{self, Holder};
+use crate::sqlite::connection::hex;
+use crate::sqlite::layout::Layout;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
 use std::ops::Range;

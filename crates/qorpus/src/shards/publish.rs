@@ -3,10 +3,10 @@
 //! A file is written under a name that nobody reads, synced, and then linked to its own name, which fails if that
 //! exists. So whoever sees the name sees everything, and of two who publish the same, one loses harmlessly.
 
-use crate::connection::beside;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
-use crate::rights::Rights;
+use crate::os::rights::Rights;
+use crate::sqlite::connection::beside;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::libc;
 use std::fs::{File, OpenOptions};

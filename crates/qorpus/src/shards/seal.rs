@@ -4,10 +4,10 @@ use super::manifest::LARGEST_RECEIPT;
 use super::place::{Before, Place};
 use super::publish::{discard, is_draft_of};
 use super::{MANIFEST, Manifest, RECEIPTS, Shard, Shards};
-use crate::connection::beside;
 use crate::error::{Error, Result, io};
-use crate::lock::{Claim, Lock};
 use crate::options::Durability;
+use crate::os::sidecar_lock::{Claim, Lock};
+use crate::sqlite::connection::beside;
 use md5::{Digest, Md5};
 use qorpus_core::{ContentHash, Recipe};
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub struct Sealed {
 
 /// Folds the receipts of the sharded corpus at `path` into its manifest, and checks that each record is in one shard.
 ///
-/// Takes time proportional to the number of shards, whose files are looked at but not read: [`verify`](crate::verify)
+/// Takes time proportional to the number of shards, whose files are looked at but not read: [`verify`](crate::ops::verify)
 /// reads them. To seal again changes nothing, and several may do so at once, also while shards are made.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub fn seal(path: &Path) -> Result<Sealed> {
 /// for those who hand out shards. Its number is a shard's part: `Part::new(number, sealed.of)`.
 ///
 /// # Errors
-/// As [`generate`](crate::generate), which need not be told of `shard` any more, and [`seal`].
+/// As [`generate`](crate::produce::generate), which need not be told of `shard` any more, and [`seal`].
 pub fn begin(path: &Path, recipe: &Recipe, shard: Option<u64>) -> Result<Sealed> {
     let shards = Shards::create(path, recipe, shard, Durability::Full)?;
     Ok(Sealed::of(&fold(&shards, Durability::Full)?))
@@ -177,7 +177,7 @@ pub(super) fn listed(shards: &Shards, manifest: &Manifest) -> Result<Vec<Shard>>
 /// The `ETag` of a small object with this text, in stores that do not encrypt it by keys of their own: there it is another
 /// one, and the object is read.
 fn tag(text: &str) -> String {
-    format!("\"{}\"", crate::connection::hex(&Md5::digest(text.as_bytes())))
+    format!("\"{}\"", crate::sqlite::connection::hex(&Md5::digest(text.as_bytes())))
 }
 
 /// What the making of a shard may leave in the directory: the draft, and what is beside it.

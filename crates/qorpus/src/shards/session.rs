@@ -2,7 +2,7 @@
 
 use super::wire::{CONNECT, Heard, SILENCE, Wire};
 use crate::error::{Error, Result, brief};
-use crate::waiting;
+use crate::os::waiting;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::{ClientConfigKey, ClientOptions, HeaderValue, RetryConfig};
@@ -57,7 +57,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// A session. It lives in one process: see [`fork`](crate::fork).
+/// A session. It lives in one process: see [`fork`](crate::os::fork).
 pub(super) struct Session {
     path: PathBuf,
     /// What all clients are built from; it knows secrets, and is never shown.

@@ -1,0 +1,593 @@
+//! Reading: a corpus as an indexable sequence of records, while others may be writing it.
+
+use crate::corpus::corpus_writer as store;
+use crate::corpus::ids::Ids;
+use crate::corpus::mapped::{LOOK, Still, Wanted, now};
+use crate::corpus::scan::SCAN_BYTES;
+use crate::corpus::unitary_buffer::{Workspace, Workspaces};
+use crate::distinct;
+use crate::error::{ChunkDamage, Error, Result, sqlite_on};
+use crate::sqlite::connection::{self, Access, Content, Identity, hex, not_a_corpus};
+use crate::sqlite::guard;
+use crate::sqlite::layout::Layout;
+use crate::sqlite::mmap::PublishedMapping;
+use crate::sqlite::wal;
+use crate::tables::claims as work;
+use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe};
+use rusqlite::Connection;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the qubits of a unitary are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Qubit 0 is the most significant bit of a row's or column's number: the textbook's order, and the stored one.
+    #[default]
+    Big,
+    /// Qubit 0 is the least significant bit: Qiskit's order.
+    Little,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its place in the corpus.
+    pub id: u64,
+    /// Its letters in time order, as numbers in the alphabet.
+    pub circuit: Vec<u16>,
+    /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
+    pub unitary: Vec<Complex64>,
+    /// What is known about it, by name: `length`, how often each gate occurs (`count_h`), and what it was given.
+    pub labels: BTreeMap<String, Label>,
+}
+
+/// Labels that a record brought with it, by name.
+pub(crate) type GivenLabels = BTreeMap<String, Label>;
+
+/// What a corpus says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Committed records.
+    pub records: u64,
+    /// Records the recipe has, unless they are appended by someone, or are still being enumerated.
+    pub expected: Option<u64>,
+    /// Whether all of them are there.
+    pub complete: bool,
+    /// SHA-256 of the recipe, in hexadecimal.
+    pub recipe_hash: String,
+    /// The sum of the records' hashes: depends on ids, circuits and stored unitaries alone.
+    pub content_hash: ContentHash,
+    /// Size of the file, its log included.
+    pub bytes: u64,
+    /// The version of the file's format.
+    pub format_version: u32,
+    /// The SQLite that reads it.
+    pub sqlite_version: &'static str,
+    /// Whether it is marked as being written and its WAL is missing, so that committed records may be missing too: see
+    /// [`Reader::warnings`](crate::Reader::warnings).
+    pub wal_missing: bool,
+}
+
+/// A corpus open for reading.
+///
+/// It follows what others commit; each call sees one consistent state. Not to be shared between threads: open it
+/// once in each.
+#[derive(Debug)]
+pub struct Corpus {
+    pub(crate) path: PathBuf,
+    /// Of a file that is mapped, not before it is needed.
+    connection: OnceCell<Connection>,
+    pub(crate) process: u32,
+    /// Device and number of the file.
+    pub(crate) file: Option<(u64, u64)>,
+    /// The bytes it had when it was opened, and how many of its mappings had given zeros.
+    pub(crate) found: (u64, u32),
+    pub(crate) recipe: Arc<Recipe>,
+    pub(crate) codec: Arc<Codec>,
+    pub(crate) kernel: Arc<Kernel>,
+    workspaces: Arc<Workspaces>,
+    /// A block that is being read; kept for its memory.
+    pub(crate) buffer: RefCell<Vec<u8>>,
+    pub(crate) still: RefCell<Option<Still>>,
+    /// When it was last looked whether others write.
+    pub(crate) looked: Cell<Option<Duration>>,
+}
+
+/// What reading needs to know of a recipe; files of one recipe share it.
+#[derive(Debug)]
+pub(crate) struct Means {
+    recipe: Arc<Recipe>,
+    codec: Arc<Codec>,
+    kernel: Arc<Kernel>,
+    workspaces: Arc<Workspaces>,
+    identity: Identity,
+}
+
+impl Means {
+    pub(crate) fn new(recipe: Arc<Recipe>) -> Means {
+        let codec = Arc::new(Codec::new(&recipe));
+        let kernel = Arc::new(Kernel::new(recipe.alphabet()));
+        Means { identity: Identity::of(&recipe), codec, kernel, workspaces: Arc::default(), recipe }
+    }
+}
+
+fn opened(path: &Path) -> Result<Connection> {
+    let (connection, _) = connection::open(path, Access::Read)?;
+    connection::check_size(&connection, path)?;
+    Ok(connection)
+}
+
+impl Corpus {
+    /// Opens the corpus at `path`.
+    ///
+    /// # Errors
+    /// There is no file, it is no corpus, of a later format version, or truncated.
+    pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
+        let path = connection::absolute(path.as_ref())?;
+        // Before SQLite makes a new one. What is found is kept for the whole process.
+        let missing = wal::is_missing(&path);
+        let connection = opened(&path).map_err(|error| match missing {
+            true => Error::NoWal { warning: wal::warning(&path), source: Box::new(error) },
+            false => error,
+        })?;
+        let recipe = match connection::identify(&connection, &path)? {
+            Content::Corpus(recipe) => Arc::new(*recipe),
+            Content::Empty => return Err(Error::Empty(path)),
+        };
+        Corpus::opened(path, connection, &Means::new(recipe))
+    }
+
+    /// Opens the corpus at `path`, which should have a recipe that is known already: then there is nothing to be read
+    /// from its text and nothing to be prepared.
+    pub(crate) fn open_known(path: &Path, known: &Means) -> Result<Corpus> {
+        let path = connection::absolute(path)?;
+        let connection = opened(&path)?;
+        match connection::identity(&connection, &path)? {
+            Some(there) if there == known.identity => Corpus::opened(path, connection, known),
+            Some(_) => match connection::identify(&connection, &path)? {
+                Content::Corpus(there) => Err(store::other_recipe(&path, &there, &known.recipe)),
+                Content::Empty => Err(Error::Empty(path)),
+            },
+            None => Err(Error::Empty(path)),
+        }
+    }
+
+    /// The published file at `path`, which has a layout and a recipe that are known and the records with these ids, without
+    /// SQLite: what cannot be read from the mapping has it opened after all. It remembers at most `rows` rows twice.
+    pub(crate) fn published(
+        path: PathBuf,
+        known: &Means,
+        layout: &Layout,
+        ids: Range<u64>,
+        size: u64,
+        rows: usize,
+    ) -> Option<Corpus> {
+        // Before it is mapped: if another file comes in its place meanwhile, that is seen with the next read.
+        let corpus = Corpus::new(path, known);
+        let file = PublishedMapping::new(&corpus.path, size)?;
+        let root = layout.root(file.bytes())?;
+        let still = Still::published(&corpus, ids, file, root, rows);
+        corpus.still.replace(Some(still));
+        Some(corpus)
+    }
+
+    fn opened(path: PathBuf, connection: Connection, means: &Means) -> Result<Corpus> {
+        connection::bound_cache(&connection, &path)?;
+        let corpus = Corpus::new(path, means);
+        if !corpus.is_at_rest() {
+            store::share(&corpus.path, &connection);
+        }
+        let _ = corpus.connection.set(connection);
+        Ok(corpus)
+    }
+
+    fn new(path: PathBuf, means: &Means) -> Corpus {
+        let Means { recipe, codec, kernel, workspaces, .. } = means;
+        let file = number_of(&path);
+        Corpus {
+            found: (bytes_of(&path), file.map_or(0, guard::faults)),
+            file,
+            path,
+            connection: OnceCell::new(),
+            process: std::process::id(),
+            recipe: recipe.clone(),
+            codec: codec.clone(),
+            kernel: kernel.clone(),
+            workspaces: workspaces.clone(),
+            buffer: RefCell::default(),
+            still: RefCell::default(),
+            looked: Cell::default(),
+        }
+    }
+
+    /// What SQLite reads it with.
+    pub(crate) fn connection(&self) -> Result<&Connection> {
+        if let Some(connection) = self.connection.get() {
+            return Ok(connection);
+        }
+        let connection = opened(&self.path).map_err(|error| self.blamed(error))?;
+        match connection::identity(&connection, &self.path).map_err(|error| self.blamed(error))? {
+            Some(there) if there == Identity::of(&self.recipe) => {}
+            _ => {
+                let other = not_a_corpus(&self.path, "it is another one than before".into());
+                return Err(self.blamed(other));
+            }
+        }
+        connection::bound_cache(&connection, &self.path)?;
+        Ok(self.connection.get_or_init(|| connection))
+    }
+
+    /// Whether SQLite has it open.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.get().is_some()
+    }
+
+    /// Its layout, for others that may have the same.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let size = self.path.metadata().ok()?.len();
+        Layout::new(self.connection().ok()?, PublishedMapping::new(&self.path, size)?.bytes())
+    }
+
+    /// The absolute path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What decides its records.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What it says of itself, in time independent of its size.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn summary(&self) -> Result<Summary> {
+        let (records, content) = self.read(store::totals)?;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let (expected, complete) = match self.recipe.space().enumerates() {
+            Some(_) => {
+                let complete = distinct::is_complete(&self.recipe, &self.levels()?);
+                (complete.then_some(records), complete)
+            }
+            None => {
+                let expected = self.recipe.expected();
+                (expected, expected.is_none_or(|expected| records == expected))
+            }
+        };
+        Ok(Summary {
+            records,
+            expected,
+            complete,
+            recipe_hash: hex(&self.recipe.hash()),
+            content_hash: content,
+            bytes: size(&self.path) + size(&connection::log(&self.path)),
+            format_version: qorpus_core::FORMAT_VERSION,
+            sqlite_version: rusqlite::version(),
+            wal_missing: wal::is_found(&self.path),
+        })
+    }
+
+    /// How many ids there are: all of the recipe's, made or not, or those appended so far.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn len(&self) -> Result<u64> {
+        match self.recipe.expected() {
+            Some(expected) => Ok(expected),
+            None => Ok(self.read(store::totals)?.0),
+        }
+    }
+
+    /// Whether it has no records, which only a corpus has to which nothing was appended yet.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// The record with this id, its unitary with qubits in this order.
+    ///
+    /// # Errors
+    /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or the file cannot be read.
+    pub fn record(&self, id: u64, order: Order) -> Result<Record> {
+        let (mut circuits, mut unitary) = (Circuits::default(), vec![0; self.unitary_bytes()]);
+        let mut given = Vec::new();
+        self.rows(&Ids::List(&[id]), &mut circuits, &mut unitary, Some(&mut given))?;
+        reorder(&mut unitary, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
+        let circuit = circuits.get(0).to_vec();
+        let labels = labels(&self.recipe, &circuit, given.pop().unwrap_or_default());
+        Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&unitary), labels })
+    }
+
+    /// Bytes of a unitary with the corpus's precision, stored or not.
+    pub(crate) fn unitary_bytes(&self) -> usize {
+        self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
+    }
+
+    /// Whether this is the file at `path`.
+    pub(crate) fn is_of(&self, path: &Path) -> bool {
+        self.file.is_some() && number_of(path) == self.file
+    }
+
+    /// Whether there is another file now where this one was, which is looked at now and then, or this one's mapping gives zeros.
+    pub(crate) fn is_replaced(&self) -> bool {
+        if self.is_torn() {
+            return true;
+        }
+        let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < LOOK);
+        !looked && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
+    }
+
+    /// The first id from `id` on whose record is made, or how many there are.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
+        let (chunk, len) = (id / self.recipe.stride(), self.recipe.space().len());
+        let next = self.read(|connection| work::next_done(connection, chunk))?;
+        Ok(next.saturating_mul(self.recipe.stride()).clamp(id.min(len), len))
+    }
+
+    /// Appends the circuits with these ids to `circuits`. Ids may be in any order, here and in what follows; where the
+    /// file is not still, those in ascending order are read faster.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    pub(crate) fn circuits(&self, ids: &Ids<'_>, circuits: &mut Circuits) -> Result<()> {
+        let before = circuits.len();
+        if self.read_still(ids, Wanted { circuits: Some(circuits), ..Wanted::default() })? {
+            return Ok(());
+        }
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
+            circuits.truncate(before + index);
+            self.circuits_in(columns, chunk.place, positions, circuits)
+        })
+    }
+
+    /// Writes the unitaries with these ids to `out`: row-major, little-endian, with the corpus's
+    /// precision.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub(crate) fn unitaries(&self, ids: &Ids<'_>, out: &mut [u8]) -> Result<()> {
+        let size = self.unitary_bytes();
+        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        if !self.recipe.stores_unitaries() {
+            return self.computed(ids, None, out);
+        }
+        if self.read_still(ids, Wanted { unitaries: Some(out), ..Wanted::default() })? {
+            return Ok(());
+        }
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
+            self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])
+        })
+    }
+
+    /// Does what [`circuits`](Corpus::circuits), [`unitaries`](Corpus::unitaries) and, unless that is left out,
+    /// [`labels`](Corpus::labels) do, in one go.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly one unitary for each id.
+    pub(crate) fn rows(
+        &self,
+        ids: &Ids<'_>,
+        circuits: &mut Circuits,
+        out: &mut [u8],
+        mut labels: Option<&mut Vec<GivenLabels>>,
+    ) -> Result<()> {
+        let (size, before) = (self.unitary_bytes(), circuits.len());
+        assert_eq!(out.len(), ids.len() * size, "one unitary for each id");
+        if !self.recipe.stores_unitaries() {
+            self.computed(ids, Some(circuits), out)?;
+            return labels.map_or(Ok(()), |labels| self.labels(ids, labels));
+        }
+        let labels_before = labels.as_ref().map_or(0, |labels| labels.len());
+        let given = labels.as_deref_mut().filter(|_| self.recipe.space().is_appended());
+        if self.read_still(ids, Wanted { circuits: Some(circuits), unitaries: Some(out), labels: given })? {
+            return Ok(());
+        }
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
+            circuits.truncate(before + index);
+            self.circuits_in(columns, chunk.place, positions, circuits)?;
+            self.unitaries_in(columns, chunk.place, positions, &mut out[index * size..])?;
+            labels.as_deref_mut().map_or(Ok(()), |labels| {
+                labels.truncate(labels_before + index);
+                self.labels_in(columns, chunk, positions, labels)
+            })
+        })
+    }
+
+    /// Computes the unitaries with these ids and appends the circuits, if they are wanted.
+    fn computed(&self, ids: &Ids<'_>, mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
+        let size = self.unitary_bytes();
+        let at_once = (SCAN_BYTES as usize / size).max(1);
+        self.workspaces.with(|workspace| {
+            for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
+                let start = batch * at_once;
+                workspace.circuits.clear();
+                self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
+                workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
+                if let Some(circuits) = &mut circuits {
+                    circuits.extend(&workspace.circuits);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Appends the labels that came with the records with these ids to `labels`; nothing at all if
+    /// records bring none.
+    ///
+    /// # Errors
+    /// As [`record`](Corpus::record).
+    pub(crate) fn labels(&self, ids: &Ids<'_>, labels: &mut Vec<GivenLabels>) -> Result<()> {
+        let before = labels.len();
+        if !self.recipe.space().is_appended() {
+            return Ok(());
+        }
+        if self.read_still(ids, Wanted { labels: Some(labels), ..Wanted::default() })? {
+            return Ok(());
+        }
+        self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
+            labels.truncate(before + index);
+            self.labels_in(columns, chunk, positions, labels)
+        })
+    }
+
+    /// The labels that records brought with them, sorted by name, and for each whether it is a text.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn label_kinds(&self) -> Result<Vec<(String, bool)>> {
+        if !self.recipe.space().is_appended() {
+            return Ok(Vec::new());
+        }
+        self.read(store::labels)
+    }
+
+    /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
+    pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
+        let mut out = vec![0; circuits.len() * self.unitary_bytes()];
+        let compute = |workspace: &mut Workspace| {
+            workspace.compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        };
+        self.workspaces.with(compute);
+        out
+    }
+
+    /// What computes unitaries.
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    pub(crate) fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
+        self.blamed(damaged(&self.recipe, self.path.clone(), number, damage))
+    }
+
+    /// Whether a mapping of the file has given zeros since this was opened: then it may hold more of them.
+    #[inline]
+    fn is_torn(&self) -> bool {
+        self.file.is_some_and(|file| guard::faults(file) != self.found.1)
+    }
+
+    /// Says so if the file has lost bytes since it was opened.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        match self.is_torn() || bytes_of(&self.path) < self.found.0 {
+            true => Err(Error::Changed(self.path.clone())),
+            false => Ok(()),
+        }
+    }
+
+    /// The error of reading the file, or, if it has lost bytes meanwhile, that it has.
+    pub(crate) fn blamed(&self, error: Error) -> Error {
+        match error {
+            Error::Forked(_) | Error::NoRecord { .. } => error,
+            error => self.check_whole().err().unwrap_or(error),
+        }
+    }
+
+    /// Reads in one consistent state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.check_process()?;
+        let connection = self.connection()?;
+        let failed = sqlite_on(connection, &self.path, "read it");
+        let failed = |error| self.blamed(failed(error));
+        let transaction = connection::begin_read(connection).map_err(failed)?;
+        look(&transaction).map_err(failed)
+    }
+
+    pub(crate) fn check_process(&self) -> Result<()> {
+        guard::keep();
+        match self.process == std::process::id() {
+            true => Ok(()),
+            false => Err(Error::Forked(self.path.clone())),
+        }
+    }
+}
+
+impl Drop for Corpus {
+    fn drop(&mut self) {
+        // A forked child must leave its parent's file alone.
+        if self.process == std::process::id()
+            && let Some(connection) = self.connection.get()
+        {
+            store::leave(&self.path, connection);
+        }
+    }
+}
+
+/// The error of a chunk that is not as it should be.
+pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: ChunkDamage) -> Error {
+    Error::DamagedChunk {
+        path,
+        chunk: number,
+        ids: recipe.chunk_ids(number),
+        damage,
+        remedy: match recipe.space().is_appended() {
+            true => "this one must come from a copy of the file",
+            false => "'qorpus repair' computes this one again",
+        },
+    }
+}
+
+/// What tells a file from others, whatever its name.
+fn number_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The size of a file; 0 if there is none.
+pub(crate) fn bytes_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+/// What is known about a record: its length, how often each of the recipe's gates occurs, and what it was `given`.
+pub(crate) fn labels(
+    recipe: &Recipe,
+    circuit: &[u16],
+    given: BTreeMap<String, Label>,
+) -> BTreeMap<String, Label> {
+    let alphabet = recipe.alphabet();
+    let mut counts = vec![0i64; alphabet.gates().len()];
+    circuit.iter().for_each(|&letter| counts[alphabet.letters()[usize::from(letter)].gate] += 1);
+    let mut labels = given;
+    let counts = alphabet.gates().iter().zip(counts);
+    labels.extend(counts.map(|(gate, count)| (format!("count_{}", gate.name()), Label::Integer(count))));
+    labels.insert("length".into(), Label::Integer(circuit.len() as i64));
+    labels
+}
+
+/// The one place where the order of qubits is changed: in each of `unitaries`, whose entries have `entry` bytes.
+pub(crate) fn reorder(unitaries: &mut [u8], qubits: usize, entry: usize, order: Order) {
+    let dim: usize = 1 << qubits;
+    if order == Order::Big || qubits == 1 {
+        return;
+    }
+    let reversed = |index: usize| index.reverse_bits() >> (usize::BITS as usize - qubits);
+    for unitary in unitaries.chunks_exact_mut(dim * dim * entry) {
+        for k in 0..dim * dim {
+            let moved = reversed(k / dim) * dim + reversed(k % dim);
+            // Reversing twice changes nothing: entries are exchanged in pairs.
+            if moved > k {
+                let (low, high) = unitary.split_at_mut(moved * entry);
+                low[k * entry..][..entry].swap_with_slice(&mut high[..entry]);
+            }
+        }
+    }
+}

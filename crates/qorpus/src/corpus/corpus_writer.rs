@@ -1,0 +1,625 @@
+//! The store: a corpus open for writing, by the rules that keep it safe among any number of writers.
+//!
+//! A transaction waits its turn on the sidecar lock, begins IMMEDIATE and commits with `synchronous=FULL`. While
+//! a writer is alone the file keeps a rollback journal, which need not hold pages that are only appended; the
+//! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
+
+use crate::error::{Error, Result, sqlite_on};
+use crate::options::Durability;
+use crate::os::durable_names::{Names, Seen};
+use crate::os::filesystem;
+use crate::os::sidecar_lock::{self as lock, Lock, Owner, Turn, in_free_turn};
+use crate::sqlite::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
+use crate::sqlite::schema;
+use crate::sqlite::wal;
+use crate::tables::claims as work;
+use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
+use rusqlite::{
+    Connection, DropBehavior, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
+};
+use serde_json::json;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A page in the log, with its header.
+const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
+
+/// A write-ahead log above this size is written back behind a transaction.
+const WAL_BYTES: u64 = 32 << 20;
+
+/// Above this size, to which only a reader makes it grow, it is cut as well.
+const WAL_LONG: u64 = 4 * WAL_BYTES;
+
+/// A log that readers keep from being written back may grow to this size; then the writer waits for them.
+const WAL_LIMIT: u64 = 1 << 30;
+
+/// How long the last writer waits for readers before it leaves an empty log behind.
+const AT_THE_END: Duration = Duration::from_millis(250);
+
+/// How long a writer waits for others before it says so, and goes on waiting.
+const PATIENTLY: Duration = Duration::from_secs(10);
+
+/// How long a change of journal mode or an early checkpoint waits for others; it can as well be done later.
+const BRIEFLY: Duration = Duration::from_millis(100);
+
+/// A corpus open for writing.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    connection: Connection,
+    patience: Patience,
+    lock: Lock,
+    durability: Durability,
+    process: u32,
+    poisoned: Cell<bool>,
+    /// The file when this store last had the turn.
+    seen: Cell<Seen>,
+    /// The log whose name is known to last.
+    named: Cell<Option<u64>>,
+}
+
+impl Store {
+    /// Opens the corpus at `path`, creating it if there is none; it must have this recipe.
+    pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<Store> {
+        let path = connection::absolute(path)?;
+        filesystem::check(path.parent().unwrap_or(&path), &path)?;
+        if wal::is_missing(&path) {
+            tracing::warn!("{}", wal::warning(&path));
+            wal::forget(&path);
+        }
+        let lock = Lock::open(&path)?;
+        let turn = lock.turn()?;
+        let (connection, patience) = connection::open(&path, Access::Create)?;
+        connection::check_size(&connection, &path)?;
+        let failed = |error| sqlite_on(&connection, &path, "set it up")(error);
+        let is_new = match connection::identify(&connection, &path)? {
+            Content::Empty => true,
+            Content::Corpus(there) if there.hash() == recipe.hash() => false,
+            Content::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
+        };
+        connection.pragma_update(None, "synchronous", durability.pragma(false)).map_err(failed)?;
+        if is_new {
+            connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
+        }
+        let names = Names::new(&path, durability);
+        if is_new || lock.is_alone() {
+            names.journal()?;
+        }
+        if is_new {
+            set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+            create(&connection, &path, recipe)?;
+        }
+        connection::bound_cache(&connection, &path)?;
+        // Written back here, with the others waiting, instead of inside some transaction.
+        connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
+        // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
+        turn.change_mode(|| {
+            if lock.is_alone() || !set_journal_mode(&connection, &patience, "WAL", BRIEFLY) {
+                set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+            }
+        });
+        let Some(seen) = Seen::at(&path)? else {
+            return Err(Error::LostFile { path, what: "deleted" });
+        };
+        drop(turn);
+        Ok(Store {
+            path,
+            connection,
+            patience,
+            lock,
+            durability,
+            process: std::process::id(),
+            poisoned: Cell::new(false),
+            seen: Cell::new(seen),
+            named: Cell::new(None),
+        })
+    }
+
+    /// The name under which this store claims work.
+    pub(crate) fn owner(&self) -> Owner {
+        self.lock.owner()
+    }
+
+    /// Whether nobody else has it open for writing.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.lock.is_alone()
+    }
+
+    /// Whether the writer called `owner` is still alive.
+    pub(crate) fn is_alive(&self, owner: Owner) -> bool {
+        self.lock.is_alive(owner)
+    }
+
+    /// Runs `change` as one transaction; when this returns, its effect is durable.
+    ///
+    /// After an error, a failed fsync among them, nothing may be assumed about what reached the disk, so the
+    /// store refuses all further writes.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.check_handle()?;
+        let turn = self.lock.turn()?;
+        self.check_file()?;
+        self.poisoned.set(true);
+        if self.durability == Durability::Normal {
+            // Nobody leaves the log while this writer lives, so that what was found here still holds.
+            let log = is_mode(&self.connection, "wal");
+            self.synchronize(log).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
+        }
+        let result = self.commit(change)?;
+        self.poisoned.set(false);
+        self.bound_log(&turn)?;
+        // What somebody does to the file after the commit is found out at the next turn, or was done to a whole file.
+        if let Some(seen) = Seen::at(&self.path)? {
+            self.seen.set(Seen { len: seen.len, ..self.seen.get() });
+        }
+        Ok(result)
+    }
+
+    /// Refuses to go on if somebody took the file away: with a log, SQLite would not notice, and what it says is
+    /// committed would be lost with a file that has no name any more.
+    fn check_file(&self) -> Result<()> {
+        let seen = self.seen.get();
+        let what = match Seen::at(&self.path)? {
+            None => "deleted",
+            Some(now) if (now.device, now.inode) != (seen.device, seen.inode) => "replaced",
+            // Another program's VACUUM shortens a file too, and leaves it whole.
+            Some(now) if now.len < seen.len && !self.is_whole(now.len) => "cut short",
+            Some(_) => return Ok(()),
+        };
+        Err(Error::LostFile { path: self.path.clone(), what })
+    }
+
+    /// Whether a file of `len` bytes holds all pages that SQLite counts.
+    fn is_whole(&self, len: u64) -> bool {
+        let expected =
+            connection::begin_read(&self.connection).and_then(|reading| connection::bytes(&reading));
+        expected.is_ok_and(|expected| (1..=len).contains(&expected))
+    }
+
+    /// See [`labels`].
+    pub(crate) fn labels(&self) -> Result<Vec<(String, bool)>> {
+        self.check_handle()?;
+        labels(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
+    }
+
+    fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let failed = sqlite_on(&self.connection, &self.path, "write to it");
+        let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let mut transaction = self.until_free("the lock of another program", begin).map_err(&failed)?;
+        let result = change(&transaction).map_err(&failed)?;
+        self.name_log()?;
+        // A commit that meets a reader leaves the transaction as it is, to be committed again.
+        let commit = || self.connection.execute_batch("COMMIT");
+        self.until_free("a reader that keeps its transaction open", commit).map_err(&failed)?;
+        transaction.set_drop_behavior(DropBehavior::Ignore);
+        Ok(result)
+    }
+
+    /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may not have.
+    fn name_log(&self) -> Result<()> {
+        let Some(log) = Seen::at(&connection::log(&self.path))? else { return Ok(()) };
+        if self.named.get() != Some(log.inode) {
+            Names::new(&self.path, self.durability).save()?;
+            self.named.set(Some(log.inode));
+        }
+        Ok(())
+    }
+
+    /// Repeats `attempt` for as long as SQLite is busy: nobody who writes ever sees a lock error.
+    fn until_free<T>(&self, whom: &str, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        loop {
+            match self.patience.limited(PATIENTLY, &attempt) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                    tracing::warn!("{}: waiting for {whom}", self.path.display());
+                }
+                // Another process is recovering the log: SQLite asks to try again.
+                Err(error) if connection::is_protocol(&error) => std::thread::sleep(connection::PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    /// Reads in one consistent state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.check_handle()?;
+        let failed = sqlite_on(&self.connection, &self.path, "read it");
+        let transaction = connection::begin_read(&self.connection).map_err(&failed)?;
+        look(&transaction).map_err(&failed)
+    }
+
+    fn synchronize(&self, log: bool) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", self.durability.pragma(log))
+    }
+
+    fn check_handle(&self) -> Result<()> {
+        match () {
+            () if self.process != std::process::id() => Err(Error::Forked(self.path.clone())),
+            () if self.poisoned.get() => Err(Error::Poisoned(self.path.clone())),
+            () => Ok(()),
+        }
+    }
+
+    /// Writes the log back once it is long, so that the next transaction begins it anew, in memory and on disk where it
+    /// was; waits for readers only when it has become too long.
+    fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
+        let failed = sqlite_on(&self.connection, &self.path, "write its log back");
+        let size = self.log_bytes().map_err(&failed)?;
+        if size <= WAL_BYTES {
+            return Ok(());
+        }
+        let mode = if size > WAL_LONG { "TRUNCATE" } else { "RESTART" };
+        let is_too_long = size > WAL_LIMIT;
+        let limit = if is_too_long { PATIENTLY } else { BRIEFLY };
+        loop {
+            match self.patience.limited(limit, || self.checkpoint(mode)) {
+                Ok(true) => return Ok(()),
+                Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+                    return Err(failed(error));
+                }
+                _ if !is_too_long => return Ok(()),
+                _ => tracing::warn!(
+                    "{}: waiting for a reader that has kept a transaction open while {} MiB were written",
+                    self.path.display(),
+                    size >> 20
+                ),
+            }
+            // Somebody else's checkpoint is not waited for by SQLite.
+            std::thread::sleep(connection::PAUSE);
+        }
+    }
+
+    /// The bytes of the log, unless there is none or all of it is in the file.
+    fn log_bytes(&self) -> rusqlite::Result<u64> {
+        self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+            let (frames, done): (i64, i64) = (row.get(1)?, row.get(2)?);
+            // Without a log there are -1 of both.
+            Ok(if frames == done { 0 } else { frames.unsigned_abs() * FRAME_BYTES })
+        })
+    }
+
+    /// Writes the log back, in this mode; says whether others let it do all of that.
+    fn checkpoint(&self, mode: &str) -> rusqlite::Result<bool> {
+        let busy = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0));
+        busy.map(|busy: bool| !busy)
+    }
+}
+
+impl Drop for Store {
+    /// The last writer leaves one plain file without journal or log.
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            // Closing it would take the parent's locks away.
+            if let Ok(nothing) = Connection::open_in_memory() {
+                std::mem::forget(std::mem::replace(&mut self.connection, nothing));
+            }
+            return;
+        }
+        if let Ok(turn) = self.lock.turn() {
+            // Before the turn ends, so that whoever is next knows whether it is the last.
+            self.lock.resign();
+            // Leaving the log takes a rollback journal.
+            let _ = self.synchronize(false);
+            let names = Names::new(&self.path, self.durability);
+            // A reader may have put the file into WAL mode since this connection looked last, and left. SQLite does not
+            // look when it goes from one rollback journal to another, and the file would stay marked as being written.
+            let _ = self.connection.pragma_query(None, "schema_version", |_| Ok(()));
+            let log = is_mode(&self.connection, "wal");
+            if self.lock.is_alone()
+                && self.check_file().is_ok()
+                && (!log || names.journal().is_ok())
+                && !turn
+                    .change_mode(|| set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END))
+            {
+                if log {
+                    names.forget_journal();
+                }
+                // Readers that stay open keep the log; what is in it can be in the file all the same.
+                let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                let _ = self.patience.limited(BRIEFLY, checkpoint);
+            }
+        }
+    }
+}
+
+/// Lets a writer that is alone, if there is one, share the corpus with a reader that comes now.
+///
+/// Only a courtesy: if it is not possible at once, the two wait for each other's short transactions.
+pub(crate) fn share(path: &Path, reader: &Connection) {
+    let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    if mode.is_ok_and(|mode| mode != "wal") {
+        in_free_turn(path, || {
+            if let Ok((connection, patience)) = connection::open(path, Access::Write) {
+                set_journal_mode(&connection, &patience, "WAL", BRIEFLY);
+                // The last connection to close removes the WAL: the reader has it from now on, for a file in WAL mode
+                // without one looks like a copy that lacks it.
+                let _ = connection::begin_read(reader);
+            }
+        });
+    }
+}
+
+/// Has the last reader leave WAL mode when the writers have left already, so that what stays is one plain file.
+pub(crate) fn leave(path: &Path, reader: &Connection) {
+    // The mark of a file without its WAL stays, until somebody takes the file as it is.
+    if !is_mode(reader, "wal") || wal::is_found(path) {
+        return;
+    }
+    if lock::is_held(path) {
+        return;
+    }
+    if let Ok(lock) = Lock::open(path)
+        && let Ok(turn) = lock.turn()
+    {
+        // As a writer does at its end: one that comes or goes meanwhile must not take this one for another writer.
+        lock.resign();
+        if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
+            // Other readers keep the WAL; SQLite does not wait for them here.
+            turn.change_mode(|| {
+                let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+            });
+        }
+    }
+}
+
+/// Whether the journal mode, as far as this connection has seen it, is `mode`.
+fn is_mode(connection: &Connection, mode: &str) -> bool {
+    let now = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    now.is_ok_and(|now| now.eq_ignore_ascii_case(mode))
+}
+
+/// Says whether the mode is now `mode`: not if others hold the file for as long as `limit`.
+fn set_journal_mode(connection: &Connection, patience: &Patience, mode: &str, limit: Duration) -> bool {
+    let begun = Instant::now();
+    let set =
+        || connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
+    loop {
+        // SQLite does not ask the busy handler when it leaves the log.
+        match patience.limited(limit, set) {
+            Ok(now) if now.eq_ignore_ascii_case(mode) => return true,
+            _ if begun.elapsed() >= limit => return false,
+            _ => std::thread::sleep(connection::PAUSE),
+        }
+    }
+}
+
+/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were new.
+///
+/// A commit whose fate is unknown can simply be repeated.
+pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqlite::Result<(u64, u64)> {
+    let (mut records, mut content) = totals(connection)?;
+    let mut new = (0, 0);
+    for chunk in chunks {
+        if insert_chunk(connection, chunk)? {
+            content += chunk.content;
+            new = (new.0 + chunk.count, new.1 + chunk.bytes() as u64);
+        }
+    }
+    records += new.0;
+    if new.0 > 0 {
+        set_totals(connection, records, content)?;
+    }
+    Ok(new)
+}
+
+/// Adds a chunk unless one is there; says whether it did.
+pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
+    let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries, labels)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let new = connection.prepare_cached(sql)?.execute(params![
+        chunk.first_id,
+        chunk.count,
+        chunk.checksum.cast_signed(),
+        chunk.content.to_bytes(),
+        chunk.circuits,
+        chunk.unitaries,
+        chunk.labels,
+    ])?;
+    Ok(new == 1)
+}
+
+/// How many records there are, and the sum of their hashes.
+pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentHash)> {
+    let sql = "SELECT records, content FROM totals WHERE one = 1";
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
+}
+
+/// The labels that appended records have, sorted by name, and for each whether it is a text.
+pub(crate) fn labels(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
+    let rows = statement.query_map([MOST_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Adds a label unless it is there; returns whether it is a text there.
+pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> rusqlite::Result<bool> {
+    let add = "INSERT INTO labels (name, is_text) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.prepare_cached(add)?.execute(params![name, is_text])?;
+    let look = "SELECT is_text FROM labels WHERE name = ?1";
+    connection.prepare_cached(look)?.query_row([name], |row| row.get(0))
+}
+
+/// The label that SQL takes for the label `name`, if there is one and `name` itself is not there yet.
+pub(crate) fn clashing_label(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let look = "SELECT name FROM labels WHERE name = ?1 COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM labels WHERE name = ?1) LIMIT 1";
+    connection.prepare_cached(look)?.query_row([name], |row| row.get(0)).optional()
+}
+
+/// Adds the chunks up again.
+pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT count, content FROM chunks")?;
+    let mut rows = statement.query([])?;
+    let (mut records, mut content) = (0, ContentHash::default());
+    while let Some(row) = rows.next()? {
+        records += row.get::<_, u64>(0)?;
+        content += ContentHash::from_bytes(row.get(1)?);
+    }
+    set_totals(connection, records, content)
+}
+
+/// Replaces the totals.
+pub(crate) fn set_totals(
+    connection: &Connection,
+    records: u64,
+    content: ContentHash,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE totals SET records = ?1, content = ?2 WHERE one = 1";
+    connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
+}
+
+/// Writes tables and metadata into an empty file, in one transaction.
+fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
+    let failed = sqlite_on(connection, path, "create it");
+    let fill = |transaction: &Transaction<'_>| {
+        transaction.execute_batch(schema::STATEMENTS)?;
+        if recipe.space().enumerates().is_some() {
+            transaction.execute_batch(schema::OF_DISTINCT)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
+        for (key, value) in metadata(recipe) {
+            transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
+        }
+        if recipe.expected().is_some() {
+            work::insert(transaction, &(0..recipe.chunks()), None)?;
+        }
+        let nothing = ContentHash::default().to_bytes();
+        transaction
+            .execute("INSERT INTO totals (one, records, content) VALUES (1, 0, ?1)", [nothing])
+            .map(drop)
+    };
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
+    fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
+}
+
+/// What makes a file explain itself in ten years.
+fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
+    let alphabet = recipe.alphabet();
+    let gates = alphabet.gates().iter().map(|gate| {
+        let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
+        let matrix: Vec<_> = entries.chunks(1 << gate.qubits()).collect();
+        json!({"name": gate.name(), "qubits": gate.qubits(), "matrix": matrix})
+    });
+    let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
+    [
+        ("about", include_str!("about.txt").into()),
+        ("recipe", recipe.to_json()),
+        ("recipe_hash", hex(&recipe.hash())),
+        ("gates", json!(gates.collect::<Vec<_>>()).to_string()),
+        ("letters", json!(letters).to_string()),
+        ("created_by", format!("qorpus {}, SQLite {}", env!("CARGO_PKG_VERSION"), rusqlite::version())),
+    ]
+}
+
+/// The error that names both recipes.
+pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
+    let digits = |recipe: &Recipe| hex(&recipe.hash()[..6]);
+    Error::OtherRecipe {
+        path: path.into(),
+        there: there.summary(),
+        there_hash: digits(there),
+        asked: asked.summary(),
+        asked_hash: digits(asked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::WriterOptions;
+    use std::fs::File;
+
+    fn recipe() -> Recipe {
+        let options = WriterOptions { gates: Some("h,t".into()), qubits: 1, ..WriterOptions::default() };
+        options.recipe().unwrap().unwrap()
+    }
+
+    /// With a log, SQLite would go on and say that all is well.
+    #[test]
+    fn a_file_that_is_taken_away_stops_the_writer() {
+        type Harm = fn(&Path);
+        let harms: [(&str, Harm); 4] = [
+            ("deleted", |path| std::fs::remove_file(path).unwrap()),
+            ("replaced", |path| {
+                let copy = path.with_extension("copy");
+                std::fs::copy(path, &copy).unwrap();
+                std::fs::rename(copy, path).unwrap();
+            }),
+            ("cut short", |path| File::options().write(true).open(path).unwrap().set_len(0).unwrap()),
+            ("cut short", |path| {
+                let file = File::options().write(true).open(path).unwrap();
+                file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+            }),
+        ];
+        for (number, (what, harm)) in harms.into_iter().enumerate() {
+            for log in [false, true] {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("c.db");
+                let open = || Store::open(&path, &recipe(), Durability::Full).unwrap();
+                let (store, _other) = (open(), log.then(open));
+                store.write(|_| Ok(())).unwrap();
+                harm(&path);
+                let refused = store.write(|_| Ok(())).unwrap_err();
+                let is_it = matches!(refused, Error::LostFile { what: said, .. } if said == what);
+                assert!(is_it, "harm {number}, log {log}: {refused}");
+            }
+        }
+    }
+
+    /// Another program may make the file smaller and leave it whole.
+    #[test]
+    fn a_vacuum_does_not_stop_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let store = Store::open(&path, &recipe(), Durability::Full).unwrap();
+        store
+            .write(|transaction| transaction.execute_batch("CREATE TABLE t AS SELECT zeroblob(1000000)"))
+            .unwrap();
+        let before = path.metadata().unwrap().len();
+        Connection::open(&path).unwrap().execute_batch("DROP TABLE t; VACUUM").unwrap();
+        assert!(path.metadata().unwrap().len() < before);
+        store.write(|_| Ok(())).unwrap();
+    }
+
+    /// Memory and disk that the log has are used again and again, and it does not grow.
+    #[test]
+    fn a_log_is_begun_anew_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let open = || Store::open(&path, &recipe(), Durability::Off).unwrap();
+        let (store, _other) = (open(), open());
+        store.write(|transaction| transaction.execute_batch("CREATE TABLE t (bytes)")).unwrap();
+        let log = || connection::log(&path).metadata().unwrap().len();
+        let (bytes, mut longest) = (4 << 20, 0);
+        for _ in 0..40 {
+            store
+                .write(|transaction| transaction.execute("INSERT INTO t VALUES (zeroblob(?1))", [bytes]))
+                .unwrap();
+            assert!(log() >= longest, "it is not cut");
+            longest = log();
+        }
+        assert!(path.metadata().unwrap().len() > 3 * WAL_BYTES, "it was written back");
+        assert!((WAL_BYTES..WAL_BYTES + 2 * bytes).contains(&longest), "{longest} bytes");
+    }
+
+    /// A torn rollback journal that was synced only once may be rolled back into the file.
+    #[test]
+    fn normal_saves_syncs_only_where_there_is_a_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let open = || Store::open(&path, &recipe(), Durability::Normal).unwrap();
+        let synchronous = |store: &Store| {
+            store.write(|_| Ok(())).unwrap();
+            store.write(|_| Ok(())).unwrap();
+            store.connection.pragma_query_value(None, "synchronous", |row| row.get::<_, u8>(0)).unwrap()
+        };
+        let (normal, extra) = (1, 3);
+        let first = open();
+        assert_eq!(synchronous(&first), extra);
+        let second = open();
+        assert_eq!((synchronous(&first), synchronous(&second)), (normal, normal));
+    }
+}

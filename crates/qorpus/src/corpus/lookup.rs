@@ -1,0 +1,288 @@
+//! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
+
+use crate::corpus::corpus_file::{Corpus, GivenLabels};
+use crate::corpus::corpus_writer as store;
+use crate::corpus::mapped::Still;
+use crate::error::{ChunkDamage, Error, Result, sqlite_on};
+use crate::sqlite::blob::{Column, Columns};
+use crate::sqlite::connection;
+use crate::tables::claims as work;
+use qorpus_core::{Circuits, Damage, Place};
+use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
+
+impl Corpus {
+    /// Appends the circuits at `positions` of the chunk at `place`.
+    pub(crate) fn circuits_in(
+        &self,
+        columns: &mut Columns<'_>,
+        place: Place,
+        positions: &[usize],
+        circuits: &mut Circuits,
+    ) -> std::result::Result<(), Trouble> {
+        let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
+        let wanted = Wanted::new(columns, Column::Circuits, len, positions)?;
+        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+        let buffer = &mut *self.buffer.borrow_mut();
+        self.codec.circuits_at(place, len, positions, buffer, &mut fetch, circuits)
+    }
+
+    /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
+    pub(crate) fn unitaries_in(
+        &self,
+        columns: &mut Columns<'_>,
+        place: Place,
+        positions: &[usize],
+        out: &mut [u8],
+    ) -> std::result::Result<(), Trouble> {
+        let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
+        let wanted = Wanted::new(columns, Column::Unitaries, len, positions)?;
+        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+        let mut slots = out.chunks_exact_mut(self.unitary_bytes());
+        let mut emit = |_: usize, unitary: &[u8]| {
+            if let Some(slot) = slots.next() {
+                slot.copy_from_slice(unitary);
+            }
+        };
+        let buffer = &mut *self.buffer.borrow_mut();
+        self.codec.unitaries_at(place, len, positions, buffer, &mut fetch, &mut emit)
+    }
+
+    /// Appends the labels of the records at `positions` of a chunk.
+    pub(crate) fn labels_in(
+        &self,
+        columns: &mut Columns<'_>,
+        chunk: FoundChunk,
+        positions: &[usize],
+        labels: &mut Vec<GivenLabels>,
+    ) -> std::result::Result<(), Trouble> {
+        if !chunk.has_labels {
+            if self.recipe.space().is_appended() {
+                labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
+            }
+            return Ok(());
+        }
+        let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
+        let mut statement = columns.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([chunk.place.first_id])?;
+        let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
+        let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        let packed = self.codec.labels(chunk.place, column)?;
+        for &position in positions {
+            labels.push(packed.get(position)?);
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the chunk's place, the positions
+    /// of the wanted records in it, and how many ids came before.
+    ///
+    /// Where the file is still it is read without locks. What looks wrong there, someone may just be changing:
+    /// then all is visited once more, in a transaction.
+    pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
+        self.check_process()?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.look_around()?;
+        let is_there = |still: &&mut Still| ids.iter().all(|&id| still.has(id));
+        if let Some(still) = self.still.borrow_mut().as_mut().filter(is_there) {
+            let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
+            if visited.is_some_and(|visited| visited.is_ok()) {
+                return Ok(());
+            }
+        }
+        self.still.take();
+        let connection = self.connection()?;
+        let failed = |error| self.blamed(sqlite_on(connection, &self.path, "read it")(error));
+        let transaction = connection::begin_read(connection).map_err(failed)?;
+        let mut columns = Columns::new(&transaction);
+        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
+            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(failed)
+        })
+    }
+
+    fn visit_in(
+        &self,
+        columns: &mut Columns<'_>,
+        found: &mut Found,
+        ids: &[u64],
+        visit: &mut Visit<'_>,
+    ) -> std::result::Result<(), (u64, u64, Trouble)> {
+        let (mut index, mut positions) = (0, Vec::new());
+        while let Some(&id) = ids.get(index) {
+            let chunk =
+                self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
+            let Place { first_id, count } = chunk.place;
+            let is_next = |pair: &[u64]| pair[0] <= pair[1] && pair[1] - first_id < count;
+            let inside = 1 + ids[index..].windows(2).take_while(|pair| is_next(pair)).count();
+            positions.clear();
+            positions.extend(ids[index..index + inside].iter().map(|&id| (id - first_id) as usize));
+            visit(columns, chunk, &positions, index).map_err(|trouble| (id, first_id, trouble))?;
+            index += inside;
+        }
+        Ok(())
+    }
+
+    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it was found before.
+    fn chunk_of(
+        &self,
+        connection: &Connection,
+        found: &mut Found,
+        id: u64,
+    ) -> std::result::Result<FoundChunk, Trouble> {
+        if id >= self.recipe.space().len() {
+            return Err(Trouble::Damage(ChunkDamage::Missing));
+        }
+        if !self.recipe.space().is_appended() {
+            let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
+            let place = Place { first_id: ids.start, count: ids.end - ids.start };
+            return Ok(FoundChunk { place, has_labels: false });
+        }
+        let slot = found.slot(id, self.recipe.chunk_records());
+        if let Some(chunk) = slot.iter().flatten().find(|chunk| chunk.holds(id)) {
+            return Ok(*chunk);
+        }
+        let sql = "SELECT first_id, count, labels IS NOT NULL FROM chunks
+                   WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let chunk = statement.query_row([id], |row| {
+            let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+            Ok(FoundChunk { place, has_labels: row.get(2)? })
+        });
+        match chunk.optional()? {
+            Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
+                Err(Trouble::Damage(ChunkDamage::Ids))
+            }
+            Some(chunk) if chunk.holds(id) => {
+                *slot = [Some(chunk), slot[0]];
+                Ok(chunk)
+            }
+            _ => Err(Trouble::Damage(ChunkDamage::Missing)),
+        }
+    }
+
+    /// What it means that a record could not be read, in the same state of the file.
+    fn explain(
+        &self,
+        connection: &Connection,
+        id: u64,
+        first_id: u64,
+        trouble: Trouble,
+    ) -> std::result::Result<Error, rusqlite::Error> {
+        let records = store::totals(connection)?.0;
+        let len = self.recipe.expected().unwrap_or(records);
+        let number = first_id / self.recipe.stride();
+        if id >= len {
+            return Ok(Error::NoRecord { path: self.path.clone(), id, len });
+        }
+        if !work::within(connection, &(number..number + 1))?.is_empty() {
+            return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
+        }
+        let damage = match trouble {
+            Trouble::Damage(damage) => damage,
+            Trouble::Sqlite(error) => return Err(error),
+            Trouble::Seek(error) => {
+                let sql = "SELECT typeof(circuits) = 'blob' FROM chunks WHERE first_id = ?1";
+                let is_blob = connection.query_row(sql, [first_id], |row| row.get(0)).optional()?;
+                match is_blob {
+                    None => ChunkDamage::Missing,
+                    Some(false) => Damage::Size("circuits").into(),
+                    Some(true) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
+                        Damage::Size("unitaries").into()
+                    }
+                    Some(true) => return Err(error),
+                }
+            }
+        };
+        Ok(self.damaged(number, damage))
+    }
+}
+
+/// See [`Corpus::visit`].
+pub(crate) type Visit<'v> =
+    dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
+
+/// Where a chunk is, and whether its records brought labels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundChunk {
+    pub(crate) place: Place,
+    has_labels: bool,
+}
+
+impl FoundChunk {
+    fn holds(self, id: u64) -> bool {
+        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
+    }
+}
+
+/// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
+#[derive(Debug)]
+pub(crate) struct Found(Vec<[Option<FoundChunk>; 2]>);
+
+impl Found {
+    pub(crate) fn new(slots: usize) -> Found {
+        Found(vec![[None; 2]; slots])
+    }
+
+    /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
+    fn slot(&mut self, id: u64, most: u64) -> &mut [Option<FoundChunk>; 2] {
+        let slots = self.0.len();
+        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
+    }
+}
+
+/// Why records of a chunk could not be read.
+pub(crate) enum Trouble {
+    Damage(ChunkDamage),
+    Sqlite(rusqlite::Error),
+    /// There is no such chunk, or no such column in it, or worse.
+    Seek(rusqlite::Error),
+}
+
+impl From<Damage> for Trouble {
+    fn from(damage: Damage) -> Trouble {
+        Trouble::Damage(damage.into())
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
+
+/// A column of which some records are wanted: copied at once if they are many.
+struct Wanted<'c> {
+    columns: &'c Columns<'c>,
+    column: Column,
+    whole: Vec<u8>,
+}
+
+impl<'c> Wanted<'c> {
+    fn new(
+        columns: &'c Columns<'c>,
+        column: Column,
+        len: usize,
+        positions: &[usize],
+    ) -> rusqlite::Result<Wanted<'c>> {
+        let mut whole = Vec::new();
+        if positions.len() > MANY {
+            whole.resize(len, 0);
+            columns.read(column, 0, &mut whole)?;
+        }
+        Ok(Wanted { columns, column, whole })
+    }
+
+    /// Copies the column's bytes from `at` on.
+    fn read(&self, at: usize, out: &mut [u8]) -> std::result::Result<(), Trouble> {
+        match self.whole.get(at..at + out.len()) {
+            Some(bytes) => out.copy_from_slice(bytes),
+            None => self.columns.read(self.column, at, out)?,
+        }
+        Ok(())
+    }
+}
+
+/// From so many records of a chunk on, its columns are read whole.
+const MANY: usize = 24;

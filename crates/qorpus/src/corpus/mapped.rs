@@ -1,0 +1,667 @@
+//! Still files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
+//! that cannot be.
+
+use crate::corpus::corpus_file::{Corpus, GivenLabels};
+use crate::corpus::corpus_writer as store;
+use crate::corpus::ids::Ids;
+use crate::corpus::lookup::Found;
+use crate::error::Result;
+use crate::sqlite::blob::Columns;
+use crate::sqlite::btree::{self as tree, Row};
+use crate::sqlite::connection;
+use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
+use crate::tables::claims as work;
+use qorpus_core::{Circuits, Codec, Damage};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// A way into a file that nobody changes at present.
+pub(crate) struct Still {
+    /// Whose ids are among these is there for good.
+    ids: Range<u64>,
+    file: Way,
+    rows: FoundRows,
+    chunks: Found,
+}
+
+enum Way {
+    /// By SQLite, which may have mapped it.
+    Opened(StillFile),
+    /// A published file, and the root of the tree of `chunks` in it.
+    Published(PublishedMapping, u32),
+}
+
+self_cell::self_cell!(
+    /// A connection to a file that nobody changes, with its mapping, and with columns that stay open from read to read.
+    struct StillFile {
+        owner: Connection,
+        #[not_covariant]
+        dependent: Open,
+    }
+);
+
+struct Open<'c> {
+    columns: Columns<'c>,
+    table: Option<Table<'c>>,
+}
+
+#[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
+// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite, compiled for
+// threads, lets any thread use, one at a time, and the mapping is memory of the process that this connection keeps;
+// they are never apart from the connection they belong to.
+unsafe impl Send for StillFile {}
+
+impl std::fmt::Debug for Still {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Still").field("ids", &self.ids).finish_non_exhaustive()
+    }
+}
+
+/// The table `chunks` as it is mapped.
+struct Table<'c> {
+    mapping: Mapping<'c>,
+    root: u32,
+}
+
+impl Table<'_> {
+    fn new(connection: &Connection) -> Option<Table<'_>> {
+        let root = usual_root(connection).ok().flatten()?;
+        let mapping = Mapping::new(connection)?;
+        tree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
+    }
+}
+
+/// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
+pub(crate) fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
+    let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
+    let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
+    if columns.as_deref() != Some(usual) {
+        return Ok(None);
+    }
+    root_of(connection, "chunks").map(Some)
+}
+
+/// The root of the tree of a table.
+pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    connection.query_row(sql, [table], |row| row.get(0))
+}
+
+/// What is wanted of records: circuits and labels are appended, unitaries written from the beginning on.
+#[derive(Default)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) circuits: Option<&'w mut Circuits>,
+    pub(crate) unitaries: Option<&'w mut [u8]>,
+    pub(crate) labels: Option<&'w mut Vec<GivenLabels>>,
+}
+
+/// A record cannot be read from the mapping, for whatever reason: others will read it, or say what is wrong.
+struct Unusual;
+
+impl From<Damage> for Unusual {
+    fn from(_: Damage) -> Unusual {
+        Unusual
+    }
+}
+
+impl Corpus {
+    /// Whether records are read from the mapping, where their order is of no importance.
+    pub(crate) fn is_mapped(&self) -> Result<bool> {
+        self.look_around()?;
+        Ok(self.still.borrow().as_ref().is_some_and(|still| match &still.file {
+            Way::Opened(file) => file.with_dependent(|_, open| open.table.is_some()),
+            Way::Published(..) => true,
+        }))
+    }
+
+    /// How many records there are for good, as far as is known without a look.
+    pub(crate) fn records_still(&self) -> u64 {
+        self.still.borrow().as_ref().map_or(0, |still| still.ids.end)
+    }
+
+    /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
+    /// possible for one of them it says `false`, and what it wrote is of no use.
+    pub(crate) fn read_still(&self, ids: &Ids<'_>, wanted: Wanted<'_>) -> Result<bool> {
+        self.mapped(|source, buffer| match ids {
+            Ids::Run(ids) => source.read_run(ids.clone(), wanted, buffer),
+            Ids::List(ids) => source.read(ids, wanted, buffer),
+        })
+    }
+
+    /// Lets `read` read if the file is still and mapped; says whether it has read everything.
+    #[inline]
+    fn mapped(
+        &self,
+        read: impl FnOnce(&mut Source<'_>, &mut Vec<u8>) -> std::result::Result<(), Unusual>,
+    ) -> Result<bool> {
+        self.look_around()?;
+        let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
+        let Some(Still { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
+        let read = |file: Bytes<'_>, root| {
+            let mut source = Source { file, root, ids: ids.clone(), rows, codec: &self.codec };
+            read(&mut source, &mut buffer).is_ok()
+        };
+        Ok(match file {
+            Way::Opened(file) => file.with_dependent(|_, open| {
+                open.table.as_ref().is_some_and(|table| read(table.mapping.bytes(), table.root))
+            }),
+            Way::Published(file, root) => read(file.bytes(), *root),
+        })
+    }
+
+    /// Finds out, now and then, whether the file is still.
+    pub(crate) fn look_around(&self) -> Result<()> {
+        let now = now();
+        if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
+            return Ok(());
+        }
+        // A child that inherited a mapping may read it until then, for no lock is involved; to ask the system which process
+        // this is would take a fifth of a read.
+        self.check_process()?;
+        self.looked.set(Some(now));
+        // Nobody writes what was published; were it done after all, checks would fail.
+        if self.still.borrow().as_ref().is_some_and(|still| matches!(still.file, Way::Published(..))) {
+            return Ok(());
+        }
+        match (self.is_at_rest(), self.still.borrow().is_some()) {
+            (true, true) | (false, false) => return Ok(()),
+            _ => {}
+        }
+        self.still.take();
+        if self.is_at_rest()
+            && let Some(ids) = self.there_in_one()?
+        {
+            let connection = connection::open_still(&self.path)?;
+            let file = StillFile::new(connection, |connection| Open {
+                columns: Columns::new(connection),
+                table: Table::new(connection),
+            });
+            let is_mapped = file.with_dependent(|_, open| open.table.is_some());
+            let rows = FoundRows::new(self, ids.end - ids.start, SLOTS);
+            let chunks = Found::new(if is_mapped { 64 } else { SLOTS });
+            self.still.replace(Some(Still { ids, file: Way::Opened(file), rows, chunks }));
+        }
+        Ok(())
+    }
+
+    /// The ids of the records that are there, if they follow one another: all, or those of a part or shard.
+    fn there_in_one(&self) -> Result<Option<Range<u64>>> {
+        if self.recipe.expected().is_none() {
+            return Ok(Some(0..self.read(store::totals)?.0));
+        }
+        let (size, len) = (self.recipe.chunk_records(), self.recipe.space().len());
+        let ids = |chunks: Range<u64>| chunks.start * size..chunks.end.saturating_mul(size).min(len);
+        Ok(self.made()?.map(ids))
+    }
+
+    /// The chunks that are made, if they follow one another and are some.
+    pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
+        let chunks = self.recipe.chunks();
+        let (done, (records, _)) =
+            self.read(|connection| Ok((work::done_in_one(connection, chunks)?, store::totals(connection)?)))?;
+        let size = self.recipe.chunk_records();
+        let counted = |done: &Range<u64>| {
+            done.end.saturating_mul(size).min(self.recipe.space().len()) - done.start * size == records
+        };
+        Ok(done.filter(counted))
+    }
+
+    /// Whether nobody writes, and nothing that was written is outside the file.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
+        // An empty log is left behind when readers keep it open.
+        there("-lock").is_err()
+            && there("-journal").is_err()
+            && there("-wal").map_or(true, |log| log.len() == 0)
+    }
+}
+
+impl Still {
+    /// Whether the record with this id is there for good.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// One of a published file that has these ids, and the tree of `chunks` at this root; it remembers at most `most` rows twice.
+    pub(crate) fn published(
+        corpus: &Corpus,
+        ids: Range<u64>,
+        file: PublishedMapping,
+        root: u32,
+        most: usize,
+    ) -> Still {
+        let rows = FoundRows::new(corpus, ids.end - ids.start, most);
+        Still { ids, file: Way::Published(file, root), rows, chunks: Found::new(1) }
+    }
+
+    /// Calls `read` with the open columns, and with the chunks of any size that were found before; `None` if SQLite has not
+    /// opened the file.
+    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> Option<T> {
+        let chunks = &mut self.chunks;
+        match &mut self.file {
+            Way::Opened(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
+            Way::Published(..) => None,
+        }
+    }
+}
+
+/// A mapped file while records are read from it.
+struct Source<'s> {
+    file: Bytes<'s>,
+    root: u32,
+    ids: Range<u64>,
+    rows: &'s mut FoundRows,
+    codec: &'s Codec,
+}
+
+/// For so many records at once memory is asked for blocks ahead; while those come, others are checked.
+const AHEAD: usize = 4;
+
+/// At most so many records of a chunk are read at a time.
+const TOGETHER: usize = 64;
+
+impl Source<'_> {
+    fn row(&mut self, id: u64) -> std::result::Result<Row, Unusual> {
+        let (file, root) = (self.file, self.root);
+        if !self.ids.contains(&id) {
+            return Err(Unusual);
+        }
+        self.rows.get(id, || tree::find(file, root, id)).ok_or(Unusual)
+    }
+
+    fn read(
+        &mut self,
+        ids: &[u64],
+        mut wanted: Wanted<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> std::result::Result<(), Unusual> {
+        let (file, codec, mut positions) = (self.file, self.codec, [0; TOGETHER]);
+        let (mut start, mut asked) = (0, 0);
+        while start < ids.len() {
+            let row = self.row(ids[start])?;
+            let run =
+                (ids[start]..row.end()).zip(&ids[start..]).take_while(|&(next, &id)| next == id).count();
+            if run > 1 {
+                // What follows is asked for meanwhile.
+                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), &wanted);
+                self.read_neighbours(&row, ids[start], start..start + run, &mut wanted, buffer)?;
+                start += run;
+                continue;
+            }
+            let place = row.chunk();
+            let (mut end, mut last) = (start, 0);
+            for &id in ids[start..].iter().take(TOGETHER) {
+                if id < last || !row.holds(id) {
+                    break;
+                }
+                positions[end - start] = (id - row.first_id) as usize;
+                (last, end) = (id, end + 1);
+            }
+            let positions = &positions[..end - start];
+            if asked < ids.len() && asked < end + AHEAD {
+                let until = ids.len().min(asked.max(start) + AHEAD);
+                self.prefetch(&ids[asked.max(start)..until], &wanted);
+                asked = until;
+            }
+            if let Some(out) = &mut wanted.unitaries {
+                let mut emit = |index: usize, unitary: &[u8]| {
+                    out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
+                };
+                let mut fetch =
+                    |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Unusual);
+                codec.unitaries_at(
+                    place,
+                    row.unitaries_len as usize,
+                    positions,
+                    buffer,
+                    &mut fetch,
+                    &mut emit,
+                )?;
+            }
+            if let Some(circuits) = &mut wanted.circuits {
+                let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Unusual);
+                codec.circuits_at(
+                    place,
+                    row.circuits_len as usize,
+                    positions,
+                    buffer,
+                    &mut fetch,
+                    circuits,
+                )?;
+            }
+            if let Some(labels) = &mut wanted.labels {
+                self.read_labels(&row, positions.iter().copied(), labels, buffer)?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Has what is wanted of some records brought nearer, as far as their chunks were found before.
+    fn prefetch(&self, ids: &[u64], wanted: &Wanted<'_>) {
+        let (mut spans, mut len) = ([(0, 0); 4 * AHEAD], 0);
+        let mut ask = |row: &Row, at, bytes: usize| {
+            let Some((start, there)) = row.place(at) else { return };
+            // To find a page in memory takes as long as to get a line of it: that is begun for all pages at once.
+            self.file.prefetch(start, 1);
+            spans[len] = (start, bytes.min(there).min(FAR));
+            len += 1;
+        };
+        for &id in ids.iter().take(AHEAD) {
+            let Some(row) = self.rows.found(id) else { continue };
+            let (position, count) = ((id - row.first_id) as usize, row.count.into());
+            if wanted.unitaries.is_some() {
+                let (block, check) = self.codec.unitary_block(count, position);
+                ask(row, row.unitaries_at() + block.start, block.len());
+                ask(row, row.unitaries_at() + check, 8);
+            }
+            if wanted.circuits.is_some() {
+                let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
+                ask(row, entry.start, entry.len());
+                ask(row, block.start, block.len());
+            }
+        }
+        for &(start, bytes) in &spans[..len] {
+            self.file.prefetch(start, bytes);
+        }
+    }
+
+    fn read_run(
+        &mut self,
+        ids: Range<u64>,
+        mut wanted: Wanted<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> std::result::Result<(), Unusual> {
+        let mut next = ids.start;
+        while next < ids.end {
+            let row = self.row(next)?;
+            let end = ids.end.min(row.end());
+            let places = (next - ids.start) as usize..(end - ids.start) as usize;
+            self.read_neighbours(&row, next, places, &mut wanted, buffer)?;
+            next = end;
+        }
+        Ok(())
+    }
+
+    /// Reads consecutive records of a row, from `first` on; unitaries are written to these `places`.
+    fn read_neighbours(
+        &self,
+        row: &Row,
+        first: u64,
+        places: Range<usize>,
+        wanted: &mut Wanted<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> std::result::Result<(), Unusual> {
+        let (file, codec, place) = (self.file, self.codec, row.chunk());
+        let start = (first - row.first_id) as usize;
+        let positions = start..start + places.len();
+        if let Some(out) = &mut wanted.unitaries {
+            let (size, len) = (codec.unitary_bytes(), row.unitaries_len as usize);
+            let part = &mut out[places.start * size..places.end * size];
+            let mut fetch = |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Unusual);
+            codec.unitaries_in(place, len, positions.clone(), buffer, &mut fetch, part)?;
+        }
+        if let Some(circuits) = &mut wanted.circuits {
+            let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Unusual);
+            codec.circuits_in(
+                place,
+                row.circuits_len as usize,
+                positions.clone(),
+                buffer,
+                &mut fetch,
+                circuits,
+            )?;
+        }
+        match &mut wanted.labels {
+            Some(labels) => self.read_labels(row, positions, labels, buffer),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends the labels of the records at these positions of a row.
+    fn read_labels(
+        &self,
+        row: &Row,
+        positions: impl ExactSizeIterator<Item = usize>,
+        labels: &mut Vec<GivenLabels>,
+        buffer: &mut Vec<u8>,
+    ) -> std::result::Result<(), Unusual> {
+        if row.labels_len == 0 {
+            labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
+            return Ok(());
+        }
+        buffer.resize(row.labels_len as usize, 0);
+        row.copy(self.file, row.labels_at(), buffer).ok_or(Unusual)?;
+        let packed = self.codec.labels(row.chunk(), Some(buffer))?;
+        for position in positions {
+            labels.push(packed.get(position)?);
+        }
+        Ok(())
+    }
+}
+
+/// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is copied.
+const FAR: usize = 4096;
+
+/// Rows that were found before: in each slot the last two, since neighbours often share one.
+struct FoundRows {
+    slots: Vec<[Row; 2]>,
+    /// Ids of a slot.
+    step: u64,
+    /// Records of a full chunk.
+    most: u64,
+    /// Records of all chunks, if they are all full but the last one.
+    full: Option<u64>,
+}
+
+impl FoundRows {
+    /// For a file with so many records; of at most `slots` slots, a power of two.
+    fn new(corpus: &Corpus, records: u64, slots: usize) -> FoundRows {
+        let (most, full) = (corpus.recipe.chunk_records(), corpus.recipe.expected());
+        let step = if full.is_some() { most } else { most.div_ceil(2) };
+        let slots = (records / step).clamp(1, slots as u64).next_power_of_two();
+        FoundRows { slots: vec![[Row::default(); 2]; slots as usize], step, most, full }
+    }
+
+    fn slot(&self, id: u64) -> usize {
+        (id / self.step) as usize & (self.slots.len() - 1)
+    }
+
+    #[inline]
+    fn found(&self, id: u64) -> Option<&Row> {
+        let [newer, older] = &self.slots[self.slot(id)];
+        if newer.holds(id) { Some(newer) } else { Some(older).filter(|row| row.holds(id)) }
+    }
+
+    /// The row that holds a record: one that was found before, or else what `find` finds.
+    fn get(&mut self, id: u64, find: impl FnOnce() -> Option<Row>) -> Option<Row> {
+        self.found(id).copied().or_else(|| {
+            let row = find().filter(|row| row.holds(id) && self.fits(row))?;
+            let slot = self.slot(id);
+            self.slots[slot] = [row, self.slots[slot][0]];
+            Some(row)
+        })
+    }
+
+    /// Whether there may be such a chunk.
+    fn fits(&self, row: &Row) -> bool {
+        let count = u64::from(row.count);
+        match self.full {
+            Some(records) => {
+                row.first_id.is_multiple_of(self.most)
+                    && count == self.most.min(records.saturating_sub(row.first_id))
+            }
+            None => count <= self.most && row.first_id.checked_add(count).is_some(),
+        }
+    }
+}
+
+/// Enough for ten to twenty million records on one qubit.
+pub(crate) const SLOTS: usize = 1 << 14;
+
+/// How often a corpus looks whether others have begun or finished writing.
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
+
+/// A time since some moment, coarse to a few milliseconds: to read the exact one takes as long as to read memory.
+pub(crate) fn now() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
+    nix::time::clock_gettime(clock).map_or(Duration::MAX, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, GenerateOptions, Order, Reader, Recipe, Writer, WriterOptions};
+    use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
+    use std::path::Path;
+
+    fn recipe(qubits: usize, records: u64, stored: bool) -> Recipe {
+        let gates = ["h", "s", "t"].map(|name| Gate::standard(name).unwrap());
+        let alphabet = Alphabet::new(gates.into(), qubits, Coupling::All).unwrap();
+        let space = Space::random(&alphabet, records, 1, 0, 14).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex64, stored)
+    }
+
+    fn generated(path: &Path, recipe: &Recipe) -> Corpus {
+        let options = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
+        crate::generate(path, recipe, options, &false.into(), &mut |_| ()).unwrap();
+        Corpus::open(path).unwrap()
+    }
+
+    /// Appends the records of `recipe` in groups of these sizes, in turn, each a chunk or more.
+    fn appended(path: &Path, recipe: &Recipe, groups: &[u64], labelled: bool) -> Corpus {
+        let options = WriterOptions {
+            gates: Some("h,s,t".into()),
+            qubits: recipe.alphabet().qubits(),
+            durability: Durability::Off,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::open(path, &options).unwrap();
+        let (mut next, mut groups) = (0, groups.iter().cycle());
+        while next < recipe.space().len() {
+            let end = recipe.space().len().min(next + groups.next().unwrap());
+            let mut circuits = Circuits::default();
+            recipe.space().circuits(next..end, &mut circuits);
+            for (circuit, id) in circuits.iter().zip(next..) {
+                let labels = [("id_too", Label::Integer(id as i64))];
+                writer.append(circuit, None, if labelled && id % 3 == 0 { &labels } else { &[] }).unwrap();
+            }
+            writer.flush().unwrap();
+            next = end;
+        }
+        writer.close().unwrap();
+        Corpus::open(path).unwrap()
+    }
+
+    /// Whether all records come from the mapping, and are those of the recipe, in any order and in runs.
+    fn is_mapped_and_right(corpus: &Corpus, recipe: &Recipe, labelled: bool) -> bool {
+        let (len, size) = (recipe.space().len(), corpus.unitary_bytes());
+        let mut made = Circuits::default();
+        recipe.space().circuits(0..len, &mut made);
+        let unitaries = corpus.compute(&made);
+        let shuffled = qorpus_core::Permutation::new(len, 7);
+        let blocks = qorpus_core::Permutation::new(len.div_ceil(50), 7);
+        let block = |place| blocks.apply(place) * 50..len.min((blocks.apply(place) + 1) * 50);
+        let lists: [Vec<u64>; 4] = [
+            (0..len).collect(),
+            (0..len).rev().collect(),
+            (0..len).map(|place| shuffled.apply(place)).chain([0, 0, 5, 5, 4]).collect(),
+            (0..blocks.len()).flat_map(block).collect(),
+        ];
+        let runs = [0..len, 1..len, 0..1, 3..len - 3, len - 1..len, len / 2..len.min(len / 2 + 40)];
+        let lists = lists.iter().map(Ids::from).chain(runs.map(Ids::from));
+        for asked in lists {
+            let ids = asked.list();
+            assert_eq!(asked.len(), ids.len());
+            let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
+            let mut out = vec![0; ids.len() * size];
+            let stored = corpus.recipe().stores_unitaries();
+            let wanted = Wanted {
+                circuits: Some(&mut circuits),
+                unitaries: stored.then_some(&mut out),
+                labels: labelled.then_some(&mut labels),
+            };
+            if !corpus.read_still(&asked, wanted).unwrap() {
+                return false;
+            }
+            for (place, &id) in ids.iter().enumerate() {
+                assert_eq!(circuits.get(place), made.get(id as usize), "{id}");
+                let expected = &unitaries[id as usize * size..][..size];
+                assert!(!stored || &out[place * size..][..size] == expected, "unitary {id}");
+                if labelled {
+                    let expected = (id % 3 == 0).then_some(Label::Integer(id as i64));
+                    assert_eq!(labels[place].get("id_too"), expected.as_ref());
+                }
+            }
+        }
+        // Those that are not there are left to others.
+        assert!(!corpus.read_still(&(0..len + 1).into(), Wanted::default()).unwrap());
+        assert!(!corpus.read_still(&(&[0, len]).into(), Wanted::default()).unwrap());
+        true
+    }
+
+    #[test]
+    fn records_of_still_files_come_from_the_mapping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for qubits in [1, 2, 3] {
+            for (name, stored) in [("stored", true), ("derived", false)] {
+                let recipe = recipe(qubits, 3_000, stored);
+                let corpus = generated(&path(&format!("{name} {qubits}.db")), &recipe);
+                assert!(is_mapped_and_right(&corpus, &recipe, false));
+            }
+        }
+        let recipe = recipe(1, 4_000, true);
+        for (name, groups, labelled) in
+            [("tiny", &[1, 2, 3, 70][..], false), ("full", &[4_000], false), ("labelled", &[600, 7], true)]
+        {
+            let path = path(&format!("{name}.db"));
+            // Appended unitaries are of the default precision.
+            let corpus = appended(&path, &recipe, groups, labelled);
+            assert!(is_mapped_and_right(&corpus, &recipe, labelled), "{name}");
+        }
+    }
+
+    #[test]
+    fn chunks_of_several_pages_come_from_the_mapping_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("labelled.db");
+        let narrow = recipe(1, 4_000, true);
+        assert!(is_mapped_and_right(&appended(&path, &narrow, &[4_000], true), &narrow, true));
+        let path = directory.path().join("wide.db");
+        let recipe = recipe(7, 9, true);
+        let corpus = generated(&path, &recipe);
+        assert!(is_mapped_and_right(&corpus, &recipe, false));
+        let (reader, made) = (Reader::open(&[path]).unwrap(), Reader::computed(recipe).unwrap());
+        let ids = [8, 0, 3, 3];
+        assert_eq!(reader.rows(&ids, Order::Little).unwrap(), made.rows(&ids, Order::Little).unwrap());
+    }
+
+    #[test]
+    fn damage_in_the_mapping_is_not_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("damaged.db");
+        let recipe = recipe(1, 3_000, true);
+        let (corpus, made) = (generated(&path, &recipe), Reader::computed(recipe).unwrap());
+        let all: Vec<u64> = (0..3_000).collect();
+        let whole = made.rows(&all, Order::Big).unwrap();
+        drop(corpus);
+        let intact = std::fs::read(&path).unwrap();
+        for at in (0..intact.len()).step_by(1_009) {
+            let mut bytes = intact.clone();
+            bytes[at] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            // What is refused as a whole is refused.
+            let Ok(reader) = Reader::open(std::slice::from_ref(&path)) else { continue };
+            for id in (0..3_000).step_by(37) {
+                // Each record is right, or it is said that it is not.
+                let Ok(rows) = reader.rows(&[id], Order::Big) else { continue };
+                assert_eq!(rows.circuits.get(0), whole.circuits.get(id as usize), "byte {at}");
+                assert!(rows.unitaries == whole.unitaries[id as usize * 32..][..32], "byte {at}");
+            }
+        }
+    }
+}

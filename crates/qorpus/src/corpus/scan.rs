@@ -1,0 +1,238 @@
+//! Scanning: the chunks of a file in order, each checked as a whole.
+
+use crate::corpus::corpus_file::{Corpus, GivenLabels};
+use crate::error::{ChunkDamage, Result};
+use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash, PackedLabels, Place};
+use rusqlite::{Connection, Row};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+impl Corpus {
+    /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
+    /// with `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
+    ///
+    /// # Errors
+    /// What `visit` returns, [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
+    pub(crate) fn scan(
+        &self,
+        numbers: Range<u64>,
+        visit: &mut dyn FnMut(&Batch<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut next, mut circuits, mut part) = (numbers.start, Circuits::default(), Circuits::default());
+        while next < numbers.end {
+            let (chunks, until) =
+                self.chunks(next..numbers.end.min(next.saturating_add(self.scan_chunks())))?;
+            for (number, chunk) in chunks {
+                let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
+                self.check_ids(&chunk, number).map_err(damaged)?;
+                self.codec.decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
+                let stored = self
+                    .codec
+                    .unitaries(&chunk, 0..circuits.len())
+                    .map_err(|damage| damaged(damage.into()))?;
+                let place = Place { first_id: chunk.first_id, count: chunk.count };
+                let labels =
+                    self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
+                let labels = BatchLabels { packed: &labels, first: 0 };
+                if !stored.is_empty() {
+                    let first_id = chunk.first_id;
+                    visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored, labels })?;
+                    continue;
+                }
+                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
+                let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
+                for start in (0..circuits.len()).step_by(at_once) {
+                    part.clear();
+                    for position in start..circuits.len().min(start + at_once) {
+                        part.push(circuits.get(position).iter().copied());
+                    }
+                    let (first_id, unitaries) = (chunk.first_id + start as u64, &self.compute(&part));
+                    let labels = BatchLabels { first: start, ..labels };
+                    visit(&Batch { number, first_id, circuits: &part, unitaries, labels })?;
+                }
+            }
+            next = until;
+        }
+        Ok(())
+    }
+
+    /// The names of the labels that some record of these chunks has as a real; no other column is read.
+    ///
+    /// # Errors
+    /// [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
+    pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
+        let (mut next, mut names) = (numbers.start, BTreeSet::new());
+        let stride = self.recipe.stride();
+        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
+        while next < numbers.end {
+            let until = numbers.end.min(next.saturating_add(self.scan_chunks()));
+            let damage = self.read(|connection| {
+                let mut statement = connection.prepare_cached(SELECT_LABELS)?;
+                let mut rows = statement.query([ids(next), ids(until)])?;
+                while let Some(row) = rows.next()? {
+                    let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+                    match self.codec.labels(place, row.get_ref(2)?.as_blob_or_null()?) {
+                        Ok(packed) => names.extend(packed.reals().map(str::to_owned)),
+                        Err(damage) => return Ok(Some((place.first_id / stride, damage))),
+                    }
+                }
+                Ok(None)
+            })?;
+            if let Some((number, damage)) = damage {
+                return Err(self.damaged(number, damage.into()));
+            }
+            next = until;
+        }
+        Ok(names)
+    }
+
+    /// How many chunks a scan reads in one transaction.
+    pub(crate) fn scan_chunks(&self) -> u64 {
+        let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
+        if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
+    }
+
+    /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and the number of the
+    /// first that was not looked for any more: the end, unless chunks are so large that they come in several goes.
+    pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<(Vec<(u64, Chunk)>, u64)> {
+        self.read(|connection| self.chunks_in(connection, numbers))
+    }
+
+    /// The same within a transaction.
+    pub(crate) fn chunks_in(
+        &self,
+        connection: &Connection,
+        numbers: Range<u64>,
+    ) -> rusqlite::Result<(Vec<(u64, Chunk)>, u64)> {
+        let stride = self.recipe.stride();
+        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
+        let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
+        let mut rows = statement.query([ids(numbers.start), ids(numbers.end)])?;
+        let (mut chunks, mut bytes) = (Vec::<(u64, Chunk)>::new(), 0);
+        while let Some(row) = rows.next()? {
+            let chunk = chunk_of(row)?;
+            let ChunkRef { first_id, count, checksum, content, .. } = chunk;
+            let number = first_id / stride;
+            let again = chunks.last().is_some_and(|(last, _)| *last == number);
+            let (unitaries, labels) = (chunk.unitaries.map(<[u8]>::to_vec), chunk.labels.map(<[u8]>::to_vec));
+            let circuits = chunk.circuits.to_vec();
+            let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
+            bytes += owned.bytes();
+            chunks.push((number, owned));
+            // That a number has two rows is damage, and who sees it need not see more of them.
+            if again || bytes > MOST_BYTES {
+                return Ok((chunks, number + 1));
+            }
+        }
+        Ok((chunks, numbers.end))
+    }
+
+    /// Whether ids and count are those of chunk `number`.
+    pub(crate) fn check_ids(
+        &self,
+        chunk: &ChunkRef<'_>,
+        number: u64,
+    ) -> std::result::Result<(), ChunkDamage> {
+        let ids = self.recipe.chunk_ids(number);
+        let fits = match self.recipe.space().is_appended() {
+            true => (1..=self.recipe.chunk_records()).contains(&chunk.count),
+            false => chunk.count == ids.end - ids.start,
+        };
+        if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
+    }
+}
+
+/// About how many bytes a scan reads in one transaction.
+pub(crate) const SCAN_BYTES: u64 = 4 << 20;
+
+/// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted may be in many rows.
+const MOST_BYTES: usize = 4 * SCAN_BYTES as usize;
+
+const SELECT_CHUNKS: &str =
+    "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
+     WHERE first_id >= ?1 AND first_id < ?2 ORDER BY first_id";
+
+const SELECT_LABELS: &str = "SELECT first_id, count, labels FROM chunks
+     WHERE first_id >= ?1 AND first_id < ?2 AND labels IS NOT NULL ORDER BY first_id";
+
+/// Some consecutive records, decoded and checked.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    /// The number of their chunk.
+    pub(crate) number: u64,
+    pub(crate) first_id: u64,
+    pub(crate) circuits: &'a Circuits,
+    /// Row-major, little-endian, with the corpus's precision.
+    pub(crate) unitaries: &'a [u8],
+    /// What the records brought with them.
+    pub(crate) labels: BatchLabels<'a>,
+}
+
+/// The labels of some consecutive records of a chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLabels<'a> {
+    packed: &'a PackedLabels<'a>,
+    /// The first of the records, counted in the chunk.
+    first: usize,
+}
+
+impl BatchLabels<'_> {
+    /// Those of the record at `position` of the batch.
+    ///
+    /// # Errors
+    /// A text is not UTF-8.
+    pub(crate) fn get(self, position: usize) -> std::result::Result<GivenLabels, ChunkDamage> {
+        Ok(self.packed.get(self.first + position)?)
+    }
+}
+
+fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
+    let blob = |column: usize| row.get_ref(column).and_then(|value| Ok(value.as_blob_or_null()?));
+    Ok(ChunkRef {
+        first_id: row.get(0)?,
+        count: row.get(1)?,
+        checksum: row.get::<_, i64>(2)?.cast_unsigned(),
+        content: ContentHash::from_bytes(row.get(3)?),
+        circuits: blob(4)?.unwrap_or_default(),
+        unitaries: blob(5)?,
+        labels: blob(6)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::verify;
+    use crate::{Durability, Label, VerifyOptions, Writer, WriterOptions};
+
+    #[test]
+    fn chunks_with_long_labels_are_read_in_several_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let options = WriterOptions {
+            gates: Some("h".into()),
+            qubits: 1,
+            durability: Durability::Off,
+            ..WriterOptions::default()
+        };
+        let writer = Writer::open(&path, &options).unwrap();
+        let text = Label::Text("x".repeat(MOST_BYTES / 4));
+        for _ in 0..10 {
+            writer.append(&[0], None, &[("text", text.clone())]).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.close().unwrap();
+        let corpus = Corpus::open(&path).unwrap();
+        let (chunks, until) = corpus.chunks(0..10).unwrap();
+        assert!((1..10).contains(&chunks.len()) && until == chunks.len() as u64);
+        let mut ids = Vec::new();
+        let mut visit = |batch: &Batch<'_>| {
+            ids.push(batch.first_id);
+            Ok(())
+        };
+        corpus.scan(0..10, &mut visit).unwrap();
+        assert_eq!(ids, (0..10).collect::<Vec<_>>());
+        let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
+        assert!(found.is_clean() && found.records == 10);
+    }
+}

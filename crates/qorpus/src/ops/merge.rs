@@ -1,0 +1,201 @@
+//! Merging: the chunks of several corpora of one recipe in one file.
+
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_writer::{Store, insert_chunks, other_recipe, totals};
+use crate::error::{Error, Result};
+use crate::options::Durability;
+use crate::produce::generate::{Outcome, Progress};
+use crate::read::corpus as records;
+use crate::shards::{self, OpenShards};
+use crate::sqlite::wal;
+use crate::tables::claims as work;
+use qorpus_core::{Chunk, Circuits, Recipe};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What is merged.
+enum Input {
+    /// A file.
+    File(Box<Corpus>),
+    /// A sharded corpus, of which one shard after the other is open.
+    Sharded(Box<OpenShards>),
+}
+
+/// Some chunks of an input that are in one file.
+struct Piece {
+    /// The id of the first record of that file.
+    id: u64,
+    chunks: Range<u64>,
+}
+
+impl Input {
+    /// The corpora at `path`: one, or those in a directory that is none itself.
+    fn open(path: &Path) -> Result<Vec<Input>> {
+        if shards::is_there(path) {
+            return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
+        }
+        let files = match path.is_dir() {
+            true => records::directory(path)?,
+            false => vec![path.into()],
+        };
+        files.into_iter().map(|file| Ok(Input::File(Box::new(Corpus::open(file)?)))).collect()
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Input::File(corpus) => corpus.path(),
+            Input::Sharded(shards) => shards.path(),
+        }
+    }
+
+    fn recipe(&self) -> &Recipe {
+        match self {
+            Input::File(corpus) => corpus.recipe(),
+            Input::Sharded(shards) => shards.recipe(),
+        }
+    }
+
+    /// Whether the file at `path` is part of it, or would be.
+    fn has(&self, path: &Path) -> bool {
+        let own = self.path().canonicalize();
+        let there = match self {
+            Input::File(_) => path.canonicalize(),
+            Input::Sharded(_) => std::path::absolute(path)
+                .and_then(|path| path.parent().map_or(Ok(path.clone()), Path::canonicalize)),
+        };
+        own.is_ok_and(|own| there.is_ok_and(|there| own == there))
+    }
+
+    /// All of it: of a sharded corpus the shards that are published, listed or not.
+    fn pieces(&self) -> Result<Vec<Piece>> {
+        match self {
+            Input::File(corpus) => Ok(vec![Piece { id: 0, chunks: 0..corpus.recipe().chunks() }]),
+            Input::Sharded(shards) => {
+                let published = shards.published()?.shards.into_iter();
+                let piece = |number| Piece { id: shards.ids(number).start, chunks: shards.chunks(number) };
+                Ok(published.map(|shard| piece(shard.number)).collect())
+            }
+        }
+    }
+
+    /// Reads the file that has this piece.
+    fn with<T>(&self, piece: &Piece, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+        match self {
+            Input::File(corpus) => read(corpus),
+            Input::Sharded(shards) => shards.with_chunks(piece.id, read),
+        }
+    }
+}
+
+/// Adds the chunks of `inputs`, all of one recipe, to the corpus at `out`, creating it if need be. An input is a file, a sharded
+/// corpus, of which all that is published is taken, or a directory of files.
+///
+/// Every chunk is fully checked before it is copied; what `out` already has is left as it is. Merging again
+/// after an interruption goes on where it stopped.
+///
+/// # Errors
+/// An input cannot be read, is damaged or of another recipe, or writing fails. What was committed stays.
+pub fn merge(
+    out: &Path,
+    inputs: &[PathBuf],
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
+    if shards::is_sharded(out) {
+        return Err(Error::Directory(out.into()));
+    }
+    let opened = inputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;
+    let inputs: Vec<Input> = opened.into_iter().flatten().collect();
+    let Some(first) = inputs.first() else {
+        return Err(Error::Usage("there is nothing to merge; name at least one corpus".into()));
+    };
+    for input in &inputs {
+        if wal::is_found(input.path()) {
+            tracing::warn!("{}", wal::warning(input.path()));
+        }
+        if input.recipe().hash() != first.recipe().hash() {
+            return Err(other_recipe(input.path(), input.recipe(), first.recipe()));
+        }
+        if input.has(out) {
+            return Err(Error::Usage(format!("{} is both merged and merged into", out.display())));
+        }
+    }
+    let recipe = first.recipe();
+    if recipe.space().enumerates().is_some() {
+        let reason = "an enumeration is whole in one file; there is nothing to merge";
+        return Err(Error::Appended { path: first.path().into(), reason });
+    }
+    if recipe.space().is_appended() {
+        let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
+        return Err(Error::Appended { path: first.path().into(), reason });
+    }
+    let store = Store::open(out, recipe, Durability::Full)?;
+    let (records, _) = store.read(|connection| totals(connection))?;
+    let mut progress = Progress { records, expected: recipe.space().len(), ..Progress::default() };
+    for input in &inputs {
+        for piece in input.pieces()? {
+            let missing = store.read(|connection| work::within(connection, &piece.chunks))?;
+            if missing.is_empty() {
+                continue;
+            }
+            let outcome = input
+                .with(&piece, |corpus| add(&store, corpus, &piece.chunks, stop, &mut progress, report))?;
+            if outcome == Outcome::Interrupted {
+                return Ok((outcome, progress));
+            }
+        }
+    }
+    Ok((Outcome::Complete, progress))
+}
+
+/// Adds those of the `chunks` of a file that the store lacks.
+fn add(
+    store: &Store,
+    corpus: &Corpus,
+    chunks: &Range<u64>,
+    stop: &AtomicBool,
+    progress: &mut Progress,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Outcome> {
+    let (recipe, mut circuits) = (corpus.recipe(), Circuits::default());
+    let step = corpus.scan_chunks();
+    for start in chunks.clone().step_by(step.try_into().unwrap_or(usize::MAX)) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(Outcome::Interrupted);
+        }
+        let numbers = start..chunks.end.min(start.saturating_add(step));
+        let missing = store.read(|connection| work::within(connection, &numbers))?;
+        for todo in missing {
+            let mut next = todo.chunks.start;
+            while next < todo.chunks.end {
+                let (chunks, until) = corpus.chunks(next..todo.chunks.end)?;
+                let chunks = chunks.into_iter().map(|(number, chunk)| {
+                    corpus
+                        .check_ids(&chunk.as_ref(), number)
+                        .map_err(|damage| corpus.damaged(number, damage))?;
+                    let decoded = corpus.codec().decode(&chunk.as_ref(), &mut circuits);
+                    decoded.map_err(|damage| corpus.damaged(number, damage.into()))?;
+                    Ok(chunk)
+                });
+                let chunks: Vec<Chunk> = chunks.collect::<Result<_>>()?;
+                next = until;
+                if chunks.is_empty() {
+                    continue;
+                }
+                let new = store.write(|transaction| {
+                    for chunk in &chunks {
+                        let number = chunk.first_id / recipe.chunk_records();
+                        work::remove(transaction, &(number..number + 1))?;
+                    }
+                    insert_chunks(transaction, &chunks)
+                })?;
+                progress.records += new.0;
+                progress.made += new.0;
+                progress.bytes += new.1;
+                report(*progress);
+            }
+        }
+    }
+    Ok(Outcome::Complete)
+}

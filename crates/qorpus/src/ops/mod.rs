@@ -1,0 +1,6 @@
+//! TODO ops
+
+pub(crate) mod disk;
+pub(crate) mod merge;
+pub(crate) mod plan;
+pub(crate) mod verify;

@@ -1,0 +1,267 @@
+//! Planning: what a recipe would cost, from a short trial of the processors and the disk.
+
+use crate::corpus::unitary_buffer::Workspace;
+use crate::error::Result;
+use crate::ops::disk::Rates;
+use crate::options::{PlanOptions, threads};
+use crate::os::threads as workers;
+use crate::produce::chunk_builder::Maker;
+use qorpus_core::{Codec, Kernel, Recipe};
+use std::time::{Duration, Instant};
+
+/// How long each trial computes, on all cores at once: a core that has others beside it is slower.
+const TRIAL: Duration = Duration::from_millis(300);
+
+/// Bytes that are computed at once.
+const PIECE: usize = 1 << 20;
+
+/// What generating and reading a recipe would cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// Records.
+    pub records: u64,
+    /// Chunks, one row each.
+    pub chunks: u64,
+    /// Records of a shard, if the corpus is sharded.
+    pub shard_records: u64,
+    /// Whether the recipe stores unitaries, so that its way is `stored`, or else `derived`.
+    pub stores_unitaries: bool,
+    /// Circuits and unitaries stored.
+    pub stored: Way,
+    /// Circuits stored, unitaries computed on reading.
+    pub derived: Way,
+    /// Nothing stored: circuits and unitaries are computed on reading.
+    pub computed: Way,
+    /// This machine, as it was measured.
+    pub here: Machine,
+    /// The machine that was asked about: where nothing was said, it is like this one.
+    pub there: Machine,
+}
+
+/// A way to have the records, and what it takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Way {
+    /// About the size of the finished corpus, in bytes.
+    pub bytes: u64,
+    /// Records a second that one core makes.
+    pub rate: f64,
+}
+
+/// Processors and a disk.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// Cores that work.
+    pub cores: usize,
+    /// Bytes a second that the disk takes in sequence, syncs included; that it gives as many is assumed.
+    pub disk_rate: f64,
+    /// Bytes a second that a corpus is written with: one thread copies, writes and waits for the disk in turn.
+    pub corpus_rate: f64,
+}
+
+impl Plan {
+    /// The way of the recipe itself.
+    pub fn way(&self) -> Way {
+        if self.stores_unitaries { self.stored } else { self.derived }
+    }
+
+    /// Seconds that one core takes for all records.
+    pub fn core_seconds(&self, way: Way) -> f64 {
+        self.records as f64 / way.rate
+    }
+
+    /// Seconds that a machine takes for all records: computing and writing go on at the same time, so the slower decides.
+    pub fn seconds(&self, way: Way, on: Machine) -> f64 {
+        (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.corpus_rate)
+    }
+
+    /// Seconds to read the stored unitaries once from a machine's disk, and to compute them instead.
+    pub fn reading(&self, on: Machine) -> (f64, f64) {
+        (self.stored.bytes as f64 / on.disk_rate, self.core_seconds(self.computed) / on.cores as f64)
+    }
+
+    /// Whether a machine computes unitaries faster than its disk would deliver them.
+    pub fn is_storing_slower(&self, on: Machine) -> bool {
+        let (stored, computed) = self.reading(on);
+        stored > computed
+    }
+}
+
+/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes to the disk for about two
+/// seconds, in sequence and as a corpus. Removes what it has written.
+///
+/// # Errors
+/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads; the directory cannot be written.
+pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
+    let jobs = threads(options.jobs)?;
+    let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let with =
+        |unitaries| Recipe::new(recipe.alphabet().clone(), recipe.space().clone(), recipe.dtype(), unitaries);
+    let measured = Rates::measured(&directory, &with(true))?;
+    let asked = options.disk_rate.map_or(measured, |rate| measured.scaled(rate.max(1) as f64));
+    // Without other cores the question is about this machine with another disk.
+    let own = if options.cores.is_some() { measured } else { asked };
+    let machine =
+        |cores, rates: Rates| Machine { cores, disk_rate: rates.sequential, corpus_rate: rates.corpus };
+    Ok(Plan {
+        records: recipe.space().len(),
+        chunks: recipe.chunks(),
+        shard_records: recipe.shard_records(),
+        stores_unitaries: recipe.stores_unitaries(),
+        stored: making(&with(true)),
+        derived: making(&with(false)),
+        computed: computing(&with(false)),
+        here: machine(jobs, own),
+        there: machine(options.cores.unwrap_or(jobs).max(1), asked),
+    })
+}
+
+/// A chunk's number in the trial: spread over the space, from the end on, since in a space of words the longest, which are
+/// most, come last.
+fn tried(chunks: u64, trial: u64) -> u64 {
+    chunks - 1 - trial.wrapping_mul(0x9E37_79B9) % chunks
+}
+
+/// What it takes to make the chunks of a recipe.
+fn making(recipe: &Recipe) -> Way {
+    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let chunks = recipe.chunks();
+    let (rate, made, bytes) = on_all_cores(|core| {
+        let mut maker = Maker::new(recipe, &codec, &kernel);
+        move |trial| {
+            let chunk = maker.chunk(tried(chunks, core + 97 * trial));
+            (chunk.count, chunk.bytes() as u64)
+        }
+    });
+    Way { bytes: on_disk(recipe, chunks, bytes as f64 / made as f64), rate }
+}
+
+/// About how many bytes `chunks` chunks of `recipe` take, from a few of them.
+pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
+    const TRIED: u64 = 3;
+    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let mut maker = Maker::new(recipe, &codec, &kernel);
+    let (mut made, mut bytes) = (0, 0);
+    for trial in 0..TRIED.min(recipe.chunks()) {
+        let chunk = maker.chunk(tried(recipe.chunks(), trial));
+        (made, bytes) = (made + chunk.count, bytes + chunk.bytes() as u64);
+    }
+    on_disk(recipe, chunks, bytes as f64 / made as f64)
+}
+
+/// The size of a file with `chunks` chunks whose records take so many bytes each.
+fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
+    // A chunk has pages to itself, or shares one with as many others as fit.
+    let page = f64::from(crate::sqlite::connection::PAGE_SIZE);
+    let chunk_bytes = record_bytes * recipe.chunk_records().min(recipe.space().len()) as f64 + 64.0;
+    let chunk_bytes = if chunk_bytes < page { page / (page / chunk_bytes).floor() } else { chunk_bytes };
+    (chunk_bytes * chunks as f64 + 8.0 * page) as u64
+}
+
+/// What it takes to compute records that are not stored.
+fn computing(recipe: &Recipe) -> Way {
+    let kernel = Kernel::new(recipe.alphabet());
+    let size = recipe.alphabet().dim().pow(2) * recipe.dtype().bytes();
+    let (at_once, chunks) = ((PIECE / size).max(1) as u64, recipe.chunks());
+    let (rate, ..) = on_all_cores(|core| {
+        let (kernel, mut workspace, mut out) = (&kernel, Workspace::default(), Vec::new());
+        move |trial| {
+            let ids = recipe.chunk_ids(tried(chunks, core + 97 * trial));
+            let ids = ids.start..ids.end.min(ids.start + at_once);
+            recipe.space().circuits(ids.clone(), &mut workspace.circuits);
+            out.resize((ids.end - ids.start) as usize * size, 0);
+            workspace.compute_own(kernel, recipe.dtype(), &mut out);
+            (ids.end - ids.start, 0)
+        }
+    });
+    Way { bytes: 0, rate }
+}
+
+/// Has every core work for a while; `begin` makes each a function that makes records and says how many and how many bytes. Returns
+/// records a second and core, and both sums.
+fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) -> (f64, u64, u64) {
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    let work = |core: u64| {
+        let mut work = begin(core);
+        // The first one fills tables and caches.
+        let (mut made, mut bytes) = work(0);
+        let (start, mut timed, mut trial) = (Instant::now(), 0, 1);
+        while timed == 0 || start.elapsed() < TRIAL {
+            let new = work(trial);
+            (made, bytes, timed, trial) = (made + new.0, bytes + new.1, timed + new.0, trial + 1);
+        }
+        (timed as f64 / start.elapsed().as_secs_f64(), made, bytes)
+    };
+    std::thread::scope(|scope| {
+        // Where fewer threads can be started, fewer share the machine; without one, this thread is it.
+        let work = &work;
+        let Ok(workers) = workers::start(scope, cores, |core| move || work(core as u64)) else {
+            return work(0);
+        };
+        let cores = workers.len();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        let sums = workers.into_iter().map(join).fold(
+            (0.0, 0, 0),
+            |sum: (f64, u64, u64), found: (f64, u64, u64)| {
+                (sum.0 + found.0, sum.1 + found.1, sum.2 + found.2)
+            },
+        );
+        (sums.0 / cores as f64, sums.1, sums.2)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RecipeOptions;
+
+    #[test]
+    fn a_plan_adds_up() {
+        let recipe =
+            RecipeOptions { random: 1 << 40, qubits: 1, ..RecipeOptions::default() }.recipe().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let options = PlanOptions {
+            cores: Some(32),
+            disk_rate: Some(2_000_000_000),
+            directory: Some(directory.path().into()),
+            ..PlanOptions::default()
+        };
+        let plan = plan(&recipe, &options).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!((plan.there.cores, plan.there.disk_rate), (32, 2e9));
+        assert!(
+            plan.stored.bytes > 64 << 40
+                && plan.derived.bytes < plan.stored.bytes
+                && plan.computed.bytes == 0
+        );
+        assert!(plan.way() == plan.stored && plan.here.disk_rate > 0.0);
+        let share = plan.there.corpus_rate / plan.there.disk_rate;
+        assert!((share - plan.here.corpus_rate / plan.here.disk_rate).abs() < 1e-9 * share);
+        let slowest =
+            (plan.core_seconds(plan.stored) / 32.0).max(plan.stored.bytes as f64 / plan.there.corpus_rate);
+        assert_eq!(plan.seconds(plan.stored, plan.there), slowest);
+        // No disk gives 64 bytes in a nanosecond.
+        let machine = |cores, disk_rate| Machine { cores, disk_rate, corpus_rate: disk_rate };
+        assert!(plan.is_storing_slower(machine(1 << 20, 1e9)));
+        assert!(!plan.is_storing_slower(machine(1, 1e12)));
+        // Neither the faster nor the slower of computing and writing is left out.
+        let way = Way { bytes: 1000, rate: plan.records as f64 };
+        assert_eq!(plan.seconds(way, Machine { corpus_rate: 100.0, ..machine(1, 1e3) }), 10.0);
+        assert_eq!(plan.seconds(way, Machine { corpus_rate: 1e4, ..machine(1, 1e3) }), 1.0);
+    }
+
+    #[test]
+    fn large_unitaries_and_short_spaces_are_tried_too() {
+        let recipes = [
+            RecipeOptions { qubits: 8, random: 3, ..RecipeOptions::default() },
+            RecipeOptions { qubits: 1, words: true, length: (0, 0), ..RecipeOptions::default() },
+        ];
+        for options in recipes {
+            let options =
+                (options.recipe().unwrap(), PlanOptions { disk_rate: Some(0), ..PlanOptions::default() });
+            let plan = plan(&options.0, &options.1).unwrap();
+            assert!(plan.seconds(plan.stored, plan.here).is_finite());
+        }
+    }
+}

@@ -1,0 +1,510 @@
+//! The sidecar lock: writers queue in the kernel, and everyone can see who is still alive.
+//!
+//! SQLite's busy handler polls and is unfair, so writers take turns on a blocking lock beside the corpus,
+//! `FILE-lock`. Its byte 0 is the turn to write. Every open writer also holds one byte of its own, at an offset
+//! drawn at random that serves as its name: the kernel frees it when the process dies, however it dies.
+//!
+//! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older POSIX locks they
+//! also queue threads of one process and are not lost when another descriptor of the file is closed.
+//!
+//! A lock for reading takes no more than reading the file, and would stop all writers. So only those who may write the corpus can
+//! open its lock file.
+
+use crate::error::{Error, Result, io};
+use crate::os::lock_holder as holder;
+use crate::os::lock_queue::{self as queue, Queue};
+use crate::os::rights::Rights;
+use crate::os::waiting::Wait;
+use crate::sqlite::connection::beside;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::cell::{Cell, RefCell};
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever waits looks about so often.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A writer's name: the offset of its byte in the sidecar file.
+pub(crate) type Owner = i64;
+
+/// The byte whose lock is the turn to write.
+const TURN: i64 = 0;
+
+/// An open sidecar file and the byte that shows its holder is alive.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: Arc<File>,
+    path: PathBuf,
+    owner: Owner,
+    process: u32,
+    /// Once others had the turn when it was wanted.
+    queue: RefCell<Option<Queue>>,
+    /// Whether a wait was interrupted. Then the turn is not taken any more: the queue still waits, and gives back what it gets.
+    gave_up: Cell<bool>,
+}
+
+/// The turn to write, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(&'a File);
+
+/// Has `action` change the journal mode, in a turn of its own, if a writer is alive and the turn is free at once.
+pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
+    let turn = range(libc::F_WRLCK, TURN, 1);
+    if let Ok(file) = options().open(sidecar(corpus))
+        && is_locked(&file, 1, 0)
+        && fcntl(&file, FcntlArg::F_OFD_SETLK(&turn)).is_ok()
+    {
+        Turn(&file).change_mode(action);
+    }
+}
+
+/// Whether a writer that lives has `corpus` open at this place, or is about to leave it.
+pub(crate) fn is_held(corpus: &Path) -> bool {
+    let mut reading = File::options();
+    reading.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    match reading.open(sidecar(corpus)) {
+        Ok(file) => is_locked(&file, 0, 0),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Whether whoever changed the journal mode of `corpus` last died while it did.
+pub(crate) fn is_between_modes(corpus: &Path) -> bool {
+    sidecar(corpus).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
+}
+
+impl Turn<'_> {
+    /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file, and says that there is one
+    /// before it makes it; so the sidecar has a byte in it for that long, which stays of a process that dies.
+    pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
+        // Without the byte no more is lost than a reason not to warn.
+        let _ = self.0.set_len(1);
+        let changed = change();
+        let _ = self.0.set_len(0);
+        changed
+    }
+}
+
+impl Lock {
+    /// Opens the sidecar of `corpus`, creating it if need be.
+    pub(crate) fn open(corpus: &Path) -> Result<Lock> {
+        let (mut path, mut wait) = (sidecar(corpus), Wait::begin());
+        loop {
+            if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+                return Err(Error::NoPlainFile(path));
+            }
+            let file = options().create(true).truncate(false).open(&path);
+            let file = file.map_err(io(&path, "open the lock file"))?;
+            Rights::of_writers(corpus).inspect(|rights| rights.give(&file));
+            // Random enough: the standard library keys its hashers from the operating system. After a fork, though, parent
+            // and children draw the same numbers: of those who live at the same time one draws again, and a dead
+            // one's name may be taken.
+            let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+            let owner = (random >> 2) as i64 | 1;
+            let own = range(libc::F_WRLCK, owner, 1);
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&own)) {
+                Ok(_) => {}
+                // The last writer is about to remove the file.
+                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {
+                    wait.look(|| awaited(corpus, "its lock file", &file, owner))?;
+                    std::thread::sleep(Duration::from_micros(100));
+                    continue;
+                }
+                Err(error) => return Err(io(&path, "lock the lock file")(error.into())),
+            }
+            let (queue, gave_up) = (RefCell::default(), Cell::new(false));
+            let lock =
+                Lock { file: Arc::new(file), path, owner, process: std::process::id(), queue, gave_up };
+            // Whoever was alone may have removed the file before its lock was taken; then it is not the lock.
+            if lock.is_in_place()? {
+                return Ok(lock);
+            }
+            path = lock.path.clone();
+        }
+    }
+
+    /// Whether the file that is locked is still the one that others find.
+    fn is_in_place(&self) -> Result<bool> {
+        let failed = io(&self.path, "look at the lock file");
+        let held = self.file.metadata().map_err(&failed)?;
+        match std::fs::metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The name under which this writer claims work.
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Waits for the turn to write.
+    ///
+    /// # Errors
+    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one. [`Error::Interrupted`].
+    pub(crate) fn turn(&self) -> Result<Turn<'_>> {
+        let turn = range(libc::F_WRLCK, TURN, 1);
+        let failed = io(&self.path, "wait for the lock");
+        if self.gave_up.get() {
+            return Err(Error::Interrupted(self.awaited()));
+        }
+        match fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&turn)) {
+            Ok(_) => {}
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => self.queue(&turn)?,
+            Err(error) => return Err(failed(error.into())),
+        }
+        let turn = Turn(&self.file);
+        if self.is_in_place()? { Ok(turn) } else { Err(Error::LostLock(self.path.clone())) }
+    }
+
+    /// Waits for the turn, which somebody else has.
+    fn queue(&self, turn: &libc::flock) -> Result<()> {
+        let failed = io(&self.path, "wait for the lock");
+        let mut place = self.queue.borrow_mut();
+        if place.is_none() {
+            // Without a thread it is waited for all the same.
+            *place = Queue::new(self.file.clone(), *turn).ok();
+        }
+        let Some(queue) = &mut *place else { return queue::wait(&self.file, turn).map_err(failed) };
+        let mut wait = Wait::begin();
+        queue.join();
+        loop {
+            if let Some(taken) = queue.wait(LOOK) {
+                return taken.map_err(failed);
+            }
+            if let Err(interrupted) = wait.look(|| self.awaited()) {
+                self.gave_up.set(true);
+                drop(place.take());
+                // It may have come at this moment.
+                queue::release(&self.file, turn);
+                return Err(interrupted);
+            }
+        }
+    }
+
+    /// What this writer waits for.
+    fn awaited(&self) -> String {
+        let corpus = self.path.as_os_str().as_encoded_bytes();
+        let corpus =
+            String::from_utf8_lossy(corpus.strip_suffix(ENDING.as_bytes()).unwrap_or(corpus)).into_owned();
+        awaited(Path::new(&corpus), "the turn to write", &self.file, TURN)
+    }
+
+    /// Stops being counted among the living; to be called in the last turn.
+    pub(crate) fn resign(&self) {
+        // Closing the file frees it too, but only after the turn.
+        queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
+    }
+
+    /// Whether the writer called `owner` is still alive.
+    pub(crate) fn is_alive(&self, owner: Owner) -> bool {
+        owner == self.owner || self.is_held_by_another(owner.max(1), 1)
+    }
+
+    /// Whether no other writer has the corpus open.
+    pub(crate) fn is_alone(&self) -> bool {
+        !self.is_held_by_another(1, 0)
+    }
+
+    fn is_held_by_another(&self, start: i64, len: i64) -> bool {
+        is_locked(&self.file, start, len)
+    }
+}
+
+/// What is waited for, and who has it.
+fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
+    let unseen = || "a process that cannot be seen from here, of another user or container".into();
+    let holder = holder::named(file, at).unwrap_or_else(unseen);
+    format!(
+        "{}: waiting for {what}, which is held by {holder}; it is released when that process goes on or ends",
+        corpus.display()
+    )
+}
+
+/// Whether bytes of a sidecar file are locked through another opening of it.
+fn is_locked(file: &File, start: i64, len: i64) -> bool {
+    let mut probe = range(libc::F_WRLCK, start, len);
+    match fcntl(file, FcntlArg::F_OFD_GETLK(&mut probe)) {
+        Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
+        // If the kernel does not say, nobody may be taken for dead.
+        Err(_) => true,
+    }
+}
+
+/// A file that says somebody living is at something; of those who want it one has it.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Open as long as the claim stands.
+    _file: File,
+    path: PathBuf,
+    process: u32,
+}
+
+impl Claim {
+    /// Takes the claim at `path`; `None` if another one that lives has it.
+    pub(crate) fn take(path: &Path) -> Result<Option<Claim>> {
+        let failed = io(path, "lock it");
+        loop {
+            let file = options().create(true).truncate(false).open(path).map_err(&failed)?;
+            path.parent().and_then(Rights::within).inspect(|rights| rights.give(&file));
+            match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(failed(error.into())),
+            }
+            // Whoever had it may have removed the file before its lock was taken; then it is not the claim.
+            let held = file.metadata().map_err(&failed)?;
+            if path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
+                return Ok(Some(Claim { _file: file, path: path.into(), process: std::process::id() }));
+            }
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // A forked child has the same lock as its parent: it is the parent's to give up.
+        if self.process == std::process::id() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        queue::release(self.0, &range(libc::F_WRLCK, TURN, 1));
+    }
+}
+
+impl Drop for Lock {
+    /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever opens the
+    /// file at this moment finds it gone before trusting it.
+    fn drop(&mut self) {
+        // A forked child holds the same locks as its parent: they are the parent's to give up.
+        if self.process != std::process::id() {
+            return;
+        }
+        // Of two that end at the same moment, neither may be kept from it by the other's name.
+        self.resign();
+        let all = range(libc::F_WRLCK, 0, 0);
+        if fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+        if self.gave_up.get() {
+            // The queue keeps the file open.
+            queue::release(&self.file, &all);
+        }
+    }
+}
+
+/// How the sidecar is opened: a link that someone put there would have files made elsewhere. A new one is for its owner, and for
+/// whoever else may write what it locks.
+fn options() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options
+}
+
+/// What the sidecar's name has behind that of the corpus.
+const ENDING: &str = "-lock";
+
+fn sidecar(corpus: &Path) -> PathBuf {
+    beside(corpus, ENDING)
+}
+
+/// A range of bytes to lock; `len` 0 reaches to the end of all offsets.
+fn range(kind: i32, start: i64, len: i64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: start,
+        l_len: len,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::waiting::led_by;
+    use std::os::unix::fs::PermissionsExt;
+    use std::rc::Rc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    #[test]
+    fn turns_exclude_each_other_and_the_file_goes_with_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let (inside, rounds) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let lock = Lock::open(&corpus).unwrap();
+                        let _turn = lock.turn().unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        rounds.fetch_add(1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(rounds.into_inner(), 400);
+        assert!(!sidecar(&corpus).exists());
+    }
+
+    #[test]
+    fn of_many_one_has_the_claim_and_then_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, inside, had) = (directory.path().join("claim"), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while had.load(Ordering::SeqCst) < 100 {
+                        let Some(_claim) = Claim::take(&path).unwrap() else { continue };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        had.fetch_add(1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_living_are_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
+        let name = second.owner();
+        assert!(first.is_alive(name) && first.is_alive(first.owner()) && !first.is_alive(12345));
+        assert!(!first.is_alone());
+        drop(second);
+        assert!(!first.is_alive(name) && first.is_alone());
+        let turn = first.turn().unwrap();
+        assert!(first.is_alone() && sidecar(&corpus).exists());
+        let mut ran = false;
+        in_free_turn(&corpus, || ran = true);
+        assert!(!ran, "the turn is taken");
+        drop(turn);
+        in_free_turn(&corpus, || ran = true);
+        assert!(ran && is_held(&corpus));
+        // As a killed writer leaves it.
+        let left = sidecar(&corpus);
+        drop(first);
+        File::create(&left).unwrap();
+        in_free_turn(&corpus, || panic!("nobody is alive"));
+        assert!(!is_held(&corpus));
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (corpus, elsewhere) = (directory.path().join("c.db"), directory.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, sidecar(&corpus)).unwrap();
+        assert!(matches!(Lock::open(&corpus), Err(Error::NoPlainFile(_))));
+        in_free_turn(&corpus, || panic!("there is no lock"));
+        assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
+    }
+
+    /// Works for somebody who is told what is awaited, and does not want it any more then; with what was said.
+    fn impatiently<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
+        let (dismissed, told) = (Arc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));
+        let (ends, heard) = (dismissed.clone(), told.clone());
+        let tell = move |text: &str| {
+            heard.borrow_mut().push(text.to_owned());
+            ends.store(true, Ordering::Relaxed);
+        };
+        let result = led_by(dismissed, Some(Rc::new(tell)), work);
+        (result, told.take())
+    }
+
+    #[test]
+    fn a_wait_that_nobody_ends_says_for_whom_and_can_be_interrupted() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
+        let turn = first.turn().unwrap();
+        let (interrupted, told) = impatiently(|| second.turn().unwrap_err());
+        let said = format!(
+            "the turn to write, which is held by another writer of this process ({})",
+            std::process::id()
+        );
+        assert!(interrupted.to_string().contains(&said), "{interrupted}");
+        assert!(matches!(&told[..], [once] if once.contains(&said)));
+        // What it still waits for it gives back at once.
+        assert!(second.turn().is_err());
+        drop(turn);
+        for _ in 0..100 {
+            drop(first.turn().unwrap());
+        }
+        drop(second);
+        assert!(first.is_alone());
+        drop(first);
+        assert!(!sidecar(&corpus).exists());
+    }
+
+    #[test]
+    fn whoever_locks_everything_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let left = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(sidecar(&corpus))
+            .unwrap();
+        fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
+        let (interrupted, _) = impatiently(|| Lock::open(&corpus).unwrap_err().to_string());
+        assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
+    }
+
+    #[test]
+    fn a_change_of_the_journal_mode_is_noticed_while_it_lasts() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        assert!(!is_between_modes(&corpus));
+        let lock = Lock::open(&corpus).unwrap();
+        let turn = lock.turn().unwrap();
+        assert!(turn.change_mode(|| is_between_modes(&corpus)) && !is_between_modes(&corpus));
+        drop(turn);
+        in_free_turn(&corpus, || assert!(is_between_modes(&corpus)));
+        assert!(!is_between_modes(&corpus));
+    }
+
+    #[test]
+    fn only_writers_can_open_a_lock_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = directory.path().join("c.db");
+        let mode = || sidecar(&corpus).metadata().unwrap().mode() & 0o777;
+        let lock = Lock::open(&corpus).unwrap();
+        assert_eq!(mode(), 0o600);
+        drop(lock);
+        for (of_corpus, of_lock) in [(0o644, 0o600), (0o664, 0o660)] {
+            std::fs::write(&corpus, "").unwrap();
+            std::fs::set_permissions(&corpus, std::fs::Permissions::from_mode(of_corpus)).unwrap();
+            // As an earlier version has left it.
+            File::create(sidecar(&corpus)).unwrap();
+            let _lock = Lock::open(&corpus).unwrap();
+            assert_eq!(mode(), of_lock);
+        }
+    }
+
+    #[test]
+    fn a_removed_lock_file_stops_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::open(&directory.path().join("c.db")).unwrap();
+        std::fs::remove_file(&lock.path).unwrap();
+        assert!(matches!(lock.turn(), Err(Error::LostLock(_))));
+    }
+}

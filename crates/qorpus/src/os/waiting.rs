@@ -1,0 +1,205 @@
+//! Waiting for somebody else, such as a store: in slices, between which the caller may end it, forks may begin, and the caller
+//! is told what is awaited.
+
+use crate::error::{Error, Result};
+use crate::os::fork;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// The caller is asked this often whether to go on, and a fork waits no longer than this.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+/// What a program does while the library waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller {
+    /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no lock then.
+    pub stop: fn() -> bool,
+    /// Shows what is awaited.
+    pub tell: fn(&str),
+}
+
+/// How long another process is waited for before that is said. Nor does an interrupt end a shorter wait, in which others do what they
+/// always do: what is ready is then committed all the same.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Says what is awaited to whoever should know.
+pub(crate) type Tell = Rc<dyn Fn(&str)>;
+
+/// The thread that one works for.
+#[derive(Clone)]
+struct Leader {
+    /// Whether it does not want the work any more.
+    dismissed: Arc<AtomicBool>,
+    /// Where it is told what is awaited, if not by the caller.
+    tell: Option<Tell>,
+}
+
+static CALLER: RwLock<Caller> = RwLock::new(Caller { stop: || false, tell: |text| tracing::warn!("{text}") });
+
+thread_local! {
+    static LEADER: RefCell<Option<Leader>> = const { RefCell::new(None) };
+}
+
+/// Has this caller asked and told from now on, in place of the one before.
+pub fn set_caller(caller: Caller) {
+    *CALLER.write().unwrap_or_else(PoisonError::into_inner) = caller;
+}
+
+fn caller() -> Caller {
+    *CALLER.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread must not let it.
+pub(crate) fn is_over() -> bool {
+    fork::outside(|| match LEADER.with_borrow(Option::clone) {
+        // Signals come to the thread for which this one works.
+        Some(leader) => leader.dismissed.load(Ordering::Relaxed),
+        None => (caller().stop)(),
+    })
+}
+
+/// Shows what is awaited.
+pub(crate) fn tell(text: &str) {
+    fork::outside(|| match LEADER.with_borrow(Option::clone).and_then(|leader| leader.tell) {
+        Some(tell) => tell(text),
+        None => (caller().tell)(text),
+    });
+}
+
+/// Calls `work` on a thread that works for another one, which can dismiss it, and is told what it waits for.
+pub(crate) fn led_by<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
+    LEADER.set(Some(Leader { dismissed, tell }));
+    let result = work();
+    LEADER.set(None);
+    result
+}
+
+/// A wait for another process, which may have no end.
+pub(crate) struct Wait {
+    begun: Instant,
+    is_told: bool,
+}
+
+impl Wait {
+    pub(crate) fn begin() -> Wait {
+        Wait { begun: Instant::now(), is_told: false }
+    }
+
+    /// To be called now and then: says once `what` is waited for.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the wait is long and should end.
+    pub(crate) fn look(&mut self, what: impl FnOnce() -> String) -> Result<()> {
+        if self.begun.elapsed() < PATIENCE {
+            return Ok(());
+        }
+        if is_over() {
+            return Err(Error::Interrupted(what()));
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            tell(&what());
+        }
+        Ok(())
+    }
+}
+
+/// Waits for so long; says whether to stop.
+pub(crate) fn pause(time: Duration) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        match end.checked_duration_since(Instant::now()) {
+            Some(left) => fork::outside(|| std::thread::sleep(left.min(SLICE))),
+            None => return is_over(),
+        }
+        if is_over() {
+            return true;
+        }
+    }
+}
+
+/// Threads that work for this one. When this one stops, they stop waiting.
+pub(crate) struct Crew {
+    dismissed: Arc<AtomicBool>,
+    working: Sender<()>,
+    done: Receiver<()>,
+}
+
+/// What a thread of a crew keeps as long as it works.
+pub(crate) struct Member {
+    dismissed: Arc<AtomicBool>,
+    _working: Sender<()>,
+}
+
+impl Crew {
+    pub(crate) fn new() -> Crew {
+        let (working, done) = channel();
+        Crew { dismissed: Arc::default(), working, done }
+    }
+
+    /// For a thread that is to begin.
+    pub(crate) fn member(&self) -> Member {
+        Member { dismissed: self.dismissed.clone(), _working: self.working.clone() }
+    }
+
+    /// Waits until all members are done, who stop waiting `if` it `is_over`, or when a signal comes.
+    pub(crate) fn join(self, is_over: bool) {
+        let Crew { dismissed, working, done } = self;
+        drop(working);
+        dismissed.store(is_over, Ordering::Relaxed);
+        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(SLICE) {
+            if self::is_over() {
+                dismissed.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Member {
+    /// Calls `work` on the member's own thread.
+    pub(crate) fn work<T>(self, work: impl FnOnce() -> T) -> T {
+        led_by(self.dismissed, None, work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_stop_waiting_when_they_are_dismissed() {
+        let crew = Crew::new();
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            let member = crew.member();
+            let worker = scope.spawn(move || member.work(|| pause(Duration::from_secs(60))));
+            crew.join(true);
+            assert!(worker.join().unwrap());
+        });
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        assert!(!pause(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_long_wait_is_told_once_and_ends_with_an_interrupt() {
+        let (dismissed, told) = (Arc::new(AtomicBool::new(true)), Rc::new(RefCell::new(Vec::new())));
+        let heard = told.clone();
+        let tell: Tell = Rc::new(move |text| heard.borrow_mut().push(text.to_owned()));
+        let mut wait = Wait::begin();
+        led_by(dismissed.clone(), Some(tell), || {
+            wait.look(|| panic!("it has just begun")).unwrap();
+            wait.begun -= PATIENCE;
+            dismissed.store(false, Ordering::Relaxed);
+            wait.look(|| "a process".into()).unwrap();
+            wait.look(|| "a process".into()).unwrap();
+            assert_eq!(*told.borrow(), ["a process"]);
+            dismissed.store(true, Ordering::Relaxed);
+            let ended = wait.look(|| "a process".into()).unwrap_err();
+            assert!(matches!(ended, Error::Interrupted(what) if what == "a process"));
+        });
+        assert!(!is_over());
+    }
+}

@@ -1,0 +1,378 @@
+//! Generating: workers compute chunks, one thread commits them in groups, any number of processes share a file.
+//!
+//! A process claims ranges of chunks in the table `work`, in the same transactions that commit its finished
+//! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
+//! dies, and nothing is left over.
+
+use crate::corpus::corpus_writer::{Store, insert_chunks, totals};
+use crate::error::{Error, Result};
+use crate::ops::plan::stored_bytes;
+use crate::options::{GenerateOptions, Part, threads};
+use crate::os::filesystem;
+use crate::os::threads as workers;
+use crate::produce::chunk_builder::Maker;
+use crate::shards;
+use crate::tables::claims as work;
+use qorpus_core::{Chunk, Codec, Kernel, Recipe};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// A commit of several writers carries about this many bytes: the others wait no longer than it takes...
+const GROUP_BYTES: u64 = 8 << 20;
+
+/// ...that of a lone writer so many, since a slow disk takes as long for its syncs as for some megabytes...
+pub(crate) const LONE_GROUP_BYTES: u64 = 32 << 20;
+
+/// ...or what has come together in this time.
+const GROUP_TIME: Duration = Duration::from_secs(1);
+
+/// How often a process looks whether the stop flag is set or others have finished.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A chunk, or the number of one that could not be computed.
+type Delivery = std::result::Result<Chunk, u64>;
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Records in the corpus.
+    pub records: u64,
+    /// Records it will have.
+    pub expected: u64,
+    /// Records this process has made.
+    pub made: u64,
+    /// Bytes of columns this process has written.
+    pub bytes: u64,
+    /// Those of the records that are in a shard which is not published yet.
+    pub drafted: u64,
+    /// Whether there is nothing left to do but wait for other processes.
+    pub waiting: bool,
+    /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a sentence.
+    pub idle: Option<Idle>,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every record of the part is there.
+    Complete,
+    /// It was told to stop; what was ready is committed.
+    Interrupted,
+}
+
+/// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if need be.
+///
+/// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes each,
+/// and a manifest. `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the environment
+/// describe. Then a part is every N-th shard from the I-th on, the progress is that of the part, and what is finished is sealed
+/// if there is only one part: see [`seal`](crate::seal). Several processes each make other shards.
+///
+/// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is called on
+/// this thread at least twenty times a second. Memory is bounded by a few groups of chunks.
+///
+/// # Errors
+/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. What was committed stays.
+pub fn generate(
+    path: &Path,
+    recipe: &Recipe,
+    options: GenerateOptions,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
+    if shards::is_sharded(path) {
+        return shards::generate(path, recipe, &options, stop, report);
+    }
+    if options.shard.is_some() || options.stage.is_some() {
+        return Err(only_sharded(path));
+    }
+    let jobs = threads(options.jobs)?;
+    let part = options.part.chunks(recipe.chunks());
+    // A file that does not fit is not begun; of one that is there, what is missing counts.
+    let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
+    let check_room = |chunks: u64| match options.force || chunks == 0 {
+        true => Ok(()),
+        false => filesystem::check_room(path, path, stored_bytes(recipe, chunks)),
+    };
+    if is_new {
+        check_room(part.end - part.start)?;
+    }
+    let store = Store::open(path, recipe, options.durability)?;
+    if !is_new {
+        let todo = store.read(|transaction| work::within(transaction, &part))?;
+        check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
+    }
+    let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
+    let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
+    Ok((outcome, Progress { idle, ..progress }))
+}
+
+/// A part without anything to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    pub(crate) part: Part,
+    /// How many chunks or shards the corpus has, which are not divided.
+    pub(crate) shares: u64,
+    pub(crate) sharded: bool,
+}
+
+impl std::fmt::Display for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Idle { part, shares, sharded } = self;
+        let (name, smaller) = match sharded {
+            true => (
+                "shard",
+                ", or begin a new directory with smaller shards (--shard RECORDS, shard= in Python)",
+            ),
+            false => ("chunk", ""),
+        };
+        let plural = if *shares == 1 { "" } else { "s" };
+        write!(
+            f,
+            "part {part} has nothing to make: the corpus has {shares} {name}{plural} for {} parts; use at most {shares} \
+             part{plural}{smaller}",
+            part.of()
+        )
+    }
+}
+
+/// The error of options that one file does not have.
+pub(crate) fn only_sharded(path: &Path) -> Error {
+    Error::Usage(format!(
+        "{} is one file; shards and where they are built are for directories, whose names end in a slash: {}/",
+        path.display(),
+        path.display()
+    ))
+}
+
+/// Makes the chunks of `part` that are still missing in `store`.
+pub(crate) fn generate_in(
+    store: Store,
+    recipe: &Recipe,
+    jobs: usize,
+    part: Range<u64>,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
+    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
+    let (orders, queue) = mpsc::channel::<u64>();
+    let (deliver, finished) = mpsc::channel::<Delivery>();
+    let (queue, codec, kernel) = (&Mutex::new(queue), &codec, &kernel);
+    std::thread::scope(move |scope| {
+        workers::start(scope, jobs, |_| {
+            let deliver = deliver.clone();
+            move || {
+                let mut maker = Maker::new(recipe, codec, kernel);
+                let next = || queue.lock().ok()?.recv().ok();
+                // A closed channel on either side is the end of the job.
+                while let Some(number) = next() {
+                    // A panic must not leave the others waiting for this chunk.
+                    let mut make =
+                        || catch_unwind(AssertUnwindSafe(|| maker.chunk(number))).map_err(|_| number);
+                    if stop.load(Ordering::Relaxed) || deliver.send(make()).is_err() {
+                        break;
+                    }
+                }
+            }
+        })?;
+        drop(deliver);
+        Job {
+            store,
+            recipe,
+            part,
+            jobs: jobs as u64,
+            orders,
+            mine: BTreeSet::new(),
+            begun: false,
+            progress: Progress::default(),
+        }
+        .run(finished, stop, report)
+    })
+}
+
+/// The share of a generation that this process has, and where it stands.
+struct Job<'a> {
+    store: Store,
+    recipe: &'a Recipe,
+    part: Range<u64>,
+    jobs: u64,
+    orders: mpsc::Sender<u64>,
+    /// Claimed and not committed.
+    mine: BTreeSet<u64>,
+    /// Whether its first transaction is over.
+    begun: bool,
+    progress: Progress,
+}
+
+impl Job<'_> {
+    fn run(
+        mut self,
+        finished: mpsc::Receiver<Delivery>,
+        stop: &AtomicBool,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(Outcome, Progress)> {
+        self.progress.expected = self.recipe.space().len();
+        let mut ready: Vec<Chunk> = Vec::new();
+        loop {
+            self.commit(&ready)?;
+            ready.clear();
+            report(self.progress);
+            if self.mine.is_empty() && !self.wait_for_others(stop, report)? {
+                break;
+            }
+            let (start, mut bytes, group_bytes) = (Instant::now(), 0, self.group_bytes());
+            while ready.len() < self.mine.len()
+                && bytes < group_bytes
+                && (start.elapsed() < GROUP_TIME || ready.is_empty())
+                && !stop.load(Ordering::Relaxed)
+            {
+                match finished.recv_timeout(LOOK) {
+                    Ok(delivery) => {
+                        let chunk = delivery.map_err(Error::Worker)?;
+                        bytes += chunk.bytes() as u64;
+                        ready.push(chunk);
+                    }
+                    Err(mpsc::RecvTimeoutError::Timeout) => report(self.progress),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        let interrupted = stop.load(Ordering::Relaxed) && !self.is_done()?;
+        if interrupted {
+            // The workers stop after the chunk they are at; all that is computed is kept.
+            drop(std::mem::replace(&mut self.orders, mpsc::channel().0));
+            ready.extend(finished.iter().flatten());
+            self.give_up(&ready)?;
+            report(self.progress);
+        }
+        Ok((if interrupted { Outcome::Interrupted } else { Outcome::Complete }, self.progress))
+    }
+
+    /// Commits `ready` and claims the next chunks, in one transaction.
+    fn commit(&mut self, ready: &[Chunk]) -> Result<()> {
+        for chunk in ready {
+            self.mine.remove(&(chunk.first_id / self.recipe.chunk_records()));
+        }
+        let (store, owner) = (&self.store, self.store.owner());
+        // Two groups in hand: one that is computed while the other is committed.
+        let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
+        let (left, claimed, records, new) = store.write(|transaction| {
+            if !self.begun {
+                // A dead process may have had the same name: its claims are not ours, or they would be dropped below.
+                work::release(transaction, owner)?;
+            }
+            let new = insert_chunks(transaction, ready)?;
+            // What a merge has brought meanwhile is no longer to be done.
+            let owned = work::owned(transaction, owner)?;
+            let mut left = self.mine.clone();
+            left.retain(|number| owned.iter().any(|range| range.contains(number)));
+            work::replace(transaction, owner, &ranges(&left), Some(owner))?;
+            let todo = work::within(transaction, &self.part)?;
+            let living: BTreeSet<_> =
+                todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
+            let is_free = |todo: &&work::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
+            let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
+            let free = sizes.fold(0, u64::saturating_add);
+            // The last chunks are shared out in ever smaller portions, so that all finish together.
+            let others = living.iter().filter(|&&other| other != owner).count() as u64;
+            let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
+            let claimed = work::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
+            Ok((left, claimed, totals(transaction)?.0, new))
+        })?;
+        (self.mine, self.begun) = (left, true);
+        self.progress.made += new.0;
+        self.progress.bytes += new.1;
+        self.progress.records = records;
+        for number in claimed.into_iter().flatten() {
+            self.mine.insert(number);
+            // The workers outlive the orders, or else there is no one left to want the chunk.
+            let _ = self.orders.send(number);
+        }
+        Ok(())
+    }
+
+    /// Commits `ready` and gives the rest of the claims back.
+    fn give_up(&mut self, ready: &[Chunk]) -> Result<()> {
+        self.part = 0..0;
+        self.commit(ready)?;
+        let (owner, left) = (self.store.owner(), ranges(&self.mine));
+        self.store.write(|transaction| work::replace(transaction, owner, &left, None))
+    }
+
+    fn group_bytes(&self) -> u64 {
+        if self.store.is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
+    }
+
+    /// Chunks in a commit.
+    fn group(&self) -> u64 {
+        (self.group_bytes() / self.recipe.typical_chunk_bytes()).max(self.jobs)
+    }
+
+    fn is_done(&self) -> Result<bool> {
+        Ok(self.store.read(|transaction| work::within(transaction, &self.part))?.is_empty())
+    }
+
+    /// Waits while living processes hold all that is left; false if there is nothing left.
+    fn wait_for_others(&mut self, stop: &AtomicBool, report: &mut dyn FnMut(Progress)) -> Result<bool> {
+        loop {
+            let (todo, (records, _)) = self
+                .store
+                .read(|transaction| Ok((work::within(transaction, &self.part)?, totals(transaction)?)))?;
+            self.progress.records = records;
+            self.progress.waiting = !todo.is_empty();
+            report(self.progress);
+            if todo.is_empty() || stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if todo.iter().any(|todo| todo.owner.is_none_or(|owner| !self.store.is_alive(owner))) {
+                self.progress.waiting = false;
+                return Ok(true);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Consecutive numbers as ranges.
+fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for &number in numbers {
+        match ranges.last_mut() {
+            Some(last) if last.end == number => last.end += 1,
+            _ => ranges.push(number..number + 1),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::verify;
+    use crate::{Corpus, RecipeOptions, VerifyOptions};
+
+    /// After a fork, processes draw the same names, one after the other.
+    #[test]
+    fn claims_of_a_dead_namesake_are_made_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
+        let store = Store::open(&path, &recipe, crate::Durability::Off).unwrap();
+        let owner = store.owner();
+        let everything = 0..recipe.chunks();
+        let claimed =
+            store.write(|transaction| work::claim(transaction, owner, &everything, 2, |_| false)).unwrap();
+        assert_eq!(claimed.into_iter().flatten().collect::<Vec<_>>(), [0, 1]);
+        let (outcome, _) = generate_in(store, &recipe, 2, everything, &false.into(), &mut |_| {}).unwrap();
+        assert_eq!(outcome, Outcome::Complete);
+        assert!(Corpus::open(&path).unwrap().summary().unwrap().complete);
+        assert!(verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap().is_clean());
+    }
+}

@@ -1,0 +1,6 @@
+//! TODO produce
+
+pub(crate) mod append;
+pub(crate) mod chunk_builder;
+pub(crate) mod generate;
+pub(crate) mod pair_check;

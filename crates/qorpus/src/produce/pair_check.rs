@@ -1,0 +1,222 @@
+//! Whether a unitary that someone brings belongs to its circuit, and if not, why it may not.
+
+use crate::corpus::corpus_file::{Order, reorder};
+use crate::options::PairCheck;
+use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch, UpTo, distance};
+
+/// Entries of unitaries that are computed at once: they stay in the cache.
+const ENTRIES_AT_ONCE: usize = 1 << 15;
+
+/// How far entries of a given unitary may be from those of its circuit's: more than rounding explains in what computes
+/// in single precision, less than any mistake.
+pub(crate) fn tolerance(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::Complex128 => 1e-6,
+        Dtype::Complex64 => 1e-5,
+    }
+}
+
+/// The same for a matrix that is as far from unitary as `residual`: one of few digits is compared in these, and one that
+/// is nothing like a unitary, which a writer takes only if it is told to, is not compared.
+pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
+    // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by chance.
+    if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
+}
+
+/// A difference for people.
+pub(crate) fn shown(difference: f64) -> String {
+    if (0.001..100.0).contains(&difference) {
+        format!("{difference:.3}")
+    } else {
+        format!("{difference:.1e}")
+    }
+}
+
+/// Compares given unitaries with those of their circuits. It keeps its memory from batch to batch.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    scratch: Scratch,
+    circuits: Circuits,
+    computed: Vec<Complex64>,
+}
+
+impl Pairs {
+    /// Says of the records at some positions how far their unitary, row-major, is from that of their circuit, as the
+    /// largest difference of entries: `None` if a gate of the circuit has no matrix. `tell` returns whether to go on.
+    pub(crate) fn compare<'c>(
+        &mut self,
+        (alphabet, kernel): (&Alphabet, &Kernel),
+        positions: impl Iterator<Item = usize>,
+        record: impl Fn(usize) -> (&'c [u16], &'c [Complex64]),
+        check: PairCheck,
+        mut tell: impl FnMut(usize, Option<f64>) -> bool,
+    ) {
+        let size = alphabet.dim().pow(2);
+        let (mut positions, most) = (positions.peekable(), (ENTRIES_AT_ONCE / size).max(1));
+        while positions.peek().is_some() {
+            let batch: Vec<usize> = positions.by_ref().take(most).collect();
+            self.circuits.clear();
+            batch.iter().for_each(|&position| self.circuits.push(record(position).0.iter().copied()));
+            self.computed.resize(batch.len() * size, Complex64::ZERO);
+            kernel.unitaries(&self.circuits, &mut self.scratch, &mut self.computed);
+            for (&position, computed) in batch.iter().zip(self.computed.chunks_exact(size)) {
+                let (circuit, given) = record(position);
+                let difference = alphabet.defines(circuit).then(|| difference(given, computed, check));
+                if !tell(position, difference) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Which of the records that are given at once are compared: all from three qubits on and the first 256, then every
+/// eighth, so that on one and two qubits comparing takes less than a tenth of what appending takes.
+pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
+    qubits > 2 || position < 256 || position.is_multiple_of(8)
+}
+
+/// The largest difference between entries of two matrices, up to a global phase unless they are compared exactly.
+fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
+    distance(a, b, if check == PairCheck::Phase { UpTo::Phase } else { UpTo::Nothing })
+}
+
+/// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake makes exactly this
+/// unitary, if one does. `order` is that in which a writer was given it.
+pub(crate) fn likely_cause(
+    (alphabet, kernel): (&Alphabet, &Kernel),
+    circuit: &[u16],
+    given: &[Complex64],
+    tolerance: f64,
+    check: PairCheck,
+    order: Option<Order>,
+) -> String {
+    let (dim, qubits) = (alphabet.dim(), alphabet.qubits());
+    let unitary = |letters: &mut dyn Iterator<Item = u16>| {
+        let (mut circuits, mut out) = (Circuits::default(), vec![Complex64::ZERO; dim * dim]);
+        circuits.push(letters);
+        kernel.unitaries(&circuits, &mut Scratch::default(), &mut out);
+        out
+    };
+    let own = unitary(&mut circuit.iter().copied());
+    let turned = |mut matrix: Vec<Complex64>| {
+        reorder(bytemuck::cast_slice_mut(&mut matrix), qubits, size_of::<Complex64>(), Order::Little);
+        matrix
+    };
+    let conjugate = |matrix: &[Complex64]| matrix.iter().map(Complex64::conj).collect::<Vec<_>>();
+    let transpose =
+        |matrix: &[Complex64]| (0..dim * dim).map(|k| matrix[k % dim * dim + k / dim]).collect::<Vec<_>>();
+    let is = |matrix: &[Complex64], check| difference(given, matrix, check) <= tolerance;
+    if check == PairCheck::Exact && is(&own, PairCheck::Phase) {
+        let overlap: Complex64 = given.iter().zip(&own).map(|(a, b)| a * b.conj()).sum();
+        return format!(
+            "it is the circuit's but for a global phase of {:.6}; check \"phase\" takes it",
+            overlap.im.atan2(overlap.re)
+        );
+    }
+    let kinds = [
+        ("its conjugate", conjugate(&own)),
+        ("its transpose", transpose(&own)),
+        ("its inverse, the conjugate transpose", conjugate(&transpose(&own))),
+        ("that of the letters from the last to the first", unitary(&mut circuit.iter().rev().copied())),
+    ];
+    let is_either = |matrix: &[Complex64]| is(matrix, check) || is(matrix, PairCheck::Phase);
+    let remedy = match order {
+        Some(Order::Big) => {
+            "give it with qubit 0 as the most significant bit, or, as Qiskit has it, with order \"little\""
+        }
+        Some(Order::Little) => "qubit 0 is its most significant bit; give it with order \"big\"",
+        None => "append it to another file with order \"little\"",
+    };
+    let turned_round = format!("the qubits are in the other order: {remedy}");
+    if is_either(&turned(own.clone())) {
+        return turned_round;
+    }
+    let names: Vec<_> = kinds.iter().filter(|(_, matrix)| is_either(matrix)).map(|(name, _)| *name).collect();
+    if !names.is_empty() {
+        return format!("it is {}", names.join(", or "));
+    }
+    let mut names = kinds.into_iter().filter(|(_, matrix)| is_either(&turned(matrix.clone())));
+    if let Some((name, _)) = names.next() {
+        return format!("it is {name}, and {turned_round}");
+    }
+    "it is that of another circuit".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qorpus_core::{Coupling, Gate};
+
+    fn alphabet() -> Alphabet {
+        let gates = ["h", "t", "rx(0.3)", "cx", "u3(0.3,0.2,1)"].map(|name| Gate::standard(name).unwrap());
+        Alphabet::new(gates.into(), 2, Coupling::All).unwrap()
+    }
+
+    fn unitary(text: &str) -> Vec<Complex64> {
+        let (alphabet, mut circuits) = (alphabet(), Circuits::default());
+        circuits.push(alphabet.circuit(text).unwrap());
+        let mut out = vec![Complex64::ZERO; 16];
+        Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut out);
+        out
+    }
+
+    #[test]
+    fn causes_are_named() {
+        let text = "h 0; t 0; rx(0.3) 1; cx 0 1; u3(0.3,0.2,1) 0; t 1";
+        let (alphabet, own) = (alphabet(), unitary(text));
+        let kernel = Kernel::new(&alphabet);
+        let circuit = alphabet.circuit(text).unwrap();
+        let cause = |given: &[Complex64], check| {
+            likely_cause((&alphabet, &kernel), &circuit, given, 1e-6, check, None)
+        };
+        let conjugate: Vec<_> = own.iter().map(Complex64::conj).collect();
+        let transposed =
+            |matrix: &[Complex64]| (0..16).map(|k| matrix[k % 4 * 4 + k / 4]).collect::<Vec<_>>();
+        let swapped = |matrix: &[Complex64]| {
+            let moved = |k: usize| [0, 2, 1, 3][k];
+            (0..16).map(|k| matrix[moved(k / 4) * 4 + moved(k % 4)]).collect::<Vec<_>>()
+        };
+        let turned = |matrix: &[Complex64]| {
+            matrix.iter().map(|entry| entry * Complex64::new(0.7f64.cos(), 0.7f64.sin())).collect::<Vec<_>>()
+        };
+        let backwards = unitary("t 1; u3(0.3,0.2,1) 0; cx 0 1; rx(0.3) 1; t 0; h 0");
+        for (given, said) in [
+            (swapped(&own), "the qubits are in the other order"),
+            (turned(&swapped(&own)), "the qubits are in the other order"),
+            (conjugate.clone(), "it is its conjugate"),
+            (transposed(&own), "it is its transpose"),
+            (turned(&transposed(&conjugate)), "it is its inverse"),
+            (backwards, "it is that of the letters from the last to the first"),
+            (swapped(&conjugate), "it is its conjugate, and the qubits are in the other order"),
+            (unitary("h 0"), "it is that of another circuit"),
+        ] {
+            for check in [PairCheck::Phase, PairCheck::Exact] {
+                assert!(cause(&given, check).starts_with(said), "{said}: {}", cause(&given, check));
+            }
+        }
+        assert!(cause(&turned(&own), PairCheck::Exact).contains("a global phase of 0.7"));
+        for (order, said) in [
+            (Some(Order::Big), "or, as Qiskit has it, with order \"little\""),
+            (Some(Order::Little), "give it with order \"big\""),
+            (None, "append it to another file with order \"little\""),
+        ] {
+            let given = swapped(&own);
+            let pair = (&alphabet, &kernel);
+            let cause = likely_cause(pair, &circuit, &given, 1e-6, PairCheck::Phase, order);
+            assert!(cause.ends_with(said), "{cause}");
+        }
+    }
+
+    #[test]
+    fn differences() {
+        let own = unitary("h 0; t 1");
+        let turned: Vec<_> = own.iter().map(|entry| entry * Complex64::new(2f64.cos(), 2f64.sin())).collect();
+        assert!(difference(&own, &turned, PairCheck::Phase) < 1e-15);
+        assert!(difference(&own, &turned, PairCheck::Exact) > 0.5);
+        let enormous = vec![Complex64::new(1e300, -1e300); 16];
+        let largest = difference(&enormous, &own, PairCheck::Phase);
+        assert!(largest > 1e-6 || largest.is_nan());
+        assert!(difference(&unitary("h 0; h 0"), &unitary("t 0; t 0; t 0; t 0"), PairCheck::Phase) > 0.9);
+    }
+}

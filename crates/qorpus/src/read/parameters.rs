@@ -1,0 +1,97 @@
+//! Values for the parameters of a query: in order for `?`, by name for `:name`, `@name` and `$name`.
+
+use crate::error::{Error, Result};
+use rusqlite::Statement;
+use rusqlite::types::Value;
+use std::collections::BTreeMap;
+
+/// Values for the parameters of a query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameters {
+    /// One for each `?`, in order.
+    Ordered(Vec<Value>),
+    /// By name, without the `:`, `@` or `$` in front.
+    Named(BTreeMap<String, Value>),
+}
+
+impl From<&[Value]> for Parameters {
+    fn from(values: &[Value]) -> Parameters {
+        Parameters::Ordered(values.to_vec())
+    }
+}
+
+impl<const N: usize> From<&[Value; N]> for Parameters {
+    fn from(values: &[Value; N]) -> Parameters {
+        Parameters::Ordered(values.to_vec())
+    }
+}
+
+impl Parameters {
+    /// Binds them to a statement: each parameter has one value, and each value a parameter.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] names what is missing or left over.
+    pub(crate) fn bind(&self, statement: &mut Statement<'_>) -> Result<()> {
+        let names: Vec<Option<String>> = (1..=statement.parameter_count())
+            .map(|place| statement.parameter_name(place).map(Into::into))
+            .collect();
+        let values = match self {
+            Parameters::Ordered(values) => ordered(&names, values)?,
+            Parameters::Named(values) => named(&names, values)?,
+        };
+        for (place, value) in values.into_iter().enumerate() {
+            statement
+                .raw_bind_parameter(place + 1, value)
+                .map_err(|error| Error::Query(crate::read::sql::reason(&error)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a parameter without the mark in front; `?` and `?7` have none.
+fn bare(name: Option<&String>) -> Option<&str> {
+    name.and_then(|name| name.strip_prefix([':', '@', '$']))
+}
+
+fn ordered<'a>(names: &[Option<String>], values: &'a [Value]) -> Result<Vec<&'a Value>> {
+    if let Some(name) = names.iter().flatten().find(|name| bare(Some(name)).is_some()) {
+        return Err(Error::Usage(format!(
+            "the query has the parameter {name}, whose value is found by its name: give names and values, or write ? \
+             for values in order"
+        )));
+    }
+    if names.len() != values.len() {
+        let wanted = match names.len() {
+            1 => "1 parameter".to_owned(),
+            count => format!("{count} parameters"),
+        };
+        let given = match values.len() {
+            1 => "1 value was".to_owned(),
+            count => format!("{count} values were"),
+        };
+        return Err(Error::Usage(format!("the query has {wanted}, and {given} given")));
+    }
+    Ok(values.iter().collect())
+}
+
+fn named<'a>(names: &[Option<String>], values: &'a BTreeMap<String, Value>) -> Result<Vec<&'a Value>> {
+    let value = |name: &Option<String>| {
+        let Some(name) = bare(name.as_ref()) else {
+            return Err(Error::Usage(
+                "the query has a parameter ?, which has no name: give values in order, or write :name".into(),
+            ));
+        };
+        values.get(name).ok_or_else(|| {
+            Error::Usage(format!(
+                "the query has a parameter named '{name}', and no value of that name was given"
+            ))
+        })
+    };
+    let bound = names.iter().map(value).collect::<Result<Vec<_>>>()?;
+    match values.keys().find(|key| !names.iter().any(|name| bare(name.as_ref()) == Some(key.as_str()))) {
+        Some(surplus) => {
+            Err(Error::Usage(format!("there is a value named '{surplus}', and the query has no :{surplus}")))
+        }
+        None => Ok(bound),
+    }
+}

@@ -1,0 +1,241 @@
+//! Splits by unitary: which records are on which side, one bit each, in a temporary file.
+
+use crate::corpus::corpus_file::Order;
+use crate::distinct::{Threads, parallel};
+use crate::error::{Error, Result, io};
+use crate::options::threads;
+use crate::read::corpus::Reader;
+use crate::read::present::Present;
+use bytemuck::cast_slice;
+use qorpus_core::{Dtype, UnitarySplit};
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Records of a block.
+const BLOCK: u64 = 1 << 15;
+const BLOCK_BYTES: usize = (BLOCK / 8) as usize;
+
+/// The records of a reader, split by their unitaries.
+///
+/// To know the sides, every record is gone through once. Each takes a bit for each part, in a temporary file without a name, and no
+/// more memory than 8 bytes for 32768 records. Among those that are present, records are counted by their places. Records that come later are gone through when they are asked for; none changes its
+/// side.
+#[derive(Debug)]
+pub struct UnitaryParts {
+    reader: Arc<Reader>,
+    /// The records that are split, if not all of them.
+    among: Option<Present>,
+    split: UnitarySplit,
+    parts: Vec<Part>,
+    judged: Mutex<Judged>,
+}
+
+/// Some thousandths of all unitaries.
+#[derive(Debug)]
+struct Part {
+    sides: Range<u16>,
+    /// The bits of the records, block by block.
+    bits: File,
+}
+
+/// What is known so far.
+#[derive(Debug, Default)]
+struct Judged {
+    records: u64,
+    /// For each part, how many records are in the blocks before, and in all.
+    before: Vec<Vec<u64>>,
+}
+
+impl UnitaryParts {
+    /// The parts with these sides, of 1000, of all records or `among` some. Nothing is gone through yet.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not precise enough. Or a temporary file
+    /// cannot be made.
+    pub fn new(
+        reader: Arc<Reader>,
+        among: Option<Present>,
+        sides: Vec<Range<u16>>,
+        seed: u64,
+    ) -> Result<UnitaryParts> {
+        let split = UnitarySplit::new(reader.recipe(), seed);
+        if split.is_opaque() && reader.recipe().dtype() == Dtype::Complex64 {
+            let text = "gates without a matrix, and unitaries in complex64: they are too imprecise to be split by unitary; \
+                        split by id";
+            return Err(Error::Usage(text.into()));
+        }
+        let before = vec![vec![0]; sides.len()];
+        let part = |sides| {
+            let directory = std::env::temp_dir();
+            let bits =
+                tempfile::tempfile_in(&directory).map_err(io(&directory, "make a temporary file in it"))?;
+            Ok(Part { sides, bits })
+        };
+        let parts = sides.into_iter().map(part).collect::<Result<_>>()?;
+        Ok(UnitaryParts { reader, among, split, parts, judged: Mutex::new(Judged { records: 0, before }) })
+    }
+
+    /// Whether unitaries are compared exactly. If not, a few records may be in no part.
+    pub fn is_exact(&self) -> bool {
+        self.split.is_exact()
+    }
+
+    /// Goes through those records below `len` that were not gone through yet, on all cores, until `stop` is set; `report` is told how many
+    /// are done, some twenty times a second. False if it was stopped.
+    ///
+    /// # Errors
+    /// A record cannot be read, or is not there yet; or the temporary file cannot be written.
+    pub fn update(&self, len: u64, stop: &AtomicBool, report: &mut dyn FnMut(u64)) -> Result<bool> {
+        let mut judged = self.judged();
+        if len <= judged.records {
+            return Ok(true);
+        }
+        let first = judged.records / BLOCK;
+        for before in &mut judged.before {
+            // The last block may have been a part of one.
+            before.truncate(first as usize + 1);
+        }
+        let records = |block: u64| block * BLOCK..len.min((block + 1) * BLOCK);
+        let work = |(): &mut (), piece: usize| self.block(records(first + piece as u64));
+        let done = std::cell::Cell::new(first * BLOCK);
+        let mut finish = |piece: usize, bits: Vec<Vec<u8>>| {
+            let block = first + piece as u64;
+            for ((part, bits), before) in self.parts.iter().zip(bits).zip(&mut judged.before) {
+                let path = std::env::temp_dir();
+                let written = part.bits.write_all_at(&bits, block * BLOCK_BYTES as u64);
+                written.map_err(io(&path, "write a temporary file in it"))?;
+                before.push(before[block as usize] + ones(&bits));
+            }
+            done.set(records(block).end);
+            Ok(())
+        };
+        let blocks = (len.div_ceil(BLOCK) - first) as usize;
+        let jobs = Threads::new(threads(None)?, stop);
+        let result = parallel(jobs, blocks, &|| Ok(()), &work, &mut finish, &mut || report(done.get()));
+        judged.records = done.get();
+        result
+    }
+
+    /// How many records below `len` are in a part, all of which were gone through.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn count(&self, part: usize, len: u64) -> Result<u64> {
+        let before = self.judged().before[part][(len / BLOCK) as usize];
+        match len % BLOCK {
+            0 => Ok(before),
+            rest => {
+                let bits = self.bits(part, len / BLOCK)?;
+                Ok(before + (0..rest).filter(|&record| has(&bits, record)).count() as u64)
+            }
+        }
+    }
+
+    /// Whether these records, all of which were gone through, are in a part.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn contains(&self, part: usize, ids: &[u64]) -> Result<Vec<bool>> {
+        let mut last = None;
+        ids.iter().map(|id| Ok(has(self.block_bits(part, id / BLOCK, &mut last)?, id % BLOCK))).collect()
+    }
+
+    /// The ids of the records at these places of a part, all of which are there; they ascend with the places.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn ids(&self, part: usize, places: &[u64]) -> Result<Vec<u64>> {
+        let (judged, mut last) = (self.judged(), None);
+        let before = &judged.before[part];
+        let id = |&place: &u64| {
+            let block = before.partition_point(|&before| before <= place) as u64 - 1;
+            let bits = self.block_bits(part, block, &mut last)?;
+            Ok(block * BLOCK + select(bits, place - before[block as usize]))
+        };
+        places.iter().map(id).collect()
+    }
+
+    fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bits of a block, which is often the one that was asked for last.
+    fn block_bits<'l>(
+        &self,
+        part: usize,
+        block: u64,
+        last: &'l mut Option<(u64, Vec<u8>)>,
+    ) -> Result<&'l [u8]> {
+        let known = last.take().filter(|(of, _)| *of == block);
+        let known = known.map_or_else(|| Ok((block, self.bits(part, block)?)), Ok::<_, Error>)?;
+        Ok(&last.insert(known).1)
+    }
+
+    fn bits(&self, part: usize, block: u64) -> Result<Vec<u8>> {
+        let mut bits = vec![0; BLOCK_BYTES];
+        let read = self.parts[part].bits.read_exact_at(&mut bits, block * BLOCK_BYTES as u64);
+        read.map_err(io(&std::env::temp_dir(), "read a temporary file in it"))?;
+        Ok(bits)
+    }
+
+    /// The bits of each part, for the records at these places of one block.
+    fn block(&self, places: Range<u64>) -> Result<Vec<Vec<u8>>> {
+        let runs = match &self.among {
+            None => vec![places],
+            Some(present) => present.at(places),
+        };
+        let mut bits = vec![vec![0u8; BLOCK_BYTES]; self.parts.len()];
+        let mut put = |record: usize, side: Option<u16>| {
+            let parts = self.parts.iter().zip(&mut bits);
+            for (_, bits) in parts.filter(|(part, _)| side.is_some_and(|side| part.sides.contains(&side))) {
+                bits[record / 8] |= 1 << (record % 8);
+            }
+        };
+        let mut records = 0..;
+        for ids in runs {
+            if self.split.is_opaque() {
+                let size = self.reader.unitary_bytes();
+                let mut unitaries = vec![0; (ids.end - ids.start) as usize * size];
+                self.reader.unitaries(ids, Order::Big, &mut unitaries)?;
+                for (bytes, record) in unitaries.chunks_exact(size).zip(&mut records) {
+                    put(record, self.split.side_of_unitary(&Dtype::Complex128.decode(bytes)));
+                }
+            } else {
+                let circuits = self.reader.circuits(ids)?;
+                for (circuit, record) in circuits.iter().zip(&mut records) {
+                    put(record, self.split.side(circuit)?);
+                }
+            }
+        }
+        Ok(bits)
+    }
+}
+
+fn ones(bits: &[u8]) -> u64 {
+    cast_slice::<u8, [u8; 8]>(bits).iter().map(|&word| u64::from(u64::from_le_bytes(word).count_ones())).sum()
+}
+
+fn has(bits: &[u8], record: u64) -> bool {
+    bits[(record / 8) as usize] >> (record % 8) & 1 == 1
+}
+
+/// The record with so many others of the part before it in its block.
+fn select(bits: &[u8], mut before: u64) -> u64 {
+    for (number, word) in cast_slice::<u8, [u8; 8]>(bits).iter().enumerate() {
+        let mut word = u64::from_le_bytes(*word);
+        let count = u64::from(word.count_ones());
+        if before < count {
+            (0..before).for_each(|_| word &= word - 1);
+            return number as u64 * 64 + u64::from(word.trailing_zeros());
+        }
+        before -= count;
+    }
+    // Counts say that it is there; were they wrong, this is beyond the block.
+    BLOCK
+}

@@ -1,0 +1,375 @@
+//! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
+
+use crate::error::{Error, LOOK_FOR, Result, brief, io, sqlite, sqlite_on};
+use crate::shards;
+use crate::sqlite::guard;
+use crate::sqlite::schema;
+use qorpus_core::{FORMAT_VERSION, Recipe};
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// `PRAGMA application_id` of a corpus: "Qrps".
+pub(crate) const APPLICATION_ID: i64 = 0x5172_7073;
+
+/// `PRAGMA page_size`, the largest SQLite has: a chunk fits in one page, a file reaches 281 TB.
+pub(crate) const PAGE_SIZE: u32 = 65_536;
+
+/// Pages a connection may keep in memory, in KiB.
+const CACHE_KIB: u32 = 32 << 10;
+
+/// Readers map up to this much of the file instead of copying pages; SQLite stops at its `SQLITE_MAX_MMAP_SIZE`.
+const MMAP_BYTES: i64 = 1 << 40;
+
+/// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is refused before it is read.
+pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
+
+/// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
+const PATIENCE: u64 = 300_000;
+
+/// How long a connection waits for a lock of SQLite's own; shared with its busy handler.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    /// Runs `action` while waiting for locks no longer than `limit`.
+    pub(crate) fn limited<T>(&self, limit: Duration, action: impl FnOnce() -> T) -> T {
+        self.0.store(limit.as_millis() as u64, Ordering::Relaxed);
+        let result = action();
+        self.0.store(PATIENCE, Ordering::Relaxed);
+        result
+    }
+}
+
+/// The size of SQLite's smallest page: no database is shorter.
+const HEADER_BYTES: u64 = 512;
+
+/// What a connection is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+    Create,
+}
+
+/// As many links in a row as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
+/// must exist.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Usage("the file name is empty".into()));
+    }
+    shards::check_spelling(path)?;
+    if shards::is_sharded(path) {
+        return Err(Error::Directory(path.into()));
+    }
+    // One file has one name, whatever links lead to it: the sidecar lock is found by that name.
+    match path.canonicalize() {
+        Ok(path) => return Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(path, "find the file")(error)),
+    }
+    let mut absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
+    // A link to a file that is still to be made; a circle of links leads nowhere.
+    for _ in 0..MOST_LINKS {
+        match (absolute.read_link(), absolute.parent()) {
+            (Ok(target), Some(directory)) => absolute = directory.join(target),
+            _ => break,
+        }
+    }
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(directory), Some(name)) => match directory.canonicalize() {
+            Ok(directory) => Ok(directory.join(name)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::MissingDirectory(directory.into()))
+            }
+            Err(error) => Err(io(directory, "find the directory")(error)),
+        },
+        _ => Err(Error::Directory(path.into())),
+    }
+}
+
+/// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
+pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)> {
+    check_version()?;
+    guard::keep();
+    if access != Access::Create {
+        path.metadata().map_err(io(path, LOOK_FOR))?;
+    }
+    check_plain(path)?;
+    let failed = sqlite(path, "open it");
+    // Also for reading: a journal that a killed writer left behind must be rolled back first.
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
+    let patience = Patience(Arc::new(AtomicU64::new(PATIENCE)));
+    let limit = patience.clone();
+    let mut waited = 0;
+    let handler = move |attempt: i32| {
+        let pause = u64::from(attempt.unsigned_abs().min(50)) + 1;
+        waited = if attempt == 0 { 0 } else { waited + pause };
+        std::thread::sleep(Duration::from_millis(pause));
+        waited < limit.0.load(Ordering::Relaxed)
+    };
+    connection.busy_handler(Some(handler)).map_err(&failed)?;
+    let failed = |error| sqlite_on(&connection, path, "open it")(error);
+    restrict(&connection).map_err(failed)?;
+    if access == Access::Read {
+        connection.pragma_update(None, "query_only", true).map_err(failed)?;
+        map(&connection).map_err(failed)?;
+    }
+    Ok((connection, patience))
+}
+
+/// The endings of the files that SQLite keeps beside a database.
+pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be opened at its other end.
+fn check_plain(path: &Path) -> Result<()> {
+    let strange = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_file());
+    let names = std::iter::once(path.into()).chain(COMPANIONS.map(|ending| beside(path, ending)));
+    match { names }.find(|name| strange(name)) {
+        Some(name) => Err(Error::NoPlainFile(name)),
+        None => Ok(()),
+    }
+}
+
+/// Keeps anything in the file from running, and hostile sizes from being believed.
+fn restrict(connection: &Connection) -> rusqlite::Result<()> {
+    for (option, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(option, on)?;
+    }
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE).map(drop)
+}
+
+/// Has pages mapped instead of copied.
+fn map(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "mmap_size", MMAP_BYTES)
+}
+
+/// Opens a corpus that nobody writes, without any locks.
+///
+/// Sound for committed records only, which never change, and only because every byte is checked after it was read:
+/// what was read while someone began to write after all does not pass.
+pub(crate) fn open_still(path: &Path) -> Result<Connection> {
+    guard::keep();
+    let failed = sqlite(path, "open it");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let escaped = path.as_os_str().as_encoded_bytes().iter().map(|&byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    let uri = format!("file:{}?immutable=1", escaped.collect::<String>());
+    let connection = Connection::open_with_flags(uri, flags).map_err(&failed)?;
+    restrict(&connection).and_then(|()| map(&connection)).map_err(failed)?;
+    bound_cache(&connection, path)?;
+    Ok(connection)
+}
+
+/// Bounds the memory of a connection's page cache.
+///
+/// To be called once the file's pages are known to be of 65536 bytes: SQLite turns a size into a number of pages
+/// by the page size it knows at that moment, 4096 before the first read, and would keep sixteen times as much.
+pub(crate) fn bound_cache(connection: &Connection, path: &Path) -> Result<()> {
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB)).map_err(sqlite(path, "set it up"))
+}
+
+/// Refuses an SQLite that can lose committed pages when several connections write and checkpoint one WAL.
+fn check_version() -> Result<()> {
+    match rusqlite::version_number() {
+        3_052_000 | ..3_051_003 => Err(Error::UnsafeSqlite(rusqlite::version().into())),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a file that ends before its last page.
+pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = sqlite_on(connection, path, "read it");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let found = size(path);
+    // SQLite takes what is shorter than its header for a new file, and would write over it.
+    if (1..HEADER_BYTES).contains(&found) {
+        return Err(not_a_corpus(path, "it is not an SQLite file".into()));
+    }
+    let refused = match begin_read(connection) {
+        Ok(transaction) => {
+            let expected = bytes(&transaction).map_err(&failed)?;
+            // What the file lacks may still be in the log; nothing is lost from either during the transaction.
+            let found = size(path);
+            return match found < expected && size(&log(path)) == 0 {
+                true => Err(Error::Truncated { path: path.into(), found }),
+                false => Ok(()),
+            };
+        }
+        Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
+        Err(other) => return Err(failed(other)),
+    };
+    // SQLite has refused the file before looking at any table. Only for one reason would it not do so on a
+    // connection that may repair schemas: the first page counts more pages than there are.
+    let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
+    restrict(&lenient).map_err(&failed)?;
+    lenient.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).map_err(&failed)?;
+    lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
+    match pages(&lenient) {
+        Ok(_) => Err(Error::Truncated { path: path.into(), found }),
+        Err(_) => Err(failed(refused)),
+    }
+}
+
+/// How long to wait before trying again what SQLite could not decide.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+
+/// Whether SQLite lost a race for the log against another process and asks to try again.
+pub(crate) fn is_protocol(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed)
+}
+
+/// Begins a transaction that sees one consistent state, from now on.
+pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    loop {
+        let transaction = connection.unchecked_transaction()?;
+        // A transaction takes its state with its first look at the file.
+        let look = |connection: &Connection| {
+            connection.prepare_cached("SELECT 1 FROM sqlite_schema")?.query([])?.next().map(drop)
+        };
+        match look(&transaction) {
+            Err(error) if is_protocol(&error) => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(transaction),
+        }
+    }
+}
+
+/// SQLite's write-ahead log beside the file.
+pub(crate) fn log(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// The file whose name is that of the corpus and an ending.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The size of the file with all pages that SQLite counts.
+pub(crate) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    Ok(pages(connection)? * page_size)
+}
+
+fn pages(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.pragma_query_value(None, "page_count", |row| row.get(0))
+}
+
+pub(crate) fn not_a_corpus(path: &Path, reason: String) -> Error {
+    Error::NotACorpus { path: path.into(), reason }
+}
+
+/// What an SQLite file turns out to be.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Nothing yet: a new file.
+    Empty,
+    /// A corpus with this recipe.
+    Corpus(Box<Recipe>),
+}
+
+/// Looks at the file: application id, version, recipe and its hash.
+pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> {
+    let Some(Identity { json, hash }) = identity(connection, path)? else { return Ok(Content::Empty) };
+    let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
+    match hash == hex(&recipe.hash()) {
+        true => Ok(Content::Corpus(Box::new(recipe))),
+        false => Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into())),
+    }
+}
+
+/// What a file says of its recipe.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    json: String,
+    hash: String,
+}
+
+impl Identity {
+    pub(crate) fn of(recipe: &Recipe) -> Identity {
+        Identity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
+    }
+}
+
+/// The same without a look at the recipe itself; `None` for a new file.
+pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
+    let failed = sqlite_on(connection, path, "read it");
+    // In one state of the file: someone may be creating it at this moment.
+    let connection = &*connection.unchecked_transaction().map_err(&failed)?;
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let not_a_corpus = |reason: String| not_a_corpus(path, reason);
+    let application = number("application_id").map_err(&failed)?;
+    if application == 0 && number("schema_version").map_err(&failed)? == 0 {
+        return Ok(None);
+    }
+    if application != APPLICATION_ID {
+        return Err(not_a_corpus("it is another program's SQLite file".into()));
+    }
+    let version = number("user_version").map_err(&failed)?;
+    if version > i64::from(FORMAT_VERSION) {
+        return Err(Error::NewerFormat { path: path.into(), version });
+    }
+    if version < 1 {
+        return Err(not_a_corpus(format!("its format version is {version}")));
+    }
+    schema::check(connection, path)?;
+    let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
+    let hash = meta(connection, path, "recipe_hash")?.unwrap_or_default();
+    Ok(Some(Identity { json, hash }))
+}
+
+fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
+        .map_err(sqlite(path, "read its recipe"))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_and_links_beside_a_corpus_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        std::fs::write(&path, "").unwrap();
+        for ending in COMPANIONS {
+            let name = beside(&path, ending);
+            nix::unistd::mkfifo(&name, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            assert!(matches!(open(&path, Access::Read), Err(Error::NoPlainFile(found)) if found == name));
+            std::fs::remove_file(&name).unwrap();
+            std::os::unix::fs::symlink(&path, &name).unwrap();
+            assert!(matches!(open(&path, Access::Create), Err(Error::NoPlainFile(found)) if found == name));
+            std::fs::remove_file(&name).unwrap();
+        }
+    }
+}

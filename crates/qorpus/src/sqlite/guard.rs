@@ -1,0 +1,329 @@
+//! The guard: a mapped file that loses its end while it is read gives zeros instead of ending the process.
+//!
+//! Whoever touches a page of a mapping that the file has no more, or that the disk cannot read, gets the signal SIGBUS, and by default
+//! that ends the process. Here a handler puts zeros in the place of the whole mapping and counts the fault. No check passes over
+//! zeros, so the read goes another way or fails, and then [`faults`] says why. Every mapping of a database is guarded: our own, and
+//! those that SQLite makes, because it asks the system through functions of ours. Signals that others mean are theirs, as before.
+
+#![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
+
+use crate::corpus::mapped::{LOOK, now};
+use nix::errno::Errno;
+use nix::libc::{self, c_int, c_void, off_t, siginfo_t, size_t};
+use rusqlite::ffi;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+/// More than the mappings that Linux allows a process unless told otherwise: 65,530. What is not in the table is not mapped.
+const MOST: usize = 1 << 16;
+
+/// Counts of faults; files share one if their numbers happen to agree in so many bits.
+const COUNTS: usize = 1 << 10;
+
+/// A mapping that is guarded. The handler reads these numbers in the middle of anything, so they are atomic and there is no lock.
+struct Guarded {
+    /// 0 if the place is free, [`CLAIMED`] while it is being filled or cleared.
+    start: AtomicUsize,
+    end: AtomicUsize,
+    count: AtomicUsize,
+}
+
+/// No address is as high as this.
+const CLAIMED: usize = usize::MAX;
+
+static TABLE: [Guarded; MOST] =
+    [const { Guarded { start: AtomicUsize::new(0), end: AtomicUsize::new(0), count: AtomicUsize::new(0) } };
+        MOST];
+
+/// There is no free place before this one.
+static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
+
+/// No place from this one on was ever used.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+static FAULTS: [AtomicU32; COUNTS] = [const { AtomicU32::new(0) }; COUNTS];
+
+/// A place in the table.
+#[derive(Debug)]
+pub(crate) struct Guard(usize);
+
+impl Guard {
+    /// Guards a mapping of `file` from now until it is dropped, which must be before the mapping goes; `None` if there are too many.
+    pub(crate) fn new(start: usize, len: usize, file: &File) -> Option<Guard> {
+        keep();
+        guard(start, len, count_of(file.as_raw_fd())).map(Guard)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        clear(self.0);
+    }
+}
+
+/// How many mappings of the file with this device and number have given zeros since the process began.
+#[inline]
+pub(crate) fn faults((device, number): (u64, u64)) -> u32 {
+    FAULTS[count_at(device, number)].load(SeqCst)
+}
+
+fn count_at(device: u64, number: u64) -> usize {
+    (device.rotate_left(32) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 54 & (COUNTS - 1)
+}
+
+/// The place of the count of an open file's faults.
+fn count_of(descriptor: c_int) -> usize {
+    // SAFETY: all bits zero are a `stat`.
+    let mut found: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the system writes one `stat` there, or nothing if there is no such descriptor.
+    match unsafe { libc::fstat(descriptor, &raw mut found) } {
+        0 => count_at(found.st_dev, found.st_ino),
+        _ => 0,
+    }
+}
+
+fn guard(start: usize, len: usize, count: usize) -> Option<usize> {
+    let first = FIRST_FREE.load(SeqCst);
+    let is_claimed = |&place: &usize| TABLE[place].start.compare_exchange(0, CLAIMED, SeqCst, SeqCst).is_ok();
+    // Again from the beginning, if another thread has set it too high meanwhile.
+    let place = (first..MOST).chain(0..first).find(is_claimed)?;
+    FIRST_FREE.store(place + 1, SeqCst);
+    USED.fetch_max(place + 1, SeqCst);
+    let guarded = &TABLE[place];
+    guarded.count.store(count, SeqCst);
+    guarded.end.store(start + len, SeqCst);
+    guarded.start.store(start, SeqCst);
+    Some(place)
+}
+
+fn clear(place: usize) {
+    TABLE[place].start.store(CLAIMED, SeqCst);
+    TABLE[place].end.store(0, SeqCst);
+    TABLE[place].start.store(0, SeqCst);
+    FIRST_FREE.fetch_min(place, SeqCst);
+}
+
+/// The guarded mappings: their places, first bytes and ends.
+fn guarded() -> impl Iterator<Item = (usize, usize, usize)> {
+    let load = |place: usize| (place, TABLE[place].start.load(SeqCst), TABLE[place].end.load(SeqCst));
+    (0..USED.load(SeqCst)).map(load).filter(|(_, start, end)| start < end)
+}
+
+/// Puts zeros in the place of the mapping with this address, if it is guarded.
+fn replace(address: usize) -> bool {
+    let Some((place, start, end)) = guarded().find(|(_, start, end)| (*start..*end).contains(&address))
+    else {
+        return false;
+    };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the mapping is there, since it is being read at this moment, and stays as long as it is guarded. What is
+    // read from it may change at any time as far as its readers are concerned, so also to zeros; `mmap` is a call to the system.
+    let new = unsafe { libc::mmap(start as *mut c_void, end - start, libc::PROT_READ, flags, -1, 0) };
+    FAULTS[TABLE[place].count.load(SeqCst)].fetch_add(1, SeqCst);
+    new != libc::MAP_FAILED
+}
+
+/// A way to treat SIGBUS that ours has replaced, and the one before.
+struct Before {
+    action: libc::sigaction,
+    before: *mut Before,
+}
+
+/// The newest of those.
+static BEFORE: AtomicPtr<Before> = AtomicPtr::new(ptr::null_mut());
+
+extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
+    let errno = Errno::last_raw();
+    // SAFETY: the system calls this with the information about the signal, and that of a fault has an address.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+    // Signals that someone has sent have no positive code.
+    if code <= 0 || !replace(address) {
+        give_way(signal, code <= 0);
+    }
+    Errno::set_raw(errno);
+}
+
+/// Has the signal treated as before ours was the way.
+///
+/// To call the other handler would not do: Python's `faulthandler` prints where the program is, restores what it found, which may
+/// be ours, and sends the signal again.
+fn give_way(signal: c_int, is_sent: bool) {
+    let before = BEFORE.load(SeqCst);
+    // SAFETY: all bits zero are a `sigaction`: the default, no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: it is null or from `Box::leak`, and is never freed.
+    if let Some(before) = unsafe { before.as_ref() } {
+        action = before.action;
+        BEFORE.store(before.before, SeqCst);
+    }
+    // SAFETY: `action` was that of this signal before, or is the default; both calls may be made in a handler.
+    unsafe {
+        libc::sigaction(signal, &raw const action, ptr::null_mut());
+        if is_sent {
+            // A fault comes again by itself.
+            libc::raise(signal);
+        }
+    }
+}
+
+/// Sees to it that the handler is the process's, now and then: others, such as PyTorch in a loader's workers, put theirs there.
+pub(crate) fn keep() {
+    static LOOKED: AtomicU64 = AtomicU64::new(0);
+    let now = now().as_millis() as u64;
+    if now.saturating_sub(LOOKED.load(SeqCst)) < LOOK.as_millis() as u64 {
+        return;
+    }
+    static SQLITE: Once = Once::new();
+    SQLITE.call_once(guard_sqlite);
+    // SAFETY: all bits zero are a `sigaction`.
+    let (mut there, mut own): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+    let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
+    own.sa_sigaction = handler as usize;
+    // On the stack for signals, if the thread has one: another thread's may be small.
+    own.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: a look, which writes what is there.
+    unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut there) };
+    if there.sa_sigaction != own.sa_sigaction {
+        // SAFETY: the handler makes calls only that a handler may make; what was there is written to `there`.
+        unsafe { libc::sigaction(libc::SIGBUS, &raw const own, &raw mut there) };
+        if there.sa_sigaction != own.sa_sigaction {
+            let new: *mut Before = Box::leak(Box::new(Before { action: there, before: ptr::null_mut() }));
+            let mut before = BEFORE.load(SeqCst);
+            loop {
+                // SAFETY: nobody else has it before it is in the list.
+                unsafe { (*new).before = before };
+                match BEFORE.compare_exchange(before, new, SeqCst, SeqCst) {
+                    Ok(_) => break,
+                    Err(other) => before = other,
+                }
+            }
+        }
+    }
+    LOOKED.store(now, SeqCst);
+}
+
+/// Has SQLite map files by the functions below.
+fn guard_sqlite() {
+    type Call = unsafe extern "C" fn();
+    // SAFETY: SQLite calls each with the arguments of the function of the system that has its name, and the last one, too, which
+    // is declared with more arguments that may follow, with these four: such calls are made as others on Linux.
+    let calls = unsafe {
+        [
+            (c"mmap", std::mem::transmute::<*const (), Call>(map as *const ())),
+            (c"munmap", std::mem::transmute::<*const (), Call>(unmap as *const ())),
+            #[cfg(target_os = "linux")]
+            (c"mremap", std::mem::transmute::<*const (), Call>(remap as *const ())),
+        ]
+    };
+    // SAFETY: the file system that SQLite uses unless told otherwise is there for good, and its functions are called with it
+    // and with names that are C strings.
+    unsafe {
+        let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_mut() else { return };
+        let Some(set) = system.xSetSystemCall else { return };
+        for (name, call) in calls {
+            set(&raw mut *system, name.as_ptr(), Some(call));
+        }
+    }
+}
+
+/// `mmap` for SQLite. What it maps to be written, the index of the WAL, is not guarded: zeros in one process alone would have it
+/// miss what others write.
+unsafe extern "C" fn map(
+    address: *mut c_void,
+    len: size_t,
+    protection: c_int,
+    flags: c_int,
+    file: c_int,
+    offset: off_t,
+) -> *mut c_void {
+    // SAFETY: with SQLite's own arguments.
+    let start = unsafe { libc::mmap(address, len, protection, flags, file, offset) };
+    if start == libc::MAP_FAILED || protection != libc::PROT_READ {
+        return start;
+    }
+    match guard(start as usize, len, count_of(file)) {
+        Some(_) => start,
+        None => {
+            // SAFETY: it was mapped just now, and nobody else knows of it. SQLite reads without a mapping then.
+            unsafe { libc::munmap(start, len) };
+            Errno::set_raw(libc::ENOMEM);
+            libc::MAP_FAILED
+        }
+    }
+}
+
+/// `munmap` for SQLite: of a whole mapping, or of its end.
+unsafe extern "C" fn unmap(address: *mut c_void, len: size_t) -> c_int {
+    let gone = address as usize..address as usize + len;
+    for (place, start, end) in guarded() {
+        if gone.contains(&start) {
+            clear(place);
+        } else if (start..end).contains(&gone.start) {
+            TABLE[place].end.store(gone.start, SeqCst);
+        }
+    }
+    // SAFETY: with SQLite's own arguments; whatever goes is guarded no more.
+    unsafe { libc::munmap(address, len) }
+}
+
+/// `mremap` for SQLite: a whole mapping becomes longer, and may be elsewhere then.
+#[cfg(target_os = "linux")]
+unsafe extern "C" fn remap(old: *mut c_void, old_len: size_t, len: size_t, flags: c_int) -> *mut c_void {
+    // SAFETY: with SQLite's own arguments.
+    let new = unsafe { libc::mremap(old, old_len, len, flags) };
+    if new != libc::MAP_FAILED
+        && let Some((place, ..)) = guarded().find(|(_, start, _)| *start == old as usize)
+    {
+        TABLE[place].start.store(CLAIMED, SeqCst);
+        TABLE[place].end.store(new as usize + len, SeqCst);
+        TABLE[place].start.store(new as usize, SeqCst);
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::mmap::PublishedMapping;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_that_lost_its_end_gives_zeros_and_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let mapped = |name: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+            let found = path.metadata().unwrap();
+            (PublishedMapping::new(&path, 1 << 20).unwrap(), (found.dev(), found.ino()), path)
+        };
+        let ((cut, file, path), (whole, other, _)) = (mapped("cut"), mapped("whole"));
+        let before = (faults(file), faults(other));
+        assert_eq!(cut.bytes().array::<8>(500_000), Some([7; 8]));
+        File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
+        assert_eq!(cut.bytes().array::<8>(500_000), Some([0; 8]));
+        assert_eq!(cut.bytes().array::<8>(0), Some([0; 8]));
+        assert_eq!(whole.bytes().array::<8>(500_000), Some([7; 8]));
+        assert_eq!(faults(file), before.0 + 1);
+        assert!(count_at(file.0, file.1) == count_at(other.0, other.1) || faults(other) == before.1);
+    }
+
+    #[test]
+    fn places_of_what_is_unmapped_serve_others() {
+        let file = tempfile::tempfile().unwrap();
+        let start = 1 << 46;
+        for _ in 0..3 {
+            let guards: Vec<_> =
+                (0..100).map(|k| Guard::new(start + (k << 20), 4096, &file).unwrap()).collect();
+            let is_guarded = |address| guarded().any(|(_, start, end)| (start..end).contains(&address));
+            assert!((0..100).all(|k| is_guarded(start + (k << 20) + 4095)));
+            assert!((0..100).all(|k| !is_guarded(start + (k << 20) + 4096)));
+            drop(guards);
+            assert!((0..100).all(|k| !is_guarded(start + (k << 20))));
+        }
+        // Other tests of this process map files, too, but not thousands.
+        assert!(USED.load(SeqCst) < 2000);
+    }
+}

@@ -1,0 +1,95 @@
+//! The layout of a file: where its tables are. A file with the same one needs no SQLite to be read.
+//!
+//! Shards of one corpus are made by the same statements, so their schemas and their metadata are, byte for byte, alike. When
+//! SQLite has read and checked those of one shard, others are compared with it: that takes microseconds.
+
+use crate::corpus::mapped::{root_of, usual_root};
+use crate::sqlite::btree as tree;
+use crate::sqlite::connection::PAGE_SIZE;
+use crate::sqlite::mmap::Bytes;
+use rusqlite::Connection;
+
+const PAGE: usize = PAGE_SIZE as usize;
+
+/// What of the file's header decides how the rest is read: sizes and versions, the format of the schema, the encoding of texts,
+/// and whose file it is. See "The Database Header", <https://sqlite.org/fileformat2.html>.
+const HEADER: [(usize, usize); 4] = [(0, 24), (44, 48), (56, 64), (68, 72)];
+
+/// Bytes of the header.
+const HEADER_BYTES: usize = 100;
+
+/// A page of the tree of a table WITHOUT ROWID that has no others below it.
+const LEAF: u8 = 0x0a;
+
+/// The schema and the metadata of a file that SQLite has read, which were found to be as they should be.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    schema: Vec<u8>,
+    metadata: Vec<u8>,
+    /// The page with the metadata.
+    page: usize,
+    /// The root of the tree of `chunks`.
+    root: u32,
+}
+
+impl Layout {
+    /// That of the file of a connection, which was checked; `None` if it is unusual, or its metadata fill more than a page.
+    pub(crate) fn new(connection: &Connection, file: Bytes<'_>) -> Option<Layout> {
+        let root = usual_root(connection).ok().flatten()?;
+        let page = root_of(connection, "meta").ok()?.checked_sub(1)? as usize;
+        let metadata = page_of(file, page)?;
+        let is_usual = tree::is_usual(file) && metadata.first() == Some(&LEAF);
+        is_usual.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
+    }
+
+    /// The root of the tree of `chunks` of another file, if that has this layout too.
+    pub(crate) fn root(&self, file: Bytes<'_>) -> Option<u32> {
+        let schema = page_of(file, 0)?;
+        let same = HEADER.iter().all(|&(start, end)| schema[start..end] == self.schema[start..end])
+            && schema[HEADER_BYTES..] == self.schema[HEADER_BYTES..]
+            && page_of(file, self.page)? == self.metadata;
+        same.then_some(self.root)
+    }
+}
+
+fn page_of(file: Bytes<'_>, page: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; PAGE];
+    file.copy(page.checked_mul(PAGE)?, &mut bytes)?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::corpus::corpus_file::Corpus;
+    use crate::sqlite::mmap::PublishedMapping;
+    use crate::{Durability, GenerateOptions, Part, RecipeOptions};
+    use std::path::Path;
+
+    fn generated(path: &Path, seed: u64, part: Part) {
+        let recipe = RecipeOptions { random: 5_000, seed, ..RecipeOptions::default() }.recipe().unwrap();
+        let options = GenerateOptions { durability: Durability::Off, part, ..GenerateOptions::default() };
+        crate::generate(path, &recipe, options, &false.into(), &mut |_| ()).unwrap();
+    }
+
+    #[test]
+    fn files_of_one_recipe_have_one_layout_and_others_have_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        generated(&path("whole"), 0, Part::default());
+        generated(&path("part"), 0, Part::new(1, 2).unwrap());
+        generated(&path("other"), 1, Part::default());
+        let layout = Corpus::open(path("whole")).unwrap().layout().unwrap();
+        let root = |name: &str| {
+            let size = path(name).metadata().unwrap().len();
+            assert!(PublishedMapping::new(&path(name), size + 1).is_none());
+            layout.root(PublishedMapping::new(&path(name), size).unwrap().bytes())
+        };
+        assert!(root("whole").is_some());
+        assert_eq!(root("part"), root("whole"));
+        assert_eq!(root("other"), None);
+        rusqlite::Connection::open(path("part")).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
+        assert_eq!(root("part"), None);
+        std::fs::write(path("short"), "SQLite format 3\0").unwrap();
+        assert_eq!(root("short"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The schema: the tables of a corpus, and what of a file's own schema is believed.
+//!
+//! SQLite runs what a schema contains: expressions of generated columns when a row is read, those of indexes and
+//! CHECK constraints when one is written. So a table is read only if its definition is, word for word, the known one.
+
+use crate::error::{Result, sqlite};
+use crate::sqlite::connection::not_a_corpus;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::LazyLock;
+
+/// The statements that make the tables.
+pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
+
+/// Those that make the tables which an enumeration has besides.
+pub(crate) const OF_DISTINCT: &str = include_str!("schema_distinct.sql");
+
+/// Tables that are not in every corpus: the first files of version 1, whose records a recipe decides, have none of labels.
+const OPTIONAL: [&str; 3] = ["labels", "levels", "keys"];
+
+/// Refuses a file whose tables are defined otherwise, or have indexes of someone else's. Other tables are no concern of
+/// ours, and triggers and views are turned off.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = sqlite(path, "read its schema");
+    let sql = "SELECT type, lower(name), coalesce(sql, '') FROM sqlite_schema
+               WHERE lower(tbl_name) = ?1 AND type IN ('table', 'view', 'index')";
+    let mut statement = connection.prepare(sql).map_err(&failed)?;
+    for (name, known) in &*TABLES {
+        let rows = statement.query_map([name], |row| {
+            let (kind, found, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(kind == "table" && found == *name && words(&text) == *known)
+        });
+        let believed: Vec<bool> = rows.and_then(Iterator::collect).map_err(&failed)?;
+        if believed != [true] && !(believed.is_empty() && OPTIONAL.contains(&name.as_str())) {
+            return Err(not_a_corpus(path, format!("its table '{name}' is not as Qorpus defines it")));
+        }
+    }
+    Ok(())
+}
+
+/// The tables' names and definitions, in words.
+static TABLES: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(|| {
+    let statements = STATEMENTS.split(';').chain(OF_DISTINCT.split(';')).map(words);
+    statements.filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words)).collect()
+});
+
+/// SQL in lower case without comments, cut where blanks may stand.
+fn words(sql: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for line in sql.lines().map(|line| line.split("--").next().unwrap_or_default()) {
+        for c in line.chars().chain([' ']) {
+            match c {
+                c if c.is_whitespace() => words.push(String::new()),
+                '(' | ')' | ',' => words.extend([c.to_string(), String::new()]),
+                c => words.iter_mut().last().into_iter().for_each(|word| word.extend(c.to_lowercase())),
+            }
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    /// The tables after `change`.
+    fn checked(change: &str) -> Result<()> {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STATEMENTS).unwrap();
+        connection.execute_batch(change).unwrap();
+        check(&connection, Path::new("c.db"))
+    }
+
+    #[test]
+    fn the_tables_are_believed_and_nothing_else_is() {
+        checked("").unwrap();
+        checked("DROP TABLE labels").unwrap();
+        checked("CREATE TABLE mine (chunks); CREATE INDEX of_mine ON mine (chunks)").unwrap();
+        let small = STATEMENTS
+            .to_lowercase()
+            .replace('\n', " \n ")
+            .replace("create table chunks (", "create table\tchunks(");
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&small).unwrap();
+        check(&connection, Path::new("c.db")).unwrap();
+        for change in [
+            "DROP TABLE totals",
+            "DROP TABLE labels; CREATE VIEW labels AS SELECT 1 AS name, 1 AS is_text",
+            "ALTER TABLE chunks ADD COLUMN more TEXT AS (hex(circuits))",
+            "ALTER TABLE work ADD COLUMN more INTEGER DEFAULT (abs(1))",
+            "CREATE INDEX i ON totals (records, abs(one))",
+            "CREATE INDEX CHUNKS_i ON chunks (count)",
+            "DROP TABLE work; CREATE TABLE work (first_chunk INTEGER PRIMARY KEY, end_chunk, owner, CHECK (abs(1)))",
+        ] {
+            assert!(matches!(checked(change), Err(Error::NotACorpus { .. })), "{change}");
+        }
+    }
+
+    #[test]
+    fn the_specification_has_the_same_tables() {
+        let specification = include_str!("../../../../docs/format.md");
+        let blocks: Vec<_> =
+            specification.split("```sql").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(
+            blocks.into_iter().map(words).collect::<Vec<_>>(),
+            [words(STATEMENTS), words(OF_DISTINCT)]
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! The table `work`: which chunks are still to be made, and who is at it.
+//!
+//! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose owner has died
+//! is free again; whether an owner lives, the sidecar lock knows.
+
+use crate::os::sidecar_lock::Owner;
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use std::ops::Range;
+
+/// A range of chunks still to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Todo {
+    pub(crate) chunks: Range<u64>,
+    pub(crate) owner: Option<Owner>,
+}
+
+/// The ranges that touch `chunks`, in order, cut to it.
+pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<Todo>> {
+    let sql = "SELECT first_chunk, end_chunk, owner FROM work
+               WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk ORDER BY first_chunk";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
+        let (start, end): (u64, u64) = (row.get(0)?, row.get(1)?);
+        Ok(Todo { chunks: start.max(chunks.start)..end.min(chunks.end), owner: row.get(2)? })
+    })?;
+    rows.collect()
+}
+
+/// The ranges of the chunks of `0..chunks` that are done, in order.
+pub(crate) fn done(connection: &Connection, chunks: u64) -> Result<Vec<Range<u64>>> {
+    let (mut done, mut next) = (Vec::new(), 0);
+    for todo in within(connection, &(0..chunks))? {
+        done.push(next..todo.chunks.start);
+        next = next.max(todo.chunks.end);
+    }
+    done.push(next..chunks);
+    done.retain(|done| !done.is_empty());
+    Ok(done)
+}
+
+/// The first chunk from `chunk` on that is done.
+pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
+    // The last range that begins there or before is the one, unless ranges overlap: so none is looked at twice.
+    let sql = "SELECT end_chunk FROM work WHERE first_chunk <= ?1 AND end_chunk > ?1
+               ORDER BY first_chunk DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut next = chunk;
+    while let Some(end) = statement.query_row([next], |row| row.get(0)).optional()? {
+        next = end;
+    }
+    Ok(next)
+}
+
+/// The chunks of `0..chunks` that are done, if they follow one another and are some.
+pub(crate) fn done_in_one(connection: &Connection, chunks: u64) -> Result<Option<Range<u64>>> {
+    // More ranges than two have something done between them twice.
+    let sql =
+        "SELECT first_chunk, end_chunk FROM work WHERE first_chunk < end_chunk ORDER BY first_chunk LIMIT 3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| Ok(row.get(0)?..row.get(1)?))?;
+    let todo: Vec<Range<u64>> = rows.collect::<Result<_>>()?;
+    let done = match &todo[..] {
+        [] => 0..chunks,
+        [before] if before.start == 0 => before.end..chunks,
+        [behind] if behind.end >= chunks => 0..behind.start,
+        [before, behind] if before.start == 0 && behind.end >= chunks => before.end..behind.start,
+        _ => return Ok(None),
+    };
+    Ok(Some(done).filter(|done| !done.is_empty()))
+}
+
+/// Takes up to `want` free chunks of `part` for `owner` and returns them.
+pub(crate) fn claim(
+    connection: &Connection,
+    owner: Owner,
+    part: &Range<u64>,
+    want: u64,
+    is_alive: impl Fn(Owner) -> bool,
+) -> Result<Vec<Range<u64>>> {
+    let (mut claimed, mut missing) = (Vec::new(), want);
+    for todo in within(connection, part)? {
+        if missing == 0 {
+            break;
+        }
+        if todo.owner.is_none_or(|other| !is_alive(other)) {
+            let start = todo.chunks.start;
+            let taken = start..todo.chunks.end.min(start.saturating_add(missing));
+            missing -= taken.end - taken.start;
+            remove(connection, &taken)?;
+            insert(connection, &taken, Some(owner))?;
+            claimed.push(taken);
+        }
+    }
+    Ok(claimed)
+}
+
+/// The chunks that `owner` has claimed and still holds.
+pub(crate) fn owned(connection: &Connection, owner: Owner) -> Result<Vec<Range<u64>>> {
+    let sql = "SELECT first_chunk, end_chunk FROM work WHERE owner = ?1 AND first_chunk < end_chunk";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([owner], |row| Ok(row.get(0)?..row.get(1)?))?;
+    rows.collect()
+}
+
+/// Frees what is claimed under the name `owner`, whoever had it before.
+pub(crate) fn release(connection: &Connection, owner: Owner) -> Result<()> {
+    let sql = "UPDATE work SET owner = NULL WHERE owner = ?1";
+    connection.prepare_cached(sql)?.execute([owner]).map(drop)
+}
+
+/// Makes `left` what `owner` still has to do; `next_owner` gets it.
+pub(crate) fn replace(
+    connection: &Connection,
+    owner: Owner,
+    left: &[Range<u64>],
+    next_owner: Option<Owner>,
+) -> Result<()> {
+    connection.prepare_cached("DELETE FROM work WHERE owner = ?1")?.execute([owner])?;
+    left.iter().try_for_each(|range| insert(connection, range, next_owner))
+}
+
+/// Takes `chunks` out of every range: they are done.
+pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
+    let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
+        Ok(Todo { chunks: row.get(0)?..row.get(1)?, owner: row.get(2)? })
+    })?;
+    for todo in rows.collect::<Result<Vec<_>>>()? {
+        connection.prepare_cached("DELETE FROM work WHERE first_chunk = ?1")?.execute([todo.chunks.start])?;
+        for rest in [todo.chunks.start..chunks.start, chunks.end..todo.chunks.end] {
+            insert(connection, &rest, todo.owner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a range that overlaps no other; an empty one is nothing.
+pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, owner: Option<Owner>) -> Result<()> {
+    if !chunks.is_empty() {
+        let sql = "INSERT INTO work (first_chunk, end_chunk, owner) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute(params![chunks.start, chunks.end, owner])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: &[(u64, u64, Option<Owner>)]) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../sqlite/schema.sql")).unwrap();
+        rows.iter().for_each(|&(start, end, owner)| insert(&connection, &(start..end), owner).unwrap());
+        connection
+    }
+
+    fn rows(connection: &Connection) -> Vec<(u64, u64, Option<Owner>)> {
+        let all = within(connection, &(0..u64::MAX >> 1)).unwrap();
+        all.into_iter().map(|todo| (todo.chunks.start, todo.chunks.end, todo.owner)).collect()
+    }
+
+    #[test]
+    fn claims_take_what_is_free_or_orphaned_inside_the_part() {
+        let connection = table(&[(0, 4, Some(7)), (4, 6, Some(8)), (10, 20, None)]);
+        let claimed = claim(&connection, 9, &(3..15), 6, |owner| owner == 7).unwrap();
+        assert_eq!(claimed, [4..6, 10..14]);
+        assert_eq!(rows(&connection), [(0, 4, Some(7)), (4, 6, Some(9)), (10, 14, Some(9)), (14, 20, None)]);
+        let next = claim(&connection, 9, &(3..15), 6, |_| true).unwrap();
+        assert_eq!(next.into_iter().flatten().collect::<Vec<_>>(), [14]);
+        assert!(claim(&connection, 9, &(3..15), 6, |_| true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn done_chunks_leave_every_range() {
+        let connection = table(&[(0, 10, None), (10, 12, Some(3))]);
+        remove(&connection, &(4..11)).unwrap();
+        assert_eq!(rows(&connection), [(0, 4, None), (11, 12, Some(3))]);
+        remove(&connection, &(1..2)).unwrap();
+        assert_eq!(rows(&connection), [(0, 1, None), (2, 4, None), (11, 12, Some(3))]);
+    }
+
+    #[test]
+    fn what_is_done_is_found_in_one_look_a_range() {
+        let connection = table(&[(0, 4, Some(7)), (4, 6, None), (8, 9, None)]);
+        assert_eq!([0, 5, 6, 8, 9].map(|chunk| next_done(&connection, chunk).unwrap()), [6, 6, 6, 9, 9]);
+        // Many ranges in a row: were each looked for from the first on, this would take minutes.
+        let many = "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n LIMIT 300000)
+                    INSERT INTO work SELECT i, i + 1, NULL FROM n";
+        connection.execute_batch(many).unwrap();
+        assert_eq!(next_done(&connection, 100).unwrap(), 300_100);
+    }
+
+    #[test]
+    fn what_is_done_in_one_is_told_from_what_is_not() {
+        let done = |rows: &[(u64, u64)]| {
+            let rows: Vec<_> = rows.iter().map(|&(start, end)| (start, end, None)).collect();
+            done_in_one(&table(&rows), 10).unwrap()
+        };
+        assert_eq!([done(&[]), done(&[(0, 4)]), done(&[(7, 10)])], [Some(0..10), Some(4..10), Some(0..7)]);
+        assert_eq!([done(&[(0, 4), (7, 10)]), done(&[(0, 10)])], [Some(4..7), None]);
+        assert_eq!(
+            [done(&[(3, 4)]), done(&[(0, 1), (3, 4)]), done(&[(0, 1), (3, 4), (7, 10)])],
+            [None, None, None]
+        );
+        assert_eq!(done(&[(0, 4), (4, 10)]), None);
+    }
+
+    #[test]
+    fn what_is_left_changes_hands() {
+        let connection = table(&[(0, 10, Some(3)), (20, 30, Some(4))]);
+        replace(&connection, 3, &[2..3, 5..10], Some(3)).unwrap();
+        assert_eq!(rows(&connection), [(2, 3, Some(3)), (5, 10, Some(3)), (20, 30, Some(4))]);
+        replace(&connection, 3, &[5..6, 8..10], None).unwrap();
+        assert_eq!(rows(&connection), [(5, 6, None), (8, 10, None), (20, 30, Some(4))]);
+    }
+}
