@@ -202,7 +202,7 @@ fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::verify;
+    use crate::verify;
     use crate::{Durability, Label, VerifyOptions, Writer, WriterOptions};
 
     #[test]

@@ -168,7 +168,7 @@ mod tests {
     use crate::Recipe;
     use crate::corpus::corpus_file::{Order, Record};
     use crate::options::{GenerateOptions, Part, RecipeOptions};
-    use crate::produce::generate;
+    use crate::generate;
     use qorpus_core::{Dtype, Label};
     use tempfile::TempDir;
 

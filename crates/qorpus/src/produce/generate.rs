@@ -355,7 +355,7 @@ fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::verify;
+    use crate::verify;
     use crate::{Corpus, RecipeOptions, VerifyOptions};
 
     /// After a fork, processes draw the same names, one after the other.

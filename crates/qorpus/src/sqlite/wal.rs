@@ -107,7 +107,7 @@ fn identity(path: &Path) -> Option<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::verify;
+    use crate::verify;
     use crate::repair;
     use crate::{Corpus, VerifyOptions, Writer, WriterOptions};
     use tempfile::TempDir;
