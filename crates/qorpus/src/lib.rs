@@ -27,10 +27,14 @@ mod os;
 mod produce;
 mod read;
 mod shards;
+mod qubit_order;
+mod paths;
+mod hex;
 mod sqlite;
 mod tables;
 
-pub use corpus::corpus_file::{Corpus, Order, Record, Summary};
+pub use corpus::corpus_file::{Corpus, Record, Summary};
+pub use qubit_order::Order;
 pub use corpus::ids::Ids;
 pub use distinct::{
     Division, Elsewhere, EnumerateProgress, Found, Level, Phase, Take, Worker, circuit_unitary, enumerate,
@@ -57,5 +61,7 @@ pub use read::present::Present;
 pub use read::sql::Selection;
 pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;
-pub use shards::{Sealed, begin, built_in, is_sharded, receipt, seal};
+pub use paths::is_sharded;
+pub use shards::make::built_in;
+pub use shards::seal::{Sealed, begin, receipt, seal};
 pub use sqlite::wal::missing_wal;

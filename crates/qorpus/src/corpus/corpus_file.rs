@@ -1,13 +1,20 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
+use crate::qubit_order::{Order, reorder};
+use crate::error::other_recipe;
+use crate::paths::{absolute, log};
 use crate::corpus::corpus_writer as store;
 use crate::corpus::ids::Ids;
-use crate::corpus::mapped::{LOOK, Still, Wanted, now};
+use crate::corpus::mapped::{Still, Wanted};
+use crate::os::clock::{LOOK, now};
 use crate::corpus::scan::SCAN_BYTES;
 use crate::corpus::unitary_buffer::{Workspace, Workspaces};
 use crate::distinct;
-use crate::error::{ChunkDamage, Error, Result, sqlite_on};
-use crate::sqlite::connection::{self, Access, Content, Identity, hex, not_a_corpus};
+use crate::error::{ChunkDamage, Error, Result};
+use crate::sqlite::failure::sqlite_on;
+use crate::sqlite::connection::{self, Access, Content, Identity};
+use crate::error::not_a_corpus;
+use crate::hex::hex;
 use crate::sqlite::guard;
 use crate::sqlite::layout::Layout;
 use crate::sqlite::mmap::PublishedMapping;
@@ -22,16 +29,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How the qubits of a unitary are ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// Qubit 0 is the most significant bit of a row's or column's number: the textbook's order, and the stored one.
-    #[default]
-    Big,
-    /// Qubit 0 is the least significant bit: Qiskit's order.
-    Little,
-}
 
 /// One record.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +125,7 @@ impl Corpus {
     /// # Errors
     /// There is no file, it is no corpus, of a later format version, or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
-        let path = connection::absolute(path.as_ref())?;
+        let path = absolute(path.as_ref())?;
         // Before SQLite makes a new one. What is found is kept for the whole process.
         let missing = wal::is_missing(&path);
         let connection = opened(&path).map_err(|error| match missing {
@@ -145,12 +142,12 @@ impl Corpus {
     /// Opens the corpus at `path`, which should have a recipe that is known already: then there is nothing to be read
     /// from its text and nothing to be prepared.
     pub(crate) fn open_known(path: &Path, known: &Means) -> Result<Corpus> {
-        let path = connection::absolute(path)?;
+        let path = absolute(path)?;
         let connection = opened(&path)?;
         match connection::identity(&connection, &path)? {
             Some(there) if there == known.identity => Corpus::opened(path, connection, known),
             Some(_) => match connection::identify(&connection, &path)? {
-                Content::Corpus(there) => Err(store::other_recipe(&path, &there, &known.recipe)),
+                Content::Corpus(there) => Err(other_recipe(&path, &there, &known.recipe)),
                 Content::Empty => Err(Error::Empty(path)),
             },
             None => Err(Error::Empty(path)),
@@ -266,7 +263,7 @@ impl Corpus {
             complete,
             recipe_hash: hex(&self.recipe.hash()),
             content_hash: content,
-            bytes: size(&self.path) + size(&connection::log(&self.path)),
+            bytes: size(&self.path) + size(&log(&self.path)),
             format_version: qorpus_core::FORMAT_VERSION,
             sqlite_version: rusqlite::version(),
             wal_missing: wal::is_found(&self.path),
@@ -573,21 +570,3 @@ pub(crate) fn labels(
     labels
 }
 
-/// The one place where the order of qubits is changed: in each of `unitaries`, whose entries have `entry` bytes.
-pub(crate) fn reorder(unitaries: &mut [u8], qubits: usize, entry: usize, order: Order) {
-    let dim: usize = 1 << qubits;
-    if order == Order::Big || qubits == 1 {
-        return;
-    }
-    let reversed = |index: usize| index.reverse_bits() >> (usize::BITS as usize - qubits);
-    for unitary in unitaries.chunks_exact_mut(dim * dim * entry) {
-        for k in 0..dim * dim {
-            let moved = reversed(k / dim) * dim + reversed(k % dim);
-            // Reversing twice changes nothing: entries are exchanged in pairs.
-            if moved > k {
-                let (low, high) = unitary.split_at_mut(moved * entry);
-                low[k * entry..][..entry].swap_with_slice(&mut high[..entry]);
-            }
-        }
-    }
-}

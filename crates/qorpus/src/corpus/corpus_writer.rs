@@ -4,12 +4,16 @@
 //! a writer is alone the file keeps a rollback journal, which need not hold pages that are only appended; the
 //! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
 
-use crate::error::{Error, Result, sqlite_on};
+use crate::error::other_recipe;
+use crate::paths::{absolute, log};
+use crate::error::{Error, Result};
+use crate::sqlite::failure::sqlite_on;
 use crate::options::Durability;
 use crate::os::durable_names::{Names, Seen};
 use crate::os::filesystem;
 use crate::os::sidecar_lock::{self as lock, Lock, Owner, Turn, in_free_turn};
-use crate::sqlite::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience, hex};
+use crate::sqlite::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience};
+use crate::hex::hex;
 use crate::sqlite::schema;
 use crate::sqlite::wal;
 use crate::tables::claims as work;
@@ -62,7 +66,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the corpus at `path`, creating it if there is none; it must have this recipe.
     pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<Store> {
-        let path = connection::absolute(path)?;
+        let path = absolute(path)?;
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         if wal::is_missing(&path) {
             tracing::warn!("{}", wal::warning(&path));
@@ -197,7 +201,7 @@ impl Store {
 
     /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may not have.
     fn name_log(&self) -> Result<()> {
-        let Some(log) = Seen::at(&connection::log(&self.path))? else { return Ok(()) };
+        let Some(log) = Seen::at(&log(&self.path))? else { return Ok(()) };
         if self.named.get() != Some(log.inode) {
             Names::new(&self.path, self.durability).save()?;
             self.named.set(Some(log.inode));
@@ -514,18 +518,6 @@ fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
     ]
 }
 
-/// The error that names both recipes.
-pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
-    let digits = |recipe: &Recipe| hex(&recipe.hash()[..6]);
-    Error::OtherRecipe {
-        path: path.into(),
-        there: there.summary(),
-        there_hash: digits(there),
-        asked: asked.summary(),
-        asked_hash: digits(asked),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -592,7 +584,7 @@ mod tests {
         let open = || Store::open(&path, &recipe(), Durability::Off).unwrap();
         let (store, _other) = (open(), open());
         store.write(|transaction| transaction.execute_batch("CREATE TABLE t (bytes)")).unwrap();
-        let log = || connection::log(&path).metadata().unwrap().len();
+        let log = || log(&path).metadata().unwrap().len();
         let (bytes, mut longest) = (4 << 20, 0);
         for _ in 0..40 {
             store

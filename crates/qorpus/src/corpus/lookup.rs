@@ -3,7 +3,8 @@
 use crate::corpus::corpus_file::{Corpus, GivenLabels};
 use crate::corpus::corpus_writer as store;
 use crate::corpus::mapped::Still;
-use crate::error::{ChunkDamage, Error, Result, sqlite_on};
+use crate::error::{ChunkDamage, Error, Result};
+use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::blob::{Column, Columns};
 use crate::sqlite::connection;
 use crate::tables::claims as work;

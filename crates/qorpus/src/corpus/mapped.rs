@@ -1,6 +1,8 @@
 //! Still files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
 //! that cannot be.
 
+use crate::os::clock::{LOOK, now};
+use crate::paths::beside;
 use crate::corpus::corpus_file::{Corpus, GivenLabels};
 use crate::corpus::corpus_writer as store;
 use crate::corpus::ids::Ids;
@@ -211,7 +213,7 @@ impl Corpus {
 
     /// Whether nobody writes, and nothing that was written is outside the file.
     pub(crate) fn is_at_rest(&self) -> bool {
-        let there = |ending| std::fs::metadata(connection::beside(&self.path, ending));
+        let there = |ending| std::fs::metadata(beside(&self.path, ending));
         // An empty log is left behind when readers keep it open.
         there("-lock").is_err()
             && there("-journal").is_err()
@@ -501,15 +503,6 @@ impl FoundRows {
 
 /// Enough for ten to twenty million records on one qubit.
 pub(crate) const SLOTS: usize = 1 << 14;
-
-/// How often a corpus looks whether others have begun or finished writing.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);
-
-/// A time since some moment, coarse to a few milliseconds: to read the exact one takes as long as to read memory.
-pub(crate) fn now() -> Duration {
-    let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
-    nix::time::clock_gettime(clock).map_or(Duration::MAX, Duration::from)
-}
 
 #[cfg(test)]
 mod tests {

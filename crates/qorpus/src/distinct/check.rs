@@ -1,9 +1,9 @@
 //! Checking that the index leads from each unitary of an enumeration to its record.
 
-use super::expand::{Letters, Walk};
-use super::find::keys_near;
-use super::levels::{Index, KEY_PART, Level};
-use super::parallel::{Threads, parallel};
+use crate::distinct::expand::{Letters, Walk};
+use crate::distinct::find::keys_near;
+use crate::distinct::levels::{Index, KEY_PART, Level};
+use crate::distinct::parallel::{Threads, parallel};
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
 use crate::error::Result;

@@ -4,15 +4,15 @@
 //! circuits. Pieces are read where the corpus is, and expanded anywhere; what comes out belongs to ranges, which are merged anywhere; what
 //! survives goes back, part by part and then range by range.
 
-use super::expand::Parents;
-use super::levels::Level;
-use super::phases::PARTS;
-use super::plan::{self, Plan};
-use super::recording::ORDERED_TOGETHER;
-use super::rows::{
+use crate::distinct::expand::Parents;
+use crate::distinct::levels::Level;
+use crate::distinct::phases::PARTS;
+use crate::distinct::plan::{self, Plan};
+use crate::distinct::recording::ORDERED_TOGETHER;
+use crate::distinct::rows::{
     self, Candidate, KEY, Keys, ROW, Room, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
-use super::rules::Rules;
+use crate::distinct::rules::Rules;
 use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
 use qorpus_core::{Chunk, ChunkRef, ContentHash, Recipe};

@@ -1,11 +1,11 @@
 //! Levels whose candidates other processes make: what is asked of them, and how what they send back becomes records.
 
-use super::division::{Account, Division, Place, damaged, open};
-use super::levels::Index;
-use super::plan::{self, Plan};
-use super::recording::{Blocks, GROUP_BYTES, ORDERED_TOGETHER, Pieces};
-use super::rows::{self, Room, Shortest, Unclear, sort_by_origin};
-use super::{EnumerateProgress, Job, Level, Phase, Report};
+use crate::distinct::division::{Account, Division, Place, damaged, open};
+use crate::distinct::levels::Index;
+use crate::distinct::plan::{self, Plan};
+use crate::distinct::recording::{Blocks, GROUP_BYTES, ORDERED_TOGETHER, Pieces};
+use crate::distinct::rows::{self, Room, Shortest, Unclear, sort_by_origin};
+use crate::distinct::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::corpus::corpus_writer::Store;
 use crate::error::Result;
 use std::ops::Range;

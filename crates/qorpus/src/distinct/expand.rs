@@ -1,6 +1,6 @@
 //! From the circuits of one level to what one more letter makes of them.
 
-use super::rows::{Candidate, Shortest, halves};
+use crate::distinct::rows::{Candidate, Shortest, halves};
 use crate::corpus::corpus_file::Corpus;
 use crate::error::Result;
 use qorpus_core::{

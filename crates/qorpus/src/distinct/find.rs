@@ -3,11 +3,11 @@
 //! A target that is precise is told from everything else, so it is found or proven absent. Of one that is less precise the records
 //! within its tolerance are compared; whatever the answer is then, it is not a proof.
 
-use super::expand::{Letters, Walk};
-use super::levels::{Index, Level};
-use super::nearest::{Nearest, scan};
-use super::parallel::{Threads, parallel};
-use super::plan;
+use crate::distinct::expand::{Letters, Walk};
+use crate::distinct::levels::{Index, Level};
+use crate::distinct::nearest::{Nearest, scan};
+use crate::distinct::parallel::{Threads, parallel};
+use crate::distinct::plan;
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use crate::corpus::corpus_file::Corpus;
 use crate::error::Result;
-use crate::sqlite::connection::not_a_corpus;
+use crate::error::not_a_corpus;
 use qorpus_core::Recipe;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::{Range, RangeInclusive};

@@ -1,14 +1,14 @@
 //! Levels that fit in memory: no file is written but the corpus. Candidates are put into groups that fit in a core's cache, by their
 //! keys and then by their origins, and only there in order.
 
-use super::parallel::parallel;
-use super::phases::PARTS;
-use super::plan::{self, Plan};
-use super::recording::{Filling, ORDERED_TOGETHER, Pieces};
-use super::rows::{
+use crate::distinct::parallel::parallel;
+use crate::distinct::phases::PARTS;
+use crate::distinct::plan::{self, Plan};
+use crate::distinct::recording::{Filling, ORDERED_TOGETHER, Pieces};
+use crate::distinct::rows::{
     Candidate, Groups, KEY, Keys, ORIGIN, Product, Room, Shortest, Table, sort_by_key, sort_by_origin,
 };
-use super::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
+use crate::distinct::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};

@@ -152,7 +152,7 @@ fn run(
     if memory < LEAST_MEMORY {
         return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
     }
-    let path = crate::sqlite::connection::absolute(path)?;
+    let path = crate::paths::absolute(path)?;
     temporary::check_directory(&path)?;
     let store = Store::open(&path, recipe, options.durability)?;
     let task = Task {
@@ -232,7 +232,7 @@ impl Job<'_> {
         let mut progress = EnumerateProgress::default();
         let mut levels = self.store.read(|transaction| levels::levels(transaction))?;
         levels::check(&levels)
-            .map_err(|reason| crate::sqlite::connection::not_a_corpus(self.task.path, reason))?;
+            .map_err(|reason| crate::error::not_a_corpus(self.task.path, reason))?;
         if levels.is_empty() {
             levels.push(self.begin()?);
         }

@@ -1,7 +1,7 @@
 //! The records nearest to targets, found by going through all of them on all cores.
 
-use super::levels::Level;
-use super::parallel::{Threads, parallel};
+use crate::distinct::levels::Level;
+use crate::distinct::parallel::{Threads, parallel};
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
 use crate::error::Result;

@@ -1,6 +1,6 @@
 //! Pieces of work on some threads, and their results in order on one.
 
-use super::recording::GROUP_BYTES;
+use crate::distinct::recording::GROUP_BYTES;
 use crate::error::{Error, Result};
 use crate::os::threads as workers;
 use std::collections::BTreeMap;

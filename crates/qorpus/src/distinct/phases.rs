@@ -1,14 +1,14 @@
 //! The parts of making a level: expanding, merging, ordering.
 
-use super::expand::{Expand, Parents};
-use super::parallel::parallel;
-use super::plan::{self, Plan};
-use super::recording::{Filling, ORDERED_TOGETHER, Pieces};
-use super::rows::{
+use crate::distinct::expand::{Expand, Parents};
+use crate::distinct::parallel::parallel;
+use crate::distinct::plan::{self, Plan};
+use crate::distinct::recording::{Filling, ORDERED_TOGETHER, Pieces};
+use crate::distinct::rows::{
     self, Candidate, Keys, Room, Shortest, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
-use super::temporary::Sorted;
-use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
+use crate::distinct::temporary::Sorted;
+use crate::distinct::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};

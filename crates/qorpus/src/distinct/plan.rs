@@ -1,6 +1,6 @@
 //! Which level comes next, and from what it is made.
 
-use super::levels::Level;
+use crate::distinct::levels::Level;
 use qorpus_core::Recipe;
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,11 +1,11 @@
 //! Survivors become records: circuits from those they come from, labels, chunks, commits, and the index that leads to them.
 
-use super::expand::Parents;
-use super::levels::Index;
-use super::parallel::parallel;
-use super::rows::{self, Keys, Room, Shortest};
-use super::rules::Rules;
-use super::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
+use crate::distinct::expand::Parents;
+use crate::distinct::levels::Index;
+use crate::distinct::parallel::parallel;
+use crate::distinct::rows::{self, Keys, Room, Shortest};
+use crate::distinct::rules::Rules;
+use crate::distinct::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::{self as store, Store, insert_chunks};
 use crate::error::Result;

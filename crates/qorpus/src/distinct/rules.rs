@@ -1,10 +1,10 @@
 //! What follows from a recipe alone: the same for every thread, process and machine that works on an enumeration.
 
-use super::expand::{CIRCUITS, Expand, FIRST, LAST, Letters};
-use super::levels::Level;
-use super::plan::{self, Plan};
-use super::rows::{Layout, Shortest};
-use super::{COST, T_COUNT, TWO_QUBIT_COUNT};
+use crate::distinct::expand::{CIRCUITS, Expand, FIRST, LAST, Letters};
+use crate::distinct::levels::Level;
+use crate::distinct::plan::{self, Plan};
+use crate::distinct::rows::{Layout, Shortest};
+use crate::distinct::{COST, T_COUNT, TWO_QUBIT_COUNT};
 use crate::error::{Error, Result};
 use qorpus_core::{Bands, Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe};
 use std::ops::Range;

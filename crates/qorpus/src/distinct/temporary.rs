@@ -1,9 +1,9 @@
 //! Temporary files of sorted rows: what does not fit in memory.
 
-use super::rows::{Candidate, KEY, Layout, ROW};
+use crate::distinct::rows::{Candidate, KEY, Layout, ROW};
 use crate::error::{Error, Result, io};
 use crate::os::rights::{self, Rights};
-use crate::sqlite::connection::beside;
+use crate::paths::beside;
 use qorpus_core::Recipe;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};

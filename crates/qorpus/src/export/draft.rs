@@ -1,7 +1,7 @@
 //! Files that get their names only when they are finished.
 
 use crate::error::{Error, Result, io};
-use crate::shards::name_new;
+use crate::shards::publish::link;
 use nix::libc;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -89,7 +89,7 @@ pub(super) fn publish(mut drafts: Vec<Draft>) -> Result<()> {
         durable.map_err(io(&draft.target, "write it"))?;
     }
     for draft in &mut drafts {
-        match name_new(&draft.place, &draft.target) {
+        match link(&draft.place, &draft.target) {
             Ok(true) => {}
             Ok(false) => return Err(Error::Exists(draft.target.clone())),
             // A file system that can do no better than to look first.

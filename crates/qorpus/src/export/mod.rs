@@ -10,6 +10,7 @@ mod npy;
 mod parquet;
 mod qasm;
 
+use crate::paths::absolute;
 use crate::corpus::corpus_file::{GivenLabels, Summary};
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
@@ -76,7 +77,7 @@ pub fn export(
             out.display()
         )));
     };
-    let out = connection::absolute(out)?;
+    let out = absolute(out)?;
     let (recipe, summary) = (corpus.recipe(), corpus.summary()?);
     // Read before the chunks: what is done by now is there later, too.
     let todo = match summary.complete {
@@ -166,7 +167,8 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 mod tests {
     use super::*;
     use crate::Recipe;
-    use crate::corpus::corpus_file::{Order, Record};
+    use crate::corpus::corpus_file::Record;
+    use crate::qubit_order::Order;
     use crate::options::{GenerateOptions, Part, RecipeOptions};
     use crate::generate;
     use qorpus_core::{Dtype, Label};

@@ -10,11 +10,11 @@
 //!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
-use super::csv::failed;
-use super::draft::{Draft, publish, refuse_existing};
-use super::formulas::Formulas;
-use super::given::Given;
-use super::{Format, Source};
+use crate::export::csv::failed;
+use crate::export::draft::{Draft, publish, refuse_existing};
+use crate::export::formulas::Formulas;
+use crate::export::given::Given;
+use crate::export::{Format, Source};
 use crate::corpus::corpus_file::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};

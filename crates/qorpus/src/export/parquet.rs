@@ -11,9 +11,9 @@
 //!
 //! The file's metadata repeats this and holds recipe, recipe hash and content hash.
 
-use super::draft::{Draft, publish};
-use super::given::{Given, Kind};
-use super::{Format, Source, doubles, floats, label_names, labels};
+use crate::export::draft::{Draft, publish};
+use crate::export::given::{Given, Kind};
+use crate::export::{Format, Source, doubles, floats, label_names, labels};
 use crate::corpus::corpus_file::{GivenLabels, Summary};
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};

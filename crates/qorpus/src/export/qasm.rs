@@ -12,8 +12,8 @@
 //! lacks are defined in front, as are the user's own gates on one qubit. Labels that a record brought with it stand in its
 //! comment as a JSON object: `// record 7, length 2, labels {"reward":0.5}`.
 
-use super::draft::{Draft, publish};
-use super::{Format, Source};
+use crate::export::draft::{Draft, publish};
+use crate::export::{Format, Source};
 use crate::corpus::corpus_file::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};

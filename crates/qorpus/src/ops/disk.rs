@@ -8,7 +8,7 @@ use crate::error::{Error, Result, io};
 use crate::options::Durability;
 use crate::produce::chunk_builder::Maker;
 use crate::produce::generate::LONE_GROUP_BYTES;
-use crate::sqlite::connection::beside;
+use crate::paths::beside;
 use nix::libc;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::fs::{File, OpenOptions};

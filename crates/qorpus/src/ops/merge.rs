@@ -1,12 +1,15 @@
 //! Merging: the chunks of several corpora of one recipe in one file.
 
+use crate::shards::sharded::is_there;
+use crate::paths::is_sharded;
 use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::{Store, insert_chunks, other_recipe, totals};
+use crate::corpus::corpus_writer::{Store, insert_chunks, totals};
+use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::options::Durability;
 use crate::produce::generate::{Outcome, Progress};
 use crate::read::corpus as records;
-use crate::shards::{self, OpenShards};
+use crate::shards::open::OpenShards;
 use crate::sqlite::wal;
 use crate::tables::claims as work;
 use qorpus_core::{Chunk, Circuits, Recipe};
@@ -32,7 +35,7 @@ struct Piece {
 impl Input {
     /// The corpora at `path`: one, or those in a directory that is none itself.
     fn open(path: &Path) -> Result<Vec<Input>> {
-        if shards::is_there(path) {
+        if is_there(path) {
             return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
         }
         let files = match path.is_dir() {
@@ -102,7 +105,7 @@ pub fn merge(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
-    if shards::is_sharded(out) {
+    if is_sharded(out) {
         return Err(Error::Directory(out.into()));
     }
     let opened = inputs.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>>>()?;

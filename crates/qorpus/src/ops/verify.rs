@@ -1,5 +1,7 @@
 //! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what fails.
 
+use crate::paths::is_sharded;
+use crate::shards::check;
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::{self as store, Store};
 use crate::distinct::check_index;
@@ -115,8 +117,8 @@ pub fn verify(
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    match shards::is_sharded(path) {
-        true => shards::verify(path, options, stop, report),
+    match is_sharded(path) {
+        true => verify(path, options, stop, report),
         false => verify_file(path, options, stop, report),
     }
 }
@@ -428,8 +430,8 @@ pub fn repair(
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    if shards::is_sharded(path) {
-        return shards::repair(path, options, stop, report);
+    if is_sharded(path) {
+        return repair(path, options, stop, report);
     }
     if options.stage.is_some() {
         return Err(only_sharded(path));

@@ -2,7 +2,7 @@
 
 pub(crate) mod gate_file;
 
-use crate::corpus::corpus_file::Order;
+use crate::qubit_order::Order;
 use crate::{Error, Result};
 use qorpus_core::{
     Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,

@@ -3,7 +3,7 @@
 use crate::error::{Result, io};
 use crate::options::Durability;
 use crate::os::rights::Rights;
-use crate::sqlite::connection::beside;
+use crate::paths::beside;
 use nix::libc;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

@@ -15,7 +15,7 @@ use crate::os::lock_holder as holder;
 use crate::os::lock_queue::{self as queue, Queue};
 use crate::os::rights::Rights;
 use crate::os::waiting::Wait;
-use crate::sqlite::connection::beside;
+use crate::paths::beside;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;

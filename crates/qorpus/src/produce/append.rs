@@ -3,7 +3,9 @@
 //! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
-use crate::corpus::corpus_file::{Corpus, Order, reorder};
+use crate::paths::absolute;
+use crate::corpus::corpus_file::Corpus;
+use crate::qubit_order::{Order, reorder};
 use crate::corpus::corpus_writer::{self as store, Store};
 use crate::error::{Error, Result, brief};
 use crate::options::{PairCheck, WriterOptions};
@@ -134,7 +136,7 @@ impl Writer {
     /// The path cannot hold a corpus, there is one with another recipe or with generated records, or there is none
     /// and no gates are given.
     pub fn open(path: &Path, options: &WriterOptions) -> Result<Writer> {
-        let path = connection::absolute(path)?;
+        let path = absolute(path)?;
         let _inside = fork::enter();
         let recipe = match options.recipe()? {
             Some(recipe) => recipe,

@@ -4,6 +4,8 @@
 //! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
 //! dies, and nothing is left over.
 
+use crate::paths::is_sharded;
+use crate::shards::make;
 use crate::corpus::corpus_writer::{Store, insert_chunks, totals};
 use crate::error::{Error, Result};
 use crate::ops::plan::stored_bytes;
@@ -84,8 +86,8 @@ pub fn generate(
     stop: &AtomicBool,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
-    if shards::is_sharded(path) {
-        return shards::generate(path, recipe, &options, stop, report);
+    if is_sharded(path) {
+        return generate(path, recipe, &options, stop, report);
     }
     if options.shard.is_some() || options.stage.is_some() {
         return Err(only_sharded(path));

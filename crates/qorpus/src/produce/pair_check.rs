@@ -1,6 +1,6 @@
 //! Whether a unitary that someone brings belongs to its circuit, and if not, why it may not.
 
-use crate::corpus::corpus_file::{Order, reorder};
+use crate::qubit_order::{Order, reorder};
 use crate::options::PairCheck;
 use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch, UpTo, distance};
 

@@ -1,9 +1,9 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
-use crate::corpus::corpus_file::{
-    Corpus, GivenLabels, Order, Record, Summary, bytes_of, damaged, labels, reorder,
-};
-use crate::corpus::corpus_writer::other_recipe;
+use crate::shards::sharded::is_there;
+use crate::corpus::corpus_file::{Corpus, GivenLabels, Record, Summary, bytes_of, damaged, labels};
+use crate::qubit_order::{Order, reorder};
+use crate::error::other_recipe;
 use crate::corpus::ids::{Ids, Sorted};
 use crate::corpus::scan::Batch;
 use crate::corpus::unitary_buffer::Workspaces;
@@ -13,7 +13,8 @@ use crate::options::FindOptions;
 use crate::os::fork::{self, Holder};
 use crate::os::waiting::Crew;
 use crate::read::present::Present;
-use crate::shards::{self, OpenShards, Sealed};
+use crate::shards::seal::Sealed;
+use crate::shards::open::OpenShards;
 use crate::sqlite::wal;
 use crate::tables::claims as work;
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
@@ -130,14 +131,14 @@ impl Reader {
     /// There is no file, one of them is no corpus, or they have different recipes.
     pub fn open(paths: &[PathBuf]) -> Result<Reader> {
         if let [path] = paths
-            && shards::is_there(path)
+            && is_there(path)
         {
             let shards = Box::new(OpenShards::open(path)?);
             return Ok(Reader { recipe: shards.recipe().clone(), source: Source::Sharded(shards) });
         }
         let mut files = Vec::new();
         for path in paths {
-            if shards::is_there(path) {
+            if is_there(path) {
                 let text = format!("{} is a sharded corpus, which is whole; open it alone", path.display());
                 return Err(Error::Usage(text));
             }

@@ -1,6 +1,6 @@
 //! SQL over records: a table `records` with a row a record, whatever the records are read from.
 
-use crate::corpus::corpus_file::Order;
+use crate::qubit_order::Order;
 use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
 use crate::os::fork;

@@ -3,12 +3,14 @@
 //! An object is there as a whole or not at all, and the store itself checks the condition under which it gets its name
 //! (`If-None-Match`, `If-Match`), when it does. So two who publish the same need not know of each other.
 
-use super::Shard;
-use super::cache::Origin;
-use super::place::{Before, Version};
-use super::publish::in_pieces;
-use super::session::{CONDITIONS, Failure, PATIENCE, Patience, Session, given_up, refused, transport};
-use super::wire::bounded;
+use crate::shards::naming::MOST_SHARDS;
+use crate::shards::naming::RECEIPTS;
+use crate::shards::shard::Shard;
+use crate::shards::cache::Origin;
+use crate::shards::put_mode::{Before, Version};
+use crate::shards::publish::in_pieces;
+use crate::shards::session::{CONDITIONS, Failure, PATIENCE, Patience, Session, given_up, refused, transport};
+use crate::shards::wire::bounded;
 use crate::error::{Error, Result, io};
 use crate::os::fork::{self, Holder};
 use crate::os::waiting;
@@ -49,7 +51,7 @@ const ATTEMPTS: u32 = 5;
 const MOST_LOOKED_AT: usize = 1000;
 
 /// No more names are listed: twice those of the largest corpus, which has a shard and a receipt for each number.
-const MOST_NAMES: usize = 4 * super::MOST_SHARDS as usize;
+const MOST_NAMES: usize = 4 * MOST_SHARDS as usize;
 
 /// A list comes in pages, of up to 1000 names in most stores. So many may have fewer...
 const FREE_PAGES: usize = 1000;
@@ -254,7 +256,7 @@ impl Bucket {
     pub(super) fn list(&self, number: impl Fn(&str) -> Option<u64>) -> Result<BTreeMap<u64, Listed>> {
         let mut found: BTreeMap<u64, Listed> = BTreeMap::new();
         self.visit::<()>(&mut |name, bytes, tag| {
-            let receipt = name.strip_prefix(super::RECEIPTS);
+            let receipt = name.strip_prefix(RECEIPTS);
             let receipt = receipt.and_then(|name| name.strip_prefix('/')?.strip_suffix(".json"));
             if let Some(number) = receipt.and_then(&number) {
                 found.entry(number).or_default().receipt = Some(tag);

@@ -1,11 +1,14 @@
 //! Checking: every record is in one shard, every shard is as the manifest says; and making those again that are not.
 
-use super::cache::{Cache, Room};
-use super::make::{Made, Workshop, stage};
-use super::place::{Place, Version};
-use super::publish::fingerprint;
-use super::seal::{fold, listed};
-use super::{Manifest, Shard, Shards};
+use crate::shards::cache::{Cache, Room};
+use crate::shards::make::{Made, Workshop, stage};
+use crate::shards::place::Place;
+use crate::shards::put_mode::Version;
+use crate::shards::publish::fingerprint;
+use crate::shards::seal::{fold, listed};
+use crate::shards::sharded::Shards;
+use crate::shards::manifest::Manifest;
+use crate::shards::shard::Shard;
 use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
 use crate::ops::verify::{RepairOptions, Verification, VerifyOptions, verify_file};

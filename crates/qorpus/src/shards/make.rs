@@ -4,11 +4,19 @@
 //! process has built is gone on with. On network file systems, where locks cannot be relied on, and for buckets, shards are
 //! built in a directory of each machine, and what two machines make both is published once.
 
-use super::cache::Cache;
-use super::place::{Before, Place, Version, is_bucket};
-use super::publish::{discard, fingerprint, save, save_names};
-use super::seal::fold;
-use super::{Cut, Shard, Shards, private};
+use crate::shards::naming::chosen_cut;
+use crate::shards::sharded::is_there;
+use crate::paths::is_sharded;
+use crate::shards::cache::Cache;
+use crate::shards::place::Place;
+use crate::shards::put_mode::{Before, Version};
+use crate::paths::is_bucket;
+use crate::shards::publish::{discard, fingerprint, save, save_names};
+use crate::shards::seal::fold;
+use crate::shards::private;
+use crate::shards::sharded::Shards;
+use crate::shards::naming::Cut;
+use crate::shards::shard::Shard;
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, LOOK_FOR, Result, io};
@@ -19,7 +27,8 @@ use crate::os::filesystem;
 use crate::os::rights::{self, Rights};
 use crate::os::sidecar_lock::Claim;
 use crate::produce::generate::{Idle, Outcome, Progress, generate_in};
-use crate::sqlite::connection::{beside, hex};
+use crate::paths::beside;
+use crate::hex::hex;
 use nix::libc;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
@@ -51,8 +60,8 @@ pub(crate) fn generate(
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
     let stage = stage(path, options.stage.as_deref())?;
-    if !super::is_there(path) && !options.force {
-        let cut = super::chosen_cut(recipe, options.shard)?;
+    if !is_there(path) && !options.force {
+        let cut = chosen_cut(recipe, options.shard)?;
         check_room(path, stage.as_deref(), recipe, &cut, options.part.shards(cut.count()), 0)?;
     }
     let shards = Shards::create(path, recipe, options.shard, options.durability)?;
@@ -226,7 +235,7 @@ pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>>
 /// # Errors
 /// There is no such directory, or it is on a network file system.
 pub fn built_in(path: &Path, options: &GenerateOptions) -> Result<PathBuf> {
-    match super::is_sharded(path) {
+    match is_sharded(path) {
         true => {
             Ok(stage(path, options.stage.as_deref())?
                 .map_or_else(|| path.into(), |stage| stage.to_path_buf()))

@@ -1,9 +1,11 @@
 //! The manifest and the receipts of a sharded corpus: their text, and what of it is believed.
 
-use super::place::{Place, Version};
-use super::{Cut, MANIFEST, MOST_SHARDS};
+use crate::shards::shard::Shard;
+use crate::shards::place::Place;
+use crate::shards::put_mode::Version;
+use crate::shards::naming::{Cut, MANIFEST, MOST_SHARDS};
 use crate::error::{Error, Result, brief};
-use crate::sqlite::connection::hex;
+use crate::hex::hex;
 use qorpus_core::{AtMost, ContentHash, Recipe};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,18 +30,6 @@ pub(crate) struct Manifest {
     pub(crate) cut: Cut,
     /// By number, ascending.
     pub(crate) shards: Vec<Shard>,
-}
-
-/// A shard that was published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shard {
-    pub(crate) number: u64,
-    /// The sum of its records' hashes.
-    pub(crate) content: ContentHash,
-    /// The size of its file.
-    pub(crate) bytes: u64,
-    /// XXH3-128 of its file.
-    pub(crate) xxh128: u128,
 }
 
 impl Manifest {

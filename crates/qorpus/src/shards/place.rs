@@ -3,9 +3,13 @@
 //! Both give a name to what is whole, and only under a condition on what had it before. That is all that making, sealing
 //! and reading shards rely on.
 
-use super::bucket::Bucket;
-use super::publish;
-use super::{MANIFEST, RECEIPTS, Shard};
+use crate::shards::naming::is_shard;
+use crate::shards::put_mode::{Before, Version};
+use crate::paths::{check_spelling, is_bucket};
+use crate::shards::bucket::Bucket;
+use crate::shards::publish;
+use crate::shards::naming::{MANIFEST, RECEIPTS};
+use crate::shards::shard::Shard;
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::options::Durability;
 use std::fs::{File, Metadata};
@@ -14,9 +18,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How the name of a bucket begins.
-const SCHEME: &str = "s3://";
-
 /// Where the manifest, the receipts and the shards of a corpus are, each under a name relative to it.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -24,42 +25,6 @@ pub(super) enum Place {
     Directory(PathBuf),
     /// The prefix of a bucket.
     Bucket(Arc<Bucket>),
-}
-
-/// What tells a file or an object from those that had its name before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Version {
-    /// Device, number, and the time of the last change.
-    File(u64, u64, i64, i64),
-    /// What the store calls an `ETag`.
-    Tag(String),
-}
-
-/// What must have a name for it to be given to something else.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Before<'a> {
-    /// Nothing.
-    Nothing,
-    /// This version. Directories cannot tell, and take whatever there is.
-    This(&'a Version),
-    /// Whatever there is.
-    Anything,
-}
-
-/// Whether `path` names a bucket.
-pub(crate) fn is_bucket(path: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().starts_with(SCHEME.as_bytes())
-}
-
-/// Refuses a path that is a bucket's name without one of its slashes, as libraries for paths leave them behind.
-pub(crate) fn check_spelling(path: &Path) -> Result<()> {
-    match path.to_str().and_then(|path| path.strip_prefix("s3:/")) {
-        Some(rest) if !rest.starts_with('/') => Err(Error::Usage(format!(
-            "{} has one slash where two belong: s3://{rest}; give it as a text, not as a path object",
-            path.display()
-        ))),
-        _ => Ok(()),
-    }
 }
 
 impl Place {
@@ -155,7 +120,7 @@ impl Place {
     /// Whether there is something in it that only a sharded corpus has.
     pub(super) fn has_shards(&self) -> Result<bool> {
         let is_theirs = |name: &str| {
-            super::is_shard(name) || name.split_once('/').is_some_and(|(first, _)| first == RECEIPTS)
+            is_shard(name) || name.split_once('/').is_some_and(|(first, _)| first == RECEIPTS)
         };
         match self {
             // Files of shards alone are a copy of these, which is read as such.
@@ -199,7 +164,7 @@ fn other_file(directory: &Path) -> Result<Option<String>> {
 /// Whether something might be part of a corpus that is being created, or whose manifest was lost.
 fn is_ours(name: &str) -> bool {
     let first = name.split('/').next().unwrap_or(name);
-    first == RECEIPTS || name.starts_with('.') || name.starts_with(MANIFEST) || super::is_shard(name)
+    first == RECEIPTS || name.starts_with('.') || name.starts_with(MANIFEST) || is_shard(name)
 }
 
 fn version(found: &Metadata) -> Version {

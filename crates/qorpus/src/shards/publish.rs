@@ -6,7 +6,7 @@
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
 use crate::os::rights::Rights;
-use crate::sqlite::connection::beside;
+use crate::paths::beside;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::libc;
 use std::fs::{File, OpenOptions};

@@ -1,13 +1,17 @@
 //! Sealing: what the receipts say becomes the next version of the manifest.
 
-use super::manifest::LARGEST_RECEIPT;
-use super::place::{Before, Place};
-use super::publish::{discard, is_draft_of};
-use super::{MANIFEST, Manifest, RECEIPTS, Shard, Shards};
+use crate::shards::manifest::LARGEST_RECEIPT;
+use crate::shards::place::Place;
+use crate::shards::put_mode::Before;
+use crate::shards::publish::{discard, is_draft_of};
+use crate::shards::sharded::Shards;
+use crate::shards::naming::{MANIFEST, RECEIPTS};
+use crate::shards::manifest::Manifest;
+use crate::shards::shard::Shard;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
 use crate::os::sidecar_lock::{Claim, Lock};
-use crate::sqlite::connection::beside;
+use crate::paths::beside;
 use md5::{Digest, Md5};
 use qorpus_core::{ContentHash, Recipe};
 use std::ops::Range;
@@ -177,7 +181,7 @@ pub(super) fn listed(shards: &Shards, manifest: &Manifest) -> Result<Vec<Shard>>
 /// The `ETag` of a small object with this text, in stores that do not encrypt it by keys of their own: there it is another
 /// one, and the object is read.
 fn tag(text: &str) -> String {
-    format!("\"{}\"", crate::sqlite::connection::hex(&Md5::digest(text.as_bytes())))
+    format!("\"{}\"", crate::hex::hex(&Md5::digest(text.as_bytes())))
 }
 
 /// What the making of a shard may leave in the directory: the draft, and what is beside it.

@@ -1,6 +1,6 @@
 //! A session with an S3-compatible store: its client, a runtime that has no thread of its own, and its refusals as sentences.
 
-use super::wire::{CONNECT, Heard, SILENCE, Wire};
+use crate::shards::wire::{CONNECT, Heard, SILENCE, Wire};
 use crate::error::{Error, Result, brief};
 use crate::os::waiting;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};

@@ -1,6 +1,13 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
 
-use crate::error::{Error, LOOK_FOR, Result, brief, io, sqlite, sqlite_on};
+use crate::error::not_a_corpus;
+use crate::hex::hex;
+use crate::paths::COMPANIONS;
+use crate::paths::beside;
+use crate::paths::log;
+use crate::paths::check_spelling;
+use crate::error::{Error, LOOK_FOR, Result, brief, io};
+use crate::sqlite::failure::{sqlite, sqlite_on};
 use crate::shards;
 use crate::sqlite::guard;
 use crate::sqlite::schema;
@@ -56,45 +63,6 @@ pub(crate) enum Access {
     Create,
 }
 
-/// As many links in a row as Linux follows.
-const MOST_LINKS: usize = 40;
-
-/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
-/// must exist.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
-    if path.as_os_str().is_empty() {
-        return Err(Error::Usage("the file name is empty".into()));
-    }
-    shards::check_spelling(path)?;
-    if shards::is_sharded(path) {
-        return Err(Error::Directory(path.into()));
-    }
-    // One file has one name, whatever links lead to it: the sidecar lock is found by that name.
-    match path.canonicalize() {
-        Ok(path) => return Ok(path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io(path, "find the file")(error)),
-    }
-    let mut absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
-    // A link to a file that is still to be made; a circle of links leads nowhere.
-    for _ in 0..MOST_LINKS {
-        match (absolute.read_link(), absolute.parent()) {
-            (Ok(target), Some(directory)) => absolute = directory.join(target),
-            _ => break,
-        }
-    }
-    match (absolute.parent(), absolute.file_name()) {
-        (Some(directory), Some(name)) => match directory.canonicalize() {
-            Ok(directory) => Ok(directory.join(name)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::MissingDirectory(directory.into()))
-            }
-            Err(error) => Err(io(directory, "find the directory")(error)),
-        },
-        _ => Err(Error::Directory(path.into())),
-    }
-}
-
 /// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)> {
     check_version()?;
@@ -126,9 +94,6 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
     }
     Ok((connection, patience))
 }
-
-/// The endings of the files that SQLite keeps beside a database.
-pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be opened at its other end.
 fn check_plain(path: &Path) -> Result<()> {
@@ -256,18 +221,6 @@ pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transactio
     }
 }
 
-/// SQLite's write-ahead log beside the file.
-pub(crate) fn log(path: &Path) -> PathBuf {
-    beside(path, "-wal")
-}
-
-/// The file whose name is that of the corpus and an ending.
-pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 /// The size of the file with all pages that SQLite counts.
 pub(crate) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -276,10 +229,6 @@ pub(crate) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
 
 fn pages(connection: &Connection) -> rusqlite::Result<u64> {
     connection.pragma_query_value(None, "page_count", |row| row.get(0))
-}
-
-pub(crate) fn not_a_corpus(path: &Path, reason: String) -> Error {
-    Error::NotACorpus { path: path.into(), reason }
 }
 
 /// What an SQLite file turns out to be.
@@ -348,13 +297,10 @@ fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String
         .map_err(sqlite(path, "read its recipe"))
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::paths::COMPANIONS;
+    use crate::paths::beside;
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
-use crate::corpus::mapped::{LOOK, now};
+use crate::os::clock::{LOOK, now};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_void, off_t, siginfo_t, size_t};
 use rusqlite::ffi;

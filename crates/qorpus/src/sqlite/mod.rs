@@ -1,6 +1,7 @@
 //! TODO sqlite
 
 pub(crate) mod blob;
+pub(crate) mod failure;
 pub(crate) mod btree;
 pub(crate) mod connection;
 pub(crate) mod guard;

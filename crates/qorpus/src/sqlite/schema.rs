@@ -3,8 +3,9 @@
 //! SQLite runs what a schema contains: expressions of generated columns when a row is read, those of indexes and
 //! CHECK constraints when one is written. So a table is read only if its definition is, word for word, the known one.
 
-use crate::error::{Result, sqlite};
-use crate::sqlite::connection::not_a_corpus;
+use crate::error::Result;
+use crate::sqlite::failure::sqlite;
+use crate::error::not_a_corpus;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::LazyLock;

@@ -5,8 +5,10 @@
 //! mode without a WAL, and that no writer has open, was copied alone, or its WAL was removed, or another program was the last to
 //! close it. Nothing in the file tells these apart.
 
+use crate::paths::absolute;
 use crate::os::sidecar_lock as lock;
-use crate::sqlite::connection::{self, log};
+use crate::sqlite::connection::{self};
+use crate::paths::log;
 use crate::sqlite::mmap::read_header;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
@@ -69,7 +71,7 @@ pub(crate) fn forget(path: &Path) {
 
 /// What to know before the corpus in the file at `path` is opened for writing: a sentence, if its WAL is missing.
 pub fn missing_wal(path: &Path) -> Option<String> {
-    let path = connection::absolute(path).ok()?;
+    let path = absolute(path).ok()?;
     is_missing(&path).then(|| warning(&path))
 }
 
@@ -282,7 +284,7 @@ mod tests {
         // What a refusal of SQLite is asked for.
         let refused =
             rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None);
-        let _ = crate::error::sqlite(&path, "open it")(refused);
+        let _ = crate::sqlite::failure::sqlite(&path, "open it")(refused);
         assert_eq!(locks(&path), before);
     }
 

@@ -1,0 +1,82 @@
+//! Paths of corpora: which file they mean, what stands beside it, and whether it is one file, a directory or a bucket.
+
+use crate::error::{Error, Result, io};
+use std::path::{Path, PathBuf};
+
+/// The endings of the files that SQLite keeps beside a database.
+pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// As many links in a row as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
+/// must exist.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Usage("the file name is empty".into()));
+    }
+    check_spelling(path)?;
+    if is_sharded(path) {
+        return Err(Error::Directory(path.into()));
+    }
+    // One file has one name, whatever links lead to it: the sidecar lock is found by that name.
+    match path.canonicalize() {
+        Ok(path) => return Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(path, "find the file")(error)),
+    }
+    let mut absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
+    // A link to a file that is still to be made; a circle of links leads nowhere.
+    for _ in 0..MOST_LINKS {
+        match (absolute.read_link(), absolute.parent()) {
+            (Ok(target), Some(directory)) => absolute = directory.join(target),
+            _ => break,
+        }
+    }
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(directory), Some(name)) => match directory.canonicalize() {
+            Ok(directory) => Ok(directory.join(name)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::MissingDirectory(directory.into()))
+            }
+            Err(error) => Err(io(directory, "find the directory")(error)),
+        },
+        _ => Err(Error::Directory(path.into())),
+    }
+}
+
+/// SQLite's write-ahead log beside the file.
+pub(crate) fn log(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// The file whose name is that of the corpus and an ending.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// How the name of a bucket begins.
+const SCHEME: &str = "s3://";
+
+/// Whether `path` names a bucket.
+pub(crate) fn is_bucket(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(SCHEME.as_bytes())
+}
+
+/// Refuses a path that is a bucket's name without one of its slashes, as libraries for paths leave them behind.
+pub(crate) fn check_spelling(path: &Path) -> Result<()> {
+    match path.to_str().and_then(|path| path.strip_prefix("s3:/")) {
+        Some(rest) if !rest.starts_with('/') => Err(Error::Usage(format!(
+            "{} has one slash where two belong: s3://{rest}; give it as a text, not as a path object",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `path` means a sharded corpus: it names a bucket, ends in a slash, or is a directory already.
+pub fn is_sharded(path: &Path) -> bool {
+    is_bucket(path) || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir()
+}

@@ -1,0 +1,64 @@
+//! Failures of SQLite as errors that name the file and, where the operating system is behind them, its reason.
+
+use crate::error::{Error, Result, io, remedy};
+use crate::paths::{COMPANIONS, beside};
+use nix::unistd::{AccessFlags, access};
+use rusqlite::{Connection, ErrorCode};
+use std::fs::File;
+use std::path::Path;
+
+/// Turns the refusal of a connection's SQLite into an error that names the file, what was tried and, if the operating system
+/// is behind it, the system's reason.
+pub(crate) fn sqlite_on(
+    connection: &Connection,
+    path: &Path,
+    action: &'static str,
+) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| match (source.sqlite_error_code(), system_error(connection)) {
+        (Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen), Some(errno))
+            if remedy(errno).is_some() =>
+        {
+            io(path, action)(std::io::Error::from_raw_os_error(errno))
+        }
+        _ => sqlite(path, action)(source),
+    }
+}
+
+/// The number of the system's error behind the last failure of a connection.
+#[expect(unsafe_code, reason = "rusqlite does not wrap this function")]
+fn system_error(connection: &Connection) -> Option<i32> {
+    // SAFETY: the handle is that of a connection that is open and borrowed; the function only reads a field of it.
+    let errno = unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) };
+    (errno != 0).then_some(errno)
+}
+
+/// Turns SQLite's refusal into an error that names the file and what was tried.
+pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::DiskFull(path.into()),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+            if let Some(found) = refusal(path) =>
+        {
+            io(path, action)(found)
+        }
+        Some(ErrorCode::NotADatabase) => {
+            Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() }
+        }
+        _ => Error::Sqlite { path: path.into(), action, source },
+    }
+}
+
+/// The operating system's refusal that SQLite may have met at a file: SQLite says only that it cannot open it, and the same
+/// tried again shows why.
+fn refusal(path: &Path) -> Option<std::io::Error> {
+    // Without a descriptor of the file: closing it would drop all locks that this process has on the file.
+    let read = |path: &Path| access(path, AccessFlags::R_OK).err().map(std::io::Error::from);
+    let unless_missing = |error: &std::io::Error| error.kind() != std::io::ErrorKind::NotFound;
+    let beside = COMPANIONS.iter().find_map(|ending| read(&beside(path, ending)).filter(unless_missing));
+    let descriptors = || File::open("/dev/null").err();
+    let written = || {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty())?;
+        [path, directory].iter().find_map(|place| access(*place, AccessFlags::W_OK).err()).map(Into::into)
+    };
+    read(path).or(beside).or_else(descriptors).or_else(written)
+}
