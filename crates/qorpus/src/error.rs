@@ -1,12 +1,9 @@
 //! What can go wrong with files and jobs, said to a person: what happened, where, what to do.
 
 use crate::hex::hex;
-use crate::paths::{COMPANIONS, beside};
 use nix::libc;
-use nix::unistd::{AccessFlags, access};
 use qorpus_core::{Damage, Recipe};
-use rusqlite::{Connection, ErrorCode};
-use std::fs::File;
+use rusqlite::ErrorCode;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 

@@ -21,30 +21,33 @@ mod corpus;
 mod distinct;
 mod error;
 mod export;
+mod hex;
 mod ops;
 mod options;
 mod os;
+mod paths;
 mod produce;
+mod progress;
+mod qubit_order;
 mod read;
 mod shards;
-mod qubit_order;
-mod paths;
-mod hex;
 mod sqlite;
 mod tables;
+mod verify;
 
-pub use corpus::corpus_file::{Corpus, Record, Summary};
-pub use qubit_order::Order;
+pub use corpus::corpus_file::{Corpus, Summary};
 pub use corpus::ids::Ids;
+pub use corpus::record::Record;
 pub use distinct::{
     Division, Elsewhere, EnumerateProgress, Found, Level, Phase, Take, Worker, circuit_unitary, enumerate,
     enumerate_elsewhere, read_npy,
 };
 pub use error::{ChunkDamage, Error, Result};
 pub use export::export;
+pub use ops::generate::generate;
 pub use ops::merge::merge;
 pub use ops::plan::{Machine, Plan, Way, plan};
-pub use ops::verify::{RepairOptions, Verification, VerifyOptions, repair, verify};
+pub use ops::verify::{repair, verify};
 pub use options::{
     DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
     PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_id, parse_length,
@@ -52,16 +55,18 @@ pub use options::{
 pub use os::filesystem::report_file_limits;
 pub use os::fork::{after_fork, before_fork};
 pub use os::waiting::{Caller, set_caller};
+pub use paths::is_sharded;
 pub use produce::append::Writer;
-pub use produce::generate::{Idle, Outcome, Progress, generate};
+pub use progress::{Idle, Outcome, Progress};
 pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
+pub use qubit_order::Order;
 pub use read::corpus::{Reader, Rows};
 pub use read::parameters::Parameters;
 pub use read::present::Present;
 pub use read::sql::Selection;
 pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;
-pub use paths::is_sharded;
 pub use shards::make::built_in;
 pub use shards::seal::{Sealed, begin, receipt, seal};
 pub use sqlite::wal::missing_wal;
+pub use verify::report::{RepairOptions, Verification, VerifyOptions};

@@ -1,50 +1,36 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
-use crate::qubit_order::{Order, reorder};
-use crate::error::other_recipe;
-use crate::paths::{absolute, log};
 use crate::corpus::corpus_writer as store;
 use crate::corpus::ids::Ids;
 use crate::corpus::mapped::{Still, Wanted};
+use crate::corpus::record::{GivenLabels, Record, labels_of};
+use crate::error::other_recipe;
 use crate::os::clock::{LOOK, now};
-use crate::corpus::scan::SCAN_BYTES;
+use crate::paths::{absolute, log};
+use crate::qubit_order::{Order, reorder};
+use crate::tables;
+use crate::tables::chunks::totals;
+use crate::tables::next_level::is_complete;
+
 use crate::corpus::unitary_buffer::{Workspace, Workspaces};
-use crate::distinct;
-use crate::error::{ChunkDamage, Error, Result};
-use crate::sqlite::failure::sqlite_on;
-use crate::sqlite::connection::{self, Access, Content, Identity};
 use crate::error::not_a_corpus;
+use crate::error::{ChunkDamage, Error, Result};
 use crate::hex::hex;
+use crate::sqlite::connection::{self, Access, Content, Identity};
+use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::guard;
 use crate::sqlite::layout::Layout;
 use crate::sqlite::mmap::PublishedMapping;
 use crate::sqlite::wal;
 use crate::tables::claims as work;
-use qorpus_core::{Circuits, Codec, Complex64, ContentHash, Kernel, Label, Recipe};
+use qorpus_core::{Circuits, Codec, ContentHash, Kernel, Recipe};
 use rusqlite::Connection;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// One record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// Its place in the corpus.
-    pub id: u64,
-    /// Its letters in time order, as numbers in the alphabet.
-    pub circuit: Vec<u16>,
-    /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
-    pub unitary: Vec<Complex64>,
-    /// What is known about it, by name: `length`, how often each gate occurs (`count_h`), and what it was given.
-    pub labels: BTreeMap<String, Label>,
-}
-
-/// Labels that a record brought with it, by name.
-pub(crate) type GivenLabels = BTreeMap<String, Label>;
 
 /// What a corpus says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +154,7 @@ impl Corpus {
         let corpus = Corpus::new(path, known);
         let file = PublishedMapping::new(&corpus.path, size)?;
         let root = layout.root(file.bytes())?;
-        let still = Still::published(&corpus, ids, file, root, rows);
+        let still = Still::published(&corpus.recipe, ids, file, root, rows);
         corpus.still.replace(Some(still));
         Some(corpus)
     }
@@ -245,11 +231,11 @@ impl Corpus {
     /// # Errors
     /// The file cannot be read.
     pub fn summary(&self) -> Result<Summary> {
-        let (records, content) = self.read(store::totals)?;
+        let (records, content) = self.read(totals)?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let (expected, complete) = match self.recipe.space().enumerates() {
             Some(_) => {
-                let complete = distinct::is_complete(&self.recipe, &self.levels()?);
+                let complete = is_complete(&self.recipe, &self.levels()?);
                 (complete.then_some(records), complete)
             }
             None => {
@@ -277,7 +263,7 @@ impl Corpus {
     pub fn len(&self) -> Result<u64> {
         match self.recipe.expected() {
             Some(expected) => Ok(expected),
-            None => Ok(self.read(store::totals)?.0),
+            None => Ok(self.read(totals)?.0),
         }
     }
 
@@ -299,7 +285,7 @@ impl Corpus {
         self.rows(&Ids::List(&[id]), &mut circuits, &mut unitary, Some(&mut given))?;
         reorder(&mut unitary, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
         let circuit = circuits.get(0).to_vec();
-        let labels = labels(&self.recipe, &circuit, given.pop().unwrap_or_default());
+        let labels = labels_of(&self.recipe, &circuit, given.pop().unwrap_or_default());
         Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&unitary), labels })
     }
 
@@ -452,7 +438,7 @@ impl Corpus {
         if !self.recipe.space().is_appended() {
             return Ok(Vec::new());
         }
-        self.read(store::labels)
+        self.read(tables::labels::labels)
     }
 
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
@@ -554,19 +540,5 @@ pub(crate) fn bytes_of(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// What is known about a record: its length, how often each of the recipe's gates occurs, and what it was `given`.
-pub(crate) fn labels(
-    recipe: &Recipe,
-    circuit: &[u16],
-    given: BTreeMap<String, Label>,
-) -> BTreeMap<String, Label> {
-    let alphabet = recipe.alphabet();
-    let mut counts = vec![0i64; alphabet.gates().len()];
-    circuit.iter().for_each(|&letter| counts[alphabet.letters()[usize::from(letter)].gate] += 1);
-    let mut labels = given;
-    let counts = alphabet.gates().iter().zip(counts);
-    labels.extend(counts.map(|(gate, count)| (format!("count_{}", gate.name()), Label::Integer(count))));
-    labels.insert("length".into(), Label::Integer(circuit.len() as i64));
-    labels
-}
-
+/// About how many bytes a scan reads in one transaction.
+pub(crate) const SCAN_BYTES: u64 = 4 << 20;

@@ -5,23 +5,19 @@
 //! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
 
 use crate::error::other_recipe;
-use crate::paths::{absolute, log};
 use crate::error::{Error, Result};
-use crate::sqlite::failure::sqlite_on;
 use crate::options::Durability;
 use crate::os::durable_names::{Names, Seen};
 use crate::os::filesystem;
 use crate::os::sidecar_lock::{self as lock, Lock, Owner, Turn, in_free_turn};
-use crate::sqlite::connection::{self, APPLICATION_ID, Access, Content, PAGE_SIZE, Patience};
-use crate::hex::hex;
-use crate::sqlite::schema;
+use crate::paths::{absolute, log};
+use crate::sqlite::connection::{self, Access, Content, PAGE_SIZE, Patience};
+use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::wal;
-use crate::tables::claims as work;
-use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
-use rusqlite::{
-    Connection, DropBehavior, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
-};
-use serde_json::json;
+use crate::tables::labels::labels;
+use crate::tables::metadata::create;
+use qorpus_core::Recipe;
+use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -384,138 +380,6 @@ fn set_journal_mode(connection: &Connection, patience: &Patience, mode: &str, li
             _ => std::thread::sleep(connection::PAUSE),
         }
     }
-}
-
-/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were new.
-///
-/// A commit whose fate is unknown can simply be repeated.
-pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqlite::Result<(u64, u64)> {
-    let (mut records, mut content) = totals(connection)?;
-    let mut new = (0, 0);
-    for chunk in chunks {
-        if insert_chunk(connection, chunk)? {
-            content += chunk.content;
-            new = (new.0 + chunk.count, new.1 + chunk.bytes() as u64);
-        }
-    }
-    records += new.0;
-    if new.0 > 0 {
-        set_totals(connection, records, content)?;
-    }
-    Ok(new)
-}
-
-/// Adds a chunk unless one is there; says whether it did.
-pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
-    let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries, labels)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let new = connection.prepare_cached(sql)?.execute(params![
-        chunk.first_id,
-        chunk.count,
-        chunk.checksum.cast_signed(),
-        chunk.content.to_bytes(),
-        chunk.circuits,
-        chunk.unitaries,
-        chunk.labels,
-    ])?;
-    Ok(new == 1)
-}
-
-/// How many records there are, and the sum of their hashes.
-pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentHash)> {
-    let sql = "SELECT records, content FROM totals WHERE one = 1";
-    connection
-        .prepare_cached(sql)?
-        .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
-}
-
-/// The labels that appended records have, sorted by name, and for each whether it is a text.
-pub(crate) fn labels(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
-    let rows = statement.query_map([MOST_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
-}
-
-/// Adds a label unless it is there; returns whether it is a text there.
-pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> rusqlite::Result<bool> {
-    let add = "INSERT INTO labels (name, is_text) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    connection.prepare_cached(add)?.execute(params![name, is_text])?;
-    let look = "SELECT is_text FROM labels WHERE name = ?1";
-    connection.prepare_cached(look)?.query_row([name], |row| row.get(0))
-}
-
-/// The label that SQL takes for the label `name`, if there is one and `name` itself is not there yet.
-pub(crate) fn clashing_label(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    let look = "SELECT name FROM labels WHERE name = ?1 COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM labels WHERE name = ?1) LIMIT 1";
-    connection.prepare_cached(look)?.query_row([name], |row| row.get(0)).optional()
-}
-
-/// Adds the chunks up again.
-pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT count, content FROM chunks")?;
-    let mut rows = statement.query([])?;
-    let (mut records, mut content) = (0, ContentHash::default());
-    while let Some(row) = rows.next()? {
-        records += row.get::<_, u64>(0)?;
-        content += ContentHash::from_bytes(row.get(1)?);
-    }
-    set_totals(connection, records, content)
-}
-
-/// Replaces the totals.
-pub(crate) fn set_totals(
-    connection: &Connection,
-    records: u64,
-    content: ContentHash,
-) -> rusqlite::Result<()> {
-    let sql = "UPDATE totals SET records = ?1, content = ?2 WHERE one = 1";
-    connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
-}
-
-/// Writes tables and metadata into an empty file, in one transaction.
-fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
-    let failed = sqlite_on(connection, path, "create it");
-    let fill = |transaction: &Transaction<'_>| {
-        transaction.execute_batch(schema::STATEMENTS)?;
-        if recipe.space().enumerates().is_some() {
-            transaction.execute_batch(schema::OF_DISTINCT)?;
-        }
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
-        for (key, value) in metadata(recipe) {
-            transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
-        }
-        if recipe.expected().is_some() {
-            work::insert(transaction, &(0..recipe.chunks()), None)?;
-        }
-        let nothing = ContentHash::default().to_bytes();
-        transaction
-            .execute("INSERT INTO totals (one, records, content) VALUES (1, 0, ?1)", [nothing])
-            .map(drop)
-    };
-    let transaction =
-        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
-    fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
-}
-
-/// What makes a file explain itself in ten years.
-fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
-    let alphabet = recipe.alphabet();
-    let gates = alphabet.gates().iter().map(|gate| {
-        let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
-        let matrix: Vec<_> = entries.chunks(1 << gate.qubits()).collect();
-        json!({"name": gate.name(), "qubits": gate.qubits(), "matrix": matrix})
-    });
-    let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
-    [
-        ("about", include_str!("about.txt").into()),
-        ("recipe", recipe.to_json()),
-        ("recipe_hash", hex(&recipe.hash())),
-        ("gates", json!(gates.collect::<Vec<_>>()).to_string()),
-        ("letters", json!(letters).to_string()),
-        ("created_by", format!("qorpus {}, SQLite {}", env!("CARGO_PKG_VERSION"), rusqlite::version())),
-    ]
 }
 
 #[cfg(test)]

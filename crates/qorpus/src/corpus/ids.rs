@@ -1,6 +1,6 @@
 //! Ids of records that are asked for.
 
-use crate::corpus::corpus_file::GivenLabels;
+use crate::corpus::record::GivenLabels;
 use qorpus_core::Circuits;
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,12 +1,14 @@
 //! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
 
-use crate::corpus::corpus_file::{Corpus, GivenLabels};
-use crate::corpus::corpus_writer as store;
+use crate::corpus::corpus_file::Corpus;
 use crate::corpus::mapped::Still;
+use crate::corpus::record::GivenLabels;
+use crate::corpus::row_cache::{Found, FoundChunk};
 use crate::error::{ChunkDamage, Error, Result};
-use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::blob::{Column, Columns};
 use crate::sqlite::connection;
+use crate::sqlite::failure::sqlite_on;
+use crate::tables::chunks::totals;
 use crate::tables::claims as work;
 use qorpus_core::{Circuits, Damage, Place};
 use rusqlite::{Connection, OptionalExtension};
@@ -171,7 +173,7 @@ impl Corpus {
         first_id: u64,
         trouble: Trouble,
     ) -> std::result::Result<Error, rusqlite::Error> {
-        let records = store::totals(connection)?.0;
+        let records = totals(connection)?.0;
         let len = self.recipe.expected().unwrap_or(records);
         let number = first_id / self.recipe.stride();
         if id >= len {
@@ -203,35 +205,6 @@ impl Corpus {
 /// See [`Corpus::visit`].
 pub(crate) type Visit<'v> =
     dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
-
-/// Where a chunk is, and whether its records brought labels.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FoundChunk {
-    pub(crate) place: Place,
-    has_labels: bool,
-}
-
-impl FoundChunk {
-    fn holds(self, id: u64) -> bool {
-        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
-    }
-}
-
-/// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
-#[derive(Debug)]
-pub(crate) struct Found(Vec<[Option<FoundChunk>; 2]>);
-
-impl Found {
-    pub(crate) fn new(slots: usize) -> Found {
-        Found(vec![[None; 2]; slots])
-    }
-
-    /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
-    fn slot(&mut self, id: u64, most: u64) -> &mut [Option<FoundChunk>; 2] {
-        let slots = self.0.len();
-        &mut self.0[(id / most.div_ceil(2)) as usize % slots]
-    }
-}
 
 /// Why records of a chunk could not be read.
 pub(crate) enum Trouble {

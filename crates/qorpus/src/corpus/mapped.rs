@@ -1,52 +1,47 @@
 //! Still files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
 //! that cannot be.
 
-use crate::os::clock::{LOOK, now};
-use crate::paths::beside;
-use crate::corpus::corpus_file::{Corpus, GivenLabels};
-use crate::corpus::corpus_writer as store;
-use crate::corpus::ids::Ids;
-use crate::corpus::lookup::Found;
-use crate::error::Result;
+use crate::corpus::record::GivenLabels;
+use crate::corpus::row_cache::Found;
+use crate::corpus::row_cache::FoundRows;
 use crate::sqlite::blob::Columns;
 use crate::sqlite::btree::{self as tree, Row};
-use crate::sqlite::connection;
+use crate::sqlite::layout::usual_root;
 use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
-use crate::tables::claims as work;
+use qorpus_core::Recipe;
 use qorpus_core::{Circuits, Codec, Damage};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
 /// A way into a file that nobody changes at present.
 pub(crate) struct Still {
     /// Whose ids are among these is there for good.
-    ids: Range<u64>,
-    file: Way,
-    rows: FoundRows,
-    chunks: Found,
+    pub(super) ids: Range<u64>,
+    pub(super) file: Backing,
+    pub(super) rows: FoundRows,
+    pub(super) chunks: Found,
 }
 
-enum Way {
+pub(super) enum Backing {
     /// By SQLite, which may have mapped it.
-    Opened(StillFile),
+    Sqlite(StillFile),
     /// A published file, and the root of the tree of `chunks` in it.
-    Published(PublishedMapping, u32),
+    File(PublishedMapping, u32),
 }
 
 self_cell::self_cell!(
     /// A connection to a file that nobody changes, with its mapping, and with columns that stay open from read to read.
-    struct StillFile {
+    pub(super) struct StillFile {
         owner: Connection,
         #[not_covariant]
         dependent: Open,
     }
 );
 
-struct Open<'c> {
-    columns: Columns<'c>,
-    table: Option<Table<'c>>,
+pub(super) struct Open<'c> {
+    pub(super) columns: Columns<'c>,
+    pub(super) table: Option<Table<'c>>,
 }
 
 #[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
@@ -62,34 +57,17 @@ impl std::fmt::Debug for Still {
 }
 
 /// The table `chunks` as it is mapped.
-struct Table<'c> {
-    mapping: Mapping<'c>,
-    root: u32,
+pub(super) struct Table<'c> {
+    pub(super) mapping: Mapping<'c>,
+    pub(super) root: u32,
 }
 
 impl Table<'_> {
-    fn new(connection: &Connection) -> Option<Table<'_>> {
+    pub(super) fn new(connection: &Connection) -> Option<Table<'_>> {
         let root = usual_root(connection).ok().flatten()?;
         let mapping = Mapping::new(connection)?;
         tree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
     }
-}
-
-/// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
-pub(crate) fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
-    let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
-    let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
-    let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
-    if columns.as_deref() != Some(usual) {
-        return Ok(None);
-    }
-    root_of(connection, "chunks").map(Some)
-}
-
-/// The root of the tree of a table.
-pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
-    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    connection.query_row(sql, [table], |row| row.get(0))
 }
 
 /// What is wanted of records: circuits and labels are appended, unitaries written from the beginning on.
@@ -101,123 +79,11 @@ pub(crate) struct Wanted<'w> {
 }
 
 /// A record cannot be read from the mapping, for whatever reason: others will read it, or say what is wrong.
-struct Unusual;
+pub(super) struct Unusual;
 
 impl From<Damage> for Unusual {
     fn from(_: Damage) -> Unusual {
         Unusual
-    }
-}
-
-impl Corpus {
-    /// Whether records are read from the mapping, where their order is of no importance.
-    pub(crate) fn is_mapped(&self) -> Result<bool> {
-        self.look_around()?;
-        Ok(self.still.borrow().as_ref().is_some_and(|still| match &still.file {
-            Way::Opened(file) => file.with_dependent(|_, open| open.table.is_some()),
-            Way::Published(..) => true,
-        }))
-    }
-
-    /// How many records there are for good, as far as is known without a look.
-    pub(crate) fn records_still(&self) -> u64 {
-        self.still.borrow().as_ref().map_or(0, |still| still.ids.end)
-    }
-
-    /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
-    /// possible for one of them it says `false`, and what it wrote is of no use.
-    pub(crate) fn read_still(&self, ids: &Ids<'_>, wanted: Wanted<'_>) -> Result<bool> {
-        self.mapped(|source, buffer| match ids {
-            Ids::Run(ids) => source.read_run(ids.clone(), wanted, buffer),
-            Ids::List(ids) => source.read(ids, wanted, buffer),
-        })
-    }
-
-    /// Lets `read` read if the file is still and mapped; says whether it has read everything.
-    #[inline]
-    fn mapped(
-        &self,
-        read: impl FnOnce(&mut Source<'_>, &mut Vec<u8>) -> std::result::Result<(), Unusual>,
-    ) -> Result<bool> {
-        self.look_around()?;
-        let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
-        let Some(Still { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
-        let read = |file: Bytes<'_>, root| {
-            let mut source = Source { file, root, ids: ids.clone(), rows, codec: &self.codec };
-            read(&mut source, &mut buffer).is_ok()
-        };
-        Ok(match file {
-            Way::Opened(file) => file.with_dependent(|_, open| {
-                open.table.as_ref().is_some_and(|table| read(table.mapping.bytes(), table.root))
-            }),
-            Way::Published(file, root) => read(file.bytes(), *root),
-        })
-    }
-
-    /// Finds out, now and then, whether the file is still.
-    pub(crate) fn look_around(&self) -> Result<()> {
-        let now = now();
-        if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
-            return Ok(());
-        }
-        // A child that inherited a mapping may read it until then, for no lock is involved; to ask the system which process
-        // this is would take a fifth of a read.
-        self.check_process()?;
-        self.looked.set(Some(now));
-        // Nobody writes what was published; were it done after all, checks would fail.
-        if self.still.borrow().as_ref().is_some_and(|still| matches!(still.file, Way::Published(..))) {
-            return Ok(());
-        }
-        match (self.is_at_rest(), self.still.borrow().is_some()) {
-            (true, true) | (false, false) => return Ok(()),
-            _ => {}
-        }
-        self.still.take();
-        if self.is_at_rest()
-            && let Some(ids) = self.there_in_one()?
-        {
-            let connection = connection::open_still(&self.path)?;
-            let file = StillFile::new(connection, |connection| Open {
-                columns: Columns::new(connection),
-                table: Table::new(connection),
-            });
-            let is_mapped = file.with_dependent(|_, open| open.table.is_some());
-            let rows = FoundRows::new(self, ids.end - ids.start, SLOTS);
-            let chunks = Found::new(if is_mapped { 64 } else { SLOTS });
-            self.still.replace(Some(Still { ids, file: Way::Opened(file), rows, chunks }));
-        }
-        Ok(())
-    }
-
-    /// The ids of the records that are there, if they follow one another: all, or those of a part or shard.
-    fn there_in_one(&self) -> Result<Option<Range<u64>>> {
-        if self.recipe.expected().is_none() {
-            return Ok(Some(0..self.read(store::totals)?.0));
-        }
-        let (size, len) = (self.recipe.chunk_records(), self.recipe.space().len());
-        let ids = |chunks: Range<u64>| chunks.start * size..chunks.end.saturating_mul(size).min(len);
-        Ok(self.made()?.map(ids))
-    }
-
-    /// The chunks that are made, if they follow one another and are some.
-    pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
-        let chunks = self.recipe.chunks();
-        let (done, (records, _)) =
-            self.read(|connection| Ok((work::done_in_one(connection, chunks)?, store::totals(connection)?)))?;
-        let size = self.recipe.chunk_records();
-        let counted = |done: &Range<u64>| {
-            done.end.saturating_mul(size).min(self.recipe.space().len()) - done.start * size == records
-        };
-        Ok(done.filter(counted))
-    }
-
-    /// Whether nobody writes, and nothing that was written is outside the file.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        let there = |ending| std::fs::metadata(beside(&self.path, ending));
-        // An empty log is left behind when readers keep it open.
-        there("-lock").is_err()
-            && there("-journal").is_err()
-            && there("-wal").map_or(true, |log| log.len() == 0)
     }
 }
 
@@ -229,14 +95,14 @@ impl Still {
 
     /// One of a published file that has these ids, and the tree of `chunks` at this root; it remembers at most `most` rows twice.
     pub(crate) fn published(
-        corpus: &Corpus,
+        recipe: &Recipe,
         ids: Range<u64>,
         file: PublishedMapping,
         root: u32,
         most: usize,
     ) -> Still {
-        let rows = FoundRows::new(corpus, ids.end - ids.start, most);
-        Still { ids, file: Way::Published(file, root), rows, chunks: Found::new(1) }
+        let rows = FoundRows::new(recipe, ids.end - ids.start, most);
+        Still { ids, file: Backing::File(file, root), rows, chunks: Found::new(1) }
     }
 
     /// Calls `read` with the open columns, and with the chunks of any size that were found before; `None` if SQLite has not
@@ -244,19 +110,19 @@ impl Still {
     pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> Option<T> {
         let chunks = &mut self.chunks;
         match &mut self.file {
-            Way::Opened(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
-            Way::Published(..) => None,
+            Backing::Sqlite(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
+            Backing::File(..) => None,
         }
     }
 }
 
 /// A mapped file while records are read from it.
-struct Source<'s> {
-    file: Bytes<'s>,
-    root: u32,
-    ids: Range<u64>,
-    rows: &'s mut FoundRows,
-    codec: &'s Codec,
+pub(super) struct Source<'s> {
+    pub(super) file: Bytes<'s>,
+    pub(super) root: u32,
+    pub(super) ids: Range<u64>,
+    pub(super) rows: &'s mut FoundRows,
+    pub(super) codec: &'s Codec,
 }
 
 /// For so many records at once memory is asked for blocks ahead; while those come, others are checked.
@@ -274,7 +140,7 @@ impl Source<'_> {
         self.rows.get(id, || tree::find(file, root, id)).ok_or(Unusual)
     }
 
-    fn read(
+    pub(super) fn read(
         &mut self,
         ids: &[u64],
         mut wanted: Wanted<'_>,
@@ -371,7 +237,7 @@ impl Source<'_> {
         }
     }
 
-    fn read_run(
+    pub(super) fn read_run(
         &mut self,
         ids: Range<u64>,
         mut wanted: Wanted<'_>,
@@ -447,62 +313,6 @@ impl Source<'_> {
 
 /// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is copied.
 const FAR: usize = 4096;
-
-/// Rows that were found before: in each slot the last two, since neighbours often share one.
-struct FoundRows {
-    slots: Vec<[Row; 2]>,
-    /// Ids of a slot.
-    step: u64,
-    /// Records of a full chunk.
-    most: u64,
-    /// Records of all chunks, if they are all full but the last one.
-    full: Option<u64>,
-}
-
-impl FoundRows {
-    /// For a file with so many records; of at most `slots` slots, a power of two.
-    fn new(corpus: &Corpus, records: u64, slots: usize) -> FoundRows {
-        let (most, full) = (corpus.recipe.chunk_records(), corpus.recipe.expected());
-        let step = if full.is_some() { most } else { most.div_ceil(2) };
-        let slots = (records / step).clamp(1, slots as u64).next_power_of_two();
-        FoundRows { slots: vec![[Row::default(); 2]; slots as usize], step, most, full }
-    }
-
-    fn slot(&self, id: u64) -> usize {
-        (id / self.step) as usize & (self.slots.len() - 1)
-    }
-
-    #[inline]
-    fn found(&self, id: u64) -> Option<&Row> {
-        let [newer, older] = &self.slots[self.slot(id)];
-        if newer.holds(id) { Some(newer) } else { Some(older).filter(|row| row.holds(id)) }
-    }
-
-    /// The row that holds a record: one that was found before, or else what `find` finds.
-    fn get(&mut self, id: u64, find: impl FnOnce() -> Option<Row>) -> Option<Row> {
-        self.found(id).copied().or_else(|| {
-            let row = find().filter(|row| row.holds(id) && self.fits(row))?;
-            let slot = self.slot(id);
-            self.slots[slot] = [row, self.slots[slot][0]];
-            Some(row)
-        })
-    }
-
-    /// Whether there may be such a chunk.
-    fn fits(&self, row: &Row) -> bool {
-        let count = u64::from(row.count);
-        match self.full {
-            Some(records) => {
-                row.first_id.is_multiple_of(self.most)
-                    && count == self.most.min(records.saturating_sub(row.first_id))
-            }
-            None => count <= self.most && row.first_id.checked_add(count).is_some(),
-        }
-    }
-}
-
-/// Enough for ten to twenty million records on one qubit.
-pub(crate) const SLOTS: usize = 1 << 14;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,13 @@
 //! TODO corpus
 
+pub(crate) mod at_rest;
 pub(crate) mod corpus_file;
 pub(crate) mod corpus_writer;
+pub(crate) mod enumerated;
 pub(crate) mod ids;
 pub(crate) mod lookup;
 pub(crate) mod mapped;
+pub(crate) mod record;
+pub(crate) mod row_cache;
 pub(crate) mod scan;
 pub(crate) mod unitary_buffer;

@@ -1,6 +1,8 @@
 //! Scanning: the chunks of a file in order, each checked as a whole.
 
-use crate::corpus::corpus_file::{Corpus, GivenLabels};
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::SCAN_BYTES;
+use crate::corpus::record::GivenLabels;
 use crate::error::{ChunkDamage, Result};
 use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash, PackedLabels, Place};
 use rusqlite::{Connection, Row};
@@ -141,9 +143,6 @@ impl Corpus {
         if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
     }
 }
-
-/// About how many bytes a scan reads in one transaction.
-pub(crate) const SCAN_BYTES: u64 = 4 << 20;
 
 /// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted may be in many rows.
 const MOST_BYTES: usize = 4 * SCAN_BYTES as usize;

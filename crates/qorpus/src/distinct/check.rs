@@ -1,12 +1,13 @@
 //! Checking that the index leads from each unitary of an enumeration to its record.
 
-use crate::distinct::expand::{Letters, Walk};
-use crate::distinct::find::keys_near;
-use crate::distinct::levels::{Index, KEY_PART, Level};
-use crate::distinct::parallel::{Threads, parallel};
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
+use crate::distinct::expand::{Letters, Walk};
+use crate::distinct::find::keys_near;
+use crate::distinct::index::{Index, KEY_PART};
+use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
+use crate::tables::levels::Level;
 use qorpus_core::{Arithmetic, Circuits, LANES};
 use std::collections::BTreeSet;
 use std::ops::Range;

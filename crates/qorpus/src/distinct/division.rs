@@ -4,17 +4,17 @@
 //! circuits. Pieces are read where the corpus is, and expanded anywhere; what comes out belongs to ranges, which are merged anywhere; what
 //! survives goes back, part by part and then range by range.
 
+use crate::corpus::corpus_file::Corpus;
 use crate::distinct::expand::Parents;
-use crate::distinct::levels::Level;
 use crate::distinct::phases::PARTS;
-use crate::distinct::plan::{self, Plan};
 use crate::distinct::recording::ORDERED_TOGETHER;
 use crate::distinct::rows::{
     self, Candidate, KEY, Keys, ROW, Room, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
 use crate::distinct::rules::Rules;
-use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
+use crate::tables::levels::Level;
+use crate::tables::next_level::{self, NextLevel};
 use qorpus_core::{Chunk, ChunkRef, ContentHash, Recipe};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -70,7 +70,13 @@ pub(super) enum Place {
 
 impl Division {
     /// That of the level of `plan`, in which these levels may come out again, among so many workers.
-    pub(super) fn new(rules: &Rules, plan: &Plan, met: &[Level], at_once: u64, workers: u64) -> Division {
+    pub(super) fn new(
+        rules: &Rules,
+        plan: &NextLevel,
+        met: &[Level],
+        at_once: u64,
+        workers: u64,
+    ) -> Division {
         let source = |(ids, letters): &(Range<u64>, u32)| {
             let known = met.iter().any(|level| level.ids() == *ids);
             Source { ids: ids.clone(), letters: *letters, known }
@@ -111,7 +117,8 @@ impl Division {
 
     /// The circuits of each piece, and what is done with them.
     fn cut(&self) -> Vec<(Range<u64>, &Source)> {
-        let pieces = |source: &Source| plan::pieces(&[(source.ids.clone(), source.letters)], self.parents);
+        let pieces =
+            |source: &Source| next_level::pieces(&[(source.ids.clone(), source.letters)], self.parents);
         let of = self.sources.iter().map(|source| (source, pieces(source)));
         of.flat_map(|(source, pieces)| pieces.into_iter().map(move |(ids, _)| (ids, source))).collect()
     }
@@ -120,7 +127,7 @@ impl Division {
     pub(super) fn parts(&self) -> Vec<(Range<u64>, u32)> {
         let with_letters = self.sources.iter().filter(|source| source.letters > 0);
         let sources: Vec<_> = with_letters.map(|source| (source.ids.clone(), source.letters)).collect();
-        plan::pieces(&sources, self.in_part)
+        next_level::pieces(&sources, self.in_part)
     }
 
     pub(super) fn ranges(&self) -> u64 {

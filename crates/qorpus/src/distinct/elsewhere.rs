@@ -1,13 +1,13 @@
 //! Levels whose candidates other processes make: what is asked of them, and how what they send back becomes records.
 
+use crate::corpus::corpus_writer::Store;
 use crate::distinct::division::{Account, Division, Place, damaged, open};
-use crate::distinct::levels::Index;
-use crate::distinct::plan::{self, Plan};
+use crate::distinct::index::Index;
 use crate::distinct::recording::{Blocks, GROUP_BYTES, ORDERED_TOGETHER, Pieces};
 use crate::distinct::rows::{self, Room, Shortest, Unclear, sort_by_origin};
 use crate::distinct::{EnumerateProgress, Job, Level, Phase, Report};
-use crate::corpus::corpus_writer::Store;
 use crate::error::Result;
+use crate::tables::next_level::{self, NextLevel};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -42,7 +42,7 @@ impl Job<'_> {
     pub(super) fn level_elsewhere(
         &self,
         levels: &[Level],
-        plan: &Plan,
+        plan: &NextLevel,
         elsewhere: &mut Elsewhere<'_>,
         progress: &mut EnumerateProgress,
         report: Report<'_>,
@@ -185,7 +185,7 @@ impl<'a> Arrivals<'a> {
         }
         let first_id = self.level.first_id + self.expected[..part].iter().sum::<u64>();
         self.arrive(found.len())?;
-        let pieces = plan::pieces(&[self.parts[part].clone()], ORDERED_TOGETHER);
+        let pieces = next_level::pieces(&[self.parts[part].clone()], ORDERED_TOGETHER);
         let below = |end: u64| found.partition_point(|row| row.origin < end * letters);
         let mut ends = vec![0];
         ends.extend(pieces.iter().map(|(ids, _)| below(ids.end)));

@@ -1,7 +1,7 @@
 //! From the circuits of one level to what one more letter makes of them.
 
-use crate::distinct::rows::{Candidate, Shortest, halves};
 use crate::corpus::corpus_file::Corpus;
+use crate::distinct::rows::{Candidate, Shortest, halves};
 use crate::error::Result;
 use qorpus_core::{
     Alphabet, Arithmetic, Bands, Chunk, ChunkRef, Circuits, Codec, Damage, Error, ExactLetters,

@@ -3,15 +3,16 @@
 //! A target that is precise is told from everything else, so it is found or proven absent. Of one that is less precise the records
 //! within its tolerance are compared; whatever the answer is then, it is not a proof.
 
-use crate::distinct::expand::{Letters, Walk};
-use crate::distinct::levels::{Index, Level};
-use crate::distinct::nearest::{Nearest, scan};
-use crate::distinct::parallel::{Threads, parallel};
-use crate::distinct::plan;
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
+use crate::distinct::expand::{Letters, Walk};
+use crate::distinct::index::Index;
+use crate::distinct::nearest::{Nearest, scan};
+use crate::distinct::parallel::{Threads, parallel};
 use crate::error::{Error, Result};
 use crate::options::{FindOptions, threads};
+use crate::tables::levels::Level;
+use crate::tables::next_level;
 use qorpus_core::{Arithmetic, Circuits, Distinct, Target, distance};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -295,7 +296,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         let last = self.levels.iter().rfind(|level| level.records > 0).ok_or_else(nothing_yet)?;
         if self.distinct.has_costs() {
             // Of the cost of a level that is not the last one, all lengths are there.
-            let complete = plan::is_complete(self.corpus.recipe(), self.levels);
+            let complete = next_level::is_complete(self.corpus.recipe(), self.levels);
             let cost = if complete { Some(self.distinct.most_cost) } else { last.cost.checked_sub(1) };
             return cost.map(Found::BeyondCost).ok_or_else(nothing_yet);
         }
@@ -490,7 +491,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
 
     /// The id of the record with this circuit, which the level has.
     fn id(&self, number: usize, circuit: &[u16]) -> Result<u64> {
-        let (costs, ids) = (plan::costs(self.corpus.recipe()), self.levels[number].ids());
+        let (costs, ids) = (next_level::costs(self.corpus.recipe()), self.levels[number].ids());
         // Records are ordered by the record of the circuit without its last letter, and then by that letter: by what the
         // circuit costs without its last letters, from the end on, and then letter by letter.
         let rank = |circuit: &[u16]| {

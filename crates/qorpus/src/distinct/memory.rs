@@ -3,13 +3,13 @@
 
 use crate::distinct::parallel::parallel;
 use crate::distinct::phases::PARTS;
-use crate::distinct::plan::{self, Plan};
 use crate::distinct::recording::{Filling, ORDERED_TOGETHER, Pieces};
 use crate::distinct::rows::{
     Candidate, Groups, KEY, Keys, ORIGIN, Product, Room, Shortest, Table, sort_by_key, sort_by_origin,
 };
 use crate::distinct::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
+use crate::tables::next_level::{self, NextLevel};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -30,7 +30,7 @@ const BYTES: u64 = (size_of::<Product>() + size_of::<Shortest>() + KEY + ORIGIN)
 
 impl Task<'_> {
     /// Whether the candidates of a level can be kept in memory.
-    pub(super) fn fits(&self, plan: &Plan) -> bool {
+    pub(super) fn fits(&self, plan: &NextLevel) -> bool {
         let letters = self.rules.inverses.len() as u64;
         let origins = plan.origins(letters);
         // Of each range, where the groups by origins end, of which most may be empty.
@@ -49,7 +49,7 @@ impl Job<'_> {
     /// Makes a level in memory; `None` if it was told to stop. Whoever goes on begins the level anew.
     pub(super) fn level_in_memory(
         &self,
-        plan: &Plan,
+        plan: &NextLevel,
         older: &[(usize, Cut)],
         progress: &mut EnumerateProgress,
         report: Report<'_>,
@@ -61,7 +61,7 @@ impl Job<'_> {
             return Ok(None);
         };
         self.cuts.borrow_mut().insert(plan.number, cut);
-        let pieces = plan::pieces(&plan.sources, ORDERED_TOGETHER);
+        let pieces = next_level::pieces(&plan.sources, ORDERED_TOGETHER);
         let letters = self.task.rules.inverses.len() as u64;
         let origins = |piece: usize| pieces[piece].0.start * letters..pieces[piece].0.end * letters;
         let mut level = plan.level;
@@ -86,7 +86,7 @@ impl Job<'_> {
     /// The unitaries of a level, whose keys are kept by the way, range by range. Their candidates are in so many groups.
     fn survivors(
         &self,
-        plan: &Plan,
+        plan: &NextLevel,
         groups: u64,
         cut: Cut,
         older: &[(usize, Cut)],
@@ -96,7 +96,7 @@ impl Job<'_> {
         let (task, rules) = (&self.task, self.task.rules);
         let shift = u64::BITS - groups.ilog2();
         let group = |key: u64| (key >> shift) as usize;
-        let pieces = plan::pieces(&plan.sources, cut.parents);
+        let pieces = next_level::pieces(&plan.sources, cut.parents);
         let all: Vec<usize> = (0..pieces.len()).collect();
         let mut products = Products::new(groups as usize);
         let in_part = products.groups;

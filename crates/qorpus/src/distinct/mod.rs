@@ -11,33 +11,35 @@ mod division;
 mod elsewhere;
 mod expand;
 mod find;
-mod levels;
+mod index;
 mod memory;
 mod nearest;
 mod parallel;
 mod phases;
-mod plan;
 mod recording;
 mod rows;
 mod rules;
 mod target;
 mod temporary;
 
+use crate::distinct::index::Index;
+use crate::tables::levels;
+use crate::tables::next_level;
+use crate::tables::next_level::NextLevel;
 pub(crate) use check::check_index;
 pub use division::{Division, Worker};
 pub use elsewhere::{Elsewhere, Take};
 pub use find::Found;
 pub use levels::Level;
 pub(crate) use parallel::{Threads, parallel};
-pub(crate) use plan::is_complete;
 pub use target::{circuit_unitary, read_npy};
 
-use crate::corpus::corpus_writer::{Store, add_label, insert_chunks};
+use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result, io};
 use crate::options::{EnumerateOptions, threads};
-use crate::produce::generate::Outcome;
-use levels::Index;
-use plan::Plan;
+use crate::progress::Outcome;
+use crate::tables::chunks::insert_chunks;
+use crate::tables::labels::add_label;
 use qorpus_core::{Circuits, Recipe};
 use rows::Shortest;
 use rules::Rules;
@@ -231,12 +233,11 @@ impl Job<'_> {
     ) -> Result<(Outcome, EnumerateProgress)> {
         let mut progress = EnumerateProgress::default();
         let mut levels = self.store.read(|transaction| levels::levels(transaction))?;
-        levels::check(&levels)
-            .map_err(|reason| crate::error::not_a_corpus(self.task.path, reason))?;
+        levels::check(&levels).map_err(|reason| crate::error::not_a_corpus(self.task.path, reason))?;
         if levels.is_empty() {
             levels.push(self.begin()?);
         }
-        while let Some(plan) = plan::next(&self.task.rules.recipe, &levels) {
+        while let Some(plan) = next_level::next(&self.task.rules.recipe, &levels) {
             (progress.cost, progress.length) = (plan.level.cost, plan.level.length);
             progress.records = plan.level.first_id;
             let is_large = |elsewhere: &&mut Elsewhere<'_>| self.task.rules.products(&plan) > elsewhere.alone;
@@ -326,7 +327,7 @@ impl Job<'_> {
     fn level(
         &self,
         levels: &[Level],
-        plan: Plan,
+        plan: NextLevel,
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<Option<Level>> {
@@ -403,7 +404,7 @@ impl Job<'_> {
         self.remove(&format!("run-{number}-"))?;
         self.remove(&format!("keys-{number}-"))?;
         let mut cut = Cut { parents: self.task.at_once, buckets: 0 };
-        let plan = Plan { number, level: *level, sources: vec![(level.ids(), 0)] };
+        let plan = NextLevel { number, level: *level, sources: vec![(level.ids(), 0)] };
         if !self.expand(&plan, cut, progress, report)? {
             return Ok(None);
         }
@@ -416,7 +417,7 @@ impl Job<'_> {
     }
 
     /// Refuses to begin what will not fit on the disk.
-    fn check_room(&self, plan: &Plan, progress: &mut EnumerateProgress) -> Result<()> {
+    fn check_room(&self, plan: &NextLevel, progress: &mut EnumerateProgress) -> Result<()> {
         // At most as many survive; of those that are told apart at once, far fewer.
         progress.temporary = self.task.rules.products(plan) * self.task.rules.layout.whole().len() as u64;
         let directory = self.task.temporary.directory();

@@ -1,11 +1,11 @@
 //! The records nearest to targets, found by going through all of them on all cores.
 
-use crate::distinct::levels::Level;
-use crate::distinct::parallel::{Threads, parallel};
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
+use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::options::threads;
+use crate::tables::levels::Level;
 use qorpus_core::{Circuits, Complex64, Kernel, Scratch, Target, UpTo, distance};
 use std::ops::Range;
 use std::path::Path;

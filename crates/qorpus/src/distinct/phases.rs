@@ -1,17 +1,17 @@
 //! The parts of making a level: expanding, merging, ordering.
 
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::ids::Ids;
 use crate::distinct::expand::{Expand, Parents};
 use crate::distinct::parallel::parallel;
-use crate::distinct::plan::{self, Plan};
 use crate::distinct::recording::{Filling, ORDERED_TOGETHER, Pieces};
 use crate::distinct::rows::{
     self, Candidate, Keys, Room, Shortest, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
 use crate::distinct::temporary::Sorted;
 use crate::distinct::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
+use crate::tables::next_level::{self, NextLevel};
 use qorpus_core::Circuits;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,13 +30,13 @@ impl Job<'_> {
     /// Writes the candidates of a level, sorted by their keys, piece by piece. Sources without letters are taken as they are.
     pub(super) fn expand(
         &self,
-        plan: &Plan,
+        plan: &NextLevel,
         cut: Cut,
         progress: &mut EnumerateProgress,
         report: Report<'_>,
     ) -> Result<bool> {
         let (task, rules) = (&self.task, self.task.rules);
-        let (number, pieces) = (plan.number, plan::pieces(&plan.sources, cut.parents));
+        let (number, pieces) = (plan.number, next_level::pieces(&plan.sources, cut.parents));
         let name = |piece: usize, part: u64| format!("run-{number}-{part}-{piece}");
         let todo: Vec<usize> = (0..pieces.len())
             .filter(|&piece| !(0..PARTS).all(|part| self.is_there(&name(piece, part))))
@@ -107,7 +107,7 @@ impl Job<'_> {
     pub(super) fn buckets(&self, number: usize, cut: Cut, sources: &[(Range<u64>, u32)]) -> Result<u64> {
         let task = &self.task;
         let mut rows = 0;
-        for piece in 0..plan::pieces(sources, cut.parents).len() {
+        for piece in 0..next_level::pieces(sources, cut.parents).len() {
             for part in 0..PARTS {
                 rows += task
                     .temporary
@@ -123,7 +123,7 @@ impl Job<'_> {
     /// their origins.
     pub(super) fn merge(
         &self,
-        plan: &Plan,
+        plan: &NextLevel,
         cut: Cut,
         older: Option<&[(usize, Cut)]>,
         progress: &mut EnumerateProgress,
@@ -131,7 +131,7 @@ impl Job<'_> {
     ) -> Result<bool> {
         let (task, rules) = (&self.task, self.task.rules);
         let (number, layout) = (plan.number, rules.layout);
-        let pieces = plan::pieces(&plan.sources, cut.parents).len();
+        let pieces = next_level::pieces(&plan.sources, cut.parents).len();
         let keys = |bucket: u64| format!("keys-{number}-{bucket}");
         let found = |bucket: u64| format!("found-{number}-{bucket}");
         let is_done =
@@ -193,7 +193,7 @@ impl Job<'_> {
     /// Makes records of the survivors, in the order of their origins.
     pub(super) fn order(
         &self,
-        plan: &Plan,
+        plan: &NextLevel,
         level: Level,
         cut: Cut,
         progress: &mut EnumerateProgress,
@@ -201,7 +201,7 @@ impl Job<'_> {
     ) -> Result<bool> {
         let task = &self.task;
         let (number, letters) = (plan.number, task.rules.inverses.len() as u64);
-        let pieces = plan::pieces(&plan.sources, ORDERED_TOGETHER);
+        let pieces = next_level::pieces(&plan.sources, ORDERED_TOGETHER);
         // Sources of the same circuits' other letters do not occur: each level is a source once.
         let sorted = |bucket: u64| {
             task.temporary.sorted(&format!("found-{number}-{bucket}"), &task.rules.layout.found())

@@ -1,14 +1,16 @@
 //! Survivors become records: circuits from those they come from, labels, chunks, commits, and the index that leads to them.
 
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_writer::Store;
 use crate::distinct::expand::Parents;
-use crate::distinct::levels::Index;
+use crate::distinct::index::Index;
 use crate::distinct::parallel::parallel;
 use crate::distinct::rows::{self, Keys, Room, Shortest};
 use crate::distinct::rules::Rules;
 use crate::distinct::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::{self as store, Store, insert_chunks};
 use crate::error::Result;
+use crate::tables::chunks::insert_chunks;
+use crate::tables::chunks::totals;
 use qorpus_core::{Chunk, Circuits};
 use std::ops::Range;
 
@@ -39,7 +41,7 @@ pub(super) struct Pieces<'a> {
 impl Job<'_> {
     /// The records of a level come next, of which some may be there.
     pub(super) fn orders(&self, level: &Level, progress: &mut EnumerateProgress) -> Result<()> {
-        let there = self.store.read(|transaction| store::totals(transaction))?.0;
+        let there = self.store.read(|transaction| totals(transaction))?.0;
         (progress.phase, progress.of, progress.records) = (Phase::Ordering, level.records, there);
         progress.done = there - level.first_id;
         Ok(())
@@ -56,7 +58,7 @@ impl Job<'_> {
         report: Report<'_>,
     ) -> Result<bool> {
         let task = &self.task;
-        let there = self.store.read(|transaction| store::totals(transaction))?.0;
+        let there = self.store.read(|transaction| totals(transaction))?.0;
         let begun = starts[1..].partition_point(|&end| end <= there);
         let unfilled = index.map_or(Ok(0..0), |index| index.left(&self.store))?;
         let (records, fills) = (circuits.len() - begun, (unfilled.end - unfilled.start) as usize);

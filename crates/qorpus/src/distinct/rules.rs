@@ -1,11 +1,11 @@
 //! What follows from a recipe alone: the same for every thread, process and machine that works on an enumeration.
 
 use crate::distinct::expand::{CIRCUITS, Expand, FIRST, LAST, Letters};
-use crate::distinct::levels::Level;
-use crate::distinct::plan::{self, Plan};
 use crate::distinct::rows::{Layout, Shortest};
 use crate::distinct::{COST, T_COUNT, TWO_QUBIT_COUNT};
 use crate::error::{Error, Result};
+use crate::tables::levels::Level;
+use crate::tables::next_level::{self, NextLevel};
 use qorpus_core::{Bands, Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe};
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl Rules {
             return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
         };
         let letters = Letters::new(recipe.alphabet(), distinct.up_to)?;
-        let (inverses, cost_of) = (letters.inverses(), plan::costs(recipe));
+        let (inverses, cost_of) = (letters.inverses(), next_level::costs(recipe));
         let costs_as_much = |(letter, other): (usize, &Option<u16>)| {
             other.is_some_and(|other| cost_of[usize::from(other)] == cost_of[letter])
         };
@@ -72,14 +72,14 @@ impl Rules {
     }
 
     /// The numbers of the levels whose unitaries may come out again when a level is made.
-    pub(super) fn met(&self, levels: &[Level], plan: &Plan) -> Vec<usize> {
+    pub(super) fn met(&self, levels: &[Level], plan: &NextLevel) -> Vec<usize> {
         let meets =
             |&earlier: &usize| self.meets(&levels[earlier], &plan.level, |cost| cost <= plan.level.cost);
         (0..levels.len()).filter(meets).collect()
     }
 
     /// How many candidates a level has at most.
-    pub(super) fn products(&self, plan: &Plan) -> u64 {
+    pub(super) fn products(&self, plan: &NextLevel) -> u64 {
         let one_less = u64::from(self.is_closed && plan.level.length > 1);
         let of_source = |(ids, letters): &(Range<u64>, u32)| {
             (ids.end - ids.start) * (u64::from(letters.count_ones()) - one_less)

@@ -1,7 +1,7 @@
 //! Reading targets: what people ask about, as text or as a NumPy file.
 
-use crate::qubit_order::{Order, reorder};
 use crate::error::{Error, Result, io};
+use crate::qubit_order::{Order, reorder};
 use npyz::{DType, Deserialize, NpyFile};
 use qorpus_core::{Alphabet, Circuits, Complex32, Complex64, Coupling, Gate, Kernel, Scratch, Target};
 use std::fs::File;

@@ -6,13 +6,13 @@
 //! does not have is an empty field, as is an empty text. Texts are written as they are, and of those that a spreadsheet
 //! takes for formulas there is a warning.
 
+use crate::corpus::record::GivenLabels;
+use crate::corpus::scan::Batch;
+use crate::error::{Error, Result, io};
 use crate::export::draft::{Draft, publish};
 use crate::export::formulas::Formulas;
 use crate::export::given::{Given, refuse_names};
 use crate::export::{Format, Source, doubles, floats, label_names, labels};
-use crate::corpus::corpus_file::GivenLabels;
-use crate::corpus::scan::Batch;
-use crate::error::{Error, Result, io};
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Recipe;
 use serde::Serialize;

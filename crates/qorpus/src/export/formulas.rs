@@ -4,8 +4,8 @@
 //! ask other machines and run programs. A sign in front would protect whoever opens the file so, and change the label for all
 //! programs that read it. So texts are written as they are, and people are told.
 
+use crate::corpus::record::GivenLabels;
 use crate::export::given::Given;
-use crate::corpus::corpus_file::GivenLabels;
 use qorpus_core::Label;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Labels that records brought with them, as columns of a table.
 
-use crate::corpus::corpus_file::GivenLabels;
+use crate::corpus::record::GivenLabels;
 use crate::error::{Error, Result};
 use crate::read::corpus::Reader;
 use qorpus_core::Label;

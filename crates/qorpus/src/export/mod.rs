@@ -10,13 +10,13 @@ mod npy;
 mod parquet;
 mod qasm;
 
-use crate::paths::absolute;
-use crate::corpus::corpus_file::{GivenLabels, Summary};
+use crate::corpus::corpus_file::Summary;
+use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
-use crate::produce::generate::Outcome;
+use crate::paths::absolute;
+use crate::progress::Outcome;
 use crate::read::corpus::Reader;
-use crate::sqlite::connection;
 use given::Given;
 use qorpus_core::Alphabet;
 use std::ops::Range;
@@ -167,10 +167,10 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 mod tests {
     use super::*;
     use crate::Recipe;
-    use crate::corpus::corpus_file::Record;
-    use crate::qubit_order::Order;
-    use crate::options::{GenerateOptions, Part, RecipeOptions};
+    use crate::corpus::record::Record;
     use crate::generate;
+    use crate::options::{GenerateOptions, Part, RecipeOptions};
+    use crate::qubit_order::Order;
     use qorpus_core::{Dtype, Label};
     use tempfile::TempDir;
 

@@ -10,14 +10,14 @@
 //!
 //! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
+use crate::corpus::record::GivenLabels;
+use crate::corpus::scan::Batch;
+use crate::error::{Error, Result, io};
 use crate::export::csv::failed;
 use crate::export::draft::{Draft, publish, refuse_existing};
 use crate::export::formulas::Formulas;
 use crate::export::given::Given;
 use crate::export::{Format, Source};
-use crate::corpus::corpus_file::GivenLabels;
-use crate::corpus::scan::Batch;
-use crate::error::{Error, Result, io};
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Dtype;
 use std::path::{Path, PathBuf};

@@ -11,12 +11,13 @@
 //!
 //! The file's metadata repeats this and holds recipe, recipe hash and content hash.
 
+use crate::corpus::corpus_file::Summary;
+use crate::corpus::record::GivenLabels;
+use crate::corpus::scan::Batch;
+use crate::error::{Error, Result, io};
 use crate::export::draft::{Draft, publish};
 use crate::export::given::{Given, Kind};
 use crate::export::{Format, Source, doubles, floats, label_names, labels};
-use crate::corpus::corpus_file::{GivenLabels, Summary};
-use crate::corpus::scan::Batch;
-use crate::error::{Error, Result, io};
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;

@@ -12,11 +12,11 @@
 //! lacks are defined in front, as are the user's own gates on one qubit. Labels that a record brought with it stand in its
 //! comment as a JSON object: `// record 7, length 2, labels {"reward":0.5}`.
 
-use crate::export::draft::{Draft, publish};
-use crate::export::{Format, Source};
-use crate::corpus::corpus_file::GivenLabels;
+use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
+use crate::export::draft::{Draft, publish};
+use crate::export::{Format, Source};
 use qorpus_core::{Alphabet, Label, Qasm};
 use serde_json::json;
 use std::fmt::Write;

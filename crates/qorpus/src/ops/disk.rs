@@ -3,12 +3,13 @@
 //! A corpus is written by one thread that copies chunks into pages, writes the pages and waits for the disk, one after the
 //! other, so that it takes a share of what the disk takes in sequence.
 
-use crate::corpus::corpus_writer::{Store, insert_chunks};
+use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
+use crate::paths::beside;
 use crate::produce::chunk_builder::Maker;
 use crate::produce::generate::LONE_GROUP_BYTES;
-use crate::paths::beside;
+use crate::tables::chunks::insert_chunks;
 use nix::libc;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::fs::{File, OpenOptions};

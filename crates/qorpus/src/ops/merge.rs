@@ -1,16 +1,17 @@
 //! Merging: the chunks of several corpora of one recipe in one file.
 
-use crate::shards::sharded::is_there;
-use crate::paths::is_sharded;
 use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::{Store, insert_chunks, totals};
+use crate::corpus::corpus_writer::Store;
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::options::Durability;
-use crate::produce::generate::{Outcome, Progress};
+use crate::paths::is_sharded;
+use crate::progress::{Outcome, Progress};
 use crate::read::corpus as records;
 use crate::shards::open::OpenShards;
+use crate::shards::sharded::is_there;
 use crate::sqlite::wal;
+use crate::tables::chunks::{insert_chunks, totals};
 use crate::tables::claims as work;
 use qorpus_core::{Chunk, Circuits, Recipe};
 use std::ops::Range;

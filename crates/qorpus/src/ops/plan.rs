@@ -6,6 +6,7 @@ use crate::ops::disk::Rates;
 use crate::options::{PlanOptions, threads};
 use crate::os::threads as workers;
 use crate::produce::chunk_builder::Maker;
+use crate::produce::stored_size::{on_disk, tried};
 use qorpus_core::{Codec, Kernel, Recipe};
 use std::time::{Duration, Instant};
 
@@ -115,12 +116,6 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     })
 }
 
-/// A chunk's number in the trial: spread over the space, from the end on, since in a space of words the longest, which are
-/// most, come last.
-fn tried(chunks: u64, trial: u64) -> u64 {
-    chunks - 1 - trial.wrapping_mul(0x9E37_79B9) % chunks
-}
-
 /// What it takes to make the chunks of a recipe.
 fn making(recipe: &Recipe) -> Way {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
@@ -133,28 +128,6 @@ fn making(recipe: &Recipe) -> Way {
         }
     });
     Way { bytes: on_disk(recipe, chunks, bytes as f64 / made as f64), rate }
-}
-
-/// About how many bytes `chunks` chunks of `recipe` take, from a few of them.
-pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
-    const TRIED: u64 = 3;
-    let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let mut maker = Maker::new(recipe, &codec, &kernel);
-    let (mut made, mut bytes) = (0, 0);
-    for trial in 0..TRIED.min(recipe.chunks()) {
-        let chunk = maker.chunk(tried(recipe.chunks(), trial));
-        (made, bytes) = (made + chunk.count, bytes + chunk.bytes() as u64);
-    }
-    on_disk(recipe, chunks, bytes as f64 / made as f64)
-}
-
-/// The size of a file with `chunks` chunks whose records take so many bytes each.
-fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
-    // A chunk has pages to itself, or shares one with as many others as fit.
-    let page = f64::from(crate::sqlite::connection::PAGE_SIZE);
-    let chunk_bytes = record_bytes * recipe.chunk_records().min(recipe.space().len()) as f64 + 64.0;
-    let chunk_bytes = if chunk_bytes < page { page / (page / chunk_bytes).floor() } else { chunk_bytes };
-    (chunk_bytes * chunks as f64 + 8.0 * page) as u64
 }
 
 /// What it takes to compute records that are not stored.

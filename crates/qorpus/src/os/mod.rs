@@ -1,7 +1,7 @@
 //! TODO os
 
-pub(crate) mod durable_names;
 pub(crate) mod clock;
+pub(crate) mod durable_names;
 pub(crate) mod filesystem;
 pub(crate) mod fork;
 pub(crate) mod lock_holder;

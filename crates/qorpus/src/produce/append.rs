@@ -3,18 +3,19 @@
 //! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
-use crate::paths::absolute;
 use crate::corpus::corpus_file::Corpus;
-use crate::qubit_order::{Order, reorder};
-use crate::corpus::corpus_writer::{self as store, Store};
+use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result, brief};
 use crate::options::{PairCheck, WriterOptions};
 use crate::os::filesystem;
 use crate::os::fork::{self, Holder};
 use crate::os::waiting::{Tell, led_by};
+use crate::paths::absolute;
 use crate::produce::pair_check::{self as pairs, Pairs};
-use crate::sqlite::connection;
+use crate::qubit_order::{Order, reorder};
 use crate::sqlite::connection::LARGEST_VALUE;
+use crate::tables::chunks::{insert_chunk, set_totals, totals};
+use crate::tables::labels::{add_label, clashing_label};
 use qorpus_core::{
     Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
     Scratch, TEXT_AND_NUMBER, clash, synonym, unitarity_residual,
@@ -712,9 +713,9 @@ impl Shared {
         let mut conflict = None;
         let written = store.write(|transaction| {
             for (name, is_text) in group.labels.names() {
-                let reason = match store::clashing_label(transaction, name)? {
+                let reason = match clashing_label(transaction, name)? {
                     Some(other) => clash(&other),
-                    None if store::add_label(transaction, name, is_text)? == is_text => continue,
+                    None if add_label(transaction, name, is_text)? == is_text => continue,
                     None => TEXT_AND_NUMBER.into(),
                 };
                 conflict = Some((name.to_owned(), reason));
@@ -731,7 +732,7 @@ impl Shared {
 
     /// Gives the records of a group the next ids and adds them as chunks.
     fn insert(&self, connection: &Connection, group: &Group) -> rusqlite::Result<()> {
-        let (mut records, mut content) = store::totals(connection)?;
+        let (mut records, mut content) = totals(connection)?;
         let (size, mut start) = (self.codec.unitary_bytes(), 0);
         let (mut circuits, mut chunk) = (Circuits::default(), Chunk::default());
         while start < group.circuits.len() {
@@ -752,7 +753,7 @@ impl Shared {
             let unitaries = group.unitaries[start * size..end * size].to_vec();
             self.codec.encode_stored(records, &circuits, unitaries, &mut chunk);
             self.codec.encode_labels(&group.labels, start..end, &mut chunk);
-            if !store::insert_chunk(connection, &chunk)? {
+            if !insert_chunk(connection, &chunk)? {
                 // Someone's totals do not add up: to go on would overwrite or lose records.
                 return Err(rusqlite::Error::StatementChangedRows(0));
             }
@@ -760,7 +761,7 @@ impl Shared {
             content += chunk.content;
             start = end;
         }
-        store::set_totals(connection, records, content)
+        set_totals(connection, records, content)
     }
 }
 

@@ -4,16 +4,15 @@
 //! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
 //! dies, and nothing is left over.
 
-use crate::paths::is_sharded;
-use crate::shards::make;
-use crate::corpus::corpus_writer::{Store, insert_chunks, totals};
+use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result};
-use crate::ops::plan::stored_bytes;
-use crate::options::{GenerateOptions, Part, threads};
+use crate::options::{GenerateOptions, threads};
 use crate::os::filesystem;
 use crate::os::threads as workers;
 use crate::produce::chunk_builder::Maker;
-use crate::shards;
+use crate::produce::stored_size::stored_bytes;
+use crate::progress::{Idle, Outcome, Progress};
+use crate::tables::chunks::{insert_chunks, totals};
 use crate::tables::claims as work;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
@@ -38,109 +37,6 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A chunk, or the number of one that could not be computed.
 type Delivery = std::result::Result<Chunk, u64>;
-
-/// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
-    /// Records in the corpus.
-    pub records: u64,
-    /// Records it will have.
-    pub expected: u64,
-    /// Records this process has made.
-    pub made: u64,
-    /// Bytes of columns this process has written.
-    pub bytes: u64,
-    /// Those of the records that are in a shard which is not published yet.
-    pub drafted: u64,
-    /// Whether there is nothing left to do but wait for other processes.
-    pub waiting: bool,
-    /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a sentence.
-    pub idle: Option<Idle>,
-}
-
-/// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every record of the part is there.
-    Complete,
-    /// It was told to stop; what was ready is committed.
-    Interrupted,
-}
-
-/// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if need be.
-///
-/// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes each,
-/// and a manifest. `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the environment
-/// describe. Then a part is every N-th shard from the I-th on, the progress is that of the part, and what is finished is sealed
-/// if there is only one part: see [`seal`](crate::seal). Several processes each make other shards.
-///
-/// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is called on
-/// this thread at least twenty times a second. Memory is bounded by a few groups of chunks.
-///
-/// # Errors
-/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. What was committed stays.
-pub fn generate(
-    path: &Path,
-    recipe: &Recipe,
-    options: GenerateOptions,
-    stop: &AtomicBool,
-    report: &mut dyn FnMut(Progress),
-) -> Result<(Outcome, Progress)> {
-    if is_sharded(path) {
-        return generate(path, recipe, &options, stop, report);
-    }
-    if options.shard.is_some() || options.stage.is_some() {
-        return Err(only_sharded(path));
-    }
-    let jobs = threads(options.jobs)?;
-    let part = options.part.chunks(recipe.chunks());
-    // A file that does not fit is not begun; of one that is there, what is missing counts.
-    let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
-    let check_room = |chunks: u64| match options.force || chunks == 0 {
-        true => Ok(()),
-        false => filesystem::check_room(path, path, stored_bytes(recipe, chunks)),
-    };
-    if is_new {
-        check_room(part.end - part.start)?;
-    }
-    let store = Store::open(path, recipe, options.durability)?;
-    if !is_new {
-        let todo = store.read(|transaction| work::within(transaction, &part))?;
-        check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
-    }
-    let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
-    let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
-    Ok((outcome, Progress { idle, ..progress }))
-}
-
-/// A part without anything to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Idle {
-    pub(crate) part: Part,
-    /// How many chunks or shards the corpus has, which are not divided.
-    pub(crate) shares: u64,
-    pub(crate) sharded: bool,
-}
-
-impl std::fmt::Display for Idle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Idle { part, shares, sharded } = self;
-        let (name, smaller) = match sharded {
-            true => (
-                "shard",
-                ", or begin a new directory with smaller shards (--shard RECORDS, shard= in Python)",
-            ),
-            false => ("chunk", ""),
-        };
-        let plural = if *shares == 1 { "" } else { "s" };
-        write!(
-            f,
-            "part {part} has nothing to make: the corpus has {shares} {name}{plural} for {} parts; use at most {shares} \
-             part{plural}{smaller}",
-            part.of()
-        )
-    }
-}
 
 /// The error of options that one file does not have.
 pub(crate) fn only_sharded(path: &Path) -> Error {
@@ -352,6 +248,35 @@ fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
         }
     }
     ranges
+}
+
+/// Makes the records that are still missing in the file at `path`, as [`generate`](crate::generate) does.
+pub(crate) fn generate_file(
+    path: &Path,
+    recipe: &Recipe,
+    options: &GenerateOptions,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
+    let jobs = threads(options.jobs)?;
+    let part = options.part.chunks(recipe.chunks());
+    // A file that does not fit is not begun; of one that is there, what is missing counts.
+    let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
+    let check_room = |chunks: u64| match options.force || chunks == 0 {
+        true => Ok(()),
+        false => filesystem::check_room(path, path, stored_bytes(recipe, chunks)),
+    };
+    if is_new {
+        check_room(part.end - part.start)?;
+    }
+    let store = Store::open(path, recipe, options.durability)?;
+    if !is_new {
+        let todo = store.read(|transaction| work::within(transaction, &part))?;
+        check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
+    }
+    let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
+    let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
+    Ok((outcome, Progress { idle, ..progress }))
 }
 
 #[cfg(test)]

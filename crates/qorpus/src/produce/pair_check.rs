@@ -1,7 +1,7 @@
 //! Whether a unitary that someone brings belongs to its circuit, and if not, why it may not.
 
-use crate::qubit_order::{Order, reorder};
 use crate::options::PairCheck;
+use crate::qubit_order::{Order, reorder};
 use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch, UpTo, distance};
 
 /// Entries of unitaries that are computed at once: they stay in the cache.

@@ -1,20 +1,21 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
-use crate::shards::sharded::is_there;
-use crate::corpus::corpus_file::{Corpus, GivenLabels, Record, Summary, bytes_of, damaged, labels};
-use crate::qubit_order::{Order, reorder};
-use crate::error::other_recipe;
+use crate::corpus::corpus_file::{Corpus, Summary, bytes_of, damaged};
 use crate::corpus::ids::{Ids, Sorted};
+use crate::corpus::record::{GivenLabels, Record, labels_of};
 use crate::corpus::scan::Batch;
 use crate::corpus::unitary_buffer::Workspaces;
 use crate::distinct::{Found, Level};
+use crate::error::other_recipe;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::FindOptions;
 use crate::os::fork::{self, Holder};
 use crate::os::waiting::Crew;
+use crate::qubit_order::{Order, reorder};
 use crate::read::present::Present;
-use crate::shards::seal::Sealed;
 use crate::shards::open::OpenShards;
+use crate::shards::seal::Sealed;
+use crate::shards::sharded::is_there;
 use crate::sqlite::wal;
 use crate::tables::claims as work;
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
@@ -623,7 +624,7 @@ impl Reader {
 
     /// All labels of a record: those that are counted from its circuit, and those it was `given`.
     pub fn labels(&self, circuit: &[u16], given: GivenLabels) -> BTreeMap<String, Label> {
-        labels(&self.recipe, circuit, given)
+        labels_of(&self.recipe, circuit, given)
     }
 
     /// The first id from `id` on whose record is made, or how many there are.

@@ -1,9 +1,9 @@
 //! SQL over records: a table `records` with a row a record, whatever the records are read from.
 
-use crate::qubit_order::Order;
 use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
 use crate::os::fork;
+use crate::qubit_order::Order;
 use crate::read::authorizer::{self as permission, Interrupt, LONGEST};
 use crate::read::corpus::{Reader, Rows};
 use crate::read::parameters::Parameters;

@@ -1,9 +1,9 @@
 //! Splits by unitary: which records are on which side, one bit each, in a temporary file.
 
-use crate::qubit_order::Order;
 use crate::distinct::{Threads, parallel};
 use crate::error::{Error, Result, io};
 use crate::options::threads;
+use crate::qubit_order::Order;
 use crate::read::corpus::Reader;
 use crate::read::present::Present;
 use bytemuck::cast_slice;

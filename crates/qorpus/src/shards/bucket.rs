@@ -3,17 +3,19 @@
 //! An object is there as a whole or not at all, and the store itself checks the condition under which it gets its name
 //! (`If-None-Match`, `If-Match`), when it does. So two who publish the same need not know of each other.
 
-use crate::shards::naming::MOST_SHARDS;
-use crate::shards::naming::RECEIPTS;
-use crate::shards::shard::Shard;
-use crate::shards::cache::Origin;
-use crate::shards::put_mode::{Before, Version};
-use crate::shards::publish::in_pieces;
-use crate::shards::session::{CONDITIONS, Failure, PATIENCE, Patience, Session, given_up, refused, transport};
-use crate::shards::wire::bounded;
 use crate::error::{Error, Result, io};
 use crate::os::fork::{self, Holder};
 use crate::os::waiting;
+use crate::shards::cache::Origin;
+use crate::shards::naming::MOST_SHARDS;
+use crate::shards::naming::RECEIPTS;
+use crate::shards::publish::in_pieces;
+use crate::shards::put_mode::{Before, Version};
+use crate::shards::session::{
+    CONDITIONS, Failure, PATIENCE, Patience, Session, given_up, refused, transport,
+};
+use crate::shards::shard::Shard;
+use crate::shards::wire::bounded;
 use nix::libc;
 use object_store::aws::AmazonS3;
 use object_store::client::HttpErrorKind;

@@ -8,15 +8,15 @@
 //!
 //! The directory is this user's alone and has a mark. Nothing in it is removed but what has a name that is given here.
 
-use crate::shards::private;
-use crate::shards::shard::Shard;
 use crate::error::{Error, Result, io};
+use crate::hex::hex;
 use crate::options::parse_count;
 use crate::os::filesystem;
 use crate::os::sidecar_lock::Claim;
 use crate::os::waiting::{self, Wait};
 use crate::paths::beside;
-use crate::hex::hex;
+use crate::shards::private;
+use crate::shards::shard::Shard;
 use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::stat::{UtimensatFlags, utimensat};

@@ -1,18 +1,19 @@
 //! Checking: every record is in one shard, every shard is as the manifest says; and making those again that are not.
 
-use crate::shards::cache::{Cache, Room};
-use crate::shards::make::{Made, Workshop, stage};
-use crate::shards::place::Place;
-use crate::shards::put_mode::Version;
-use crate::shards::publish::fingerprint;
-use crate::shards::seal::{fold, listed};
-use crate::shards::sharded::Shards;
-use crate::shards::manifest::Manifest;
-use crate::shards::shard::Shard;
 use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
-use crate::ops::verify::{RepairOptions, Verification, VerifyOptions, verify_file};
 use crate::options::{Durability, threads};
+use crate::shards::cache::{Cache, Room};
+use crate::shards::make::{Made, Workshop, stage};
+use crate::shards::manifest::Manifest;
+use crate::shards::place::Place;
+use crate::shards::publish::fingerprint;
+use crate::shards::put_mode::Version;
+use crate::shards::seal::{fold, listed};
+use crate::shards::shard::Shard;
+use crate::shards::sharded::Shards;
+use crate::verify::file::verify_file;
+use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
 //! The manifest and the receipts of a sharded corpus: their text, and what of it is believed.
 
-use crate::shards::shard::Shard;
-use crate::shards::place::Place;
-use crate::shards::put_mode::Version;
-use crate::shards::naming::{Cut, MANIFEST, MOST_SHARDS};
 use crate::error::{Error, Result, brief};
 use crate::hex::hex;
+use crate::shards::naming::{Cut, MANIFEST, MOST_SHARDS};
+use crate::shards::place::Place;
+use crate::shards::put_mode::Version;
+use crate::shards::shard::Shard;
 use qorpus_core::{AtMost, ContentHash, Recipe};
 use serde::Deserialize;
 use serde_json::value::RawValue;

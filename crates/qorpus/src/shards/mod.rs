@@ -21,4 +21,3 @@ pub(crate) mod session;
 pub(crate) mod shard;
 pub(crate) mod sharded;
 pub(crate) mod wire;
-

@@ -3,16 +3,16 @@
 //! Published shards never change, so their files are mapped, which takes no descriptor and a few kilobytes: thousands stay. Those
 //! that SQLite must read, being unusual or damaged, take more, and fewer stay.
 
-use crate::shards::put_mode::Version;
-use crate::shards::sharded::{Local, Shards};
-use crate::shards::seal;
-use crate::shards::manifest::Manifest;
 use crate::corpus::corpus_file::{Corpus, Means, Summary};
+use crate::corpus::row_cache::SLOTS;
 use crate::error::other_recipe;
-use crate::corpus::mapped::SLOTS;
 use crate::error::{Error, Result};
-use crate::os::fork::{self, Holder};
 use crate::hex::hex;
+use crate::os::fork::{self, Holder};
+use crate::shards::manifest::Manifest;
+use crate::shards::put_mode::Version;
+use crate::shards::seal;
+use crate::shards::sharded::{Local, Shards};
 use crate::sqlite::layout::Layout;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;

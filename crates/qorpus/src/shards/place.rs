@@ -3,15 +3,15 @@
 //! Both give a name to what is whole, and only under a condition on what had it before. That is all that making, sealing
 //! and reading shards rely on.
 
-use crate::shards::naming::is_shard;
-use crate::shards::put_mode::{Before, Version};
-use crate::paths::{check_spelling, is_bucket};
-use crate::shards::bucket::Bucket;
-use crate::shards::publish;
-use crate::shards::naming::{MANIFEST, RECEIPTS};
-use crate::shards::shard::Shard;
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::options::Durability;
+use crate::paths::{check_spelling, is_bucket};
+use crate::shards::bucket::Bucket;
+use crate::shards::naming::is_shard;
+use crate::shards::naming::{MANIFEST, RECEIPTS};
+use crate::shards::publish;
+use crate::shards::put_mode::{Before, Version};
+use crate::shards::shard::Shard;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -119,9 +119,8 @@ impl Place {
 
     /// Whether there is something in it that only a sharded corpus has.
     pub(super) fn has_shards(&self) -> Result<bool> {
-        let is_theirs = |name: &str| {
-            is_shard(name) || name.split_once('/').is_some_and(|(first, _)| first == RECEIPTS)
-        };
+        let is_theirs =
+            |name: &str| is_shard(name) || name.split_once('/').is_some_and(|(first, _)| first == RECEIPTS);
         match self {
             // Files of shards alone are a copy of these, which is read as such.
             Place::Directory(directory) => Ok(directory.join(RECEIPTS).is_dir()),

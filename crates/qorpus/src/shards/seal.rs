@@ -1,17 +1,17 @@
 //! Sealing: what the receipts say becomes the next version of the manifest.
 
-use crate::shards::manifest::LARGEST_RECEIPT;
-use crate::shards::place::Place;
-use crate::shards::put_mode::Before;
-use crate::shards::publish::{discard, is_draft_of};
-use crate::shards::sharded::Shards;
-use crate::shards::naming::{MANIFEST, RECEIPTS};
-use crate::shards::manifest::Manifest;
-use crate::shards::shard::Shard;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
 use crate::os::sidecar_lock::{Claim, Lock};
 use crate::paths::beside;
+use crate::shards::manifest::LARGEST_RECEIPT;
+use crate::shards::manifest::Manifest;
+use crate::shards::naming::{MANIFEST, RECEIPTS};
+use crate::shards::place::Place;
+use crate::shards::publish::{discard, is_draft_of};
+use crate::shards::put_mode::Before;
+use crate::shards::shard::Shard;
+use crate::shards::sharded::Shards;
 use md5::{Digest, Md5};
 use qorpus_core::{ContentHash, Recipe};
 use std::ops::Range;

@@ -1,17 +1,17 @@
 //! A sharded corpus: where it is, and what everybody who makes it agrees on.
 
-use crate::shards::{publish, seal};
-use crate::paths::{check_spelling, is_bucket};
-use crate::shards::shard::Shard;
-use crate::shards::manifest::Manifest;
-use crate::shards::naming::{Cut, MANIFEST, RECEIPTS, chosen_cut};
 use crate::error::other_recipe;
 use crate::error::{Error, Result, io};
 use crate::options::Durability;
 use crate::os::rights;
+use crate::paths::{check_spelling, is_bucket};
 use crate::shards::cache::{Cache, Kept};
+use crate::shards::manifest::Manifest;
+use crate::shards::naming::{Cut, MANIFEST, RECEIPTS, chosen_cut};
 use crate::shards::place::Place;
 use crate::shards::put_mode::{Before, Version};
+use crate::shards::shard::Shard;
+use crate::shards::{publish, seal};
 use qorpus_core::Recipe;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -76,7 +76,12 @@ impl Shards {
 
     /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and cut: of those who
     /// create one at the same time, one decides.
-    pub(super) fn create(path: &Path, recipe: &Recipe, shard: Option<u64>, durability: Durability) -> Result<Shards> {
+    pub(super) fn create(
+        path: &Path,
+        recipe: &Recipe,
+        shard: Option<u64>,
+        durability: Durability,
+    ) -> Result<Shards> {
         let cut = chosen_cut(recipe, shard)?;
         let (place, new) = match is_bucket(path) {
             true => (Place::at(path)?, false),
@@ -261,4 +266,3 @@ fn created(path: &Path) -> Result<(Place, bool)> {
     let path = path.canonicalize().map_err(io(path, "find the directory"))?;
     Ok((Place::Directory(path), new))
 }
-

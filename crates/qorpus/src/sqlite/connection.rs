@@ -1,21 +1,19 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
 
 use crate::error::not_a_corpus;
+use crate::error::{Error, LOOK_FOR, Result, brief, io};
 use crate::hex::hex;
 use crate::paths::COMPANIONS;
 use crate::paths::beside;
 use crate::paths::log;
-use crate::paths::check_spelling;
-use crate::error::{Error, LOOK_FOR, Result, brief, io};
 use crate::sqlite::failure::{sqlite, sqlite_on};
-use crate::shards;
 use crate::sqlite::guard;
 use crate::sqlite::schema;
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -299,9 +297,9 @@ fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::paths::COMPANIONS;
     use crate::paths::beside;
-    use super::*;
 
     #[test]
     fn pipes_and_links_beside_a_corpus_are_left_alone() {

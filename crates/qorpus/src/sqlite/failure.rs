@@ -1,6 +1,6 @@
 //! Failures of SQLite as errors that name the file and, where the operating system is behind them, its reason.
 
-use crate::error::{Error, Result, io, remedy};
+use crate::error::{Error, io, remedy};
 use crate::paths::{COMPANIONS, beside};
 use nix::unistd::{AccessFlags, access};
 use rusqlite::{Connection, ErrorCode};

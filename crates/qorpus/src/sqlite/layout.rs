@@ -3,7 +3,6 @@
 //! Shards of one corpus are made by the same statements, so their schemas and their metadata are, byte for byte, alike. When
 //! SQLite has read and checked those of one shard, others are compared with it: that takes microseconds.
 
-use crate::corpus::mapped::{root_of, usual_root};
 use crate::sqlite::btree as tree;
 use crate::sqlite::connection::PAGE_SIZE;
 use crate::sqlite::mmap::Bytes;
@@ -56,6 +55,23 @@ fn page_of(file: Bytes<'_>, page: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; PAGE];
     file.copy(page.checked_mul(PAGE)?, &mut bytes)?;
     Some(bytes)
+}
+
+/// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
+pub(crate) fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
+    let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
+    let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
+    if columns.as_deref() != Some(usual) {
+        return Ok(None);
+    }
+    root_of(connection, "chunks").map(Some)
+}
+
+/// The root of the tree of a table.
+pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    connection.query_row(sql, [table], |row| row.get(0))
 }
 
 #[cfg(test)]

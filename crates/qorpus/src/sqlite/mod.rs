@@ -1,9 +1,9 @@
 //! TODO sqlite
 
 pub(crate) mod blob;
-pub(crate) mod failure;
 pub(crate) mod btree;
 pub(crate) mod connection;
+pub(crate) mod failure;
 pub(crate) mod guard;
 pub(crate) mod layout;
 pub(crate) mod mmap;

@@ -4,8 +4,8 @@
 //! CHECK constraints when one is written. So a table is read only if its definition is, word for word, the known one.
 
 use crate::error::Result;
-use crate::sqlite::failure::sqlite;
 use crate::error::not_a_corpus;
+use crate::sqlite::failure::sqlite;
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::LazyLock;

@@ -5,9 +5,8 @@
 //! mode without a WAL, and that no writer has open, was copied alone, or its WAL was removed, or another program was the last to
 //! close it. Nothing in the file tells these apart.
 
-use crate::paths::absolute;
 use crate::os::sidecar_lock as lock;
-use crate::sqlite::connection::{self};
+use crate::paths::absolute;
 use crate::paths::log;
 use crate::sqlite::mmap::read_header;
 use rusqlite::{Connection, OpenFlags};
@@ -109,8 +108,8 @@ fn identity(path: &Path) -> Option<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify;
     use crate::repair;
+    use crate::verify;
     use crate::{Corpus, VerifyOptions, Writer, WriterOptions};
     use tempfile::TempDir;
 

@@ -1,22 +1,22 @@
 //! Which level comes next, and from what it is made.
 
-use crate::distinct::levels::Level;
+use crate::tables::levels::Level;
 use qorpus_core::Recipe;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A level that is to be made, and from what.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) number: usize,
-    pub(super) level: Level,
+pub(crate) struct NextLevel {
+    pub(crate) number: usize,
+    pub(crate) level: Level,
     /// Records, and the letters that are put to them.
-    pub(super) sources: Vec<(Range<u64>, u32)>,
+    pub(crate) sources: Vec<(Range<u64>, u32)>,
 }
 
-impl Plan {
+impl NextLevel {
     /// The origins of all candidates, if there are so many letters.
-    pub(super) fn origins(&self, letters: u64) -> Range<u64> {
+    pub(crate) fn origins(&self, letters: u64) -> Range<u64> {
         let ids = |pick: fn(&(Range<u64>, u32)) -> u64| self.sources.iter().map(pick);
         let (start, end) = (ids(|(ids, _)| ids.start).min(), ids(|(ids, _)| ids.end).max());
         start.unwrap_or(0) * letters..end.unwrap_or(0) * letters
@@ -24,7 +24,7 @@ impl Plan {
 }
 
 /// The pieces into which the circuits of a level's sources are cut, of so many circuits each.
-pub(super) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
+pub(crate) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
     let cut = |(ids, letters): &(Range<u64>, u32)| {
         let (ids, letters) = (ids.clone(), *letters);
         let starts = ids.clone().step_by(parents as usize);
@@ -34,7 +34,7 @@ pub(super) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<
 }
 
 /// What each letter costs.
-pub(super) fn costs(recipe: &Recipe) -> Vec<u32> {
+pub(crate) fn costs(recipe: &Recipe) -> Vec<u32> {
     let costs = recipe.space().enumerates().map_or(&[][..], |distinct| &distinct.costs);
     let of = |gate: usize| costs.get(gate).copied().unwrap_or(0);
     recipe.alphabet().letters().iter().map(|letter| of(letter.gate)).collect()
@@ -46,7 +46,7 @@ pub(crate) fn is_complete(recipe: &Recipe, levels: &[Level]) -> bool {
 }
 
 /// The next level: the cheapest and then shortest circuits that may be new.
-pub(super) fn next(recipe: &Recipe, levels: &[Level]) -> Option<Plan> {
+pub(crate) fn next(recipe: &Recipe, levels: &[Level]) -> Option<NextLevel> {
     let (last, longest) = (levels.last()?, recipe.space().lengths().1);
     let most_cost = recipe.space().enumerates()?.most_cost;
     let mut letters_of: BTreeMap<u32, u32> = BTreeMap::new();
@@ -77,5 +77,5 @@ pub(super) fn next(recipe: &Recipe, levels: &[Level]) -> Option<Plan> {
     let mut sources: Vec<_> = sources.collect();
     sources.sort_by_key(|(ids, _)| ids.start);
     let level = Level { cost, length, first_id: last.first_id + last.records, records: 0 };
-    Some(Plan { number: levels.len(), level, sources })
+    Some(NextLevel { number: levels.len(), level, sources })
 }

@@ -1,11 +1,9 @@
 //! The levels of an enumeration, and the index that leads from a unitary's key to its record.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::error::Result;
-use crate::error::not_a_corpus;
+use crate::tables::levels::Level;
 use qorpus_core::Recipe;
 use rusqlite::{Connection, OptionalExtension, params};
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// An entry of the index has so many bytes of a key, those behind the bits that its block has in common.
@@ -19,78 +17,6 @@ const CHECK: usize = 8;
 
 /// A place is the number of the level, shifted, and that of the block.
 const LEVEL_SHIFT: u32 = 40;
-
-/// More levels than any enumeration has.
-const MOST_LEVELS: usize = 1 << 20;
-
-/// The circuits of one cost and length, each the first that makes its unitary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
-    /// What each costs; 0 if nothing costs anything.
-    pub cost: u32,
-    /// The number of letters.
-    pub length: usize,
-    /// The id of the first record.
-    pub first_id: u64,
-    /// The number of records.
-    pub records: u64,
-}
-
-impl Level {
-    /// The ids of its records.
-    pub fn ids(&self) -> Range<u64> {
-        self.first_id..self.first_id + self.records
-    }
-}
-
-impl Corpus {
-    /// The finished levels of an enumeration, in order; none if nothing was enumerated.
-    ///
-    /// # Errors
-    /// The file cannot be read, or contradicts itself.
-    pub fn levels(&self) -> Result<Vec<Level>> {
-        if self.recipe().space().enumerates().is_none() {
-            return Ok(Vec::new());
-        }
-        let levels = self.read(levels)?;
-        check(&levels).map_err(|reason| not_a_corpus(self.path(), reason))?;
-        Ok(levels)
-    }
-}
-
-/// Reads the levels.
-pub(crate) fn levels(connection: &Connection) -> rusqlite::Result<Vec<Level>> {
-    let sql = "SELECT cost, length, first_id, records FROM levels ORDER BY number LIMIT ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([MOST_LEVELS as i64], |row| {
-        Ok(Level { cost: row.get(0)?, length: row.get(1)?, first_id: row.get(2)?, records: row.get(3)? })
-    })?;
-    rows.collect()
-}
-
-/// Whether they follow each other.
-pub(super) fn check(levels: &[Level]) -> std::result::Result<(), String> {
-    let mut next = 0u64;
-    for (number, level) in levels.iter().enumerate() {
-        let before = number.checked_sub(1).map(|before| (levels[before].cost, levels[before].length));
-        let ascends = before.is_none_or(|before| before < (level.cost, level.length));
-        let end = level.first_id.checked_add(level.records).filter(|&end| end < 1 << 47);
-        match end {
-            Some(end) if level.first_id == next && ascends && level.length <= qorpus_core::MAX_LENGTH => {
-                next = end;
-            }
-            _ => return Err(format!("its levels contradict each other from number {number} on")),
-        }
-    }
-    Ok(())
-}
-
-/// Adds a finished level.
-pub(super) fn insert(connection: &Connection, number: usize, level: &Level) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO levels (number, cost, length, first_id, records) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let Level { cost, length, first_id, records } = level;
-    connection.prepare_cached(sql)?.execute(params![number, cost, length, first_id, records]).map(drop)
-}
 
 /// The index of one level.
 #[derive(Debug, Clone, Copy)]

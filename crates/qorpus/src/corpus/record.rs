@@ -1,0 +1,36 @@
+//! A record, and the labels that it brought.
+
+use qorpus_core::{Complex64, Label, Recipe};
+use std::collections::BTreeMap;
+
+/// One record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its place in the corpus.
+    pub id: u64,
+    /// Its letters in time order, as numbers in the alphabet.
+    pub circuit: Vec<u16>,
+    /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
+    pub unitary: Vec<Complex64>,
+    /// What is known about it, by name: `length`, how often each gate occurs (`count_h`), and what it was given.
+    pub labels: BTreeMap<String, Label>,
+}
+
+/// Labels that a record brought with it, by name.
+pub(crate) type GivenLabels = BTreeMap<String, Label>;
+
+/// What is known about a record: its length, how often each of the recipe's gates occurs, and what it was `given`.
+pub(crate) fn labels_of(
+    recipe: &Recipe,
+    circuit: &[u16],
+    given: BTreeMap<String, Label>,
+) -> BTreeMap<String, Label> {
+    let alphabet = recipe.alphabet();
+    let mut counts = vec![0i64; alphabet.gates().len()];
+    circuit.iter().for_each(|&letter| counts[alphabet.letters()[usize::from(letter)].gate] += 1);
+    let mut labels = given;
+    let counts = alphabet.gates().iter().zip(counts);
+    labels.extend(counts.map(|(gate, count)| (format!("count_{}", gate.name()), Label::Integer(count))));
+    labels.insert("length".into(), Label::Integer(circuit.len() as i64));
+    labels
+}

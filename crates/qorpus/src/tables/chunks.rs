@@ -1,0 +1,70 @@
+//! The tables `chunks` and `totals`: records, and the sums that say how many there are.
+
+use qorpus_core::Chunk;
+use qorpus_core::ContentHash;
+use rusqlite::Connection;
+use rusqlite::params;
+/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were new.
+///
+/// A commit whose fate is unknown can simply be repeated.
+pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqlite::Result<(u64, u64)> {
+    let (mut records, mut content) = totals(connection)?;
+    let mut new = (0, 0);
+    for chunk in chunks {
+        if insert_chunk(connection, chunk)? {
+            content += chunk.content;
+            new = (new.0 + chunk.count, new.1 + chunk.bytes() as u64);
+        }
+    }
+    records += new.0;
+    if new.0 > 0 {
+        set_totals(connection, records, content)?;
+    }
+    Ok(new)
+}
+
+/// Adds a chunk unless one is there; says whether it did.
+pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
+    let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries, labels)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let new = connection.prepare_cached(sql)?.execute(params![
+        chunk.first_id,
+        chunk.count,
+        chunk.checksum.cast_signed(),
+        chunk.content.to_bytes(),
+        chunk.circuits,
+        chunk.unitaries,
+        chunk.labels,
+    ])?;
+    Ok(new == 1)
+}
+
+/// How many records there are, and the sum of their hashes.
+pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentHash)> {
+    let sql = "SELECT records, content FROM totals WHERE one = 1";
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
+}
+
+/// Adds the chunks up again.
+pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT count, content FROM chunks")?;
+    let mut rows = statement.query([])?;
+    let (mut records, mut content) = (0, ContentHash::default());
+    while let Some(row) = rows.next()? {
+        records += row.get::<_, u64>(0)?;
+        content += ContentHash::from_bytes(row.get(1)?);
+    }
+    set_totals(connection, records, content)
+}
+
+/// Replaces the totals.
+pub(crate) fn set_totals(
+    connection: &Connection,
+    records: u64,
+    content: ContentHash,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE totals SET records = ?1, content = ?2 WHERE one = 1";
+    connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
+}

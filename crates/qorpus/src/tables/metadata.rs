@@ -1,0 +1,61 @@
+//! A new corpus: its tables, and the table `metadata`, which says what it is.
+
+use crate::error::Result;
+use crate::hex::hex;
+use crate::sqlite::connection::APPLICATION_ID;
+use crate::sqlite::failure::sqlite_on;
+use crate::sqlite::schema;
+use crate::tables::claims as work;
+use qorpus_core::ContentHash;
+use qorpus_core::FORMAT_VERSION;
+use qorpus_core::Recipe;
+use rusqlite::Connection;
+use rusqlite::Transaction;
+use rusqlite::TransactionBehavior;
+use rusqlite::params;
+use serde_json::json;
+use std::path::Path;
+/// Writes tables and metadata into an empty file, in one transaction.
+pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
+    let failed = sqlite_on(connection, path, "create it");
+    let fill = |transaction: &Transaction<'_>| {
+        transaction.execute_batch(schema::STATEMENTS)?;
+        if recipe.space().enumerates().is_some() {
+            transaction.execute_batch(schema::OF_DISTINCT)?;
+        }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
+        for (key, value) in metadata(recipe) {
+            transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
+        }
+        if recipe.expected().is_some() {
+            work::insert(transaction, &(0..recipe.chunks()), None)?;
+        }
+        let nothing = ContentHash::default().to_bytes();
+        transaction
+            .execute("INSERT INTO totals (one, records, content) VALUES (1, 0, ?1)", [nothing])
+            .map(drop)
+    };
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(&failed)?;
+    fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
+}
+
+/// What makes a file explain itself in ten years.
+fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
+    let alphabet = recipe.alphabet();
+    let gates = alphabet.gates().iter().map(|gate| {
+        let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
+        let matrix: Vec<_> = entries.chunks(1 << gate.qubits()).collect();
+        json!({"name": gate.name(), "qubits": gate.qubits(), "matrix": matrix})
+    });
+    let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
+    [
+        ("about", include_str!("about.txt").into()),
+        ("recipe", recipe.to_json()),
+        ("recipe_hash", hex(&recipe.hash())),
+        ("gates", json!(gates.collect::<Vec<_>>()).to_string()),
+        ("letters", json!(letters).to_string()),
+        ("created_by", format!("qorpus {}, SQLite {}", env!("CARGO_PKG_VERSION"), rusqlite::version())),
+    ]
+}

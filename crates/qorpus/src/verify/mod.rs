@@ -1,0 +1,4 @@
+//! TODO verify
+
+pub(crate) mod file;
+pub(crate) mod report;
