@@ -1,7 +1,7 @@
 //! Reads of a file at rest: one that nobody changes at present, or any more.
 
-use crate::Corpus;
-use crate::Ids;
+use crate::corpus::corpus_file::Corpus;
+use crate::corpus::ids::Ids;
 use crate::corpus::mapped::{Backing, Open, Source, Still, StillFile, Table, Unusual, Wanted};
 use crate::corpus::row_cache::Found;
 use crate::corpus::row_cache::FoundRows;

@@ -317,6 +317,8 @@ const FAR: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Corpus;
+    use crate::Ids;
     use crate::{Durability, GenerateOptions, Order, Reader, Recipe, Writer, WriterOptions};
     use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
     use std::path::Path;

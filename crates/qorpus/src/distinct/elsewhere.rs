@@ -3,10 +3,13 @@
 use crate::corpus::corpus_writer::Store;
 use crate::distinct::division::{Account, Division, Place, damaged, open};
 use crate::distinct::index::Index;
-use crate::distinct::recording::{Blocks, GROUP_BYTES, ORDERED_TOGETHER, Pieces};
+use crate::distinct::job::Job;
+use crate::distinct::parallel::GROUP_BYTES;
+use crate::distinct::progress::{EnumerateProgress, Phase, Report};
+use crate::distinct::recording::{Blocks, ORDERED_TOGETHER, Pieces};
 use crate::distinct::rows::{self, Room, Shortest, Unclear, sort_by_origin};
-use crate::distinct::{EnumerateProgress, Job, Level, Phase, Report};
 use crate::error::Result;
+use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
 use std::ops::Range;
 use std::sync::atomic::Ordering;

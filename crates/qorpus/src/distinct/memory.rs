@@ -1,14 +1,16 @@
 //! Levels that fit in memory: no file is written but the corpus. Candidates are put into groups that fit in a core's cache, by their
 //! keys and then by their origins, and only there in order.
 
+use crate::distinct::job::{CANDIDATE_BYTES, Cut, Job, Task};
 use crate::distinct::parallel::parallel;
 use crate::distinct::phases::PARTS;
+use crate::distinct::progress::{EnumerateProgress, Phase, Report};
 use crate::distinct::recording::{Filling, ORDERED_TOGETHER, Pieces};
 use crate::distinct::rows::{
     Candidate, Groups, KEY, Keys, ORIGIN, Product, Room, Shortest, Table, sort_by_key, sort_by_origin,
 };
-use crate::distinct::{CANDIDATE_BYTES, Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
+use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};

@@ -1,6 +1,5 @@
 //! Pieces of work on some threads, and their results in order on one.
 
-use crate::distinct::recording::GROUP_BYTES;
 use crate::error::{Error, Result};
 use crate::os::threads as workers;
 use std::collections::BTreeMap;
@@ -98,6 +97,9 @@ pub(crate) fn parallel<S, T: Send>(
         result.map(|()| expected == pieces)
     })
 }
+
+/// A commit carries about this many bytes.
+pub(super) const GROUP_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -3,14 +3,16 @@
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
 use crate::distinct::expand::{Expand, Parents};
+use crate::distinct::job::{Cut, Job, Task};
 use crate::distinct::parallel::parallel;
+use crate::distinct::progress::{EnumerateProgress, Phase, Report};
 use crate::distinct::recording::{Filling, ORDERED_TOGETHER, Pieces};
 use crate::distinct::rows::{
     self, Candidate, Keys, Room, Shortest, Sweep, Unclear, combine, halves, sort_by_key, sort_by_origin,
 };
 use crate::distinct::temporary::Sorted;
-use crate::distinct::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::{Error, Result};
+use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
 use qorpus_core::Circuits;
 use std::ops::Range;

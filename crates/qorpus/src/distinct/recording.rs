@@ -4,22 +4,22 @@ use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::Store;
 use crate::distinct::expand::Parents;
 use crate::distinct::index::Index;
+use crate::distinct::job::{Cut, Job, Task};
+use crate::distinct::parallel::GROUP_BYTES;
 use crate::distinct::parallel::parallel;
+use crate::distinct::progress::{EnumerateProgress, Phase, Report};
 use crate::distinct::rows::{self, Keys, Room, Shortest};
 use crate::distinct::rules::Rules;
-use crate::distinct::{Cut, EnumerateProgress, Job, Level, Phase, Report, Task};
 use crate::error::Result;
 use crate::tables::chunks::insert_chunks;
 use crate::tables::chunks::totals;
+use crate::tables::levels::Level;
 use qorpus_core::{Chunk, Circuits};
 use std::ops::Range;
 
 /// The circuits whose successors are put in order together; so it does not depend on the memory how records are cut into
 /// chunks.
 pub(super) const ORDERED_TOGETHER: u64 = 1 << 15;
-
-/// A commit carries about this many bytes.
-pub(super) const GROUP_BYTES: usize = 16 << 20;
 
 /// A record takes about this many bytes, labels included.
 const RECORD_BYTES: usize = 20;

@@ -2,7 +2,6 @@
 
 use crate::distinct::expand::{CIRCUITS, Expand, FIRST, LAST, Letters};
 use crate::distinct::rows::{Layout, Shortest};
-use crate::distinct::{COST, T_COUNT, TWO_QUBIT_COUNT};
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
@@ -125,3 +124,10 @@ impl Rules {
         Ok(chunk)
     }
 }
+
+/// The labels of a record besides those that the enumeration itself needs.
+const T_COUNT: &str = "t_count";
+
+const TWO_QUBIT_COUNT: &str = "two_qubit_count";
+
+const COST: &str = "cost";

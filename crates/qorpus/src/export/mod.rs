@@ -15,7 +15,7 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
 use crate::paths::absolute;
-use crate::progress::Outcome;
+use crate::produce::progress::Outcome;
 use crate::read::corpus::Reader;
 use given::Given;
 use qorpus_core::Alphabet;

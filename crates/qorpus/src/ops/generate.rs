@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::options::GenerateOptions;
 use crate::paths::is_sharded;
 use crate::produce::generate::{generate_file, only_sharded};
-use crate::progress::{Outcome, Progress};
+use crate::produce::progress::{Outcome, Progress};
 use crate::shards::make;
 use qorpus_core::Recipe;
 use std::path::Path;

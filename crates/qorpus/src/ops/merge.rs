@@ -6,7 +6,7 @@ use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::options::Durability;
 use crate::paths::is_sharded;
-use crate::progress::{Outcome, Progress};
+use crate::produce::progress::{Outcome, Progress};
 use crate::read::corpus as records;
 use crate::shards::open::OpenShards;
 use crate::shards::sharded::is_there;

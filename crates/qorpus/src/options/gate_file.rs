@@ -12,8 +12,8 @@
 //! ]
 //! ```
 
+use crate::error::{Error, Result};
 use crate::error::{LOOK_FOR, io};
-use crate::{Error, Result};
 use qorpus_core::{Complex64, Gate, evaluate, preset};
 use serde::Deserialize;
 use std::path::Path;

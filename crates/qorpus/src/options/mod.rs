@@ -2,8 +2,8 @@
 
 pub(crate) mod gate_file;
 
+use crate::error::{Error, Result};
 use crate::qubit_order::Order;
-use crate::{Error, Result};
 use qorpus_core::{
     Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,
 };

@@ -5,5 +5,6 @@ pub(crate) mod corpus;
 pub(crate) mod parameters;
 pub(crate) mod present;
 pub(crate) mod sql;
+pub(crate) mod sql_error;
 pub(crate) mod sql_functions;
 pub(crate) mod unitary_parts;

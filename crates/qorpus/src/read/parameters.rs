@@ -42,7 +42,7 @@ impl Parameters {
         for (place, value) in values.into_iter().enumerate() {
             statement
                 .raw_bind_parameter(place + 1, value)
-                .map_err(|error| Error::Query(crate::read::sql::reason(&error)))?;
+                .map_err(|error| Error::Query(crate::read::sql_error::reason(&error)))?;
         }
         Ok(())
     }

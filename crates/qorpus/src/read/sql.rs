@@ -4,11 +4,13 @@ use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
 use crate::os::fork;
 use crate::qubit_order::Order;
-use crate::read::authorizer::{self as permission, Interrupt, LONGEST};
+use crate::read::authorizer::{self as permission, Interrupt};
 use crate::read::corpus::{Reader, Rows};
 use crate::read::parameters::Parameters;
+use crate::read::sql_error::reason;
 use crate::read::sql_functions as texts;
 use qorpus_core::{Complex64, Dtype, Label};
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{Null, Value, ValueRef};
@@ -16,7 +18,6 @@ use rusqlite::vtab::{
     Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
     escape_double_quote, sqlite3_vtab, sqlite3_vtab_cursor,
 };
-use rusqlite::{Connection, ErrorCode};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
@@ -106,20 +107,6 @@ impl Reader {
             .collect::<rusqlite::Result<_>>()
             .map_err(failed)?;
         Ok(Selection { columns, rows })
-    }
-}
-
-/// SQLite's own words, without the codes around them.
-pub(crate) fn reason(error: &rusqlite::Error) -> String {
-    match error {
-        error if error.sqlite_error_code() == Some(ErrorCode::TooBig) => format!(
-            "a text, BLOB or row of the query is too long; it has at most {} MiB, and the query at most 1 MiB",
-            LONGEST >> 20
-        ),
-        rusqlite::Error::SqliteFailure(_, Some(text)) | rusqlite::Error::ModuleError(text) => text.clone(),
-        rusqlite::Error::MultipleStatement => "a query is one SELECT".into(),
-        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-        error => error.to_string(),
     }
 }
 

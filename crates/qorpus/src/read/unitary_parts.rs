@@ -1,6 +1,6 @@
 //! Splits by unitary: which records are on which side, one bit each, in a temporary file.
 
-use crate::distinct::{Threads, parallel};
+use crate::distinct::parallel::{Threads, parallel};
 use crate::error::{Error, Result, io};
 use crate::options::threads;
 use crate::qubit_order::Order;

@@ -14,6 +14,7 @@ use crate::shards::shard::Shard;
 use crate::shards::sharded::Shards;
 use md5::{Digest, Md5};
 use qorpus_core::{ContentHash, Recipe};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
@@ -231,4 +232,23 @@ fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Shards {
+    /// Those of the shards with these numbers that are published.
+    pub(super) fn published_among(&self, numbers: &[u64]) -> Result<BTreeSet<u64>> {
+        // From so many on, one listing of all is less to ask for than two things of each.
+        const MANY: usize = 16;
+        if let Place::Bucket(_) = self.place
+            && numbers.len() > MANY
+        {
+            let listed = listed(self, &self.manifest()?.0)?;
+            return Ok(listed.into_iter().map(|shard| shard.number).collect());
+        }
+        let mut found = BTreeSet::new();
+        for &number in numbers {
+            found.extend(self.published(number)?.map(|shard| shard.number));
+        }
+        Ok(found)
+    }
 }

@@ -9,11 +9,10 @@ use crate::shards::cache::{Cache, Kept};
 use crate::shards::manifest::Manifest;
 use crate::shards::naming::{Cut, MANIFEST, RECEIPTS, chosen_cut};
 use crate::shards::place::Place;
+use crate::shards::publish;
 use crate::shards::put_mode::{Before, Version};
 use crate::shards::shard::Shard;
-use crate::shards::{publish, seal};
 use qorpus_core::Recipe;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -168,23 +167,6 @@ impl Shards {
 
     pub(super) fn has_size(&self, shard: &Shard) -> Result<bool> {
         Ok(self.place.look(&self.name(shard.number))?.is_some_and(|(bytes, _)| bytes == shard.bytes))
-    }
-
-    /// Those of the shards with these numbers that are published.
-    pub(super) fn published_among(&self, numbers: &[u64]) -> Result<BTreeSet<u64>> {
-        // From so many on, one listing of all is less to ask for than two things of each.
-        const MANY: usize = 16;
-        if let Place::Bucket(_) = self.place
-            && numbers.len() > MANY
-        {
-            let listed = seal::listed(self, &self.manifest()?.0)?;
-            return Ok(listed.into_iter().map(|shard| shard.number).collect());
-        }
-        let mut found = BTreeSet::new();
-        for &number in numbers {
-            found.extend(self.published(number)?.map(|shard| shard.number));
-        }
-        Ok(found)
     }
 
     /// The file of a listed shard on this machine, or a copy of it, which may have to be fetched.

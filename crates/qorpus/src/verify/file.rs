@@ -2,7 +2,7 @@
 
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::Store;
-use crate::distinct::check_index;
+use crate::distinct::check::check_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::{Durability, PairCheck, threads};
 use crate::os::threads as workers;
