@@ -14,7 +14,7 @@ use crate::sqlite::blob::Columns;
 use crate::sqlite::connection;
 use crate::sqlite::mmap::Bytes;
 use crate::tables::chunks::totals;
-use crate::tables::claims as work;
+use crate::tables::claims;
 use std::ops::Range;
 impl Corpus {
     /// Whether records are read from the mapping, where their order is of no importance.
@@ -110,7 +110,7 @@ impl Corpus {
     pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
         let chunks = self.recipe.chunks();
         let (done, (records, _)) =
-            self.read(|connection| Ok((work::done_in_one(connection, chunks)?, totals(connection)?)))?;
+            self.read(|connection| Ok((claims::done_in_one(connection, chunks)?, totals(connection)?)))?;
         let size = self.recipe.chunk_records();
         let counted = |done: &Range<u64>| {
             done.end.saturating_mul(size).min(self.recipe.space().len()) - done.start * size == records

@@ -1,6 +1,6 @@
 //! Reading: a corpus as an indexable sequence of records, while others may be writing it.
 
-use crate::corpus::corpus_writer as store;
+use crate::corpus::corpus_writer;
 use crate::corpus::ids::Ids;
 use crate::corpus::mapped::{Still, Wanted};
 use crate::corpus::record::{GivenLabels, Record, labels_of};
@@ -22,7 +22,7 @@ use crate::sqlite::guard;
 use crate::sqlite::layout::Layout;
 use crate::sqlite::mmap::PublishedMapping;
 use crate::sqlite::wal;
-use crate::tables::claims as work;
+use crate::tables::claims;
 use qorpus_core::{Circuits, Codec, ContentHash, Kernel, Recipe};
 use rusqlite::Connection;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -163,7 +163,7 @@ impl Corpus {
         connection::bound_cache(&connection, &path)?;
         let corpus = Corpus::new(path, means);
         if !corpus.is_at_rest() {
-            store::share(&corpus.path, &connection);
+            corpus_writer::share(&corpus.path, &connection);
         }
         let _ = corpus.connection.set(connection);
         Ok(corpus)
@@ -314,7 +314,7 @@ impl Corpus {
     /// The file cannot be read.
     pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
         let (chunk, len) = (id / self.recipe.stride(), self.recipe.space().len());
-        let next = self.read(|connection| work::next_done(connection, chunk))?;
+        let next = self.read(|connection| claims::next_done(connection, chunk))?;
         Ok(next.saturating_mul(self.recipe.stride()).clamp(id.min(len), len))
     }
 
@@ -511,7 +511,7 @@ impl Drop for Corpus {
         if self.process == std::process::id()
             && let Some(connection) = self.connection.get()
         {
-            store::leave(&self.path, connection);
+            corpus_writer::leave(&self.path, connection);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::options::Durability;
 use crate::os::durable_names::{Names, Seen};
 use crate::os::filesystem;
-use crate::os::sidecar_lock::{self as lock, Lock, Owner, Turn, in_free_turn};
+use crate::os::sidecar_lock::{self, Lock, Owner, Turn, in_free_turn};
 use crate::paths::{absolute, log};
 use crate::sqlite::connection::{self, Access, Content, PAGE_SIZE, Patience};
 use crate::sqlite::failure::sqlite_on;
@@ -344,7 +344,7 @@ pub(crate) fn leave(path: &Path, reader: &Connection) {
     if !is_mode(reader, "wal") || wal::is_found(path) {
         return;
     }
-    if lock::is_held(path) {
+    if sidecar_lock::is_held(path) {
         return;
     }
     if let Ok(lock) = Lock::open(path)

@@ -9,7 +9,7 @@ use crate::sqlite::blob::{Column, Columns};
 use crate::sqlite::connection;
 use crate::sqlite::failure::sqlite_on;
 use crate::tables::chunks::totals;
-use crate::tables::claims as work;
+use crate::tables::claims;
 use qorpus_core::{Circuits, Damage, Place};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
@@ -179,7 +179,7 @@ impl Corpus {
         if id >= len {
             return Ok(Error::NoRecord { path: self.path.clone(), id, len });
         }
-        if !work::within(connection, &(number..number + 1))?.is_empty() {
+        if !claims::within(connection, &(number..number + 1))?.is_empty() {
             return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
         }
         let damage = match trouble {

@@ -5,7 +5,7 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::row_cache::Found;
 use crate::corpus::row_cache::FoundRows;
 use crate::sqlite::blob::Columns;
-use crate::sqlite::btree::{self as tree, Row};
+use crate::sqlite::btree::{self, Row};
 use crate::sqlite::layout::usual_root;
 use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
 use qorpus_core::Recipe;
@@ -66,7 +66,7 @@ impl Table<'_> {
     pub(super) fn new(connection: &Connection) -> Option<Table<'_>> {
         let root = usual_root(connection).ok().flatten()?;
         let mapping = Mapping::new(connection)?;
-        tree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
+        btree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
     }
 }
 
@@ -137,7 +137,7 @@ impl Source<'_> {
         if !self.ids.contains(&id) {
             return Err(Unusual);
         }
-        self.rows.get(id, || tree::find(file, root, id)).ok_or(Unusual)
+        self.rows.get(id, || btree::find(file, root, id)).ok_or(Unusual)
     }
 
     pub(super) fn read(

@@ -1,4 +1,4 @@
-//! TODO corpus
+//! A corpus in one file: reading its records, at rest or while others write, and the connection that writes.
 
 pub(crate) mod at_rest;
 pub(crate) mod corpus_file;

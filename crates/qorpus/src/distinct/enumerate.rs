@@ -1,17 +1,17 @@
 //! Enumerating: one level after the other, until there are no more.
 
-use crate::Elsewhere;
-use crate::EnumerateProgress;
-use crate::Level;
+use crate::distinct::elsewhere::Elsewhere;
 use crate::distinct::index::Index;
 use crate::distinct::job::CANDIDATE_BYTES;
 use crate::distinct::job::Cut;
 use crate::distinct::job::Job;
 use crate::distinct::job::MOST_AT_ONCE;
 use crate::distinct::job::Task;
+use crate::distinct::progress::EnumerateProgress;
 use crate::distinct::progress::Report;
 use crate::distinct::temporary;
 use crate::tables::levels;
+use crate::tables::levels::Level;
 use crate::tables::next_level;
 use crate::tables::next_level::NextLevel;
 

@@ -1,12 +1,12 @@
 //! The job of an enumeration: what all its threads know, and the files in which it keeps what it has.
 
-use crate::Level;
 use crate::corpus::corpus_writer::Store;
 use crate::distinct::parallel::Threads;
 use crate::distinct::rules::Rules;
 use crate::distinct::temporary::Temporary;
 use crate::error::Result;
 use crate::tables::levels;
+use crate::tables::levels::Level;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Pieces of work on some threads, and their results in order on one.
 
 use crate::error::{Error, Result};
-use crate::os::threads as workers;
+use crate::os::workers;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

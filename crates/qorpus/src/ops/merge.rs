@@ -7,12 +7,12 @@ use crate::error::{Error, Result};
 use crate::options::Durability;
 use crate::paths::is_sharded;
 use crate::produce::progress::{Outcome, Progress};
-use crate::read::corpus as records;
+use crate::read::corpus;
 use crate::shards::open::OpenShards;
 use crate::shards::sharded::is_there;
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunks, totals};
-use crate::tables::claims as work;
+use crate::tables::claims;
 use qorpus_core::{Chunk, Circuits, Recipe};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Input {
             return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
         }
         let files = match path.is_dir() {
-            true => records::directory(path)?,
+            true => corpus::directory(path)?,
             false => vec![path.into()],
         };
         files.into_iter().map(|file| Ok(Input::File(Box::new(Corpus::open(file)?)))).collect()
@@ -139,7 +139,7 @@ pub fn merge(
     let mut progress = Progress { records, expected: recipe.space().len(), ..Progress::default() };
     for input in &inputs {
         for piece in input.pieces()? {
-            let missing = store.read(|connection| work::within(connection, &piece.chunks))?;
+            let missing = store.read(|connection| claims::within(connection, &piece.chunks))?;
             if missing.is_empty() {
                 continue;
             }
@@ -169,7 +169,7 @@ fn add(
             return Ok(Outcome::Interrupted);
         }
         let numbers = start..chunks.end.min(start.saturating_add(step));
-        let missing = store.read(|connection| work::within(connection, &numbers))?;
+        let missing = store.read(|connection| claims::within(connection, &numbers))?;
         for todo in missing {
             let mut next = todo.chunks.start;
             while next < todo.chunks.end {
@@ -190,7 +190,7 @@ fn add(
                 let new = store.write(|transaction| {
                     for chunk in &chunks {
                         let number = chunk.first_id / recipe.chunk_records();
-                        work::remove(transaction, &(number..number + 1))?;
+                        claims::remove(transaction, &(number..number + 1))?;
                     }
                     insert_chunks(transaction, &chunks)
                 })?;

@@ -1,4 +1,4 @@
-//! TODO os
+//! The operating system: locks, forks, signals, clocks, file systems, and whose files are whose.
 
 pub(crate) mod clock;
 pub(crate) mod durable_names;
@@ -8,5 +8,5 @@ pub(crate) mod lock_holder;
 pub(crate) mod lock_queue;
 pub(crate) mod rights;
 pub(crate) mod sidecar_lock;
-pub(crate) mod threads;
 pub(crate) mod waiting;
+pub(crate) mod workers;

@@ -11,8 +11,8 @@
 //! open its lock file.
 
 use crate::error::{Error, Result, io};
-use crate::os::lock_holder as holder;
-use crate::os::lock_queue::{self as queue, Queue};
+use crate::os::lock_holder;
+use crate::os::lock_queue::{self, Queue};
 use crate::os::rights::Rights;
 use crate::os::waiting::Wait;
 use crate::paths::beside;
@@ -172,7 +172,7 @@ impl Lock {
             // Without a thread it is waited for all the same.
             *place = Queue::new(self.file.clone(), *turn).ok();
         }
-        let Some(queue) = &mut *place else { return queue::wait(&self.file, turn).map_err(failed) };
+        let Some(queue) = &mut *place else { return lock_queue::wait(&self.file, turn).map_err(failed) };
         let mut wait = Wait::begin();
         queue.join();
         loop {
@@ -183,7 +183,7 @@ impl Lock {
                 self.gave_up.set(true);
                 drop(place.take());
                 // It may have come at this moment.
-                queue::release(&self.file, turn);
+                lock_queue::release(&self.file, turn);
                 return Err(interrupted);
             }
         }
@@ -200,7 +200,7 @@ impl Lock {
     /// Stops being counted among the living; to be called in the last turn.
     pub(crate) fn resign(&self) {
         // Closing the file frees it too, but only after the turn.
-        queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
+        lock_queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
     }
 
     /// Whether the writer called `owner` is still alive.
@@ -221,7 +221,7 @@ impl Lock {
 /// What is waited for, and who has it.
 fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
     let unseen = || "a process that cannot be seen from here, of another user or container".into();
-    let holder = holder::named(file, at).unwrap_or_else(unseen);
+    let holder = lock_holder::named(file, at).unwrap_or_else(unseen);
     format!(
         "{}: waiting for {what}, which is held by {holder}; it is released when that process goes on or ends",
         corpus.display()
@@ -280,7 +280,7 @@ impl Drop for Claim {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        queue::release(self.0, &range(libc::F_WRLCK, TURN, 1));
+        lock_queue::release(self.0, &range(libc::F_WRLCK, TURN, 1));
     }
 }
 
@@ -300,7 +300,7 @@ impl Drop for Lock {
         }
         if self.gave_up.get() {
             // The queue keeps the file open.
-            queue::release(&self.file, &all);
+            lock_queue::release(&self.file, &all);
         }
     }
 }

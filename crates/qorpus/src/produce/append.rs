@@ -11,7 +11,7 @@ use crate::os::filesystem;
 use crate::os::fork::{self, Holder};
 use crate::os::waiting::{Tell, led_by};
 use crate::paths::absolute;
-use crate::produce::pair_check::{self as pairs, Pairs};
+use crate::produce::pair_check::{self, Pairs};
 use crate::qubit_order::{Order, reorder};
 use crate::sqlite::connection::LARGEST_VALUE;
 use crate::tables::chunks::{insert_chunk, set_totals, totals};
@@ -531,11 +531,11 @@ impl Shared {
         if self.options.check == PairCheck::None {
             return (0..circuits.len()).try_for_each(|at| self.check_unitary(at, unitary(at)));
         }
-        let (pair, allowed) = ((alphabet, &self.kernel), pairs::tolerance(self.recipe.dtype()));
+        let (pair, allowed) = ((alphabet, &self.kernel), pair_check::tolerance(self.recipe.dtype()));
         let (check, mut wrong) = (self.options.check, Ok(()));
         let dim = alphabet.dim() as f64;
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_compared = |position: &usize| pairs::is_compared(*position, alphabet.qubits());
+        let is_compared = |position: &usize| pair_check::is_compared(*position, alphabet.qubits());
         let record = |position: usize| (circuits[position], unitary(position));
         let compared = (0..circuits.len()).filter(is_compared);
         pairs.compare(pair, compared, record, check, |position, difference| {
@@ -568,12 +568,12 @@ impl Shared {
     ) -> Result<()> {
         let (alphabet, check) = (self.recipe.alphabet(), self.options.check);
         let residual = unitarity_residual(given, alphabet.dim());
-        let allowed = pairs::tolerance_of(residual, self.recipe.dtype());
+        let allowed = pair_check::tolerance_of(residual, self.recipe.dtype());
         if difference <= allowed || allowed.is_infinite() {
             return Ok(());
         }
         let order = Some(self.options.order);
-        let cause = pairs::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check, order);
+        let cause = pair_check::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check, order);
         let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
         Err(Error::Refused { position, reason })
     }
@@ -772,7 +772,7 @@ fn mismatch(circuit: &str, difference: f64, allowed: f64, check: PairCheck, caus
         "its unitary does not belong to its circuit '{}': entries differ by up to {}{phase}, more than {allowed:.0e}; {cause}; check \"none\" takes \
          any unitary",
         brief(circuit),
-        pairs::shown(difference)
+        pair_check::shown(difference)
     )
 }
 

@@ -8,12 +8,12 @@ use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result};
 use crate::options::{GenerateOptions, threads};
 use crate::os::filesystem;
-use crate::os::threads as workers;
+use crate::os::workers;
 use crate::produce::chunk_builder::Maker;
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
 use crate::tables::chunks::{insert_chunks, totals};
-use crate::tables::claims as work;
+use crate::tables::claims;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -164,24 +164,25 @@ impl Job<'_> {
         let (left, claimed, records, new) = store.write(|transaction| {
             if !self.begun {
                 // A dead process may have had the same name: its claims are not ours, or they would be dropped below.
-                work::release(transaction, owner)?;
+                claims::release(transaction, owner)?;
             }
             let new = insert_chunks(transaction, ready)?;
             // What a merge has brought meanwhile is no longer to be done.
-            let owned = work::owned(transaction, owner)?;
+            let owned = claims::owned(transaction, owner)?;
             let mut left = self.mine.clone();
             left.retain(|number| owned.iter().any(|range| range.contains(number)));
-            work::replace(transaction, owner, &ranges(&left), Some(owner))?;
-            let todo = work::within(transaction, &self.part)?;
+            claims::replace(transaction, owner, &ranges(&left), Some(owner))?;
+            let todo = claims::within(transaction, &self.part)?;
             let living: BTreeSet<_> =
                 todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
-            let is_free = |todo: &&work::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
+            let is_free = |todo: &&claims::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
             let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
             let free = sizes.fold(0, u64::saturating_add);
             // The last chunks are shared out in ever smaller portions, so that all finish together.
             let others = living.iter().filter(|&&other| other != owner).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
-            let claimed = work::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
+            let claimed =
+                claims::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
             Ok((left, claimed, totals(transaction)?.0, new))
         })?;
         (self.mine, self.begun) = (left, true);
@@ -201,7 +202,7 @@ impl Job<'_> {
         self.part = 0..0;
         self.commit(ready)?;
         let (owner, left) = (self.store.owner(), ranges(&self.mine));
-        self.store.write(|transaction| work::replace(transaction, owner, &left, None))
+        self.store.write(|transaction| claims::replace(transaction, owner, &left, None))
     }
 
     fn group_bytes(&self) -> u64 {
@@ -214,7 +215,7 @@ impl Job<'_> {
     }
 
     fn is_done(&self) -> Result<bool> {
-        Ok(self.store.read(|transaction| work::within(transaction, &self.part))?.is_empty())
+        Ok(self.store.read(|transaction| claims::within(transaction, &self.part))?.is_empty())
     }
 
     /// Waits while living processes hold all that is left; false if there is nothing left.
@@ -222,7 +223,7 @@ impl Job<'_> {
         loop {
             let (todo, (records, _)) = self
                 .store
-                .read(|transaction| Ok((work::within(transaction, &self.part)?, totals(transaction)?)))?;
+                .read(|transaction| Ok((claims::within(transaction, &self.part)?, totals(transaction)?)))?;
             self.progress.records = records;
             self.progress.waiting = !todo.is_empty();
             report(self.progress);
@@ -271,7 +272,7 @@ pub(crate) fn generate_file(
     }
     let store = Store::open(path, recipe, options.durability)?;
     if !is_new {
-        let todo = store.read(|transaction| work::within(transaction, &part))?;
+        let todo = store.read(|transaction| claims::within(transaction, &part))?;
         check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
     }
     let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
@@ -295,7 +296,7 @@ mod tests {
         let owner = store.owner();
         let everything = 0..recipe.chunks();
         let claimed =
-            store.write(|transaction| work::claim(transaction, owner, &everything, 2, |_| false)).unwrap();
+            store.write(|transaction| claims::claim(transaction, owner, &everything, 2, |_| false)).unwrap();
         assert_eq!(claimed.into_iter().flatten().collect::<Vec<_>>(), [0, 1]);
         let (outcome, _) = generate_in(store, &recipe, 2, everything, &false.into(), &mut |_| {}).unwrap();
         assert_eq!(outcome, Outcome::Complete);

@@ -17,7 +17,7 @@ use crate::shards::open::OpenShards;
 use crate::shards::seal::Sealed;
 use crate::shards::sharded::is_there;
 use crate::sqlite::wal;
-use crate::tables::claims as work;
+use crate::tables::claims;
 use crate::tables::levels::Level;
 use qorpus_core::{Circuits, Complex64, Distinct, Kernel, Label, Permutation, Recipe, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -711,7 +711,7 @@ impl Reader {
                 let mut ranges = Vec::new();
                 for file in files {
                     let done = file.with(Some(&self.recipe), |corpus| {
-                        corpus.read(|connection| work::done(connection, self.recipe.chunks()))
+                        corpus.read(|connection| claims::done(connection, self.recipe.chunks()))
                     })?;
                     let last = |end: u64| self.recipe.chunk_ids(end - 1).end;
                     ranges.extend(
@@ -750,7 +750,7 @@ impl Reader {
             return Ok(todo);
         }
         self.only()?.with(Some(&self.recipe), |corpus| {
-            let todo = corpus.read(|connection| work::within(connection, &chunks))?;
+            let todo = corpus.read(|connection| claims::within(connection, &chunks))?;
             Ok(todo.into_iter().map(|todo| todo.chunks).collect())
         })
     }

@@ -1,4 +1,4 @@
-//! TODO read
+//! Reading for many threads: one file, several, shards or a recipe as one corpus, and queries over it.
 
 pub(crate) mod authorizer;
 pub(crate) mod corpus;

@@ -4,11 +4,11 @@ use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
 use crate::os::fork;
 use crate::qubit_order::Order;
-use crate::read::authorizer::{self as permission, Interrupt};
+use crate::read::authorizer::{self, Interrupt};
 use crate::read::corpus::{Reader, Rows};
 use crate::read::parameters::Parameters;
 use crate::read::sql_error::reason;
-use crate::read::sql_functions as texts;
+use crate::read::sql_functions;
 use qorpus_core::{Complex64, Dtype, Label};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -72,7 +72,7 @@ impl Reader {
         }
         let interrupt = Interrupt::new(interrupted);
         interrupt.watch(&mut connection).map_err(failed)?;
-        texts::register(&connection, &interrupt).map_err(failed)?;
+        sql_functions::register(&connection, &interrupt).map_err(failed)?;
         let (dim, table) = (self.recipe().alphabet().dim(), Table::new(self.clone(), order)?);
         let names = table.names();
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
@@ -89,8 +89,8 @@ impl Reader {
                 })
                 .map_err(failed)?;
         }
-        let functions: Vec<_> = own.iter().map(|(name, _)| *name).chain(texts::NAMES).collect();
-        let refusal = permission::restrict(&mut connection, &functions).map_err(failed)?;
+        let functions: Vec<_> = own.iter().map(|(name, _)| *name).chain(sql_functions::NAMES).collect();
+        let refusal = authorizer::restrict(&mut connection, &functions).map_err(failed)?;
         let failed = |error: rusqlite::Error| Error::Query(refusal.take().unwrap_or_else(|| reason(&error)));
         let mut statement = connection.prepare(query).map_err(|error| {
             Error::Usage(refusal.take().unwrap_or_else(|| with_columns(reason(&error), &names)))

@@ -3,7 +3,7 @@
 //! Shards of one corpus are made by the same statements, so their schemas and their metadata are, byte for byte, alike. When
 //! SQLite has read and checked those of one shard, others are compared with it: that takes microseconds.
 
-use crate::sqlite::btree as tree;
+use crate::sqlite::btree;
 use crate::sqlite::connection::PAGE_SIZE;
 use crate::sqlite::mmap::Bytes;
 use rusqlite::Connection;
@@ -37,7 +37,7 @@ impl Layout {
         let root = usual_root(connection).ok().flatten()?;
         let page = root_of(connection, "meta").ok()?.checked_sub(1)? as usize;
         let metadata = page_of(file, page)?;
-        let is_usual = tree::is_usual(file) && metadata.first() == Some(&LEAF);
+        let is_usual = btree::is_usual(file) && metadata.first() == Some(&LEAF);
         is_usual.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
     }
 

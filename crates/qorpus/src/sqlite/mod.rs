@@ -1,4 +1,4 @@
-//! TODO sqlite
+//! Everything that knows SQLite's insides: connections, the WAL, the schema, mapped pages and the b-tree in them.
 
 pub(crate) mod blob;
 pub(crate) mod btree;

@@ -5,7 +5,7 @@
 //! mode without a WAL, and that no writer has open, was copied alone, or its WAL was removed, or another program was the last to
 //! close it. Nothing in the file tells these apart.
 
-use crate::os::sidecar_lock as lock;
+use crate::os::sidecar_lock;
 use crate::paths::absolute;
 use crate::paths::log;
 use crate::sqlite::mmap::read_header;
@@ -37,8 +37,12 @@ struct Identity {
 
 /// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file, which makes a new one.
 pub(crate) fn is_missing(path: &Path) -> bool {
-    let missing =
-        || is_in_wal_mode(path) && !lock::is_held(path) && is_gone(path) && !lock::is_between_modes(path);
+    let missing = || {
+        is_in_wal_mode(path)
+            && !sidecar_lock::is_held(path)
+            && is_gone(path)
+            && !sidecar_lock::is_between_modes(path)
+    };
     if is_found(path) {
         return true;
     }

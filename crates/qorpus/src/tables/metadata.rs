@@ -5,7 +5,7 @@ use crate::hex::hex;
 use crate::sqlite::connection::APPLICATION_ID;
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::schema;
-use crate::tables::claims as work;
+use crate::tables::claims;
 use qorpus_core::ContentHash;
 use qorpus_core::FORMAT_VERSION;
 use qorpus_core::Recipe;
@@ -29,7 +29,7 @@ pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> R
             transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
         }
         if recipe.expected().is_some() {
-            work::insert(transaction, &(0..recipe.chunks()), None)?;
+            claims::insert(transaction, &(0..recipe.chunks()), None)?;
         }
         let nothing = ContentHash::default().to_bytes();
         transaction

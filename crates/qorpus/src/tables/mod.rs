@@ -1,4 +1,4 @@
-//! TODO tables
+//! The tables of a corpus, one a file: the SQL that reads and writes them.
 
 pub(crate) mod chunks;
 pub(crate) mod claims;

@@ -5,12 +5,12 @@ use crate::corpus::corpus_writer::Store;
 use crate::distinct::check::check_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::{Durability, PairCheck, threads};
-use crate::os::threads as workers;
+use crate::os::workers;
 use crate::produce::chunk_builder::Maker;
-use crate::produce::pair_check::{self as pairs, Pairs};
+use crate::produce::pair_check::{self, Pairs};
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunk, recount, totals};
-use crate::tables::claims::{self as work, Todo};
+use crate::tables::claims::{self, Todo};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use qorpus_core::{Chunk, Circuits, Codec, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
@@ -103,7 +103,7 @@ fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Ran
         return Ok((Vec::from([all]), Vec::new()));
     }
     let (mut done, mut unexpected, mut next) = (Vec::new(), Vec::new(), 0);
-    for Todo { chunks: todo, .. } in work::within(connection, &(0..chunks))? {
+    for Todo { chunks: todo, .. } in claims::within(connection, &(0..chunks))? {
         done.push(next..todo.start);
         next = todo.end;
         let sql = "SELECT min(first_id) FROM chunks WHERE first_id >= ?1 AND first_id <= ?2";
@@ -133,7 +133,7 @@ fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
     }
     let read = |numbers: Range<u64>| {
         corpus.read(|connection| {
-            Ok((corpus.chunks_in(connection, numbers.clone())?, work::within(connection, &numbers)?))
+            Ok((corpus.chunks_in(connection, numbers.clone())?, claims::within(connection, &numbers)?))
         })
     };
     // A page that SQLite cannot read hides its neighbours: then each chunk is asked for alone.
@@ -275,7 +275,7 @@ fn check_pairs(
     let window = sampled(number, chunk.count, sample);
     let unitaries = recipe.dtype().decode(corpus.codec().unitaries(&view, window.clone())?);
     let (alphabet, size) = (recipe.alphabet(), recipe.alphabet().dim().pow(2));
-    let (pair, allowed) = ((alphabet, corpus.kernel()), pairs::tolerance(recipe.dtype()));
+    let (pair, allowed) = ((alphabet, corpus.kernel()), pair_check::tolerance(recipe.dtype()));
     let record =
         |position: usize| (circuits.get(window.start + position), &unitaries[position * size..][..size]);
     Pairs::default().compare(pair, 0..window.len(), record, PairCheck::Phase, |position, difference| {
@@ -285,12 +285,13 @@ fn check_pairs(
             Some(difference) => {
                 let (circuit, given) = record(position);
                 let residual = unitarity_residual(given, alphabet.dim());
-                let allowed = pairs::tolerance_of(residual, recipe.dtype());
+                let allowed = pair_check::tolerance_of(residual, recipe.dtype());
                 result.recomputed += 1;
                 if difference > allowed {
-                    let cause = pairs::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
+                    let cause =
+                        pair_check::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
                     let id = chunk.first_id + (window.start + position) as u64;
-                    let text = format!("entries differ by up to {}; {cause}", pairs::shown(difference));
+                    let text = format!("entries differ by up to {}; {cause}", pair_check::shown(difference));
                     result.mismatched.insert(id, text);
                 }
             }
@@ -345,7 +346,7 @@ pub(crate) fn repair_file(
         store.write(|transaction| {
             let delete = "DELETE FROM chunks WHERE first_id >= ?1 AND first_id < ?2";
             transaction.execute(delete, [ids.start, ids.end.min(i64::MAX as u64)])?;
-            work::remove(transaction, &(number..number + 1))?;
+            claims::remove(transaction, &(number..number + 1))?;
             insert_chunk(transaction, &chunk).map(drop)
         })?;
     }
