@@ -31,7 +31,7 @@ def flattened(tree, prefix=()):
 
 def imports(source, file):
     """The files of this crate that a file uses outside of its tests, each with the path by which it does."""
-    text = re.sub(r"//.*", "", re.split(r"#\[cfg\(test\)\]\s*(#\[.*\]\s*)?mod ", file.read_text())[0])
+    text = re.sub(r"//.*", "", re.split(r"#\[cfg\(test\)\]\s*(?:#\[.*\]\s*)?(?:pub\S* )?mod ", file.read_text())[0])
     used = [path for tree in re.findall(r"\buse ([^;]+);", text) for path in flattened(tree)]
     used += [tuple(path.split("::")) for path in re.findall(r"\bcrate(?:::\w+)+", re.sub(r"\buse [^;]+;", "", text))]
     for path in used:

@@ -44,15 +44,17 @@ pub use distinct::find::Found;
 pub use distinct::progress::{EnumerateProgress, Phase};
 pub use distinct::target::{circuit_unitary, read_npy};
 pub use error::{ChunkDamage, Error, Result};
-pub use export::export;
+pub use export::file::export;
 pub use ops::generate::generate;
 pub use ops::merge::merge;
 pub use ops::plan::{Machine, Plan, Way, plan};
 pub use ops::verify::{repair, verify};
-pub use options::{
-    DistinctOptions, Durability, EnumerateOptions, FindOptions, GateOption, Gates, GenerateOptions,
-    PairCheck, Part, PlanOptions, RecipeOptions, WriterOptions, parse_count, parse_id, parse_length,
-};
+pub use options::distinct::{DistinctOptions, EnumerateOptions, FindOptions};
+pub use options::gates::{GateOption, Gates};
+pub use options::job::{Durability, GenerateOptions, Part, PlanOptions};
+pub use options::numbers::{parse_count, parse_id, parse_length};
+pub use options::recipe::RecipeOptions;
+pub use options::writer::{PairCheck, WriterOptions};
 pub use os::filesystem::report_file_limits;
 pub use os::fork::{after_fork, before_fork};
 pub use os::waiting::{Caller, set_caller};

@@ -8,8 +8,8 @@ use crate::error::other_recipe;
 use crate::os::clock::{LOOK, now};
 use crate::paths::{absolute, log};
 use crate::qubit_order::{Order, reorder};
-use crate::tables;
 use crate::tables::chunks::totals;
+use crate::tables::label_names::label_names;
 use crate::tables::next_level::is_complete;
 
 use crate::corpus::unitary_buffer::{Workspace, Workspaces};
@@ -438,7 +438,7 @@ impl Corpus {
         if !self.recipe.space().is_appended() {
             return Ok(Vec::new());
         }
-        self.read(tables::labels::labels)
+        self.read(label_names)
     }
 
     /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.

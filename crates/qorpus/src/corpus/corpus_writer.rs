@@ -6,7 +6,7 @@
 
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::os::durable_names::{Names, Seen};
 use crate::os::filesystem;
 use crate::os::sidecar_lock::{self, Lock, Owner, Turn, in_free_turn};
@@ -14,7 +14,7 @@ use crate::paths::{absolute, log};
 use crate::sqlite::connection::{self, Access, Content, PAGE_SIZE, Patience};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::wal;
-use crate::tables::labels::labels;
+use crate::tables::label_names::label_names;
 use crate::tables::metadata::create;
 use qorpus_core::Recipe;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
@@ -179,7 +179,7 @@ impl Store {
     /// See [`labels`].
     pub(crate) fn labels(&self) -> Result<Vec<(String, bool)>> {
         self.check_handle()?;
-        labels(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
+        label_names(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
     }
 
     fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {

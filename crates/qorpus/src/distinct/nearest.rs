@@ -4,7 +4,7 @@ use crate::corpus::corpus_file::Corpus;
 use crate::corpus::ids::Ids;
 use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
-use crate::options::threads;
+use crate::options::job::threads;
 use crate::tables::levels::Level;
 use qorpus_core::{Circuits, Complex64, Kernel, Scratch, Target, UpTo, distance};
 use std::ops::Range;

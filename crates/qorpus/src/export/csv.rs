@@ -10,9 +10,9 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
 use crate::export::draft::{Draft, publish};
+use crate::export::format::{Format, Source, doubles, floats, label_names, labels};
 use crate::export::formulas::Formulas;
 use crate::export::given::{Given, refuse_names};
-use crate::export::{Format, Source, doubles, floats, label_names, labels};
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Recipe;
 use serde::Serialize;
@@ -105,7 +105,7 @@ pub(super) fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{corpus, exported, recipes, records};
+    use crate::export::file::tests::{corpus, exported, recipes, records};
     use qorpus_core::Dtype;
 
     #[test]

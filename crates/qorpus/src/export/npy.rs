@@ -15,9 +15,9 @@ use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
 use crate::export::csv::failed;
 use crate::export::draft::{Draft, publish, refuse_existing};
+use crate::export::format::{Format, Source};
 use crate::export::formulas::Formulas;
 use crate::export::given::Given;
-use crate::export::{Format, Source};
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Dtype;
 use std::path::{Path, PathBuf};
@@ -156,8 +156,8 @@ fn header(dtype: &str, shape: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{corpus, exported, recipes, records};
     use super::*;
+    use crate::export::file::tests::{corpus, exported, recipes, records};
     use qorpus_core::Complex64;
     use std::fs;
 

@@ -16,8 +16,8 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
 use crate::export::draft::{Draft, publish};
+use crate::export::format::{Format, Source, doubles, floats, label_names, labels};
 use crate::export::given::{Given, Kind};
-use crate::export::{Format, Source, doubles, floats, label_names, labels};
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
@@ -190,8 +190,8 @@ fn failed(out: &Path) -> impl Fn(ParquetError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{corpus, exported, recipes, records, unfinished};
     use super::*;
+    use crate::export::file::tests::{corpus, exported, recipes, records, unfinished};
     use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use arrow_array::Array;
     use arrow_array::cast::AsArray;

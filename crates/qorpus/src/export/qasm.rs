@@ -16,7 +16,7 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
 use crate::export::draft::{Draft, publish};
-use crate::export::{Format, Source};
+use crate::export::format::{Format, Source};
 use qorpus_core::{Alphabet, Label, Qasm};
 use serde_json::json;
 use std::fmt::Write;
@@ -116,9 +116,9 @@ fn parameters(qubits: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{corpus, exported, names, of_recipe, recipes, records};
     use super::*;
-    use crate::options::RecipeOptions;
+    use crate::export::file::tests::{corpus, exported, names, of_recipe, recipes, records};
+    use crate::options::recipe::RecipeOptions;
     use qorpus_core::{Coupling, Dtype, Gate, Recipe, Space};
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         };
         let (directory, corpus) = of_recipe(&recipe(Coupling::All));
         let out = directory.path().join("x.qasm");
-        let error = super::super::export(&corpus, &out, &false.into(), &mut |_| {}).unwrap_err();
+        let error = crate::export::file::export(&corpus, &out, &false.into(), &mut |_| {}).unwrap_err();
         assert!(matches!(error, Error::Export { .. }));
         let text = error.to_string();
         assert!(text.contains("'mine' on 3 qubits") && text.contains(".npy, .parquet or .csv"), "{text}");

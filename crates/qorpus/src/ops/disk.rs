@@ -5,7 +5,7 @@
 
 use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result, io};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::paths::beside;
 use crate::produce::chunk_builder::Maker;
 use crate::produce::generate::LONE_GROUP_BYTES;

@@ -1,7 +1,7 @@
 //! Generating, in one file or in shards.
 
 use crate::error::Result;
-use crate::options::GenerateOptions;
+use crate::options::job::GenerateOptions;
 use crate::paths::is_sharded;
 use crate::produce::generate::{generate_file, only_sharded};
 use crate::produce::progress::{Outcome, Progress};

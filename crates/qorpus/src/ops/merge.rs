@@ -4,7 +4,7 @@ use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::Store;
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::paths::is_sharded;
 use crate::produce::progress::{Outcome, Progress};
 use crate::read::corpus;

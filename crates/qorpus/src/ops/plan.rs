@@ -3,7 +3,7 @@
 use crate::corpus::unitary_buffer::Workspace;
 use crate::error::Result;
 use crate::ops::disk::Rates;
-use crate::options::{PlanOptions, threads};
+use crate::options::job::{PlanOptions, threads};
 use crate::os::workers;
 use crate::produce::chunk_builder::Maker;
 use crate::produce::stored_size::{on_disk, tried};

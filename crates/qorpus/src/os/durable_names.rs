@@ -1,7 +1,7 @@
 //! A corpus's files in their directory: whether they are still the same, and whether their names will last.
 
 use crate::error::{Result, io};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::os::rights::Rights;
 use crate::paths::beside;
 use nix::libc;

@@ -6,7 +6,7 @@
 use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result, brief};
-use crate::options::{PairCheck, WriterOptions};
+use crate::options::writer::{PairCheck, WriterOptions};
 use crate::os::filesystem;
 use crate::os::fork::{self, Holder};
 use crate::os::waiting::{Tell, led_by};
@@ -15,7 +15,7 @@ use crate::produce::pair_check::{self, Pairs};
 use crate::qubit_order::{Order, reorder};
 use crate::sqlite::connection::LARGEST_VALUE;
 use crate::tables::chunks::{insert_chunk, set_totals, totals};
-use crate::tables::labels::{add_label, clashing_label};
+use crate::tables::label_names::{add_label, clashing_label};
 use qorpus_core::{
     Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
     Scratch, TEXT_AND_NUMBER, clash, synonym, unitarity_residual,

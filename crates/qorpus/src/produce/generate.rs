@@ -6,7 +6,7 @@
 
 use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, Result};
-use crate::options::{GenerateOptions, threads};
+use crate::options::job::{GenerateOptions, threads};
 use crate::os::filesystem;
 use crate::os::workers;
 use crate::produce::chunk_builder::Maker;

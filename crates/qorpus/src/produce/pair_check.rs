@@ -1,6 +1,6 @@
 //! Whether a unitary that someone brings belongs to its circuit, and if not, why it may not.
 
-use crate::options::PairCheck;
+use crate::options::writer::PairCheck;
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch, UpTo, distance};
 

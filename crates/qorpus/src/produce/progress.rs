@@ -1,6 +1,6 @@
 //! How a job stands, and how it ends.
 
-use crate::options::Part;
+use crate::options::job::Part;
 
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use crate::corpus::unitary_buffer::Workspaces;
 use crate::distinct::find::Found;
 use crate::error::other_recipe;
 use crate::error::{ChunkDamage, Error, Result};
-use crate::options::FindOptions;
+use crate::options::distinct::FindOptions;
 use crate::os::fork::{self, Holder};
 use crate::os::waiting::Crew;
 use crate::qubit_order::{Order, reorder};

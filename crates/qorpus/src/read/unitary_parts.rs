@@ -2,7 +2,7 @@
 
 use crate::distinct::parallel::{Threads, parallel};
 use crate::error::{Error, Result, io};
-use crate::options::threads;
+use crate::options::job::threads;
 use crate::qubit_order::Order;
 use crate::read::corpus::Reader;
 use crate::read::present::Present;

@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result, io};
 use crate::hex::hex;
-use crate::options::parse_count;
+use crate::options::numbers::parse_count;
 use crate::os::filesystem;
 use crate::os::sidecar_lock::Claim;
 use crate::os::waiting::{self, Wait};

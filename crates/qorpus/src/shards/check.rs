@@ -2,7 +2,7 @@
 
 use crate::corpus::corpus_file::Corpus;
 use crate::error::{Error, Result};
-use crate::options::{Durability, threads};
+use crate::options::job::{Durability, threads};
 use crate::shards::cache::{Cache, Room};
 use crate::shards::make::{Made, Workshop, stage};
 use crate::shards::manifest::Manifest;

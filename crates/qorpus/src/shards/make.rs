@@ -8,7 +8,7 @@ use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_writer::Store;
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::hex::hex;
-use crate::options::{Durability, GenerateOptions, threads};
+use crate::options::job::{Durability, GenerateOptions, threads};
 use crate::os::filesystem;
 use crate::os::rights::{self, Rights};
 use crate::os::sidecar_lock::Claim;

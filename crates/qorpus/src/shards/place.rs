@@ -4,7 +4,7 @@
 //! and reading shards rely on.
 
 use crate::error::{Error, LOOK_FOR, Result, io};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::paths::{check_spelling, is_bucket};
 use crate::shards::bucket::Bucket;
 use crate::shards::naming::is_shard;

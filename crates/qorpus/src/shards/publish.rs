@@ -4,7 +4,7 @@
 //! exists. So whoever sees the name sees everything, and of two who publish the same, one loses harmlessly.
 
 use crate::error::{Error, Result, io};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::os::rights::Rights;
 use crate::paths::beside;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};

@@ -1,7 +1,7 @@
 //! Sealing: what the receipts say becomes the next version of the manifest.
 
 use crate::error::{Error, Result, io};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::os::sidecar_lock::{Claim, Lock};
 use crate::paths::beside;
 use crate::shards::manifest::LARGEST_RECEIPT;

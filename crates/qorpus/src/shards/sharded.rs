@@ -2,7 +2,7 @@
 
 use crate::error::other_recipe;
 use crate::error::{Error, Result, io};
-use crate::options::Durability;
+use crate::options::job::Durability;
 use crate::os::rights;
 use crate::paths::{check_spelling, is_bucket};
 use crate::shards::cache::{Cache, Kept};

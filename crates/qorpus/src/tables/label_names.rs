@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 /// The labels that appended records have, sorted by name, and for each whether it is a text.
-pub(crate) fn labels(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
+pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
     let mut statement =
         connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
     let rows = statement.query_map([MOST_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;

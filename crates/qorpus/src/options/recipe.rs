@@ -1,0 +1,68 @@
+//! Options of a recipe of words or random circuits.
+
+use crate::error::Result;
+use crate::options::gates::Gates;
+use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space};
+
+/// A recipe as people write it: names and texts, each with the default that holds when it is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecipeOptions {
+    /// The gate set.
+    pub gates: Gates,
+    /// The number of qubits, 1 to 8.
+    pub qubits: usize,
+    /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
+    pub coupling: String,
+    /// Every word instead of random circuits.
+    pub words: bool,
+    /// How many random circuits.
+    pub random: u64,
+    /// What decides the random circuits.
+    pub seed: u64,
+    /// The shortest and longest length, in letters.
+    pub length: (usize, usize),
+    /// The type of the unitaries' entries.
+    pub dtype: Dtype,
+    /// Whether unitaries are stored; if not, they are computed on reading.
+    pub unitaries: bool,
+}
+
+/// The alphabet of a recipe that someone asks for, who names each gate once.
+pub(super) fn alphabet(gates: Vec<Gate>, qubits: usize, coupling: &str) -> Result<Alphabet> {
+    let alphabet = Alphabet::new(gates, qubits, Coupling::parse(coupling)?)?;
+    alphabet.check_spellings()?;
+    Ok(alphabet)
+}
+
+impl Default for RecipeOptions {
+    fn default() -> RecipeOptions {
+        RecipeOptions {
+            gates: Gates::default(),
+            qubits: 2,
+            coupling: "all".into(),
+            words: false,
+            random: 1_000_000,
+            seed: 0,
+            length: (5, 15),
+            dtype: Dtype::Complex128,
+            unitaries: true,
+        }
+    }
+}
+
+impl RecipeOptions {
+    /// The recipe these options mean.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
+        let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
+        let (min, max) = self.length;
+        let space = match self.words {
+            true => Space::words(&alphabet, min, max)?,
+            false => Space::random(&alphabet, self.random, self.seed, min, max)?,
+        };
+        Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+}
