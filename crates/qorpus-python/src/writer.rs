@@ -274,7 +274,9 @@ fn until_done(
 
 /// Says what the writer waits for; after a signal it need not wait for long any more.
 fn look(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    writer.take_warnings().iter().try_for_each(|text| warn(py, text))?;
+    // Detached, as all that may wait for a fork: whoever forks holds the gate and waits for the interpreter.
+    let warnings = py.detach(|| writer.take_warnings());
+    warnings.iter().try_for_each(|text| warn(py, text))?;
     py.check_signals().inspect_err(|_| writer.interrupt())
 }
 
@@ -313,7 +315,7 @@ impl Drop for Writer {
     /// What was accepted becomes durable also if nobody closes; but nobody is there to be told of a failure.
     fn drop(&mut self) {
         Python::try_attach(|py| {
-            if self.writer.is_closed() {
+            if py.detach(|| self.writer.is_closed()) {
                 return;
             }
             if let Err(error) = close(py, &self.writer) {
