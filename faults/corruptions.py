@@ -594,18 +594,9 @@ def not_a_file(path: Path, chance: random.Random) -> None:
 
 #: Every command refuses these before SQLite can run anything.
 REFUSED = {
-    "view_in_place_of_a_table",
-    "view_with_triggers",
-    "virtual_table",
-    "generated_column",
-    "check_that_runs",
-    "default_that_runs",
-    "index_that_runs",
-    "index_that_lies",
-    "other_columns",
-    "wrong_types",
-    "wrong_types_elsewhere",
-    "broken_schema",
-}
+    "view_in_place_of_a_table", "view_with_triggers", "virtual_table", "generated_column", "check_that_runs",
+    "default_that_runs", "index_that_runs", "index_that_lies", "other_columns", "wrong_types",
+    "wrong_types_elsewhere", "broken_schema",
+}  # fmt: skip
 #: After these the file may honestly say something else than before, and records are not compared.
 CONSISTENT = {"other_recipe"}

@@ -116,8 +116,7 @@ def fail_calls(task: CallErrors) -> Outcome:
             found = oracle.examine(
                 server, run.directory, job, ledgers(run.directory), expected, sqlite_first, may_leave_memory=True
             )
-            if found.state != oracle.WHOLE:
-                outcome.failures.append(f"{job.name}, {fault}: {found.state}: {found.reason}")
+            outcome.failures += found.failures(f"{job.name}, {fault}")
             return has_failed
 
         task.sweep.run(2, fail)
@@ -143,9 +142,8 @@ def cut_after_failed_sync(task: SyncErrors) -> Outcome:
                     server, directory, job, acknowledged, expected, seed % 2 == 0, may_leave_memory=True
                 )
                 outcome.counts["power cuts after a sync that failed"] += 1
-                if found.state != oracle.WHOLE:
-                    where = f"sync {fault.at} fails, cut before event {crash}, seed {seed}"
-                    outcome.failures.append(f"{job.name}: {where}: {found.state}: {found.reason}")
+                where = f"sync {fault.at} fails, cut before event {crash}, seed {seed}"
+                outcome.failures += found.failures(f"{job.name}: {where}")
             return True
 
         task.sweep.run(1, fail)
@@ -206,8 +204,7 @@ def fill(task: FullDisk) -> Outcome:
                     outcome.failures.append(f"{task.kind} of {size} bytes: unclear: {answer}")
                 make_room(task.kind, path)
                 found = oracle.examine(server, path, job, {}, expected, size % 3 == 0)
-                if found.state != oracle.WHOLE:
-                    outcome.failures.append(f"{task.kind} of {size} bytes: {found.state}: {found.reason}")
+                outcome.failures += found.failures(f"{task.kind} of {size} bytes")
     return outcome
 
 

@@ -59,11 +59,8 @@ def work(storm: Storm) -> Outcome:
             server.succeed(Request("generate", arguments | {"corpus": f"{other}/c.db", "ledger": "/dev/null"}))
             expected = oracle.final(server, other, False)
         sqlite_first = chance.random() < 0.5
-        finding = oracle.examine(
-            server, directory, job, acknowledged, expected, sqlite_first, same_run=storm.appended
-        )
-    if finding.state != oracle.WHOLE:
-        outcome.failures.append(f"{storm}: {finding.state}: {finding.reason}")
+        finding = oracle.examine(server, directory, job, acknowledged, expected, sqlite_first, storm.appended)
+    outcome.failures += finding.failures(f"{storm}")
     return outcome
 
 

@@ -37,8 +37,7 @@ def work(sweep: Sweep) -> Outcome:
                 outcome.failures.append(f"{job.name}, {fault}: a process that was not killed: {others[0]}")
                 return run.killed()
             found = oracle.examine(server, run.directory, job, ledgers(run.directory), expected, sqlite_first)
-            if found.state != oracle.WHOLE:
-                outcome.failures.append(f"{job.name}, {fault}: {found.state}: {found.reason}")
+            outcome.failures += found.failures(f"{job.name}, {fault}")
             return run.killed()
 
         sweep.run(3, kill)

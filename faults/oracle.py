@@ -1,6 +1,7 @@
 """The oracle: holds a corpus after a fault against the ledgers, by two SQLites and by Qorpus."""
 
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ class Finding:
 
     state: str
     reason: str = ""
+
+    def failures(self, where: str, allowed: Collection[str] = (WHOLE,)) -> list[str]:
+        return [] if self.state in allowed else [f"{where}: {self.state}: {self.reason}"]
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,8 @@ def work(task: Recording) -> Outcome:
                 server, directory, job, acknowledged, expected, seed % 2 == 0, True, unacknowledged, True
             )
             outcome.counts[f"{kind}: {found.state}"] += 1
-            if found.state not in allowed:
-                where = f"{fault or ''} before event {crash} of {len(trace.events)}, seed {seed}"
-                outcome.failures.append(f"{job.name}, {kind}: {where}: {found.state}: {found.reason}")
+            where = f"{fault or ''} before event {crash} of {len(trace.events)}, seed {seed}"
+            outcome.failures += found.failures(f"{job.name}, {kind}: {where}", allowed)
     return outcome
 
 

@@ -22,19 +22,10 @@ from shim import Fault
 TITLE = "Wrong surroundings"
 #: Types of statfs(2) that the shim reports, and their names in messages.
 NETWORKS = {
-    "6969": "NFS",
-    "517B": "SMB",
-    "FF534D42": "CIFS",
-    "FE534D42": "SMB",
-    "01021997": "9p",
-    "65735546": "FUSE",
-    "5346414F": "AFS",
-    "00C36400": "Ceph",
-    "73757245": "Coda",
-    "0BD00BD0": "Lustre",
-    "47504653": "GPFS",
+    "6969": "NFS", "517B": "SMB", "FF534D42": "CIFS", "FE534D42": "SMB", "01021997": "9p", "65735546": "FUSE",
+    "5346414F": "AFS", "00C36400": "Ceph", "73757245": "Coda", "0BD00BD0": "Lustre", "47504653": "GPFS",
     "19830326": "BeeGFS",
-}
+}  # fmt: skip
 #: Commands that read a corpus.
 READING = (("info",), ("show", "0"), ("verify",))
 
@@ -199,15 +190,10 @@ def a_clock_that_runs_backwards(server: ProcessServer, outcome: Outcome) -> None
 SITUATIONS: dict[str, Callable[[ProcessServer, Outcome], None]] = {
     situation.__name__: situation
     for situation in (
-        network_file_systems,
-        a_real_fuse_mount,
-        a_file_taken_away,
-        media_that_cannot_be_written,
-        a_handle_after_a_fork,
-        other_versions,
-        a_clock_that_runs_backwards,
+        network_file_systems, a_real_fuse_mount, a_file_taken_away, media_that_cannot_be_written,
+        a_handle_after_a_fork, other_versions, a_clock_that_runs_backwards,
     )
-}
+}  # fmt: skip
 
 
 def tasks(quick: bool, seed: int) -> list[str]:
