@@ -1,7 +1,7 @@
-"""Writes docs/benchmarks.md, its plots and the tables of the README from the newest records under benches/record.
+"""Writes docs/benchmarks.md, its plots and the tables of the README from the records.
 
-Of each benchmark the newest section counts, from whichever record. A test checks that what is committed is what this
-makes, so no number there can be other than a record's.
+The newest section of each benchmark counts. A test compares the committed files with this, so every
+number there is a record's.
 
     .venv/bin/python benches/render.py
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import plots
 from goals import Sections, fastest, goals, millions, number, percent
-from surroundings import RECORDS, ROOT
+from harness import RECORDS, ROOT
 
 PAGE = Path("docs/benchmarks.md")
 README = Path("README.md")
@@ -31,7 +31,7 @@ TITLES = {
 
 
 def newest(records: Path) -> tuple[Sections, dict[str, Path], dict[str, dict]]:
-    """Sections, the records they are from, and the machines, by benchmark."""
+    """Return the newest sections, their records, and the machines, by benchmark."""
     sections, sources, machines = {}, {}, {}
     for path in sorted(records.glob("*.json")):
         record = json.loads(path.read_text())
@@ -47,7 +47,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def spread(rate: dict, scale: float = 1e6) -> str:
-    """The median, and half of the range as a share of it."""
+    """Format the median, and half of the range as a share of it."""
     half = (rate["max"] - rate["min"]) / 2 / rate["median"]
     return number(rate["median"] / scale) + (f" ± {percent(half)}" if len(rate["values"]) > 1 else "")
 
@@ -280,7 +280,7 @@ def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]
 
 
 def readme(text: str, sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
-    """The README with its tables made again; as it is while there are no records of these benchmarks."""
+    """Return the README with new tables; without records of these benchmarks, as it is."""
     if not {"baseline", "peers", "unitaries"} <= sections.keys():
         return text
     machine = machines["baseline"]
@@ -344,7 +344,7 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
 
 
 def rendered(records: Path = RECORDS) -> dict[Path, str]:
-    """Every file that is made, by its path in the repository."""
+    """Return every file by its path in the repository."""
     found = newest(records)
     files = {PAGE: page(*found), README: readme((ROOT / README).read_text(), *found)}
     return files | {Path(f"docs/benchmarks/{name}.svg"): drawing for name, drawing in plots.drawn(found[0]).items()}
@@ -352,8 +352,8 @@ def rendered(records: Path = RECORDS) -> dict[Path, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=Path, default=RECORDS, help="where the records are")
-    parser.add_argument("--into", type=Path, default=ROOT, help="where docs/ and README.md are written")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="the folder of the records")
+    parser.add_argument("--into", type=Path, default=ROOT, help="the folder to write docs/ and README.md in")
     arguments = parser.parse_args()
     for name, text in rendered(arguments.records).items():
         path = arguments.into / name
