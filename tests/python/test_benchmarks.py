@@ -50,5 +50,5 @@ def test_what_is_shown_is_what_was_recorded(tmp_path):
 
 def test_only_records_that_a_page_shows_are_kept():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    shown = set(re.findall(r"benches/record/([\w-]+\.json)", "".join(page.read_text() for page in pages)))
+    shown = set(re.findall(r"benches/record/(\d[\w-]+\.json)", "".join(page.read_text() for page in pages)))
     assert {path.name for path in (BENCHES / "record").iterdir()} == shown, "git rm what newer records replace"
