@@ -134,23 +134,6 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path, command
     }
 
 
-def table(workloads: list[dict]) -> str:
-    """Return rates in millions of records a second, and ratios of medians to the original."""
-    lines = [f"{'':40} {'median':>9} {'min':>9} {'max':>9} {'ratio':>7}"]
-    for workload in workloads:
-        rates, disk_rate = workload["records_per_second"], workload["disk_bytes_per_second"]
-        base = rates["original"]["median"]
-        for name, rate in rates.items():
-            columns = " ".join(f"{rate[key] / 1e6:9.3f}" for key in ["median", "min", "max"])
-            lines.append(f"{workload['qubits']} qubit(s)  {name + ', M/s':27} {columns} {rate['median'] / base:7.1f}")
-        stored = workload["qorpus_sizes"]["qorpus stored"]
-        written = rates["qorpus stored"]["median"] * stored["bytes"] / stored["records"]
-        columns = " ".join(f"{disk_rate[key] / 1e6:9.0f}" for key in ["median", "min", "max"])
-        share = f"{written / disk_rate['median']:.0%} of it by qorpus stored"
-        lines.append(f"{workload['qubits']} qubit(s)  {'disk alone, MB/s':27} {columns}    {share}")
-    return "\n".join(lines)
-
-
 def main() -> None:
     options = parser(__doc__, repetitions=5)
     options.add_argument("--rows", type=int, default=200_000, help="rows of the original program")
@@ -164,7 +147,6 @@ def main() -> None:
     neighbours = Neighbours()
     with workplace(arguments) as (directory, command):
         workloads = [measure(arguments, qubits, directory, command) for qubits in [1, 2]]
-    print(table(workloads))
     keep("baseline", arguments, {"jobs": arguments.jobs, "workloads": workloads}, neighbours)
 
 

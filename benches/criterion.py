@@ -47,9 +47,6 @@ def main() -> None:
     neighbours, since = Neighbours(), time.time()
     run(arguments.smoke)
     found = estimates(since)
-    for name, row in found.items():
-        rate = row.get("elements_per_second")
-        print(f"{name}: {row['nanoseconds']:,.0f} ns" + (f", {rate / 1e6:,.3f} M/s" if rate else ""))
     keep("rust", arguments, {"benchmarks": found}, neighbours)
 
 

@@ -208,10 +208,6 @@ def main() -> None:
         section = {"speed": speed(command, arguments, path), "find": lookups(command, arguments, path)}
         path.unlink()
         section["reference"] = reference(command, arguments.smoke)
-    for way, run in section["speed"]["runs"].items():
-        rate = run["candidates_per_second"]["median"] / 1e6
-        print(f"{way}: {rate:.2f} M candidates/s, {run['peak_bytes'] / 1e6:.0f} MB of memory, {run['most_bytes_on_disk'] / 1e6:.0f} MB of disk")
-    print(f"find: {section['find']}")
     keep("distinct", arguments, section, neighbours)
 
 

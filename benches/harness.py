@@ -21,6 +21,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
+from tables import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "benches" / "record"
@@ -113,7 +114,8 @@ def free_name() -> Path:
 
 
 def keep(name: str, arguments: argparse.Namespace, section: dict, neighbours: Neighbours) -> None:
-    """End a benchmark: say how busy the machine was, and add the section to the record."""
+    """End a benchmark: print the section and how busy the machine was, and record them."""
+    print(PARTS[name][1](section | {"repetitions": arguments.repetitions}))
     others = neighbours.share()
     warning = "; repeat it on a quiet machine" if others > 0.1 else ""
     print(f"{neighbours.seconds():.0f} s; {others:.0%} of the processors were used by others{warning}")

@@ -258,18 +258,6 @@ def in_a_process(session: Session) -> tuple[Rates, float]:
     return measured
 
 
-def table(rates: dict[str, dict[str, dict]], sizes: Rates) -> str:
-    lines = [
-        f"{'M records/s, medians':28}" + "".join(f"{column[-14:]:>15}" for column in COLUMNS) + f"{'bytes/record':>15}"
-    ]
-    for store, found in rates.items():
-        cells = (f"{found[column]['median'] / 1e6:15.4f}" if column in found else f"{'':15}" for column in COLUMNS)
-        lines.append(f"{store:28}{''.join(cells)}{sizes[store]:15.1f}")
-    for found in rates.values():
-        lines += [f"{way}: {rate['median'] / 1e6:.3f}" for way, rate in found.items() if way not in COLUMNS]
-    return "\n".join(lines)
-
-
 def main() -> None:
     options = parser(__doc__, repetitions=3)
     options.add_argument("--records", type=int, default=1_000_000)
@@ -295,7 +283,6 @@ def main() -> None:
             about = f"repetition {repetition + 1} of {arguments.repetitions}: {kind.name}"
             print(f"{about}, {time.perf_counter() - start:.1f} s", file=sys.stderr)
     results = {name: {column: summary(rates) for column, rates in found.items()} for name, found in measured.items()}
-    print(table(results, sizes))
     section = {
         "records": arguments.records,
         "seconds_a_cell": arguments.seconds,

@@ -234,18 +234,6 @@ def main() -> None:
         section["sizes"] = sizes(command, arguments, directory)
         disk = section["limits"]["bytes_per_second"]["write and fsync"]["median"]
         section["model"] = model(command, arguments, disk)
-    for title in ["threads", "processes"]:
-        for column, rates in section[title].items():
-            cells = "  ".join(f"{count}: {rate['median'] / 1e6:.2f}" for count, rate in rates.items())
-            print(f"{title}, {column}, M records/s  {cells}")
-    for column, rows in section["sizes"].items():
-        for row in rows:
-            rate, peak = row["records_per_second"]["median"] / 1e6, row["peak_bytes"] / 1e6
-            print(f"{row['records']} records {column}: {rate:.2f} M/s, {peak:.0f} MB, {row['bytes_per_record']} bytes")
-    cells = "  ".join(
-        f"{name}: {rate['median'] / 1e6:.1f}" for name, rate in section["ten_letters"]["records_per_second"].items()
-    )
-    print(f"ten letters, derived, M records/s  {cells}; {section['ten_letters']['bytes_per_record']} bytes a record")
     keep("scaling", arguments, section, neighbours)
 
 
