@@ -60,11 +60,11 @@ class FullDisk:
     sizes: tuple[int, ...]
 
 
-Task = CallErrors | SyncErrors | FullDisk
+DiskTask = CallErrors | SyncErrors | FullDisk
 
 
-def tasks(quick: bool, seed: int) -> list[Task]:
-    made: list[Task] = []
+def tasks(quick: bool, seed: int) -> list[DiskTask]:
+    made: list[DiskTask] = []
     for name in NAMES:
         for place, (title, (action, kinds)) in enumerate(FAULTS.items()):
             for for_ever in (False, True):
@@ -81,7 +81,7 @@ def tasks(quick: bool, seed: int) -> list[Task]:
     return made
 
 
-def work(task: Task) -> Outcome:
+def work(task: DiskTask) -> Outcome:
     match task:
         case CallErrors():
             return fail_calls(task)

@@ -52,14 +52,14 @@ class Situation:
     quick: bool
 
 
-Task = Contention | StoppedHolder | Situation
+LockTask = Contention | StoppedHolder | Situation
 
 
-def tasks(quick: bool, seed: int) -> list[list[Task]]:
+def tasks(quick: bool, seed: int) -> list[list[LockTask]]:
     """One list: tasks that measure waits must not run side by side."""
     seconds = 1.5 if quick else 5.0
     processes = (2, 16, 64) if quick else (2, 4, 8, 16, 32, 64, 128, 256)
-    made: list[Task] = [Contention(number, seconds) for number in processes]
+    made: list[LockTask] = [Contention(number, seconds) for number in processes]
     made += [StoppedHolder(2 if quick else 30, False, 1 if quick else 2)]
     made += [StoppedHolder(0.5, True, 3 if quick else 20)]
     made += [Situation(name, quick) for name in SITUATIONS]
@@ -239,7 +239,7 @@ SITUATIONS: dict[str, Callable[[ProcessServer, bool, Outcome], None]] = {
 }
 
 
-def work(parts: list[Task]) -> Outcome:
+def work(parts: list[LockTask]) -> Outcome:
     outcome = Outcome()
     with ProcessServer() as server:
         for task in parts:
