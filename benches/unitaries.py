@@ -22,6 +22,8 @@ QUBITS = range(1, 7)
 LENGTHS = (10, 100)
 #: The rounding error allowed after a hundred products.
 TOLERANCE = 1e-11
+#: The phases of diagonal gates on one qubit.
+PHASES = {"s": 1j, "sdg": -1j, "t": np.exp(0.25j * np.pi), "tdg": np.exp(-0.25j * np.pi)}
 
 
 def alone_on_a_core() -> None:
@@ -52,15 +54,9 @@ class Circuits:
 
 def matrices(circuits: Circuits) -> np.ndarray:
     """Return the matrix of each placed letter; qubit 0 is the most significant bit."""
-    turn = np.exp(0.25j * np.pi)
     one = {
         "h": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-        **{
-            "s": np.diag([1, 1j]),
-            "sdg": np.diag([1, -1j]),
-            "t": np.diag([1, turn]),
-            "tdg": np.diag([1, turn.conjugate()]),
-        },
+        **{name: np.diag([1, phase]) for name, phase in PHASES.items()},
     }
     qubits, placed = circuits.qubits, []
     for name, *on in circuits.names:
@@ -135,16 +131,12 @@ class Batched(Products):
 
 
 class ByLetter(Products):
-    name, how = (
-        "NumPy, row updates",
-        "for each place and letter an update of the rows it changes, of all circuits at once",
-    )
+    name = "NumPy, row updates"
+    how = "for each place and letter an update of the rows it changes, of all circuits at once"
 
     def __init__(self, circuits: Circuits) -> None:
         self.letters, self.qubits = np.ascontiguousarray(circuits.letters.T), circuits.qubits
         self.names = circuits.names
-        turn = np.exp(0.25j * np.pi)
-        self.phases = {"s": 1j, "sdg": -1j, "t": turn, "tdg": turn.conjugate()}
 
     def unitaries(self) -> np.ndarray:
         dimension, count = 1 << self.qubits, self.letters.shape[1]
@@ -164,8 +156,8 @@ class ByLetter(Products):
                 if name == "cx":
                     low = states[(states & bits[0] != 0) & (states & bits[1] == 0)]
                 high = low | bits[-1]
-                if name in self.phases:
-                    unitaries[np.ix_(high, states, some)] *= self.phases[name]
+                if name in PHASES:
+                    unitaries[np.ix_(high, states, some)] *= PHASES[name]
                     continue
                 one, other = unitaries[np.ix_(low, states, some)], unitaries[np.ix_(high, states, some)]
                 pair = (other, one) if name == "cx" else ((one + other) * root, (one - other) * root)
@@ -198,11 +190,8 @@ class Qiskit(Contestant):
 
 
 class Cirq(Contestant):
-    name, how, package = (
-        "Cirq",
-        "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur",
-        "cirq-core",
-    )
+    name, package = "Cirq", "cirq-core"
+    how = "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur"
 
     def __init__(self, circuits: Circuits) -> None:
         import cirq
@@ -224,14 +213,8 @@ class Bqskit(Contestant):
     def __init__(self, circuits: Circuits) -> None:
         from bqskit.ir import Circuit, gates
 
-        named = {
-            "h": gates.HGate(),
-            "s": gates.SGate(),
-            "sdg": gates.SdgGate(),
-            "t": gates.TGate(),
-            "tdg": gates.TdgGate(),
-        }
-        named["cx"] = gates.CNOTGate()
+        kinds = {name: f"{name.capitalize()}Gate" for name in ("h", "s", "sdg", "t", "tdg")} | {"cx": "CNOTGate"}
+        named = {name: getattr(gates, kind)() for name, kind in kinds.items()}
         self.circuits = []
         for given in circuits.gates():
             circuit = Circuit(circuits.qubits)

@@ -31,6 +31,10 @@ class Recording:
     #: Whether a process is killed first, and another finishes the job.
     killed: bool = False
 
+    def __str__(self) -> str:
+        """The seed of its random choices, which no name in this file changes."""
+        return f"{self.job}, {self.kind()}, {self.crashes} crashes, seed {self.seed}"
+
     def kind(self) -> str:
         return LIES if self.lying_disk else "full, after a kill" if self.killed else self.durability
 
