@@ -1,7 +1,7 @@
-"""Runs a command and prints, as JSON, what it took by the kernel's account: seconds, processor time, peak memory.
+"""Runs a command and prints the kernel's account as JSON: seconds, processor time, peak memory.
 
-It is small and imports little: a process begins its account with the memory of the one that starts it. The processor
-time of the thread that the command began with is told apart from that of all threads; `qorpus generate` commits in it.
+It imports little: the account of a process begins with the memory of its parent. The first thread
+has a time of its own: `qorpus generate` commits in it.
 
     python -I benches/account.py COMMAND ARGUMENTS...
 """
@@ -13,7 +13,7 @@ import time
 
 
 def processor_time_of_first_thread(process: int) -> float:
-    """Seconds that the thread has run; it may have ended."""
+    """Return the seconds that the thread has run; it may have ended."""
     with open(f"/proc/{process}/task/{process}/schedstat") as file:
         return int(file.read().split()[0]) / 1e9
 
@@ -21,7 +21,7 @@ def processor_time_of_first_thread(process: int) -> float:
 def main() -> None:
     start = time.perf_counter()
     process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
-    # It has ended and is still there to be asked.
+    # The process has ended, but its account is still there.
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
     seconds, first = time.perf_counter() - start, processor_time_of_first_thread(process)
     _, status, usage = os.wait4(process, 0)

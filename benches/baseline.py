@@ -1,8 +1,8 @@
-"""Times the original program (original.py) beside `qorpus generate` on one workload, on one disk, in one run.
+"""Times the original program (original.py) beside `qorpus generate`: one workload, disk and run.
 
-Alternates them several times, with the original program whose SQL is a Writer (examples/multiprocessing_writer.py) as
-the third; checks a sample of what each has written against NumPy products, and measures what the disk itself takes for
-the same bytes.
+They take turns, and with them the original program whose SQL is a Writer
+(examples/multiprocessing_writer.py). A sample of each file is checked against NumPy products. The
+disk alone is timed with the same bytes.
 
     target/package/bin/python benches/baseline.py          # after scripts/test or scripts/bench
 """
@@ -12,11 +12,9 @@ import json
 import os
 import random
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -24,7 +22,7 @@ import numpy as np
 import qorpus
 from disk import written
 from original import LONGEST, SHORTEST, letters
-from surroundings import QORPUS, ROOT, Neighbours, keep, parser, summary
+from harness import ROOT, Neighbours, keep, parser, summary, workplace
 
 GATES = {1: "h,s,t", 2: "h,s,t,cx"}
 SAMPLE = 200
@@ -35,7 +33,7 @@ def sampled_ids(records: int) -> list[int]:
 
 
 def check(circuit: list[str], unitary: np.ndarray, matrices: dict[str, np.ndarray], qubits: int) -> None:
-    """The answer that is being timed: the product of the letters in time order, exactly as long as promised."""
+    """Check that a unitary is the product of its letters in time order, and their number."""
     product = np.eye(2**qubits, dtype=complex)
     for letter in circuit:
         product = matrices[letter] @ product
@@ -43,7 +41,7 @@ def check(circuit: list[str], unitary: np.ndarray, matrices: dict[str, np.ndarra
 
 
 def timed(command: list) -> float:
-    """Wall time of a whole process; what was written before is on the disk when it starts."""
+    """Return the wall time of a whole process, which starts after everything is synced."""
     os.sync()
     start = time.perf_counter()
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
@@ -51,7 +49,7 @@ def timed(command: list) -> float:
 
 
 def program(script: str, *options: object) -> float:
-    """Rows a second of a program, as it reports them."""
+    """Return the rows a second that a program reports."""
     os.sync()
     result = subprocess.run(
         [sys.executable, ROOT / script, *map(str, options)], check=True, capture_output=True, text=True
@@ -62,7 +60,7 @@ def program(script: str, *options: object) -> float:
 
 
 def with_a_writer(path: Path, qubits: int, rows: int, processes: int) -> float:
-    """The original program with its SQL replaced by a Writer, which loses nothing."""
+    """Time the original program with its SQL replaced by a Writer, which loses nothing."""
     options = ["--rows", rows, "--qubits", qubits, "--processes", processes]
     rate = program("examples/multiprocessing_writer.py", path, *options)
     corpus, matrices = qorpus.open(path), letters(qubits)
@@ -73,7 +71,7 @@ def with_a_writer(path: Path, qubits: int, rows: int, processes: int) -> float:
 
 
 def original(path: Path, qubits: int, rows: int, processes: int) -> float:
-    """The original program, after checking a sample of its rows."""
+    """Time the original program, and check a sample of its rows."""
     options = ["--db", path, "--rows", rows, "--qubits", qubits, "--processes", processes]
     rate = program("benches/original.py", *options)
     connection, matrices = sqlite3.connect(path), letters(qubits)
@@ -86,16 +84,16 @@ def original(path: Path, qubits: int, rows: int, processes: int) -> float:
     return rate
 
 
-def generated(command_file: Path, path: Path, qubits: int, records: int, jobs: int, stored: bool) -> tuple[float, int]:
-    """Records a second, start and end of the process included, and the file's bytes, after checking a sample."""
+def generated(program: Path, path: Path, qubits: int, records: int, jobs: int, stored: bool) -> tuple[float, int]:
+    """Return records a second of a whole process, and the file's bytes; check a sample."""
     recipe = ["--gates", GATES[qubits], "--qubits", qubits, "--random", records, "--length", f"{SHORTEST}..{LONGEST}"]
     columns = [] if stored else ["--no-unitaries"]
-    command = [command_file, "generate", path, *recipe, *columns, "--jobs", jobs, "--durability", "full", "--quiet"]
+    command = [program, "generate", path, *recipe, *columns, "--jobs", jobs, "--durability", "full", "--quiet"]
     seconds = timed(command)
-    facts = json.loads(subprocess.run([command_file, "info", path, "--json"], check=True, capture_output=True).stdout)
+    facts = json.loads(subprocess.run([program, "info", path, "--json"], check=True, capture_output=True).stdout)
     assert facts["complete"] and facts["records"] == records
     ids, matrices = sampled_ids(records), letters(qubits)
-    shown = subprocess.run([command_file, "show", path, *map(str, ids), "--json"], check=True, capture_output=True)
+    shown = subprocess.run([program, "show", path, *map(str, ids), "--json"], check=True, capture_output=True)
     lines = shown.stdout.splitlines()
     assert len(lines) == len(ids)
     for line in lines:
@@ -104,8 +102,8 @@ def generated(command_file: Path, path: Path, qubits: int, records: int, jobs: i
     return records / seconds, path.stat().st_size
 
 
-def measure(arguments: argparse.Namespace, qubits: int, directory: Path, command_file: Path) -> dict:
-    """All ways on one workload, taking turns."""
+def measure(arguments: argparse.Namespace, qubits: int, directory: Path, command: Path) -> dict:
+    """Time all ways on one workload, in turns."""
     stored_records = arguments.stored // (1 if qubits == 1 else 4)
     rates = {"original": [], "original with a Writer": [], "qorpus stored": [], "qorpus derived": []}
     disk_rates, sizes = [], {}
@@ -119,7 +117,7 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path, command
         path.unlink()
         for name, records in [("qorpus stored", stored_records), ("qorpus derived", arguments.derived)]:
             path = directory / "made.db"
-            rate, size = generated(command_file, path, qubits, records, arguments.jobs, name == "qorpus stored")
+            rate, size = generated(command, path, qubits, records, arguments.jobs, name == "qorpus stored")
             rates[name].append(rate)
             sizes[name] = {"records": records, "bytes": size}
             if name == "qorpus stored":
@@ -136,23 +134,6 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path, command
     }
 
 
-def table(workloads: list[dict]) -> str:
-    """Rates in millions of records a second, and as ratios of medians to the original."""
-    lines = [f"{'':40} {'median':>9} {'min':>9} {'max':>9} {'ratio':>7}"]
-    for workload in workloads:
-        rates, disk_rate = workload["records_per_second"], workload["disk_bytes_per_second"]
-        base = rates["original"]["median"]
-        for name, rate in rates.items():
-            columns = " ".join(f"{rate[key] / 1e6:9.3f}" for key in ["median", "min", "max"])
-            lines.append(f"{workload['qubits']} qubit(s)  {name + ', M/s':27} {columns} {rate['median'] / base:7.1f}")
-        stored = workload["qorpus_sizes"]["qorpus stored"]
-        written = rates["qorpus stored"]["median"] * stored["bytes"] / stored["records"]
-        columns = " ".join(f"{disk_rate[key] / 1e6:9.0f}" for key in ["median", "min", "max"])
-        share = f"{written / disk_rate['median']:.0%} of it by qorpus stored"
-        lines.append(f"{workload['qubits']} qubit(s)  {'disk alone, MB/s':27} {columns}    {share}")
-    return "\n".join(lines)
-
-
 def main() -> None:
     options = parser(__doc__, repetitions=5)
     options.add_argument("--rows", type=int, default=200_000, help="rows of the original program")
@@ -164,11 +145,8 @@ def main() -> None:
         arguments.rows, arguments.stored, arguments.derived, arguments.repetitions = 2000, 20_000, 20_000, 1
 
     neighbours = Neighbours()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        # A build in the meantime must not change what is being timed.
-        command_file = Path(shutil.copy2(QORPUS, name))
-        workloads = [measure(arguments, qubits, Path(name), command_file) for qubits in [1, 2]]
-    print(table(workloads))
+    with workplace(arguments) as (directory, command):
+        workloads = [measure(arguments, qubits, directory, command) for qubits in [1, 2]]
     keep("baseline", arguments, {"jobs": arguments.jobs, "workloads": workloads}, neighbours)
 
 

@@ -1,6 +1,6 @@
-"""Runs the benchmarks in Rust and takes over what Criterion has measured: medians, and their confidence intervals.
+"""Runs the benchmarks in Rust and records Criterion's medians and their confidence intervals.
 
-What it finds in target/criterion from before is left out.
+Older results in target/criterion are left out.
 
     target/package/bin/python benches/criterion.py          # after scripts/test or scripts/bench
 """
@@ -9,12 +9,12 @@ import json
 import subprocess
 import time
 
-from surroundings import ROOT, TARGET, Neighbours, keep, parser
+from harness import ROOT, TARGET, Neighbours, keep, parser
 
 
 def run(smoke: bool) -> None:
-    """All benchmarks of all crates; each checks its answers before it is timed. As tests they are run once."""
-    # Of no single package, which would have libraries compiled again, with other features than in tests.
+    """Run all benchmarks of all crates, which check their answers first."""
+    # With a single package named, libraries would be compiled again with other features.
     command = ["cargo", "test" if smoke else "bench", "--quiet", "--locked"]
     for path in sorted(ROOT.glob("crates/*/benches/*.rs")):
         command += ["--bench", path.stem]
@@ -22,7 +22,7 @@ def run(smoke: bool) -> None:
 
 
 def estimates(since: float) -> dict[str, dict]:
-    """What was measured after this moment, by the benchmark's name: median nanoseconds and elements a second."""
+    """Return the results since a moment by name: median nanoseconds and elements a second."""
     found = {}
     for path in sorted((TARGET / "criterion").rglob("new/estimates.json")):
         if path.stat().st_mtime < since:
@@ -47,9 +47,6 @@ def main() -> None:
     neighbours, since = Neighbours(), time.time()
     run(arguments.smoke)
     found = estimates(since)
-    for name, row in found.items():
-        rate = row.get("elements_per_second")
-        print(f"{name}: {row['nanoseconds']:,.0f} ns" + (f", {rate / 1e6:,.3f} M/s" if rate else ""))
     keep("rust", arguments, {"benchmarks": found}, neighbours)
 
 

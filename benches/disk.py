@@ -1,4 +1,4 @@
-"""What the disk takes at its best."""
+"""The sequential rate of the disk."""
 
 import os
 import time
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def written(path: Path, data: bytes) -> float:
-    """Bytes a second: these bytes in sequence, then fsync, twice.
+    """Write bytes in sequence and fsync, twice; return the better rate in bytes a second.
 
-    A virtual disk may be several times slower where it has never been written before than where it has.
+    A virtual disk may be several times slower where it is written for the first time.
     """
     view, step, rates = memoryview(data), 8 << 20, []
     for _ in range(2):

@@ -1,29 +1,26 @@
-"""Enumerates distinct unitaries and times it, in memory and out of it, and looks unitaries up among them.
+"""Times enumerating distinct unitaries, in memory and spilled to disk, and looking unitaries up.
 
-Counts are compared with those of another program (distinct-counts.json: new unitaries at each length), with the orders of
-the Clifford groups, and with 24 (3 2^k - 2) unitaries of T-count at most k (Matsumoto and Amano, 2008). Corpora of one
-recipe must have the same content hash whatever memory there was. Circuits put together from two must be those of the longer
-enumeration.
+Counts are compared with those of another program (distinct-counts.json: new unitaries at each
+length), with the orders of the Clifford groups, and with 24 (3 2^k - 2) unitaries of T-count at
+most k (Matsumoto and Amano, 2008). Corpora of one recipe must have the same content hash whatever
+memory there was. Circuits put together from two must be those of the longer enumeration.
 
     target/package/bin/python benches/distinct.py             # a part of scripts/bench
-    target/package/bin/python benches/distinct.py --long 16   # three-qubit Cliffords and as many letters
+    target/package/bin/python benches/distinct.py --long 16   # three-qubit Cliffords, 16 letters
 """
 
 import argparse
 import contextlib
 import json
 import random
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import qorpus
-from surroundings import QORPUS, ROOT, Neighbours, keep, parser, summary
+from harness import Neighbours, account_of, keep, parser, summary, workplace
 
 COUNTS = Path(__file__).with_name("distinct-counts.json")
 GATES = "h,t,tdg,cx"
@@ -31,14 +28,14 @@ GATES = "h,t,tdg,cx"
 LETTERS = 8
 
 
-class Command:
+class Enumerate:
     """`qorpus distinct`, with what each run took."""
 
     def __init__(self, program: Path, directory: Path) -> None:
         self.program, self.directory = program, directory
 
     def timed(self, path: Path, *options: object) -> dict:
-        """One process's account, its levels, and the most bytes that it had on the disk at any time, temporary files included."""
+        """Return a process's account, its levels, and the most bytes it had on the disk."""
         command = [self.program, "distinct", path, "--quiet", "--durability", "full", *options]
         most, ended = [0], threading.Event()
 
@@ -49,13 +46,10 @@ class Command:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            account = [sys.executable, "-I", ROOT / "benches/account.py", *command]
-            result = subprocess.run(list(map(str, account)), check=True, capture_output=True, text=True)
+            said = account_of(command)
         finally:
             ended.set()
             watcher.join()
-        said = json.loads(result.stdout)
-        assert said["status"] == 0, result.stderr
         corpus = qorpus.open(path)
         levels = [len(level.ids) for level in corpus.levels]
         return {
@@ -72,7 +66,7 @@ class Command:
 
 
 def on_disk(path: Path) -> int:
-    """Bytes of a corpus's files, temporary ones included; they come and go meanwhile."""
+    """Return the bytes of a corpus's files, temporary ones included, which come and go."""
     size = 0
     for file in [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}-distinct/*")]:
         with contextlib.suppress(FileNotFoundError):
@@ -81,12 +75,12 @@ def on_disk(path: Path) -> int:
 
 
 def candidates(levels: list[int]) -> int:
-    """Products of an element with a letter, had none been left out: all letters for each element that something is put to."""
+    """Return the products of an element with a letter, counting those that are left out."""
     return sum(levels[:-1]) * LETTERS
 
 
-def checked(command: Command, options: list, expected: list[int] | int) -> dict:
-    """One enumeration, if it has so many unitaries at each length, or as many of each cost as is known, or so many in all."""
+def checked(command: Enumerate, options: list, expected: list[int] | int) -> dict:
+    """Check an enumeration against counts by length, by T-count, or in all; return its account."""
     path = command.directory / "reference.db"
     account = command.timed(path, "--memory", "4GiB", *options)
     if isinstance(expected, list):
@@ -97,15 +91,15 @@ def checked(command: Command, options: list, expected: list[int] | int) -> dict:
             known = sum(len(level.ids) for level in corpus.levels if level.cost <= cost)
             assert known == 24 * (3 * 2**cost - 2), f"{known} of T-count at most {cost}"
     else:
-        # A whole group has come to its end: the last level is empty.
+        # The last level of a whole group is empty.
         assert (account["records"], account["levels"][-1]) == (expected, 0), f"{options}: {account['records']}"
     path.unlink()
     print(f"{account['options']}: {account['records']} in {account['seconds']} s", file=sys.stderr)
     return account
 
 
-def reference(command: Command, smoke: bool) -> list[dict]:
-    """All rows of another program's counts, and what is known of groups and T-counts."""
+def reference(command: Enumerate, smoke: bool) -> list[dict]:
+    """Check all counts of another program, the orders of groups, and the T-counts."""
     accounts = []
     for row in json.loads(COUNTS.read_text()):
         expected = row["new_by_length"] + [0] * row.get("end", False)
@@ -124,8 +118,8 @@ def group(qubits: int) -> list:
     return ["--gates", "clifford", "--qubits", qubits, "--max-length", 100]
 
 
-def speed(command: Command, arguments: argparse.Namespace, path: Path) -> dict:
-    """The same corpus in memory and out of it, on one core and on all; the last one stays at `path`."""
+def speed(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict:
+    """Time a corpus in memory and out of it, on one core and on all; the last stays at `path`."""
     recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.length]
     ways = {
         "one core, 4 GiB": ["--jobs", 1, "--memory", "4GiB"],
@@ -157,8 +151,8 @@ def speed(command: Command, arguments: argparse.Namespace, path: Path) -> dict:
     }
 
 
-def lookups(command: Command, arguments: argparse.Namespace, path: Path) -> dict:
-    """Milliseconds of `find`: records of the corpus, and circuits of its length from a corpus of half of it."""
+def lookups(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict:
+    """Time `find` of stored records, and of circuits twice as long as those of a corpus."""
     chance, large = random.Random(1), qorpus.open(path)
     ids = [chance.randrange(len(large)) for _ in range(50 if arguments.smoke else 1000)]
     stored = []
@@ -203,11 +197,8 @@ def main() -> None:
     if arguments.smoke:
         arguments.length, arguments.repetitions = 6, 1
     neighbours = Neighbours()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        directory = Path(name)
-        # A build in the meantime must not change what is being timed.
-        command = Command(Path(shutil.copy2(QORPUS, directory)), directory)
-        path = directory / "c.db"
+    with workplace(arguments) as (directory, program):
+        command, path = Enumerate(program, directory), directory / "c.db"
         if arguments.long:
             recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.long]
             long = {"three-qubit Cliffords": checked(command, group(3), 92_897_280)}
@@ -217,10 +208,6 @@ def main() -> None:
         section = {"speed": speed(command, arguments, path), "find": lookups(command, arguments, path)}
         path.unlink()
         section["reference"] = reference(command, arguments.smoke)
-    for way, run in section["speed"]["runs"].items():
-        rate = run["candidates_per_second"]["median"] / 1e6
-        print(f"{way}: {rate:.2f} M candidates/s, {run['peak_bytes'] / 1e6:.0f} MB of memory, {run['most_bytes_on_disk'] / 1e6:.0f} MB of disk")
-    print(f"find: {section['find']}")
     keep("distinct", arguments, section, neighbours)
 
 

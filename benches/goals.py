@@ -1,4 +1,4 @@
-"""The goals that were set, and how far the records are from them."""
+"""The goals, and how far the records are from them."""
 
 import re
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 Sections = dict[str, dict]
 
-#: Why a goal is missed where the numbers do not say so themselves: by the beginning of the goal's work.
+#: Why a goal is missed, by the beginning of its work, where the numbers do not say so.
 REASONS: dict[str, str] = {
     "the same, 8": "the write-ahead log writes everything twice, see [why](why.md#what-takes-the-time)",
     "words": "finding what neighbours share, and two products a word, see [why](why.md#what-takes-the-time)",
 }
 
-#: What takes many circuits of one length at once, which is not how its users compute single ones.
+#: Contestants that take many circuits of one length at once.
 BATCHED = {"NumPy, batched", "NumPy, row updates"}
 
 
 @dataclass
 class Goal:
-    """One row. Without a measurement `met` is None."""
+    """A row of the table. Without a measurement `met` is None."""
 
     work: str
     goal: str
@@ -28,10 +28,10 @@ class Goal:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Format three significant digits."""
     if value == 0 or abs(value) >= 99.95:
         return f"{value:,.0f}".replace(",", " ")
-    # Of the rounded number, so that 9.996 is 10.0.
+    # The exponent of the rounded number: 9.996 is 10.0.
     exponent = int(f"{value:.2e}".partition("e")[2])
     return f"{value:.{2 - exponent}f}"
 
@@ -142,7 +142,7 @@ def rust_rates(section: dict) -> dict[str, float]:
 
 
 def fastest(rates: dict[str, dict]) -> str:
-    """The fastest that is not Qorpus."""
+    """Return the fastest that is not Qorpus."""
     return max((name for name in rates if not name.startswith("Qorpus")), key=lambda name: rates[name]["median"])
 
 

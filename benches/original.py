@@ -1,8 +1,9 @@
-"""The original approach, which every speed claim is a ratio to: a Python pool, NumPy products, a row per matrix.
+"""The original approach, to which every speed claim is a ratio: a pool, NumPy products, SQL rows.
 
-Each process opens one SQLite file with Python's own sqlite3 (write-ahead log, synchronous off), draws circuits of
-5 to 14 gates uniformly from h, s, t on one qubit (and cx on two), multiplies the matrices in time order starting
-from the identity, inserts the circuit as text and the unitary as bytes, and commits every 1000 rows.
+Each process opens one SQLite file with Python's own sqlite3 (write-ahead log, synchronous off),
+draws circuits of 5 to 14 gates uniformly from h, s, t on one qubit (and cx on two), multiplies the
+matrices in time order starting from the identity, inserts the circuit as text and the unitary as
+bytes, and commits every 1000 rows.
 """
 
 import argparse

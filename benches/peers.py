@@ -1,9 +1,9 @@
-"""Times Qorpus beside other stores of the same records: writing, reading in every way, and feeding PyTorch.
+"""Times Qorpus beside other stores of the same records: writing, reading, feeding PyTorch.
 
-Every store holds the same records in the same order, is durable at the end of each write, is read with warm caches by
-one process (loaders: by as many as are said), and gives the whole record: circuit and unitary. Every answer is compared
-with the memory it was written from. Stores take turns, each in a process of its own, so that a machine that is slow for
-a while is slow for all.
+Every store holds the same records in the same order, is durable at the end of each write, is read
+with warm caches by one process (loaders: by the number of workers), and gives the whole record,
+circuit and unitary. Every answer is compared with the memory it was written from. Stores take
+turns, each in a process of its own, so that a machine that is slow for a while is slow for all.
 
     target/package/bin/python benches/peers.py          # after scripts/test or scripts/bench
 """
@@ -28,7 +28,7 @@ from stores import STORES
 from stores.corpus import Appended, CorpusReader
 from stores.records import BATCH, NAMES, Data, check, fingerprint, same
 from stores.store import Reader, Store
-from surroundings import Neighbours, keep, parser, summary
+from harness import Neighbours, keep, parser, summary
 
 LARGE = 16_384
 WORKERS = (0, 2, 4)
@@ -42,29 +42,29 @@ COLUMNS = [
     "sequential",
     *(f"loader, {workers} workers" for workers in WORKERS),
 ]
-# Four workers on two cores are what is to be measured.
+# Four workers on two cores are part of the benchmark.
 warnings.filterwarnings("ignore", "This DataLoader will create")
-# Workers that are not forked from a session are from a server, which has imported what they need; it finds it by this.
+# Workers that are not forked come from a server, which imports `stores` by this path.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 multiprocessing.set_forkserver_preload(["stores"])
-#: Processes that are forked have the data.
+#: Forked processes have the data.
 FORK = multiprocessing.get_context("fork")
 
 Rates = dict[str, float]
 
 
 class Session:
-    """One store, once: written, checked and timed."""
+    """A store that is written, checked and timed once."""
 
     def __init__(self, kind: type[Store], data: Data, directory: Path, seconds: float, thorough: bool) -> None:
         self.kind, self.data, self.directory = kind, data, directory
         self.seconds, self.thorough = seconds, thorough
-        #: Whole epochs of every loader are compared where they are short: in a smoke run.
+        #: In a smoke run, where they are short, whole epochs of every loader are compared.
         self.complete_loaders = thorough and len(data) <= 50_000
         self.print = fingerprint(data.batch(slice(None))) if thorough else 0
 
     def measure(self) -> tuple[Rates, float]:
-        """Records a second by column, and bytes a record."""
+        """Return records a second by column, and bytes a record."""
         rates: Rates = {}
         if "write, 2 processes" not in self.kind.missing:
             with tempfile.TemporaryDirectory(dir=self.directory) as name:
@@ -82,7 +82,7 @@ class Session:
             size = store.size() / len(self.data)
             reader = store.reader()()
             rates |= self.reads(reader)
-            # Workers that are forked must not have it open.
+            # Forked workers must not have it open.
             del reader
             gc.collect()
             for workers in WORKERS:
@@ -97,13 +97,13 @@ class Session:
         return len(self.data) / (time.perf_counter() - start)
 
     def write_by_processes(self, store: Store, parts: int) -> None:
-        # Also the beginning and the end: what they start threads in must not be forked afterwards.
+        # The beginning and the end, too: a process whose library runs threads must not be forked.
         in_processes(store.begin)
         in_processes(*(partial(store.write_part, part, parts) for part in range(parts)))
         in_processes(store.end)
 
     def check_all(self, store: Store) -> None:
-        """Whether the store holds the records, and in their order; a part of it if it was looked at before."""
+        """Check that the store holds the records in order; once that is known, a part."""
         total, at = 0, 0
         for batch in store.reader()().scan():
             check(batch)
@@ -119,12 +119,12 @@ class Session:
         assert at == len(self.data) and (not self.thorough or total % 2**64 == self.print), f"{store.name}: not all"
 
     def reads(self, reader: Reader) -> Rates:
-        """Each way to read, after its answers were compared."""
+        """Time each way to read, after comparing its answers."""
         chance = np.random.default_rng(0)
         order, missing, rates = chance.permutation(len(self.data)), self.kind.missing, {}
         some = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
         large = [order[at : at + LARGE] for at in range(0, max(1, len(order) - LARGE + 1), LARGE)]
-        # All of it is looked at first, so that caches are as warm as they get.
+        # A scan first warms the caches.
         at = 0
         for batch in reader.scan():
             assert same(batch, self.data.batch(slice(at, at := at + len(batch[1]))))
@@ -157,7 +157,7 @@ class Session:
             yield len(some)
 
     def fill(self, some: Callable[[], Iterable[int]]) -> float:
-        """Goes through what `some` reads, again and again for about the time; it yields how many records they were."""
+        """Repeat `some`, which yields numbers of records it reads; return the rate."""
         start, records = time.perf_counter(), 0
         while True:
             for count in some():
@@ -178,7 +178,7 @@ class Session:
         assert not self.thorough or (records == len(self.data) and total % 2**64 == self.print), "not every record once"
 
     def loader(self, store: Store, workers: int) -> float:
-        """Records a second once the workers run and have read ahead what they may."""
+        """Return records a second once the workers run and have read ahead."""
         loader, total, records = store.loader(workers), 0, 0
         if self.complete_loaders:
             for batch in loader:
@@ -201,7 +201,7 @@ class Session:
         return records / elapsed
 
     def appended_one_by_one(self) -> Rates:
-        """Records a second of `Writer.append`, given a unitary and not, up to their being durable."""
+        """Return durable records a second of `Writer.append`, with a unitary and without."""
         rates, circuits = {}, self.data.recipe.circuits(slice(0, 200_000))
         for name, given in [("append, unitary given", self.data.unitaries), ("append, unitary computed", None)]:
             path = self.directory / "appended.db"
@@ -222,7 +222,7 @@ class Session:
 
 
 def in_processes(*work: Callable[[], object]) -> None:
-    """Does all of it at the same time, each in a process of its own."""
+    """Run functions at the same time, each in a process of its own."""
     processes = [FORK.Process(target=some) for some in work]
     for process in processes:
         process.start()
@@ -232,7 +232,7 @@ def in_processes(*work: Callable[[], object]) -> None:
 
 
 def run(session: Session, answer: Connection) -> None:
-    # What the imports have left is not searched for garbage again and again, at the cost of whoever makes objects.
+    # The garbage collector need not search what the imports have left.
     gc.collect()
     gc.freeze()
     try:
@@ -245,7 +245,7 @@ def run(session: Session, answer: Connection) -> None:
 
 
 def in_a_process(session: Session) -> tuple[Rates, float]:
-    """Each session begins without the threads and caches of others."""
+    """Measure in a new process, without the threads and caches of others."""
     answer, given = FORK.Pipe(duplex=False)
     process = FORK.Process(target=run, args=(session, given))
     process.start()
@@ -256,18 +256,6 @@ def in_a_process(session: Session) -> tuple[Rates, float]:
         raise SystemExit(f"{session.kind.name} failed; see above") from None
     process.join()
     return measured
-
-
-def table(rates: dict[str, dict[str, dict]], sizes: Rates) -> str:
-    lines = [
-        f"{'M records/s, medians':28}" + "".join(f"{column[-14:]:>15}" for column in COLUMNS) + f"{'bytes/record':>15}"
-    ]
-    for store, found in rates.items():
-        cells = (f"{found[column]['median'] / 1e6:15.4f}" if column in found else f"{'':15}" for column in COLUMNS)
-        lines.append(f"{store:28}{''.join(cells)}{sizes[store]:15.1f}")
-    for found in rates.values():
-        lines += [f"{way}: {rate['median'] / 1e6:.3f}" for way, rate in found.items() if way not in COLUMNS]
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -295,7 +283,6 @@ def main() -> None:
             about = f"repetition {repetition + 1} of {arguments.repetitions}: {kind.name}"
             print(f"{about}, {time.perf_counter() - start:.1f} s", file=sys.stderr)
     results = {name: {column: summary(rates) for column, rates in found.items()} for name, found in measured.items()}
-    print(table(results, sizes))
     section = {
         "records": arguments.records,
         "seconds_a_cell": arguments.seconds,

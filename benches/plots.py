@@ -32,23 +32,23 @@ STYLE = {
 
 
 def svg(figure: Any) -> str:
-    """A page decides the background, and no date says when it was drawn."""
+    """Return a figure as SVG, with a transparent background and without a date."""
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
-    # Nobody sees a thousandth of a point.
+    # A thousandth of a point is not visible.
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", re.sub(r"<!--.*?-->", "", out.getvalue(), flags=re.DOTALL))
     return re.sub(r"\n\s+", "\n", text)
 
 
 def decades(values: list[float]) -> tuple[float, float]:
-    """Limits of an axis: whole powers of ten, so that it has ticks that can be read, and room below."""
+    """Return limits of an axis at powers of ten, which have readable ticks, with room below."""
     found = [math.log10(value) for value in values if value > 0]
     return 10 ** math.floor(min(found) - 0.1), 10 ** math.ceil(max(found) + 1e-9)
 
 
 def peers(section: dict) -> str:
-    """Reads, a panel a way."""
+    """Plot reads, a panel for each way."""
     columns = [column for column in section["columns"] if not column.startswith("write")]
     rates = section["records_per_second"]
     names = list(reversed(rates))
@@ -69,7 +69,7 @@ def peers(section: dict) -> str:
 
 
 def unitaries(section: dict) -> str:
-    """Rates by qubits, a panel a length."""
+    """Plot rates by qubits, a panel for each length."""
     lengths = sorted({result["length"] for result in section["results"]})
     figure, panels = pyplot.subplots(
         1, len(lengths), figsize=(4.2 * len(lengths) + 1.2, 3.6), sharey=True, squeeze=False
@@ -90,7 +90,7 @@ def unitaries(section: dict) -> str:
 
 
 def scaling(section: dict) -> str:
-    """By processes on one file, by records, and the model by cores."""
+    """Plot rates by processes on one file, by records, and the model by cores."""
     figure, panels = pyplot.subplots(1, 3, figsize=(11, 3.4))
     for colour, name in zip(COLOURS, ["derived", "stored"]):
         rates = section["processes"][name]
@@ -123,7 +123,7 @@ def scaling(section: dict) -> str:
 
 
 def drawn(sections: dict[str, dict]) -> dict[str, str]:
-    """The plots of the sections that are there, by name."""
+    """Return the plots of existing sections by name."""
     with matplotlib.rc_context(STYLE):
         known = {"peers": peers, "unitaries": unitaries, "scaling": scaling}
         return {name: draw(sections[name]) for name, draw in known.items() if name in sections}

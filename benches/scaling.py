@@ -1,10 +1,10 @@
-"""Times `qorpus generate` with threads, with processes on one file, and for more and more records, beside the machine.
+"""Times `qorpus generate` by threads, by processes on one file, and by records, beside the machine.
 
-The workload is the baseline's: one qubit, h s t, 5 to 14 letters; and, where said, ten letters of clifford+t. Every
-corpus must be complete, and all of one recipe must have the same content hash, however many have made it.
+The workload is the baseline's: one qubit, h s t, 5 to 14 letters; and, where noted, ten letters of
+clifford+t. Every corpus must be complete, and all of one recipe must have the same content hash.
 
-From what one thread takes where no disk is in the way follows a model of where more cores and a faster disk would be
-bound. It is a model: it says which of its numbers are measured and which are assumed.
+The cost of a record in one thread, in memory, gives a model of larger machines and faster disks. It
+states which of its numbers are measured and which are assumed.
 
     target/package/bin/python benches/scaling.py          # after scripts/test or scripts/bench
 """
@@ -12,33 +12,33 @@ bound. It is a model: it says which of its numbers are measured and which are as
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 from disk import written
 from original import LONGEST, SHORTEST
-from surroundings import QORPUS, ROOT, Neighbours, keep, parser, summary
+from harness import Neighbours, account_of, keep, parser, summary, workplace
 
 WORKLOAD = ["--gates", "h,s,t", "--qubits", "1", "--length", f"{SHORTEST}..{LONGEST}"]
 TEN_LETTERS = ["--gates", "clifford+t", "--qubits", "1", "--length", "10"]
 COLUMNS = {"stored": [], "derived": ["--no-unitaries"]}
 PROCESSES = (1, 2, 4, 8, 16, 32, 64)
-#: What the model is asked about: cores, and disks of which only this machine's is measured.
+#: Cores and disks of the model; only this machine's disk is measured.
 MODEL_CORES = (1, 2, 4, 8, 16, 32, 64)
 ASSUMED_DISKS = {"a SATA SSD": 0.5e9, "an NVMe disk": 3e9, "a fast NVMe disk": 7e9}
 
 
-class Command:
-    """`qorpus generate`, which makes a corpus that is then compared with others of its recipe."""
+class Generate:
+    """`qorpus generate`; each corpus is compared with others of its recipe."""
 
     def __init__(self, program: Path) -> None:
         self.program = program
-        #: Content hashes by what must decide them.
+        #: Content hashes by recipe and number of records.
         self.hashes: dict[str, str] = {}
 
     def arguments(self, path: Path, records: int, recipe: list[str], *options: object) -> list[str]:
@@ -46,16 +46,13 @@ class Command:
         return list(map(str, [*command, *options]))
 
     def timed(self, path: Path, records: int, recipe: list[str], *options: object) -> dict:
-        """One process's account, with the size of the file."""
+        """Return the account of one process, with the size of the file."""
         os.sync()
-        command = [sys.executable, "-I", ROOT / "benches/account.py", *self.arguments(path, records, recipe, *options)]
-        result = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
-        account = json.loads(result.stdout)
-        assert account["status"] == 0, result.stderr
+        account = account_of(self.arguments(path, records, recipe, *options))
         return account | {"bytes": self.checked(path, records, recipe)}
 
     def timed_processes(self, count: int, path: Path, records: int, recipe: list[str]) -> float:
-        """Records a second of processes that begin at the same time on one file, until the last has ended."""
+        """Return the records a second of processes on one file, until the last ends."""
         command = self.arguments(path, records, recipe)
         os.sync()
         start = time.perf_counter()
@@ -66,7 +63,7 @@ class Command:
         return records / seconds
 
     def checked(self, path: Path, records: int, recipe: list[str]) -> int:
-        """The file's bytes, if it has all records and those of other runs; it is removed."""
+        """Check that a file has the records of other runs; remove it, return its size."""
         said = subprocess.run([self.program, "info", path, "--json"], check=True, capture_output=True, text=True)
         info = json.loads(said.stdout)
         assert info["complete"] and info["records"] == records
@@ -80,39 +77,45 @@ class Command:
 
 
 def columns_of(arguments: argparse.Namespace) -> dict[str, tuple[list[str], int]]:
-    """Recipe and number of records, of corpora with unitaries and of circuits alone."""
+    """Return recipe and number of records of corpora with unitaries and without."""
     records = {"stored": arguments.stored, "derived": arguments.derived}
     return {name: ([*WORKLOAD, *options], records[name]) for name, options in COLUMNS.items()}
 
 
-def threads(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
+def by_count(
+    arguments: argparse.Namespace, counts: Iterable[int], rate: Callable[[int, int, list[str]], float]
+) -> dict:
+    """Summarize rates by column and by how many work at a time."""
     rates: dict[str, dict[str, list[float]]] = {}
     for _ in range(arguments.repetitions):
         for name, (recipe, records) in columns_of(arguments).items():
-            for jobs in range(1, (os.cpu_count() or 1) + 1):
-                account = command.timed(directory / "c.db", records, recipe, "--jobs", jobs)
-                rates.setdefault(name, {}).setdefault(str(jobs), []).append(records / account["seconds"])
-    return {name: {jobs: summary(values) for jobs, values in found.items()} for name, found in rates.items()}
-
-
-def processes(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
-    rates: dict[str, dict[str, list[float]]] = {}
-    for _ in range(arguments.repetitions):
-        for name, (recipe, records) in columns_of(arguments).items():
-            for count in PROCESSES:
-                rate = command.timed_processes(count, directory / "c.db", records, recipe)
-                rates.setdefault(name, {}).setdefault(str(count), []).append(rate)
+            for count in counts:
+                rates.setdefault(name, {}).setdefault(str(count), []).append(rate(count, records, recipe))
     return {name: {count: summary(values) for count, values in found.items()} for name, found in rates.items()}
 
 
-def sizes(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
-    """Rate and peak memory of one process by the number of records."""
+def threads(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
+    def rate(jobs: int, records: int, recipe: list[str]) -> float:
+        return records / command.timed(directory / "c.db", records, recipe, "--jobs", jobs)["seconds"]
+
+    return by_count(arguments, range(1, (os.cpu_count() or 1) + 1), rate)
+
+
+def processes(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
+    def rate(count: int, records: int, recipe: list[str]) -> float:
+        return command.timed_processes(count, directory / "c.db", records, recipe)
+
+    return by_count(arguments, PROCESSES, rate)
+
+
+def sizes(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
+    """Measure rate and peak memory of one process by the number of records."""
     found: dict[str, list[dict]] = {}
     for name, largest in [("derived", arguments.largest), ("stored", arguments.largest // 10)]:
         records = min(100_000, largest)
         while records <= largest:
             recipe = [*WORKLOAD, *COLUMNS[name]]
-            # What takes long is not repeated: it is an average by itself.
+            # A long run is not repeated: it is an average by itself.
             repetitions = arguments.repetitions if records <= 10_000_000 else 1
             accounts = [command.timed(directory / "c.db", records, recipe) for _ in range(repetitions)]
             row = {
@@ -127,8 +130,8 @@ def sizes(command: Command, arguments: argparse.Namespace, directory: Path) -> d
     return found
 
 
-def ten_letters(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
-    """Circuits of ten letters over five, alone, by one thread and the one that commits, on one core; and on all."""
+def ten_letters(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
+    """Measure circuits of ten letters without unitaries, on one core and on all."""
     recipe, rates, accounts = [*TEN_LETTERS, "--no-unitaries"], {"one core": [], "all cores": []}, []
     cores = os.sched_getaffinity(0)
     for _ in range(arguments.repetitions):
@@ -145,8 +148,8 @@ def ten_letters(command: Command, arguments: argparse.Namespace, directory: Path
     }
 
 
-def limits(command: Command, arguments: argparse.Namespace, directory: Path) -> dict:
-    """What the machine itself can do with the bytes of the stored corpus."""
+def limits(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
+    """Measure what the machine itself can do with the bytes of the stored corpus."""
     recipe, records = columns_of(arguments)["stored"]
     path = directory / "c.db"
     subprocess.run(command.arguments(path, records, recipe), check=True)
@@ -154,7 +157,7 @@ def limits(command: Command, arguments: argparse.Namespace, directory: Path) -> 
     path.unlink()
     array = np.frombuffer(data, np.uint8)
     copy = np.empty_like(array)
-    # Its pages must be there.
+    # Touch its pages before they are timed.
     copy[:] = array
     rates: dict[str, list[float]] = {"write and fsync": [], "np.save and fsync": [], "memory, copied": []}
     for _ in range(arguments.repetitions):
@@ -175,11 +178,12 @@ def limits(command: Command, arguments: argparse.Namespace, directory: Path) -> 
     return {"bytes": len(data), "bytes_per_second": {name: summary(values) for name, values in rates.items()}}
 
 
-def model(command: Command, arguments: argparse.Namespace, disk: float) -> dict:
-    """Where more cores and other disks would be bound.
+def model(command: Generate, arguments: argparse.Namespace, disk: float) -> dict:
+    """Model what would bind with more cores and other disks.
 
-    Measured: what a record costs the threads that compute and the one that commits, in /dev/shm, and its bytes.
-    Assumed: that cores do not disturb each other, that the committing thread is the only serial part, and the disks.
+    Measured: the cost of a record for the threads that compute and the one that commits, in
+    /dev/shm, and its bytes. Assumed: cores do not disturb each other, only the committing thread
+    is serial, and the disks.
     """
     disks = {"this disk, measured": disk, **ASSUMED_DISKS}
     found: dict = {"disks": disks, "assumed_disks": list(ASSUMED_DISKS), "cores": list(MODEL_CORES), "columns": {}}
@@ -220,10 +224,8 @@ def main() -> None:
         arguments.stored, arguments.derived, arguments.largest, arguments.repetitions = 20_000, 20_000, 20_000, 1
 
     neighbours = Neighbours()
-    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
-        directory = Path(name)
-        # A build in the meantime must not change what is being timed.
-        command = Command(Path(shutil.copy2(QORPUS, directory)))
+    with workplace(arguments) as (directory, program):
+        command = Generate(program)
         section = {"workload": " ".join(WORKLOAD), "stored": arguments.stored, "derived": arguments.derived}
         for title, part in [("limits", limits), ("threads", threads), ("processes", processes)]:
             print(title, file=sys.stderr)
@@ -232,18 +234,6 @@ def main() -> None:
         section["sizes"] = sizes(command, arguments, directory)
         disk = section["limits"]["bytes_per_second"]["write and fsync"]["median"]
         section["model"] = model(command, arguments, disk)
-    for title in ["threads", "processes"]:
-        for column, rates in section[title].items():
-            cells = "  ".join(f"{count}: {rate['median'] / 1e6:.2f}" for count, rate in rates.items())
-            print(f"{title}, {column}, M records/s  {cells}")
-    for column, rows in section["sizes"].items():
-        for row in rows:
-            rate, peak = row["records_per_second"]["median"] / 1e6, row["peak_bytes"] / 1e6
-            print(f"{row['records']} records {column}: {rate:.2f} M/s, {peak:.0f} MB, {row['bytes_per_record']} bytes")
-    cells = "  ".join(
-        f"{name}: {rate['median'] / 1e6:.1f}" for name, rate in section["ten_letters"]["records_per_second"].items()
-    )
-    print(f"ten letters, derived, M records/s  {cells}; {section['ten_letters']['bytes_per_record']} bytes a record")
     keep("scaling", arguments, section, neighbours)
 
 

@@ -1,13 +1,14 @@
-"""Sharded corpora: how long it takes to open and read five thousand shards, and what a thousand nodes would ask of a file system.
+"""Times opening and reading thousands of shards, and models a thousand nodes on a file system.
 
-The first part measures real shards, small ones. The second is a simulation: forty thousand shards that are sparse files with receipts
-that say what receipts say, so that `seal` and `open` do what they would do, with the files' bytes left out; and a calculation from
-these times. Nothing is recorded: it prints JSON.
+The first part measures small real shards. The second simulates forty thousand: sparse files with
+true receipts, so that `seal` and `open` do their work without the files' bytes. From these times
+follows a calculation. It prints JSON and records nothing.
 
     python benches/shards.py --qorpus target/release/qorpus --directory /var/tmp
 
-With --ray it does something else: three Ray nodes on this machine make many records into a directory or bucket while one of them is
-killed and two tasks run twice; then 10 000 random records are read back, and all is held against one file of one process.
+With --ray, three Ray nodes on this machine make many records into a directory or bucket, while one
+of them is killed and two tasks run twice. Then 10 000 random records are read back, and everything
+is compared with one file of one process.
 
     python benches/shards.py --ray s3://bucket/big --records 200M --directory /var/tmp
 """
@@ -27,14 +28,14 @@ from typing import Any
 import numpy as np
 import qorpus
 import xxhash
-from surroundings import QORPUS
+from harness import QORPUS
 
 # Long circuits make chunks of few records, and shards of one chunk are small.
 SMALL = ["--gates", "h,s,t", "--qubits", "1", "--length", "200..300", "--no-unitaries"]
 CHUNK = 975
 
-# What a node does to a shared file system for a shard with --stage: create, link and remove a draft, the same for its receipt,
-# two looks at each, and the syncs of both files and directories.
+# Operations of a node on a shared file system for a shard with --stage: create, link and remove a
+# draft, the same for its receipt, two looks at each, and syncs of both files and directories.
 OPERATIONS = 14
 
 
@@ -45,12 +46,12 @@ def timed(action: Callable[[], Any]) -> float:
 
 
 def resident() -> int:
-    """Megabytes of this process."""
+    """Return the megabytes of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 def real(command: str, directory: Path, shards: int) -> dict[str, Any]:
-    """Opens and reads many shards, beside one file with the same records."""
+    """Open and read many shards, beside one file with the same records."""
     one, many = directory / "one.db", directory / "many"
     recipe = [*SMALL, "--random", str(shards * CHUNK), "--quiet", "--durability", "off"]
     for out in [[one], [f"{many}/", "--shard", "1"]]:
@@ -71,7 +72,7 @@ def real(command: str, directory: Path, shards: int) -> dict[str, Any]:
     scattered = random.integers(0, len(corpus), 100_000)
     near_shards = singles(corpus, near)
     first, again = singles(corpus, far, warm=False), singles(corpus, far)
-    # Before the one file is read, whose mapping counts as memory of the process.
+    # Before the one file is read, whose mapping counts, too.
     more, descriptors = resident() - before, len(os.listdir("/proc/self/fd"))
     return {
         "shards": count,
@@ -94,7 +95,7 @@ def real(command: str, directory: Path, shards: int) -> dict[str, Any]:
 
 
 def simulated(command: str, directory: Path, shards: int) -> dict[str, Any]:
-    """Seals and opens a directory whose files have nothing in them but their size."""
+    """Seal and open a directory whose files have only a size."""
     path = directory / "sparse"
     recipe = qorpus.Recipe("h,s,t", 1, random=shards * (1 << 24), length=(5, 14), unitaries=False)
     begun = qorpus._qorpus.begin(f"{path}/", recipe.json, 1 << 24)
@@ -123,7 +124,7 @@ def simulated(command: str, directory: Path, shards: int) -> dict[str, Any]:
 
 
 def on_nodes(place: str, recipe: qorpus.Recipe, directory: Path) -> dict[str, Any]:
-    """Has three nodes make shards, of which one is killed; reads some back."""
+    """Have three nodes make shards, kill one of them, and read some records back."""
     import qorpus.ray
     import ray
     from ray.cluster_utils import Cluster
@@ -167,7 +168,7 @@ def on_nodes(place: str, recipe: qorpus.Recipe, directory: Path) -> dict[str, An
 
 
 def recipe_hash(path: Path) -> str:
-    """The hash in a manifest, read once."""
+    """Return the hash in a manifest, read once."""
     if path not in HASHES:
         HASHES[path] = json.loads((path / "manifest.json").read_text())["recipe_hash"]
     return HASHES[path]
@@ -177,7 +178,7 @@ HASHES: dict[Path, str] = {}
 
 
 def calculated(nodes: int, cores: int, shards: int, rate: float, record_bytes: float, sim: dict[str, Any]) -> dict[str, Any]:
-    """What nodes at work would ask of a shared file system, from the rate of one core. Nothing here is measured."""
+    """Calculate what nodes would ask of a shared file system, from the rate of one core."""
     records = shards * (1 << 24)
     seconds = records / rate / cores / nodes
     return {

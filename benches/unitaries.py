@@ -1,7 +1,8 @@
-"""Times computing the unitaries of the same random circuits: Qorpus, NumPy, Qiskit, Cirq, BQSKit and qulacs.
+"""Times computing unitaries of random circuits: Qorpus, NumPy, Qiskit, Cirq, BQSKit, qulacs.
 
-All on one core. Circuits are built before the clock starts, for everyone but Qorpus, which draws them as well.
-Every unitary is compared with NumPy's product of placed matrices, global phase included, before it is timed.
+All run on one core. Circuits are built before the clock starts, except for Qorpus, which draws
+them. Every unitary is compared with NumPy's product of placed matrices, global phase included,
+before it is timed.
 
     target/package/bin/python benches/unitaries.py          # after scripts/test or scripts/bench
 """
@@ -19,13 +20,14 @@ import numpy as np
 GATES = "clifford+t"
 QUBITS = range(1, 7)
 LENGTHS = (10, 100)
-#: The library's sum of a hundred products may be off by this much.
+#: The rounding error allowed after a hundred products.
 TOLERANCE = 1e-11
+#: The phases of diagonal gates on one qubit.
+PHASES = {"s": 1j, "sdg": -1j, "t": np.exp(0.25j * np.pi), "tdg": np.exp(-0.25j * np.pi)}
 
 
 def alone_on_a_core() -> None:
-    """Starts this program again, bound to one core: also the threads of libraries, which begin when they are "
-    "imported."""
+    """Restart this program on one core, with the threads that libraries start when imported."""
     cores = os.sched_getaffinity(0)
     if len(cores) > 1:
         os.sched_setaffinity(0, {max(cores)})
@@ -34,7 +36,7 @@ def alone_on_a_core() -> None:
 
 
 class Circuits:
-    """Random circuits of so many letters, as every contestant gets them: names and qubits in time order."""
+    """Random circuits of so many letters: names and qubits in time order."""
 
     def __init__(self, qubits: int, length: int, count: int) -> None:
         import qorpus
@@ -45,22 +47,16 @@ class Circuits:
         self.names = [letter.split() for letter in self.recipe.letters]
 
     def gates(self) -> list[list[tuple[str, tuple[int, ...]]]]:
-        """Names and qubits of each circuit."""
+        """Return names and qubits of each circuit."""
         gates = [(name, tuple(map(int, qubits))) for name, *qubits in self.names]
         return [[gates[letter] for letter in row] for row in self.letters]
 
 
 def matrices(circuits: Circuits) -> np.ndarray:
-    """The matrix of each letter, placed: qubit 0 is the most significant bit."""
-    turn = np.exp(0.25j * np.pi)
+    """Return the matrix of each placed letter; qubit 0 is the most significant bit."""
     one = {
         "h": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-        **{
-            "s": np.diag([1, 1j]),
-            "sdg": np.diag([1, -1j]),
-            "t": np.diag([1, turn]),
-            "tdg": np.diag([1, turn.conjugate()]),
-        },
+        **{name: np.diag([1, phase]) for name, phase in PHASES.items()},
     }
     qubits, placed = circuits.qubits, []
     for name, *on in circuits.names:
@@ -75,7 +71,7 @@ def matrices(circuits: Circuits) -> np.ndarray:
 
 
 class Contestant(ABC):
-    """A way to compute unitaries; made with circuits, it has them ready."""
+    """A way to compute unitaries, made with its circuits ready."""
 
     name: str
     how: str
@@ -86,10 +82,10 @@ class Contestant(ABC):
 
     @abstractmethod
     def unitaries(self) -> Sequence[np.ndarray]:
-        """Those of all circuits: this is timed."""
+        """Return the unitaries of all circuits. This is timed."""
 
     def in_order(self, unitaries: Sequence[np.ndarray]) -> np.ndarray:
-        """The same with qubit 0 as the most significant bit: this is not."""
+        """Return them with qubit 0 as the most significant bit. This is not timed."""
         return np.array(unitaries)
 
 
@@ -135,20 +131,16 @@ class Batched(Products):
 
 
 class ByLetter(Products):
-    name, how = (
-        "NumPy, row updates",
-        "for each place and letter an update of the rows it changes, of all circuits at once",
-    )
+    name = "NumPy, row updates"
+    how = "for each place and letter an update of the rows it changes, of all circuits at once"
 
     def __init__(self, circuits: Circuits) -> None:
         self.letters, self.qubits = np.ascontiguousarray(circuits.letters.T), circuits.qubits
         self.names = circuits.names
-        turn = np.exp(0.25j * np.pi)
-        self.phases = {"s": 1j, "sdg": -1j, "t": turn, "tdg": turn.conjugate()}
 
     def unitaries(self) -> np.ndarray:
         dimension, count = 1 << self.qubits, self.letters.shape[1]
-        # Circuits stand last, so that every operation is one on long rows of numbers.
+        # Circuits come last, so that every operation is on long rows of numbers.
         unitaries = np.zeros((dimension, dimension, count), np.complex128)
         unitaries[np.arange(dimension), np.arange(dimension)] = 1
         states, root = np.arange(dimension), np.sqrt(0.5)
@@ -164,8 +156,8 @@ class ByLetter(Products):
                 if name == "cx":
                     low = states[(states & bits[0] != 0) & (states & bits[1] == 0)]
                 high = low | bits[-1]
-                if name in self.phases:
-                    unitaries[np.ix_(high, states, some)] *= self.phases[name]
+                if name in PHASES:
+                    unitaries[np.ix_(high, states, some)] *= PHASES[name]
                     continue
                 one, other = unitaries[np.ix_(low, states, some)], unitaries[np.ix_(high, states, some)]
                 pair = (other, one) if name == "cx" else ((one + other) * root, (one - other) * root)
@@ -198,11 +190,8 @@ class Qiskit(Contestant):
 
 
 class Cirq(Contestant):
-    name, how, package = (
-        "Cirq",
-        "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur",
-        "cirq-core",
-    )
+    name, package = "Cirq", "cirq-core"
+    how = "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur"
 
     def __init__(self, circuits: Circuits) -> None:
         import cirq
@@ -224,14 +213,8 @@ class Bqskit(Contestant):
     def __init__(self, circuits: Circuits) -> None:
         from bqskit.ir import Circuit, gates
 
-        named = {
-            "h": gates.HGate(),
-            "s": gates.SGate(),
-            "sdg": gates.SdgGate(),
-            "t": gates.TGate(),
-            "tdg": gates.TdgGate(),
-        }
-        named["cx"] = gates.CNOTGate()
+        kinds = {name: f"{name.capitalize()}Gate" for name in ("h", "s", "sdg", "t", "tdg")} | {"cx": "CNOTGate"}
+        named = {name: getattr(gates, kind)() for name, kind in kinds.items()}
         self.circuits = []
         for given in circuits.gates():
             circuit = Circuit(circuits.qubits)
@@ -277,7 +260,7 @@ class Qulacs(Contestant):
 
 
 def reversed_qubits(unitaries: np.ndarray, qubits: int) -> np.ndarray:
-    """From qubit 0 as the least significant bit to the most significant one."""
+    """Make qubit 0, the least significant bit, the most significant one."""
     order = [int(f"{state:0{qubits}b}"[::-1], 2) for state in range(1 << qubits)]
     return unitaries[:, order][:, :, order]
 
@@ -294,7 +277,7 @@ def rate(contestant: Contestant, count: int, seconds: float) -> float:
 
 
 def batch(kind: type[Contestant], qubits: int) -> int:
-    """How many circuits a contestant is given: one that takes many at once gets what stays in the cache."""
+    """Return the number of circuits: as many as stay in the cache, or 32 if they go one by one."""
     if kind in (Qorpus, Batched, ByLetter):
         return max(16, min(4096, (2 << 20) // (16 << (2 * qubits))))
     return 32
@@ -302,9 +285,9 @@ def batch(kind: type[Contestant], qubits: int) -> int:
 
 def main() -> None:
     alone_on_a_core()
-    from surroundings import Neighbours, keep, parser, summary
+    from harness import Neighbours, keep, parser, summary
 
-    # BQSKit asks Dask and NumPy for what they warn about.
+    # BQSKit uses parts of Dask and NumPy that warn.
     warnings.filterwarnings("ignore")
     options = parser(__doc__, repetitions=3)
     options.add_argument("--seconds", type=float, default=0.15, help="about how long each cell is timed")
@@ -329,10 +312,7 @@ def main() -> None:
                     measured[name].append(rate(contestant, count, arguments.seconds))
             rates = {name: summary(values) for name, values in measured.items()}
             results.append({"qubits": qubits, "length": length, "unitaries_per_second": rates})
-            fastest = max((name for name in rates if name != "Qorpus"), key=lambda name: rates[name]["median"])
-            times = rates["Qorpus"]["median"] / rates[fastest]["median"]
-            cells = "  ".join(f"{name} {found['median']:,.0f}" for name, found in rates.items())
-            print(f"{qubits} qubits, {length} letters, unitaries/s a core: {cells}; {times:.1f} x {fastest}")
+            print(f"{qubits} qubits, {length} letters", file=sys.stderr)
     section = {
         "gates": GATES,
         "how": {kind.name: kind.how for kind in CONTESTANTS},

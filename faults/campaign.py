@@ -1,12 +1,12 @@
-"""Runs the fault campaigns, prints their counts and every failure, and keeps a record of a long run.
+"""Runs the fault campaigns, prints their counts and every failure, and records a long run.
 
-    scripts/faults             all of them, long; a record under faults/record, and docs/reliability.md from it
-    scripts/faults --quick     the same code in about three minutes, always with the same seed; nothing is recorded
+    scripts/faults             all of them, long: a record, and docs/reliability.md from it
+    scripts/faults --quick     the same code in some minutes, with one seed; nothing is recorded
 
-A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns a Counter and a list of
-failures and runs in a process of its own, and `summed(counts)`, which returns the rows to be shown and what its
-controls miss. Workers are forked after `tasks`, and inherit what it has made. Interrupted, it ends all that it has
-started, removes its directories, and records nothing.
+A campaign is a module with a `TITLE`, `tasks(quick, seed)`, `work(task)`, which returns an Outcome
+and runs in a process of its own, and `summed(counts)`, which returns the rows to show and what its
+controls miss. Workers are forked after `tasks`, and inherit what it has made. When interrupted, the
+program ends every process that it has started, removes its directories, and records nothing.
 """
 
 import argparse
@@ -31,24 +31,26 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TypedDict, TypeVar
 
-import cuts
+from built import ROOT
 import disks
 import flips
 import fuzz
 import hostile
+import kill_storm
 import kills
 import locks
-import nursery
+import power_cuts
+import process_server
 import shards
-import storms
 import surroundings
+from outcome import Outcome
 
-ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "faults" / "record"
+#: By their names in records.
 CAMPAIGNS: dict[str, ModuleType] = {
     "kills": kills,
-    "storms": storms,
-    "cuts": cuts,
+    "storms": kill_storm,
+    "cuts": power_cuts,
     "disks": disks,
     "locks": locks,
     "surroundings": surroundings,
@@ -57,13 +59,16 @@ CAMPAIGNS: dict[str, ModuleType] = {
     "flips": flips,
     "fuzz": fuzz,
 }
-#: What a worker brings: counts, and failures.
-Outcome = tuple[Counter[str], list[str]]
+#: Failures that are printed of each campaign.
+MAX_SHOWN = 20
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Seconds in which an interrupted worker puts its things away.
+PATIENCE = 20
 T = TypeVar("T")
 
 
 class Campaign(TypedDict):
-    """What is recorded of one."""
+    """The record of a campaign."""
 
     title: str
     seconds: float
@@ -72,15 +77,8 @@ class Campaign(TypedDict):
     failures: list[str]
 
 
-#: So many failures are printed of each campaign.
-MOST_SHOWN = 20
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Seconds in which a worker that is interrupted puts its things away.
-PATIENCE = 20
-
-
 def interrupted(number: int, frame: FrameType | None) -> None:
-    """Leaves whatever is going on; what is put away then is not interrupted again."""
+    """Leave whatever is going on; the cleaning up is not interrupted again."""
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
     raise SystemExit(128 + number)
@@ -92,20 +90,20 @@ def listen() -> None:
 
 
 def begin() -> None:
-    """A worker leads a group of its own: all that it starts can be ended with it, and Ctrl-C reaches only who waits for it."""
+    """Make a worker lead a group that ends as one; Ctrl-C reaches only the main process."""
     os.setpgid(0, 0)
     listen()
 
 
-def part(work: Callable[[T], Outcome], task: T) -> Outcome:
-    """What a worker does next, unless it was interrupted before: then it may still be given something."""
+def work_unless_interrupted(work: Callable[[T], Outcome], task: T) -> Outcome:
+    """Work on a task; an interrupted worker may still be given one."""
     if signal.getsignal(signal.SIGTERM) != interrupted:
         raise SystemExit
     return work(task)
 
 
 def end(workers: list[BaseProcess]) -> None:
-    """Interrupts the workers and whatever they have started, and ends what stays."""
+    """Interrupt the workers and whatever they have started, and kill what stays."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
@@ -115,20 +113,19 @@ def end(workers: list[BaseProcess]) -> None:
 
 
 def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> Campaign:
-    begun = time.monotonic()
+    begun = shown = time.monotonic()
     counts: Counter[str] = Counter()
     failures: list[str] = []
     tasks = module.tasks(quick, seed)
-    shown = begun
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), begin)
     try:
-        futures = [pool.submit(part, module.work, task) for task in tasks]
+        futures = [pool.submit(work_unless_interrupted, module.work, task) for task in tasks]
         for done, future in enumerate(as_completed(futures), 1):
-            found, wrong = future.result()
-            counts.update(found)
-            for text in wrong[: max(0, MOST_SHOWN - len(failures))]:
+            outcome = future.result()
+            counts.update(outcome.counts)
+            for text in outcome.failures[: max(0, MAX_SHOWN - len(failures))]:
                 print(f"FAILED: {text}", flush=True)
-            failures += wrong
+            failures += outcome.failures
             if time.monotonic() - shown > 10:
                 shown = time.monotonic()
                 print(f"  {done} of {len(tasks)} parts, {len(failures)} failures, {shown - begun:.0f} s", flush=True)
@@ -150,12 +147,12 @@ def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> Campaign:
     }
 
 
-def said(*command: str) -> str:
+def output_of(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
 
 def machine() -> dict[str, object]:
-    """What a count may depend on."""
+    """Return what a count may depend on."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "cpu": models[0] if models else platform.machine(),
@@ -167,7 +164,7 @@ def machine() -> dict[str, object]:
 
 
 def free_name() -> Path:
-    """A record is never replaced: the next one of the day gets a number."""
+    """Return the path of the next record: none is replaced, later ones of a day get numbers."""
     cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|@.*", "", str(machine()["cpu"])).lower()).strip("-")
     path = RECORDS / f"{datetime.now(timezone.utc).date()}-{cpu}.json"
     names = [path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, 1000))]
@@ -175,17 +172,17 @@ def free_name() -> Path:
 
 
 def about() -> dict[str, object]:
-    """What is tested, and where."""
+    """Return what is tested, and where."""
     return {
         "machine": machine(),
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "git_commit": said("git", "rev-parse", "HEAD"),
-        "uncommitted_changes": bool(said("git", "status", "--porcelain", "--", "crates", "faults", "Cargo.lock")),
+        "git_commit": output_of("git", "rev-parse", "HEAD"),
+        "uncommitted_changes": bool(output_of("git", "status", "--porcelain", "--", "crates", "faults", "Cargo.lock")),
     }
 
 
 def keep(record: dict[str, object]) -> Path:
-    """Writes a record."""
+    """Write a record."""
     path = free_name()
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
@@ -195,14 +192,15 @@ def keep(record: dict[str, object]) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small counts; nothing is recorded")
-    parser.add_argument("--only", choices=CAMPAIGNS, action="append", help="this campaign alone")
-    parser.add_argument("--seed", type=int, default=0, help="what decides every random choice")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parts that run at a time")
+    parser.add_argument("--only", choices=CAMPAIGNS, action="append", help="run this campaign alone")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of every random choice")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="tasks that run at a time")
     arguments = parser.parse_args()
     listen()
     begun, record = time.monotonic(), about()
     done: dict[str, Campaign] = {}
-    with tempfile.TemporaryDirectory(prefix="qorpus-faults-", dir=nursery.memory(), ignore_cleanup_errors=True) as nursery.place:
+    place = {"prefix": "qorpus-faults-", "dir": process_server.in_memory()}
+    with tempfile.TemporaryDirectory(**place, ignore_cleanup_errors=True) as process_server.workspace:
         for name in arguments.only or CAMPAIGNS:
             print(f"{CAMPAIGNS[name].TITLE}", flush=True)
             done[name] = run(CAMPAIGNS[name], arguments.quick, arguments.seed, arguments.jobs)

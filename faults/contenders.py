@@ -1,4 +1,4 @@
-"""What processes do that compete for one file: run by the nursery, in forks of one process that has everything loaded."""
+"""Workloads that compete for one file, in forks of a process that has all modules loaded."""
 
 import contextlib
 import json
@@ -13,13 +13,14 @@ from pathlib import Path
 
 import qorpus
 import writing
+from ledger import Ledger
 
-#: A wait that is longer is a hang.
+#: Seconds; a longer wait is a hang.
 PATIENCE = 60.0
 
 
 class Tally:
-    """What each of several processes has done so far, in memory that they share."""
+    """Counts of several processes, in memory that they share."""
 
     ENTRY = struct.Struct("=qqd")
 
@@ -29,7 +30,7 @@ class Tally:
         self.ready = mmap.mmap(-1, processes)
 
     def meet(self, process: int) -> None:
-        """Waits for all others to come here."""
+        """Wait until every process has come here."""
         self.ready[process] = 1
         while any(not ready for ready in self.ready[:]):
             time.sleep(0.002)
@@ -38,17 +39,17 @@ class Tally:
         self.ENTRY.pack_into(self.memory, process * self.ENTRY.size, writes, errors, longest)
 
     def all(self) -> list[tuple[int, int, float]]:
-        """Writes, errors, and the longest wait in seconds, of each process."""
+        """Return writes, errors and the longest wait in seconds of each process."""
         return list(self.ENTRY.iter_unpack(self.memory[:]))
 
     def writes(self, *but: int) -> int:
-        """Of all processes but these."""
+        """Return the writes of all processes but these."""
         return sum(found[0] for process, found in enumerate(self.all()) if process not in but)
 
 
 @contextlib.contextmanager
 def by_qorpus(corpus: str, process: int) -> Iterator[Callable[[int], None]]:
-    """One durable record."""
+    """Write one durable record at a time."""
     with qorpus.Writer(corpus, gates=writing.GATES, qubits=1) as writer:
 
         def write(number: int) -> None:
@@ -60,14 +61,15 @@ def by_qorpus(corpus: str, process: int) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def by_sqlite(path: str, process: int) -> Iterator[Callable[[int], None]]:
-    """One durable row in the way that is usually recommended: the write-ahead log, and sqlite3's own timeout of 5 s."""
+    """Write one durable row at a time as usually recommended: WAL, and sqlite3's timeout of 5 s."""
     connection = sqlite3.connect(path)
     connection.execute("pragma synchronous = full")
 
     def write(number: int) -> None:
+        row = (process * 10**9 + number, "; ".join(writing.circuit(process, number)))
         with connection:
-            row = (process * 10**9 + number, "; ".join(writing.circuit(process, number)))
-            connection.execute("insert into records values (?, ?, ?)", (*row, writing.unitaries(process, [number]).tobytes()))
+            values = (*row, writing.unitaries(process, [number]).tobytes())
+            connection.execute("insert into records values (?, ?, ?)", values)
 
     yield write
     connection.close()
@@ -76,13 +78,13 @@ def by_sqlite(path: str, process: int) -> Iterator[Callable[[int], None]]:
 WAYS = {"Qorpus": by_qorpus, "SQLite": by_sqlite}
 
 
-def compete(way: str, path: str, process: int, tally: Tally, goes_on: Callable[[float], bool]) -> None:
-    """Writes one after the other, and how long each takes, once all have opened the file; `goes_on` is told since when."""
+def compete(way: str, path: str, process: int, tally: Tally, is_on: Callable[[float], bool]) -> None:
+    """Write and tally, from when all have the file open, while `is_on(start)`."""
     writes, errors, longest = 0, 0, 0.0
     with WAYS[way](path, process) as write:
         tally.meet(process)
         since = time.monotonic()
-        while goes_on(since):
+        while is_on(since):
             begun = time.monotonic()
             try:
                 write(writes)
@@ -95,7 +97,7 @@ def compete(way: str, path: str, process: int, tally: Tally, goes_on: Callable[[
 
 
 def start(tally: Tally, work: Callable[[int], None]) -> list[int]:
-    """Forks, one a process of the tally; they begin together."""
+    """Fork the processes of the tally; they begin together."""
     waiting, go = os.pipe()
     children = []
     for process in range(tally.processes):
@@ -115,13 +117,12 @@ def start(tally: Tally, work: Callable[[int], None]) -> list[int]:
     return children
 
 
-def ended(children: list[int]) -> list[int]:
-    """Exit codes."""
+def exit_codes(children: list[int]) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
 def contend(way: str, path: str, processes: int, seconds: float) -> None:
-    """So many processes write single records for so long; prints what each has done."""
+    """Have processes write single records for some time; print the tally."""
     if way == "SQLite":
         connection = sqlite3.connect(path)
         connection.execute("pragma journal_mode = wal")
@@ -129,56 +130,58 @@ def contend(way: str, path: str, processes: int, seconds: float) -> None:
         connection.close()
     tally = Tally(processes)
 
-    def goes_on(since: float) -> bool:
+    def is_on(since: float) -> bool:
         return time.monotonic() < since + seconds
 
-    codes = ended(start(tally, lambda process: compete(way, path, process, tally, goes_on)))
+    codes = exit_codes(start(tally, lambda process: compete(way, path, process, tally, is_on)))
     print("\n" + json.dumps({"codes": codes, "tally": tally.all()}))
 
 
-def halt(path: str, directory: str, seconds: float, is_killed: bool) -> None:
-    """Stops one of four processes while it has the turn to write, for so long, or kills it then; prints the seconds until the
-    others went on."""
+def stop_lock_holder(path: str, directory: str, seconds: float, is_killed: bool) -> None:
+    """Stop one of four processes while it holds the write lock, or kill it then.
+
+    Prints the seconds until the others went on.
+    """
     tally, stop = Tally(4), Path(directory) / "stop"
     children = start(tally, lambda process: compete("Qorpus", path, process, tally, lambda _: not stop.exists()))
-    begun, victim = time.monotonic(), 0
+    begun, holder = time.monotonic(), 0
     while True:
-        assert time.monotonic() < begun + PATIENCE + 10 * seconds, "it was never stopped in its turn"
+        assert time.monotonic() < begun + PATIENCE + 10 * seconds, "it was never stopped with the lock"
         time.sleep(0.003)
-        os.kill(children[victim], signal.SIGSTOP)
-        before = tally.writes(victim)
+        os.kill(children[holder], signal.SIGSTOP)
+        before = tally.writes(holder)
         time.sleep(0.2)
-        # Then none of the others comes to its turn; if one does later, it was only slow.
-        if before and tally.writes(victim) == before:
+        # With the lock stopped, none of the others writes; if one does later, it was only slow.
+        if before and tally.writes(holder) == before:
             time.sleep(seconds)
-            if tally.writes(victim) == before:
+            if tally.writes(holder) == before:
                 break
-        os.kill(children[victim], signal.SIGCONT)
+        os.kill(children[holder], signal.SIGCONT)
     if is_killed:
-        os.kill(children[victim], signal.SIGKILL)
-    os.kill(children[victim], signal.SIGCONT)
+        os.kill(children[holder], signal.SIGKILL)
+    os.kill(children[holder], signal.SIGCONT)
     begun = time.monotonic()
-    while tally.writes(victim) == before and time.monotonic() < begun + PATIENCE:
+    while tally.writes(holder) == before and time.monotonic() < begun + PATIENCE:
         time.sleep(0.001)
     resumed = time.monotonic() - begun
     time.sleep(0.2)
     stop.touch()
-    print("\n" + json.dumps({"codes": ended(children), "resumed": resumed, "tally": tally.all()}))
+    print("\n" + json.dumps({"codes": exit_codes(children), "resumed": resumed, "tally": tally.all()}))
 
 
 def visit(corpus: str, ledger: str, process: int, visits: int, batch: int) -> None:
-    """Opens, appends, flushes and closes, again and again: logs are begun, written back and removed all the time."""
-    told = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """Open, append, flush and close repeatedly: WALs are begun, checkpointed and removed."""
+    acknowledged = Ledger(ledger)
     for number in range(visits):
         with qorpus.Writer(corpus, gates=writing.GATES, qubits=1) as writer:
             numbers = range(number * batch, (number + 1) * batch)
             writing.add(writer, number % 3, process, numbers)
             writer.flush()
-            os.write(told, f"{numbers.stop}\n".encode())
+            acknowledged.write(numbers.stop)
 
 
 def look_in(path: str, seconds: float) -> None:
-    """Another SQLite reads what others write: each time a consistent state, and never fewer records than before."""
+    """Read with Python's SQLite: each state is consistent, and no record vanishes."""
     end, most = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         if not os.path.exists(path):
@@ -190,7 +193,7 @@ def look_in(path: str, seconds: float) -> None:
                 assert (there or 0) == counted >= most, (there, counted, most)
                 most = counted
         except sqlite3.OperationalError as error:
-            # Nobody has made it yet.
+            # The file is there before its tables are.
             assert "no such table" in str(error), error
         finally:
             connection.close()

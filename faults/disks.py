@@ -1,8 +1,8 @@
-"""Disks that fail or fill up: errors at every call, once and for ever, and small file systems that are really full.
+"""Disks that fail or fill up: errors at every call, once and for ever, and full file systems.
 
-After an error the program says so and stops, or it has gone on rightly; nothing that was acknowledged is missing, and
-with a disk that works the job is finished. A sync that failed is followed by power cuts as well: what it was to save
-may be lost although a later sync succeeds.
+After an error the program says so and stops, or it has gone on rightly. Nothing acknowledged is
+missing, and with a disk that works the job is finished. Power cuts follow a sync that failed, too:
+what it was to save may be lost although a later sync succeeds.
 """
 
 import contextlib
@@ -14,17 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cuts
 import oracle
-from jobs import FLAGS, JOBS, Job, command
-from medium import Medium
-from nursery import Answer, Nursery
-from oracle import WHOLE, End
+from crash_states import CrashStates
+from jobs import BY_NAME, FLAGS, JOBS, command
+from ledger import ledgers
+from outcome import Outcome, Summary
+from power_cuts import crashed
+from process_server import Answer, ProcessServer
 from shim import Fault
-from tracing import Trace
+from sweep import Sweep
 
 TITLE = "Disks that fail or fill up"
-#: What fails, how, and what it is called.
+#: The failures by name: how a call fails, and which calls.
 FAULTS = {
     "EIO of a write": ("EIO", ("write",)),
     "EIO of a sync": ("EIO", ("sync",)),
@@ -36,15 +37,19 @@ NAMES = ("generate, the command", "generate, resumed after a kill", "Writer", "W
 
 
 @dataclass(frozen=True)
-class Task:
-    """A kind of error at every `stride`-th call of a job."""
+class CallErrors:
+    """An error at every n-th call of a job."""
 
-    job: int
-    fault: str
-    for_ever: bool
-    first: int
-    stride: int
-    seed: int
+    name: str
+    sweep: Sweep
+
+
+@dataclass(frozen=True)
+class SyncErrors:
+    """A failed sync, and crash states after it."""
+
+    sweep: Sweep
+    crashes: int
 
 
 @dataclass(frozen=True)
@@ -55,114 +60,98 @@ class FullDisk:
     sizes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class CutTask:
-    """Power cuts after a sync that failed."""
-
-    job: int
-    first: int
-    stride: int
-    cuts: int
-    seed: int
+DiskTask = CallErrors | SyncErrors | FullDisk
 
 
-def tasks(quick: bool, seed: int) -> list[Task | FullDisk | CutTask]:
-    made: list[Task | FullDisk | CutTask] = []
-    for number, job in enumerate(JOBS):
-        if job.name not in NAMES:
-            continue
-        for place, fault in enumerate(FAULTS):
+def tasks(quick: bool, seed: int) -> list[DiskTask]:
+    made: list[DiskTask] = []
+    for name in NAMES:
+        for place, (title, (action, kinds)) in enumerate(FAULTS.items()):
             for for_ever in (False, True):
                 stride = 31 if quick else 2
-                made.append(Task(number, fault, for_ever, 1 + (5 * place + 3 * for_ever) % stride, stride, seed))
-        if "full" in job.durabilities and "merge" not in job.name:
-            made.append(CutTask(number, 1, 13 if quick else 1, 3 if quick else 10, seed))
+                first = Fault(1 + (5 * place + 3 * for_ever) % stride, action, kinds, for_ever)
+                how = f"{title}, {'for ever' if for_ever else 'once'}"
+                made.append(CallErrors(how, Sweep(name, first, stride, seed)))
+        if name != "merge":
+            sweep = Sweep(name, Fault(1, "EIO", ("sync",)), 13 if quick else 1, seed)
+            made.append(SyncErrors(sweep, 3 if quick else 10))
     kib = 1024
-    made += [FullDisk("tmpfs", tuple(range(64 * kib, 1300 * kib, (256 if quick else 32) * kib)))]
-    made += [FullDisk("ext4", tuple(range(64 * kib, 1300 * kib, (512 if quick else 128) * kib)))]
+    for kind, step in {"tmpfs": 256 if quick else 32, "ext4": 512 if quick else 128}.items():
+        made.append(FullDisk(kind, tuple(range(64 * kib, 1300 * kib, step * kib))))
     return made
 
 
-def clear(answer: Answer) -> bool:
-    """Whether an answer is what a person can use: success, or an error with the file's name and no panic."""
+def work(task: DiskTask) -> Outcome:
+    match task:
+        case CallErrors():
+            return fail_calls(task)
+        case SyncErrors():
+            return cut_after_failed_sync(task)
+        case FullDisk():
+            return fill(task)
+
+
+def is_clear(answer: Answer) -> bool:
+    """Return whether an answer is success, or an error with the file's name and no panic."""
     if answer.status == 0:
         return True
     text = answer.output
     return answer.status == 1 and "c.db" in text and "panicked" not in text and "Traceback" not in text
 
 
-def fail(nursery: Nursery, job: Job, fault: Fault, end: End, sqlite_first: bool) -> tuple[int, int, str]:
-    """One error: how many calls failed, how many processes said so, and what is wrong."""
-    directory = nursery.directory()
-    job.prepare(nursery, directory)
-    observed = nursery.observed(directory)
-    answers = nursery.run(*job.requests(nursery, directory, "full"), environment=observed.environment(fault))
-    hit = observed.steps() >= fault.at
-    said = sum(answer.status == 1 for answer in answers)
-    if unclear := [answer for answer in answers if not clear(answer)]:
-        return hit, said, f"unclear: {unclear}"
-    found = oracle.examine(nursery, directory, job, oracle.ledgers(directory), end, sqlite_first, may_leave_memory=True)
-    return hit, said, "" if found.state == WHOLE else f"{found.state}: {found.reason}"
+def fail_calls(task: CallErrors) -> Outcome:
+    job, outcome, chance = BY_NAME[task.sweep.job], Outcome(), random.Random(f"{task}")
+    with ProcessServer() as server:
+        expected = oracle.undisturbed(server, job)
+
+        def fail(fault: Fault) -> bool:
+            run, sqlite_first = job.run(server, fault), chance.random() < 0.5
+            has_failed = run.observed.steps() >= fault.at
+            outcome.counts[task.name] += has_failed
+            said = any(answer.status == 1 for answer in run.answers)
+            outcome.counts["of these, runs that ended with a clear error"] += has_failed and said
+            if unclear := [answer for answer in run.answers if not is_clear(answer)]:
+                outcome.failures.append(f"{job.name}, {fault}: unclear: {unclear}")
+                return has_failed
+            found = oracle.examine(
+                server, run.directory, job, ledgers(run.directory), expected, sqlite_first, may_leave_memory=True
+            )
+            outcome.failures += found.failures(f"{job.name}, {fault}")
+            return has_failed
+
+        task.sweep.run(2, fail)
+    return outcome
 
 
-def work(task: Task | FullDisk | CutTask) -> tuple[Counter[str], list[str]]:
-    if isinstance(task, FullDisk):
-        return fill(task)
-    if isinstance(task, CutTask):
-        return cut_after_failed_sync(task)
-    job = JOBS[task.job]
-    counts: Counter[str] = Counter()
-    failures: list[str] = []
-    chance = random.Random(f"{task}")
-    action, kinds = FAULTS[task.fault]
-    how = f"{task.fault}, {'for ever' if task.for_ever else 'once'}"
-    with Nursery() as nursery:
-        end, at, missed = oracle.end(nursery, job), task.first, 0
-        while missed < 2:
-            fault = Fault(at, action, kinds, task.for_ever)
-            hit, said, wrong = fail(nursery, job, fault, end, chance.random() < 0.5)
-            missed = 0 if hit else missed + 1
-            counts[how] += hit
-            counts["of these, runs that ended with a clear error"] += hit and said > 0
-            if wrong:
-                failures.append(f"{job.name}, {fault}: {wrong}")
-            at += task.stride
-    return counts, failures
+def cut_after_failed_sync(task: SyncErrors) -> Outcome:
+    job, outcome, chance = BY_NAME[task.sweep.job], Outcome(), random.Random(f"{task}")
+    with ProcessServer() as server:
+        expected = oracle.undisturbed(server, job)
+
+        def fail(fault: Fault) -> bool:
+            run = job.run(server, fault, record=True)
+            if run.observed.steps() < fault.at:
+                return False
+            run.trace.read(run.observed.trace)
+            states = CrashStates(run.trace)
+            failed = next((number for number, event in enumerate(run.trace.events) if event.error), 0)
+            for _ in range(task.crashes):
+                crash, seed = chance.randrange(failed, len(run.trace.events) + 1), chance.randrange(1 << 30)
+                directory, acknowledged = crashed(server, states, crash, seed), run.trace.ledgers(crash)
+                found = oracle.examine(
+                    server, directory, job, acknowledged, expected, seed % 2 == 0, may_leave_memory=True
+                )
+                outcome.counts["power cuts after a sync that failed"] += 1
+                where = f"sync {fault.at} fails, cut before event {crash}, seed {seed}"
+                outcome.failures += found.failures(f"{job.name}: {where}")
+            return True
+
+        task.sweep.run(1, fail)
+    return outcome
 
 
-def cut_after_failed_sync(task: CutTask) -> tuple[Counter[str], list[str]]:
-    job = JOBS[task.job]
-    counts: Counter[str] = Counter()
-    failures: list[str] = []
-    chance = random.Random(f"{task}")
-    with Nursery() as nursery:
-        end, at, hit = oracle.end(nursery, job), task.first, True
-        while hit:
-            directory = nursery.directory("recorded")
-            job.prepare(nursery, directory)
-            observed, trace = nursery.observed(directory), Trace(directory)
-            environment = observed.environment(Fault(at, "EIO", ("sync",)), record=True)
-            nursery.run(*job.requests(nursery, directory, "full"), environment=environment)
-            hit = observed.steps() >= at
-            trace.read(observed.trace)
-            medium = Medium(trace)
-            failed = next((number for number, event in enumerate(trace.events) if event.error), 0)
-            for _ in range(task.cuts if hit else 0):
-                moment, seed = chance.randrange(failed, medium.cuts()), chance.randrange(1 << 30)
-                directory = nursery.directory()
-                files = medium.survivors(moment, seed)
-                cuts.restore(directory, {name: files[name] for name in files if not name.endswith(".ledger")})
-                found = oracle.examine(nursery, directory, job, trace.ledgers(moment), end, seed % 2 == 0, may_leave_memory=True)
-                counts["power cuts after a sync that failed"] += 1
-                if found.state != WHOLE:
-                    where = f"sync {at} fails, cut before event {moment}, seed {seed}"
-                    failures.append(f"{job.name}: {where}: {found.state}: {found.reason}")
-            at += task.stride
-    return counts, failures
-
-
-def managed(*command: object) -> bool:
-    """Whether a program is there and succeeds."""
+def is_done(*command: object) -> bool:
+    """Run a program; return whether it is there and succeeds."""
     try:
         return subprocess.run(list(map(str, command)), capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -170,16 +159,16 @@ def managed(*command: object) -> bool:
 
 
 @contextlib.contextmanager
-def mounted(nursery: Nursery, kind: str, size: int) -> Iterator[Path | None]:
-    """A file system with so much room; None if this machine does not let us make one."""
-    path = nursery.directory("small")
+def mounted(server: ProcessServer, kind: str, size: int) -> Iterator[Path | None]:
+    """Mount a file system with so much room; None if this machine does not allow it."""
+    path = server.directory("small")
     if kind == "tmpfs":
-        is_mounted = managed("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path)
+        is_mounted = is_done("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path)
     else:
-        image = nursery.root / "image"
+        image = server.root / "image"
         with open(image, "wb") as file:
             file.truncate(8 << 20)
-        is_mounted = managed("mkfs.ext4", "-q", "-m", "0", image) and managed("mount", "-o", "loop", image, path)
+        is_mounted = is_done("mkfs.ext4", "-q", "-m", "0", image) and is_done("mount", "-o", "loop", image, path)
     if not is_mounted:
         yield None
         return
@@ -199,31 +188,26 @@ def make_room(kind: str, path: Path) -> None:
         (path / "ballast").unlink()
 
 
-def fill(task: FullDisk) -> tuple[Counter[str], list[str]]:
-    counts: Counter[str] = Counter()
-    failures: list[str] = []
-    with Nursery() as nursery:
-        job = JOBS[0]
-        end = oracle.end(nursery, job)
+def fill(task: FullDisk) -> Outcome:
+    outcome, job = Outcome(), JOBS[0]
+    with ProcessServer() as server:
+        expected = oracle.undisturbed(server, job)
         for size in task.sizes:
-            with mounted(nursery, task.kind, size) as path:
+            with mounted(server, task.kind, size) as path:
                 if path is None:
-                    counts[f"file systems ({task.kind}) that cannot be made here"] += 1
+                    outcome.counts[f"file systems ({task.kind}) that cannot be made here"] += 1
                     continue
-                (answer,) = nursery.run(command("generate", f"{path}/c.db", *FLAGS, "--force", "--quiet"))
-                counts[f"{task.kind} file systems filled"] += answer.status == 1
-                if not clear(answer) or (
-                    answer.status == 1 and "full" not in answer.output and "space" not in answer.output
-                ):
-                    failures.append(f"{task.kind} of {size} bytes: unclear: {answer}")
+                (answer,) = server.run(command("generate", f"{path}/c.db", *FLAGS, "--force", "--quiet"))
+                outcome.counts[f"{task.kind} file systems filled"] += answer.status == 1
+                names_cause = answer.status == 0 or "full" in answer.output or "space" in answer.output
+                if not is_clear(answer) or not names_cause:
+                    outcome.failures.append(f"{task.kind} of {size} bytes: unclear: {answer}")
                 make_room(task.kind, path)
-                found = oracle.examine(nursery, path, job, {}, end, size % 3 == 0)
-                if found.state != WHOLE:
-                    failures.append(f"{task.kind} of {size} bytes: {found.state}: {found.reason}")
-    return counts, failures
+                found = oracle.examine(server, path, job, {}, expected, size % 3 == 0)
+                outcome.failures += found.failures(f"{task.kind} of {size} bytes")
+    return outcome
 
 
-def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
-    shown = dict(sorted(counts.items()))
+def summed(counts: Counter[str]) -> Summary:
     missed = [] if counts["of these, runs that ended with a clear error"] else ["control: no error was seen by anybody"]
-    return shown, missed
+    return dict(sorted(counts.items())), missed

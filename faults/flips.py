@@ -1,11 +1,12 @@
-"""Every single bit of a small finished corpus, flipped: each is seen, or changes nothing that is read.
+"""Every bit of a small finished corpus, flipped: each is noticed, or changes nothing read.
 
-A flip is *refused* if the file cannot be opened, *noticed* if some record, the summary or `verify` says that something is
-wrong, and *harmless* if records, labels, content hash and summary are all those of the undamaged file. A record
-that is another one, and a difference that `verify` calls intact, are failures.
+A flip is *refused* if the file cannot be opened. It is *noticed* if a record, the summary or
+`verify` says that something is wrong. It is *harmless* if records, labels, content hash and summary
+are those of the undamaged file. Another record, and a difference that `verify` calls intact, are
+failures.
 
-With pages of 64 KiB, as Qorpus makes them, such a file is nearly all free space: of what no pointer leads to only some bits
-are flipped. With pages of 4 KiB, which Qorpus reads as well, there is so little of it that every bit is.
+With pages of 64 KiB, as Qorpus makes them, such a file is nearly all free space, of which only some
+bits are flipped. With pages of 4 KiB, which Qorpus reads as well, every bit is.
 """
 
 import json
@@ -20,44 +21,45 @@ from pathlib import Path
 from typing import cast
 
 from built import QORPUS as COMMAND
-import nursery
 import numpy as np
 import numpy.typing as npt
 import qorpus
+from outcome import Outcome, Summary
+from process_server import in_memory
 
 TITLE = "Bits flipped"
 
-#: As few records as still make every table and column, and two blocks of a column.
+#: The fewest records that fill every table and column, and two blocks of a column.
 RECORDS = 70
-#: What is flipped, and of how many bits one, in a long run and in a quick one.
+#: Every how many bits one is flipped, in a long run and in a quick one.
 STEPS = {
     "pages of 64 KiB, what SQLite may look at": (1, 997),
     "pages of 64 KiB, free space": (97, 4999),
     "pages of 4 KiB, everything": (1, 997),
 }
-#: So many are flipped by one process at a time.
+#: Bits of a task.
 PIECE = 10_000
 
-#: Files by name, which workers inherit, and how many bits of each kind they have.
+#: Files by name, and their bits of each kind. Workers inherit them.
 files: dict[str, bytes] = {}
 there: Counter[str] = Counter()
 
 
 @dataclass(frozen=True)
-class Task:
-    """Bits of a file."""
+class Flips:
+    """Bits of a file to flip, one at a time."""
 
     file: str
     kind: str
     bits: npt.NDArray[np.int64]
 
 
-#: Records, summary and recipe: all that is read of a corpus.
-Found = tuple[tuple[object, object, bytes], dict[str, object], str]
+#: Everything that is read of a corpus: records, summary and recipe.
+Contents = tuple[tuple[object, object, bytes], dict[str, object], str]
 
 
 def small(directory: Path) -> list[Path]:
-    """A finished corpus that a recipe decides, and one that was appended to."""
+    """Make a generated corpus and an appended one."""
     recipe = f"--gates h,s,t --qubits 1 --random {RECORDS} --length 0..6".split()
     generated, appended = directory / "generated.db", directory / "appended.db"
     subprocess.run([COMMAND, "generate", generated, *recipe, "--quiet"], check=True)
@@ -70,7 +72,7 @@ def small(directory: Path) -> list[Path]:
 
 
 def with_small_pages(path: Path) -> Path:
-    """The same corpus in pages of 4 KiB."""
+    """Copy a corpus into pages of 4 KiB."""
     target = path.with_stem(f"{path.stem}, 4 KiB")
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA page_size = 4096")
@@ -88,12 +90,14 @@ def content_hash(path: Path) -> str:
 
 
 def free(file: bytes) -> list[range]:
-    """Where the bytes are that no pointer leads to: in the first page of each table, between the pointers to its cells and the
-    first of these. Other pages are taken to have none. <https://sqlite.org/fileformat2.html>, "B-tree Pages"."""
+    """Return the bytes between the cell pointers of each table's first page and its cells.
+
+    Other pages count as full. <https://sqlite.org/fileformat2.html>, "B-tree Pages".
+    """
     connection = sqlite3.connect(":memory:")
     connection.deserialize(file)
     tables = connection.execute("SELECT rootpage FROM sqlite_schema WHERE rootpage > 0").fetchall()
-    # Known once the file has been looked at.
+    # SQLite knows the page size once it has read the file.
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     found = []
@@ -108,9 +112,9 @@ def free(file: bytes) -> list[range]:
     return found
 
 
-def tasks(quick: bool, seed: int) -> list[Task]:
+def tasks(quick: bool, seed: int) -> list[Flips]:
     chosen: list[tuple[str, str, npt.NDArray[np.int64]]] = []
-    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as name:
         for path in small(Path(name)):
             files[path.stem] = file = path.read_bytes()
             is_free = np.zeros(8 * len(file), dtype=bool)
@@ -125,7 +129,7 @@ def tasks(quick: bool, seed: int) -> list[Task]:
         step = STEPS[kind][quick]
         there[kind] += len(some)
         some = some[seed % step :: step]
-        made += [Task(stem, kind, some[at : at + PIECE]) for at in range(0, len(some), PIECE)]
+        made += [Flips(stem, kind, some[at : at + PIECE]) for at in range(0, len(some), PIECE)]
     return made
 
 
@@ -133,7 +137,7 @@ class Refused(Exception):
     """The file cannot be opened."""
 
 
-def reading(path: Path) -> Found:
+def reading(path: Path) -> Contents:
     try:
         corpus = qorpus.open(path)
     except (qorpus.Error, OSError, ValueError):
@@ -146,12 +150,10 @@ def reading(path: Path) -> Found:
     return records, summary, str(corpus.recipe)
 
 
-def work(task: Task) -> tuple[Counter[str], list[str]]:
-    """Flips each of these bits, alone."""
-    counts: Counter[str] = Counter({f"{task.kind}: flipped": len(task.bits)})
-    failures = []
+def work(task: Flips) -> Outcome:
+    counts, failures = Counter({f"{task.kind}: flipped": len(task.bits)}), []
     whole = files[task.file]
-    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as name:
         path = Path(name) / "c.db"
         path.write_bytes(whole)
         truth = reading(path)
@@ -159,11 +161,11 @@ def work(task: Task) -> tuple[Counter[str], list[str]]:
         for bit in task.bits.tolist():
             at = bit // 8
             os.pwrite(file, bytes([whole[at] ^ 1 << bit % 8]), at)
-            kind = met(path, truth)
+            kind = consequence(path, truth)
             counts[f"{task.kind}: {kind.split(':')[0]}"] += 1
             if kind.startswith("wrong"):
                 failures.append(f"{task.file}, bit {bit}: {kind}")
-            # Looking at it has changed nothing, and left nothing behind.
+            # Reading has changed nothing and left nothing behind.
             os.pwrite(file, whole[at : at + 1], at)
             left = os.listdir(name)
             if left != ["c.db"] or os.fstat(file).st_size != len(whole) or (bit % 64 == 0 and path.read_bytes() != whole):
@@ -174,10 +176,10 @@ def work(task: Task) -> tuple[Counter[str], list[str]]:
                 path.write_bytes(whole)
                 file = os.open(path, os.O_RDWR)
         os.close(file)
-    return counts, failures
+    return Outcome(counts, failures)
 
 
-def met(path: Path, truth: Found) -> str:
+def consequence(path: Path, truth: Contents) -> str:
     try:
         found = reading(path)
     except Refused:
@@ -188,12 +190,12 @@ def met(path: Path, truth: Found) -> str:
         return "harmless"
     if found[0] != truth[0]:
         return "wrong: other records"
-    # Records are right and the summary is not: that must not be called intact.
+    # The records are right and the summary is not: verify must say so.
     verified = subprocess.run([COMMAND, "verify", path, "--quiet"], capture_output=True, text=True)
     return "noticed" if verified.returncode == 1 else f"wrong: {found[1:]} is called intact"
 
 
-def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
+def summed(counts: Counter[str]) -> Summary:
     shown: dict[str, int] = {}
     for kind in STEPS:
         shown[f"{kind}: bits"] = there[kind]

@@ -1,9 +1,9 @@
-"""Hostile files: whatever an enemy does to a corpus, every command answers right, or says what is wrong.
+"""Hostile files: every command answers right about a corrupted corpus, or says what is wrong.
 
-Each case is a good corpus in which the enemy has planted something (see `enemy`). Every command, and the Python
-reader and writer, meet it in a process of their own with little memory and time. What counts as a failure: a
-panic, a signal, a traceback, a hang, memory beyond the limit, a message that is no sentence, a record that is not
-the one that was there before, anything that the enemy's own code has done, and files that nobody asked for.
+Each case is a good corpus with a corruption. Every command, and the Python reader and writer, meet
+it in a process of their own with little memory and time. A panic, a signal, a traceback, a hang,
+memory beyond the limit and a message that is not a sentence are failures. So are a record that is
+not the one that was there before, any effect of foreign code, and files that nobody asked for.
 """
 
 import csv
@@ -24,27 +24,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from built import QORPUS as COMMAND
-import nursery
 import numpy as np
 import qorpus
-from enemy import CONSISTENT, PLANTS, REFUSED
+from corruptions import CONSISTENT, CORRUPTIONS, REFUSED
+from outcome import Outcome, Summary
+from process_server import in_memory
 
 TITLE = "Hostile files"
 
 # Commands on these files take milliseconds; a machine under load may still take long.
 SECONDS = 20
-# What a process may have in address space, and in memory: a good corpus of this size takes a tenth.
+# Bytes of address space and memory of a process; a good corpus of this size takes a tenth.
 ADDRESSES = 2 << 30
 RESIDENT = 400 << 20
-# A sentence.
+# Characters of a sentence.
 MESSAGE = 4000
-# Of each way to plant something, in a long run.
+# Cases of each corruption, in a long run.
 ROUNDS = 24
 
 
 @dataclass
 class Truth:
-    """A good corpus and what is in it."""
+    """A good corpus and its records."""
 
     name: str
     file: bytes
@@ -56,7 +57,7 @@ class Truth:
 
 
 def truths(directory: Path) -> list[Truth]:
-    """Stored and computed unitaries, an unfinished corpus, and one with labels that was appended to."""
+    """Make corpora: stored and computed unitaries, unfinished, appended with labels."""
     recipes = {
         "stored": "--gates h,s,t --qubits 1 --random 2500 --length 0..6",
         "derived": "--gates h,t --qubits 1 --words --length 0..9 --no-unitaries",
@@ -94,7 +95,7 @@ def truth(name: str, path: Path, arguments: list[str]) -> Truth:
 
 
 class Wrong(Exception):
-    """What must not happen."""
+    """A failure of a command."""
 
 
 def limit() -> None:
@@ -107,7 +108,7 @@ def is_sentence(text: str) -> bool:
 
 
 def run(directory: Path, *arguments: object) -> tuple[int, str]:
-    """Runs a command in the directory; its status and what it printed."""
+    """Run a command in the directory; return its status and what it printed."""
     process = subprocess.Popen(
         [COMMAND, *map(str, arguments)], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=limit, env={"PATH": os.environ["PATH"], "HOME": str(directory), "RUST_BACKTRACE": "0"},
@@ -124,12 +125,12 @@ def run(directory: Path, *arguments: object) -> tuple[int, str]:
     if status not in (0, 1, 2) or (status != 0 and not out and not said.startswith("error: ")):
         raise Wrong(f"status {status} with no error: {said[-2000:]}")
     if not is_sentence(said):
-        raise Wrong(f"a message that is no sentence, {len(said)} long: {said[:200]!r}")
+        raise Wrong(f"a message that is not a sentence, {len(said)} long: {said[:200]!r}")
     return status, out.decode(errors="replace")
 
 
 def in_a_child(act: Callable[[], None]) -> None:
-    """Runs Python code in a process of its own, which may fail with errors of the library alone."""
+    """Run Python code in a process of its own, which may fail only with errors of the library."""
     sys.stdout.flush()
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:
@@ -144,7 +145,7 @@ def in_a_child(act: Callable[[], None]) -> None:
                 status = 0
             except (qorpus.Error, ValueError, IndexError, OSError) as error:
                 status = 0 if is_sentence(str(error)) else 8
-                text = "" if status == 0 else f"a message that is no sentence: {str(error)[:200]!r}"
+                text = "" if status == 0 else f"a message that is not a sentence: {str(error)[:200]!r}"
             except Wrong as error:
                 text = str(error)
             except BaseException:
@@ -163,14 +164,14 @@ def in_a_child(act: Callable[[], None]) -> None:
         raise Wrong(f"Python took {usage.ru_maxrss >> 10} MiB")
 
 
-#: Corpora as they were before, which workers inherit.
+#: Corpora without corruptions; workers inherit them.
 good: list[Truth] = []
 
 
 @dataclass
 class Case:
     of: int
-    plant: str
+    corruption: str
     seed: int
 
     @property
@@ -178,11 +179,11 @@ class Case:
         return good[self.of]
 
     def __str__(self) -> str:
-        return f"{self.plant} in {self.truth.name}, seed {self.seed}"
+        return f"{self.corruption} in {self.truth.name}, seed {self.seed}"
 
     def check(self, number: int, circuit: tuple[str, ...], unitary: bytes | None = None, labels: dict[str, object] | None = None) -> None:
-        """Whether a record is the one that was there before; one that had not been made yet has to be in the recipe."""
-        if self.plant in CONSISTENT:
+        """Check that a record is the one of before, or of the recipe and not made yet."""
+        if self.corruption in CONSISTENT:
             return
         right = self.truth.records.get(number)
         if right is None and self.truth.name == "unfinished" and number < self.truth.total:
@@ -193,7 +194,7 @@ class Case:
             raise Wrong(f"record {number} is {circuit} {labels}, not {right}")
 
     def steps(self) -> dict[str, Callable[[Path], None]]:
-        """What meets the file, each in a directory of its own with case.db in it."""
+        """Return what meets the file, each in a directory of its own with case.db in it."""
         arguments, ids = self.truth.arguments, self.truth.ids
         return {
             "info": lambda at: self.info(at, "--json"),
@@ -216,7 +217,7 @@ class Case:
 
     def info(self, at: Path, *options: str) -> None:
         status, out = run(at, "info", "case.db", *options)
-        if status == 0 and self.plant in REFUSED:
+        if status == 0 and self.corruption in REFUSED:
             raise Wrong("a schema that is not ours is believed")
         if status == 0 and options:
             json.loads(out)
@@ -236,7 +237,7 @@ class Case:
     def verify(self, at: Path) -> None:
         status, out = run(at, "verify", "case.db", "--quiet")
         if status == 0:
-            # What is called intact is there and right, every record.
+            # Every record of a file that is called intact is there and right.
             in_a_child(lambda: self.read_in_order(at / "case.db", whole=True))
         if not is_sentence(out[:MESSAGE]):
             raise Wrong(f"verify shows control characters: {out[:300]!r}")
@@ -249,7 +250,7 @@ class Case:
                 raise Wrong(f"a failed export leaves {left}")
         elif ending == "npy":
             for number, unitary in enumerate(np.load(at / "out.npy")):
-                if self.plant not in CONSISTENT and unitary.tobytes() != self.truth.records[number][1]:
+                if self.corruption not in CONSISTENT and unitary.tobytes() != self.truth.records[number][1]:
                     raise Wrong(f"exported unitary {number} is wrong")
         elif ending == "csv":
             with (at / "out.csv").open(newline="") as file:
@@ -258,13 +259,13 @@ class Case:
                     self.check(int(row["id"]), circuit)
 
     def written(self, at: Path, name: str, *arguments: object) -> None:
-        """A command that writes a corpus; what can be read there afterwards is right."""
+        """Run a command that writes a corpus; what can be read there afterwards is right."""
         run(at, *arguments)
         if (at / name).is_file():
             in_a_child(lambda: self.read(at / name))
 
     def generate(self, at: Path, name: str, *arguments: str) -> None:
-        """As `written`; but where the enemy has left an empty file, `generate` rightly makes another corpus."""
+        """As `written`, but an empty file rightly becomes another corpus."""
         run(at, "generate", name, *arguments, "--quiet")
 
         def read() -> None:
@@ -283,7 +284,7 @@ class Case:
             self.check(record.id, record.circuit, record.unitary.tobytes(), record.labels)
 
     def read(self, path: Path) -> None:
-        """Single records and random batches, each refused by itself."""
+        """Read single records and random batches; each may be refused by itself."""
         corpus = qorpus.open(path)
         chance = random.Random(self.seed)
         for number in self.truth.ids + [chance.randrange(self.truth.total) for _ in range(20)]:
@@ -299,14 +300,14 @@ class Case:
 
     def read_in_order(self, path: Path, whole: bool = False) -> None:
         corpus = qorpus.open(path)
-        if whole and self.plant not in CONSISTENT and self.truth.name != "unfinished" and len(corpus) != self.truth.total:
+        if whole and self.corruption not in CONSISTENT and self.truth.name != "unfinished" and len(corpus) != self.truth.total:
             raise Wrong(f"{len(corpus)} records are called intact, and there were {self.truth.total}")
         for start in range(0, self.truth.total, 500):
             ids = list(range(start, min(start + 500, self.truth.total)))
             try:
                 self.records(corpus, ids)
             except (qorpus.Error, IndexError) as error:
-                if whole and self.plant not in CONSISTENT and self.truth.name != "unfinished":
+                if whole and self.corruption not in CONSISTENT and self.truth.name != "unfinished":
                     raise Wrong(f"verify calls the file intact, and records cannot be read: {error}") from None
 
     def sql(self, path: Path) -> None:
@@ -320,7 +321,7 @@ class Case:
             writer.append([writer.letters[0]] if writer.letters else [])
             writer.flush()
         corpus = qorpus.open(path)
-        if self.truth.name == "appended" and self.plant not in CONSISTENT:
+        if self.truth.name == "appended" and self.corruption not in CONSISTENT:
             for number in self.truth.ids:
                 try:
                     self.records(corpus, [number])
@@ -328,7 +329,7 @@ class Case:
                     continue
 
     def effects(self, at: Path, before: set[str]) -> None:
-        """Whether anything is there that the enemy's code has done."""
+        """Check that foreign code has had no effect."""
         precious = at / "precious"
         if precious.exists() and not precious.read_text().startswith("do not"):
             raise Wrong("a file beside the corpus was changed")
@@ -343,24 +344,24 @@ class Case:
             return
         connection = sqlite3.connect(f"file:{at / 'case.db'}?immutable=1", uri=True)
         try:
-            spoils = connection.execute("SELECT * FROM loot").fetchall()
+            executed = connection.execute("SELECT * FROM executed").fetchall()
         except (sqlite3.Error, UnicodeDecodeError):
-            spoils = []
+            executed = []
         finally:
             connection.close()
-        if spoils:
-            raise Wrong(f"the enemy's triggers ran: {spoils}")
+        if executed:
+            raise Wrong(f"foreign triggers ran: {executed}")
 
 
-def work(case: Case) -> tuple[Counter[str], list[str]]:
-    """All that meets a case."""
+def work(case: Case) -> Outcome:
+    """Have everything meet a case."""
     counts, failures = Counter({"hostile files": 1}), []
-    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as name:
         origin = Path(name) / "origin"
         origin.mkdir()
         path = origin / "case.db"
         path.write_bytes(case.truth.file)
-        PLANTS[case.plant](path, random.Random(case.seed))
+        CORRUPTIONS[case.corruption](path, random.Random(case.seed))
         before = {entry.name for entry in origin.iterdir()}
         for step, act in case.steps().items():
             at = Path(name) / "case"
@@ -372,16 +373,16 @@ def work(case: Case) -> tuple[Counter[str], list[str]]:
             except Wrong as error:
                 failures.append(f"{case}: {step}: {error}")
             shutil.rmtree(at)
-    return counts, failures
+    return Outcome(counts, failures)
 
 
 def copy(origin: Path, target: Path) -> None:
-    """Also of what is no file."""
+    """Copy a directory, with what is not a file."""
     target.mkdir()
     for entry in origin.iterdir():
         to = target / entry.name
         if entry.is_symlink():
-            # Links within the directory lead to where they led.
+            # A link within the directory leads to the copy.
             link = entry.readlink()
             to.symlink_to(target / link.relative_to(origin) if link.is_relative_to(origin) else link)
         elif entry.is_dir():
@@ -394,16 +395,16 @@ def copy(origin: Path, target: Path) -> None:
 
 def tasks(quick: bool, seed: int) -> list[Case]:
     chance, found = random.Random(seed), []
-    with tempfile.TemporaryDirectory(dir=nursery.memory()) as name:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as name:
         good.extend(truths(Path(name)))
-    for plant in PLANTS:
-        # Large files take long.
-        rounds = 1 if plant == "rows_that_share_their_bytes" else 2 if quick else ROUNDS
+    for corruption in CORRUPTIONS:
+        # A large file takes long.
+        rounds = 1 if corruption == "rows_that_share_their_bytes" else 2 if quick else ROUNDS
         for number in range(rounds):
             of = (number + chance.randrange(len(good))) % len(good)
-            found.append(Case(of, plant, chance.randrange(1 << 30)))
+            found.append(Case(of, corruption, chance.randrange(1 << 30)))
     return found
 
 
-def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
+def summed(counts: Counter[str]) -> Summary:
     return dict(counts), [] if counts["commands"] else ["control: nothing was tried"]

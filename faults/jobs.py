@@ -1,40 +1,68 @@
-"""What is disturbed: small jobs that create, commit, check the log in, resume, merge and finish."""
+"""The jobs that are disturbed: they create, commit, checkpoint, resume, merge and finish."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nursery import Json, Nursery, Request
-from shim import Fault
+from process_server import Answer, Json, ProcessServer, Request
+from shim import Fault, Observed
+from tracing import Trace
 
 #: 13 chunks, committed in five or six groups.
-RECIPE = {"random": 3000}
+RECIPE: Json = {"random": 3000}
 FLAGS = ("--random", "3000")
-#: A recipe whose log grows beyond the size from which it is written back, 32 MiB, and is begun anew: 86 MB.
-LONG = {"random": 300, "qubits": 7, "gates": "h,t,cx", "length": [1, 3]}
+#: 86 MB: the WAL outgrows 32 MiB, is checkpointed, and is reset in place.
+LONG: Json = {"random": 300, "qubits": 7, "gates": "h,t,cx", "length": [1, 3]}
 APPENDED = 600
-#: Records between two flushes, so of one commit.
+#: Records between two flushes, which is a commit.
 BATCH = 100
+
+#: Requests of a job in a directory, with a durability.
+Requests = Callable[[ProcessServer, Path, str], list[Request]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job that has run under the shim. The trace has the directory as it was before."""
+
+    directory: Path
+    observed: Observed
+    trace: Trace
+    answers: list[Answer]
+
+    def killed(self) -> bool:
+        return any(answer.status == -9 for answer in self.answers)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Processes that run at the same time on `c.db` in one directory, and how it is finished after a fault."""
+    """Processes that run at once on `c.db` in a directory, and what finishes it after a fault."""
 
     name: str
-    requests: Callable[[Nursery, Path, str], list[Request]]
-    resume: Callable[[Nursery, Path], list[Request]]
+    requests: Requests
+    resume: Requests
     appended: bool = False
-    #: What is in the directory before.
-    prepare: Callable[[Nursery, Path], None] = lambda nursery, directory: None
+    #: Fills the directory before the job.
+    prepare: Callable[[ProcessServer, Path], None] = lambda server, directory: None
     durabilities: tuple[str, ...] = ("full", "normal", "off")
     #: Whether a power cut takes long to simulate.
     is_long: bool = False
 
+    def run(
+        self, server: ProcessServer, fault: Fault | None = None, durability: str = "full", record: bool = False
+    ) -> Run:
+        """Run the job once, with a fault or without, in a new directory."""
+        directory = server.directory("recorded" if record else "observed")
+        self.prepare(server, directory)
+        observed, trace = server.observed(directory), Trace(directory)
+        environment = observed.environment(fault, record)
+        answers = server.run(*self.requests(server, directory, durability), environment=environment)
+        return Run(directory, observed, trace, answers)
 
-def generate(directory: Path, number: int, durability: str = "full", recipe: Json | None = None) -> Request:
+
+def generate(directory: Path, number: int, durability: str = "full", recipe: Json = RECIPE) -> Request:
     arguments = {"corpus": f"{directory}/c.db", "ledger": f"{directory}/{number}.ledger", "durability": durability}
-    return Request("generate", arguments | (recipe or RECIPE))
+    return Request("generate", arguments | recipe)
 
 
 def append(directory: Path, process: int, durability: str = "full") -> Request:
@@ -43,88 +71,59 @@ def append(directory: Path, process: int, durability: str = "full") -> Request:
 
 
 def command(*words: str) -> Request:
-    return Request("binary", words=words)
+    """Return a request for the `qorpus` command."""
+    return Request("execute", words=words)
 
 
-def killed_half_way(nursery: Nursery, directory: Path) -> None:
-    """A corpus whose maker was killed at the end of a commit, before its journal was put out of force."""
-    observed = nursery.observed(directory)
-    fault = Fault(58, "kill-before")
-    (answer,) = nursery.run(generate(directory, 0), environment=observed.environment(fault))
+def generating(*numbers: int, recipe: Json = RECIPE) -> Requests:
+    return lambda _, directory, durability: [generate(directory, number, durability, recipe) for number in numbers]
+
+
+def appending(*processes: int) -> Requests:
+    return lambda _, directory, durability: [append(directory, process, durability) for process in processes]
+
+
+def resumed(recipe: Json = RECIPE) -> Requests:
+    """Generate what is missing, with a ledger that no process of the job has."""
+    return lambda _, directory, __: [generate(directory, 9, recipe=recipe)]
+
+
+def killed_half_way(server: ProcessServer, directory: Path) -> None:
+    """Leave a corpus whose maker was killed at the end of a commit, with a hot journal."""
+    environment = server.observed(directory).environment(Fault(58, "kill-before"))
+    (answer,) = server.run(generate(directory, 0), environment=environment)
     assert answer.status == -9, answer
 
 
-def inputs(nursery: Nursery) -> list[str]:
-    """Two corpora which together have all records; they lie elsewhere."""
-    directory = nursery.root / "inputs"
-    if not directory.exists():
-        directory.mkdir()
-        for part in range(2):
-            flags = ("--part", f"{part}/2", "--quiet")
-            (answer,) = nursery.run(command("generate", f"{directory}/{part}.db", *FLAGS, *flags))
-            assert answer.status == 0, answer
-    return [f"{directory}/{part}.db" for part in range(2)]
+def merge(server: ProcessServer, directory: Path, _: str) -> list[Request]:
+    """Merge two corpora that together have all records; they are made once, elsewhere."""
+    inputs = [f"{server.root}/inputs/{part}.db" for part in range(2)]
+    if not Path(inputs[0]).exists():
+        server.directory("inputs")
+        for part, path in enumerate(inputs):
+            server.succeed(command("generate", path, *FLAGS, "--part", f"{part}/2", "--quiet"))
+    return [command("merge", f"{directory}/c.db", *inputs, "--quiet")]
 
 
-def merge(nursery: Nursery, directory: Path) -> list[Request]:
-    return [command("merge", f"{directory}/c.db", *inputs(nursery), "--quiet")]
+def by_command(_: ProcessServer, directory: Path, durability: str) -> list[Request]:
+    return [command("generate", f"{directory}/c.db", *FLAGS, "--quiet", "--durability", durability)]
+
+
+def append_and_read(_: ProcessServer, directory: Path, durability: str) -> list[Request]:
+    reader = Request("read_along", {"corpus": f"{directory}/c.db", "records": APPENDED})
+    return [append(directory, 0, durability), reader]
 
 
 JOBS = [
-    Job(
-        "generate",
-        lambda _, directory, durability: [generate(directory, 0, durability)],
-        lambda _, directory: [generate(directory, 9)],
-    ),
-    Job(
-        "generate, the command",
-        lambda _, directory, durability: [
-            command("generate", f"{directory}/c.db", *FLAGS, "--quiet", "--durability", durability)
-        ],
-        lambda _, directory: [generate(directory, 9)],
-    ),
-    Job(
-        "generate, two processes",
-        lambda _, directory, durability: [generate(directory, number, durability) for number in range(2)],
-        lambda _, directory: [generate(directory, 9)],
-    ),
-    Job(
-        "generate, resumed after a kill",
-        lambda _, directory, durability: [generate(directory, 1, durability)],
-        lambda _, directory: [generate(directory, 9)],
-        prepare=killed_half_way,
-    ),
-    Job(
-        "generate, two processes, the log written back",
-        lambda _, directory, durability: [generate(directory, number, durability, LONG) for number in range(2)],
-        lambda _, directory: [generate(directory, 9, recipe=LONG)],
-        is_long=True,
-    ),
-    Job(
-        "Writer",
-        lambda _, directory, durability: [append(directory, 0, durability)],
-        lambda _, directory: [append(directory, 0)],
-        appended=True,
-    ),
-    Job(
-        "Writer and reader",
-        lambda _, directory, durability: [
-            append(directory, 0, durability),
-            Request("read_along", {"corpus": f"{directory}/c.db", "records": APPENDED}),
-        ],
-        lambda _, directory: [append(directory, 0)],
-        appended=True,
-    ),
-    Job(
-        "Writers, three processes",
-        lambda _, directory, durability: [append(directory, process, durability) for process in range(3)],
-        lambda _, directory: [append(directory, process) for process in range(3)],
-        appended=True,
-    ),
-    Job(
-        "merge",
-        lambda nursery, directory, _: merge(nursery, directory),
-        lambda _, directory: [generate(directory, 9)],
-        durabilities=("full",),
-    ),
+    Job("generate", generating(0), resumed()),
+    Job("generate, the command", by_command, resumed()),
+    Job("generate, two processes", generating(0, 1), resumed()),
+    Job("generate, resumed after a kill", generating(1), resumed(), prepare=killed_half_way),
+    Job("generate, two processes, the log written back", generating(0, 1, recipe=LONG), resumed(LONG), is_long=True),
+    Job("Writer", appending(0), appending(0), appended=True),
+    Job("Writer and reader", append_and_read, appending(0), appended=True),
+    Job("Writers, three processes", appending(0, 1, 2), appending(0, 1, 2), appended=True),
+    Job("merge", merge, resumed(), durabilities=("full",)),
 ]
+#: By name; the first one is the simplest.
+BY_NAME = {job.name: job for job in JOBS}

@@ -1,80 +1,49 @@
-"""SIGKILL at every step: before it, in the middle of a write, after it, whichever process is at it."""
+"""SIGKILL at every step: before it, in the middle of a write, and after it."""
 
 import random
 from collections import Counter
-from dataclasses import dataclass
 
 import oracle
-from jobs import JOBS, Job
-from nursery import Nursery
-from oracle import WHOLE, End
+from jobs import BY_NAME, JOBS
+from ledger import ledgers
+from outcome import Outcome, Summary, totalled
+from process_server import ProcessServer
 from shim import Fault
+from sweep import Sweep, kill_sweeps
 
 TITLE = "Kills at every step"
-ACTIONS = ("kill-before", "kill-within", "kill-after")
 
 
-@dataclass(frozen=True)
-class Task:
-    """Every `stride`-th step of a job, from `first` on."""
-
-    job: int
-    action: str
-    first: int
-    stride: int
-    seed: int
-
-
-def tasks(quick: bool, seed: int) -> list[Task]:
-    """In a quick run each action has its own third of the steps, of the first job every one."""
+def tasks(quick: bool, seed: int) -> list[Sweep]:
+    """Of a long job, whose steps are mostly alike, a few; in a quick run, of the first job most."""
     made = []
-    for number, job in enumerate(JOBS):
-        if job.is_long:
-            # Some thousand steps, most of them alike.
-            stride = 101
+    for job in JOBS:
+        if quick:
+            made += [] if job.is_long else kill_sweeps(job.name, 3 if job is JOBS[0] else 15, seed)
         else:
-            stride = 15 if number else 3
-        for place, action in enumerate(ACTIONS):
-            if quick and not job.is_long:
-                made.append(Task(number, action, 1 + place * stride // 3, stride, seed))
-            elif not quick:
-                made.append(Task(number, action, 1 + place, stride if job.is_long else 1, seed))
+            made += kill_sweeps(job.name, 101 if job.is_long else 1, seed)
     return made
 
 
-def kill(nursery: Nursery, job: Job, fault: Fault, end: End, sqlite_first: bool) -> tuple[bool, oracle.Finding]:
-    """Runs the job with one kill; the other processes must go on. Says whether anyone was killed."""
-    directory = nursery.directory()
-    job.prepare(nursery, directory)
-    environment = nursery.observed(directory).environment(fault)
-    answers = nursery.run(*job.requests(nursery, directory, "full"), environment=environment)
-    killed = sum(answer.status == -9 for answer in answers)
-    for answer in answers:
-        # Whoever reads what nobody writes any more waits for ever.
-        if answer.status not in (0, -9):
-            return killed > 0, oracle.Finding(oracle.RUINED, f"a process that was not killed: {answer}")
-    return killed > 0, oracle.examine(nursery, directory, job, oracle.ledgers(directory), end, sqlite_first)
+def work(sweep: Sweep) -> Outcome:
+    job, outcome, chance = BY_NAME[sweep.job], Outcome(), random.Random(f"{sweep}")
+    with ProcessServer() as server:
+        expected = oracle.undisturbed(server, job)
+
+        def kill(fault: Fault) -> bool:
+            run, sqlite_first = job.run(server, fault), chance.random() < 0.5
+            outcome.counts[job.name] += run.killed()
+            if others := [answer for answer in run.answers if answer.status not in (0, -9)]:
+                outcome.failures.append(f"{job.name}, {fault}: a process that was not killed: {others[0]}")
+                return run.killed()
+            found = oracle.examine(server, run.directory, job, ledgers(run.directory), expected, sqlite_first)
+            outcome.failures += found.failures(f"{job.name}, {fault}")
+            return run.killed()
+
+        sweep.run(3, kill)
+    return outcome
 
 
-def work(task: Task) -> tuple[Counter[str], list[str]]:
-    job = JOBS[task.job]
-    counts: Counter[str] = Counter()
-    failures: list[str] = []
-    chance = random.Random(f"{task}")
-    with Nursery() as nursery:
-        end, step, missed = oracle.end(nursery, job), task.first, 0
-        # How many steps there are is not the same each time.
-        while missed < 3:
-            fault = Fault(step, task.action)
-            killed, found = kill(nursery, job, fault, end, chance.random() < 0.5)
-            missed = 0 if killed else missed + 1
-            counts[job.name] += killed
-            if found.state != WHOLE:
-                failures.append(f"{job.name}, {fault}: {found.state}: {found.reason}")
-            step += task.stride
-    return counts, failures
-
-
-def summed(counts: Counter[str]) -> tuple[dict[str, int], list[str]]:
-    shown = {"kills": sum(counts.values())} | {f"of {job.name}": counts[job.name] for job in JOBS if counts[job.name]}
-    return shown, [] if shown["kills"] else ["control: nobody was killed"]
+def summed(counts: Counter[str]) -> Summary:
+    rows = {f"of {job.name}": counts[job.name] for job in JOBS if counts[job.name]}
+    return totalled("kills", rows, "nobody was killed")

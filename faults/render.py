@@ -1,6 +1,6 @@
 """Writes the table of docs/reliability.md from the newest run of each campaign under faults/record.
 
-A test checks that what is committed is what this makes, so no number there can be other than the record's.
+A test compares the committed page with this, so every number there is a record's.
 
     .venv/bin/python faults/render.py
 """
@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from built import ROOT
+
 RECORDS = ROOT / "faults" / "record"
 PAGE = Path("docs/reliability.md")
 MARKED = re.compile(r"(<!-- campaigns -->\n).*?(<!-- /campaigns -->)", re.DOTALL)
@@ -22,7 +23,7 @@ def spaced(count: int) -> str:
 
 
 def sections(records: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
-    """The newest run of each campaign, by the time of day as well: names alone do not tell."""
+    """Return the newest run of each campaign. Names have no time of day, records have."""
     read = [(path, json.loads(path.read_text())) for path in records.glob("*.json")]
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for path, record in sorted(read, key=lambda one: one[1]["when"]):
@@ -44,15 +45,15 @@ def table(found: dict[str, tuple[Path, dict[str, Any]]]) -> str:
 
 
 def rendered(records: Path = RECORDS) -> str:
-    """The page, with the table made again; as it is while there is no record."""
+    """Return the page with a new table; without a record, the page as it is."""
     text, found = (ROOT / PAGE).read_text(), sections(records)
     return MARKED.sub(lambda marks: marks[1] + table(found) + marks[2], text) if found else text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=Path, default=RECORDS, help="where the records are")
-    parser.add_argument("--into", type=Path, default=ROOT, help="where docs/ is written")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="the folder of the records")
+    parser.add_argument("--into", type=Path, default=ROOT, help="the folder to write docs/ in")
     arguments = parser.parse_args()
     path = arguments.into / PAGE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,22 +1,22 @@
-/* Stands between an unmodified program and the C library (LD_PRELOAD), for what changes files under one directory.
+/* Stands between an unmodified program and the C library (LD_PRELOAD), for changes of files below a
+ * directory.
  *
- * It counts the steps of all processes and threads together, ends the process at one of them, makes one fail, or
- * records each of them with its bytes. What is in memory that files are mapped to (FILE-shm) is not seen, nor are
- * descriptors that were duplicated, nor copy_file_range and sendfile.
+ * It counts the steps of all processes and threads together, kills the process at one of them,
+ * makes one fail, or records each with its bytes. It does not see writes to mapped memory (FILE-shm),
+ * duplicated descriptors, copy_file_range and sendfile.
  *
- *   FAULTS_DIRECTORY  what is observed: an absolute path without links
- *   FAULTS_STATE      a file of 4096 bytes elsewhere that all processes map: the first 8 are the steps so far
- *   FAULTS_KINDS      which steps count, separated by commas; all if it is not set (the names are below)
- *   FAULTS_AT         the step at which something happens, counted from 1
- *   FAULTS_ACTION     what: kill-before, kill-within (half of a write is done), kill-after, short (half of a write is
- *                     done, and said so), EIO, ENOSPC
- *   FAULTS_FOR_EVER   if it is set, what fails fails from then on
- *   FAULTS_TRACE      a file elsewhere to which every change that was made is appended
+ *   FAULTS_DIRECTORY    the observed directory: an absolute path without links
+ *   FAULTS_STATE        a file of 4096 bytes elsewhere that all processes map; 8 bytes count steps
+ *   FAULTS_KINDS        the steps that count, separated by commas; all if not set (names below)
+ *   FAULTS_AT           the step at which something happens, counted from 1
+ *   FAULTS_ACTION       kill-before, kill-within (half of a write is done), kill-after, short (half
+ *                       of a write is done, and reported), EIO, ENOSPC
+ *   FAULTS_FOR_EVER     if it is set, every later step fails, too
+ *   FAULTS_TRACE        a file elsewhere to which every change is appended
+ *   FAULTS_FILE_SYSTEM  the file system type that statfs reports for the directory, in hexadecimal
+ *   FAULTS_CLOCK        if it is set, the wall clock runs backwards, an hour in a second
  *
- * Files whose name ends in ".ledger" are the campaign's own: they are recorded, but nothing happens to them.
- *
- *   FAULTS_FILE_SYSTEM  the type, in hexadecimal, of which the directory's file system says it is
- *   FAULTS_CLOCK      if it is set, the wall clock runs backwards, an hour in a second
+ * Files whose name ends in ".ledger" are the campaign's own: recorded, but never disturbed.
  *
  * A new fault is a function of the C library's name here, which calls NEXT(name). */
 #define _GNU_SOURCE
@@ -158,13 +158,13 @@ static void die(void) {
     for (;;) pause();
 }
 
-/* One step at a time while they are recorded: the lock excludes processes and the mutex threads. A process that is
- * killed lets go of its lock. */
+/* One step at a time while they are recorded: the lock excludes processes, the mutex threads. The
+ * kernel releases the lock of a killed process. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int trace_file = -1;
 static pid_t trace_owner;
 
-static void turn(short kind) {
+static void lock(short kind) {
     struct flock whole = {.l_type = kind, .l_whence = SEEK_SET};
     while (fcntl(trace_file, F_OFD_SETLKW, &whole) && errno == EINTR);
 }
@@ -177,7 +177,7 @@ static enum action enter(enum kind kind, enum role role) {
             if (trace_file < 0) refuse("FAULTS_TRACE cannot be opened");
             trace_owner = getpid();
         }
-        turn(F_WRLCK);
+        lock(F_WRLCK);
     }
     if (!steps || role == LEDGER || !(kinds >> kind & 1)) return GO;
     uint64_t step = atomic_fetch_add(steps, 1) + 1;
@@ -191,7 +191,7 @@ static void leave(enum action now) {
     int kept = errno;
     if (now == KILL_WITHIN || now == KILL_AFTER) die();
     if (trace) {
-        turn(F_UNLCK);
+        lock(F_UNLCK);
         pthread_mutex_unlock(&mutex);
     }
     errno = kept;
@@ -208,21 +208,16 @@ static void record(enum kind kind, uint64_t file, int failed, const char *name, 
     errno = kept;
 }
 
-static uint64_t inode(int descriptor) {
+static uint64_t inode_by(int descriptor, const char *path, int flags) {
     struct stat64 found;
     int kept = errno;
-    uint64_t file = fstat64(descriptor, &found) ? 0 : found.st_ino;
+    uint64_t file = fstatat64(descriptor, path, &found, flags) ? 0 : found.st_ino;
     errno = kept;
     return file;
 }
 
-static uint64_t inode_of(const char *path) {
-    struct stat64 found;
-    int kept = errno;
-    uint64_t file = lstat64(path, &found) ? 0 : found.st_ino;
-    errno = kept;
-    return file;
-}
+static uint64_t inode(int descriptor) { return inode_by(descriptor, "", AT_EMPTY_PATH); }
+static uint64_t inode_of(const char *path) { return inode_by(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW); }
 
 static int refused(enum action now) {
     leave(now);
@@ -252,30 +247,27 @@ static int open_by(opener *next, const char *path, int flags, mode_t mode) {
     return descriptor;
 }
 
-#define OPENER(function) \
-    int function(const char *path, int flags, ...) { \
-        va_list rest; \
-        va_start(rest, flags); \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
-        va_end(rest); \
-        return open_by(NEXT(function), path, flags, mode); \
-    }
-OPENER(open)
-OPENER(open64)
+/* The mode, which is there if a file may be created. */
+#define MODE(mode) \
+    va_list rest; \
+    va_start(rest, flags); \
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
+    va_end(rest)
 
-#define OPENER_AT(function, plain) \
-    int function(int base, const char *path, int flags, ...) { \
-        va_list rest; \
-        va_start(rest, flags); \
-        mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
-        va_end(rest); \
-        if (base == AT_FDCWD || path[0] == '/') return open_by(NEXT(plain), path, flags, mode); \
-        int descriptor = NEXT(function)(base, path, flags, mode); \
+#define OPENER(function, function_at) \
+    int function(const char *path, int flags, ...) { \
+        MODE(mode); \
+        return open_by(NEXT(function), path, flags, mode); \
+    } \
+    int function_at(int base, const char *path, int flags, ...) { \
+        MODE(mode); \
+        if (base == AT_FDCWD || path[0] == '/') return open_by(NEXT(function), path, flags, mode); \
+        int descriptor = NEXT(function_at)(base, path, flags, mode); \
         observe(descriptor, ELSEWHERE); \
         return descriptor; \
     }
-OPENER_AT(openat, open)
-OPENER_AT(openat64, open64)
+OPENER(open, openat)
+OPENER(open64, openat64)
 
 int close(int descriptor) {
     observe(descriptor, ELSEWHERE);
@@ -350,18 +342,22 @@ static int sync_by(int (*next)(int), int descriptor) {
 int fsync(int descriptor) { return sync_by(NEXT(fsync), descriptor); }
 int fdatasync(int descriptor) { return sync_by(NEXT(fdatasync), descriptor); }
 
-int unlink(const char *path) {
+/* Making a directory or removing a name. */
+static int path_by(enum kind kind, const char *path, mode_t mode) {
     char space[PATH_MAX];
     const char *name = below(path, space);
-    if (!name) return NEXT(unlink)(path);
-    enum action now = enter(UNLINK, role_of(name));
+    if (!name) return kind == MKDIR ? NEXT(mkdir)(path, mode) : NEXT(unlink)(path);
+    enum action now = enter(kind, role_of(name));
     if (now == FAIL) return refused(now);
-    uint64_t file = inode_of(path);
-    int result = now == KILL_WITHIN ? -1 : NEXT(unlink)(path);
-    if (!result) record(UNLINK, file, 0, name, 0, NULL, 0);
+    uint64_t file = kind == MKDIR ? 0 : inode_of(path);
+    int result = now == KILL_WITHIN ? -1 : kind == MKDIR ? NEXT(mkdir)(path, mode) : NEXT(unlink)(path);
+    if (!result) record(kind, kind == MKDIR ? inode_of(path) : file, 0, name, 0, NULL, 0);
     leave(now);
     return result;
 }
+
+int mkdir(const char *path, mode_t mode) { return path_by(MKDIR, path, mode); }
+int unlink(const char *path) { return path_by(UNLINK, path, 0); }
 
 /* From a name to another, of which both may be elsewhere. */
 static int name_by(enum kind kind, int (*next)(const char *, const char *), const char *from, const char *to) {
@@ -379,18 +375,6 @@ static int name_by(enum kind kind, int (*next)(const char *, const char *), cons
 
 int rename(const char *from, const char *to) { return name_by(RENAME, NEXT(rename), from, to); }
 int link(const char *from, const char *to) { return name_by(LINK, NEXT(link), from, to); }
-
-int mkdir(const char *path, mode_t mode) {
-    char space[PATH_MAX];
-    const char *name = below(path, space);
-    if (!name) return NEXT(mkdir)(path, mode);
-    enum action now = enter(MKDIR, role_of(name));
-    if (now == FAIL) return refused(now);
-    int result = now == KILL_WITHIN ? -1 : NEXT(mkdir)(path, mode);
-    if (!result) record(MKDIR, inode_of(path), 0, name, 0, NULL, 0);
-    leave(now);
-    return result;
-}
 
 /* The file system, and what time it is. */
 int statfs64(const char *path, struct statfs64 *found) {

@@ -1,4 +1,4 @@
-"""The shim (shim.c), compiled, and what the processes behind it are told."""
+"""The compiled shim (shim.c), and the environment that tells processes what to do under it."""
 
 import hashlib
 import os
@@ -9,11 +9,13 @@ from pathlib import Path
 from built import ROOT, TARGET
 
 SOURCE = ROOT / "faults" / "shim.c"
+#: The moments of a step at which SIGKILL may come.
+KILLS = ("kill-before", "kill-within", "kill-after")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at the step `at`; see shim.c for the names."""
+    """An action at the step `at`; shim.c has the names."""
 
     at: int
     action: str
@@ -26,33 +28,33 @@ class Fault:
 
 
 class Observed:
-    """A directory whose changes are seen; the counter and the trace lie in another."""
+    """A directory whose changes the shim sees; its counter and trace are elsewhere."""
 
     def __init__(self, directory: Path, scratch: Path):
         self.directory = directory.resolve()
         self.state, self.trace = scratch / "state", scratch / "trace"
 
-    def environment(self, fault: Fault | None = None, record: bool = False, go_on: bool = False) -> dict[str, str]:
-        """For processes that begin now; the counter starts at nought, and the trace does unless it is to `go_on`."""
+    def environment(self, fault: Fault | None = None, record: bool = False, append: bool = False) -> dict[str, str]:
+        """Reset the counter, and the trace unless `append`; return variables for new processes."""
         self.state.write_bytes(bytes(4096))
-        told = {"FAULTS_DIRECTORY": str(self.directory), "FAULTS_STATE": str(self.state)}
+        variables = {"FAULTS_DIRECTORY": str(self.directory), "FAULTS_STATE": str(self.state)}
         if record:
-            told["FAULTS_TRACE"] = str(self.trace)
-            if not go_on:
+            variables["FAULTS_TRACE"] = str(self.trace)
+            if not append:
                 self.trace.write_bytes(b"")
         if fault:
-            told |= {"FAULTS_AT": str(fault.at), "FAULTS_ACTION": fault.action}
-            told |= {"FAULTS_KINDS": ",".join(fault.kinds)} if fault.kinds else {}
-            told |= {"FAULTS_FOR_EVER": "1"} if fault.for_ever else {}
-        return told
+            variables |= {"FAULTS_AT": str(fault.at), "FAULTS_ACTION": fault.action}
+            variables |= {"FAULTS_KINDS": ",".join(fault.kinds)} if fault.kinds else {}
+            variables |= {"FAULTS_FOR_EVER": "1"} if fault.for_ever else {}
+        return variables
 
     def steps(self) -> int:
-        """How many there were."""
+        """Return how many steps were made."""
         return int.from_bytes(self.state.read_bytes()[:8], "little")
 
 
 def library() -> Path:
-    """The shim's shared object, for LD_PRELOAD."""
+    """Return the shim as a shared object for LD_PRELOAD, compiled if need be."""
     name = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     path = TARGET / "faults" / f"shim-{name}.so"
     if not path.exists():

@@ -1,4 +1,4 @@
-"""What the shim has recorded: every change of the files of a directory, in the order in which they were made."""
+"""The shim's recording: every change of the files of a directory, in order."""
 
 import struct
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ ENTRY = struct.Struct("<IIIIQQQ")
 
 @dataclass(frozen=True)
 class Event:
-    """A step that was made. `file` is a number that no other file of the trace has, the directory's is 0."""
+    """A step that was made. `file` is unique within the trace; the directory has 0."""
 
     kind: int
     error: int
@@ -22,18 +22,18 @@ class Event:
 
 
 class Trace:
-    """Events, and what was in the directory before the first of them."""
+    """Events, and the contents of the directory before the first of them."""
 
     def __init__(self, directory: Path):
-        """Looks at the directory now, before it changes."""
+        """Read the directory as it is now."""
         self.before = {path.name: path.read_bytes() for path in directory.iterdir()}
-        self.files = {path.stat().st_ino: number for number, path in enumerate(directory.iterdir(), 1)}
-        self.names = {number: name for name, number in zip(self.before, self.files.values())}
+        self.files = {(directory / name).stat().st_ino: number for number, name in enumerate(self.before, 1)}
+        self.names = dict(enumerate(self.before, 1))
         self.directory = directory.stat().st_ino
         self.events: list[Event] = []
 
     def read(self, path: Path) -> None:
-        """Adds what was recorded."""
+        """Add the events of a recording."""
         data, at = path.read_bytes(), 0
         files = {self.directory: 0} | self.files
         count = len(self.files)
@@ -43,7 +43,7 @@ class Trace:
             name = data[at : at + name_length].decode()
             at += name_length
             if kind == CREATE:
-                # The number of an inode is used again, that of a file is not.
+                # An inode's number is used again, a file's is not.
                 count += 1
                 files[inode] = count
             if inode not in files:
@@ -51,11 +51,11 @@ class Trace:
             self.events.append(Event(kind, error, files[inode], name, offset, data[at : at + length]))
             at += length
 
-    def ledgers(self, cut: int) -> dict[str, str]:
-        """What stood in the ledgers before the event number `cut`, synced or not: it had been said by then."""
+    def ledgers(self, crash: int) -> dict[str, str]:
+        """Return the ledgers before the event `crash`, synced or not: they were acknowledged."""
         names = dict(self.names)
         texts: dict[str, list[str]] = {}
-        for event in self.events[:cut]:
+        for event in self.events[:crash]:
             if event.kind == CREATE:
                 names[event.file] = event.name
             if event.kind == WRITE and names.get(event.file, "").endswith(".ledger"):

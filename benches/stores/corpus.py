@@ -1,4 +1,4 @@
-"""Qorpus: records of one's own, generated ones, circuits alone, and nothing stored at all."""
+"""Qorpus: given records, generated ones, circuits alone, and nothing stored at all."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,12 +18,12 @@ def opened(path: Path) -> "CorpusReader":
     return CorpusReader(qorpus.open(path))
 
 
-#: Records that an epoch permutes at a time: 128 runs from all over the corpus.
+#: Records of an epoch that are permuted at a time: 128 runs from all over the corpus.
 WINDOW = 16_384
 
 
 class CorpusReader(Reader):
-    """`pairs` are a batch; a stream is an epoch."""
+    """A corpus: `pairs` are a batch, a stream is an epoch."""
 
     def __init__(self, corpus: Corpus | Recipe) -> None:
         super().__init__(len(corpus))
@@ -36,9 +36,6 @@ class CorpusReader(Reader):
     def batch(self, ids: np.ndarray | slice) -> Batch:
         return self.corpus.pairs(ids)
 
-    def scan(self) -> Iterator[Batch]:
-        return (self.batch(slice(at, at + BATCH)) for at in range(0, self.records, BATCH))
-
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
         return self.streamed(seed, WINDOW)
 
@@ -49,7 +46,7 @@ class CorpusReader(Reader):
 
 
 class Appended(Store):
-    """A corpus of the records as they are given."""
+    """A corpus of given records."""
 
     name = "Qorpus, records of your own"
     settings = (
@@ -63,9 +60,6 @@ class Appended(Store):
 
     def path(self) -> Path:
         return self.directory / "c.db"
-
-    def write(self) -> None:
-        self.write_part(0, 1)
 
     def write_part(self, part: int, parts: int) -> None:
         data = self.data

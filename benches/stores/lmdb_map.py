@@ -48,9 +48,6 @@ class Lmdb(Store):
     def path(self) -> str:
         return str(self.directory / "lmdb")
 
-    def write(self) -> None:
-        self.write_part(0, 1)
-
     def write_part(self, part: int, parts: int) -> None:
         environment = lmdb.open(self.path(), map_size=MAP, max_dbs=1)
         table = environment.open_db(b"records", integerkey=True)

@@ -1,13 +1,13 @@
 """Two .npy files, mapped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from original import LONGEST
 
-from stores.records import BATCH, Batch, Record, circuit_of
+from stores.records import Batch, Record, circuit_of
 from stores.store import Reader, Store
 
 
@@ -22,9 +22,6 @@ class MappedReader(Reader):
 
     def batch(self, ids: np.ndarray | slice) -> Batch:
         return np.array(self.letters[ids]), np.array(self.unitaries[ids])
-
-    def scan(self) -> Iterator[Batch]:
-        return (self.batch(slice(at, at + BATCH)) for at in range(0, self.records, BATCH))
 
 
 class Npy(Store):

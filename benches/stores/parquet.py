@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from torch.utils.data import DataLoader
 
 from stores.columns import SCHEMA, arrays, columns
 from stores.records import BATCH, Batch, Record, circuit_of
-from stores.store import Reader, ShuffledBlocks, Store, blocks_of_a_share, shuffled
+from stores.store import Reader, Store, blocks_of_a_share, shuffled
 
 #: Records of a row group: small enough for single reads, large enough for scans.
 ROWS = 8192
@@ -68,9 +66,7 @@ class Parquet(Store):
         "records in a buffer of 16 of them; two processes write two files of a data set"
     )
     packages = ("pyarrow",)
-
-    def write(self) -> None:
-        self.write_part(0, 1)
+    by_blocks = True
 
     def write_part(self, part: int, parts: int) -> None:
         options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
@@ -81,6 +77,3 @@ class Parquet(Store):
 
     def reader(self) -> Callable[[], Reader]:
         return partial(ParquetReader, sorted(self.directory.glob("*.parquet")))
-
-    def loader(self, workers: int) -> Any:
-        return DataLoader(ShuffledBlocks(self.reader()), batch_size=None, **self.loading(workers))

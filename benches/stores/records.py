@@ -1,4 +1,4 @@
-"""The records that all stores hold: one-qubit circuits of 5 to 14 letters and their unitaries, in memory."""
+"""The records of all stores: one-qubit circuits of 5 to 14 letters and their unitaries."""
 
 from collections.abc import Iterator
 
@@ -70,9 +70,9 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 def fingerprint(batch: Batch) -> int:
-    """A number that does not depend on the order of the records, and is other if one is missing or damaged.
+    """Return a number that changes if a record is missing or damaged, but not with the order.
 
-    Those of several batches add up, modulo 2**64.
+    The numbers of several batches add up, modulo 2**64.
     """
     rows = joined(padded(batch[0]), batch[1])
     words = np.zeros((len(rows), 80), np.uint8)
@@ -85,7 +85,7 @@ def fingerprint(batch: Batch) -> int:
     return int((mixed ^ (mixed >> np.uint64(32))).sum(dtype=np.uint64))
 
 
-# Stores of bytes keep a record as 78 of them: the unitary first, so that it is aligned, then the letters.
+# A record as 78 bytes: the unitary first, so that it is aligned, then the letters.
 UNITARY_BYTES = 64
 ROW_BYTES = UNITARY_BYTES + LONGEST
 

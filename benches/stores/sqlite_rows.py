@@ -23,7 +23,7 @@ class RowsReader(Reader):
         return circuit_of(row[0]), np.frombuffer(row[1], np.complex128).reshape(2, 2)
 
     def batch(self, ids: np.ndarray) -> Batch:
-        # The rows come in the order of the list, which is faster than "id IN (?, ?, ...)" and sorting.
+        # Rows in the order of the list, which is faster than "id IN (?, ?, ...)" and sorting.
         query = "SELECT circuit, unitary FROM json_each(?) CROSS JOIN records ON records.id = value"
         return arrays(self.connection.execute(query, (str(ids.tolist()),)).fetchall())
 
@@ -57,10 +57,6 @@ class SqliteRows(Store):
         connection = self.connect()
         connection.execute("CREATE TABLE records(id INTEGER PRIMARY KEY, circuit BLOB, unitary BLOB)")
         connection.close()
-
-    def write(self) -> None:
-        self.begin()
-        self.write_part(0, 1)
 
     def write_part(self, part: int, parts: int) -> None:
         connection = self.connect()

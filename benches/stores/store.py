@@ -1,4 +1,4 @@
-"""What every store can be asked: to be written, by one process or several, and to be read in each way that is timed."""
+"""The interface of a store: written by one process or several, read in each way that is timed."""
 
 import os
 import warnings
@@ -16,12 +16,12 @@ from stores.records import BATCH, Batch, Data, Record
 # Nothing writes to the tensors of stores that give views of their bytes.
 warnings.filterwarnings("ignore", "The given NumPy array is not writable")
 
-#: A batch as it goes into a training.
+#: A batch as a training takes it.
 Tensors = dict[str, torch.Tensor]
 
 
 class Reader(ABC):
-    """An open store. A way to read that a store does not have, it lists in `Store.missing`."""
+    """An open store. `Store.missing` lists the ways to read that it does not have."""
 
     #: Ids that one call reads in a shuffled epoch, which is then cut into batches.
     together: ClassVar[int] = BATCH
@@ -32,15 +32,15 @@ class Reader(ABC):
     def single(self, index: int) -> Record:
         raise NotImplementedError
 
-    def batch(self, ids: np.ndarray) -> Batch:
+    def batch(self, ids: np.ndarray | slice) -> Batch:
         raise NotImplementedError
 
-    @abstractmethod
     def scan(self) -> Iterator[Batch]:
-        """All records in order, in batches."""
+        """Yield all records in order, in batches."""
+        return (self.batch(slice(at, at + BATCH)) for at in range(0, self.records, BATCH))
 
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        """Every record once, in a random order, in batches: by default shuffled ids."""
+        """Yield every record once in a random order, in batches: by default by shuffled ids."""
         order = np.random.default_rng(seed).permutation(self.records)
         for at in range(0, len(order), self.together):
             letters, unitaries = self.batch(order[at : at + self.together])
@@ -51,51 +51,54 @@ class Store(ABC):
     """A kind of store: how its experts would write and read it."""
 
     name: ClassVar[str]
-    #: What to know about it in order to judge it.
+    #: How it is set up.
     settings: ClassVar[str]
     #: Packages whose versions count.
     packages: ClassVar[tuple[str, ...]] = ()
-    #: Columns that it has not, and why.
+    #: Columns that it does not have, and why.
     missing: ClassVar[dict[str, str]] = {}
     #: Whether records keep their ids when several processes write them.
     ordered: ClassVar[bool] = True
-    #: How processes of a DataLoader begin. Libraries with threads of their own must not be forked once they run.
+    #: How processes of a DataLoader begin: a library with running threads must not be forked.
     start: ClassVar[str] = "fork"
+    #: Whether loaders take the reader's own epochs, and do not shuffle ids.
+    by_blocks: ClassVar[bool] = False
 
     def __init__(self, data: Data, directory: Path) -> None:
         self.data, self.directory = data, directory
 
-    @abstractmethod
     def write(self) -> None:
-        """Writes all records, in order, so that a power cut would lose none."""
+        """Write all records in order, so that a power cut would lose none."""
+        self.begin()
+        self.write_part(0, 1)
 
     def begin(self) -> None:
-        """What has to be there before several processes write."""
+        """Make what has to be there before several processes write."""
 
     def write_part(self, part: int, parts: int) -> None:
-        """One of several processes writes its share."""
+        """Write the share of one of several processes."""
         raise NotImplementedError
 
     def end(self) -> None:
-        """What is left to do after several processes have written."""
+        """Finish after several processes have written."""
 
     @abstractmethod
     def reader(self) -> Callable[[], Reader]:
-        """What opens it, in any process."""
+        """Return a function that opens the store, in any process."""
 
     def size(self) -> int:
         return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
 
     def loader(self, workers: int) -> Any:
-        """Shuffled batches for PyTorch: by default of a dataset that reads a batch at once."""
+        """Return a loader of shuffled batches for PyTorch; each batch is read at once."""
+        options = {"num_workers": workers, "multiprocessing_context": self.start if workers else None}
+        if self.by_blocks:
+            return DataLoader(ShuffledBlocks(self.reader()), batch_size=None, **options)
         dataset = ShuffledIds(self.reader(), len(self.data))
-        return DataLoader(dataset, BATCH, shuffle=True, collate_fn=as_it_is, **self.loading(workers))
-
-    def loading(self, workers: int) -> dict[str, Any]:
-        return {"num_workers": workers, "multiprocessing_context": self.start if workers else None}
+        return DataLoader(dataset, BATCH, shuffle=True, collate_fn=as_it_is, **options)
 
     def sync(self) -> None:
-        """Makes all files durable, where the library does not."""
+        """Make all files durable, where the library does not."""
         for path in [self.directory, *self.directory.rglob("*")]:
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
@@ -108,18 +111,18 @@ def cut(letters: np.ndarray, unitaries: np.ndarray) -> Iterator[Batch]:
 
 
 def blocks_of_a_share(blocks: int, seed: int, part: int, parts: int) -> np.ndarray:
-    """Blocks in a random order, dealt out to those who share them."""
+    """Return the blocks of one of several shares, in a random order."""
     return np.random.default_rng(seed).permutation(blocks)[part::parts]
 
 
 def shuffled(letters: np.ndarray, unitaries: np.ndarray, seed: int) -> Iterator[Batch]:
-    """A buffer of records in a random order, in batches."""
+    """Yield a buffer of records in a random order, in batches."""
     order = np.random.default_rng(seed).permutation(len(letters))
     yield from cut(letters[order], unitaries[order])
 
 
 def tensors(batch: Batch) -> Tensors:
-    """What `corpus.torch` gives as well: numbers of letters ready for an embedding, and complex unitaries."""
+    """Return tensors as `corpus.torch` does: letters for an embedding, and complex unitaries."""
     return {"circuit": torch.from_numpy(batch[0].astype(np.int64)), "unitary": torch.from_numpy(batch[1])}
 
 
@@ -128,7 +131,7 @@ def as_it_is(batch: Tensors) -> Tensors:
 
 
 class ShuffledIds(Dataset):
-    """Batches of ids that a DataLoader shuffles; every process opens the store by itself, when it reads first."""
+    """Batches of ids that a DataLoader shuffles; each process opens the store to read."""
 
     def __init__(self, reader: Callable[[], Reader], records: int) -> None:
         self.reader, self.records = reader, records

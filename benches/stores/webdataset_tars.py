@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import webdataset as wds
-from torch.utils.data import DataLoader
 
 from stores.records import BATCH, Batch
-from stores.store import Reader, ShuffledBlocks, Store, blocks_of_a_share, shuffled
+from stores.store import Reader, Store, blocks_of_a_share, shuffled
 
 #: Records of a sample: a tar spends at least a kilobyte on each of its files.
 BLOCK = 1024
@@ -54,10 +53,8 @@ class WebDataset(Store):
         "65 536 records of one in a buffer; two processes write tar files each"
     )
     packages = ("webdataset",)
+    by_blocks = True
     missing = {name: "a tar file has no index" for name in ("random single", "random 1024", "random 16384")}
-
-    def write(self) -> None:
-        self.write_part(0, 1)
 
     def write_part(self, part: int, parts: int) -> None:
         records = len(self.data)
@@ -72,6 +69,3 @@ class WebDataset(Store):
 
     def reader(self) -> Callable[[], Reader]:
         return partial(TarReader, sorted(self.directory.glob("*.tar")), len(self.data))
-
-    def loader(self, workers: int) -> Any:
-        return DataLoader(ShuffledBlocks(self.reader()), batch_size=None, **self.loading(workers))

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 from original import LONGEST
-from torch.utils.data import DataLoader
 
 from stores.records import BATCH, Batch, Record, circuit_of
-from stores.store import Reader, ShuffledBlocks, Store, blocks_of_a_share, shuffled
+from stores.store import Reader, Store, blocks_of_a_share, shuffled
 
 CHUNK = 4096
 #: Records of a shard, which is also what is written at once, and the shuffle buffer.
@@ -58,6 +56,7 @@ class Zarr(Store):
     )
     packages = ("zarr", "zarrs")
     start = "forkserver"
+    by_blocks = True
 
     def path(self) -> Path:
         return self.directory / "records.zarr"
@@ -67,10 +66,6 @@ class Zarr(Store):
         for name, shape, kind in [("letters", (LONGEST,), "i1"), ("unitaries", (2, 2), "c16")]:
             sizes = {"chunks": (CHUNK, *shape), "shards": (SHARD, *shape)}
             group.create_array(name, shape=(records, *shape), dtype=kind, compressors=None, **sizes)
-
-    def write(self) -> None:
-        self.begin()
-        self.write_part(0, 1)
 
     def write_part(self, part: int, parts: int) -> None:
         group, records = zarr.open_group(self.path(), mode="r+"), len(self.data)
@@ -83,6 +78,3 @@ class Zarr(Store):
 
     def reader(self) -> Callable[[], Reader]:
         return partial(ShardsReader, self.path())
-
-    def loader(self, workers: int) -> Any:
-        return DataLoader(ShuffledBlocks(self.reader()), batch_size=None, **self.loading(workers))

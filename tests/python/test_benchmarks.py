@@ -1,6 +1,7 @@
 """Every benchmark still runs and finds its answers right, and no number that is shown is other than a record's."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -45,3 +46,9 @@ def test_what_is_shown_is_what_was_recorded(tmp_path):
         assert (ROOT / name).read_bytes() == (tmp_path / name).read_bytes(), f"{name}: run benches/render.py"
     shown = {path.relative_to(ROOT) for path in (ROOT / "docs/benchmarks").glob("*")}
     assert shown <= made, "a plot of no record"
+
+
+def test_only_records_that_a_page_shows_are_kept():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = set(re.findall(r"benches/record/(\d[\w-]+\.json)", "".join(page.read_text() for page in pages)))
+    assert {path.name for path in (BENCHES / "record").iterdir()} == shown, "git rm what newer records replace"

@@ -17,103 +17,102 @@ from command import ROOT
 FAULTS = ROOT / "faults"
 sys.path.insert(0, str(FAULTS))
 
-import cuts  # noqa: E402
+import crash_states  # noqa: E402
 import flips  # noqa: E402
-import medium  # noqa: E402
-import nursery  # noqa: E402
+import ledger  # noqa: E402
 import oracle  # noqa: E402
+import power_cuts  # noqa: E402
 import tracing  # noqa: E402
-from jobs import JOBS  # noqa: E402
+from jobs import BY_NAME  # noqa: E402
+from process_server import ProcessServer  # noqa: E402
 from shim import Fault  # noqa: E402
-
-BY_NAME = {job.name: job for job in JOBS}
 
 
 @pytest.fixture(scope="module")
-def place():
-    with nursery.Nursery() as made:
+def server():
+    with ProcessServer() as made:
         yield made
 
 
-def finished(place, job):
-    """An undisturbed run: where it is, and its end."""
-    end = oracle.end(place, job)
-    return place.root / "undisturbed", end
+def finished(server, job):
+    """Return the directory of an undisturbed run, and its end."""
+    end = oracle.undisturbed(server, job)
+    return server.root / "undisturbed", end
 
 
 @pytest.mark.parametrize("name", ["Writer", "generate"])
-def test_a_ledger_that_claims_more_than_there_is_is_reported(place, name):
+def test_a_ledger_that_claims_more_than_there_is_is_reported(server, name):
     job = BY_NAME[name]
-    directory, end = finished(place, job)
-    told = oracle.ledgers(directory)
-    assert oracle.examine(place, directory, job, told, end, True) == oracle.Finding(oracle.WHOLE)
+    directory, end = finished(server, job)
+    told = ledger.ledgers(directory)
+    assert oracle.examine(server, directory, job, told, end, True) == oracle.Finding(oracle.WHOLE)
     told["0.ledger"] += f"{end.records + 1}\n"
-    found = oracle.examine(place, directory, job, told, end, False)
+    found = oracle.examine(server, directory, job, told, end, False)
     assert found.state == oracle.LOST and str(end.records + 1) in found.reason
 
 
 @pytest.mark.parametrize("sqlite_first", [True, False])
-def test_changed_bytes_are_reported(place, sqlite_first):
+def test_changed_bytes_are_reported(server, sqlite_first):
     """In the middle of a chunk SQLite does not see it: Qorpus must."""
     job = BY_NAME["Writer"]
-    directory, end = finished(place, job)
-    told, path = oracle.ledgers(directory), directory / "c.db"
+    directory, end = finished(server, job)
+    told, path = ledger.ledgers(directory), directory / "c.db"
     content = bytearray(path.read_bytes())
     content[content.index(writing.unitaries(0, [5]).tobytes())] ^= 1
     path.write_bytes(content)
-    assert oracle.examine(place, directory, job, told, end, sqlite_first).state == oracle.RUINED
+    assert oracle.examine(server, directory, job, told, end, sqlite_first).state == oracle.RUINED
 
 
-def test_records_of_another_run_are_reported(place):
+def test_records_of_another_run_are_reported(server):
     job = BY_NAME["Writers, three processes"]
-    directory, end = finished(place, job)
+    directory, end = finished(server, job)
     keys = oracle.expanded(end.keys)
-    other = oracle.End(end.records, end.hash, [[process, number, number + 1] for process, number in reversed(keys)])
-    found = oracle.examine(place, directory, job, {}, other, True, same_run=True)
+    other = oracle.Final(end.records, end.hash, [[process, number, number + 1] for process, number in reversed(keys)])
+    found = oracle.examine(server, directory, job, {}, other, True, same_run=True)
     assert found.state == oracle.RUINED and "first ones" in found.reason
 
 
-def test_what_a_killed_process_told_nobody_of_may_stay(place):
+def test_what_a_killed_process_told_nobody_of_may_stay(server):
     """Its last commit, whole and behind the run's: and nothing else."""
     job = BY_NAME["Writers, three processes"]
-    directory, end = finished(place, job)
+    directory, end = finished(server, job)
     keys = oracle.expanded(end.keys)
     last = next(place for place in range(len(keys)) if len({process for process, _ in keys[place:]}) == 1)
     own = len(keys) - last
     # In this run others came next.
-    other = oracle.End(end.records, end.hash, [[p, n, n + 1] for p, n in keys[:last] + keys[last:][::-1]])
-    for untold, state in [(own, oracle.WHOLE), (own - 1, oracle.RUINED), (0, oracle.RUINED)]:
-        assert oracle.examine(place, directory, job, {}, other, True, True, untold).state == state
+    other = oracle.Final(end.records, end.hash, [[p, n, n + 1] for p, n in keys[:last] + keys[last:][::-1]])
+    for unacknowledged, state in [(own, oracle.WHOLE), (own - 1, oracle.RUINED), (0, oracle.RUINED)]:
+        assert oracle.examine(server, directory, job, {}, other, True, True, unacknowledged).state == state
 
 
-def test_the_shim_counts_kills_and_fails(place):
+def test_the_shim_counts_kills_and_fails(server):
     job = BY_NAME["generate"]
     # The step is a write to the corpus; others, like the sign in the lock file, may fail.
     for fault, status in [(None, 0), (Fault(30, "kill-within"), -9), (Fault(30, "EIO"), 1), (Fault(10**6, "EIO"), 0)]:
-        directory = place.directory()
-        observed = place.observed(directory)
-        (answer,) = place.run(*job.requests(place, directory, "full"), environment=observed.environment(fault))
+        directory = server.directory()
+        observed = server.observed(directory)
+        (answer,) = server.run(*job.requests(server, directory, "full"), environment=observed.environment(fault))
         assert answer.status == status, answer
         assert observed.steps() > 100 if status == 0 else observed.steps() >= 30
 
 
-def test_a_trace_replayed_is_the_directory(place):
+def test_a_trace_replayed_is_the_directory(server):
     """Nothing that changes the files escapes the shim: with every write kept, the last moment is what is there."""
     for name in ("generate", "generate, resumed after a kill", "Writers, three processes"):
-        trace, _ = cuts.record(place, BY_NAME[name], "full")
-        directory = place.root / "recorded"
-        replayed = medium.Medium(trace).survivors(len(trace.events), seed_that_keeps(trace))
+        trace, _ = power_cuts.record(server, BY_NAME[name], "full")
+        directory = server.root / "recorded"
+        replayed = crash_states.CrashStates(trace).state(len(trace.events), seed_that_keeps(trace))
         assert replayed == {path.name: path.read_bytes() for path in directory.iterdir()}, name
 
 
 def seed_that_keeps(trace):
-    """A seed of a cut that keeps everything and tears nothing."""
+    """Return a seed of a crash state that keeps everything and tears nothing."""
     return next(seed for seed in range(1000) if keeps_all(len(trace.events), seed))
 
 
-def keeps_all(cut, seed):
-    keep, torn = medium.tastes(medium.random.Random(f"{cut} {seed}"))
-    return all(keep() for _ in range(200)) and not any(torn() for _ in range(200))
+def keeps_all(crash, seed):
+    keep, tear = crash_states.odds(crash_states.random.Random(f"{crash} {seed}"))
+    return all(keep() for _ in range(200)) and not any(tear() for _ in range(200))
 
 
 def trace_of(*events):
@@ -126,9 +125,9 @@ def event(kind, data=b"", error=0, file=1, name=""):
     return tracing.Event(kind, error, file, name, 0, data)
 
 
-def outcomes(trace, lies=False):
-    made = medium.Medium(trace, lies)
-    return [made.survivors(len(trace.events), seed) for seed in range(300)]
+def outcomes(trace, lying_disk=False):
+    states = crash_states.CrashStates(trace, lying_disk)
+    return [states.state(len(trace.events), seed) for seed in range(300)]
 
 
 def test_what_was_synced_lasts_and_nothing_else():
@@ -137,7 +136,7 @@ def test_what_was_synced_lasts_and_nothing_else():
     assert all(left == {"f": new} for left in outcomes(trace_of(write, sync)))
     # A disk that lies, a sync that failed although a later one did not, and no sync at all.
     for left in (
-        outcomes(trace_of(write, sync), lies=True),
+        outcomes(trace_of(write, sync), lying_disk=True),
         outcomes(trace_of(write, event(tracing.SYNC, error=5), sync)),
         outcomes(trace_of(write)),
     ):
@@ -175,7 +174,7 @@ def test_nothing_looks_at_what_is_taken_for_free_space(tmp_path):
 
 
 def of_session(session):
-    """Processes that have not ended."""
+    """Yield processes of a session that have not ended."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, of, *_ = path.read_text().rpartition(")")[2].split()
@@ -187,8 +186,8 @@ def of_session(session):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_campaign_leaves_nothing_behind(tmp_path, number):
-    call = f"nursery.place = {str(tmp_path)!r}; sys.argv[1:] = ['--quick', '--only', 'kills']; sys.exit(campaign.main())"
-    program = f"import sys; sys.path.insert(0, {str(FAULTS)!r}); import campaign, nursery; {call}"
+    call = f"process_server.workspace = {str(tmp_path)!r}; sys.argv[1:] = ['--quick', '--only', 'kills']; sys.exit(campaign.main())"
+    program = f"import sys; sys.path.insert(0, {str(FAULTS)!r}); import campaign, process_server; {call}"
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     process = subprocess.Popen([sys.executable, "-c", program], **options)
     # Corpora are being made.

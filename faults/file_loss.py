@@ -1,4 +1,4 @@
-"""Writers whose file is taken away, or that are carried through a fork: what they are told."""
+"""Writers whose file is taken away, or that are carried through a fork: each must be told."""
 
 import contextlib
 import os
@@ -21,8 +21,8 @@ def delete_all(path: Path) -> None:
         other.unlink()
 
 
-#: What somebody does to the file between two commits.
-HARMS: dict[str, Callable[[Path], None]] = {
+#: What happens to the file between two commits.
+LOSSES: dict[str, Callable[[Path], None]] = {
     "deleted": Path.unlink,
     "replaced": replace,
     "emptied": lambda path: os.truncate(path, 0),
@@ -32,20 +32,22 @@ HARMS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def robbed(corpus: str, harm: str, others: int) -> None:
-    """Appends and flushes before and after the harm; with others, there is a write-ahead log."""
+def write_through_loss(corpus: str, loss: str, others: int) -> None:
+    """Append and flush before and after the loss; with other writers there is a WAL."""
     with contextlib.ExitStack() as opened:
-        writers = [opened.enter_context(qorpus.Writer(corpus, gates=writing.GATES, qubits=1)) for _ in range(1 + others)]
+        writers = [
+            opened.enter_context(qorpus.Writer(corpus, gates=writing.GATES, qubits=1)) for _ in range(1 + others)
+        ]
         for first in (0, 3000):
             writing.add(writers[0], 0, 0, range(first, first + 3000))
             writers[0].flush()
             if first == 0:
-                HARMS[harm](Path(corpus))
+                LOSSES[loss](Path(corpus))
     raise AssertionError("it was told that all is durable")
 
 
-def forked(corpus: str) -> None:
-    """The child is refused and loses nothing of its parent's, which goes on."""
+def write_through_fork(corpus: str) -> None:
+    """Use a writer in a child, which must be refused and lose nothing; then go on in the parent."""
     writer = qorpus.Writer(corpus, gates=writing.GATES, qubits=1)
     writing.add(writer, 2, 0, range(10))
     child = os.fork()

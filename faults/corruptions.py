@@ -1,4 +1,4 @@
-"""What an enemy can do to a corpus: each way is a function that changes a file, or what stands beside it."""
+"""Corruptions: functions that change a corpus file, or the files beside it, as an enemy would."""
 
 import hashlib
 import json
@@ -8,11 +8,12 @@ import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 PAGE = 65536
-Plant = Callable[[Path, random.Random], None]
+Corruption = Callable[[Path, random.Random], None]
 
-# Expressions that SQLite lets anyone write into a schema; they take time and memory, and cannot do worse.
+# Expressions that SQLite lets anyone write into a schema; all they can do is take time and memory.
 SLOW = "(length(printf('%.*c', 60000000, 'x')) IS NULL)"
 LARGE = "length(replace(hex(zeroblob(20000000)), '00', 'xxxx')) >= 0"
 TABLES = ["meta", "chunks", "work", "totals", "labels"]
@@ -25,16 +26,27 @@ COLUMNS = {
 }
 
 
-PLANTS: dict[str, Plant] = {}
+CORRUPTIONS: dict[str, Corruption] = {}
 
 
-def plant(change: Plant) -> Plant:
-    PLANTS[change.__name__] = change
+def corruption(change: Corruption) -> Corruption:
+    CORRUPTIONS[change.__name__] = change
     return change
 
 
+def corruption_of_bytes(change: Callable[[bytearray, random.Random], None]) -> None:
+    """Add a corruption that changes the bytes of the file."""
+
+    def corrupt(path: Path, chance: random.Random) -> None:
+        data = bytearray(path.read_bytes())
+        change(data, chance)
+        path.write_bytes(data)
+
+    CORRUPTIONS[change.__name__] = corrupt
+
+
 def sql(path: Path, *statements: str | tuple[str, tuple[object, ...]], schema: bool = False) -> None:
-    """Runs statements with another program's SQLite, which believes everything."""
+    """Run statements with Python's SQLite, which believes everything."""
     connection = sqlite3.connect(path, isolation_level=None)
     if schema:
         connection.execute("PRAGMA writable_schema = ON")
@@ -47,23 +59,32 @@ def sql(path: Path, *statements: str | tuple[str, tuple[object, ...]], schema: b
     connection.close()
 
 
+def values(path: Path, query: str) -> list[Any]:
+    """Return the first column of a query."""
+    connection = sqlite3.connect(path)
+    found = [row[0] for row in connection.execute(query)]
+    connection.close()
+    return found
+
+
 def definition(path: Path, table: str) -> str:
-    with sqlite3.connect(path) as connection:
-        (text,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
-    return str(text)
+    return str(values(path, f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")[0])
+
+
+def root(path: Path, table: str) -> int:
+    return int(values(path, f"SELECT rootpage FROM sqlite_schema WHERE name = '{table}'")[0])
 
 
 def define(path: Path, table: str, text: str, kind: str = "table", **columns: int) -> None:
-    """Puts another text into the schema, and leaves the pages as they are."""
+    """Put another text into the schema, and leave the pages as they are."""
     change = "".join(f", {name} = {value}" for name, value in columns.items())
-    values = (kind, text, table)
-    statement = (f"UPDATE sqlite_schema SET type = ?, sql = ?{change} WHERE name = ?", values)
-    # A new schema cookie, or nobody would look.
+    statement = (f"UPDATE sqlite_schema SET type = ?, sql = ?{change} WHERE name = ?", (kind, text, table))
+    # A new schema cookie has the schema read again.
     sql(path, statement, "PRAGMA schema_version = 4711", schema=True)
 
 
 def rebuilt(path: Path, table: str, text: str) -> None:
-    """Replaces a table by another one with the same rows."""
+    """Replace a table by another one with the same rows."""
     sql(
         path,
         f"ALTER TABLE {table} RENAME TO before",
@@ -73,32 +94,27 @@ def rebuilt(path: Path, table: str, text: str) -> None:
     )
 
 
-# Bytes ---------------------------------------------------------------------------------------------------------
+# Bytes ------------------------------------------------------------------------------------------
 
 
-@plant
-def random_bytes(path: Path, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
+@corruption_of_bytes
+def random_bytes(data: bytearray, chance: random.Random) -> None:
     for _ in range(chance.choice([1, 4, 64, 4096])):
         data[chance.randrange(len(data))] = chance.randrange(256)
-    path.write_bytes(data)
 
 
-@plant
-def random_header_bytes(path: Path, chance: random.Random) -> None:
-    """Where pages and their cells begin: what SQLite navigates by."""
-    data = bytearray(path.read_bytes())
+@corruption_of_bytes
+def random_header_bytes(data: bytearray, chance: random.Random) -> None:
+    """The bytes that SQLite navigates by: where pages and their cells begin."""
     for _ in range(chance.choice([1, 3, 20])):
         page = chance.randrange(len(data) // PAGE)
         at = chance.randrange(100) if page == 0 and chance.random() < 0.5 else chance.randrange(40)
         data[page * PAGE + at] = chance.choice([0, 1, 5, 13, 0x7F, 0x80, 0xFF, chance.randrange(256)])
-    path.write_bytes(data)
 
 
-@plant
-def random_cell_bytes(path: Path, chance: random.Random) -> None:
+@corruption_of_bytes
+def random_cell_bytes(data: bytearray, chance: random.Random) -> None:
     """The heads of rows: lengths, ids and kinds of columns."""
-    data = bytearray(path.read_bytes())
     for _ in range(chance.choice([1, 2, 6])):
         page = chance.randrange(1, len(data) // PAGE) * PAGE
         first = 12 if data[page] == 5 else 8
@@ -107,10 +123,9 @@ def random_cell_bytes(path: Path, chance: random.Random) -> None:
             continue
         (cell,) = struct.unpack_from(">H", data, page + first + 2 * chance.randrange(cells))
         data[min(len(data) - 1, page + cell + chance.randrange(24))] = chance.randrange(256)
-    path.write_bytes(data)
 
 
-@plant
+@corruption
 def swapped_pages(path: Path, chance: random.Random) -> None:
     data = path.read_bytes()
     pages = [data[at : at + PAGE] for at in range(0, len(data), PAGE)]
@@ -123,36 +138,33 @@ def swapped_pages(path: Path, chance: random.Random) -> None:
     path.write_bytes(b"".join(pages))
 
 
-@plant
-def zeroed_page(path: Path, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
+@corruption_of_bytes
+def zeroed_page(data: bytearray, chance: random.Random) -> None:
     page = chance.randrange(len(data) // PAGE) * PAGE
     data[page : page + PAGE] = bytes(PAGE) if chance.random() < 0.5 else chance.randbytes(PAGE)
-    path.write_bytes(data)
 
 
-@plant
+@corruption
 def truncated(path: Path, chance: random.Random) -> None:
     length = path.stat().st_size
     os.truncate(path, chance.choice([0, 1, 99, 511, 512, PAGE - 1, PAGE, length - PAGE, length - 1, chance.randrange(length)]))
 
 
-@plant
+@corruption
 def lengthened(path: Path, chance: random.Random) -> None:
     with path.open("ab") as file:
         file.write(chance.randbytes(chance.choice([1, 512, PAGE, 3 * PAGE + 7])))
 
 
-@plant
+@corruption
 def nothing_but_noise(path: Path, chance: random.Random) -> None:
     head = b"SQLite format 3\0" if chance.random() < 0.5 else b""
     path.write_bytes(head + chance.randbytes(chance.choice([10, 600, 2 * PAGE])))
 
 
-@plant
-def other_header(path: Path, chance: random.Random) -> None:
-    """Page sizes, format numbers, reserved bytes, encodings, modes, sizes: what the first hundred bytes say."""
-    data = bytearray(path.read_bytes())
+@corruption_of_bytes
+def other_header(data: bytearray, chance: random.Random) -> None:
+    """The header: page sizes, format numbers, reserved bytes, encodings, modes, sizes."""
     at, value = chance.choice([
         (16, b"\x02\x00"), (16, b"\x10\x00"), (16, b"\x00\x00"), (18, b"\x02\x02"), (18, b"\x01\x02"), (18, b"\x09\x09"),
         (20, b"\x20"), (20, b"\xff"), (28, b"\xff\xff\xff\xff"), (28, b"\0\0\0\1"), (32, b"\0\0\0\2"), (36, b"\xff\xff\xff\xff"),
@@ -160,20 +172,17 @@ def other_header(path: Path, chance: random.Random) -> None:
         (60, b"\xff\xff\xff\xff"), (68, b"\0\0\0\0"), (92, b"\xff\xff\xff\xff"),
     ])  # fmt: skip
     data[at : at + len(value)] = value
-    path.write_bytes(data)
 
 
-@plant
+@corruption
 def rows_that_share_their_bytes(path: Path, _: random.Random) -> None:
-    """Forty rows of 40 MB that all continue on the same pages: a file of 40 MB that reads as 1.6 GB."""
+    """Forty rows of 40 MB that share their overflow pages: a file of 40 MB reads as 1.6 GB."""
     size = 40 << 20
     sql(path, "DELETE FROM chunks", ("INSERT INTO chunks VALUES (0, 4, 0, zeroblob(16), ?, NULL, NULL)", (bytes(size),)))
-    with sqlite3.connect(path) as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'chunks'").fetchone()
     data = bytearray(path.read_bytes())
-    page = (root - 1) * PAGE
+    page = (root(path, "chunks") - 1) * PAGE
     (cell,) = struct.unpack_from(">H", data, page + 8)
-    # Payload length and key are varints of four bytes and one; the rest is the same for each row.
+    # Payload length and key are varints of four bytes and one; the rest is the same in each row.
     end = page + PAGE
     head, tail = bytes(data[page + cell : page + cell + 4]), bytes(data[page + cell + 5 : end])
     leaves = []
@@ -210,21 +219,21 @@ def varint(value: int) -> bytes:
     return bytes(reversed(digits))
 
 
-# Schemas ---------------------------------------------------------------------------------------------------------
+# Schemas ----------------------------------------------------------------------------------------
 
 
-@plant
+@corruption
 def triggers(path: Path, _: random.Random) -> None:
-    spoils = ["CREATE TABLE loot (what)"]
+    statements = ["CREATE TABLE executed (what)"]
     for table in TABLES:
         for event in ["INSERT", "UPDATE", "DELETE"]:
             for when in ["BEFORE", "AFTER"]:
                 name = f"t_{table}_{event}_{when}"
-                spoils.append(f"CREATE TRIGGER {name} {when} {event} ON {table} BEGIN INSERT INTO loot VALUES ('{name}'); END")
-    sql(path, *spoils)
+                statements.append(f"CREATE TRIGGER {name} {when} {event} ON {table} BEGIN INSERT INTO executed VALUES ('{name}'); END")
+    sql(path, *statements)
 
 
-@plant
+@corruption
 def view_in_place_of_a_table(path: Path, chance: random.Random) -> None:
     table = chance.choice(TABLES)
     columns = COLUMNS[table].split(", ")
@@ -232,27 +241,27 @@ def view_in_place_of_a_table(path: Path, chance: random.Random) -> None:
     sql(path, f"ALTER TABLE {table} RENAME TO behind", f"CREATE VIEW {table} AS SELECT {', '.join(columns)} FROM behind")
 
 
-@plant
+@corruption
 def view_with_triggers(path: Path, _: random.Random) -> None:
     sql(
         path,
-        "CREATE TABLE loot (what)",
+        "CREATE TABLE executed (what)",
         "ALTER TABLE chunks RENAME TO behind",
         "CREATE VIEW chunks AS SELECT * FROM behind",
-        "CREATE TRIGGER t INSTEAD OF INSERT ON chunks BEGIN INSERT INTO loot VALUES ('view'); END",
+        "CREATE TRIGGER t INSTEAD OF INSERT ON chunks BEGIN INSERT INTO executed VALUES ('view'); END",
     )
 
 
-@plant
+@corruption
 def virtual_table(path: Path, chance: random.Random) -> None:
     module = chance.choice(["fts3(x)", "fts5(x)", "rtree(a, b, c)", "dbstat", "csv(filename='/etc/passwd')", "nothing", "pragma_database_list"])
     table = chance.choice(TABLES)
     define(path, table, f"CREATE VIRTUAL TABLE {table} USING {module}", rootpage=0)
 
 
-@plant
+@corruption
 def generated_column(path: Path, chance: random.Random) -> None:
-    """A column that runs an expression of the enemy's for each row."""
+    """A column that runs a foreign expression for each row."""
     table, expression = chance.choice(["meta", "chunks", "work", "totals"]), chance.choice([SLOW, LARGE])
     column = {"meta": "value", "chunks": "labels", "work": "owner", "totals": "content"}[table]
     columns = [name for name in COLUMNS[table].split(", ") if name != column]
@@ -266,7 +275,7 @@ def generated_column(path: Path, chance: random.Random) -> None:
     )
 
 
-@plant
+@corruption
 def check_that_runs(path: Path, chance: random.Random) -> None:
     table = chance.choice(TABLES)
     text = definition(path, table)
@@ -274,37 +283,35 @@ def check_that_runs(path: Path, chance: random.Random) -> None:
     define(path, table, f"{text[:at]}, CHECK ({chance.choice([SLOW, LARGE])} OR 1) {text[at:]}")
 
 
-@plant
+@corruption
 def default_that_runs(path: Path, _: random.Random) -> None:
     text = definition(path, "chunks").replace("labels    BLOB", f"labels BLOB DEFAULT ({SLOW})")
     assert "DEFAULT" in text
     define(path, "chunks", text)
 
 
-@plant
+@corruption
 def index_that_runs(path: Path, chance: random.Random) -> None:
     table, column = chance.choice([("chunks", "count"), ("work", "end_chunk"), ("totals", "records"), ("meta", "value"), ("labels", "is_text")])
     where = chance.choice(["", f" WHERE {column} IS NOT NULL"])
     # Made while it is harmless, then changed.
-    sql(path, f"CREATE INDEX enemy ON {table} ({column}, abs(1)){where}")
-    define(path, "enemy", f"CREATE INDEX enemy ON {table} ({column}, ({SLOW})){where}", kind="index")
+    sql(path, f"CREATE INDEX intruder ON {table} ({column}, abs(1)){where}")
+    define(path, "intruder", f"CREATE INDEX intruder ON {table} ({column}, ({SLOW})){where}", kind="index")
 
 
-@plant
+@corruption
 def index_that_lies(path: Path, chance: random.Random) -> None:
     table, columns = chance.choice([("totals", "one, records, content"), ("chunks", "count, content"), ("work", "end_chunk, owner")])
-    sql(path, f"CREATE INDEX enemy ON {table} ({columns})")
-    with sqlite3.connect(path) as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'enemy'").fetchone()
-    data = bytearray(path.read_bytes())
+    sql(path, f"CREATE INDEX intruder ON {table} ({columns})")
+    data, page = bytearray(path.read_bytes()), (root(path, "intruder") - 1) * PAGE
     # An empty leaf of an index: nothing is found.
-    data[(root - 1) * PAGE : (root - 1) * PAGE + 8] = struct.pack(">BHHHB", 10, 0, 0, 0, 0)
+    data[page : page + 8] = struct.pack(">BHHHB", 10, 0, 0, 0, 0)
     path.write_bytes(data)
 
 
-@plant
+@corruption
 def other_columns(path: Path, chance: random.Random) -> None:
-    """The same names with other types, orders, keys, more of them or fewer."""
+    """A table of the same name with other types, orders, keys, more columns or fewer."""
     sql_of = {
         "loose": "CREATE TABLE chunks (first_id INTEGER PRIMARY KEY, count, checksum, content, circuits, unitaries, labels)",
         "no rowid": "CREATE TABLE chunks (first_id INTEGER PRIMARY KEY, count, checksum, content, circuits, unitaries, labels) WITHOUT ROWID",
@@ -316,7 +323,7 @@ def other_columns(path: Path, chance: random.Random) -> None:
     rebuilt(path, "chunks", chance.choice(list(sql_of.values())))
 
 
-@plant
+@corruption
 def wrong_types(path: Path, chance: random.Random) -> None:
     rebuilt(path, "chunks", "CREATE TABLE chunks (first_id INTEGER PRIMARY KEY, count, checksum, content, circuits, unitaries, labels)")
     column = chance.choice(["count", "checksum", "content", "circuits", "unitaries", "labels"])
@@ -324,9 +331,9 @@ def wrong_types(path: Path, chance: random.Random) -> None:
     sql(path, f"UPDATE chunks SET {column} = {value} WHERE first_id = 0")
 
 
-@plant
+@corruption
 def wrong_types_elsewhere(path: Path, chance: random.Random) -> None:
-    """Tables about the chunks with values of other types."""
+    """Other tables than `chunks` with values of other types."""
     statements: dict[str, tuple[str, str, list[str]]] = {
         "totals": ("CREATE TABLE totals (one INTEGER PRIMARY KEY, records, content)", "UPDATE totals SET {} = {}", ["records", "content"]),
         "work": ("CREATE TABLE work (first_chunk INTEGER PRIMARY KEY, end_chunk, owner)",
@@ -339,15 +346,14 @@ def wrong_types_elsewhere(path: Path, chance: random.Random) -> None:
     sql(path, update.format(chance.choice(columns), value))
 
 
-@plant
+@corruption
 def other_root(path: Path, chance: random.Random) -> None:
-    with sqlite3.connect(path) as connection:
-        roots = [root for (root,) in connection.execute("SELECT rootpage FROM sqlite_schema WHERE rootpage")]
+    roots = values(path, "SELECT rootpage FROM sqlite_schema WHERE rootpage")
     table = chance.choice(TABLES)
     define(path, table, definition(path, table), rootpage=chance.choice([*roots, 0, 1, 2, 999999, -5]))
 
 
-@plant
+@corruption
 def broken_schema(path: Path, chance: random.Random) -> None:
     table = chance.choice(TABLES)
     text = chance.choice(["", "CREATE TABLE", "SELECT 1", "CREATE TABLE x (y)", "CREATE TABLE " + table + " AS SELECT 1",
@@ -355,14 +361,14 @@ def broken_schema(path: Path, chance: random.Random) -> None:
     define(path, table, text)
 
 
-@plant
+@corruption
 def schema_of_many_tables(path: Path, _: random.Random) -> None:
     sql(path, *[f"CREATE TABLE t{number} (a, b, c)" for number in range(500)])
 
 
-@plant
+@corruption
 def other_encoding(path: Path, chance: random.Random) -> None:
-    """Everything copied into a database of another page size and encoding: the same tables, the same rows."""
+    """The same tables and rows in a database of another page size and encoding."""
     other = path.with_name("other")
     source, target = sqlite3.connect(path), sqlite3.connect(other)
     target.execute(f"PRAGMA page_size = {chance.choice([512, 4096, 65536])}")
@@ -382,13 +388,13 @@ def other_encoding(path: Path, chance: random.Random) -> None:
     other.replace(path)
 
 
-# Rows ------------------------------------------------------------------------------------------------------------
+# Rows -------------------------------------------------------------------------------------------
 
 HUGE = 2**63 - 1
 
 
 def rows(name: str, *choices: str) -> None:
-    PLANTS[name] = lambda path, chance: sql(path, chance.choice(choices))
+    CORRUPTIONS[name] = lambda path, chance: sql(path, chance.choice(choices))
 
 
 rows(
@@ -439,7 +445,7 @@ rows(
 )
 
 
-@plant
+@corruption
 def lying_labels(path: Path, chance: random.Random) -> None:
     names = [
         ['"; DROP TABLE x; --', "'", '""', "nul\0nul", "", " ", "\x1b[2J\x1b]0;owned\x07"],
@@ -454,18 +460,16 @@ def lying_labels(path: Path, chance: random.Random) -> None:
         sql(path, "UPDATE labels SET is_text = 7")
 
 
-@plant
+@corruption
 def lying_meta(path: Path, chance: random.Random) -> None:
     value = chance.choice(["", "{", "null", "[" * 100_000, '{"a":' * 50_000, "\0", "9" * 1_000_000, "x" * 30_000_000])
     sql(path, ("UPDATE meta SET value = ? WHERE key = ?", (value, chance.choice(["recipe", "recipe", "recipe_hash", "gates", "about"]))))
 
 
-@plant
+@corruption
 def other_recipe(path: Path, chance: random.Random) -> None:
-    """Another recipe with the right hash: the file is not what its chunks were made for."""
-    with sqlite3.connect(path) as connection:
-        (text,) = connection.execute("SELECT value FROM meta WHERE key = 'recipe'").fetchone()
-    recipe = json.loads(text)
+    """Another recipe with the right hash: not the one that the chunks were made for."""
+    recipe = json.loads(values(path, "SELECT value FROM meta WHERE key = 'recipe'")[0])
     long, many = "g" * 900_000, [{"opaque": f"g{number}"} for number in range(163)]
     change: dict[str, object] = chance.choice([
         {"chunk_records": 16384}, {"chunk_records": 4}, {"chunk_records": 0}, {"chunk_records": HUGE},
@@ -490,7 +494,7 @@ def other_recipe(path: Path, chance: random.Random) -> None:
         sql(path, "DELETE FROM work", f"UPDATE totals SET records = {records}")
 
 
-# Beside the file ---------------------------------------------------------------------------------------------------
+# Beside the file --------------------------------------------------------------------------------
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -502,9 +506,9 @@ def journal_header(pages: int, records: int, nonce: int = 0) -> bytes:
     return (magic + struct.pack(">IIIII", records, nonce, pages, 512, PAGE)).ljust(512, b"\0")
 
 
-@plant
+@corruption
 def hot_journal(path: Path, chance: random.Random) -> None:
-    """A journal as a killed writer leaves it, which puts pages of the enemy's in the place of good ones."""
+    """A journal as a killed writer leaves it, with foreign pages in the place of good ones."""
     data = path.read_bytes()
     pages, number = len(data) // PAGE, chance.randrange(len(data) // PAGE)
     content = chance.randbytes(PAGE) if chance.random() < 0.5 else data[:PAGE]
@@ -513,9 +517,9 @@ def hot_journal(path: Path, chance: random.Random) -> None:
     beside(path, "-journal").write_bytes(journal_header(chance.choice([pages, 1, 0, 2**31]), 1) + record)
 
 
-@plant
+@corruption
 def journal_that_names_a_file(path: Path, chance: random.Random) -> None:
-    """SQLite removes the file that a journal names as its super-journal: never one of the enemy's choice."""
+    """A journal that names a super-journal, which SQLite removes: never the enemy's choice."""
     (precious := path.with_name("precious")).write_text("do not remove me")
     named = path.with_name("case.db-mj0123459AB") if chance.random() < 0.5 else precious
     if named != precious:
@@ -525,21 +529,21 @@ def journal_that_names_a_file(path: Path, chance: random.Random) -> None:
     beside(path, "-journal").write_bytes(journal_header(path.stat().st_size // PAGE, 0) + tail)
 
 
-@plant
+@corruption
 def noise_beside(path: Path, chance: random.Random) -> None:
     for ending in ["-journal", "-wal", "-shm", "-lock"]:
         if chance.random() < 0.5:
             beside(path, ending).write_bytes(chance.randbytes(chance.choice([0, 1, 32, 600, 40_000])))
 
 
-@plant
-def foreign_log(path: Path, chance: random.Random) -> None:
-    """The log of another database, each of its frames intact, beside this one."""
+@corruption
+def foreign_wal(path: Path, chance: random.Random) -> None:
+    """The WAL of another database, each of its frames intact."""
     other = path.with_name("foreign")
     other.write_bytes(path.read_bytes())
     connection = sqlite3.connect(other, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
-    for statement in ["DELETE FROM chunks", "UPDATE totals SET records = 77", "CREATE TABLE loot (what)"]:
+    for statement in ["DELETE FROM chunks", "UPDATE totals SET records = 77", "CREATE TABLE executed (what)"]:
         connection.execute(statement)
     beside(path, "-wal").write_bytes(beside(other, "-wal").read_bytes())
     if chance.random() < 0.5:
@@ -553,16 +557,16 @@ def foreign_log(path: Path, chance: random.Random) -> None:
         path.write_bytes(data)
 
 
-@plant
+@corruption
 def links_beside(path: Path, chance: random.Random) -> None:
-    """Names beside the file that lead to a file of the user's, to nowhere, or in a circle."""
+    """Links beside the file that lead to a file of the user's, to nowhere, or in a circle."""
     (precious := path.with_name("precious")).write_text("do not touch me")
     ending = chance.choice(["-lock", "-journal", "-wal", "-shm"])
     target = chance.choice([precious, path.with_name("nowhere"), beside(path, ending), path])
     beside(path, ending).symlink_to(target)
 
 
-@plant
+@corruption
 def things_beside(path: Path, chance: random.Random) -> None:
     name = beside(path, chance.choice(["-lock", "-journal", "-wal", "-shm"]))
     if chance.random() < 0.5:
@@ -571,7 +575,7 @@ def things_beside(path: Path, chance: random.Random) -> None:
         os.mkfifo(name)
 
 
-@plant
+@corruption
 def not_a_file(path: Path, chance: random.Random) -> None:
     path.unlink()
     kind = chance.choice(["fifo", "circle", "directory", "zero", "nowhere"])
@@ -588,20 +592,11 @@ def not_a_file(path: Path, chance: random.Random) -> None:
             path.symlink_to(path.with_name("nowhere") / "else")
 
 
-# What SQLite would run is refused before it could: by every command.
+#: Every command refuses these before SQLite can run anything.
 REFUSED = {
-    "view_in_place_of_a_table",
-    "view_with_triggers",
-    "virtual_table",
-    "generated_column",
-    "check_that_runs",
-    "default_that_runs",
-    "index_that_runs",
-    "index_that_lies",
-    "other_columns",
-    "wrong_types",
-    "wrong_types_elsewhere",
-    "broken_schema",
-}
-# Records are not compared after these: the file may honestly say something else than before.
+    "view_in_place_of_a_table", "view_with_triggers", "virtual_table", "generated_column", "check_that_runs",
+    "default_that_runs", "index_that_runs", "index_that_lies", "other_columns", "wrong_types",
+    "wrong_types_elsewhere", "broken_schema",
+}  # fmt: skip
+#: After these the file may honestly say something else than before, and records are not compared.
 CONSISTENT = {"other_recipe"}

@@ -1,7 +1,4 @@
-"""The programs that are disturbed and that look at what is left, each a function run in a process of its own.
-
-A ledger is a file beside the corpus: after each acknowledgement the program writes down what it was told is durable.
-"""
+"""The programs that are disturbed and that examine what is left, each in its own process."""
 
 import contextlib
 import json
@@ -15,59 +12,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "python"))
-
+from built import QORPUS
 import numpy as np
 import qorpus
 import writing
-from command import QORPUS
-from contenders import contend, halt, look_in, visit  # noqa: F401
-from nursery import Json
-from robbers import forked, robbed  # noqa: F401
+from contenders import contend, look_in, stop_lock_holder, visit
+from file_loss import write_through_fork, write_through_loss
+from ledger import Ledger
+from process_server import Json
 from qorpus._qorpus import command as qorpus_command
 
 
-class Ledger:
-    """Lines of one process, none of them buffered."""
-
-    def __init__(self, path: str | Path):
-        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self.last: int | None = None
-
-    def write(self, bound: int) -> None:
-        if bound != self.last:
-            os.write(self.file, f"{bound}\n".encode())
-            self.last = bound
-
-
 def generate(corpus: str, ledger: str, durability: str = "full", **recipe: Any) -> None:
-    """`qorpus.generate`; the ledger has how many records each commit left there."""
-    told = Ledger(ledger)
-    qorpus.generate(corpus, durability=durability, progress=lambda records, _: told.write(records), **recipe)
-    told.write(len(qorpus.Recipe(**recipe)))
+    """Run `qorpus.generate`; the ledger gets the number of records after each commit."""
+    acknowledged = Ledger(ledger)
+    qorpus.generate(corpus, durability=durability, progress=lambda records, _: acknowledged.write(records), **recipe)
+    acknowledged.write(len(qorpus.Recipe(**recipe)))
 
 
 def append(
     corpus: str, ledger: str, process: int, count: int, batch: int, durability: str = "full", start: int = 0
 ) -> None:
-    """Appends the records `start` to `count` of a process, with a flush after each batch."""
-    told = Ledger(ledger)
+    """Append the records `start` to `count` of a process, with a flush after each batch."""
+    acknowledged = Ledger(ledger)
     with qorpus.Writer(corpus, gates=writing.GATES, qubits=1, durability=durability) as writer:
         for first in range(start, count, batch):
             numbers = range(first, min(count, first + batch))
             writing.add(writer, 0, process, numbers)
             writer.flush()
-            told.write(numbers.stop)
-    told.write(count)
+            acknowledged.write(numbers.stop)
+    acknowledged.write(count)
 
 
-def binary(*arguments: str) -> None:
-    """The `qorpus` command as people have it: this process becomes it."""
+def execute(*arguments: str) -> None:
+    """Become the `qorpus` command as people have it."""
     os.execv(QORPUS, [str(QORPUS), *arguments])
 
 
 def read_along(corpus: str, records: int) -> None:
-    """Reads what others write until there are so many records: the writer turns the log on for it."""
+    """Read what others write, up to so many records; a reader makes the writer use a WAL."""
     reader, since = None, time.monotonic()
     while reader is None and time.monotonic() - since < 0.1:
         with contextlib.suppress(qorpus.Error):
@@ -76,7 +59,7 @@ def read_along(corpus: str, records: int) -> None:
     if reader is None:
         return
     seen, since = 0, time.monotonic()
-    # Who writes may be killed.
+    # The writer may have been killed.
     while seen < records and time.monotonic() - since < 0.1:
         if len(reader) > seen:
             seen, since = len(reader), time.monotonic()
@@ -85,7 +68,7 @@ def read_along(corpus: str, records: int) -> None:
 
 
 def keys(corpus: "qorpus.Corpus") -> list[list[int]]:
-    """Whose the records are, in order: process, first number, end. All bytes must be what that process appended."""
+    """Return runs of records: process, first number, end. Every byte must be the process's own."""
     ids = range(len(corpus))
     found = [(labels["process"], labels["number"]) for labels in corpus.labels(ids)]
     unitaries, circuits = corpus.unitaries(ids), corpus.circuits(ids)
@@ -108,41 +91,35 @@ def keys(corpus: "qorpus.Corpus") -> list[list[int]]:
 
 
 def examine(corpus: str, resume: list[Json] | None, appended: bool) -> None:
-    """What Qorpus finds in a corpus after a fault, and whether the job can be finished; printed as JSON.
+    """Verify a corpus after a fault, finish the job with `resume`, and print the findings as JSON.
 
     An empty file, or none, is a corpus that nobody has begun.
     """
     found: Json = {"records": 0, "keys": []}
-    # A journal beside it may make it empty; only an open shows it.
+    # A hot journal may empty the file; only an open shows it.
     status = qorpus_command(["verify", corpus, "--quiet"])
-    found["begun"] = os.path.exists(corpus) and os.path.getsize(corpus) > 0
-    if found["begun"]:
+    if os.path.exists(corpus) and os.path.getsize(corpus) > 0:
         assert status == 0, f"verify finds fault (exit status {status})"
         reader = qorpus.open(corpus)
-        found["records"] = len(reader)
-        found["keys"] = keys(reader) if appended else []
-        found["hash"] = reader.content_hash
+        found |= {"records": len(reader), "hash": reader.content_hash, "keys": keys(reader) if appended else []}
         del reader
     if resume is not None:
         for request in resume:
             arguments = dict(request["arguments"])
             if appended:
-                arguments["start"] = max(
-                    [end for process, _, end in found["keys"] if process == arguments["process"]], default=0
-                )
-            status = globals()[request["call"]](*request.get("words", ()), **arguments)
-            assert not status, f"the job cannot be finished (exit status {status})"
+                ends = [end for process, _, end in found["keys"] if process == arguments["process"]]
+                arguments["start"] = max(ends, default=0)
+            status = WORKLOADS[request["call"]](*request.get("words", ()), **arguments) or 0
+            assert status == 0, f"the job cannot be finished (exit status {status})"
         assert qorpus_command(["verify", corpus, "--quiet"]) == 0, "verify finds fault at the end"
         reader = qorpus.open(corpus)
-        found["end"] = len(reader)
-        found["hash"] = reader.content_hash
-        found["end_keys"] = keys(reader) if appended else []
+        found |= {"end": len(reader), "hash": reader.content_hash, "end_keys": keys(reader) if appended else []}
         del reader
     print("\n" + json.dumps(found))
 
 
 def storm(call: str, arguments: Json, directory: str, processes: int, kills: int, seed: int) -> None:
-    """Runs so many processes at a time, kills one after the other and replaces it; then all may finish.
+    """Run some processes at a time, kill one after another and replace it; then let all finish.
 
     Prints how many were killed before they had ended, and how many failed.
     """
@@ -185,11 +162,20 @@ def storm(call: str, arguments: Json, directory: str, processes: int, kills: int
     print("\n" + json.dumps({"killed": killed, "failed": failed}))
 
 
+#: What a request may call.
+WORKLOADS: dict[str, Callable[..., int | None]] = {
+    workload.__name__: workload
+    for workload in (
+        generate, append, execute, read_along, examine, storm,
+        contend, stop_lock_holder, visit, look_in, write_through_loss, write_through_fork,
+    )
+}  # fmt: skip
+
+
 def run(request: Json) -> int:
-    """Runs one of these functions and returns its exit status; an error is told as a person would be told it."""
+    """Run a workload and return its exit status; print an error as a person would be told it."""
     try:
-        call: Callable[..., int | None] = globals()[request["call"]]
-        return call(*request.get("words", ()), **request.get("arguments", {})) or 0
+        return WORKLOADS[request["call"]](*request.get("words", ()), **request.get("arguments", {})) or 0
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", flush=True)
         if not isinstance(error, (qorpus.Error, AssertionError)):
@@ -200,7 +186,7 @@ def run(request: Json) -> int:
 
 
 def serve() -> None:
-    """Runs batches of these functions, each in a fork of this process, which has loaded everything already."""
+    """Run batches of workloads, each in a fork of this process, which has loaded everything."""
     for line in sys.stdin:
         batch = json.loads(line)
         started = {}

@@ -1,11 +1,15 @@
-"""A medium after a power cut: what was synced is there, of the rest anything may be.
+"""Crash states: what a power cut may leave in a directory, as pessimistic as POSIX allows.
 
-As pessimistic as POSIX allows. Bytes and sizes of a file last from a sync of that file on, names from a sync of the
-directory on. What was not synced is lost, kept or torn, each write by itself, whatever came before or after it: a file
-may have grown without its bytes, which are then zeros or garbage. A sync that failed saves nothing, neither then nor
-when it is repeated; but names that a failed sync of the directory has not saved are saved by the next one that succeeds, as
-file systems that journal them do, which go read-only when they cannot. Two things are assumed: what was synced stays, also when bytes beside it are written, and 512
-bytes that are aligned are written as a whole or not at all.
+Bytes and sizes of a file last from a sync of that file on, names from a sync of the directory on.
+Every other write is lost, kept or torn by itself, whatever came before or after it. A file may have
+grown without its bytes, which are then zeros or garbage.
+
+A failed sync of a file saves nothing, neither then nor when it is repeated. Names that a failed
+sync of the directory did not save are saved by the next one that succeeds: file systems journal
+names, and go read-only when they cannot.
+
+Two things are assumed. Synced bytes stay when bytes beside them are written. 512 aligned bytes are
+written as a whole or not at all.
 """
 
 import random
@@ -17,63 +21,60 @@ from tracing import CREATE, LINK, RENAME, SYNC, TRUNCATE, UNLINK, WRITE, Event, 
 NEVER = 1 << 62
 
 
-class Medium:
+class CrashStates:
     """The states in which a power cut may leave the directory of a trace."""
 
-    def __init__(self, trace: Trace, lies: bool = False):
-        """`lies`: syncs do nothing, as on a disk that says so and does not."""
+    def __init__(self, trace: Trace, lying_disk: bool = False):
+        """`lying_disk`: syncs succeed and do nothing."""
         self.trace = trace
-        self.lasting = [NEVER] * len(trace.events)
-        waiting: dict[int, list[int]] = {}
+        #: The event from which on each event lasts.
+        self.durable_from = [NEVER] * len(trace.events)
+        pending: dict[int, list[int]] = {}
         for number, event in enumerate(trace.events):
             if event.kind == SYNC:
                 if event.file == 0 and event.error:
                     continue
-                for earlier in waiting.pop(event.file, []):
-                    if not event.error and not lies:
-                        self.lasting[earlier] = number
+                for earlier in pending.pop(event.file, []):
+                    if not event.error and not lying_disk:
+                        self.durable_from[earlier] = number
             else:
                 of_file = event.kind in (WRITE, TRUNCATE)
-                waiting.setdefault(event.file if of_file else 0, []).append(number)
+                pending.setdefault(event.file if of_file else 0, []).append(number)
 
-    def cuts(self) -> int:
-        """Power may fail before each event and after the last."""
-        return len(self.trace.events) + 1
-
-    def survivors(self, cut: int, seed: int) -> dict[str, bytes]:
-        """Names and contents after a power cut before the event number `cut`."""
-        chance = random.Random(f"{cut} {seed}")
-        keep, torn = tastes(chance)
+    def state(self, crash: int, seed: int) -> dict[str, bytes]:
+        """Return names and contents after a power cut before the event `crash`."""
+        chance = random.Random(f"{crash} {seed}")
+        keep, tear = odds(chance)
         contents = {number: bytearray(self.trace.before[name]) for number, name in self.trace.names.items()}
         names = {name: number for number, name in self.trace.names.items()}
-        for number, event in enumerate(self.trace.events[:cut]):
-            lasts = self.lasting[number] < cut
+        for number, event in enumerate(self.trace.events[:crash]):
+            is_durable = self.durable_from[number] < crash
             if event.kind == SYNC:
                 continue
             if event.kind in (WRITE, TRUNCATE):
-                change(contents[event.file], event, lasts or keep(), lasts or not torn(), chance)
+                change(contents[event.file], event, is_durable or keep(), is_durable or not tear(), chance)
                 continue
             if event.kind == CREATE:
                 contents[event.file] = bytearray()
-            if lasts or keep():
+            if is_durable or keep():
                 rename(names, event)
         left = {name: bytes(contents[number]) for name, number in names.items()}
-        # Shared memory is written without anybody seeing it; after a power cut its file is what it happens to be.
+        # The shim does not see writes to shared memory: its file may have any bytes.
         for name in left:
             if name.endswith("-shm") and chance.random() < 0.5:
                 left[name] = chance.randbytes(32768)
         return left
 
 
-def tastes(chance: random.Random) -> tuple[Callable[[], bool], Callable[[], bool]]:
-    """Whether a write is kept, and whether it is torn: some cuts lose nearly everything, others one write alone."""
+def odds(chance: random.Random) -> tuple[Callable[[], bool], Callable[[], bool]]:
+    """Draw whether writes are kept and torn: some crashes lose nearly all, others one."""
     kept = chance.choice([0.0, 0.1, 0.5, 0.9, 1.0])
     torn = chance.choice([0.0, 0.0, 0.2, 0.7])
     return lambda: chance.random() < kept, lambda: chance.random() < torn
 
 
 def change(content: bytearray, event: Event, is_kept: bool, is_whole: bool, chance: random.Random) -> None:
-    """Makes a change of a file, or part of it, or only its file longer."""
+    """Make a change of a file, or a part of it, or only lengthen the file."""
     if event.kind == TRUNCATE:
         if is_kept:
             del content[event.offset :]
@@ -99,7 +100,7 @@ def change(content: bytearray, event: Event, is_kept: bool, is_whole: bool, chan
 
 
 def rename(names: dict[str, int], event: Event) -> None:
-    """Makes a change of the directory."""
+    """Make a change of the directory."""
     if event.kind in (CREATE, LINK):
         names[event.name if event.kind == CREATE else event.data.decode()] = event.file
     elif event.kind == UNLINK:

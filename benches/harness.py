@@ -1,40 +1,45 @@
-"""What a rate depends on, and where rates are kept: one record a machine and date under benches/record.
+"""The harness of all benchmarks: options, the command, the machine, and the records.
 
 Run as a program, it prints the name of the next record.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import re
+import shutil
 import sqlite3
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
+from tables import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "benches" / "record"
-#: The command that is timed.
-# Where cargo builds. A relative path is one from the root of the repository, where the scripts run.
+#: Where cargo builds. A relative path starts at the root of the repository, where scripts run.
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+#: The command.
 QORPUS = TARGET / "release" / "qorpus"
 
 
 class Neighbours:
-    """How much of the processors others use meanwhile: a rate taken on a busy machine is no rate."""
+    """The share of the processors that others use: a rate from a busy machine does not count."""
 
     def __init__(self) -> None:
         self.start = self.now()
 
     @staticmethod
     def now() -> tuple[float, float, float]:
-        """Seconds: of the clock, of all processors busy, of this program and its finished children."""
+        """Return seconds of the clock, of all busy processors, of this program and its children."""
         numbers = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
         user, nice, system, _idle, _waiting, interrupts, soft, _stolen = numbers
         own = sum(os.times()[:4])
@@ -53,7 +58,7 @@ def said(*command: str) -> str:
 
 
 def machine(directory: Path) -> dict:
-    """What a rate depends on."""
+    """Return what a rate depends on."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "cpu": models[0] if models else platform.machine(),
@@ -74,7 +79,7 @@ def summary(values: Sequence[float]) -> dict:
 
 
 def parser(description: str | None, repetitions: int) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+    """Return a parser with the options of all benchmarks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--repetitions", type=int, default=repetitions)
     made.add_argument("--directory", type=Path, default=TARGET, help="on the disk to measure")
@@ -84,8 +89,24 @@ def parser(description: str | None, repetitions: int) -> argparse.ArgumentParser
     return made
 
 
+@contextlib.contextmanager
+def workplace(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+    """Make a directory on the disk to measure, and a copy of the command there."""
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+        yield Path(name), Path(shutil.copy2(QORPUS, name))
+
+
+def account_of(command: Sequence[object]) -> dict:
+    """Run a command, and return what it took by the kernel's account."""
+    program = [sys.executable, "-I", ROOT / "benches/account.py", *command]
+    result = subprocess.run(list(map(str, program)), check=True, capture_output=True, text=True)
+    account = json.loads(result.stdout)
+    assert account["status"] == 0, result.stderr
+    return account
+
+
 def free_name() -> Path:
-    """A record is never replaced: the next one of the day gets a number."""
+    """Return the path of the next record: none is replaced, later ones of a day get numbers."""
     cpu = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\(.*?\)|@.*", "", machine(ROOT)["cpu"]).lower()).strip("-")
     path = RECORDS / f"{datetime.now(timezone.utc).date()}-{cpu}.json"
     names = [path, *(path.with_stem(f"{path.stem}-{number}") for number in range(2, 1000))]
@@ -93,7 +114,8 @@ def free_name() -> Path:
 
 
 def keep(name: str, arguments: argparse.Namespace, section: dict, neighbours: Neighbours) -> None:
-    """Ends a benchmark: says how busy the machine was, and adds the section to the record."""
+    """End a benchmark: print the section and how busy the machine was, and record them."""
+    print(PARTS[name][1](section | {"repetitions": arguments.repetitions}))
     others = neighbours.share()
     warning = "; repeat it on a quiet machine" if others > 0.1 else ""
     print(f"{neighbours.seconds():.0f} s; {others:.0%} of the processors were used by others{warning}")
@@ -115,7 +137,7 @@ def keep(name: str, arguments: argparse.Namespace, section: dict, neighbours: Ne
     }
     record["sections"][name] = about | section
     text = json.dumps(record, indent=1)
-    # Numbers of a list stand in a line.
+    # The numbers of a list share a line.
     text = re.sub(
         r"\[[\s\d.,e+-]*\]",
         lambda found: re.sub(r",\s+", ", ", re.sub(r"([\[\]])\s+|\s+(\])", r"\1\2", found[0])),

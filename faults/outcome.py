@@ -1,0 +1,21 @@
+"""What the tasks of a campaign bring back."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+#: Rows of a campaign's table, and what its controls miss.
+Summary = tuple[dict[str, int], list[str]]
+
+
+@dataclass
+class Outcome:
+    """Counts by what was counted, and a sentence for each failure."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+def totalled(total: str, rows: dict[str, int], control: str) -> Summary:
+    """Put the total above the rows. If nothing was counted, the control fails."""
+    shown = {total: sum(rows.values())} | rows
+    return shown, [] if shown[total] else [f"control: {control}"]

@@ -1,0 +1,109 @@
+"""Processes to disturb: forks of a server that has all modules loaded and runs under the shim."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import shim
+
+#: Seconds after which a process hangs. None here takes seconds, but the machine may be loaded.
+PATIENCE = 300
+#: Bytes: more than any job here needs.
+ROOM = 1 << 30
+#: A message to or from a program.
+Json = dict[str, Any]
+#: Where campaigns have all their directories, so that one removal ends them; workers inherit it.
+workspace: str | None = None
+
+
+def in_memory() -> str | None:
+    """Return a directory in memory, where syncs cost nothing; None is the usual place."""
+    if workspace:
+        return workspace
+    with contextlib.suppress(OSError):
+        room = os.statvfs("/dev/shm")
+        if os.access("/dev/shm", os.W_OK) and room.f_bavail * room.f_frsize > ROOM:
+            return "/dev/shm"
+    return None
+
+
+@dataclass
+class Request:
+    """A function of workloads.py, to run in a process of its own."""
+
+    call: str
+    arguments: Json = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+
+
+@dataclass
+class Answer:
+    """How a process ended: exit status, minus a signal, or "hangs"; and what it printed."""
+
+    status: int | str
+    output: str
+
+    def json(self) -> Json:
+        """Return the object that a successful workload prints last."""
+        assert self.status == 0, self
+        found: Json = json.loads(self.output.splitlines()[-1])
+        return found
+
+
+class ProcessServer:
+    """A context manager that owns a running workloads.py and a directory in memory."""
+
+    def __enter__(self) -> "ProcessServer":
+        self.root = Path(tempfile.mkdtemp(prefix="qorpus-faults-", dir=in_memory())).resolve()
+        (self.root / "scratch").mkdir()
+        environment = os.environ | {"LD_PRELOAD": str(shim.library()), "OPENBLAS_NUM_THREADS": "1", "NO_COLOR": "1"}
+        command = [sys.executable, "-u", str(Path(__file__).with_name("workloads.py"))]
+        self.server = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The end of its input ends the server.
+        with self.server:
+            pass
+        shutil.rmtree(self.root)
+
+    def directory(self, name: str = "observed") -> Path:
+        """Make an empty directory, in the place of the last one of this name."""
+        path = self.root / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+        return path
+
+    def observed(self, directory: Path) -> shim.Observed:
+        return shim.Observed(directory, self.root / "scratch")
+
+    def run(self, *requests: Request, environment: dict[str, str] | None = None) -> list[Answer]:
+        """Run all requests at the same time, and wait for all."""
+        batch = {
+            "requests": [vars(request) | {"environment": environment or {}} for request in requests],
+            "scratch": str(self.root / "scratch"),
+            "patience": PATIENCE,
+        }
+        assert self.server.stdin and self.server.stdout
+        self.server.stdin.write(json.dumps(batch) + "\n")
+        self.server.stdin.flush()
+        return [Answer(**answer) for answer in json.loads(self.server.stdout.readline())]
+
+    def succeed(self, *requests: Request, environment: dict[str, str] | None = None) -> list[Answer]:
+        """Run requests that must succeed."""
+        answers = self.run(*requests, environment=environment)
+        assert all(answer.status == 0 for answer in answers), answers
+        return answers
+
+    def ask(self, request: Request, environment: dict[str, str] | None = None) -> Json:
+        """Run a request that must succeed, and return the object that it prints last."""
+        return self.succeed(request, environment=environment)[0].json()
