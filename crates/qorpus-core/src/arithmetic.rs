@@ -1,21 +1,25 @@
 //! Arithmetics in which unitaries are multiplied and told from each other: exact, or in floating point.
 
-use crate::{Complex64, Result};
+use crate::error::Result;
+use num_complex::Complex64;
+
+/// Unitaries in a batch: each is one lane.
+pub const BATCH_LANES: usize = 32;
 
 /// How near the keys of two unitaries may be to each other, half by half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bands {
+pub struct Tolerance {
     /// If neither half differs by more, the unitaries are the same.
-    pub same: u64,
+    pub equal: u64,
     /// If one of the halves differs by more, they are not. Of what lies between, nothing is known.
-    pub apart: u64,
+    pub distinct: u64,
 }
 
 /// The letters of an alphabet, and what can be done with the unitaries of its circuits.
 pub trait Arithmetic: Sync {
     /// A unitary.
     type Unitary: Clone + Default;
-    /// Up to [`LANES`](crate::LANES) unitaries.
+    /// Up to [`BATCH_LANES`](crate::BATCH_LANES) unitaries.
     type Batch;
 
     /// The identity.
@@ -47,7 +51,7 @@ pub trait Arithmetic: Sync {
     fn key(&self, unitary: &Self::Unitary) -> u128;
 
     /// How near keys are to each other.
-    fn bands(&self) -> Bands;
+    fn tolerance(&self) -> Tolerance;
 
     /// Whether two unitaries are the same, up to phase if only that counts, and but for `error` in each entry where numbers
     /// are not exact.
@@ -81,7 +85,7 @@ pub trait Arithmetic: Sync {
     /// Puts a unitary in place `lane` of a batch.
     ///
     /// # Panics
-    /// If the place is not below [`LANES`](crate::LANES), or the unitary is on another number of qubits.
+    /// If the place is not below [`BATCH_LANES`](crate::BATCH_LANES), or the unitary is on another number of qubits.
     fn set(&self, batch: &mut Self::Batch, lane: usize, unitary: &Self::Unitary);
 
     /// Calls `emit` with each place whose bit is set in `places` and the key of what `letter` makes of the unitary there. False

@@ -1,6 +1,6 @@
 //! Circuits drawn for a terminal.
 
-use crate::Alphabet;
+use crate::alphabet::Alphabet;
 use std::fmt::Write;
 
 /// Draws a circuit: one line a qubit with time running to the right, and lines between them for what joins them.
@@ -104,7 +104,8 @@ fn symbols(name: &str, qubits: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coupling, Gate};
+    use crate::alphabet::Coupling;
+    use crate::gate::Gate;
 
     #[test]
     fn controls_crossings_and_labels() {

@@ -1,5 +1,7 @@
 //! What can be wrong with a gate, an alphabet, a space or a recipe, said to a person.
 
+use crate::equivalence::Equivalence;
+
 /// The result of everything in this crate that can be refused.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -97,13 +99,13 @@ pub enum Error {
     /// A gate whose entries are no numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
         "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
-        if *.up_to == crate::UpTo::Phase { " up to a global phase" } else { "" }
+        if *.up_to == Equivalence::GlobalPhase { " up to a global phase" } else { "" }
     )]
     NotExact {
         /// The gate's name.
         gate: String,
         /// Which unitaries count as the same.
-        up_to: crate::UpTo,
+        up_to: Equivalence,
     },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(

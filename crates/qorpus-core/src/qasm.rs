@@ -3,7 +3,10 @@
 //! Every gate has the matrix that Qiskit gives it, global phase included. In OpenQASM 2 that also holds for the
 //! parsers of BQSKit and Cirq, which know more gates than its `qelib1.inc` and leave our definitions of them aside.
 
-use crate::{Error, Gate, Placed, Result, evaluate};
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::gate::angle::evaluate;
+use crate::instruction::Instruction;
 use num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -137,16 +140,16 @@ impl Qasm {
     /// phase.
     ///
     /// ```
-    /// use qorpus_core::{Placed, Qasm};
+    /// use qorpus_core::{Instruction, Qasm};
     ///
-    /// let circuit = [Placed::parse("p(pi/4) 0", 2, &[])?, Placed::parse("cx 0 1", 2, &[])?];
+    /// let circuit = [Instruction::parse("p(pi/4) 0", 2, &[])?, Instruction::parse("cx 0 1", 2, &[])?];
     /// let text = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\nu1(pi/4) q[0];\ncx q[0], q[1];\n";
     /// assert_eq!(Qasm::Two.program(&circuit, 2)?, text);
     /// # Ok::<(), qorpus_core::Error>(())
     /// ```
-    pub fn program(self, circuit: &[Placed], qubits: usize) -> Result<String> {
+    pub fn program(self, circuit: &[Instruction], qubits: usize) -> Result<String> {
         let mut gates: Vec<Gate> = Vec::new();
-        for Placed { gate, .. } in circuit {
+        for Instruction { gate, .. } in circuit {
             if gates.iter().all(|known| known.name() != gate.name()) {
                 gates.push(gate.clone());
             }
@@ -171,7 +174,7 @@ impl Qasm {
             Qasm::Two => format!("qreg q[{qubits}];\n"),
             Qasm::Three => format!("qubit[{qubits}] q;\n"),
         });
-        for Placed { gate, qubits } in circuit {
+        for Instruction { gate, qubits } in circuit {
             let places: Vec<_> = qubits.iter().map(|qubit| format!("q[{qubit}]")).collect();
             text.push_str(&format!("{} {};\n", self.name(gate, &gates), places.join(", ")));
         }
@@ -266,7 +269,10 @@ fn decimal(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alphabet, Circuits, Coupling, Kernel, STANDARD, Scratch};
+    use crate::alphabet::{Alphabet, Coupling};
+    use crate::circuit::Circuits;
+    use crate::gate::STANDARD;
+    use crate::kernel::{Kernel, Scratch};
     use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
     const BOTH: [Qasm; 2] = [Qasm::Two, Qasm::Three];
@@ -387,7 +393,7 @@ mod tests {
             assert!(defined(version, two.matrix()).unwrap_err().contains("'mine' on 2 qubits"));
             assert!(version.definition(&opaque, &[]).unwrap_err().contains("name of the gate 'secret'"));
         }
-        let circuit = [Placed { gate: mine(two.matrix()), qubits: vec![1, 0] }];
+        let circuit = [Instruction { gate: mine(two.matrix()), qubits: vec![1, 0] }];
         let error = Qasm::Two.program(&circuit, 2).unwrap_err().to_string();
         assert!(error.ends_with(
             "only its matrix is known; convert the circuit to Qiskit, Cirq or BQSKit, which take matrices"
@@ -433,7 +439,7 @@ mod tests {
     fn programs() {
         let own = [mine(Gate::standard("y").unwrap().matrix())];
         let letters = ["p(pi/4) 1", "crx(1/2) 1 0", "crx(pi) 0 1", "sxdg 0", "mine 1", "iswap 1 0"];
-        let circuit = letters.map(|letter| Placed::parse(letter, 2, &own).unwrap());
+        let circuit = letters.map(|letter| Instruction::parse(letter, 2, &own).unwrap());
         let two = Qasm::Two.program(&circuit, 2).unwrap();
         assert_eq!(
             two.lines().collect::<Vec<_>>(),

@@ -4,18 +4,21 @@
 //! common (those of a matrix rounded to eight decimals, or kept in binary32), and by its type. Only a precise one can be told
 //! from everything else, so only of a precise one can anything be proven.
 
-use crate::{Complex64, Error, Result, UpTo, unitarity_residual};
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::gate::unitarity_residual;
+use num_complex::Complex64;
 
 /// A matrix farther from unitary than this is refused.
-const MOST_RESIDUAL: f64 = 0.05;
+const MAX_RESIDUAL: f64 = 0.05;
 
 /// Entries that are rounded leave a residual. Digits that leave less than this part of what rounding to them would, are exact:
 /// (3 + 4i)/5 has one decimal and is not rounded.
 const ROUNDED: f64 = 1e-6;
 
 /// Binary64 has more digits than these; a matrix whose entries have no more was rounded to them.
-const MOST_BITS: u32 = 40;
-const MOST_DECIMALS: i32 = 12;
+const MAX_ROUNDED_BITS: u32 = 40;
+const MAX_ROUNDED_DECIMALS: i32 = 12;
 
 /// The tolerance that an error implies, in errors. Rounding by chance leaves a residual below the error, seldom by as much.
 const SAFETY: f64 = 8.0;
@@ -47,7 +50,7 @@ impl Target {
         }
         let residual = unitarity_residual(&numbers, dim);
         // Of entries beyond all measure it is not a number.
-        if residual.is_nan() || residual > MOST_RESIDUAL {
+        if residual.is_nan() || residual > MAX_RESIDUAL {
             return Err(Error::TargetNotUnitary { residual });
         }
         let rounded = |error: &f64| residual >= error * ROUNDED;
@@ -90,21 +93,21 @@ fn digits(numbers: &[Complex64]) -> [f64; 2] {
         parts().all(|part| (part * power - (part * power).round()).abs() <= 1e-15 * power)
     };
     // A matrix with all its digits has no few decimals: then there is nothing to look for.
-    let few = has(&(MOST_DECIMALS - 1)).then(|| (0..MOST_DECIMALS).find(has)).flatten();
+    let few = has(&(MAX_ROUNDED_DECIMALS - 1)).then(|| (0..MAX_ROUNDED_DECIMALS).find(has)).flatten();
     let decimal = few.map_or(0.0, |decimals| 0.5 * 10f64.powi(-decimals));
     // A mantissa has 52 digits behind the first one, which is not written; 0 has none.
     let bits_of = |part: f64| 53u32.saturating_sub((part.to_bits() | 1 << 52).trailing_zeros());
     let bits = parts().map(bits_of).max().unwrap_or(0);
-    let binary = if bits <= MOST_BITS { 0.5f64.powi(bits as i32 + 1) } else { 0.0 };
+    let binary = if bits <= MAX_ROUNDED_BITS { 0.5f64.powi(bits as i32 + 1) } else { 0.0 };
     [decimal, binary]
 }
 
 /// The largest magnitude among the entries of the difference of two unitaries of the same size, row-major; up to phase, the one
 /// is first multiplied by the phase that makes tr(A†B) positive. Takes time in O(4^n).
-pub fn distance(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
+pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let turn = match up_to {
-        UpTo::Nothing => Complex64::ONE,
-        UpTo::Phase => {
+        Equivalence::Exact => Complex64::ONE,
+        Equivalence::GlobalPhase => {
             let overlap: Complex64 = one.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
             let size = overlap.norm_sqr().sqrt();
             if size > 0.0 { overlap / size } else { Complex64::ONE }
@@ -118,7 +121,10 @@ pub fn distance(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alphabet, Circuits, Coupling, Kernel, preset};
+    use crate::alphabet::{Alphabet, Coupling};
+    use crate::circuit::Circuits;
+    use crate::gate::preset;
+    use crate::kernel::Kernel;
     use proptest::prelude::*;
 
     fn unitary(word: &[u16], qubits: usize) -> Vec<Complex64> {
@@ -145,7 +151,7 @@ mod tests {
             let power = 10f64.powi(decimals);
             for given in [rounded(&exact, |part| (part * power).round() / power), rounded(&exact, |part| f64::from(part as f32))] {
                 let target = Target::new(given.clone(), dim, false).unwrap();
-                let off = distance(&given, &exact, UpTo::Nothing);
+                let off = distance(&given, &exact, Equivalence::Exact);
                 prop_assert!(off <= target.tolerance() + 1e-15, "{off:e} {:e}", target.tolerance());
             }
         }

@@ -82,7 +82,9 @@ pub use options::{
 pub use parameters::Parameters;
 pub use plan::{Machine, Plan, Way, plan};
 pub use present::Present;
-pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
+pub use qorpus_core::{
+    self as core, Circuits, Complex64, Dtype, Equivalence, Label, LabelColumn, Recipe, Target,
+};
 pub use query::Selection;
 pub use reader::{Corpus, Order, Record, Summary};
 pub use records::{Reader, Rows};

@@ -6,7 +6,7 @@ use crate::error::{ChunkDamage, Error, Result, sqlite_on};
 use crate::reader::{Corpus, GivenLabels};
 use crate::still::Still;
 use crate::{store, work};
-use qorpus_core::{Circuits, Damage, Place};
+use qorpus_core::{ChunkSpan, Circuits, Damage};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ impl Corpus {
     pub(crate) fn circuits_in(
         &self,
         columns: &mut Columns<'_>,
-        place: Place,
+        place: ChunkSpan,
         positions: &[usize],
         circuits: &mut Circuits,
     ) -> std::result::Result<(), Trouble> {
@@ -30,7 +30,7 @@ impl Corpus {
     pub(crate) fn unitaries_in(
         &self,
         columns: &mut Columns<'_>,
-        place: Place,
+        place: ChunkSpan,
         positions: &[usize],
         out: &mut [u8],
     ) -> std::result::Result<(), Trouble> {
@@ -112,7 +112,7 @@ impl Corpus {
         while let Some(&id) = ids.get(index) {
             let chunk =
                 self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
-            let Place { first_id, count } = chunk.place;
+            let ChunkSpan { first_id, count } = chunk.place;
             let is_next = |pair: &[u64]| pair[0] <= pair[1] && pair[1] - first_id < count;
             let inside = 1 + ids[index..].windows(2).take_while(|pair| is_next(pair)).count();
             positions.clear();
@@ -135,7 +135,7 @@ impl Corpus {
         }
         if !self.recipe.space().is_appended() {
             let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
-            let place = Place { first_id: ids.start, count: ids.end - ids.start };
+            let place = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
             return Ok(FoundChunk { place, has_labels: false });
         }
         let slot = found.slot(id, self.recipe.chunk_records());
@@ -146,7 +146,7 @@ impl Corpus {
                    WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;
         let chunk = statement.query_row([id], |row| {
-            let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+            let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
             Ok(FoundChunk { place, has_labels: row.get(2)? })
         });
         match chunk.optional()? {
@@ -205,7 +205,7 @@ pub(crate) type Visit<'v> =
 /// Where a chunk is, and whether its records brought labels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundChunk {
-    pub(crate) place: Place,
+    pub(crate) place: ChunkSpan,
     has_labels: bool,
 }
 

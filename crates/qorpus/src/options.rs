@@ -3,7 +3,7 @@
 use crate::reader::Order;
 use crate::{Error, Result, gate_file};
 use qorpus_core::{
-    Alphabet, Complex64, Coupling, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo, preset,
+    Alphabet, Complex64, Coupling, Distinct, Dtype, Equivalence, Gate, MAX_LENGTH, Recipe, Space, preset,
 };
 use std::path::{Path, PathBuf};
 
@@ -161,7 +161,7 @@ pub struct DistinctOptions {
     /// The most that a circuit costs.
     pub max_cost: Option<u32>,
     /// Which unitaries count as the same.
-    pub up_to: UpTo,
+    pub up_to: Equivalence,
     /// The type of the unitaries' entries; they are computed on reading.
     pub dtype: Dtype,
 }
@@ -169,7 +169,7 @@ pub struct DistinctOptions {
 impl Default for DistinctOptions {
     fn default() -> DistinctOptions {
         let RecipeOptions { gates, qubits, coupling, dtype, .. } = RecipeOptions::default();
-        let (max_length, cost, max_cost, up_to) = (None, None, None, UpTo::Phase);
+        let (max_length, cost, max_cost, up_to) = (None, None, None, Equivalence::GlobalPhase);
         DistinctOptions { gates, qubits, coupling, max_length, cost, max_cost, up_to, dtype }
     }
 }

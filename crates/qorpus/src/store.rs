@@ -10,7 +10,7 @@ use crate::error::{Error, Result, sqlite_on};
 use crate::lock::{self, Lock, Owner, Turn, in_free_turn};
 use crate::options::Durability;
 use crate::{filesystem, schema, wal, work};
-use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MOST_LABELS, Recipe};
+use qorpus_core::{Chunk, ContentHash, FORMAT_VERSION, MAX_LABELS, Recipe};
 use rusqlite::{
     Connection, DropBehavior, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
@@ -426,7 +426,7 @@ pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentH
 pub(crate) fn labels(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
     let mut statement =
         connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
-    let rows = statement.query_map([MOST_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map([MAX_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
 

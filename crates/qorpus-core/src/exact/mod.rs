@@ -8,18 +8,18 @@
 //! The integers stay small. The Galois conjugate √2 -> -√2 of a unitary is unitary as well, so that the magnitudes
 //! of an entry and of its conjugate are at most 1, and half the sum of their squares is (a² + b² + c² + d²) / 2^k.
 
-mod batch;
-mod nearest;
+pub(crate) mod batch;
+pub(crate) mod recognize;
 
-pub use batch::{ExactProducts, LANES};
-use nearest::{LARGEST_ERROR, nearest, turned_error, unique_exponent};
-
-use crate::arithmetic::{Arithmetic, Bands};
-use crate::kernel::rows::Rows;
-use crate::level::{Level, Work};
-use crate::{Alphabet, Error, Result};
+use crate::alphabet::Alphabet;
+use crate::arithmetic::{Arithmetic, Tolerance};
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::exact::batch::ExactProducts;
+use crate::exact::recognize::{LARGEST_ERROR, nearest, turned_error, unique_exponent};
+use crate::kernel::letter_rows::LetterRows;
+use crate::simd::dispatch::{InstructionSet, SimdTask};
 use num_complex::Complex64;
-use serde::{Deserialize, Serialize};
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::xxh3_128;
 type Integer = [i16; 4];
 
 /// With larger denominators an integer might not fit in 16 bits: none is larger than √2^k.
-const MOST_EXPONENT: u32 = 28;
+const MAX_EXPONENT: u32 = 28;
 
 /// Denominators of the gates that are looked for: of a gate of the user's own, more would be guesswork.
 const GATE_EXPONENT: u32 = 6;
@@ -35,21 +35,11 @@ const GATE_EXPONENT: u32 = 6;
 /// How far a gate's entries may be from numbers of the ring.
 const TOLERANCE: f64 = 1e-12;
 
-/// Which unitaries count as the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UpTo {
-    /// Those that differ by a global phase only.
-    Phase,
-    /// None but equal ones.
-    Nothing,
-}
-
 /// The letters of an alphabet, exactly.
 #[derive(Debug, Clone)]
 pub struct ExactLetters {
     dim: usize,
-    up_to: UpTo,
+    up_to: Equivalence,
     letters: Vec<ExactLetter>,
 }
 
@@ -69,7 +59,7 @@ struct Term {
 
 /// An exact unitary in its unique form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exact {
+pub struct ExactUnitary {
     /// Row-major.
     entries: Vec<Integer>,
     /// All entries are over √2^`exponent`.
@@ -81,18 +71,18 @@ impl ExactLetters {
     ///
     /// # Errors
     /// [`Error::NotExact`] for the first gate that is not over the ring.
-    pub fn new(alphabet: &Alphabet, up_to: UpTo) -> Result<ExactLetters> {
+    pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ExactLetters> {
         let dim = alphabet.dim();
         let letters = alphabet.letters().iter().map(|letter| {
-            let rows = Rows::new(alphabet, letter);
+            let rows = LetterRows::new(alphabet, letter);
             let refused = || Error::NotExact { gate: alphabet.gates()[letter.gate].name().into(), up_to };
             if rows.gate_dim() == 0 {
                 return Err(refused());
             }
-            let phase = if up_to == UpTo::Phase { phase(&rows) } else { Complex64::ONE };
+            let phase = if up_to == Equivalence::GlobalPhase { phase(&rows) } else { Complex64::ONE };
             let found = (0..=GATE_EXPONENT).find_map(|exponent| {
                 let row = |row| {
-                    // Rows that the gate leaves alone are multiplied by its phase as well.
+                    // LetterRows that the gate leaves alone are multiplied by its phase as well.
                     let term = |(from, entry): (usize, Complex64)| {
                         Some((from, nearest(entry * phase, exponent, TOLERANCE)?))
                     };
@@ -113,7 +103,7 @@ impl ExactLetters {
 
     /// Whether the integers of all circuits of at most `length` letters are sure to fit in 16 bits.
     pub fn holds(&self, length: usize) -> bool {
-        self.most_exponent() as usize * length <= MOST_EXPONENT as usize
+        self.most_exponent() as usize * length <= MAX_EXPONENT as usize
     }
 
     /// The largest denominator exponent of a letter.
@@ -129,9 +119,9 @@ impl ExactLetters {
     /// # Panics
     /// If the letter is not in the alphabet.
     #[must_use]
-    pub fn advance(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
+    pub fn advance(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
         let fits = self.multiply(from, letter, to);
-        if fits && self.up_to == UpTo::Phase {
+        if fits && self.up_to == Equivalence::GlobalPhase {
             to.turn();
         }
         fits
@@ -139,12 +129,12 @@ impl ExactLetters {
 }
 
 impl Arithmetic for ExactLetters {
-    type Unitary = Exact;
+    type Unitary = ExactUnitary;
     type Batch = ExactProducts;
 
-    fn identity(&self) -> Exact {
+    fn identity(&self) -> ExactUnitary {
         let entry = |k: usize| if k / self.dim == k % self.dim { [1, 0, 0, 0] } else { [0; 4] };
-        Exact { entries: (0..self.dim * self.dim).map(entry).collect(), exponent: 0 }
+        ExactUnitary { entries: (0..self.dim * self.dim).map(entry).collect(), exponent: 0 }
     }
 
     fn inverses(&self) -> Vec<Option<u16>> {
@@ -153,20 +143,20 @@ impl Arithmetic for ExactLetters {
         (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
     }
 
-    fn multiply(&self, from: &Exact, letter: u16, to: &mut Exact) -> bool {
+    fn multiply(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
         let letter = &self.letters[usize::from(letter)];
         to.exponent = from.exponent + letter.exponent;
-        if to.exponent > MOST_EXPONENT {
+        if to.exponent > MAX_EXPONENT {
             return false;
         }
         to.entries.resize(from.entries.len(), [0; 4]);
-        Level::best().run(Multiply { dim: self.dim, letter, from, to });
+        InstructionSet::best().run(Multiply { dim: self.dim, letter, from, to });
         true
     }
 
     /// In its unique form, or that of its class up to phase.
-    fn unitary(&self, circuit: &[u16]) -> Result<Exact> {
-        let (mut now, mut next) = (self.identity(), Exact::default());
+    fn unitary(&self, circuit: &[u16]) -> Result<ExactUnitary> {
+        let (mut now, mut next) = (self.identity(), ExactUnitary::default());
         for &letter in circuit {
             if !self.advance(&now, letter, &mut next) {
                 return Err(Error::ExactOverflow);
@@ -177,27 +167,27 @@ impl Arithmetic for ExactLetters {
     }
 
     /// In its unique form, or that of its class up to phase.
-    fn adjoint(&self, unitary: &Exact) -> Exact {
+    fn adjoint(&self, unitary: &ExactUnitary) -> ExactUnitary {
         let dim = self.dim;
         let entries = (0..dim * dim).map(|k| conjugate(unitary.entries[k % dim * dim + k / dim]));
-        let mut adjoint = Exact { entries: entries.collect(), exponent: unitary.exponent };
-        if self.up_to == UpTo::Phase {
+        let mut adjoint = ExactUnitary { entries: entries.collect(), exponent: unitary.exponent };
+        if self.up_to == Equivalence::GlobalPhase {
             adjoint.turn();
         }
         adjoint
     }
 
-    fn key(&self, unitary: &Exact) -> u128 {
+    fn key(&self, unitary: &ExactUnitary) -> u128 {
         unitary.key()
     }
 
     /// Equal or not.
-    fn bands(&self) -> Bands {
-        Bands { same: 0, apart: 0 }
+    fn tolerance(&self) -> Tolerance {
+        Tolerance { equal: 0, distinct: 0 }
     }
 
     /// Both must be in their unique forms.
-    fn same(&self, one: &Exact, other: &Exact, _error: f64) -> bool {
+    fn same(&self, one: &ExactUnitary, other: &ExactUnitary, _error: f64) -> bool {
         one == other
     }
 
@@ -214,13 +204,13 @@ impl Arithmetic for ExactLetters {
     ///
     /// The determinant of a unitary over the ring is a unit there of which all conjugates have magnitude 1, so it is a power of
     /// ω, and only as many phases as there are rows are possible, up to powers of ω.
-    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Exact> {
+    fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<ExactUnitary> {
         // Few digits may be those of a small denominator, not by chance those of a large one; to look for these takes long.
-        let most = if error <= LARGEST_ERROR { Some(MOST_EXPONENT) } else { unique_exponent(error) };
+        let most = if error <= LARGEST_ERROR { Some(MAX_EXPONENT) } else { unique_exponent(error) };
         self.nearest(numbers, most?)
     }
 
-    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Exact> {
+    fn near(&self, numbers: &[Complex64], error: f64) -> Vec<ExactUnitary> {
         self.candidates(numbers, error)
     }
 
@@ -229,7 +219,7 @@ impl Arithmetic for ExactLetters {
         unique_exponent(turned_error(error, self.dim)).is_some_and(|unique| most <= unique as usize)
     }
 
-    fn numbers(&self, unitary: &Exact) -> Vec<Complex64> {
+    fn numbers(&self, unitary: &ExactUnitary) -> Vec<Complex64> {
         unitary.to_complex()
     }
 
@@ -242,7 +232,7 @@ impl Arithmetic for ExactLetters {
         ExactProducts::new(self)
     }
 
-    fn set(&self, batch: &mut ExactProducts, lane: usize, unitary: &Exact) {
+    fn set(&self, batch: &mut ExactProducts, lane: usize, unitary: &ExactUnitary) {
         batch.from.set(lane, unitary);
     }
 
@@ -261,7 +251,7 @@ impl Arithmetic for ExactLetters {
     }
 }
 
-impl Exact {
+impl ExactUnitary {
     /// The smallest denominator exponent.
     pub fn exponent(&self) -> u32 {
         self.exponent
@@ -324,13 +314,13 @@ fn turned([a, b, c, d]: Integer, power: usize) -> Integer {
 struct Multiply<'a> {
     dim: usize,
     letter: &'a ExactLetter,
-    from: &'a Exact,
-    to: &'a mut Exact,
+    from: &'a ExactUnitary,
+    to: &'a mut ExactUnitary,
 }
 
-impl Work for Multiply<'_> {
+impl SimdTask for Multiply<'_> {
     #[inline(always)]
-    fn run<const LEVEL: u8>(self) {
+    fn run<const SET: u8>(self) {
         let Multiply { dim, letter, from, to } = self;
         for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
             for (number, term) in terms.iter().enumerate() {
@@ -387,7 +377,7 @@ fn value([a, b, c, d]: Integer) -> Complex64 {
 }
 
 /// The phase that makes a gate's first entry that is not 0 positive.
-fn phase(rows: &Rows<'_>) -> Complex64 {
+fn phase(rows: &LetterRows<'_>) -> Complex64 {
     let entries = (0..rows.gate_dim()).map(|column| rows.entry(0, column));
     let first = entries.into_iter().find(|entry| entry.norm_sqr() > TOLERANCE);
     first.map_or(Complex64::ONE, |entry| entry.conj() / entry.norm_sqr().sqrt())
@@ -434,7 +424,11 @@ fn terms(row: usize, z: Integer) -> impl Iterator<Item = Term> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Circuits, Coupling, Gate, Space, naive, preset};
+    use crate::alphabet::Coupling;
+    use crate::circuit::Circuits;
+    use crate::gate::{Gate, preset};
+    use crate::kernel::naive;
+    use crate::space::Space;
     use std::collections::HashSet;
 
     fn alphabet(gates: &str, qubits: usize) -> Alphabet {
@@ -457,12 +451,12 @@ mod tests {
     fn products_are_those_of_the_oracle() {
         let every = "id,x,y,z,h,s,sdg,t,tdg,sx,sxdg,p(pi/4),cx,cy,cz,ch,cp(pi/4),csx,swap,iswap,ccx,cswap,rx(pi/2),ry(-pi/2),rz(pi)";
         for (gates, qubits, up_to) in [
-            (every, 3, UpTo::Nothing),
-            (every, 3, UpTo::Phase),
-            ("nam", 2, UpTo::Phase),
-            ("ibm", 2, UpTo::Phase),
-            ("rigetti", 2, UpTo::Phase),
-            ("clifford+t", 1, UpTo::Nothing),
+            (every, 3, Equivalence::Exact),
+            (every, 3, Equivalence::GlobalPhase),
+            ("nam", 2, Equivalence::GlobalPhase),
+            ("ibm", 2, Equivalence::GlobalPhase),
+            ("rigetti", 2, Equivalence::GlobalPhase),
+            ("clifford+t", 1, Equivalence::Exact),
         ] {
             let alphabet = alphabet(gates, qubits);
             let letters = ExactLetters::new(&alphabet, up_to).unwrap();
@@ -472,8 +466,8 @@ mod tests {
                 let (exact, expected) =
                     (letters.unitary(circuit).unwrap(), naive::unitary(&alphabet, circuit));
                 let found = match up_to {
-                    UpTo::Nothing => difference(&exact.to_complex(), &expected),
-                    UpTo::Phase => difference_up_to_phase(&exact.to_complex(), &expected),
+                    Equivalence::Exact => difference(&exact.to_complex(), &expected),
+                    Equivalence::GlobalPhase => difference_up_to_phase(&exact.to_complex(), &expected),
                 };
                 assert!(found < 1e-12, "{found:e}: {}", alphabet.text(circuit));
             }
@@ -493,13 +487,13 @@ mod tests {
             ("cx 0 1; cx 1 0; cx 0 1", "swap 0 1"),
             ("h 0; z 0; h 0", "x 0"),
         ] {
-            assert_eq!(of(UpTo::Nothing, one), of(UpTo::Nothing, other), "{one}");
-            assert_eq!(of(UpTo::Nothing, one).key(), of(UpTo::Nothing, other).key(), "{one}");
+            assert_eq!(of(Equivalence::Exact, one), of(Equivalence::Exact, other), "{one}");
+            assert_eq!(of(Equivalence::Exact, one).key(), of(Equivalence::Exact, other).key(), "{one}");
         }
         // X and Z anticommute.
         let (xz, zx) = ("x 0; z 0", "z 0; x 0");
-        assert_ne!(of(UpTo::Nothing, xz), of(UpTo::Nothing, zx));
-        assert_eq!(of(UpTo::Phase, xz), of(UpTo::Phase, zx));
+        assert_ne!(of(Equivalence::Exact, xz), of(Equivalence::Exact, zx));
+        assert_eq!(of(Equivalence::GlobalPhase, xz), of(Equivalence::GlobalPhase, zx));
     }
 
     #[test]
@@ -507,21 +501,25 @@ mod tests {
         let refused = |gates: &str, up_to| {
             matches!(ExactLetters::new(&alphabet(gates, 1), up_to), Err(Error::NotExact { .. }))
         };
-        assert!(refused("h,rx(pi/4)", UpTo::Phase) && refused("h,rz(0.1)", UpTo::Phase));
-        assert!(refused("h,rz(pi/4)", UpTo::Nothing) && !refused("h,rz(pi/4)", UpTo::Phase));
+        assert!(
+            refused("h,rx(pi/4)", Equivalence::GlobalPhase) && refused("h,rz(0.1)", Equivalence::GlobalPhase)
+        );
+        assert!(
+            refused("h,rz(pi/4)", Equivalence::Exact) && !refused("h,rz(pi/4)", Equivalence::GlobalPhase)
+        );
     }
 
     #[test]
     fn an_overflow_is_seen_before_it_happens() {
         let alphabet = alphabet("h,t", 1);
-        let letters = ExactLetters::new(&alphabet, UpTo::Phase).unwrap();
+        let letters = ExactLetters::new(&alphabet, Equivalence::GlobalPhase).unwrap();
         let long = alphabet.circuit(&"h; t; ".repeat(200)).unwrap();
         assert_eq!(letters.unitary(&long), Err(Error::ExactOverflow));
         let most = (0..).find(|&length| letters.unitary(&long[..length]).is_err()).unwrap() - 1;
         let exact = letters.unitary(&long[..most]).unwrap();
         let expected = naive::unitary(&alphabet, &long[..most]);
         assert!(
-            exact.exponent == MOST_EXPONENT && difference_up_to_phase(&exact.to_complex(), &expected) < 1e-10
+            exact.exponent == MAX_EXPONENT && difference_up_to_phase(&exact.to_complex(), &expected) < 1e-10
         );
     }
 
@@ -529,22 +527,22 @@ mod tests {
     #[test]
     fn distinct_unitaries() {
         for (gates, qubits, up_to, counts) in [
-            ("h,s", 1, UpTo::Phase, &[1, 2, 3, 5, 5, 5, 3, 0][..]),
-            ("h,s", 1, UpTo::Nothing, &[1, 2, 3, 5, 7, 10, 14, 18, 22, 25, 26, 23, 17, 11, 5, 2, 1, 0]),
-            ("h,t", 1, UpTo::Phase, &[1, 2, 3, 5, 8, 13, 21, 31, 44, 61, 77, 97]),
-            ("h,t,cx", 2, UpTo::Nothing, &[1, 6, 26, 96, 313, 955]),
-            ("h,t,cx", 2, UpTo::Phase, &[1, 6, 26, 96, 313, 955]),
+            ("h,s", 1, Equivalence::GlobalPhase, &[1, 2, 3, 5, 5, 5, 3, 0][..]),
+            ("h,s", 1, Equivalence::Exact, &[1, 2, 3, 5, 7, 10, 14, 18, 22, 25, 26, 23, 17, 11, 5, 2, 1, 0]),
+            ("h,t", 1, Equivalence::GlobalPhase, &[1, 2, 3, 5, 8, 13, 21, 31, 44, 61, 77, 97]),
+            ("h,t,cx", 2, Equivalence::Exact, &[1, 6, 26, 96, 313, 955]),
+            ("h,t,cx", 2, Equivalence::GlobalPhase, &[1, 6, 26, 96, 313, 955]),
         ] {
             let alphabet = alphabet(gates, qubits);
             let letters = ExactLetters::new(&alphabet, up_to).unwrap();
             let mut level = vec![letters.identity()];
-            let mut seen: HashSet<u128> = level.iter().map(Exact::key).collect();
+            let mut seen: HashSet<u128> = level.iter().map(ExactUnitary::key).collect();
             let mut found = vec![1];
             while found.len() < counts.len() {
                 let mut next = Vec::new();
                 for from in &level {
                     for letter in 0..alphabet.letters().len() as u16 {
-                        let mut to = Exact::default();
+                        let mut to = ExactUnitary::default();
                         assert!(letters.advance(from, letter, &mut to));
                         if seen.insert(to.key()) {
                             next.push(to);

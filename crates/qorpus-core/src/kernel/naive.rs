@@ -1,6 +1,6 @@
 //! The oracle: the definition of a unitary, written down without any cleverness.
 
-use crate::Alphabet;
+use crate::alphabet::Alphabet;
 use num_complex::Complex64;
 
 /// The unitary of `circuit`, row-major, by the formula of the format: every term, zero coefficients included.
@@ -49,7 +49,8 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coupling, Gate};
+    use crate::alphabet::Coupling;
+    use crate::gate::Gate;
 
     /// Kronecker products and matrix products, as a textbook has them.
     #[test]

@@ -6,7 +6,7 @@ use super::plan::{self, Plan};
 use super::rows::{Layout, Shortest};
 use super::{COST, T_COUNT, TWO_QUBIT_COUNT};
 use crate::error::{Error, Result};
-use qorpus_core::{Bands, Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe};
+use qorpus_core::{Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe, Tolerance};
 use std::ops::Range;
 
 /// How candidates are made, compared, written and recorded.
@@ -15,7 +15,7 @@ pub(super) struct Rules {
     pub(super) codec: Codec,
     pub(super) layout: Layout,
     pub(super) letters: Letters,
-    pub(super) bands: Bands,
+    pub(super) bands: Tolerance,
     /// For each letter, the bit of the one that takes it back.
     pub(super) inverses: Vec<u32>,
     cost_of: Vec<u32>,

@@ -4,7 +4,7 @@ use super::place::{Place, Version};
 use super::{Cut, MANIFEST, MOST_SHARDS};
 use crate::connection::hex;
 use crate::error::{Error, Result, brief};
-use qorpus_core::{AtMost, ContentHash, Recipe};
+use qorpus_core::{BoundedVec, ContentHash, Recipe};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -285,7 +285,7 @@ struct ManifestText<'a> {
     records: u64,
     content_hash: &'a str,
     bytes: u64,
-    shards: AtMost<ShardText<'a>, { MOST_SHARDS as usize }>,
+    shards: BoundedVec<ShardText<'a>, { MOST_SHARDS as usize }>,
     #[serde(rename = "check")]
     _check: &'a str,
 }

@@ -1,0 +1,82 @@
+//! Circuits whose neighbours begin alike: what they share is computed once.
+
+use crate::circuit::Circuits;
+use crate::kernel::aligned_buffer::AlignedBuffer;
+use crate::kernel::representation::Representation;
+
+/// PrefixCache are kept up to this much memory; what is longer is computed from the longest one kept.
+pub(crate) const BYTES: usize = 64 << 20;
+
+/// Neighbours that are looked at to tell how much of a batch is shared.
+const SAMPLE: usize = 64;
+
+/// Whether neighbours have at least half of their letters in common, from the front.
+pub(crate) fn are_shared(circuits: &Circuits) -> bool {
+    let (mut shared, mut letters) = (0, 0);
+    for index in (1..circuits.len()).step_by(circuits.len().div_ceil(SAMPLE).max(1)) {
+        shared += common(circuits.get(index - 1), circuits.get(index));
+        letters += circuits.get(index).len();
+    }
+    shared > 0 && 2 * shared >= letters
+}
+
+/// The number of letters that two circuits have in common, from the front.
+#[inline(always)]
+fn common(a: &[u16], b: &[u16]) -> usize {
+    // Four letters are compared as one number.
+    let chunks = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
+    let mut length = 0;
+    for (a, b) in chunks {
+        if a != b {
+            break;
+        }
+        length += 4;
+    }
+    while length < a.len() && length < b.len() && a[length] == b[length] {
+        length += 1;
+    }
+    length
+}
+
+/// The unitaries of the current circuit's prefixes, the empty one first.
+pub(crate) struct PrefixCache<'a> {
+    held: &'a mut [f64],
+    /// The letters of the longest prefix that is kept.
+    letters: &'a [u16],
+    most: usize,
+}
+
+impl<'a> PrefixCache<'a> {
+    /// Room for the prefixes of all `circuits`.
+    #[inline(always)]
+    pub(crate) fn new(
+        representation: &impl Representation,
+        circuits: &Circuits,
+        room: &'a mut AlignedBuffer,
+    ) -> PrefixCache<'a> {
+        let size = representation.size();
+        let longest = circuits.iter().map(<[u16]>::len).max().unwrap_or(0);
+        let most = longest.min(BYTES / size_of::<f64>() / size - 1);
+        let held = room.room((most + 1) * size);
+        representation.identity(&mut held[..size]);
+        PrefixCache { held, letters: &[], most }
+    }
+
+    /// The unitary of as long a prefix of `circuit` as is kept, and the letters from there on: at least the last one, which neighbours
+    /// rarely share.
+    #[inline(always)]
+    pub(crate) fn split(
+        &mut self,
+        representation: &impl Representation,
+        circuit: &'a [u16],
+    ) -> (&[f64], &'a [u16]) {
+        let size = representation.size();
+        let kept = circuit.len().saturating_sub(1).min(self.most);
+        for length in common(self.letters, &circuit[..kept])..kept {
+            let (shorter, longer) = self.held.split_at_mut((length + 1) * size);
+            representation.advance(&shorter[length * size..], &circuit[length..=length], longer);
+        }
+        self.letters = &circuit[..kept];
+        (&self.held[kept * size..][..size], &circuit[kept..])
+    }
+}

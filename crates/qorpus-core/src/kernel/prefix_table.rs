@@ -1,0 +1,62 @@
+//! The unitaries of all short words: where longer circuits start instead of from the identity.
+//!
+//! A circuit's bits depend on the order of its products, so only what comes first can be looked up.
+
+use crate::kernel::aligned_buffer::AlignedBuffer;
+use crate::kernel::representation::Representation;
+
+/// What the unitaries may take: with the chunk that is written, a part of a core's cache.
+const BYTES: usize = 256 << 10;
+
+/// The unitaries of all words of some length, in the order of the numbers whose digits are the letters.
+#[derive(Debug, Clone)]
+pub(crate) struct PrefixTable {
+    length: usize,
+    letters: usize,
+    held: AlignedBuffer,
+}
+
+/// The longest words over `letters` letters all of whose unitaries, each held in `size` numbers, find room.
+pub(crate) fn length(letters: usize, size: usize) -> usize {
+    let (mut length, mut words) = (0, 1);
+    // Of one letter there is one word of each length: sixteen letters fewer to apply are as good as any number.
+    while words * letters * size * size_of::<f64>() <= BYTES && length < 16 {
+        words *= letters;
+        length += 1;
+    }
+    length
+}
+
+impl PrefixTable {
+    /// Of all words of `length` letters.
+    #[inline(always)]
+    pub(crate) fn new(representation: &impl Representation, length: usize) -> PrefixTable {
+        let (size, letters) = (representation.size(), representation.letters());
+        let mut held = AlignedBuffer::zeros(size);
+        representation.identity(held.room(size));
+        for length in 1..=length {
+            let words = letters.pow(length as u32);
+            let mut longer = AlignedBuffer::zeros(words * size);
+            let shorter = held.numbers().chunks_exact(size);
+            for (start, ends) in shorter.zip(longer.room(words * size).chunks_exact_mut(letters * size)) {
+                for (letter, end) in ends.chunks_exact_mut(size).enumerate() {
+                    representation.advance(start, &[letter as u16], end);
+                }
+            }
+            held = longer;
+        }
+        PrefixTable { length, letters, held }
+    }
+
+    /// The unitary that a circuit starts with, and its letters from there on; `None` if it is too short.
+    /// Its letters must be in the alphabet, or else they would be digits of another word.
+    #[inline(always)]
+    pub(crate) fn split<'a, 'c>(&'a self, circuit: &'c [u16], size: usize) -> Option<(&'a [f64], &'c [u16])> {
+        let (start, rest) = circuit.split_at_checked(self.length)?;
+        let mut word = 0;
+        for &letter in start {
+            word = word * self.letters + usize::from(letter);
+        }
+        Some((&self.held.numbers()[word * size..][..size], rest))
+    }
+}

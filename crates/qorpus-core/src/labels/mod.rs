@@ -1,0 +1,3 @@
+//! Labels: what people say about their records, kept as named columns of integers, reals or texts.
+
+pub(crate) mod builder;

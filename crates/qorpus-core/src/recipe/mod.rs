@@ -1,0 +1,448 @@
+//! Recipes: everything that decides the records of a corpus.
+
+pub(crate) mod gate_text;
+
+use crate::alphabet::{Alphabet, Coupling};
+use crate::bits;
+use crate::bounded_vec::BoundedVec;
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::recipe::gate_text::{GateText, MAX_GATES};
+use crate::space::{Distinct, MAX_LENGTH, Space};
+use num_complex::{Complex32, Complex64};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+
+/// The version of the file format this library writes; it reads this one and all before it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A chunk is meant to take this many bytes: a little less than a page of 65536, so that it needs no second one.
+const CHUNK_BYTES: f64 = 62_000.0;
+
+/// A shard's chunks take at most this many bytes: few enough to be made in minutes and copied at once, and enough that thousands of
+/// shards are hundreds of billions of records.
+const SHARD_BYTES: u64 = 512 << 20;
+
+/// About how many bytes the labels of an enumerated record take.
+const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
+
+/// Fewest and most records of a chunk, whatever their size.
+const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
+
+/// The decoded letters of a chunk are meant to take at most this many bytes: in an alphabet of one letter they
+/// would take no room at all in the file.
+const CHUNK_LETTER_BYTES: f64 = (4 << 20) as f64;
+
+/// A larger chunk in memory than any library would choose is not believed.
+const BELIEVABLE_BYTES: u64 = 64 << 20;
+
+// Numbers are stored little-endian, as they stand in memory.
+const _: () = assert!(cfg!(target_endian = "little"), "qorpus needs a little-endian machine");
+
+/// The type of a unitary's entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// Two binary64 numbers, 16 bytes.
+    Complex128,
+    /// Two binary32 numbers, 8 bytes: the binary64 result, rounded once.
+    Complex64,
+}
+
+impl Dtype {
+    /// Bytes of one entry.
+    pub fn bytes(self) -> usize {
+        match self {
+            Dtype::Complex128 => 16,
+            Dtype::Complex64 => 8,
+        }
+    }
+
+    /// Replaces the contents of `out` by `entries` as they are stored: real and imaginary parts, little-endian.
+    pub fn encode(self, entries: &[Complex64], out: &mut Vec<u8>) {
+        out.clear();
+        self.append(entries, out);
+    }
+
+    /// Appends `entries` to `out` as they are stored.
+    pub fn append(self, entries: &[Complex64], out: &mut Vec<u8>) {
+        match self {
+            Dtype::Complex128 => out.extend_from_slice(bytemuck::cast_slice(entries)),
+            Dtype::Complex64 => {
+                let narrow = entries.iter().map(|entry| Complex32::new(entry.re as f32, entry.im as f32));
+                narrow.for_each(|entry| out.extend_from_slice(bytemuck::bytes_of(&entry)));
+            }
+        }
+    }
+
+    /// Reads what [`encode`](Dtype::encode) wrote; bytes behind the last whole entry are ignored.
+    pub fn decode(self, bytes: &[u8]) -> Vec<Complex64> {
+        let entries = bytes.chunks_exact(self.bytes());
+        match self {
+            Dtype::Complex128 => entries.map(bytemuck::pod_read_unaligned).collect(),
+            Dtype::Complex64 => entries
+                .map(|bytes| {
+                    let entry: Complex32 = bytemuck::pod_read_unaligned(bytes);
+                    Complex64::new(entry.re.into(), entry.im.into())
+                })
+                .collect(),
+        }
+    }
+
+    /// `complex128` or `complex64`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::Complex128 => "complex128",
+            Dtype::Complex64 => "complex64",
+        }
+    }
+}
+
+/// Everything that decides the records: alphabet, space, columns and how they are cut into chunks.
+///
+/// Two recipes with the same [hash](Recipe::hash) make the same corpus, to the bit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    alphabet: Alphabet,
+    space: Space,
+    dtype: Dtype,
+    unitaries: bool,
+    chunk_records: u64,
+}
+
+impl Recipe {
+    /// Puts a recipe together; `space` must be over `alphabet`. Without `unitaries` they are not stored but
+    /// computed on reading.
+    ///
+    /// With opaque gates the space must be of appended circuits and unitaries must be stored;
+    /// [`check`](Recipe::check) tells.
+    pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
+        let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
+        let letter_bytes = 2.0 * recipe.space.typical_length().max(1.0);
+        let fitting = (CHUNK_BYTES / recipe.typical_record_bytes()).min(CHUNK_LETTER_BYTES / letter_bytes);
+        recipe.chunk_records = (fitting as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
+        recipe
+    }
+
+    /// About how many bytes a record takes in its chunk.
+    fn typical_record_bytes(&self) -> f64 {
+        let (min, max) = self.space.lengths();
+        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
+        let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
+        let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
+        let labels = if self.space.enumerates().is_some() { LABEL_BYTES_OF_DISTINCT } else { 0.0 };
+        // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block checks.
+        circuit_bits / 8.0 + labels + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
+    }
+
+    /// About how many bytes a full chunk takes.
+    pub fn typical_chunk_bytes(&self) -> u64 {
+        (self.typical_record_bytes() * self.chunk_records as f64) as u64 + 1
+    }
+
+    /// How many records a shard of a sharded corpus has unless someone chose otherwise: as many chunks, a power of two, as
+    /// take up to 512 MiB.
+    pub fn shard_records(&self) -> u64 {
+        let chunks = (SHARD_BYTES / self.typical_chunk_bytes()).max(1);
+        (1 << chunks.ilog2()) * self.chunk_records
+    }
+
+    /// The letters.
+    pub fn alphabet(&self) -> &Alphabet {
+        &self.alphabet
+    }
+
+    /// The circuits.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The type of the unitaries' entries, stored or computed on reading.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Whether unitaries are stored.
+    pub fn stores_unitaries(&self) -> bool {
+        self.unitaries
+    }
+
+    /// How many records a chunk holds; the last one may hold fewer.
+    pub fn chunk_records(&self) -> u64 {
+        self.chunk_records
+    }
+
+    /// How many chunks there are, or could be if records are appended.
+    pub fn chunks(&self) -> u64 {
+        self.space.len().div_ceil(self.stride())
+    }
+
+    /// The ids of the records of chunk `chunk`; the most it could have if records are appended.
+    pub fn chunk_ids(&self, chunk: u64) -> Range<u64> {
+        let first = chunk * self.stride();
+        first..(first + self.chunk_records).min(self.space.len())
+    }
+
+    /// The distance between the first ids of chunks with consecutive numbers. Appended chunks have as many records
+    /// as there happened to be; the number of such a chunk is its first id.
+    pub fn stride(&self) -> u64 {
+        if self.space.is_appended() { 1 } else { self.chunk_records }
+    }
+
+    /// How many records there will be; nobody knows if they are appended.
+    pub fn expected(&self) -> Option<u64> {
+        (!self.space.is_appended()).then(|| self.space.len())
+    }
+
+    /// Says no if a unitary would have to be computed with a gate of which nothing but the name is known.
+    ///
+    /// # Errors
+    /// [`Error::Opaque`].
+    pub fn check(&self) -> Result<()> {
+        match self.alphabet.gates().iter().find(|gate| gate.is_opaque()) {
+            Some(gate) if !self.space.is_appended() || !self.unitaries => Err(Error::Opaque {
+                gate: gate.name().into(),
+                reason: "records that bring their unitaries, and these must be stored",
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The recipe as one line of JSON, always with the same keys in the same order: what is stored and hashed.
+    pub fn to_json(&self) -> String {
+        let gate = |gate: &Gate| match gate {
+            gate if gate.is_standard() => GateText::Standard(gate.name().into()),
+            gate if gate.is_opaque() => GateText::Opaque { opaque: gate.name().into() },
+            gate => {
+                let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
+                let rows = entries.chunks(1 << gate.qubits()).map(|row| BoundedVec(row.to_vec()));
+                let matrix = BoundedVec(rows.collect());
+                GateText::Custom { name: gate.name().into(), qubits: gate.qubits(), matrix }
+            }
+        };
+        let text = RecipeText {
+            format_version: FORMAT_VERSION,
+            qubits: self.alphabet.qubits(),
+            gates: BoundedVec(self.alphabet.gates().iter().map(gate).collect()),
+            coupling: self.alphabet.coupling().to_string(),
+            length: self.space.lengths(),
+            space: match (self.space.enumerates(), self.space.seed()) {
+                (Some(Distinct { up_to, costs, most_cost }), _) => {
+                    SpaceText::Distinct { up_to: *up_to, costs: costs.clone(), most_cost: *most_cost }
+                }
+                (_, Some(seed)) => SpaceText::Random { records: self.space.len(), seed },
+                _ if self.space.is_appended() => SpaceText::Appended,
+                _ => SpaceText::Words,
+            },
+            dtype: self.dtype,
+            unitaries: self.unitaries,
+            chunk_records: self.chunk_records,
+        };
+        // Numbers, strings and lists always have a JSON text.
+        serde_json::to_string(&text).unwrap_or_default()
+    }
+
+    /// Reads what [`to_json`](Recipe::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for other text, or any error of the parts it describes.
+    pub fn from_json(json: &str) -> Result<Recipe> {
+        let refused = |reason: String| Error::Recipe(reason);
+        let text: RecipeText = serde_json::from_str(json).map_err(|error| refused(error.to_string()))?;
+        if text.format_version != FORMAT_VERSION {
+            return Err(refused(format!("it has format version {}", text.format_version)));
+        }
+        let gates = text.gates.0.into_iter().map(|gate| match gate {
+            GateText::Standard(name) => Gate::stored(&name),
+            GateText::Opaque { opaque } => Gate::opaque(&opaque),
+            GateText::Custom { name, qubits, matrix } => {
+                let entries =
+                    matrix.0.into_iter().flat_map(|row| row.0).map(|[re, im]| Complex64::new(re, im));
+                Gate::custom(&name, qubits, entries.collect())
+            }
+        });
+        let coupling = Coupling::parse(&text.coupling)?;
+        let alphabet = Alphabet::new(gates.collect::<Result<_>>()?, text.qubits, coupling)?;
+        let (min, max) = text.length;
+        let space = match text.space {
+            SpaceText::Words => Space::words(&alphabet, min, max)?,
+            SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
+            SpaceText::Appended => {
+                return Err(refused("appended circuits have lengths from 0 to 65535".into()));
+            }
+            SpaceText::Distinct { .. } if min > 0 || text.unitaries => {
+                return Err(refused(
+                    "distinct unitaries begin with the empty circuit and are computed on reading".into(),
+                ));
+            }
+            SpaceText::Distinct { up_to, costs, most_cost } => {
+                Space::distinct(&alphabet, Distinct { up_to, costs, most_cost }, max)?
+            }
+            SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
+        };
+        let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
+        recipe.check()?;
+        let unitary = if text.unitaries { recipe.alphabet.dim().pow(2) * text.dtype.bytes() } else { 0 };
+        // Whatever the length of appended circuits, their chunks are cut by bytes.
+        let record_bytes = (unitary + if recipe.space.is_appended() { 0 } else { 2 * max }) as u64;
+        let believable = match text.chunk_records {
+            records if records == CHUNK_RECORDS.0 => true,
+            records => {
+                (CHUNK_RECORDS.0..=CHUNK_RECORDS.1).contains(&records)
+                    && records * record_bytes <= BELIEVABLE_BYTES
+            }
+        };
+        if !believable {
+            return Err(refused(format!("it has chunks of {} records", text.chunk_records)));
+        }
+        Ok(Recipe { chunk_records: text.chunk_records, ..recipe })
+    }
+
+    /// The corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.to_json()).into()
+    }
+
+    /// The recipe for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits of 5..15 letters, seed 0`.
+    pub fn summary(&self) -> String {
+        let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();
+        let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());
+        let plural = if qubits == 1 { "" } else { "s" };
+        let coupling = match self.alphabet.coupling() {
+            Coupling::All => String::new(),
+            other => format!(" ({other})"),
+        };
+        let circuits = match (self.space.enumerates(), self.space.seed()) {
+            (Some(distinct), _) => self.summary_of(distinct),
+            (_, Some(seed)) => {
+                let plural = if self.space.len() == 1 { "" } else { "s" };
+                format!("{} random circuit{plural} of {min}..{max} letters, seed {seed}", self.space.len())
+            }
+            _ if self.space.is_appended() => "appended circuits".into(),
+            _ => format!("every word of {min}..{max} letters"),
+        };
+        let unitaries = match self.unitaries {
+            true => format!("{} unitaries stored", self.dtype.name()),
+            false => format!("{} unitaries computed on reading", self.dtype.name()),
+        };
+        format!("{} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}", gates.join(", "))
+    }
+
+    fn summary_of(&self, Distinct { up_to, costs, most_cost }: &Distinct) -> String {
+        let names = self.alphabet.gates().iter().map(Gate::name);
+        let of_gates = names.zip(costs).filter(|(_, cost)| **cost > 0);
+        let priced: Vec<_> = of_gates.map(|(name, cost)| format!("{name}={cost}")).collect();
+        let bound = match priced.is_empty() {
+            true => format!("up to {} letters", self.space.lengths().1),
+            false => format!("up to a cost of {most_cost} ({})", priced.join(", ")),
+        };
+        let same = match up_to {
+            Equivalence::GlobalPhase => ", equal up to a global phase",
+            Equivalence::Exact => "",
+        };
+        format!("every distinct unitary{same}, {bound}")
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecipeText {
+    format_version: u32,
+    qubits: usize,
+    gates: BoundedVec<GateText, MAX_GATES>,
+    coupling: String,
+    length: (usize, usize),
+    space: SpaceText,
+    dtype: Dtype,
+    unitaries: bool,
+    chunk_records: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SpaceText {
+    Words,
+    Random { records: u64, seed: u64 },
+    Appended,
+    Distinct { up_to: Equivalence, costs: Vec<u32>, most_cost: u32 },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(gates: Vec<Gate>, qubits: usize, unitaries: bool) -> Recipe {
+        let alphabet = Alphabet::new(gates, qubits, Coupling::Line).unwrap();
+        let space = Space::random(&alphabet, 1000, 7, 5, 15).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex128, unitaries)
+    }
+
+    fn custom() -> Gate {
+        let turn = |angle: f64| Complex64::new(angle.cos(), angle.sin());
+        Gate::custom("tenth", 1, vec![turn(0.1), Complex64::ZERO, Complex64::ZERO, turn(1.0 / 3.0)]).unwrap()
+    }
+
+    #[test]
+    fn json_comes_back_equal() {
+        for qubits in 1..=4 {
+            let recipe = recipe(vec![Gate::standard("rz(pi/8)").unwrap(), custom()], qubits, qubits % 2 == 0);
+            assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+        }
+    }
+
+    /// The identity of every stored corpus: this text and its hash never change.
+    #[test]
+    fn json_and_hash_are_frozen() {
+        let gates = ["h", "t"].map(|name| Gate::standard(name).unwrap()).to_vec();
+        let recipe = recipe(gates, 1, true);
+        assert_eq!(
+            recipe.to_json(),
+            r#"{"format_version":1,"qubits":1,"gates":["h","t"],"coupling":"all","length":[5,15],"#
+                .to_owned()
+                + r#""space":{"random":{"records":1000,"seed":7}},"dtype":"complex128","unitaries":true,"#
+                + r#""chunk_records":933}"#
+        );
+        let hash: String = recipe.hash()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "92b4ccf1");
+    }
+
+    #[test]
+    fn hostile_recipes_are_refused() {
+        let json = recipe(vec![custom()], 1, true).to_json();
+        for (from, to) in [
+            (r#""chunk_records":9"#, r#""chunk_records":99999999"#),
+            (r#""format_version":1"#, r#""format_version":2"#),
+            (r#""qubits":1,"gates""#, r#""qubits":9,"gates""#),
+            (r#""length":[5"#, r#""length":[55"#),
+            (r#""qubits":1,"gates""#, r#""qubits":8,"gates""#),
+            ("random", "other"),
+            ("{", ""),
+        ] {
+            assert_ne!(json.replacen(from, to, 1), json);
+            assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn chunks_fill_a_page() {
+        let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).chunk_records();
+        assert_eq!([1, 2, 3, 5, 8].map(|qubits| records(qubits, true)), [951, 238, 59, 4, 4]);
+        assert!(records(8, false) > 7000);
+        let recipe = recipe(vec![custom()], 1, true);
+        assert_eq!((recipe.chunks(), recipe.chunk_ids(1)), (2, 951..1000));
+    }
+
+    /// Directories keep what was chosen, but who makes one on two machines at once chooses twice.
+    #[test]
+    fn shards_are_some_hundred_megabytes() {
+        let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).shard_records();
+        assert_eq!([1, 2, 8].map(|qubits| records(qubits, true)), [951 * 8192, 238 * 8192, 4 * 64]);
+        for (qubits, unitaries) in [(1, true), (3, true), (8, true), (1, false), (8, false)] {
+            let recipe = recipe(vec![custom()], qubits, unitaries);
+            let bytes = recipe.shard_records() / recipe.chunk_records() * recipe.typical_chunk_bytes();
+            assert!((SHARD_BYTES / 2 + 1..=SHARD_BYTES).contains(&bytes), "{qubits}: {bytes}");
+        }
+    }
+}

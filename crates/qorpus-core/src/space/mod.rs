@@ -1,0 +1,350 @@
+//! Spaces: indexable sets of circuits.
+
+pub(crate) mod sampler;
+
+use crate::alphabet::Alphabet;
+use crate::circuit::Circuits;
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::space::sampler::Sampler;
+use std::ops::Range;
+
+/// The largest length of a circuit, in letters.
+pub const MAX_LENGTH: usize = 65_535;
+
+/// The most letters over which distinct unitaries are enumerated: a set of letters is a number of 32 bits.
+pub(crate) const MAX_DISTINCT_LETTERS: usize = 32;
+
+/// The largest cost.
+const MAX_COST: u32 = 65_535;
+
+/// The largest number of records, 2^63.
+const MAX_RECORDS: u64 = 1 << 63;
+
+/// An indexable set of circuits over an alphabet, any of which is found in time independent of its index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    kind: SpaceKind,
+    letters: usize,
+    min: usize,
+    max: usize,
+    len: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum SpaceKind {
+    Words,
+    Random { seed: u64, sampler: Sampler },
+    Appended,
+    Distinct(Distinct),
+}
+
+/// Which unitaries are enumerated: those that some circuit makes at no more than `most_cost` and within the space's lengths,
+/// each with a circuit that costs least, and is shortest among those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distinct {
+    /// Which unitaries count as the same.
+    pub up_to: Equivalence,
+    /// What each gate costs, in the alphabet's order: nothing, if only lengths count.
+    pub costs: Vec<u32>,
+    /// The most that a circuit costs.
+    pub most_cost: u32,
+}
+
+impl Distinct {
+    /// Whether circuits are told apart by what they cost, and not by their lengths alone.
+    pub fn has_costs(&self) -> bool {
+        self.costs.iter().any(|&cost| cost > 0)
+    }
+}
+
+/// The mean length of appended circuits that the size of their chunks is meant for: nobody knows it beforehand.
+const LENGTH_OF_APPENDED: f64 = 16.0;
+
+impl Space {
+    /// The circuits that someone will append: any number, of any length, and none that could be computed. Its
+    /// length is the most there can be, 2^63.
+    pub fn appended(alphabet: &Alphabet) -> Space {
+        let letters = alphabet.letters().len();
+        Space { kind: SpaceKind::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
+    }
+
+    /// The shortest circuits of all distinct unitaries: those that an enumeration finds, and none that could be computed
+    /// from an index. Its length is the most there can be, 2^63. Either only lengths count, or gates have costs and
+    /// circuits are as long as they must be.
+    ///
+    /// # Errors
+    /// [`Error::Distinct`], or a too large length.
+    pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
+        check_lengths(0, max)?;
+        let Distinct { costs, most_cost, .. } = &distinct;
+        let reason = match () {
+            () if alphabet.letters().len() > MAX_DISTINCT_LETTERS => {
+                format!(
+                    "there are {} letters; at most {MAX_DISTINCT_LETTERS} are possible",
+                    alphabet.letters().len()
+                )
+            }
+            () if costs.len() != alphabet.gates().len() => "each gate needs a cost".into(),
+            () if costs.iter().all(|&cost| cost == 0) && *most_cost > 0 => "no gate costs anything".into(),
+            () if costs.iter().any(|&cost| cost > 0) && max < MAX_LENGTH => {
+                "cheap circuits may be long: with costs there is no other bound".into()
+            }
+            () if costs.iter().any(|&cost| cost > MAX_COST) || *most_cost > MAX_COST => {
+                format!("costs go up to {MAX_COST}")
+            }
+            () => {
+                let letters = alphabet.letters().len();
+                return Ok(Space {
+                    kind: SpaceKind::Distinct(distinct),
+                    letters,
+                    min: 0,
+                    max,
+                    len: MAX_RECORDS,
+                });
+            }
+        };
+        Err(Error::Distinct(reason))
+    }
+
+    /// Every word of `min` to `max` letters exactly once: shorter words first, then in the order of the
+    /// alphabet with the first letter most significant.
+    ///
+    /// # Errors
+    /// A reversed or too large length range, or more than 2^63 words.
+    pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
+        check_lengths(min, max)?;
+        let letters = alphabet.letters().len();
+        let mut len = 0u64;
+        for length in min..=max {
+            let words = words_of(letters, length).and_then(|words| len.checked_add(words));
+            len = words.filter(|&len| len <= MAX_RECORDS).ok_or(Error::SpaceTooLarge)?;
+        }
+        Ok(Space { kind: SpaceKind::Words, letters, min, max, len })
+    }
+
+    /// `len` independent draws: a length uniform in `min..=max`, then letters uniform in the alphabet.
+    ///
+    /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
+    ///
+    /// # Errors
+    /// A reversed or too large length range, no records, or more than 2^63.
+    pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
+        check_lengths(min, max)?;
+        match len {
+            0 => return Err(Error::NoRecords),
+            len if len > MAX_RECORDS => return Err(Error::SpaceTooLarge),
+            _ => {}
+        }
+        let letters = alphabet.letters().len();
+        let sampler = Sampler::new(seed, letters, min, max);
+        Ok(Space { kind: SpaceKind::Random { seed, sampler }, letters, min, max, len })
+    }
+
+    /// The number of circuits.
+    #[expect(clippy::len_without_is_empty, reason = "a space is never empty")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The shortest and the longest length, in letters.
+    pub fn lengths(&self) -> (usize, usize) {
+        (self.min, self.max)
+    }
+
+    /// The seed of a random space.
+    pub fn seed(&self) -> Option<u64> {
+        match self.kind {
+            SpaceKind::Words | SpaceKind::Appended | SpaceKind::Distinct(_) => None,
+            SpaceKind::Random { seed, .. } => Some(seed),
+        }
+    }
+
+    /// Whether its circuits are what someone appended or an enumeration found, instead of being computed from indices.
+    pub fn is_appended(&self) -> bool {
+        matches!(self.kind, SpaceKind::Appended | SpaceKind::Distinct(_))
+    }
+
+    /// What is enumerated, if its circuits are those of distinct unitaries.
+    pub fn enumerates(&self) -> Option<&Distinct> {
+        match &self.kind {
+            SpaceKind::Distinct(distinct) => Some(distinct),
+            _ => None,
+        }
+    }
+
+    /// The mean length that decides how large its chunks become: exact for random circuits; for words the
+    /// longest, since most words are longest.
+    pub(crate) fn typical_length(&self) -> f64 {
+        match self.kind {
+            SpaceKind::Appended => LENGTH_OF_APPENDED,
+            SpaceKind::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
+            SpaceKind::Words if self.letters > 1 => self.max as f64,
+            _ => (self.min + self.max) as f64 / 2.0,
+        }
+    }
+
+    /// Replaces the contents of `out` by the circuits with these indices.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the space, or its circuits are appended.
+    pub fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
+        out.clear();
+        self.extend(indices, out);
+    }
+
+    /// Adds the circuits with these indices to `out`.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the space, or its circuits are appended.
+    pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
+        assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
+        match &self.kind {
+            SpaceKind::Appended | SpaceKind::Distinct(_) => {
+                assert!(indices.is_empty(), "appended circuits cannot be computed");
+            }
+            SpaceKind::Random { sampler, .. } => sampler.circuits(indices, out),
+            SpaceKind::Words => {
+                if !indices.is_empty() {
+                    let mut word = self.word(indices.start);
+                    out.push(word.iter().copied());
+                    for _ in indices.start + 1..indices.end {
+                        self.advance(&mut word);
+                        out.push(word.iter().copied());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The index of a word; `None` in a random space, or if the word is not in the space.
+    pub fn index(&self, word: &[u16]) -> Option<u64> {
+        let within = (self.min..=self.max).contains(&word.len());
+        let known = word.iter().all(|&letter| usize::from(letter) < self.letters);
+        if self.kind != SpaceKind::Words || !within || !known {
+            return None;
+        }
+        let shorter: u64 = (self.min..word.len()).filter_map(|length| words_of(self.letters, length)).sum();
+        let rank = word.iter().fold(0, |rank, &letter| rank * self.letters as u64 + u64::from(letter));
+        Some(shorter + rank)
+    }
+
+    fn word(&self, index: u64) -> Vec<u16> {
+        let (mut rank, mut length) = (index, self.min);
+        if self.letters == 1 {
+            return vec![0; self.min + index as usize];
+        }
+        while let Some(words) = words_of(self.letters, length).filter(|&words| rank >= words) {
+            rank -= words;
+            length += 1;
+        }
+        let mut word = vec![0; length];
+        for letter in word.iter_mut().rev() {
+            *letter = (rank % self.letters as u64) as u16;
+            rank /= self.letters as u64;
+        }
+        word
+    }
+
+    /// Turns a word into the next one.
+    fn advance(&self, word: &mut Vec<u16>) {
+        for letter in word.iter_mut().rev() {
+            *letter += 1;
+            if usize::from(*letter) < self.letters {
+                return;
+            }
+            *letter = 0;
+        }
+        word.push(0);
+    }
+}
+
+fn check_lengths(min: usize, max: usize) -> Result<()> {
+    let reason = match () {
+        () if min > max => "the shortest length comes first",
+        () if max > MAX_LENGTH => "circuits have at most 65535 letters",
+        () => return Ok(()),
+    };
+    Err(Error::Length { min, max, reason })
+}
+
+/// letters^length, if it fits in 64 bits.
+fn words_of(letters: usize, length: usize) -> Option<u64> {
+    (letters as u64).checked_pow(length as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alphabet::Coupling;
+    use crate::gate::Gate;
+    use proptest::prelude::*;
+
+    fn alphabet(gates: &[&str], qubits: usize) -> Alphabet {
+        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
+        Alphabet::new(gates, qubits, Coupling::All).unwrap()
+    }
+
+    fn all(space: &Space) -> Circuits {
+        let mut circuits = Circuits::default();
+        space.circuits(0..space.len(), &mut circuits);
+        circuits
+    }
+
+    #[test]
+    fn words_come_shortest_first_then_in_alphabet_order() {
+        let alphabet = alphabet(&["h", "t"], 1);
+        let words: Vec<_> =
+            all(&Space::words(&alphabet, 0, 2).unwrap()).iter().map(|word| alphabet.text(word)).collect();
+        assert_eq!(words, ["", "h 0", "t 0", "h 0; h 0", "h 0; t 0", "t 0; h 0", "t 0; t 0"]);
+    }
+
+    #[test]
+    fn limits() {
+        let two = alphabet(&["h", "t"], 1);
+        assert_eq!(Space::words(&two, 0, 62).unwrap().len(), (1 << 63) - 1);
+        assert_eq!(Space::words(&two, 63, 63).unwrap().len(), 1 << 63);
+        assert_eq!(Space::words(&two, 0, 63), Err(Error::SpaceTooLarge));
+        assert_eq!(Space::words(&two, 0, 60_000), Err(Error::SpaceTooLarge));
+        assert!(matches!(Space::words(&two, 3, 2), Err(Error::Length { .. })));
+        assert!(matches!(Space::words(&two, 0, 65_536), Err(Error::Length { .. })));
+        assert_eq!(Space::random(&two, 0, 0, 1, 2), Err(Error::NoRecords));
+        assert_eq!(Space::random(&two, (1 << 63) + 1, 0, 1, 2), Err(Error::SpaceTooLarge));
+        assert_eq!(Space::words(&alphabet(&["h"], 1), 5, 65_535).unwrap().len(), 65_531);
+    }
+
+    #[test]
+    fn far_words_are_found_directly() {
+        let alphabet = alphabet(&["h", "s", "t"], 1);
+        let space = Space::words(&alphabet, 1, 39).unwrap();
+        let mut last = Circuits::default();
+        space.circuits(space.len() - 1..space.len(), &mut last);
+        assert_eq!(last.get(0), [2; 39]);
+        assert_eq!(space.index(last.get(0)), Some(space.len() - 1));
+    }
+
+    proptest! {
+        #[test]
+        fn index_and_word_are_inverse(letters in 1usize..5, min in 0usize..4, extra in 0usize..4, at in any::<u64>()) {
+            let alphabet = alphabet(&["h", "s", "t", "x"][..letters], 1);
+            let space = Space::words(&alphabet, min, min + extra).unwrap();
+            let (start, words) = (at % space.len(), all(&space));
+            let mut tail = Circuits::default();
+            space.circuits(start..space.len(), &mut tail);
+            for (index, word) in (start..).zip(tail.iter()) {
+                prop_assert_eq!(space.index(word), Some(index));
+                prop_assert_eq!(word, words.get(index as usize));
+            }
+        }
+
+        #[test]
+        fn a_random_circuit_does_not_depend_on_the_range_it_is_drawn_in(seed: u64, start in 0u64..900) {
+            let space = Space::random(&alphabet(&["h", "t", "cx"], 3), 1000, seed, 0, 70).unwrap();
+            let (whole, mut part) = (all(&space), Circuits::default());
+            space.circuits(start..start + 100, &mut part);
+            for index in 0..100 {
+                prop_assert_eq!(part.get(index), whole.get(start as usize + index));
+            }
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The counter-based generator of random circuits: Philox4x32-10 and unbiased draws from its words.
+//!
+//! Philox: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+//! Several draws from one word: N. Brackett-Rozinsky, D. Lemire, "Batched ranged random integer generation",
+//! Software: Practice and Experience, 2024. `docs/format.md` says how the two are put together.
+
+use crate::circuit::Circuits;
+use crate::simd::dispatch::{InstructionSet, SimdTask};
+use std::array;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Products of ranges drawn from one word stay below this, so that a word is rejected once in 2^16 at most.
+const PRODUCT_LIMIT: u64 = 1 << 48;
+
+/// One block of Philox4x32-10: 128 random bits that depend on `counter` and `key` alone.
+fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let a = u64::from(counter[0]) * 0xD251_1F53;
+        let b = u64::from(counter[2]) * 0xCD9E_8D57;
+        counter = [
+            (b >> 32) as u32 ^ counter[1] ^ key[0],
+            b as u32,
+            (a >> 32) as u32 ^ counter[3] ^ key[1],
+            a as u32,
+        ];
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    counter
+}
+
+/// Records whose first blocks are computed at once.
+const BATCH: usize = 8;
+
+/// The first block of each of the records from `first` on, as its two words.
+///
+/// Numbers of 32 bits stand in the low halves of 64 bits, as vector multiplications take them; what is in the high
+/// halves does not matter until the end.
+#[inline(always)]
+fn first_blocks(first: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
+    const LOW: u64 = u32::MAX as u64;
+    let mut counter = [[0u64; BATCH]; 4];
+    counter[0] = array::from_fn(|k| first.wrapping_add(k as u64));
+    counter[1] = counter[0].map(|record| record >> 32);
+    let mut key = key;
+    for _ in 0..10 {
+        let keys = key.map(u64::from);
+        let mut next = [[0u64; BATCH]; 4];
+        for k in 0..BATCH {
+            let a = (counter[0][k] & LOW) * 0xD251_1F53;
+            let b = (counter[2][k] & LOW) * 0xCD9E_8D57;
+            next[0][k] = (b >> 32) ^ counter[1][k] ^ keys[0];
+            next[1][k] = b;
+            next[2][k] = (a >> 32) ^ counter[3][k] ^ keys[1];
+            next[3][k] = a;
+        }
+        counter = next;
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    let mut words = [[0; BATCH]; 2];
+    for k in 0..BATCH {
+        words[0][k] = counter[0][k] & LOW | counter[1][k] << 32;
+        words[1][k] = counter[2][k] & LOW | counter[3][k] << 32;
+    }
+    words
+}
+
+/// The 64-bit words of one record: block b of the record holds words 2b and 2b + 1.
+struct RandomWords {
+    key: [u32; 2],
+    record: u64,
+    next_block: u32,
+    spare: Option<u64>,
+}
+
+impl RandomWords {
+    fn next(&mut self) -> u64 {
+        if let Some(word) = self.spare.take() {
+            return word;
+        }
+        let counter = [self.record as u32, (self.record >> 32) as u32, self.next_block, 0];
+        let [a, b, c, d] = philox(counter, self.key);
+        self.next_block += 1;
+        self.spare = Some(u64::from(c) | u64::from(d) << 32);
+        u64::from(a) | u64::from(b) << 32
+    }
+
+    /// A word from which draws whose ranges multiply to `product` come out unbiased.
+    fn unbiased(&mut self, product: RangeProduct) -> u64 {
+        loop {
+            let word = self.next();
+            if word.wrapping_mul(product.value) >= product.threshold {
+                return word;
+            }
+        }
+    }
+}
+
+/// The product of the ranges drawn from one word, and 2^64 modulo it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RangeProduct {
+    value: u64,
+    threshold: u64,
+}
+
+impl RangeProduct {
+    fn new(value: u64) -> RangeProduct {
+        RangeProduct { value, threshold: value.wrapping_neg() % value }
+    }
+}
+
+/// Takes a number below `range` from the fraction `word` / 2^64 and leaves the rest of the fraction.
+fn draw(word: &mut u64, range: u64) -> u64 {
+    let wide = u128::from(*word) * u128::from(range);
+    *word = wide as u64;
+    (wide >> 64) as u64
+}
+
+/// All short words over an alphabet, for drawing several letters by one multiplication: the number below A^k that
+/// is drawn from a word has as its digits the k letters that would be drawn one after the other, and leaves the same
+/// rest of the fraction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ShortWords {
+    /// Letters of each word, at most eight.
+    length: usize,
+    /// In the order of the numbers, each filled up with zeros.
+    words: Arc<[[u16; 8]]>,
+}
+
+impl ShortWords {
+    /// So many that they stay in the innermost cache.
+    const MAX_WORDS: usize = 1024;
+
+    fn new(letters: usize) -> ShortWords {
+        let mut length = 0;
+        while length < 8 && letters.pow(length as u32 + 1) <= ShortWords::MAX_WORDS {
+            length += 1;
+        }
+        let word = |mut number: usize| {
+            let mut word = [0; 8];
+            for letter in word[..length].iter_mut().rev() {
+                *letter = (number % letters) as u16;
+                number /= letters;
+            }
+            word
+        };
+        ShortWords { length, words: (0..letters.pow(length as u32)).map(word).collect() }
+    }
+
+    /// Draws letters until there are `count`, and perhaps some more; all are written to the beginning of `to`, which
+    /// must have room for 8 more than `count`.
+    #[inline(always)]
+    fn draw(&self, mut word: u64, count: usize, to: &mut [u16]) {
+        let mut drawn = 0;
+        while drawn < count {
+            let number = draw(&mut word, self.words.len() as u64);
+            to[drawn..drawn + 8].copy_from_slice(&self.words[number as usize]);
+            drawn += self.length;
+        }
+    }
+}
+
+/// Draws circuits: a length, uniform in a range, then that many letters, uniform in the alphabet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sampler {
+    key: [u32; 2],
+    letters: u64,
+    shortest: u64,
+    lengths: u64,
+    /// Letters drawn from the first word, after the length.
+    first: usize,
+    first_product: RangeProduct,
+    /// Letters drawn from every further word.
+    further: usize,
+    further_product: RangeProduct,
+    short_words: ShortWords,
+}
+
+impl Sampler {
+    /// For `letters` letters and lengths `shortest..=longest`, both far below 2^17.
+    pub(crate) fn new(seed: u64, letters: usize, shortest: usize, longest: usize) -> Sampler {
+        let short_words = ShortWords::new(letters);
+        let letters = letters as u64;
+        let lengths = (longest - shortest + 1) as u64;
+        let fill = |start: u64| {
+            let (mut product, mut count) = (start, 0);
+            // One letter gives nothing to draw: 64 a word is as good as any other number.
+            while product * letters <= PRODUCT_LIMIT && count < 64 {
+                product *= letters;
+                count += 1;
+            }
+            (count, RangeProduct::new(product))
+        };
+        let (first, first_product) = fill(lengths);
+        let (further, further_product) = fill(1);
+        let key = [seed as u32, (seed >> 32) as u32];
+        let shortest = shortest as u64;
+        Sampler {
+            key,
+            letters,
+            shortest,
+            lengths,
+            first,
+            first_product,
+            further,
+            further_product,
+            short_words,
+        }
+    }
+
+    /// Appends the records with these indices.
+    pub(crate) fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
+        InstructionSet::best().run(Draws { sampler: self, indices, out });
+    }
+
+    fn one_by_one(&self, indices: Range<u64>, out: &mut Circuits) {
+        for index in indices {
+            out.push_with(|letters| self.circuit(index, letters));
+        }
+    }
+
+    /// Appends the records from `first` on. As good as all are decided by the first word of the first block.
+    #[inline(always)]
+    fn batch(&self, first: u64, out: &mut Circuits) {
+        let [words, _] = first_blocks(first, self.key);
+        let (letters, ends) = out.buffers();
+        let room = self.first + 8;
+        let mut end = letters.len();
+        letters.resize(end + BATCH * room, 0);
+        for (k, mut word) in words.into_iter().enumerate() {
+            let accepted = word.wrapping_mul(self.first_product.value) >= self.first_product.threshold;
+            let length = (self.shortest + draw(&mut word, self.lengths)) as usize;
+            if accepted && length <= self.first {
+                self.short_words.draw(word, length, &mut letters[end..end + length + 8]);
+                end += length;
+            } else {
+                letters.truncate(end);
+                self.circuit(first + k as u64, letters);
+                end = letters.len();
+                letters.resize(end + BATCH * room, 0);
+            }
+            ends.push(end);
+        }
+        letters.truncate(end);
+    }
+
+    /// Appends the letters of record `index` to `out`.
+    pub(crate) fn circuit(&self, index: u64, out: &mut Vec<u16>) {
+        let mut words = RandomWords { key: self.key, record: index, next_block: 0, spare: None };
+        let mut word = words.unbiased(self.first_product);
+        let length = (self.shortest + draw(&mut word, self.lengths)) as usize;
+        let mut in_word = self.first;
+        let mut missing = length;
+        loop {
+            let now = missing.min(in_word);
+            out.extend((0..now).map(|_| draw(&mut word, self.letters) as u16));
+            missing -= now;
+            if missing == 0 {
+                return;
+            }
+            word = words.unbiased(self.further_product);
+            in_word = self.further;
+        }
+    }
+}
+
+/// Records to be drawn.
+struct Draws<'a> {
+    sampler: &'a Sampler,
+    indices: Range<u64>,
+    out: &'a mut Circuits,
+}
+
+impl SimdTask for Draws<'_> {
+    #[inline(always)]
+    fn run<const SET: u8>(self) {
+        let Range { mut start, end } = self.indices;
+        // The table has no words of a very large alphabet, and nothing is gained if one word never decides a record.
+        let gains = self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first as u64;
+        while gains && end.saturating_sub(start) >= BATCH as u64 {
+            self.sampler.batch(start, self.out);
+            start += BATCH as u64;
+        }
+        self.sampler.one_by_one(start..end, self.out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The known answers published with Random123 (`kat_vectors`).
+    #[test]
+    fn philox_known_answers() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
+        assert_eq!(philox([!0; 4], [!0; 2]), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
+        assert_eq!(
+            philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]),
+            [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]
+        );
+    }
+
+    #[test]
+    fn blocks_of_many_records_are_those_of_each() {
+        for first in [0, (1 << 32) - 3, 1 << 62] {
+            let words = first_blocks(first, [7, 8]);
+            for (k, record) in (first..first + 8).enumerate() {
+                let [a, b, c, d] =
+                    philox([record as u32, (record >> 32) as u32, 0, 0], [7, 8]).map(u64::from);
+                assert_eq!([words[0][k], words[1][k]], [a | b << 32, c | d << 32]);
+            }
+        }
+    }
+
+    #[test]
+    fn batches_are_what_is_drawn_one_by_one() {
+        for (letters, shortest, longest) in [
+            (1, 0, 9),
+            (2, 10, 10),
+            (3, 0, 70),
+            (5, 10, 10),
+            (33, 2, 20),
+            (1024, 3, 5),
+            (1025, 3, 5),
+            (65_535, 1, 4),
+        ] {
+            let mut sampler = Sampler::new(7, letters, shortest, longest);
+            for threshold in [sampler.first_product.threshold, 1 << 62] {
+                // A higher threshold makes every fourth word one that is rejected.
+                sampler.first_product.threshold = threshold;
+                let mut expected = Circuits::default();
+                sampler.one_by_one(5..1000, &mut expected);
+                for level in InstructionSet::all() {
+                    let mut circuits = Circuits::default();
+                    level.run(Draws { sampler: &sampler, indices: 5..1000, out: &mut circuits });
+                    assert_eq!(circuits, expected, "{level:?}, {letters} letters");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn draws_are_unbiased_on_every_word_that_is_accepted() {
+        // The same argument on 8-bit words can be checked exhaustively: ranges 3 and 5 from one byte.
+        let (product, mut seen) = (15u8, [[0; 5]; 3]);
+        for byte in 0..=255u8 {
+            if byte.wrapping_mul(product) >= product.wrapping_neg() % product {
+                let three = u16::from(byte) * 3;
+                let five = (three & 255) * 5;
+                seen[usize::from(three >> 8)][usize::from(five >> 8)] += 1;
+            }
+        }
+        assert_eq!(seen, [[17; 5]; 3]);
+    }
+
+    #[test]
+    fn lengths_and_letters_are_uniform() {
+        let sampler = Sampler::new(7, 5, 2, 5);
+        let (mut lengths, mut letters, mut total) = ([0u32; 6], [0u32; 5], 0);
+        for index in 0..40_000 {
+            let mut circuit = Vec::new();
+            sampler.circuit(index, &mut circuit);
+            lengths[circuit.len()] += 1;
+            total += circuit.len();
+            circuit.iter().for_each(|&letter| letters[usize::from(letter)] += 1);
+        }
+        // Six standard deviations of a binomial count.
+        let near = |count: u32, of: f64, p: f64| {
+            (f64::from(count) - of * p).abs() < 6.0 * (of * p * (1.0 - p)).sqrt()
+        };
+        assert!(
+            lengths[..2] == [0, 0] && lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)),
+            "{lengths:?}"
+        );
+        assert!(letters.iter().all(|&n| near(n, total as f64, 0.2)), "{letters:?}");
+    }
+}
