@@ -127,12 +127,8 @@ impl Arithmetic for ApproximateLetters {
         (0..self.dim * self.dim).map(entry).collect()
     }
 
-    fn inverses(&self) -> Vec<Option<u16>> {
-        let (count, identity) = (self.letters.len() as u16, self.identity());
-        let is_inverse = |letter, other: &u16| {
-            self.unitary(&[letter, *other]).is_ok_and(|product| self.same(&product, &identity, 0.0))
-        };
-        (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
+    fn letters(&self) -> u16 {
+        self.letters.len() as u16
     }
 
     fn multiply(&self, from: &Vec<Complex64>, letter: u16, to: &mut Vec<Complex64>) -> bool {
@@ -249,7 +245,7 @@ impl Arithmetic for ApproximateLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Coupling;
+    use crate::alphabet::coupling::Coupling;
     use crate::gate::Gate;
     use proptest::prelude::*;
 

@@ -22,11 +22,20 @@ pub trait Arithmetic: Sync {
     /// Up to [`BATCH_LANES`](crate::BATCH_LANES) unitaries.
     type Batch;
 
+    /// The number of letters.
+    fn letters(&self) -> u16;
+
     /// The identity.
     fn identity(&self) -> Self::Unitary;
 
     /// For each letter one that takes it back, if there is one.
-    fn inverses(&self) -> Vec<Option<u16>>;
+    fn inverses(&self) -> Vec<Option<u16>> {
+        let (letters, identity) = (0..self.letters(), self.identity());
+        let is_inverse = |letter, other: &u16| {
+            self.unitary(&[letter, *other]).is_ok_and(|product| self.same(&product, &identity, 0.0))
+        };
+        letters.clone().map(|letter| letters.clone().find(|other| is_inverse(letter, other))).collect()
+    }
 
     /// Lets `letter` act on `from` and holds the result in `to`: any of its class up to phase. False if it overflows.
     ///

@@ -104,7 +104,7 @@ fn symbols(name: &str, qubits: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Coupling;
+    use crate::alphabet::coupling::Coupling;
     use crate::gate::Gate;
 
     #[test]

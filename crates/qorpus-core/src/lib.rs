@@ -48,7 +48,9 @@ mod space;
 mod splitmix;
 mod target;
 
-pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
+pub use alphabet::Alphabet;
+pub use alphabet::coupling::Coupling;
+pub use alphabet::letter::{Letter, MAX_QUBITS};
 pub use approximate::{ApproximateBatch, ApproximateLetters};
 pub use arithmetic::{Arithmetic, BATCH_LANES, Tolerance};
 pub use bounded_vec::BoundedVec;
@@ -59,10 +61,13 @@ pub use drawing::draw;
 pub use equivalence::Equivalence;
 pub use error::{Error, Result};
 pub use exact::batch::ExactProducts;
-pub use exact::{ExactLetters, ExactUnitary};
+pub use exact::letters::ExactLetters;
+pub use exact::unitary::ExactUnitary;
 pub use gate::angle::evaluate;
+pub use gate::presets::PRESETS;
+pub use gate::standard::STANDARD;
 pub use gate::synonyms::synonym;
-pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
+pub use gate::{Gate, preset, unitarity_residual};
 pub use instruction::Instruction;
 pub use kernel::{Kernel, Scratch, naive};
 pub use labels::builder::{

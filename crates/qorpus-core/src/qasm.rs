@@ -269,9 +269,10 @@ fn decimal(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::{Alphabet, Coupling};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
     use crate::circuit::Circuits;
-    use crate::gate::STANDARD;
+    use crate::gate::standard::STANDARD;
     use crate::kernel::{Kernel, Scratch};
     use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 

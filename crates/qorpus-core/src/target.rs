@@ -121,7 +121,8 @@ pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::{Alphabet, Coupling};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
     use crate::circuit::Circuits;
     use crate::gate::preset;
     use crate::kernel::Kernel;

@@ -1,123 +1,18 @@
 //! Alphabets: the letters a circuit is written in.
 
+pub(crate) mod coupling;
+pub(crate) mod letter;
+pub(crate) mod placements;
+
+use crate::alphabet::coupling::Coupling;
+use crate::alphabet::letter::{Letter, MAX_QUBITS, split_letter};
+use crate::alphabet::placements::{opaque_placements, permutations, placements};
 use crate::error::{Error, Result};
+use crate::gate::Gate;
 use crate::gate::angle::Angle;
+use crate::gate::name::GateName;
 use crate::gate::synonyms::synonym;
-use crate::gate::{Gate, GateName};
 use std::collections::{HashMap, HashSet};
-
-/// The largest number of qubits of a circuit.
-pub const MAX_QUBITS: usize = 8;
-
-/// Which pairs of qubits a gate on several qubits may join.
-///
-/// Pairs have no direction: `cx` is placed both ways on every pair. A gate on three qubits may be placed
-/// wherever the coupled pairs connect its qubits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Coupling {
-    /// Every pair.
-    All,
-    /// Neighbours: 0-1, 1-2, ...
-    Line,
-    /// Neighbours, and the last with the first.
-    Ring,
-    /// These pairs.
-    Pairs(Vec<(usize, usize)>),
-}
-
-impl Coupling {
-    /// Reads `all`, `line`, `ring` or pairs such as `0-1,1-2`.
-    ///
-    /// # Errors
-    /// [`Error::Coupling`] for anything else.
-    pub fn parse(text: &str) -> Result<Coupling> {
-        let number = |text: &str| text.trim().parse::<usize>().ok();
-        let pair = |pair: &str| {
-            let (a, b) = pair.split_once('-')?;
-            Some((number(a)?, number(b)?))
-        };
-        match text.trim() {
-            "all" => Ok(Coupling::All),
-            "line" => Ok(Coupling::Line),
-            "ring" => Ok(Coupling::Ring),
-            pairs => {
-                pairs.split(',').map(pair).collect::<Option<_>>().map(Coupling::Pairs).ok_or_else(|| {
-                    let reason = "is none of all, line, ring, or pairs such as 0-1,1-2".into();
-                    Error::Coupling { coupling: text.into(), reason }
-                })
-            }
-        }
-    }
-
-    /// The coupled pairs on `qubits` qubits, each with the smaller qubit first, sorted, each once.
-    fn pairs(&self, qubits: usize) -> Result<Vec<(usize, usize)>> {
-        let mut pairs = match self {
-            Coupling::All => (0..qubits).flat_map(|a| (a + 1..qubits).map(move |b| (a, b))).collect(),
-            Coupling::Line | Coupling::Ring => {
-                let mut pairs: Vec<_> = (1..qubits).map(|b| (b - 1, b)).collect();
-                if *self == Coupling::Ring && qubits > 2 {
-                    pairs.push((0, qubits - 1));
-                }
-                pairs
-            }
-            Coupling::Pairs(pairs) => {
-                let refused = |reason| Err(Error::Coupling { coupling: self.to_string(), reason });
-                if pairs.is_empty() {
-                    return refused("names no pair".into());
-                }
-                for &(a, b) in pairs {
-                    if a.max(b) >= qubits {
-                        let last = qubits - 1;
-                        return refused(format!(
-                            "qubit {} does not exist; the qubits are 0 to {last}",
-                            a.max(b)
-                        ));
-                    }
-                    if a == b {
-                        return refused(format!("qubit {a} cannot be coupled with itself"));
-                    }
-                }
-                pairs.iter().map(|&(a, b)| (a.min(b), a.max(b))).collect()
-            }
-        };
-        pairs.sort_unstable();
-        pairs.dedup();
-        Ok(pairs)
-    }
-
-    /// The first of `all`, `line`, `ring` that means the same pairs on `qubits` qubits, or else the sorted pairs.
-    fn canonical(&self, qubits: usize) -> Result<Coupling> {
-        let pairs = self.pairs(qubits)?;
-        let same = |named: &Coupling| named.pairs(qubits).as_ref() == Ok(&pairs);
-        let named = [Coupling::All, Coupling::Line, Coupling::Ring].into_iter().find(same);
-        Ok(named.unwrap_or(Coupling::Pairs(pairs)))
-    }
-}
-
-impl std::fmt::Display for Coupling {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Coupling::All => f.write_str("all"),
-            Coupling::Line => f.write_str("line"),
-            Coupling::Ring => f.write_str("ring"),
-            Coupling::Pairs(pairs) => {
-                let pairs: Vec<_> = pairs.iter().map(|(a, b)| format!("{a}-{b}")).collect();
-                f.write_str(&pairs.join(","))
-            }
-        }
-    }
-}
-
-/// A gate placed on qubits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// Index of the gate in [`Alphabet::gates`].
-    pub gate: usize,
-    /// The qubits, in the gate's own order (control first); empty if an opaque gate does not say.
-    pub qubits: Vec<usize>,
-    /// Such as `cx 0 1`.
-    pub text: String,
-}
 
 /// All letters of a gate set on n qubits under a coupling.
 ///
@@ -155,10 +50,8 @@ impl Alphabet {
                 let gate_name = gate.name().into();
                 return Err(Error::TooWide { gate: gate_name, needs: gate.qubits(), qubits });
             }
-            let placements = match gate.is_opaque() {
-                true => opaque_placements(qubits),
-                false => placements(gate, qubits, &pairs),
-            };
+            let placements =
+                if gate.is_opaque() { opaque_placements(qubits) } else { placements(gate, qubits, &pairs) };
             for placement in placements {
                 let words = placement.iter().map(usize::to_string);
                 let text =
@@ -276,9 +169,13 @@ impl Alphabet {
         }
         let (gate, places) = split_letter(text);
         let places = places.join(" ");
-        let placed = |gate: &Gate| match places.is_empty() {
-            true => self.by_text.get(gate.name()),
-            false => self.by_text.get(&format!("{} {places}", gate.name())),
+        let placed = |gate: &Gate| {
+            let name = gate.name();
+            if places.is_empty() {
+                self.by_text.get(name)
+            } else {
+                self.by_text.get(&format!("{name} {places}"))
+            }
         };
         let found = self.gate_number(&gate).map(|number| &self.gates[number]);
         let found = found.and_then(|gate| placed(gate).or_else(|| self.same_unitary(gate, &places)));
@@ -319,70 +216,12 @@ impl Alphabet {
     }
 }
 
-/// A letter's gate without blanks, and the qubits behind it.
-pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
-    // Blanks and letter case count only inside the names of user-defined gates, which have no blanks.
-    let (gate, places) = match text.rfind(')') {
-        Some(end) => text.split_at(end + 1),
-        None => text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), "")),
-    };
-    (gate.split_whitespace().collect(), places.split_whitespace().collect())
-}
-
-/// An opaque gate may stand on one to three qubits in any order, or, where there are several, not say on which.
-fn opaque_placements(qubits: usize) -> Vec<Vec<usize>> {
-    let mut placements = if qubits == 1 { Vec::new() } else { vec![Vec::new()] };
-    (1..=3).for_each(|width| placements.extend(tuples(width, qubits)));
-    placements
-}
-
-/// All tuples of `width` distinct qubits, in lexicographic order.
-fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
-    let mut tuples: Vec<Vec<usize>> = vec![Vec::new()];
-    for _ in 0..width {
-        let extended = |tuple: Vec<usize>| {
-            let free = (0..qubits).filter(|q| !tuple.contains(q)).collect::<Vec<_>>();
-            free.into_iter().map(move |q| [tuple.as_slice(), &[q]].concat())
-        };
-        tuples = tuples.into_iter().flat_map(extended).collect();
-    }
-    tuples
-}
-
-/// The tuples of qubits on which the gate may stand, in lexicographic order.
-fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -> Vec<Vec<usize>> {
-    let coupled = |a: usize, b: usize| pairs.contains(&(a.min(b), a.max(b)));
-    let connected = |q: &[usize]| match *q {
-        [a, b] => coupled(a, b),
-        [a, b, c] => [coupled(a, b), coupled(b, c), coupled(a, c)].iter().filter(|&&c| c).count() >= 2,
-        _ => true,
-    };
-    let symmetries: Vec<_> =
-        permutations(gate.qubits()).into_iter().filter(|order| gate.is_symmetric_under(order)).collect();
-    let smallest = |q: &[usize]| {
-        symmetries.iter().all(|order| q <= order.iter().map(|&k| q[k]).collect::<Vec<_>>().as_slice())
-    };
-    let mut placements = tuples(gate.qubits(), qubits);
-    placements.retain(|tuple| connected(tuple) && smallest(tuple));
-    placements
-}
-
-/// All orders of `0..n`, for n up to 3.
-fn permutations(n: usize) -> Vec<Vec<usize>> {
-    let orders: &[&[usize]] = match n {
-        1 => &[&[0]],
-        2 => &[&[0, 1], &[1, 0]],
-        _ => &[&[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0]],
-    };
-    orders.iter().map(|order| order.to_vec()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn alphabet(gates: &str, qubits: usize, coupling: &str) -> Result<Alphabet> {
-        let names = crate::gate::split_outside(gates).into_iter();
+        let names = crate::gate::name::split_outside(gates).into_iter();
         let gates = names.map(|name| Gate::standard(name).unwrap()).collect();
         Alphabet::new(gates, qubits, Coupling::parse(coupling)?)
     }

@@ -1,8 +1,10 @@
 //! The same for many unitaries at once: the same letter acts on all of them, number by number, in as many places of a vector.
 
-use crate::arithmetic::{Arithmetic, BATCH_LANES};
+use crate::arithmetic::BATCH_LANES;
 use crate::equivalence::Equivalence;
-use crate::exact::{ExactLetter, ExactLetters, ExactUnitary, MAX_EXPONENT};
+use crate::exact::letters::{ExactLetter, ExactLetters};
+use crate::exact::ring::MAX_EXPONENT;
+use crate::exact::unitary::ExactUnitary;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -18,15 +20,15 @@ type Entry = [Lanes; 4];
 /// Exact unitaries and what a letter makes of them.
 #[derive(Debug, Clone)]
 pub struct ExactProducts {
-    pub(super) from: ExactBatch,
-    pub(super) next: ExactBatch,
+    pub(crate) from: ExactBatch,
+    pub(crate) next: ExactBatch,
     /// Kept from letter to letter.
-    pub(super) memory: Vec<u64>,
+    pub(crate) memory: Vec<u64>,
 }
 
 impl ExactProducts {
     /// [`BATCH_LANES`] identities.
-    pub(super) fn new(letters: &ExactLetters) -> ExactProducts {
+    pub(crate) fn new(letters: &ExactLetters) -> ExactProducts {
         let from = ExactBatch::new(letters);
         ExactProducts { next: from.clone(), from, memory: Vec::new() }
     }
@@ -34,7 +36,7 @@ impl ExactProducts {
 
 /// Exact unitaries, entry by entry.
 #[derive(Debug, Clone)]
-pub(super) struct ExactBatch {
+pub(crate) struct ExactBatch {
     entries: Vec<Entry>,
     exponents: [u16; BATCH_LANES],
 }
@@ -42,7 +44,7 @@ pub(super) struct ExactBatch {
 impl ExactBatch {
     /// [`BATCH_LANES`] identities.
     fn new(letters: &ExactLetters) -> ExactBatch {
-        let one = letters.identity();
+        let one = ExactUnitary::identity(letters.dim);
         let mut batch = ExactBatch {
             entries: vec![[[0; BATCH_LANES]; 4]; one.entries.len()],
             exponents: [0; BATCH_LANES],
@@ -55,12 +57,29 @@ impl ExactBatch {
     ///
     /// # Panics
     /// If the place is not below [`BATCH_LANES`], or the unitary is on another number of qubits.
-    pub(super) fn set(&mut self, lane: usize, unitary: &ExactUnitary) {
+    pub(crate) fn set(&mut self, lane: usize, unitary: &ExactUnitary) {
         assert_eq!(self.entries.len(), unitary.entries.len(), "on the same number of qubits");
         for (entry, numbers) in self.entries.iter_mut().zip(&unitary.entries) {
             (0..4).for_each(|part| entry[part][lane] = numbers[part]);
         }
         self.exponents[lane] = unitary.exponent as u16;
+    }
+
+    /// Lets `letter` act on all unitaries, as [`ExactLetters::advance`] does. False if one of them would overflow.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    pub(crate) fn advance(&self, letters: &ExactLetters, letter: u16, to: &mut ExactBatch) -> bool {
+        let (dim, letter) = (letters.dim, &letters.letters[usize::from(letter)]);
+        let largest = self.exponents.iter().max().copied().unwrap_or(0);
+        if u32::from(largest) + letter.exponent > MAX_EXPONENT {
+            return false;
+        }
+        to.entries.resize(self.entries.len(), [[0; BATCH_LANES]; 4]);
+        let up_to_phase = letters.up_to == Equivalence::GlobalPhase;
+        InstructionSet::best().run(Advance { dim, letter, up_to_phase, from: self, to });
+        true
     }
 
     /// The unitary in place `lane`.
@@ -72,7 +91,7 @@ impl ExactBatch {
 
     /// Calls `emit` with each place and key of those of `places`, a bit for each, as [`ExactUnitary::key`] has them. `memory` is
     /// kept from call to call.
-    pub(super) fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
+    pub(crate) fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
         const { assert!(BATCH_LANES == u32::BITS as usize) }
         let size = self.entries.len();
         memory.resize((size + TRANSPOSED_ENTRIES) * BATCH_LANES, 0);
@@ -88,25 +107,6 @@ impl ExactBatch {
             left &= left - 1;
             emit(lane, xxh3_128(bytemuck::cast_slice(&unitaries[lane * size..][..size])));
         }
-    }
-}
-
-impl ExactLetters {
-    /// [`advance`](ExactLetters::advance) for all unitaries of a batch. False if one of them would overflow.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
-    #[must_use]
-    pub(super) fn advance_batch(&self, from: &ExactBatch, letter: u16, to: &mut ExactBatch) -> bool {
-        let letter = &self.letters[usize::from(letter)];
-        let most = from.exponents.iter().max().copied().unwrap_or(0);
-        if u32::from(most) + letter.exponent > MAX_EXPONENT {
-            return false;
-        }
-        to.entries.resize(from.entries.len(), [[0; BATCH_LANES]; 4]);
-        let up_to_phase = self.up_to == Equivalence::GlobalPhase;
-        InstructionSet::best().run(Advance { dim: self.dim, letter, up_to_phase, from, to });
-        true
     }
 }
 
@@ -154,9 +154,10 @@ impl SimdTask for Advance<'_> {
         for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
             for (number, term) in terms.iter().enumerate() {
                 for (entry, old) in row.iter_mut().zip(&from.entries[term.row * dim..][..dim]) {
-                    match number {
-                        0 => put::<false>(entry, old, term.power),
-                        _ => put::<true>(entry, old, term.power),
+                    if number == 0 {
+                        put::<false>(entry, old, term.power);
+                    } else {
+                        put::<true>(entry, old, term.power);
                     }
                 }
             }
@@ -300,7 +301,9 @@ fn choose(mask: i16, one: i16, other: i16) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::{Alphabet, Coupling};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
+    use crate::arithmetic::Arithmetic;
     use crate::gate::Gate;
     use proptest::prelude::*;
 
@@ -316,7 +319,7 @@ mod tests {
                 let word: Vec<_> = word.iter().map(|letter| letter % known).collect();
                 batch.set(lane, &letters.unitary(&word).unwrap());
             }
-            prop_assert!(letters.advance_batch(&batch, letter % known, &mut next));
+            prop_assert!(batch.advance(&letters, letter % known, &mut next));
             let mut keys = Vec::new();
             next.keys(u32::MAX, &mut Vec::new(), |lane, key| keys.push((lane, key)));
             for (lane, key) in keys {

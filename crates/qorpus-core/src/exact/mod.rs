@@ -9,149 +9,35 @@
 //! of an entry and of its conjugate are at most 1, and half the sum of their squares is (a² + b² + c² + d²) / 2^k.
 
 pub(crate) mod batch;
+pub(crate) mod letters;
 pub(crate) mod recognize;
+pub(crate) mod ring;
+pub(crate) mod unitary;
 
-use crate::alphabet::Alphabet;
 use crate::arithmetic::{Arithmetic, Tolerance};
 use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
 use crate::exact::batch::ExactProducts;
-use crate::exact::recognize::{LARGEST_ERROR, nearest, turned_error, unique_exponent};
-use crate::kernel::letter_rows::LetterRows;
-use crate::simd::dispatch::{InstructionSet, SimdTask};
+use crate::exact::letters::ExactLetters;
+use crate::exact::recognize::{LARGEST_ERROR, turned_error, unique_exponent};
+use crate::exact::ring::{MAX_EXPONENT, conjugate};
+use crate::exact::unitary::ExactUnitary;
 use num_complex::Complex64;
-use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
-use xxhash_rust::xxh3::xxh3_128;
-
-/// a + bω + cω² + dω³.
-type Integer = [i16; 4];
-
-/// With larger denominators an integer might not fit in 16 bits: none is larger than √2^k.
-const MAX_EXPONENT: u32 = 28;
-
-/// Denominators of the gates that are looked for: of a gate of the user's own, more would be guesswork.
-const GATE_EXPONENT: u32 = 6;
-
-/// How far a gate's entries may be from numbers of the ring.
-const TOLERANCE: f64 = 1e-12;
-
-/// The letters of an alphabet, exactly.
-#[derive(Debug, Clone)]
-pub struct ExactLetters {
-    dim: usize,
-    up_to: Equivalence,
-    letters: Vec<ExactLetter>,
-}
-
-/// What a letter does: every row becomes a sum of rows, each times a power of ω, over √2^`exponent`.
-#[derive(Debug, Clone)]
-struct ExactLetter {
-    rows: Vec<Vec<Term>>,
-    exponent: u32,
-}
-
-/// A row of the old matrix, times ω^`power`.
-#[derive(Debug, Clone, Copy)]
-struct Term {
-    row: usize,
-    power: usize,
-}
-
-/// An exact unitary in its unique form.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExactUnitary {
-    /// Row-major.
-    entries: Vec<Integer>,
-    /// All entries are over √2^`exponent`.
-    exponent: u32,
-}
-
-impl ExactLetters {
-    /// The letters of `alphabet`. Up to phase, a gate may be off by a phase that is no power of ω, as `rz(pi/4)` is.
-    ///
-    /// # Errors
-    /// [`Error::NotExact`] for the first gate that is not over the ring.
-    pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ExactLetters> {
-        let dim = alphabet.dim();
-        let letters = alphabet.letters().iter().map(|letter| {
-            let rows = LetterRows::new(alphabet, letter);
-            let refused = || Error::NotExact { gate: alphabet.gates()[letter.gate].name().into(), up_to };
-            if rows.gate_dim() == 0 {
-                return Err(refused());
-            }
-            let phase = if up_to == Equivalence::GlobalPhase { phase(&rows) } else { Complex64::ONE };
-            let found = (0..=GATE_EXPONENT).find_map(|exponent| {
-                let row = |row| {
-                    // LetterRows that the gate leaves alone are multiplied by its phase as well.
-                    let term = |(from, entry): (usize, Complex64)| {
-                        Some((from, nearest(entry * phase, exponent, TOLERANCE)?))
-                    };
-                    rows.entries(row).into_iter().map(term).collect::<Option<Vec<_>>>()
-                };
-                Some((exponent, (0..dim).map(row).collect::<Option<Vec<_>>>()?))
-            });
-            let (exponent, rows) = found.ok_or_else(refused)?;
-            if !is_unitary(&rows, exponent) {
-                return Err(refused());
-            }
-            let rows =
-                rows.into_iter().map(|row| row.into_iter().flat_map(|(from, z)| terms(from, z)).collect());
-            Ok(ExactLetter { rows: rows.collect(), exponent })
-        });
-        Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
-    }
-
-    /// Whether the integers of all circuits of at most `length` letters are sure to fit in 16 bits.
-    pub fn holds(&self, length: usize) -> bool {
-        self.most_exponent() as usize * length <= MAX_EXPONENT as usize
-    }
-
-    /// The largest denominator exponent of a letter.
-    fn most_exponent(&self) -> u32 {
-        self.letters.iter().map(|letter| letter.exponent).max().unwrap_or(0)
-    }
-
-    /// Lets `letter` act on `from` and holds the result in `to`: in its unique form, or that of its class up to phase.
-    ///
-    /// False if the result's integers might not fit in 16 bits; then `to` holds nothing of meaning. Takes time in
-    /// O(4^n).
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
-    #[must_use]
-    pub fn advance(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
-        let fits = self.multiply(from, letter, to);
-        if fits && self.up_to == Equivalence::GlobalPhase {
-            to.turn();
-        }
-        fits
-    }
-}
 
 impl Arithmetic for ExactLetters {
     type Unitary = ExactUnitary;
     type Batch = ExactProducts;
 
     fn identity(&self) -> ExactUnitary {
-        let entry = |k: usize| if k / self.dim == k % self.dim { [1, 0, 0, 0] } else { [0; 4] };
-        ExactUnitary { entries: (0..self.dim * self.dim).map(entry).collect(), exponent: 0 }
+        ExactUnitary::identity(self.dim)
     }
 
-    fn inverses(&self) -> Vec<Option<u16>> {
-        let (count, identity) = (self.letters.len() as u16, self.identity());
-        let is_inverse = |letter, other: &u16| self.unitary(&[letter, *other]).as_ref() == Ok(&identity);
-        (0..count).map(|letter| (0..count).find(|other| is_inverse(letter, other))).collect()
+    fn letters(&self) -> u16 {
+        self.letters.len() as u16
     }
 
     fn multiply(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
-        let letter = &self.letters[usize::from(letter)];
-        to.exponent = from.exponent + letter.exponent;
-        if to.exponent > MAX_EXPONENT {
-            return false;
-        }
-        to.entries.resize(from.entries.len(), [0; 4]);
-        InstructionSet::best().run(Multiply { dim: self.dim, letter, from, to });
-        true
+        self.product(from, letter, to)
     }
 
     /// In its unique form, or that of its class up to phase.
@@ -207,7 +93,7 @@ impl Arithmetic for ExactLetters {
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<ExactUnitary> {
         // Few digits may be those of a small denominator, not by chance those of a large one; to look for these takes long.
         let most = if error <= LARGEST_ERROR { Some(MAX_EXPONENT) } else { unique_exponent(error) };
-        self.nearest(numbers, most?)
+        self.recognize_within(numbers, most?)
     }
 
     fn near(&self, numbers: &[Complex64], error: f64) -> Vec<ExactUnitary> {
@@ -215,7 +101,7 @@ impl Arithmetic for ExactLetters {
     }
 
     fn is_complete(&self, error: f64, length: usize) -> bool {
-        let most = self.most_exponent() as usize * length;
+        let most = self.max_exponent() as usize * length;
         unique_exponent(turned_error(error, self.dim)).is_some_and(|unique| most <= unique as usize)
     }
 
@@ -243,7 +129,7 @@ impl Arithmetic for ExactLetters {
         places: u32,
         emit: impl FnMut(usize, u128),
     ) -> bool {
-        let fits = self.advance_batch(&batch.from, letter, &mut batch.next);
+        let fits = batch.from.advance(self, letter, &mut batch.next);
         if fits {
             batch.next.keys(places, &mut batch.memory, emit);
         }
@@ -251,184 +137,21 @@ impl Arithmetic for ExactLetters {
     }
 }
 
-impl ExactUnitary {
-    /// The smallest denominator exponent.
-    pub fn exponent(&self) -> u32 {
-        self.exponent
-    }
-
-    /// XXH3-128 of the integers, little-endian: what tells unitaries from each other in tables and on disk. Two of 10^9
-    /// have the same key with a probability of 1.5e-21.
-    pub fn key(&self) -> u128 {
-        xxh3_128(bytemuck::cast_slice(&self.entries))
-    }
-
-    /// The matrix in binary64, row-major: each entry rounded a few times.
-    pub fn to_complex(&self) -> Vec<Complex64> {
-        let denominator = root_of_two(self.exponent);
-        self.entries.iter().map(|&entry| value(entry) / denominator).collect()
-    }
-
-    /// Divides by √2 as often as all entries can be divided.
-    #[inline(always)]
-    fn reduce(&mut self) {
-        // z / √2 = z (ω - ω³) / 2.
-        let odd = |[a, b, c, d]: Integer| (a ^ c | b ^ d) & 1;
-        while self.exponent > 0 && self.entries.iter().fold(0, |any, &entry| any | odd(entry)) == 0 {
-            for entry in &mut self.entries {
-                let [a, b, c, d] = *entry;
-                *entry = [(b - d) >> 1, (a + c) >> 1, (b + d) >> 1, (c - a) >> 1];
-            }
-            self.exponent -= 1;
-        }
-    }
-
-    /// Of the eight multiples by powers of ω, takes the one whose first entry that is not 0 is the largest.
-    fn turn(&mut self) {
-        let Some(&first) = self.entries.iter().find(|entry| **entry != [0; 4]) else { return };
-        let power = (0..8).max_by_key(|&power| turned(first, power)).unwrap_or(0);
-        if power > 0 {
-            for entry in &mut self.entries {
-                *entry = turned(*entry, power);
-            }
-        }
-    }
-}
-
-/// z ω^`power`.
-#[inline(always)]
-fn turned([a, b, c, d]: Integer, power: usize) -> Integer {
-    match power % 8 {
-        0 => [a, b, c, d],
-        1 => [-d, a, b, c],
-        2 => [-c, -d, a, b],
-        3 => [-b, -c, -d, a],
-        4 => [-a, -b, -c, -d],
-        5 => [d, -a, -b, -c],
-        6 => [c, d, -a, -b],
-        _ => [b, c, d, -a],
-    }
-}
-
-/// A letter after a unitary.
-struct Multiply<'a> {
-    dim: usize,
-    letter: &'a ExactLetter,
-    from: &'a ExactUnitary,
-    to: &'a mut ExactUnitary,
-}
-
-impl SimdTask for Multiply<'_> {
-    #[inline(always)]
-    fn run<const SET: u8>(self) {
-        let Multiply { dim, letter, from, to } = self;
-        for (row, terms) in to.entries.chunks_exact_mut(dim).zip(&letter.rows) {
-            for (number, term) in terms.iter().enumerate() {
-                let source = &from.entries[term.row * dim..][..dim];
-                match number {
-                    0 => put::<false>(row, source, term.power),
-                    _ => put::<true>(row, source, term.power),
-                }
-            }
-        }
-        if letter.exponent > 0 {
-            to.reduce();
-        }
-    }
-}
-
-/// Puts z ω^`power` for each z of `source` in the place of an entry, or adds it to what is there. Sums may leave the 16 bits on
-/// their way; where they end, they fit. There is no branch on the power, which would not be foreseen: z is turned as one word,
-/// whose parts then get their signs.
-#[inline(always)]
-fn put<const ADD: bool>(row: &mut [Integer], source: &[Integer], power: usize) {
-    let turn = 16 * (power % 4) as u32;
-    // ω^4 = -1.
-    let signs = [0, 1, 2, 3].map(|part| -i16::from((part < power % 4) != (power >= 4)));
-    for (entry, &z) in row.iter_mut().zip(source) {
-        let turned = parts(word(z).rotate_left(turn));
-        for part in 0..4 {
-            let signed = (turned[part] ^ signs[part]).wrapping_sub(signs[part]);
-            entry[part] = if ADD { entry[part].wrapping_add(signed) } else { signed };
-        }
-    }
-}
-
-/// The four numbers in one word, the first in the lowest bits.
-#[inline(always)]
-fn word(z: Integer) -> u64 {
-    u64::from_le(bytemuck::cast(z.map(i16::to_le)))
-}
-
-/// The four numbers of a word.
-#[inline(always)]
-fn parts(word: u64) -> Integer {
-    bytemuck::cast::<u64, Integer>(word.to_le()).map(i16::from_le)
-}
-
-/// √2^`exponent`.
-fn root_of_two(exponent: u32) -> f64 {
-    (1u64 << (exponent / 2)) as f64 * if exponent % 2 == 1 { SQRT_2 } else { 1.0 }
-}
-
-fn value([a, b, c, d]: Integer) -> Complex64 {
-    let [a, b, c, d] = [a, b, c, d].map(f64::from);
-    Complex64::new(a + (b - d) * FRAC_1_SQRT_2, c + (b + d) * FRAC_1_SQRT_2)
-}
-
-/// The phase that makes a gate's first entry that is not 0 positive.
-fn phase(rows: &LetterRows<'_>) -> Complex64 {
-    let entries = (0..rows.gate_dim()).map(|column| rows.entry(0, column));
-    let first = entries.into_iter().find(|entry| entry.norm_sqr() > TOLERANCE);
-    first.map_or(Complex64::ONE, |entry| entry.conj() / entry.norm_sqr().sqrt())
-}
-
-/// Whether rows, each given by its entries that are not 0, are those of a unitary times √2^`exponent`.
-fn is_unitary(rows: &[Vec<(usize, Integer)>], exponent: u32) -> bool {
-    let product = |row: &[(usize, Integer)], other: &[(usize, Integer)]| {
-        let mut sum = [0; 4];
-        for &(column, z) in row {
-            for &(_, w) in other.iter().filter(|(of, _)| *of == column) {
-                add_product(&mut sum, z, conjugate(w));
-            }
-        }
-        sum
-    };
-    let one = [1 << exponent, 0, 0, 0];
-    (0..rows.len()).all(|i| (0..=i).all(|j| product(&rows[i], &rows[j]) == if i == j { one } else { [0; 4] }))
-}
-
-/// Complex conjugation turns ω into -ω³.
-fn conjugate([a, b, c, d]: Integer) -> Integer {
-    [a, -d, -c, -b]
-}
-
-/// Products need more bits than their factors. ω⁴ = -1.
-fn add_product(sum: &mut [i64; 4], x: Integer, y: Integer) {
-    for (i, x) in x.into_iter().enumerate() {
-        for (j, y) in y.into_iter().enumerate() {
-            let product = i64::from(x) * i64::from(y);
-            sum[(i + j) % 4] += if i + j < 4 { product } else { -product };
-        }
-    }
-}
-
-/// `z` times row `row` as a sum of powers of ω.
-fn terms(row: usize, z: Integer) -> impl Iterator<Item = Term> {
-    z.into_iter().enumerate().flat_map(move |(k, count)| {
-        let power = if count < 0 { k + 4 } else { k };
-        std::iter::repeat_n(Term { row, power }, count.unsigned_abs().into())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Coupling;
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
     use crate::circuit::Circuits;
+    use crate::equivalence::Equivalence;
+    use crate::error::Error;
+    use crate::exact::letters::ExactLetters;
+    use crate::exact::ring::MAX_EXPONENT;
+    use crate::exact::unitary::ExactUnitary;
     use crate::gate::{Gate, preset};
     use crate::kernel::naive;
     use crate::space::Space;
+    use num_complex::Complex64;
     use std::collections::HashSet;
 
     fn alphabet(gates: &str, qubits: usize) -> Alphabet {

@@ -1,13 +1,15 @@
 //! From floating point to the ring.
 
 use crate::equivalence::Equivalence;
-use crate::exact::{ExactLetters, ExactUnitary, Integer, MAX_EXPONENT, is_unitary, root_of_two, value};
+use crate::exact::letters::ExactLetters;
+use crate::exact::ring::{MAX_EXPONENT, ZOmega, is_unitary, recognize};
+use crate::exact::unitary::ExactUnitary;
 use num_complex::Complex64;
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4, SQRT_2};
+use std::f64::consts::FRAC_PI_4;
 
 impl ExactLetters {
     /// See [`recognize`](crate::Arithmetic::recognize).
-    pub(super) fn nearest(&self, unitary: &[Complex64], most: u32) -> Option<ExactUnitary> {
+    pub(crate) fn recognize_within(&self, unitary: &[Complex64], most: u32) -> Option<ExactUnitary> {
         let turns = self.turns(unitary)?;
         // To look for numbers takes the longer the larger the denominator, and most are small.
         (0..=most).find_map(|exponent| {
@@ -17,7 +19,7 @@ impl ExactLetters {
 
     /// See [`near`](crate::Arithmetic::near). With a large error only small denominators tell numbers of the ring from each other:
     /// of larger ones one is taken that is near.
-    pub(super) fn candidates(&self, unitary: &[Complex64], error: f64) -> Vec<ExactUnitary> {
+    pub(crate) fn candidates(&self, unitary: &[Complex64], error: f64) -> Vec<ExactUnitary> {
         let error = turned_error(error, self.dim);
         let Some(unique) = unique_exponent(error) else { return Vec::new() };
         let mut found = Vec::new();
@@ -53,10 +55,10 @@ impl ExactLetters {
         exponent: u32,
         error: f64,
     ) -> Option<ExactUnitary> {
-        let entries = unitary.iter().map(|&entry| nearest(entry * turn, exponent, error));
-        let entries: Vec<Integer> = entries.collect::<Option<_>>()?;
-        let row = |row: &[Integer]| row.iter().copied().enumerate().filter(|(_, z)| *z != [0; 4]).collect();
-        let rows: Vec<Vec<(usize, Integer)>> = entries.chunks(self.dim).map(row).collect();
+        let entries = unitary.iter().map(|&entry| recognize(entry * turn, exponent, error));
+        let entries: Vec<ZOmega> = entries.collect::<Option<_>>()?;
+        let row = |row: &[ZOmega]| row.iter().copied().enumerate().filter(|(_, z)| *z != [0; 4]).collect();
+        let rows: Vec<Vec<(usize, ZOmega)>> = entries.chunks(self.dim).map(row).collect();
         is_unitary(&rows, exponent).then(|| {
             let mut exact = ExactUnitary { entries, exponent };
             exact.reduce();
@@ -72,7 +74,7 @@ impl ExactLetters {
 ///
 /// With errors of `error` in all entries, ln det is off by tr(U†E), so by dim √dim errors at most, and its phase counts once for
 /// each row. With a margin for what is of second order.
-pub(super) fn turned_error(error: f64, dim: usize) -> f64 {
+pub(crate) fn turned_error(error: f64, dim: usize) -> f64 {
     1.25 * error * (1.0 + (dim as f64).sqrt())
 }
 
@@ -80,7 +82,7 @@ pub(super) fn turned_error(error: f64, dim: usize) -> f64 {
 ///
 /// Two different real parts (a√2 + b)/√2^(k+1), whose conjugates are at most 1 as those of entries are, differ by at least
 /// 1/(4 2^k): the norm of their difference is an integer over 2^(k+1).
-pub(super) fn unique_exponent(error: f64) -> Option<u32> {
+pub(crate) fn unique_exponent(error: f64) -> Option<u32> {
     (0..=MAX_EXPONENT).rev().find(|&exponent| 8.0 * error * (1u64 << exponent) as f64 <= 1.0)
 }
 
@@ -90,7 +92,7 @@ fn unit(angle: f64) -> Complex64 {
 }
 
 /// How far entries that are given may be from those of an exact unitary: many products of rounded gates are nearer.
-pub(super) const LARGEST_ERROR: f64 = 1e-9;
+pub(crate) const LARGEST_ERROR: f64 = 1e-9;
 
 /// The determinant, by elimination; `None` if it is next to 0.
 fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
@@ -118,41 +120,16 @@ fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
     Some(product)
 }
 
-/// The integer whose quotient by √2^`exponent` is `entry` but for `error`, if there is one.
-///
-/// The real part of (a + bω + cω² + dω³) is a + (b - d) / √2, the imaginary part c + (b + d) / √2, and of both the conjugates,
-/// with -√2 for √2, are at most √2^k, as entries of the conjugate unitary are at most 1. Takes time in O(√2^k).
-pub(super) fn nearest(entry: Complex64, exponent: u32, error: f64) -> Option<Integer> {
-    let (most, target) = (root_of_two(exponent), entry * root_of_two(exponent));
-    let part = |x: f64| {
-        let between = |bound: f64| ((x + bound) * FRAC_1_SQRT_2).floor() as i32;
-        let candidates = between(-most)..=between(most) + 1;
-        let of = |roots: i32| {
-            let whole = (x - f64::from(roots) * FRAC_1_SQRT_2).round();
-            let off = (x - f64::from(roots) * FRAC_1_SQRT_2 - whole).abs();
-            let conjugate = (whole - f64::from(roots) * FRAC_1_SQRT_2).abs();
-            (off <= error * most && conjugate <= most + 1e-6).then_some((off, whole as i32, roots))
-        };
-        candidates.filter_map(of).min_by(|x, y| x.0.total_cmp(&y.0))
-    };
-    if target.re.abs().max(target.im.abs()) > most * SQRT_2 {
-        return None;
-    }
-    let ((_, a, p), (_, c, q)) = (part(target.re)?, part(target.im)?);
-    if (p + q) % 2 != 0 {
-        return None;
-    }
-    let integer = [a, (p + q) / 2, c, (q - p) / 2].map(|k| k as i16);
-    ((value(integer) - target).norm_sqr() <= 2.0 * (error * most).powi(2)).then_some(integer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::{Alphabet, Coupling};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
     use crate::arithmetic::Arithmetic;
+    use crate::exact::ring::root_of_two;
     use crate::gate::preset;
     use proptest::prelude::*;
+    use std::f64::consts::FRAC_1_SQRT_2;
 
     proptest! {
         #[test]

@@ -4,66 +4,20 @@
 //! A gate's first qubit is the most significant bit of its matrix index; a controlled gate's control comes first.
 
 pub(crate) mod angle;
+pub(crate) mod name;
+pub(crate) mod presets;
+pub(crate) mod standard;
 pub(crate) mod synonyms;
 
 use crate::error::{Error, Result};
 use crate::gate::angle::Angle;
+use crate::gate::name::{GateName, check_custom_name};
+use crate::gate::presets::PRESETS;
 use crate::gate::synonyms::advice;
 use num_complex::Complex64;
-use std::f64::consts::FRAC_1_SQRT_2;
-
-/// The names of the standard gates that take no angle, and of those that do with their angles.
-pub const STANDARD: [&str; 29] = [
-    "id",
-    "x",
-    "y",
-    "z",
-    "h",
-    "s",
-    "sdg",
-    "t",
-    "tdg",
-    "sx",
-    "sxdg",
-    "rx(theta)",
-    "ry(theta)",
-    "rz(theta)",
-    "p(theta)",
-    "u3(theta,phi,lambda)",
-    "cx",
-    "cy",
-    "cz",
-    "ch",
-    "cp(theta)",
-    "crx(theta)",
-    "cry(theta)",
-    "crz(theta)",
-    "csx",
-    "swap",
-    "iswap",
-    "ccx",
-    "cswap",
-];
-
-/// The presets: a name and its gates in order.
-pub const PRESETS: [(&str, &[&str]); 6] = [
-    ("clifford", &["h", "s", "sdg", "cx"]),
-    ("clifford+t", &["h", "s", "sdg", "t", "tdg", "cx"]),
-    ("ht", &["h", "t"]),
-    ("nam", &["h", "x", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cx"]),
-    ("ibm", &[RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "sx", "x", "cx"]),
-    ("rigetti", &["rx(pi/2)", "rx(-pi/2)", "rx(pi)", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cz"]),
-];
-
-/// The multiples of pi/4 that are no multiple of 2 pi.
-const RZ: [&str; 7] =
-    ["rz(pi/4)", "rz(pi/2)", "rz(3*pi/4)", "rz(pi)", "rz(-3*pi/4)", "rz(-pi/2)", "rz(-pi/4)"];
 
 /// How far a user-defined matrix may be from unitary: the largest entry of U†U - 1.
 const UNITARY_TOLERANCE: f64 = 1e-12;
-
-/// A name takes at most this many bytes, angles included: it is repeated in hundreds of letters.
-const NAME_BYTES: usize = 256;
 
 /// A named unitary on one to three qubits, or a name alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +72,7 @@ impl Gate {
         let GateName { base, angles } = GateName::read(text, read)?;
         let (values, texts): (Vec<_>, Vec<_>) =
             angles.into_iter().map(|angle| (angle.value, angle.text)).unzip();
-        let matrix = standard_matrix(&base, &values)
+        let matrix = standard::matrix(&base, &values)
             .ok_or_else(|| Error::UnknownGate { name: text.trim().into(), advice: advice(&base, &[]) })?;
         let name = if texts.is_empty() { base } else { format!("{base}({})", texts.join(",")) };
         let qubits = matrix.len().ilog2() as usize / 2;
@@ -162,7 +116,7 @@ impl Gate {
     /// entry of U†U - 1 exceeds 1e-12.
     pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
         let refused = |reason: String| Err(Error::GateDefinition { gate: name.into(), reason });
-        check_own_name(name)?;
+        check_custom_name(name)?;
         if !(1..=3).contains(&qubits) {
             return refused(format!("acts on {qubits} qubits; a gate acts on 1, 2 or 3"));
         }
@@ -189,7 +143,7 @@ impl Gate {
     /// # Errors
     /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a standard gate.
     pub fn opaque(name: &str) -> Result<Gate> {
-        check_own_name(name)?;
+        check_custom_name(name)?;
         Ok(Gate {
             name: name.into(),
             angles: Vec::new(),
@@ -250,80 +204,9 @@ impl Gate {
     }
 }
 
-/// The name of a standard gate, read.
-pub(crate) struct GateName {
-    base: String,
-    angles: Vec<Angle>,
-}
-
-impl GateName {
-    /// Reads the name of a standard gate with the right number of angles, each of them by `read`.
-    pub(crate) fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<GateName> {
-        let text = text.trim();
-        let refused = |reason| Error::Angle { gate: text.into(), reason };
-        let bytes: usize = text.split_whitespace().map(str::len).sum();
-        if bytes > NAME_BYTES {
-            let gate = text.chars().take(20).chain("...".chars()).collect();
-            let reason = format!("takes {bytes} bytes; at most {NAME_BYTES} are kept");
-            return Err(Error::Angle { gate, reason });
-        }
-        let name = text.to_lowercase();
-        let (base, rest) = name.split_once('(').map_or((&name[..], None), |(base, rest)| (base, Some(rest)));
-        let base = base.trim_end();
-        let inside = rest.map(|rest| rest.strip_suffix(')').unwrap_or(rest));
-        let angles = inside.map_or(Vec::new(), split_outside);
-        let known = STANDARD.iter().find(|known| known.split('(').next() == Some(base));
-        let known =
-            known.ok_or_else(|| Error::UnknownGate { name: text.into(), advice: advice(base, &angles) })?;
-        if rest.is_some_and(|rest| !rest.ends_with(')')) {
-            return Err(refused("')' is missing".into()));
-        }
-        let needs = known.split_once('(').map_or(0, |(_, angles)| angles.split(',').count());
-        if angles.len() != needs {
-            return Err(refused(match needs {
-                0 => "takes no angle".into(),
-                1 => format!("needs one angle, such as '{base}(pi/4)'"),
-                n => format!("needs {n} angles: {known}"),
-            }));
-        }
-        let angles = angles.into_iter().map(read).collect::<std::result::Result<_, _>>().map_err(refused)?;
-        Ok(GateName { base: base.into(), angles })
-    }
-}
-
-/// Splits at the commas outside parentheses.
-pub(crate) fn split_outside(text: &str) -> Vec<&str> {
-    let mut depth = 0usize;
-    let outside = |c: char| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0
-    };
-    text.split(outside).collect()
-}
-
-/// Refuses the name of a gate of the user's own that is no identifier, or taken.
-fn check_own_name(name: &str) -> Result<()> {
-    let refused = |reason: &str| Err(Error::GateDefinition { gate: name.into(), reason: reason.into() });
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return refused("a name is a letter or '_' followed by letters, digits or '_'");
-    }
-    if name.len() > NAME_BYTES {
-        return refused(&format!("a name takes at most {NAME_BYTES} bytes"));
-    }
-    match STANDARD.iter().any(|known| known.split('(').next() == Some(&name.to_lowercase())) {
-        true => refused("is the name of a standard gate; choose another"),
-        false => Ok(()),
-    }
-}
-
 /// Turns -0 into +0, so that equal gates are written alike.
 fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
-    matrix.into_iter().map(|entry| entry + ZERO).collect()
+    matrix.into_iter().map(|entry| entry + Complex64::ZERO).collect()
 }
 
 /// How far a `dim` x `dim` matrix, row-major, is from unitary: the largest magnitude among the entries of U†U - 1;
@@ -349,95 +232,11 @@ pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
     largest.sqrt()
 }
 
-const ZERO: Complex64 = Complex64::new(0.0, 0.0);
-const ONE: Complex64 = Complex64::new(1.0, 0.0);
-const I: Complex64 = Complex64::new(0.0, 1.0);
-
-/// e^(i angle), with exact halves of a turn left as libm gives them.
-fn turn(angle: f64) -> Complex64 {
-    Complex64::new(libm::cos(angle), libm::sin(angle))
-}
-
-/// `None` for an unknown name or the wrong number of angles.
-fn standard_matrix(name: &str, angles: &[f64]) -> Option<Vec<Complex64>> {
-    let half = Complex64::new(0.5, 0.5);
-    let eighth = Complex64::new(FRAC_1_SQRT_2, FRAC_1_SQRT_2);
-    let r = Complex64::from(FRAC_1_SQRT_2);
-    Some(match (name, angles) {
-        ("id", []) => diagonal(&[ONE, ONE]),
-        ("x", []) => vec![ZERO, ONE, ONE, ZERO],
-        ("y", []) => vec![ZERO, -I, I, ZERO],
-        ("z", []) => diagonal(&[ONE, -ONE]),
-        ("h", []) => vec![r, r, r, -r],
-        ("s", []) => diagonal(&[ONE, I]),
-        ("sdg", []) => diagonal(&[ONE, -I]),
-        ("t", []) => diagonal(&[ONE, eighth]),
-        ("tdg", []) => diagonal(&[ONE, eighth.conj()]),
-        ("sx", []) => vec![half, half.conj(), half.conj(), half],
-        ("sxdg", []) => vec![half.conj(), half, half, half.conj()],
-        ("rx", &[theta]) => rx(theta),
-        ("ry", &[theta]) => ry(theta),
-        ("rz", &[theta]) => rz(theta),
-        ("p", &[theta]) => diagonal(&[ONE, turn(theta)]),
-        ("u3", &[theta, phi, lambda]) => {
-            let (cos, sin) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
-            vec![cos.into(), turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos]
-        }
-        ("cx" | "cy" | "cz" | "ch" | "csx", []) => controlled(&standard_matrix(&name[1..], &[])?),
-        ("cp" | "crx" | "cry" | "crz", &[_]) => controlled(&standard_matrix(&name[1..], angles)?),
-        ("swap", []) => swap(ONE),
-        ("iswap", []) => swap(I),
-        ("ccx", []) => controlled(&standard_matrix("cx", &[])?),
-        ("cswap", []) => controlled(&swap(ONE)),
-        _ => return None,
-    })
-}
-
-fn diagonal(entries: &[Complex64]) -> Vec<Complex64> {
-    let dim = entries.len();
-    let mut matrix = vec![ZERO; dim * dim];
-    for (k, &entry) in entries.iter().enumerate() {
-        matrix[k * dim + k] = entry;
-    }
-    matrix
-}
-
-/// The block diagonal matrix of the identity and `target`: a control on a new first qubit.
-fn controlled(target: &[Complex64]) -> Vec<Complex64> {
-    let half = target.len().isqrt();
-    let dim = 2 * half;
-    let mut matrix = diagonal(&vec![ONE; dim]);
-    for row in 0..half {
-        let start = (half + row) * dim + half;
-        matrix[start..start + half].copy_from_slice(&target[row * half..][..half]);
-    }
-    matrix
-}
-
-/// Exchanges |01> and |10>, multiplying both by `factor`.
-fn swap(factor: Complex64) -> Vec<Complex64> {
-    let mut matrix = diagonal(&[ONE, ZERO, ZERO, ONE]);
-    (matrix[6], matrix[9]) = (factor, factor);
-    matrix
-}
-
-fn rx(theta: f64) -> Vec<Complex64> {
-    let (cos, sin) = (Complex64::from(libm::cos(theta / 2.0)), Complex64::new(0.0, -libm::sin(theta / 2.0)));
-    vec![cos, sin, sin, cos]
-}
-
-fn ry(theta: f64) -> Vec<Complex64> {
-    let (cos, sin) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
-    [cos, -sin, sin, cos].map(Complex64::from).to_vec()
-}
-
-fn rz(theta: f64) -> Vec<Complex64> {
-    diagonal(&[turn(-theta / 2.0), turn(theta / 2.0)])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::name::NAME_BYTES;
+    use crate::gate::standard::{ONE, STANDARD, diagonal, ry, rz, turn};
 
     fn product(a: &[Complex64], b: &[Complex64]) -> Vec<Complex64> {
         let dim = a.len().isqrt();

@@ -1,10 +1,12 @@
 //! Names that other tools give to gates, and how the same gates are written here.
 
-use crate::gate::{PRESETS, STANDARD};
+use crate::gate::presets::PRESETS;
+use crate::gate::standard;
+use crate::gate::standard::STANDARD;
 
 /// How a gate of another tool is written here.
 #[derive(Debug, Clone, Copy)]
-enum Here {
+enum Translation {
     /// A gate, of which `{0}` and so on are the angles of the other one.
     Gate(&'static str),
     /// A gate that differs by a global phase.
@@ -13,24 +15,24 @@ enum Here {
     Circuit(&'static str),
     /// A circuit that differs by a global phase.
     CircuitUpToPhase(&'static str),
-    /// Nothing: the reason.
-    Nothing(&'static str),
+    /// Untranslatable: the reason.
+    Untranslatable(&'static str),
 }
 
-use Here::{Circuit, CircuitUpToPhase, Gate, Nothing, UpToPhase};
+use Translation::{Circuit, CircuitUpToPhase, Gate, Untranslatable, UpToPhase};
 
-const NOT_UNITARY: Here = Nothing("it is not a unitary gate; circuits here have nothing else");
-const WIDE: Here = Nothing("gates here act on at most three qubits; decompose it first");
-const TURNED: Here = Gate("u3({0},{1}-pi/2,pi/2-({1}))");
-const RXX: Here = Circuit("h 0; h 1; cx 0 1; rz({0}) 1; cx 0 1; h 0; h 1");
-const RYY: Here = Circuit("sx 0; sx 1; cx 0 1; rz({0}) 1; cx 0 1; sxdg 0; sxdg 1");
-const RZZ: Here = Circuit("cx 0 1; rz({0}) 1; cx 0 1");
-const RZX: Here = Circuit("h 1; cx 0 1; rz({0}) 1; cx 0 1; h 1");
-const CU3: Here = Nothing("decompose it with its own library into u3 and cx");
+const NOT_UNITARY: Translation = Untranslatable("it is not a unitary gate; circuits here have nothing else");
+const WIDE: Translation = Untranslatable("gates here act on at most three qubits; decompose it first");
+const TURNED: Translation = Gate("u3({0},{1}-pi/2,pi/2-({1}))");
+const RXX: Translation = Circuit("h 0; h 1; cx 0 1; rz({0}) 1; cx 0 1; h 0; h 1");
+const RYY: Translation = Circuit("sx 0; sx 1; cx 0 1; rz({0}) 1; cx 0 1; sxdg 0; sxdg 1");
+const RZZ: Translation = Circuit("cx 0 1; rz({0}) 1; cx 0 1");
+const RZX: Translation = Circuit("h 1; cx 0 1; rz({0}) 1; cx 0 1; h 1");
+const CU3: Translation = Untranslatable("decompose it with its own library into u3 and cx");
 
 /// Names in lower case, the angles of the gate by their names, and how it is written here.
 #[rustfmt::skip]
-const SYNONYMS: &[(&[&str], &[&str], Here)] = &[
+const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
     (&["i", "iden", "identity", "u0"], &[], Gate("id")),
     (&["not", "paulix", "pauli_x", "xgate"], &[], Gate("x")),
     (&["pauliy", "pauli_y"], &[], Gate("y")),
@@ -41,8 +43,8 @@ const SYNONYMS: &[(&[&str], &[&str], Here)] = &[
     (&["ti", "tdag", "tdagger", "t†", "t_dag", "t_adj"], &[], Gate("tdg")),
     (&["v", "sqrtx", "sqrt_x", "sqrtnot", "srx", "srn"], &[], Gate("sx")),
     (&["vi", "vdg", "vdag", "sqrtxdg", "sxdag", "sqrt_x_dag"], &[], Gate("sxdg")),
-    (&["x90", "x_90", "rx90", "sx90"], &[], Here::UpToPhase("sx")),
-    (&["xm90", "mx90", "x_minus90", "x270"], &[], Here::UpToPhase("sxdg")),
+    (&["x90", "x_90", "rx90", "sx90"], &[], Translation::UpToPhase("sx")),
+    (&["xm90", "mx90", "x_minus90", "x270"], &[], Translation::UpToPhase("sxdg")),
     (&["y90", "ry90", "sqrty", "sqrt_y"], &[], UpToPhase("ry(pi/2)")),
     (&["ym90", "my90", "sqrtydg", "sqrt_y_dag"], &[], UpToPhase("ry(-pi/2)")),
     (&["z90"], &[], UpToPhase("s")),
@@ -72,7 +74,7 @@ const SYNONYMS: &[(&[&str], &[&str], Here)] = &[
     (&["ecr"], &[], CircuitUpToPhase("s 0; sx 1; cx 0 1; x 0")),
     (&["sqrtiswap", "sqrt_iswap", "siswap", "sqisw", "sqiswap"], &[],
         Circuit("sx 0; sx 1; cx 0 1; rz(-pi/4) 1; cx 0 1; sxdg 0; sxdg 1; h 0; h 1; cx 0 1; rz(-pi/4) 1; cx 0 1; h 0; h 1")),
-    (&["ms"], &[], Nothing("tools differ in its angles; decompose it with its own library")),
+    (&["ms"], &[], Untranslatable("tools differ in its angles; decompose it with its own library")),
     (&["cu3"], &["theta", "phi", "lambda"], CU3),
     (&["cu"], &["theta", "phi", "lambda", "gamma"], CU3),
     (&["toffoli", "ccnot", "tof"], &[], Gate("ccx")),
@@ -82,7 +84,7 @@ const SYNONYMS: &[(&[&str], &[&str], Here)] = &[
         Circuit("cp(({0})/2) 1 2; cx 0 1; cp(-({0})/2) 1 2; cx 0 1; cp(({0})/2) 0 2")),
     (&["mcx", "mcp", "c3x", "c4x", "cccx", "c3sx", "rc3x"], &[], WIDE),
     (&["measure", "reset", "barrier", "delay", "if", "m"], &[], NOT_UNITARY),
-    (&["gphase", "globalphase"], &["gamma"], Nothing("circuits here have no global phase of their own; leave it out")),
+    (&["gphase", "globalphase"], &["gamma"], Untranslatable("circuits here have no global phase of their own; leave it out")),
 ];
 
 /// A clause for people about what an unknown gate may be meant to be; `angles` are its angles as they were written.
@@ -95,7 +97,7 @@ pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
     }
     match &nearest(base, angles.len())[..] {
         [] => {
-            let known: Vec<_> = STANDARD.iter().filter_map(|known| known.split('(').next()).collect();
+            let known = STANDARD.map(standard::base);
             format!("the gates are {}; give others with their matrices", known.join(", "))
         }
         [one] => format!("did you mean '{one}'?"),
@@ -119,7 +121,7 @@ pub fn synonym(name: &str) -> Option<String> {
     Some(here.advice(base, known, &angles))
 }
 
-impl Here {
+impl Translation {
     /// A clause for people; the angles stand by their names if none are given, or not as many as there are.
     fn advice(self, base: &str, known: &[&str], angles: &[&str]) -> String {
         let angles = if angles.len() == known.len() { angles } else { known };
@@ -127,10 +129,9 @@ impl Here {
             let fill = |text: String, (k, angle): (usize, &&str)| text.replace(&format!("{{{k}}}"), angle);
             angles.iter().enumerate().fold(template.to_owned(), fill)
         };
-        let name = |template: &'static str| template.split('(').next().unwrap_or(template);
         match self {
             Gate(gate) if gate.contains('(') => {
-                format!("did you mean '{}'? Here the gate is '{}'", name(gate), filled(gate))
+                format!("did you mean '{}'? Translation the gate is '{}'", standard::base(gate), filled(gate))
             }
             Gate(gate) => format!("did you mean '{gate}'?"),
             UpToPhase(gate) => format!("did you mean '{gate}'? It is the gate up to a global phase"),
@@ -141,7 +142,7 @@ impl Here {
                 "it is not a gate here, but the circuit '{}' is what it does up to a global phase",
                 filled(circuit)
             ),
-            Nothing(reason) => format!("'{base}' has no letter: {reason}"),
+            Untranslatable(reason) => format!("'{base}' has no letter: {reason}"),
         }
     }
 }
@@ -154,12 +155,10 @@ fn nearest(name: &str, angles: usize) -> Vec<&'static str> {
         2..=4 => 1,
         _ => 2,
     };
-    let takes = |known: &str| known.split_once('(').map_or(0, |(_, angles)| angles.split(',').count());
-    let known = STANDARD.iter().copied().filter(|known| angles == 0 || takes(known) == angles);
+    let known =
+        STANDARD.iter().copied().filter(|known| angles == 0 || standard::angle_count(known) == angles);
     let presets = PRESETS.iter().map(|(preset, _)| *preset).filter(|_| angles == 0);
-    let slips = |known: &'static str| {
-        (strsim::damerau_levenshtein(name, known.split('(').next().unwrap_or(known)), known)
-    };
+    let slips = |known: &'static str| (strsim::damerau_levenshtein(name, standard::base(known)), known);
     let mut scored: Vec<_> = known.chain(presets).map(slips).filter(|(slips, _)| *slips <= most).collect();
     scored.sort_unstable();
     let best = scored.first().map_or(0, |(slips, _)| *slips);
@@ -169,7 +168,8 @@ fn nearest(name: &str, angles: usize) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::{Alphabet, Coupling};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
     use crate::circuit::Circuits;
     use crate::gate::Gate as Standard;
     use crate::instruction::Instruction;
@@ -293,7 +293,7 @@ mod tests {
                 UpToPhase(gate) => (*gate, true),
                 Circuit(circuit) => (*circuit, false),
                 CircuitUpToPhase(circuit) => (*circuit, true),
-                Nothing(_) => continue,
+                Untranslatable(_) => continue,
             };
             let text = filled(text);
             if matches!(here, Gate(_) | UpToPhase(_)) {
@@ -321,15 +321,15 @@ mod tests {
             ("cnot", &[][..], "did you mean 'cx'?"),
             ("toffoli", &[], "did you mean 'ccx'?"),
             ("fredkin", &[], "did you mean 'cswap'?"),
-            ("u", &["1", "2", "3"], "did you mean 'u3'? Here the gate is 'u3(1,2,3)'"),
-            ("u2", &["0", "pi"], "did you mean 'u3'? Here the gate is 'u3(pi/2,0,pi)'"),
-            ("u1", &["pi/4"], "did you mean 'p'? Here the gate is 'p(pi/4)'"),
-            ("u1", &[], "did you mean 'p'? Here the gate is 'p(lambda)'"),
+            ("u", &["1", "2", "3"], "did you mean 'u3'? Translation the gate is 'u3(1,2,3)'"),
+            ("u2", &["0", "pi"], "did you mean 'u3'? Translation the gate is 'u3(pi/2,0,pi)'"),
+            ("u1", &["pi/4"], "did you mean 'p'? Translation the gate is 'p(pi/4)'"),
+            ("u1", &[], "did you mean 'p'? Translation the gate is 'p(lambda)'"),
             ("phase", &["1"], "did you mean 'p'?"),
             ("cphase", &["1"], "did you mean 'cp'?"),
             ("rxx", &["pi/2"], "it is not a gate here, but the circuit 'h 0; h 1; cx 0 1; rz(pi/2) 1;"),
             ("x90", &[], "did you mean 'sx'? It is the gate up to a global phase"),
-            ("cs", &[], "did you mean 'cp'? Here the gate is 'cp(pi/2)'"),
+            ("cs", &[], "did you mean 'cp'? Translation the gate is 'cp(pi/2)'"),
             ("i", &[], "did you mean 'id'?"),
             ("v", &[], "did you mean 'sx'?"),
             ("not", &[], "did you mean 'x'?"),

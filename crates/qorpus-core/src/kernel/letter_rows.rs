@@ -1,6 +1,7 @@
 //! Where gates act: on the rows that differ in the bits of their qubits.
 
-use crate::alphabet::{Alphabet, Letter};
+use crate::alphabet::Alphabet;
+use crate::alphabet::letter::Letter;
 use crate::gate::Gate;
 use num_complex::Complex64;
 

@@ -191,8 +191,9 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Coupling;
-    use crate::gate::{Gate, STANDARD, preset};
+    use crate::alphabet::coupling::Coupling;
+    use crate::gate::standard::STANDARD;
+    use crate::gate::{Gate, preset};
     use crate::space::Space;
     use proptest::prelude::*;
 

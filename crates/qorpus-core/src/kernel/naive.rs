@@ -49,7 +49,7 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Coupling;
+    use crate::alphabet::coupling::Coupling;
     use crate::gate::Gate;
 
     /// Kronecker products and matrix products, as a textbook has them.

@@ -5,7 +5,8 @@
 //! the other. LetterRows that are neither read nor written cost nothing, and rows that follow each other and are updated
 //! alike are updated as one.
 
-use crate::alphabet::{Alphabet, Letter};
+use crate::alphabet::Alphabet;
+use crate::alphabet::letter::Letter;
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::Vector;

@@ -4,7 +4,7 @@ use crate::approximate::ApproximateLetters;
 use crate::arithmetic::Arithmetic;
 use crate::equivalence::Equivalence;
 use crate::error::Result;
-use crate::exact::ExactLetters;
+use crate::exact::letters::ExactLetters;
 use crate::recipe::Recipe;
 use crate::splitmix::mix;
 use num_complex::Complex64;
@@ -115,7 +115,8 @@ impl UnitarySplit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::{Alphabet, Coupling};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
     use crate::gate::Gate;
     use crate::recipe::Dtype;
     use crate::space::Space;

@@ -2,7 +2,8 @@
 
 pub(crate) mod gate_text;
 
-use crate::alphabet::{Alphabet, Coupling};
+use crate::alphabet::Alphabet;
+use crate::alphabet::coupling::Coupling;
 use crate::bits;
 use crate::bounded_vec::BoundedVec;
 use crate::equivalence::Equivalence;

@@ -276,7 +276,7 @@ fn words_of(letters: usize, length: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::Coupling;
+    use crate::alphabet::coupling::Coupling;
     use crate::gate::Gate;
     use proptest::prelude::*;
 

@@ -1,0 +1,25 @@
+//! Letters: gates placed on qubits, and their texts.
+
+/// The largest number of qubits of a circuit.
+pub const MAX_QUBITS: usize = 8;
+
+/// A gate placed on qubits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Index of the gate in [`Alphabet::gates`].
+    pub gate: usize,
+    /// The qubits, in the gate's own order (control first); empty if an opaque gate does not say.
+    pub qubits: Vec<usize>,
+    /// Such as `cx 0 1`.
+    pub text: String,
+}
+
+/// A letter's gate without blanks, and the qubits behind it.
+pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
+    // Blanks and letter case count only inside the names of user-defined gates, which have no blanks.
+    let (gate, places) = match text.rfind(')') {
+        Some(end) => text.split_at(end + 1),
+        None => text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), "")),
+    };
+    (gate.split_whitespace().collect(), places.split_whitespace().collect())
+}
