@@ -3,6 +3,9 @@
 use std::collections::TryReserveError;
 use std::ops::Range;
 
+/// The largest length of a circuit, in letters.
+pub const MAX_LENGTH: usize = 65_535;
+
 /// Numbers of a row that are written at once.
 const LANES: usize = 8;
 

@@ -1,48 +1,6 @@
 //! Chunks: some thousand consecutive records as bytes. `docs/format.md` is the specification.
 
-use xxhash_rust::xxh3::xxh3_128;
-
-/// A sum of record hashes modulo 2^128: the same for the same records however they are cut and ordered.
-///
-/// A record's hash is XXH3-128 of its id, its letters' codes and its stored unitary; a letter's code is XXH3-64
-/// of its text. It finds accidents, not forgeries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ContentHash(u128);
-
-impl ContentHash {
-    /// The hash of one record: XXH3-128 of its id, letter codes and unitary.
-    pub(crate) fn of_record(bytes: &[u8]) -> ContentHash {
-        ContentHash(xxh3_128(bytes))
-    }
-
-    /// As stored: 16 bytes, little-endian.
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0.to_le_bytes()
-    }
-
-    /// What [`to_bytes`](ContentHash::to_bytes) wrote.
-    pub fn from_bytes(bytes: [u8; 16]) -> ContentHash {
-        ContentHash(u128::from_le_bytes(bytes))
-    }
-}
-
-impl std::ops::AddAssign for ContentHash {
-    fn add_assign(&mut self, other: ContentHash) {
-        self.0 = self.0.wrapping_add(other.0);
-    }
-}
-
-impl std::ops::SubAssign for ContentHash {
-    fn sub_assign(&mut self, other: ContentHash) {
-        self.0 = self.0.wrapping_sub(other.0);
-    }
-}
-
-impl std::fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
+use crate::codec::content_hash::ContentHash;
 
 /// An encoded chunk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,31 +55,18 @@ pub struct ChunkRef<'a> {
     pub labels: Option<&'a [u8]>,
 }
 
-/// Why the bytes of a chunk are not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Damage {
-    /// A column is missing, or too long or short for the records it should hold.
-    #[error("its {0} have the wrong size")]
-    Size(&'static str),
-    /// A block's bytes do not match their check.
-    #[error("the checksum of its {column} fails in block {block}")]
-    Block {
-        /// `circuits` or `unitaries`.
-        column: &'static str,
-        /// Number of the block in the column.
-        block: usize,
-    },
-    /// Ids, count, content hash or block checks do not match the row's checksum.
-    #[error("its checksum fails")]
-    Checksum,
-    /// Bytes that pass their check and still are no circuit of the recipe.
-    #[error("it holds a circuit that its recipe does not allow")]
-    Circuit,
-    /// Bytes that pass their check and still are no labels, or labels in a corpus that has none.
-    #[error("its labels cannot be read")]
-    Labels,
-    /// The content hash is not that of the records.
-    #[error("its content hash is not that of its records")]
-    Content,
+impl ChunkRef<'_> {
+    /// Which records it holds.
+    pub fn span(&self) -> ChunkSpan {
+        ChunkSpan { first_id: self.first_id, count: self.count }
+    }
+}
+
+/// Which records a chunk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkSpan {
+    /// Id of the first one.
+    pub first_id: u64,
+    /// How many there are.
+    pub count: u64,
 }

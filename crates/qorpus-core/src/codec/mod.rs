@@ -4,80 +4,25 @@
 //! checks, one a block, so that reading one record checks about a kilobyte and not the whole chunk.
 
 pub(crate) mod chunk;
+pub(crate) mod circuits;
+pub(crate) mod content_hash;
+pub(crate) mod damage;
+pub(crate) mod labels;
+pub(crate) mod layout;
+pub(crate) mod unitaries;
 
-use crate::bits;
-use crate::bits::{BitReader, BitWriter};
 use crate::circuit::Circuits;
-use crate::codec::chunk::{Chunk, ChunkRef, ContentHash, Damage};
-use crate::labels::builder::{Labels, PackedLabels};
-use crate::recipe::{Dtype, Recipe};
+use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan};
+use crate::codec::content_hash::ContentHash;
+use crate::codec::damage::Damage;
+use crate::codec::labels::PackedLabels;
+use crate::codec::layout::{BLOCK, CHECK, Codec};
+use crate::labels::builder::Labels;
 use num_complex::Complex64;
 use std::ops::Range;
 use twox_hash::XxHash3_64;
-use xxhash_rust::xxh3::xxh3_64;
-
-/// Circuits in a block.
-const BLOCK: usize = 64;
-/// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check (u64).
-const ENTRY: usize = 12;
-/// Bytes of a unitaries block, if at least one unitary fits.
-const UNITARY_BLOCK_BYTES: usize = 1024;
-/// About how many bytes of unitaries are copied at a time; then they are checked, still near.
-const PIECE_BYTES: usize = 4096;
-/// Bytes of the check of a unitaries block, or of labels.
-const CHECK: usize = 8;
-/// The letters of a chunk beyond which it is not believed: many times what any library would put there.
-const MAX_CHUNK_LETTERS: usize = 32 << 20;
-
-/// Writes and reads the chunks of one recipe.
-#[derive(Debug, Clone)]
-pub struct Codec {
-    letters: usize,
-    letter_bits: u32,
-    min: usize,
-    lengths: usize,
-    length_bits: u32,
-    stored: Option<Dtype>,
-    labelled: bool,
-    codes: Vec<u64>,
-    seed: u64,
-    /// Bytes of a stored unitary, or 0.
-    unitary_bytes: usize,
-    /// There are two to this power of stored unitaries in a block.
-    block_bits: u32,
-}
-
-/// Which records a chunk holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChunkSpan {
-    /// Id of the first one.
-    pub first_id: u64,
-    /// How many there are.
-    pub count: u64,
-}
 
 impl Codec {
-    /// The codec of `recipe`.
-    pub fn new(recipe: &Recipe) -> Codec {
-        let (alphabet, (min, max)) = (recipe.alphabet(), recipe.space().lengths());
-        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
-        let stored = recipe.stores_unitaries().then(|| recipe.dtype());
-        let unitary_bytes = stored.map_or(0, |dtype| alphabet.dim() * alphabet.dim() * dtype.bytes());
-        Codec {
-            letters: alphabet.letters().len(),
-            letter_bits: bits::width(alphabet.letters().len()),
-            min,
-            lengths: max - min + 1,
-            length_bits: bits::width(max - min + 1),
-            stored,
-            labelled: recipe.space().is_appended(),
-            codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
-            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            unitary_bytes,
-            block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
-        }
-    }
-
     /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries` (empty if not stored).
     ///
     /// # Panics
@@ -98,7 +43,7 @@ impl Codec {
     /// If the recipe has no labels, or the chunk another number of records.
     pub fn encode_labels(&self, labels: &Labels, rows: Range<usize>, chunk: &mut Chunk) {
         assert!(self.labelled && rows.len() as u64 == chunk.count, "labels for each record");
-        let mut column = labels.encode(rows);
+        let mut column = labels::encode(labels, rows);
         chunk.labels = (!column.is_empty()).then(|| {
             let check = self.labels_check(chunk.first_id, &column);
             column.extend_from_slice(&check.to_le_bytes());
@@ -118,39 +63,12 @@ impl Codec {
         self.encode_circuits(first_id, circuits, &mut chunk.circuits);
         chunk.unitaries = self.stored.map(|_| {
             let mut column = unitaries;
-            let plain_bytes = circuits.len() * self.unitary_bytes();
-            assert_eq!(column.len(), plain_bytes, "one unitary for each circuit");
-            for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
-                let first = first_id + (block * self.block_unitaries()) as u64;
-                let bytes =
-                    &column[block * self.block_bytes()..plain_bytes.min((block + 1) * self.block_bytes())];
-                let check = self.unitaries_check(first, bytes);
-                column.extend_from_slice(&check.to_le_bytes());
-            }
+            assert_eq!(column.len(), circuits.len() * self.unitary_bytes, "one unitary for each circuit");
+            self.append_unitaries_checks(first_id, &mut column);
             column
         });
         chunk.content = self.content(first_id, circuits, chunk.unitaries.as_deref().unwrap_or_default());
         chunk.checksum = self.checksum(&chunk.as_ref()).unwrap_or_default();
-    }
-
-    fn encode_circuits(&self, first_id: u64, circuits: &Circuits, out: &mut Vec<u8>) {
-        out.clear();
-        let mut entries = Vec::with_capacity(circuits.len().div_ceil(BLOCK) * ENTRY);
-        for start in (0..circuits.len()).step_by(BLOCK) {
-            let (records, begin) = (start..circuits.len().min(start + BLOCK), out.len());
-            let mut writer = BitWriter::new(out);
-            let mut lengths = [0; BLOCK];
-            for (length, record) in lengths.iter_mut().zip(records.clone()) {
-                *length = (circuits.get(record).len() - self.min) as u16;
-            }
-            writer.write_all(&lengths[..records.len()], self.length_bits);
-            writer.write_all(circuits.letters(records), self.letter_bits);
-            writer.finish();
-            entries.extend_from_slice(&(out.len() as u32).to_le_bytes());
-            let check = self.circuits_check(first_id + start as u64, &out[begin..]);
-            entries.extend_from_slice(&check.to_le_bytes());
-        }
-        out.extend_from_slice(&entries);
     }
 
     /// Checks every byte of a chunk and replaces the contents of `circuits` by its circuits.
@@ -161,336 +79,30 @@ impl Codec {
         if self.checksum(chunk)? != chunk.checksum {
             return Err(Damage::Checksum);
         }
-        circuits.clear();
-        let count = chunk.count as usize;
-        let (blocks, entries) = self.entries(chunk)?;
-        for start in (0..count).step_by(BLOCK) {
-            let number = start / BLOCK;
-            let own = &entries[number.saturating_sub(1) * ENTRY..(number + 1) * ENTRY];
-            let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
-            let mut block = self.open_block(place(chunk), number, &blocks[range], check)?;
-            let before = circuits.len();
-            block.circuits(0..block.records, self, circuits)?;
-            if circuits.letters(0..before + block.records).len() > MAX_CHUNK_LETTERS {
-                return Err(Damage::Circuit);
-            }
-            if !block.letters.ends_in_padding() {
-                return Err(Damage::Circuit);
-            }
-        }
-        self.labels(place(chunk), chunk.labels)?.check()?;
-        let unitaries = self.unitaries(chunk, 0..count)?;
+        self.decode_circuits(chunk, circuits)?;
+        self.labels(chunk.span(), chunk.labels)?.check()?;
+        let unitaries = self.unitaries(chunk, 0..chunk.count as usize)?;
         if self.content(chunk.first_id, circuits, unitaries) != chunk.content {
             return Err(Damage::Content);
         }
         Ok(())
     }
 
-    /// Appends the circuit of the record at `position` in the chunk to `circuits`, checking its block alone.
-    ///
-    /// # Errors
-    /// What is damaged; then `circuits` is unchanged.
-    ///
-    /// # Panics
-    /// If the chunk has no such position.
-    pub fn circuit(
-        &self,
-        chunk: &ChunkRef<'_>,
-        position: usize,
-        circuits: &mut Circuits,
-    ) -> Result<(), Damage> {
-        let mut fetch = |at: usize, out: &mut [u8]| {
-            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
-            Ok::<(), Damage>(())
-        };
-        let len = chunk.circuits.len();
-        self.circuits_at(place(chunk), len, &[position], &mut Vec::new(), &mut fetch, circuits)
-    }
-
-    /// Appends the circuits at `positions` of a chunk to `circuits`, checking their blocks alone. The column has
-    /// `len` bytes, of which `fetch` copies those from a place on; `buffer` is for its memory.
-    ///
-    /// # Errors
-    /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
-    ///
-    /// # Panics
-    /// If the positions do not ascend (they may repeat), or the chunk has no such position.
-    pub fn circuits_at<E: From<Damage>>(
-        &self,
-        place: ChunkSpan,
-        len: usize,
-        positions: &[usize],
-        buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
-        circuits: &mut Circuits,
-    ) -> Result<(), E> {
-        let list = circuits_list(place.count, len)?;
-        for positions in positions.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
-            let mut block = self.fetch_block(place, list, positions[0] / BLOCK, buffer, fetch)?;
-            let (mut before, mut record) = (0, 0);
-            for &position in positions {
-                assert!(
-                    record <= position % BLOCK && (position as u64) < place.count,
-                    "positions ascend within the chunk"
-                );
-                before += block.lengths(position % BLOCK - record, self)?;
-                record = position % BLOCK;
-                // The next position may be the same one.
-                let lengths = block.lengths.clone();
-                let length = block.length(self)?;
-                block.lengths = lengths;
-                block.letters = block.letters_from(self, before);
-                circuits.push_with(|letters| block.next_letters(length, self, letters));
-                if circuits.get(circuits.len() - 1).len() != length {
-                    return Err(Damage::Circuit.into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as [`Codec::circuits_at`] does.
-    ///
-    /// # Errors
-    /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
-    ///
-    /// # Panics
-    /// If the chunk has no such positions.
-    pub fn circuits_in<E: From<Damage>>(
-        &self,
-        place: ChunkSpan,
-        len: usize,
-        mut positions: Range<usize>,
-        buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
-        circuits: &mut Circuits,
-    ) -> Result<(), E> {
-        assert!(positions.end as u64 <= place.count, "positions within the chunk");
-        let list = circuits_list(place.count, len)?;
-        while !positions.is_empty() {
-            let (number, within) = (positions.start / BLOCK, positions.start % BLOCK);
-            let mut block = self.fetch_block(place, list, number, buffer, fetch)?;
-            let records = within..block.records.min(within + positions.len());
-            positions.start += records.len();
-            block.circuits(records, self, circuits)?;
-        }
-        Ok(())
-    }
-
-    /// Calls `emit` with the stored unitary at each of `positions` and its place among them, checking their blocks
-    /// alone. The column has `len` bytes, of which `fetch` copies those from a place on; `buffer` is for its memory.
-    ///
-    /// # Errors
-    /// What is damaged, or what `fetch` returns.
-    ///
-    /// # Panics
-    /// If the recipe stores no unitaries.
-    pub fn unitaries_at<E: From<Damage>>(
-        &self,
-        place: ChunkSpan,
-        len: usize,
-        positions: &[usize],
-        buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
-        emit: &mut impl FnMut(usize, &[u8]),
-    ) -> Result<(), E> {
-        let (size, bits, mask) = (self.unitary_bytes, self.block_bits, self.block_unitaries() - 1);
-        self.check_unitaries_len(place.count, len)?;
-        let mut index = 0;
-        for positions in positions.chunk_by(|a, b| a >> bits == b >> bits) {
-            let (block, check) = self.unitary_block(place.count, positions[0]);
-            let bytes = room(buffer, block.len());
-            fetch(block.start, bytes)?;
-            self.check_unitaries(place, positions[0] >> bits, bytes, check, fetch)?;
-            for position in positions {
-                emit(index, &bytes[(position & mask) * size..][..size]);
-                index += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as [`Codec::unitaries_at`] does.
-    ///
-    /// # Errors
-    /// What is damaged, or what `fetch` returns.
-    ///
-    /// # Panics
-    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly their bytes.
-    pub fn unitaries_in<E: From<Damage>>(
-        &self,
-        place: ChunkSpan,
-        len: usize,
-        mut positions: Range<usize>,
-        buffer: &mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
-        mut out: &mut [u8],
-    ) -> Result<(), E> {
-        let (size, in_block) = (self.unitary_bytes, self.block_unitaries());
-        assert_eq!(out.len(), positions.len() * size, "room for the unitaries");
-        assert!(positions.end as u64 <= place.count, "positions within the chunk");
-        self.check_unitaries_len(place.count, len)?;
-        while !positions.is_empty() {
-            let (block, check) = self.unitary_block(place.count, positions.start);
-            let last = block.end == place.count as usize * size;
-            let is_whole = positions.start.is_multiple_of(in_block) && positions.len() * size >= block.len();
-            if !is_whole {
-                // Only some of its unitaries are wanted, but all of them are checked.
-                let bytes = room(buffer, block.len());
-                fetch(block.start, bytes)?;
-                self.check_unitaries(place, positions.start >> self.block_bits, bytes, check, fetch)?;
-                let skipped = positions.start * size - block.start;
-                let (part, rest) = out.split_at_mut((block.len() - skipped).min(out.len()));
-                part.copy_from_slice(&bytes[skipped..][..part.len()]);
-                positions.start += part.len() / size;
-                out = rest;
-                continue;
-            }
-            // Blocks that are wanted as a whole need no buffer; some at once are copied faster.
-            let blocks =
-                if last { 1 } else { (out.len() / block.len()).clamp(1, (PIECE_BYTES / block.len()).max(1)) };
-            let (piece, rest) = out.split_at_mut(blocks * block.len());
-            fetch(block.start, piece)?;
-            for (number, bytes) in piece.chunks_exact(block.len()).enumerate() {
-                let block = (positions.start >> self.block_bits) + number;
-                self.check_unitaries(place, block, bytes, check + number * CHECK, fetch)?;
-            }
-            positions.start += piece.len() / size;
-            out = rest;
-        }
-        Ok(())
-    }
-
-    /// Whether the column of `count` stored unitaries has as many bytes as it should.
-    fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
-        assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
-        let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
-        let plain = count.checked_mul(self.unitary_bytes as u64);
-        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK as u64)?));
-        if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
-    }
-
-    /// Where in the column of `count` unitaries the block with the one at `position` stands, and where its check.
-    pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
-        let (block, plain) = (position >> self.block_bits, count as usize * self.unitary_bytes);
-        let start = block * self.block_bytes();
-        (start..plain.min(start + self.block_bytes()), plain + block * CHECK)
-    }
-
-    /// Where in the column of circuits of `len` bytes the entry of the block with the circuit at `position` stands,
-    /// and about where the block itself: all blocks are about as long.
-    pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
-        let (blocks, number) = (count.div_ceil(BLOCK as u64) as usize, position / BLOCK);
-        let list = len.saturating_sub(blocks * ENTRY);
-        let (entry, mean) = (list + number * ENTRY, list / blocks.max(1));
-        let begin = (number * mean).saturating_sub(mean / 4);
-        (entry.saturating_sub(ENTRY)..entry + ENTRY, begin..begin + mean + mean / 2)
-    }
-
-    /// Checks a block of unitaries, whose `check` stands there in the column.
-    #[inline]
-    fn check_unitaries<E: From<Damage>>(
-        &self,
-        place: ChunkSpan,
-        block: usize,
-        bytes: &[u8],
-        check: usize,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut expected = [0; CHECK];
-        fetch(check, &mut expected)?;
-        let first = place.first_id + ((block as u64) << self.block_bits);
-        if u64::from_le_bytes(expected) == self.unitaries_check(first, bytes) {
-            return Ok(());
-        }
-        Err(Damage::Block { column: "unitaries", block }.into())
-    }
-
     /// The labels that came with the records of a chunk, whose column this is, after checking all of it.
     ///
     /// # Errors
     /// What is damaged.
-    pub fn labels<'a>(&self, place: ChunkSpan, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
+    pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
         let Some(column) = column else { return Ok(PackedLabels::default()) };
-        let records = usize::try_from(place.count).map_err(|_| Damage::Labels)?;
-        let (bytes, check) = split_tail(column, 1, CHECK).ok_or(Damage::Size("labels"))?;
+        let records = usize::try_from(span.count).map_err(|_| Damage::Labels)?;
+        let (bytes, check) = column.split_last_chunk().ok_or(Damage::Size("labels"))?;
         if !self.labelled {
             return Err(Damage::Labels);
         }
-        if read_u64(check, 0) != self.labels_check(place.first_id, bytes) {
+        if u64::from_le_bytes(*check) != self.labels_check(span.first_id, bytes) {
             return Err(Damage::Block { column: "labels", block: 0 });
         }
         PackedLabels::new(bytes, records)
-    }
-
-    /// The stored unitaries of the records at `positions`, row-major and little-endian, checking their blocks
-    /// alone; empty if the recipe stores none.
-    ///
-    /// # Errors
-    /// What is damaged.
-    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
-        let (column, size) = match (chunk.unitaries, self.unitary_bytes()) {
-            (None, 0) => return Ok(&[]),
-            (Some(column), size) if size > 0 => (column, size),
-            _ => return Err(Damage::Size("unitaries")),
-        };
-        let (plain, checks) = self.split_unitaries(chunk.count, column)?;
-        let block_unitaries = self.block_unitaries();
-        for block in positions.start / block_unitaries..positions.end.div_ceil(block_unitaries) {
-            let bytes = plain.chunks(self.block_bytes()).nth(block).unwrap_or_default();
-            let first = chunk.first_id + (block * block_unitaries) as u64;
-            if read_u64(checks, block * CHECK) != self.unitaries_check(first, bytes) {
-                return Err(Damage::Block { column: "unitaries", block });
-            }
-        }
-        Ok(&plain[positions.start * size..positions.end * size])
-    }
-
-    /// At most how many bytes the circuits and unitaries of so many records take that have so many letters together.
-    pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
-        let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
-        // Each block is padded to a whole byte.
-        let circuits = bits / 8 + records.div_ceil(BLOCK) * (1 + ENTRY);
-        let checks = if self.stored.is_some() { records.div_ceil(self.block_unitaries()) * CHECK } else { 0 };
-        circuits + records * self.unitary_bytes() + checks
-    }
-
-    /// Bytes of a stored unitary; 0 if the recipe stores none.
-    pub fn unitary_bytes(&self) -> usize {
-        self.unitary_bytes
-    }
-
-    fn block_unitaries(&self) -> usize {
-        1 << self.block_bits
-    }
-
-    fn block_bytes(&self) -> usize {
-        self.block_unitaries() * self.unitary_bytes().max(1)
-    }
-
-    fn circuits_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
-        XxHash3_64::oneshot_with_seed(self.seed ^ first_id, bytes)
-    }
-
-    fn unitaries_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
-        XxHash3_64::oneshot_with_seed(self.seed ^ !first_id, bytes)
-    }
-
-    fn labels_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
-        XxHash3_64::oneshot_with_seed(self.seed ^ first_id ^ 1 << 63, bytes)
-    }
-
-    /// The list of entries behind the circuits.
-    fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
-        split_tail(chunk.circuits, chunk.count.div_ceil(BLOCK as u64), ENTRY).ok_or(Damage::Size("circuits"))
-    }
-
-    fn split_unitaries<'a>(&self, count: u64, column: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Damage> {
-        let damage = Damage::Size("unitaries");
-        let blocks = count.div_ceil(self.block_unitaries() as u64);
-        let (plain, checks) = split_tail(column, blocks, CHECK).ok_or(damage)?;
-        let expected = count.checked_mul(self.unitary_bytes() as u64);
-        if expected == Some(plain.len() as u64) { Ok((plain, checks)) } else { Err(damage) }
     }
 
     fn checksum(&self, chunk: &ChunkRef<'_>) -> Result<u64, Damage> {
@@ -505,7 +117,7 @@ impl Codec {
             _ => return Err(Damage::Size("unitaries")),
         }
         if let Some(labels) = chunk.labels {
-            sealed.extend_from_slice(split_tail(labels, 1, CHECK).ok_or(Damage::Size("labels"))?.1);
+            sealed.extend_from_slice(labels.last_chunk::<CHECK>().ok_or(Damage::Size("labels"))?);
         }
         Ok(XxHash3_64::oneshot_with_seed(self.seed, &sealed))
     }
@@ -543,160 +155,6 @@ impl Codec {
         }
         content
     }
-
-    /// Fetches block `number` of the circuits into `buffer` and checks it; the `list` of entries begins there in the column.
-    fn fetch_block<'a, E: From<Damage>>(
-        &self,
-        place: ChunkSpan,
-        list: usize,
-        number: usize,
-        buffer: &'a mut Vec<u8>,
-        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
-    ) -> Result<CircuitBlock<'a>, E> {
-        let mut entries = [0; 2 * ENTRY];
-        // The entry of the block before it tells where a block begins.
-        let own = &mut entries[..ENTRY * (number.min(1) + 1)];
-        fetch(list + number.saturating_sub(1) * ENTRY, own)?;
-        let (range, check) = block_at(list, place.count, number, own)?;
-        let bytes = room(buffer, range.len());
-        fetch(range.start, bytes)?;
-        Ok(self.open_block(place, number, bytes, check)?)
-    }
-
-    /// Checks block `number` of the circuits, whose bytes these are.
-    fn open_block<'a>(
-        &self,
-        place: ChunkSpan,
-        number: usize,
-        bytes: &'a [u8],
-        check: u64,
-    ) -> Result<CircuitBlock<'a>, Damage> {
-        let start = number * BLOCK;
-        if check != self.circuits_check(place.first_id + start as u64, bytes) {
-            return Err(Damage::Block { column: "circuits", block: number });
-        }
-        let records = BLOCK.min(place.count as usize - start);
-        let start = BitReader::new(bytes, 0);
-        let mut block = CircuitBlock { bytes, records, lengths: start.clone(), letters: start };
-        block.letters = block.letters_from(self, 0);
-        Ok(block)
-    }
-}
-
-fn place(chunk: &ChunkRef<'_>) -> ChunkSpan {
-    ChunkSpan { first_id: chunk.first_id, count: chunk.count }
-}
-
-/// Where in the column of `count` circuits, which has `len` bytes, the list of entries begins.
-fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
-    let tail = count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
-    let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
-    list.ok_or(Damage::Size("circuits"))
-}
-
-/// Where block `number` stands in the `len` bytes of blocks, and its check, by the entries of the block before it,
-/// if there is one, and its own.
-fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
-    let own = if number == 0 { 0 } else { ENTRY };
-    let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
-    let end = read_u32(entries, own) as usize;
-    let last = ((number + 1) * BLOCK) as u64 >= count;
-    if begin > end || end > len || last && end != len {
-        return Err(Damage::Size("circuits"));
-    }
-    Ok((begin..end, read_u64(entries, own + 4)))
-}
-
-/// A block of circuits whose check has passed.
-struct CircuitBlock<'a> {
-    bytes: &'a [u8],
-    records: usize,
-    lengths: BitReader<'a>,
-    letters: BitReader<'a>,
-}
-
-impl<'a> CircuitBlock<'a> {
-    /// Appends the circuits of consecutive records of the block: their letters follow each other, whatever circuits they
-    /// are of, and are read in one go.
-    fn circuits(
-        &mut self,
-        records: Range<usize>,
-        codec: &Codec,
-        circuits: &mut Circuits,
-    ) -> Result<(), Damage> {
-        let mut above = [0; BLOCK];
-        let above = &mut above[..records.len()];
-        let before = self.lengths(records.start, codec)?;
-        if !self.lengths.read_all(codec.length_bits, codec.lengths, above) {
-            return Err(Damage::Circuit);
-        }
-        let (letters, ends) = circuits.buffers();
-        let start = letters.len();
-        let mut end = start;
-        ends.extend(above.iter().map(|&above| {
-            end += codec.min + usize::from(above);
-            end
-        }));
-        self.letters = self.letters_from(codec, before);
-        let known = self.letters.read_many(codec.letter_bits, end - start, codec.letters, letters);
-        if known && letters.len() == end { Ok(()) } else { Err(Damage::Circuit) }
-    }
-
-    /// The next circuit's length.
-    fn length(&mut self, codec: &Codec) -> Result<usize, Damage> {
-        let above = self.lengths.read(codec.length_bits).ok_or(Damage::Circuit)?;
-        if usize::from(above) < codec.lengths {
-            Ok(codec.min + usize::from(above))
-        } else {
-            Err(Damage::Circuit)
-        }
-    }
-
-    /// The next so many circuits' lengths together, whether they may be or not.
-    fn lengths(&mut self, records: usize, codec: &Codec) -> Result<usize, Damage> {
-        let above = self.lengths.sum(codec.length_bits, records).ok_or(Damage::Circuit)?;
-        Ok(records * codec.min + above)
-    }
-
-    /// A reader at the letter behind the first `before` letters of the block.
-    fn letters_from(&self, codec: &Codec, before: usize) -> BitReader<'a> {
-        BitReader::new(
-            self.bytes,
-            self.records * codec.length_bits as usize + before * codec.letter_bits as usize,
-        )
-    }
-
-    /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
-    fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
-        let start = out.len();
-        if !self.letters.read_many(codec.letter_bits, length, codec.letters, out) {
-            let known =
-                out[start..].iter().take_while(|&&letter| usize::from(letter) < codec.letters).count();
-            out.truncate(start + known);
-        }
-    }
-}
-
-/// Room for `len` bytes, whatever is in them.
-fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    if buffer.len() < len {
-        buffer.resize(len, 0);
-    }
-    &mut buffer[..len]
-}
-
-/// Splits off a list of `items` items of `size` bytes each at the end.
-fn split_tail(column: &[u8], items: u64, size: usize) -> Option<(&[u8], &[u8])> {
-    let tail = usize::try_from(items.checked_mul(size as u64)?).ok()?;
-    Some(column.split_at(column.len().checked_sub(tail)?))
-}
-
-fn read_u32(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_le_bytes(*chunk))
-}
-
-fn read_u64(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u64::from_le_bytes(*chunk))
 }
 
 #[cfg(test)]
@@ -704,8 +162,11 @@ mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::alphabet::coupling::Coupling;
+    use crate::codec::layout::ENTRY;
     use crate::gate::Gate;
     use crate::kernel::{Kernel, Scratch};
+    use crate::recipe::Recipe;
+    use crate::recipe::dtype::Dtype;
     use crate::space::Space;
     use proptest::prelude::*;
 
@@ -781,7 +242,7 @@ mod tests {
             Ok::<(), Damage>(())
         };
         let len = chunk.circuits.len();
-        case.codec.circuits_in(place(chunk), len, run, &mut Vec::new(), &mut fetch, circuits)
+        case.codec.circuits_in(chunk.span(), len, run, &mut Vec::new(), &mut fetch, circuits)
     }
 
     #[test]

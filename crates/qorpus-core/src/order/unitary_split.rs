@@ -118,7 +118,7 @@ mod tests {
     use crate::alphabet::Alphabet;
     use crate::alphabet::coupling::Coupling;
     use crate::gate::Gate;
-    use crate::recipe::Dtype;
+    use crate::recipe::dtype::Dtype;
     use crate::space::Space;
     use proptest::prelude::*;
 

@@ -1,18 +1,18 @@
 //! Recipes: everything that decides the records of a corpus.
 
+pub(crate) mod dtype;
 pub(crate) mod gate_text;
+pub(crate) mod json;
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
 use crate::bits;
-use crate::bounded_vec::BoundedVec;
 use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
-use crate::recipe::gate_text::{GateText, MAX_GATES};
-use crate::space::{Distinct, MAX_LENGTH, Space};
-use num_complex::{Complex32, Complex64};
-use serde::{Deserialize, Serialize};
+use crate::recipe::dtype::Dtype;
+use crate::space::distinct::Distinct;
+use crate::space::{Space, SpaceKind};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
@@ -38,68 +38,6 @@ const CHUNK_LETTER_BYTES: f64 = (4 << 20) as f64;
 
 /// A larger chunk in memory than any library would choose is not believed.
 const BELIEVABLE_BYTES: u64 = 64 << 20;
-
-// Numbers are stored little-endian, as they stand in memory.
-const _: () = assert!(cfg!(target_endian = "little"), "qorpus needs a little-endian machine");
-
-/// The type of a unitary's entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// Two binary64 numbers, 16 bytes.
-    Complex128,
-    /// Two binary32 numbers, 8 bytes: the binary64 result, rounded once.
-    Complex64,
-}
-
-impl Dtype {
-    /// Bytes of one entry.
-    pub fn bytes(self) -> usize {
-        match self {
-            Dtype::Complex128 => 16,
-            Dtype::Complex64 => 8,
-        }
-    }
-
-    /// Replaces the contents of `out` by `entries` as they are stored: real and imaginary parts, little-endian.
-    pub fn encode(self, entries: &[Complex64], out: &mut Vec<u8>) {
-        out.clear();
-        self.append(entries, out);
-    }
-
-    /// Appends `entries` to `out` as they are stored.
-    pub fn append(self, entries: &[Complex64], out: &mut Vec<u8>) {
-        match self {
-            Dtype::Complex128 => out.extend_from_slice(bytemuck::cast_slice(entries)),
-            Dtype::Complex64 => {
-                let narrow = entries.iter().map(|entry| Complex32::new(entry.re as f32, entry.im as f32));
-                narrow.for_each(|entry| out.extend_from_slice(bytemuck::bytes_of(&entry)));
-            }
-        }
-    }
-
-    /// Reads what [`encode`](Dtype::encode) wrote; bytes behind the last whole entry are ignored.
-    pub fn decode(self, bytes: &[u8]) -> Vec<Complex64> {
-        let entries = bytes.chunks_exact(self.bytes());
-        match self {
-            Dtype::Complex128 => entries.map(bytemuck::pod_read_unaligned).collect(),
-            Dtype::Complex64 => entries
-                .map(|bytes| {
-                    let entry: Complex32 = bytemuck::pod_read_unaligned(bytes);
-                    Complex64::new(entry.re.into(), entry.im.into())
-                })
-                .collect(),
-        }
-    }
-
-    /// `complex128` or `complex64`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Dtype::Complex128 => "complex128",
-            Dtype::Complex64 => "complex64",
-        }
-    }
-}
 
 /// Everything that decides the records: alphabet, space, columns and how they are cut into chunks.
 ///
@@ -148,6 +86,20 @@ impl Recipe {
     pub fn shard_records(&self) -> u64 {
         let chunks = (SHARD_BYTES / self.typical_chunk_bytes()).max(1);
         (1 << chunks.ilog2()) * self.chunk_records
+    }
+
+    /// The same recipe with chunks of so many records, if a library would choose so many.
+    pub(crate) fn with_chunk_records(self, chunk_records: u64) -> Result<Recipe> {
+        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
+        // Whatever the length of appended circuits, their chunks are cut by bytes.
+        let letters = if self.space.is_appended() { 0 } else { 2 * self.space.lengths().1 };
+        let record_bytes = (unitary + letters) as u64;
+        let (fewest, most) = CHUNK_RECORDS;
+        let fits = || chunk_records <= most && chunk_records * record_bytes <= BELIEVABLE_BYTES;
+        if chunk_records == fewest || chunk_records > fewest && fits() {
+            return Ok(Recipe { chunk_records, ..self });
+        }
+        Err(Error::Recipe(format!("it has chunks of {chunk_records} records")))
     }
 
     /// The letters.
@@ -211,96 +163,6 @@ impl Recipe {
         }
     }
 
-    /// The recipe as one line of JSON, always with the same keys in the same order: what is stored and hashed.
-    pub fn to_json(&self) -> String {
-        let gate = |gate: &Gate| match gate {
-            gate if gate.is_standard() => GateText::Standard(gate.name().into()),
-            gate if gate.is_opaque() => GateText::Opaque { opaque: gate.name().into() },
-            gate => {
-                let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
-                let rows = entries.chunks(1 << gate.qubits()).map(|row| BoundedVec(row.to_vec()));
-                let matrix = BoundedVec(rows.collect());
-                GateText::Custom { name: gate.name().into(), qubits: gate.qubits(), matrix }
-            }
-        };
-        let text = RecipeText {
-            format_version: FORMAT_VERSION,
-            qubits: self.alphabet.qubits(),
-            gates: BoundedVec(self.alphabet.gates().iter().map(gate).collect()),
-            coupling: self.alphabet.coupling().to_string(),
-            length: self.space.lengths(),
-            space: match (self.space.enumerates(), self.space.seed()) {
-                (Some(Distinct { up_to, costs, most_cost }), _) => {
-                    SpaceText::Distinct { up_to: *up_to, costs: costs.clone(), most_cost: *most_cost }
-                }
-                (_, Some(seed)) => SpaceText::Random { records: self.space.len(), seed },
-                _ if self.space.is_appended() => SpaceText::Appended,
-                _ => SpaceText::Words,
-            },
-            dtype: self.dtype,
-            unitaries: self.unitaries,
-            chunk_records: self.chunk_records,
-        };
-        // Numbers, strings and lists always have a JSON text.
-        serde_json::to_string(&text).unwrap_or_default()
-    }
-
-    /// Reads what [`to_json`](Recipe::to_json) wrote.
-    ///
-    /// # Errors
-    /// [`Error::Recipe`] for other text, or any error of the parts it describes.
-    pub fn from_json(json: &str) -> Result<Recipe> {
-        let refused = |reason: String| Error::Recipe(reason);
-        let text: RecipeText = serde_json::from_str(json).map_err(|error| refused(error.to_string()))?;
-        if text.format_version != FORMAT_VERSION {
-            return Err(refused(format!("it has format version {}", text.format_version)));
-        }
-        let gates = text.gates.0.into_iter().map(|gate| match gate {
-            GateText::Standard(name) => Gate::stored(&name),
-            GateText::Opaque { opaque } => Gate::opaque(&opaque),
-            GateText::Custom { name, qubits, matrix } => {
-                let entries =
-                    matrix.0.into_iter().flat_map(|row| row.0).map(|[re, im]| Complex64::new(re, im));
-                Gate::custom(&name, qubits, entries.collect())
-            }
-        });
-        let coupling = Coupling::parse(&text.coupling)?;
-        let alphabet = Alphabet::new(gates.collect::<Result<_>>()?, text.qubits, coupling)?;
-        let (min, max) = text.length;
-        let space = match text.space {
-            SpaceText::Words => Space::words(&alphabet, min, max)?,
-            SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
-            SpaceText::Appended => {
-                return Err(refused("appended circuits have lengths from 0 to 65535".into()));
-            }
-            SpaceText::Distinct { .. } if min > 0 || text.unitaries => {
-                return Err(refused(
-                    "distinct unitaries begin with the empty circuit and are computed on reading".into(),
-                ));
-            }
-            SpaceText::Distinct { up_to, costs, most_cost } => {
-                Space::distinct(&alphabet, Distinct { up_to, costs, most_cost }, max)?
-            }
-            SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
-        };
-        let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
-        recipe.check()?;
-        let unitary = if text.unitaries { recipe.alphabet.dim().pow(2) * text.dtype.bytes() } else { 0 };
-        // Whatever the length of appended circuits, their chunks are cut by bytes.
-        let record_bytes = (unitary + if recipe.space.is_appended() { 0 } else { 2 * max }) as u64;
-        let believable = match text.chunk_records {
-            records if records == CHUNK_RECORDS.0 => true,
-            records => {
-                (CHUNK_RECORDS.0..=CHUNK_RECORDS.1).contains(&records)
-                    && records * record_bytes <= BELIEVABLE_BYTES
-            }
-        };
-        if !believable {
-            return Err(refused(format!("it has chunks of {} records", text.chunk_records)));
-        }
-        Ok(Recipe { chunk_records: text.chunk_records, ..recipe })
-    }
-
     /// The corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.to_json()).into()
@@ -315,19 +177,17 @@ impl Recipe {
             Coupling::All => String::new(),
             other => format!(" ({other})"),
         };
-        let circuits = match (self.space.enumerates(), self.space.seed()) {
-            (Some(distinct), _) => self.summary_of(distinct),
-            (_, Some(seed)) => {
+        let circuits = match self.space.kind() {
+            SpaceKind::Words => format!("every word of {min}..{max} letters"),
+            SpaceKind::Random { seed } => {
                 let plural = if self.space.len() == 1 { "" } else { "s" };
                 format!("{} random circuit{plural} of {min}..{max} letters, seed {seed}", self.space.len())
             }
-            _ if self.space.is_appended() => "appended circuits".into(),
-            _ => format!("every word of {min}..{max} letters"),
+            SpaceKind::Appended => "appended circuits".into(),
+            SpaceKind::Distinct(distinct) => self.summary_of(distinct),
         };
-        let unitaries = match self.unitaries {
-            true => format!("{} unitaries stored", self.dtype.name()),
-            false => format!("{} unitaries computed on reading", self.dtype.name()),
-        };
+        let stored = if self.unitaries { "stored" } else { "computed on reading" };
+        let unitaries = format!("{} unitaries {stored}", self.dtype.name());
         format!("{} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}", gates.join(", "))
     }
 
@@ -335,9 +195,10 @@ impl Recipe {
         let names = self.alphabet.gates().iter().map(Gate::name);
         let of_gates = names.zip(costs).filter(|(_, cost)| **cost > 0);
         let priced: Vec<_> = of_gates.map(|(name, cost)| format!("{name}={cost}")).collect();
-        let bound = match priced.is_empty() {
-            true => format!("up to {} letters", self.space.lengths().1),
-            false => format!("up to a cost of {most_cost} ({})", priced.join(", ")),
+        let bound = if priced.is_empty() {
+            format!("up to {} letters", self.space.lengths().1)
+        } else {
+            format!("up to a cost of {most_cost} ({})", priced.join(", "))
         };
         let same = match up_to {
             Equivalence::GlobalPhase => ", equal up to a global phase",
@@ -347,32 +208,10 @@ impl Recipe {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecipeText {
-    format_version: u32,
-    qubits: usize,
-    gates: BoundedVec<GateText, MAX_GATES>,
-    coupling: String,
-    length: (usize, usize),
-    space: SpaceText,
-    dtype: Dtype,
-    unitaries: bool,
-    chunk_records: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum SpaceText {
-    Words,
-    Random { records: u64, seed: u64 },
-    Appended,
-    Distinct { up_to: Equivalence, costs: Vec<u32>, most_cost: u32 },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use num_complex::Complex64;
 
     fn recipe(gates: Vec<Gate>, qubits: usize, unitaries: bool) -> Recipe {
         let alphabet = Alphabet::new(gates, qubits, Coupling::Line).unwrap();

@@ -1,22 +1,16 @@
 //! Spaces: indexable sets of circuits.
 
+pub(crate) mod distinct;
+pub(crate) mod philox;
 pub(crate) mod sampler;
 
 use crate::alphabet::Alphabet;
-use crate::circuit::Circuits;
-use crate::equivalence::Equivalence;
+use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
+use crate::space::distinct::Distinct;
 use crate::space::sampler::Sampler;
+
 use std::ops::Range;
-
-/// The largest length of a circuit, in letters.
-pub const MAX_LENGTH: usize = 65_535;
-
-/// The most letters over which distinct unitaries are enumerated: a set of letters is a number of 32 bits.
-pub(crate) const MAX_DISTINCT_LETTERS: usize = 32;
-
-/// The largest cost.
-const MAX_COST: u32 = 65_535;
 
 /// The largest number of records, 2^63.
 const MAX_RECORDS: u64 = 1 << 63;
@@ -24,38 +18,36 @@ const MAX_RECORDS: u64 = 1 << 63;
 /// An indexable set of circuits over an alphabet, any of which is found in time independent of its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {
-    kind: SpaceKind,
+    source: Source,
     letters: usize,
     min: usize,
     max: usize,
     len: u64,
 }
 
+/// Where circuits come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum SpaceKind {
+enum Source {
     Words,
     Random { seed: u64, sampler: Sampler },
     Appended,
     Distinct(Distinct),
 }
 
-/// Which unitaries are enumerated: those that some circuit makes at no more than `most_cost` and within the space's lengths,
-/// each with a circuit that costs least, and is shortest among those.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Distinct {
-    /// Which unitaries count as the same.
-    pub up_to: Equivalence,
-    /// What each gate costs, in the alphabet's order: nothing, if only lengths count.
-    pub costs: Vec<u32>,
-    /// The most that a circuit costs.
-    pub most_cost: u32,
-}
-
-impl Distinct {
-    /// Whether circuits are told apart by what they cost, and not by their lengths alone.
-    pub fn has_costs(&self) -> bool {
-        self.costs.iter().any(|&cost| cost > 0)
-    }
+/// The kind of a [`Space`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpaceKind<'a> {
+    /// Every word within a range of lengths.
+    Words,
+    /// Independent draws.
+    Random {
+        /// The seed of the generator.
+        seed: u64,
+    },
+    /// Circuits that someone appends.
+    Appended,
+    /// A shortest or cheapest circuit for each distinct unitary.
+    Distinct(&'a Distinct),
 }
 
 /// The mean length of appended circuits that the size of their chunks is meant for: nobody knows it beforehand.
@@ -66,7 +58,7 @@ impl Space {
     /// length is the most there can be, 2^63.
     pub fn appended(alphabet: &Alphabet) -> Space {
         let letters = alphabet.letters().len();
-        Space { kind: SpaceKind::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
+        Space { source: Source::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
     }
 
     /// The shortest circuits of all distinct unitaries: those that an enumeration finds, and none that could be computed
@@ -77,34 +69,9 @@ impl Space {
     /// [`Error::Distinct`], or a too large length.
     pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
         check_lengths(0, max)?;
-        let Distinct { costs, most_cost, .. } = &distinct;
-        let reason = match () {
-            () if alphabet.letters().len() > MAX_DISTINCT_LETTERS => {
-                format!(
-                    "there are {} letters; at most {MAX_DISTINCT_LETTERS} are possible",
-                    alphabet.letters().len()
-                )
-            }
-            () if costs.len() != alphabet.gates().len() => "each gate needs a cost".into(),
-            () if costs.iter().all(|&cost| cost == 0) && *most_cost > 0 => "no gate costs anything".into(),
-            () if costs.iter().any(|&cost| cost > 0) && max < MAX_LENGTH => {
-                "cheap circuits may be long: with costs there is no other bound".into()
-            }
-            () if costs.iter().any(|&cost| cost > MAX_COST) || *most_cost > MAX_COST => {
-                format!("costs go up to {MAX_COST}")
-            }
-            () => {
-                let letters = alphabet.letters().len();
-                return Ok(Space {
-                    kind: SpaceKind::Distinct(distinct),
-                    letters,
-                    min: 0,
-                    max,
-                    len: MAX_RECORDS,
-                });
-            }
-        };
-        Err(Error::Distinct(reason))
+        distinct.check(alphabet, max)?;
+        let letters = alphabet.letters().len();
+        Ok(Space { source: Source::Distinct(distinct), letters, min: 0, max, len: MAX_RECORDS })
     }
 
     /// Every word of `min` to `max` letters exactly once: shorter words first, then in the order of the
@@ -120,7 +87,7 @@ impl Space {
             let words = words_of(letters, length).and_then(|words| len.checked_add(words));
             len = words.filter(|&len| len <= MAX_RECORDS).ok_or(Error::SpaceTooLarge)?;
         }
-        Ok(Space { kind: SpaceKind::Words, letters, min, max, len })
+        Ok(Space { source: Source::Words, letters, min, max, len })
     }
 
     /// `len` independent draws: a length uniform in `min..=max`, then letters uniform in the alphabet.
@@ -131,14 +98,15 @@ impl Space {
     /// A reversed or too large length range, no records, or more than 2^63.
     pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
         check_lengths(min, max)?;
-        match len {
-            0 => return Err(Error::NoRecords),
-            len if len > MAX_RECORDS => return Err(Error::SpaceTooLarge),
-            _ => {}
+        if len == 0 {
+            return Err(Error::NoRecords);
+        }
+        if len > MAX_RECORDS {
+            return Err(Error::SpaceTooLarge);
         }
         let letters = alphabet.letters().len();
         let sampler = Sampler::new(seed, letters, min, max);
-        Ok(Space { kind: SpaceKind::Random { seed, sampler }, letters, min, max, len })
+        Ok(Space { source: Source::Random { seed, sampler }, letters, min, max, len })
     }
 
     /// The number of circuits.
@@ -152,23 +120,25 @@ impl Space {
         (self.min, self.max)
     }
 
-    /// The seed of a random space.
-    pub fn seed(&self) -> Option<u64> {
-        match self.kind {
-            SpaceKind::Words | SpaceKind::Appended | SpaceKind::Distinct(_) => None,
-            SpaceKind::Random { seed, .. } => Some(seed),
+    /// The kind of the space.
+    pub fn kind(&self) -> SpaceKind<'_> {
+        match &self.source {
+            Source::Words => SpaceKind::Words,
+            Source::Random { seed, .. } => SpaceKind::Random { seed: *seed },
+            Source::Appended => SpaceKind::Appended,
+            Source::Distinct(distinct) => SpaceKind::Distinct(distinct),
         }
     }
 
     /// Whether its circuits are what someone appended or an enumeration found, instead of being computed from indices.
     pub fn is_appended(&self) -> bool {
-        matches!(self.kind, SpaceKind::Appended | SpaceKind::Distinct(_))
+        matches!(self.source, Source::Appended | Source::Distinct(_))
     }
 
     /// What is enumerated, if its circuits are those of distinct unitaries.
     pub fn enumerates(&self) -> Option<&Distinct> {
-        match &self.kind {
-            SpaceKind::Distinct(distinct) => Some(distinct),
+        match &self.source {
+            Source::Distinct(distinct) => Some(distinct),
             _ => None,
         }
     }
@@ -176,10 +146,10 @@ impl Space {
     /// The mean length that decides how large its chunks become: exact for random circuits; for words the
     /// longest, since most words are longest.
     pub(crate) fn typical_length(&self) -> f64 {
-        match self.kind {
-            SpaceKind::Appended => LENGTH_OF_APPENDED,
-            SpaceKind::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
-            SpaceKind::Words if self.letters > 1 => self.max as f64,
+        match self.source {
+            Source::Appended => LENGTH_OF_APPENDED,
+            Source::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
+            Source::Words if self.letters > 1 => self.max as f64,
             _ => (self.min + self.max) as f64 / 2.0,
         }
     }
@@ -199,12 +169,12 @@ impl Space {
     /// If the range reaches beyond the space, or its circuits are appended.
     pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
-        match &self.kind {
-            SpaceKind::Appended | SpaceKind::Distinct(_) => {
+        match &self.source {
+            Source::Appended | Source::Distinct(_) => {
                 assert!(indices.is_empty(), "appended circuits cannot be computed");
             }
-            SpaceKind::Random { sampler, .. } => sampler.circuits(indices, out),
-            SpaceKind::Words => {
+            Source::Random { sampler, .. } => sampler.circuits(indices, out),
+            Source::Words => {
                 if !indices.is_empty() {
                     let mut word = self.word(indices.start);
                     out.push(word.iter().copied());
@@ -221,7 +191,7 @@ impl Space {
     pub fn index(&self, word: &[u16]) -> Option<u64> {
         let within = (self.min..=self.max).contains(&word.len());
         let known = word.iter().all(|&letter| usize::from(letter) < self.letters);
-        if self.kind != SpaceKind::Words || !within || !known {
+        if self.source != Source::Words || !within || !known {
             return None;
         }
         let shorter: u64 = (self.min..word.len()).filter_map(|length| words_of(self.letters, length)).sum();
@@ -260,12 +230,14 @@ impl Space {
 }
 
 fn check_lengths(min: usize, max: usize) -> Result<()> {
-    let reason = match () {
-        () if min > max => "the shortest length comes first",
-        () if max > MAX_LENGTH => "circuits have at most 65535 letters",
-        () => return Ok(()),
-    };
-    Err(Error::Length { min, max, reason })
+    let refused = |reason| Err(Error::Length { min, max, reason });
+    if min > max {
+        return refused("the shortest length comes first");
+    }
+    if max > MAX_LENGTH {
+        return refused("circuits have at most 65535 letters");
+    }
+    Ok(())
 }
 
 /// letters^length, if it fits in 64 bits.
