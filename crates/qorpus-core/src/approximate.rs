@@ -143,17 +143,6 @@ impl Arithmetic for ApproximateLetters {
         true
     }
 
-    fn unitary(&self, circuit: &[u16]) -> Result<Vec<Complex64>> {
-        let (mut now, mut next) = (self.identity(), Vec::new());
-        for &letter in circuit {
-            if !self.multiply(&now, letter, &mut next) {
-                return Err(Error::ExactOverflow);
-            }
-            std::mem::swap(&mut now, &mut next);
-        }
-        Ok(now)
-    }
-
     fn adjoint(&self, unitary: &Vec<Complex64>) -> Vec<Complex64> {
         (0..unitary.len()).map(|k| unitary[k % self.dim * self.dim + k / self.dim].conj()).collect()
     }

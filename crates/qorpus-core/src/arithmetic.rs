@@ -1,6 +1,6 @@
 //! Arithmetics in which unitaries are multiplied and told from each other: exact, or in floating point.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use num_complex::Complex64;
 
 /// Unitaries in a batch: each is one lane.
@@ -30,11 +30,12 @@ pub trait Arithmetic: Sync {
 
     /// For each letter one that takes it back, if there is one.
     fn inverses(&self) -> Vec<Option<u16>> {
-        let (letters, identity) = (0..self.letters(), self.identity());
+        let identity = self.identity();
         let is_inverse = |letter, other: &u16| {
             self.unitary(&[letter, *other]).is_ok_and(|product| self.same(&product, &identity, 0.0))
         };
-        letters.clone().map(|letter| letters.clone().find(|other| is_inverse(letter, other))).collect()
+        let letters = || 0..self.letters();
+        letters().map(|letter| letters().find(|other| is_inverse(letter, other))).collect()
     }
 
     /// Lets `letter` act on `from` and holds the result in `to`: any of its class up to phase. False if it overflows.
@@ -44,14 +45,34 @@ pub trait Arithmetic: Sync {
     #[must_use]
     fn multiply(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool;
 
-    /// The unitary of a circuit.
+    /// Lets `letter` act on `from` and holds the result in `to`, in the form that [`key`](Arithmetic::key) and
+    /// [`same`](Arithmetic::same) take. False if it overflows; then `to` holds nothing of meaning.
+    ///
+    /// # Panics
+    /// If the letter is not in the alphabet.
+    #[must_use]
+    fn advance(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool {
+        self.multiply(from, letter, to)
+    }
+
+    /// The unitary of a circuit, in the form that [`advance`](Arithmetic::advance) has.
     ///
     /// # Errors
     /// [`Error::ExactOverflow`](crate::Error::ExactOverflow).
     ///
     /// # Panics
     /// If a letter is not in the alphabet.
-    fn unitary(&self, circuit: &[u16]) -> Result<Self::Unitary>;
+    fn unitary(&self, circuit: &[u16]) -> Result<Self::Unitary> {
+        let mut now = self.identity();
+        let mut next = Self::Unitary::default();
+        for &letter in circuit {
+            if !self.advance(&now, letter, &mut next) {
+                return Err(Error::ExactOverflow);
+            }
+            std::mem::swap(&mut now, &mut next);
+        }
+        Ok(now)
+    }
 
     /// The adjoint.
     fn adjoint(&self, unitary: &Self::Unitary) -> Self::Unitary;

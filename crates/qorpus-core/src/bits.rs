@@ -126,16 +126,15 @@ impl<'a> BitReader<'a> {
         Some(sum as usize)
     }
 
-    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are; says whether all of
-    /// these are `below` that.
+    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`. False if there are not so many, or not
+    /// all are `below` that.
     #[inline]
     pub(crate) fn read_many(&mut self, width: u32, count: usize, below: usize, out: &mut Vec<u16>) -> bool {
-        let there = match self.has(width, count) {
-            true => count,
-            false => (self.bytes.len() * 8).saturating_sub(self.at) / width.max(1) as usize,
-        };
+        if !self.has(width, count) {
+            return false;
+        }
         let start = out.len();
-        out.resize(start + there, 0);
+        out.resize(start + count, 0);
         self.fill(width, below, &mut out[start..])
     }
 
@@ -286,11 +285,12 @@ mod tests {
             let expected: Vec<u16> = std::iter::once(7).chain((0..count).map_while(|_| one.read(width))).collect();
             let known = expected[1..].iter().all(|&number| usize::from(number) < below);
             let mut found = vec![7];
-            prop_assert_eq!(many.read_many(width, count, below, &mut found), known);
-            prop_assert_eq!((&found, many.at), (&expected, one.at));
-            let mut exact = vec![0; count];
             // Behind the end there is nothing, not even no numbers.
             let there = expected.len() == count + 1 && at <= 8 * bytes.len();
+            prop_assert_eq!(many.read_many(width, count, below, &mut found), there && known);
+            prop_assert_eq!(many.at, if there { one.at } else { at });
+            prop_assert!(!there || found == expected);
+            let mut exact = vec![0; count];
             prop_assert_eq!(all_of.read_all(width, below, &mut exact), there && known);
             prop_assert_eq!(all_of.at, if there { one.at } else { at });
             prop_assert!(!there || exact == expected[1..]);

@@ -33,25 +33,20 @@ impl Instruction {
         if !(1..=MAX_QUBITS).contains(&qubits) {
             return Err(Error::Qubits(qubits));
         }
-        let (name, places) = split_letter(text);
+        let (name, mut places) = split_letter(text);
         let gate = match own.iter().find(|gate| gate.name() == name) {
             Some(gate) => gate.clone(),
-            None => Gate::standard(&name).map_err(|error| match Gate::opaque(&name) {
-                // What is no gate's name at all, such as `rz(`, is better explained by the first error.
-                Ok(_) if matches!(error, Error::UnknownGate { .. }) => {
-                    match synonym(&name) {
-                        // Whoever says what it is here says more than that a matrix is missing.
-                        Some(_) => error,
-                        None => {
-                            Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
-                        }
-                    }
+            None => Gate::standard(&name).map_err(|error| {
+                // A text that is not a name at all, such as `rz(`, and a name that another tool gives to a gate, are
+                // better explained by the first error.
+                let is_name = matches!(error, Error::UnknownGate { .. }) && Gate::opaque(&name).is_ok();
+                if !is_name || synonym(&name).is_some() {
+                    return error;
                 }
-                _ => error,
+                Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
             })?,
         };
         let refused = |reason| Err(Error::Placement { letter: text.trim().into(), reason });
-        let mut places = places;
         if places.is_empty() && qubits == 1 {
             places.push("0");
         }

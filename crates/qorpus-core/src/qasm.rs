@@ -85,13 +85,11 @@ impl Qasm {
         let (base, angles) = gate.parts();
         let renamed = RENAMED_2.iter().find(|(known, _)| self == Qasm::Two && *known == base);
         let base = renamed.map_or(base, |(_, renamed)| renamed);
-        match angles.is_empty() {
-            true => base.into(),
-            false => {
-                let angles: Vec<_> = angles.into_iter().map(angle).collect();
-                format!("{base}({})", angles.join(", "))
-            }
+        if angles.is_empty() {
+            return base.into();
         }
+        let angles: Vec<_> = angles.into_iter().map(angle).collect();
+        format!("{base}({})", angles.join(", "))
     }
 
     /// The definition of a gate that the version's standard gates lack, or `None` if they have it.
@@ -191,11 +189,9 @@ impl Qasm {
             Qasm::Two => TAKEN_2,
             Qasm::Three => TAKEN_3,
         };
-        let mut free = match self == Qasm::Two && !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            // OpenQASM 2 keeps other initials for itself.
-            true => format!("g{name}"),
-            false => name.to_owned(),
-        };
+        // OpenQASM 2 keeps other initials for itself.
+        let is_reserved = self == Qasm::Two && !name.starts_with(|c: char| c.is_ascii_lowercase());
+        let mut free = if is_reserved { format!("g{name}") } else { name.to_owned() };
         while taken.contains(&free.as_str())
             || is_numbered(&free)
             || (free != name && gates.iter().any(|gate| gate.name() == free))

@@ -4,7 +4,7 @@ use crate::bits::{BitReader, BitWriter};
 use crate::circuit::Circuits;
 use crate::codec::chunk::{ChunkRef, ChunkSpan};
 use crate::codec::damage::Damage;
-use crate::codec::layout::{BLOCK, Codec, ENTRY, room};
+use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, room};
 use std::ops::Range;
 
 /// The letters of a chunk beyond which it is not believed: many times what any library would put there.
@@ -13,11 +13,11 @@ const MAX_CHUNK_LETTERS: usize = 32 << 20;
 impl Codec {
     pub(crate) fn encode_circuits(&self, first_id: u64, circuits: &Circuits, out: &mut Vec<u8>) {
         out.clear();
-        let mut entries = Vec::with_capacity(circuits.len().div_ceil(BLOCK) * ENTRY);
-        for start in (0..circuits.len()).step_by(BLOCK) {
-            let (records, begin) = (start..circuits.len().min(start + BLOCK), out.len());
+        let mut entries = Vec::with_capacity(circuits.len().div_ceil(BLOCK_CIRCUITS) * ENTRY_BYTES);
+        for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
+            let (records, begin) = (start..circuits.len().min(start + BLOCK_CIRCUITS), out.len());
             let mut writer = BitWriter::new(out);
-            let mut lengths = [0; BLOCK];
+            let mut lengths = [0; BLOCK_CIRCUITS];
             for (length, record) in lengths.iter_mut().zip(records.clone()) {
                 *length = (circuits.get(record).len() - self.min) as u16;
             }
@@ -39,17 +39,13 @@ impl Codec {
     ) -> Result<(), Damage> {
         circuits.clear();
         let (blocks, entries) = self.entries(chunk)?;
-        for start in (0..chunk.count as usize).step_by(BLOCK) {
-            let number = start / BLOCK;
-            let own = &entries[number.saturating_sub(1) * ENTRY..(number + 1) * ENTRY];
+        for start in (0..chunk.count as usize).step_by(BLOCK_CIRCUITS) {
+            let number = start / BLOCK_CIRCUITS;
+            let own = &entries[number.saturating_sub(1) * ENTRY_BYTES..(number + 1) * ENTRY_BYTES];
             let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
-            let mut block = self.open_block(chunk.span(), number, &blocks[range], check)?;
-            let before = circuits.len();
-            block.circuits(0..block.records, self, circuits)?;
-            if circuits.letters(0..before + block.records).len() > MAX_CHUNK_LETTERS {
-                return Err(Damage::Circuit);
-            }
-            if !block.letters.ends_in_padding() {
+            let block = self.open_block(chunk.span(), number, &blocks[range], check)?;
+            let mut rest = block.circuits(0..block.records, self, circuits)?;
+            if circuits.total() > MAX_CHUNK_LETTERS || !rest.ends_in_padding() {
                 return Err(Damage::Circuit);
             }
         }
@@ -84,7 +80,7 @@ impl Codec {
     /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
     ///
     /// # Panics
-    /// If the positions do not ascend (they may repeat), or the chunk has no such position.
+    /// If the chunk has no such position.
     pub fn circuits_at<E: From<Damage>>(
         &self,
         span: ChunkSpan,
@@ -95,25 +91,12 @@ impl Codec {
         circuits: &mut Circuits,
     ) -> Result<(), E> {
         let list = circuits_list(span.count, len)?;
-        for positions in positions.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
-            let mut block = self.fetch_block(span, list, positions[0] / BLOCK, buffer, fetch)?;
-            let (mut before, mut record) = (0, 0);
+        for positions in positions.chunk_by(|a, b| a / BLOCK_CIRCUITS == b / BLOCK_CIRCUITS) {
+            let block = self.fetch_block(span, list, positions[0] / BLOCK_CIRCUITS, buffer, fetch)?;
             for &position in positions {
-                assert!(
-                    record <= position % BLOCK && (position as u64) < span.count,
-                    "positions ascend within the chunk"
-                );
-                before += block.lengths(position % BLOCK - record, self)?;
-                record = position % BLOCK;
-                // The next position may be the same one.
-                let lengths = block.lengths.clone();
-                let length = block.length(self)?;
-                block.lengths = lengths;
-                block.letters = block.letters_from(self, before);
-                circuits.push_with(|letters| block.next_letters(length, self, letters));
-                if circuits.get(circuits.len() - 1).len() != length {
-                    return Err(Damage::Circuit.into());
-                }
+                assert!((position as u64) < span.count, "positions within the chunk");
+                let record = position % BLOCK_CIRCUITS;
+                block.circuits(record..record + 1, self, circuits)?;
             }
         }
         Ok(())
@@ -138,8 +121,8 @@ impl Codec {
         assert!(positions.end as u64 <= span.count, "positions within the chunk");
         let list = circuits_list(span.count, len)?;
         while !positions.is_empty() {
-            let (number, within) = (positions.start / BLOCK, positions.start % BLOCK);
-            let mut block = self.fetch_block(span, list, number, buffer, fetch)?;
+            let (number, within) = (positions.start / BLOCK_CIRCUITS, positions.start % BLOCK_CIRCUITS);
+            let block = self.fetch_block(span, list, number, buffer, fetch)?;
             let records = within..block.records.min(within + positions.len());
             positions.start += records.len();
             block.circuits(records, self, circuits)?;
@@ -150,11 +133,11 @@ impl Codec {
     /// Where in the column of circuits of `len` bytes the entry of the block with the circuit at `position` stands,
     /// and about where the block itself: all blocks are about as long.
     pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
-        let (blocks, number) = (count.div_ceil(BLOCK as u64) as usize, position / BLOCK);
-        let list = len.saturating_sub(blocks * ENTRY);
-        let (entry, mean) = (list + number * ENTRY, list / blocks.max(1));
+        let (blocks, number) = (count.div_ceil(BLOCK_CIRCUITS as u64) as usize, position / BLOCK_CIRCUITS);
+        let list = len.saturating_sub(blocks * ENTRY_BYTES);
+        let (entry, mean) = (list + number * ENTRY_BYTES, list / blocks.max(1));
         let begin = (number * mean).saturating_sub(mean / 4);
-        (entry.saturating_sub(ENTRY)..entry + ENTRY, begin..begin + mean + mean / 2)
+        (entry.saturating_sub(ENTRY_BYTES)..entry + ENTRY_BYTES, begin..begin + mean + mean / 2)
     }
 
     /// The list of entries behind the circuits.
@@ -171,10 +154,10 @@ impl Codec {
         buffer: &'a mut Vec<u8>,
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
     ) -> Result<CircuitBlock<'a>, E> {
-        let mut entries = [0; 2 * ENTRY];
+        let mut entries = [0; 2 * ENTRY_BYTES];
         // The entry of the block before it tells where a block begins.
-        let own = &mut entries[..ENTRY * (number.min(1) + 1)];
-        fetch(list + number.saturating_sub(1) * ENTRY, own)?;
+        let own = &mut entries[..ENTRY_BYTES * (number.min(1) + 1)];
+        fetch(list + number.saturating_sub(1) * ENTRY_BYTES, own)?;
         let (range, check) = block_at(list, span.count, number, own)?;
         let bytes = room(buffer, range.len());
         fetch(range.start, bytes)?;
@@ -189,21 +172,18 @@ impl Codec {
         bytes: &'a [u8],
         check: u64,
     ) -> Result<CircuitBlock<'a>, Damage> {
-        let start = number * BLOCK;
+        let start = number * BLOCK_CIRCUITS;
         if check != self.circuits_check(span.first_id + start as u64, bytes) {
             return Err(Damage::Block { column: "circuits", block: number });
         }
-        let records = BLOCK.min(span.count as usize - start);
-        let start = BitReader::new(bytes, 0);
-        let mut block = CircuitBlock { bytes, records, lengths: start.clone(), letters: start };
-        block.letters = block.letters_from(self, 0);
-        Ok(block)
+        let records = BLOCK_CIRCUITS.min(span.count as usize - start);
+        Ok(CircuitBlock { bytes, records })
     }
 }
 
 /// Where in the column of `count` circuits, which has `len` bytes, the list of entries begins.
 fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
-    let tail = count.div_ceil(BLOCK as u64).checked_mul(ENTRY as u64);
+    let tail = count.div_ceil(BLOCK_CIRCUITS as u64).checked_mul(ENTRY_BYTES as u64);
     let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
     list.ok_or(Damage::Size("circuits"))
 }
@@ -211,10 +191,10 @@ fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
 /// Where block `number` stands in the `len` bytes of blocks, and its check, by the entries of the block before it,
 /// if there is one, and its own.
 fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
-    let own = if number == 0 { 0 } else { ENTRY };
+    let own = if number == 0 { 0 } else { ENTRY_BYTES };
     let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
     let end = read_u32(entries, own) as usize;
-    let last = ((number + 1) * BLOCK) as u64 >= count;
+    let last = ((number + 1) * BLOCK_CIRCUITS) as u64 >= count;
     if begin > end || end > len || last && end != len {
         return Err(Damage::Size("circuits"));
     }
@@ -225,69 +205,40 @@ fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Ra
 struct CircuitBlock<'a> {
     bytes: &'a [u8],
     records: usize,
-    lengths: BitReader<'a>,
-    letters: BitReader<'a>,
 }
 
 impl<'a> CircuitBlock<'a> {
-    /// Appends the circuits of consecutive records of the block: their letters follow each other, whatever circuits they
-    /// are of, and are read in one go.
+    /// Appends the circuits of consecutive records of the block, and returns what follows their letters. The letters
+    /// follow each other, whatever circuits they are of, and are read in one go.
     fn circuits(
-        &mut self,
+        &self,
         records: Range<usize>,
         codec: &Codec,
         circuits: &mut Circuits,
-    ) -> Result<(), Damage> {
-        let mut above = [0; BLOCK];
+    ) -> Result<BitReader<'a>, Damage> {
+        let mut above = [0; BLOCK_CIRCUITS];
         let above = &mut above[..records.len()];
-        let before = self.lengths(records.start, codec)?;
-        if !self.lengths.read_all(codec.length_bits, codec.lengths, above) {
+        let mut lengths = BitReader::new(self.bytes, 0);
+        let before = lengths.sum(codec.length_bits, records.start).ok_or(Damage::Circuit)?;
+        if !lengths.read_all(codec.length_bits, codec.lengths, above) {
             return Err(Damage::Circuit);
         }
         let (letters, ends) = circuits.buffers();
-        let start = letters.len();
+        let (known, start) = (ends.len(), letters.len());
         let mut end = start;
         ends.extend(above.iter().map(|&above| {
             end += codec.min + usize::from(above);
             end
         }));
-        self.letters = self.letters_from(codec, before);
-        let known = self.letters.read_many(codec.letter_bits, end - start, codec.letters, letters);
-        if known && letters.len() == end { Ok(()) } else { Err(Damage::Circuit) }
-    }
-
-    /// The next circuit's length.
-    fn length(&mut self, codec: &Codec) -> Result<usize, Damage> {
-        let above = self.lengths.read(codec.length_bits).ok_or(Damage::Circuit)?;
-        if usize::from(above) < codec.lengths {
-            Ok(codec.min + usize::from(above))
-        } else {
-            Err(Damage::Circuit)
+        let before = records.start * codec.min + before;
+        let first_bit = self.records * codec.length_bits as usize + before * codec.letter_bits as usize;
+        let mut reader = BitReader::new(self.bytes, first_bit);
+        if !reader.read_many(codec.letter_bits, end - start, codec.letters, letters) {
+            letters.truncate(start);
+            ends.truncate(known);
+            return Err(Damage::Circuit);
         }
-    }
-
-    /// The next so many circuits' lengths together, whether they may be or not.
-    fn lengths(&mut self, records: usize, codec: &Codec) -> Result<usize, Damage> {
-        let above = self.lengths.sum(codec.length_bits, records).ok_or(Damage::Circuit)?;
-        Ok(records * codec.min + above)
-    }
-
-    /// A reader at the letter behind the first `before` letters of the block.
-    fn letters_from(&self, codec: &Codec, before: usize) -> BitReader<'a> {
-        BitReader::new(
-            self.bytes,
-            self.records * codec.length_bits as usize + before * codec.letter_bits as usize,
-        )
-    }
-
-    /// Appends the next letters: fewer than `length` if the block ends or a number is no letter.
-    fn next_letters(&mut self, length: usize, codec: &Codec, out: &mut Vec<u16>) {
-        let start = out.len();
-        if !self.letters.read_many(codec.letter_bits, length, codec.letters, out) {
-            let known =
-                out[start..].iter().take_while(|&&letter| usize::from(letter) < codec.letters).count();
-            out.truncate(start + known);
-        }
+        Ok(reader)
     }
 }
 

@@ -7,13 +7,14 @@ use twox_hash::XxHash3_64;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Circuits in a block.
-pub(crate) const BLOCK: usize = 64;
+pub(crate) const BLOCK_CIRCUITS: usize = 64;
 /// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check (u64).
-pub(crate) const ENTRY: usize = 12;
+pub(crate) const ENTRY_BYTES: usize = 12;
 /// Bytes of a unitaries block, if at least one unitary fits.
 const UNITARY_BLOCK_BYTES: usize = 1024;
 /// Bytes of the check of a unitaries block, or of labels.
-pub(crate) const CHECK: usize = 8;
+pub(crate) const CHECK_BYTES: usize = 8;
+
 /// Writes and reads the chunks of one recipe.
 #[derive(Debug, Clone)]
 pub struct Codec {
@@ -58,8 +59,9 @@ impl Codec {
     pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
         let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
         // Each block is padded to a whole byte.
-        let circuits = bits / 8 + records.div_ceil(BLOCK) * (1 + ENTRY);
-        let checks = if self.stored.is_some() { records.div_ceil(self.block_unitaries()) * CHECK } else { 0 };
+        let circuits = bits / 8 + records.div_ceil(BLOCK_CIRCUITS) * (1 + ENTRY_BYTES);
+        let checks =
+            if self.stored.is_some() { records.div_ceil(self.block_unitaries()) * CHECK_BYTES } else { 0 };
         circuits + records * self.unitary_bytes() + checks
     }
 

@@ -16,7 +16,7 @@ use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan};
 use crate::codec::content_hash::ContentHash;
 use crate::codec::damage::Damage;
 use crate::codec::labels::PackedLabels;
-use crate::codec::layout::{BLOCK, CHECK, Codec};
+use crate::codec::layout::{BLOCK_CIRCUITS, CHECK_BYTES, Codec};
 use crate::labels::builder::Labels;
 use num_complex::Complex64;
 use std::ops::Range;
@@ -31,7 +31,7 @@ impl Codec {
         let mut bytes = Vec::new();
         if let Some(dtype) = self.stored {
             let plain_bytes = circuits.len() * self.unitary_bytes();
-            bytes.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK);
+            bytes.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK_BYTES);
             dtype.encode(unitaries, &mut bytes);
         }
         self.encode_stored(first_id, circuits, bytes, chunk);
@@ -117,7 +117,7 @@ impl Codec {
             _ => return Err(Damage::Size("unitaries")),
         }
         if let Some(labels) = chunk.labels {
-            sealed.extend_from_slice(labels.last_chunk::<CHECK>().ok_or(Damage::Size("labels"))?);
+            sealed.extend_from_slice(labels.last_chunk::<CHECK_BYTES>().ok_or(Damage::Size("labels"))?);
         }
         Ok(XxHash3_64::oneshot_with_seed(self.seed, &sealed))
     }
@@ -138,8 +138,8 @@ impl Codec {
             }
             return content;
         }
-        for start in (0..circuits.len()).step_by(BLOCK) {
-            let records = start..circuits.len().min(start + BLOCK);
+        for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
+            let records = start..circuits.len().min(start + BLOCK_CIRCUITS);
             // One loop over the letters of many records: its end is foreseen more often than that of short ones.
             words.clear();
             words.push(0);
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::alphabet::coupling::Coupling;
-    use crate::codec::layout::ENTRY;
+    use crate::codec::layout::ENTRY_BYTES;
     use crate::gate::Gate;
     use crate::kernel::{Kernel, Scratch};
     use crate::recipe::Recipe;
@@ -209,7 +209,7 @@ mod tests {
         let letters = case.circuits.letters(0..case.circuits.len()).len();
         let most = case.codec.columns_bytes(case.circuits.len(), letters);
         let bytes = chunk.circuits.len() + chunk.unitaries.map_or(0, <[u8]>::len);
-        assert!((0..=case.circuits.len().div_ceil(BLOCK)).contains(&(most - bytes)));
+        assert!((0..=case.circuits.len().div_ceil(BLOCK_CIRCUITS)).contains(&(most - bytes)));
         for position in 0..case.circuits.len() {
             case.codec.circuit(&chunk, position, &mut singles).unwrap();
             let bytes = case.codec.unitaries(&chunk, position..position + 1).unwrap();
@@ -355,7 +355,7 @@ mod tests {
                     chunk.count = count;
                     if let Ok((blocks, _)) = case.codec.entries(&chunk.as_ref()) {
                         let (end, check) = (blocks.len(), case.codec.circuits_check(0, blocks));
-                        if chunk.circuits.len() >= end + ENTRY {
+                        if chunk.circuits.len() >= end + ENTRY_BYTES {
                             chunk.circuits[end..end + 4].copy_from_slice(&(end as u32).to_le_bytes());
                             chunk.circuits[end + 4..end + 12].copy_from_slice(&check.to_le_bytes());
                         }

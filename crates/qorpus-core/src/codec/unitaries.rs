@@ -2,7 +2,7 @@
 
 use crate::codec::chunk::{ChunkRef, ChunkSpan};
 use crate::codec::damage::Damage;
-use crate::codec::layout::{CHECK, Codec, room};
+use crate::codec::layout::{CHECK_BYTES, Codec, room};
 use std::ops::Range;
 
 /// About how many bytes of unitaries are copied at a time; then they are checked, still near.
@@ -97,7 +97,7 @@ impl Codec {
             fetch(block.start, piece)?;
             for (number, bytes) in piece.chunks_exact(block.len()).enumerate() {
                 let block = (positions.start >> self.block_bits) + number;
-                self.check_unitaries(span, block, bytes, check + number * CHECK, fetch)?;
+                self.check_unitaries(span, block, bytes, check + number * CHECK_BYTES, fetch)?;
             }
             positions.start += piece.len() / size;
             out = rest;
@@ -110,7 +110,7 @@ impl Codec {
         assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
         let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
         let plain = count.checked_mul(self.unitary_bytes as u64);
-        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK as u64)?));
+        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK_BYTES as u64)?));
         if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
     }
 
@@ -118,7 +118,7 @@ impl Codec {
     pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
         let (block, plain) = (position >> self.block_bits, count as usize * self.unitary_bytes);
         let start = block * self.block_bytes();
-        (start..plain.min(start + self.block_bytes()), plain + block * CHECK)
+        (start..plain.min(start + self.block_bytes()), plain + block * CHECK_BYTES)
     }
 
     /// Checks a block of unitaries, whose `check` stands there in the column.
@@ -131,7 +131,7 @@ impl Codec {
         check: usize,
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut expected = [0; CHECK];
+        let mut expected = [0; CHECK_BYTES];
         fetch(check, &mut expected)?;
         let first = span.first_id + ((block as u64) << self.block_bits);
         if u64::from_le_bytes(expected) == self.unitaries_check(first, bytes) {

@@ -82,22 +82,6 @@ impl ExactLetters {
         self.letters.iter().map(|letter| letter.exponent).max().unwrap_or(0)
     }
 
-    /// Lets `letter` act on `from` and holds the result in `to`: in its unique form, or that of its class up to phase.
-    ///
-    /// False if the result's integers might not fit in 16 bits; then `to` holds nothing of meaning. Takes time in
-    /// O(4^n).
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
-    #[must_use]
-    pub fn advance(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
-        let fits = self.product(from, letter, to);
-        if fits && self.up_to == Equivalence::GlobalPhase {
-            to.turn();
-        }
-        fits
-    }
-
     /// Lets `letter` act on `from` and holds the product in `to`, any of its class up to phase. False if it overflows.
     pub(crate) fn product(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
         let letter = &self.letters[usize::from(letter)];

@@ -16,7 +16,6 @@ pub(crate) mod unitary;
 
 use crate::arithmetic::{Arithmetic, Tolerance};
 use crate::equivalence::Equivalence;
-use crate::error::{Error, Result};
 use crate::exact::batch::ExactProducts;
 use crate::exact::letters::ExactLetters;
 use crate::exact::recognize::{LARGEST_ERROR, turned_error, unique_exponent};
@@ -41,15 +40,12 @@ impl Arithmetic for ExactLetters {
     }
 
     /// In its unique form, or that of its class up to phase.
-    fn unitary(&self, circuit: &[u16]) -> Result<ExactUnitary> {
-        let (mut now, mut next) = (self.identity(), ExactUnitary::default());
-        for &letter in circuit {
-            if !self.advance(&now, letter, &mut next) {
-                return Err(Error::ExactOverflow);
-            }
-            std::mem::swap(&mut now, &mut next);
+    fn advance(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
+        let fits = self.product(from, letter, to);
+        if fits && self.up_to == Equivalence::GlobalPhase {
+            to.turn();
         }
-        Ok(now)
+        fits
     }
 
     /// In its unique form, or that of its class up to phase.

@@ -62,10 +62,7 @@ impl Angle {
             return Err(trouble);
         }
         let value = parsed.value;
-        let text = match parsed.is_extended {
-            true => spelling(value),
-            false => text.split_whitespace().collect(),
-        };
+        let text = if parsed.is_extended { spelling(value) } else { text.split_whitespace().collect() };
         Ok(Angle { value, text })
     }
 
@@ -221,21 +218,21 @@ impl Parser<'_> {
 
     fn power(&mut self) -> Result<f64, String> {
         let base = if self.eat("(") { self.closing()? } else { self.atom()? };
-        match self.eat("**") || self.eat("^") {
-            true => {
-                let exponent = self.factor()?;
-                Ok(self.raised(base, exponent))
-            }
-            false => Ok(base),
+        if !(self.eat("**") || self.eat("^")) {
+            return Ok(base);
         }
+        let exponent = self.factor()?;
+        Ok(self.raised(base, exponent))
     }
 
     fn raised(&mut self, base: f64, exponent: f64) -> f64 {
         self.is_extended = true;
-        let reason = match (base == 0.0 && exponent < 0.0, base < 0.0 && exponent.fract() != 0.0) {
-            (true, _) => "divides by zero: it has a negative power of 0",
-            (_, true) => "is not a real number: it has a fractional power of a negative number",
-            _ => TOO_LARGE,
+        let reason = if base == 0.0 && exponent < 0.0 {
+            "divides by zero: it has a negative power of 0"
+        } else if base < 0.0 && exponent.fract() != 0.0 {
+            "is not a real number: it has a fractional power of a negative number"
+        } else {
+            TOO_LARGE
         };
         self.finite(libm::pow(base, exponent), reason)
     }

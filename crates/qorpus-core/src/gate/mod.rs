@@ -166,10 +166,7 @@ impl Gate {
     /// # Ok::<(), qorpus_core::Error>(())
     /// ```
     pub fn parts(&self) -> (&str, Vec<&str>) {
-        match self.name.strip_suffix(')').and_then(|name| name.split_once('(')) {
-            None => (&self.name, Vec::new()),
-            Some((base, angles)) => (base, angles.split(',').collect()),
-        }
+        standard::parts(&self.name)
     }
 
     /// How many qubits the gate acts on: 1, 2 or 3; 0 if it is opaque.
@@ -235,7 +232,7 @@ pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::name::NAME_BYTES;
+    use crate::gate::name::MAX_NAME_BYTES;
     use crate::gate::standard::{ONE, STANDARD, diagonal, ry, rz, turn};
 
     fn product(a: &[Complex64], b: &[Complex64]) -> Vec<Complex64> {
@@ -330,9 +327,9 @@ mod tests {
 
     #[test]
     fn names_are_short() {
-        let long = "g".repeat(NAME_BYTES);
+        let long = "g".repeat(MAX_NAME_BYTES);
         assert!(Gate::opaque(&long).is_ok() && Gate::opaque(&format!("{long}g")).is_err());
-        let angle = format!("rz({}1)", "1+".repeat(NAME_BYTES));
+        let angle = format!("rz({}1)", "1+".repeat(MAX_NAME_BYTES));
         let said = Gate::standard(&angle).unwrap_err().to_string();
         assert!(said.contains("at most 256") && said.len() < 100, "{said}");
     }

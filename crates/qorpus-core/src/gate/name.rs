@@ -6,7 +6,7 @@ use crate::gate::standard;
 use crate::gate::synonyms::advice;
 
 /// A name takes at most this many bytes, angles included: it is repeated in hundreds of letters.
-pub(crate) const NAME_BYTES: usize = 256;
+pub(crate) const MAX_NAME_BYTES: usize = 256;
 
 /// The name of a standard gate, read.
 pub(crate) struct GateName {
@@ -20,9 +20,9 @@ impl GateName {
         let text = text.trim();
         let refused = |reason| Error::Angle { gate: text.into(), reason };
         let bytes: usize = text.split_whitespace().map(str::len).sum();
-        if bytes > NAME_BYTES {
+        if bytes > MAX_NAME_BYTES {
             let gate = text.chars().take(20).chain("...".chars()).collect();
-            let reason = format!("takes {bytes} bytes; at most {NAME_BYTES} are kept");
+            let reason = format!("takes {bytes} bytes; at most {MAX_NAME_BYTES} are kept");
             return Err(Error::Angle { gate, reason });
         }
         let name = text.to_lowercase();
@@ -69,8 +69,8 @@ pub(crate) fn check_custom_name(name: &str) -> Result<()> {
     if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
         return refused("a name is a letter or '_' followed by letters, digits or '_'");
     }
-    if name.len() > NAME_BYTES {
-        return refused(&format!("a name takes at most {NAME_BYTES} bytes"));
+    if name.len() > MAX_NAME_BYTES {
+        return refused(&format!("a name takes at most {MAX_NAME_BYTES} bytes"));
     }
     if standard::find(&name.to_lowercase()).is_some() {
         return refused("is the name of a standard gate; choose another");

@@ -41,6 +41,14 @@ pub(crate) fn base(name: &str) -> &str {
     name.split('(').next().unwrap_or(name)
 }
 
+/// The name without its angles, and the angles as they are written in it.
+pub(crate) fn parts(name: &str) -> (&str, Vec<&str>) {
+    match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
+        Some((base, angles)) => (base, angles.split(',').collect()),
+        None => (name, Vec::new()),
+    }
+}
+
 /// The entry of [`STANDARD`] with this base name.
 pub(crate) fn find(name: &str) -> Option<&'static str> {
     STANDARD.into_iter().find(|known| base(known) == name)
@@ -48,7 +56,7 @@ pub(crate) fn find(name: &str) -> Option<&'static str> {
 
 /// The number of angles that an entry of [`STANDARD`] takes.
 pub(crate) fn angle_count(known: &str) -> usize {
-    known.split_once('(').map_or(0, |(_, angles)| angles.split(',').count())
+    parts(known).1.len()
 }
 
 const ZERO: Complex64 = Complex64::new(0.0, 0.0);

@@ -113,10 +113,7 @@ pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
 /// ```
 pub fn synonym(name: &str) -> Option<String> {
     let name = name.trim().to_lowercase();
-    let (base, angles) = match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
-        None => (name.as_str(), Vec::new()),
-        Some((base, angles)) => (base, angles.split(',').collect()),
-    };
+    let (base, angles) = standard::parts(&name);
     let (_, known, here) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base))?;
     Some(here.advice(base, known, &angles))
 }
@@ -303,10 +300,9 @@ mod tests {
                 assert!(Standard::standard(name).is_err(), "{name} is a gate here");
                 let Some(matrix) = elsewhere(name) else { continue };
                 let qubits = matrix.len().ilog2() as usize / 2;
-                let circuit = match text.contains(' ') {
-                    true => text.clone(),
-                    false => format!("{text} {}", ["0", "0 1", "0 1 2"][qubits - 1]),
-                };
+                let is_circuit = text.contains(' ');
+                let places = ["0", "0 1", "0 1 2"][qubits - 1];
+                let circuit = if is_circuit { text.clone() } else { format!("{text} {places}") };
                 assert!(!differs(&unitary(&circuit, qubits), &matrix, up_to_phase), "{name}: {circuit}");
                 compared += 1;
             }

@@ -307,7 +307,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let mut out = vec![Complex64::ZERO; 2 << 16];
         Kernel::new(&alphabet).unitaries(&circuits, &mut scratch, &mut out);
-        assert!(scratch.prefixes.numbers().len() * 8 <= prefix_cache::BYTES);
+        assert!(scratch.prefixes.numbers().len() * 8 <= prefix_cache::CACHE_BYTES);
         let mut alone = Circuits::default();
         alone.push(circuits.get(1).iter().copied());
         let mut expected = vec![Complex64::ZERO; 1 << 16];

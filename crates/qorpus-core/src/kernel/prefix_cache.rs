@@ -5,7 +5,7 @@ use crate::kernel::aligned_buffer::AlignedBuffer;
 use crate::kernel::representation::Representation;
 
 /// PrefixCache are kept up to this much memory; what is longer is computed from the longest one kept.
-pub(crate) const BYTES: usize = 64 << 20;
+pub(crate) const CACHE_BYTES: usize = 64 << 20;
 
 /// Neighbours that are looked at to tell how much of a batch is shared.
 const SAMPLE: usize = 64;
@@ -56,7 +56,7 @@ impl<'a> PrefixCache<'a> {
     ) -> PrefixCache<'a> {
         let size = representation.size();
         let longest = circuits.iter().map(<[u16]>::len).max().unwrap_or(0);
-        let most = longest.min(BYTES / size_of::<f64>() / size - 1);
+        let most = longest.min(CACHE_BYTES / size_of::<f64>() / size - 1);
         let held = room.room((most + 1) * size);
         representation.identity(&mut held[..size]);
         PrefixCache { held, letters: &[], most }

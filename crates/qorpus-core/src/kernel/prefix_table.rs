@@ -6,7 +6,7 @@ use crate::kernel::aligned_buffer::AlignedBuffer;
 use crate::kernel::representation::Representation;
 
 /// What the unitaries may take: with the chunk that is written, a part of a core's cache.
-const BYTES: usize = 256 << 10;
+const TABLE_BYTES: usize = 256 << 10;
 
 /// The unitaries of all words of some length, in the order of the numbers whose digits are the letters.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct PrefixTable {
 pub(crate) fn length(letters: usize, size: usize) -> usize {
     let (mut length, mut words) = (0, 1);
     // Of one letter there is one word of each length: sixteen letters fewer to apply are as good as any number.
-    while words * letters * size * size_of::<f64>() <= BYTES && length < 16 {
+    while words * letters * size * size_of::<f64>() <= TABLE_BYTES && length < 16 {
         words *= letters;
         length += 1;
     }

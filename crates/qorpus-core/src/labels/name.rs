@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// A name takes at most this many bytes.
-const NAME_BYTES: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 /// Columns that every record has without anyone saying so.
 const RESERVED: [&str; 4] = ["id", "circuit", "unitary", "length"];
@@ -35,7 +35,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 pub(crate) fn check_shape(name: &str) -> Result<()> {
     let reason = match name {
         "" => "a label needs a name",
-        name if name.len() > NAME_BYTES => "a name takes at most 64 bytes",
+        name if name.len() > MAX_NAME_BYTES => "a name takes at most 64 bytes",
         name if name.chars().any(char::is_control) => "a name has no control characters",
         name if RESERVED.contains(&name) || name.starts_with("count_") => {
             "every record has that already; choose another name"

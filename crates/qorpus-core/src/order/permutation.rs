@@ -48,20 +48,7 @@ impl Permutation {
     /// If `index` is not below the length.
     pub fn apply(&self, index: u64) -> u64 {
         assert!(index < self.len, "place {index} of {}", self.len);
-        let mut at = index;
-        loop {
-            let (mut l, mut r) = (at / self.b, at % self.b);
-            for (round, &key) in self.keys.iter().enumerate() {
-                match round % 2 {
-                    0 => l = add(l, below(mix(r ^ key), self.a), self.a),
-                    _ => r = add(r, below(mix(l ^ key), self.b), self.b),
-                }
-            }
-            at = l * self.b + r;
-            if at < self.len {
-                return at;
-            }
-        }
+        self.walk(index, self.keys.iter().enumerate(), add)
     }
 
     /// The place of `number`.
@@ -70,13 +57,24 @@ impl Permutation {
     /// If `number` is not below the length.
     pub fn invert(&self, number: u64) -> u64 {
         assert!(number < self.len, "number {number} of {}", self.len);
-        let mut at = number;
+        self.walk(number, self.keys.iter().enumerate().rev(), subtract)
+    }
+
+    /// Goes through the `rounds` of the network until the result is below the length.
+    #[inline(always)]
+    fn walk<'k>(
+        &self,
+        mut at: u64,
+        rounds: impl Iterator<Item = (usize, &'k u64)> + Clone,
+        combine: impl Fn(u64, u64, u64) -> u64,
+    ) -> u64 {
         loop {
             let (mut l, mut r) = (at / self.b, at % self.b);
-            for (round, &key) in self.keys.iter().enumerate().rev() {
-                match round % 2 {
-                    0 => l = subtract(l, below(mix(r ^ key), self.a), self.a),
-                    _ => r = subtract(r, below(mix(l ^ key), self.b), self.b),
+            for (round, &key) in rounds.clone() {
+                if round % 2 == 0 {
+                    l = combine(l, below(mix(r ^ key), self.a), self.a);
+                } else {
+                    r = combine(r, below(mix(l ^ key), self.b), self.b);
                 }
             }
             at = l * self.b + r;
