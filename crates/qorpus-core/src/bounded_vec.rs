@@ -1,11 +1,12 @@
-//! Lists in texts of strangers.
+//! Lists in JSON that may come from anyone.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::{Formatter, Result as Written};
 use std::marker::PhantomData;
 
-/// A list that is refused as soon as it has more than N items, before there is memory for more.
+/// A list of at most N items. A longer one is refused at item N + 1, before memory for more is
+/// taken.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct BoundedVec<T, const N: usize>(

@@ -1,11 +1,11 @@
-//! Single circuits: gates placed on qubits, without an alphabet.
+//! Instructions: gates placed on qubits, without an alphabet.
 
 use crate::alphabet::letter::{MAX_QUBITS, split_letter};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::gate::synonyms::synonym;
 
-/// A gate placed on qubits, as a letter's text says.
+/// A gate placed on qubits, read from a letter's text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instruction {
     /// The gate, whose matrix is known.
@@ -15,12 +15,13 @@ pub struct Instruction {
 }
 
 impl Instruction {
-    /// The letter written as `text` in a circuit on `qubits` qubits; on one qubit the qubit may be left out. Its
+    /// Parses a letter of a circuit on `qubits` qubits. On one qubit the qubit may be left out. The
     /// gate is one of `own`, or standard.
     ///
     /// # Errors
-    /// [`Error::Qubits`] for a number of qubits that is not supported; [`Error::Opaque`] if no matrix of the gate is
-    /// known; the errors of [`Gate::standard`]; [`Error::Placement`] if it cannot stand on these qubits.
+    /// [`Error::Qubits`] for an unsupported number of qubits; [`Error::Opaque`] for a gate without
+    /// a matrix; the errors of [`Gate::standard`]; [`Error::Placement`] for qubits on which the
+    /// gate cannot stand.
     ///
     /// ```
     /// use qorpus_core::Instruction;

@@ -1,6 +1,6 @@
 //! Scrambled words: the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014).
 
-/// 2^64 divided by the golden ratio, and odd: its multiples are far apart from each other.
+/// 2^64 divided by the golden ratio, made odd: its multiples are far apart from each other.
 pub(crate) const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Scrambles a word.
@@ -10,7 +10,7 @@ pub(crate) fn mix(word: u64) -> u64 {
     word ^ word >> 31
 }
 
-/// The number below `modulus` that a word means: the high word of their product.
+/// Maps a word to a number below `modulus`: the high word of their product.
 pub(crate) fn below(word: u64, modulus: u64) -> u64 {
     ((u128::from(word) * u128::from(modulus)) >> 64) as u64
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Which pairs of qubits a gate on several qubits may join.
+/// The pairs of qubits that a gate on several qubits may join.
 ///
 /// Pairs have no direction: `cx` is placed both ways on every pair. A gate on three qubits may be placed
 /// wherever the coupled pairs connect its qubits.
@@ -78,7 +78,8 @@ impl Coupling {
         Ok(pairs)
     }
 
-    /// The first of `all`, `line`, `ring` that means the same pairs on `qubits` qubits, or else the sorted pairs.
+    /// The first of `all`, `line`, `ring` with the same pairs on `qubits` qubits, else the sorted
+    /// pairs.
     pub(crate) fn canonical(&self, qubits: usize) -> Result<Coupling> {
         let pairs = self.pairs(qubits)?;
         let same = |named: &Coupling| named.pairs(qubits).as_ref() == Ok(&pairs);

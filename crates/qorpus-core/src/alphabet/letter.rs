@@ -8,13 +8,13 @@ pub const MAX_QUBITS: usize = 8;
 pub struct Letter {
     /// Index of the gate in [`Alphabet::gates`].
     pub gate: usize,
-    /// The qubits, in the gate's own order (control first); empty if an opaque gate does not say.
+    /// The qubits in the gate's own order, control first; empty for an opaque gate without qubits.
     pub qubits: Vec<usize>,
-    /// Such as `cx 0 1`.
+    /// The text, such as `cx 0 1`.
     pub text: String,
 }
 
-/// A letter's gate without blanks, and the qubits behind it.
+/// Splits a letter's text into its gate, without blanks, and its qubits.
 pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
     // Blanks and letter case count only inside the names of user-defined gates, which have no blanks.
     let (gate, places) = match text.rfind(')') {

@@ -14,7 +14,7 @@ use crate::gate::name::GateName;
 use crate::gate::synonyms::synonym;
 use std::collections::{HashMap, HashSet};
 
-/// All letters of a gate set on n qubits under a coupling.
+/// The letters of a gate set on n qubits under a coupling.
 ///
 /// Letters are ordered by gate, as listed, then by their qubits, lexicographically. Placements that mean the
 /// same unitary are one letter, the lexicographically smallest: `cz 0 1` but not `cz 1 0`.
@@ -31,8 +31,8 @@ impl Alphabet {
     /// Places `gates` on `qubits` qubits wherever `coupling` allows it.
     ///
     /// # Errors
-    /// Qubits out of range, a coupling of qubits that do not exist, a gate listed twice or wider than the
-    /// circuit, or nowhere a letter to be placed.
+    /// Qubits out of range, a coupling of qubits that do not exist, a gate that is listed twice or
+    /// is wider than the circuit, or an alphabet without letters.
     pub fn new(gates: Vec<Gate>, qubits: usize, coupling: Coupling) -> Result<Alphabet> {
         if !(1..=MAX_QUBITS).contains(&qubits) {
             return Err(Error::Qubits(qubits));
@@ -103,7 +103,7 @@ impl Alphabet {
     /// Whether the unitary of `circuit` can be computed: none of its gates is opaque.
     ///
     /// # Panics
-    /// If a number in `circuit` is no letter of this alphabet.
+    /// If a number in `circuit` is not a letter of this alphabet.
     pub fn defines(&self, circuit: &[u16]) -> bool {
         circuit.iter().all(|&letter| !self.gates[self.letters[usize::from(letter)].gate].is_opaque())
     }
@@ -111,14 +111,14 @@ impl Alphabet {
     /// The circuit as text, letters joined by `; `.
     ///
     /// # Panics
-    /// If a number in `circuit` is no letter of this alphabet.
+    /// If a number in `circuit` is not a letter of this alphabet.
     pub fn text(&self, circuit: &[u16]) -> String {
         let letters: Vec<_> = circuit.iter().map(|&l| self.letters[usize::from(l)].text.as_str()).collect();
         letters.join("; ")
     }
 
-    /// Refuses an alphabet that lists one gate twice because its angle is written in two ways, such as `rz(pi/4)` and
-    /// `rz(0.7853981633974483)`. Recipes that were stored with such an alphabet stay readable.
+    /// Refuses an alphabet that lists one gate twice with its angle written in two ways, such as
+    /// `rz(pi/4)` and `rz(0.7853981633974483)`. Stored recipes with such an alphabet stay readable.
     ///
     /// # Errors
     /// [`Error::OneGateTwice`].
@@ -132,8 +132,9 @@ impl Alphabet {
         Ok(())
     }
 
-    /// The number of the gate written as `text`: in its own words, in other letter case, or with other words for its
-    /// angles, whose values then differ by rounding at most. Of several gates it is the one whose angles are nearest.
+    /// The index of the gate written as `text`: in its own spelling, in other letter case, or with
+    /// angles whose values differ by rounding at most. If several gates match, it is the one with
+    /// the nearest angles.
     pub fn gate_number(&self, text: &str) -> Option<usize> {
         let named = |text: &str| self.gates.iter().position(|gate| gate.name() == text);
         let text: String = text.split_whitespace().collect();
@@ -157,8 +158,9 @@ impl Alphabet {
         }
     }
 
-    /// The letter written as `text`; on one qubit the qubit may be left out. An angle may be written in any way: its
-    /// value counts, to within a part of 1e-15, and the letter has the alphabet's spelling.
+    /// The letter written as `text`. On one qubit the qubit may be left out. An angle may be
+    /// written in any way: its value counts, to within a relative 1e-15, and the letter has the
+    /// alphabet's spelling.
     ///
     /// # Errors
     /// [`Error::UnknownLetter`].

@@ -2,7 +2,8 @@
 
 use crate::gate::Gate;
 
-/// An opaque gate may stand on one to three qubits in any order, or, where there are several, not say on which.
+/// The placements of an opaque gate: one to three qubits in any order, or, if there are several
+/// qubits, none.
 pub(crate) fn opaque_placements(qubits: usize) -> Vec<Vec<usize>> {
     let mut placements = if qubits == 1 { Vec::new() } else { vec![Vec::new()] };
     (1..=3).for_each(|width| placements.extend(tuples(width, qubits)));

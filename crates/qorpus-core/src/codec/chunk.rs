@@ -9,7 +9,7 @@ pub struct Chunk {
     pub first_id: u64,
     /// Number of records.
     pub count: u64,
-    /// Seals ids, count, content hash and the lists of block checks.
+    /// A checksum of ids, count, content hash and the lists of block checks.
     pub checksum: u64,
     /// The sum of its records' hashes.
     pub content: ContentHash,
@@ -22,14 +22,14 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// A view of it.
+    /// A view of the chunk.
     pub fn as_ref(&self) -> ChunkRef<'_> {
         let Chunk { first_id, count, checksum, content, .. } = *self;
         let (unitaries, labels) = (self.unitaries.as_deref(), self.labels.as_deref());
         ChunkRef { first_id, count, checksum, content, circuits: &self.circuits, unitaries, labels }
     }
 
-    /// Bytes of its columns.
+    /// The bytes of its columns.
     pub fn bytes(&self) -> usize {
         let len = |column: &Option<Vec<u8>>| column.as_ref().map_or(0, Vec::len);
         self.circuits.len() + len(&self.unitaries) + len(&self.labels)
@@ -43,7 +43,7 @@ pub struct ChunkRef<'a> {
     pub first_id: u64,
     /// Number of records.
     pub count: u64,
-    /// Seals ids, count, content hash and the lists of block checks.
+    /// A checksum of ids, count, content hash and the lists of block checks.
     pub checksum: u64,
     /// The sum of its records' hashes.
     pub content: ContentHash,
@@ -56,17 +56,17 @@ pub struct ChunkRef<'a> {
 }
 
 impl ChunkRef<'_> {
-    /// Which records it holds.
+    /// The records that it holds.
     pub fn span(&self) -> ChunkSpan {
         ChunkSpan { first_id: self.first_id, count: self.count }
     }
 }
 
-/// Which records a chunk holds.
+/// The records of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkSpan {
-    /// Id of the first one.
+    /// Id of the first record.
     pub first_id: u64,
-    /// How many there are.
+    /// Number of records.
     pub count: u64,
 }

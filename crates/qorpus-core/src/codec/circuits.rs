@@ -7,7 +7,7 @@ use crate::codec::damage::Damage;
 use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, room};
 use std::ops::Range;
 
-/// The letters of a chunk beyond which it is not believed: many times what any library would put there.
+/// The most letters of a chunk that is accepted: many times what any library would put there.
 const MAX_CHUNK_LETTERS: usize = 32 << 20;
 
 impl Codec {
@@ -52,10 +52,10 @@ impl Codec {
         Ok(())
     }
 
-    /// Appends the circuit of the record at `position` in the chunk to `circuits`, checking its block alone.
+    /// Appends the circuit at `position` of a chunk to `circuits`. Only its block is checked.
     ///
     /// # Errors
-    /// What is damaged; then `circuits` is unchanged.
+    /// The damage that was found; then `circuits` is unchanged.
     ///
     /// # Panics
     /// If the chunk has no such position.
@@ -73,11 +73,11 @@ impl Codec {
         self.circuits_at(chunk.span(), len, &[position], &mut Vec::new(), &mut fetch, circuits)
     }
 
-    /// Appends the circuits at `positions` of a chunk to `circuits`, checking their blocks alone. The column has
-    /// `len` bytes, of which `fetch` copies those from a place on; `buffer` is for its memory.
+    /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked.
+    /// The column has `len` bytes; `fetch` copies those from an offset on, and `buffer` is reused.
     ///
     /// # Errors
-    /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
+    /// The damage that was found, or the error of `fetch`; then `circuits` holds nothing of use.
     ///
     /// # Panics
     /// If the chunk has no such position.
@@ -105,7 +105,7 @@ impl Codec {
     /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as [`Codec::circuits_at`] does.
     ///
     /// # Errors
-    /// What is damaged, or what `fetch` returns; then `circuits` holds nothing of use.
+    /// The damage that was found, or the error of `fetch`; then `circuits` holds nothing of use.
     ///
     /// # Panics
     /// If the chunk has no such positions.
@@ -130,8 +130,8 @@ impl Codec {
         Ok(())
     }
 
-    /// Where in the column of circuits of `len` bytes the entry of the block with the circuit at `position` stands,
-    /// and about where the block itself: all blocks are about as long.
+    /// For the circuit at `position` in a column of `len` bytes: where the list entry of its block
+    /// stands, and about where the block itself. All blocks are about as long.
     pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
         let (blocks, number) = (count.div_ceil(BLOCK_CIRCUITS as u64) as usize, position / BLOCK_CIRCUITS);
         let list = len.saturating_sub(blocks * ENTRY_BYTES);
@@ -140,12 +140,13 @@ impl Codec {
         (entry.saturating_sub(ENTRY_BYTES)..entry + ENTRY_BYTES, begin..begin + mean + mean / 2)
     }
 
-    /// The list of entries behind the circuits.
+    /// The blocks, and the list of entries behind them.
     pub(crate) fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
         Ok(chunk.circuits.split_at(circuits_list(chunk.count, chunk.circuits.len())?))
     }
 
-    /// Fetches block `number` of the circuits into `buffer` and checks it; the `list` of entries begins there in the column.
+    /// Fetches block `number` into `buffer` and checks it; the entries begin at `list` in the
+    /// column.
     fn fetch_block<'a, E: From<Damage>>(
         &self,
         span: ChunkSpan,
@@ -164,7 +165,7 @@ impl Codec {
         Ok(self.open_block(span, number, bytes, check)?)
     }
 
-    /// Checks block `number` of the circuits, whose bytes these are.
+    /// Checks the bytes of block `number`.
     fn open_block<'a>(
         &self,
         span: ChunkSpan,
@@ -181,15 +182,15 @@ impl Codec {
     }
 }
 
-/// Where in the column of `count` circuits, which has `len` bytes, the list of entries begins.
+/// The offset of the list of entries in a column of `count` circuits and `len` bytes.
 fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
     let tail = count.div_ceil(BLOCK_CIRCUITS as u64).checked_mul(ENTRY_BYTES as u64);
     let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
     list.ok_or(Damage::Size("circuits"))
 }
 
-/// Where block `number` stands in the `len` bytes of blocks, and its check, by the entries of the block before it,
-/// if there is one, and its own.
+/// The range of block `number` in the `len` bytes of blocks, and its check. `entries` holds the
+/// entry of the block before it, if there is one, and its own.
 fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
     let own = if number == 0 { 0 } else { ENTRY_BYTES };
     let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
@@ -208,8 +209,9 @@ struct CircuitBlock<'a> {
 }
 
 impl<'a> CircuitBlock<'a> {
-    /// Appends the circuits of consecutive records of the block, and returns what follows their letters. The letters
-    /// follow each other, whatever circuits they are of, and are read in one go.
+    /// Appends the circuits of consecutive records of the block and returns a reader of what
+    /// follows their letters. Letters follow each other across circuits and are read in one go. If
+    /// it fails, `circuits` is unchanged.
     fn circuits(
         &self,
         records: Range<usize>,

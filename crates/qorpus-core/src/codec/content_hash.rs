@@ -1,8 +1,9 @@
-//! Content hashes: what tells the records of two chunks or corpora apart.
+//! Content hashes: sums of record hashes, which compare the records of chunks and corpora.
 
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A sum of record hashes modulo 2^128: the same for the same records however they are cut and ordered.
+/// A sum of record hashes modulo 2^128. It does not depend on how records are cut into chunks or
+/// ordered.
 ///
 /// A record's hash is XXH3-128 of its id, its letters' codes and its stored unitary; a letter's code is XXH3-64
 /// of its text. It finds accidents, not forgeries.
@@ -15,12 +16,12 @@ impl ContentHash {
         ContentHash(xxh3_128(bytes))
     }
 
-    /// As stored: 16 bytes, little-endian.
+    /// The stored form: 16 bytes, little-endian.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
     }
 
-    /// What [`to_bytes`](ContentHash::to_bytes) wrote.
+    /// Reads the bytes that [`to_bytes`](ContentHash::to_bytes) wrote.
     pub fn from_bytes(bytes: [u8; 16]) -> ContentHash {
         ContentHash(u128::from_le_bytes(bytes))
     }

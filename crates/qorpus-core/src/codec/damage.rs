@@ -1,6 +1,6 @@
-//! Damage: the ways in which the bytes of a chunk can be wrong.
+//! Damage: the reasons to reject the bytes of a chunk.
 
-/// Why the bytes of a chunk are not believed.
+/// A reason to reject the bytes of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
@@ -18,10 +18,10 @@ pub enum Damage {
     /// Ids, count, content hash or block checks do not match the row's checksum.
     #[error("its checksum fails")]
     Checksum,
-    /// Bytes that pass their check and still are no circuit of the recipe.
+    /// Bytes that pass their check and are not a circuit of the recipe.
     #[error("it holds a circuit that its recipe does not allow")]
     Circuit,
-    /// Bytes that pass their check and still are no labels, or labels in a corpus that has none.
+    /// Bytes that pass their check and are not labels, or labels in a corpus that has none.
     #[error("its labels cannot be read")]
     Labels,
     /// The content hash is not that of the records.

@@ -7,7 +7,7 @@ use crate::labels::value::{Label, LabelColumn};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The labels of the records `rows` as bytes; empty if they have none.
+/// Encodes the labels of the records `rows`; empty if they have none.
 pub(crate) fn encode(labels: &Labels, rows: Range<usize>) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, column) in labels.columns() {
@@ -52,8 +52,8 @@ pub(crate) fn encode(labels: &Labels, rows: Range<usize>) -> Vec<u8> {
     out
 }
 
-/// Appends the smallest of the integers, a width in bytes, and how much larger each one is in so many bytes: what is as good
-/// as constant in a chunk takes as good as no room.
+/// Appends the smallest of the integers, a width in bytes, and the differences from the smallest in
+/// that width: values that hardly vary in a chunk take hardly any room.
 fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec<u8>) {
     let given = || values.iter().zip(present);
     let base = given().filter_map(|(&value, &present)| present.then_some(value)).min().unwrap_or(0);
@@ -71,7 +71,8 @@ fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec
     };
     out.extend_from_slice(&base.to_le_bytes());
     out.push(width);
-    // One loop for each width: a copy of so many bytes as are only known later would be a call for each value.
+    // One loop for each width: a copy whose length is not known at compile time would be a call for
+    // each value.
     match width {
         0 => {}
         1 => out.extend(above.iter().map(|&above| above as u8)),
@@ -81,13 +82,13 @@ fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec
     }
 }
 
-/// The labels of the records of a chunk as it keeps them: read where they are asked for.
+/// The encoded labels of a chunk, decoded where they are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct PackedLabels<'a> {
     columns: Vec<PackedColumn<'a>>,
 }
 
-/// One label: which records have it, and their values.
+/// A column: which records have the label, and their values.
 #[derive(Debug, Clone)]
 struct PackedColumn<'a> {
     name: &'a str,
@@ -97,15 +98,15 @@ struct PackedColumn<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum PackedValues<'a> {
-    /// The smallest, how many bytes each takes, and how much larger they are.
+    /// The smallest value, the width in bytes, and the differences from the smallest.
     Integers(i64, usize, &'a [u8]),
     Reals(&'a [[u8; 8]]),
-    /// Where each text ends in the last one.
+    /// The end of each text in the last field.
     Texts(&'a [[u8; 4]], &'a str),
 }
 
 impl<'a> PackedLabels<'a> {
-    /// What [`encode`] wrote of `records` records.
+    /// Reads what [`encode`] wrote of `records` records.
     pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> Result<PackedLabels<'a>, Damage> {
         let mut columns: Vec<PackedColumn<'a>> = Vec::new();
         let mut take = |len: usize| {
@@ -142,26 +143,26 @@ impl<'a> PackedLabels<'a> {
         Ok(PackedLabels { columns })
     }
 
-    /// The labels of the record at `row`, which there must be.
+    /// The labels of the record at `row`, which must exist.
     ///
     /// # Errors
-    /// [`Damage::Labels`] for a text that is none.
+    /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
     pub fn get(&self, row: usize) -> Result<BTreeMap<String, Label>, Damage> {
         let has = |column: &&PackedColumn<'_>| column.present[row / 8] >> (row % 8) & 1 == 1;
         let there = self.columns.iter().filter(has);
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
     }
 
-    /// The names of the labels that some record has as a real.
+    /// The names of the labels that have reals.
     pub fn reals(&self) -> impl Iterator<Item = &'a str> {
         let is_real = |column: &&PackedColumn<'a>| matches!(column.values, PackedValues::Reals(_));
         self.columns.iter().filter(is_real).map(|column| column.name)
     }
 
-    /// Whether every label of every record can be read.
+    /// Checks that every label of every record can be read.
     ///
     /// # Errors
-    /// [`Damage::Labels`] for a text that is none.
+    /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
     pub fn check(&self) -> Result<(), Damage> {
         self.columns.iter().try_for_each(|column| match column.values {
             PackedValues::Texts(ends, _) => {
@@ -193,9 +194,9 @@ impl<'a> PackedLabels<'a> {
     }
 }
 
-/// See [`pack_integers`].
+/// The integer at `row`, as [`pack_integers`] wrote it.
 fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
-    // A copy of so many bytes would be a call.
+    // A copy of a length that is not known at compile time would be a call.
     let bytes = &values[row * width..][..width];
     let above = match *bytes {
         [] => 0,

@@ -6,7 +6,7 @@ use crate::recipe::dtype::Dtype;
 use twox_hash::XxHash3_64;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Circuits in a block.
+/// The circuits of a block.
 pub(crate) const BLOCK_CIRCUITS: usize = 64;
 /// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check (u64).
 pub(crate) const ENTRY_BYTES: usize = 12;
@@ -29,7 +29,7 @@ pub struct Codec {
     pub(crate) seed: u64,
     /// Bytes of a stored unitary, or 0.
     pub(crate) unitary_bytes: usize,
-    /// There are two to this power of stored unitaries in a block.
+    /// The binary logarithm of the number of unitaries in a block.
     pub(crate) block_bits: u32,
 }
 
@@ -55,7 +55,7 @@ impl Codec {
         }
     }
 
-    /// At most how many bytes the circuits and unitaries of so many records take that have so many letters together.
+    /// The most bytes that circuits and unitaries take, for this many records and letters in all.
     pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
         let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
         // Each block is padded to a whole byte.
@@ -91,7 +91,7 @@ impl Codec {
     }
 }
 
-/// Room for `len` bytes, whatever is in them.
+/// The first `len` bytes of `buffer`, with arbitrary contents.
 pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     if buffer.len() < len {
         buffer.resize(len, 0);

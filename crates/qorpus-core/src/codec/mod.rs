@@ -23,7 +23,8 @@ use std::ops::Range;
 use twox_hash::XxHash3_64;
 
 impl Codec {
-    /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries` (empty if not stored).
+    /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries`, which are
+    /// empty if the recipe stores none.
     ///
     /// # Panics
     /// If there are not exactly as many unitaries as circuits when the recipe stores them.
@@ -52,7 +53,8 @@ impl Codec {
         chunk.checksum = self.checksum(&chunk.as_ref()).unwrap_or_default();
     }
 
-    /// The same as [`encode`](Codec::encode) with unitaries that are bytes already, as the recipe stores them.
+    /// Encodes as [`encode`](Codec::encode) does, from unitaries that are already in their stored
+    /// form.
     ///
     /// # Panics
     /// If there are not exactly as many unitaries as circuits when the recipe stores them.
@@ -74,7 +76,7 @@ impl Codec {
     /// Checks every byte of a chunk and replaces the contents of `circuits` by its circuits.
     ///
     /// # Errors
-    /// What is damaged; then `circuits` holds nothing of use.
+    /// The damage that was found; then `circuits` holds nothing of use.
     pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Result<(), Damage> {
         if self.checksum(chunk)? != chunk.checksum {
             return Err(Damage::Checksum);
@@ -88,10 +90,10 @@ impl Codec {
         Ok(())
     }
 
-    /// The labels that came with the records of a chunk, whose column this is, after checking all of it.
+    /// Checks the column of labels of a chunk and returns the labels.
     ///
     /// # Errors
-    /// What is damaged.
+    /// The damage that was found.
     pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
         let Some(column) = column else { return Ok(PackedLabels::default()) };
         let records = usize::try_from(span.count).map_err(|_| Damage::Labels)?;

@@ -5,7 +5,7 @@ use crate::codec::damage::Damage;
 use crate::codec::layout::{CHECK_BYTES, Codec, room};
 use std::ops::Range;
 
-/// About how many bytes of unitaries are copied at a time; then they are checked, still near.
+/// About this many bytes of unitaries are copied at a time; then they are checked while in cache.
 const PIECE_BYTES: usize = 4096;
 
 impl Codec {
@@ -21,11 +21,12 @@ impl Codec {
         }
     }
 
-    /// Calls `emit` with the stored unitary at each of `positions` and its place among them, checking their blocks
-    /// alone. The column has `len` bytes, of which `fetch` copies those from a place on; `buffer` is for its memory.
+    /// Calls `emit` with the index and the stored unitary of each of `positions`. Only their blocks
+    /// are checked. The column has `len` bytes; `fetch` copies those from an offset on, and
+    /// `buffer` is reused.
     ///
     /// # Errors
-    /// What is damaged, or what `fetch` returns.
+    /// The damage that was found, or the error of `fetch`.
     ///
     /// # Panics
     /// If the recipe stores no unitaries.
@@ -57,7 +58,7 @@ impl Codec {
     /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as [`Codec::unitaries_at`] does.
     ///
     /// # Errors
-    /// What is damaged, or what `fetch` returns.
+    /// The damage that was found, or the error of `fetch`.
     ///
     /// # Panics
     /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly their bytes.
@@ -105,7 +106,7 @@ impl Codec {
         Ok(())
     }
 
-    /// Whether the column of `count` stored unitaries has as many bytes as it should.
+    /// Checks the length of a column of `count` stored unitaries.
     fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
         assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
         let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
@@ -114,14 +115,15 @@ impl Codec {
         if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
     }
 
-    /// Where in the column of `count` unitaries the block with the one at `position` stands, and where its check.
+    /// The range of the block with the unitary at `position` in a column of `count`, and the offset
+    /// of its check.
     pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
         let (block, plain) = (position >> self.block_bits, count as usize * self.unitary_bytes);
         let start = block * self.block_bytes();
         (start..plain.min(start + self.block_bytes()), plain + block * CHECK_BYTES)
     }
 
-    /// Checks a block of unitaries, whose `check` stands there in the column.
+    /// Checks a block of unitaries; its check stands at offset `check` in the column.
     #[inline]
     fn check_unitaries<E: From<Damage>>(
         &self,
@@ -140,11 +142,11 @@ impl Codec {
         Err(Damage::Block { column: "unitaries", block }.into())
     }
 
-    /// The stored unitaries of the records at `positions`, row-major and little-endian, checking their blocks
-    /// alone; empty if the recipe stores none.
+    /// The stored unitaries at `positions`, row-major and little-endian; empty if the recipe stores
+    /// none. Only their blocks are checked.
     ///
     /// # Errors
-    /// What is damaged.
+    /// The damage that was found.
     pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
         let (column, size) = match (chunk.unitaries, self.unitary_bytes()) {
             (None, 0) => return Ok(&[]),

@@ -2,25 +2,26 @@
 
 use std::f64::consts::{E, PI, TAU};
 
-/// Nesting beyond this is refused, so that hostile text cannot exhaust the stack.
+/// The deepest nesting that is accepted, so that hostile text cannot exhaust the stack.
 const MAX_DEPTH: usize = 32;
 
-/// Angles whose values differ by no more than this part of the larger one are the same angle: 4 to 9 units in the last
-/// place, as much as `3*pi/8` and its decimal, or `pi/3*2` and `2*pi/3`, differ by rounding.
+/// The largest relative difference of two angles that count as the same. It is 4 to 9 units in the
+/// last place, as much as `3*pi/8` and its decimal, or `pi/3*2` and `2*pi/3`, differ by rounding.
 const SAME_ANGLE: f64 = 1e-15;
 
-/// The value of a real expression, by the rules of OpenQASM.
+/// Evaluates a real expression by the rules of OpenQASM.
 ///
-/// It has numbers, `pi` or `π`, `tau` or `τ`, `euler` or `ℇ`, `+ - * /`, powers written `**` or `^`, parentheses, and
-/// the functions `sqrt`, `exp`, `ln` or `log`, `sin`, `cos`, `tan`, `arcsin`, `arccos`, `arctan`, `floor`, `ceiling` and
-/// `pow(base, exponent)`. A power binds tighter than a sign in front of it and is taken from the right: `-2**2` is -4,
-/// `2**3**2` is 512.
+/// An expression consists of numbers, `pi` or `π`, `tau` or `τ`, `euler` or `ℇ`, `+ - * /`, powers
+/// written `**` or `^`, parentheses, and the functions `sqrt`, `exp`, `ln` or `log`, `sin`, `cos`,
+/// `tan`, `arcsin`, `arccos`, `arctan`, `floor`, `ceiling` and `pow(base, exponent)`. A power binds
+/// tighter than a sign in front of it and associates to the right: `-2**2` is -4, `2**3**2` is 512.
 ///
-/// Evaluated in binary64 from left to right with the usual precedence; the functions come from a pure-Rust
-/// libm, so the value has the same bits on every machine.
+/// It is evaluated in binary64 from left to right with the usual precedence. The functions come
+/// from a pure-Rust libm, so the value has the same bits on every machine.
 ///
 /// # Errors
-/// A sentence naming the first character that does not fit, the division by zero, or what else has no finite value.
+/// A sentence that names the first character that does not fit, the division by zero, or another
+/// operation without a finite value.
 ///
 /// ```
 /// assert_eq!(qorpus_core::evaluate("-3*pi/4"), Ok(-3.0 * std::f64::consts::PI / 4.0));
@@ -32,12 +33,12 @@ pub fn evaluate(text: &str) -> Result<f64, String> {
     parsed.trouble.map_or(Ok(parsed.value), Err)
 }
 
-/// Whether two angles are one, but for rounding.
+/// Whether two angles differ by rounding at most.
 pub(crate) fn is_same(a: f64, b: f64) -> bool {
     a == b || distance(a, b) <= SAME_ANGLE
 }
 
-/// How far two angles are apart, as a part of the larger one.
+/// The difference of two angles as a fraction of the larger one.
 pub(crate) fn distance(a: f64, b: f64) -> f64 {
     if a == b { 0.0 } else { (a - b).abs() / a.abs().max(b.abs()) }
 }
@@ -51,8 +52,8 @@ pub(crate) struct Angle {
 }
 
 impl Angle {
-    /// Reads an angle as people write it. Names keep the text without blanks if every reader of format version 1 knows
-    /// what is in it, and else its value.
+    /// Reads an angle as people write it. Names keep the text without blanks if every reader of
+    /// format version 1 can evaluate it, and its value otherwise.
     ///
     /// # Errors
     /// As [`evaluate`].
@@ -66,7 +67,8 @@ impl Angle {
         Ok(Angle { value, text })
     }
 
-    /// Reads an angle of a recipe that was stored: what is infinite on the way to a finite value was once accepted.
+    /// Reads an angle of a stored recipe. A value that is infinite on the way to a finite result
+    /// was once accepted, and still is.
     ///
     /// # Errors
     /// As [`evaluate`].
@@ -79,7 +81,7 @@ impl Angle {
     }
 }
 
-/// The value as a multiple of pi if it is one to the bit, else as its shortest decimal.
+/// The text of a value: a multiple of pi if it is one to the bit, else the shortest decimal.
 fn spelling(value: f64) -> String {
     for divisor in (1..=16).chain([32, 64]) {
         let multiple = (value / PI * f64::from(divisor)).round();
@@ -96,7 +98,7 @@ fn spelling(value: f64) -> String {
 
 struct Parsed {
     value: f64,
-    /// Whether it has more than numbers, `pi`, `+ - * /`, parentheses, `sqrt`, `sin` and `cos`.
+    /// Whether it uses more than numbers, `pi`, `+ - * /`, parentheses, `sqrt`, `sin` and `cos`.
     is_extended: bool,
     /// The first operation that has no finite value.
     trouble: Option<String>,
@@ -120,7 +122,7 @@ struct Parser<'a> {
     trouble: Option<String>,
 }
 
-/// The functions of one value. `log` is the natural logarithm, as in OpenQASM 3.
+/// A function of one value. `log` is the natural logarithm, as in OpenQASM 3.
 type Function = fn(f64) -> f64;
 
 fn function(name: &str) -> Option<Function> {
@@ -160,7 +162,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The value, of which it is remembered if it is the first that is not finite.
+    /// Returns the value, and remembers `reason` if it is the first one that is not finite.
     fn finite(&mut self, value: f64, reason: &str) -> f64 {
         if !value.is_finite() && self.trouble.is_none() {
             self.trouble = Some(format!("'{}' {reason}", self.text.trim()));

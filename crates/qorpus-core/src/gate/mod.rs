@@ -16,10 +16,10 @@ use crate::gate::presets::PRESETS;
 use crate::gate::synonyms::advice;
 use num_complex::Complex64;
 
-/// How far a user-defined matrix may be from unitary: the largest entry of U†U - 1.
+/// The largest entry of U†U - 1 that a user-defined matrix may have.
 const UNITARY_TOLERANCE: f64 = 1e-12;
 
-/// A named unitary on one to three qubits, or a name alone.
+/// A named unitary on one to three qubits, or a name without a matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
     name: String,
@@ -37,7 +37,8 @@ enum GateKind {
     Opaque,
 }
 
-/// The gates of the preset `name` that fit on `qubits` qubits, or `None` if there is no such preset.
+/// The gates of the preset `name` that fit on `qubits` qubits, or `None` if there is not such a
+/// preset.
 ///
 /// Gates on more qubits than there are (`cx` on one qubit) are left out.
 pub fn preset(name: &str, qubits: usize) -> Option<Vec<Gate>> {
@@ -47,18 +48,20 @@ pub fn preset(name: &str, qubits: usize) -> Option<Vec<Gate>> {
 }
 
 impl Gate {
-    /// The standard gate with this name; angles are part of the name: `rz(pi/4)`, `u3(pi/2, 0, pi)`.
+    /// The standard gate with this name. Angles are part of the name: `rz(pi/4)`,
+    /// `u3(pi/2, 0, pi)`.
     ///
-    /// Letter case does not matter, nor do blanks around the name, the angles and what is in them. Matrices follow
-    /// Qiskit: `sx` is the true square root of X, `rz(a)` = diag(e^(-ia/2), e^(ia/2)), `p(a)` = diag(1, e^(ia)), and
-    /// `u3` has cos(theta/2) at `[0][0]`.
+    /// Letter case does not matter, nor do blanks around the name and in the angles. Matrices
+    /// follow Qiskit: `sx` is the true square root of X, `rz(a)` = diag(e^(-ia/2), e^(ia/2)),
+    /// `p(a)` = diag(1, e^(ia)), and `u3` has cos(theta/2) at `[0][0]`.
     ///
-    /// The name keeps its angles as they are written, or as values if they are written with more than the numbers, `pi`,
-    /// `+ - * /`, `sqrt`, `sin` and `cos` that every reader of the format knows: `rz(tau/4)` is `rz(pi/2)`.
+    /// The name keeps its angles as they are written if they use only numbers, `pi`, `+ - * /`,
+    /// `sqrt`, `sin` and `cos`, which every reader of the format knows. Other angles are kept as
+    /// values: `rz(tau/4)` is `rz(pi/2)`.
     ///
     /// # Errors
-    /// [`Error::UnknownGate`] with the gate that may be meant, [`Error::Angle`] for angles that are missing, too many or
-    /// not [expressions](crate::evaluate).
+    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Angle`] if angles are
+    /// missing, too many, or not [expressions](crate::evaluate).
     pub fn standard(text: &str) -> Result<Gate> {
         Gate::new(text, Angle::read)
     }
@@ -85,7 +88,7 @@ impl Gate {
         })
     }
 
-    /// How far its angles are from those of `other`, as the largest part by which one differs: `None` if it is another
+    /// The largest relative difference of its angles from those of `other`. `None` if it is another
     /// gate, or an angle differs by more than [rounding](angle::is_same).
     pub(crate) fn distance(&self, other: &GateName) -> Option<f64> {
         let angles = || self.angles.iter().zip(&other.angles).map(|(a, b)| (*a, b.value));
@@ -96,7 +99,8 @@ impl Gate {
         is_same.then(|| angles().map(|(a, b)| angle::distance(a, b)).fold(0.0, f64::max))
     }
 
-    /// Whether it is T or its inverse up to a phase: diag(1, e^(i a)) with a an odd multiple of pi/4.
+    /// Whether it is T or its inverse up to a phase: diag(1, e^(i a)) with an odd multiple a of
+    /// pi/4.
     pub fn is_t(&self) -> bool {
         match self.matrix[..] {
             [one, b, c, other] if b == Complex64::ZERO && c == Complex64::ZERO => {
@@ -108,12 +112,12 @@ impl Gate {
         }
     }
 
-    /// A gate with a matrix of the user's own: row-major, 2^`qubits` x 2^`qubits`.
+    /// A user-defined gate: its matrix is row-major, 2^`qubits` x 2^`qubits`.
     ///
     /// # Errors
-    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a standard gate,
-    /// for a number of qubits other than 1, 2, 3, or a matrix of the wrong size; [`Error::NotUnitary`] if an
-    /// entry of U†U - 1 exceeds 1e-12.
+    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// standard gate, for a number of qubits other than 1, 2, 3, or for a matrix of the wrong size.
+    /// [`Error::NotUnitary`] if an entry of U†U - 1 exceeds 1e-12.
     pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
         let refused = |reason: String| Err(Error::GateDefinition { gate: name.into(), reason });
         check_custom_name(name)?;
@@ -137,8 +141,9 @@ impl Gate {
         })
     }
 
-    /// A gate of which the name is all that is known. It may stand on any qubits; what it does, only the unitary
-    /// that comes with a circuit says. Its matrix is empty and its number of qubits 0.
+    /// An opaque gate, of which only the name is known. It may stand on any qubits; what it does is
+    /// known only from the unitary that comes with a circuit. Its matrix is empty and its number of
+    /// qubits is 0.
     ///
     /// # Errors
     /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a standard gate.
@@ -179,17 +184,17 @@ impl Gate {
         &self.matrix
     }
 
-    /// Whether name and matrix are those of OpenQASM 3, so that the name alone says everything.
+    /// Whether name and matrix are those of OpenQASM 3, so that the name alone determines the gate.
     pub fn is_standard(&self) -> bool {
         self.kind == GateKind::Standard
     }
 
-    /// Whether nothing but the name is known.
+    /// Whether only the name is known.
     pub fn is_opaque(&self) -> bool {
         self.kind == GateKind::Opaque
     }
 
-    /// Whether exchanging its qubits as `order` says (`order[k]` takes the place of k) leaves the matrix unchanged.
+    /// Whether permuting its qubits leaves the matrix unchanged; `order[k]` takes the place of k.
     pub(crate) fn is_symmetric_under(&self, order: &[usize]) -> bool {
         let dim = 1 << self.qubits;
         let moved = |index: usize| {
@@ -206,8 +211,8 @@ fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
     matrix.into_iter().map(|entry| entry + Complex64::ZERO).collect()
 }
 
-/// How far a `dim` x `dim` matrix, row-major, is from unitary: the largest magnitude among the entries of U†U - 1;
-/// NaN if an entry is NaN. Takes time in O(dim^3).
+/// The largest magnitude among the entries of U†U - 1 for a `dim` x `dim` matrix U, row-major; NaN
+/// if an entry is NaN. Takes time in O(dim^3).
 ///
 /// # Panics
 /// If the matrix has fewer entries.

@@ -5,17 +5,17 @@ use crate::gate::angle::Angle;
 use crate::gate::standard;
 use crate::gate::synonyms::advice;
 
-/// A name takes at most this many bytes, angles included: it is repeated in hundreds of letters.
+/// The most bytes of a name, angles included: it is repeated in hundreds of letters.
 pub(crate) const MAX_NAME_BYTES: usize = 256;
 
-/// The name of a standard gate, read.
+/// The name of a standard gate, parsed.
 pub(crate) struct GateName {
     pub(crate) base: String,
     pub(crate) angles: Vec<Angle>,
 }
 
 impl GateName {
-    /// Reads the name of a standard gate with the right number of angles, each of them by `read`.
+    /// Reads the name of a standard gate with the right number of angles, each by `read`.
     pub(crate) fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<GateName> {
         let text = text.trim();
         let refused = |reason| Error::Angle { gate: text.into(), reason };

@@ -10,6 +10,6 @@ pub const PRESETS: [(&str, &[&str]); 6] = [
     ("rigetti", &["rx(pi/2)", "rx(-pi/2)", "rx(pi)", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cz"]),
 ];
 
-/// The multiples of pi/4 that are no multiple of 2 pi.
+/// The rotations by multiples of pi/4, other than multiples of 2 pi.
 const RZ: [&str; 7] =
     ["rz(pi/4)", "rz(pi/2)", "rz(3*pi/4)", "rz(pi)", "rz(-3*pi/4)", "rz(-pi/2)", "rz(-pi/4)"];

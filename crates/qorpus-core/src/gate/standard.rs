@@ -3,7 +3,7 @@
 use num_complex::Complex64;
 use std::f64::consts::FRAC_1_SQRT_2;
 
-/// The names of the standard gates that take no angle, and of those that do with their angles.
+/// The names of the standard gates, with the names of their angles.
 pub const STANDARD: [&str; 29] = [
     "id",
     "x",

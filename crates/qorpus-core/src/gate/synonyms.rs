@@ -87,7 +87,7 @@ const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
     (&["gphase", "globalphase"], &["gamma"], Untranslatable("circuits here have no global phase of their own; leave it out")),
 ];
 
-/// A clause for people about what an unknown gate may be meant to be; `angles` are its angles as they were written.
+/// A hint on what an unknown gate may be; `angles` are its angles as they were written.
 pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
     if let Some((_, known, here)) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base)) {
         return here.advice(base, known, angles);
@@ -105,7 +105,7 @@ pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
     }
 }
 
-/// How the gate that other tools call `name` is written here, as a clause for people: `None` for other names.
+/// A hint on how the gate that other tools call `name` is written here; `None` for other names.
 ///
 /// ```
 /// assert_eq!(qorpus_core::synonym("cnot").as_deref(), Some("did you mean 'cx'?"));
@@ -119,7 +119,7 @@ pub fn synonym(name: &str) -> Option<String> {
 }
 
 impl Translation {
-    /// A clause for people; the angles stand by their names if none are given, or not as many as there are.
+    /// The hint as text. Angles stand by their names if their number is not that of the gate.
     fn advice(self, base: &str, known: &[&str], angles: &[&str]) -> String {
         let angles = if angles.len() == known.len() { angles } else { known };
         let filled = |template: &str| {
@@ -144,9 +144,11 @@ impl Translation {
     }
 }
 
-/// Up to three standard names and presets that `name` may be a misspelling of, with as many angles as were given.
+/// Up to three standard names and presets that `name` may be a misspelling of, with as many angles
+/// as were given.
 fn nearest(name: &str, angles: usize) -> Vec<&'static str> {
-    // One slip of short names, two of long ones; every name of one character is one slip from every other.
+    // One typo in short names, two in long ones; every name of one character is one typo from every
+    // other.
     let most = match name.chars().count() {
         0 | 1 => return Vec::new(),
         2..=4 => 1,

@@ -1,11 +1,11 @@
-//! Labels of consecutive records, brought together column by column.
+//! Builders of labels: columns of values for consecutive records.
 
 use crate::error::{Error, Result};
 use crate::labels::name::{check_name, is_one_in_sql, letter_case_clash};
 use crate::labels::value::{Label, LabelColumn, LabelKind};
 use std::collections::BTreeMap;
 
-/// The most labels that the records of a corpus have.
+/// The most labels of a corpus.
 pub const MAX_LABELS: usize = 255;
 
 /// The labels of some consecutive records; a record need not have every label.
@@ -13,11 +13,11 @@ pub const MAX_LABELS: usize = 255;
 pub struct Labels {
     records: usize,
     columns: BTreeMap<String, SparseColumn>,
-    /// Also of records that were taken away.
+    /// The kinds of all values so far, including those of records that were taken.
     kinds: BTreeMap<String, LabelKind>,
 }
 
-/// Values up to the last record that has one, and for each whether the record has it.
+/// The values up to the last record that has one, and for each record whether it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SparseColumn {
     pub(crate) values: LabelColumn,
@@ -25,18 +25,20 @@ pub(crate) struct SparseColumn {
 }
 
 impl Labels {
-    /// Labels that go with those of other records: of each name it is known whether its values are texts.
+    /// An empty builder beside records with known labels: for each name whether its values are
+    /// texts.
     pub fn beside(known: impl IntoIterator<Item = (String, bool)>) -> Labels {
         let kind = |is_text| if is_text { LabelKind::Text } else { LabelKind::Integer };
         let kinds = known.into_iter().map(|(name, is_text)| (name, kind(is_text))).collect();
         Labels { kinds, ..Labels::default() }
     }
 
-    /// Adds `records` records with these labels, each with a value for each of them.
+    /// Appends `records` records, with a column of that many values for each label.
     ///
     /// # Errors
-    /// [`Error::Label`] for a name that cannot be, a column of another length, or values that do not go together, also
-    /// with those of records that were [taken](Labels::take) away; then nothing is added.
+    /// [`Error::Label`] for an invalid name, a column of another length, or values that do not go
+    /// together, also with those of records that were [taken](Labels::take). Then nothing is
+    /// appended.
     pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         let refused = |name: &str, reason: String| Error::Label { name: name.into(), reason };
         let (mut kinds, mut names) = (Vec::with_capacity(labels.len()), self.kinds.len());
@@ -87,7 +89,7 @@ impl Labels {
         Ok(())
     }
 
-    /// Takes all records away. What values its names can have does not change.
+    /// Removes and returns all records. The kinds of values that names can have stay.
     #[must_use]
     pub fn take(&mut self) -> Labels {
         let kinds = std::mem::take(&mut self.kinds);
@@ -122,7 +124,7 @@ impl Labels {
         &self.columns
     }
 
-    /// About how many bytes the labels of the record at `row` take.
+    /// The approximate size in bytes of the labels of the record at `row`.
     pub fn row_bytes(&self, row: usize) -> usize {
         let bytes = |column: &SparseColumn| match &column.values {
             LabelColumn::Texts(texts) => texts.get(row).map_or(4, |text| text.len() + 4),
@@ -131,7 +133,7 @@ impl Labels {
         self.columns.values().map(bytes).sum()
     }
 
-    /// About how many bytes the label columns of the records take.
+    /// The approximate size in bytes of the labels of all records.
     pub fn bytes(&self) -> usize {
         let bytes = |column: &SparseColumn| match &column.values {
             LabelColumn::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
@@ -142,7 +144,7 @@ impl Labels {
 }
 
 impl SparseColumn {
-    /// An empty column of the kind of `other`.
+    /// An empty column of the type of `other`.
     fn like(other: &LabelColumn) -> SparseColumn {
         let values = match other {
             LabelColumn::Integers(_) => LabelColumn::Integers(Vec::new()),
@@ -152,7 +154,7 @@ impl SparseColumn {
         SparseColumn { values, present: Vec::new() }
     }
 
-    /// Makes it as long as `records` with records that do not have the label.
+    /// Extends the column to `records` records without the label.
     fn pad(&mut self, records: usize) {
         self.values.resize(records);
         self.present.resize(records, false);

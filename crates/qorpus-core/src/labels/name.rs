@@ -2,25 +2,25 @@
 
 use crate::error::{Error, Result};
 
-/// A name takes at most this many bytes.
+/// The most bytes of a name.
 const MAX_NAME_BYTES: usize = 64;
 
-/// Columns that every record has without anyone saying so.
+/// Columns that every record has anyway.
 const RESERVED: [&str; 4] = ["id", "circuit", "unitary", "length"];
 
-/// Whether SQL takes two names for one: it does not tell the case of the letters A to Z.
+/// Whether SQL takes two names for one: it ignores the case of the letters A to Z.
 pub(crate) fn is_one_in_sql(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
-/// Why a label cannot have a name that differs from another one's by letter case alone.
+/// The reason to refuse a name that differs from another one by letter case alone.
 pub fn letter_case_clash(other: &str) -> String {
     format!(
         "differs from the label '{other}' by letter case alone, which SQL does not see; choose another name"
     )
 }
 
-/// Refuses what cannot be the name of a new label.
+/// Refuses a text that cannot be the name of a new label.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     check_shape(name)?;
     let is_count = name.get(..6).is_some_and(|begin| is_one_in_sql(begin, "count_"));
@@ -31,7 +31,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what no file has as the name of a label.
+/// Refuses a text that is not the name of a label in any file.
 pub(crate) fn check_shape(name: &str) -> Result<()> {
     let reason = match name {
         "" => "a label needs a name",

@@ -1,6 +1,6 @@
 //! Values of labels: integers, reals or texts, and which of them go together.
 
-/// An integer beyond this may have no exact binary64.
+/// The largest integer up to which all have an exact binary64.
 pub(crate) const MAX_EXACT_INTEGER: i64 = 1 << 53;
 
 /// One label.
@@ -51,10 +51,11 @@ impl LabelColumn {
         self.len() == 0
     }
 
-    /// Appends one label, if it goes with those that are there; integers beside reals become reals.
+    /// Appends a label. Integers beside reals become reals.
     ///
     /// # Errors
-    /// A text beside numbers, or a real beside integers that cannot be reals; the text says so.
+    /// A text beside numbers, or a real beside integers that cannot be reals, as a clause for
+    /// people.
     pub fn push(&mut self, label: Label) -> std::result::Result<(), &'static str> {
         match (&mut *self, label) {
             (LabelColumn::Integers(values), Label::Integer(value)) => values.push(value),
@@ -98,7 +99,7 @@ impl LabelColumn {
         }
     }
 
-    /// Appends `more`, whose kind goes with this one's; integers beside reals become reals.
+    /// Appends `more`, whose kind must go with this one's. Integers beside reals become reals.
     pub(crate) fn append(&mut self, more: &LabelColumn) {
         let reals = |values: &[i64]| values.iter().map(|&value| value as f64).collect::<Vec<_>>();
         match (&mut *self, more) {
@@ -116,10 +117,10 @@ impl LabelColumn {
     }
 }
 
-/// Why a value does not go with others of its name.
+/// The reason to refuse a text beside numbers.
 pub const TEXT_AND_NUMBER: &str = "is a text for some records and a number for others; use two names";
 
-/// What the values of one name have been so far.
+/// The kind of the values that one name has had so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum LabelKind {
     Integer,
@@ -131,7 +132,7 @@ pub(crate) enum LabelKind {
 }
 
 impl LabelKind {
-    /// What they are with those of `other`.
+    /// The kind of these values together with those of `other`.
     pub(crate) fn join(self, other: LabelKind) -> std::result::Result<LabelKind, &'static str> {
         match (self, other) {
             _ if self == other => Ok(self),

@@ -1,11 +1,12 @@
-//! A keyed order of the numbers below any length, without a table.
+//! Keyed orders of the numbers below any length, without a table.
 
 use crate::splitmix::{GOLDEN, below, mix};
 
-/// Rounds of the network. Four give what looks random to any one observer; twice as many cost little.
+/// The rounds of the network. Four look random to any one observer; twice as many cost little.
 const ROUNDS: usize = 8;
 
-/// A keyed bijection of `0..len`: a shuffled order in which any place is found in constant time and memory.
+/// A keyed bijection of `0..len`: a shuffled order in which any place is found in constant time and
+/// memory.
 ///
 /// It is a Feistel network over pairs (l, r) with l below a and r below b, where a = ceil(sqrt(len)) and
 /// b = ceil(len / a): index i is the pair (i div b, i mod b). Even rounds replace l by (l + F(r)) mod a, odd ones r by
@@ -36,7 +37,7 @@ impl Permutation {
         Permutation { len, a, b: len.div_ceil(a), keys: std::array::from_fn(key) }
     }
 
-    /// How many numbers there are.
+    /// The number of numbers.
     #[expect(clippy::len_without_is_empty, reason = "a permutation is never empty")]
     pub fn len(&self) -> u64 {
         self.len
@@ -85,11 +86,12 @@ impl Permutation {
     }
 }
 
-/// Shuffles items that are all there by the method of Fisher and Yates (Durstenfeld, Algorithm 235, CACM 7, 1964), several
-/// times as fast as a [`Permutation`] is applied: for i from the last place down to 1 those at i and at
-/// floor(w(i)·(i + 1) / 2^64) are exchanged, w(i) = mix(key + i·0x9e3779b97f4a7c15), modulo 2^64, with the same mix.
+/// Shuffles items in memory by the method of Fisher and Yates (Durstenfeld, Algorithm 235, CACM 7,
+/// 1964), several times as fast as a [`Permutation`] is applied. For i from the last place down to
+/// 1 the items at i and at floor(w(i)·(i + 1) / 2^64) are exchanged, with w(i) = mix(key +
+/// i·0x9e3779b97f4a7c15), modulo 2^64, and the same mix.
 ///
-/// What a key does to a number of items never changes.
+/// The order that a key gives to a number of items never changes.
 pub fn shuffle<T>(key: u64, items: &mut [T]) {
     for place in (1..items.len()).rev() {
         let word = mix(key.wrapping_add((place as u64).wrapping_mul(GOLDEN)));

@@ -4,15 +4,17 @@ use crate::order::permutation::shuffle;
 use crate::splitmix::mix;
 use std::ops::Range;
 
-/// Splits are made of thousandths.
+/// A split consists of thousandths.
 const PARTS: u64 = 1000;
 
-/// Some thousandths of all ids, whatever the number of records: a corpus that grows keeps its splits.
+/// A split: some thousandths of all ids, whatever the number of records. A corpus that grows keeps
+/// its splits.
 ///
-/// Ids are cut into blocks of 1000. Those of block j are shuffled by [`shuffle`] with the key mix(seed xor mix(j)), with the
-/// mix of a [`Permutation`](crate::Permutation). Whoever then stands at a place within the split's range belongs to it.
+/// Ids are cut into blocks of 1000. Those of block j are shuffled by [`shuffle`] with the key
+/// mix(seed xor mix(j)), with the mix of a [`Permutation`](crate::Permutation). The ids that then
+/// stand at places within the split's range belong to it.
 ///
-/// To find one id takes some microseconds; those of one block are found together.
+/// Finding one id takes some microseconds; ids of one block are found together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     range: Range<u64>,
@@ -36,20 +38,20 @@ impl Split {
         Split { range, seed }
     }
 
-    /// Which of these ids belong to the split.
+    /// For each of these ids whether it belongs to the split.
     pub fn contains(&self, ids: impl IntoIterator<Item = u64>) -> Vec<bool> {
         let mut last = None;
         let contains = |id: u64| self.known(&mut last, id / PARTS).has(id % PARTS);
         ids.into_iter().map(contains).collect()
     }
 
-    /// How many ids below `len` belong to it.
+    /// The number of ids below `len` that belong to it.
     pub fn count(&self, len: u64) -> u64 {
         let (whole, members) = (len / PARTS, self.members(len / PARTS));
         whole * self.size() + (0..len % PARTS).filter(|&id| members.has(id)).count() as u64
     }
 
-    /// Its ids at these places; they ascend with the places.
+    /// The ids at these places of the split; they ascend with the places.
     ///
     /// # Panics
     /// If the split is empty and there is a place, or an id would be beyond 2^64.
@@ -63,12 +65,12 @@ impl Split {
         places.into_iter().map(id).collect()
     }
 
-    /// Ids of a whole block that belong to it.
+    /// The number of ids of a whole block that belong to it.
     fn size(&self) -> u64 {
         self.range.end - self.range.start
     }
 
-    /// The members of a block, which are often those that were asked for last.
+    /// The members of a block; `last` holds those that were asked for last.
     fn known<'l>(&self, last: &'l mut Option<Members>, block: u64) -> &'l Members {
         let known = last.take().filter(|members| members.block == block);
         last.insert(known.unwrap_or_else(|| self.members(block)))

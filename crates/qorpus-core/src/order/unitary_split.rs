@@ -1,4 +1,5 @@
-//! Splits by unitary: records whose unitaries are equal up to phase go to the same side, whatever circuits make them.
+//! Splits by unitary: records whose unitaries are equal up to phase go to the same side, whatever
+//! their circuits.
 
 use crate::approximate::ApproximateLetters;
 use crate::arithmetic::Arithmetic;
@@ -10,20 +11,23 @@ use crate::splitmix::mix;
 use num_complex::Complex64;
 use std::ops::RangeInclusive;
 
-/// Splits are made of thousandths.
+/// A split consists of thousandths.
 const PARTS: u64 = 1000;
 
-/// Cells of keys in floating point have this many of the bits of each half.
+/// The bits of each half of an approximate key that number its cell.
 const CELL_BITS: u32 = 12;
 
-/// Two unitaries whose difference, up to phase, has a smaller Frobenius norm are never on different sides.
+/// The Frobenius norm of a difference, up to phase, below which two unitaries are never on
+/// different sides.
 const TOLERANCE: f64 = 1e-11;
 
-/// The side of each unitary, one of 1000, the same for all circuits that make it.
+/// A split by unitary: the side of a unitary, one of 1000, is the same for all circuits that make
+/// it.
 ///
-/// Over Z[ω, 1/√2] the key by which [`ExactUnitary`](crate::ExactUnitary) unitaries are told from each other decides. Other unitaries have the two
-/// folded numbers of [`ApproximateLetters`], which are continuous: each is cut into 4096 cells, and a pair of cells has a side.
-/// A unitary so near to a border that one within 1e-11 of it, in Frobenius norm, might be on another side is on none.
+/// Over Z[ω, 1/√2] the key of an [`ExactUnitary`](crate::ExactUnitary) decides. Other unitaries
+/// have the two folded numbers of [`ApproximateLetters`], which are continuous. Each is cut into
+/// 4096 cells, and a pair of cells has a side. A unitary so near to a border that one within 1e-11
+/// of it, in Frobenius norm, might be on another side is on none.
 #[derive(Debug, Clone)]
 pub struct UnitarySplit {
     seed: u64,
@@ -34,13 +38,13 @@ pub struct UnitarySplit {
 enum Letters {
     Exact(ExactLetters),
     Approximate(ApproximateLetters),
-    /// Some gates have no matrix; records bring their unitaries.
+    /// Some gates have no matrix; records store their unitaries.
     Opaque(ApproximateLetters),
 }
 
 impl UnitarySplit {
-    /// The split of a recipe's records. They are compared exactly if all gates are exact and no circuit is so long that its
-    /// integers might overflow, in floating point otherwise.
+    /// The split of a recipe's records. They are compared exactly if all gates are exact and no
+    /// circuit is so long that its integers might overflow, and approximately otherwise.
     pub fn new(recipe: &Recipe, seed: u64) -> UnitarySplit {
         let (alphabet, space) = (recipe.alphabet(), recipe.space());
         let is_bounded = !space.is_appended() || space.enumerates().is_some();
@@ -61,8 +65,8 @@ impl UnitarySplit {
         matches!(self.letters, Letters::Exact(_))
     }
 
-    /// Whether circuits do not say their unitaries, because some gate has no matrix: then
-    /// [`side_of_unitary`](UnitarySplit::side_of_unitary) is to be asked.
+    /// Whether circuits do not determine their unitaries, because some gate has no matrix. Then use
+    /// [`side_of_unitary`](UnitarySplit::side_of_unitary).
     pub fn is_opaque(&self) -> bool {
         matches!(self.letters, Letters::Opaque(_))
     }

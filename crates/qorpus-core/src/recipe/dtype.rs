@@ -1,4 +1,4 @@
-//! The type of the unitaries' entries, and their bytes.
+//! The type of the unitaries' entries, and its bytes.
 
 use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
@@ -25,13 +25,14 @@ impl Dtype {
         }
     }
 
-    /// Replaces the contents of `out` by `entries` as they are stored: real and imaginary parts, little-endian.
+    /// Replaces the contents of `out` by the stored form of `entries`: real and imaginary parts,
+    /// little-endian.
     pub fn encode(self, entries: &[Complex64], out: &mut Vec<u8>) {
         out.clear();
         self.append(entries, out);
     }
 
-    /// Appends `entries` to `out` as they are stored.
+    /// Appends the stored form of `entries` to `out`.
     pub fn append(self, entries: &[Complex64], out: &mut Vec<u8>) {
         match self {
             Dtype::Complex128 => out.extend_from_slice(bytemuck::cast_slice(entries)),
@@ -42,7 +43,8 @@ impl Dtype {
         }
     }
 
-    /// Reads what [`encode`](Dtype::encode) wrote; bytes behind the last whole entry are ignored.
+    /// Reads the bytes that [`encode`](Dtype::encode) wrote; bytes after the last whole entry are
+    /// ignored.
     pub fn decode(self, bytes: &[u8]) -> Vec<Complex64> {
         let entries = bytes.chunks_exact(self.bytes());
         match self {
@@ -56,7 +58,7 @@ impl Dtype {
         }
     }
 
-    /// `complex128` or `complex64`.
+    /// The name: `complex128` or `complex64`.
     pub fn name(self) -> &'static str {
         match self {
             Dtype::Complex128 => "complex128",

@@ -1,11 +1,12 @@
-//! Gates as the text of a recipe has them. It may be a stranger's: reading it takes no more memory than gates do.
+//! Gates in a recipe's JSON. It may come from anyone: reading it takes no more memory than gates
+//! do.
 
 use crate::bounded_vec::BoundedVec;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt::{Formatter, Result as Written};
 
-/// A recipe's letters are numbered with 16 bits, and each gate has a letter.
+/// The most gates of a recipe: letters are numbered with 16 bits, and each gate has a letter.
 pub(crate) const MAX_GATES: usize = 1 << 16;
 
 /// Rows and columns of the largest gate.

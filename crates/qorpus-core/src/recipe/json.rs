@@ -1,4 +1,4 @@
-//! A recipe's JSON: what is stored, and what its hash is of.
+//! The JSON of a recipe: what is stored, and what the recipe's hash covers.
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
@@ -16,7 +16,8 @@ use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
 impl Recipe {
-    /// The recipe as one line of JSON, always with the same keys in the same order: what is stored and hashed.
+    /// The recipe as one line of JSON, always with the same keys in the same order. It is stored
+    /// and hashed.
     pub fn to_json(&self) -> String {
         let gate = |gate: &Gate| match gate {
             gate if gate.is_standard() => GateText::Standard(gate.name().into()),
@@ -50,7 +51,7 @@ impl Recipe {
         serde_json::to_string(&text).unwrap_or_default()
     }
 
-    /// Reads what [`to_json`](Recipe::to_json) wrote.
+    /// Reads the JSON that [`to_json`](Recipe::to_json) wrote.
     ///
     /// # Errors
     /// [`Error::Recipe`] for other text, or any error of the parts it describes.

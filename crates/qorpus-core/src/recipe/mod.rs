@@ -16,30 +16,32 @@ use crate::space::{Space, SpaceKind};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
-/// The version of the file format this library writes; it reads this one and all before it.
+/// The version of the file format that this library writes. It reads this version and all before
+/// it.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A chunk is meant to take this many bytes: a little less than a page of 65536, so that it needs no second one.
+/// The intended size of a chunk: a little less than a page of 65536 bytes, so that it needs no
+/// second one.
 const CHUNK_BYTES: f64 = 62_000.0;
 
-/// A shard's chunks take at most this many bytes: few enough to be made in minutes and copied at once, and enough that thousands of
-/// shards are hundreds of billions of records.
+/// The most bytes of a shard's chunks: few enough to be made in minutes and copied at once, and
+/// enough that thousands of shards are hundreds of billions of records.
 const SHARD_BYTES: u64 = 512 << 20;
 
-/// About how many bytes the labels of an enumerated record take.
+/// The approximate size of the labels of an enumerated record.
 const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
 
-/// Fewest and most records of a chunk, whatever their size.
+/// The fewest and the most records of a chunk, whatever their size.
 const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
 
-/// The decoded letters of a chunk are meant to take at most this many bytes: in an alphabet of one letter they
-/// would take no room at all in the file.
+/// The most bytes that the decoded letters of a chunk are meant to take: over an alphabet of one
+/// letter they would take no room at all in the file.
 const CHUNK_LETTER_BYTES: f64 = (4 << 20) as f64;
 
-/// A larger chunk in memory than any library would choose is not believed.
+/// The largest chunk in memory that is accepted from a file; libraries choose smaller ones.
 const BELIEVABLE_BYTES: u64 = 64 << 20;
 
-/// Everything that decides the records: alphabet, space, columns and how they are cut into chunks.
+/// Everything that decides the records: alphabet, space, columns and the cut into chunks.
 ///
 /// Two recipes with the same [hash](Recipe::hash) make the same corpus, to the bit.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,11 +54,11 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Puts a recipe together; `space` must be over `alphabet`. Without `unitaries` they are not stored but
+    /// Makes a recipe; `space` must be over `alphabet`. Without `unitaries` they are not stored but
     /// computed on reading.
     ///
-    /// With opaque gates the space must be of appended circuits and unitaries must be stored;
-    /// [`check`](Recipe::check) tells.
+    /// With opaque gates the space must be of appended circuits and unitaries must be stored: see
+    /// [`check`](Recipe::check).
     pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
         let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
         let letter_bytes = 2.0 * recipe.space.typical_length().max(1.0);
@@ -65,7 +67,7 @@ impl Recipe {
         recipe
     }
 
-    /// About how many bytes a record takes in its chunk.
+    /// The approximate size of a record in its chunk.
     fn typical_record_bytes(&self) -> f64 {
         let (min, max) = self.space.lengths();
         let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
@@ -76,19 +78,19 @@ impl Recipe {
         circuit_bits / 8.0 + labels + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
     }
 
-    /// About how many bytes a full chunk takes.
+    /// The approximate size of a full chunk.
     pub fn typical_chunk_bytes(&self) -> u64 {
         (self.typical_record_bytes() * self.chunk_records as f64) as u64 + 1
     }
 
-    /// How many records a shard of a sharded corpus has unless someone chose otherwise: as many chunks, a power of two, as
-    /// take up to 512 MiB.
+    /// The default number of records of a shard: the largest power of two of chunks that take up to
+    /// 512 MiB.
     pub fn shard_records(&self) -> u64 {
         let chunks = (SHARD_BYTES / self.typical_chunk_bytes()).max(1);
         (1 << chunks.ilog2()) * self.chunk_records
     }
 
-    /// The same recipe with chunks of so many records, if a library would choose so many.
+    /// The recipe with chunks of this many records. Refused if no library would choose that many.
     pub(crate) fn with_chunk_records(self, chunk_records: u64) -> Result<Recipe> {
         let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
         // Whatever the length of appended circuits, their chunks are cut by bytes.
@@ -122,34 +124,34 @@ impl Recipe {
         self.unitaries
     }
 
-    /// How many records a chunk holds; the last one may hold fewer.
+    /// The number of records of a chunk; the last one may hold fewer.
     pub fn chunk_records(&self) -> u64 {
         self.chunk_records
     }
 
-    /// How many chunks there are, or could be if records are appended.
+    /// The number of chunks. If records are appended, the largest possible one.
     pub fn chunks(&self) -> u64 {
         self.space.len().div_ceil(self.stride())
     }
 
-    /// The ids of the records of chunk `chunk`; the most it could have if records are appended.
+    /// The ids of the records of chunk `chunk`. If records are appended, the most that it can have.
     pub fn chunk_ids(&self, chunk: u64) -> Range<u64> {
         let first = chunk * self.stride();
         first..(first + self.chunk_records).min(self.space.len())
     }
 
-    /// The distance between the first ids of chunks with consecutive numbers. Appended chunks have as many records
-    /// as there happened to be; the number of such a chunk is its first id.
+    /// The distance between the first ids of consecutive chunks. An appended chunk may have any
+    /// number of records; its number is its first id, so the stride is 1.
     pub fn stride(&self) -> u64 {
         if self.space.is_appended() { 1 } else { self.chunk_records }
     }
 
-    /// How many records there will be; nobody knows if they are appended.
+    /// The number of records; `None` if they are appended.
     pub fn expected(&self) -> Option<u64> {
         (!self.space.is_appended()).then(|| self.space.len())
     }
 
-    /// Says no if a unitary would have to be computed with a gate of which nothing but the name is known.
+    /// Refuses a recipe whose unitaries would have to be computed with an opaque gate.
     ///
     /// # Errors
     /// [`Error::Opaque`].
@@ -168,7 +170,8 @@ impl Recipe {
         Sha256::digest(self.to_json()).into()
     }
 
-    /// The recipe for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits of 5..15 letters, seed 0`.
+    /// The recipe as text for people, such as
+    /// `clifford: h, s, cx on 2 qubits; 1000 random circuits of 5..15 letters, seed 0`.
     pub fn summary(&self) -> String {
         let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();
         let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());

@@ -1,12 +1,13 @@
-//! Which instructions the machine has, asked once: code that gains by wider ones is compiled for each level.
+//! Runtime dispatch: code that gains by vector instructions is compiled once for each instruction
+//! set, and the best set that the machine has runs.
 
-/// A set of instructions, of which there are only values that this machine has.
+/// A set of instructions. Values exist only for sets that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InstructionSet(Set);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
-    /// What every machine of this kind has.
+    /// The baseline of the target.
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -14,14 +15,14 @@ enum Set {
     Avx512,
 }
 
-/// What is compiled once for each level.
+/// Code that is compiled once for each instruction set.
 pub(crate) trait SimdTask {
-    /// Does the work. Everything hot in it must be `#[inline(always)]`: only what is inlined is compiled for the
-    /// level. Instructions may be used by name only where `SET` says so: [`AVX2`], [`AVX512`].
+    /// Does the work. Everything hot in it must be `#[inline(always)]`: only what is inlined is
+    /// compiled for the set. Intrinsics may be used only where `SET` says so: [`AVX2`], [`AVX512`].
     fn run<const SET: u8>(self);
 }
 
-/// What every machine of this kind has.
+/// The baseline of the target.
 pub(crate) const PORTABLE: u8 = 0;
 /// AVX2.
 pub(crate) const AVX2: u8 = 1;
@@ -29,7 +30,7 @@ pub(crate) const AVX2: u8 = 1;
 pub(crate) const AVX512: u8 = 2;
 
 impl InstructionSet {
-    /// The best that this machine has.
+    /// The best set that this machine has.
     pub(crate) fn best() -> InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
@@ -43,20 +44,20 @@ impl InstructionSet {
         InstructionSet(Set::Portable)
     }
 
-    /// All that this machine has.
+    /// All sets that this machine has.
     #[cfg(test)]
     pub(crate) fn all() -> Vec<InstructionSet> {
         #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are no others"))]
-        let mut levels = vec![InstructionSet(Set::Portable)];
+        let mut sets = vec![InstructionSet(Set::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            levels.extend(is_x86_feature_detected!("avx2").then_some(InstructionSet(Set::Avx2)));
-            levels.extend(has_avx512().then_some(InstructionSet(Set::Avx512)));
+            sets.extend(is_x86_feature_detected!("avx2").then_some(InstructionSet(Set::Avx2)));
+            sets.extend(has_avx512().then_some(InstructionSet(Set::Avx512)));
         }
-        levels
+        sets
     }
 
-    /// Does `work` with the instructions of this level.
+    /// Runs `work` with these instructions.
     #[expect(unsafe_code, reason = "code for instructions that not every machine has")]
     pub(crate) fn run(self, work: impl SimdTask) {
         match self.0 {

@@ -1,9 +1,9 @@
-//! Numbers that are computed with at once.
+//! Vectors of numbers, and arithmetic on them.
 
-/// `WIDTH` numbers, in whatever registers there are.
+/// `WIDTH` numbers in registers.
 ///
-/// Loops over plain numbers would be less code, but of them LLVM makes gathers, scatters and shuffles that are slower
-/// than no vectors at all.
+/// Loops over plain numbers would be less code, but LLVM turns them into gathers, scatters and
+/// shuffles that are slower than no vectors at all.
 pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn load(numbers: &[f64; WIDTH]) -> Self;
     fn store(self, numbers: &mut [f64; WIDTH]);
@@ -21,14 +21,15 @@ pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn minus(self, other: Self) -> Self;
 }
 
-/// One of eight places as it is looked up by all instructions: by its three lowest bits; and by AVX2, which moves
-/// numbers within four as halves of 32 bits, by what follows three bits higher, and by the sign, set in the upper four.
+/// The number of one of eight places, in the form that every instruction set can look it up by. The
+/// three lowest bits are the place. AVX2 moves numbers within four as halves of 32 bits: it reads
+/// the half, three bits higher, and the sign, which is set in the upper four.
 pub(crate) fn place(k: usize) -> u64 {
     let half = 2 * (k as u64 % 4);
     k as u64 | half << 3 | (half + 1) << 35 | (k as u64 / 4) << 63
 }
 
-/// What the compiler makes of it.
+/// The portable vector: the compiler chooses the instructions.
 impl<const WIDTH: usize> Vector<WIDTH> for [f64; WIDTH] {
     #[inline(always)]
     fn load(numbers: &[f64; WIDTH]) -> Self {
@@ -96,7 +97,7 @@ mod avx2 {
     /// Two registers. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask) guards, so only where these
     /// instructions were detected.
     ///
-    /// No closures: they would not be compiled for the level.
+    /// No closures: they would not be compiled for this instruction set.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2(__m256d, __m256d);
 

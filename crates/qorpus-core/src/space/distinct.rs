@@ -1,35 +1,36 @@
-//! The unitaries of an enumeration: which count as the same, and what circuits may cost.
+//! Enumerations of distinct unitaries: which count as the same, and what circuits may cost.
 
 use crate::alphabet::Alphabet;
 use crate::circuit::MAX_LENGTH;
 use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
 
-/// The most letters over which distinct unitaries are enumerated: a set of letters is a number of 32 bits.
+/// The most letters of an enumeration: a set of letters is a 32-bit number.
 const MAX_DISTINCT_LETTERS: usize = 32;
 
-/// The largest cost.
+/// The largest cost of a gate or a circuit.
 const MAX_COST: u32 = 65_535;
 
-/// Which unitaries are enumerated: those that some circuit makes at no more than `most_cost` and within the space's lengths,
-/// each with a circuit that costs least, and is shortest among those.
+/// An enumeration of the unitaries that some circuit makes at no more than `most_cost` and within
+/// the space's lengths, each with a circuit that is cheapest, and shortest among those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distinct {
     /// Which unitaries count as the same.
     pub up_to: Equivalence,
-    /// What each gate costs, in the alphabet's order: nothing, if only lengths count.
+    /// The cost of each gate, in the alphabet's order; all 0 if only lengths count.
     pub costs: Vec<u32>,
-    /// The most that a circuit costs.
+    /// The largest cost of a circuit.
     pub most_cost: u32,
 }
 
 impl Distinct {
-    /// Whether circuits are told apart by what they cost, and not by their lengths alone.
+    /// Whether circuits have costs, and not only lengths.
     pub fn has_costs(&self) -> bool {
         self.costs.iter().any(|&cost| cost > 0)
     }
 
-    /// Refuses what cannot be enumerated over `alphabet` with circuits of at most `max` letters.
+    /// Refuses an enumeration that cannot be over `alphabet` with circuits of at most `max`
+    /// letters.
     pub(crate) fn check(&self, alphabet: &Alphabet, max: usize) -> Result<()> {
         let (letters, costs) = (alphabet.letters().len(), &self.costs);
         let refused = |reason: String| Err(Error::Distinct(reason));

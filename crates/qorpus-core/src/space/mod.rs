@@ -15,7 +15,8 @@ use std::ops::Range;
 /// The largest number of records, 2^63.
 const MAX_RECORDS: u64 = 1 << 63;
 
-/// An indexable set of circuits over an alphabet, any of which is found in time independent of its index.
+/// An indexable set of circuits over an alphabet. A circuit is found in time independent of its
+/// index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {
     source: Source,
@@ -25,7 +26,7 @@ pub struct Space {
     len: u64,
 }
 
-/// Where circuits come from.
+/// The source of the circuits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     Words,
@@ -50,23 +51,24 @@ pub enum SpaceKind<'a> {
     Distinct(&'a Distinct),
 }
 
-/// The mean length of appended circuits that the size of their chunks is meant for: nobody knows it beforehand.
+/// The mean length that is assumed for appended circuits when the size of their chunks is chosen:
+/// it is not known beforehand.
 const LENGTH_OF_APPENDED: f64 = 16.0;
 
 impl Space {
-    /// The circuits that someone will append: any number, of any length, and none that could be computed. Its
-    /// length is the most there can be, 2^63.
+    /// The space of appended circuits: any number, of any length. None can be computed from an
+    /// index. Its length is the largest possible, 2^63.
     pub fn appended(alphabet: &Alphabet) -> Space {
         let letters = alphabet.letters().len();
         Space { source: Source::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
     }
 
-    /// The shortest circuits of all distinct unitaries: those that an enumeration finds, and none that could be computed
-    /// from an index. Its length is the most there can be, 2^63. Either only lengths count, or gates have costs and
-    /// circuits are as long as they must be.
+    /// The space of an enumeration: a shortest or cheapest circuit for each distinct unitary. None
+    /// can be computed from an index. Its length is the largest possible, 2^63. Either only lengths
+    /// count, or gates have costs and lengths are unbounded.
     ///
     /// # Errors
-    /// [`Error::Distinct`], or a too large length.
+    /// [`Error::Distinct`], or [`Error::Length`] if `max` is too large.
     pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
         check_lengths(0, max)?;
         distinct.check(alphabet, max)?;
@@ -74,11 +76,11 @@ impl Space {
         Ok(Space { source: Source::Distinct(distinct), letters, min: 0, max, len: MAX_RECORDS })
     }
 
-    /// Every word of `min` to `max` letters exactly once: shorter words first, then in the order of the
-    /// alphabet with the first letter most significant.
+    /// The space of all words of `min` to `max` letters, each once. Shorter words come first, then
+    /// words in the order of the alphabet with the first letter most significant.
     ///
     /// # Errors
-    /// A reversed or too large length range, or more than 2^63 words.
+    /// A reversed or too large range of lengths, or more than 2^63 words.
     pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
         check_lengths(min, max)?;
         let letters = alphabet.letters().len();
@@ -90,12 +92,13 @@ impl Space {
         Ok(Space { source: Source::Words, letters, min, max, len })
     }
 
-    /// `len` independent draws: a length uniform in `min..=max`, then letters uniform in the alphabet.
+    /// The space of `len` independent draws: a length uniform in `min..=max`, then letters uniform
+    /// in the alphabet.
     ///
     /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
     ///
     /// # Errors
-    /// A reversed or too large length range, no records, or more than 2^63.
+    /// A reversed or too large range of lengths, no records, or more than 2^63.
     pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
         check_lengths(min, max)?;
         if len == 0 {
@@ -130,12 +133,13 @@ impl Space {
         }
     }
 
-    /// Whether its circuits are what someone appended or an enumeration found, instead of being computed from indices.
+    /// Whether its circuits are stored by an appender or an enumeration, and cannot be computed
+    /// from an index.
     pub fn is_appended(&self) -> bool {
         matches!(self.source, Source::Appended | Source::Distinct(_))
     }
 
-    /// What is enumerated, if its circuits are those of distinct unitaries.
+    /// The enumeration, if its circuits are those of distinct unitaries.
     pub fn enumerates(&self) -> Option<&Distinct> {
         match &self.source {
             Source::Distinct(distinct) => Some(distinct),
@@ -143,8 +147,8 @@ impl Space {
         }
     }
 
-    /// The mean length that decides how large its chunks become: exact for random circuits; for words the
-    /// longest, since most words are longest.
+    /// The mean length that decides the size of chunks: exact for random circuits, the longest for
+    /// words, since most words are longest.
     pub(crate) fn typical_length(&self) -> f64 {
         match self.source {
             Source::Appended => LENGTH_OF_APPENDED,
@@ -163,7 +167,7 @@ impl Space {
         self.extend(indices, out);
     }
 
-    /// Adds the circuits with these indices to `out`.
+    /// Appends the circuits with these indices to `out`.
     ///
     /// # Panics
     /// If the range reaches beyond the space, or its circuits are appended.
@@ -187,7 +191,7 @@ impl Space {
         }
     }
 
-    /// The index of a word; `None` in a random space, or if the word is not in the space.
+    /// The index of a word; `None` if the space is not one of words, or does not have this one.
     pub fn index(&self, word: &[u16]) -> Option<u64> {
         let within = (self.min..=self.max).contains(&word.len());
         let known = word.iter().all(|&letter| usize::from(letter) < self.letters);
@@ -216,7 +220,7 @@ impl Space {
         word
     }
 
-    /// Turns a word into the next one.
+    /// Replaces a word by the next one.
     fn advance(&self, word: &mut Vec<u16>) {
         for letter in word.iter_mut().rev() {
             *letter += 1;

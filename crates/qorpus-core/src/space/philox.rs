@@ -23,13 +23,13 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Records whose first blocks are computed at once.
+/// The number of records whose first blocks are computed at once.
 pub(crate) const BATCH: usize = 8;
 
-/// The first block of each of the records from `first` on, as its two words.
+/// The first block of each of the records from `first` on, as two words.
 ///
-/// Numbers of 32 bits stand in the low halves of 64 bits, as vector multiplications take them; what is in the high
-/// halves does not matter until the end.
+/// Numbers of 32 bits stand in the low halves of 64 bits, as vector multiplications take them. The
+/// high halves do not matter until the end.
 #[inline(always)]
 pub(crate) fn first_blocks(first: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
     const LOW: u64 = u32::MAX as u64;
@@ -85,7 +85,7 @@ impl RandomWords {
         u64::from(a) | u64::from(b) << 32
     }
 
-    /// A word from which draws whose ranges multiply to `product` come out unbiased.
+    /// A word from which draws whose ranges multiply to `product` are unbiased.
     pub(crate) fn unbiased(&mut self, product: RangeProduct) -> u64 {
         loop {
             let word = self.next();

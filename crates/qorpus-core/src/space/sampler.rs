@@ -6,22 +6,22 @@ use crate::space::philox::{BATCH, RandomWords, RangeProduct, draw, first_blocks}
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Products of ranges drawn from one word stay below this, so that a word is rejected once in 2^16 at most.
+/// The largest product of the ranges drawn from one word: a word is rejected once in 2^16 at most.
 const PRODUCT_LIMIT: u64 = 1 << 48;
 
-/// All short words over an alphabet, for drawing several letters by one multiplication: the number below A^k that
-/// is drawn from a word has as its digits the k letters that would be drawn one after the other, and leaves the same
-/// rest of the fraction.
+/// All short words over an alphabet, to draw several letters by one multiplication. The number
+/// below A^k that is drawn from a word has as its digits the k letters that would be drawn one
+/// after the other, and leaves the same rest of the fraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ShortWords {
     /// Letters of each word, at most eight.
     length: usize,
-    /// In the order of the numbers, each filled up with zeros.
+    /// The words in the order of their numbers, each padded with zeros.
     words: Arc<[[u16; 8]]>,
 }
 
 impl ShortWords {
-    /// So many that they stay in the innermost cache.
+    /// The most words, few enough to stay in the first-level cache.
     const MAX_WORDS: usize = 1024;
 
     fn new(letters: usize) -> ShortWords {
@@ -40,8 +40,8 @@ impl ShortWords {
         ShortWords { length, words: (0..letters.pow(length as u32)).map(word).collect() }
     }
 
-    /// Draws letters until there are `count`, and perhaps some more; all are written to the beginning of `to`, which
-    /// must have room for 8 more than `count`.
+    /// Draws letters until there are `count`, and perhaps some more. All are written to the
+    /// beginning of `to`, which must have room for 8 more than `count`.
     #[inline(always)]
     fn draw(&self, mut word: u64, count: usize, to: &mut [u16]) {
         let mut drawn = 0;
@@ -53,7 +53,8 @@ impl ShortWords {
     }
 }
 
-/// Draws circuits: a length, uniform in a range, then that many letters, uniform in the alphabet.
+/// A sampler of circuits: a length uniform in a range, then that many letters uniform in the
+/// alphabet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sampler {
     key: [u32; 2],
@@ -70,7 +71,7 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// For `letters` letters and lengths `shortest..=longest`, both far below 2^17.
+    /// A sampler over `letters` letters and lengths `shortest..=longest`, both far below 2^17.
     pub(crate) fn new(seed: u64, letters: usize, shortest: usize, longest: usize) -> Sampler {
         let short_words = ShortWords::new(letters);
         let letters = letters as u64;
@@ -112,7 +113,8 @@ impl Sampler {
         }
     }
 
-    /// Appends the records from `first` on. As good as all are decided by the first word of the first block.
+    /// Appends the records from `first` on. Nearly all are decided by the first word of the first
+    /// block.
     #[inline(always)]
     fn batch(&self, first: u64, out: &mut Circuits) {
         let [words, _] = first_blocks(first, self.key);
@@ -157,7 +159,7 @@ impl Sampler {
     }
 }
 
-/// Records to be drawn.
+/// A range of records to draw.
 struct Draws<'a> {
     sampler: &'a Sampler,
     indices: Range<u64>,
@@ -168,7 +170,8 @@ impl SimdTask for Draws<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
         let Range { mut start, end } = self.indices;
-        // The table has no words of a very large alphabet, and nothing is gained if one word never decides a record.
+        // The table has no words of a very large alphabet, and nothing is gained if a first word
+        // never decides a record.
         let gains = self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first as u64;
         while gains && end.saturating_sub(start) >= BATCH as u64 {
             self.sampler.batch(start, self.out);
