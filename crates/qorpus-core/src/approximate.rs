@@ -1,9 +1,11 @@
-//! Unitaries in floating point, for gates that are not over Z[ω, 1/√2]: equal ones are found by two numbers of each.
+//! Approximate unitaries, for gates that are not over Z[ω, 1/√2]: equal ones are found by two
+//! numbers of each.
 //!
-//! Both are smooth functions of the unitary, up to phase if only that counts, in general position: with fixed matrices A
-//! and B of pseudo-random entries, tr(A†U) and tr(B†U), or the product of one with the conjugate of the other. So unitaries that
-//! differ by rounding have numbers that differ as little, and two others have the same numbers only by chance. Three
-//! cases are told apart: differences that rounding explains, clear ones, and those between, of which nothing is known.
+//! Both numbers are smooth functions of the unitary, up to phase if that is the equivalence, in
+//! general position: with fixed matrices A and B of pseudo-random entries, they are tr(A†U) and
+//! tr(B†U), or the product of one with the conjugate of the other. Unitaries that differ by
+//! rounding have numbers that differ as little, and other unitaries have the same numbers only by
+//! chance. A difference is equal within rounding, clearly distinct, or ambiguous in between.
 
 use crate::alphabet::Alphabet;
 use crate::arithmetic::{Arithmetic, BATCH_LANES, Tolerance};
@@ -13,34 +15,38 @@ use crate::kernel::letter_rows::LetterRows;
 use crate::splitmix::mix;
 use num_complex::Complex64;
 
-/// What is folded into 0 to 1 so often is spread about evenly, and stays continuous.
+/// The number of folds of a number into 0 to 1, so that it is spread about evenly and stays
+/// continuous.
 const FOLDS: f64 = 16.0;
 
-/// So that U and -U, whose numbers differ by their signs, are not folded onto each other.
+/// An offset, so that U and -U, whose numbers differ by their signs, are not folded onto each
+/// other.
 const SHIFT: f64 = 0.618_033_988_749_894_8;
 
-/// Rounding explains differences of folded numbers up to this: a hundred times as much as a test sees with fifty letters on three qubits.
+/// The largest difference of folded numbers that rounding explains: a hundred times as much as a
+/// test sees with fifty letters on three qubits.
 const EQUAL: f64 = 1e-11;
 
-/// Beyond this they are clear.
+/// The difference of folded numbers beyond which unitaries are distinct.
 const DISTINCT: f64 = 1e-9;
 
-/// How far entries of equal unitaries may be from each other, up to phase: distinct ones of up to three qubits whose entries are so near
-/// are not [`DISTINCT`].
-const TOLERANCE: f64 = 1e-12;
+/// The largest difference of the entries of equal unitaries, up to phase. Distinct ones of up to
+/// three qubits whose entries are so near are not beyond [`DISTINCT`].
+const ENTRY_TOLERANCE: f64 = 1e-12;
 
-/// The letters of an alphabet, in floating point.
+/// The letters of an alphabet in floating point.
 #[derive(Debug, Clone)]
 pub struct ApproximateLetters {
     dim: usize,
     up_to: Equivalence,
-    /// For each letter and row of its product the rows it is a sum of, with their coefficients.
+    /// For each letter and row of a product: the rows that it is a sum of, with their coefficients.
     letters: Vec<Vec<Vec<(usize, Complex64)>>>,
     /// The entries of A and B, conjugated.
     weights: [Vec<Complex64>; 2],
 }
 
-/// For each place and both of A and B: for every two rows the sum over all columns of a weight in the one and an entry in the other.
+/// A batch of unitaries. For each lane, and for A and B: for every two rows the sum over all
+/// columns of a weight in the one and an entry in the other.
 #[derive(Debug, Clone)]
 pub struct ApproximateBatch(Vec<[Vec<Complex64>; 2]>);
 
@@ -53,10 +59,10 @@ impl ApproximateLetters {
         let dim = alphabet.dim();
         let letter = |letter| {
             let rows = LetterRows::new(alphabet, letter);
-            match rows.gate_dim() {
-                0 => Err(Error::NotExact { gate: alphabet.gates()[letter.gate].name().into(), up_to }),
-                _ => Ok((0..dim).map(|row| rows.entries(row)).collect()),
+            if rows.gate_dim() == 0 {
+                return Err(Error::NotExact { gate: alphabet.gates()[letter.gate].name().into(), up_to });
             }
+            Ok((0..dim).map(|row| rows.entries(row)).collect())
         };
         let letters = alphabet.letters().iter().map(letter).collect::<Result<_>>()?;
         Ok(ApproximateLetters { dim, up_to, letters, weights: [0, 1].map(|which| weights(dim, which)) })
@@ -74,9 +80,11 @@ impl ApproximateLetters {
         self.folded([sum(0), sum(1)])
     }
 
-    /// How far each half of the key of a unitary may be from that of one whose difference has this Frobenius norm.
+    /// The largest difference between each half of a unitary's key and that of one whose difference
+    /// has this Frobenius norm.
     pub(crate) fn shift(&self, norm: f64) -> u64 {
-        // A sum of weights and entries is off by the norm at most, and both are at most √dim; rows count `dim` times.
+        // A sum of weights and entries is off by the norm at most, and both are at most √dim; rows
+        // count `dim` times.
         let dim = self.dim as f64;
         (FOLDS * dim * 2.0 * dim.sqrt() * norm * TWO_TO_64) as u64
     }
@@ -156,7 +164,7 @@ impl Arithmetic for ApproximateLetters {
     }
 
     fn same(&self, one: &Vec<Complex64>, other: &Vec<Complex64>, error: f64) -> bool {
-        let error = error.max(TOLERANCE);
+        let error = error.max(ENTRY_TOLERANCE);
         self.turn(one, other).is_some_and(|turn| {
             one.iter().zip(other).all(|(u, v)| (u - v * turn).norm_sqr() <= error * error)
         })
@@ -167,12 +175,12 @@ impl Arithmetic for ApproximateLetters {
     }
 
     fn precision(&self) -> f64 {
-        TOLERANCE
+        ENTRY_TOLERANCE
     }
 
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Vec<Complex64>> {
         let fits = numbers.len() == self.dim * self.dim && numbers.iter().all(|entry| entry.is_finite());
-        (fits && error <= TOLERANCE).then(|| numbers.to_vec())
+        (fits && error <= ENTRY_TOLERANCE).then(|| numbers.to_vec())
     }
 
     fn near(&self, numbers: &[Complex64], _error: f64) -> Vec<Vec<Complex64>> {
@@ -189,7 +197,7 @@ impl Arithmetic for ApproximateLetters {
 
     fn reach(&self, error: f64) -> u64 {
         // Of `dim`² entries that are off by `error` each, the norm is `dim` times as much.
-        self.shift(self.dim as f64 * error.max(TOLERANCE))
+        self.shift(self.dim as f64 * error.max(ENTRY_TOLERANCE))
     }
 
     fn batch(&self) -> ApproximateBatch {
@@ -212,11 +220,11 @@ impl Arithmetic for ApproximateLetters {
         &self,
         batch: &mut ApproximateBatch,
         letter: u16,
-        places: u32,
+        lanes: u32,
         mut emit: impl FnMut(usize, u128),
     ) -> bool {
         let rows = &self.letters[usize::from(letter)];
-        let mut left = places;
+        let mut left = lanes;
         while left > 0 {
             let lane = left.trailing_zeros() as usize;
             left &= left - 1;

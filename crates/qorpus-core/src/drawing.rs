@@ -23,7 +23,8 @@ use std::fmt::Write;
 /// If a number in `circuit` is not a letter of the alphabet.
 pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
     let qubits = alphabet.qubits();
-    // A letter stands in the first column in which all wires from its first to its last qubit are free.
+    // A letter stands in the first column in which all wires from its first to its last qubit are
+    // free.
     let mut free = vec![0; qubits];
     let mut columns: Vec<Vec<(usize, Vec<String>)>> = Vec::new();
     for &letter in circuit {

@@ -1,8 +1,8 @@
-//! What can be wrong with a gate, an alphabet, a space or a recipe, said to a person.
+//! Errors: refused gates, alphabets, spaces, recipes, labels and targets, as sentences for people.
 
 use crate::equivalence::Equivalence;
 
-/// The result of everything in this crate that can be refused.
+/// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// A refused input. Each variant's text says what was wrong and what would be right.
@@ -17,7 +17,7 @@ pub enum Error {
         /// A clause that names the gate that may be meant.
         advice: String,
     },
-    /// A gate with the wrong number of angles, or an angle that is no expression.
+    /// A gate with the wrong number of angles, or an angle that is not an expression.
     #[error("gate '{gate}': {reason}")]
     Angle {
         /// The gate as given.
@@ -85,7 +85,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// No gate can be placed anywhere.
+    /// An alphabet without letters.
     #[error("the alphabet is empty: {0}")]
     EmptyAlphabet(String),
     /// A gate without a matrix where one is needed.
@@ -96,7 +96,7 @@ pub enum Error {
         /// What such a gate needs.
         reason: &'static str,
     },
-    /// A gate whose entries are no numbers a + bω + cω² + dω³ over a power of √2.
+    /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
         "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
         if *.up_to == Equivalence::GlobalPhase { " up to a global phase" } else { "" }
@@ -144,7 +144,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A circuit that OpenQASM has no words for.
+    /// A circuit that cannot be written in OpenQASM.
     #[error("{0}")]
     Qasm(String),
     /// A length range that is reversed or too large.
@@ -163,7 +163,7 @@ pub enum Error {
     /// A space of more than 2^63 circuits.
     #[error("the space holds more than 2^63 circuits; shorten the length range or drop gates")]
     SpaceTooLarge,
-    /// Recipe text that is not a recipe of this version.
+    /// JSON that is not a recipe of this version.
     #[error("the recipe cannot be read: {0}")]
     Recipe(String),
 }

@@ -38,8 +38,8 @@ impl Instruction {
         let gate = match own.iter().find(|gate| gate.name() == name) {
             Some(gate) => gate.clone(),
             None => Gate::standard(&name).map_err(|error| {
-                // A text that is not a name at all, such as `rz(`, and a name that another tool gives to a gate, are
-                // better explained by the first error.
+                // A text that is not a name at all, such as `rz(`, and a name that another tool
+                // gives to a gate, are better explained by the first error.
                 let is_name = matches!(error, Error::UnknownGate { .. }) && Gate::opaque(&name).is_ok();
                 if !is_name || synonym(&name).is_some() {
                     return error;

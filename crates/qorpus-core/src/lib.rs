@@ -1,9 +1,27 @@
-//! The pure core of Qorpus: from a gate's name to the bytes of a chunk, without I/O, threads, SQL or Python.
+//! The pure core of Qorpus: from a gate's name to the bytes of a chunk, without I/O, threads, SQL
+//! or Python.
 //!
 //! Data flows one way:
 //!
 //! ```text
 //! gate -> alphabet -> space: index -> circuit -> kernel: unitary -> chunk bytes
+//! ```
+//!
+//! Folders and files are stages of that way. Each imports only from its own folder and from those
+//! further down this list:
+//!
+//! ```text
+//! order        permutations and splits of ids, splits by unitary
+//! codec        records to the bytes of a chunk and back
+//! recipe       everything that decides the records; JSON and hash
+//! space        from an index to a circuit; labels: named values beside records
+//! qasm         OpenQASM; drawing: terminal text; target: matrices to look up
+//! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point; arithmetic: both
+//! kernel       from circuits to unitaries; simd: vector instructions
+//! instruction  a gate on qubits; circuit: batches of circuits
+//! alphabet     letters: gates placed on qubits
+//! gate         names, angles, matrices
+//! error        with equivalence, bits, bounded_vec and splitmix
 //! ```
 //!
 //! A record is a pure function of ([`Recipe`], index), to the bit, on every machine:

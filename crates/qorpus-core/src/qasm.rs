@@ -1,7 +1,8 @@
-//! OpenQASM 2 and 3: what gates are called there, and single circuits as programs.
+//! OpenQASM 2 and 3: names and definitions of gates, and circuits as programs.
 //!
-//! Every gate has the matrix that Qiskit gives it, global phase included. In OpenQASM 2 that also holds for the
-//! parsers of BQSKit and Cirq, which know more gates than its `qelib1.inc` and leave our definitions of them aside.
+//! Every gate has the matrix that Qiskit gives it, global phase included. In OpenQASM 2 that also
+//! holds for the parsers of BQSKit and Cirq, which know more gates than its `qelib1.inc` and leave
+//! our definitions of them aside.
 
 use crate::error::{Error, Result};
 use crate::gate::Gate;
@@ -19,7 +20,7 @@ pub enum Qasm {
     Three,
 }
 
-/// Standard gates that `qelib1.inc` lacks, and what they are, global phase included.
+/// Definitions of the standard gates that `qelib1.inc` lacks, global phase included.
 const DEFINITIONS_2: [(&str, &str); 8] = [
     ("sx", "gate sx q0 { h q0; s q0; h q0; }"),
     SXDG,
@@ -31,7 +32,7 @@ const DEFINITIONS_2: [(&str, &str); 8] = [
     ("cswap", "gate cswap q0, q1, q2 { cx q2, q1; ccx q0, q1, q2; cx q2, q1; }"),
 ];
 
-/// Standard gates that `stdgates.inc` lacks, and what they are, global phase included.
+/// Definitions of the standard gates that `stdgates.inc` lacks, global phase included.
 const DEFINITIONS_3: [(&str, &str); 3] =
     [SXDG, ("csx", "gate csx q0, q1 { h q1; cp(pi/2) q0, q1; h q1; }"), ISWAP];
 
@@ -41,8 +42,8 @@ const ISWAP: (&str, &str) = ("iswap", "gate iswap q0, q1 { s q0; s q1; h q0; cx 
 /// Standard gates that have another name in `qelib1.inc`. BQSKit knows `p`, but as a rotation.
 const RENAMED_2: [(&str, &str); 2] = [("p", "u1"), ("cp", "cu1")];
 
-/// Names that mean something in OpenQASM 2, its `qelib1.inc`, or what Qiskit and BQSKit add to it, and that a gate
-/// of the user's own may have.
+/// Names that have a meaning in OpenQASM 2, its `qelib1.inc`, or the additions of Qiskit and
+/// BQSKit, and that a user-defined gate may have.
 #[rustfmt::skip]
 const TAKEN_2: &[&str] = &[
     "acos", "asin", "atan", "b", "barrier", "c3sqrtx", "c3x", "c4x", "ccp", "cos", "creg", "cs", "ct", "cu", "cu1",
@@ -51,7 +52,8 @@ const TAKEN_2: &[&str] = &[
     "u0", "u1", "u1q", "u2", "v", "xx", "yy", "zz",
 ];
 
-/// Names that mean something in OpenQASM 3 or its `stdgates.inc` and that a gate of the user's own may have.
+/// Names that have a meaning in OpenQASM 3 or its `stdgates.inc` and that a user-defined gate may
+/// have.
 #[rustfmt::skip]
 const TAKEN_3: &[&str] = &[
     "angle", "arccos", "arcsin", "arctan", "array", "barrier", "bit", "bool", "box", "break", "cal", "case",
@@ -64,11 +66,11 @@ const TAKEN_3: &[&str] = &[
     "while",
 ];
 
-/// How far the global phase of a gate may be from one that OpenQASM 2 has words for.
+/// The largest difference of a gate's global phase from one that OpenQASM 2 can express.
 const PHASE_TOLERANCE: f64 = 1e-12;
 
 impl Qasm {
-    /// How a program begins.
+    /// The first lines of a program.
     pub fn header(self) -> &'static str {
         match self {
             Qasm::Two => "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n",
@@ -76,8 +78,9 @@ impl Qasm {
         }
     }
 
-    /// What calls the gate: its name, and its angles as OpenQASM reads them. A gate of the user's own has a `_` or
-    /// more behind its name if that means something else there, or stands for another of `gates`.
+    /// The name of the gate, with its angles as OpenQASM reads them. A user-defined gate has one or
+    /// more `_` at its end if its name has another meaning there, or is that of another one of
+    /// `gates`.
     pub fn name(self, gate: &Gate, gates: &[Gate]) -> String {
         if !gate.is_standard() {
             return self.free_name(gate.name(), gates);
@@ -92,10 +95,10 @@ impl Qasm {
         format!("{base}({})", angles.join(", "))
     }
 
-    /// The definition of a gate that the version's standard gates lack, or `None` if they have it.
+    /// The definition of a gate that the version's standard library lacks, or `None`.
     ///
     /// # Errors
-    /// A clause saying why the gate cannot be defined.
+    /// A clause that says why the gate cannot be defined.
     pub fn definition(self, gate: &Gate, gates: &[Gate]) -> std::result::Result<Option<String>, String> {
         let (base, _) = gate.parts();
         if gate.is_standard() {
@@ -119,7 +122,8 @@ impl Qasm {
             Qasm::Two => without_phase([a, b, c, d]).ok_or_else(|| {
                 format!("OpenQASM 2 has no words for the global phase of the gate '{base}'; OpenQASM 3 has")
             })?,
-            // Not the built-in U: editions of OpenQASM 3 differ in its global phase, and none in that of rz and ry.
+            // Not the built-in U: editions of OpenQASM 3 differ in its global phase, and none in
+            // that of rz and ry.
             Qasm::Three => {
                 let [phase, lambda, theta, phi] = rotations([a, b, c, d]);
                 let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
@@ -134,15 +138,16 @@ impl Qasm {
     /// The circuit on `qubits` qubits as a complete program.
     ///
     /// # Errors
-    /// [`Error::Qasm`] for a gate of the user's own that acts on several qubits, or, in OpenQASM 2, has a global
-    /// phase.
+    /// [`Error::Qasm`] for a user-defined gate that acts on several qubits, or, in OpenQASM 2, has
+    /// a global phase.
     ///
     /// ```
     /// use qorpus_core::{Instruction, Qasm};
     ///
-    /// let circuit = [Instruction::parse("p(pi/4) 0", 2, &[])?, Instruction::parse("cx 0 1", 2, &[])?];
-    /// let text = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\nu1(pi/4) q[0];\ncx q[0], q[1];\n";
-    /// assert_eq!(Qasm::Two.program(&circuit, 2)?, text);
+    /// let parse = |text| Instruction::parse(text, 2, &[]);
+    /// let program = Qasm::Two.program(&[parse("p(pi/4) 0")?, parse("cx 0 1")?], 2)?;
+    /// let body = "qreg q[2];\nu1(pi/4) q[0];\ncx q[0], q[1];\n";
+    /// assert_eq!(program, format!("{}{body}", Qasm::Two.header()));
     /// # Ok::<(), qorpus_core::Error>(())
     /// ```
     pub fn program(self, circuit: &[Instruction], qubits: usize) -> Result<String> {
@@ -225,21 +230,23 @@ fn without_phase(matrix: [Complex64; 4]) -> Option<String> {
     }
 }
 
-/// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) = `[[a, b], [c, d]]`.
+/// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) =
+/// `[[a, b], [c, d]]`.
 fn rotations([a, b, c, d]: [Complex64; 4]) -> [f64; 4] {
     let size = |entry: Complex64| entry.re.hypot(entry.im);
     let turn = |entry: Complex64| entry.im.atan2(entry.re);
     let theta = 2.0 * size(c).atan2(size(a));
-    // The matrix is e^(i start) [[cos, -e^(i lambda) sin], [e^(i phi) sin, e^(i(phi + lambda)) cos]]. The phase of
-    // a small entry is mostly rounding, so what two angles make together is taken from the large ones.
+    // The matrix is e^(i start) [[cos, -e^(i lambda) sin],
+    // [e^(i phi) sin, e^(i(phi + lambda)) cos]]. The phase of a small entry is mostly rounding, so
+    // what two angles make together is taken from the large ones.
     let start = turn(a);
     let phi = turn(c) - start;
     let lambda = if size(a) < size(c) { turn(-b) - start } else { turn(d) - start - phi };
     [start + (phi + lambda) / 2.0, lambda, theta, phi]
 }
 
-/// The angle as it stands if OpenQASM surely reads it alike, else its value: there, 1/2 is a division of
-/// integers, and Qiskit knows no `sqrt`.
+/// The angle as it is written if OpenQASM certainly reads it alike, else its value: in OpenQASM 1/2
+/// is a division of integers, and Qiskit does not know `sqrt`.
 fn angle(text: &str) -> String {
     let is_integer =
         |text: &str| (1..10).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
@@ -253,7 +260,7 @@ fn angle(text: &str) -> String {
     }
 }
 
-/// The number as both versions read it: what has an exponent has a point, too.
+/// The number as both versions read it: with an exponent it has a point, too.
 fn decimal(value: f64) -> String {
     let text = format!("{value:?}");
     match text.split_once('e') {

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 
 /// The pairs of qubits that a gate on several qubits may join.
 ///
-/// Pairs have no direction: `cx` is placed both ways on every pair. A gate on three qubits may be placed
-/// wherever the coupled pairs connect its qubits.
+/// Pairs have no direction: `cx` is placed both ways on every pair. A gate on three qubits may be
+/// placed wherever the coupled pairs connect its qubits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Coupling {
     /// Every pair.

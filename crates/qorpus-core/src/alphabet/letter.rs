@@ -16,7 +16,8 @@ pub struct Letter {
 
 /// Splits a letter's text into its gate, without blanks, and its qubits.
 pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
-    // Blanks and letter case count only inside the names of user-defined gates, which have no blanks.
+    // Blanks and letter case count only inside the names of user-defined gates, which have no
+    // blanks.
     let (gate, places) = match text.rfind(')') {
         Some(end) => text.split_at(end + 1),
         None => text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), "")),

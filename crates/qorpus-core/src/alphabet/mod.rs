@@ -16,8 +16,8 @@ use std::collections::{HashMap, HashSet};
 
 /// The letters of a gate set on n qubits under a coupling.
 ///
-/// Letters are ordered by gate, as listed, then by their qubits, lexicographically. Placements that mean the
-/// same unitary are one letter, the lexicographically smallest: `cz 0 1` but not `cz 1 0`.
+/// Letters are ordered by gate, as listed, then by their qubits, lexicographically. Placements that
+/// mean the same unitary are one letter, the lexicographically smallest: `cz 0 1` but not `cz 1 0`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alphabet {
     qubits: usize,
@@ -208,7 +208,8 @@ impl Alphabet {
         })
     }
 
-    /// The circuit written as letters separated by `;`, in time order; blank text is the empty circuit.
+    /// The circuit written as letters separated by `;`, in time order; blank text is the empty
+    /// circuit.
     ///
     /// # Errors
     /// [`Error::UnknownLetter`] for the first letter that is not in the alphabet.
@@ -333,7 +334,8 @@ mod tests {
         assert_eq!(check("rz(pi/4),rz(-pi/4),p(pi/4),rx(pi/4),rz(0.785)"), Ok(()));
     }
 
-    /// Such alphabets were stored once: each text means its own letter, and what is as near to both means none.
+    /// Such alphabets were stored once: each text means its own letter, and what is as near to both
+    /// means none.
     #[test]
     fn alphabets_with_one_gate_twice_are_read() {
         let twice = alphabet("rz(pi/4),rz(0.7853981633974483)", 1, "all").unwrap();

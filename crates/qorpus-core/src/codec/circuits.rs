@@ -1,4 +1,5 @@
-//! The column of circuits: packed lengths and letters in blocks of 64, and the list of block ends and checks.
+//! The column of circuits: packed lengths and letters in blocks of 64, and the list of block ends
+//! and checks.
 
 use crate::bits::{BitReader, BitWriter};
 use crate::circuit::Circuits;
@@ -102,7 +103,8 @@ impl Codec {
         Ok(())
     }
 
-    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as [`Codec::circuits_at`] does.
+    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as
+    /// [`Codec::circuits_at`] does.
     ///
     /// # Errors
     /// The damage that was found, or the error of `fetch`; then `circuits` holds nothing of use.

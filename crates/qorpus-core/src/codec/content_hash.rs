@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_128;
 /// A sum of record hashes modulo 2^128. It does not depend on how records are cut into chunks or
 /// ordered.
 ///
-/// A record's hash is XXH3-128 of its id, its letters' codes and its stored unitary; a letter's code is XXH3-64
-/// of its text. It finds accidents, not forgeries.
+/// A record's hash is XXH3-128 of its id, its letters' codes and its stored unitary; a letter's
+/// code is XXH3-64 of its text. It finds accidents, not forgeries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ContentHash(u128);
 

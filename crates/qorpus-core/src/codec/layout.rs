@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The circuits of a block.
 pub(crate) const BLOCK_CIRCUITS: usize = 64;
-/// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check (u64).
+/// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check
+/// (u64).
 pub(crate) const ENTRY_BYTES: usize = 12;
 /// Bytes of a unitaries block, if at least one unitary fits.
 const UNITARY_BLOCK_BYTES: usize = 1024;

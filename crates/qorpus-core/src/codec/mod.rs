@@ -1,7 +1,8 @@
 //! The codec: records to the bytes of a chunk and back. `docs/format.md` is the specification.
 //!
-//! Circuits are packed in blocks of 64, unitaries stand as a plain array; behind each column follows a list of
-//! checks, one a block, so that reading one record checks about a kilobyte and not the whole chunk.
+//! Circuits are packed in blocks of 64, unitaries stand as a plain array; behind each column
+//! follows a list of checks, one a block, so that reading one record checks about a kilobyte and
+//! not the whole chunk.
 
 pub(crate) mod chunk;
 pub(crate) mod circuits;
@@ -142,7 +143,8 @@ impl Codec {
         }
         for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
             let records = start..circuits.len().min(start + BLOCK_CIRCUITS);
-            // One loop over the letters of many records: its end is foreseen more often than that of short ones.
+            // One loop over the letters of many records: its end is foreseen more often than that
+            // of short ones.
             words.clear();
             words.push(0);
             words.extend(circuits.letters(records.clone()).iter().map(code));

@@ -1,4 +1,5 @@
-//! The column of unitaries: a plain array, and behind it a check for each block of about a kilobyte.
+//! The column of unitaries: a plain array, and behind it a check for each block of about a
+//! kilobyte.
 
 use crate::codec::chunk::{ChunkRef, ChunkSpan};
 use crate::codec::damage::Damage;
@@ -55,13 +56,15 @@ impl Codec {
         Ok(())
     }
 
-    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as [`Codec::unitaries_at`] does.
+    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as
+    /// [`Codec::unitaries_at`] does.
     ///
     /// # Errors
     /// The damage that was found, or the error of `fetch`.
     ///
     /// # Panics
-    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly their bytes.
+    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly
+    /// their bytes.
     pub fn unitaries_in<E: From<Damage>>(
         &self,
         span: ChunkSpan,

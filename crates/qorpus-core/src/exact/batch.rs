@@ -1,4 +1,5 @@
-//! The same for many unitaries at once: the same letter acts on all of them, number by number, in as many places of a vector.
+//! Batches of exact unitaries: a letter acts on all of them at once, number by number, in the lanes
+//! of vectors.
 
 use crate::arithmetic::BATCH_LANES;
 use crate::equivalence::Equivalence;
@@ -8,21 +9,21 @@ use crate::exact::unitary::ExactUnitary;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Entries that are turned around at once.
+/// The number of entries that are transposed at once.
 const TRANSPOSED_ENTRIES: usize = 16;
 
-/// A number of each of the unitaries.
+/// A number of each unitary.
 type Lanes = [i16; BATCH_LANES];
 
-/// A ring element of each: a, b, c, d.
+/// A ring element of each unitary: a, b, c, d.
 type Entry = [Lanes; 4];
 
-/// Exact unitaries and what a letter makes of them.
+/// Exact unitaries, and their products with a letter.
 #[derive(Debug, Clone)]
 pub struct ExactProducts {
     pub(crate) from: ExactBatch,
     pub(crate) next: ExactBatch,
-    /// Kept from letter to letter.
+    /// Memory that is reused from letter to letter.
     pub(crate) memory: Vec<u64>,
 }
 
@@ -65,7 +66,8 @@ impl ExactBatch {
         self.exponents[lane] = unitary.exponent as u16;
     }
 
-    /// Lets `letter` act on all unitaries, as [`ExactLetters::advance`] does. False if one of them would overflow.
+    /// Lets `letter` act on all unitaries, as [`ExactLetters::advance`] does. False if one of them
+    /// would overflow.
     ///
     /// # Panics
     /// If the letter is not in the alphabet.
@@ -89,19 +91,19 @@ impl ExactBatch {
         ExactUnitary { entries: entries.collect(), exponent: self.exponents[lane].into() }
     }
 
-    /// Calls `emit` with each place and key of those of `places`, a bit for each, as [`ExactUnitary::key`] has them. `memory` is
-    /// kept from call to call.
-    pub(crate) fn keys(&self, places: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
+    /// Calls `emit` with each lane whose bit is set in `lanes` and its key, as
+    /// [`ExactUnitary::key`] has it. `memory` is reused from call to call.
+    pub(crate) fn keys(&self, lanes: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
         const { assert!(BATCH_LANES == u32::BITS as usize) }
         let size = self.entries.len();
         memory.resize((size + TRANSPOSED_ENTRIES) * BATCH_LANES, 0);
         let (unitaries, rows) = memory.split_at_mut(size * BATCH_LANES);
-        InstructionSet::best().run(OneByOne {
+        InstructionSet::best().run(Transpose {
             entries: &self.entries,
             rows: rows.as_chunks_mut().0,
             unitaries,
         });
-        let mut left = places;
+        let mut left = lanes;
         while left > 0 {
             let lane = left.trailing_zeros() as usize;
             left &= left - 1;
@@ -110,18 +112,18 @@ impl ExactBatch {
     }
 }
 
-/// From entry by entry to unitary by unitary, an entry's four numbers at once.
-struct OneByOne<'a> {
+/// A transposition from entry by entry to unitary by unitary, an entry's four numbers at once.
+struct Transpose<'a> {
     entries: &'a [Entry],
     /// Memory for some entries.
     rows: &'a mut [[u64; BATCH_LANES]],
     unitaries: &'a mut [u64],
 }
 
-impl SimdTask for OneByOne<'_> {
+impl SimdTask for Transpose<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
-        let OneByOne { entries, rows, unitaries } = self;
+        let Transpose { entries, rows, unitaries } = self;
         let size = entries.len();
         for (block, entries) in entries.chunks(TRANSPOSED_ENTRIES).enumerate() {
             for (row, [a, b, c, d]) in rows.iter_mut().zip(entries) {
@@ -163,7 +165,8 @@ impl SimdTask for Advance<'_> {
             }
         }
         to.exponents = from.exponents.map(|exponent| exponent + letter.exponent as u16);
-        // What acts without denominators is taken back without them, and so leaves the smallest one as it is.
+        // A letter without denominators has an inverse without denominators, so it leaves the
+        // smallest exponent as it is.
         let most = if letter.exponent == 0 { 0 } else { MAX_EXPONENT };
         for _ in 0..most {
             if !reduce(&mut to.entries, &mut to.exponents) {
@@ -176,7 +179,7 @@ impl SimdTask for Advance<'_> {
     }
 }
 
-/// Puts `old` ω^`power` in the place of an entry, or adds it to what is there.
+/// Stores `old` ω^`power` in an entry, or adds it.
 #[inline(always)]
 fn put<const ADD: bool>(entry: &mut Entry, old: &Entry, power: usize) {
     for (part, old) in old.iter().enumerate() {
@@ -192,7 +195,7 @@ fn put<const ADD: bool>(entry: &mut Entry, old: &Entry, power: usize) {
     }
 }
 
-/// Divides those by √2 that can be divided and have a denominator; says whether there were any.
+/// Divides by √2 the unitaries that can be divided and have a denominator. False if there are none.
 #[inline(always)]
 fn reduce(entries: &mut [Entry], exponents: &mut [u16; BATCH_LANES]) -> bool {
     let mut odd = [0i16; BATCH_LANES];
@@ -233,7 +236,8 @@ fn reduce(entries: &mut [Entry], exponents: &mut [u16; BATCH_LANES]) -> bool {
     true
 }
 
-/// Of the eight multiples of each by powers of ω, takes the one whose first entry that is not 0 is the largest.
+/// Of the eight multiples of each by powers of ω, takes the one whose first entry that is not 0 is
+/// the largest.
 #[inline(always)]
 fn turn(entries: &mut [Entry]) {
     let mut first: Entry = [[0; BATCH_LANES]; 4];
@@ -252,7 +256,8 @@ fn turn(entries: &mut [Entry]) {
             break;
         }
     }
-    // Loops over lanes without branches, which become vectors: all multiples are compared, part by part.
+    // Loops over lanes without branches, which become vectors: all multiples are compared, part by
+    // part.
     let (mut best, mut power): (Entry, Lanes) = (first, [0; BATCH_LANES]);
     for candidate in 1..8 {
         // ω^4 = -1: where a part comes from, and its sign.

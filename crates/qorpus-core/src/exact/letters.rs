@@ -9,13 +9,14 @@ use crate::kernel::letter_rows::LetterRows;
 use crate::simd::dispatch::{InstructionSet, SimdTask};
 use num_complex::Complex64;
 
-/// Denominators of the gates that are looked for: of a gate of the user's own, more would be guesswork.
+/// The largest denominator exponent of a gate: beyond it, matching a user-defined matrix would be
+/// guesswork.
 const GATE_EXPONENT: u32 = 6;
 
-/// How far a gate's entries may be from numbers of the ring.
-const TOLERANCE: f64 = 1e-12;
+/// The largest difference of a gate's entries from numbers of the ring.
+const RING_TOLERANCE: f64 = 1e-12;
 
-/// The letters of an alphabet, exactly.
+/// The letters of an alphabet over Z[ω, 1/√2].
 #[derive(Debug, Clone)]
 pub struct ExactLetters {
     pub(crate) dim: usize,
@@ -23,7 +24,8 @@ pub struct ExactLetters {
     pub(crate) letters: Vec<ExactLetter>,
 }
 
-/// What a letter does: every row becomes a sum of rows, each times a power of ω, over √2^`exponent`.
+/// The action of a letter: every row becomes a sum of rows, each times a power of ω, over
+/// √2^`exponent`.
 #[derive(Debug, Clone)]
 pub(crate) struct ExactLetter {
     pub(crate) rows: Vec<Vec<Term>>,
@@ -38,7 +40,8 @@ pub(crate) struct Term {
 }
 
 impl ExactLetters {
-    /// The letters of `alphabet`. Up to phase, a gate may be off by a phase that is no power of ω, as `rz(pi/4)` is.
+    /// The letters of `alphabet`. Up to a global phase, a gate may differ from one over the ring by
+    /// any phase, as `rz(pi/4)` does.
     ///
     /// # Errors
     /// [`Error::NotExact`] for the first gate that is not over the ring.
@@ -55,7 +58,7 @@ impl ExactLetters {
                 let row = |row| {
                     // Rows that the gate leaves alone are multiplied by its phase as well.
                     let term = |(from, entry): (usize, Complex64)| {
-                        Some((from, recognize(entry * phase, exponent, TOLERANCE)?))
+                        Some((from, recognize(entry * phase, exponent, RING_TOLERANCE)?))
                     };
                     rows.entries(row).into_iter().map(term).collect::<Option<Vec<_>>>()
                 };
@@ -72,7 +75,8 @@ impl ExactLetters {
         Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
     }
 
-    /// Whether the integers of all circuits of at most `length` letters are sure to fit in 16 bits.
+    /// Whether the integers of all circuits of at most `length` letters are certain to fit in 16
+    /// bits.
     pub fn holds(&self, length: usize) -> bool {
         self.max_exponent() as usize * length <= MAX_EXPONENT as usize
     }
@@ -82,7 +86,8 @@ impl ExactLetters {
         self.letters.iter().map(|letter| letter.exponent).max().unwrap_or(0)
     }
 
-    /// Lets `letter` act on `from` and holds the product in `to`, any of its class up to phase. False if it overflows.
+    /// Lets `letter` act on `from` and holds the product in `to`, any of its class up to phase.
+    /// False if it overflows.
     pub(crate) fn product(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
         let letter = &self.letters[usize::from(letter)];
         to.exponent = from.exponent + letter.exponent;
@@ -123,9 +128,9 @@ impl SimdTask for Multiply<'_> {
     }
 }
 
-/// Puts z ω^`power` for each z of `source` in the place of an entry, or adds it to what is there. Sums may leave the 16 bits on
-/// their way; where they end, they fit. There is no branch on the power, which would not be foreseen: z is turned as one word,
-/// whose parts then get their signs.
+/// Stores z ω^`power` for each z of `source` in an entry, or adds it. Sums may overflow 16 bits on
+/// their way; their results fit. There is no branch on the power, which would be unpredictable: z
+/// is rotated as one word, whose parts then get their signs.
 #[inline(always)]
 fn put<const ADD: bool>(row: &mut [ZOmega], source: &[ZOmega], power: usize) {
     let turn = 16 * (power % 4) as u32;
@@ -140,10 +145,10 @@ fn put<const ADD: bool>(row: &mut [ZOmega], source: &[ZOmega], power: usize) {
     }
 }
 
-/// The phase that makes a gate's first entry that is not 0 positive.
+/// The phase that makes the first nonzero entry of a gate positive.
 fn phase(rows: &LetterRows<'_>) -> Complex64 {
     let entries = (0..rows.gate_dim()).map(|column| rows.entry(0, column));
-    let first = entries.into_iter().find(|entry| entry.norm_sqr() > TOLERANCE);
+    let first = entries.into_iter().find(|entry| entry.norm_sqr() > RING_TOLERANCE);
     first.map_or(Complex64::ONE, |entry| entry.conj() / entry.norm_sqr().sqrt())
 }
 

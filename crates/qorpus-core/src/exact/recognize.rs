@@ -1,4 +1,4 @@
-//! From floating point to the ring.
+//! Recognition: from floating point to the ring.
 
 use crate::equivalence::Equivalence;
 use crate::exact::letters::ExactLetters;
@@ -8,7 +8,8 @@ use num_complex::Complex64;
 use std::f64::consts::FRAC_PI_4;
 
 impl ExactLetters {
-    /// See [`recognize`](crate::Arithmetic::recognize).
+    /// Implements [`recognize`](crate::Arithmetic::recognize) for denominator exponents up to
+    /// `most`.
     pub(crate) fn recognize_within(&self, unitary: &[Complex64], most: u32) -> Option<ExactUnitary> {
         let turns = self.turns(unitary)?;
         // To look for numbers takes the longer the larger the denominator, and most are small.
@@ -17,8 +18,8 @@ impl ExactLetters {
         })
     }
 
-    /// See [`near`](crate::Arithmetic::near). With a large error only small denominators tell numbers of the ring from each other:
-    /// of larger ones one is taken that is near.
+    /// Implements [`near`](crate::Arithmetic::near). With a large error only small denominators
+    /// tell numbers of the ring apart: of larger ones any that is near is taken.
     pub(crate) fn candidates(&self, unitary: &[Complex64], error: f64) -> Vec<ExactUnitary> {
         let error = turned_error(error, self.dim);
         let Some(unique) = unique_exponent(error) else { return Vec::new() };
@@ -30,8 +31,8 @@ impl ExactLetters {
         found
     }
 
-    /// The phases that may make it one over the ring: as many as there are rows, if the phase does not count. `None` if it is
-    /// no unitary of this size.
+    /// The phases that may bring it into the ring: as many as there are rows, up to a global phase.
+    /// `None` if it is not a unitary of this size.
     fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
         if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
             return None;
@@ -47,7 +48,8 @@ impl ExactLetters {
         }
     }
 
-    /// The exact unitary whose product with a phase this is but for `error`, if the denominator is √2^`exponent`.
+    /// The exact unitary over √2^`exponent` that this is within `error`, after multiplication by
+    /// `turn`.
     fn over(
         &self,
         unitary: &[Complex64],
@@ -70,18 +72,19 @@ impl ExactLetters {
     }
 }
 
-/// How far entries may be from those of the ring after they are turned by the phase of the determinant.
+/// The error of entries after they are multiplied by the phase of the determinant.
 ///
-/// With errors of `error` in all entries, ln det is off by tr(U†E), so by dim √dim errors at most, and its phase counts once for
-/// each row. With a margin for what is of second order.
+/// With errors of `error` in all entries, ln det is off by tr(U†E), so by dim √dim errors at most,
+/// and its phase counts once for each row. The factor leaves a margin for terms of second order.
 pub(crate) fn turned_error(error: f64, dim: usize) -> f64 {
     1.25 * error * (1.0 + (dim as f64).sqrt())
 }
 
-/// The largest denominator √2^k with which an entry within `error` of a number is the only one there, if there is such a k.
+/// The largest exponent k for which an entry over √2^k within `error` of a number is unique, if
+/// there is such a k.
 ///
-/// Two different real parts (a√2 + b)/√2^(k+1), whose conjugates are at most 1 as those of entries are, differ by at least
-/// 1/(4 2^k): the norm of their difference is an integer over 2^(k+1).
+/// Two different real parts (a√2 + b)/√2^(k+1), whose conjugates are at most 1 as those of entries
+/// are, differ by at least 1/(4 2^k): the norm of their difference is an integer over 2^(k+1).
 pub(crate) fn unique_exponent(error: f64) -> Option<u32> {
     (0..=MAX_EXPONENT).rev().find(|&exponent| 8.0 * error * (1u64 << exponent) as f64 <= 1.0)
 }
@@ -91,10 +94,10 @@ fn unit(angle: f64) -> Complex64 {
     Complex64::new(angle.cos(), angle.sin())
 }
 
-/// How far entries that are given may be from those of an exact unitary: many products of rounded gates are nearer.
+/// The largest error of given entries: many products of rounded gates are nearer.
 pub(crate) const LARGEST_ERROR: f64 = 1e-9;
 
-/// The determinant, by elimination; `None` if it is next to 0.
+/// The determinant, by elimination; `None` if it is close to 0.
 fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
     let mut product = Complex64::ONE;
     for column in 0..dim {
@@ -148,7 +151,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the noise, the unitary is among the candidates, up to the length that this is promised for.
+        /// Whatever the noise, the unitary is among the candidates, up to the length that this is
+        /// promised for.
         #[test]
         fn noise_hides_no_unitary(word in prop::collection::vec(0u16..18, 0..12), qubits in 1usize..4, digits in 1.0f64..9.0, phase in 0.0..7.0, seed: u64) {
             let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
@@ -166,7 +170,8 @@ mod tests {
         }
     }
 
-    /// Different numbers of the ring whose conjugates are small are never nearer than the exponent of unique entries promises.
+    /// Different numbers of the ring whose conjugates are small are never nearer than the exponent
+    /// of unique entries promises.
     #[test]
     fn numbers_of_the_ring_keep_their_distance() {
         for exponent in 0..8 {

@@ -6,7 +6,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 /// a + bω + cω² + dω³.
 pub(crate) type ZOmega = [i16; 4];
 
-/// With larger denominators an integer might not fit in 16 bits: none is larger than √2^k.
+/// The largest denominator exponent: integers are at most √2^k, and must fit in 16 bits.
 pub(crate) const MAX_EXPONENT: u32 = 28;
 
 /// z ω^`power`.
@@ -29,7 +29,7 @@ pub(crate) fn conjugate([a, b, c, d]: ZOmega) -> ZOmega {
     [a, -d, -c, -b]
 }
 
-/// Products need more bits than their factors. ω⁴ = -1.
+/// Adds x y to `sum`. Products need more bits than their factors. ω⁴ = -1.
 pub(crate) fn add_product(sum: &mut [i64; 4], x: ZOmega, y: ZOmega) {
     for (i, x) in x.into_iter().enumerate() {
         for (j, y) in y.into_iter().enumerate() {
@@ -56,12 +56,14 @@ pub(crate) fn root_of_two(exponent: u32) -> f64 {
     (1u64 << (exponent / 2)) as f64 * if exponent % 2 == 1 { SQRT_2 } else { 1.0 }
 }
 
+/// The element in binary64.
 pub(crate) fn value([a, b, c, d]: ZOmega) -> Complex64 {
     let [a, b, c, d] = [a, b, c, d].map(f64::from);
     Complex64::new(a + (b - d) * FRAC_1_SQRT_2, c + (b + d) * FRAC_1_SQRT_2)
 }
 
-/// Whether rows, each given by its entries that are not 0, are those of a unitary times √2^`exponent`.
+/// Whether rows, each given by its entries that are not 0, are those of a unitary times
+/// √2^`exponent`.
 pub(crate) fn is_unitary(rows: &[Vec<(usize, ZOmega)>], exponent: u32) -> bool {
     let product = |row: &[(usize, ZOmega)], other: &[(usize, ZOmega)]| {
         let mut sum = [0; 4];
@@ -76,10 +78,11 @@ pub(crate) fn is_unitary(rows: &[Vec<(usize, ZOmega)>], exponent: u32) -> bool {
     (0..rows.len()).all(|i| (0..=i).all(|j| product(&rows[i], &rows[j]) == if i == j { one } else { [0; 4] }))
 }
 
-/// The integer whose quotient by √2^`exponent` is `entry` but for `error`, if there is one.
+/// The ring element whose quotient by √2^`exponent` is `entry` within `error`, if there is one.
 ///
-/// The real part of (a + bω + cω² + dω³) is a + (b - d) / √2, the imaginary part c + (b + d) / √2, and of both the conjugates,
-/// with -√2 for √2, are at most √2^k, as entries of the conjugate unitary are at most 1. Takes time in O(√2^k).
+/// The real part of a + bω + cω² + dω³ is a + (b - d) / √2, the imaginary part c + (b + d) / √2.
+/// Both, and their conjugates with -√2 for √2, are at most √2^k, as entries of the conjugate
+/// unitary are at most 1. Takes time in O(√2^k).
 pub(crate) fn recognize(entry: Complex64, exponent: u32, error: f64) -> Option<ZOmega> {
     let (most, target) = (root_of_two(exponent), entry * root_of_two(exponent));
     let part = |x: f64| {

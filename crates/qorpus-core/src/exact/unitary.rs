@@ -25,13 +25,13 @@ impl ExactUnitary {
         self.exponent
     }
 
-    /// XXH3-128 of the integers, little-endian: what tells unitaries from each other in tables and on disk. Two of 10^9
-    /// have the same key with a probability of 1.5e-21.
+    /// The key: XXH3-128 of the integers, little-endian. It tells unitaries apart in tables and on
+    /// disk. Two of 10^9 have the same key with a probability of 1.5e-21.
     pub fn key(&self) -> u128 {
         xxh3_128(bytemuck::cast_slice(&self.entries))
     }
 
-    /// The matrix in binary64, row-major: each entry rounded a few times.
+    /// The matrix in binary64, row-major; each entry is rounded a few times.
     pub fn to_complex(&self) -> Vec<Complex64> {
         let denominator = root_of_two(self.exponent);
         self.entries.iter().map(|&entry| value(entry) / denominator).collect()
@@ -51,7 +51,8 @@ impl ExactUnitary {
         }
     }
 
-    /// Of the eight multiples by powers of ω, takes the one whose first entry that is not 0 is the largest.
+    /// Replaces the unitary by the one of its eight multiples by powers of ω whose first nonzero
+    /// entry is the largest.
     pub(crate) fn turn(&mut self) {
         let Some(&first) = self.entries.iter().find(|entry| **entry != [0; 4]) else { return };
         let power = (0..8).max_by_key(|&power| turned(first, power)).unwrap_or(0);

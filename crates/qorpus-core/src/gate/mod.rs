@@ -1,7 +1,8 @@
 //! Gates: named unitaries on one to three qubits.
 //!
-//! Names and matrices are those of OpenQASM 3 `stdgates.inc` as Qiskit implements them, global phase included.
-//! A gate's first qubit is the most significant bit of its matrix index; a controlled gate's control comes first.
+//! Names and matrices are those of OpenQASM 3 `stdgates.inc` as Qiskit implements them, global
+//! phase included. A gate's first qubit is the most significant bit of its matrix index; a
+//! controlled gate's control comes first.
 
 pub(crate) mod angle;
 pub(crate) mod name;
@@ -146,7 +147,8 @@ impl Gate {
     /// qubits is 0.
     ///
     /// # Errors
-    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a standard gate.
+    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// standard gate.
     pub fn opaque(name: &str) -> Result<Gate> {
         check_custom_name(name)?;
         Ok(Gate {
@@ -179,7 +181,8 @@ impl Gate {
         self.qubits
     }
 
-    /// The matrix, row-major, 2^qubits x 2^qubits; the gate's first qubit is the most significant index bit.
+    /// The matrix, row-major, 2^qubits x 2^qubits; the gate's first qubit is the most significant
+    /// index bit.
     pub fn matrix(&self) -> &[Complex64] {
         &self.matrix
     }

@@ -68,7 +68,8 @@ pub(crate) fn turn(angle: f64) -> Complex64 {
     Complex64::new(libm::cos(angle), libm::sin(angle))
 }
 
-/// The matrix of a standard gate, row-major; `None` for an unknown name or the wrong number of angles.
+/// The matrix of a standard gate, row-major; `None` for an unknown name or the wrong number of
+/// angles.
 pub(crate) fn matrix(name: &str, angles: &[f64]) -> Option<Vec<Complex64>> {
     let half = Complex64::new(0.5, 0.5);
     let eighth = Complex64::new(FRAC_1_SQRT_2, FRAC_1_SQRT_2);

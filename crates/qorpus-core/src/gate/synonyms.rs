@@ -200,7 +200,8 @@ mod tests {
             .fold(template.to_owned(), |text, (k, angle)| text.replace(&format!("{{{k}}}"), angle))
     }
 
-    /// The matrix of a gate by its definition elsewhere: exp(-i theta/2 P), or a permutation with phases.
+    /// The matrix of a gate by its definition elsewhere: exp(-i theta/2 P), or a permutation with
+    /// phases.
     fn elsewhere(name: &str) -> Option<Vec<Complex64>> {
         let (one, i) = (Complex64::ONE, Complex64::I);
         let rotation = |pauli: [[Complex64; 4]; 4]| {

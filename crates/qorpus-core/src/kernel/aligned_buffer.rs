@@ -1,9 +1,9 @@
-//! Numbers in memory, from a cache line's beginning on.
+//! Buffers of numbers aligned to cache lines.
 
 use bytemuck::{Pod, Zeroable};
 
-/// Numbers that begin with a cache line, so that no vector of them straddles two. How many there are is a
-/// multiple of eight.
+/// A buffer of numbers that begins with a cache line, so that no vector straddles two. Its length
+/// is a multiple of eight.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AlignedBuffer(Vec<CacheLine>);
 
@@ -12,14 +12,14 @@ pub(crate) struct AlignedBuffer(Vec<CacheLine>);
 struct CacheLine([f64; 8]);
 
 impl AlignedBuffer {
-    /// `len` numbers, all 0.
+    /// A buffer of `len` zeros.
     pub(crate) fn zeros(len: usize) -> AlignedBuffer {
         let mut held = AlignedBuffer::default();
         held.room(len);
         held
     }
 
-    /// The first `len` numbers, whatever they are.
+    /// The first `len` numbers, with arbitrary contents.
     pub(crate) fn room(&mut self, len: usize) -> &mut [f64] {
         let lines = len.div_ceil(8);
         if self.0.len() < lines {

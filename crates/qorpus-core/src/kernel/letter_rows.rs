@@ -1,4 +1,4 @@
-//! Where gates act: on the rows that differ in the bits of their qubits.
+//! The rows on which gates act: those that differ in the bits of their qubits.
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::letter::Letter;
@@ -15,7 +15,8 @@ pub(crate) struct LetterRows<'a> {
 impl<'a> LetterRows<'a> {
     pub(crate) fn new(alphabet: &'a Alphabet, letter: &Letter) -> LetterRows<'a> {
         let gate = &alphabet.gates()[letter.gate];
-        // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its index.
+        // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its
+        // index.
         let mask = |q: usize| 1 << (alphabet.qubits() - 1 - q);
         let row = |index: usize| {
             let bits = letter.qubits.iter().rev().enumerate();
@@ -30,7 +31,7 @@ impl<'a> LetterRows<'a> {
         self.rows.len()
     }
 
-    /// The row of a unitary that index `index` of the matrix means, if all other qubits are 0.
+    /// The row of a unitary for `index` of the matrix, if all other qubits are 0.
     pub(crate) fn row(&self, index: usize) -> usize {
         self.rows[index]
     }
@@ -45,7 +46,8 @@ impl<'a> LetterRows<'a> {
         self.gate.matrix()[row * self.gate_dim() + column]
     }
 
-    /// The rows that row number `row` is mixed of, with their coefficients. An opaque gate does nothing.
+    /// The rows that row `row` of a product is a sum of, with their coefficients. An opaque gate
+    /// does nothing.
     pub(crate) fn entries(&self, row: usize) -> Vec<(usize, Complex64)> {
         let Some(index) = self.rows.iter().position(|&own| own == row & self.own()) else {
             return vec![(row, Complex64::ONE)];

@@ -1,15 +1,16 @@
 //! Kernels: from a circuit to its unitary.
 //!
-//! Every kernel computes the same bits. A circuit's unitary starts from the identity; each letter, in time
-//! order, replaces the rows its gate acts on:
+//! Every kernel computes the same bits. A circuit's unitary starts from the identity; each letter,
+//! in time order, replaces the rows its gate acts on:
 //!
 //! ```text
-//! row'[r] = M[r][0]*row[0] + M[r][1]*row[1] + ...      summed from left to right, in the gate's own index order
+//! row'[r] = M[r][0]*row[0] + M[r][1]*row[1] + ...      summed from left to right, in the gate's index order
 //! (a + ib)*(c + id) = (a*c - b*d) + i(a*d + b*c)       no fused multiply-add, no reassociation
 //! ```
 //!
-//! and at the end every zero becomes +0. The sign of a zero never changes another number, so a kernel may leave
-//! out terms whose coefficient is zero and still agree to the bit with one that does not.
+//! and at the end every zero becomes +0. The sign of a zero never changes another number, so a
+//! kernel may leave out terms whose coefficient is zero and still agree to the bit with one that
+//! does not.
 
 pub(crate) mod aligned_buffer;
 pub(crate) mod letter_rows;
@@ -34,7 +35,8 @@ use crate::simd::{dispatch, vector};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 
-/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, and the one that is being computed.
+/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, and the one that is
+/// being computed.
 #[derive(Debug, Default)]
 pub struct Scratch {
     prefixes: AlignedBuffer,
@@ -47,11 +49,11 @@ pub struct Kernel {
     instructions: InstructionSet,
     dim: usize,
     letters: PreparedLetters,
-    /// Made when there is enough to compute.
+    /// The table of prefixes, made when there is enough to compute.
     prefix_table: OnceLock<PrefixTable>,
 }
 
-/// The letters as the representation needs them that computes with them.
+/// The letters in the form that the representation of unitaries needs.
 #[derive(Debug, Clone)]
 enum PreparedLetters {
     Small(SmallLetters),
@@ -59,13 +61,12 @@ enum PreparedLetters {
 }
 
 impl Kernel {
-    /// Prepares every letter; those of opaque gates do nothing, so what uses them must ask
-    /// [`Alphabet::defines`] first.
+    /// Prepares every letter. Those of opaque gates do nothing: ask [`Alphabet::defines`] first.
     pub fn new(alphabet: &Alphabet) -> Kernel {
-        Kernel::at(InstructionSet::best(), alphabet)
+        Kernel::with_instructions(InstructionSet::best(), alphabet)
     }
 
-    fn at(instructions: InstructionSet, alphabet: &Alphabet) -> Kernel {
+    fn with_instructions(instructions: InstructionSet, alphabet: &Alphabet) -> Kernel {
         let letters = match SmallLetters::new(alphabet) {
             Some(letters) => PreparedLetters::Small(letters),
             None => {
@@ -78,19 +79,43 @@ impl Kernel {
 
     /// Writes the unitaries of `circuits`, in order, row-major, to `out`.
     ///
-    /// Where neighbouring circuits share most of their letters from the front, as consecutive words do, the
-    /// shared prefix is computed once. Takes time in O(letters x 4^n) and allocates nothing once `scratch` has
-    /// grown.
+    /// Where neighbouring circuits share most of their letters from the front, as consecutive words
+    /// do, the shared prefix is computed once. Takes time in O(letters x 4^n) and allocates nothing
+    /// once `scratch` has grown.
     ///
     /// # Panics
-    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or a letter is not in the alphabet.
+    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or a letter is not in
+    /// the alphabet.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
         self.instructions.run(UnitaryBatch { kernel: self, circuits, scratch, out });
     }
+
+    /// The table of prefixes, if it is made or costs less than these circuits.
+    #[inline(always)]
+    fn prefix_table(
+        &self,
+        representation: &impl Representation,
+        circuits: &Circuits,
+    ) -> Option<&PrefixTable> {
+        let length = prefix_table::length(representation.letters(), representation.size());
+        let words = representation.letters().pow(length as u32);
+        let letters = circuits.letters(0..circuits.len());
+        let mut last = 0;
+        for &letter in letters {
+            last = letter.max(last);
+        }
+        assert!(usize::from(last) < representation.letters(), "letter {last} is not in the alphabet");
+        if length > 0 && words <= letters.len() && self.prefix_table.get().is_none() {
+            // Not in a closure, which would not be compiled for the instruction set. If two threads
+            // make it, one is dropped.
+            let _ = self.prefix_table.set(PrefixTable::new(representation, length));
+        }
+        self.prefix_table.get()
+    }
 }
 
-/// What is to be computed.
+/// The circuits of a call, and where their unitaries go.
 struct UnitaryBatch<'a> {
     kernel: &'a Kernel,
     circuits: &'a Circuits,
@@ -114,30 +139,19 @@ impl SimdTask for UnitaryBatch<'_> {
 impl UnitaryBatch<'_> {
     #[inline(always)]
     fn run_with<V: Vector<8>>(self) {
+        use PreparedLetters::{Rows, Small};
         let dim = self.kernel.dim;
-        match &self.kernel.letters {
-            PreparedLetters::Small(SmallLetters::Two(sums)) if dim == 2 => {
-                self.compute(&SmallUnitaries::<1, 2, V>::new(sums))
-            }
-            PreparedLetters::Small(SmallLetters::Two(sums)) => {
-                self.compute(&SmallUnitaries::<4, 2, V>::new(sums))
-            }
-            PreparedLetters::Small(SmallLetters::Four(sums)) if dim == 2 => {
-                self.compute(&SmallUnitaries::<1, 4, V>::new(sums))
-            }
-            PreparedLetters::Small(SmallLetters::Four(sums)) => {
-                self.compute(&SmallUnitaries::<4, 4, V>::new(sums))
-            }
-            PreparedLetters::Rows(letters) => match dim {
-                2 => self.compute(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
-                4 => self.compute(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
-                _ => self.compute(&SplitRows::<8, V>::new(letters, dim)),
-            },
+        match (&self.kernel.letters, dim) {
+            (Small(SmallLetters::Two(letters)), 2) => self.compute(&SmallUnitaries::<1, 2, V>::new(letters)),
+            (Small(SmallLetters::Two(letters)), _) => self.compute(&SmallUnitaries::<4, 2, V>::new(letters)),
+            (Small(SmallLetters::Four(letters)), 2) => self.compute(&SmallUnitaries::<1, 4, V>::new(letters)),
+            (Small(SmallLetters::Four(letters)), _) => self.compute(&SmallUnitaries::<4, 4, V>::new(letters)),
+            (Rows(letters), 2) => self.compute(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
+            (Rows(letters), 4) => self.compute(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
+            (Rows(letters), _) => self.compute(&SplitRows::<8, V>::new(letters, dim)),
         }
     }
-}
 
-impl UnitaryBatch<'_> {
     #[inline(always)]
     fn compute(self, representation: &impl Representation) {
         let size = representation.size();
@@ -161,30 +175,6 @@ impl UnitaryBatch<'_> {
                 representation.finish(current, out);
             }
         }
-    }
-}
-
-impl Kernel {
-    /// The table of starts, if it is made or costs less than these circuits.
-    #[inline(always)]
-    fn prefix_table(
-        &self,
-        representation: &impl Representation,
-        circuits: &Circuits,
-    ) -> Option<&PrefixTable> {
-        let length = prefix_table::length(representation.letters(), representation.size());
-        let words = representation.letters().pow(length as u32);
-        let letters = circuits.letters(0..circuits.len());
-        let mut last = 0;
-        for &letter in letters {
-            last = letter.max(last);
-        }
-        assert!(usize::from(last) < representation.letters(), "letter {last} is not in the alphabet");
-        if length > 0 && words <= letters.len() && self.prefix_table.get().is_none() {
-            // Not in a closure, which would not be compiled for the level. If two threads make it, one is dropped.
-            let _ = self.prefix_table.set(PrefixTable::new(representation, length));
-        }
-        self.prefix_table.get()
     }
 }
 
@@ -216,17 +206,17 @@ mod tests {
         unitary.iter().map(|entry| [entry.re.to_bits(), entry.im.to_bits()]).collect()
     }
 
-    /// Returns the kernel of the best level.
+    /// Returns the kernel of the best instruction set.
     fn agrees_with_the_oracle(alphabet: &Alphabet, circuits: &Circuits) -> Kernel {
         let size = alphabet.dim() * alphabet.dim();
         let mut out = vec![Complex64::new(f64::NAN, 0.0); circuits.len() * size];
         let mut kernel = Kernel::new(alphabet);
-        for level in InstructionSet::all() {
-            kernel = Kernel::at(level, alphabet);
+        for instructions in InstructionSet::all() {
+            kernel = Kernel::with_instructions(instructions, alphabet);
             kernel.unitaries(circuits, &mut Scratch::default(), &mut out);
             for (circuit, unitary) in circuits.iter().zip(out.chunks_exact(size)) {
                 let expected = naive::unitary(alphabet, circuit);
-                assert_eq!(bits(unitary), bits(&expected), "{level:?}: {}", alphabet.text(circuit));
+                assert_eq!(bits(unitary), bits(&expected), "{instructions:?}: {}", alphabet.text(circuit));
             }
         }
         kernel

@@ -1,16 +1,16 @@
-//! Circuits whose neighbours begin alike: what they share is computed once.
+//! A cache of the current circuit's prefixes, for batches whose neighbours share prefixes.
 
 use crate::circuit::Circuits;
 use crate::kernel::aligned_buffer::AlignedBuffer;
 use crate::kernel::representation::Representation;
 
-/// PrefixCache are kept up to this much memory; what is longer is computed from the longest one kept.
+/// The most memory for prefixes. Longer circuits are computed from the longest prefix that is kept.
 pub(crate) const CACHE_BYTES: usize = 64 << 20;
 
-/// Neighbours that are looked at to tell how much of a batch is shared.
+/// The number of neighbours that are sampled to tell how much of a batch is shared.
 const SAMPLE: usize = 64;
 
-/// Whether neighbours have at least half of their letters in common, from the front.
+/// Whether neighbours share at least half of their letters as prefixes.
 pub(crate) fn are_shared(circuits: &Circuits) -> bool {
     let (mut shared, mut letters) = (0, 0);
     for index in (1..circuits.len()).step_by(circuits.len().div_ceil(SAMPLE).max(1)) {
@@ -20,7 +20,7 @@ pub(crate) fn are_shared(circuits: &Circuits) -> bool {
     shared > 0 && 2 * shared >= letters
 }
 
-/// The number of letters that two circuits have in common, from the front.
+/// The length of the longest common prefix of two circuits.
 #[inline(always)]
 fn common(a: &[u16], b: &[u16]) -> usize {
     // Four letters are compared as one number.
@@ -41,13 +41,13 @@ fn common(a: &[u16], b: &[u16]) -> usize {
 /// The unitaries of the current circuit's prefixes, the empty one first.
 pub(crate) struct PrefixCache<'a> {
     held: &'a mut [f64],
-    /// The letters of the longest prefix that is kept.
+    /// The letters of the longest prefix in the cache.
     letters: &'a [u16],
     most: usize,
 }
 
 impl<'a> PrefixCache<'a> {
-    /// Room for the prefixes of all `circuits`.
+    /// A cache for the prefixes of all `circuits`.
     #[inline(always)]
     pub(crate) fn new(
         representation: &impl Representation,
@@ -62,8 +62,8 @@ impl<'a> PrefixCache<'a> {
         PrefixCache { held, letters: &[], most }
     }
 
-    /// The unitary of as long a prefix of `circuit` as is kept, and the letters from there on: at least the last one, which neighbours
-    /// rarely share.
+    /// The unitary of the longest cacheable prefix of `circuit`, and the letters after it: at least
+    /// the last one, which neighbours rarely share.
     #[inline(always)]
     pub(crate) fn split(
         &mut self,

@@ -1,14 +1,15 @@
-//! The unitaries of all short words: where longer circuits start instead of from the identity.
+//! A table of the unitaries of all short words, from which longer circuits start.
 //!
-//! A circuit's bits depend on the order of its products, so only what comes first can be looked up.
+//! A circuit's bits depend on the order of its products, so only a prefix can be looked up.
 
 use crate::kernel::aligned_buffer::AlignedBuffer;
 use crate::kernel::representation::Representation;
 
-/// What the unitaries may take: with the chunk that is written, a part of a core's cache.
+/// The most memory of a table: together with the chunk that is written, a part of a core's cache.
 const TABLE_BYTES: usize = 256 << 10;
 
-/// The unitaries of all words of some length, in the order of the numbers whose digits are the letters.
+/// The unitaries of all words of some length, in the order of the numbers whose digits are the
+/// letters.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixTable {
     length: usize,
@@ -16,10 +17,11 @@ pub(crate) struct PrefixTable {
     held: AlignedBuffer,
 }
 
-/// The longest words over `letters` letters all of whose unitaries, each held in `size` numbers, find room.
+/// The largest length of words over `letters` letters whose unitaries, each of `size` numbers, all
+/// fit in a table.
 pub(crate) fn length(letters: usize, size: usize) -> usize {
     let (mut length, mut words) = (0, 1);
-    // Of one letter there is one word of each length: sixteen letters fewer to apply are as good as any number.
+    // One letter has one word of each length: 16 letters are as good a bound as any.
     while words * letters * size * size_of::<f64>() <= TABLE_BYTES && length < 16 {
         words *= letters;
         length += 1;
@@ -28,7 +30,7 @@ pub(crate) fn length(letters: usize, size: usize) -> usize {
 }
 
 impl PrefixTable {
-    /// Of all words of `length` letters.
+    /// The table of all words of `length` letters.
     #[inline(always)]
     pub(crate) fn new(representation: &impl Representation, length: usize) -> PrefixTable {
         let (size, letters) = (representation.size(), representation.letters());
@@ -48,8 +50,8 @@ impl PrefixTable {
         PrefixTable { length, letters, held }
     }
 
-    /// The unitary that a circuit starts with, and its letters from there on; `None` if it is too short.
-    /// Its letters must be in the alphabet, or else they would be digits of another word.
+    /// The unitary of a circuit's prefix, and the letters after it; `None` if the circuit is too
+    /// short. Its letters must be in the alphabet, or they would be digits of another word.
     #[inline(always)]
     pub(crate) fn split<'a, 'c>(&'a self, circuit: &'c [u16], size: usize) -> Option<(&'a [f64], &'c [u16])> {
         let (start, rest) = circuit.split_at_checked(self.length)?;

@@ -1,9 +1,9 @@
-//! A letter as row updates: the blocks into which its gate's matrix falls apart.
+//! Letters as row updates: the blocks into which a gate's matrix decomposes.
 //!
-//! A row is held as its real parts and then its imaginary parts, so that it is also two rows of real numbers. The
-//! matrix of `cx` is two fixed rows and one exchange; that of `t` one fixed row and a rotation of the two halves of
-//! the other. LetterRows that are neither read nor written cost nothing, and rows that follow each other and are updated
-//! alike are updated as one.
+//! A row is stored as its real parts and then its imaginary parts, so it is also two rows of real
+//! numbers. The matrix of `cx` is two fixed rows and one exchange; that of `t` is one fixed row and
+//! a rotation of the two halves of the other. Rows that are neither read nor written cost nothing,
+//! and adjacent rows that are updated alike are updated as one.
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::letter::Letter;
@@ -13,21 +13,21 @@ use crate::simd::vector::Vector;
 use num_complex::Complex64;
 use std::marker::PhantomData;
 
-/// What a letter does to the rows of a unitary: one block after the other.
+/// The updates of a letter, one block after the other.
 pub(crate) type RowUpdates = Vec<RowUpdate>;
 
-/// What one block does.
+/// The update by one block.
 #[derive(Debug, Clone)]
 pub(crate) struct RowUpdate {
-    /// With rows counted from a base.
+    /// The block, with rows counted from a base.
     block: Block,
     /// The bits of a row's number that are 0 in a base.
     fixed: usize,
-    /// Numbers that follow each other and are updated alike.
+    /// The length of a run of adjacent numbers that are updated alike.
     run: usize,
 }
 
-/// LetterRows, or halves of rows, that are mixed with each other and with no others, by where they begin.
+/// Rows, or halves of rows, that are mixed only with each other, by their offsets.
 #[derive(Debug, Clone)]
 enum Block {
     /// row *= factor
@@ -42,7 +42,7 @@ enum Block {
     Dense { rows: Vec<usize>, matrix: Vec<Complex64> },
 }
 
-/// The moves of one letter.
+/// The row updates of one letter.
 pub(crate) fn row_updates(alphabet: &Alphabet, letter: &Letter) -> RowUpdates {
     let (rows, dim) = (LetterRows::new(alphabet, letter), alphabet.dim());
     let linked = |r: usize, c: usize| rows.entry(r, c) != Complex64::ZERO;
@@ -50,7 +50,8 @@ pub(crate) fn row_updates(alphabet: &Alphabet, letter: &Letter) -> RowUpdates {
     groups.flat_map(|indices| RowUpdate::of(&rows, &indices, dim)).collect()
 }
 
-/// The indices below `dim`, grouped so that `linked` only holds inside a group; groups and members ascending.
+/// The connected components of the indices below `dim` under `linked`; components and members
+/// ascend.
 fn components(dim: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
     let mut group: Vec<usize> = (0..dim).collect();
     for a in 0..dim {
@@ -66,7 +67,7 @@ fn components(dim: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<Vec<usiz
 }
 
 impl RowUpdate {
-    /// The moves of the rows `indices` of a gate's matrix, which are mixed with no others.
+    /// The updates of the rows `indices` of a gate's matrix, which are mixed only with each other.
     fn of(rows: &LetterRows, indices: &[usize], dim: usize) -> Vec<RowUpdate> {
         let own = rows.own();
         let rows_in_a_run = 1 << own.trailing_zeros();
@@ -80,7 +81,8 @@ impl RowUpdate {
         if all.iter().all(|&r| all.iter().all(|&c| entry(r, c).im == 0.0)) && all.len() <= 2 {
             return Block::of(&all, |r, c| entry(r, c).re, place).into_iter().map(whole).collect();
         }
-        // (x + iy)(a + ib) as a real matrix; sums of one or two products are the same in both ways of writing.
+        // (x + iy)(a + ib) as a real matrix. Sums of one or two products have the same bits either
+        // way.
         let real = |r: usize, c: usize| match (entry(r / 2, c / 2), r % 2, c % 2) {
             (entry, 0, 0) | (entry, 1, 1) => entry.re,
             (entry, 0, _) => -entry.im,
@@ -176,7 +178,7 @@ impl Block {
     }
 }
 
-/// Where the rows begin that have a 0 in each of the bits `fixed`.
+/// An iterator over the offsets of the rows that have a 0 in each of the bits `fixed`.
 struct Bases {
     next: usize,
     fixed: usize,
@@ -195,7 +197,7 @@ impl Iterator for Bases {
     }
 }
 
-/// Runs of numbers, none of which overlaps another.
+/// Disjoint runs of numbers.
 #[inline(always)]
 fn runs<const N: usize>(held: &mut [f64], places: [usize; N], run: usize) -> [&mut [f64]; N] {
     let runs = held.get_disjoint_mut(places.map(|place| place..place + run));
@@ -222,7 +224,7 @@ fn pair<const WIDTH: usize, V: Vector<WIDTH>>(halves: [&mut [f64; WIDTH]; 4], ma
     im(m10, a).plus(im(m11, b)).store(b_im);
 }
 
-/// Only gates of the user's own come here.
+/// A dense matrix on three to eight rows: only user-defined gates have one.
 fn dense(held: &mut [f64], base: usize, dim: usize, rows: &[usize], matrix: &[Complex64]) {
     for column in base..base + dim {
         let mut old = [Complex64::ZERO; 8];
@@ -238,7 +240,8 @@ fn dense(held: &mut [f64], base: usize, dim: usize, rows: &[usize], matrix: &[Co
     }
 }
 
-/// Unitaries held as rows, each as its two halves. `WIDTH` is the number of columns, but at most 8.
+/// Unitaries stored as rows, each as its two halves. `WIDTH` is the number of columns, but at most
+/// 8.
 pub(crate) struct SplitRows<'a, const WIDTH: usize, V> {
     letters: &'a [RowUpdates],
     dim: usize,
@@ -270,8 +273,9 @@ impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDT
     #[inline(always)]
     fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
         let to = &mut to[..from.len()];
-        // Adding +0 changes nothing but signs of zeros, and keeps this from becoming a call of memcpy, whose
-        // `rep movsb` is slow on some machines if the two are a multiple of 4 KiB apart, as they often are.
+        // Adding +0 changes nothing but signs of zeros, and keeps this from becoming a call of
+        // memcpy, whose `rep movsb` is slow on some machines if the two are a multiple of 4 KiB
+        // apart, as they often are.
         for (to, from) in vectors(to).iter_mut().zip(from.as_chunks().0) {
             V::load(from).plus(V::splat(0.0)).store(to);
         }

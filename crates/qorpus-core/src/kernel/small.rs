@@ -1,7 +1,8 @@
-//! One and two qubits, without branches: a unitary fills one or four vectors of eight numbers, and every letter is
-//! a sum of a few products with numbers in other places of the same vector.
+//! One and two qubits, without branches: a unitary fills one or four vectors of eight numbers, and
+//! every letter is a sum of a few products with numbers in other places of the same vector.
 //!
-//! Letters of random circuits cannot be predicted, so a branch for each of them would cost more than it saves.
+//! Letters of random circuits cannot be predicted, so a branch for each of them would cost more
+//! than it saves.
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::letter::Letter;
@@ -12,18 +13,20 @@ use num_complex::Complex64;
 use std::array;
 use std::marker::PhantomData;
 
-/// Numbers of a vector: columns of a unitary, one after the other, the real part of an entry before the imaginary.
+/// The width of a vector: columns of a unitary, one after the other, the real part of an entry
+/// before the imaginary part.
 pub(crate) const WIDTH: usize = 8;
 
-/// What a letter does to every vector: `new[k] = factors[k] * old[from[k]]`, summed over its terms.
+/// The action of a letter on every vector: `new[k] = factors[k] * old[from[k]]`, summed over its
+/// terms.
 #[derive(Debug, Clone)]
 pub(crate) struct SmallLetter<const TERMS: usize> {
     factors: [[f64; WIDTH]; TERMS],
     from: [[u64; WIDTH]; TERMS],
 }
 
-/// The letters of an alphabet. `h`, `t`, `cx` and `rx` have two terms, of which the first is a multiple of the
-/// number itself; `sx` and `u3` have four, two complex products.
+/// The letters of an alphabet. `h`, `t`, `cx` and `rx` have two terms, of which the first is a
+/// multiple of the number itself; `sx` and `u3` have four, two complex products.
 #[derive(Debug, Clone)]
 pub(crate) enum SmallLetters {
     Two(Vec<SmallLetter<2>>),
@@ -31,7 +34,8 @@ pub(crate) enum SmallLetters {
 }
 
 impl SmallLetters {
-    /// `None` on more than two qubits, or if a gate mixes more than two rows.
+    /// The letters of `alphabet`; `None` on more than two qubits, or if a gate mixes more than two
+    /// rows.
     pub(crate) fn new(alphabet: &Alphabet) -> Option<SmallLetters> {
         if alphabet.qubits() > 2 {
             return None;
@@ -66,7 +70,7 @@ impl SmallLetter<4> {
         Some(sum)
     }
 
-    /// The same without terms that are zero, if no more than two are left everywhere.
+    /// The letter without terms that are zero, if at most two are left everywhere.
     fn simplified(&self) -> Option<SmallLetter<2>> {
         let own = array::from_fn(place);
         let mut sum = SmallLetter { factors: [[0.0; WIDTH]; 2], from: [own; 2] };
@@ -109,7 +113,7 @@ impl<const TERMS: usize> SmallLetter<TERMS> {
     }
 }
 
-/// Unitaries held in `VECTORS` vectors, as columns: one on one qubit, four on two.
+/// Unitaries stored in `VECTORS` vectors, as columns: one on one qubit, four on two.
 pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V> {
     letters: &'a [SmallLetter<TERMS>],
     vector: PhantomData<V>,

@@ -8,12 +8,13 @@ const ROUNDS: usize = 8;
 /// A keyed bijection of `0..len`: a shuffled order in which any place is found in constant time and
 /// memory.
 ///
-/// It is a Feistel network over pairs (l, r) with l below a and r below b, where a = ceil(sqrt(len)) and
-/// b = ceil(len / a): index i is the pair (i div b, i mod b). Even rounds replace l by (l + F(r)) mod a, odd ones r by
-/// (r + F(l)) mod b. Results that are not below `len`, fewer than a, are walked on until they are: Black and Rogaway,
-/// *Ciphers with arbitrary finite domains*, CT-RSA 2002. F(x) in round k is the high word of the 128-bit product of
-/// mix(x xor key k) and the modulus; mix is the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014), and
-/// key k is mix(seed + (k + 1) * 0x9e3779b97f4a7c15), modulo 2^64.
+/// It is a Feistel network over pairs (l, r) with l below a and r below b, where a =
+/// ceil(sqrt(len)) and b = ceil(len / a): index i is the pair (i div b, i mod b). Even rounds
+/// replace l by (l + F(r)) mod a, odd ones r by (r + F(l)) mod b. Results that are not below `len`,
+/// fewer than a, are walked on until they are: Black and Rogaway, *Ciphers with arbitrary finite
+/// domains*, CT-RSA 2002. F(x) in round k is the high word of the 128-bit product of mix(x xor key
+/// k) and the modulus; mix is the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014),
+/// and key k is mix(seed + (k + 1) * 0x9e3779b97f4a7c15), modulo 2^64.
 ///
 /// The order of a length and a seed never changes. It is for shuffling, not for secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +142,8 @@ mod tests {
         assert!(all.into_iter().eq(0..1000));
     }
 
-    /// Where the first number goes, over many seeds, is spread evenly: chi-square with 15 degrees of freedom stays
-    /// below its 0.999999 quantile, and so do pairs.
+    /// Where the first number goes, over many seeds, is spread evenly: chi-square with 15 degrees
+    /// of freedom stays below its 0.999999 quantile, and so do pairs.
     #[test]
     fn places_are_spread_evenly() {
         let (len, seeds) = (16u64, 64_000u64);

@@ -5,7 +5,7 @@ use crate::splitmix::mix;
 use std::ops::Range;
 
 /// A split consists of thousandths.
-const PARTS: u64 = 1000;
+pub(crate) const PARTS: u64 = 1000;
 
 /// A split: some thousandths of all ids, whatever the number of records. A corpus that grows keeps
 /// its splits.
@@ -150,8 +150,9 @@ mod tests {
         assert_eq!(Split::new(900..1000, 7).ids([0, 1, 99, 100, 1_000_000]), [1, 13, 952, 1017, 10_000_001]);
     }
 
-    /// Each id is as often in a tenth as any other, over many blocks: chi-square with 999 degrees of freedom, of a
-    /// variable whose variance is 0.9 of its mean, stays below its 0.999999 quantile.
+    /// Each id is as often in a tenth as any other, over many blocks: chi-square with 999 degrees
+    /// of freedom, of a variable whose variance is 0.9 of its mean, stays below its 0.999999
+    /// quantile.
     #[test]
     fn places_in_a_block_are_alike() {
         let (split, blocks) = (Split::new(300..400, 5), 20_000u64);

@@ -6,20 +6,18 @@ use crate::arithmetic::Arithmetic;
 use crate::equivalence::Equivalence;
 use crate::error::Result;
 use crate::exact::letters::ExactLetters;
+use crate::order::split::PARTS;
 use crate::recipe::Recipe;
 use crate::splitmix::mix;
 use num_complex::Complex64;
 use std::ops::RangeInclusive;
-
-/// A split consists of thousandths.
-const PARTS: u64 = 1000;
 
 /// The bits of each half of an approximate key that number its cell.
 const CELL_BITS: u32 = 12;
 
 /// The Frobenius norm of a difference, up to phase, below which two unitaries are never on
 /// different sides.
-const TOLERANCE: f64 = 1e-11;
+const BORDER_NORM: f64 = 1e-11;
 
 /// A split by unitary: the side of a unitary, one of 1000, is the same for all circuits that make
 /// it.
@@ -31,11 +29,11 @@ const TOLERANCE: f64 = 1e-11;
 #[derive(Debug, Clone)]
 pub struct UnitarySplit {
     seed: u64,
-    letters: Letters,
+    letters: SplitLetters,
 }
 
 #[derive(Debug, Clone)]
-enum Letters {
+enum SplitLetters {
     Exact(ExactLetters),
     Approximate(ApproximateLetters),
     /// Some gates have no matrix; records store their unitaries.
@@ -51,10 +49,12 @@ impl UnitarySplit {
         let exact = ExactLetters::new(alphabet, Equivalence::GlobalPhase).ok();
         let holds = |exact: &ExactLetters| is_bounded && exact.holds(space.lengths().1);
         let letters = match exact.filter(holds) {
-            Some(exact) => Letters::Exact(exact),
+            Some(exact) => SplitLetters::Exact(exact),
             None => match ApproximateLetters::new(alphabet, Equivalence::GlobalPhase) {
-                Ok(letters) => Letters::Approximate(letters),
-                Err(_) => Letters::Opaque(ApproximateLetters::keys(alphabet.dim(), Equivalence::GlobalPhase)),
+                Ok(letters) => SplitLetters::Approximate(letters),
+                Err(_) => {
+                    SplitLetters::Opaque(ApproximateLetters::keys(alphabet.dim(), Equivalence::GlobalPhase))
+                }
             },
         };
         UnitarySplit { seed, letters }
@@ -62,29 +62,30 @@ impl UnitarySplit {
 
     /// Whether unitaries are compared exactly. If not, a few records may be on no side.
     pub fn is_exact(&self) -> bool {
-        matches!(self.letters, Letters::Exact(_))
+        matches!(self.letters, SplitLetters::Exact(_))
     }
 
     /// Whether circuits do not determine their unitaries, because some gate has no matrix. Then use
     /// [`side_of_unitary`](UnitarySplit::side_of_unitary).
     pub fn is_opaque(&self) -> bool {
-        matches!(self.letters, Letters::Opaque(_))
+        matches!(self.letters, SplitLetters::Opaque(_))
     }
 
     /// The side of a circuit's unitary, from 0 to 999, or none.
     ///
     /// # Errors
-    /// [`Error::ExactOverflow`](crate::Error::ExactOverflow) for a circuit that is longer than the recipe's.
+    /// [`Error::ExactOverflow`](crate::Error::ExactOverflow) for a circuit that is longer than the
+    /// recipe's.
     ///
     /// # Panics
     /// If a letter is not in the alphabet, or some gate has no matrix.
     pub fn side(&self, circuit: &[u16]) -> Result<Option<u16>> {
         match &self.letters {
-            Letters::Exact(letters) => {
+            SplitLetters::Exact(letters) => {
                 let key = letters.key(&letters.unitary(circuit)?);
                 Ok(Some(self.part(key as u64 ^ (key >> 64) as u64)))
             }
-            Letters::Approximate(letters) | Letters::Opaque(letters) => {
+            SplitLetters::Approximate(letters) | SplitLetters::Opaque(letters) => {
                 Ok(self.side_by(letters, &letters.unitary(circuit)?))
             }
         }
@@ -93,13 +94,15 @@ impl UnitarySplit {
     /// The side of a unitary, row-major; `None` also if unitaries are compared exactly.
     pub fn side_of_unitary(&self, unitary: &[Complex64]) -> Option<u16> {
         match &self.letters {
-            Letters::Exact(_) => None,
-            Letters::Approximate(letters) | Letters::Opaque(letters) => self.side_by(letters, unitary),
+            SplitLetters::Exact(_) => None,
+            SplitLetters::Approximate(letters) | SplitLetters::Opaque(letters) => {
+                self.side_by(letters, unitary)
+            }
         }
     }
 
     fn side_by(&self, letters: &ApproximateLetters, unitary: &[Complex64]) -> Option<u16> {
-        let (key, shift) = (letters.key_of(unitary), letters.shift(TOLERANCE));
+        let (key, shift) = (letters.key_of(unitary), letters.shift(BORDER_NORM));
         let cells = |half: u64| -> RangeInclusive<u64> {
             let cell = |place: u64| place >> (u64::BITS - CELL_BITS);
             cell(half.saturating_sub(shift))..=cell(half.saturating_add(shift))
@@ -135,8 +138,8 @@ mod tests {
     }
 
     proptest! {
-        /// Circuits with the same unitary up to phase are on the same side: letters that commute, exchanged, and letters that
-        /// cancel, put in anywhere.
+        /// Circuits with the same unitary up to phase are on the same side: letters that commute,
+        /// exchanged, and letters that cancel, put in anywhere.
         #[test]
         fn equal_unitaries_are_on_one_side(word in prop::collection::vec(0u16..100, 0..12), place: usize, letter: u16, seed: u64, is_exact: bool) {
             let gates = if is_exact { "h,t,tdg,s,z,cx" } else { "h,rz(0.3),rz(-0.3),z,cx" };

@@ -74,7 +74,8 @@ impl Recipe {
         let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
         let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
         let labels = if self.space.enumerates().is_some() { LABEL_BYTES_OF_DISTINCT } else { 0.0 };
-        // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block checks.
+        // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block
+        // checks.
         circuit_bits / 8.0 + labels + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
     }
 

@@ -94,8 +94,8 @@ mod avx2 {
         _mm256_storeu_pd, _mm256_sub_pd,
     };
 
-    /// Two registers. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask) guards, so only where these
-    /// instructions were detected.
+    /// Two registers. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask)
+    /// guards, so only where these instructions were detected.
     ///
     /// No closures: they would not be compiled for this instruction set.
     #[derive(Clone, Copy)]
@@ -199,8 +199,8 @@ mod avx512 {
         _mm512_set1_pd, _mm512_storeu_pd, _mm512_sub_pd,
     };
 
-    /// One register. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask) guards, so only where these
-    /// instructions were detected.
+    /// One register. Used only in code that `SET` of [`SimdTask`](crate::simd::dispatch::SimdTask)
+    /// guards, so only where these instructions were detected.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(__m512d);
 

@@ -1,8 +1,9 @@
 //! The counter-based generator of random circuits: Philox4x32-10 and unbiased draws from its words.
 //!
-//! Philox: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
-//! Several draws from one word: N. Brackett-Rozinsky, D. Lemire, "Batched ranged random integer generation",
-//! Software: Practice and Experience, 2024. `docs/format.md` says how the two are put together.
+//! Philox: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
+//! SC'11. Several draws from one word: N. Brackett-Rozinsky, D. Lemire, "Batched ranged random
+//! integer generation", Software: Practice and Experience, 2024. `docs/format.md` says how the two
+//! are put together.
 
 use std::array;
 
@@ -109,7 +110,8 @@ impl RangeProduct {
     }
 }
 
-/// Takes a number below `range` from the fraction `word` / 2^64 and leaves the rest of the fraction.
+/// Takes a number below `range` from the fraction `word` / 2^64 and leaves the rest of the
+/// fraction.
 #[inline]
 pub(crate) fn draw(word: &mut u64, range: u64) -> u64 {
     let wide = u128::from(*word) * u128::from(range);

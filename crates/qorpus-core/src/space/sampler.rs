@@ -203,10 +203,10 @@ mod tests {
                 sampler.first_product.threshold = threshold;
                 let mut expected = Circuits::default();
                 sampler.one_by_one(5..1000, &mut expected);
-                for level in InstructionSet::all() {
+                for instructions in InstructionSet::all() {
                     let mut circuits = Circuits::default();
-                    level.run(Draws { sampler: &sampler, indices: 5..1000, out: &mut circuits });
-                    assert_eq!(circuits, expected, "{level:?}, {letters} letters");
+                    instructions.run(Draws { sampler: &sampler, indices: 5..1000, out: &mut circuits });
+                    assert_eq!(circuits, expected, "{instructions:?}, {letters} letters");
                 }
             }
         }
@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn draws_are_unbiased_on_every_word_that_is_accepted() {
-        // The same argument on 8-bit words can be checked exhaustively: ranges 3 and 5 from one byte.
+        // The same argument on 8-bit words can be checked exhaustively: ranges 3 and 5 from one
+        // byte.
         let (product, mut seen) = (15u8, [[0; 5]; 3]);
         for byte in 0..=255u8 {
             if byte.wrapping_mul(product) >= product.wrapping_neg() % product {
