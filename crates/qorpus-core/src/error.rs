@@ -5,7 +5,7 @@ use crate::equivalence::Equivalence;
 /// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A refused input. Each variant's text says what was wrong and what would be right.
+/// A refused input. The text of each variant states the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,7 +22,7 @@ pub enum Error {
     Angle {
         /// The gate as given.
         gate: String,
-        /// What is wrong with its angles.
+        /// The defect of its angles.
         reason: String,
     },
     /// A user-defined gate whose name or shape cannot be used.
@@ -30,7 +30,7 @@ pub enum Error {
     GateDefinition {
         /// The gate's name.
         gate: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// A user-defined matrix that is not unitary.
@@ -82,7 +82,7 @@ pub enum Error {
     Coupling {
         /// The coupling as given.
         coupling: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// An alphabet without letters.
@@ -93,7 +93,7 @@ pub enum Error {
     Opaque {
         /// The gate's name.
         gate: String,
-        /// What such a gate needs.
+        /// The condition for such a gate, as a noun phrase.
         reason: &'static str,
     },
     /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
@@ -120,7 +120,7 @@ pub enum Error {
     Label {
         /// The label's name.
         name: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// More letters than 16 bits can number.
@@ -141,7 +141,7 @@ pub enum Error {
     Placement {
         /// The text as given.
         letter: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// A circuit that cannot be written in OpenQASM.
@@ -154,7 +154,7 @@ pub enum Error {
         min: usize,
         /// The longest length, in letters.
         max: usize,
-        /// What is wrong.
+        /// The reason.
         reason: &'static str,
     },
     /// A space of no circuits.

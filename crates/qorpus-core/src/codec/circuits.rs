@@ -78,7 +78,8 @@ impl Codec {
     /// The column has `len` bytes; `fetch` copies those from an offset on, and `buffer` is reused.
     ///
     /// # Errors
-    /// The damage that was found, or the error of `fetch`; then `circuits` holds nothing of use.
+    /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
+    /// undefined.
     ///
     /// # Panics
     /// If the chunk has no such position.
@@ -107,7 +108,8 @@ impl Codec {
     /// [`Codec::circuits_at`] does.
     ///
     /// # Errors
-    /// The damage that was found, or the error of `fetch`; then `circuits` holds nothing of use.
+    /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
+    /// undefined.
     ///
     /// # Panics
     /// If the chunk has no such positions.

@@ -77,7 +77,7 @@ impl Codec {
     /// Checks every byte of a chunk and replaces the contents of `circuits` by its circuits.
     ///
     /// # Errors
-    /// The damage that was found; then `circuits` holds nothing of use.
+    /// The damage that was found; then the contents of `circuits` are undefined.
     pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Result<(), Damage> {
         if self.checksum(chunk)? != chunk.checksum {
             return Err(Damage::Checksum);

@@ -221,7 +221,7 @@ fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
 /// If the matrix has fewer entries.
 pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
     let mut largest = 0.0_f64;
-    // U†U is Hermitian: its upper triangle says all.
+    // U†U is Hermitian: its upper triangle determines it.
     for i in 0..dim {
         for j in i..dim {
             let dot: Complex64 = (0..dim).map(|k| matrix[k * dim + i].conj() * matrix[k * dim + j]).sum();

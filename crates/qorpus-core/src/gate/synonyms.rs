@@ -177,7 +177,7 @@ mod tests {
 
     const ANGLES: [&str; 3] = ["0.7", "-1.1", "0.4"];
 
-    /// The unitary of a circuit on so many qubits.
+    /// The unitary of a circuit on `qubits` qubits.
     fn unitary(text: &str, qubits: usize) -> Vec<Complex64> {
         let mut gates: Vec<Standard> = Vec::new();
         for letter in text.split(';') {

@@ -187,7 +187,7 @@ mod tests {
     use crate::space::Space;
     use proptest::prelude::*;
 
-    /// Every standard gate, and a dense three-qubit gate of the user's own.
+    /// Every standard gate, and a dense user-defined gate on three qubits.
     fn every_gate(qubits: usize) -> Alphabet {
         let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
         let mut gates: Vec<Gate> =

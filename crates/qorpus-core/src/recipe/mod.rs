@@ -278,7 +278,7 @@ mod tests {
         assert_eq!((recipe.chunks(), recipe.chunk_ids(1)), (2, 951..1000));
     }
 
-    /// Directories keep what was chosen, but who makes one on two machines at once chooses twice.
+    /// The default never changes: two machines that make one directory at once must choose alike.
     #[test]
     fn shards_are_some_hundred_megabytes() {
         let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).shard_records();

@@ -45,7 +45,7 @@ pub enum SpaceKind<'a> {
         /// The seed of the generator.
         seed: u64,
     },
-    /// Circuits that someone appends.
+    /// Circuits that are appended.
     Appended,
     /// A shortest or cheapest circuit for each distinct unitary.
     Distinct(&'a Distinct),

@@ -78,7 +78,8 @@ impl Sampler {
         let lengths = (longest - shortest + 1) as u64;
         let fill = |start: u64| {
             let (mut product, mut count) = (start, 0);
-            // One letter gives nothing to draw: 64 a word is as good as any other number.
+            // An alphabet of one letter leaves nothing to draw: 64 letters a word is as good a
+            // bound as any.
             while product * letters <= PRODUCT_LIMIT && count < 64 {
                 product *= letters;
                 count += 1;
