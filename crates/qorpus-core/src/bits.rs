@@ -110,7 +110,8 @@ impl<'a> BitReader<'a> {
         if !self.has(width, count) {
             return None;
         }
-        let (in_word, mut sum) = (in_word(width), 0);
+        let in_word = in_word(width);
+        let mut sum = 0;
         while count > 0 {
             let now = count.min(in_word);
             let bits = now as u32 * width;

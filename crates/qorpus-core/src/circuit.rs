@@ -78,7 +78,8 @@ impl Circuits {
     pub fn write_rows(&self, longest: usize, rows: &mut [i32]) {
         assert_eq!(rows.len(), self.len() * longest, "a row for each circuit");
         assert!(self.longest() <= longest, "room for the longest circuit");
-        let (wide, mut begin) = (longest.next_multiple_of(LANES), 0);
+        let wide = longest.next_multiple_of(LANES);
+        let mut begin = 0;
         for (index, &end) in self.ends.iter().enumerate() {
             let (row, letters) = (&mut rows[index * longest..], &self.letters[begin..]);
             let len = end - begin;

@@ -41,7 +41,8 @@ impl Alphabet {
         if gates.is_empty() {
             return Err(Error::EmptyAlphabet("no gates were given".into()));
         }
-        let (mut letters, mut names) = (Vec::new(), HashSet::new());
+        let mut letters = Vec::new();
+        let mut names = HashSet::new();
         for (index, gate) in gates.iter().enumerate() {
             if !names.insert(gate.name()) {
                 return Err(Error::DuplicateGate(gate.name().into()));

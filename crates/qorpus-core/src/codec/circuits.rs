@@ -16,7 +16,8 @@ impl Codec {
         out.clear();
         let mut entries = Vec::with_capacity(circuits.len().div_ceil(BLOCK_CIRCUITS) * ENTRY_BYTES);
         for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
-            let (records, begin) = (start..circuits.len().min(start + BLOCK_CIRCUITS), out.len());
+            let records = start..circuits.len().min(start + BLOCK_CIRCUITS);
+            let begin = out.len();
             let mut writer = BitWriter::new(out);
             let mut lengths = [0; BLOCK_CIRCUITS];
             for (length, record) in lengths.iter_mut().zip(records.clone()) {
@@ -137,9 +138,11 @@ impl Codec {
     /// For the circuit at `position` in a column of `len` bytes: where the list entry of its block
     /// stands, and about where the block itself. All blocks are about as long.
     pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
-        let (blocks, number) = (count.div_ceil(BLOCK_CIRCUITS as u64) as usize, position / BLOCK_CIRCUITS);
+        let blocks = count.div_ceil(BLOCK_CIRCUITS as u64) as usize;
+        let number = position / BLOCK_CIRCUITS;
         let list = len.saturating_sub(blocks * ENTRY_BYTES);
-        let (entry, mean) = (list + number * ENTRY_BYTES, list / blocks.max(1));
+        let entry = list + number * ENTRY_BYTES;
+        let mean = list / blocks.max(1);
         let begin = (number * mean).saturating_sub(mean / 4);
         (entry.saturating_sub(ENTRY_BYTES)..entry + ENTRY_BYTES, begin..begin + mean + mean / 2)
     }

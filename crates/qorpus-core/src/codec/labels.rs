@@ -116,7 +116,8 @@ impl<'a> PackedLabels<'a> {
         };
         while let Ok(length) = take(1) {
             let name = std::str::from_utf8(take(usize::from(length[0]))?).map_err(|_| Damage::Labels)?;
-            let (kind, present) = (take(1)?[0], take(records.div_ceil(8))?);
+            let kind = take(1)?[0];
+            let present = take(records.div_ceil(8))?;
             let size = records.checked_mul(8).ok_or(Damage::Labels)?;
             let values = match kind {
                 0 => {
@@ -182,7 +183,8 @@ impl<'a> PackedLabels<'a> {
         records: usize,
     ) -> Result<impl Iterator<Item = i64> + use<'a>, Damage> {
         let column = self.columns.iter().find(|column| column.name == name).ok_or(Damage::Labels)?;
-        let (present, records) = (column.present, 0..records);
+        let present = column.present;
+        let records = 0..records;
         match column.values {
             PackedValues::Integers(base, width, values)
                 if records.clone().all(|row| present[row / 8] >> (row % 8) & 1 == 1) =>

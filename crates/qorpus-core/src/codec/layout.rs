@@ -37,7 +37,8 @@ pub struct Codec {
 impl Codec {
     /// The codec of `recipe`.
     pub fn new(recipe: &Recipe) -> Codec {
-        let (alphabet, (min, max)) = (recipe.alphabet(), recipe.space().lengths());
+        let alphabet = recipe.alphabet();
+        let (min, max) = recipe.space().lengths();
         let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
         let stored = recipe.stores_unitaries().then(|| recipe.dtype());
         let unitary_bytes = stored.map_or(0, |dtype| alphabet.dim() * alphabet.dim() * dtype.bytes());

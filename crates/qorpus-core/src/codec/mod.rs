@@ -127,7 +127,8 @@ impl Codec {
 
     fn content(&self, first_id: u64, circuits: &Circuits, unitaries: &[u8]) -> ContentHash {
         // Ids, codes and entries are all made of words of 8 bytes.
-        let (mut content, mut words) = (ContentHash::default(), Vec::<u64>::new());
+        let mut words = Vec::<u64>::new();
+        let mut content = ContentHash::default();
         let code = |&letter: &u16| self.codes[usize::from(letter)];
         if self.stored.is_some() {
             let size = self.unitary_bytes();

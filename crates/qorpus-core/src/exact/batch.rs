@@ -73,14 +73,14 @@ impl ExactBatch {
     /// If the letter is not in the alphabet.
     #[must_use]
     pub(crate) fn advance(&self, letters: &ExactLetters, letter: u16, to: &mut ExactBatch) -> bool {
-        let (dim, letter) = (letters.dim, &letters.letters[usize::from(letter)]);
+        let letter = &letters.letters[usize::from(letter)];
         let largest = self.exponents.iter().max().copied().unwrap_or(0);
         if u32::from(largest) + letter.exponent > MAX_EXPONENT {
             return false;
         }
         to.entries.resize(self.entries.len(), [[0; BATCH_LANES]; 4]);
         let up_to_phase = letters.up_to == Equivalence::GlobalPhase;
-        InstructionSet::best().run(Advance { dim, letter, up_to_phase, from: self, to });
+        InstructionSet::best().run(Advance { dim: letters.dim, letter, up_to_phase, from: self, to });
         true
     }
 

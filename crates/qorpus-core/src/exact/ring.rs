@@ -84,7 +84,8 @@ pub(crate) fn is_unitary(rows: &[Vec<(usize, ZOmega)>], exponent: u32) -> bool {
 /// Both, and their conjugates with -√2 for √2, are at most √2^k, as entries of the conjugate
 /// unitary are at most 1. Takes time in O(√2^k).
 pub(crate) fn recognize(entry: Complex64, exponent: u32, error: f64) -> Option<ZOmega> {
-    let (most, target) = (root_of_two(exponent), entry * root_of_two(exponent));
+    let most = root_of_two(exponent);
+    let target = entry * most;
     let part = |x: f64| {
         let between = |bound: f64| ((x + bound) * FRAC_1_SQRT_2).floor() as i32;
         let candidates = between(-most)..=between(most) + 1;

@@ -128,7 +128,7 @@ impl Translation {
         };
         match self {
             Gate(gate) if gate.contains('(') => {
-                format!("did you mean '{}'? Translation the gate is '{}'", standard::base(gate), filled(gate))
+                format!("did you mean '{}'? Here the gate is '{}'", standard::base(gate), filled(gate))
             }
             Gate(gate) => format!("did you mean '{gate}'?"),
             UpToPhase(gate) => format!("did you mean '{gate}'? It is the gate up to a global phase"),
@@ -320,15 +320,15 @@ mod tests {
             ("cnot", &[][..], "did you mean 'cx'?"),
             ("toffoli", &[], "did you mean 'ccx'?"),
             ("fredkin", &[], "did you mean 'cswap'?"),
-            ("u", &["1", "2", "3"], "did you mean 'u3'? Translation the gate is 'u3(1,2,3)'"),
-            ("u2", &["0", "pi"], "did you mean 'u3'? Translation the gate is 'u3(pi/2,0,pi)'"),
-            ("u1", &["pi/4"], "did you mean 'p'? Translation the gate is 'p(pi/4)'"),
-            ("u1", &[], "did you mean 'p'? Translation the gate is 'p(lambda)'"),
+            ("u", &["1", "2", "3"], "did you mean 'u3'? Here the gate is 'u3(1,2,3)'"),
+            ("u2", &["0", "pi"], "did you mean 'u3'? Here the gate is 'u3(pi/2,0,pi)'"),
+            ("u1", &["pi/4"], "did you mean 'p'? Here the gate is 'p(pi/4)'"),
+            ("u1", &[], "did you mean 'p'? Here the gate is 'p(lambda)'"),
             ("phase", &["1"], "did you mean 'p'?"),
             ("cphase", &["1"], "did you mean 'cp'?"),
             ("rxx", &["pi/2"], "it is not a gate here, but the circuit 'h 0; h 1; cx 0 1; rz(pi/2) 1;"),
             ("x90", &[], "did you mean 'sx'? It is the gate up to a global phase"),
-            ("cs", &[], "did you mean 'cp'? Translation the gate is 'cp(pi/2)'"),
+            ("cs", &[], "did you mean 'cp'? Here the gate is 'cp(pi/2)'"),
             ("i", &[], "did you mean 'id'?"),
             ("v", &[], "did you mean 'sx'?"),
             ("not", &[], "did you mean 'x'?"),

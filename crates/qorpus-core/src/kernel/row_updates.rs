@@ -44,7 +44,8 @@ enum Block {
 
 /// The row updates of one letter.
 pub(crate) fn row_updates(alphabet: &Alphabet, letter: &Letter) -> RowUpdates {
-    let (rows, dim) = (LetterRows::new(alphabet, letter), alphabet.dim());
+    let rows = LetterRows::new(alphabet, letter);
+    let dim = alphabet.dim();
     let linked = |r: usize, c: usize| rows.entry(r, c) != Complex64::ZERO;
     let groups = components(rows.gate_dim(), linked).into_iter();
     groups.flat_map(|indices| RowUpdate::of(&rows, &indices, dim)).collect()

@@ -49,7 +49,8 @@ impl SmallLetters {
 
 impl SmallLetter<4> {
     fn of(alphabet: &Alphabet, letter: &Letter) -> Option<SmallLetter<4>> {
-        let (rows, dim) = (LetterRows::new(alphabet, letter), alphabet.dim());
+        let rows = LetterRows::new(alphabet, letter);
+        let dim = alphabet.dim();
         let mut sum = SmallLetter { factors: [[0.0; WIDTH]; 4], from: [array::from_fn(place); 4] };
         for to in 0..WIDTH {
             let (column, row, part) = (to / 2 / dim, to / 2 % dim, to % 2);

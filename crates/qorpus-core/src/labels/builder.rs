@@ -41,7 +41,8 @@ impl Labels {
     /// appended.
     pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         let refused = |name: &str, reason: String| Error::Label { name: name.into(), reason };
-        let (mut kinds, mut names) = (Vec::with_capacity(labels.len()), self.kinds.len());
+        let mut kinds = Vec::with_capacity(labels.len());
+        let mut names = self.kinds.len();
         for (place, (name, more)) in labels.iter().enumerate() {
             if more.len() != records {
                 let reason = format!("has {} values for {records} records", more.len());

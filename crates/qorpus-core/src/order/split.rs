@@ -47,7 +47,8 @@ impl Split {
 
     /// The number of ids below `len` that belong to it.
     pub fn count(&self, len: u64) -> u64 {
-        let (whole, members) = (len / PARTS, self.members(len / PARTS));
+        let whole = len / PARTS;
+        let members = self.members(whole);
         whole * self.size() + (0..len % PARTS).filter(|&id| members.has(id)).count() as u64
     }
 
@@ -56,7 +57,8 @@ impl Split {
     /// # Panics
     /// If the split is empty and there is a place, or an id would be beyond 2^64.
     pub fn ids(&self, places: impl IntoIterator<Item = u64>) -> Vec<u64> {
-        let (size, mut last) = (self.size(), None);
+        let size = self.size();
+        let mut last = None;
         let id = |place: u64| {
             assert!(size > 0, "the split is empty");
             let members = self.known(&mut last, place / size);

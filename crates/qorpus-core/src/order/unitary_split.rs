@@ -102,7 +102,8 @@ impl UnitarySplit {
     }
 
     fn side_by(&self, letters: &ApproximateLetters, unitary: &[Complex64]) -> Option<u16> {
-        let (key, shift) = (letters.key_of(unitary), letters.shift(BORDER_NORM));
+        let key = letters.key_of(unitary);
+        let shift = letters.shift(BORDER_NORM);
         let cells = |half: u64| -> RangeInclusive<u64> {
             let cell = |place: u64| place >> (u64::BITS - CELL_BITS);
             cell(half.saturating_sub(shift))..=cell(half.saturating_add(shift))

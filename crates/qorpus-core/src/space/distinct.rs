@@ -32,7 +32,8 @@ impl Distinct {
     /// Refuses an enumeration that cannot be over `alphabet` with circuits of at most `max`
     /// letters.
     pub(crate) fn check(&self, alphabet: &Alphabet, max: usize) -> Result<()> {
-        let (letters, costs) = (alphabet.letters().len(), &self.costs);
+        let letters = alphabet.letters().len();
+        let costs = &self.costs;
         let refused = |reason: String| Err(Error::Distinct(reason));
         if letters > MAX_DISTINCT_LETTERS {
             return refused(format!(

@@ -204,10 +204,11 @@ impl Space {
     }
 
     fn word(&self, index: u64) -> Vec<u16> {
-        let (mut rank, mut length) = (index, self.min);
         if self.letters == 1 {
             return vec![0; self.min + index as usize];
         }
+        let mut rank = index;
+        let mut length = self.min;
         while let Some(words) = words_of(self.letters, length).filter(|&words| rank >= words) {
             rank -= words;
             length += 1;
