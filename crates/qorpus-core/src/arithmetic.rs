@@ -20,7 +20,7 @@ pub struct Tolerance {
 pub trait Arithmetic: Sync {
     /// A unitary.
     type Unitary: Clone + Default;
-    /// Up to [`BATCH_LANES`](crate::BATCH_LANES) unitaries.
+    /// Up to [`BATCH_LANES`] unitaries.
     type Batch;
 
     /// The number of letters.
@@ -61,7 +61,7 @@ pub trait Arithmetic: Sync {
     /// The unitary of a circuit, in the form that [`advance`](Arithmetic::advance) has.
     ///
     /// # Errors
-    /// [`Error::ExactOverflow`](crate::Error::ExactOverflow).
+    /// [`Error::ExactOverflow`].
     ///
     /// # Panics
     /// If a letter is not in the alphabet.
@@ -123,7 +123,7 @@ pub trait Arithmetic: Sync {
     /// Puts a unitary in lane `lane` of a batch.
     ///
     /// # Panics
-    /// If the lane is not below [`BATCH_LANES`](crate::BATCH_LANES), or the unitary is on another
+    /// If the lane is not below [`BATCH_LANES`], or the unitary is on another
     /// number of qubits.
     fn set(&self, batch: &mut Self::Batch, lane: usize, unitary: &Self::Unitary);
 

@@ -6,7 +6,7 @@ pub const MAX_QUBITS: usize = 8;
 /// A gate placed on qubits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// Index of the gate in [`Alphabet::gates`].
+    /// Index of the gate in [`Alphabet::gates`](crate::Alphabet::gates).
     pub gate: usize,
     /// The qubits in the gate's own order, control first; empty for an opaque gate without qubits.
     pub qubits: Vec<usize>,

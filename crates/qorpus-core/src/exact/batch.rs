@@ -66,8 +66,8 @@ impl ExactBatch {
         self.exponents[lane] = unitary.exponent as u16;
     }
 
-    /// Lets `letter` act on all unitaries, as [`ExactLetters::advance`] does. False if one of them
-    /// would overflow.
+    /// Lets `letter` act on all unitaries, as [`advance`](crate::Arithmetic::advance) does. False
+    /// if one of them would overflow.
     ///
     /// # Panics
     /// If the letter is not in the alphabet.

@@ -1,4 +1,4 @@
-//! The ring Z[ω] with ω = e^(iπ/4), and its elements over powers of √2.
+//! The ring Z\[ω\] with ω = e^(iπ/4), and its elements over powers of √2.
 
 use num_complex::Complex64;
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
