@@ -45,7 +45,7 @@ impl Codec {
             let number = start / BLOCK_CIRCUITS;
             let own = &entries[number.saturating_sub(1) * ENTRY_BYTES..(number + 1) * ENTRY_BYTES];
             let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
-            let block = self.open_block(chunk.span(), number, &blocks[range], check)?;
+            let mut block = self.open_block(chunk.span(), number, &blocks[range], check)?;
             let mut rest = block.circuits(0..block.records, self, circuits)?;
             if circuits.total() > MAX_CHUNK_LETTERS || !rest.ends_in_padding() {
                 return Err(Damage::Circuit);
@@ -95,7 +95,7 @@ impl Codec {
     ) -> Result<(), E> {
         let list = circuits_list(span.count, len)?;
         for positions in positions.chunk_by(|a, b| a / BLOCK_CIRCUITS == b / BLOCK_CIRCUITS) {
-            let block = self.fetch_block(span, list, positions[0] / BLOCK_CIRCUITS, buffer, fetch)?;
+            let mut block = self.fetch_block(span, list, positions[0] / BLOCK_CIRCUITS, buffer, fetch)?;
             for &position in positions {
                 assert!((position as u64) < span.count, "positions within the chunk");
                 let record = position % BLOCK_CIRCUITS;
@@ -127,7 +127,7 @@ impl Codec {
         let list = circuits_list(span.count, len)?;
         while !positions.is_empty() {
             let (number, within) = (positions.start / BLOCK_CIRCUITS, positions.start % BLOCK_CIRCUITS);
-            let block = self.fetch_block(span, list, number, buffer, fetch)?;
+            let mut block = self.fetch_block(span, list, number, buffer, fetch)?;
             let records = within..block.records.min(within + positions.len());
             positions.start += records.len();
             block.circuits(records, self, circuits)?;
@@ -185,7 +185,7 @@ impl Codec {
             return Err(Damage::Block { column: "circuits", block: number });
         }
         let records = BLOCK_CIRCUITS.min(span.count as usize - start);
-        Ok(CircuitBlock { bytes, records })
+        Ok(CircuitBlock { bytes, records, seen: (0, 0) })
     }
 }
 
@@ -213,6 +213,8 @@ fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Ra
 struct CircuitBlock<'a> {
     bytes: &'a [u8],
     records: usize,
+    /// A record, and the sum of the packed lengths before it.
+    seen: (usize, usize),
 }
 
 impl<'a> CircuitBlock<'a> {
@@ -220,15 +222,18 @@ impl<'a> CircuitBlock<'a> {
     /// follows their letters. Letters follow each other across circuits and are read in one go. If
     /// it fails, `circuits` is unchanged.
     fn circuits(
-        &self,
+        &mut self,
         records: Range<usize>,
         codec: &Codec,
         circuits: &mut Circuits,
     ) -> Result<BitReader<'a>, Damage> {
         let mut above = [0; BLOCK_CIRCUITS];
         let above = &mut above[..records.len()];
-        let mut lengths = BitReader::new(self.bytes, 0);
-        let before = lengths.sum(codec.length_bits, records.start).ok_or(Damage::Circuit)?;
+        let (record, sum) = if self.seen.0 <= records.start { self.seen } else { (0, 0) };
+        let mut lengths = BitReader::new(self.bytes, record * codec.length_bits as usize);
+        let between = lengths.sum(codec.length_bits, records.start - record).ok_or(Damage::Circuit)?;
+        let before = sum + between;
+        self.seen = (records.start, before);
         if !lengths.read_all(codec.length_bits, codec.lengths, above) {
             return Err(Damage::Circuit);
         }

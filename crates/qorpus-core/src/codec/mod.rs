@@ -228,6 +228,15 @@ mod tests {
         }
         assert_eq!(singles, case.circuits);
         let count = case.circuits.len();
+        let positions: Vec<usize> = (0..count).step_by(3).chain((0..count).rev()).collect();
+        let mut fetch = |at: usize, out: &mut [u8]| {
+            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
+            Ok::<(), Damage>(())
+        };
+        let (span, len) = (chunk.span(), chunk.circuits.len());
+        let mut found = Circuits::default();
+        case.codec.circuits_at(span, len, &positions, &mut Vec::new(), &mut fetch, &mut found).unwrap();
+        assert!(found.iter().eq(positions.iter().map(|&position| case.circuits.get(position))));
         for run in [0..count, 0..1, count / 3..count, count / 2..count / 2, count / 5..count.div_ceil(2)] {
             let mut found = Circuits::default();
             runs(case, &chunk, run.clone(), &mut found).unwrap();
