@@ -7,8 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a property fails by panicking")]
 
 use qorpus::core::{
-    Alphabet, Chunk, Codec, Coupling, Damage, Gate, Kernel, LabelColumn, Labels, Place, Placed, Scratch,
-    Space, draw, evaluate, unitarity_residual,
+    Alphabet, Chunk, ChunkSpan, Codec, Coupling, Damage, Gate, Instruction, Kernel, LabelColumn, Labels,
+    Scratch, Space, draw, evaluate, unitarity_residual,
 };
 use qorpus::{
     Circuits, Dtype, Durability, GenerateOptions, Label, Order, Reader, Recipe, RecipeOptions, generate,
@@ -191,7 +191,7 @@ fn unsealed(mut input: Input<'_>, codec: &Codec) {
 type Row = BTreeMap<String, Label>;
 
 fn read_labels(codec: &Codec, chunk: &Chunk) -> Result<Vec<Row>, Damage> {
-    let place = Place { first_id: chunk.first_id, count: chunk.count };
+    let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
     let labels = codec.labels(place, chunk.labels.as_deref())?;
     (0..chunk.count as usize).map(|row| labels.get(row)).collect()
 }
@@ -307,10 +307,10 @@ pub fn circuit(data: &[u8]) {
     if let Ok(value) = evaluate(text) {
         assert!(value.is_finite());
     }
-    if let Ok(placed) = Placed::parse(text, 3, &[]) {
+    if let Ok(placed) = Instruction::parse(text, 3, &[]) {
         let qubits: Vec<_> = placed.qubits.iter().map(ToString::to_string).collect();
         let written = format!("{} {}", placed.gate.name(), qubits.join(" "));
-        assert_eq!(Placed::parse(&written, 3, &[]), Ok(placed));
+        assert_eq!(Instruction::parse(&written, 3, &[]), Ok(placed));
     }
     if let Ok(gate) = Gate::standard(text) {
         assert_eq!(Gate::standard(gate.name()), Ok(gate));

@@ -4,8 +4,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qorpus::{
-    DistinctOptions, Dtype, Durability, EnumerateOptions, GenerateOptions, Order, Part, PlanOptions,
-    RecipeOptions, RepairOptions, UpTo, VerifyOptions,
+    DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, GenerateOptions, Order, Part,
+    PlanOptions, RecipeOptions, RepairOptions, VerifyOptions,
 };
 use std::path::PathBuf;
 
@@ -310,8 +310,8 @@ impl DistinctArguments {
             cost: self.cost.clone(),
             max_cost: self.max_cost,
             up_to: match self.up_to {
-                UpToName::Phase => UpTo::Phase,
-                UpToName::Nothing => UpTo::Nothing,
+                UpToName::Phase => Equivalence::GlobalPhase,
+                UpToName::Nothing => Equivalence::Exact,
             },
             ..DistinctOptions::default()
         }

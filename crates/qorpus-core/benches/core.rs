@@ -1,7 +1,7 @@
 //! Rates of the pure core on one thread: circuits drawn, and circuits turned into unitaries.
 //!
-//! Every benchmark checks its answer against a slower way before it is timed. A batch is as large as a chunk, so
-//! that the core is measured and not the memory.
+//! Every benchmark checks its answer against a slower way before it is timed. A batch is as large
+//! as a chunk, so that the core is measured and not the memory.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]

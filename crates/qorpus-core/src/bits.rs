@@ -1,6 +1,6 @@
 //! Streams of small numbers, packed from the least significant bit of the first byte on.
 
-/// How many bits tell `values` values apart: ceil(log2(values)), 0 for a single one.
+/// The number of bits that tell `values` values apart: ceil(log2(values)), 0 for a single one.
 pub(crate) fn width(values: usize) -> u32 {
     values.max(1).next_power_of_two().trailing_zeros()
 }
@@ -27,7 +27,7 @@ impl<'a> BitWriter<'a> {
 
     /// Appends the low `width` (at most 16) bits of each of `values`, whose other bits are 0.
     ///
-    /// Four narrow values are brought together in one word: neighbours first, then the two pairs.
+    /// Four narrow values are combined in one word: neighbours first, then the two pairs.
     #[inline]
     pub(crate) fn write_all(&mut self, values: &[u16], width: u32) {
         let (fours, rest) = values.as_chunks::<4>();
@@ -46,7 +46,7 @@ impl<'a> BitWriter<'a> {
         rest.iter().for_each(|&value| self.write(value, width));
     }
 
-    /// Moves 32 bits to the buffer if there are so many.
+    /// Moves 32 bits to the buffer if there are that many.
     #[inline]
     fn flush(&mut self) {
         if self.filled >= 32 {
@@ -63,14 +63,15 @@ impl<'a> BitWriter<'a> {
     }
 }
 
-/// How many numbers of so many bits are in 57 bits: those of a word of 64, whatever bit of a byte it begins with.
+/// The count of numbers of `width` bits that fit in 57 bits, which a word of 64 always holds from
+/// any bit of a byte on.
 #[inline]
 fn in_word(width: u32) -> usize {
     const COUNTS: [u8; 17] = [57, 57, 28, 19, 14, 11, 9, 8, 7, 6, 5, 5, 4, 4, 4, 3, 3];
     COUNTS[width as usize].into()
 }
 
-/// For numbers of so many bits those of a word with even places.
+/// Masks: for each width the bits of the numbers with even indices in a word.
 const EVEN: [u64; 64] = {
     let (mut masks, mut place) = ([0; 64], 0);
     while place < 64 * 64 {
@@ -90,7 +91,7 @@ fn mask(width: u32) -> u64 {
     (1 << width) - 1
 }
 
-/// Reads packed numbers from any bit on.
+/// A reader of packed numbers, from any bit on.
 #[derive(Clone)]
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
@@ -102,13 +103,15 @@ impl<'a> BitReader<'a> {
         BitReader { bytes, at }
     }
 
-    /// The sum of the next `count` numbers of `width` (at most 16) bits, or `None` if there are not so many.
+    /// The sum of the next `count` numbers of `width` (at most 16) bits, or `None` if there are
+    /// fewer.
     #[inline]
     pub(crate) fn sum(&mut self, width: u32, mut count: usize) -> Option<usize> {
         if !self.has(width, count) {
             return None;
         }
-        let (in_word, mut sum) = (in_word(width), 0);
+        let in_word = in_word(width);
+        let mut sum = 0;
         while count > 0 {
             let now = count.min(in_word);
             let bits = now as u32 * width;
@@ -126,29 +129,29 @@ impl<'a> BitReader<'a> {
         Some(sum as usize)
     }
 
-    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`, or as many as there are; says whether all of
-    /// these are `below` that.
+    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`. False if there are
+    /// fewer, or not all are below `below`.
     #[inline]
     pub(crate) fn read_many(&mut self, width: u32, count: usize, below: usize, out: &mut Vec<u16>) -> bool {
-        let there = match self.has(width, count) {
-            true => count,
-            false => (self.bytes.len() * 8).saturating_sub(self.at) / width.max(1) as usize,
-        };
+        if !self.has(width, count) {
+            return false;
+        }
         let start = out.len();
-        out.resize(start + there, 0);
+        out.resize(start + count, 0);
         self.fill(width, below, &mut out[start..])
     }
 
-    /// Fills `out` with the next numbers of `width` (at most 16) bits; says `false` if there are not so many, or not all
-    /// are `below` that.
+    /// Fills `out` with the next numbers of `width` (at most 16) bits. False if there are fewer, or
+    /// not all are below `below`.
     #[inline]
     pub(crate) fn read_all(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
         self.has(width, out.len()) && self.fill(width, below, out)
     }
 
-    /// Fills `out` with numbers that are there; says whether all are `below` that, which is at most 2^`width`.
+    /// Fills `out` with numbers that must exist. False if not all are below `below`, which is at
+    /// most 2^`width`.
     ///
-    /// Four narrow ones are taken apart in one word: the two pairs first, then neighbours.
+    /// Four narrow numbers are separated in one word: the two pairs first, then neighbours.
     #[inline]
     fn fill(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
         let (fours, rest) = match width {
@@ -159,7 +162,8 @@ impl<'a> BitReader<'a> {
         if !fours.is_empty() {
             let (all, pair) = (mask(4 * width), mask(2 * width) * 0x1_0000_0001);
             let one = mask(width) * EVERY;
-            // What is added to a number sets the highest of its 16 bits if it is not below.
+            // The bias that is added to a number sets the highest of its 16 bits if it is not
+            // below.
             let bias = (0x8000 - below as u64) * EVERY;
             for four in fours {
                 let word = self.word() & all;
@@ -179,7 +183,7 @@ impl<'a> BitReader<'a> {
         known
     }
 
-    /// Whether there are so many more numbers.
+    /// Whether there are `count` more numbers.
     fn has(&self, width: u32, count: usize) -> bool {
         let end = count.checked_mul(width as usize).and_then(|bits| bits.checked_add(self.at));
         end.is_some_and(|end| end <= self.bytes.len() * 8)
@@ -196,7 +200,7 @@ impl<'a> BitReader<'a> {
         word >> (self.at % 8)
     }
 
-    /// The last so many bytes, fewer than eight.
+    /// The last `bytes` bytes, fewer than eight.
     fn last_word(&self, bytes: usize) -> u64 {
         match self.bytes.last_chunk::<8>() {
             Some(last) => u64::from_le_bytes(*last).checked_shr(64 - 8 * bytes as u32).unwrap_or(0),
@@ -286,11 +290,12 @@ mod tests {
             let expected: Vec<u16> = std::iter::once(7).chain((0..count).map_while(|_| one.read(width))).collect();
             let known = expected[1..].iter().all(|&number| usize::from(number) < below);
             let mut found = vec![7];
-            prop_assert_eq!(many.read_many(width, count, below, &mut found), known);
-            prop_assert_eq!((&found, many.at), (&expected, one.at));
-            let mut exact = vec![0; count];
             // Behind the end there is nothing, not even no numbers.
             let there = expected.len() == count + 1 && at <= 8 * bytes.len();
+            prop_assert_eq!(many.read_many(width, count, below, &mut found), there && known);
+            prop_assert_eq!(many.at, if there { one.at } else { at });
+            prop_assert!(!there || found == expected);
+            let mut exact = vec![0; count];
             prop_assert_eq!(all_of.read_all(width, below, &mut exact), there && known);
             prop_assert_eq!(all_of.at, if there { one.at } else { at });
             prop_assert!(!there || exact == expected[1..]);

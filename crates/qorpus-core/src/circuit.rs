@@ -3,10 +3,14 @@
 use std::collections::TryReserveError;
 use std::ops::Range;
 
-/// Numbers of a row that are written at once.
+/// The largest length of a circuit, in letters.
+pub const MAX_LENGTH: usize = 65_535;
+
+/// Numbers of a row that are written in one step.
 const LANES: usize = 8;
 
-/// From `LANES - k` on: what makes numbers behind the first k of a group -1.
+/// Masks: eight words from `LANES - k` on leave the first k numbers of a group as they are and turn
+/// the others into -1.
 const PADDING: [i32; 2 * LANES] = {
     let (mut padding, mut lane) = ([0; 2 * LANES], LANES);
     while lane < 2 * LANES {
@@ -16,7 +20,8 @@ const PADDING: [i32; 2 * LANES] = {
     padding
 };
 
-/// A batch of circuits, each a sequence of letters in time order, kept in two flat buffers that are reused.
+/// A batch of circuits, each a sequence of letters in time order, in two flat buffers that are
+/// reused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Circuits {
     letters: Vec<u16>,
@@ -49,7 +54,7 @@ impl Circuits {
     /// The letters of circuit `index`.
     ///
     /// # Panics
-    /// If there is no such circuit.
+    /// If there is not a circuit with this index.
     pub fn get(&self, index: usize) -> &[u16] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.letters[start..self.ends[index]]
@@ -60,20 +65,21 @@ impl Circuits {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// Letters of the longest circuit, 0 if there is none.
+    /// The length of the longest circuit, 0 if there is none.
     pub fn longest(&self) -> usize {
         let first = self.ends.first().copied().unwrap_or(0);
         self.ends.windows(2).map(|ends| ends[1] - ends[0]).fold(first, usize::max)
     }
 
-    /// Writes each circuit to a row of `longest` numbers, padded behind with -1.
+    /// Writes each circuit to a row of `longest` numbers, padded with -1 at the end.
     ///
     /// # Panics
-    /// If there are not as many rows as circuits, or one of these is longer.
+    /// If the number of rows is not that of the circuits, or a circuit is longer than a row.
     pub fn write_rows(&self, longest: usize, rows: &mut [i32]) {
         assert_eq!(rows.len(), self.len() * longest, "a row for each circuit");
         assert!(self.longest() <= longest, "room for the longest circuit");
-        let (wide, mut begin) = (longest.next_multiple_of(LANES), 0);
+        let wide = longest.next_multiple_of(LANES);
+        let mut begin = 0;
         for (index, &end) in self.ends.iter().enumerate() {
             let (row, letters) = (&mut rows[index * longest..], &self.letters[begin..]);
             let len = end - begin;
@@ -84,7 +90,7 @@ impl Circuits {
                 padding.fill(-1);
                 continue;
             }
-            // Whole groups, without a look at where the circuit ends: what is too much in a row, the next one overwrites.
+            // Whole groups, whatever the length of the circuit: the next row overwrites the excess.
             let (row, letters) = (row[..wide].as_chunks_mut().0, letters[..wide].as_chunks().0);
             let mut left = len;
             for (row, letters) in row.iter_mut().zip(letters) {
@@ -104,16 +110,16 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
-    /// Makes room for more circuits, with so many letters in all.
+    /// Reserves memory for more circuits with this many letters in all.
     ///
     /// # Errors
-    /// There is not enough memory; nothing is changed.
+    /// There is not enough memory. The batch is unchanged.
     pub fn try_reserve(&mut self, circuits: usize, letters: usize) -> Result<(), TryReserveError> {
         self.ends.try_reserve(circuits)?;
         self.letters.try_reserve(letters)
     }
 
-    /// How many letters all circuits have.
+    /// The number of letters of all circuits together.
     pub fn total(&self) -> usize {
         self.letters.len()
     }
@@ -131,7 +137,7 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
-    /// The letters of all circuits, and where each circuit ends, for whoever appends to both.
+    /// The letters of all circuits and the ends of the circuits, to append to both.
     pub(crate) fn buffers(&mut self) -> (&mut Vec<u16>, &mut Vec<usize>) {
         (&mut self.letters, &mut self.ends)
     }

@@ -1,9 +1,10 @@
 //! Circuits drawn for a terminal.
 
-use crate::Alphabet;
+use crate::alphabet::Alphabet;
 use std::fmt::Write;
 
-/// Draws a circuit: one line a qubit with time running to the right, and lines between them for what joins them.
+/// Draws a circuit: a line for each qubit with time running to the right, and lines between them
+/// that join the qubits of a gate.
 ///
 /// ```
 /// # use qorpus_core::*;
@@ -19,10 +20,11 @@ use std::fmt::Write;
 /// ```
 ///
 /// # Panics
-/// If a number in `circuit` is no letter of the alphabet.
+/// If a number in `circuit` is not a letter of the alphabet.
 pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
     let qubits = alphabet.qubits();
-    // A letter stands in the first column in which all wires from its first to its last qubit are free.
+    // A letter stands in the first column in which all wires from its first to its last qubit are
+    // free.
     let mut free = vec![0; qubits];
     let mut columns: Vec<Vec<(usize, Vec<String>)>> = Vec::new();
     for &letter in circuit {
@@ -72,7 +74,7 @@ fn span(qubits: &[usize]) -> (usize, usize) {
     qubits.iter().fold((usize::MAX, 0), |(top, bottom), &q| (top.min(q), bottom.max(q)))
 }
 
-/// What stands on each of the gate's qubits.
+/// The symbol on each of the gate's qubits.
 fn symbols(name: &str, qubits: usize) -> Vec<String> {
     let symbols: &[&str] = match name {
         "cx" => &["●", "⊕"],
@@ -104,7 +106,8 @@ fn symbols(name: &str, qubits: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coupling, Gate};
+    use crate::alphabet::coupling::Coupling;
+    use crate::gate::Gate;
 
     #[test]
     fn controls_crossings_and_labels() {

@@ -1,9 +1,11 @@
-//! What can be wrong with a gate, an alphabet, a space or a recipe, said to a person.
+//! Errors: refused gates, alphabets, spaces, recipes, labels and targets, as sentences for people.
 
-/// The result of everything in this crate that can be refused.
+use crate::equivalence::Equivalence;
+
+/// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A refused input. Each variant's text says what was wrong and what would be right.
+/// A refused input. The text of each variant states the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,12 +17,12 @@ pub enum Error {
         /// A clause that names the gate that may be meant.
         advice: String,
     },
-    /// A gate with the wrong number of angles, or an angle that is no expression.
+    /// A gate with the wrong number of angles, or an angle that is not an expression.
     #[error("gate '{gate}': {reason}")]
     Angle {
         /// The gate as given.
         gate: String,
-        /// What is wrong with its angles.
+        /// The defect of its angles.
         reason: String,
     },
     /// A user-defined gate whose name or shape cannot be used.
@@ -28,7 +30,7 @@ pub enum Error {
     GateDefinition {
         /// The gate's name.
         gate: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// A user-defined matrix that is not unitary.
@@ -80,10 +82,10 @@ pub enum Error {
     Coupling {
         /// The coupling as given.
         coupling: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// No gate can be placed anywhere.
+    /// An alphabet without letters.
     #[error("the alphabet is empty: {0}")]
     EmptyAlphabet(String),
     /// A gate without a matrix where one is needed.
@@ -91,19 +93,19 @@ pub enum Error {
     Opaque {
         /// The gate's name.
         gate: String,
-        /// What such a gate needs.
+        /// The condition for such a gate, as a noun phrase.
         reason: &'static str,
     },
-    /// A gate whose entries are no numbers a + bω + cω² + dω³ over a power of √2.
+    /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
         "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
-        if *.up_to == crate::UpTo::Phase { " up to a global phase" } else { "" }
+        if *.up_to == Equivalence::GlobalPhase { " up to a global phase" } else { "" }
     )]
     NotExact {
         /// The gate's name.
         gate: String,
         /// Which unitaries count as the same.
-        up_to: crate::UpTo,
+        up_to: Equivalence,
     },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(
@@ -118,7 +120,7 @@ pub enum Error {
     Label {
         /// The label's name.
         name: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// More letters than 16 bits can number.
@@ -139,10 +141,10 @@ pub enum Error {
     Placement {
         /// The text as given.
         letter: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// A circuit that OpenQASM has no words for.
+    /// A circuit that cannot be written in OpenQASM.
     #[error("{0}")]
     Qasm(String),
     /// A length range that is reversed or too large.
@@ -152,7 +154,7 @@ pub enum Error {
         min: usize,
         /// The longest length, in letters.
         max: usize,
-        /// What is wrong.
+        /// The reason.
         reason: &'static str,
     },
     /// A space of no circuits.
@@ -161,7 +163,7 @@ pub enum Error {
     /// A space of more than 2^63 circuits.
     #[error("the space holds more than 2^63 circuits; shorten the length range or drop gates")]
     SpaceTooLarge,
-    /// Recipe text that is not a recipe of this version.
+    /// JSON that is not a recipe of this version.
     #[error("the recipe cannot be read: {0}")]
     Recipe(String),
 }

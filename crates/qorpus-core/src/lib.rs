@@ -1,9 +1,27 @@
-//! The pure core of Qorpus: from a gate's name to the bytes of a chunk, without I/O, threads, SQL or Python.
+//! The pure core of Qorpus: from a gate's name to the bytes of a chunk, without I/O, threads, SQL
+//! or Python.
 //!
 //! Data flows one way:
 //!
 //! ```text
 //! gate -> alphabet -> space: index -> circuit -> kernel: unitary -> chunk bytes
+//! ```
+//!
+//! Folders and files are stages of that way. Each imports only from its own folder and from those
+//! further down this list:
+//!
+//! ```text
+//! order        permutations and splits of ids, splits by unitary
+//! codec        records to the bytes of a chunk and back
+//! recipe       everything that decides the records; JSON and hash
+//! space        from an index to a circuit; labels: named values beside records
+//! qasm         OpenQASM; drawing: terminal text; target: matrices to look up
+//! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point; arithmetic: both
+//! kernel       from circuits to unitaries; simd: vector instructions
+//! instruction  a gate on qubits; circuit: batches of circuits
+//! alphabet     letters: gates placed on qubits
+//! gate         names, angles, matrices
+//! error        with equivalence, bits, bounded_vec and splitmix
 //! ```
 //!
 //! A record is a pure function of ([`Recipe`], index), to the bit, on every machine:
@@ -26,54 +44,63 @@
 //! ```
 
 mod alphabet;
-mod angle;
+mod approximate;
 mod arithmetic;
-mod at_most;
 mod bits;
-mod chunk;
+mod bounded_vec;
 mod circuit;
 mod codec;
 mod drawing;
+mod equivalence;
 mod error;
 mod exact;
-mod floating;
 mod gate;
-mod gate_text;
+mod instruction;
 mod kernel;
 mod labels;
-mod level;
-mod permutation;
-mod placed;
+mod order;
 mod qasm;
-mod random;
 mod recipe;
+mod simd;
 mod space;
-mod split;
-mod synonyms;
+mod splitmix;
 mod target;
-mod unitary_split;
 
-pub use alphabet::{Alphabet, Coupling, Letter, MAX_QUBITS};
-pub use angle::evaluate;
-pub use arithmetic::{Arithmetic, Bands};
-pub use at_most::AtMost;
-pub use chunk::{Chunk, ChunkRef, ContentHash, Damage};
-pub use circuit::Circuits;
-pub use codec::{Codec, Place};
+pub use alphabet::Alphabet;
+pub use alphabet::coupling::Coupling;
+pub use alphabet::letter::{Letter, MAX_QUBITS};
+pub use approximate::{ApproximateBatch, ApproximateLetters};
+pub use arithmetic::{Arithmetic, BATCH_LANES, Tolerance};
+pub use bounded_vec::BoundedVec;
+pub use circuit::{Circuits, MAX_LENGTH};
+pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan};
+pub use codec::content_hash::ContentHash;
+pub use codec::damage::Damage;
+pub use codec::labels::PackedLabels;
+pub use codec::layout::Codec;
 pub use drawing::draw;
+pub use equivalence::Equivalence;
 pub use error::{Error, Result};
-pub use exact::{Exact, ExactLetters, ExactProducts, LANES, UpTo};
-pub use floating::{FloatingBatch, FloatingLetters};
-pub use gate::{Gate, PRESETS, STANDARD, preset, unitarity_residual};
+pub use exact::batch::ExactProducts;
+pub use exact::letters::ExactLetters;
+pub use exact::unitary::ExactUnitary;
+pub use gate::angle::evaluate;
+pub use gate::presets::PRESETS;
+pub use gate::standard::STANDARD;
+pub use gate::synonyms::synonym;
+pub use gate::{Gate, preset, unitarity_residual};
+pub use instruction::Instruction;
 pub use kernel::{Kernel, Scratch, naive};
-pub use labels::{Label, LabelColumn, Labels, MOST_LABELS, PackedLabels, TEXT_AND_NUMBER, clash};
+pub use labels::builder::{Labels, MAX_LABELS};
+pub use labels::name::letter_case_clash;
+pub use labels::value::{Label, LabelColumn, TEXT_AND_NUMBER};
 pub use num_complex::{Complex32, Complex64};
-pub use permutation::{Permutation, shuffle};
-pub use placed::Placed;
+pub use order::permutation::{Permutation, shuffle};
+pub use order::split::Split;
+pub use order::unitary_split::UnitarySplit;
 pub use qasm::Qasm;
-pub use recipe::{Dtype, FORMAT_VERSION, Recipe};
-pub use space::{Distinct, MAX_LENGTH, Space};
-pub use split::Split;
-pub use synonyms::synonym;
+pub use recipe::dtype::Dtype;
+pub use recipe::{FORMAT_VERSION, Recipe};
+pub use space::distinct::Distinct;
+pub use space::{Space, SpaceKind};
 pub use target::{Target, distance};
-pub use unitary_split::UnitarySplit;

@@ -1,9 +1,13 @@
-//! OpenQASM 2 and 3: what gates are called there, and single circuits as programs.
+//! OpenQASM 2 and 3: names and definitions of gates, and circuits as programs.
 //!
-//! Every gate has the matrix that Qiskit gives it, global phase included. In OpenQASM 2 that also holds for the
-//! parsers of BQSKit and Cirq, which know more gates than its `qelib1.inc` and leave our definitions of them aside.
+//! Every gate has the matrix that Qiskit gives it, global phase included. In OpenQASM 2 that also
+//! holds for the parsers of BQSKit and Cirq, which know more gates than its `qelib1.inc` and leave
+//! our definitions of them aside.
 
-use crate::{Error, Gate, Placed, Result, evaluate};
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::gate::angle::evaluate;
+use crate::instruction::Instruction;
 use num_complex::Complex64;
 use std::f64::consts::PI;
 
@@ -16,7 +20,7 @@ pub enum Qasm {
     Three,
 }
 
-/// Standard gates that `qelib1.inc` lacks, and what they are, global phase included.
+/// Definitions of the standard gates that `qelib1.inc` lacks, global phase included.
 const DEFINITIONS_2: [(&str, &str); 8] = [
     ("sx", "gate sx q0 { h q0; s q0; h q0; }"),
     SXDG,
@@ -28,7 +32,7 @@ const DEFINITIONS_2: [(&str, &str); 8] = [
     ("cswap", "gate cswap q0, q1, q2 { cx q2, q1; ccx q0, q1, q2; cx q2, q1; }"),
 ];
 
-/// Standard gates that `stdgates.inc` lacks, and what they are, global phase included.
+/// Definitions of the standard gates that `stdgates.inc` lacks, global phase included.
 const DEFINITIONS_3: [(&str, &str); 3] =
     [SXDG, ("csx", "gate csx q0, q1 { h q1; cp(pi/2) q0, q1; h q1; }"), ISWAP];
 
@@ -38,8 +42,8 @@ const ISWAP: (&str, &str) = ("iswap", "gate iswap q0, q1 { s q0; s q1; h q0; cx 
 /// Standard gates that have another name in `qelib1.inc`. BQSKit knows `p`, but as a rotation.
 const RENAMED_2: [(&str, &str); 2] = [("p", "u1"), ("cp", "cu1")];
 
-/// Names that mean something in OpenQASM 2, its `qelib1.inc`, or what Qiskit and BQSKit add to it, and that a gate
-/// of the user's own may have.
+/// Names that have a meaning in OpenQASM 2, its `qelib1.inc`, or the additions of Qiskit and
+/// BQSKit, and that a user-defined gate may have.
 #[rustfmt::skip]
 const TAKEN_2: &[&str] = &[
     "acos", "asin", "atan", "b", "barrier", "c3sqrtx", "c3x", "c4x", "ccp", "cos", "creg", "cs", "ct", "cu", "cu1",
@@ -48,7 +52,8 @@ const TAKEN_2: &[&str] = &[
     "u0", "u1", "u1q", "u2", "v", "xx", "yy", "zz",
 ];
 
-/// Names that mean something in OpenQASM 3 or its `stdgates.inc` and that a gate of the user's own may have.
+/// Names that have a meaning in OpenQASM 3 or its `stdgates.inc` and that a user-defined gate may
+/// have.
 #[rustfmt::skip]
 const TAKEN_3: &[&str] = &[
     "angle", "arccos", "arcsin", "arctan", "array", "barrier", "bit", "bool", "box", "break", "cal", "case",
@@ -61,11 +66,11 @@ const TAKEN_3: &[&str] = &[
     "while",
 ];
 
-/// How far the global phase of a gate may be from one that OpenQASM 2 has words for.
+/// The largest difference of a gate's global phase from one that OpenQASM 2 can express.
 const PHASE_TOLERANCE: f64 = 1e-12;
 
 impl Qasm {
-    /// How a program begins.
+    /// The first lines of a program.
     pub fn header(self) -> &'static str {
         match self {
             Qasm::Two => "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n",
@@ -73,8 +78,9 @@ impl Qasm {
         }
     }
 
-    /// What calls the gate: its name, and its angles as OpenQASM reads them. A gate of the user's own has a `_` or
-    /// more behind its name if that means something else there, or stands for another of `gates`.
+    /// The name of the gate, with its angles as OpenQASM reads them. A user-defined gate has one or
+    /// more `_` at its end if its name has another meaning there, or is that of another one of
+    /// `gates`.
     pub fn name(self, gate: &Gate, gates: &[Gate]) -> String {
         if !gate.is_standard() {
             return self.free_name(gate.name(), gates);
@@ -82,19 +88,17 @@ impl Qasm {
         let (base, angles) = gate.parts();
         let renamed = RENAMED_2.iter().find(|(known, _)| self == Qasm::Two && *known == base);
         let base = renamed.map_or(base, |(_, renamed)| renamed);
-        match angles.is_empty() {
-            true => base.into(),
-            false => {
-                let angles: Vec<_> = angles.into_iter().map(angle).collect();
-                format!("{base}({})", angles.join(", "))
-            }
+        if angles.is_empty() {
+            return base.into();
         }
+        let angles: Vec<_> = angles.into_iter().map(angle).collect();
+        format!("{base}({})", angles.join(", "))
     }
 
-    /// The definition of a gate that the version's standard gates lack, or `None` if they have it.
+    /// The definition of a gate that the version's standard library lacks, or `None`.
     ///
     /// # Errors
-    /// A clause saying why the gate cannot be defined.
+    /// A clause that says why the gate cannot be defined.
     pub fn definition(self, gate: &Gate, gates: &[Gate]) -> std::result::Result<Option<String>, String> {
         let (base, _) = gate.parts();
         if gate.is_standard() {
@@ -118,7 +122,8 @@ impl Qasm {
             Qasm::Two => without_phase([a, b, c, d]).ok_or_else(|| {
                 format!("OpenQASM 2 has no words for the global phase of the gate '{base}'; OpenQASM 3 has")
             })?,
-            // Not the built-in U: editions of OpenQASM 3 differ in its global phase, and none in that of rz and ry.
+            // Not the built-in U: editions of OpenQASM 3 differ in its global phase, and none in
+            // that of rz and ry.
             Qasm::Three => {
                 let [phase, lambda, theta, phi] = rotations([a, b, c, d]);
                 let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
@@ -133,20 +138,21 @@ impl Qasm {
     /// The circuit on `qubits` qubits as a complete program.
     ///
     /// # Errors
-    /// [`Error::Qasm`] for a gate of the user's own that acts on several qubits, or, in OpenQASM 2, has a global
-    /// phase.
+    /// [`Error::Qasm`] for a user-defined gate that acts on several qubits, or, in OpenQASM 2, has
+    /// a global phase.
     ///
     /// ```
-    /// use qorpus_core::{Placed, Qasm};
+    /// use qorpus_core::{Instruction, Qasm};
     ///
-    /// let circuit = [Placed::parse("p(pi/4) 0", 2, &[])?, Placed::parse("cx 0 1", 2, &[])?];
-    /// let text = "OPENQASM 2.0;\ninclude \"qelib1.inc\";\nqreg q[2];\nu1(pi/4) q[0];\ncx q[0], q[1];\n";
-    /// assert_eq!(Qasm::Two.program(&circuit, 2)?, text);
+    /// let parse = |text| Instruction::parse(text, 2, &[]);
+    /// let program = Qasm::Two.program(&[parse("p(pi/4) 0")?, parse("cx 0 1")?], 2)?;
+    /// let body = "qreg q[2];\nu1(pi/4) q[0];\ncx q[0], q[1];\n";
+    /// assert_eq!(program, format!("{}{body}", Qasm::Two.header()));
     /// # Ok::<(), qorpus_core::Error>(())
     /// ```
-    pub fn program(self, circuit: &[Placed], qubits: usize) -> Result<String> {
+    pub fn program(self, circuit: &[Instruction], qubits: usize) -> Result<String> {
         let mut gates: Vec<Gate> = Vec::new();
-        for Placed { gate, .. } in circuit {
+        for Instruction { gate, .. } in circuit {
             if gates.iter().all(|known| known.name() != gate.name()) {
                 gates.push(gate.clone());
             }
@@ -171,7 +177,7 @@ impl Qasm {
             Qasm::Two => format!("qreg q[{qubits}];\n"),
             Qasm::Three => format!("qubit[{qubits}] q;\n"),
         });
-        for Placed { gate, qubits } in circuit {
+        for Instruction { gate, qubits } in circuit {
             let places: Vec<_> = qubits.iter().map(|qubit| format!("q[{qubit}]")).collect();
             text.push_str(&format!("{} {};\n", self.name(gate, &gates), places.join(", ")));
         }
@@ -188,11 +194,9 @@ impl Qasm {
             Qasm::Two => TAKEN_2,
             Qasm::Three => TAKEN_3,
         };
-        let mut free = match self == Qasm::Two && !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            // OpenQASM 2 keeps other initials for itself.
-            true => format!("g{name}"),
-            false => name.to_owned(),
-        };
+        // OpenQASM 2 keeps other initials for itself.
+        let is_reserved = self == Qasm::Two && !name.starts_with(|c: char| c.is_ascii_lowercase());
+        let mut free = if is_reserved { format!("g{name}") } else { name.to_owned() };
         while taken.contains(&free.as_str())
             || is_numbered(&free)
             || (free != name && gates.iter().any(|gate| gate.name() == free))
@@ -226,21 +230,23 @@ fn without_phase(matrix: [Complex64; 4]) -> Option<String> {
     }
 }
 
-/// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) = `[[a, b], [c, d]]`.
+/// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) =
+/// `[[a, b], [c, d]]`.
 fn rotations([a, b, c, d]: [Complex64; 4]) -> [f64; 4] {
     let size = |entry: Complex64| entry.re.hypot(entry.im);
     let turn = |entry: Complex64| entry.im.atan2(entry.re);
     let theta = 2.0 * size(c).atan2(size(a));
-    // The matrix is e^(i start) [[cos, -e^(i lambda) sin], [e^(i phi) sin, e^(i(phi + lambda)) cos]]. The phase of
-    // a small entry is mostly rounding, so what two angles make together is taken from the large ones.
+    // The matrix is e^(i start) [[cos, -e^(i lambda) sin],
+    // [e^(i phi) sin, e^(i(phi + lambda)) cos]]. The phase of a small entry is mostly rounding, so
+    // what two angles make together is taken from the large ones.
     let start = turn(a);
     let phi = turn(c) - start;
     let lambda = if size(a) < size(c) { turn(-b) - start } else { turn(d) - start - phi };
     [start + (phi + lambda) / 2.0, lambda, theta, phi]
 }
 
-/// The angle as it stands if OpenQASM surely reads it alike, else its value: there, 1/2 is a division of
-/// integers, and Qiskit knows no `sqrt`.
+/// The angle as it is written if OpenQASM certainly reads it alike, else its value: in OpenQASM 1/2
+/// is a division of integers, and Qiskit does not know `sqrt`.
 fn angle(text: &str) -> String {
     let is_integer =
         |text: &str| (1..10).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
@@ -254,7 +260,7 @@ fn angle(text: &str) -> String {
     }
 }
 
-/// The number as both versions read it: what has an exponent has a point, too.
+/// The number as both versions read it: with an exponent it has a point, too.
 fn decimal(value: f64) -> String {
     let text = format!("{value:?}");
     match text.split_once('e') {
@@ -266,7 +272,11 @@ fn decimal(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alphabet, Circuits, Coupling, Kernel, STANDARD, Scratch};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
+    use crate::circuit::Circuits;
+    use crate::gate::standard::STANDARD;
+    use crate::kernel::{Kernel, Scratch};
     use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
     const BOTH: [Qasm; 2] = [Qasm::Two, Qasm::Three];
@@ -387,7 +397,7 @@ mod tests {
             assert!(defined(version, two.matrix()).unwrap_err().contains("'mine' on 2 qubits"));
             assert!(version.definition(&opaque, &[]).unwrap_err().contains("name of the gate 'secret'"));
         }
-        let circuit = [Placed { gate: mine(two.matrix()), qubits: vec![1, 0] }];
+        let circuit = [Instruction { gate: mine(two.matrix()), qubits: vec![1, 0] }];
         let error = Qasm::Two.program(&circuit, 2).unwrap_err().to_string();
         assert!(error.ends_with(
             "only its matrix is known; convert the circuit to Qiskit, Cirq or BQSKit, which take matrices"
@@ -433,7 +443,7 @@ mod tests {
     fn programs() {
         let own = [mine(Gate::standard("y").unwrap().matrix())];
         let letters = ["p(pi/4) 1", "crx(1/2) 1 0", "crx(pi) 0 1", "sxdg 0", "mine 1", "iswap 1 0"];
-        let circuit = letters.map(|letter| Placed::parse(letter, 2, &own).unwrap());
+        let circuit = letters.map(|letter| Instruction::parse(letter, 2, &own).unwrap());
         let two = Qasm::Two.program(&circuit, 2).unwrap();
         assert_eq!(
             two.lines().collect::<Vec<_>>(),

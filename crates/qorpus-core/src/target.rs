@@ -1,29 +1,35 @@
-//! Targets: matrices that people ask about, judged before they are looked up.
+//! Targets: matrices to be looked up, and how precise they are.
 //!
-//! A matrix says how precise it is in three ways: by how far it is from unitary, by the digits that all its entries have in
-//! common (those of a matrix rounded to eight decimals, or kept in binary32), and by its type. Only a precise one can be told
-//! from everything else, so only of a precise one can anything be proven.
+//! The precision of a matrix shows in three ways: how far it is from unitary; the number of digits
+//! of its entries, if it was rounded to eight decimals or stored in binary32; and its type. Only a
+//! precise matrix can be distinguished from all others, so only for a precise one can anything be
+//! proven.
 
-use crate::{Complex64, Error, Result, UpTo, unitarity_residual};
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::gate::unitarity_residual;
+use num_complex::Complex64;
 
-/// A matrix farther from unitary than this is refused.
-const MOST_RESIDUAL: f64 = 0.05;
+/// The largest residual of a matrix that is accepted.
+const MAX_RESIDUAL: f64 = 0.05;
 
-/// Entries that are rounded leave a residual. Digits that leave less than this part of what rounding to them would, are exact:
-/// (3 + 4i)/5 has one decimal and is not rounded.
+/// Rounding leaves a residual. Digits that leave less than this fraction of what rounding to them
+/// would leave are exact: (3 + 4i)/5 has one decimal and is not rounded.
 const ROUNDED: f64 = 1e-6;
 
-/// Binary64 has more digits than these; a matrix whose entries have no more was rounded to them.
-const MOST_BITS: u32 = 40;
-const MOST_DECIMALS: i32 = 12;
+/// The most digits of a rounded matrix: binary64 has more, so a matrix whose entries have no more
+/// was rounded.
+const MAX_ROUNDED_BITS: u32 = 40;
+const MAX_ROUNDED_DECIMALS: i32 = 12;
 
-/// The tolerance that an error implies, in errors. Rounding by chance leaves a residual below the error, seldom by as much.
+/// The tolerance that an error implies, in errors. The residual of rounding is below its error, but
+/// seldom by this factor.
 const SAFETY: f64 = 8.0;
 
 /// The precision of binary32: half a unit in the last place of a number just below 1.
 const SINGLE: f64 = 1.0 / (1u64 << 25) as f64;
 
-/// A unitary that is asked about, and how far its entries may be from those that were meant.
+/// A unitary to be looked up, and the error of its entries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     numbers: Vec<Complex64>,
@@ -32,11 +38,12 @@ pub struct Target {
 }
 
 impl Target {
-    /// Judges a matrix: `numbers` are row-major, qubit 0 most significant, and `is_single` says that they were kept in
-    /// binary32 or less.
+    /// Judges a matrix. `numbers` are row-major, qubit 0 most significant; `is_single` says that
+    /// they were stored in binary32 or less.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], or [`Error::TargetNotUnitary`] with the residual, the largest entry of |U†U - 1|.
+    /// [`Error::NotFinite`], or [`Error::TargetNotUnitary`] with the residual, the largest entry of
+    /// |U†U - 1|.
     ///
     /// # Panics
     /// If there are not `dim` x `dim` numbers.
@@ -47,7 +54,7 @@ impl Target {
         }
         let residual = unitarity_residual(&numbers, dim);
         // Of entries beyond all measure it is not a number.
-        if residual.is_nan() || residual > MOST_RESIDUAL {
+        if residual.is_nan() || residual > MAX_RESIDUAL {
             return Err(Error::TargetNotUnitary { residual });
         }
         let rounded = |error: &f64| residual >= error * ROUNDED;
@@ -56,7 +63,7 @@ impl Target {
         Ok(Target { numbers, error, is_circuit: false })
     }
 
-    /// The unitary that a circuit was computed to have: the question is exact.
+    /// The computed unitary of a circuit: its error is 0.
     pub fn of_circuit(numbers: Vec<Complex64>) -> Target {
         Target { numbers, error: 0.0, is_circuit: true }
     }
@@ -66,23 +73,24 @@ impl Target {
         &self.numbers
     }
 
-    /// Whether a circuit says what is asked for, so that no digit can be missing.
+    /// Whether it is the unitary of a circuit, so that no digit is missing.
     pub fn is_circuit(&self) -> bool {
         self.is_circuit
     }
 
-    /// How far an entry may be from what was meant, as far as the matrix shows.
+    /// The error of an entry, as far as the matrix shows.
     pub fn error(&self) -> f64 {
         self.error
     }
 
-    /// The distance within which what was meant should be.
+    /// The distance within which the intended unitary should be.
     pub fn tolerance(&self) -> f64 {
         SAFETY * self.error
     }
 }
 
-/// The errors that rounding would have left, had the matrix been rounded to the decimals or binary digits that its entries have.
+/// The errors that rounding would have left if the matrix had been rounded to the decimals or
+/// binary digits that its entries have.
 fn digits(numbers: &[Complex64]) -> [f64; 2] {
     let parts = || numbers.iter().flat_map(|entry| [entry.re, entry.im]);
     let has = |decimals: &i32| {
@@ -90,35 +98,40 @@ fn digits(numbers: &[Complex64]) -> [f64; 2] {
         parts().all(|part| (part * power - (part * power).round()).abs() <= 1e-15 * power)
     };
     // A matrix with all its digits has no few decimals: then there is nothing to look for.
-    let few = has(&(MOST_DECIMALS - 1)).then(|| (0..MOST_DECIMALS).find(has)).flatten();
+    let few = has(&(MAX_ROUNDED_DECIMALS - 1)).then(|| (0..MAX_ROUNDED_DECIMALS).find(has)).flatten();
     let decimal = few.map_or(0.0, |decimals| 0.5 * 10f64.powi(-decimals));
     // A mantissa has 52 digits behind the first one, which is not written; 0 has none.
     let bits_of = |part: f64| 53u32.saturating_sub((part.to_bits() | 1 << 52).trailing_zeros());
     let bits = parts().map(bits_of).max().unwrap_or(0);
-    let binary = if bits <= MOST_BITS { 0.5f64.powi(bits as i32 + 1) } else { 0.0 };
+    let binary = if bits <= MAX_ROUNDED_BITS { 0.5f64.powi(bits as i32 + 1) } else { 0.0 };
     [decimal, binary]
 }
 
-/// The largest magnitude among the entries of the difference of two unitaries of the same size, row-major; up to phase, the one
-/// is first multiplied by the phase that makes tr(A†B) positive. Takes time in O(4^n).
-pub fn distance(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
+/// The largest magnitude among the entries of the difference of two unitaries of the same size,
+/// row-major. Up to a global phase, one is first multiplied by the phase that makes tr(A†B)
+/// positive. Takes time in O(4^n).
+pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let turn = match up_to {
-        UpTo::Nothing => Complex64::ONE,
-        UpTo::Phase => {
+        Equivalence::Exact => Complex64::ONE,
+        Equivalence::GlobalPhase => {
             let overlap: Complex64 = one.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
             let size = overlap.norm_sqr().sqrt();
             if size > 0.0 { overlap / size } else { Complex64::ONE }
         }
     };
     let squares = one.iter().zip(other).map(|(u, v)| (u - v * turn).norm_sqr());
-    // max() drops what is not a number, which the difference of enormous entries may be.
+    // max() drops NaN, which the difference of enormous entries may be.
     squares.fold(0.0, |largest: f64, square| if square <= largest { largest } else { square }).sqrt()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alphabet, Circuits, Coupling, Kernel, preset};
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
+    use crate::circuit::Circuits;
+    use crate::gate::preset;
+    use crate::kernel::Kernel;
     use proptest::prelude::*;
 
     fn unitary(word: &[u16], qubits: usize) -> Vec<Complex64> {
@@ -136,7 +149,8 @@ mod tests {
     }
 
     proptest! {
-        /// The tolerance that rounding implies holds what was rounded, and a matrix that was not rounded is precise.
+        /// The tolerance that rounding implies holds what was rounded, and a matrix that was not
+        /// rounded is precise.
         #[test]
         fn rounding_is_seen(word in prop::collection::vec(0u16..18, 0..30), qubits in 1usize..4, decimals in 2i32..12) {
             let exact = unitary(&word, qubits);
@@ -145,7 +159,7 @@ mod tests {
             let power = 10f64.powi(decimals);
             for given in [rounded(&exact, |part| (part * power).round() / power), rounded(&exact, |part| f64::from(part as f32))] {
                 let target = Target::new(given.clone(), dim, false).unwrap();
-                let off = distance(&given, &exact, UpTo::Nothing);
+                let off = distance(&given, &exact, Equivalence::Exact);
                 prop_assert!(off <= target.tolerance() + 1e-15, "{off:e} {:e}", target.tolerance());
             }
         }

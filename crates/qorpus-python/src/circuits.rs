@@ -6,7 +6,7 @@ use crate::options::{items, matrix_of};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use qorpus::GateOption;
-use qorpus::core::{Error, Gate, MAX_QUBITS, Placed, Qasm, evaluate};
+use qorpus::core::{Error, Gate, Instruction, MAX_QUBITS, Qasm, evaluate};
 
 /// The circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the same unitary.
 ///
@@ -88,7 +88,7 @@ pub(crate) fn placed(
 ) -> PyResult<Vec<Parts>> {
     let qubits = number(qubits, "qubits")?;
     let letters = letters(circuit, qubits, matrices)?;
-    let parts = letters.into_iter().map(|Placed { gate, qubits }| {
+    let parts = letters.into_iter().map(|Instruction { gate, qubits }| {
         let (name, angles) = gate.parts();
         // The angles of a gate that exists are expressions.
         (name.into(), angles.into_iter().flat_map(evaluate).collect(), qubits)
@@ -100,7 +100,7 @@ fn letters(
     circuit: &Bound<'_, PyAny>,
     qubits: usize,
     matrices: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Vec<Placed>> {
+) -> PyResult<Vec<Instruction>> {
     let py = circuit.py();
     if !(1..=MAX_QUBITS).contains(&qubits) {
         // A circuit may have no letter that says so.
@@ -120,7 +120,7 @@ fn letters(
             }
         }
     }
-    let placed = |text: &str| Placed::parse(text, qubits, &own).or_raise(py);
+    let placed = |text: &str| Instruction::parse(text, qubits, &own).or_raise(py);
     if let Ok(text) = circuit.cast::<PyString>() {
         let letters = encoded(text, "a circuit")?.split(';').map(str::trim);
         return letters.filter(|letter| !letter.is_empty()).map(placed).collect();

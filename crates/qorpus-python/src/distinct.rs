@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
 use qorpus::{
-    DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, FindOptions, Found, Order,
-    Reader, Recipe, Take, Target, UpTo,
+    DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, Equivalence, FindOptions,
+    Found, Order, Reader, Recipe, Take, Target,
 };
 use qorpus_cli::LevelBar;
 use std::path::PathBuf;
@@ -41,8 +41,8 @@ pub(crate) fn distinct_recipe(
         max_cost: given(max_cost, |value| number(value, "max_cost"))?,
         up_to: match given(up_to, |value| text(value, "up_to"))? {
             None => defaults.up_to,
-            Some("phase") => UpTo::Phase,
-            Some("nothing") => UpTo::Nothing,
+            Some("phase") => Equivalence::GlobalPhase,
+            Some("nothing") => Equivalence::Exact,
             Some(other) => return Err(invalid(py, format!("up_to is 'phase' or 'nothing', not '{other}'"))),
         },
         dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),

@@ -61,7 +61,9 @@ pub use os::waiting::{Caller, set_caller};
 pub use paths::is_sharded;
 pub use produce::append::Writer;
 pub use produce::progress::{Idle, Outcome, Progress};
-pub use qorpus_core::{self as core, Circuits, Complex64, Dtype, Label, LabelColumn, Recipe, Target, UpTo};
+pub use qorpus_core::{
+    self as core, Circuits, Complex64, Dtype, Equivalence, Label, LabelColumn, Recipe, Target,
+};
 pub use qubit_order::Order;
 pub use read::corpus::{Reader, Rows};
 pub use read::parameters::Parameters;

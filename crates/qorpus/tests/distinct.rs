@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use qorpus::core::{Arithmetic, ExactLetters, UpTo, naive};
+use qorpus::core::{Arithmetic, Equivalence, ExactLetters, naive};
 use qorpus::{
     Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Label, Order,
     Outcome, Recipe, Record, Target, VerifyOptions, circuit_unitary, enumerate, verify,
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: UpTo) -> Recipe {
+fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
     let options = DistinctOptions {
         gates: gates.into(),
         qubits,
@@ -60,16 +60,16 @@ fn counts(recipe: &Recipe) -> Vec<u64> {
 /// New unitaries at each length, from a program that shares nothing with this one.
 #[test]
 fn counts_are_those_of_another_program() {
-    use UpTo::{Nothing, Phase};
+    use Equivalence::{Exact, GlobalPhase};
     for (gates, qubits, up_to, expected) in [
-        ("h,s", 1, Phase, &[1, 2, 3, 5, 5, 5, 3, 0][..]),
-        ("h,s", 1, Nothing, &[1, 2, 3, 5, 7, 10, 14, 18, 22, 25, 26, 23, 17, 11, 5, 2, 1, 0]),
-        ("h,t", 1, Phase, &[1, 2, 3, 5, 8, 13, 21, 31, 44, 61, 77, 97, 131, 169, 215, 280, 367]),
-        ("h,s,t", 1, Phase, &[1, 3, 6, 12, 21, 35, 52, 65, 85, 116, 153, 208, 283]),
-        ("h,s,cx", 2, Phase, &[1, 6, 26, 96, 292, 734, 1494, 2448, 3035, 2424, 912, 52, 0]),
-        ("h,t,cx", 2, Nothing, &[1, 6, 26, 96, 313, 955, 2773]),
-        ("h,t,cx", 2, Phase, &[1, 6, 26, 96, 313, 955, 2773]),
-        ("h,s,cx", 3, Phase, &[1, 12, 99, 668]),
+        ("h,s", 1, GlobalPhase, &[1, 2, 3, 5, 5, 5, 3, 0][..]),
+        ("h,s", 1, Exact, &[1, 2, 3, 5, 7, 10, 14, 18, 22, 25, 26, 23, 17, 11, 5, 2, 1, 0]),
+        ("h,t", 1, GlobalPhase, &[1, 2, 3, 5, 8, 13, 21, 31, 44, 61, 77, 97, 131, 169, 215, 280, 367]),
+        ("h,s,t", 1, GlobalPhase, &[1, 3, 6, 12, 21, 35, 52, 65, 85, 116, 153, 208, 283]),
+        ("h,s,cx", 2, GlobalPhase, &[1, 6, 26, 96, 292, 734, 1494, 2448, 3035, 2424, 912, 52, 0]),
+        ("h,t,cx", 2, Exact, &[1, 6, 26, 96, 313, 955, 2773]),
+        ("h,t,cx", 2, GlobalPhase, &[1, 6, 26, 96, 313, 955, 2773]),
+        ("h,s,cx", 3, GlobalPhase, &[1, 12, 99, 668]),
     ] {
         let found = counts(&recipe(gates, qubits, expected.len() - 1, up_to));
         assert_eq!(found, expected, "{gates} on {qubits}");
@@ -80,7 +80,7 @@ fn counts_are_those_of_another_program() {
 #[test]
 fn groups_end() {
     for (gates, qubits, order) in [("h,s", 1, 24), ("clifford", 1, 24), ("clifford", 2, 11_520)] {
-        let found = counts(&recipe(gates, qubits, 100, UpTo::Phase));
+        let found = counts(&recipe(gates, qubits, 100, Equivalence::GlobalPhase));
         assert_eq!(found.iter().sum::<u64>(), order, "{gates} on {qubits}");
         assert_eq!(found.last(), Some(&0));
     }
@@ -162,13 +162,13 @@ fn brute_force_by(
 #[test]
 fn labels_are_those_of_brute_force() {
     for (recipe, longest) in [
-        (recipe("h,t", 1, 7, UpTo::Phase), 7),
-        (recipe("clifford+t", 1, 5, UpTo::Phase), 5),
-        (recipe("h,s,sdg", 1, 7, UpTo::Nothing), 7),
-        (recipe("h,t,tdg,cx", 2, 5, UpTo::Phase), 5),
-        (recipe("h,s,cz", 2, 6, UpTo::Phase), 6),
-        (recipe("sx,rz(pi/4),cx", 2, 5, UpTo::Phase), 5),
-        (recipe("h,t,cx", 2, 7, UpTo::Nothing), 7),
+        (recipe("h,t", 1, 7, Equivalence::GlobalPhase), 7),
+        (recipe("clifford+t", 1, 5, Equivalence::GlobalPhase), 5),
+        (recipe("h,s,sdg", 1, 7, Equivalence::Exact), 7),
+        (recipe("h,t,tdg,cx", 2, 5, Equivalence::GlobalPhase), 5),
+        (recipe("h,s,cz", 2, 6, Equivalence::GlobalPhase), 6),
+        (recipe("sx,rz(pi/4),cx", 2, 5, Equivalence::GlobalPhase), 5),
+        (recipe("h,t,cx", 2, 7, Equivalence::Exact), 7),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
@@ -208,7 +208,7 @@ fn costs_are_those_of_brute_force() {
     let directory = tempfile::tempdir().unwrap();
     let corpus = run(&directory.path().join("c.db"), &recipe, options(64 << 20, 2));
     let (expected, letters) =
-        (brute_force(&recipe, 9), ExactLetters::new(recipe.alphabet(), UpTo::Phase).unwrap());
+        (brute_force(&recipe, 9), ExactLetters::new(recipe.alphabet(), Equivalence::GlobalPhase).unwrap());
     let mut found = BTreeMap::new();
     for id in 0..corpus.len().unwrap() {
         let record = corpus.record(id, Order::Big).unwrap();
@@ -247,11 +247,11 @@ fn best(record: &Record) -> Best {
 #[test]
 fn floating_point_finds_what_brute_force_finds() {
     for (gates, qubits, longest, up_to) in [
-        ("h,rz(0.3),rz(-0.3)", 1, 7, UpTo::Phase),
-        ("rx(0.3),ry(1),h", 1, 7, UpTo::Nothing),
-        ("h,rz(pi/3),cx", 2, 4, UpTo::Phase),
+        ("h,rz(0.3),rz(-0.3)", 1, 7, Equivalence::GlobalPhase),
+        ("rx(0.3),ry(1),h", 1, 7, Equivalence::Exact),
+        ("h,rz(pi/3),cx", 2, 4, Equivalence::GlobalPhase),
         // Over the ring only up to a phase.
-        ("h,rz(pi/4)", 1, 9, UpTo::Nothing),
+        ("h,rz(pi/4)", 1, 9, Equivalence::Exact),
     ] {
         let recipe = recipe(gates, qubits, longest, up_to);
         let directory = tempfile::tempdir().unwrap();
@@ -261,7 +261,7 @@ fn floating_point_finds_what_brute_force_finds() {
             let unitary = naive::unitary(recipe.alphabet(), word);
             let is_same = |other: &Vec<Complex64>| {
                 let trace: Complex64 = unitary.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
-                let size = if up_to == UpTo::Phase { trace.norm() } else { trace.re };
+                let size = if up_to == Equivalence::GlobalPhase { trace.norm() } else { trace.re };
                 f64::from(1 << qubits) - size < 1e-10
             };
             let place = known.iter().position(is_same).unwrap_or_else(|| {
@@ -304,10 +304,11 @@ fn floating_point_finds_what_is_found_exactly() {
         let text = only + &std::fs::read_to_string(turned).unwrap();
         let path = directory.path().join(format!("{qubits}.toml"));
         std::fs::write(&path, text).unwrap();
-        let floating = recipe(path.to_str().unwrap(), qubits, length, UpTo::Phase);
+        let floating = recipe(path.to_str().unwrap(), qubits, length, Equivalence::GlobalPhase);
         let paths =
             ["exact", "floating", "small"].map(|name| directory.path().join(format!("{qubits}-{name}.db")));
-        let exact = run(&paths[0], &recipe(names, qubits, length, UpTo::Phase), options(1 << 30, 2));
+        let exact =
+            run(&paths[0], &recipe(names, qubits, length, Equivalence::GlobalPhase), options(1 << 30, 2));
         let found = run(&paths[1], &floating, options(1 << 30, 1));
         assert_eq!(found.levels().unwrap(), exact.levels().unwrap());
         for id in 0..exact.len().unwrap() {
@@ -329,7 +330,7 @@ fn floating_point_finds_what_is_found_exactly() {
 fn what_is_unclear_is_neither_merged_nor_split() {
     let directory = tempfile::tempdir().unwrap();
     let corpus = |name: &str, gates: &str| {
-        let recipe = recipe(gates, 1, 2, UpTo::Phase);
+        let recipe = recipe(gates, 1, 2, Equivalence::GlobalPhase);
         let path = directory.path().join(name);
         enumerate(&path, &recipe, options(16 << 20, 1), &false.into(), &mut |_| {}).map(|_| {
             let levels = Corpus::open(&path).unwrap().levels().unwrap();
@@ -346,7 +347,7 @@ fn what_is_unclear_is_neither_merged_nor_split() {
 
 #[test]
 fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
-    let recipe = recipe("h,t,tdg,cx", 2, 7, UpTo::Phase);
+    let recipe = recipe("h,t,tdg,cx", 2, 7, Equivalence::GlobalPhase);
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let bytes = |name: &str| std::fs::read(path(name)).unwrap();
@@ -383,8 +384,8 @@ fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
 #[test]
 fn every_record_is_found() {
     for recipe in [
-        recipe("h,t,tdg,cx", 2, 5, UpTo::Phase),
-        recipe("h,s", 1, 9, UpTo::Nothing),
+        recipe("h,t,tdg,cx", 2, 5, Equivalence::GlobalPhase),
+        recipe("h,s", 1, 9, Equivalence::Exact),
         priced("clifford+t", 1, "t=1,tdg=2", 4),
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -395,8 +396,11 @@ fn every_record_is_found() {
         }
     }
     let directory = tempfile::tempdir().unwrap();
-    let corpus =
-        run(&directory.path().join("c.db"), &recipe("h,t,cx", 2, 3, UpTo::Phase), options(64 << 20, 2));
+    let corpus = run(
+        &directory.path().join("c.db"),
+        &recipe("h,t,cx", 2, 3, Equivalence::GlobalPhase),
+        options(64 << 20, 2),
+    );
     let found = |text: &str| find(&corpus, &circuit_unitary(text, 2).unwrap(), false);
     let text = |found: &Found| match found {
         Found::Record { circuit, .. } | Found::Circuit(circuit) => corpus.recipe().alphabet().text(circuit),
@@ -406,7 +410,11 @@ fn every_record_is_found() {
     assert_eq!(text(&found("rz(pi/2) 1")), "t 1; t 1");
     assert_eq!(found("cz 0 1; t 0"), Found::BeyondLength(3));
     assert_eq!(found("rz(0.1) 0"), Found::BeyondLength(3));
-    let group = run(&directory.path().join("g.db"), &recipe("h,s", 1, 9, UpTo::Phase), options(64 << 20, 2));
+    let group = run(
+        &directory.path().join("g.db"),
+        &recipe("h,s", 1, 9, Equivalence::GlobalPhase),
+        options(64 << 20, 2),
+    );
     assert_eq!(find(&group, &circuit_unitary("t 0", 1).unwrap(), true), Found::Never);
     let small = Target::new(vec![Complex64::ONE], 1, false).unwrap();
     assert!(corpus.find(&small, FindOptions::default(), &mut || false).is_err());
@@ -417,9 +425,9 @@ fn every_record_is_found() {
 fn circuits_that_meet_in_the_middle_are_the_shortest() {
     let directory = tempfile::tempdir().unwrap();
     for (gates, qubits, short, long, up_to) in [
-        ("h,t,tdg,cx", 2, 3, 6, UpTo::Phase),
-        ("h,t", 1, 6, 12, UpTo::Phase),
-        ("h,s,cx", 2, 2, 4, UpTo::Nothing),
+        ("h,t,tdg,cx", 2, 3, 6, Equivalence::GlobalPhase),
+        ("h,t", 1, 6, 12, Equivalence::GlobalPhase),
+        ("h,s,cx", 2, 2, 4, Equivalence::Exact),
     ] {
         let path = |length: usize| directory.path().join(format!("{gates}-{length}.db"));
         let [small, large] = [short, long]
@@ -434,7 +442,7 @@ fn circuits_that_meet_in_the_middle_are_the_shortest() {
             assert_eq!(find(&small, &unitary, true), expected);
         }
     }
-    let recipe = recipe("h,t", 1, 3, UpTo::Phase);
+    let recipe = recipe("h,t", 1, 3, Equivalence::GlobalPhase);
     let small = run(&directory.path().join("small.db"), &recipe, options(64 << 20, 2));
     let long = circuit_unitary("h 0; t 0; h 0; t 0; h 0; t 0; h 0; t 0; h 0", 1).unwrap();
     assert_eq!(find(&small, &long, true), Found::BeyondLength(6));
@@ -446,7 +454,8 @@ fn a_damaged_index_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("c.db");
     for gates in ["h,t,tdg,cx", "h,rz(0.3),cx"] {
-        let records = run(&path, &recipe(gates, 2, 5, UpTo::Phase), options(16 << 20, 2)).len().unwrap();
+        let records =
+            run(&path, &recipe(gates, 2, 5, Equivalence::GlobalPhase), options(16 << 20, 2)).len().unwrap();
         let found = |sample| {
             let options = VerifyOptions { sample, jobs: Some(2) };
             verify(&path, options, &false.into(), &|_| {}).unwrap()
@@ -497,7 +506,10 @@ fn what_was_left_behind_does_no_harm() {
         };
         enumerate(&path, recipe, options(16 << 20, 2), &stop, &mut report).unwrap();
     };
-    let (one, other) = (recipe("h,t,tdg,cx", 2, 6, UpTo::Phase), recipe("h,s,cx", 2, 6, UpTo::Phase));
+    let (one, other) = (
+        recipe("h,t,tdg,cx", 2, 6, Equivalence::GlobalPhase),
+        recipe("h,s,cx", 2, 6, Equivalence::GlobalPhase),
+    );
     stopped(&one, 40);
     assert!(path.with_file_name("c.db-distinct").exists());
     std::fs::remove_file(&path).unwrap();
@@ -528,7 +540,7 @@ fn what_cannot_be_enumerated_is_refused_before_anything_is_written() {
     let refused = |recipe: &Recipe, memory| {
         enumerate(&path, recipe, options(memory, 1), &false.into(), &mut |_| {}).unwrap_err().to_string()
     };
-    assert!(refused(&recipe("h,t", 1, 3, UpTo::Phase), 1000).contains("16MiB"));
+    assert!(refused(&recipe("h,t", 1, 3, Equivalence::GlobalPhase), 1000).contains("16MiB"));
     assert!(!path.exists());
     let options = |cost: Option<&str>, max_cost, max_length| DistinctOptions {
         cost: cost.map(Into::into),

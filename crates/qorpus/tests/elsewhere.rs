@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use qorpus::core::UpTo;
+use qorpus::core::Equivalence;
 use qorpus::{
     Corpus, DistinctOptions, Division, Durability, Elsewhere, EnumerateOptions, Error, Outcome, Recipe,
     Result, Take, VerifyOptions, Worker, enumerate, enumerate_elsewhere, verify,
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: UpTo) -> Recipe {
+fn recipe(gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Recipe {
     let max_length = Some(max_length);
     DistinctOptions { gates: gates.into(), qubits, max_length, up_to, ..DistinctOptions::default() }
         .recipe()
@@ -97,17 +97,17 @@ fn rows(path: &Path) -> Vec<Vec<Value>> {
 #[test]
 fn the_corpus_is_the_same() {
     for recipe in [
-        recipe("h,t,tdg,cx", 2, 7, UpTo::Phase),
+        recipe("h,t,tdg,cx", 2, 7, Equivalence::GlobalPhase),
         // Letters that nothing takes back: any level may come out again.
-        recipe("h,t", 1, 14, UpTo::Phase),
+        recipe("h,t", 1, 14, Equivalence::GlobalPhase),
         // A group that ends.
-        recipe("h,s,cx", 2, 12, UpTo::Phase),
-        recipe("h,s", 1, 20, UpTo::Nothing),
+        recipe("h,s,cx", 2, 12, Equivalence::GlobalPhase),
+        recipe("h,s", 1, 20, Equivalence::Exact),
         priced("h,s,t", "t=1", 4),
         priced("h,s,t", "h=1,t=3", 8),
         // Floating point.
-        recipe("sx,rz(0.3),cz", 2, 5, UpTo::Phase),
-        recipe("rx(0.3),ry(1),h", 1, 7, UpTo::Nothing),
+        recipe("sx,rz(0.3),cz", 2, 5, Equivalence::GlobalPhase),
+        recipe("rx(0.3),ry(1),h", 1, 7, Equivalence::Exact),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let [here, there, both] = ["here.db", "there.db", "both.db"].map(|name| directory.path().join(name));
@@ -128,7 +128,7 @@ fn the_corpus_is_the_same() {
 
 #[test]
 fn an_interrupted_job_goes_on_here_and_there() {
-    let recipe = recipe("h,t,tdg,cx", 2, 7, UpTo::Phase);
+    let recipe = recipe("h,t,tdg,cx", 2, 7, Equivalence::GlobalPhase);
     let directory = tempfile::tempdir().unwrap();
     let [whole, path] = ["whole.db", "c.db"].map(|name| directory.path().join(name));
     enumerate(&whole, &recipe, options(1), &false.into(), &mut |_| {}).unwrap();
@@ -160,7 +160,7 @@ fn an_interrupted_job_goes_on_here_and_there() {
 
 #[test]
 fn what_is_unclear_is_said() {
-    let recipe = recipe("rz(0.5),rz(0.50000000002)", 1, 2, UpTo::Phase);
+    let recipe = recipe("rz(0.5),rz(0.50000000002)", 1, 2, Equivalence::GlobalPhase);
     let directory = tempfile::tempdir().unwrap();
     let refused = run(&directory.path().join("c.db"), &recipe, 0).0.unwrap_err();
     assert!(refused.to_string().contains("'rz(0.50000000002)"), "{refused}");
@@ -168,7 +168,7 @@ fn what_is_unclear_is_said() {
 
 #[test]
 fn what_is_missing_or_damaged_is_refused() {
-    let recipe = recipe("h,t,tdg,cx", 2, 6, UpTo::Phase);
+    let recipe = recipe("h,t,tdg,cx", 2, 6, Equivalence::GlobalPhase);
     let directory = tempfile::tempdir().unwrap();
     let [whole, path] = ["whole.db", "c.db"].map(|name| directory.path().join(name));
     enumerate(&whole, &recipe, options(1), &false.into(), &mut |_| {}).unwrap();
@@ -217,7 +217,7 @@ fn what_is_missing_or_damaged_is_refused() {
 
 #[test]
 fn workers_do_not_believe_what_they_get() {
-    let recipe = recipe("h,t,tdg,cx", 2, 5, UpTo::Phase);
+    let recipe = recipe("h,t,tdg,cx", 2, 5, Equivalence::GlobalPhase);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("c.db");
     let mut seen = 0;

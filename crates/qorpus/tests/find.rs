@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use proptest::prelude::*;
-use qorpus::core::{Arithmetic, ExactLetters, Split, UpTo, distance};
+use qorpus::core::{Arithmetic, Equivalence, ExactLetters, Split, distance};
 use qorpus::{
     Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Order, Target,
     enumerate,
@@ -13,7 +13,7 @@ use std::path::Path;
 const EXACT: [&str; 6] = ["h", "t", "tdg", "s", "sx", "cx"];
 const FLOATING: [&str; 6] = ["rz(0.3)", "rx(0.7)", "ry(-1.1)", "h", "cp(0.4)", "cx"];
 
-fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: UpTo) -> Corpus {
+fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Corpus {
     let options = DistinctOptions {
         gates: gates.into(),
         qubits,
@@ -89,7 +89,7 @@ proptest! {
         trials in prop::collection::vec((any::<u64>(), noises(), 2.0f64..16.0, any::<u64>(), any::<bool>()), 12),
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let up_to = if up_to_phase { UpTo::Phase } else { UpTo::Nothing };
+        let up_to = if up_to_phase { Equivalence::GlobalPhase } else { Equivalence::Exact };
         let gates = some(if is_exact { EXACT } else { FLOATING }, chosen, qubits);
         let corpus = corpus(&directory.path().join("c.db"), &gates, qubits, 3, up_to);
         let unitaries: Vec<_> =
@@ -129,7 +129,8 @@ proptest! {
 fn records_that_lost_digits_are_found() {
     let directory = tempfile::tempdir().unwrap();
     for (number, gates) in ["h,t,tdg,cx", "rz(0.3),h,cx"].into_iter().enumerate() {
-        let corpus = corpus(&directory.path().join(format!("{number}.db")), gates, 2, 3, UpTo::Phase);
+        let corpus =
+            corpus(&directory.path().join(format!("{number}.db")), gates, 2, 3, Equivalence::GlobalPhase);
         let records = corpus.len().unwrap();
         for (noise, size) in [
             (Noise::Single, 1e-8),
@@ -157,7 +158,7 @@ fn records_that_lost_digits_are_found() {
 #[test]
 fn a_tolerance_takes_the_nearest_and_proves_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let corpus = corpus(&directory.path().join("c.db"), "h,t", 1, 6, UpTo::Phase);
+    let corpus = corpus(&directory.path().join("c.db"), "h,t", 1, 6, Equivalence::GlobalPhase);
     let turned = |angle: f64| {
         let (sin, cos) = (angle / 2.0f64).sin_cos();
         let zero = Complex64::ZERO;
@@ -188,7 +189,8 @@ fn few_digits_meet_in_the_middle() {
     let directory = tempfile::tempdir().unwrap();
     for (number, gates) in ["h,t,cx", "rz(0.3),h,cx"].into_iter().enumerate() {
         let path = |length: usize| directory.path().join(format!("{number}-{length}.db"));
-        let [small, large] = [2, 4].map(|length| corpus(&path(length), gates, 2, length, UpTo::Phase));
+        let [small, large] =
+            [2, 4].map(|length| corpus(&path(length), gates, 2, length, Equivalence::GlobalPhase));
         for id in (small.len().unwrap()..large.len().unwrap()).step_by(7) {
             let record = large.record(id, Order::Big).unwrap();
             let given = noisy(&record.unitary, Noise::Single, 0.0, 0);
@@ -209,8 +211,8 @@ fn few_digits_meet_in_the_middle() {
 #[test]
 fn lengths_beyond_the_digits_are_gone_through() {
     let directory = tempfile::tempdir().unwrap();
-    let corpus = corpus(&directory.path().join("c.db"), "h,t", 1, 12, UpTo::Phase);
-    let letters = ExactLetters::new(corpus.recipe().alphabet(), UpTo::Phase).unwrap();
+    let corpus = corpus(&directory.path().join("c.db"), "h,t", 1, 12, Equivalence::GlobalPhase);
+    let letters = ExactLetters::new(corpus.recipe().alphabet(), Equivalence::GlobalPhase).unwrap();
     assert!(!letters.is_complete(8.0 * 1e-3, 12) && letters.is_complete(1e-6, 12));
     for id in (0..corpus.len().unwrap()).step_by(11) {
         let record = corpus.record(id, Order::Big).unwrap();

@@ -1,182 +1,193 @@
 //! Kernels: from a circuit to its unitary.
 //!
-//! Every kernel computes the same bits. A circuit's unitary starts from the identity; each letter, in time
-//! order, replaces the rows its gate acts on:
+//! Every kernel computes the same bits. A circuit's unitary starts from the identity; each letter,
+//! in time order, replaces the rows its gate acts on:
 //!
 //! ```text
-//! row'[r] = M[r][0]*row[0] + M[r][1]*row[1] + ...      summed from left to right, in the gate's own index order
+//! row'[r] = M[r][0]*row[0] + M[r][1]*row[1] + ...      summed from left to right, in the gate's index order
 //! (a + ib)*(c + id) = (a*c - b*d) + i(a*d + b*c)       no fused multiply-add, no reassociation
 //! ```
 //!
-//! and at the end every zero becomes +0. The sign of a zero never changes another number, so a kernel may leave
-//! out terms whose coefficient is zero and still agree to the bit with one that does not.
+//! and at the end every zero becomes +0. The sign of a zero never changes another number, so a
+//! kernel may leave out terms whose coefficient is zero and still agree to the bit with one that
+//! does not.
 
-mod block;
-mod form;
-mod held;
-mod lanes;
+pub(crate) mod aligned_buffer;
+pub(crate) mod letter_rows;
 pub mod naive;
-mod prefixes;
-pub(crate) mod rows;
-mod starts;
-mod vector;
+pub(crate) mod prefix_cache;
+pub(crate) mod prefix_table;
+pub(crate) mod representation;
+pub(crate) mod row_updates;
+pub(crate) mod small;
 
-use crate::level::{self, Level, Work};
-use crate::{Alphabet, Circuits};
-use block::{Halves, Moves};
-use form::Form;
-use held::Held;
-use lanes::{Lanes, Sums};
+use crate::alphabet::Alphabet;
+use crate::circuit::Circuits;
+use crate::kernel::aligned_buffer::AlignedBuffer;
+use crate::kernel::prefix_cache::PrefixCache;
+use crate::kernel::prefix_table::PrefixTable;
+use crate::kernel::representation::Representation;
+use crate::kernel::row_updates::{RowUpdates, SplitRows, row_updates};
+use crate::kernel::small::{SmallLetters, SmallUnitaries};
+use crate::simd::dispatch::{InstructionSet, SimdTask};
+use crate::simd::vector::Vector;
+use crate::simd::{dispatch, vector};
 use num_complex::Complex64;
-use prefixes::Prefixes;
-use starts::Starts;
 use std::sync::OnceLock;
-use vector::Vector;
 
-/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, and the one that is being computed.
+/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, and the one that is
+/// being computed.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    prefixes: Held,
-    current: Held,
+    prefixes: AlignedBuffer,
+    current: AlignedBuffer,
 }
 
 /// Computes unitaries of circuits over one alphabet, one to eight qubits.
 #[derive(Debug, Clone)]
 pub struct Kernel {
-    level: Level,
+    instructions: InstructionSet,
     dim: usize,
-    letters: Letters,
-    /// Made when there is enough to compute.
-    starts: OnceLock<Starts>,
+    letters: PreparedLetters,
+    /// The table of prefixes, made when there is enough to compute.
+    prefix_table: OnceLock<PrefixTable>,
 }
 
-/// The letters as the form needs them that computes with them.
+/// The letters in the form that the representation of unitaries needs.
 #[derive(Debug, Clone)]
-enum Letters {
-    Sums(Sums),
-    Moves(Vec<Moves>),
+enum PreparedLetters {
+    Small(SmallLetters),
+    Rows(Vec<RowUpdates>),
 }
 
 impl Kernel {
-    /// Prepares every letter; those of opaque gates do nothing, so what uses them must ask
-    /// [`Alphabet::defines`] first.
+    /// Prepares every letter. Those of opaque gates do nothing: ask [`Alphabet::defines`] first.
     pub fn new(alphabet: &Alphabet) -> Kernel {
-        Kernel::at(Level::best(), alphabet)
+        Kernel::with_instructions(InstructionSet::best(), alphabet)
     }
 
-    fn at(level: Level, alphabet: &Alphabet) -> Kernel {
-        let moves = || alphabet.letters().iter().map(|letter| block::moves(alphabet, letter)).collect();
-        let letters = Sums::new(alphabet).map_or_else(|| Letters::Moves(moves()), Letters::Sums);
-        Kernel { level, dim: alphabet.dim(), letters, starts: OnceLock::new() }
+    fn with_instructions(instructions: InstructionSet, alphabet: &Alphabet) -> Kernel {
+        let letters = match SmallLetters::new(alphabet) {
+            Some(letters) => PreparedLetters::Small(letters),
+            None => {
+                let letters = alphabet.letters().iter();
+                PreparedLetters::Rows(letters.map(|letter| row_updates(alphabet, letter)).collect())
+            }
+        };
+        Kernel { instructions, dim: alphabet.dim(), letters, prefix_table: OnceLock::new() }
     }
 
     /// Writes the unitaries of `circuits`, in order, row-major, to `out`.
     ///
-    /// Where neighbouring circuits share most of their letters from the front, as consecutive words do, the
-    /// shared prefix is computed once. Takes time in O(letters x 4^n) and allocates nothing once `scratch` has
-    /// grown.
+    /// Where neighbouring circuits share most of their letters from the front, as consecutive words
+    /// do, the shared prefix is computed once. Takes time in O(letters x 4^n) and allocates nothing
+    /// once `scratch` has grown.
     ///
     /// # Panics
-    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or a letter is not in the alphabet.
+    /// If `out` does not hold exactly one 2^n x 2^n matrix for each circuit, or a letter is not in
+    /// the alphabet.
     pub fn unitaries(&self, circuits: &Circuits, scratch: &mut Scratch, out: &mut [Complex64]) {
         assert_eq!(out.len(), circuits.len() * self.dim * self.dim, "one matrix for each circuit");
-        self.level.run(Batch { kernel: self, circuits, scratch, out });
+        self.instructions.run(UnitaryBatch { kernel: self, circuits, scratch, out });
+    }
+
+    /// The table of prefixes, if it is made or costs less than these circuits.
+    #[inline(always)]
+    fn prefix_table(
+        &self,
+        representation: &impl Representation,
+        circuits: &Circuits,
+    ) -> Option<&PrefixTable> {
+        let length = prefix_table::length(representation.letters(), representation.size());
+        let words = representation.letters().pow(length as u32);
+        let letters = circuits.letters(0..circuits.len());
+        let mut last = 0;
+        for &letter in letters {
+            last = letter.max(last);
+        }
+        assert!(usize::from(last) < representation.letters(), "letter {last} is not in the alphabet");
+        if length > 0 && words <= letters.len() && self.prefix_table.get().is_none() {
+            // Not in a closure, which would not be compiled for the instruction set. If two threads
+            // make it, one is dropped.
+            let _ = self.prefix_table.set(PrefixTable::new(representation, length));
+        }
+        self.prefix_table.get()
     }
 }
 
-/// What is to be computed.
-struct Batch<'a> {
+/// The circuits of a call, and where their unitaries go.
+struct UnitaryBatch<'a> {
     kernel: &'a Kernel,
     circuits: &'a Circuits,
     scratch: &'a mut Scratch,
     out: &'a mut [Complex64],
 }
 
-impl Work for Batch<'_> {
+impl SimdTask for UnitaryBatch<'_> {
     #[inline(always)]
-    fn run<const LEVEL: u8>(self) {
+    fn run<const SET: u8>(self) {
         #[cfg(target_arch = "x86_64")]
-        match LEVEL {
-            level::AVX512 => return self.run_with::<vector::Avx512>(),
-            level::AVX2 => return self.run_with::<vector::Avx2>(),
+        match SET {
+            dispatch::AVX512 => return self.run_with::<vector::Avx512>(),
+            dispatch::AVX2 => return self.run_with::<vector::Avx2>(),
             _ => {}
         }
-        self.run_with::<[f64; lanes::WIDTH]>();
+        self.run_with::<[f64; small::WIDTH]>();
     }
 }
 
-impl Batch<'_> {
+impl UnitaryBatch<'_> {
     #[inline(always)]
     fn run_with<V: Vector<8>>(self) {
+        use PreparedLetters::{Rows, Small};
         let dim = self.kernel.dim;
-        match &self.kernel.letters {
-            Letters::Sums(Sums::Two(sums)) if dim == 2 => self.compute(&Lanes::<1, 2, V>::new(sums)),
-            Letters::Sums(Sums::Two(sums)) => self.compute(&Lanes::<4, 2, V>::new(sums)),
-            Letters::Sums(Sums::Four(sums)) if dim == 2 => self.compute(&Lanes::<1, 4, V>::new(sums)),
-            Letters::Sums(Sums::Four(sums)) => self.compute(&Lanes::<4, 4, V>::new(sums)),
-            Letters::Moves(letters) => match dim {
-                2 => self.compute(&Halves::<2, [f64; 2]>::new(letters, dim)),
-                4 => self.compute(&Halves::<4, [f64; 4]>::new(letters, dim)),
-                _ => self.compute(&Halves::<8, V>::new(letters, dim)),
-            },
+        match (&self.kernel.letters, dim) {
+            (Small(SmallLetters::Two(letters)), 2) => self.compute(&SmallUnitaries::<1, 2, V>::new(letters)),
+            (Small(SmallLetters::Two(letters)), _) => self.compute(&SmallUnitaries::<4, 2, V>::new(letters)),
+            (Small(SmallLetters::Four(letters)), 2) => self.compute(&SmallUnitaries::<1, 4, V>::new(letters)),
+            (Small(SmallLetters::Four(letters)), _) => self.compute(&SmallUnitaries::<4, 4, V>::new(letters)),
+            (Rows(letters), 2) => self.compute(&SplitRows::<2, [f64; 2]>::new(letters, dim)),
+            (Rows(letters), 4) => self.compute(&SplitRows::<4, [f64; 4]>::new(letters, dim)),
+            (Rows(letters), _) => self.compute(&SplitRows::<8, V>::new(letters, dim)),
         }
     }
-}
 
-impl Batch<'_> {
     #[inline(always)]
-    fn compute(self, form: &impl Form) {
-        let size = form.size();
+    fn compute(self, representation: &impl Representation) {
+        let size = representation.size();
         let current = self.scratch.current.room(2 * size);
         let (identity, current) = current.split_at_mut(size);
         let outputs = self.circuits.iter().zip(self.out.chunks_exact_mut(size / 2));
-        if prefixes::are_shared(self.circuits) {
-            let mut prefixes = Prefixes::new(form, self.circuits, &mut self.scratch.prefixes);
+        if prefix_cache::are_shared(self.circuits) {
+            let mut prefixes = PrefixCache::new(representation, self.circuits, &mut self.scratch.prefixes);
             for (circuit, out) in outputs {
-                let (start, rest) = prefixes.split(form, circuit);
-                form.advance(start, rest, current);
-                form.finish(current, out);
+                let (start, rest) = prefixes.split(representation, circuit);
+                representation.advance(start, rest, current);
+                representation.finish(current, out);
             }
         } else {
-            form.identity(identity);
-            let starts = self.kernel.starts(form, self.circuits);
+            representation.identity(identity);
+            let table = self.kernel.prefix_table(representation, self.circuits);
             for (circuit, out) in outputs {
-                let start = starts.and_then(|starts| starts.split(circuit, size));
+                let start = table.and_then(|table| table.split(circuit, size));
                 let (start, rest) = start.unwrap_or((identity, circuit));
-                form.advance(start, rest, current);
-                form.finish(current, out);
+                representation.advance(start, rest, current);
+                representation.finish(current, out);
             }
         }
-    }
-}
-
-impl Kernel {
-    /// The table of starts, if it is made or costs less than these circuits.
-    #[inline(always)]
-    fn starts(&self, form: &impl Form, circuits: &Circuits) -> Option<&Starts> {
-        let length = starts::length(form.letters(), form.size());
-        let words = form.letters().pow(length as u32);
-        let letters = circuits.letters(0..circuits.len());
-        let mut last = 0;
-        for &letter in letters {
-            last = letter.max(last);
-        }
-        assert!(usize::from(last) < form.letters(), "letter {last} is not in the alphabet");
-        if length > 0 && words <= letters.len() && self.starts.get().is_none() {
-            // Not in a closure, which would not be compiled for the level. If two threads make it, one is dropped.
-            let _ = self.starts.set(Starts::new(form, length));
-        }
-        self.starts.get()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coupling, Gate, STANDARD, Space, preset};
+    use crate::alphabet::coupling::Coupling;
+    use crate::gate::standard::STANDARD;
+    use crate::gate::{Gate, preset};
+    use crate::space::Space;
     use proptest::prelude::*;
 
-    /// Every standard gate, and a dense three-qubit gate of the user's own.
+    /// Every standard gate, and a dense user-defined gate on three qubits.
     fn every_gate(qubits: usize) -> Alphabet {
         let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
         let mut gates: Vec<Gate> =
@@ -195,17 +206,17 @@ mod tests {
         unitary.iter().map(|entry| [entry.re.to_bits(), entry.im.to_bits()]).collect()
     }
 
-    /// Returns the kernel of the best level.
+    /// Returns the kernel of the best instruction set.
     fn agrees_with_the_oracle(alphabet: &Alphabet, circuits: &Circuits) -> Kernel {
         let size = alphabet.dim() * alphabet.dim();
         let mut out = vec![Complex64::new(f64::NAN, 0.0); circuits.len() * size];
         let mut kernel = Kernel::new(alphabet);
-        for level in Level::all() {
-            kernel = Kernel::at(level, alphabet);
+        for instructions in InstructionSet::all() {
+            kernel = Kernel::with_instructions(instructions, alphabet);
             kernel.unitaries(circuits, &mut Scratch::default(), &mut out);
             for (circuit, unitary) in circuits.iter().zip(out.chunks_exact(size)) {
                 let expected = naive::unitary(alphabet, circuit);
-                assert_eq!(bits(unitary), bits(&expected), "{level:?}: {}", alphabet.text(circuit));
+                assert_eq!(bits(unitary), bits(&expected), "{instructions:?}: {}", alphabet.text(circuit));
             }
         }
         kernel
@@ -218,7 +229,7 @@ mod tests {
             let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
             let (space, mut words) = (Space::words(&alphabet, 0, max).unwrap(), Circuits::default());
             space.circuits(0..space.len(), &mut words);
-            assert!(prefixes::are_shared(&words));
+            assert!(prefix_cache::are_shared(&words));
             agrees_with_the_oracle(&alphabet, &words);
         }
     }
@@ -238,7 +249,7 @@ mod tests {
                 let mut circuits = Circuits::default();
                 space.circuits(0..count, &mut circuits);
                 let kernel = agrees_with_the_oracle(&alphabet, &circuits);
-                assert!(kernel.starts.get().is_some(), "{gates} on {qubits}");
+                assert!(kernel.prefix_table.get().is_some(), "{gates} on {qubits}");
             }
         }
     }
@@ -248,7 +259,7 @@ mod tests {
         let alphabet = every_gate(2);
         let mut circuits = Circuits::default();
         circuits.push(0..10);
-        assert!(agrees_with_the_oracle(&alphabet, &circuits).starts.get().is_none());
+        assert!(agrees_with_the_oracle(&alphabet, &circuits).prefix_table.get().is_none());
     }
 
     #[test]
@@ -273,7 +284,7 @@ mod tests {
         let (space, mut circuits) = (Space::random(&alphabet, 300, 1, 0, 9).unwrap(), Circuits::default());
         space.circuits(0..300, &mut circuits);
         let kernel = agrees_with_the_oracle(&alphabet, &circuits);
-        assert!(matches!(kernel.letters, Letters::Moves(_)));
+        assert!(matches!(kernel.letters, PreparedLetters::Rows(_)));
     }
 
     #[test]
@@ -286,7 +297,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let mut out = vec![Complex64::ZERO; 2 << 16];
         Kernel::new(&alphabet).unitaries(&circuits, &mut scratch, &mut out);
-        assert!(scratch.prefixes.numbers().len() * 8 <= prefixes::BYTES);
+        assert!(scratch.prefixes.numbers().len() * 8 <= prefix_cache::CACHE_BYTES);
         let mut alone = Circuits::default();
         alone.push(circuits.get(1).iter().copied());
         let mut expected = vec![Complex64::ZERO; 1 << 16];
@@ -301,7 +312,7 @@ mod tests {
             let alphabet = every_gate(qubits);
             let (space, mut circuits) = (Space::random(&alphabet, 40, seed, 0, 12).unwrap(), Circuits::default());
             space.circuits(0..40, &mut circuits);
-            prop_assert!(!prefixes::are_shared(&circuits));
+            prop_assert!(!prefix_cache::are_shared(&circuits));
             agrees_with_the_oracle(&alphabet, &circuits);
         }
 

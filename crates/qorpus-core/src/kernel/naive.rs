@@ -1,9 +1,10 @@
 //! The oracle: the definition of a unitary, written down without any cleverness.
 
-use crate::Alphabet;
+use crate::alphabet::Alphabet;
 use num_complex::Complex64;
 
-/// The unitary of `circuit`, row-major, by the formula of the format: every term, zero coefficients included.
+/// The unitary of `circuit`, row-major, by the formula of the format: every term, zero coefficients
+/// included.
 ///
 /// Slow, and the judge of every other kernel.
 ///
@@ -17,7 +18,8 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
         let letter = &alphabet.letters()[usize::from(letter)];
         let matrix = alphabet.gates()[letter.gate].matrix();
         let gate_dim = 1 << letter.qubits.len();
-        // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its index.
+        // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its
+        // index.
         let shift = |q: usize| qubits - 1 - q;
         let gate_index =
             |row: usize| letter.qubits.iter().fold(0, |index, &q| index << 1 | (row >> shift(q) & 1));
@@ -49,7 +51,8 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Coupling, Gate};
+    use crate::alphabet::coupling::Coupling;
+    use crate::gate::Gate;
 
     /// Kronecker products and matrix products, as a textbook has them.
     #[test]

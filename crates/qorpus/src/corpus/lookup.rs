@@ -10,7 +10,7 @@ use crate::sqlite::connection;
 use crate::sqlite::failure::sqlite_on;
 use crate::tables::chunks::totals;
 use crate::tables::claims;
-use qorpus_core::{Circuits, Damage, Place};
+use qorpus_core::{ChunkSpan, Circuits, Damage};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ impl Corpus {
     pub(crate) fn circuits_in(
         &self,
         columns: &mut Columns<'_>,
-        place: Place,
+        place: ChunkSpan,
         positions: &[usize],
         circuits: &mut Circuits,
     ) -> std::result::Result<(), Trouble> {
@@ -34,7 +34,7 @@ impl Corpus {
     pub(crate) fn unitaries_in(
         &self,
         columns: &mut Columns<'_>,
-        place: Place,
+        place: ChunkSpan,
         positions: &[usize],
         out: &mut [u8],
     ) -> std::result::Result<(), Trouble> {
@@ -116,7 +116,7 @@ impl Corpus {
         while let Some(&id) = ids.get(index) {
             let chunk =
                 self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
-            let Place { first_id, count } = chunk.place;
+            let ChunkSpan { first_id, count } = chunk.place;
             let is_next = |pair: &[u64]| pair[0] <= pair[1] && pair[1] - first_id < count;
             let inside = 1 + ids[index..].windows(2).take_while(|pair| is_next(pair)).count();
             positions.clear();
@@ -139,7 +139,7 @@ impl Corpus {
         }
         if !self.recipe.space().is_appended() {
             let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
-            let place = Place { first_id: ids.start, count: ids.end - ids.start };
+            let place = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
             return Ok(FoundChunk { place, has_labels: false });
         }
         let slot = found.slot(id, self.recipe.chunk_records());
@@ -150,7 +150,7 @@ impl Corpus {
                    WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;
         let chunk = statement.query_row([id], |row| {
-            let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+            let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
             Ok(FoundChunk { place, has_labels: row.get(2)? })
         });
         match chunk.optional()? {

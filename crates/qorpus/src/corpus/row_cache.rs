@@ -1,12 +1,12 @@
 //! Chunks that were found before, so that the next record of one need not look for it.
 
 use crate::sqlite::btree::Row;
-use qorpus_core::{Place, Recipe};
+use qorpus_core::{ChunkSpan, Recipe};
 
 /// Where a chunk is, and whether its records brought labels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundChunk {
-    pub(crate) place: Place,
+    pub(crate) place: ChunkSpan,
     pub(super) has_labels: bool,
 }
 

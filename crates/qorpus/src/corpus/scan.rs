@@ -4,7 +4,7 @@ use crate::corpus::corpus_file::Corpus;
 use crate::corpus::corpus_file::SCAN_BYTES;
 use crate::corpus::record::GivenLabels;
 use crate::error::{ChunkDamage, Result};
-use qorpus_core::{Chunk, ChunkRef, Circuits, ContentHash, PackedLabels, Place};
+use qorpus_core::{Chunk, ChunkRef, ChunkSpan, Circuits, ContentHash, PackedLabels};
 use rusqlite::{Connection, Row};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -32,7 +32,7 @@ impl Corpus {
                     .codec
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
-                let place = Place { first_id: chunk.first_id, count: chunk.count };
+                let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
                 let labels =
                     self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
                 let labels = BatchLabels { packed: &labels, first: 0 };
@@ -72,7 +72,7 @@ impl Corpus {
                 let mut statement = connection.prepare_cached(SELECT_LABELS)?;
                 let mut rows = statement.query([ids(next), ids(until)])?;
                 while let Some(row) = rows.next()? {
-                    let place = Place { first_id: row.get(0)?, count: row.get(1)? };
+                    let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
                     match self.codec.labels(place, row.get_ref(2)?.as_blob_or_null()?) {
                         Ok(packed) => names.extend(packed.reals().map(str::to_owned)),
                         Err(damage) => return Ok(Some((place.first_id / stride, damage))),

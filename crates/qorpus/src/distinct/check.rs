@@ -8,7 +8,7 @@ use crate::distinct::index::{Index, KEY_PART};
 use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::tables::levels::Level;
-use qorpus_core::{Arithmetic, Circuits, LANES};
+use qorpus_core::{Arithmetic, BATCH_LANES, Circuits};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -136,7 +136,7 @@ fn check_blocks<A: Arithmetic>(
     let mut waiting: Vec<(A::Batch, Vec<&Entry>)> =
         (0..alphabet).map(|_| (letters.batch(), Vec::new())).collect();
     let multiplied = |letter: usize, batch: &mut A::Batch, entries: &mut Vec<&Entry>| {
-        let (places, mut right) = (u32::MAX >> (LANES - entries.len()), true);
+        let (places, mut right) = (u32::MAX >> (BATCH_LANES - entries.len()), true);
         let fits = letters.products(batch, letter as u16, places, |lane, key| {
             right &= is_right(entries[lane], key);
         });
@@ -149,7 +149,7 @@ fn check_blocks<A: Arithmetic>(
         let Ok(unitary) = walk.to(parents.get(row)) else { return Ok(None) };
         letters.set(batch, entries.len(), unitary);
         entries.push(entry);
-        if entries.len() == LANES && !multiplied(letter, batch, entries) {
+        if entries.len() == BATCH_LANES && !multiplied(letter, batch, entries) {
             return Ok(None);
         }
     }

@@ -321,7 +321,7 @@ impl Worker {
         sort_by_key(candidates, 0, 0, spare);
         sort_by_key(known, 0, 0, spare);
         // In floating point what is unclear is told where all of a range are together.
-        if bands.apart == 0 {
+        if bands.distinct == 0 {
             let clear = combine(candidates, *bands).is_ok();
             debug_assert!(clear, "exact keys are clear");
         }
@@ -363,7 +363,7 @@ impl Worker {
         if !candidates.iter().all(fits) {
             return Err(damaged("rows are of another range"));
         }
-        let common = ranges.ilog2() - u32::from(bands.apart > 0);
+        let common = ranges.ilog2() - u32::from(bands.distinct > 0);
         sort_by_key(candidates, keys.start, common, spare);
         // They come in runs that are sorted.
         known.sort();

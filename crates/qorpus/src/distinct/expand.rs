@@ -4,8 +4,8 @@ use crate::corpus::corpus_file::Corpus;
 use crate::distinct::rows::{Candidate, Shortest, halves};
 use crate::error::Result;
 use qorpus_core::{
-    Alphabet, Arithmetic, Bands, Chunk, ChunkRef, Circuits, Codec, Damage, Error, ExactLetters,
-    FloatingLetters, LANES, Place, UpTo,
+    Alphabet, ApproximateLetters, Arithmetic, BATCH_LANES, Chunk, ChunkRef, ChunkSpan, Circuits, Codec,
+    Damage, Equivalence, Error, ExactLetters, Tolerance,
 };
 use std::ops::Range;
 
@@ -28,7 +28,7 @@ impl Parents {
     /// Becomes the records of a chunk.
     pub(super) fn take(&mut self, codec: &Codec, chunk: &ChunkRef<'_>) -> std::result::Result<(), Damage> {
         self.take_words(codec, chunk)?;
-        let place = Place { first_id: chunk.first_id, count: chunk.count };
+        let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
         let labels = codec.labels(place, chunk.labels)?;
         let column = |name, out: &mut Vec<u32>| {
             out.clear();
@@ -102,13 +102,13 @@ impl Corpus {
 pub(super) enum Letters {
     Exact(ExactLetters),
     /// Where a gate is not over the ring.
-    Floating(FloatingLetters),
+    Floating(ApproximateLetters),
 }
 
 impl Letters {
-    pub(super) fn new(alphabet: &Alphabet, up_to: UpTo) -> qorpus_core::Result<Letters> {
+    pub(super) fn new(alphabet: &Alphabet, up_to: Equivalence) -> qorpus_core::Result<Letters> {
         match ExactLetters::new(alphabet, up_to) {
-            Err(Error::NotExact { .. }) => FloatingLetters::new(alphabet, up_to).map(Letters::Floating),
+            Err(Error::NotExact { .. }) => ApproximateLetters::new(alphabet, up_to).map(Letters::Floating),
             letters => letters.map(Letters::Exact),
         }
     }
@@ -120,10 +120,10 @@ impl Letters {
         }
     }
 
-    pub(super) fn bands(&self) -> Bands {
+    pub(super) fn bands(&self) -> Tolerance {
         match self {
-            Letters::Exact(letters) => letters.bands(),
-            Letters::Floating(letters) => letters.bands(),
+            Letters::Exact(letters) => letters.tolerance(),
+            Letters::Floating(letters) => letters.tolerance(),
         }
     }
 
@@ -214,7 +214,7 @@ impl<A: Arithmetic> Expand for Expander<'_, A> {
         let alphabet = self.inverses.len() as u64;
         let mut start = rows.start;
         while start < rows.end {
-            let rows = start..rows.end.min(start + LANES);
+            let rows = start..rows.end.min(start + BATCH_LANES);
             start = rows.end;
             for (lane, row) in rows.clone().enumerate() {
                 self.letters.set(&mut self.batch, lane, self.walk.to(parents.words.get(row))?);

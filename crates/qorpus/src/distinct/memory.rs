@@ -116,7 +116,7 @@ impl Job<'_> {
         (progress.phase, progress.done, progress.of) = (Phase::Merging, 0, cut.buckets);
         let letters = rules.inverses.len() as u64;
         let mut found = Survivors::new(plan.origins(letters), task.in_group());
-        let (together, common) = (groups / cut.buckets, groups.ilog2() - u32::from(rules.bands.apart > 0));
+        let (together, common) = (groups / cut.buckets, groups.ilog2() - u32::from(rules.bands.distinct > 0));
         let work = |(room, table, new): &mut (Room, Table, Vec<Candidate>), bucket: usize| {
             let (Room { rows: candidates, spare }, mut keys) = (room, Vec::new());
             new.clear();
@@ -127,7 +127,7 @@ impl Job<'_> {
                 let near =
                     parts.iter().flat_map(|(part, groups)| part.iter().map(|piece| piece.of(groups.clone())));
                 candidates.clear();
-                if rules.bands.apart == 0 {
+                if rules.bands.distinct == 0 {
                     table.join(near, letters, candidates);
                 } else {
                     let near = near.flatten().filter(|row| range.contains(row.key[0]));

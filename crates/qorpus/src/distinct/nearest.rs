@@ -6,7 +6,7 @@ use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
 use crate::options::job::threads;
 use crate::tables::levels::Level;
-use qorpus_core::{Circuits, Complex64, Kernel, Scratch, Target, UpTo, distance};
+use qorpus_core::{Circuits, Complex64, Equivalence, Kernel, Scratch, Target, distance};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ impl Nearest {
 pub(super) fn scan(
     corpus: &Corpus,
     levels: &[Level],
-    up_to: UpTo,
+    up_to: Equivalence,
     targets: &[(&Target, f64)],
     stop: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Vec<Nearest>>> {
@@ -95,13 +95,13 @@ pub(super) fn scan(
 ///
 /// Of d² entries one differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re tr(A†B), where up to phase the
 /// magnitude stands for the real part.
-fn least(one: &[Complex64], other: &[Complex64], up_to: UpTo) -> f64 {
+fn least(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let (mut overlap, mut sizes) = (Complex64::ZERO, 0.0);
     for (u, v) in one.iter().zip(other) {
         overlap += u.conj() * v;
         sizes += u.norm_sqr() + v.norm_sqr();
     }
-    let overlap = if up_to == UpTo::Phase { overlap.norm_sqr().sqrt() } else { overlap.re };
+    let overlap = if up_to == Equivalence::GlobalPhase { overlap.norm_sqr().sqrt() } else { overlap.re };
     // Rounding of the sums must not push the bound above the distance.
     ((sizes - 2.0 * overlap - 1e-13 * sizes).max(0.0) / one.len() as f64).sqrt()
 }

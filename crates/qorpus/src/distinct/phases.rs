@@ -150,7 +150,7 @@ impl Job<'_> {
         progress.done = cut.buckets - todo.len() as u64;
         let shift = u64::BITS - cut.buckets.ilog2();
         // With neighbours on both sides the range is less than twice as long.
-        let common = cut.buckets.ilog2() - u32::from(rules.bands.apart > 0);
+        let common = cut.buckets.ilog2() - u32::from(rules.bands.distinct > 0);
         let work = |Room { rows: candidates, spare }: &mut Room, place: usize| {
             let bucket = todo[place];
             let range = Keys::wide(bucket, cut.buckets, rules.bands);

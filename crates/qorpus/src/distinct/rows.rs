@@ -1,6 +1,6 @@
 //! Candidates: how they are put in order, brought together, told from known ones, and how they stand in rows of bytes.
 
-use qorpus_core::Bands;
+use qorpus_core::Tolerance;
 use std::ops::{Range, RangeInclusive};
 
 /// Bytes of a key, and of an origin, as they stand in rows: big-endian, so that rows are ordered as their bytes.
@@ -249,11 +249,11 @@ impl Table {
 pub(super) struct Unclear(pub(super) u64);
 
 /// Whether two keys are of the same unitary; `None` if nobody knows.
-pub(super) fn same(one: [u64; 2], other: [u64; 2], bands: Bands) -> Option<bool> {
+pub(super) fn same(one: [u64; 2], other: [u64; 2], bands: Tolerance) -> Option<bool> {
     let off = one[0].abs_diff(other[0]).max(one[1].abs_diff(other[1]));
-    if off <= bands.same {
+    if off <= bands.equal {
         Some(true)
-    } else if off > bands.apart {
+    } else if off > bands.distinct {
         Some(false)
     } else {
         None
@@ -262,8 +262,8 @@ pub(super) fn same(one: [u64; 2], other: [u64; 2], bands: Bands) -> Option<bool>
 
 /// Makes one of those of the same unitary; they must be in the order of their keys, and are so again. It has the first one's key and
 /// origin.
-pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Bands) -> std::result::Result<(), Unclear> {
-    if bands.apart == 0 {
+pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Tolerance) -> std::result::Result<(), Unclear> {
+    if bands.distinct == 0 {
         candidates.dedup_by(|next, kept| {
             let same = next.key == kept.key;
             if same {
@@ -276,7 +276,7 @@ pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Bands) -> std::res
     let (mut start, mut kept) = (0, 0);
     while start < candidates.len() {
         // Neighbours that may be the same, in the order of their origins.
-        let near = |k: &usize| candidates[*k].key[0] - candidates[*k - 1].key[0] <= bands.apart;
+        let near = |k: &usize| candidates[*k].key[0] - candidates[*k - 1].key[0] <= bands.distinct;
         let end = start + 1 + (start + 1..candidates.len()).take_while(near).count();
         candidates[start..end].sort_unstable_by_key(|candidate| candidate.shortest.origin);
         let first = kept;
@@ -334,11 +334,11 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Range `number` of so many, with what lies so near to it that it may be the same as something within.
-    pub(super) fn wide(number: u64, ranges: u64, bands: Bands) -> Keys {
+    pub(super) fn wide(number: u64, ranges: u64, bands: Tolerance) -> Keys {
         let Keys { start, end } = Keys::exactly(number, ranges);
         Keys {
-            start: start.saturating_sub(bands.apart),
-            end: end.and_then(|end| end.checked_add(bands.apart)),
+            start: start.saturating_sub(bands.distinct),
+            end: end.and_then(|end| end.checked_add(bands.distinct)),
         }
     }
 
@@ -363,24 +363,24 @@ impl Keys {
 pub(super) struct Sweep<'a> {
     /// In the order of their keys.
     candidates: &'a mut [Candidate],
-    bands: Bands,
+    bands: Tolerance,
     /// Those before it are below all keys that are to come.
     next: usize,
 }
 
 impl Sweep<'_> {
-    pub(super) fn new(candidates: &mut [Candidate], bands: Bands) -> Sweep<'_> {
+    pub(super) fn new(candidates: &mut [Candidate], bands: Tolerance) -> Sweep<'_> {
         Sweep { candidates, bands, next: 0 }
     }
 
     /// A candidate of this key has no circuits any more. False if no later key can meet one.
     #[inline]
     pub(super) fn meet(&mut self, key: [u64; 2]) -> std::result::Result<bool, Unclear> {
-        while self.candidates.get(self.next).is_some_and(|row| row.key[0] + self.bands.apart < key[0]) {
+        while self.candidates.get(self.next).is_some_and(|row| row.key[0] + self.bands.distinct < key[0]) {
             self.next += 1;
         }
         for candidate in self.candidates.iter_mut().skip(self.next) {
-            if candidate.key[0] > key[0].saturating_add(self.bands.apart) {
+            if candidate.key[0] > key[0].saturating_add(self.bands.distinct) {
                 break;
             }
             match same(candidate.key, key, self.bands) {

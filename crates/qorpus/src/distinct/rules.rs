@@ -5,7 +5,7 @@ use crate::distinct::rows::{Layout, Shortest};
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
-use qorpus_core::{Bands, Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe};
+use qorpus_core::{Chunk, Circuits, Codec, LabelColumn, Labels, Letter, Recipe, Tolerance};
 use std::ops::Range;
 
 /// How candidates are made, compared, written and recorded.
@@ -14,7 +14,7 @@ pub(super) struct Rules {
     pub(super) codec: Codec,
     pub(super) layout: Layout,
     pub(super) letters: Letters,
-    pub(super) bands: Bands,
+    pub(super) bands: Tolerance,
     /// For each letter, the bit of the one that takes it back.
     pub(super) inverses: Vec<u32>,
     cost_of: Vec<u32>,

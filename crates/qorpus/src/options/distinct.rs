@@ -6,7 +6,7 @@ use crate::options::gates::split_list;
 use crate::options::job::Durability;
 use crate::options::recipe::RecipeOptions;
 use crate::options::recipe::alphabet;
-use qorpus_core::{Alphabet, Distinct, Dtype, Gate, MAX_LENGTH, Recipe, Space, UpTo};
+use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, Gate, MAX_LENGTH, Recipe, Space};
 
 /// Which distinct unitaries are enumerated, as people write it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub struct DistinctOptions {
     /// The most that a circuit costs.
     pub max_cost: Option<u32>,
     /// Which unitaries count as the same.
-    pub up_to: UpTo,
+    pub up_to: Equivalence,
     /// The type of the unitaries' entries; they are computed on reading.
     pub dtype: Dtype,
 }
@@ -68,7 +68,7 @@ pub struct EnumerateOptions {
 impl Default for DistinctOptions {
     fn default() -> DistinctOptions {
         let RecipeOptions { gates, qubits, coupling, dtype, .. } = RecipeOptions::default();
-        let (max_length, cost, max_cost, up_to) = (None, None, None, UpTo::Phase);
+        let (max_length, cost, max_cost, up_to) = (None, None, None, Equivalence::GlobalPhase);
         DistinctOptions { gates, qubits, coupling, max_length, cost, max_cost, up_to, dtype }
     }
 }

@@ -18,7 +18,7 @@ use crate::tables::chunks::{insert_chunk, set_totals, totals};
 use crate::tables::label_names::{add_label, clashing_label};
 use qorpus_core::{
     Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
-    Scratch, TEXT_AND_NUMBER, clash, synonym, unitarity_residual,
+    Scratch, TEXT_AND_NUMBER, letter_case_clash, synonym, unitarity_residual,
 };
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -714,7 +714,7 @@ impl Shared {
         let written = store.write(|transaction| {
             for (name, is_text) in group.labels.names() {
                 let reason = match clashing_label(transaction, name)? {
-                    Some(other) => clash(&other),
+                    Some(other) => letter_case_clash(&other),
                     None if add_label(transaction, name, is_text)? == is_text => continue,
                     None => TEXT_AND_NUMBER.into(),
                 };

@@ -2,7 +2,7 @@
 
 use crate::options::writer::PairCheck;
 use crate::qubit_order::{Order, reorder};
-use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Kernel, Scratch, UpTo, distance};
+use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Equivalence, Kernel, Scratch, distance};
 
 /// Entries of unitaries that are computed at once: they stay in the cache.
 const ENTRIES_AT_ONCE: usize = 1 << 15;
@@ -78,7 +78,7 @@ pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
 
 /// The largest difference between entries of two matrices, up to a global phase unless they are compared exactly.
 fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
-    distance(a, b, if check == PairCheck::Phase { UpTo::Phase } else { UpTo::Nothing })
+    distance(a, b, if check == PairCheck::Phase { Equivalence::GlobalPhase } else { Equivalence::Exact })
 }
 
 /// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake makes exactly this

@@ -6,7 +6,7 @@ use crate::shards::naming::{Cut, MANIFEST, MOST_SHARDS};
 use crate::shards::place::Place;
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
-use qorpus_core::{AtMost, ContentHash, Recipe};
+use qorpus_core::{BoundedVec, ContentHash, Recipe};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -275,7 +275,7 @@ struct ManifestText<'a> {
     records: u64,
     content_hash: &'a str,
     bytes: u64,
-    shards: AtMost<ShardText<'a>, { MOST_SHARDS as usize }>,
+    shards: BoundedVec<ShardText<'a>, { MOST_SHARDS as usize }>,
     #[serde(rename = "check")]
     _check: &'a str,
 }

@@ -5,7 +5,7 @@
 
 use crate::sqlite::connection::{LARGEST_VALUE, PAGE_SIZE};
 use crate::sqlite::mmap::Bytes;
-use qorpus_core::Place;
+use qorpus_core::ChunkSpan;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
@@ -53,8 +53,8 @@ impl Row {
     }
 
     /// Which records its chunk holds.
-    pub(crate) fn chunk(&self) -> Place {
-        Place { first_id: self.first_id, count: self.count.into() }
+    pub(crate) fn chunk(&self) -> ChunkSpan {
+        ChunkSpan { first_id: self.first_id, count: self.count.into() }
     }
 
     /// Where the unitaries begin, counted from the circuits on, as all places in columns are.

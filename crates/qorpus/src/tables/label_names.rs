@@ -1,6 +1,6 @@
 //! The table `labels`: the names of what records bring with them.
 
-use qorpus_core::MOST_LABELS;
+use qorpus_core::MAX_LABELS;
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
@@ -8,7 +8,7 @@ use rusqlite::params;
 pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
     let mut statement =
         connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
-    let rows = statement.query_map([MOST_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map([MAX_LABELS as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
 

@@ -1,0 +1,349 @@
+//! Alphabets: the letters a circuit is written in.
+
+pub(crate) mod coupling;
+pub(crate) mod letter;
+pub(crate) mod placements;
+
+use crate::alphabet::coupling::Coupling;
+use crate::alphabet::letter::{Letter, MAX_QUBITS, split_letter};
+use crate::alphabet::placements::{opaque_placements, permutations, placements};
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::gate::angle::Angle;
+use crate::gate::name::GateName;
+use crate::gate::synonyms::synonym;
+use std::collections::{HashMap, HashSet};
+
+/// The letters of a gate set on n qubits under a coupling.
+///
+/// Letters are ordered by gate, as listed, then by their qubits, lexicographically. Placements that
+/// mean the same unitary are one letter, the lexicographically smallest: `cz 0 1` but not `cz 1 0`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alphabet {
+    qubits: usize,
+    coupling: Coupling,
+    gates: Vec<Gate>,
+    letters: Vec<Letter>,
+    by_text: HashMap<String, u16>,
+}
+
+impl Alphabet {
+    /// Places `gates` on `qubits` qubits wherever `coupling` allows it.
+    ///
+    /// # Errors
+    /// Qubits out of range, a coupling of qubits that do not exist, a gate that is listed twice or
+    /// is wider than the circuit, or an alphabet without letters.
+    pub fn new(gates: Vec<Gate>, qubits: usize, coupling: Coupling) -> Result<Alphabet> {
+        if !(1..=MAX_QUBITS).contains(&qubits) {
+            return Err(Error::Qubits(qubits));
+        }
+        let pairs = coupling.pairs(qubits)?;
+        if gates.is_empty() {
+            return Err(Error::EmptyAlphabet("no gates were given".into()));
+        }
+        let mut letters = Vec::new();
+        let mut names = HashSet::new();
+        for (index, gate) in gates.iter().enumerate() {
+            if !names.insert(gate.name()) {
+                return Err(Error::DuplicateGate(gate.name().into()));
+            }
+            if gate.qubits() > qubits {
+                let gate_name = gate.name().into();
+                return Err(Error::TooWide { gate: gate_name, needs: gate.qubits(), qubits });
+            }
+            let placements =
+                if gate.is_opaque() { opaque_placements(qubits) } else { placements(gate, qubits, &pairs) };
+            for placement in placements {
+                let words = placement.iter().map(usize::to_string);
+                let text =
+                    std::iter::once(gate.name().to_string()).chain(words).collect::<Vec<_>>().join(" ");
+                letters.push(Letter { gate: index, qubits: placement, text });
+            }
+            if letters.len() > usize::from(u16::MAX) {
+                return Err(Error::LargeAlphabet(letters.len()));
+            }
+        }
+        if letters.is_empty() {
+            let reason = format!("the coupling '{coupling}' joins no qubits that its gates could act on");
+            return Err(Error::EmptyAlphabet(reason));
+        }
+        let mut by_text: HashMap<_, _> =
+            letters.iter().zip(0..).map(|(letter, index)| (letter.text.clone(), index)).collect();
+        if qubits == 1 {
+            // There the qubit may be left out.
+            by_text.extend(letters.iter().zip(0..).map(|(letter, k)| (gates[letter.gate].name().into(), k)));
+        }
+        Ok(Alphabet { qubits, coupling: coupling.canonical(qubits)?, gates, letters, by_text })
+    }
+
+    /// The number of qubits, n.
+    pub fn qubits(&self) -> usize {
+        self.qubits
+    }
+
+    /// The dimension of the unitaries, 2^n.
+    pub fn dim(&self) -> usize {
+        1 << self.qubits
+    }
+
+    /// The coupling, in its simplest spelling: on two qubits, `line` is `all`.
+    pub fn coupling(&self) -> &Coupling {
+        &self.coupling
+    }
+
+    /// The gates, in the order they were listed.
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+
+    /// The letters, in order.
+    pub fn letters(&self) -> &[Letter] {
+        &self.letters
+    }
+
+    /// Whether the unitary of `circuit` can be computed: none of its gates is opaque.
+    ///
+    /// # Panics
+    /// If a number in `circuit` is not a letter of this alphabet.
+    pub fn defines(&self, circuit: &[u16]) -> bool {
+        circuit.iter().all(|&letter| !self.gates[self.letters[usize::from(letter)].gate].is_opaque())
+    }
+
+    /// The circuit as text, letters joined by `; `.
+    ///
+    /// # Panics
+    /// If a number in `circuit` is not a letter of this alphabet.
+    pub fn text(&self, circuit: &[u16]) -> String {
+        let letters: Vec<_> = circuit.iter().map(|&l| self.letters[usize::from(l)].text.as_str()).collect();
+        letters.join("; ")
+    }
+
+    /// Refuses an alphabet that lists one gate twice with its angle written in two ways, such as
+    /// `rz(pi/4)` and `rz(0.7853981633974483)`. Stored recipes with such an alphabet stay readable.
+    ///
+    /// # Errors
+    /// [`Error::OneGateTwice`].
+    pub fn check_spellings(&self) -> Result<()> {
+        for (index, gate) in self.gates.iter().enumerate().filter(|(_, gate)| gate.is_standard()) {
+            let name = GateName::read(gate.name(), Angle::stored)?;
+            if let Some(other) = self.gates[..index].iter().find(|other| other.distance(&name).is_some()) {
+                return Err(Error::OneGateTwice(other.name().into(), gate.name().into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of the gate written as `text`: in its own spelling, in other letter case, or with
+    /// angles whose values differ by rounding at most. If several gates match, it is the one with
+    /// the nearest angles.
+    pub fn gate_number(&self, text: &str) -> Option<usize> {
+        let named = |text: &str| self.gates.iter().position(|gate| gate.name() == text);
+        let text: String = text.split_whitespace().collect();
+        named(&text).or_else(|| named(&text.to_lowercase())).or_else(|| self.by_angles(&text))
+    }
+
+    fn by_angles(&self, text: &str) -> Option<usize> {
+        if !text.ends_with(')') {
+            return None;
+        }
+        let name = GateName::read(text, Angle::read).ok()?;
+        let gates = self.gates.iter().enumerate();
+        let mut near: Vec<_> = gates
+            .filter_map(|(index, gate)| gate.distance(&name).map(|distance| (distance, index)))
+            .collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        match near[..] {
+            [(first, _), (second, _), ..] if first == second => None,
+            [(_, index), ..] => Some(index),
+            [] => None,
+        }
+    }
+
+    /// The letter written as `text`. On one qubit the qubit may be left out. An angle may be
+    /// written in any way: its value counts, to within a relative 1e-15, and the letter has the
+    /// alphabet's spelling.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLetter`].
+    pub fn letter(&self, text: &str) -> Result<u16> {
+        // Most are written as they are listed.
+        if let Some(letter) = self.by_text.get(text) {
+            return Ok(*letter);
+        }
+        let (gate, places) = split_letter(text);
+        let places = places.join(" ");
+        let placed = |gate: &Gate| {
+            let name = gate.name();
+            if places.is_empty() {
+                self.by_text.get(name)
+            } else {
+                self.by_text.get(&format!("{name} {places}"))
+            }
+        };
+        let found = self.gate_number(&gate).map(|number| &self.gates[number]);
+        let found = found.and_then(|gate| placed(gate).or_else(|| self.same_unitary(gate, &places)));
+        found.copied().ok_or_else(|| {
+            let first: Vec<_> = self.letters.iter().take(12).map(|letter| letter.text.as_str()).collect();
+            let more = if self.letters.len() > 12 { ", ..." } else { "" };
+            let alphabet = format!("'{}'{more}", first.join("', '"));
+            let advice = synonym(&gate).map_or(String::new(), |advice| {
+                // A question ends with its mark.
+                if advice.ends_with('?') { format!("{advice} ") } else { format!("{advice}; ") }
+            });
+            Error::UnknownLetter { letter: text.trim().into(), advice, alphabet }
+        })
+    }
+
+    /// The letter standing for a placement that means the same unitary: `cz 0 1` for `cz 1 0`.
+    fn same_unitary(&self, gate: &Gate, places: &str) -> Option<&u16> {
+        if gate.is_opaque() {
+            return None;
+        }
+        let places: Vec<&str> = places.split(' ').collect();
+        permutations(gate.qubits()).iter().find_map(|order| {
+            if places.len() != order.len() || !gate.is_symmetric_under(order) {
+                return None;
+            }
+            let moved: Vec<_> = order.iter().map(|&k| places[k]).collect();
+            self.by_text.get(&format!("{} {}", gate.name(), moved.join(" ")))
+        })
+    }
+
+    /// The circuit written as letters separated by `;`, in time order; blank text is the empty
+    /// circuit.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLetter`] for the first letter that is not in the alphabet.
+    pub fn circuit(&self, text: &str) -> Result<Vec<u16>> {
+        let letters = text.split(';').map(str::trim);
+        letters.filter(|letter| !letter.is_empty()).map(|letter| self.letter(letter)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alphabet(gates: &str, qubits: usize, coupling: &str) -> Result<Alphabet> {
+        let names = crate::gate::name::split_outside(gates).into_iter();
+        let gates = names.map(|name| Gate::standard(name).unwrap()).collect();
+        Alphabet::new(gates, qubits, Coupling::parse(coupling)?)
+    }
+
+    fn letters(gates: &str, qubits: usize, coupling: &str) -> String {
+        let letters: Vec<_> = alphabet(gates, qubits, coupling)
+            .unwrap()
+            .letters
+            .into_iter()
+            .map(|letter| letter.text)
+            .collect();
+        letters.join("; ")
+    }
+
+    #[test]
+    fn letters_in_their_documented_order() {
+        assert_eq!(letters("t,cx,h", 2, "all"), "t 0; t 1; cx 0 1; cx 1 0; h 0; h 1");
+        assert_eq!(letters("cx", 3, "line"), "cx 0 1; cx 1 0; cx 1 2; cx 2 1");
+        assert_eq!(letters("cz,swap", 3, "ring"), "cz 0 1; cz 0 2; cz 1 2; swap 0 1; swap 0 2; swap 1 2");
+        assert_eq!(letters("cz", 4, "3-1,0-2,1-3"), "cz 0 2; cz 1 3");
+        assert_eq!(letters("ccx", 3, "all"), "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0");
+        assert_eq!(letters("cswap", 3, "line"), "cswap 0 1 2; cswap 1 0 2; cswap 2 0 1");
+        assert_eq!(
+            letters("ccx", 4, "line"),
+            "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0; ccx 1 2 3; ccx 1 3 2; ccx 2 3 1"
+        );
+        assert_eq!(letters("crz(pi/3)", 2, "all"), "crz(pi/3) 0 1; crz(pi/3) 1 0");
+    }
+
+    #[test]
+    fn coupling_has_one_spelling() {
+        let spelt = |text, qubits| alphabet("cx", qubits, text).unwrap().coupling.to_string();
+        assert_eq!(spelt("line", 2), "all");
+        assert_eq!(spelt("ring", 3), "all");
+        assert_eq!(spelt("1-2,1-0", 3), "line");
+        assert_eq!(spelt("2-0,1-0", 3), "0-1,0-2");
+    }
+
+    #[test]
+    fn refusals() {
+        let refused = |gates, qubits, coupling| alphabet(gates, qubits, coupling).unwrap_err().to_string();
+        assert!(refused("h", 0, "all").contains("out of range"));
+        assert!(refused("h", 9, "all").contains("out of range"));
+        assert!(refused("h", 2, "0-2").contains("qubit 2 does not exist"));
+        assert!(refused("h", 2, "1-1").contains("cannot be coupled with itself"));
+        let none = Alphabet::new(vec![Gate::standard("h").unwrap()], 2, Coupling::Pairs(Vec::new()));
+        assert!(none.unwrap_err().to_string().contains("names no pair"));
+        assert!(refused("h", 2, "star").contains("none of all, line, ring"));
+        assert!(refused("ccx", 2, "all").contains("acts on 3 qubits"));
+        assert!(refused("h,t,h", 2, "all").contains("listed twice"));
+        assert!(refused("ccx", 3, "0-1").contains("joins no qubits"));
+    }
+
+    #[test]
+    fn circuits_as_text() {
+        let two = alphabet("h,rz(pi/4),cx,cz", 2, "all").unwrap();
+        let circuit = two.circuit(" H 0;rz( pi / 4 ) 1 ; cx  1 0;cz 1 0;").unwrap();
+        assert_eq!(two.text(&circuit), "h 0; rz(pi/4) 1; cx 1 0; cz 0 1");
+        assert_eq!(two.circuit("  ").unwrap(), Vec::<u16>::new());
+        for text in ["h", "h 2", "cx 0", "cx 0 0", "t 0", "rz(pi/4)", ")", "h 0 1", "é"] {
+            assert!(matches!(two.circuit(text), Err(Error::UnknownLetter { .. })), "{text}");
+        }
+        let said = two.circuit("cnot 0 1").unwrap_err().to_string();
+        assert!(
+            said.starts_with("'cnot 0 1' is not a letter of this alphabet; did you mean 'cx'? its"),
+            "{said}"
+        );
+        let one = alphabet("h,t", 1, "all").unwrap();
+        assert_eq!(one.text(&one.circuit("h; t 0; h").unwrap()), "h 0; t 0; h 0");
+    }
+    #[test]
+    fn angles_are_numbers() {
+        for (gates, text, letter) in [
+            ("rz(0.7853981633974483),h", "rz(pi/4) 0", "rz(0.7853981633974483) 0"),
+            ("rz(pi/4)", "rz(0.7853981633974483) 1", "rz(pi/4) 1"),
+            ("rz(0.5)", "RZ( .5 )0", "rz(0.5) 0"),
+            ("rz(1e-5)", "rz(1e-05) 0", "rz(1e-5) 0"),
+            ("rz(-pi/2)", "rz(-0.5*pi) 0", "rz(-pi/2) 0"),
+            ("rz(3*pi/8)", "rz(1.1780972450961724) 0", "rz(3*pi/8) 0"),
+            ("rz(2*pi/3)", "rz(pi/3*2) 0", "rz(2*pi/3) 0"),
+            ("rz(pi/2)", "rz(τ/4) 0", "rz(pi/2) 0"),
+            ("rz(tau/4)", "rz(tau/4) 0", "rz(pi/2) 0"),
+            ("cp(0.25)", "cp(1/4) 1 0", "cp(0.25) 0 1"),
+            ("u3(pi/2,0,pi)", "u3(tau/4, -0, 2*arcsin(1)) 1", "u3(pi/2,0,pi) 1"),
+        ] {
+            let alphabet = alphabet(gates, 2, "all").unwrap();
+            assert_eq!(alphabet.text(&alphabet.circuit(text).unwrap()), letter, "{gates}: {text}");
+        }
+        let near = alphabet("rz(pi/4),rz(-pi/4),p(pi/4),u3(0,0,pi/4)", 1, "all").unwrap();
+        for text in ["rz(0.78539816339)", "rz(9*pi/4)", "rz(0.785,0)", "rz(pi/4+1e-14)", "rz(3*pi/4)"] {
+            assert!(near.letter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_gate_is_listed_once() {
+        let check = |gates| alphabet(gates, 2, "all").unwrap().check_spellings();
+        for gates in [
+            "rz(pi/4),rz(0.7853981633974483)",
+            "h,u3(0.5,0,0),u3(1/2,0,-0)",
+            "cp(3*pi/8),cp(1.1780972450961724)",
+        ] {
+            let said = check(gates).unwrap_err().to_string();
+            let spellings: Vec<_> = gates.trim_start_matches("h,").split("),").collect();
+            assert!(spellings.iter().all(|name| said.contains(name)), "{said}");
+        }
+        assert_eq!(check("rz(pi/4),rz(-pi/4),p(pi/4),rx(pi/4),rz(0.785)"), Ok(()));
+    }
+
+    /// Such alphabets were stored once: each text means its own letter, and what is as near to both
+    /// means none.
+    #[test]
+    fn alphabets_with_one_gate_twice_are_read() {
+        let twice = alphabet("rz(pi/4),rz(0.7853981633974483)", 1, "all").unwrap();
+        assert_eq!(
+            twice.text(&twice.circuit("rz(0.7853981633974483);rz(pi/4)").unwrap()),
+            "rz(0.7853981633974483) 0; rz(pi/4) 0"
+        );
+        assert!(twice.letter("rz(tau/8)").is_err());
+    }
+}

@@ -1,0 +1,52 @@
+//! Placements: the tuples of qubits on which a gate may stand.
+
+use crate::gate::Gate;
+
+/// The placements of an opaque gate: one to three qubits in any order, or, if there are several
+/// qubits, none.
+pub(crate) fn opaque_placements(qubits: usize) -> Vec<Vec<usize>> {
+    let mut placements = if qubits == 1 { Vec::new() } else { vec![Vec::new()] };
+    (1..=3).for_each(|width| placements.extend(tuples(width, qubits)));
+    placements
+}
+
+/// All tuples of `width` distinct qubits, in lexicographic order.
+fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
+    let mut tuples: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in 0..width {
+        let extended = |tuple: Vec<usize>| {
+            let free = (0..qubits).filter(|q| !tuple.contains(q)).collect::<Vec<_>>();
+            free.into_iter().map(move |q| [tuple.as_slice(), &[q]].concat())
+        };
+        tuples = tuples.into_iter().flat_map(extended).collect();
+    }
+    tuples
+}
+
+/// The tuples of qubits on which the gate may stand, in lexicographic order.
+pub(crate) fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let coupled = |a: usize, b: usize| pairs.contains(&(a.min(b), a.max(b)));
+    let connected = |q: &[usize]| match *q {
+        [a, b] => coupled(a, b),
+        [a, b, c] => [coupled(a, b), coupled(b, c), coupled(a, c)].iter().filter(|&&c| c).count() >= 2,
+        _ => true,
+    };
+    let symmetries: Vec<_> =
+        permutations(gate.qubits()).into_iter().filter(|order| gate.is_symmetric_under(order)).collect();
+    let smallest = |q: &[usize]| {
+        symmetries.iter().all(|order| q <= order.iter().map(|&k| q[k]).collect::<Vec<_>>().as_slice())
+    };
+    let mut placements = tuples(gate.qubits(), qubits);
+    placements.retain(|tuple| connected(tuple) && smallest(tuple));
+    placements
+}
+
+/// All orders of `0..n`, for n up to 3.
+pub(crate) fn permutations(n: usize) -> Vec<Vec<usize>> {
+    let orders: &[&[usize]] = match n {
+        1 => &[&[0]],
+        2 => &[&[0, 1], &[1, 0]],
+        _ => &[&[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0]],
+    };
+    orders.iter().map(|order| order.to_vec()).collect()
+}

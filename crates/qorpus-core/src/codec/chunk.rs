@@ -1,0 +1,72 @@
+//! Chunks: some thousand consecutive records as bytes. `docs/format.md` is the specification.
+
+use crate::codec::content_hash::ContentHash;
+
+/// An encoded chunk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// Id of the first record.
+    pub first_id: u64,
+    /// Number of records.
+    pub count: u64,
+    /// A checksum of ids, count, content hash and the lists of block checks.
+    pub checksum: u64,
+    /// The sum of its records' hashes.
+    pub content: ContentHash,
+    /// Packed circuits.
+    pub circuits: Vec<u8>,
+    /// Unitaries, if they are stored.
+    pub unitaries: Option<Vec<u8>>,
+    /// Labels that came with the records, if there are any.
+    pub labels: Option<Vec<u8>>,
+}
+
+impl Chunk {
+    /// A view of the chunk.
+    pub fn as_ref(&self) -> ChunkRef<'_> {
+        let Chunk { first_id, count, checksum, content, .. } = *self;
+        let (unitaries, labels) = (self.unitaries.as_deref(), self.labels.as_deref());
+        ChunkRef { first_id, count, checksum, content, circuits: &self.circuits, unitaries, labels }
+    }
+
+    /// The bytes of its columns.
+    pub fn bytes(&self) -> usize {
+        let len = |column: &Option<Vec<u8>>| column.as_ref().map_or(0, Vec::len);
+        self.circuits.len() + len(&self.unitaries) + len(&self.labels)
+    }
+}
+
+/// A chunk as read from a file that is not trusted.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkRef<'a> {
+    /// Id of the first record.
+    pub first_id: u64,
+    /// Number of records.
+    pub count: u64,
+    /// A checksum of ids, count, content hash and the lists of block checks.
+    pub checksum: u64,
+    /// The sum of its records' hashes.
+    pub content: ContentHash,
+    /// Packed circuits.
+    pub circuits: &'a [u8],
+    /// Unitaries, if they are stored.
+    pub unitaries: Option<&'a [u8]>,
+    /// Labels that came with the records, if there are any.
+    pub labels: Option<&'a [u8]>,
+}
+
+impl ChunkRef<'_> {
+    /// The records that it holds.
+    pub fn span(&self) -> ChunkSpan {
+        ChunkSpan { first_id: self.first_id, count: self.count }
+    }
+}
+
+/// The records of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkSpan {
+    /// Id of the first record.
+    pub first_id: u64,
+    /// Number of records.
+    pub count: u64,
+}

@@ -1,0 +1,265 @@
+//! The column of circuits: packed lengths and letters in blocks of 64, and the list of block ends
+//! and checks.
+
+use crate::bits::{BitReader, BitWriter};
+use crate::circuit::Circuits;
+use crate::codec::chunk::{ChunkRef, ChunkSpan};
+use crate::codec::damage::Damage;
+use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, room};
+use std::ops::Range;
+
+/// The most letters of a chunk that is accepted: many times what any library would put there.
+const MAX_CHUNK_LETTERS: usize = 32 << 20;
+
+impl Codec {
+    pub(crate) fn encode_circuits(&self, first_id: u64, circuits: &Circuits, out: &mut Vec<u8>) {
+        out.clear();
+        let mut entries = Vec::with_capacity(circuits.len().div_ceil(BLOCK_CIRCUITS) * ENTRY_BYTES);
+        for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
+            let records = start..circuits.len().min(start + BLOCK_CIRCUITS);
+            let begin = out.len();
+            let mut writer = BitWriter::new(out);
+            let mut lengths = [0; BLOCK_CIRCUITS];
+            for (length, record) in lengths.iter_mut().zip(records.clone()) {
+                *length = (circuits.get(record).len() - self.min) as u16;
+            }
+            writer.write_all(&lengths[..records.len()], self.length_bits);
+            writer.write_all(circuits.letters(records), self.letter_bits);
+            writer.finish();
+            entries.extend_from_slice(&(out.len() as u32).to_le_bytes());
+            let check = self.circuits_check(first_id + start as u64, &out[begin..]);
+            entries.extend_from_slice(&check.to_le_bytes());
+        }
+        out.extend_from_slice(&entries);
+    }
+
+    /// Replaces the contents of `circuits` by those of a chunk, checking every block.
+    pub(crate) fn decode_circuits(
+        &self,
+        chunk: &ChunkRef<'_>,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
+        circuits.clear();
+        let (blocks, entries) = self.entries(chunk)?;
+        for start in (0..chunk.count as usize).step_by(BLOCK_CIRCUITS) {
+            let number = start / BLOCK_CIRCUITS;
+            let own = &entries[number.saturating_sub(1) * ENTRY_BYTES..(number + 1) * ENTRY_BYTES];
+            let (range, check) = block_at(blocks.len(), chunk.count, number, own)?;
+            let mut block = self.open_block(chunk.span(), number, &blocks[range], check)?;
+            let mut rest = block.circuits(0..block.records, self, circuits)?;
+            if circuits.total() > MAX_CHUNK_LETTERS || !rest.ends_in_padding() {
+                return Err(Damage::Circuit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the circuit at `position` of a chunk to `circuits`. Only its block is checked.
+    ///
+    /// # Errors
+    /// The damage that was found; then `circuits` is unchanged.
+    ///
+    /// # Panics
+    /// If the chunk has no such position.
+    pub fn circuit(
+        &self,
+        chunk: &ChunkRef<'_>,
+        position: usize,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
+        let mut fetch = |at: usize, out: &mut [u8]| {
+            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
+            Ok::<(), Damage>(())
+        };
+        let len = chunk.circuits.len();
+        self.circuits_at(chunk.span(), len, &[position], &mut Vec::new(), &mut fetch, circuits)
+    }
+
+    /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked.
+    /// The column has `len` bytes; `fetch` copies those from an offset on, and `buffer` is reused.
+    ///
+    /// # Errors
+    /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
+    /// undefined.
+    ///
+    /// # Panics
+    /// If the chunk has no such position.
+    pub fn circuits_at<E: From<Damage>>(
+        &self,
+        span: ChunkSpan,
+        len: usize,
+        positions: &[usize],
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        circuits: &mut Circuits,
+    ) -> Result<(), E> {
+        let list = circuits_list(span.count, len)?;
+        for positions in positions.chunk_by(|a, b| a / BLOCK_CIRCUITS == b / BLOCK_CIRCUITS) {
+            let mut block = self.fetch_block(span, list, positions[0] / BLOCK_CIRCUITS, buffer, fetch)?;
+            for &position in positions {
+                assert!((position as u64) < span.count, "positions within the chunk");
+                let record = position % BLOCK_CIRCUITS;
+                block.circuits(record..record + 1, self, circuits)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as
+    /// [`Codec::circuits_at`] does.
+    ///
+    /// # Errors
+    /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
+    /// undefined.
+    ///
+    /// # Panics
+    /// If the chunk has no such positions.
+    pub fn circuits_in<E: From<Damage>>(
+        &self,
+        span: ChunkSpan,
+        len: usize,
+        mut positions: Range<usize>,
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        circuits: &mut Circuits,
+    ) -> Result<(), E> {
+        assert!(positions.end as u64 <= span.count, "positions within the chunk");
+        let list = circuits_list(span.count, len)?;
+        while !positions.is_empty() {
+            let (number, within) = (positions.start / BLOCK_CIRCUITS, positions.start % BLOCK_CIRCUITS);
+            let mut block = self.fetch_block(span, list, number, buffer, fetch)?;
+            let records = within..block.records.min(within + positions.len());
+            positions.start += records.len();
+            block.circuits(records, self, circuits)?;
+        }
+        Ok(())
+    }
+
+    /// For the circuit at `position` in a column of `len` bytes: where the list entry of its block
+    /// stands, and about where the block itself. All blocks are about as long.
+    pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
+        let blocks = count.div_ceil(BLOCK_CIRCUITS as u64) as usize;
+        let number = position / BLOCK_CIRCUITS;
+        let list = len.saturating_sub(blocks * ENTRY_BYTES);
+        let entry = list + number * ENTRY_BYTES;
+        let mean = list / blocks.max(1);
+        let begin = (number * mean).saturating_sub(mean / 4);
+        (entry.saturating_sub(ENTRY_BYTES)..entry + ENTRY_BYTES, begin..begin + mean + mean / 2)
+    }
+
+    /// The blocks, and the list of entries behind them.
+    pub(crate) fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
+        Ok(chunk.circuits.split_at(circuits_list(chunk.count, chunk.circuits.len())?))
+    }
+
+    /// Fetches block `number` into `buffer` and checks it; the entries begin at `list` in the
+    /// column.
+    fn fetch_block<'a, E: From<Damage>>(
+        &self,
+        span: ChunkSpan,
+        list: usize,
+        number: usize,
+        buffer: &'a mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+    ) -> Result<CircuitBlock<'a>, E> {
+        let mut entries = [0; 2 * ENTRY_BYTES];
+        // The entry of the block before it tells where a block begins.
+        let own = &mut entries[..ENTRY_BYTES * (number.min(1) + 1)];
+        fetch(list + number.saturating_sub(1) * ENTRY_BYTES, own)?;
+        let (range, check) = block_at(list, span.count, number, own)?;
+        let bytes = room(buffer, range.len());
+        fetch(range.start, bytes)?;
+        Ok(self.open_block(span, number, bytes, check)?)
+    }
+
+    /// Checks the bytes of block `number`.
+    fn open_block<'a>(
+        &self,
+        span: ChunkSpan,
+        number: usize,
+        bytes: &'a [u8],
+        check: u64,
+    ) -> Result<CircuitBlock<'a>, Damage> {
+        let start = number * BLOCK_CIRCUITS;
+        if check != self.circuits_check(span.first_id + start as u64, bytes) {
+            return Err(Damage::Block { column: "circuits", block: number });
+        }
+        let records = BLOCK_CIRCUITS.min(span.count as usize - start);
+        Ok(CircuitBlock { bytes, records, seen: (0, 0) })
+    }
+}
+
+/// The offset of the list of entries in a column of `count` circuits and `len` bytes.
+fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
+    let tail = count.div_ceil(BLOCK_CIRCUITS as u64).checked_mul(ENTRY_BYTES as u64);
+    let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
+    list.ok_or(Damage::Size("circuits"))
+}
+
+/// The range of block `number` in the `len` bytes of blocks, and its check. `entries` holds the
+/// entry of the block before it, if there is one, and its own.
+fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
+    let own = if number == 0 { 0 } else { ENTRY_BYTES };
+    let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
+    let end = read_u32(entries, own) as usize;
+    let last = ((number + 1) * BLOCK_CIRCUITS) as u64 >= count;
+    if begin > end || end > len || last && end != len {
+        return Err(Damage::Size("circuits"));
+    }
+    Ok((begin..end, read_u64(entries, own + 4)))
+}
+
+/// A block of circuits whose check has passed.
+struct CircuitBlock<'a> {
+    bytes: &'a [u8],
+    records: usize,
+    /// A record, and the sum of the packed lengths before it.
+    seen: (usize, usize),
+}
+
+impl<'a> CircuitBlock<'a> {
+    /// Appends the circuits of consecutive records of the block and returns a reader of what
+    /// follows their letters. Letters follow each other across circuits and are read in one go. If
+    /// it fails, `circuits` is unchanged.
+    fn circuits(
+        &mut self,
+        records: Range<usize>,
+        codec: &Codec,
+        circuits: &mut Circuits,
+    ) -> Result<BitReader<'a>, Damage> {
+        let mut above = [0; BLOCK_CIRCUITS];
+        let above = &mut above[..records.len()];
+        let (record, sum) = if self.seen.0 <= records.start { self.seen } else { (0, 0) };
+        let mut lengths = BitReader::new(self.bytes, record * codec.length_bits as usize);
+        let between = lengths.sum(codec.length_bits, records.start - record).ok_or(Damage::Circuit)?;
+        let before = sum + between;
+        self.seen = (records.start, before);
+        if !lengths.read_all(codec.length_bits, codec.lengths, above) {
+            return Err(Damage::Circuit);
+        }
+        let (letters, ends) = circuits.buffers();
+        let (known, start) = (ends.len(), letters.len());
+        let mut end = start;
+        ends.extend(above.iter().map(|&above| {
+            end += codec.min + usize::from(above);
+            end
+        }));
+        let before = records.start * codec.min + before;
+        let first_bit = self.records * codec.length_bits as usize + before * codec.letter_bits as usize;
+        let mut reader = BitReader::new(self.bytes, first_bit);
+        if !reader.read_many(codec.letter_bits, end - start, codec.letters, letters) {
+            letters.truncate(start);
+            ends.truncate(known);
+            return Err(Damage::Circuit);
+        }
+        Ok(reader)
+    }
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u32::from_le_bytes(*chunk))
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}

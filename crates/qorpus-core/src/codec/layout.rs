@@ -1,0 +1,102 @@
+//! The layout of a recipe's chunks: widths of packed numbers, sizes of blocks, and their checks.
+
+use crate::bits;
+use crate::recipe::Recipe;
+use crate::recipe::dtype::Dtype;
+use twox_hash::XxHash3_64;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The circuits of a block.
+pub(crate) const BLOCK_CIRCUITS: usize = 64;
+/// Bytes of a circuits block's entry in the list behind the blocks: its end (u32) and its check
+/// (u64).
+pub(crate) const ENTRY_BYTES: usize = 12;
+/// Bytes of a unitaries block, if at least one unitary fits.
+const UNITARY_BLOCK_BYTES: usize = 1024;
+/// Bytes of the check of a unitaries block, or of labels.
+pub(crate) const CHECK_BYTES: usize = 8;
+
+/// Writes and reads the chunks of one recipe.
+#[derive(Debug, Clone)]
+pub struct Codec {
+    pub(crate) letters: usize,
+    pub(crate) letter_bits: u32,
+    pub(crate) min: usize,
+    pub(crate) lengths: usize,
+    pub(crate) length_bits: u32,
+    pub(crate) stored: Option<Dtype>,
+    pub(crate) labelled: bool,
+    pub(crate) codes: Vec<u64>,
+    pub(crate) seed: u64,
+    /// Bytes of a stored unitary, or 0.
+    pub(crate) unitary_bytes: usize,
+    /// The binary logarithm of the number of unitaries in a block.
+    pub(crate) block_bits: u32,
+}
+
+impl Codec {
+    /// The codec of `recipe`.
+    pub fn new(recipe: &Recipe) -> Codec {
+        let alphabet = recipe.alphabet();
+        let (min, max) = recipe.space().lengths();
+        let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
+        let stored = recipe.stores_unitaries().then(|| recipe.dtype());
+        let unitary_bytes = stored.map_or(0, |dtype| alphabet.dim() * alphabet.dim() * dtype.bytes());
+        Codec {
+            letters: alphabet.letters().len(),
+            letter_bits: bits::width(alphabet.letters().len()),
+            min,
+            lengths: max - min + 1,
+            length_bits: bits::width(max - min + 1),
+            stored,
+            labelled: recipe.space().is_appended(),
+            codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
+            seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            unitary_bytes,
+            block_bits: (UNITARY_BLOCK_BYTES / unitary_bytes.max(1)).max(1).ilog2(),
+        }
+    }
+
+    /// The most bytes that circuits and unitaries take, for this many records and letters in all.
+    pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
+        let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
+        // Each block is padded to a whole byte.
+        let circuits = bits / 8 + records.div_ceil(BLOCK_CIRCUITS) * (1 + ENTRY_BYTES);
+        let checks =
+            if self.stored.is_some() { records.div_ceil(self.block_unitaries()) * CHECK_BYTES } else { 0 };
+        circuits + records * self.unitary_bytes() + checks
+    }
+
+    /// Bytes of a stored unitary; 0 if the recipe stores none.
+    pub fn unitary_bytes(&self) -> usize {
+        self.unitary_bytes
+    }
+
+    pub(crate) fn block_unitaries(&self) -> usize {
+        1 << self.block_bits
+    }
+
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.block_unitaries() * self.unitary_bytes().max(1)
+    }
+
+    pub(crate) fn circuits_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
+        XxHash3_64::oneshot_with_seed(self.seed ^ first_id, bytes)
+    }
+
+    pub(crate) fn unitaries_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
+        XxHash3_64::oneshot_with_seed(self.seed ^ !first_id, bytes)
+    }
+
+    pub(crate) fn labels_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
+        XxHash3_64::oneshot_with_seed(self.seed ^ first_id ^ 1 << 63, bytes)
+    }
+}
+
+/// The first `len` bytes of `buffer`, with arbitrary contents.
+pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    &mut buffer[..len]
+}

@@ -1,0 +1,388 @@
+//! The codec: records to the bytes of a chunk and back. `docs/format.md` is the specification.
+//!
+//! Circuits are packed in blocks of 64, unitaries stand as a plain array; behind each column
+//! follows a list of checks, one a block, so that reading one record checks about a kilobyte and
+//! not the whole chunk.
+
+pub(crate) mod chunk;
+pub(crate) mod circuits;
+pub(crate) mod content_hash;
+pub(crate) mod damage;
+pub(crate) mod labels;
+pub(crate) mod layout;
+pub(crate) mod unitaries;
+
+use crate::circuit::Circuits;
+use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan};
+use crate::codec::content_hash::ContentHash;
+use crate::codec::damage::Damage;
+use crate::codec::labels::PackedLabels;
+use crate::codec::layout::{BLOCK_CIRCUITS, CHECK_BYTES, Codec};
+use crate::labels::builder::Labels;
+use num_complex::Complex64;
+use std::ops::Range;
+use twox_hash::XxHash3_64;
+
+impl Codec {
+    /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries`, which are
+    /// empty if the recipe stores none.
+    ///
+    /// # Panics
+    /// If there are not exactly as many unitaries as circuits when the recipe stores them.
+    pub fn encode(&self, first_id: u64, circuits: &Circuits, unitaries: &[Complex64], chunk: &mut Chunk) {
+        let mut bytes = Vec::new();
+        if let Some(dtype) = self.stored {
+            let plain_bytes = circuits.len() * self.unitary_bytes();
+            bytes.reserve_exact(plain_bytes + plain_bytes.div_ceil(self.block_bytes()) * CHECK_BYTES);
+            dtype.encode(unitaries, &mut bytes);
+        }
+        self.encode_stored(first_id, circuits, bytes, chunk);
+    }
+
+    /// Adds the labels of the records `rows` to a chunk that holds these records.
+    ///
+    /// # Panics
+    /// If the recipe has no labels, or the chunk another number of records.
+    pub fn encode_labels(&self, labels: &Labels, rows: Range<usize>, chunk: &mut Chunk) {
+        assert!(self.labelled && rows.len() as u64 == chunk.count, "labels for each record");
+        let mut column = labels::encode(labels, rows);
+        chunk.labels = (!column.is_empty()).then(|| {
+            let check = self.labels_check(chunk.first_id, &column);
+            column.extend_from_slice(&check.to_le_bytes());
+            column
+        });
+        chunk.checksum = self.checksum(&chunk.as_ref()).unwrap_or_default();
+    }
+
+    /// Encodes as [`encode`](Codec::encode) does, from unitaries that are already in their stored
+    /// form.
+    ///
+    /// # Panics
+    /// If there are not exactly as many unitaries as circuits when the recipe stores them.
+    pub fn encode_stored(&self, first_id: u64, circuits: &Circuits, unitaries: Vec<u8>, chunk: &mut Chunk) {
+        chunk.first_id = first_id;
+        chunk.count = circuits.len() as u64;
+        chunk.labels = None;
+        self.encode_circuits(first_id, circuits, &mut chunk.circuits);
+        chunk.unitaries = self.stored.map(|_| {
+            let mut column = unitaries;
+            assert_eq!(column.len(), circuits.len() * self.unitary_bytes, "one unitary for each circuit");
+            self.append_unitaries_checks(first_id, &mut column);
+            column
+        });
+        chunk.content = self.content(first_id, circuits, chunk.unitaries.as_deref().unwrap_or_default());
+        chunk.checksum = self.checksum(&chunk.as_ref()).unwrap_or_default();
+    }
+
+    /// Checks every byte of a chunk and replaces the contents of `circuits` by its circuits.
+    ///
+    /// # Errors
+    /// The damage that was found; then the contents of `circuits` are undefined.
+    pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Result<(), Damage> {
+        if self.checksum(chunk)? != chunk.checksum {
+            return Err(Damage::Checksum);
+        }
+        self.decode_circuits(chunk, circuits)?;
+        self.labels(chunk.span(), chunk.labels)?.check()?;
+        let unitaries = self.unitaries(chunk, 0..chunk.count as usize)?;
+        if self.content(chunk.first_id, circuits, unitaries) != chunk.content {
+            return Err(Damage::Content);
+        }
+        Ok(())
+    }
+
+    /// Checks the column of labels of a chunk and returns the labels.
+    ///
+    /// # Errors
+    /// The damage that was found.
+    pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
+        let Some(column) = column else { return Ok(PackedLabels::default()) };
+        let records = usize::try_from(span.count).map_err(|_| Damage::Labels)?;
+        let (bytes, check) = column.split_last_chunk().ok_or(Damage::Size("labels"))?;
+        if !self.labelled {
+            return Err(Damage::Labels);
+        }
+        if u64::from_le_bytes(*check) != self.labels_check(span.first_id, bytes) {
+            return Err(Damage::Block { column: "labels", block: 0 });
+        }
+        PackedLabels::new(bytes, records)
+    }
+
+    fn checksum(&self, chunk: &ChunkRef<'_>) -> Result<u64, Damage> {
+        let mut sealed = Vec::with_capacity(4096);
+        sealed.extend_from_slice(&chunk.first_id.to_le_bytes());
+        sealed.extend_from_slice(&chunk.count.to_le_bytes());
+        sealed.extend_from_slice(&chunk.content.to_bytes());
+        sealed.extend_from_slice(self.entries(chunk)?.1);
+        match (chunk.unitaries, self.stored) {
+            (None, None) => {}
+            (Some(column), Some(_)) => sealed.extend_from_slice(self.split_unitaries(chunk.count, column)?.1),
+            _ => return Err(Damage::Size("unitaries")),
+        }
+        if let Some(labels) = chunk.labels {
+            sealed.extend_from_slice(labels.last_chunk::<CHECK_BYTES>().ok_or(Damage::Size("labels"))?);
+        }
+        Ok(XxHash3_64::oneshot_with_seed(self.seed, &sealed))
+    }
+
+    fn content(&self, first_id: u64, circuits: &Circuits, unitaries: &[u8]) -> ContentHash {
+        // Ids, codes and entries are all made of words of 8 bytes.
+        let mut words = Vec::<u64>::new();
+        let mut content = ContentHash::default();
+        let code = |&letter: &u16| self.codes[usize::from(letter)];
+        if self.stored.is_some() {
+            let size = self.unitary_bytes();
+            for (position, circuit) in circuits.iter().enumerate() {
+                words.clear();
+                words.push(first_id + position as u64);
+                words.extend(circuit.iter().map(code));
+                let (unitary, _) = unitaries[position * size..][..size].as_chunks();
+                words.extend(unitary.iter().map(|word| u64::from_le_bytes(*word)));
+                content += ContentHash::of_record(bytemuck::cast_slice(&words));
+            }
+            return content;
+        }
+        for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
+            let records = start..circuits.len().min(start + BLOCK_CIRCUITS);
+            // One loop over the letters of many records: its end is foreseen more often than that
+            // of short ones.
+            words.clear();
+            words.push(0);
+            words.extend(circuits.letters(records.clone()).iter().map(code));
+            let mut begin = 0;
+            for record in records {
+                let end = begin + circuits.get(record).len();
+                // In the place of the last code of the record before it, which has been hashed.
+                words[begin] = first_id + record as u64;
+                content += ContentHash::of_record(bytemuck::cast_slice(&words[begin..=end]));
+                begin = end;
+            }
+        }
+        content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
+    use crate::codec::layout::ENTRY_BYTES;
+    use crate::gate::Gate;
+    use crate::kernel::{Kernel, Scratch};
+    use crate::recipe::Recipe;
+    use crate::recipe::dtype::Dtype;
+    use crate::space::Space;
+    use proptest::prelude::*;
+
+    struct Case {
+        recipe: Recipe,
+        codec: Codec,
+        circuits: Circuits,
+        unitaries: Vec<Complex64>,
+        chunk: Chunk,
+    }
+
+    /// The records 5.. of a random space, as a chunk.
+    fn case(
+        gates: &[&str],
+        qubits: usize,
+        count: u64,
+        lengths: (usize, usize),
+        stored: Option<Dtype>,
+    ) -> Case {
+        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
+        let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
+        let space = Space::random(&alphabet, count + 5, 3, lengths.0, lengths.1).unwrap();
+        let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
+        let (codec, mut circuits, mut chunk) = (Codec::new(&recipe), Circuits::default(), Chunk::default());
+        recipe.space().circuits(5..count + 5, &mut circuits);
+        let mut unitaries = Vec::new();
+        if stored.is_some() {
+            unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
+            Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
+        }
+        codec.encode(5, &circuits, &unitaries, &mut chunk);
+        Case { recipe, codec, circuits, unitaries, chunk }
+    }
+
+    fn comes_back(case: &Case) {
+        let (chunk, mut decoded, mut singles) =
+            (case.chunk.as_ref(), Circuits::default(), Circuits::default());
+        case.codec.decode(&chunk, &mut decoded).unwrap();
+        assert_eq!(decoded, case.circuits);
+        let letters = case.circuits.letters(0..case.circuits.len()).len();
+        let most = case.codec.columns_bytes(case.circuits.len(), letters);
+        let bytes = chunk.circuits.len() + chunk.unitaries.map_or(0, <[u8]>::len);
+        assert!((0..=case.circuits.len().div_ceil(BLOCK_CIRCUITS)).contains(&(most - bytes)));
+        for position in 0..case.circuits.len() {
+            case.codec.circuit(&chunk, position, &mut singles).unwrap();
+            let bytes = case.codec.unitaries(&chunk, position..position + 1).unwrap();
+            let dtype = case.recipe.dtype();
+            let entries =
+                &case.unitaries[position * bytes.len() / dtype.bytes()..][..bytes.len() / dtype.bytes()];
+            let mut expected = Vec::new();
+            dtype.encode(entries, &mut expected);
+            let same = bytes == expected && (dtype == Dtype::Complex64 || dtype.decode(bytes) == entries);
+            assert!(same, "unitary {position}");
+        }
+        assert_eq!(singles, case.circuits);
+        let count = case.circuits.len();
+        let positions: Vec<usize> = (0..count).step_by(3).chain((0..count).rev()).collect();
+        let mut fetch = |at: usize, out: &mut [u8]| {
+            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
+            Ok::<(), Damage>(())
+        };
+        let (span, len) = (chunk.span(), chunk.circuits.len());
+        let mut found = Circuits::default();
+        case.codec.circuits_at(span, len, &positions, &mut Vec::new(), &mut fetch, &mut found).unwrap();
+        assert!(found.iter().eq(positions.iter().map(|&position| case.circuits.get(position))));
+        for run in [0..count, 0..1, count / 3..count, count / 2..count / 2, count / 5..count.div_ceil(2)] {
+            let mut found = Circuits::default();
+            runs(case, &chunk, run.clone(), &mut found).unwrap();
+            assert!(found.iter().eq(run.map(|position| case.circuits.get(position))));
+        }
+    }
+
+    /// The circuits at consecutive positions.
+    fn runs(
+        case: &Case,
+        chunk: &ChunkRef<'_>,
+        run: Range<usize>,
+        circuits: &mut Circuits,
+    ) -> Result<(), Damage> {
+        let mut fetch = |at: usize, out: &mut [u8]| {
+            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
+            Ok::<(), Damage>(())
+        };
+        let len = chunk.circuits.len();
+        case.codec.circuits_in(chunk.span(), len, run, &mut Vec::new(), &mut fetch, circuits)
+    }
+
+    #[test]
+    fn circuits_take_the_promised_room() {
+        for (gates, bits) in [(&["h", "s", "t"][..], 2), (&["h", "s", "sdg", "t", "tdg"], 3)] {
+            let case = case(gates, 1, 5000, (10, 10), None);
+            let promised = 5000.0 * (10.0 * f64::from(bits) / 8.0) * 1.1 + 2.0 * 5000.0;
+            assert!((case.chunk.circuits.len() as f64) < promised);
+            assert!(case.chunk.circuits.len() < 5000 * 5);
+        }
+    }
+
+    #[test]
+    fn content_does_not_depend_on_the_cut() {
+        let whole = case(&["h", "cx"], 2, 300, (0, 9), Some(Dtype::Complex128));
+        let mut sum = ContentHash::default();
+        for range in [200..300, 0..77, 77..200] {
+            let (mut part, mut chunk) = (Circuits::default(), Chunk::default());
+            range.clone().for_each(|record| part.push(whole.circuits.get(record).iter().copied()));
+            whole.codec.encode(
+                5 + range.start as u64,
+                &part,
+                &whole.unitaries[range.start * 16..range.end * 16],
+                &mut chunk,
+            );
+            sum += chunk.content;
+        }
+        assert_eq!(sum, whole.chunk.content);
+        assert_eq!(ContentHash::from_bytes(sum.to_bytes()), sum);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let intact = case(&["h", "t"], 1, 130, (2, 9), Some(Dtype::Complex64));
+        let found = |chunk: &Chunk| intact.codec.decode(&chunk.as_ref(), &mut Circuits::default()).is_err();
+        assert!(!found(&intact.chunk));
+        let mut chunk = intact.chunk.clone();
+        for bit in 0..chunk.circuits.len() * 8 {
+            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
+            assert!(found(&chunk), "circuits bit {bit}");
+            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
+        }
+        for bit in 0..chunk.unitaries.as_ref().unwrap().len() * 8 {
+            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
+            assert!(found(&chunk), "unitaries bit {bit}");
+            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
+        }
+        for bit in 0..64 {
+            let flip = 1u64 << bit;
+            let Chunk { first_id, count, checksum, content, .. } = intact.chunk;
+            let flipped = |change: &dyn Fn(&mut Chunk)| {
+                let mut chunk = intact.chunk.clone();
+                change(&mut chunk);
+                found(&chunk)
+            };
+            assert!(flipped(&|chunk| chunk.first_id = first_id ^ flip));
+            assert!(flipped(&|chunk| chunk.count = count ^ flip));
+            assert!(flipped(&|chunk| chunk.checksum = checksum ^ flip));
+            assert!(flipped(&|chunk| {
+                let mut bytes = content.to_bytes();
+                bytes[0] ^= flip as u8;
+                bytes[15] ^= (flip >> 8) as u8 | u8::from(flip > 0xffff);
+                chunk.content = ContentHash::from_bytes(bytes);
+            }));
+        }
+    }
+
+    #[test]
+    fn damage_elsewhere_does_not_touch_a_record() {
+        let mut case = case(&["h", "t"], 1, 200, (5, 5), Some(Dtype::Complex128));
+        case.chunk.circuits[0] ^= 1;
+        case.chunk.unitaries.as_mut().unwrap()[0] ^= 1;
+        let (chunk, mut circuits) = (case.chunk.as_ref(), Circuits::default());
+        let damage = |column| Err(Damage::Block { column, block: 0 });
+        assert_eq!(case.codec.circuit(&chunk, 63, &mut circuits), damage("circuits"));
+        assert_eq!(case.codec.unitaries(&chunk, 15..16).map(drop), damage("unitaries"));
+        case.codec.circuit(&chunk, 64, &mut circuits).unwrap();
+        assert_eq!(circuits.get(0), case.circuits.get(64));
+        assert!(case.codec.unitaries(&chunk, 16..200).is_ok());
+        assert!(case.codec.unitaries(&chunk, 0..200).is_err());
+    }
+
+    #[test]
+    fn a_chunk_belongs_to_its_recipe() {
+        let mine = case(&["h", "t"], 1, 100, (5, 5), None);
+        let other = case(&["h", "s"], 1, 100, (5, 5), None);
+        let mut circuits = Circuits::default();
+        assert_eq!(mine.codec.decode(&other.chunk.as_ref(), &mut circuits), Err(Damage::Checksum));
+        assert!(mine.codec.circuit(&other.chunk.as_ref(), 0, &mut circuits).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn any_chunk_comes_back(
+            gates in 1usize..6, qubits in 1usize..4, count in 1u64..200, min in 0usize..20, extra in 0usize..40,
+            stored in prop::option::of(prop::sample::select(vec![Dtype::Complex128, Dtype::Complex64])),
+        ) {
+            let gates = &["h", "t", "s", "x", "rx(0.1)"][..gates];
+            comes_back(&case(gates, qubits, count, (min, min + extra), stored));
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(count: u64, circuits: Vec<u8>, unitaries: Option<Vec<u8>>, at in 0usize..70) {
+            for stored in [None, Some(Dtype::Complex64)] {
+                let case = case(&["h", "t", "s"], 1, 3, (0, 4), stored);
+                // The right checks over the wrong bytes, too: a forger can compute them.
+                let mut chunk = Chunk { first_id: 0, count, circuits: circuits.clone(), unitaries: unitaries.clone(), ..Chunk::default() };
+                for count in [count, 1, 3, 64, 70] {
+                    chunk.count = count;
+                    if let Ok((blocks, _)) = case.codec.entries(&chunk.as_ref()) {
+                        let (end, check) = (blocks.len(), case.codec.circuits_check(0, blocks));
+                        if chunk.circuits.len() >= end + ENTRY_BYTES {
+                            chunk.circuits[end..end + 4].copy_from_slice(&(end as u32).to_le_bytes());
+                            chunk.circuits[end + 4..end + 12].copy_from_slice(&check.to_le_bytes());
+                        }
+                    }
+                    chunk.checksum = case.codec.checksum(&chunk.as_ref()).unwrap_or_default();
+                    let mut out = Circuits::default();
+                    let _ = case.codec.decode(&chunk.as_ref(), &mut out);
+                    if (at as u64) < count {
+                        let _ = case.codec.circuit(&chunk.as_ref(), at, &mut out);
+                        let _ = case.codec.unitaries(&chunk.as_ref(), at..at + 1);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The column of unitaries: a plain array, and behind it a check for each block of about a
+//! kilobyte.
+
+use crate::codec::chunk::{ChunkRef, ChunkSpan};
+use crate::codec::damage::Damage;
+use crate::codec::layout::{CHECK_BYTES, Codec, room};
+use std::ops::Range;
+
+/// About this many bytes of unitaries are copied at a time; then they are checked while in cache.
+const PIECE_BYTES: usize = 4096;
+
+impl Codec {
+    /// Appends the checks of all blocks to a column of unitaries.
+    pub(crate) fn append_unitaries_checks(&self, first_id: u64, column: &mut Vec<u8>) {
+        let plain_bytes = column.len();
+        for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
+            let first = first_id + (block * self.block_unitaries()) as u64;
+            let bytes =
+                &column[block * self.block_bytes()..plain_bytes.min((block + 1) * self.block_bytes())];
+            let check = self.unitaries_check(first, bytes);
+            column.extend_from_slice(&check.to_le_bytes());
+        }
+    }
+
+    /// Calls `emit` with the index and the stored unitary of each of `positions`. Only their blocks
+    /// are checked. The column has `len` bytes; `fetch` copies those from an offset on, and
+    /// `buffer` is reused.
+    ///
+    /// # Errors
+    /// The damage that was found, or the error of `fetch`.
+    ///
+    /// # Panics
+    /// If the recipe stores no unitaries.
+    pub fn unitaries_at<E: From<Damage>>(
+        &self,
+        span: ChunkSpan,
+        len: usize,
+        positions: &[usize],
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        emit: &mut impl FnMut(usize, &[u8]),
+    ) -> Result<(), E> {
+        let (size, bits, mask) = (self.unitary_bytes, self.block_bits, self.block_unitaries() - 1);
+        self.check_unitaries_len(span.count, len)?;
+        let mut index = 0;
+        for positions in positions.chunk_by(|a, b| a >> bits == b >> bits) {
+            let (block, check) = self.unitary_block(span.count, positions[0]);
+            let bytes = room(buffer, block.len());
+            fetch(block.start, bytes)?;
+            self.check_unitaries(span, positions[0] >> bits, bytes, check, fetch)?;
+            for position in positions {
+                emit(index, &bytes[(position & mask) * size..][..size]);
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as
+    /// [`Codec::unitaries_at`] does.
+    ///
+    /// # Errors
+    /// The damage that was found, or the error of `fetch`.
+    ///
+    /// # Panics
+    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly
+    /// their bytes.
+    pub fn unitaries_in<E: From<Damage>>(
+        &self,
+        span: ChunkSpan,
+        len: usize,
+        mut positions: Range<usize>,
+        buffer: &mut Vec<u8>,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+        mut out: &mut [u8],
+    ) -> Result<(), E> {
+        let (size, in_block) = (self.unitary_bytes, self.block_unitaries());
+        assert_eq!(out.len(), positions.len() * size, "room for the unitaries");
+        assert!(positions.end as u64 <= span.count, "positions within the chunk");
+        self.check_unitaries_len(span.count, len)?;
+        while !positions.is_empty() {
+            let (block, check) = self.unitary_block(span.count, positions.start);
+            let last = block.end == span.count as usize * size;
+            let is_whole = positions.start.is_multiple_of(in_block) && positions.len() * size >= block.len();
+            if !is_whole {
+                // Only some of its unitaries are wanted, but all of them are checked.
+                let bytes = room(buffer, block.len());
+                fetch(block.start, bytes)?;
+                self.check_unitaries(span, positions.start >> self.block_bits, bytes, check, fetch)?;
+                let skipped = positions.start * size - block.start;
+                let (part, rest) = out.split_at_mut((block.len() - skipped).min(out.len()));
+                part.copy_from_slice(&bytes[skipped..][..part.len()]);
+                positions.start += part.len() / size;
+                out = rest;
+                continue;
+            }
+            // Blocks that are wanted as a whole need no buffer; some at once are copied faster.
+            let blocks =
+                if last { 1 } else { (out.len() / block.len()).clamp(1, (PIECE_BYTES / block.len()).max(1)) };
+            let (piece, rest) = out.split_at_mut(blocks * block.len());
+            fetch(block.start, piece)?;
+            for (number, bytes) in piece.chunks_exact(block.len()).enumerate() {
+                let block = (positions.start >> self.block_bits) + number;
+                self.check_unitaries(span, block, bytes, check + number * CHECK_BYTES, fetch)?;
+            }
+            positions.start += piece.len() / size;
+            out = rest;
+        }
+        Ok(())
+    }
+
+    /// Checks the length of a column of `count` stored unitaries.
+    fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
+        assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
+        let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
+        let plain = count.checked_mul(self.unitary_bytes as u64);
+        let expected = plain.and_then(|plain| plain.checked_add(blocks.checked_mul(CHECK_BYTES as u64)?));
+        if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
+    }
+
+    /// The range of the block with the unitary at `position` in a column of `count`, and the offset
+    /// of its check.
+    pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
+        let (block, plain) = (position >> self.block_bits, count as usize * self.unitary_bytes);
+        let start = block * self.block_bytes();
+        (start..plain.min(start + self.block_bytes()), plain + block * CHECK_BYTES)
+    }
+
+    /// Checks a block of unitaries; its check stands at offset `check` in the column.
+    #[inline]
+    fn check_unitaries<E: From<Damage>>(
+        &self,
+        span: ChunkSpan,
+        block: usize,
+        bytes: &[u8],
+        check: usize,
+        fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut expected = [0; CHECK_BYTES];
+        fetch(check, &mut expected)?;
+        let first = span.first_id + ((block as u64) << self.block_bits);
+        if u64::from_le_bytes(expected) == self.unitaries_check(first, bytes) {
+            return Ok(());
+        }
+        Err(Damage::Block { column: "unitaries", block }.into())
+    }
+
+    /// The stored unitaries at `positions`, row-major and little-endian; empty if the recipe stores
+    /// none. Only their blocks are checked.
+    ///
+    /// # Errors
+    /// The damage that was found.
+    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
+        let (column, size) = match (chunk.unitaries, self.unitary_bytes()) {
+            (None, 0) => return Ok(&[]),
+            (Some(column), size) if size > 0 => (column, size),
+            _ => return Err(Damage::Size("unitaries")),
+        };
+        let (plain, checks) = self.split_unitaries(chunk.count, column)?;
+        let block_unitaries = self.block_unitaries();
+        for block in positions.start / block_unitaries..positions.end.div_ceil(block_unitaries) {
+            let bytes = plain.chunks(self.block_bytes()).nth(block).unwrap_or_default();
+            let first = chunk.first_id + (block * block_unitaries) as u64;
+            let check = checks.as_chunks().0.get(block).map_or(0, |check| u64::from_le_bytes(*check));
+            if check != self.unitaries_check(first, bytes) {
+                return Err(Damage::Block { column: "unitaries", block });
+            }
+        }
+        Ok(&plain[positions.start * size..positions.end * size])
+    }
+
+    /// The unitaries of a column of `count` of them, and the checks behind them.
+    pub(crate) fn split_unitaries<'a>(
+        &self,
+        count: u64,
+        column: &'a [u8],
+    ) -> Result<(&'a [u8], &'a [u8]), Damage> {
+        self.check_unitaries_len(count, column.len())?;
+        Ok(column.split_at(count as usize * self.unitary_bytes))
+    }
+}

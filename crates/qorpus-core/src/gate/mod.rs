@@ -1,0 +1,353 @@
+//! Gates: named unitaries on one to three qubits.
+//!
+//! Names and matrices are those of OpenQASM 3 `stdgates.inc` as Qiskit implements them, global
+//! phase included. A gate's first qubit is the most significant bit of its matrix index; a
+//! controlled gate's control comes first.
+
+pub(crate) mod angle;
+pub(crate) mod name;
+pub(crate) mod presets;
+pub(crate) mod standard;
+pub(crate) mod synonyms;
+
+use crate::error::{Error, Result};
+use crate::gate::angle::Angle;
+use crate::gate::name::{GateName, check_custom_name};
+use crate::gate::presets::PRESETS;
+use crate::gate::synonyms::advice;
+use num_complex::Complex64;
+
+/// The largest entry of U†U - 1 that a user-defined matrix may have.
+const UNITARY_TOLERANCE: f64 = 1e-12;
+
+/// A named unitary on one to three qubits, or a name without a matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    name: String,
+    /// Its angles in radians, in the order of its name.
+    angles: Vec<f64>,
+    qubits: usize,
+    matrix: Vec<Complex64>,
+    kind: GateKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GateKind {
+    Standard,
+    Custom,
+    Opaque,
+}
+
+/// The gates of the preset `name` that fit on `qubits` qubits, or `None` if there is not such a
+/// preset.
+///
+/// Gates on more qubits than there are (`cx` on one qubit) are left out.
+pub fn preset(name: &str, qubits: usize) -> Option<Vec<Gate>> {
+    let (_, gates) = PRESETS.iter().find(|(preset, _)| *preset == name)?;
+    let gates = gates.iter().filter_map(|gate| Gate::standard(gate).ok());
+    Some(gates.filter(|gate| gate.qubits <= qubits).collect())
+}
+
+impl Gate {
+    /// The standard gate with this name. Angles are part of the name: `rz(pi/4)`,
+    /// `u3(pi/2, 0, pi)`.
+    ///
+    /// Letter case does not matter, nor do blanks around the name and in the angles. Matrices
+    /// follow Qiskit: `sx` is the true square root of X, `rz(a)` = diag(e^(-ia/2), e^(ia/2)),
+    /// `p(a)` = diag(1, e^(ia)), and `u3` has cos(theta/2) at `[0][0]`.
+    ///
+    /// The name keeps its angles as they are written if they use only numbers, `pi`, `+ - * /`,
+    /// `sqrt`, `sin` and `cos`, which every reader of the format knows. Other angles are kept as
+    /// values: `rz(tau/4)` is `rz(pi/2)`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Angle`] if angles are
+    /// missing, too many, or not [expressions](crate::evaluate).
+    pub fn standard(text: &str) -> Result<Gate> {
+        Gate::new(text, Angle::read)
+    }
+
+    /// The standard gate that a stored recipe names.
+    pub(crate) fn stored(name: &str) -> Result<Gate> {
+        Gate::new(name, Angle::stored)
+    }
+
+    fn new(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Gate> {
+        let GateName { base, angles } = GateName::read(text, read)?;
+        let (values, texts): (Vec<_>, Vec<_>) =
+            angles.into_iter().map(|angle| (angle.value, angle.text)).unzip();
+        let matrix = standard::matrix(&base, &values)
+            .ok_or_else(|| Error::UnknownGate { name: text.trim().into(), advice: advice(&base, &[]) })?;
+        let name = if texts.is_empty() { base } else { format!("{base}({})", texts.join(",")) };
+        let qubits = matrix.len().ilog2() as usize / 2;
+        Ok(Gate {
+            name,
+            angles: values,
+            qubits,
+            matrix: without_zero_signs(matrix),
+            kind: GateKind::Standard,
+        })
+    }
+
+    /// The largest relative difference of its angles from those of `other`. `None` if it is another
+    /// gate, or an angle differs by more than [rounding](angle::is_same).
+    pub(crate) fn distance(&self, other: &GateName) -> Option<f64> {
+        let angles = || self.angles.iter().zip(&other.angles).map(|(a, b)| (*a, b.value));
+        let is_same = self.is_standard()
+            && self.parts().0 == other.base
+            && self.angles.len() == other.angles.len()
+            && angles().all(|(a, b)| angle::is_same(a, b));
+        is_same.then(|| angles().map(|(a, b)| angle::distance(a, b)).fold(0.0, f64::max))
+    }
+
+    /// Whether it is T or its inverse up to a phase: diag(1, e^(i a)) with an odd multiple a of
+    /// pi/4.
+    pub fn is_t(&self) -> bool {
+        match self.matrix[..] {
+            [one, b, c, other] if b == Complex64::ZERO && c == Complex64::ZERO => {
+                // (1 + i) / √2 to the power of 4 is -1, to that of 2 it is not real.
+                let fourth = (other * one.conj()).powu(4);
+                (fourth + 1.0).norm_sqr() < UNITARY_TOLERANCE
+            }
+            _ => false,
+        }
+    }
+
+    /// A user-defined gate: its matrix is row-major, 2^`qubits` x 2^`qubits`.
+    ///
+    /// # Errors
+    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// standard gate, for a number of qubits other than 1, 2, 3, or for a matrix of the wrong size.
+    /// [`Error::NotUnitary`] if an entry of U†U - 1 exceeds 1e-12.
+    pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
+        let refused = |reason: String| Err(Error::GateDefinition { gate: name.into(), reason });
+        check_custom_name(name)?;
+        if !(1..=3).contains(&qubits) {
+            return refused(format!("acts on {qubits} qubits; a gate acts on 1, 2 or 3"));
+        }
+        let dim = 1 << qubits;
+        if matrix.len() != dim * dim {
+            return refused(format!("its matrix has {} entries; {dim} x {dim} are needed", matrix.len()));
+        }
+        let residual = unitarity_residual(&matrix, dim);
+        if residual.is_nan() || residual > UNITARY_TOLERANCE {
+            return Err(Error::NotUnitary { gate: name.into(), residual });
+        }
+        Ok(Gate {
+            name: name.into(),
+            angles: Vec::new(),
+            qubits,
+            matrix: without_zero_signs(matrix),
+            kind: GateKind::Custom,
+        })
+    }
+
+    /// An opaque gate, of which only the name is known. It may stand on any qubits; what it does is
+    /// known only from the unitary that comes with a circuit. Its matrix is empty and its number of
+    /// qubits is 0.
+    ///
+    /// # Errors
+    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// standard gate.
+    pub fn opaque(name: &str) -> Result<Gate> {
+        check_custom_name(name)?;
+        Ok(Gate {
+            name: name.into(),
+            angles: Vec::new(),
+            qubits: 0,
+            matrix: Vec::new(),
+            kind: GateKind::Opaque,
+        })
+    }
+
+    /// The name, angles included, in lower case and without blanks if the gate is standard.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name without its angles, and the angles as they are written in it.
+    ///
+    /// ```
+    /// let gate = qorpus_core::Gate::standard("u3(pi/2, 0, pi)")?;
+    /// assert_eq!(gate.parts(), ("u3", vec!["pi/2", "0", "pi"]));
+    /// # Ok::<(), qorpus_core::Error>(())
+    /// ```
+    pub fn parts(&self) -> (&str, Vec<&str>) {
+        standard::parts(&self.name)
+    }
+
+    /// How many qubits the gate acts on: 1, 2 or 3; 0 if it is opaque.
+    pub fn qubits(&self) -> usize {
+        self.qubits
+    }
+
+    /// The matrix, row-major, 2^qubits x 2^qubits; the gate's first qubit is the most significant
+    /// index bit.
+    pub fn matrix(&self) -> &[Complex64] {
+        &self.matrix
+    }
+
+    /// Whether name and matrix are those of OpenQASM 3, so that the name alone determines the gate.
+    pub fn is_standard(&self) -> bool {
+        self.kind == GateKind::Standard
+    }
+
+    /// Whether only the name is known.
+    pub fn is_opaque(&self) -> bool {
+        self.kind == GateKind::Opaque
+    }
+
+    /// Whether permuting its qubits leaves the matrix unchanged; `order[k]` takes the place of k.
+    pub(crate) fn is_symmetric_under(&self, order: &[usize]) -> bool {
+        let dim = 1 << self.qubits;
+        let moved = |index: usize| {
+            let bit = |k: usize| (index >> (self.qubits - 1 - k)) & 1;
+            order.iter().fold(0, |moved, &k| moved << 1 | bit(k))
+        };
+        let mut entries = (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column)));
+        entries.all(|(r, c)| self.matrix[r * dim + c] == self.matrix[moved(r) * dim + moved(c)])
+    }
+}
+
+/// Turns -0 into +0, so that equal gates are written alike.
+fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
+    matrix.into_iter().map(|entry| entry + Complex64::ZERO).collect()
+}
+
+/// The largest magnitude among the entries of U†U - 1 for a `dim` x `dim` matrix U, row-major; NaN
+/// if an entry is NaN. Takes time in O(dim^3).
+///
+/// # Panics
+/// If the matrix has fewer entries.
+pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
+    let mut largest = 0.0_f64;
+    // U†U is Hermitian: its upper triangle determines it.
+    for i in 0..dim {
+        for j in i..dim {
+            let dot: Complex64 = (0..dim).map(|k| matrix[k * dim + i].conj() * matrix[k * dim + j]).sum();
+            let off = dot - Complex64::from(f64::from(u8::from(i == j)));
+            // max() would drop it.
+            let square = off.norm_sqr();
+            if square.is_nan() {
+                return square;
+            }
+            largest = square.max(largest);
+        }
+    }
+    largest.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::name::MAX_NAME_BYTES;
+    use crate::gate::standard::{ONE, STANDARD, diagonal, ry, rz, turn};
+
+    fn product(a: &[Complex64], b: &[Complex64]) -> Vec<Complex64> {
+        let dim = a.len().isqrt();
+        let entry = |k: usize| (0..dim).map(|j| a[k / dim * dim + j] * b[j * dim + k % dim]).sum();
+        (0..a.len()).map(entry).collect()
+    }
+
+    fn close(a: &[Complex64], b: &[Complex64]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).l1_norm() < 1e-15)
+    }
+
+    fn gate(name: &str) -> Gate {
+        Gate::standard(name).unwrap()
+    }
+
+    #[test]
+    fn every_standard_gate_is_unitary() {
+        for known in STANDARD {
+            let name = known.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
+            let gate = gate(&name);
+            assert!(unitarity_residual(&gate.matrix, 1 << gate.qubits) < 1e-15, "{name}");
+        }
+    }
+
+    #[test]
+    fn roots_and_powers() {
+        let squared = |name| product(gate(name).matrix(), gate(name).matrix());
+        assert!(close(&squared("sx"), gate("x").matrix()));
+        assert!(close(&squared("t"), gate("s").matrix()));
+        assert!(close(&squared("csx"), gate("cx").matrix()));
+        assert!(close(&squared("h"), gate("id").matrix()));
+        assert!(close(&product(gate("sx").matrix(), gate("sxdg").matrix()), gate("id").matrix()));
+        assert!(close(gate("u3(0.3,1.1,-2)").matrix(), &{
+            let rotations = product(&product(&rz(1.1), &ry(0.3)), &rz(-2.0));
+            rotations.iter().map(|entry| entry * turn((1.1 - 2.0) / 2.0)).collect::<Vec<_>>()
+        }));
+        assert!(
+            close(&rz(2.0 * std::f64::consts::PI), &diagonal(&[-ONE, -ONE])),
+            "rz has a period of two turns"
+        );
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(gate(" RZ( 3 * pi / 4 ) ").name(), "rz(3*pi/4)");
+        assert_eq!(gate("u3(pi/2,0,pi)").qubits(), 1);
+        assert_eq!(gate("RZ(Τ/4)").name(), "rz(pi/2)");
+        assert_eq!(gate("u3(pow(2,1), +1, tau)").name(), "u3(2.0,1.0,2*pi)");
+        for (text, sentence) in [
+            ("hh", "unknown gate 'hh'; the nearest names are"),
+            ("tgd", "unknown gate 'tgd'; did you mean 'tdg'?"),
+            ("frobnicate", "unknown gate 'frobnicate'; the gates are id, x, y"),
+            ("U1(pi/4)", "unknown gate 'U1(pi/4)'; did you mean 'p'? Here the gate is 'p(pi/4)'"),
+            ("u2(0, pow(2, 3))", "unknown gate 'u2(0, pow(2, 3))'; did you mean 'u3'?"),
+            ("frob(theta)", "unknown gate 'frob(theta)'; the gates are"),
+            ("s x", "unknown gate 's x'"),
+            ("h()", "gate 'h()': takes no angle"),
+            ("rz(1 2)", "gate 'rz(1 2)': '2' is unexpected"),
+            ("rz(pi/0)", "gate 'rz(pi/0)': 'pi/0' divides by zero"),
+            ("rz", "gate 'rz': needs one angle, such as 'rz(pi/4)'"),
+            ("h(pi)", "gate 'h(pi)': takes no angle"),
+            ("u3(1)", "gate 'u3(1)': needs 3 angles: u3(theta,phi,lambda)"),
+            ("rz(pi", "gate 'rz(pi': ')' is missing"),
+            ("rz(theta)", "gate 'rz(theta)': 'theta' is unknown in the expression 'theta'"),
+            ("", "unknown gate ''"),
+        ] {
+            let error = Gate::standard(text).unwrap_err().to_string();
+            assert!(error.starts_with(sentence), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn custom_gates_are_checked() {
+        let identity = || diagonal(&[ONE, ONE]);
+        assert!(Gate::custom("my_gate", 1, identity()).is_ok());
+        for (name, qubits, matrix) in
+            [("h", 1, identity()), ("1q", 1, identity()), ("a b", 1, identity()), ("m", 2, identity())]
+        {
+            assert!(
+                matches!(Gate::custom(name, qubits, matrix), Err(Error::GateDefinition { .. })),
+                "{name}"
+            );
+        }
+        let residual = |entry| match Gate::custom("m", 1, diagonal(&[ONE, entry])) {
+            Err(Error::NotUnitary { residual, .. }) => residual,
+            other => panic!("{other:?}"),
+        };
+        assert!((residual(ONE * 1.1) - 0.21).abs() < 1e-12);
+        assert!(residual(ONE * f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn names_are_short() {
+        let long = "g".repeat(MAX_NAME_BYTES);
+        assert!(Gate::opaque(&long).is_ok() && Gate::opaque(&format!("{long}g")).is_err());
+        let angle = format!("rz({}1)", "1+".repeat(MAX_NAME_BYTES));
+        let said = Gate::standard(&angle).unwrap_err().to_string();
+        assert!(said.contains("at most 256") && said.len() < 100, "{said}");
+    }
+
+    #[test]
+    fn presets_exist_and_fit() {
+        for (name, gates) in PRESETS {
+            assert_eq!(preset(name, 2).unwrap().len(), gates.len(), "{name}");
+            assert!(preset(name, 1).unwrap().iter().all(|gate| gate.qubits == 1));
+        }
+        assert!(preset("h", 1).is_none());
+    }
+}

@@ -1,0 +1,79 @@
+//! Names of gates as texts: read, and checked.
+
+use crate::error::{Error, Result};
+use crate::gate::angle::Angle;
+use crate::gate::standard;
+use crate::gate::synonyms::advice;
+
+/// The most bytes of a name, angles included: it is repeated in hundreds of letters.
+pub(crate) const MAX_NAME_BYTES: usize = 256;
+
+/// The name of a standard gate, parsed.
+pub(crate) struct GateName {
+    pub(crate) base: String,
+    pub(crate) angles: Vec<Angle>,
+}
+
+impl GateName {
+    /// Reads the name of a standard gate with the right number of angles, each by `read`.
+    pub(crate) fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<GateName> {
+        let text = text.trim();
+        let refused = |reason| Error::Angle { gate: text.into(), reason };
+        let bytes: usize = text.split_whitespace().map(str::len).sum();
+        if bytes > MAX_NAME_BYTES {
+            let gate = text.chars().take(20).chain("...".chars()).collect();
+            let reason = format!("takes {bytes} bytes; at most {MAX_NAME_BYTES} are kept");
+            return Err(Error::Angle { gate, reason });
+        }
+        let name = text.to_lowercase();
+        let (base, rest) = name.split_once('(').map_or((&name[..], None), |(base, rest)| (base, Some(rest)));
+        let base = base.trim_end();
+        let inside = rest.map(|rest| rest.strip_suffix(')').unwrap_or(rest));
+        let angles = inside.map_or(Vec::new(), split_outside);
+        let known = standard::find(base)
+            .ok_or_else(|| Error::UnknownGate { name: text.into(), advice: advice(base, &angles) })?;
+        if rest.is_some_and(|rest| !rest.ends_with(')')) {
+            return Err(refused("')' is missing".into()));
+        }
+        let needs = standard::angle_count(known);
+        if angles.len() != needs {
+            return Err(refused(match needs {
+                0 => "takes no angle".into(),
+                1 => format!("needs one angle, such as '{base}(pi/4)'"),
+                n => format!("needs {n} angles: {known}"),
+            }));
+        }
+        let angles = angles.into_iter().map(read).collect::<std::result::Result<_, _>>().map_err(refused)?;
+        Ok(GateName { base: base.into(), angles })
+    }
+}
+
+/// Splits at the commas outside parentheses.
+pub(crate) fn split_outside(text: &str) -> Vec<&str> {
+    let mut depth = 0usize;
+    let outside = |c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    };
+    text.split(outside).collect()
+}
+
+/// Refuses the name of a user-defined gate that is not an identifier, or is taken.
+pub(crate) fn check_custom_name(name: &str) -> Result<()> {
+    let refused = |reason: &str| Err(Error::GateDefinition { gate: name.into(), reason: reason.into() });
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return refused("a name is a letter or '_' followed by letters, digits or '_'");
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return refused(&format!("a name takes at most {MAX_NAME_BYTES} bytes"));
+    }
+    if standard::find(&name.to_lowercase()).is_some() {
+        return refused("is the name of a standard gate; choose another");
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The standard gates: names and matrices of OpenQASM 3, as Qiskit implements them.
+
+use num_complex::Complex64;
+use std::f64::consts::FRAC_1_SQRT_2;
+
+/// The names of the standard gates, with the names of their angles.
+pub const STANDARD: [&str; 29] = [
+    "id",
+    "x",
+    "y",
+    "z",
+    "h",
+    "s",
+    "sdg",
+    "t",
+    "tdg",
+    "sx",
+    "sxdg",
+    "rx(theta)",
+    "ry(theta)",
+    "rz(theta)",
+    "p(theta)",
+    "u3(theta,phi,lambda)",
+    "cx",
+    "cy",
+    "cz",
+    "ch",
+    "cp(theta)",
+    "crx(theta)",
+    "cry(theta)",
+    "crz(theta)",
+    "csx",
+    "swap",
+    "iswap",
+    "ccx",
+    "cswap",
+];
+
+/// The name of a gate without its angles.
+pub(crate) fn base(name: &str) -> &str {
+    name.split('(').next().unwrap_or(name)
+}
+
+/// The name without its angles, and the angles as they are written in it.
+pub(crate) fn parts(name: &str) -> (&str, Vec<&str>) {
+    match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
+        Some((base, angles)) => (base, angles.split(',').collect()),
+        None => (name, Vec::new()),
+    }
+}
+
+/// The entry of [`STANDARD`] with this base name.
+pub(crate) fn find(name: &str) -> Option<&'static str> {
+    STANDARD.into_iter().find(|known| base(known) == name)
+}
+
+/// The number of angles that an entry of [`STANDARD`] takes.
+pub(crate) fn angle_count(known: &str) -> usize {
+    parts(known).1.len()
+}
+
+const ZERO: Complex64 = Complex64::new(0.0, 0.0);
+pub(crate) const ONE: Complex64 = Complex64::new(1.0, 0.0);
+const I: Complex64 = Complex64::new(0.0, 1.0);
+
+/// e^(i angle), with exact halves of a turn left as libm gives them.
+pub(crate) fn turn(angle: f64) -> Complex64 {
+    Complex64::new(libm::cos(angle), libm::sin(angle))
+}
+
+/// The matrix of a standard gate, row-major; `None` for an unknown name or the wrong number of
+/// angles.
+pub(crate) fn matrix(name: &str, angles: &[f64]) -> Option<Vec<Complex64>> {
+    let half = Complex64::new(0.5, 0.5);
+    let eighth = Complex64::new(FRAC_1_SQRT_2, FRAC_1_SQRT_2);
+    let r = Complex64::from(FRAC_1_SQRT_2);
+    Some(match (name, angles) {
+        ("id", []) => diagonal(&[ONE, ONE]),
+        ("x", []) => vec![ZERO, ONE, ONE, ZERO],
+        ("y", []) => vec![ZERO, -I, I, ZERO],
+        ("z", []) => diagonal(&[ONE, -ONE]),
+        ("h", []) => vec![r, r, r, -r],
+        ("s", []) => diagonal(&[ONE, I]),
+        ("sdg", []) => diagonal(&[ONE, -I]),
+        ("t", []) => diagonal(&[ONE, eighth]),
+        ("tdg", []) => diagonal(&[ONE, eighth.conj()]),
+        ("sx", []) => vec![half, half.conj(), half.conj(), half],
+        ("sxdg", []) => vec![half.conj(), half, half, half.conj()],
+        ("rx", &[theta]) => rx(theta),
+        ("ry", &[theta]) => ry(theta),
+        ("rz", &[theta]) => rz(theta),
+        ("p", &[theta]) => diagonal(&[ONE, turn(theta)]),
+        ("u3", &[theta, phi, lambda]) => {
+            let (cos, sin) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
+            vec![cos.into(), turn(lambda) * -sin, turn(phi) * sin, turn(phi + lambda) * cos]
+        }
+        ("cx" | "cy" | "cz" | "ch" | "csx", []) => controlled(&matrix(&name[1..], &[])?),
+        ("cp" | "crx" | "cry" | "crz", &[_]) => controlled(&matrix(&name[1..], angles)?),
+        ("swap", []) => swap(ONE),
+        ("iswap", []) => swap(I),
+        ("ccx", []) => controlled(&matrix("cx", &[])?),
+        ("cswap", []) => controlled(&swap(ONE)),
+        _ => return None,
+    })
+}
+
+pub(crate) fn diagonal(entries: &[Complex64]) -> Vec<Complex64> {
+    let dim = entries.len();
+    let mut matrix = vec![ZERO; dim * dim];
+    for (k, &entry) in entries.iter().enumerate() {
+        matrix[k * dim + k] = entry;
+    }
+    matrix
+}
+
+/// The block diagonal matrix of the identity and `target`: a control on a new first qubit.
+fn controlled(target: &[Complex64]) -> Vec<Complex64> {
+    let half = target.len().isqrt();
+    let dim = 2 * half;
+    let mut matrix = diagonal(&vec![ONE; dim]);
+    for row in 0..half {
+        let start = (half + row) * dim + half;
+        matrix[start..start + half].copy_from_slice(&target[row * half..][..half]);
+    }
+    matrix
+}
+
+/// Exchanges |01> and |10>, multiplying both by `factor`.
+fn swap(factor: Complex64) -> Vec<Complex64> {
+    let mut matrix = diagonal(&[ONE, ZERO, ZERO, ONE]);
+    (matrix[6], matrix[9]) = (factor, factor);
+    matrix
+}
+
+fn rx(theta: f64) -> Vec<Complex64> {
+    let (cos, sin) = (Complex64::from(libm::cos(theta / 2.0)), Complex64::new(0.0, -libm::sin(theta / 2.0)));
+    vec![cos, sin, sin, cos]
+}
+
+pub(crate) fn ry(theta: f64) -> Vec<Complex64> {
+    let (cos, sin) = (libm::cos(theta / 2.0), libm::sin(theta / 2.0));
+    [cos, -sin, sin, cos].map(Complex64::from).to_vec()
+}
+
+pub(crate) fn rz(theta: f64) -> Vec<Complex64> {
+    diagonal(&[turn(-theta / 2.0), turn(theta / 2.0)])
+}

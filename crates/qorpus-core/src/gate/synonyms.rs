@@ -1,0 +1,348 @@
+//! Names that other tools give to gates, and how the same gates are written here.
+
+use crate::gate::presets::PRESETS;
+use crate::gate::standard;
+use crate::gate::standard::STANDARD;
+
+/// How a gate of another tool is written here.
+#[derive(Debug, Clone, Copy)]
+enum Translation {
+    /// A gate, of which `{0}` and so on are the angles of the other one.
+    Gate(&'static str),
+    /// A gate that differs by a global phase.
+    UpToPhase(&'static str),
+    /// A circuit, for the gate on qubits 0, 1 and so on.
+    Circuit(&'static str),
+    /// A circuit that differs by a global phase.
+    CircuitUpToPhase(&'static str),
+    /// Untranslatable: the reason.
+    Untranslatable(&'static str),
+}
+
+use Translation::{Circuit, CircuitUpToPhase, Gate, Untranslatable, UpToPhase};
+
+const NOT_UNITARY: Translation = Untranslatable("it is not a unitary gate; circuits here have nothing else");
+const WIDE: Translation = Untranslatable("gates here act on at most three qubits; decompose it first");
+const TURNED: Translation = Gate("u3({0},{1}-pi/2,pi/2-({1}))");
+const RXX: Translation = Circuit("h 0; h 1; cx 0 1; rz({0}) 1; cx 0 1; h 0; h 1");
+const RYY: Translation = Circuit("sx 0; sx 1; cx 0 1; rz({0}) 1; cx 0 1; sxdg 0; sxdg 1");
+const RZZ: Translation = Circuit("cx 0 1; rz({0}) 1; cx 0 1");
+const RZX: Translation = Circuit("h 1; cx 0 1; rz({0}) 1; cx 0 1; h 1");
+const CU3: Translation = Untranslatable("decompose it with its own library into u3 and cx");
+
+/// Names in lower case, the angles of the gate by their names, and how it is written here.
+#[rustfmt::skip]
+const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
+    (&["i", "iden", "identity", "u0"], &[], Gate("id")),
+    (&["not", "paulix", "pauli_x", "xgate"], &[], Gate("x")),
+    (&["pauliy", "pauli_y"], &[], Gate("y")),
+    (&["pauliz", "pauli_z"], &[], Gate("z")),
+    (&["had", "hadamard"], &[], Gate("h")),
+    (&["sqrtz", "phasegate"], &[], Gate("s")),
+    (&["si", "sdag", "sdagger", "s†", "s_dag", "s_adj", "sqrtzdg"], &[], Gate("sdg")),
+    (&["ti", "tdag", "tdagger", "t†", "t_dag", "t_adj"], &[], Gate("tdg")),
+    (&["v", "sqrtx", "sqrt_x", "sqrtnot", "srx", "srn"], &[], Gate("sx")),
+    (&["vi", "vdg", "vdag", "sqrtxdg", "sxdag", "sqrt_x_dag"], &[], Gate("sxdg")),
+    (&["x90", "x_90", "rx90", "sx90"], &[], Translation::UpToPhase("sx")),
+    (&["xm90", "mx90", "x_minus90", "x270"], &[], Translation::UpToPhase("sxdg")),
+    (&["y90", "ry90", "sqrty", "sqrt_y"], &[], UpToPhase("ry(pi/2)")),
+    (&["ym90", "my90", "sqrtydg", "sqrt_y_dag"], &[], UpToPhase("ry(-pi/2)")),
+    (&["z90"], &[], UpToPhase("s")),
+    (&["rotx"], &["theta"], Gate("rx({0})")),
+    (&["roty"], &["theta"], Gate("ry({0})")),
+    (&["rotz"], &["theta"], Gate("rz({0})")),
+    (&["u1", "phase", "phaseshift", "phase_shift", "r1", "rphi"], &["lambda"], Gate("p({0})")),
+    (&["u", "u3gate"], &["theta", "phi", "lambda"], Gate("u3({0},{1},{2})")),
+    (&["u2"], &["phi", "lambda"], Gate("u3(pi/2,{0},{1})")),
+    (&["r", "prx", "phasedx", "u1q"], &["theta", "phi"], TURNED),
+    (&["cnot", "cnotgate", "xcx", "controlledx"], &[], Gate("cx")),
+    (&["cphase", "cu1", "cphaseshift", "controlledphase", "cr1", "crphi"], &["lambda"], Gate("cp({0})")),
+    (&["cs"], &[], Gate("cp(pi/2)")),
+    (&["csdg", "csdag"], &[], Gate("cp(-pi/2)")),
+    (&["ct"], &[], Gate("cp(pi/4)")),
+    (&["ctdg"], &[], Gate("cp(-pi/4)")),
+    (&["cv", "csqrtx", "csqrtnot"], &[], Gate("csx")),
+    (&["cvdg", "csxdg"], &[], Circuit("h 1; cp(-pi/2) 0 1; h 1")),
+    (&["chadamard"], &[], Gate("ch")),
+    (&["swapgate"], &[], Gate("swap")),
+    (&["iswapdg", "iswapdag", "iswap_dag"], &[], Circuit("z 0; z 1; iswap 0 1")),
+    (&["dcx"], &[], Circuit("cx 0 1; cx 1 0")),
+    (&["rxx", "xx", "xxphase", "isingxx"], &["theta"], RXX),
+    (&["ryy", "yy", "yyphase", "isingyy"], &["theta"], RYY),
+    (&["rzz", "zz", "zzphase", "isingzz"], &["theta"], RZZ),
+    (&["rzx"], &["theta"], RZX),
+    (&["ecr"], &[], CircuitUpToPhase("s 0; sx 1; cx 0 1; x 0")),
+    (&["sqrtiswap", "sqrt_iswap", "siswap", "sqisw", "sqiswap"], &[],
+        Circuit("sx 0; sx 1; cx 0 1; rz(-pi/4) 1; cx 0 1; sxdg 0; sxdg 1; h 0; h 1; cx 0 1; rz(-pi/4) 1; cx 0 1; h 0; h 1")),
+    (&["ms"], &[], Untranslatable("tools differ in its angles; decompose it with its own library")),
+    (&["cu3"], &["theta", "phi", "lambda"], CU3),
+    (&["cu"], &["theta", "phi", "lambda", "gamma"], CU3),
+    (&["toffoli", "ccnot", "tof"], &[], Gate("ccx")),
+    (&["fredkin", "cswapgate"], &[], Gate("cswap")),
+    (&["ccz"], &[], Circuit("h 2; ccx 0 1 2; h 2")),
+    (&["ccp", "ccu1"], &["lambda"],
+        Circuit("cp(({0})/2) 1 2; cx 0 1; cp(-({0})/2) 1 2; cx 0 1; cp(({0})/2) 0 2")),
+    (&["mcx", "mcp", "c3x", "c4x", "cccx", "c3sx", "rc3x"], &[], WIDE),
+    (&["measure", "reset", "barrier", "delay", "if", "m"], &[], NOT_UNITARY),
+    (&["gphase", "globalphase"], &["gamma"], Untranslatable("circuits here have no global phase of their own; leave it out")),
+];
+
+/// A hint on what an unknown gate may be; `angles` are its angles as they were written.
+pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
+    if let Some((_, known, here)) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base)) {
+        return here.advice(base, known, angles);
+    }
+    if PRESETS.iter().any(|(preset, _)| *preset == base) {
+        return format!("'{base}' is a preset, which names several gates: list it among the gates");
+    }
+    match &nearest(base, angles.len())[..] {
+        [] => {
+            let known = STANDARD.map(standard::base);
+            format!("the gates are {}; give others with their matrices", known.join(", "))
+        }
+        [one] => format!("did you mean '{one}'?"),
+        many => format!("the nearest names are {}", many.join(", ")),
+    }
+}
+
+/// A hint on how the gate that other tools call `name` is written here; `None` for other names.
+///
+/// ```
+/// assert_eq!(qorpus_core::synonym("cnot").as_deref(), Some("did you mean 'cx'?"));
+/// assert_eq!(qorpus_core::synonym("mine"), None);
+/// ```
+pub fn synonym(name: &str) -> Option<String> {
+    let name = name.trim().to_lowercase();
+    let (base, angles) = standard::parts(&name);
+    let (_, known, here) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base))?;
+    Some(here.advice(base, known, &angles))
+}
+
+impl Translation {
+    /// The hint as text. Angles stand by their names if their number is not that of the gate.
+    fn advice(self, base: &str, known: &[&str], angles: &[&str]) -> String {
+        let angles = if angles.len() == known.len() { angles } else { known };
+        let filled = |template: &str| {
+            let fill = |text: String, (k, angle): (usize, &&str)| text.replace(&format!("{{{k}}}"), angle);
+            angles.iter().enumerate().fold(template.to_owned(), fill)
+        };
+        match self {
+            Gate(gate) if gate.contains('(') => {
+                format!("did you mean '{}'? Here the gate is '{}'", standard::base(gate), filled(gate))
+            }
+            Gate(gate) => format!("did you mean '{gate}'?"),
+            UpToPhase(gate) => format!("did you mean '{gate}'? It is the gate up to a global phase"),
+            Circuit(circuit) => {
+                format!("it is not a gate here, but the circuit '{}' is what it does", filled(circuit))
+            }
+            CircuitUpToPhase(circuit) => format!(
+                "it is not a gate here, but the circuit '{}' is what it does up to a global phase",
+                filled(circuit)
+            ),
+            Untranslatable(reason) => format!("'{base}' has no letter: {reason}"),
+        }
+    }
+}
+
+/// Up to three standard names and presets that `name` may be a misspelling of, with as many angles
+/// as were given.
+fn nearest(name: &str, angles: usize) -> Vec<&'static str> {
+    // One typo in short names, two in long ones; every name of one character is one typo from every
+    // other.
+    let most = match name.chars().count() {
+        0 | 1 => return Vec::new(),
+        2..=4 => 1,
+        _ => 2,
+    };
+    let known =
+        STANDARD.iter().copied().filter(|known| angles == 0 || standard::angle_count(known) == angles);
+    let presets = PRESETS.iter().map(|(preset, _)| *preset).filter(|_| angles == 0);
+    let slips = |known: &'static str| (strsim::damerau_levenshtein(name, standard::base(known)), known);
+    let mut scored: Vec<_> = known.chain(presets).map(slips).filter(|(slips, _)| *slips <= most).collect();
+    scored.sort_unstable();
+    let best = scored.first().map_or(0, |(slips, _)| *slips);
+    scored.into_iter().filter(|(slips, _)| *slips == best).take(3).map(|(_, known)| known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alphabet::Alphabet;
+    use crate::alphabet::coupling::Coupling;
+    use crate::circuit::Circuits;
+    use crate::gate::Gate as Standard;
+    use crate::instruction::Instruction;
+    use crate::kernel::{Kernel, Scratch};
+    use num_complex::Complex64;
+
+    const ANGLES: [&str; 3] = ["0.7", "-1.1", "0.4"];
+
+    /// The unitary of a circuit on `qubits` qubits.
+    fn unitary(text: &str, qubits: usize) -> Vec<Complex64> {
+        let mut gates: Vec<Standard> = Vec::new();
+        for letter in text.split(';') {
+            let gate = Instruction::parse(letter, qubits, &[]).unwrap().gate;
+            if gates.iter().all(|known| known.name() != gate.name()) {
+                gates.push(gate);
+            }
+        }
+        let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
+        let (mut circuits, mut out) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
+        circuits.push(alphabet.circuit(text).unwrap());
+        Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut out);
+        out
+    }
+
+    fn filled(template: &str) -> String {
+        ANGLES
+            .iter()
+            .enumerate()
+            .fold(template.to_owned(), |text, (k, angle)| text.replace(&format!("{{{k}}}"), angle))
+    }
+
+    /// The matrix of a gate by its definition elsewhere: exp(-i theta/2 P), or a permutation with
+    /// phases.
+    fn elsewhere(name: &str) -> Option<Vec<Complex64>> {
+        let (one, i) = (Complex64::ONE, Complex64::I);
+        let rotation = |pauli: [[Complex64; 4]; 4]| {
+            let (cos, sin) = (0.35f64.cos(), 0.35f64.sin());
+            let entry =
+                |k: usize| one * f64::from(u8::from(k / 4 == k % 4)) * cos - i * sin * pauli[k / 4][k % 4];
+            (0..16).map(entry).collect::<Vec<_>>()
+        };
+        let place = |dim: usize, entries: &[(usize, usize, Complex64)]| {
+            let mut matrix = vec![Complex64::ZERO; dim * dim];
+            entries.iter().for_each(|&(row, column, entry)| matrix[row * dim + column] = entry);
+            matrix
+        };
+        let matrix4 = |entries: [(usize, usize, Complex64); 4]| {
+            let mut matrix = [[Complex64::ZERO; 4]; 4];
+            entries.iter().for_each(|&(row, column, entry)| matrix[row][column] = entry);
+            matrix
+        };
+        let diagonal = |entries: &[Complex64]| {
+            place(
+                entries.len(),
+                &entries.iter().enumerate().map(|(k, &entry)| (k, k, entry)).collect::<Vec<_>>(),
+            )
+        };
+        let turn = |angle: f64| Complex64::new(angle.cos(), angle.sin());
+        let half = 0.5f64.sqrt();
+        Some(match name {
+            "rxx" => rotation(matrix4([(0, 3, one), (1, 2, one), (2, 1, one), (3, 0, one)])),
+            "ryy" => rotation(matrix4([(0, 3, -one), (1, 2, one), (2, 1, one), (3, 0, -one)])),
+            "rzz" => rotation(matrix4([(0, 0, one), (1, 1, -one), (2, 2, -one), (3, 3, one)])),
+            "rzx" => rotation(matrix4([(0, 1, one), (1, 0, one), (2, 3, -one), (3, 2, -one)])),
+            "ccz" => diagonal(&[one, one, one, one, one, one, one, -one]),
+            "ccp" => diagonal(&[one, one, one, one, one, one, one, turn(0.7)]),
+            "cs" => diagonal(&[one, one, one, i]),
+            "csdg" => diagonal(&[one, one, one, -i]),
+            "ct" => diagonal(&[one, one, one, turn(std::f64::consts::FRAC_PI_4)]),
+            "ctdg" => diagonal(&[one, one, one, turn(-std::f64::consts::FRAC_PI_4)]),
+            "iswapdg" => place(4, &[(0, 0, one), (1, 2, -i), (2, 1, -i), (3, 3, one)]),
+            "dcx" => place(4, &[(0, 0, one), (3, 1, one), (1, 2, one), (2, 3, one)]),
+            "sqrtiswap" => place(
+                4,
+                &[
+                    (0, 0, one),
+                    (1, 1, one * half),
+                    (1, 2, i * half),
+                    (2, 1, i * half),
+                    (2, 2, one * half),
+                    (3, 3, one),
+                ],
+            ),
+            "cvdg" => {
+                let (a, b) = (Complex64::new(0.5, -0.5), Complex64::new(0.5, 0.5));
+                place(4, &[(0, 0, one), (1, 1, one), (2, 2, a), (2, 3, b), (3, 2, b), (3, 3, a)])
+            }
+            // (IX - XY) / sqrt(2), the first qubit most significant.
+            "ecr" => place(
+                4,
+                &[
+                    (0, 2, one * half),
+                    (0, 3, i * half),
+                    (1, 2, i * half),
+                    (1, 3, one * half),
+                    (2, 0, one * half),
+                    (2, 1, -i * half),
+                    (3, 0, -i * half),
+                    (3, 1, one * half),
+                ],
+            ),
+            "r" => {
+                let (cos, sin) = (0.35f64.cos(), 0.35f64.sin());
+                vec![one * cos, -i * turn(1.1) * sin, -i * turn(-1.1) * sin, one * cos]
+            }
+            _ => return None,
+        })
+    }
+
+    fn differs(a: &[Complex64], b: &[Complex64], up_to_phase: bool) -> bool {
+        let overlap: Complex64 = a.iter().zip(b).map(|(a, b)| a * b.conj()).sum();
+        let turn = if up_to_phase { overlap / overlap.re.hypot(overlap.im) } else { Complex64::ONE };
+        a.len() != b.len() || a.iter().zip(b).any(|(a, b)| (a - b * turn).l1_norm() >= 1e-12)
+    }
+
+    #[test]
+    fn what_is_said_of_other_names_is_right() {
+        let mut compared = 0;
+        for (names, angles, here) in SYNONYMS {
+            let (text, up_to_phase) = match here {
+                Gate(gate) => (*gate, false),
+                UpToPhase(gate) => (*gate, true),
+                Circuit(circuit) => (*circuit, false),
+                CircuitUpToPhase(circuit) => (*circuit, true),
+                Untranslatable(_) => continue,
+            };
+            let text = filled(text);
+            if matches!(here, Gate(_) | UpToPhase(_)) {
+                assert!(Standard::standard(&text).is_ok(), "{text}");
+            }
+            for name in *names {
+                assert!(Standard::standard(name).is_err(), "{name} is a gate here");
+                let Some(matrix) = elsewhere(name) else { continue };
+                let qubits = matrix.len().ilog2() as usize / 2;
+                let is_circuit = text.contains(' ');
+                let places = ["0", "0 1", "0 1 2"][qubits - 1];
+                let circuit = if is_circuit { text.clone() } else { format!("{text} {places}") };
+                assert!(!differs(&unitary(&circuit, qubits), &matrix, up_to_phase), "{name}: {circuit}");
+                compared += 1;
+            }
+            assert!(angles.len() <= 4);
+        }
+        assert_eq!(compared, 16);
+    }
+
+    #[test]
+    fn names_of_other_tools() {
+        for (name, angles, said) in [
+            ("cnot", &[][..], "did you mean 'cx'?"),
+            ("toffoli", &[], "did you mean 'ccx'?"),
+            ("fredkin", &[], "did you mean 'cswap'?"),
+            ("u", &["1", "2", "3"], "did you mean 'u3'? Here the gate is 'u3(1,2,3)'"),
+            ("u2", &["0", "pi"], "did you mean 'u3'? Here the gate is 'u3(pi/2,0,pi)'"),
+            ("u1", &["pi/4"], "did you mean 'p'? Here the gate is 'p(pi/4)'"),
+            ("u1", &[], "did you mean 'p'? Here the gate is 'p(lambda)'"),
+            ("phase", &["1"], "did you mean 'p'?"),
+            ("cphase", &["1"], "did you mean 'cp'?"),
+            ("rxx", &["pi/2"], "it is not a gate here, but the circuit 'h 0; h 1; cx 0 1; rz(pi/2) 1;"),
+            ("x90", &[], "did you mean 'sx'? It is the gate up to a global phase"),
+            ("cs", &[], "did you mean 'cp'? Here the gate is 'cp(pi/2)'"),
+            ("i", &[], "did you mean 'id'?"),
+            ("v", &[], "did you mean 'sx'?"),
+            ("not", &[], "did you mean 'x'?"),
+            ("nam", &[], "'nam' is a preset"),
+            ("measure", &[], "'measure' has no letter: it is not a unitary gate"),
+            ("tgd", &[], "did you mean 'tdg'?"),
+            ("rzs", &["1"], "did you mean 'rz(theta)'?"),
+            ("cliford+t", &[], "did you mean 'clifford+t'?"),
+        ] {
+            assert!(advice(name, angles).starts_with(said), "{name}: {}", advice(name, angles));
+        }
+        // Neither far from everything nor without the right number of angles.
+        for (name, angles) in [("w", 0), ("frobnicate", 0), ("hh", 1), ("syc", 0), ("", 0), ("zyx", 2)] {
+            assert!(nearest(name, angles).is_empty(), "{name}: {:?}", nearest(name, angles));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The rows on which gates act: those that differ in the bits of their qubits.
+
+use crate::alphabet::Alphabet;
+use crate::alphabet::letter::Letter;
+use crate::gate::Gate;
+use num_complex::Complex64;
+
+/// The rows on which a letter's gate acts.
+pub(crate) struct LetterRows<'a> {
+    gate: &'a Gate,
+    /// For each index of the gate's matrix, the row of a unitary in which all other qubits are 0.
+    rows: Vec<usize>,
+}
+
+impl<'a> LetterRows<'a> {
+    pub(crate) fn new(alphabet: &'a Alphabet, letter: &Letter) -> LetterRows<'a> {
+        let gate = &alphabet.gates()[letter.gate];
+        // Qubit 0 is the most significant bit of a row's number; the gate's first qubit of its
+        // index.
+        let mask = |q: usize| 1 << (alphabet.qubits() - 1 - q);
+        let row = |index: usize| {
+            let bits = letter.qubits.iter().rev().enumerate();
+            bits.map(|(k, &q)| if index >> k & 1 == 1 { mask(q) } else { 0 }).sum()
+        };
+        let dim = if gate.is_opaque() { 0 } else { 1 << gate.qubits() };
+        LetterRows { gate, rows: (0..dim).map(row).collect() }
+    }
+
+    /// The dimension of the gate's matrix; 0 if it is opaque.
+    pub(crate) fn gate_dim(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The row of a unitary for `index` of the matrix, if all other qubits are 0.
+    pub(crate) fn row(&self, index: usize) -> usize {
+        self.rows[index]
+    }
+
+    /// The bits of the gate's qubits.
+    pub(crate) fn own(&self) -> usize {
+        self.rows.last().copied().unwrap_or(0)
+    }
+
+    /// The entry of the gate's matrix.
+    pub(crate) fn entry(&self, row: usize, column: usize) -> Complex64 {
+        self.gate.matrix()[row * self.gate_dim() + column]
+    }
+
+    /// The rows that row `row` of a product is a sum of, with their coefficients. An opaque gate
+    /// does nothing.
+    pub(crate) fn entries(&self, row: usize) -> Vec<(usize, Complex64)> {
+        let Some(index) = self.rows.iter().position(|&own| own == row & self.own()) else {
+            return vec![(row, Complex64::ONE)];
+        };
+        let entry = |(column, own): (usize, &usize)| (row & !self.own() | own, self.entry(index, column));
+        self.rows.iter().enumerate().map(entry).filter(|(_, entry)| *entry != Complex64::ZERO).collect()
+    }
+}

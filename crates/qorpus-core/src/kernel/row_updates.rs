@@ -1,0 +1,303 @@
+//! Letters as row updates: the blocks into which a gate's matrix decomposes.
+//!
+//! A row is stored as its real parts and then its imaginary parts, so it is also two rows of real
+//! numbers. The matrix of `cx` is two fixed rows and one exchange; that of `t` is one fixed row and
+//! a rotation of the two halves of the other. Rows that are neither read nor written cost nothing,
+//! and adjacent rows that are updated alike are updated as one.
+
+use crate::alphabet::Alphabet;
+use crate::alphabet::letter::Letter;
+use crate::kernel::letter_rows::LetterRows;
+use crate::kernel::representation::Representation;
+use crate::simd::vector::Vector;
+use num_complex::Complex64;
+use std::marker::PhantomData;
+
+/// The updates of a letter, one block after the other.
+pub(crate) type RowUpdates = Vec<RowUpdate>;
+
+/// The update by one block.
+#[derive(Debug, Clone)]
+pub(crate) struct RowUpdate {
+    /// The block, with rows counted from a base.
+    block: Block,
+    /// The bits of a row's number that are 0 in a base.
+    fixed: usize,
+    /// The length of a run of adjacent numbers that are updated alike.
+    run: usize,
+}
+
+/// Rows, or halves of rows, that are mixed only with each other, by their offsets.
+#[derive(Debug, Clone)]
+enum Block {
+    /// row *= factor
+    Scale { row: usize, factor: f64 },
+    /// Exchanges two rows.
+    Swap { rows: [usize; 2] },
+    /// A dense 2x2 matrix on two rows.
+    Turn { rows: [usize; 2], matrix: [f64; 4] },
+    /// A dense complex 2x2 matrix on two whole rows.
+    Pair { rows: [usize; 2], matrix: [Complex64; 4] },
+    /// A dense complex matrix on three to eight whole rows.
+    Dense { rows: Vec<usize>, matrix: Vec<Complex64> },
+}
+
+/// The row updates of one letter.
+pub(crate) fn row_updates(alphabet: &Alphabet, letter: &Letter) -> RowUpdates {
+    let rows = LetterRows::new(alphabet, letter);
+    let dim = alphabet.dim();
+    let linked = |r: usize, c: usize| rows.entry(r, c) != Complex64::ZERO;
+    let groups = components(rows.gate_dim(), linked).into_iter();
+    groups.flat_map(|indices| RowUpdate::of(&rows, &indices, dim)).collect()
+}
+
+/// The connected components of the indices below `dim` under `linked`; components and members
+/// ascend.
+fn components(dim: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+    let mut group: Vec<usize> = (0..dim).collect();
+    for a in 0..dim {
+        for b in 0..dim {
+            if linked(a, b) && group[a] != group[b] {
+                let (keep, gone) = (group[a].min(group[b]), group[a].max(group[b]));
+                group.iter_mut().filter(|g| **g == gone).for_each(|g| *g = keep);
+            }
+        }
+    }
+    let members = |g: usize| (0..dim).filter(|&index| group[index] == g).collect::<Vec<_>>();
+    (0..dim).map(members).filter(|members| !members.is_empty()).collect()
+}
+
+impl RowUpdate {
+    /// The updates of the rows `indices` of a gate's matrix, which are mixed only with each other.
+    fn of(rows: &LetterRows, indices: &[usize], dim: usize) -> Vec<RowUpdate> {
+        let own = rows.own();
+        let rows_in_a_run = 1 << own.trailing_zeros();
+        let halves = |block| RowUpdate { block, fixed: own, run: dim };
+        let whole =
+            |block| RowUpdate { block, fixed: own | (rows_in_a_run - 1), run: rows_in_a_run * 2 * dim };
+
+        let entry = |r: usize, c: usize| rows.entry(indices[r], indices[c]);
+        let place = |r: usize| 2 * dim * rows.row(indices[r]);
+        let all: Vec<_> = (0..indices.len()).collect();
+        if all.iter().all(|&r| all.iter().all(|&c| entry(r, c).im == 0.0)) && all.len() <= 2 {
+            return Block::of(&all, |r, c| entry(r, c).re, place).into_iter().map(whole).collect();
+        }
+        // (x + iy)(a + ib) as a real matrix. Sums of one or two products have the same bits either
+        // way.
+        let real = |r: usize, c: usize| match (entry(r / 2, c / 2), r % 2, c % 2) {
+            (entry, 0, 0) | (entry, 1, 1) => entry.re,
+            (entry, 0, _) => -entry.im,
+            (entry, ..) => entry.im,
+        };
+        let groups = components(2 * all.len(), |r, c| real(r, c) != 0.0);
+        if groups.iter().all(|group| group.len() <= 2) {
+            let half = |r: usize| place(r / 2) + r % 2 * dim;
+            return groups.iter().filter_map(|group| Block::of(group, real, half)).map(halves).collect();
+        }
+        let matrix: Vec<_> = all.iter().flat_map(|&r| all.iter().map(move |&c| entry(r, c))).collect();
+        let places: Vec<_> = all.iter().map(|&r| place(r)).collect();
+        vec![halves(match (places.as_slice(), matrix.as_slice()) {
+            (&[a, b], &[m00, m01, m10, m11]) => Block::Pair { rows: [a, b], matrix: [m00, m01, m10, m11] },
+            _ => Block::Dense { rows: places, matrix },
+        })]
+    }
+
+    /// Updates the rows at every base.
+    #[inline(always)]
+    fn apply<const WIDTH: usize, V: Vector<WIDTH>>(&self, held: &mut [f64], dim: usize) {
+        let bases = Bases { next: 0, fixed: self.fixed, dim };
+        let run = self.run;
+        match &self.block {
+            Block::Scale { row, factor } => {
+                let factor = V::splat(*factor);
+                for base in bases {
+                    for numbers in vectors(&mut held[base + row..][..run]) {
+                        factor.times(V::load(numbers)).store(numbers);
+                    }
+                }
+            }
+            Block::Swap { rows } => {
+                for base in bases {
+                    let [a, b] = runs(held, [base + rows[0], base + rows[1]], run);
+                    for (a, b) in vectors(a).iter_mut().zip(vectors(b)) {
+                        let (old_a, old_b) = (V::load(a), V::load(b));
+                        old_b.store(a);
+                        old_a.store(b);
+                    }
+                }
+            }
+            Block::Turn { rows, matrix } => {
+                let [m00, m01, m10, m11] = matrix.map(V::splat);
+                for base in bases {
+                    let [a, b] = runs(held, [base + rows[0], base + rows[1]], run);
+                    for (a, b) in vectors(a).iter_mut().zip(vectors(b)) {
+                        let (old_a, old_b) = (V::load(a), V::load(b));
+                        m00.times(old_a).plus(m01.times(old_b)).store(a);
+                        m10.times(old_a).plus(m11.times(old_b)).store(b);
+                    }
+                }
+            }
+            Block::Pair { rows: [a, b], matrix } => {
+                let matrix = matrix.map(|entry| [V::splat(entry.re), V::splat(entry.im)]);
+                for base in bases {
+                    let places = [base + a, base + a + run, base + b, base + b + run];
+                    let [a_re, a_im, b_re, b_im] = runs(held, places, run).map(vectors);
+                    for (((a_re, a_im), b_re), b_im) in a_re.iter_mut().zip(a_im).zip(b_re).zip(b_im) {
+                        pair([a_re, a_im, b_re, b_im], &matrix);
+                    }
+                }
+            }
+            Block::Dense { rows, matrix } => {
+                for base in bases {
+                    dense(held, base, run, rows, matrix);
+                }
+            }
+        }
+    }
+}
+
+impl Block {
+    /// The block of a real matrix on the `group` of rows, one or two; `None` if it is the identity.
+    fn of(
+        group: &[usize],
+        entry: impl Fn(usize, usize) -> f64,
+        place: impl Fn(usize) -> usize,
+    ) -> Option<Block> {
+        match *group {
+            [row] => {
+                let factor = entry(row, row);
+                (factor != 1.0).then(|| Block::Scale { row: place(row), factor })
+            }
+            [a, b] => {
+                let (rows, matrix) =
+                    ([place(a), place(b)], [entry(a, a), entry(a, b), entry(b, a), entry(b, b)]);
+                let swaps = matrix == [0.0, 1.0, 1.0, 0.0];
+                Some(if swaps { Block::Swap { rows } } else { Block::Turn { rows, matrix } })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An iterator over the offsets of the rows that have a 0 in each of the bits `fixed`.
+struct Bases {
+    next: usize,
+    fixed: usize,
+    dim: usize,
+}
+
+impl Iterator for Bases {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let row = self.next;
+        // Counts in the bits that are not fixed.
+        self.next = ((row | self.fixed) + 1) & !self.fixed;
+        (row < self.dim).then_some(2 * self.dim * row)
+    }
+}
+
+/// Disjoint runs of numbers.
+#[inline(always)]
+fn runs<const N: usize>(held: &mut [f64], places: [usize; N], run: usize) -> [&mut [f64]; N] {
+    let runs = held.get_disjoint_mut(places.map(|place| place..place + run));
+    runs.expect("rows of a gate are different rows")
+}
+
+/// A run as vectors of a width that the compiler knows. Runs are multiples of it.
+#[inline(always)]
+fn vectors<const WIDTH: usize>(run: &mut [f64]) -> &mut [[f64; WIDTH]] {
+    run.as_chunks_mut().0
+}
+
+#[inline(always)]
+fn pair<const WIDTH: usize, V: Vector<WIDTH>>(halves: [&mut [f64; WIDTH]; 4], matrix: &[[V; 2]; 4]) {
+    let [a_re, a_im, b_re, b_im] = halves;
+    let a = [V::load(a_re), V::load(a_im)];
+    let b = [V::load(b_re), V::load(b_im)];
+    let re = |[m_re, m_im]: [V; 2], [re, im]: [V; 2]| m_re.times(re).minus(m_im.times(im));
+    let im = |[m_re, m_im]: [V; 2], [re, im]: [V; 2]| m_re.times(im).plus(m_im.times(re));
+    let &[m00, m01, m10, m11] = matrix;
+    re(m00, a).plus(re(m01, b)).store(a_re);
+    im(m00, a).plus(im(m01, b)).store(a_im);
+    re(m10, a).plus(re(m11, b)).store(b_re);
+    im(m10, a).plus(im(m11, b)).store(b_im);
+}
+
+/// A dense matrix on three to eight rows: only user-defined gates have one.
+fn dense(held: &mut [f64], base: usize, dim: usize, rows: &[usize], matrix: &[Complex64]) {
+    for column in base..base + dim {
+        let mut old = [Complex64::ZERO; 8];
+        for (old, row) in old.iter_mut().zip(rows) {
+            *old = Complex64::new(held[column + row], held[column + row + dim]);
+        }
+        for (row, coefficients) in rows.iter().zip(matrix.chunks_exact(rows.len())) {
+            let mut terms = coefficients.iter().zip(&old).map(|(m, old)| m * old);
+            let first = terms.next().unwrap_or_default();
+            let sum = terms.fold(first, |sum, term| sum + term);
+            (held[column + row], held[column + row + dim]) = (sum.re, sum.im);
+        }
+    }
+}
+
+/// Unitaries stored as rows, each as its two halves. `WIDTH` is the number of columns, but at most
+/// 8.
+pub(crate) struct SplitRows<'a, const WIDTH: usize, V> {
+    letters: &'a [RowUpdates],
+    dim: usize,
+    vector: PhantomData<V>,
+}
+
+impl<'a, const WIDTH: usize, V: Vector<WIDTH>> SplitRows<'a, WIDTH, V> {
+    pub(crate) fn new(letters: &'a [RowUpdates], dim: usize) -> Self {
+        SplitRows { letters, dim, vector: PhantomData }
+    }
+}
+
+impl<const WIDTH: usize, V: Vector<WIDTH>> Representation for SplitRows<'_, WIDTH, V> {
+    #[inline(always)]
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    #[inline(always)]
+    fn letters(&self) -> usize {
+        self.letters.len()
+    }
+
+    #[inline(always)]
+    fn place(&self, row: usize, column: usize) -> usize {
+        2 * row * self.dim + column
+    }
+
+    #[inline(always)]
+    fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
+        let to = &mut to[..from.len()];
+        // Adding +0 changes nothing but signs of zeros, and keeps this from becoming a call of
+        // memcpy, whose `rep movsb` is slow on some machines if the two are a multiple of 4 KiB
+        // apart, as they often are.
+        for (to, from) in vectors(to).iter_mut().zip(from.as_chunks().0) {
+            V::load(from).plus(V::splat(0.0)).store(to);
+        }
+        for &letter in letters {
+            for step in &self.letters[usize::from(letter)] {
+                step.apply::<WIDTH, V>(to, self.dim);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self, held: &[f64], out: &mut [Complex64]) {
+        let rows = held.chunks_exact(2 * self.dim).zip(out.chunks_exact_mut(self.dim));
+        for (held, out) in rows {
+            let (re, im) = held.split_at(self.dim);
+            let (re, im) = (re.as_chunks::<WIDTH>().0, im.as_chunks::<WIDTH>().0);
+            for ((out, re), im) in out.as_chunks_mut::<WIDTH>().0.iter_mut().zip(re).zip(im) {
+                for k in 0..WIDTH {
+                    out[k] = Complex64::new(re[k] + 0.0, im[k] + 0.0);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! One and two qubits, without branches: a unitary fills one or four vectors of eight numbers, and
+//! every letter is a sum of a few products with numbers in other places of the same vector.
+//!
+//! Letters of random circuits cannot be predicted, so a branch for each of them would cost more
+//! than it saves.
+
+use crate::alphabet::Alphabet;
+use crate::alphabet::letter::Letter;
+use crate::kernel::letter_rows::LetterRows;
+use crate::kernel::representation::Representation;
+use crate::simd::vector::{Vector, place};
+use num_complex::Complex64;
+use std::array;
+use std::marker::PhantomData;
+
+/// The width of a vector: columns of a unitary, one after the other, the real part of an entry
+/// before the imaginary part.
+pub(crate) const WIDTH: usize = 8;
+
+/// The action of a letter on every vector: `new[k] = factors[k] * old[from[k]]`, summed over its
+/// terms.
+#[derive(Debug, Clone)]
+pub(crate) struct SmallLetter<const TERMS: usize> {
+    factors: [[f64; WIDTH]; TERMS],
+    from: [[u64; WIDTH]; TERMS],
+}
+
+/// The letters of an alphabet. `h`, `t`, `cx` and `rx` have two terms, of which the first is a
+/// multiple of the number itself; `sx` and `u3` have four, two complex products.
+#[derive(Debug, Clone)]
+pub(crate) enum SmallLetters {
+    Two(Vec<SmallLetter<2>>),
+    Four(Vec<SmallLetter<4>>),
+}
+
+impl SmallLetters {
+    /// The letters of `alphabet`; `None` on more than two qubits, or if a gate mixes more than two
+    /// rows.
+    pub(crate) fn new(alphabet: &Alphabet) -> Option<SmallLetters> {
+        if alphabet.qubits() > 2 {
+            return None;
+        }
+        let letters = alphabet.letters().iter();
+        let four: Vec<_> = letters.map(|letter| SmallLetter::of(alphabet, letter)).collect::<Option<_>>()?;
+        let two = four.iter().map(SmallLetter::simplified).collect::<Option<_>>();
+        Some(two.map_or(SmallLetters::Four(four), SmallLetters::Two))
+    }
+}
+
+impl SmallLetter<4> {
+    fn of(alphabet: &Alphabet, letter: &Letter) -> Option<SmallLetter<4>> {
+        let rows = LetterRows::new(alphabet, letter);
+        let dim = alphabet.dim();
+        let mut sum = SmallLetter { factors: [[0.0; WIDTH]; 4], from: [array::from_fn(place); 4] };
+        for to in 0..WIDTH {
+            let (column, row, part) = (to / 2 / dim, to / 2 % dim, to % 2);
+            let entries = rows.entries(row);
+            if entries.len() > 2 {
+                return None;
+            }
+            for (product, (source, factor)) in entries.into_iter().enumerate() {
+                let from = 2 * (column * dim + source);
+                // a.re * b.re - a.im * b.im and a.re * b.im + a.im * b.re
+                let imaginary = if part == 0 { -factor.im } else { factor.im };
+                for (term, factor, part) in [(0, factor.re, part), (1, imaginary, 1 - part)] {
+                    sum.factors[2 * product + term][to] = factor;
+                    sum.from[2 * product + term][to] = place(from + part);
+                }
+            }
+        }
+        Some(sum)
+    }
+
+    /// The letter without terms that are zero, if at most two are left everywhere.
+    fn simplified(&self) -> Option<SmallLetter<2>> {
+        let own = array::from_fn(place);
+        let mut sum = SmallLetter { factors: [[0.0; WIDTH]; 2], from: [own; 2] };
+        for (to, &own) in own.iter().enumerate() {
+            let terms = (0..4).map(|term| (self.factors[term][to], self.from[term][to]));
+            let mut other = None;
+            for (factor, from) in terms.filter(|&(factor, _)| factor != 0.0) {
+                if from == own {
+                    sum.factors[0][to] = factor;
+                } else if other.replace((factor, from)).is_some() {
+                    return None;
+                }
+            }
+            if let Some((factor, from)) = other {
+                (sum.factors[1][to], sum.from[1][to]) = (factor, from);
+            }
+        }
+        Some(sum)
+    }
+}
+
+impl<const TERMS: usize> SmallLetter<TERMS> {
+    /// On one qubit, where a half of the vector is a column, no number leaves it.
+    #[inline(always)]
+    fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V) -> V {
+        let first =
+            V::load(&self.factors[0]).times(if TERMS == 2 { old } else { self.from::<V, ONE_QUBIT>(old, 0) });
+        let first = first.plus(V::load(&self.factors[1]).times(self.from::<V, ONE_QUBIT>(old, 1)));
+        if TERMS == 2 {
+            return first;
+        }
+        let third = V::load(&self.factors[2]).times(self.from::<V, ONE_QUBIT>(old, 2));
+        first.plus(third.plus(V::load(&self.factors[3]).times(self.from::<V, ONE_QUBIT>(old, 3))))
+    }
+
+    /// The numbers of one term.
+    #[inline(always)]
+    fn from<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V, term: usize) -> V {
+        if ONE_QUBIT { old.permuted_within_halves(&self.from[term]) } else { old.permuted(&self.from[term]) }
+    }
+}
+
+/// Unitaries stored in `VECTORS` vectors, as columns: one on one qubit, four on two.
+pub(crate) struct SmallUnitaries<'a, const VECTORS: usize, const TERMS: usize, V> {
+    letters: &'a [SmallLetter<TERMS>],
+    vector: PhantomData<V>,
+}
+
+impl<'a, const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> SmallUnitaries<'a, VECTORS, TERMS, V> {
+    pub(crate) fn new(letters: &'a [SmallLetter<TERMS>]) -> Self {
+        SmallUnitaries { letters, vector: PhantomData }
+    }
+}
+
+impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
+    for SmallUnitaries<'_, VECTORS, TERMS, V>
+{
+    #[inline(always)]
+    fn dim(&self) -> usize {
+        if VECTORS == 1 { 2 } else { 4 }
+    }
+
+    #[inline(always)]
+    fn letters(&self) -> usize {
+        self.letters.len()
+    }
+
+    #[inline(always)]
+    fn place(&self, row: usize, column: usize) -> usize {
+        2 * (column * self.dim() + row)
+    }
+
+    #[inline(always)]
+    fn advance(&self, from: &[f64], letters: &[u16], to: &mut [f64]) {
+        let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
+        let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
+        for &letter in letters {
+            let sum = &self.letters[usize::from(letter)];
+            for vector in &mut vectors {
+                *vector =
+                    if VECTORS == 1 { sum.act::<V, true>(*vector) } else { sum.act::<V, false>(*vector) };
+            }
+        }
+        for (vector, to) in vectors.into_iter().zip(to) {
+            vector.store(to);
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self, held: &[f64], out: &mut [Complex64]) {
+        let dim = self.dim();
+        let (held, out) = (&held[..VECTORS * WIDTH], &mut out[..dim * dim]);
+        for row in 0..dim {
+            for column in 0..dim {
+                let place = self.place(row, column);
+                out[row * dim + column] = Complex64::new(held[place] + 0.0, held[place + 1] + 0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The JSON of a recipe: what is stored, and what the recipe's hash covers.
+
+use crate::alphabet::Alphabet;
+use crate::alphabet::coupling::Coupling;
+use crate::bounded_vec::BoundedVec;
+use crate::circuit::MAX_LENGTH;
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::recipe::dtype::Dtype;
+use crate::recipe::gate_text::{GateText, MAX_GATES};
+use crate::recipe::{FORMAT_VERSION, Recipe};
+use crate::space::distinct::Distinct;
+use crate::space::{Space, SpaceKind};
+use num_complex::Complex64;
+use serde::{Deserialize, Serialize};
+
+impl Recipe {
+    /// The recipe as one line of JSON, always with the same keys in the same order. It is stored
+    /// and hashed.
+    pub fn to_json(&self) -> String {
+        let gate = |gate: &Gate| match gate {
+            gate if gate.is_standard() => GateText::Standard(gate.name().into()),
+            gate if gate.is_opaque() => GateText::Opaque { opaque: gate.name().into() },
+            gate => {
+                let entries: Vec<_> = gate.matrix().iter().map(|entry| [entry.re, entry.im]).collect();
+                let rows = entries.chunks(1 << gate.qubits()).map(|row| BoundedVec(row.to_vec()));
+                let matrix = BoundedVec(rows.collect());
+                GateText::Custom { name: gate.name().into(), qubits: gate.qubits(), matrix }
+            }
+        };
+        let text = RecipeText {
+            format_version: FORMAT_VERSION,
+            qubits: self.alphabet.qubits(),
+            gates: BoundedVec(self.alphabet.gates().iter().map(gate).collect()),
+            coupling: self.alphabet.coupling().to_string(),
+            length: self.space.lengths(),
+            space: match self.space.kind() {
+                SpaceKind::Words => SpaceText::Words,
+                SpaceKind::Random { seed } => SpaceText::Random { records: self.space.len(), seed },
+                SpaceKind::Appended => SpaceText::Appended,
+                SpaceKind::Distinct(Distinct { up_to, costs, most_cost }) => {
+                    SpaceText::Distinct { up_to: *up_to, costs: costs.clone(), most_cost: *most_cost }
+                }
+            },
+            dtype: self.dtype,
+            unitaries: self.unitaries,
+            chunk_records: self.chunk_records,
+        };
+        // Numbers, strings and lists always have a JSON text.
+        serde_json::to_string(&text).unwrap_or_default()
+    }
+
+    /// Reads the JSON that [`to_json`](Recipe::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] for other text, or any error of the parts it describes.
+    pub fn from_json(json: &str) -> Result<Recipe> {
+        let refused = |reason: String| Error::Recipe(reason);
+        let text: RecipeText = serde_json::from_str(json).map_err(|error| refused(error.to_string()))?;
+        if text.format_version != FORMAT_VERSION {
+            return Err(refused(format!("it has format version {}", text.format_version)));
+        }
+        let gates = text.gates.0.into_iter().map(|gate| match gate {
+            GateText::Standard(name) => Gate::stored(&name),
+            GateText::Opaque { opaque } => Gate::opaque(&opaque),
+            GateText::Custom { name, qubits, matrix } => {
+                let entries =
+                    matrix.0.into_iter().flat_map(|row| row.0).map(|[re, im]| Complex64::new(re, im));
+                Gate::custom(&name, qubits, entries.collect())
+            }
+        });
+        let coupling = Coupling::parse(&text.coupling)?;
+        let alphabet = Alphabet::new(gates.collect::<Result<_>>()?, text.qubits, coupling)?;
+        let (min, max) = text.length;
+        let space = match text.space {
+            SpaceText::Words => Space::words(&alphabet, min, max)?,
+            SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
+            SpaceText::Appended => {
+                return Err(refused("appended circuits have lengths from 0 to 65535".into()));
+            }
+            SpaceText::Distinct { .. } if min > 0 || text.unitaries => {
+                return Err(refused(
+                    "distinct unitaries begin with the empty circuit and are computed on reading".into(),
+                ));
+            }
+            SpaceText::Distinct { up_to, costs, most_cost } => {
+                Space::distinct(&alphabet, Distinct { up_to, costs, most_cost }, max)?
+            }
+            SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
+        };
+        let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
+        recipe.check()?;
+        recipe.with_chunk_records(text.chunk_records)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecipeText {
+    format_version: u32,
+    qubits: usize,
+    gates: BoundedVec<GateText, MAX_GATES>,
+    coupling: String,
+    length: (usize, usize),
+    space: SpaceText,
+    dtype: Dtype,
+    unitaries: bool,
+    chunk_records: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SpaceText {
+    Words,
+    Random { records: u64, seed: u64 },
+    Appended,
+    Distinct { up_to: Equivalence, costs: Vec<u32>, most_cost: u32 },
+}

@@ -1,0 +1,292 @@
+//! Recipes: everything that decides the records of a corpus.
+
+pub(crate) mod dtype;
+pub(crate) mod gate_text;
+pub(crate) mod json;
+
+use crate::alphabet::Alphabet;
+use crate::alphabet::coupling::Coupling;
+use crate::bits;
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+use crate::gate::Gate;
+use crate::recipe::dtype::Dtype;
+use crate::space::distinct::Distinct;
+use crate::space::{Space, SpaceKind};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+
+/// The version of the file format that this library writes. It reads this version and all before
+/// it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The intended size of a chunk: a little less than a page of 65536 bytes, so that it needs no
+/// second one.
+const CHUNK_BYTES: f64 = 62_000.0;
+
+/// The most bytes of a shard's chunks: few enough to be made in minutes and copied at once, and
+/// enough that thousands of shards are hundreds of billions of records.
+const SHARD_BYTES: u64 = 512 << 20;
+
+/// The approximate size of the labels of an enumerated record.
+const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
+
+/// The fewest and the most records of a chunk, whatever their size.
+const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
+
+/// The most bytes that the decoded letters of a chunk are meant to take: over an alphabet of one
+/// letter they would take no room at all in the file.
+const CHUNK_LETTER_BYTES: f64 = (4 << 20) as f64;
+
+/// The largest chunk in memory that is accepted from a file; libraries choose smaller ones.
+const BELIEVABLE_BYTES: u64 = 64 << 20;
+
+/// Everything that decides the records: alphabet, space, columns and the cut into chunks.
+///
+/// Two recipes with the same [hash](Recipe::hash) make the same corpus, to the bit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    alphabet: Alphabet,
+    space: Space,
+    dtype: Dtype,
+    unitaries: bool,
+    chunk_records: u64,
+}
+
+impl Recipe {
+    /// Makes a recipe; `space` must be over `alphabet`. Without `unitaries` they are not stored but
+    /// computed on reading.
+    ///
+    /// With opaque gates the space must be of appended circuits and unitaries must be stored: see
+    /// [`check`](Recipe::check).
+    pub fn new(alphabet: Alphabet, space: Space, dtype: Dtype, unitaries: bool) -> Recipe {
+        let mut recipe = Recipe { alphabet, space, dtype, unitaries, chunk_records: 1 };
+        let letter_bytes = 2.0 * recipe.space.typical_length().max(1.0);
+        let fitting = (CHUNK_BYTES / recipe.typical_record_bytes()).min(CHUNK_LETTER_BYTES / letter_bytes);
+        recipe.chunk_records = (fitting as u64).clamp(CHUNK_RECORDS.0, CHUNK_RECORDS.1);
+        recipe
+    }
+
+    /// The approximate size of a record in its chunk.
+    fn typical_record_bytes(&self) -> f64 {
+        let (min, max) = self.space.lengths();
+        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
+        let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
+        let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
+        let labels = if self.space.enumerates().is_some() { LABEL_BYTES_OF_DISTINCT } else { 0.0 };
+        // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block
+        // checks.
+        circuit_bits / 8.0 + labels + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
+    }
+
+    /// The approximate size of a full chunk.
+    pub fn typical_chunk_bytes(&self) -> u64 {
+        (self.typical_record_bytes() * self.chunk_records as f64) as u64 + 1
+    }
+
+    /// The default number of records of a shard: the largest power of two of chunks that take up to
+    /// 512 MiB.
+    pub fn shard_records(&self) -> u64 {
+        let chunks = (SHARD_BYTES / self.typical_chunk_bytes()).max(1);
+        (1 << chunks.ilog2()) * self.chunk_records
+    }
+
+    /// The recipe with chunks of this many records. Refused if no library would choose that many.
+    pub(crate) fn with_chunk_records(self, chunk_records: u64) -> Result<Recipe> {
+        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
+        // Whatever the length of appended circuits, their chunks are cut by bytes.
+        let letters = if self.space.is_appended() { 0 } else { 2 * self.space.lengths().1 };
+        let record_bytes = (unitary + letters) as u64;
+        let (fewest, most) = CHUNK_RECORDS;
+        let fits = || chunk_records <= most && chunk_records * record_bytes <= BELIEVABLE_BYTES;
+        if chunk_records == fewest || chunk_records > fewest && fits() {
+            return Ok(Recipe { chunk_records, ..self });
+        }
+        Err(Error::Recipe(format!("it has chunks of {chunk_records} records")))
+    }
+
+    /// The letters.
+    pub fn alphabet(&self) -> &Alphabet {
+        &self.alphabet
+    }
+
+    /// The circuits.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The type of the unitaries' entries, stored or computed on reading.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Whether unitaries are stored.
+    pub fn stores_unitaries(&self) -> bool {
+        self.unitaries
+    }
+
+    /// The number of records of a chunk; the last one may hold fewer.
+    pub fn chunk_records(&self) -> u64 {
+        self.chunk_records
+    }
+
+    /// The number of chunks. If records are appended, the largest possible one.
+    pub fn chunks(&self) -> u64 {
+        self.space.len().div_ceil(self.stride())
+    }
+
+    /// The ids of the records of chunk `chunk`. If records are appended, the most that it can have.
+    pub fn chunk_ids(&self, chunk: u64) -> Range<u64> {
+        let first = chunk * self.stride();
+        first..(first + self.chunk_records).min(self.space.len())
+    }
+
+    /// The distance between the first ids of consecutive chunks. An appended chunk may have any
+    /// number of records; its number is its first id, so the stride is 1.
+    pub fn stride(&self) -> u64 {
+        if self.space.is_appended() { 1 } else { self.chunk_records }
+    }
+
+    /// The number of records; `None` if they are appended.
+    pub fn expected(&self) -> Option<u64> {
+        (!self.space.is_appended()).then(|| self.space.len())
+    }
+
+    /// Refuses a recipe whose unitaries would have to be computed with an opaque gate.
+    ///
+    /// # Errors
+    /// [`Error::Opaque`].
+    pub fn check(&self) -> Result<()> {
+        match self.alphabet.gates().iter().find(|gate| gate.is_opaque()) {
+            Some(gate) if !self.space.is_appended() || !self.unitaries => Err(Error::Opaque {
+                gate: gate.name().into(),
+                reason: "records that bring their unitaries, and these must be stored",
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.to_json()).into()
+    }
+
+    /// The recipe as text for people, such as
+    /// `clifford: h, s, cx on 2 qubits; 1000 random circuits of 5..15 letters, seed 0`.
+    pub fn summary(&self) -> String {
+        let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();
+        let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());
+        let plural = if qubits == 1 { "" } else { "s" };
+        let coupling = match self.alphabet.coupling() {
+            Coupling::All => String::new(),
+            other => format!(" ({other})"),
+        };
+        let circuits = match self.space.kind() {
+            SpaceKind::Words => format!("every word of {min}..{max} letters"),
+            SpaceKind::Random { seed } => {
+                let plural = if self.space.len() == 1 { "" } else { "s" };
+                format!("{} random circuit{plural} of {min}..{max} letters, seed {seed}", self.space.len())
+            }
+            SpaceKind::Appended => "appended circuits".into(),
+            SpaceKind::Distinct(distinct) => self.summary_of(distinct),
+        };
+        let stored = if self.unitaries { "stored" } else { "computed on reading" };
+        let unitaries = format!("{} unitaries {stored}", self.dtype.name());
+        format!("{} on {qubits} qubit{plural}{coupling}; {circuits}; {unitaries}", gates.join(", "))
+    }
+
+    fn summary_of(&self, Distinct { up_to, costs, most_cost }: &Distinct) -> String {
+        let names = self.alphabet.gates().iter().map(Gate::name);
+        let of_gates = names.zip(costs).filter(|(_, cost)| **cost > 0);
+        let priced: Vec<_> = of_gates.map(|(name, cost)| format!("{name}={cost}")).collect();
+        let bound = if priced.is_empty() {
+            format!("up to {} letters", self.space.lengths().1)
+        } else {
+            format!("up to a cost of {most_cost} ({})", priced.join(", "))
+        };
+        let same = match up_to {
+            Equivalence::GlobalPhase => ", equal up to a global phase",
+            Equivalence::Exact => "",
+        };
+        format!("every distinct unitary{same}, {bound}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use num_complex::Complex64;
+
+    fn recipe(gates: Vec<Gate>, qubits: usize, unitaries: bool) -> Recipe {
+        let alphabet = Alphabet::new(gates, qubits, Coupling::Line).unwrap();
+        let space = Space::random(&alphabet, 1000, 7, 5, 15).unwrap();
+        Recipe::new(alphabet, space, Dtype::Complex128, unitaries)
+    }
+
+    fn custom() -> Gate {
+        let turn = |angle: f64| Complex64::new(angle.cos(), angle.sin());
+        Gate::custom("tenth", 1, vec![turn(0.1), Complex64::ZERO, Complex64::ZERO, turn(1.0 / 3.0)]).unwrap()
+    }
+
+    #[test]
+    fn json_comes_back_equal() {
+        for qubits in 1..=4 {
+            let recipe = recipe(vec![Gate::standard("rz(pi/8)").unwrap(), custom()], qubits, qubits % 2 == 0);
+            assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+        }
+    }
+
+    /// The identity of every stored corpus: this text and its hash never change.
+    #[test]
+    fn json_and_hash_are_frozen() {
+        let gates = ["h", "t"].map(|name| Gate::standard(name).unwrap()).to_vec();
+        let recipe = recipe(gates, 1, true);
+        assert_eq!(
+            recipe.to_json(),
+            r#"{"format_version":1,"qubits":1,"gates":["h","t"],"coupling":"all","length":[5,15],"#
+                .to_owned()
+                + r#""space":{"random":{"records":1000,"seed":7}},"dtype":"complex128","unitaries":true,"#
+                + r#""chunk_records":933}"#
+        );
+        let hash: String = recipe.hash()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "92b4ccf1");
+    }
+
+    #[test]
+    fn hostile_recipes_are_refused() {
+        let json = recipe(vec![custom()], 1, true).to_json();
+        for (from, to) in [
+            (r#""chunk_records":9"#, r#""chunk_records":99999999"#),
+            (r#""format_version":1"#, r#""format_version":2"#),
+            (r#""qubits":1,"gates""#, r#""qubits":9,"gates""#),
+            (r#""length":[5"#, r#""length":[55"#),
+            (r#""qubits":1,"gates""#, r#""qubits":8,"gates""#),
+            ("random", "other"),
+            ("{", ""),
+        ] {
+            assert_ne!(json.replacen(from, to, 1), json);
+            assert!(Recipe::from_json(&json.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn chunks_fill_a_page() {
+        let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).chunk_records();
+        assert_eq!([1, 2, 3, 5, 8].map(|qubits| records(qubits, true)), [951, 238, 59, 4, 4]);
+        assert!(records(8, false) > 7000);
+        let recipe = recipe(vec![custom()], 1, true);
+        assert_eq!((recipe.chunks(), recipe.chunk_ids(1)), (2, 951..1000));
+    }
+
+    /// The default never changes: two machines that make one directory at once must choose alike.
+    #[test]
+    fn shards_are_some_hundred_megabytes() {
+        let records = |qubits, unitaries| recipe(vec![custom()], qubits, unitaries).shard_records();
+        assert_eq!([1, 2, 8].map(|qubits| records(qubits, true)), [951 * 8192, 238 * 8192, 4 * 64]);
+        for (qubits, unitaries) in [(1, true), (3, true), (8, true), (1, false), (8, false)] {
+            let recipe = recipe(vec![custom()], qubits, unitaries);
+            let bytes = recipe.shard_records() / recipe.chunk_records() * recipe.typical_chunk_bytes();
+            assert!((SHARD_BYTES / 2 + 1..=SHARD_BYTES).contains(&bytes), "{qubits}: {bytes}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Enumerations of distinct unitaries: which count as the same, and what circuits may cost.
+
+use crate::alphabet::Alphabet;
+use crate::circuit::MAX_LENGTH;
+use crate::equivalence::Equivalence;
+use crate::error::{Error, Result};
+
+/// The most letters of an enumeration: a set of letters is a 32-bit number.
+const MAX_DISTINCT_LETTERS: usize = 32;
+
+/// The largest cost of a gate or a circuit.
+const MAX_COST: u32 = 65_535;
+
+/// An enumeration of the unitaries that some circuit makes at no more than `most_cost` and within
+/// the space's lengths, each with a circuit that is cheapest, and shortest among those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distinct {
+    /// Which unitaries count as the same.
+    pub up_to: Equivalence,
+    /// The cost of each gate, in the alphabet's order; all 0 if only lengths count.
+    pub costs: Vec<u32>,
+    /// The largest cost of a circuit.
+    pub most_cost: u32,
+}
+
+impl Distinct {
+    /// Whether circuits have costs, and not only lengths.
+    pub fn has_costs(&self) -> bool {
+        self.costs.iter().any(|&cost| cost > 0)
+    }
+
+    /// Refuses an enumeration that cannot be over `alphabet` with circuits of at most `max`
+    /// letters.
+    pub(crate) fn check(&self, alphabet: &Alphabet, max: usize) -> Result<()> {
+        let letters = alphabet.letters().len();
+        let costs = &self.costs;
+        let refused = |reason: String| Err(Error::Distinct(reason));
+        if letters > MAX_DISTINCT_LETTERS {
+            return refused(format!(
+                "there are {letters} letters; at most {MAX_DISTINCT_LETTERS} are possible"
+            ));
+        }
+        if costs.len() != alphabet.gates().len() {
+            return refused("each gate needs a cost".into());
+        }
+        if !self.has_costs() && self.most_cost > 0 {
+            return refused("no gate costs anything".into());
+        }
+        if self.has_costs() && max < MAX_LENGTH {
+            return refused("cheap circuits may be long: with costs there is no other bound".into());
+        }
+        if costs.iter().any(|&cost| cost > MAX_COST) || self.most_cost > MAX_COST {
+            return refused(format!("costs go up to {MAX_COST}"));
+        }
+        Ok(())
+    }
+}
