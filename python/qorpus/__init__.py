@@ -16,9 +16,25 @@
 import os
 
 from qorpus import ray
+from qorpus._batches import Batch
+from qorpus._distinct import Found, Level
+from qorpus._jobs import distinct, generate, seal
 from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
-from qorpus.batches import Batch
-from qorpus.circuits import (
+from qorpus._sql import Rows
+from qorpus.corpus import Corpus, Present, open
+from qorpus.dataset import Split
+from qorpus.errors import (
+    Error,
+    InvalidArgument,
+    MissingFile,
+    MissingLibrary,
+    MissingRecord,
+    PermissionDenied,
+    QorpusWarning,
+    TooManyRecords,
+    WrongType,
+)
+from qorpus.interop import (
     Imported,
     from_bqskit,
     from_cirq,
@@ -31,23 +47,8 @@ from qorpus.circuits import (
     to_qasm3,
     to_qiskit,
 )
-from qorpus.corpus import Corpus, Recipe, generate, open, seal
-from qorpus.enumeration import distinct
-from qorpus.errors import (
-    Error,
-    InvalidArgument,
-    MissingFile,
-    MissingLibrary,
-    MissingRecord,
-    PermissionDenied,
-    QorpusWarning,
-    TooManyRecords,
-    WrongType,
-)
-from qorpus.levels import Found, Level
-from qorpus.present import Present
-from qorpus.sql import Rows
-from qorpus.streams import Split, Stream
+from qorpus.recipe import Recipe
+from qorpus.stream import Stream
 
 __all__ = [
     "Batch",

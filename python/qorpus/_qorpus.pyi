@@ -1,7 +1,7 @@
 """Types of the native module; its docstrings are in the module itself."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias, final, overload
 

@@ -23,9 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
-from qorpus.arguments import integer, kind
-from qorpus.corpus import Corpus, Recipe, open
+from qorpus._arguments import integer, kind
+from qorpus._ray_shuffle import survivors
+from qorpus.corpus import Corpus, open
 from qorpus.errors import Error, MissingLibrary, QorpusWarning, WrongType
+from qorpus.recipe import Recipe
 
 if TYPE_CHECKING:
     import ray.data
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 # How often a shard is begun again when its worker or node has died: nodes that come and go may take some, but a shard that
 # kills whoever makes it must not go on for ever.
-RETRIES = 10
+MAX_RETRIES = 10
 
 # A block of a dataset has about this many bytes of unitaries.
 BLOCK_BYTES = 32 << 20
@@ -106,7 +108,7 @@ def generate(
         ray.init()
     tell = _shown(begun["records"]) if progress is True else progress or (lambda records, expected: None)
     todo = _numbers(begun["missing"], begun["shard_records"])
-    task = ray.remote(num_cpus=jobs, max_retries=RETRIES, scheduling_strategy="SPREAD")(make_shard)
+    task = ray.remote(num_cpus=jobs, max_retries=MAX_RETRIES, scheduling_strategy="SPREAD")(make_shard)
     records, running = begun["records"], dict[Any, int]()
     where = None if stage is None else os.fspath(stage)
     tell(records, begun["expected"])
@@ -233,8 +235,6 @@ def distinct(
     """
     _asked_for()
     import ray
-
-    from qorpus.exchange import survivors
 
     recipe = _qorpus.distinct_recipe(
         gates=gates,

@@ -16,19 +16,21 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from qorpus import streams, workers
-from qorpus.arguments import integer, integers, truth
-from qorpus.batches import Batch
+from qorpus import _torch_workers as workers
+from qorpus._arguments import integer, integers, truth
+from qorpus._batches import Batch
+from qorpus._subset import Subset
 from qorpus.errors import Error, InvalidArgument
+from qorpus.stream import OrderOptions, columns_of
+from qorpus.stream import Stream as ArrayStream
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from torch.utils.data._utils.worker import WorkerInfo
+    from typing_extensions import Unpack
 
     from qorpus._qorpus import Records
 
-    class LoadingOptions(streams.OrderOptions, total=False):
+    class LoadingOptions(OrderOptions, total=False):
         """The options of `Stream`."""
 
         num_workers: int
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[int, int, int]
 
 #: Batches that each worker reads ahead, as PyTorch's do.
-AHEAD = 2
+PREFETCH_BATCHES = 2
 
 
 def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -67,9 +69,9 @@ def _longest(records: Records, longest: int | None) -> int:
     return records.lengths[1]
 
 
-def _unitaries(unitaries: NDArray[Any], parts: bool) -> torch.Tensor:
+def _unitaries(unitaries: NDArray[Any], real_imag: bool) -> torch.Tensor:
     tensor = torch.from_numpy(unitaries)
-    return torch.stack([tensor.real, tensor.imag], dim=1) if parts else tensor
+    return torch.stack([tensor.real, tensor.imag], dim=1) if real_imag else tensor
 
 
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -87,7 +89,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         records: a corpus, a recipe, or a split of one.
         longest: letters that a circuit is padded to; by default the longest that the recipe allows.
-        parts: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
+        real_imag: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
         labels: whether samples have labels: "labels", a dict of numbers and texts, which collates to tensors and lists.
             What a record lacks is NaN or "".
 
@@ -97,10 +99,10 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, records: Records, *, longest: int | None = None, parts: bool = False, labels: bool = False
+        self, records: Records, *, longest: int | None = None, real_imag: bool = False, labels: bool = False
     ) -> None:
         self.records, self.longest = records, _longest(records, longest)
-        self.parts, self.labels = parts, labels
+        self.real_imag, self.labels = real_imag, labels
 
     def __len__(self) -> int:
         return len(self.records)
@@ -117,14 +119,14 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         """
         records = self.records
         ids = integers(places, "places")
-        if isinstance(records, streams.Subset):
+        if isinstance(records, Subset):
             ids = records.ids(ids)
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
         unitaries, circuits = self.records._pairs(places)
         columns = {
             "id": torch.from_numpy(ids),
-            "unitary": _unitaries(unitaries, self.parts),
+            "unitary": _unitaries(unitaries, self.real_imag),
             "circuit": torch.from_numpy(_padded(circuits, self.longest, ids).astype(np.int64)),
             "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
         }
@@ -132,7 +134,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
             {name: column[row] for name, column in columns.items()} for row in range(len(ids))
         ]
         if self.labels:
-            labels = streams.columns_of(records.labels(places), records.label_types())
+            labels = columns_of(records.labels(places), records.label_types())
             for row, sample in enumerate(samples):
                 sample["labels"] = {name: values[row].item() for name, values in labels.items()}
         return samples
@@ -169,7 +171,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         labels: whether batches have labels: "labels", a dict of tensors, and of lists of texts.
         pin_memory: whether tensors are put where a GPU gets them faster.
         prefetch_factor: batches that each worker reads ahead.
-        **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, parts.
+        **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, real_imag.
 
     Raises:
         qorpus.InvalidArgument: an option that cannot be, or the records were appended, and `longest` is left out.
@@ -188,10 +190,10 @@ class Stream(IterableDataset[dict[str, Any]]):
         labels: bool = False,
         pin_memory: bool = False,
         prefetch_factor: int | None = None,
-        **options: Unpack[streams.OrderOptions],
+        **options: Unpack[OrderOptions],
     ) -> None:
         columns = ("unitaries", "circuits", "labels") if truth(labels, "labels") else ("unitaries", "circuits")
-        self._stream = streams.Stream(records, batch_size, columns=columns, **options)
+        self._stream = ArrayStream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
         num_workers = integer(num_workers, "num_workers", most=workers.MOST)
         if prefetch_factor is not None:
@@ -344,7 +346,7 @@ class _Threads:
     """Threads that read batches ahead, in order."""
 
     def __init__(self, number: int, ahead: int | None, pin_memory: bool) -> None:
-        self.number, self.ahead = number, number * (ahead or AHEAD)
+        self.number, self.ahead = number, number * (ahead or PREFETCH_BATCHES)
         self.pin_memory = pin_memory and torch.cuda.is_available()
 
     def map(self, read: Callable[[Key], dict[str, Any]], keys: Iterable[Key]) -> Iterator[dict[str, Any]]:
@@ -379,7 +381,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
     stream, they would be garbage together, and of such garbage PyTorch ends the workers only after seconds.
     """
 
-    def __init__(self, stream: streams.Stream, longest: int) -> None:
+    def __init__(self, stream: ArrayStream, longest: int) -> None:
         self.stream, self.longest = stream, longest
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -407,7 +409,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
 class _Keys(torch.utils.data.Sampler[Key]):
     """The keys of the batches that are left of a stream's epoch."""
 
-    def __init__(self, stream: streams.Stream) -> None:
+    def __init__(self, stream: ArrayStream) -> None:
         self.stream = stream
 
     def __iter__(self) -> Iterator[Key]:

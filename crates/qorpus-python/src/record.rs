@@ -179,7 +179,7 @@ impl Record {
     /// For notebooks: circuit, labels, and the unitary as a heat map.
     fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let arguments = (self.id, &self.circuit, &self.unitary, self.labels(py)?);
-        py.import("qorpus.html")?.call_method1("record", arguments)
+        py.import("qorpus._html")?.call_method1("record", arguments)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -210,7 +210,7 @@ impl Record {
 impl Record {
     fn convert<'py>(&self, py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
         let arguments = (&self.circuit, self.qubits(), self.matrices(py)?);
-        py.import("qorpus.circuits")?.call_method1(function, arguments)
+        py.import("qorpus.interop")?.call_method1(function, arguments)
     }
 
     /// What `Records.labels` says, in the same order.

@@ -109,7 +109,7 @@ impl Writer {
         let missing = py.detach(|| qorpus::missing_wal(&path));
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
         missing.map_or(Ok(()), |text| warn(py, &text))?;
-        py.import("qorpus.ending")?.call_method0("watch")?;
+        py.import("qorpus._atexit")?.call_method0("watch")?;
         Ok(Writer { writer })
     }
 
@@ -236,7 +236,7 @@ impl Writer {
     #[getter]
     fn recipe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let json = self.writer.recipe().to_json();
-        py.import("qorpus.corpus")?.getattr("Recipe")?.call_method1("from_json", (json,))
+        py.import("qorpus.recipe")?.getattr("Recipe")?.call_method1("from_json", (json,))
     }
 
     /// The letters, gates placed on qubits: letter number k is `letters[k]`.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import Fragment, Refusal, Step, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
-from qorpus.letters import FIXED, QUBITS, TURNING, gate_text
 
 if TYPE_CHECKING:
     from bqskit.ir import Circuit
@@ -116,7 +116,7 @@ def _fragment(operation: Any) -> Fragment:
         raise no_unitary(gate.name, places)
     if name := _bqskit_names().get(gate):
         return Fragment([Step(gate_text(name, operation.params), places)])
-    if len(places) <= QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
+    if len(places) <= MAX_QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
         return found
     raise Refusal(
         gate.name,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
 from qorpus._qorpus import matrix, placed
 from qorpus.errors import InvalidArgument, WrongType
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, checked, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
-from qorpus.letters import FIXED, QUBITS, TURNING, gate_text
 
 if TYPE_CHECKING:
     from cirq import Circuit, Qid, QubitOrder
@@ -132,9 +132,9 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
         if qubit not in numbers:
             raise InvalidArgument(f"qubits does not name {qubit!r}, which the circuit acts on; name all, in their order")
         number = numbers[qubit]
-        if number < 0 or (number >= QUBITS and not any_number):
+        if number < 0 or (number >= MAX_QUBITS and not any_number):
             raise InvalidArgument(
-                f"{qubit!r} is none of the qubits 0 to {QUBITS - 1}; pass all qubits, at most {QUBITS}, in their "
+                f"{qubit!r} is none of the qubits 0 to {MAX_QUBITS - 1}; pass all qubits, at most {MAX_QUBITS}, in their "
                 'order in qubits, or idle_qubits="drop" if the others are idle'
             )
     return numbers
@@ -179,7 +179,7 @@ def _fragment(operation: Any) -> Fragment:
         if _is_opaque(cirq, operation):
             raise Refusal(name, places, "is opaque: Cirq knows neither its unitary nor a decomposition; define one")
         raise no_unitary(name, places)
-    unitary = checked(np.asarray(cirq.unitary(operation)), name, places) if len(places) <= QUBITS else None
+    unitary = checked(np.asarray(cirq.unitary(operation)), name, places) if len(places) <= MAX_QUBITS else None
     if unitary is not None and (found := fragment_of(unitary)):
         return found
     if found := _decomposed(cirq, operation, unitary):

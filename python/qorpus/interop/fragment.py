@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus._letters import MAX_QUBITS, qubits_text
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
-from qorpus.letters import QUBITS, qubits_text
 
 if TYPE_CHECKING:
     Matrix = NDArray[np.complex128]
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-12
 
 #: The most letters of a circuit. Definitions and loops double them with each line, so a short text can have any number.
-_MOST_STEPS = 1_000_000
+_MAX_STEPS = 1_000_000
 
 
 class Step(NamedTuple):
@@ -78,9 +78,9 @@ class Fragment:
 
     def extend(self, other: Fragment, places: Sequence[int]) -> None:
         """Append another fragment, whose qubit k is qubit `places[k]`."""
-        if len(self.steps) + len(other.steps) > _MOST_STEPS:
+        if len(self.steps) + len(other.steps) > _MAX_STEPS:
             raise InvalidArgument(
-                f"the circuit has more than {_MOST_STEPS:,} letters when its definitions and loops are expanded; "
+                f"the circuit has more than {_MAX_STEPS:,} letters when its definitions and loops are expanded; "
                 "pass a part of it"
             )
         self.steps += [Step(gate, tuple(places[place] for place in on)) for gate, on in other.steps]
@@ -92,7 +92,7 @@ class Fragment:
 
     def unitary(self, qubits: int) -> Matrix | None:
         """The unitary, qubit 0 most significant, or None for more qubits than 8 or with a measurement."""
-        if qubits > QUBITS or any(step.gate is None for step in self.steps):
+        if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
         for gate, places in self.steps:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text, is_gate, permuted
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, checked, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
-from qorpus.letters import FIXED, QUBITS, TURNING, gate_text, is_gate, permuted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -238,7 +238,7 @@ class _Reader:
 
     def _own_matrix(self, operation: Any) -> Matrix | None:
         qubits = operation.num_qubits
-        if qubits > QUBITS:
+        if qubits > MAX_QUBITS:
             return None
         # A class without a matrix of its own raises one or the other.
         with suppress(AttributeError, import_module("qiskit.exceptions").QiskitError):
@@ -258,7 +258,7 @@ class _Reader:
         """The matrix of an operation, put together from those of its definition if it has none."""
         own = self._matrix(operation)
         definition = getattr(operation, "definition", None) if own is None else None
-        if definition is None or operation.num_qubits > QUBITS:
+        if definition is None or operation.num_qubits > MAX_QUBITS:
             return own
         total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
         total *= np.exp(1j * _number(definition.global_phase, "the global phase"))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus._letters import gate_text, named, permuted, phase_of
 from qorpus.interop.fragment import TOLERANCE, Fragment, Step, difference
-from qorpus.letters import gate_text, named, permuted, phase_of
 
 if TYPE_CHECKING:
     Matrix = NDArray[np.complex128]

@@ -27,7 +27,7 @@ TURNING = ("rx", "ry", "rz", "p", "u3", "cp", "crx", "cry", "crz")
 _SAME_MATRIX = 1e-13
 
 #: The most qubits of a circuit.
-QUBITS = 8
+MAX_QUBITS = 8
 
 #: Divisors of pi in the angles that people write.
 _DIVISORS = (*range(1, 17), 32, 64)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Pieces that are read at the same time, on the driver's node: reading takes little, and must not fill its memory.
-READERS = 2
+MAX_READERS = 2
 
 
 def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
@@ -42,7 +42,7 @@ def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
     numbers = ray.data.range(pieces, override_num_blocks=pieces)
     _set_up(numbers.context)
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    readers = ray.data.TaskPoolStrategy(size=min(READERS, pieces))
+    readers = ray.data.TaskPoolStrategy(size=min(MAX_READERS, pieces))
     parcels = numbers.map_batches(read, batch_size=None, num_cpus=0, label_selector=here, compute=readers)
     candidates = parcels.map_batches(expand, batch_size=None, batch_format="pyarrow", num_cpus=1)
     found = candidates.groupby("range").map_groups(merge, batch_format="pyarrow", num_cpus=1)

@@ -4,50 +4,35 @@ The order of an epoch is a keyed permutation of the ids, of which any place is f
 10**12 records is as cheap as one over ten, may be resumed anywhere, and is the same on every machine.
 """
 
+
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
-from qorpus.arguments import integer, integers, kind, short, texts, truth
-from qorpus.batches import Batch, Window
-from qorpus.errors import Error, InvalidArgument, MissingLibrary, MissingRecord, WrongType
-from qorpus.ranges import Ranges
-from qorpus.sides import IdSide, UnitarySide, UnitarySides
+from qorpus._arguments import integer, kind, short, texts, truth
+from qorpus._batches import Batch, Window
+from qorpus._subset import Subset, ahead
+from qorpus.errors import Error, InvalidArgument, MissingRecord, WrongType
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from qorpus._qorpus import Records
 
-    import qorpus.torch
-    from qorpus._qorpus import Ids, Record, Records
+T = TypeVar("T")
 
 #: What a batch may hold besides its ids.
 COLUMNS = ("unitaries", "circuits", "labels")
 
 #: The largest number of an epoch, a rank, or records of a batch.
-MOST = (1 << 63) - 1
-
-#: Records that iterating reads ahead, and bytes of unitaries, whichever is less.
-AHEAD = 1024
-AHEAD_BYTES = 16 << 20
-
-
-def ahead(records: Records) -> int:
-    """How many records are read at once."""
-    unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
-    return max(1, min(AHEAD, AHEAD_BYTES // unitary_bytes))
-
-
-T = TypeVar("T")
+MAX_NUMBER = (1 << 63) - 1
 
 #: Neighbours that stay together on their way into a window: so many that what is checked at both ends counts little.
-RUN = 128
+RUN_RECORDS = 128
 
 
 class OrderOptions(TypedDict, total=False):
@@ -60,344 +45,13 @@ class OrderOptions(TypedDict, total=False):
     rank: int
     world_size: int
     drop_last: bool
-    parts: bool
+    real_imag: bool
 
 
 class StreamOptions(OrderOptions, total=False):
     """The options of `Stream`."""
 
     columns: Sequence[str]
-
-
-class Readable:
-    """What can be split, and streamed into a training."""
-
-    def stream(self, batch_size: int, **options: Unpack[StreamOptions]) -> Stream:
-        """Batches as NumPy arrays.
-
-            for batch in corpus.stream(256, seed=1):
-                batch.unitaries, batch.circuits, batch.ids
-
-        Args:
-            batch_size: records of a batch.
-            **options: those of `Stream`.
-
-        Returns:
-            The stream, at the beginning of its epoch.
-
-        Raises:
-            qorpus.InvalidArgument: an option that cannot be.
-            qorpus.WrongType: an option of the wrong type.
-        """
-        return Stream(cast("Records", self), batch_size, **options)
-
-    @overload
-    def torch(
-        self, batch_size: None = None, *, longest: int | None = None, parts: bool = False, labels: bool = False
-    ) -> qorpus.torch.Dataset: ...
-
-    @overload
-    def torch(self, batch_size: int, **options: Unpack[qorpus.torch.LoadingOptions]) -> qorpus.torch.Stream: ...
-
-    def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
-        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with
-        one a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes
-        exactly.
-
-            loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
-            stream = corpus.torch(batch_size=64, seed=0, num_workers=4)
-
-        Args:
-            batch_size: records of a batch, or None for single records.
-            **options: those of `qorpus.torch.Dataset` or `qorpus.torch.Stream`.
-
-        Returns:
-            The dataset, or the stream.
-
-        Raises:
-            qorpus.MissingLibrary: PyTorch is not installed.
-            qorpus.InvalidArgument: an option that cannot be.
-            qorpus.WrongType: an option of the wrong type.
-        """
-        try:
-            from qorpus import torch
-        except ImportError as error:
-            raise MissingLibrary("this needs PyTorch; pip install torch") from error
-        records = cast("Records", self)
-        if batch_size is None:
-            if others := options.keys() - {"longest", "parts", "labels"}:
-                raise WrongType(
-                    f"without a batch_size there is no {', '.join(sorted(others))}: a DataLoader that takes the dataset has such "
-                    "options; pass a batch_size for a stream that has them itself"
-                )
-            return torch.Dataset(records, **options)
-        return torch.Stream(records, batch_size, **options)
-
-    def split(
-        self,
-        *,
-        by: str = "id",
-        seed: int = 0,
-        progress: bool | Callable[[int, int], object] = True,
-        **fractions: float,
-    ) -> dict[str, Split]:
-        """Cut the records into named splits, such as `corpus.split(train=0.8, validation=0.1, test=0.1)`.
-
-        To which split a record belongs depends on its id, the fractions and the seed alone: it does not change when a
-        corpus grows. Every 1000 consecutive records are split exactly.
-
-        Random circuits, words and appended records may repeat a unitary, and records with equal unitaries then are in
-        several splits: a network that is tested has seen some of the answers. `split(by="unitary", ...)` keeps records
-        whose unitaries are equal up to a global phase together. A corpus that `qorpus.distinct` made has each unitary
-        once, and needs no such care.
-
-        By unitary, a record's split depends on its unitary, the fractions and the seed alone. Fractions are those of
-        the unitaries, and hold for the records on average. The records are gone through once, when the splits are
-        first read, on all cores: about a million two-qubit records in a second on two cores. That takes a bit a record
-        for each split, in a temporary file; a split that is pickled does it anew. Unitaries over Z[i, 1/sqrt(2)] are
-        compared exactly if no circuit is longer than 28 letters. Others are compared in floating point: two unitaries
-        whose difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few records
-        (about 1 in 20,000) that are so near to the border between two splits are in none.
-
-        Args:
-            by: "id" or "unitary".
-            seed: what decides who belongs where.
-            progress: by unitary, whether a terminal shows a bar; or what is called instead now and then, with the number
-                of records that were gone through and of all.
-            **fractions: for each name its share of the records, in thousandths; together at most 1.
-
-        Raises:
-            qorpus.InvalidArgument: shares that are not thousandths, or more than 1 together; or, by unitary, gates
-                without matrices and unitaries in complex64, which are too imprecise.
-            qorpus.WrongType: a share that is not a number, or a seed that is not an integer.
-        """
-        seed, ranges, start = integer(seed, "seed"), {}, 0
-        for name, fraction in fractions.items():
-            size = _thousandths(name, fraction)
-            ranges[name] = (start, start := start + size)
-        if start > 1000:
-            raise InvalidArgument(f"the splits take {start / 1000} of the records; together they may take at most 1")
-        if not isinstance(by, str):
-            raise WrongType(f"records are split by 'id' or 'unitary', a text, not by {kind(by)}")
-        if by not in ("id", "unitary"):
-            raise InvalidArgument(f"records are split by 'id' or 'unitary', not by {by!r}")
-        records = cast("Records", self)
-        if by == "id":
-            return {name: Split(records, name, *shares, seed) for name, shares in ranges.items()}
-        sides = _sides(records, list(ranges.values()), seed, progress)
-        return {
-            name: Split(records, name, *shares, seed, sides.part(number))
-            for number, (name, shares) in enumerate(ranges.items())
-        }
-
-
-def _thousandths(name: str, fraction: float) -> int:
-    """The share of a split as a number of thousandths."""
-    if not isinstance(fraction, Real):
-        raise WrongType(f"split {name!r}: a share is a number such as 0.125, not {kind(fraction)}")
-    # NumPy's small integers have no room for a thousand.
-    share = (int(fraction) if isinstance(fraction, Integral) else fraction) * 1000
-    if not 0 <= share <= 1e6 or abs(round(share) - share) > 1e-6:
-        found = short(fraction) if isinstance(fraction, int) else str(fraction)
-        raise InvalidArgument(f"split {name!r}: {found} is not a number of thousandths, such as 0.125")
-    return round(share)
-
-
-def _sides(
-    records: Records | Subset, parts: list[tuple[int, int]], seed: int, progress: bool | Callable[[int, int], object]
-) -> UnitarySides:
-    """The parts of a split by unitary."""
-    whole, among = records._whole() if isinstance(records, Subset) else (records, None)
-    return UnitarySides(whole, parts, seed, progress, among)
-
-
-def _split_again(records: Records | Subset, name: str, start: int, stop: int, seed: int, by: str) -> Split:
-    """A split that was pickled."""
-    side = None if by == "id" else _sides(records, [(start, stop)], seed, progress=False).part(0)
-    return Split(records, name, start, stop, seed, side)
-
-
-class Subset(Readable):
-    """Some of the records of a corpus, with the same reading interface; their places are counted from 0."""
-
-    #: What they are called in messages.
-    _noun = "subset"
-
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        #: The ids that they are chosen among, if not among all: states of streams name them.
-        self._present: Ranges | None = None
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The ids of the records at these places, all of which there are."""
-        raise NotImplementedError
-
-    def _contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        raise NotImplementedError
-
-    def _whole(self) -> tuple[Records, Ranges | None]:
-        """What is split when they are split: records, and the ids of some of them if it is not all."""
-        return cast("Records", self), None
-
-    def ids(self, places: Ids) -> NDArray[np.int64]:
-        """The ids in the corpus of the records at these places: a slice, or integers.
-
-        Raises:
-            qorpus.MissingRecord: there is no such place.
-            qorpus.WrongType: they are something else.
-        """
-        size = len(self)
-        if isinstance(places, slice):
-            return self._chosen(np.arange(*_indices(places, size), dtype=np.int64))
-        array = integers(places, "places")
-        outside = array[(array < -size) | (array >= size)]
-        if outside.size:
-            raise MissingRecord(f"there is no record {outside[0]}; the {self._noun} has {size}, numbered from 0")
-        return self._chosen(np.where(array < 0, array + size, array))
-
-    def contains(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether the records with these ids are among them."""
-        return self._contains(integers(ids, "ids"))
-
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, place: slice | Sequence[int] | NDArray[Any]) -> list[Record]: ...
-
-    def __getitem__(self, place: Any) -> Record | list[Record]:
-        try:
-            one = operator.index(place)
-        except (TypeError, ValueError):
-            return self._records.__getitems__(self.ids(place))
-        return self._records[int(self.ids([one])[0])]
-
-    def __getitems__(self, places: Ids) -> list[Record]:
-        """What a PyTorch DataLoader calls."""
-        return self._records.__getitems__(self.ids(places))
-
-    def __iter__(self) -> Iterator[Record]:
-        count = ahead(self._records)
-        for start in range(0, len(self), count):
-            yield from self[start : start + count]
-
-    def unitaries(self, places: Ids) -> NDArray[Any]:
-        """The unitaries at these places, of shape (k, d, d)."""
-        return self._records.unitaries(self.ids(places))
-
-    def circuits(self, places: Ids) -> list[tuple[str, ...]]:
-        """The circuits at these places."""
-        return self._records.circuits(self.ids(places))
-
-    def letters_array(self, places: Ids) -> NDArray[np.int32]:
-        """The circuits at these places as numbers of letters, padded with -1."""
-        return self._records.letters_array(self.ids(places))
-
-    def pairs(self, places: Ids) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        """The circuits and unitaries at these places, as `letters_array` and `unitaries` give them, read in one go."""
-        unitaries, letters = self._pairs(places)
-        return letters, unitaries
-
-    def _pairs(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        return self._records._pairs(self.ids(places))
-
-    def labels(self, places: Ids) -> list[dict[str, Any]]:
-        """The labels at these places."""
-        return self._records.labels(self.ids(places))
-
-    def label_types(self) -> dict[str, type]:
-        """The labels that records of the corpus brought with them: `float` for numbers, `str` for texts."""
-        return self._records.label_types()
-
-    @property
-    def qubits(self) -> int:
-        """The number of qubits."""
-        return self._records.qubits
-
-    @property
-    def order(self) -> str:
-        """The order of the qubits: "big" or "little"."""
-        return self._records.order
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the unitaries."""
-        return self._records.dtype
-
-    @property
-    def gates(self) -> tuple[str, ...]:
-        """The names of the gates."""
-        return self._records.gates
-
-    @property
-    def letters(self) -> tuple[str, ...]:
-        """The letters in order: letter number k is the k-th."""
-        return self._records.letters
-
-    @property
-    def lengths(self) -> tuple[int, int]:
-        """The shortest and the longest circuit that there can be."""
-        return self._records.lengths
-
-    @property
-    def is_appended(self) -> bool:
-        """Whether the records were appended by someone."""
-        return self._records.is_appended
-
-    @property
-    def _is_sharded(self) -> bool:
-        return self._records._is_sharded
-
-
-class Split(Subset):
-    """Some of the records of a corpus, with the same reading interface; their places are counted from 0.
-
-    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split `by="unitary"`, records of
-    other splits may have the same unitaries.
-    """
-
-    _noun = "split"
-
-    def __init__(
-        self, records: Records | Subset, name: str, start: int, stop: int, seed: int, side: UnitarySide | None = None
-    ) -> None:
-        whole, among = records._whole() if isinstance(records, Subset) else (records, None)
-        super().__init__(whole)
-        self._state = (records, name, start, stop, seed)
-        self._present = records._present if isinstance(records, Subset) else None
-        self._by = "id" if side is None else "unitary"
-        self._split: _qorpus.Split | IdSide | UnitarySide = side or _qorpus.Split(start, stop, seed)
-        if isinstance(self._split, _qorpus.Split) and among is not None:
-            self._split = IdSide(self._split, among)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _split_again, (*self._state, self._by)
-
-    def __len__(self) -> int:
-        return self._split.count(len(self._state[0]))
-
-    def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self._split.ids(places)
-
-    def _contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return self._split.contains(ids)
-
-    def __repr__(self) -> str:
-        by = "" if self._by == "id" else ", by unitary"
-        return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._state[0]!r}{by})"
-
-
-def _indices(places: slice, size: int) -> tuple[int, int, int]:
-    """Start, stop and step of a slice."""
-    try:
-        return places.indices(size)
-    except TypeError as error:
-        raise WrongType(f"a slice is of integers: {error}") from error
-    except ValueError as error:
-        raise InvalidArgument(f"a slice cannot be: {error}") from error
 
 
 class Stream:
@@ -440,7 +94,7 @@ class Stream:
         world_size: how many ranks there are.
         drop_last: leaves out the short batch, and what would give some ranks more batches than others.
         columns: which of "unitaries", "circuits" and "labels" a batch has.
-        parts: unitaries as real and imaginary parts, of shape (k, 2, d, d), instead of complex numbers.
+        real_imag: unitaries as real and imaginary parts, of shape (k, 2, d, d), instead of complex numbers.
 
     Raises:
         qorpus.InvalidArgument: a number or a column that cannot be.
@@ -460,12 +114,12 @@ class Stream:
         world_size: int = 1,
         drop_last: bool = False,
         columns: Sequence[str] = ("unitaries", "circuits"),
-        parts: bool = False,
+        real_imag: bool = False,
     ) -> None:
         self.records, self.shuffle = records, truth(shuffle, "shuffle")
-        self.drop_last, self.parts = truth(drop_last, "drop_last"), truth(parts, "parts")
-        self.batch_size, self.seed = integer(batch_size, "batch_size", least=1, most=MOST), integer(seed, "seed")
-        self.world_size = integer(world_size, "world_size", least=1, most=MOST)
+        self.drop_last, self.real_imag = truth(drop_last, "drop_last"), truth(real_imag, "real_imag")
+        self.batch_size, self.seed = integer(batch_size, "batch_size", least=1, most=MAX_NUMBER), integer(seed, "seed")
+        self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
         self.rank = integer(rank, "rank", most=self.world_size - 1)
         self.columns = texts(columns, "columns")
         if unknown := [column for column in self.columns if column not in COLUMNS]:
@@ -475,8 +129,8 @@ class Stream:
         #: Records of a window: whole batches.
         self.window = None
         if window is not None:
-            self.window = -(-integer(window, "window", least=1, most=MOST) // self.batch_size) * self.batch_size
-        self.epoch, self._given, self._size = integer(epoch, "epoch", most=MOST), 0, len(records)
+            self.window = -(-integer(window, "window", least=1, most=MAX_NUMBER) // self.batch_size) * self.batch_size
+        self.epoch, self._given, self._size = integer(epoch, "epoch", most=MAX_NUMBER), 0, len(records)
         #: The loop that has the stream's place.
         self._loop: object = None
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
@@ -547,15 +201,15 @@ class Stream:
 
     def _window_ids(self, window: int) -> NDArray[np.int64]:
         """The ids of a window: runs of neighbours, in the order in which they are read."""
-        runs, places = -(-self._size // RUN), self._window_places(window)
-        missing, order = runs * RUN - self._size, self._permutation(runs)
+        runs, places = -(-self._size // RUN_RECORDS), self._window_places(window)
+        missing, order = runs * RUN_RECORDS - self._size, self._permutation(runs)
         at = np.arange(places.start, places.stop, dtype=np.int64)
         if missing:
             # The last run is short; what comes behind it, is as if it were not.
-            at[at >= (order.place(runs - 1) + 1) * RUN - missing] += missing
-        turn, within = np.divmod(at, RUN)
+            at[at >= (order.place(runs - 1) + 1) * RUN_RECORDS - missing] += missing
+        turn, within = np.divmod(at, RUN_RECORDS)
         first = turn[0]
-        ids: NDArray[np.int64] = order.apply(np.arange(first, turn[-1] + 1))[turn - first] * RUN + within
+        ids: NDArray[np.int64] = order.apply(np.arange(first, turn[-1] + 1))[turn - first] * RUN_RECORDS + within
         return ids
 
     def batch(self, number: int) -> Batch:
@@ -599,7 +253,7 @@ class Stream:
             unitaries = self.records.unitaries(places)
         elif "circuits" in self.columns:
             circuits = self.records.letters_array(places)
-        if unitaries is not None and self.parts:
+        if unitaries is not None and self.real_imag:
             unitaries = np.stack([unitaries.real, unitaries.imag], axis=1)
         if "labels" in self.columns:
             labels = columns_of(self.records.labels(places), self.records.label_types())
@@ -643,7 +297,7 @@ class Stream:
             qorpus.InvalidArgument: a negative number.
             qorpus.WrongType: it is not an integer.
         """
-        self._move(integer(epoch, "epoch", most=MOST), 0, len(self.records))
+        self._move(integer(epoch, "epoch", most=MAX_NUMBER), 0, len(self.records))
 
     def _move(self, epoch: int, given: int, size: int) -> None:
         self.epoch, self._given, self._size, self._loop = epoch, given, size, None
@@ -703,7 +357,7 @@ class Stream:
         for name in ("batch_size", "shuffle", "window", "seed", "drop_last"):
             if state[name] != getattr(self, name):
                 raise InvalidArgument(f"the state has {name}={state[name]}, this stream {name}={getattr(self, name)}")
-        epoch, batches, size = (integer(state[name], name, most=MOST) for name in ("epoch", "batches", "records"))
+        epoch, batches, size = (integer(state[name], name, most=MAX_NUMBER) for name in ("epoch", "batches", "records"))
         if size > len(self.records):
             raise InvalidArgument(f"the state is of {size} records, and there are only {len(self.records)}")
         given, rest = divmod(batches, self.world_size)
@@ -729,3 +383,6 @@ def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str
         else:
             columns[name] = np.array([np.nan if value is None else value for value in values], np.float64)
     return columns
+
+
+__all__ = ["OrderOptions", "Stream", "StreamOptions", "columns_of"]

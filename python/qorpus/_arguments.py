@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from qorpus.errors import InvalidArgument, MissingRecord, WrongType
 
 #: The largest seed.
-LARGEST = (1 << 64) - 1
+MAX_UINT64 = (1 << 64) - 1
 
 
-def integer(value: Any, name: str, *, least: int = 0, most: int = LARGEST) -> int:
+def integer(value: Any, name: str, *, least: int = 0, most: int = MAX_UINT64) -> int:
     """The integer that an argument is, as Python's own: NumPy's are integers too, 3.0 is not.
 
     Raises:
@@ -27,7 +27,7 @@ def integer(value: Any, name: str, *, least: int = 0, most: int = LARGEST) -> in
     except (TypeError, ValueError) as error:
         raise WrongType(f"{name} is an integer, not {kind(value)}") from error
     if not least <= number <= most:
-        largest = {LARGEST: "2**64 - 1", (1 << 63) - 1: "2**63 - 1"}.get(most, str(most))
+        largest = {MAX_UINT64: "2**64 - 1", (1 << 63) - 1: "2**63 - 1"}.get(most, str(most))
         raise InvalidArgument(f"{name} is {short(number)}; it must be from {least} to {largest}")
     return number
 
@@ -40,7 +40,7 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
         qorpus.MissingRecord: one is too large to be an id.
     """
     ordered(values, name)
-    if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > LARGEST >> 1:
+    if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > MAX_UINT64 >> 1:
         raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
     try:
         array = np.asarray(values)

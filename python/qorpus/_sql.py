@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qorpus import _html
 from qorpus.errors import MissingLibrary
 
 if TYPE_CHECKING:
@@ -36,6 +37,4 @@ class Rows(list[tuple[Any, ...]]):
         return pyarrow.Table.from_arrays([pyarrow.array(list(column)) for column in columns], names=self.columns)
 
     def _repr_html_(self) -> str:
-        from qorpus import html
-
-        return html.rows(self)
+        return _html.rows(self.columns, self)

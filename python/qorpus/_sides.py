@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qorpus import _qorpus
-
-from qorpus.ranges import Ranges
+from qorpus._ranges import Ranges
 
 if TYPE_CHECKING:
     import numpy as np
