@@ -1,4 +1,4 @@
-"""What notebooks show: a record with its unitary as a heat map, a corpus as a card, rows as a table."""
+"""HTML for notebooks: records with heat maps, corpora as cards, rows as tables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def _colour(entry: complex) -> str:
 
 
 def heat_map(unitary: np.ndarray[Any, Any]) -> str:
-    """The matrix as SVG: brightness is the magnitude of an entry, hue its phase; hovering tells the number.
+    """Draw a matrix as SVG.
+
+    Brightness is the magnitude of an entry, hue its phase; hovering tells the number.
 
     Of a matrix of more than 32 rows each cell shows the largest entry of a square block.
 
@@ -84,7 +86,7 @@ def record(id: int, circuit: tuple[str, ...], unitary: np.ndarray[Any, Any], lab
 
 
 def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:
-    """A corpus or recipe: what it is, its first circuits, and the unitary of the first one that is not empty."""
+    """Show a corpus or recipe: facts, its first circuits, and a unitary."""
     rows = [(escape(name), escape(value)) for name, value in facts]
     try:
         # A recipe of appended records has none.

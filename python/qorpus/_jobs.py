@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from qorpus import _qorpus
 from qorpus._arguments import kind
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
     from qorpus._qorpus import Gates, Path
     from qorpus.recipe import RecipeOptions
+
+    class DistinctOptions(TypedDict, total=False):
+        """Those options of `distinct` that decide the recipe."""
+
+        gates: Gates | None
+        qubits: int | None
+        coupling: str | None
+        max_length: int | None
+        cost: str | Mapping[str, int] | None
+        max_cost: int | None
+        up_to: str | None
+        dtype: DTypeLike | None
 
 
 def generate(
@@ -32,7 +44,7 @@ def generate(
     progress: bool | Callable[[int, int], object] = True,
     **options: Unpack[RecipeOptions],
 ) -> Corpus:
-    """Makes the records of a recipe that a file lacks, on all cores, and opens it.
+    """Make the records of a recipe that a file lacks, on all cores, and open it.
 
     Any number of processes may do so on one file at once: they share the work. Interrupted, it keeps what is
     committed, and called again it goes on.
@@ -77,7 +89,7 @@ def generate(
 
 
 def seal(path: Path) -> dict[str, Any]:
-    """Lists the shards that are published in the manifest of a sharded corpus, and says what is missing.
+    """List the published shards in the manifest of a sharded corpus, and say what is missing.
 
     What `qorpus seal` does, for a corpus whose parts were made one by one. Receipts are read, not records; to seal again
     changes nothing.
@@ -110,8 +122,9 @@ def distinct(
     durability: str | None = None,
     progress: bool | Callable[[int, int], object] = True,
 ) -> Corpus:
-    """Enumerates every distinct unitary, exactly, on all cores, and opens the corpus: one record each, with the first of its
-    shortest circuits.
+    """Enumerate every distinct unitary, exactly, on all cores, and open the corpus.
+
+    There is one record for each, with the first of its provably shortest circuits.
 
         corpus = qorpus.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=8)
         corpus = qorpus.distinct("t.db", qubits=1, cost={"t": 1, "tdg": 1}, max_cost=12)
@@ -147,17 +160,8 @@ def distinct(
         KeyboardInterrupt: it was interrupted; what is done stays.
     """
     recipe = _qorpus.distinct_recipe(
-        gates=gates,
-        qubits=qubits,
-        coupling=coupling,
-        max_length=max_length,
-        cost=cost,
-        max_cost=max_cost,
-        up_to=up_to,
-        dtype=dtype,
-    )
+        gates=gates, qubits=qubits, coupling=coupling, max_length=max_length, cost=cost, max_cost=max_cost,
+        up_to=up_to, dtype=dtype,
+    )  # fmt: skip
     _qorpus.enumerate(path, recipe, memory=memory, jobs=jobs, durability=durability, progress=progress)
     return open(path)
-
-
-__all__ = ["distinct", "generate", "seal"]

@@ -40,7 +40,7 @@ def gate_text(name: str, angles: Iterable[float]) -> str:
 
 
 def angle_text(value: float) -> str:
-    """The angle as people write it: a multiple of pi if it is one to the last bits, else its shortest decimal."""
+    """Write an angle as a multiple of pi if it is one to the last bits, else as a decimal."""
     if not isfinite(value):
         raise InvalidArgument(f"{value} is not an angle; angles are finite numbers")
     for divisor in _DIVISORS if abs(value) < 1000 else ():

@@ -1,6 +1,6 @@
-"""One level of an enumeration of distinct unitaries as a Ray Data shuffle: who moves which bytes.
+"""One level of an enumeration of distinct unitaries as a Ray Data shuffle.
 
-What is in the bytes, and everything that is done with them, is the native `Worker`'s.
+This module moves bytes. The native `Worker` knows what is in them, and does everything that is done with them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _set_up(context: Any) -> None:
-    """What these datasets need, whatever the driver has set for its own."""
+    """Set up the context of these datasets, whatever the driver has set for its own."""
     from ray.data.context import ShuffleStrategy
 
     # Tasks alone, each begun again as often as nodes die; actors that hold what was shuffled would be lost with their nodes.
@@ -76,6 +76,3 @@ def _table(name: str, rows: list[tuple[int, bytes]]) -> pa.Table:
 
 def _bytes(batch: pa.Table) -> list[bytes]:
     return [row.as_py() for row in batch["rows"]]
-
-
-__all__ = ["survivors"]

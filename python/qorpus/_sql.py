@@ -1,4 +1,4 @@
-"""What a query returns."""
+"""The rows of a query."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Rows(list[tuple[Any, ...]]):
         self.columns = columns
 
     def to_arrow(self) -> pyarrow.Table:
-        """The rows as a `pyarrow.Table`; unitaries are binary columns. Needs pyarrow.
+        """Make a `pyarrow.Table` of the rows; unitaries are binary columns. Needs pyarrow.
 
         Raises:
             qorpus.MissingLibrary: pyarrow is not installed.

@@ -22,14 +22,14 @@ PREFETCH_BYTES = 16 << 20
 
 
 def ahead(records: Records) -> int:
-    """How many records are read at once."""
+    """The number of records to read at once."""
     unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
     return max(1, min(PREFETCH_RECORDS, PREFETCH_BYTES // unitary_bytes))
 
 
 
 class Subset:
-    """Some of the records of a corpus, with the same reading interface; their places are counted from 0."""
+    """Some records of a corpus, with its reading interface; their places are counted from 0."""
 
     #: What they are called in messages.
     _noun = "subset"
@@ -50,11 +50,11 @@ class Subset:
         raise NotImplementedError
 
     def _whole(self) -> tuple[Records, Ranges | None]:
-        """What is split when they are split: records, and the ids of some of them if it is not all."""
+        """The records to split, and the ids of some of them if not all are to be split."""
         return cast("Records", self), None
 
     def ids(self, places: Ids) -> NDArray[np.int64]:
-        """The ids in the corpus of the records at these places: a slice, or integers.
+        """Return the ids of the records at these places: a slice, or integers.
 
         Raises:
             qorpus.MissingRecord: there is no such place.
@@ -70,7 +70,7 @@ class Subset:
         return self._chosen(np.where(array < 0, array + size, array))
 
     def contains(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether the records with these ids are among them."""
+        """Return whether the records with these ids are among them."""
         return self._contains(integers(ids, "ids"))
 
     @overload
@@ -87,7 +87,7 @@ class Subset:
         return self._records[int(self.ids([one])[0])]
 
     def __getitems__(self, places: Ids) -> list[Record]:
-        """What a PyTorch DataLoader calls."""
+        """Read the records at these places. A PyTorch DataLoader calls this."""
         return self._records.__getitems__(self.ids(places))
 
     def __iter__(self) -> Iterator[Record]:
@@ -96,26 +96,26 @@ class Subset:
             yield from self[start : start + count]
 
     def unitaries(self, places: Ids) -> NDArray[Any]:
-        """The unitaries at these places, of shape (k, d, d)."""
+        """Read the unitaries at these places, of shape (k, d, d)."""
         return self._records.unitaries(self.ids(places))
 
     def circuits(self, places: Ids) -> list[tuple[str, ...]]:
-        """The circuits at these places."""
+        """Read the circuits at these places."""
         return self._records.circuits(self.ids(places))
 
     def letters_array(self, places: Ids) -> NDArray[np.int32]:
-        """The circuits at these places as numbers of letters, padded with -1."""
+        """Read the circuits at these places as numbers of letters, padded with -1."""
         return self._records.letters_array(self.ids(places))
 
     def _pairs(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32]]:
         return self._records._pairs(self.ids(places))
 
     def labels(self, places: Ids) -> list[dict[str, Any]]:
-        """The labels at these places."""
+        """Read the labels at these places."""
         return self._records.labels(self.ids(places))
 
     def label_types(self) -> dict[str, type]:
-        """The labels that records of the corpus brought with them: `float` for numbers, `str` for texts."""
+        """Return the types of the labels that records brought with them: `float` or `str`."""
         return self._records.label_types()
 
     @property
@@ -150,7 +150,7 @@ class Subset:
 
     @property
     def is_appended(self) -> bool:
-        """Whether the records were appended by someone."""
+        """Whether the records were appended."""
         return self._records.is_appended
 
     @property
@@ -166,6 +166,3 @@ def _indices(places: slice, size: int) -> tuple[int, int, int]:
         raise WrongType(f"a slice is of integers: {error}") from error
     except ValueError as error:
         raise InvalidArgument(f"a slice cannot be: {error}") from error
-
-
-__all__ = ["Subset", "ahead"]

@@ -1,4 +1,4 @@
-"""Workers of somebody's own PyTorch DataLoader: which batches each deals, and what reaches those that live on."""
+"""Workers of a user's own DataLoader: the batches of each, and news for those that live on."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Seat(NamedTuple):
 
 
 def _shared(numbers: torch.Tensor) -> torch.Tensor:
-    """The same numbers, in memory that processes share."""
+    """Move numbers to memory that processes share."""
     numbers.share_memory_()  # type: ignore[no-untyped-call]  # PyTorch gives it no types.
     return numbers
 
 
 class News:
-    """Where a stream was put after a loader's workers were started: shared memory, which workers that live on look at.
+    """The place where a stream was put after a loader's workers were started, in shared memory.
 
     Processes that are forked or spawned share it with the process that started them, which alone writes there.
     """
@@ -111,6 +111,3 @@ class News:
                 raise Error("the other workers of the loader have not loaded their states; load one for each of them")
             time.sleep(0.001)
         return bool(self._over[1])
-
-
-__all__ = ["News", "Seat"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qorpus import _html
-from qorpus._arguments import kind, ordered
+from qorpus._arguments import kind
 from qorpus._distinct import Found, Level
-from qorpus._qorpus import Records
+from qorpus._qorpus import Records, ordered
 from qorpus._ranges import Ranges
 from qorpus._subset import Subset
 from qorpus.dataset import Readable
@@ -42,7 +41,7 @@ class Corpus(RecordSequence):
 
     @property
     def recipe(self) -> Recipe:
-        """What decides the records; of appended ones what they have in common, and then it has no records itself."""
+        """The recipe. That of appended records has no records itself."""
         return Recipe.from_json(self._recipe_json, self.order)
 
     @property
@@ -52,20 +51,11 @@ class Corpus(RecordSequence):
 
     @property
     def info(self) -> dict[str, Any]:
-        """What `qorpus info --json` says, but for `paths`; of several files their sums."""
-        summary = self._summary()
-        return {
-            **summary,
-            "unsealed": self._unsealed(),
-            "qubits": self.qubits,
-            "gates": list(self.gates),
-            "alphabet": list(self.letters),
-            "recipe": json.loads(self._recipe_json),
-            "bytes_per_record": summary["bytes"] / max(summary["records"], 1),
-        }
+        """The facts that `qorpus info --json` prints, without `path`; sums, of several files."""
+        return self._info()
 
     def present(self, ranges: Sequence[Sequence[int]] | None = None) -> Present:
-        """The records that are there at this moment, to be read, split and streamed while others are still made.
+        """Return the records that are there now, to read them while others are still made.
 
             present = corpus.present()
             train = present.split(train=0.9, test=0.1)["train"]
@@ -91,7 +81,7 @@ class Corpus(RecordSequence):
 
     @property
     def content_hash(self) -> str:
-        """The sum of the records' hashes: depends on ids, circuits and stored unitaries alone."""
+        """The sum of the records' hashes. It depends on ids, circuits and stored unitaries alone."""
         return str(self._summary()["content_hash"])
 
     @property
@@ -101,13 +91,15 @@ class Corpus(RecordSequence):
 
     @property
     def levels(self) -> list[Level]:
-        """The finished levels of a corpus that `qorpus.distinct` made, in order; none of another corpus."""
+        """The finished levels of a corpus that `qorpus.distinct` made, in order; others have none."""
         return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
 
     def find(
         self, target: ArrayLike | str | Sequence[str], *, further: bool = True, tolerance: float | None = None
     ) -> Found:
-        """The shortest circuit of a unitary in a corpus that `qorpus.distinct` made, or the proof that there is none.
+        """Find the shortest circuit of a unitary, or the proof that there is none.
+
+        The corpus must be one that `qorpus.distinct` made.
 
             corpus.find(numpy.kron(a, b))
             corpus.find("cx 0 1; cx 1 0; cx 0 1").circuit
@@ -140,7 +132,7 @@ class Corpus(RecordSequence):
         further: bool = True,
         tolerance: float | None = None,
     ) -> list[Found]:
-        """Looks for many unitaries as `find` does, on all cores, and goes through the records at most once.
+        """Look for many unitaries as `find` does, on all cores, in one pass over the records.
 
             found = corpus.find_many(unitaries)              # shape (k, 2**n, 2**n)
 
@@ -159,7 +151,7 @@ class Corpus(RecordSequence):
         return [Found(circuit, id, none_up_to, **(more or {})) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
-        """Ids of distinct unitaries at a distance from the identity, drawn uniformly and without repetition.
+        """Draw distinct unitaries at a distance from the identity, uniformly, each at most once.
 
             corpus.unitaries(corpus.sample(distance=5, n=256, seed=1))
 
@@ -219,7 +211,7 @@ class Present(Subset, Readable):
 
     @property
     def ranges(self) -> list[list[int]]:
-        """Their ids, as pairs of a first id and the one behind the last, in order: what `corpus.present` takes, and JSON can hold."""
+        """Their ids, as pairs of a first id and the one behind the last. `corpus.present` takes them."""
         return self._ranges.pairs
 
     def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -237,7 +229,7 @@ class Present(Subset, Readable):
 
 
 def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
-    """Opens a corpus for reading.
+    """Open a corpus for reading.
 
     Args:
         path: a sharded corpus, whose files are opened when they are needed, also `s3://bucket/prefix`; or a file, a directory of files, or a list of

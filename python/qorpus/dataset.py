@@ -1,4 +1,4 @@
-"""Corpora as data sets: splits, streams, and what PyTorch takes."""
+"""Corpora as data sets: splits, and streams for training."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Readable:
-    """What can be split, and streamed into a training."""
+    """Records that can be split, and streamed into a training."""
 
     def stream(self, batch_size: int, **options: Unpack[StreamOptions]) -> Stream:
-        """Batches as NumPy arrays.
+        """Stream batches as NumPy arrays.
 
             for batch in corpus.stream(256, seed=1):
                 batch.unitaries, batch.circuits, batch.ids
@@ -54,9 +54,10 @@ class Readable:
     def torch(self, batch_size: int, **options: Unpack[qorpus.torch.LoadingOptions]) -> qorpus.torch.Stream: ...
 
     def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
-        """For PyTorch: without a batch size a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle; with
-        one a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes
-        exactly.
+        """Make a data set or a stream for PyTorch.
+
+        Without a batch size this is a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle. With one it is
+        a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes exactly.
 
             loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
             stream = corpus.torch(batch_size=64, seed=0, num_workers=4)
@@ -113,7 +114,7 @@ class Readable:
         progress: bool | Callable[[int, int], object] = True,
         **fractions: float,
     ) -> dict[str, Split]:
-        """Cut the records into named splits, such as `corpus.split(train=0.8, validation=0.1, test=0.1)`.
+        """Cut the records into named splits, as in `corpus.split(train=0.8, test=0.2)`.
 
         To which split a record belongs depends on its id, the fractions and the seed alone: it does not change when a
         corpus grows. Every 1000 consecutive records are split exactly.
@@ -143,7 +144,9 @@ class Readable:
                 without matrices and unitaries in complex64, which are too imprecise.
             qorpus.WrongType: a share that is not a number, or a seed that is not an integer.
         """
-        seed, ranges, start = integer(seed, "seed"), {}, 0
+        seed = integer(seed, "seed")
+        ranges: dict[str, tuple[int, int]] = {}
+        start = 0
         for name, fraction in fractions.items():
             size = _thousandths(name, fraction)
             ranges[name] = (start, start := start + size)
@@ -164,7 +167,7 @@ class Readable:
 
 
 class Split(Subset, Readable):
-    """Some of the records of a corpus, with the same reading interface; their places are counted from 0.
+    """A split of a corpus, with its reading interface; places are counted from 0.
 
     `Record.id` and `ids` tell which records of the corpus they are. Unless they were split `by="unitary"`, records of
     other splits may have the same unitaries.

@@ -38,7 +38,7 @@ _BEYOND_IDS = 1 << 64
 
 
 class RecordSequence(Records, Readable):
-    """What a corpus and a recipe have in common."""
+    """A sequence of records, stored or computed."""
 
     def __iter__(self) -> Iterator[Record]:
         """The records in order; of a corpus that grows also those that come meanwhile."""
@@ -59,7 +59,7 @@ class RecordSequence(Records, Readable):
             return False
 
     def index(self, record: object, start: int = 0, stop: int | None = None) -> int:
-        """The id of a record that is in the sequence.
+        """Return the id of a record that is in the sequence.
 
         Raises:
             qorpus.InvalidArgument: it is not, or not between `start` and `stop`.
@@ -73,11 +73,11 @@ class RecordSequence(Records, Readable):
         return record.id
 
     def count(self, record: object) -> int:
-        """1 if the record is in the sequence, or 0: every id occurs once."""
+        """Return 1 if the record is in the sequence, or 0: every id occurs once."""
         return int(record in self)
 
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Rows:
-        """Runs one SELECT over the table `records`, with a row for each record.
+        """Run one SELECT over the table `records`, with a row for each record.
 
         Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of the corpus's dtype),
         `count_GATE` for each gate, and one for each label. Functions: `fidelity(a, b)` = |tr(A†B)|²/d² and
@@ -109,7 +109,7 @@ Sequence.register(RecordSequence)
 
 
 class Recipe(RecordSequence):
-    """What decides records, and the records themselves, computed while they are read; nothing is stored.
+    """A recipe decides records, and is the sequence of them: computed on reading, not stored.
 
         r = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
         len(r); r[123]; r.unitaries([1, 2, 3])
@@ -149,26 +149,19 @@ class Recipe(RecordSequence):
         order: str = "big",
     ) -> Recipe:
         text = _qorpus.recipe(
-            gates=gates,
-            qubits=qubits,
-            coupling=coupling,
-            words=words,
-            random=random,
-            seed=seed,
-            length=length,
-            dtype=dtype,
-            unitaries=unitaries,
-        )
+            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, seed=seed, length=length,
+            dtype=dtype, unitaries=unitaries,
+        )  # fmt: skip
         return cls.from_json(text, order)
 
     @classmethod
     def from_json(cls, text: str, order: str = "big") -> Recipe:
-        """The recipe that `json` gave."""
+        """Read a recipe from what `json` returned."""
         return super().__new__(cls, recipe=text, order=order)
 
     @property
     def json(self) -> str:
-        """The recipe as one line of JSON: what is stored and hashed."""
+        """The recipe as one line of JSON, as corpora store and hash it."""
         return self._recipe_json
 
     @property

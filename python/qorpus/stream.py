@@ -1,4 +1,4 @@
-"""Training streams: batches of a corpus in a shuffled order that takes no memory, for any number of ranks.
+"""Streams for training: batches in a shuffled order that takes no memory, for any number of ranks.
 
 The order of an epoch is a keyed permutation of the ids, of which any place is found at once. So a stream over
 10**12 records is as cheap as one over ten, may be resumed anywhere, and is the same on every machine.
@@ -116,9 +116,12 @@ class Stream:
         columns: Sequence[str] = ("unitaries", "circuits"),
         real_imag: bool = False,
     ) -> None:
-        self.records, self.shuffle = records, truth(shuffle, "shuffle")
-        self.drop_last, self.real_imag = truth(drop_last, "drop_last"), truth(real_imag, "real_imag")
-        self.batch_size, self.seed = integer(batch_size, "batch_size", least=1, most=MAX_NUMBER), integer(seed, "seed")
+        self.records = records
+        self.shuffle = truth(shuffle, "shuffle")
+        self.drop_last = truth(drop_last, "drop_last")
+        self.real_imag = truth(real_imag, "real_imag")
+        self.batch_size = integer(batch_size, "batch_size", least=1, most=MAX_NUMBER)
+        self.seed = integer(seed, "seed")
         self.world_size = integer(world_size, "world_size", least=1, most=MAX_NUMBER)
         self.rank = integer(rank, "rank", most=self.world_size - 1)
         self.columns = texts(columns, "columns")
@@ -130,7 +133,9 @@ class Stream:
         self.window = None
         if window is not None:
             self.window = -(-integer(window, "window", least=1, most=MAX_NUMBER) // self.batch_size) * self.batch_size
-        self.epoch, self._given, self._size = integer(epoch, "epoch", most=MAX_NUMBER), 0, len(records)
+        self.epoch = integer(epoch, "epoch", most=MAX_NUMBER)
+        self._given = 0
+        self._size = len(records)
         #: The loop that has the stream's place.
         self._loop: object = None
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
@@ -154,7 +159,7 @@ class Stream:
         return len(range(self.rank, self._batches(), self.world_size))
 
     def ids(self, number: int) -> NDArray[np.int64]:
-        """The ids of this rank's batch `number` in the present epoch.
+        """Return the ids of this rank's batch `number` in the present epoch.
 
         Raises:
             qorpus.MissingRecord: there is no such batch.
@@ -180,7 +185,8 @@ class Stream:
 
     def _permutation(self, size: int) -> _qorpus.Permutation:
         """The epoch's order of so many."""
-        order, key = self._order, (size, self.epoch)
+        order = self._order
+        key = (size, self.epoch)
         if order is None or order[0] != key:
             order = self._order = (key, _qorpus.Permutation(size, self._mixed()))
         return order[1]
@@ -213,7 +219,9 @@ class Stream:
         return ids
 
     def batch(self, number: int) -> Batch:
-        """This rank's batch `number` in the present epoch, counted from 0; gives nothing away of the stream's place.
+        """Read this rank's batch `number` in the present epoch, counted from 0.
+
+        The stream stays where it is.
 
         Raises:
             qorpus.MissingRecord: there is no such batch.
@@ -224,7 +232,9 @@ class Stream:
         window, within = self._within(self._places(number))
 
         def read() -> tuple[NDArray[np.int64], Iterator[Batch]]:
-            places, order, count = self._window_ids(window), self._window_order(window), ahead(self.records)
+            places = self._window_ids(window)
+            order = self._window_order(window)
+            count = ahead(self.records)
             if self.records._is_sharded:
                 # Shard by shard, so that each is opened, or fetched, once. The order stays.
                 ascending = np.argsort(places, kind="stable")
@@ -287,11 +297,11 @@ class Stream:
             self.next_epoch()
 
     def next_epoch(self) -> None:
-        """Begins the next epoch; of a corpus that has grown, with all its records."""
+        """Begin the next epoch; of a corpus that has grown, with all its records."""
         self.set_epoch(self.epoch + 1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begins this epoch.
+        """Begin this epoch.
 
         Raises:
             qorpus.InvalidArgument: a negative number.
@@ -303,7 +313,7 @@ class Stream:
         self.epoch, self._given, self._size, self._loop = epoch, given, size, None
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands, for `load_state_dict`: numbers, truth values and None by name, which JSON can hold.
+        """Return the place of the stream, for `load_state_dict`: a dict that JSON can hold.
 
         If the stream is of what was present of a corpus, `present` has the ranges of ids: `corpus.present(state["present"])`
         are the same records again, however many have come since.
@@ -331,7 +341,7 @@ class Stream:
         return None if present is None else present.pairs
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where a stream stood, exactly; the number of ranks and workers may be another one.
+        """Go on exactly where a stream stood; the number of ranks and workers may be another one.
 
         Raises:
             qorpus.InvalidArgument: the state is of a stream in another order, or of fewer records, or the ranks cannot
@@ -373,7 +383,7 @@ class Stream:
 
 
 def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:
-    """Labels as arrays: those that are counted, and those that records brought with them, which are of these types."""
+    """Make arrays of labels, both those that are counted and those that records brought."""
     counted = [name for name in (labels[0] if labels else {}) if name not in given]
     columns: dict[str, NDArray[Any]] = {}
     for name in [*counted, *given]:

@@ -1,4 +1,6 @@
-"""Circuits of Qiskit, Cirq, BQSKit and OpenQASM, out and in, with exactly the same unitaries, global phase included.
+"""Circuits of Qiskit, Cirq, BQSKit and OpenQASM, out and in.
+
+The unitaries are exactly the same, global phase included.
 
 A circuit is a sequence of letters in time order, such as `("h 0", "cx 0 1")`. Qubit k is qubit k everywhere. The
 libraries are imported when they are needed.

@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 class Refusal(Exception):
-    """An operation that no letters have, with the qubits it acts on, numbered as in the circuit around it."""
+    """An operation that no letters have, with its qubits as the circuit around it numbers them."""
 
     def __init__(self, operation: str, places: Sequence[int], why: str) -> None:
         super().__init__(operation, places, why)
@@ -91,7 +91,7 @@ class Fragment:
         return Fragment([Step(_INVERSE.get(gate or "", gate), on) for gate, on in reversed(self.steps)], -self.phase)
 
     def unitary(self, qubits: int) -> Matrix | None:
-        """The unitary, qubit 0 most significant, or None for more qubits than 8 or with a measurement."""
+        """The unitary, qubit 0 most significant; None on more than 8 qubits or with a measurement."""
         if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
@@ -117,7 +117,7 @@ def applied(gate: Matrix, to: Matrix, places: Sequence[int]) -> Matrix:
 
 
 def difference(a: Matrix, b: Matrix) -> float:
-    """The largest difference between entries; infinite for other shapes or entries that are not numbers."""
+    """The largest difference between entries; infinite for other shapes or NaN."""
     if a.shape != b.shape:
         return float("inf")
     largest = float(np.abs(a - b).max())
