@@ -15,79 +15,27 @@
 
 import os
 
-from qorpus import ray
+from qorpus import errors, interop, ray
+from qorpus._batches import Batch
+from qorpus._distinct import Found, Level
+from qorpus._jobs import distinct, generate, seal
 from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
-from qorpus.batches import Batch
-from qorpus.circuits import (
-    Imported,
-    from_bqskit,
-    from_cirq,
-    from_qasm2,
-    from_qasm3,
-    from_qiskit,
-    to_bqskit,
-    to_cirq,
-    to_qasm2,
-    to_qasm3,
-    to_qiskit,
-)
-from qorpus.corpus import Corpus, Recipe, generate, open, seal
-from qorpus.enumeration import distinct
-from qorpus.errors import (
-    Error,
-    InvalidArgument,
-    MissingFile,
-    MissingLibrary,
-    MissingRecord,
-    PermissionDenied,
-    QorpusWarning,
-    TooManyRecords,
-    WrongType,
-)
-from qorpus.levels import Found, Level
-from qorpus.present import Present
-from qorpus.sql import Rows
-from qorpus.streams import Split, Stream
+from qorpus._sql import Rows
+from qorpus.corpus import Corpus, Present, open
+from qorpus.dataset import Split
+from qorpus.errors import *
+from qorpus.interop import *
+from qorpus.recipe import Recipe
+from qorpus.stream import Stream
 
+# fmt: off
 __all__ = [
-    "Batch",
-    "Corpus",
-    "Error",
-    "Found",
-    "Imported",
-    "InvalidArgument",
-    "Level",
-    "MissingFile",
-    "MissingLibrary",
-    "MissingRecord",
-    "PermissionDenied",
-    "Present",
-    "QorpusWarning",
-    "Recipe",
-    "Record",
-    "Rows",
-    "Split",
-    "Stream",
-    "TooManyRecords",
-    "Writer",
-    "WrongType",
-    "__version__",
-    "distinct",
-    "from_bqskit",
-    "from_cirq",
-    "from_qasm2",
-    "from_qasm3",
-    "from_qiskit",
-    "generate",
-    "open",
-    "ray",
-    "seal",
-    "to_bqskit",
-    "to_cirq",
-    "to_qasm2",
-    "to_qasm3",
-    "to_qiskit",
+    "Batch", "Corpus", "Found", "Level", "Present", "Recipe", "Record", "Rows", "Split", "Stream", "Writer",
+    "__version__", "distinct", "generate", "open", "ray", "seal",
 ]
+# fmt: on
+__all__ += errors.__all__
+__all__ += interop.__all__
 
 # SQLite's handles and locks do not live through a fork: they are closed before it and opened again when needed.
 os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)

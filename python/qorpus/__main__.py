@@ -1,4 +1,4 @@
-"""The `qorpus` command: the same as the binary, by the same code."""
+"""The `qorpus` command, by the code of the binary."""
 
 import sys
 
@@ -6,7 +6,7 @@ from qorpus._qorpus import command
 
 
 def main() -> int:
-    """Runs the command with the arguments of this process and returns its exit status."""
+    """Run the command with the arguments of this process, and return its exit status."""
     return command(sys.argv[1:])
 
 

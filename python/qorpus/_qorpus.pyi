@@ -1,7 +1,7 @@
 """Types of the native module; its docstrings are in the module itself."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias, final, overload
 
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate",
     "generate",
     "matrix",
+    "ordered",
     "placed",
     "receipt",
     "recipe",
@@ -52,76 +53,26 @@ def before_fork() -> None: ...
 def after_fork() -> None: ...
 def close_writers() -> None: ...
 def evaluate(text: str) -> float: ...
+def ordered(value: object, name: str) -> None: ...
 def matrix(name: str) -> NDArray[np.complex128]: ...
 def placed(
     circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None
 ) -> list[tuple[str, list[float], list[int]]]: ...
 def to_qasm2(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> str: ...
 def to_qasm3(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> str: ...
-def recipe(
-    *,
-    gates: Gates | None = None,
-    qubits: int | None = None,
-    coupling: str | None = None,
-    words: bool | None = None,
-    random: int | str | None = None,
-    seed: int | None = None,
-    length: tuple[int, int] | int | str | None = None,
-    dtype: DTypeLike | None = None,
-    unitaries: bool | None = None,
-) -> str: ...
-def distinct_recipe(
-    *,
-    gates: Gates | None = None,
-    qubits: int | None = None,
-    coupling: str | None = None,
-    max_length: int | None = None,
-    cost: str | Mapping[str, int] | None = None,
-    max_cost: int | None = None,
-    up_to: str | None = None,
-    dtype: DTypeLike | None = None,
-) -> str: ...
-def enumerate(
-    path: Path,
-    recipe: str,
-    memory: int | str | None,
-    jobs: int | None,
-    durability: str | None,
-    progress: bool | Callable[[int, int], object],
-) -> None: ...
+def recipe(**options: Any) -> str: ...
+def distinct_recipe(**options: Any) -> str: ...
+def enumerate(path: Path, recipe: str, **options: Any) -> None: ...
 def enumerate_elsewhere(
     path: Path,
     recipe: str,
     make: Callable[[str], Iterable[tuple[int, list[bytes]]]],
     *,
     workers: int,
-    alone: int | str | None = None,
-    memory: int | str | None = None,
-    jobs: int | None = None,
-    durability: str | None = None,
-    progress: bool | Callable[[int, int], object] | None = None,
+    **options: Any,
 ) -> None: ...
-def generate(
-    path: Path,
-    recipe: str,
-    *,
-    jobs: int | None = None,
-    part: tuple[int, int] | str | None = None,
-    durability: str | None = None,
-    shard: int | str | None = None,
-    stage: Path | None = None,
-    force: bool = False,
-    progress: bool | Callable[[int, int], object] | None = None,
-) -> None: ...
-def check_job(
-    *,
-    memory: int | str | None = None,
-    jobs: int | None = None,
-    alone: int | str | None = None,
-    durability: str | None = None,
-    stage: Path | None = None,
-    progress: bool | Callable[[int, int], object] | None = None,
-) -> None: ...
+def generate(path: Path, recipe: str, **options: Any) -> None: ...
+def check_job(**options: Any) -> None: ...
 def begin(path: Path, recipe: str, shard: int | str | None = None) -> dict[str, Any]: ...
 def receipt(path: Path, number: int) -> str | None: ...
 def seal(path: Path) -> dict[str, Any]: ...
@@ -222,8 +173,8 @@ class Records:
     def _paths(self) -> list[str]: ...
     @property
     def _is_sharded(self) -> bool: ...
+    def _info(self) -> dict[str, Any]: ...
     def _summary(self) -> dict[str, Any]: ...
-    def _unsealed(self) -> dict[str, Any] | None: ...
     def _present_ranges(self, wanted: Sequence[Sequence[int]] | None = None) -> list[tuple[int, int]]: ...
     @property
     def _levels(self) -> list[tuple[int, int, int, int]]: ...

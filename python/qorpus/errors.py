@@ -1,48 +1,46 @@
-"""What can go wrong: every exception of this package is an `Error`, and where Python has a class for it, that too."""
+"""Exceptions. Each is an `Error`, and also the class that Python has for it, if there is one."""
 
 
 class Error(Exception):
-    """Something failed; the text says what happened, where, and what to do."""
+    """A failure; the text says what happened, where, and what to do."""
 
 
 class InvalidArgument(Error, ValueError):
-    """An argument that cannot be, such as an unknown gate, or a record that a writer does not accept."""
+    """An argument that cannot be, such as an unknown gate or a record that a writer refuses."""
 
 
 class WrongType(Error, TypeError):
-    """An argument of a type that cannot be meant, such as a number for a circuit, or a set where the order matters."""
+    """An argument of a wrong type, such as a number for a circuit, or a set where order matters."""
 
 
 class MissingRecord(Error, IndexError):
-    """There is no record with this id, or it is not made yet."""
+    """A record that is not there, or not made yet."""
 
 
-class PermissionDenied(Error, PermissionError):
-    """The operating system forbids to read or write a file or directory."""
-
+class _SystemError(Error):
     # OSError would print its two arguments otherwise.
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
-class MissingFile(Error, FileNotFoundError):
-    """There is no such file, or no directory for it."""
+class PermissionDenied(_SystemError, PermissionError):
+    """A file or directory that the operating system forbids to read or write."""
 
-    # OSError would print its two arguments otherwise.
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+
+class MissingFile(_SystemError, FileNotFoundError):
+    """A file that is not there, or has no directory to be in."""
 
 
 class MissingLibrary(Error, ImportError):
-    """An optional library, such as PyTorch or pyarrow, is not installed; the text says how to install it."""
+    """An optional library that is not installed; the text says how to install it."""
 
 
 class TooManyRecords(Error, MemoryError):
-    """So many records at once do not fit in memory; fewer at a time do."""
+    """More records at once than fit in memory; fewer at a time do."""
 
 
 class QorpusWarning(Error, UserWarning):
-    """Something to know before relying on a result, such as a copy of a corpus that lacks its WAL."""
+    """A warning before a result is relied on, such as that a copy of a corpus lacks its WAL."""
 
 
 __all__ = [

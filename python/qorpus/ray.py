@@ -1,4 +1,4 @@
-"""Corpora on a Ray cluster: shards made by one task each, distinct unitaries enumerated, and both read as a Ray Data dataset.
+"""Corpora on a Ray cluster: made, enumerated, and read as a Ray Data dataset.
 
     import qorpus.ray
 
@@ -16,26 +16,29 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qorpus import _qorpus
-from qorpus.arguments import integer, kind
-from qorpus.corpus import Corpus, Recipe, open
+from qorpus._arguments import integer, kind
+from qorpus._ray_shuffle import survivors
+from qorpus.corpus import Corpus, open
 from qorpus.errors import Error, MissingLibrary, QorpusWarning, WrongType
+from qorpus.recipe import Recipe
 
 if TYPE_CHECKING:
     import ray.data
-    from numpy.typing import DTypeLike
+    from typing_extensions import Unpack
 
-    from qorpus._qorpus import Gates, Path
+    from qorpus._jobs import DistinctOptions
+    from qorpus._qorpus import Path
 
 # How often a shard is begun again when its worker or node has died: nodes that come and go may take some, but a shard that
 # kills whoever makes it must not go on for ever.
-RETRIES = 10
+MAX_RETRIES = 10
 
 # A block of a dataset has about this many bytes of unitaries.
 BLOCK_BYTES = 32 << 20
@@ -44,9 +47,9 @@ BLOCK_BYTES = 32 << 20
 def make_shard(
     path: str, recipe: str, number: int, of: int, jobs: int, stage: str | None, durability: str | None
 ) -> str:
-    """Makes one shard of a corpus that was begun, unless it is there, and returns its receipt: what a task of `generate` does.
+    """Make one shard of a corpus that was begun, unless it is there, and return its receipt.
 
-    Running it twice, also at the same time, does no harm.
+    A task of `generate` does this. Running it twice, also at the same time, does no harm.
     """
     _qorpus.generate(path, recipe, part=(number, of), jobs=jobs, stage=stage, durability=durability)
     receipt = _qorpus.receipt(path, number)
@@ -65,7 +68,7 @@ def generate(
     durability: str | None = None,
     progress: bool | Callable[[int, int], object] = True,
 ) -> Corpus:
-    """Makes the shards of a recipe that a directory lacks, on all nodes of the Ray cluster, and opens it.
+    """Make the shards that a directory lacks, on all nodes of the Ray cluster, and open it.
 
     A task makes one shard, publishes it and returns its receipt. Tasks of workers and nodes that die run again elsewhere. The
     driver hands out no more than the cluster can do at once and a few in reserve, and seals the corpus at the end. Interrupted,
@@ -106,8 +109,9 @@ def generate(
         ray.init()
     tell = _shown(begun["records"]) if progress is True else progress or (lambda records, expected: None)
     todo = _numbers(begun["missing"], begun["shard_records"])
-    task = ray.remote(num_cpus=jobs, max_retries=RETRIES, scheduling_strategy="SPREAD")(make_shard)
-    records, running = begun["records"], dict[Any, int]()
+    task = ray.remote(num_cpus=jobs, max_retries=MAX_RETRIES, scheduling_strategy="SPREAD")(make_shard)
+    records = begun["records"]
+    running = dict[Any, int]()
     where = None if stage is None else os.fspath(stage)
     tell(records, begun["expected"])
     try:
@@ -139,7 +143,7 @@ def generate(
 
 
 def _asked_for() -> None:
-    """Refuses to go on without Ray."""
+    """Refuse to go on without Ray."""
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
@@ -164,7 +168,7 @@ def _numbers(missing: list[tuple[int, int]], shard_records: int) -> Iterator[int
 
 
 def _shown(begun: int) -> Callable[[int, int], None]:
-    """Shows on a terminal how many records there are, how fast they come, and how long it takes still."""
+    """Return a function that shows on a terminal the records, their rate and the time left."""
     start = time.monotonic()
 
     def show(records: int, expected: int) -> None:
@@ -181,22 +185,16 @@ def _shown(begun: int) -> Callable[[int, int], None]:
 def distinct(
     path: Path,
     *,
-    gates: Gates | None = None,
-    qubits: int | None = None,
-    coupling: str | None = None,
-    max_length: int | None = None,
-    cost: str | Mapping[str, int] | None = None,
-    max_cost: int | None = None,
-    up_to: str | None = None,
-    dtype: DTypeLike | None = None,
     memory: int | str | None = None,
     jobs: int | None = None,
     alone: int | str | None = None,
     durability: str | None = None,
     progress: bool | Callable[[int, int], object] = True,
+    **options: Unpack[DistinctOptions],
 ) -> Corpus:
-    """Enumerates every distinct unitary on all nodes of the Ray cluster, and opens the corpus: the same as `qorpus.distinct`
-    makes on one machine, with the same `content_hash`, labels and index.
+    """Enumerate every distinct unitary on all nodes of the Ray cluster, and open the corpus.
+
+    It is the corpus that `qorpus.distinct` makes on one machine, with the same `content_hash`, labels and index.
 
     Tasks put one more letter to the circuits of the levels before, a Ray Data shuffle brings together what has the same key, tasks make
     equal ones one and drop what is known, and the driver writes the survivors in order, part by part. What does not fit in
@@ -209,20 +207,14 @@ def distinct(
 
     Args:
         path: the file, on a disk of the driver's node; no other node need see it. Created if need be.
-        gates: a gate set, as for `qorpus.distinct`.
-        qubits: how many.
-        coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
-        max_length: the most letters of a circuit.
-        cost: what gates cost instead, such as `{"t": 1}` or "t=1".
-        max_cost: the most that a circuit costs.
-        up_to: "phase" if unitaries that differ by a global phase alone are the same, or "nothing".
-        dtype: "complex128" or "complex64": of the unitaries, which are computed on reading.
         memory: bytes for candidates in each task, of which a node runs one a core, and in the driver; 512 MiB.
         jobs: threads of the driver; one a core.
         alone: levels with no more candidates than this are made by the driver alone, in seconds; 16 million.
         durability: "full", "normal" or "off", as for `Writer`.
         progress: whether a terminal shows a bar; or what is called instead now and then, with the length that is being
             made and the number of records.
+        **options: the gates and how far to go, as for `qorpus.distinct`: gates, qubits, coupling, max_length, cost, max_cost,
+            up_to and dtype.
 
     Raises:
         qorpus.InvalidArgument: an option that cannot be.
@@ -234,18 +226,7 @@ def distinct(
     _asked_for()
     import ray
 
-    from qorpus.exchange import survivors
-
-    recipe = _qorpus.distinct_recipe(
-        gates=gates,
-        qubits=qubits,
-        coupling=coupling,
-        max_length=max_length,
-        cost=cost,
-        max_cost=max_cost,
-        up_to=up_to,
-        dtype=dtype,
-    )
+    recipe = _qorpus.distinct_recipe(**options)
     place = os.path.abspath(_path(path))
     # Before Ray starts.
     _qorpus.check_job(memory=memory, jobs=jobs, alone=alone, durability=durability, progress=progress)
@@ -266,7 +247,7 @@ def distinct(
 
 
 def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
-    """The records of a corpus, or of a recipe that is computed while it is read, as a Ray Data dataset.
+    """Read a corpus, or a recipe that is computed while it is read, as a Ray Data dataset.
 
     Blocks are read in parallel, wherever the cluster has room, straight from the shards. Rows have `id`, `length`, `circuit`
     (numbers of `corpus.letters`, then -1 up to the longest circuit), and `unitary`, an array of shape `(2**n, 2**n, 2)` of real

@@ -1,4 +1,6 @@
-"""Corpora for PyTorch: a map-style dataset, and a stream that shuffles without memory and resumes exactly.
+"""Corpora for PyTorch: a map-style dataset, and a stream.
+
+The stream shuffles without memory and resumes exactly.
 
 Imported by `corpus.torch()`; nothing else in the package needs PyTorch.
 """
@@ -16,19 +18,21 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from qorpus import streams, workers
-from qorpus.arguments import integer, integers, truth
-from qorpus.batches import Batch
+from qorpus import _torch_workers as workers
+from qorpus._arguments import integer, integers, truth
+from qorpus._batches import Batch
+from qorpus._subset import Subset
 from qorpus.errors import Error, InvalidArgument
+from qorpus.stream import OrderOptions, columns_of
+from qorpus.stream import Stream as ArrayStream
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
     from torch.utils.data._utils.worker import WorkerInfo
+    from typing_extensions import Unpack
 
     from qorpus._qorpus import Records
 
-    class LoadingOptions(streams.OrderOptions, total=False):
+    class LoadingOptions(OrderOptions, total=False):
         """The options of `Stream`."""
 
         num_workers: int
@@ -44,11 +48,11 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[int, int, int]
 
 #: Batches that each worker reads ahead, as PyTorch's do.
-AHEAD = 2
+PREFETCH_BATCHES = 2
 
 
 def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The same circuits in rows of `longest` letters."""
+    """Pad circuits to rows of `longest` letters."""
     if circuits.shape[1] > longest:
         row = int(np.argmax((circuits >= 0).sum(axis=1)))
         raise InvalidArgument(
@@ -67,9 +71,16 @@ def _longest(records: Records, longest: int | None) -> int:
     return records.lengths[1]
 
 
-def _unitaries(unitaries: NDArray[Any], parts: bool) -> torch.Tensor:
-    tensor = torch.from_numpy(unitaries)
-    return torch.stack([tensor.real, tensor.imag], dim=1) if parts else tensor
+def _tensors(
+    ids: NDArray[np.int64], unitaries: torch.Tensor, circuits: NDArray[np.int32], longest: int
+) -> dict[str, torch.Tensor]:
+    """The tensors of some records by name, circuits padded to `longest` letters."""
+    return {
+        "id": torch.from_numpy(ids),
+        "unitary": unitaries,
+        "circuit": torch.from_numpy(_padded(circuits, longest, ids).astype(np.int64)),
+        "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
+    }
 
 
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
@@ -87,7 +98,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         records: a corpus, a recipe, or a split of one.
         longest: letters that a circuit is padded to; by default the longest that the recipe allows.
-        parts: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
+        real_imag: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
         labels: whether samples have labels: "labels", a dict of numbers and texts, which collates to tensors and lists.
             What a record lacks is NaN or "".
 
@@ -97,10 +108,10 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, records: Records, *, longest: int | None = None, parts: bool = False, labels: bool = False
+        self, records: Records, *, longest: int | None = None, real_imag: bool = False, labels: bool = False
     ) -> None:
         self.records, self.longest = records, _longest(records, longest)
-        self.parts, self.labels = parts, labels
+        self.real_imag, self.labels = real_imag, labels
 
     def __len__(self) -> int:
         return len(self.records)
@@ -109,7 +120,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         return self.__getitems__([place])[0]
 
     def __getitems__(self, places: Sequence[int]) -> list[dict[str, Any]]:
-        """The samples at these places, read together: what a DataLoader calls.
+        """Read the samples at these places together. A DataLoader calls this.
 
         Raises:
             qorpus.MissingRecord: there is no such place.
@@ -117,22 +128,20 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         """
         records = self.records
         ids = integers(places, "places")
-        if isinstance(records, streams.Subset):
+        if isinstance(records, Subset):
             ids = records.ids(ids)
         elif (ids < 0).any():
             ids = np.where(ids < 0, ids + len(records), ids)
         unitaries, circuits = self.records._pairs(places)
-        columns = {
-            "id": torch.from_numpy(ids),
-            "unitary": _unitaries(unitaries, self.parts),
-            "circuit": torch.from_numpy(_padded(circuits, self.longest, ids).astype(np.int64)),
-            "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
-        }
+        tensor = torch.from_numpy(unitaries)
+        if self.real_imag:
+            tensor = torch.stack([tensor.real, tensor.imag], dim=1)
+        columns = _tensors(ids, tensor, circuits, self.longest)
         samples: list[dict[str, Any]] = [
             {name: column[row] for name, column in columns.items()} for row in range(len(ids))
         ]
         if self.labels:
-            labels = streams.columns_of(records.labels(places), records.label_types())
+            labels = columns_of(records.labels(places), records.label_types())
             for row, sample in enumerate(samples):
                 sample["labels"] = {name: values[row].item() for name, values in labels.items()}
         return samples
@@ -169,7 +178,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         labels: whether batches have labels: "labels", a dict of tensors, and of lists of texts.
         pin_memory: whether tensors are put where a GPU gets them faster.
         prefetch_factor: batches that each worker reads ahead.
-        **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, parts.
+        **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, real_imag.
 
     Raises:
         qorpus.InvalidArgument: an option that cannot be, or the records were appended, and `longest` is left out.
@@ -188,14 +197,14 @@ class Stream(IterableDataset[dict[str, Any]]):
         labels: bool = False,
         pin_memory: bool = False,
         prefetch_factor: int | None = None,
-        **options: Unpack[streams.OrderOptions],
+        **options: Unpack[OrderOptions],
     ) -> None:
         columns = ("unitaries", "circuits", "labels") if truth(labels, "labels") else ("unitaries", "circuits")
-        self._stream = streams.Stream(records, batch_size, columns=columns, **options)
+        self._stream = ArrayStream(records, batch_size, columns=columns, **options)
         self._batches = _Batches(copy(self._stream), _longest(records, longest))
-        num_workers = integer(num_workers, "num_workers", most=workers.MOST)
+        num_workers = integer(num_workers, "num_workers", most=workers.MAX_WORKERS)
         if prefetch_factor is not None:
-            prefetch_factor = integer(prefetch_factor, "prefetch_factor", least=1, most=workers.MOST)
+            prefetch_factor = integer(prefetch_factor, "prefetch_factor", least=1, most=workers.MAX_WORKERS)
         self._threads = _Threads(num_workers, prefetch_factor, pin_memory)
         self._loading: dict[str, Any] | None = None
         known = isinstance(multiprocessing_context, str) and multiprocessing_context in ("fork", "spawn", "forkserver")
@@ -250,7 +259,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         return iter(loader)
 
     def _begin(self, worker: WorkerInfo) -> bool:
-        """Begins a loop in one of a loader's workers; says whether it goes on within one that a state was saved of."""
+        """Begin a loop in a worker of a loader; return whether it goes on from a saved state."""
         stream, seat = self._stream, self._seat
         if seat is not None and (seat.number, seat.of) != (worker.id, worker.num_workers):
             raise Error(
@@ -270,7 +279,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         return resumed
 
     def _dealt(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
-        """The batches of one of a loader's workers, which it asks in turn: together they give all, in order."""
+        """The batches of a worker of a loader, which asks its workers in turn and so has all in order."""
         stream, number, of = copy(self._stream), worker.id, worker.num_workers
         if resumed and 0 < len(stream) <= stream._given + number and self._news.is_over(worker):
             # A loader that was asked once more throws this loop away and begins another: so not before the first batch.
@@ -284,7 +293,7 @@ class Stream(IterableDataset[dict[str, Any]]):
                 yield self._batches.tensors(stream.batch(first + number))
 
     def set_epoch(self, epoch: int) -> None:
-        """Begins this epoch.
+        """Begin this epoch.
 
         Args:
             epoch: its number, counted from 0.
@@ -297,7 +306,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._tell()
 
     def _tell(self) -> None:
-        """Tells workers of loaders where the stream stands now; workers have nothing to tell each other."""
+        """Tell workers of loaders where the stream stands now. Workers tell each other nothing."""
         if get_worker_info() is None:
             self._news = self._news.told(self._stream)
 
@@ -307,7 +316,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self._stream.epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands: behind the last batch that was given.
+        """Return the place of the stream: behind the last batch that was given.
 
         Returns:
             Numbers and truth values by name, which JSON can hold. In a worker of a DataLoader of your own: where that
@@ -321,7 +330,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on where a stream stood, exactly; the number of workers may be another one.
+        """Go on exactly where a stream stood; the number of workers may be another one.
 
         Args:
             state: what `state_dict` returned.
@@ -344,7 +353,7 @@ class _Threads:
     """Threads that read batches ahead, in order."""
 
     def __init__(self, number: int, ahead: int | None, pin_memory: bool) -> None:
-        self.number, self.ahead = number, number * (ahead or AHEAD)
+        self.number, self.ahead = number, number * (ahead or PREFETCH_BATCHES)
         self.pin_memory = pin_memory and torch.cuda.is_available()
 
     def map(self, read: Callable[[Key], dict[str, Any]], keys: Iterable[Key]) -> Iterator[dict[str, Any]]:
@@ -379,7 +388,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
     stream, they would be garbage together, and of such garbage PyTorch ends the workers only after seconds.
     """
 
-    def __init__(self, stream: streams.Stream, longest: int) -> None:
+    def __init__(self, stream: ArrayStream, longest: int) -> None:
         self.stream, self.longest = stream, longest
 
     def __getitem__(self, key: Key) -> dict[str, Any]:
@@ -389,13 +398,8 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
     def tensors(self, batch: Batch) -> dict[str, Any]:
         """A batch of arrays as one of tensors."""
         assert batch.unitaries is not None and batch.circuits is not None
-        circuits = _padded(batch.circuits, self.longest, batch.ids)
-        tensors: dict[str, Any] = {
-            "id": torch.from_numpy(batch.ids),
-            "unitary": torch.from_numpy(batch.unitaries),
-            "circuit": torch.from_numpy(circuits.astype(np.int64)),
-            "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
-        }
+        unitaries = torch.from_numpy(batch.unitaries)
+        tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, self.longest)}
         if batch.labels is not None:
             tensors["labels"] = {
                 name: values.tolist() if values.dtype.kind == "U" else torch.from_numpy(values)
@@ -407,7 +411,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
 class _Keys(torch.utils.data.Sampler[Key]):
     """The keys of the batches that are left of a stream's epoch."""
 
-    def __init__(self, stream: streams.Stream) -> None:
+    def __init__(self, stream: ArrayStream) -> None:
         self.stream = stream
 
     def __iter__(self) -> Iterator[Key]:

@@ -100,7 +100,7 @@ CALLS = {
     "corpus.sql": (["select ?"], {"parameters": [1]}),
     "corpus.split": ([], {"by": "unitary", "seed": 1, "progress": False, "train": 0.5}),
     "corpus.stream": ([8], {"shuffle": True, "window": 16, "seed": 1, "epoch": 0, "rank": 0, "world_size": 1, "drop_last": False,
-                            "columns": ["labels"], "parts": False}),
+                            "columns": ["labels"], "real_imag": False}),
     "corpus.torch": ([8], {"num_workers": 0, "multiprocessing_context": None, "longest": 9, "labels": False, "prefetch_factor": None,
                            "window": 16, "seed": 1, "epoch": 0, "rank": 0, "world_size": 1}),
     "every.find": (["h 0"], {"further": True, "tolerance": None}),

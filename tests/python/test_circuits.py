@@ -24,10 +24,10 @@ from qiskit.circuit.library import CU1Gate, U2Gate, XGate
 from qiskit.quantum_info import Operator, random_unitary
 
 import qorpus
-from qorpus import circuits
+from qorpus import interop
 from qorpus._qorpus import evaluate, matrix, placed
 from qorpus.errors import InvalidArgument
-from qorpus.letters import FIXED, TURNING, gate_text
+from qorpus._letters import FIXED, TURNING, gate_text
 
 TOLERANCE = 1e-12
 PRESETS = ["clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"]
@@ -74,11 +74,11 @@ def of_qasm2(text, strict):
 
 # Each: out, the unitary of what comes out, and in again.
 WAYS = {
-    "qiskit": (circuits.to_qiskit, lambda out, _: of_qiskit(out), circuits.from_qiskit),
-    "cirq": (circuits.to_cirq, of_cirq, circuits.from_cirq),
-    "bqskit": (circuits.to_bqskit, lambda out, _: of_bqskit(out), circuits.from_bqskit),
-    "qasm2": (circuits.to_qasm2, lambda out, _: of_qasm2(out, True), circuits.from_qasm2),
-    "qasm3": (circuits.to_qasm3, lambda out, _: of_qiskit(qiskit.qasm3.loads(out)), circuits.from_qasm3),
+    "qiskit": (interop.to_qiskit, lambda out, _: of_qiskit(out), interop.from_qiskit),
+    "cirq": (interop.to_cirq, of_cirq, interop.from_cirq),
+    "bqskit": (interop.to_bqskit, lambda out, _: of_bqskit(out), interop.from_bqskit),
+    "qasm2": (interop.to_qasm2, lambda out, _: of_qasm2(out, True), interop.from_qasm2),
+    "qasm3": (interop.to_qasm3, lambda out, _: of_qiskit(qiskit.qasm3.loads(out)), interop.from_qasm3),
 }
 EVERY_WAY = pytest.mark.parametrize("way", WAYS)
 
@@ -161,29 +161,29 @@ def test_records_convert_themselves():
 def test_qubit_k_is_qubit_k(circuit, source, target):
     column, row = int(source, 2), int(target, 2)
     little_column, little_row = int(source[::-1], 2), int(target[::-1], 2)
-    assert Operator(circuits.to_qiskit(circuit, 3)).data[little_row, little_column] == pytest.approx(1)
-    assert of_cirq(circuits.to_cirq(circuit, 3), 3)[row, column] == pytest.approx(1)
-    assert of_bqskit(circuits.to_bqskit(circuit, 3))[row, column] == pytest.approx(1)
-    assert of_qasm2(circuits.to_qasm2(circuit, 3), True)[row, column] == pytest.approx(1)
+    assert Operator(interop.to_qiskit(circuit, 3)).data[little_row, little_column] == pytest.approx(1)
+    assert of_cirq(interop.to_cirq(circuit, 3), 3)[row, column] == pytest.approx(1)
+    assert of_bqskit(interop.to_bqskit(circuit, 3))[row, column] == pytest.approx(1)
+    assert of_qasm2(interop.to_qasm2(circuit, 3), True)[row, column] == pytest.approx(1)
 
 
 def test_idle_qubits_stay():
-    assert circuits.to_qiskit((), 4).num_qubits == circuits.to_bqskit((), 4).num_qudits == 4
-    assert circuits.to_qasm2("", 4).endswith("qreg q[4];\n") and circuits.to_qasm3([], 4).endswith("qubit[4] q;\n")
-    assert circuits.from_cirq(circuits.to_cirq(("h 3",), 4)) == ("h 3",)
+    assert interop.to_qiskit((), 4).num_qubits == interop.to_bqskit((), 4).num_qudits == 4
+    assert interop.to_qasm2("", 4).endswith("qreg q[4];\n") and interop.to_qasm3([], 4).endswith("qubit[4] q;\n")
+    assert interop.from_cirq(interop.to_cirq(("h 3",), 4)) == ("h 3",)
 
 
 def test_one_gate_a_letter():
     """A letter is one operation in each library, so that gates can be counted there."""
-    assert len(circuits.to_qiskit(PLACED, 3).data) == len(PLACED)
-    assert len(list(circuits.to_cirq(PLACED, 3).all_operations())) == len(PLACED)
-    assert circuits.to_bqskit(PLACED, 3).num_operations == len(PLACED)
+    assert len(interop.to_qiskit(PLACED, 3).data) == len(PLACED)
+    assert len(list(interop.to_cirq(PLACED, 3).all_operations())) == len(PLACED)
+    assert interop.to_bqskit(PLACED, 3).num_operations == len(PLACED)
 
 
 @pytest.mark.parametrize("letter", PLACED)
 def test_openqasm_2_in_other_parsers(letter):
     """With Qiskit's legacy instructions, in BQSKit, and in Cirq if its parser is there."""
-    expected, text = unitary([letter], 3), circuits.to_qasm2((letter,), 3)
+    expected, text = unitary([letter], 3), interop.to_qasm2((letter,), 3)
     assert same(of_qasm2(text, False), expected)
     loads = qiskit.qasm2.loads(text, custom_instructions=qiskit.qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
     assert same(of_qiskit(loads), expected)
@@ -221,29 +221,29 @@ def test_own_gates_become_matrix_gates(way):
 
 def test_own_gates_on_one_qubit_in_openqasm():
     letters = ["h 0", "V1 1", "phase 0", "minus 1", "V1 0"]
-    text = circuits.to_qasm3(letters, 2, OWN)
+    text = interop.to_qasm3(letters, 2, OWN)
     assert same(of_qiskit(qiskit.qasm3.loads(text)), unitary(letters, 2, OWN))
     letters = ["h 0", "V1 1", "minus 1", "V1 0"]
-    text, expected = circuits.to_qasm2(letters, 2, OWN), unitary(letters, 2, OWN)
+    text, expected = interop.to_qasm2(letters, 2, OWN), unitary(letters, 2, OWN)
     assert same(of_qasm2(text, True), expected) and same(of_qasm2(text, False), expected)
     assert same(of_bqskit(OPENQASM2Language().decode(text)), expected)
-    assert same(unitary(circuits.from_qasm2(text), 2), expected)
+    assert same(unitary(interop.from_qasm2(text), 2), expected)
 
 
 @pytest.mark.parametrize("name", ["if", "u1", "ecr", "b", "q", "Mine", "_x", "gate", "opaque"])
 def test_own_names_that_mean_something_else(name):
     own = {name: matrix("u3(1,2,3)")}
     expected = unitary([f"{name} 1"], 2, own)
-    assert same(of_qasm2(circuits.to_qasm2((f"{name} 1",), 2, own), True), expected)
-    assert same(of_qiskit(qiskit.qasm3.loads(circuits.to_qasm3((f"{name} 1",), 2, own))), expected)
+    assert same(of_qasm2(interop.to_qasm2((f"{name} 1",), 2, own), True), expected)
+    assert same(of_qiskit(qiskit.qasm3.loads(interop.to_qasm3((f"{name} 1",), 2, own))), expected)
 
 
 @pytest.mark.parametrize(
     ("function", "name", "text"),
     [
-        (circuits.to_qasm2, "phase", "no words for the global phase of the gate 'phase'; OpenQASM 3 has"),
-        (circuits.to_qasm2, "two", "a decomposition of the gate 'two' on 2 qubits"),
-        (circuits.to_qasm3, "three", "a decomposition of the gate 'three' on 3 qubits"),
+        (interop.to_qasm2, "phase", "no words for the global phase of the gate 'phase'; OpenQASM 3 has"),
+        (interop.to_qasm2, "two", "a decomposition of the gate 'two' on 2 qubits"),
+        (interop.to_qasm3, "three", "a decomposition of the gate 'three' on 3 qubits"),
     ],
 )
 def test_own_gates_that_openqasm_cannot_say(function, name, text):
@@ -253,7 +253,7 @@ def test_own_gates_that_openqasm_cannot_say(function, name, text):
     assert "convert the circuit to Qiskit, Cirq or BQSKit" in str(caught.value)
 
 
-TO = [circuits.to_qiskit, circuits.to_cirq, circuits.to_bqskit, circuits.to_qasm2, circuits.to_qasm3]
+TO = [interop.to_qiskit, interop.to_cirq, interop.to_bqskit, interop.to_qasm2, interop.to_qasm3]
 
 
 @pytest.mark.parametrize("to", TO)
@@ -308,7 +308,7 @@ def test_qiskit_synonyms_and_definitions():
     built.cx(0, 1, ctrl_state=0)
     built.append(XGate().control(2), [2, 0, 1])
     built.rzz(0.7, 0, 2)
-    letters = circuits.from_qiskit(built)
+    letters = interop.from_qiskit(built)
     assert letters[:6] == ("cx 1 0", "p(0.5) 0", "h 2", "u3(pi/2,0.1,pi/4) 1", "cp(pi/8) 2 0", "u3(0.1,0.2,0.3) 2")
     assert letters[6:] == ("x 0", "cx 0 1", "x 0", "ccx 2 0 1", "cx 0 2", "rz(0.7) 2", "cx 0 2")
     assert same(unitary(letters, 3), of_qiskit(built))
@@ -319,7 +319,7 @@ def test_qiskit_matrices():
     gates = [("cx", [2, 0]), ("crx(0.3)", [1, 2]), ("iswap", [0, 1]), ("u3(0.3,1,2)", [1]), ("ry(pi/5)", [0])]
     for name, places in gates:
         built.unitary(matrix(name), places[::-1])
-    letters = circuits.from_qiskit(built)
+    letters = interop.from_qiskit(built)
     assert names(letters) == ["cx", "crx", "iswap", "u3", "ry"]
     assert letters[4] == "ry(pi/5) 0"
     assert same(unitary(letters, 3), of_qiskit(built))
@@ -330,33 +330,33 @@ def test_names_alone_are_not_believed():
     impostor.t(0)
     built = QuantumCircuit(1)
     built.append(impostor.to_gate(), [0])
-    assert circuits.from_qiskit(built) == ("t 0",)
+    assert interop.from_qiskit(built) == ("t 0",)
     text = 'OPENQASM 3.0; include "stdgates.inc"; gate sxdg a { h a; s a; h a; } qubit q; sxdg q;'
-    assert circuits.from_qasm3(text) == ("h 0", "s 0", "h 0")
+    assert interop.from_qasm3(text) == ("h 0", "s 0", "h 0")
 
 
 def test_global_phases_are_refused_or_ignored():
     built = QuantumCircuit(1, global_phase=pi / 4)
     built.h(0)
     with pytest.raises(InvalidArgument, match="global phase of 0.785398.*ignore_phase=True"):
-        circuits.from_qiskit(built)
-    assert circuits.from_qiskit(built, ignore_phase=True) == ("h 0",)
+        interop.from_qiskit(built)
+    assert interop.from_qiskit(built, ignore_phase=True) == ("h 0",)
     built.global_phase = 2 * pi
-    assert circuits.from_qiskit(built) == ("h 0",)
+    assert interop.from_qiskit(built) == ("h 0",)
     q = cirq.LineQubit(0)
     turned = cirq.Circuit(cirq.X(q) ** 0.3)
     with pytest.raises(InvalidArgument, match="global phase"):
-        circuits.from_cirq(turned)
-    assert circuits.from_cirq(turned, ignore_phase=True) == ("rx(3*pi/10) 0",)
-    assert len(circuits.from_cirq(cirq.Circuit(turned, cirq.X(q) ** -0.3))) == 2
-    assert circuits.from_cirq(cirq.Circuit(cirq.global_phase_operation(1j), turned, cirq.Y(q)), ignore_phase=True)
-    own = circuits.to_bqskit(("phase 0",), 1, OWN)
+        interop.from_cirq(turned)
+    assert interop.from_cirq(turned, ignore_phase=True) == ("rx(3*pi/10) 0",)
+    assert len(interop.from_cirq(cirq.Circuit(turned, cirq.X(q) ** -0.3))) == 2
+    assert interop.from_cirq(cirq.Circuit(cirq.global_phase_operation(1j), turned, cirq.Y(q)), ignore_phase=True)
+    own = interop.to_bqskit(("phase 0",), 1, OWN)
     with pytest.raises(InvalidArgument, match="global phase of 0.3"):
-        circuits.from_bqskit(own)
-    assert circuits.from_bqskit(own, ignore_phase=True) == ("id 0",)
+        interop.from_bqskit(own)
+    assert interop.from_bqskit(own, ignore_phase=True) == ("id 0",)
     with pytest.raises(InvalidArgument, match="global phase"):
-        circuits.from_qasm3("OPENQASM 3.0; qubit q; gphase(0.5);")
-    assert circuits.from_qasm3("OPENQASM 3.0; qubit q; gphase(0.5);", ignore_phase=True) == ()
+        interop.from_qasm3("OPENQASM 3.0; qubit q; gphase(0.5);")
+    assert interop.from_qasm3("OPENQASM 3.0; qubit q; gphase(0.5);", ignore_phase=True) == ()
 
 
 def test_cirq_gates_of_all_sorts():
@@ -368,20 +368,20 @@ def test_cirq_gates_of_all_sorts():
         [cirq.MatrixGate(matrix("cry(1)"))(c, a), cirq.SWAP(a, b).controlled_by(c)],
         [cirq.PhasedXZGate(x_exponent=0, z_exponent=0.25, axis_phase_exponent=0.1)(a)],
     )
-    assert same(unitary(circuits.from_cirq(built), 3), of_cirq(built, 3))
+    assert same(unitary(interop.from_cirq(built), 3), of_cirq(built, 3))
     grid = cirq.Circuit(cirq.X(cirq.GridQubit(2, 3)), cirq.CNOT(cirq.GridQubit(0, 1), cirq.GridQubit(2, 3)))
-    assert circuits.from_cirq(grid) == ("x 1", "cx 0 1")
-    assert circuits.from_cirq(grid, sorted(grid.all_qubits())[::-1]) == ("x 0", "cx 1 0")
-    assert circuits.from_cirq(cirq.Circuit(cirq.X(cirq.LineQubit(9))), [cirq.LineQubit(9)]) == ("x 0",)
+    assert interop.from_cirq(grid) == ("x 1", "cx 0 1")
+    assert interop.from_cirq(grid, sorted(grid.all_qubits())[::-1]) == ("x 0", "cx 1 0")
+    assert interop.from_cirq(cirq.Circuit(cirq.X(cirq.LineQubit(9))), [cirq.LineQubit(9)]) == ("x 0",)
 
 
 def test_bqskit_blocks_and_barriers():
-    inner = circuits.to_bqskit(("h 0", "rz(pi/4) 1", "cx 1 0"), 2)
+    inner = interop.to_bqskit(("h 0", "rz(pi/4) 1", "cx 1 0"), 2)
     built = bqskit.Circuit(3)
     built.append_gate(CircuitGate(inner), (2, 0), inner.params)
     built.append_gate(BarrierPlaceholder(3), (0, 1, 2))
     built.append_gate(CircuitGate(inner), (0, 1), inner.params)
-    letters = circuits.from_bqskit(built)
+    letters = interop.from_bqskit(built)
     assert sorted(letters) == sorted(("h 2", "rz(pi/4) 0", "cx 0 2", "h 0", "rz(pi/4) 1", "cx 1 0"))
     assert same(unitary(letters, 3), of_bqskit(built))
     assert any(isinstance(gate, CircuitGate) for gate in built.gate_set)
@@ -414,7 +414,7 @@ NOT_QISKIT = [
 @pytest.mark.parametrize(("built", "text"), NOT_QISKIT, ids=[text for _, text in NOT_QISKIT])
 def test_what_qiskit_has_and_letters_have_not(built, text):
     with pytest.raises(InvalidArgument, match=re.escape(text)):
-        circuits.from_qiskit(built, ignore_phase=True)
+        interop.from_qiskit(built, ignore_phase=True)
 
 
 class Unnamed(cirq.Gate):
@@ -442,9 +442,9 @@ def test_what_cirq_has_and_letters_have_not():
         ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "has 3 levels; letters act on qubits"),
     ]:
         with pytest.raises(InvalidArgument, match=re.escape(text)):
-            circuits.from_cirq(cirq.Circuit(operations), ignore_phase=True)
+            interop.from_cirq(cirq.Circuit(operations), ignore_phase=True)
     with pytest.raises(InvalidArgument, match="name all, in their order"):
-        circuits.from_cirq(cirq.Circuit(cirq.X(a), cirq.X(b)), [a])
+        interop.from_cirq(cirq.Circuit(cirq.X(a), cirq.X(b)), [a])
 
 
 def test_what_bqskit_has_and_letters_have_not():
@@ -455,22 +455,22 @@ def test_what_bqskit_has_and_letters_have_not():
         built = bqskit.Circuit(2)
         built.append_gate(gate, list(range(gate.num_qudits)), params)
         with pytest.raises(InvalidArgument, match=re.escape(text)):
-            circuits.from_bqskit(built)
+            interop.from_bqskit(built)
     with pytest.raises(InvalidArgument, match="9 qubits"):
-        circuits.from_bqskit(bqskit.Circuit(9))
+        interop.from_bqskit(bqskit.Circuit(9))
 
 
 def test_texts_that_are_no_openqasm(capfd):
     with pytest.raises(InvalidArgument, match="cannot read the text as OpenQASM 2: .*'foo' is not defined"):
-        circuits.from_qasm2('OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; foo q[0];')
+        interop.from_qasm2('OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; foo q[0];')
     with pytest.raises(InvalidArgument, match="unable to find '/etc/passwd'"):
-        circuits.from_qasm2('OPENQASM 2.0; include "/etc/passwd";')
+        interop.from_qasm2('OPENQASM 2.0; include "/etc/passwd";')
     with pytest.raises(InvalidArgument, match="cannot read the text as OpenQASM 3: .*foo"):
-        circuits.from_qasm3("OPENQASM 3.0; foo")
+        interop.from_qasm3("OPENQASM 3.0; foo")
     with pytest.raises(InvalidArgument, match="cannot read the text as OpenQASM 3: .*nosuch"):
-        circuits.from_qasm3("OPENQASM 3.0; qubit q; nosuch q;")
+        interop.from_qasm3("OPENQASM 3.0; qubit q; nosuch q;")
     with pytest.raises(InvalidArgument, match="'measure' on qubit 0"):
-        circuits.from_qasm2("OPENQASM 2.0; qreg q[1]; creg c[1]; measure q -> c;")
+        interop.from_qasm2("OPENQASM 2.0; qreg q[1]; creg c[1]; measure q -> c;")
     assert capfd.readouterr() == ("", "")
 
 
@@ -483,10 +483,10 @@ def without_torch():
 @pytest.mark.parametrize(
     ("module", "call", "text"),
     [
-        ("qiskit", lambda: circuits.to_qiskit(("h",), 1), "to_qiskit needs Qiskit; pip install qiskit"),
-        ("cirq", lambda: circuits.to_cirq(("h",), 1), "to_cirq needs Cirq; pip install cirq-core"),
-        ("bqskit.ir", lambda: circuits.to_bqskit(("h",), 1), "to_bqskit needs BQSKit; pip install bqskit"),
-        ("qiskit_qasm3_import", lambda: circuits.from_qasm3(""), "pip install qiskit qiskit-qasm3-import"),
+        ("qiskit", lambda: interop.to_qiskit(("h",), 1), "to_qiskit needs Qiskit; pip install qiskit"),
+        ("cirq", lambda: interop.to_cirq(("h",), 1), "to_cirq needs Cirq; pip install cirq-core"),
+        ("bqskit.ir", lambda: interop.to_bqskit(("h",), 1), "to_bqskit needs BQSKit; pip install bqskit"),
+        ("qiskit_qasm3_import", lambda: interop.from_qasm3(""), "pip install qiskit qiskit-qasm3-import"),
         ("qorpus.torch", lambda: without_torch(), "this needs PyTorch; pip install torch"),
         ("ray.data", lambda: qorpus.ray.read(qorpus.Recipe(random=1)), r"this needs Ray; pip install 'ray\[data\]'"),
         ("pyarrow", lambda: qorpus.Rows(["a"], [(1,)]).to_arrow(), "an Arrow table needs pyarrow; pip install pyarrow"),
@@ -554,12 +554,12 @@ def test_any_gate_on_one_qubit_is_found_by_its_matrix_up_to_a_phase(angles):
     gate = matrix("u3({!r},{!r},{!r})".format(*angles[:3]))
     built = QuantumCircuit(1)
     built.unitary(np.exp(1j * angles[3]) * gate, [0])
-    found = unitary(circuits.from_qiskit(built, ignore_phase=True), 1)
+    found = unitary(interop.from_qiskit(built, ignore_phase=True), 1)
     assert abs(abs(np.vdot(found, gate)) / 2 - 1) < TOLERANCE
 
 
 def test_transpiled_circuits_come_back():
     record = qorpus.Recipe(gates="clifford+t", qubits=2, random=1, length=(40, 40), seed=2)[0]
     shorter = qiskit.transpile(record.to_qiskit(), basis_gates=["rz", "sx", "cx"], optimization_level=3)
-    found = unitary(circuits.from_qiskit(shorter, ignore_phase=True), 2)
+    found = unitary(interop.from_qiskit(shorter, ignore_phase=True), 2)
     assert abs(abs(np.vdot(found, record.unitary)) / 4 - 1) < TOLERANCE

@@ -130,7 +130,7 @@ def test_columns_and_parts(recipe):
     """What is not asked for is None and not read; parts are real and imaginary numbers, of the narrower type too."""
     narrow = qorpus.Recipe(**RECIPE, dtype="complex64")
     for records, real in [(recipe, np.float64), (narrow, np.float32)]:
-        whole, parts = next(iter(records.stream(8))), next(iter(records.stream(8, parts=True, columns=["unitaries"])))
+        whole, parts = next(iter(records.stream(8))), next(iter(records.stream(8, real_imag=True, columns=["unitaries"])))
         assert parts.unitaries.shape == (8, 2, 4, 4) and parts.unitaries.dtype == real
         assert np.array_equal(parts.unitaries[:, 0] + 1j * parts.unitaries[:, 1], whole.unitaries)
         assert parts.circuits is None and parts.labels is None and whole.labels is None
@@ -394,7 +394,7 @@ def test_windows_are_read_like_records(corpus, labelled, recipe):
             letters = corpus.letters_array(batch.ids)
             assert np.array_equal(batch.circuits[:, : letters.shape[1]], letters)
             assert (batch.circuits[:, letters.shape[1] :] == -1).all()
-    for batch in labelled.stream(7, window=20, columns=("labels", "unitaries"), parts=True):
+    for batch in labelled.stream(7, window=20, columns=("labels", "unitaries"), real_imag=True):
         assert batch.labels["reward"].tolist() == [number / 8 for number in batch.ids]
         assert batch.labels["name"].tolist() == [f"n{number}" if number % 3 == 0 else "" for number in batch.ids]
         assert np.array_equal(batch.unitaries[:, 0] + 1j * batch.unitaries[:, 1], labelled.unitaries(batch.ids))
@@ -680,10 +680,10 @@ def test_dtypes_and_parts():
     """complex64 stays complex64, and parts are the real and the imaginary numbers of the complex ones."""
     for whole, real in [(torch.complex128, torch.float64), (torch.complex64, torch.float32)]:
         records = qorpus.Recipe(**RECIPE, dtype=str(whole).removeprefix("torch."))
-        complete, parts = records.torch()[7]["unitary"], records.torch(parts=True)[7]["unitary"]
+        complete, parts = records.torch()[7]["unitary"], records.torch(real_imag=True)[7]["unitary"]
         assert (complete.dtype, parts.dtype, parts.shape) == (whole, real, (2, 4, 4))
         assert torch.equal(torch.complex(parts[0], parts[1]), complete)
-        complete, parts = (next(iter(records.torch(16, parts=parts)))["unitary"] for parts in (False, True))
+        complete, parts = (next(iter(records.torch(16, real_imag=parts)))["unitary"] for parts in (False, True))
         assert (complete.dtype, parts.dtype, parts.shape) == (whole, real, (16, 2, 4, 4))
         assert torch.equal(torch.complex(parts[:, 0], parts[:, 1]), complete)
 
@@ -906,7 +906,7 @@ def test_a_model_learns_from_a_stream(corpus):
     torch.manual_seed(0)
     model, losses = torch.nn.Linear(32, 1), []
     for _ in range(4):
-        for batch in corpus.torch(batch_size=70, parts=True, seed=1):
+        for batch in corpus.torch(batch_size=70, real_imag=True, seed=1):
             predicted = model(batch["unitary"].flatten(1).float()).squeeze(1)
             loss = torch.nn.functional.mse_loss(predicted, batch["length"].float())
             model.zero_grad()

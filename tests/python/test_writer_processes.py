@@ -523,7 +523,7 @@ ENDS = {
         work.cycle = [writer, work]
     work()""",
     "exit": "writer = new(); hundred(writer); sys.exit(0)",
-    "module": "import qorpus.sql; qorpus.sql.kept = new(); hundred(qorpus.sql.kept)",
+    "module": "import qorpus.stream; qorpus.stream.kept = new(); hundred(qorpus.stream.kept)",
     "thread": """
     writer = new()
     threading.Thread(target=lambda: (time.sleep(0.2), hundred(writer))).start()""",

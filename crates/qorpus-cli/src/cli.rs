@@ -1,8 +1,9 @@
-//! The command line: flags and their help. What they mean, and every default, is the library's.
+//! The command line: flags and their help. Their meaning, and every default, is the library's.
 
 #![expect(clippy::doc_markdown, reason = "what documents an argument is its help, not Markdown")]
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::names::{self, DTYPES, DURABILITIES, ORDERS, UP_TO};
+use clap::{Args, Parser, Subcommand};
 use qorpus::{
     DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, GenerateOptions, Order, Part,
     PlanOptions, RecipeOptions, RepairOptions, VerifyOptions,
@@ -45,7 +46,7 @@ pub(crate) enum Command {
         qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64\n  \
         qorpus generate s3://bucket/big/ --random 10G --no-unitaries --stage /tmp")]
     Generate(Generate),
-    /// Enumerate every distinct unitary, each with its proven shortest circuit
+    /// Enumerate every distinct unitary, each with a provably shortest circuit
     ///
     /// Goes through all circuits level by level, exactly, and keeps the first circuit of each unitary. Ctrl-C keeps what is done;
     /// the same command goes on from there. Needs room for temporary files beside OUT.
@@ -74,8 +75,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE.npy")]
         unitary: Option<PathBuf>,
         /// How the qubits of the unitary are ordered
-        #[arg(long, value_enum, default_value_t = OrderName::Big)]
-        order: OrderName,
+        #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
+        order: Order,
         /// Take the nearest record whose entries differ by at most this, up to phase if the corpus is; without it, the
         /// tolerance follows from the matrix's precision
         #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
@@ -87,7 +88,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// What a recipe would cost, stored or computed, here or on another machine; leaves nothing behind
+    /// Show what a recipe would cost, stored or computed, here or on another machine; leaves nothing behind
     ///
     /// Computes and writes for three seconds to find out how fast this machine is.
     #[command(after_help = "Examples:\n  qorpus plan\n  \
@@ -101,7 +102,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// What a corpus is and how far it is
+    /// Show a corpus's recipe, size and progress
     #[command(
         after_help = "Examples:\n  qorpus info demo.db\n  qorpus info big/\n  qorpus info s3://bucket/big/\n  qorpus info demo.db --json | jq .content_hash"
     )]
@@ -124,8 +125,8 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "ID", value_parser = qorpus::parse_id)]
         ids: Vec<u64>,
         /// Which qubit is the most significant bit: the first (big) or the last (little, as in Qiskit)
-        #[arg(long, value_enum, default_value_t = OrderName::Big)]
-        order: OrderName,
+        #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
+        order: Order,
         /// Print JSON, one record a line
         #[arg(long)]
         json: bool,
@@ -213,8 +214,8 @@ pub(crate) struct Generate {
     #[arg(long)]
     force: bool,
     /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
-    #[arg(long, value_enum, default_value_t = DurabilityName::Full)]
-    durability: DurabilityName,
+    #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
+    durability: Durability,
     /// Print nothing but errors
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -222,20 +223,18 @@ pub(crate) struct Generate {
 
 impl Generate {
     pub(crate) fn options(&self) -> GenerateOptions {
-        let durability = self.durability.into();
-        let (shard, stage, force) = (self.shard, self.stage.clone(), self.force);
         GenerateOptions {
             jobs: self.jobs,
             part: self.part.unwrap_or_default(),
-            durability,
-            shard,
-            stage,
-            force,
+            durability: self.durability,
+            shard: self.shard,
+            stage: self.stage.clone(),
+            force: self.force,
         }
     }
 }
 
-/// For which machine is planned.
+/// The machine that is planned for.
 #[derive(Args)]
 #[command(next_help_heading = "Machine")]
 pub(crate) struct Machine {
@@ -265,15 +264,8 @@ impl Machine {
 pub(crate) struct DistinctArguments {
     /// The file to make
     pub(crate) out: PathBuf,
-    /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates: "h,t,rz(pi/4),cx"
-    #[arg(long, default_value_t = DistinctOptions::default().gates.to_string())]
-    gates: String,
-    /// Number of qubits
-    #[arg(long, default_value_t = DistinctOptions::default().qubits)]
-    qubits: usize,
-    /// Which qubits a gate may join: all, line, ring, or pairs: 0-1,1-2
-    #[arg(long, default_value_t = DistinctOptions::default().coupling)]
-    coupling: String,
+    #[command(flatten)]
+    alphabet: Alphabet,
     /// The most letters of a circuit
     #[arg(long, value_name = "L")]
     max_length: Option<usize>,
@@ -284,8 +276,8 @@ pub(crate) struct DistinctArguments {
     #[arg(long, value_name = "COST", requires = "cost")]
     max_cost: Option<u32>,
     /// Unitaries that differ by a global phase alone are the same; or none but equal ones are
-    #[arg(long, value_enum, default_value_t = UpToName::Phase)]
-    up_to: UpToName,
+    #[arg(long, value_parser = names::parser(UP_TO), default_value = "phase")]
+    up_to: Equivalence,
     /// Memory for candidates: 4GiB [default: half of what is free]
     #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
     memory: Option<u64>,
@@ -293,8 +285,8 @@ pub(crate) struct DistinctArguments {
     #[arg(long, short)]
     jobs: Option<usize>,
     /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
-    #[arg(long, value_enum, default_value_t = DurabilityName::Full)]
-    durability: DurabilityName,
+    #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
+    durability: Durability,
     /// Print nothing but errors
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -303,22 +295,19 @@ pub(crate) struct DistinctArguments {
 impl DistinctArguments {
     pub(crate) fn recipe(&self) -> DistinctOptions {
         DistinctOptions {
-            gates: self.gates.clone().into(),
-            qubits: self.qubits,
-            coupling: self.coupling.clone(),
+            gates: self.alphabet.gates.clone().into(),
+            qubits: self.alphabet.qubits,
+            coupling: self.alphabet.coupling.clone(),
             max_length: self.max_length,
             cost: self.cost.clone(),
             max_cost: self.max_cost,
-            up_to: match self.up_to {
-                UpToName::Phase => Equivalence::GlobalPhase,
-                UpToName::Nothing => Equivalence::Exact,
-            },
+            up_to: self.up_to,
             ..DistinctOptions::default()
         }
     }
 
     pub(crate) fn options(&self) -> EnumerateOptions {
-        EnumerateOptions { memory: self.memory, jobs: self.jobs, durability: self.durability.into() }
+        EnumerateOptions { memory: self.memory, jobs: self.jobs, durability: self.durability }
     }
 }
 
@@ -358,10 +347,9 @@ impl Repair {
     }
 }
 
-/// What decides the records.
+/// The gates and where they may stand.
 #[derive(Args)]
-#[command(next_help_heading = "Recipe")]
-pub(crate) struct Recipe {
+struct Alphabet {
     /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates: "h,t,rz(pi/8),cx"
     #[arg(long, default_value_t = RecipeOptions::default().gates.to_string())]
     gates: String,
@@ -371,6 +359,14 @@ pub(crate) struct Recipe {
     /// Which qubits a gate may join: all, line, ring, or pairs: 0-1,1-2
     #[arg(long, default_value_t = RecipeOptions::default().coupling)]
     coupling: String,
+}
+
+/// The options that decide the records.
+#[derive(Args)]
+#[command(next_help_heading = "Recipe")]
+pub(crate) struct Recipe {
+    #[command(flatten)]
+    alphabet: Alphabet,
     /// How many random circuits: 1000000, 1M
     #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
           default_value_t = RecipeOptions::default().random, conflicts_with = "words")]
@@ -386,8 +382,8 @@ pub(crate) struct Recipe {
           default_value = default_length())]
     length: (usize, usize),
     /// Type of the unitaries' entries
-    #[arg(long, value_enum, default_value_t = DtypeName::Complex128)]
-    dtype: DtypeName,
+    #[arg(long, value_parser = names::parser(DTYPES), default_value = "complex128")]
+    dtype: Dtype,
     /// Store the circuits alone; the unitaries are computed on reading
     #[arg(long)]
     no_unitaries: bool,
@@ -400,64 +396,16 @@ fn default_length() -> String {
 
 impl Recipe {
     pub(crate) fn options(self) -> RecipeOptions {
-        let dtype = match self.dtype {
-            DtypeName::Complex128 => Dtype::Complex128,
-            DtypeName::Complex64 => Dtype::Complex64,
-        };
         RecipeOptions {
-            gates: self.gates.into(),
-            qubits: self.qubits,
-            coupling: self.coupling,
+            gates: self.alphabet.gates.into(),
+            qubits: self.alphabet.qubits,
+            coupling: self.alphabet.coupling,
             words: self.words,
             random: self.random,
             seed: self.seed,
             length: self.length,
-            dtype,
+            dtype: self.dtype,
             unitaries: !self.no_unitaries,
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DtypeName {
-    Complex128,
-    Complex64,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DurabilityName {
-    Full,
-    Normal,
-    Off,
-}
-
-impl From<DurabilityName> for Durability {
-    fn from(name: DurabilityName) -> Durability {
-        match name {
-            DurabilityName::Full => Durability::Full,
-            DurabilityName::Normal => Durability::Normal,
-            DurabilityName::Off => Durability::Off,
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum UpToName {
-    Phase,
-    Nothing,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum OrderName {
-    Big,
-    Little,
-}
-
-impl From<OrderName> for Order {
-    fn from(name: OrderName) -> Order {
-        match name {
-            OrderName::Big => Order::Big,
-            OrderName::Little => Order::Little,
         }
     }
 }

@@ -1,13 +1,18 @@
-//! The `qorpus` command: arguments, the library, what people see. It holds no logic of its own.
+//! The `qorpus` command: from arguments to the library, and back to text and JSON. It holds no logic of its own.
 
 mod cli;
+mod failure;
+mod format;
+pub mod json;
+pub mod names;
 mod progress;
-mod render;
 mod run;
+mod text;
 
 pub use progress::{Bar, LevelBar};
 
 use clap::Parser;
+use failure::Failure;
 use std::ffi::OsString;
 use std::io::Write;
 use tracing_subscriber::filter::LevelFilter;
@@ -16,7 +21,7 @@ use tracing_subscriber::filter::LevelFilter;
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     qorpus::report_file_limits();
     // A second command in one process keeps the first one's subscriber.
-    // What a library tells of itself is not for people.
+    // Messages below warnings are not for people.
     let told = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
     let _ = told.without_time().with_target(false).try_init();
     run::attend();
@@ -32,9 +37,9 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let _ = std::io::stdout().flush();
     match result {
         Ok(status) => status,
-        Err(run::Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(failure) => {
-            render::error(&failure);
+            text::error(&failure);
             failure.status()
         }
     }

@@ -1,6 +1,6 @@
-//! Progress: what is done, how fast, how long still. A bar on a terminal, elsewhere a line now and then.
+//! Progress of jobs: a bar on a terminal, elsewhere a line now and then.
 
-use crate::render::{bytes, counted, grouped};
+use crate::format::{bytes, counted, grouped, rate, time_left};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qorpus::{EnumerateProgress, Phase, Progress};
 use std::collections::VecDeque;
@@ -8,16 +8,16 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a log gets a line.
-const LINE_EVERY: Duration = Duration::from_secs(30);
+/// The time between two lines of a log.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The time left follows from what was done in this time: what was there before must not count, and other processes come and go.
+/// The time left is estimated from this time alone: what was there before must not count, and other processes come and go.
 const WINDOW: Duration = Duration::from_secs(15);
 
-/// How often a terminal shows that time passes.
+/// The time between two updates of a terminal on which nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How fast a job is, by a clock that begins with it.
+/// The pace of a job, by a clock that begins with it.
 #[derive(Debug, Default)]
 struct Pace {
     /// Counts at some moments of the window, in order.
@@ -44,7 +44,7 @@ impl Pace {
     }
 }
 
-/// When a log gets its next line.
+/// The clock of a log.
 #[derive(Debug, Default)]
 struct Lines {
     last: Duration,
@@ -52,29 +52,11 @@ struct Lines {
 
 impl Lines {
     fn is_due(&mut self, now: Duration) -> bool {
-        let due = now.saturating_sub(self.last) >= LINE_EVERY;
+        let due = now.saturating_sub(self.last) >= LOG_INTERVAL;
         if due {
             self.last = now;
         }
         due
-    }
-}
-
-/// Records a second, with three digits or so.
-pub(crate) fn rate(records: u64, seconds: f64) -> String {
-    match records as f64 / seconds.max(f64::MIN_POSITIVE) {
-        rate if rate >= 1e5 => format!("{:.2} M/s", rate / 1e6),
-        rate if rate >= 1e3 => format!("{:.1} k/s", rate / 1e3),
-        rate => format!("{rate:.0}/s"),
-    }
-}
-
-/// A time that is left, in whole units.
-fn left(seconds: f64) -> String {
-    match seconds.ceil() as u64 {
-        s if s < 120 => format!("{s} s"),
-        s if s < 7200 => format!("{} min", s.div_ceil(60)),
-        s => format!("{} h", s.div_ceil(3600)),
     }
 }
 
@@ -103,7 +85,7 @@ impl Records {
         self.pace.record(now, self.done);
     }
 
-    /// How fast, how much, how long still.
+    /// The rate, the size and the time left.
     fn pace(&self, now: Duration) -> String {
         if self.waiting {
             return "waiting for other processes".into();
@@ -112,7 +94,9 @@ impl Records {
         if self.bytes > 0 {
             parts.push(bytes(self.bytes));
         }
-        parts.extend(self.pace.left(self.of.saturating_sub(self.done)).map(|s| format!("ETA {}", left(s))));
+        parts.extend(
+            self.pace.left(self.of.saturating_sub(self.done)).map(|s| format!("ETA {}", time_left(s))),
+        );
         parts.join("  ")
     }
 
@@ -124,7 +108,7 @@ impl Records {
     }
 }
 
-/// Where progress is shown.
+/// The place where progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Nowhere,
@@ -142,43 +126,71 @@ impl Shown {
     }
 }
 
-/// A bar that is not seen before there is something to show.
-fn hidden(template: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-    // The template is a constant; were it wrong, the plain bar would do.
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
-}
-
-fn reveal(bar: &ProgressBar) {
-    if bar.is_hidden() {
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-        bar.enable_steady_tick(TICK);
-    }
-}
-
 fn log(line: &str) {
     // Nobody can be told that standard error is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A bar that counts records.
-pub struct Bar {
+/// A bar on a terminal, or lines of a log.
+struct Display {
     bar: ProgressBar,
     shown: Shown,
     start: Instant,
+}
+
+impl Display {
+    /// A bar that is hidden until there is something to show.
+    fn new(quiet: bool, template: &str) -> Display {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        // The template is a constant; were it wrong, the plain bar would do.
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Display { bar, shown: Shown::on_standard_error(quiet), start: Instant::now() }
+    }
+
+    /// Shows that `done` of `of` are done: a message beside the bar, or a line if one is due.
+    fn show(
+        &self,
+        lines: &mut Lines,
+        (done, of): (u64, u64),
+        message: impl FnOnce() -> String,
+        line: impl FnOnce() -> String,
+    ) {
+        match self.shown {
+            Shown::Nowhere => {}
+            Shown::Log => {
+                if lines.is_due(self.start.elapsed()) {
+                    log(&line());
+                }
+            }
+            Shown::Terminal => {
+                self.bar.set_length(of);
+                self.bar.set_position(done);
+                self.bar.set_message(message());
+                if self.bar.is_hidden() {
+                    self.bar.set_draw_target(ProgressDrawTarget::stderr());
+                    self.bar.enable_steady_tick(TICK);
+                }
+            }
+        }
+    }
+}
+
+/// A bar that counts records.
+pub struct Bar {
+    display: Display,
     records: Mutex<Records>,
 }
 
 impl Bar {
-    /// A bar on standard error, or lines where that is not a terminal, unless `quiet`.
+    /// Creates a bar on standard error, or lines where that is not a terminal, unless `quiet`.
     pub fn new(quiet: bool) -> Bar {
-        let bar = hidden("{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {msg}");
-        let shown = Shown::on_standard_error(quiet);
-        Bar { bar, shown, start: Instant::now(), records: Mutex::default() }
+        let template = "{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {msg}";
+        Bar { display: Display::new(quiet, template), records: Mutex::default() }
     }
 
-    /// A bar that ends at `records`, moved by [`reach`](Bar::reach).
+    /// Creates a bar that ends at `records`, moved by [`reach`](Bar::reach).
     pub fn counting(quiet: bool, records: u64) -> Bar {
         let bar = Bar::new(quiet);
         bar.length(records);
@@ -187,15 +199,12 @@ impl Bar {
 
     /// Shows that so many records are done.
     pub fn reach(&self, records: u64) {
-        self.bar.set_position(records);
+        self.display.bar.set_position(records);
     }
 
     /// Shows how a job stands.
     pub fn show(&self, progress: Progress) {
-        let now = self.start.elapsed();
-        let mut records = self.records();
-        records.update(now, progress);
-        self.draw(now, &mut records);
+        self.update(|records, now| records.update(now, progress));
     }
 
     pub(crate) fn length(&self, records: u64) {
@@ -204,88 +213,58 @@ impl Bar {
 
     /// Counts records, from any thread.
     pub(crate) fn advance(&self, records: u64) {
-        let now = self.start.elapsed();
-        let mut known = self.records();
-        known.advance(now, records);
-        self.draw(now, &mut known);
+        self.update(|known, now| known.advance(now, records));
     }
 
     fn records(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn draw(&self, now: Duration, records: &mut Records) {
-        match self.shown {
-            Shown::Nowhere => {}
-            Shown::Log => {
-                if records.lines.is_due(now) {
-                    log(&records.line(now));
-                }
-            }
-            Shown::Terminal => {
-                self.bar.set_length(records.of);
-                self.bar.set_position(records.done);
-                self.bar.set_message(records.pace(now));
-                reveal(&self.bar);
-            }
-        }
+    fn update(&self, change: impl FnOnce(&mut Records, Duration)) {
+        let now = self.display.start.elapsed();
+        let mut records = self.records();
+        change(&mut records, now);
+        let mut lines = std::mem::take(&mut records.lines);
+        let counts = (records.done, records.of);
+        self.display.show(&mut lines, counts, || records.pace(now), || records.line(now));
+        records.lines = lines;
     }
 
     /// Takes it away.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.display.bar.finish_and_clear();
     }
 }
 
 /// A bar for each part of a level of an enumeration.
 pub struct LevelBar {
-    bar: ProgressBar,
-    shown: Shown,
-    start: Instant,
+    display: Display,
     now: Option<(u32, usize, Phase)>,
     pace: Pace,
     lines: Lines,
 }
 
 impl LevelBar {
-    /// A bar on standard error, or lines where that is not a terminal, unless `quiet`.
+    /// Creates a bar on standard error, or lines where that is not a terminal, unless `quiet`.
     pub fn new(quiet: bool) -> LevelBar {
-        let bar = hidden("{elapsed:>4} {prefix} {wide_bar:.cyan/dim} {percent:>3} % {msg}");
-        let shown = Shown::on_standard_error(quiet);
-        LevelBar {
-            bar,
-            shown,
-            start: Instant::now(),
-            now: None,
-            pace: Pace::default(),
-            lines: Lines::default(),
-        }
+        let template = "{elapsed:>4} {prefix} {wide_bar:.cyan/dim} {percent:>3} % {msg}";
+        let display = Display::new(quiet, template);
+        LevelBar { display, now: None, pace: Pace::default(), lines: Lines::default() }
     }
 
     /// Shows how an enumeration stands.
     pub fn show(&mut self, progress: EnumerateProgress) {
-        let (clock, now) = (self.start.elapsed(), (progress.cost, progress.length, progress.phase));
+        let now = (progress.cost, progress.length, progress.phase);
         if self.now.replace(now) != Some(now) {
             self.pace = Pace::default();
         }
-        self.pace.record(clock, progress.done);
-        let (phase, message) = (phase(&progress), self.message(&progress));
-        match self.shown {
-            Shown::Nowhere => {}
-            Shown::Log => {
-                if self.lines.is_due(clock) {
-                    let share = 100.0 * progress.done as f64 / progress.of.max(1) as f64;
-                    log(&format!("{phase} ({share:.0} %)  {message}"));
-                }
-            }
-            Shown::Terminal => {
-                self.bar.set_prefix(phase);
-                self.bar.set_length(progress.of);
-                self.bar.set_position(progress.done);
-                self.bar.set_message(message);
-                reveal(&self.bar);
-            }
-        }
+        self.pace.record(self.display.start.elapsed(), progress.done);
+        let phase = phase(&progress);
+        self.display.bar.set_prefix(phase.clone());
+        let message = self.message(&progress);
+        let share = 100.0 * progress.done as f64 / progress.of.max(1) as f64;
+        let line = format!("{phase} ({share:.0} %)  {message}");
+        self.display.show(&mut self.lines, (progress.done, progress.of), || message, || line);
     }
 
     fn message(&self, progress: &EnumerateProgress) -> String {
@@ -295,13 +274,13 @@ impl LevelBar {
             parts.push(format!("at most {} temporary", bytes(progress.temporary)));
         }
         let rest = progress.of.saturating_sub(progress.done);
-        parts.extend(self.pace.left(rest).map(|s| format!("ETA {}", left(s))));
+        parts.extend(self.pace.left(rest).map(|s| format!("ETA {}", time_left(s))));
         parts.join("  ")
     }
 
     /// Takes it away.
     pub fn clear(&self) {
-        self.bar.finish_and_clear();
+        self.display.bar.finish_and_clear();
     }
 }
 
@@ -365,16 +344,11 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_before_there_is_something_to_show() {
-        let bar = Bar { shown: Shown::Terminal, ..Bar::new(false) };
-        assert!(bar.bar.is_hidden());
-        assert_eq!(Bar::new(true).shown, Shown::Nowhere);
+        let mut bar = Bar::new(false);
+        bar.display.shown = Shown::Terminal;
+        assert!(bar.display.bar.is_hidden());
+        assert_eq!(Bar::new(true).display.shown, Shown::Nowhere);
         bar.show(Progress { records: 5, expected: 10, ..Progress::default() });
-        assert_eq!((bar.bar.position(), bar.bar.length()), (5, Some(10)));
-    }
-
-    #[test]
-    fn rates_and_times_have_units() {
-        assert_eq!([rate(30_000_000, 2.0), rate(2_500, 2.0), rate(7, 2.0)], ["15.00 M/s", "1.2 k/s", "4/s"]);
-        assert_eq!([left(0.2), left(300.0), left(7300.0)], ["1 s", "5 min", "3 h"]);
+        assert_eq!((bar.display.bar.position(), bar.display.bar.length()), (5, Some(10)));
     }
 }

@@ -1,8 +1,9 @@
 //! From a parsed command to the library and back to what is shown.
 
 use crate::cli::{Arguments, Command, DistinctArguments, Generate, Repair, Verify};
+use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
-use crate::render;
+use crate::{json, text};
 use clap::CommandFactory;
 use qorpus::{Caller, Corpus, FindOptions, Outcome, Reader, Target};
 use std::io::{self, Write};
@@ -10,65 +11,23 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Why a command failed.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The library refused or failed.
-    Library(qorpus::Error),
-    /// Standard output could not be written.
-    Output(io::Error),
-}
-
-impl Failure {
-    pub(crate) fn status(&self) -> u8 {
-        match self {
-            Failure::Library(error) if error.is_usage() => 2,
-            Failure::Library(qorpus::Error::Interrupted(_)) => INTERRUPTED,
-            _ => 1,
-        }
-    }
-}
-
-impl From<qorpus::Error> for Failure {
-    fn from(error: qorpus::Error) -> Failure {
-        Failure::Library(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::Output(error)
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Failure::Library(error) => error.fmt(f),
-            Failure::Output(error) => write!(f, "cannot write to standard output: {error}"),
-        }
-    }
-}
-
 /// Set by the first Ctrl-C; the second one ends the process at once.
 static STOP: AtomicBool = AtomicBool::new(false);
-
-const INTERRUPTED: u8 = 130;
 
 fn stop_on_interrupt() {
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
-        render::stopping();
+        text::stopping();
     };
     // Without a handler Ctrl-C ends the process, which loses nothing that was committed.
     let _ = ctrlc::set_handler(handler);
 }
 
-/// Has the first Ctrl-C end waiting for a store, and people see what is awaited.
+/// Lets the first Ctrl-C end a wait for a store, and shows people what is awaited.
 pub(crate) fn attend() {
-    qorpus::set_caller(Caller { stop: || STOP.load(Ordering::Relaxed), tell: render::warning });
+    qorpus::set_caller(Caller { stop: || STOP.load(Ordering::Relaxed), tell: text::warning });
 }
 
 pub(crate) fn run(command: Command) -> Result<u8, Failure> {
@@ -81,34 +40,38 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             let corpus = Corpus::open(&corpus)?;
             let qubits = corpus.recipe().alphabet().qubits();
             let target = match (circuit, unitary) {
-                (_, Some(file)) => qorpus::read_npy(&file, qubits, order.into())?,
+                (_, Some(file)) => qorpus::read_npy(&file, qubits, order)?,
                 (circuit, None) => {
                     Target::of_circuit(qorpus::circuit_unitary(&circuit.unwrap_or_default(), qubits)?)
                 }
             };
             let options = FindOptions { further: !stored, tolerance };
             let found = corpus.find(&target, options, &mut || STOP.load(Ordering::Relaxed))?;
-            match json {
-                true => render::found_json(out, corpus.recipe(), &found)?,
-                false => render::found(out, corpus.recipe(), &found)?,
+            if json {
+                writeln!(out, "{}", json::found(corpus.recipe(), &found))?;
+            } else {
+                text::found(out, corpus.recipe(), &found)?;
             }
             Ok(if STOP.load(Ordering::Relaxed) { INTERRUPTED } else { 0 })
         }
         Command::Plan { recipe, machine, json } => {
             let recipe = recipe.options().recipe()?;
             let plan = qorpus::plan(&recipe, &machine.options())?;
-            match json {
-                true => render::plan_json(out, &recipe, &plan)?,
-                false => render::plan(out, &recipe, &plan)?,
+            if json {
+                writeln!(out, "{:#}", json::plan(&recipe, &plan))?;
+            } else {
+                text::plan(out, &recipe, &plan)?;
             }
             Ok(0)
         }
         Command::Info { corpus, json } => {
             let corpus = opened(&corpus)?;
-            let (summary, unsealed) = (corpus.summary()?, corpus.unsealed()?);
-            match json {
-                true => render::info_json(out, &corpus, &summary, unsealed.as_ref())?,
-                false => render::info(out, &corpus, &summary, unsealed.as_ref())?,
+            let summary = corpus.summary()?;
+            let unsealed = corpus.unsealed()?;
+            if json {
+                writeln!(out, "{:#}", json::info(&corpus, &summary, unsealed.as_ref()))?;
+            } else {
+                text::info(out, &corpus, &summary, unsealed.as_ref())?;
             }
             Ok(0)
         }
@@ -116,16 +79,17 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             let corpus = opened(&corpus)?;
             let mut out = io::BufWriter::new(out);
             for id in ids {
-                let record = match corpus.record(id, order.into()) {
+                let record = match corpus.record(id, order) {
                     Ok(record) => record,
                     Err(error) => {
                         out.flush()?;
                         return Err(error.into());
                     }
                 };
-                match json {
-                    true => render::record_json(&mut out, corpus.recipe(), &record)?,
-                    false => render::record(&mut out, corpus.recipe(), &record)?,
+                if json {
+                    writeln!(out, "{}", json::record(corpus.recipe(), &record))?;
+                } else {
+                    text::record(&mut out, corpus.recipe(), &record)?;
                 }
             }
             out.flush()?;
@@ -133,9 +97,10 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Seal { directory, json } => {
             let sealed = qorpus::seal(&directory)?;
-            match json {
-                true => render::sealed_json(out, &sealed)?,
-                false => render::sealed(out, &directory, &sealed)?,
+            if json {
+                writeln!(out, "{:#}", json::sealed(&sealed))?;
+            } else {
+                text::sealed(out, &directory, &sealed)?;
             }
             Ok(u8::from(!sealed.missing.is_empty()))
         }
@@ -143,9 +108,11 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Repair(arguments) => repair(&arguments, out),
         Command::Export { corpus, out: file, quiet } => {
             stop_on_interrupt();
-            let (corpus, bar) = (opened(&corpus)?, Bar::new(quiet));
+            let corpus = opened(&corpus)?;
+            let bar = Bar::new(quiet);
             bar.length(corpus.summary()?.records);
-            let (mut done, start) = (0, Instant::now());
+            let start = Instant::now();
+            let mut done = 0;
             let outcome = qorpus::export(&corpus, &file, &STOP, &mut |records| {
                 bar.advance(records - done);
                 done = records;
@@ -156,13 +123,14 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
                 return Ok(INTERRUPTED);
             }
             if !quiet {
-                render::done(out, &file, done, None, start.elapsed())?;
+                text::done(out, &file, done, None, start.elapsed())?;
             }
             Ok(0)
         }
         Command::Merge { out: file, inputs, quiet } => {
             stop_on_interrupt();
-            let (bar, start) = (Bar::new(quiet), Instant::now());
+            let start = Instant::now();
+            let bar = Bar::new(quiet);
             let (outcome, progress) =
                 qorpus::merge(&file, &inputs, &STOP, &mut |progress| bar.show(progress))?;
             bar.clear();
@@ -170,7 +138,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
                 return interrupted(out, &file, &file, progress);
             }
             if !quiet {
-                render::done(out, &file, progress.made, Some(progress), start.elapsed())?;
+                text::done(out, &file, progress.made, Some(progress), start.elapsed())?;
             }
             Ok(0)
         }
@@ -184,19 +152,19 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     }
 }
 
-/// Opens a corpus, and says what is to be known before relying on it.
+/// Opens a corpus, and prints its warnings.
 fn opened(corpus: &Path) -> Result<Reader, Failure> {
     let reader = Reader::open(&[corpus.into()])?;
-    reader.warnings().iter().for_each(|warning| render::warning(warning));
+    reader.warnings().iter().for_each(|warning| text::warning(warning));
     Ok(reader)
 }
 
 fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
-    let (options, quiet) = (arguments.options(), arguments.quiet);
-    let is_part = arguments.part.is_some();
+    let options = arguments.options();
     let recipe = arguments.recipe.options().recipe()?;
     stop_on_interrupt();
-    let (bar, start) = (Bar::new(quiet), Instant::now());
+    let start = Instant::now();
+    let bar = Bar::new(arguments.quiet);
     let result =
         qorpus::generate(&arguments.out, &recipe, options.clone(), &STOP, &mut |progress| bar.show(progress));
     bar.clear();
@@ -205,14 +173,14 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
         let built_in = qorpus::built_in(&arguments.out, &options)?;
         return interrupted(out, &arguments.out, &built_in, progress);
     }
-    if !quiet {
+    if !arguments.quiet {
         if let Some(idle) = progress.idle {
-            render::idle(out, &arguments.out, idle)?;
+            text::idle(out, &arguments.out, idle)?;
             return Ok(0);
         }
-        render::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
-        if is_part && qorpus::is_sharded(&arguments.out) {
-            render::seal_next(out, &arguments.out)?;
+        text::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
+        if arguments.part.is_some() && qorpus::is_sharded(&arguments.out) {
+            text::seal_next(out, &arguments.out)?;
         }
     }
     Ok(0)
@@ -221,7 +189,8 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
 fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Failure> {
     let recipe = arguments.recipe().recipe()?;
     stop_on_interrupt();
-    let (mut bar, start) = (LevelBar::new(arguments.quiet), Instant::now());
+    let start = Instant::now();
+    let mut bar = LevelBar::new(arguments.quiet);
     let result = qorpus::enumerate(&arguments.out, &recipe, arguments.options(), &STOP, &mut |progress| {
         bar.show(progress);
     });
@@ -236,7 +205,7 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
-        render::levels(out, &Corpus::open(&arguments.out)?, &progress, start.elapsed())?;
+        text::levels(out, &Corpus::open(&arguments.out)?.levels()?, &progress, start.elapsed())?;
     }
     Ok(0)
 }
@@ -247,7 +216,7 @@ fn interrupted(
     built_in: &Path,
     progress: qorpus::Progress,
 ) -> Result<u8, Failure> {
-    render::interrupted(out, file, built_in, progress)?;
+    text::interrupted(out, file, built_in, progress)?;
     Ok(INTERRUPTED)
 }
 
@@ -266,7 +235,7 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
         || found.totals == Some(false)
         || found.wal_missing;
     if is_mended && !found.interrupted {
-        render::repaired(out, &found)?;
+        text::repaired(out, &found)?;
         return verify(&arguments.verify, out);
     }
     show_found(&arguments.verify, &found, out)
@@ -274,15 +243,8 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
 
 fn show_found(arguments: &Verify, found: &qorpus::Verification, out: &mut dyn Write) -> Result<u8, Failure> {
     let reader = Reader::open(std::slice::from_ref(&arguments.corpus))?;
-    render::verification(out, &arguments.corpus, reader.recipe(), found)?;
-    Ok(status(found))
-}
-
-fn status(found: &qorpus::Verification) -> u8 {
-    match (found.interrupted, found.is_clean()) {
-        (true, _) => INTERRUPTED,
-        (false, clean) => u8::from(!clean),
-    }
+    text::verification(out, &arguments.corpus, reader.recipe(), found)?;
+    Ok(if found.interrupted { INTERRUPTED } else { u8::from(!found.is_clean()) })
 }
 
 fn with_bar(

@@ -1,14 +1,16 @@
-//! Arguments as Rust's values. Whatever else is passed is refused with the argument's name by an exception of the package:
-//! PyO3's own conversions, which raise plain exceptions, are for nothing that people pass.
+//! Arguments as Rust's values.
+//!
+//! Whatever else is passed is refused with the argument's name by an exception of the package. PyO3's own conversions raise
+//! plain exceptions, so they are for nothing that people pass.
 
-use crate::errors::{invalid, unconverted, wrong_type};
+use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
 use std::path::PathBuf;
 
-/// What a keyword means if it was given.
+/// The meaning of an argument that may be left out.
 pub(crate) fn given<'a, 'py, T>(
     value: Option<&'a Bound<'py, PyAny>>,
     meaning: impl FnOnce(&'a Bound<'py, PyAny>) -> PyResult<T>,
@@ -42,9 +44,12 @@ pub(crate) fn flag(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
 /// A path.
 pub(crate) fn path(value: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf> {
     value.extract().map_err(|error| {
-        unconverted(value.py(), error, || match value.is_instance_of::<PyString>() {
-            true => format!("{name} is not a path: it has half a character, a lone surrogate"),
-            false => format!("{name} is a path, as a text or a pathlib.Path, not {}", class(value)),
+        unconverted(value.py(), error, || {
+            if value.is_instance_of::<PyString>() {
+                format!("{name} is not a path: it has half a character, a lone surrogate")
+            } else {
+                format!("{name} is a path, as a text or a pathlib.Path, not {}", class(value))
+            }
         })
     })
 }
@@ -55,22 +60,38 @@ where
     T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
 {
     let py = value.py();
-    value.extract::<T>().map_err(|error| match error.is_instance_of::<PyOverflowError>(py) {
-        true => invalid(py, format!("{name} is {}; it must be 0 or more, and less than 2**64", shown(value))),
-        false => unconverted(py, error, || format!("{name} is an integer, not {}", class(value))),
+    value.extract::<T>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(py) {
+            invalid(py, format!("{name} is {}; it must be 0 or more, and less than 2**64", shown(value)))
+        } else {
+            unconverted(py, error, || format!("{name} is an integer, not {}", class(value)))
+        }
     })
 }
 
 /// A real number.
 pub(crate) fn real(value: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
     let py = value.py();
-    value.extract().map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(py) {
-        true => invalid(py, format!("{name} is {}, too large to be a real number", shown(value))),
-        false => unconverted(py, error, || format!("{name} is a number, not {}", class(value))),
+    value.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(py) {
+            invalid(py, format!("{name} is {}, too large to be a real number", shown(value)))
+        } else {
+            unconverted(py, error, || format!("{name} is a number, not {}", class(value)))
+        }
     })
 }
 
-/// Numbers of records or places as the package's Python half hands them over.
+/// Paths of files, in order.
+pub(crate) fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
+    ordered(files, "paths")?;
+    let refused = |error| {
+        let class = class(files);
+        unconverted(files.py(), error, || format!("paths are a path or a list of paths, not {class}"))
+    };
+    each(files).map_err(refused)?.map(|file| path(&file?, "a path")).collect()
+}
+
+/// Ids or places, in the array that the package's Python half makes of them.
 pub(crate) fn int64s(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<i64>> {
     match value.cast::<PyArray1<i64>>() {
         Ok(array) => Ok(array.try_readonly()?.as_array().to_vec()),
@@ -83,15 +104,17 @@ pub(crate) fn int64s(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<i64>>
 
 /// A count, which may also be a text such as "1M".
 pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
-    use crate::errors::OrRaise;
     match value.cast::<PyString>() {
         Ok(text) => qorpus::parse_count(encoded(text, name)?).or_raise(value.py()),
         Err(_) => number(value, name),
     }
 }
 
-/// Refuses what has no order, or whose items are not what is meant: a set has another order in each process, of a
-/// mapping only keys would be taken, and of bytes numbers. What Python calls a set includes the keys and items of a dict.
+/// Refuses a value that has no order, or whose items are not what is meant.
+///
+/// A set has another order in each process, of a mapping only keys would be taken, and of bytes numbers. Python calls the
+/// keys and the items of a dict sets, too.
+#[pyfunction]
 pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     let py = value.py();
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
@@ -132,6 +155,22 @@ impl<'py> Iterator for Each<'py> {
     }
 }
 
+/// The items of a mapping, if it is one.
+///
+/// A cast to PyMapping asks the same question of `collections.abc`, which is Python and so can be interrupted; the cast
+/// would report the KeyboardInterrupt on stderr and go on.
+pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<'py>>>> {
+    let mapping = value.py().import("collections.abc")?.getattr("Mapping")?;
+    if !value.is_instance_of::<PyDict>() && !value.is_instance(&mapping)? {
+        return Ok(None);
+    }
+    let pair = |item: Bound<'py, PyAny>| Ok((item.get_item(0)?, item.get_item(1)?));
+    each(&value.call_method0("items")?)?.map(|item| pair(item?)).collect::<PyResult<_>>().map(Some)
+}
+
+/// A key and its value.
+pub(crate) type Item<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
 /// The name of a value's type.
 pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "another type".into(), |name| name.to_string())
@@ -143,5 +182,48 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     match value.is_instance_of::<PyInt>().then(bits) {
         Some(Ok(bits)) if bits > 256 => format!("an integer of {bits} bits"),
         _ => value.to_string(),
+    }
+}
+
+/// The options of a call, by name. One that is left out or None keeps the library's default.
+pub(crate) struct Options<'py>(Bound<'py, PyDict>);
+
+impl<'py> Options<'py> {
+    /// The keywords of a call.
+    pub(crate) fn new(py: Python<'py>, keywords: Option<&Bound<'py, PyDict>>) -> Options<'py> {
+        Options(keywords.cloned().unwrap_or_else(|| PyDict::new(py)))
+    }
+
+    /// Adds an argument that has a place of its own in the call.
+    pub(crate) fn with(self, name: &str, value: Option<&Bound<'py, PyAny>>) -> PyResult<Options<'py>> {
+        value.map_or(Ok(()), |value| self.0.set_item(name, value))?;
+        Ok(self)
+    }
+
+    /// Whether an option was given, and not taken yet.
+    pub(crate) fn has(&self, name: &str) -> PyResult<bool> {
+        Ok(self.0.get_item(name)?.is_some_and(|value| !value.is_none()))
+    }
+
+    /// Takes the option of this name, if it was given.
+    pub(crate) fn take<T>(
+        &self,
+        name: &str,
+        meaning: impl FnOnce(&Bound<'py, PyAny>, &str) -> PyResult<T>,
+    ) -> PyResult<Option<T>> {
+        let Some(value) = self.0.get_item(name)? else { return Ok(None) };
+        self.0.del_item(name)?;
+        if value.is_none() { Ok(None) } else { meaning(&value, name).map(Some) }
+    }
+
+    /// Refuses options that nobody has taken.
+    pub(crate) fn finish(self, function: &str) -> PyResult<()> {
+        match self.0.keys().iter().next() {
+            None => Ok(()),
+            Some(name) => Err(wrong_type(
+                self.0.py(),
+                format!("{function}() got an unexpected keyword argument '{name}'"),
+            )),
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! Single circuits as texts and as placed gates.
+//! Single circuits and gates: as programs, as placed gates, as matrices.
 
-use crate::arguments::{class, each, encoded, number, ordered, text};
-use crate::errors::{OrRaise, wrong_type};
-use crate::options::{items, matrix_of};
+use crate::arguments::{class, each, encoded, items, number, ordered, text};
+use crate::errors::{OrRaise, invalid, wrong_type};
+use crate::options::matrix_of;
+use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use qorpus::GateOption;
-use qorpus::core::{Error, Gate, Instruction, MAX_QUBITS, Qasm, evaluate};
+use qorpus::core::{Error, Gate, Instruction, MAX_QUBITS, Qasm};
 
-/// The circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the same unitary.
+/// Writes a circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the same unitary.
 ///
 /// Gates that its standard gates lack are defined in front, global phases included: so are gates of one's own on one
 /// qubit, unless they have a global phase, for which OpenQASM 2 has no words.
@@ -39,12 +40,10 @@ pub(crate) fn to_qasm2(
     qubits: &Bound<'_, PyAny>,
     matrices: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
-    let qubits = number(qubits, "qubits")?;
-    let letters = letters(circuit, qubits, matrices)?;
-    Qasm::Two.program(&letters, qubits).or_raise(circuit.py())
+    program(Qasm::Two, circuit, qubits, matrices)
 }
 
-/// The circuit as a complete OpenQASM 3 program.
+/// Writes a circuit as a complete OpenQASM 3 program.
 ///
 /// Gates that its standard gates lack are defined in front, global phases included: so are gates of one's own on one
 /// qubit.
@@ -70,15 +69,23 @@ pub(crate) fn to_qasm3(
     qubits: &Bound<'_, PyAny>,
     matrices: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
+    program(Qasm::Three, circuit, qubits, matrices)
+}
+
+fn program(
+    language: Qasm,
+    circuit: &Bound<'_, PyAny>,
+    qubits: &Bound<'_, PyAny>,
+    matrices: Option<&Bound<'_, PyAny>>,
+) -> PyResult<String> {
     let qubits = number(qubits, "qubits")?;
-    let letters = letters(circuit, qubits, matrices)?;
-    Qasm::Three.program(&letters, qubits).or_raise(circuit.py())
+    language.program(&letters(circuit, qubits, matrices)?, qubits).or_raise(circuit.py())
 }
 
 /// A gate's name, its angles, and its qubits.
 type Parts = (String, Vec<f64>, Vec<usize>);
 
-/// Each letter as its gate's name without angles, its angles in radians, and its qubits.
+/// Returns each letter as its gate's name without angles, its angles in radians, and its qubits.
 #[pyfunction]
 #[pyo3(signature = (circuit, qubits, matrices=None))]
 pub(crate) fn placed(
@@ -91,7 +98,7 @@ pub(crate) fn placed(
     let parts = letters.into_iter().map(|Instruction { gate, qubits }| {
         let (name, angles) = gate.parts();
         // The angles of a gate that exists are expressions.
-        (name.into(), angles.into_iter().flat_map(evaluate).collect(), qubits)
+        (name.into(), angles.into_iter().flat_map(qorpus::core::evaluate).collect(), qubits)
     });
     Ok(parts.collect())
 }
@@ -135,4 +142,33 @@ fn letters(
         Err(_) => Err(refused(&item)),
     };
     each(circuit).map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
+}
+
+/// Returns the value of an angle such as "3*pi/4", in radians.
+///
+/// Raises:
+///     ValueError: the text is no angle.
+///
+/// Examples:
+///     >>> qorpus._qorpus.evaluate("3*pi/4")
+///     2.356194490192345
+#[pyfunction]
+pub(crate) fn evaluate(py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let text = crate::arguments::text(text, "an angle")?;
+    qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
+}
+
+/// Returns the matrix of a standard gate, angles in its name: shape `(2**k, 2**k)`, complex128, first qubit most significant.
+///
+/// Raises:
+///     ValueError: there is no such gate.
+///
+/// Examples:
+///     >>> qorpus._qorpus.matrix("s").tolist()
+///     [[(1+0j), 0j], [0j, 1j]]
+#[pyfunction]
+pub(crate) fn matrix<'py>(py: Python<'py>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let gate = Gate::standard(text(name, "the name of a gate")?).or_raise(py)?;
+    let dim = 1 << gate.qubits();
+    Ok(gate.matrix().to_pyarray(py).reshape([dim, dim])?.into_any())
 }

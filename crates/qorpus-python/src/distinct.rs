@@ -1,116 +1,60 @@
 //! Enumerating distinct unitaries, and finding them.
 
-use crate::arguments::{self, class, count, each, given, number, ordered, text};
+use crate::arguments::{self, Options, class, count, each, ordered};
+use crate::arrays::{numbers, shape_text};
 use crate::errors::{OrRaise, invalid, wrong_type};
-use crate::job::{Watch, watched};
-use crate::options::{coupling_of, dtype_of, durability_of, gates_of, items, numbers, shape_text};
+use crate::job::{Watch, watched_levels};
+use crate::options::enumerate_options;
 use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
-use qorpus::{
-    DistinctOptions, Division, Elsewhere, EnumerateOptions, EnumerateProgress, Equivalence, FindOptions,
-    Found, Order, Reader, Recipe, Take, Target,
-};
-use qorpus_cli::LevelBar;
+use qorpus::{Division, Elsewhere, FindOptions, Found, Order, Reader, Recipe, Take, Target};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// The recipe that these options mean, as JSON.
-#[pyfunction]
-#[pyo3(signature = (*, gates=None, qubits=None, coupling=None, max_length=None, cost=None, max_cost=None, up_to=None, dtype=None))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
-pub(crate) fn distinct_recipe(
-    py: Python<'_>,
-    gates: Option<&Bound<'_, PyAny>>,
-    qubits: Option<&Bound<'_, PyAny>>,
-    coupling: Option<&Bound<'_, PyAny>>,
-    max_length: Option<&Bound<'_, PyAny>>,
-    cost: Option<&Bound<'_, PyAny>>,
-    max_cost: Option<&Bound<'_, PyAny>>,
-    up_to: Option<&Bound<'_, PyAny>>,
-    dtype: Option<&Bound<'_, PyAny>>,
-) -> PyResult<String> {
-    let defaults = DistinctOptions::default();
-    let options = DistinctOptions {
-        gates: given(gates, gates_of)?.unwrap_or(defaults.gates),
-        qubits: given(qubits, |value| number(value, "qubits"))?.unwrap_or(defaults.qubits),
-        coupling: given(coupling, coupling_of)?.unwrap_or(defaults.coupling),
-        max_length: given(max_length, |value| number(value, "max_length"))?,
-        cost: given(cost, cost_of)?,
-        max_cost: given(max_cost, |value| number(value, "max_cost"))?,
-        up_to: match given(up_to, |value| text(value, "up_to"))? {
-            None => defaults.up_to,
-            Some("phase") => Equivalence::GlobalPhase,
-            Some("nothing") => Equivalence::Exact,
-            Some(other) => return Err(invalid(py, format!("up_to is 'phase' or 'nothing', not '{other}'"))),
-        },
-        dtype: given(dtype, dtype_of)?.unwrap_or(defaults.dtype),
-    };
-    Ok(py.detach(|| options.recipe()).or_raise(py)?.to_json())
-}
-
-/// Costs as a text, or as a mapping from gates to numbers.
-fn cost_of(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    let Some(costs) = items(value)? else {
-        return text(value, "cost (such as \"t=1\", or a mapping of gates to numbers)").map(Into::into);
-    };
-    let item = |(name, cost): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        Ok(format!("{}={}", text(name, "the name of a gate")?, number::<u64>(cost, "a cost")?))
-    };
-    Ok(costs.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
-}
-
 /// Enumerates what is missing. Signals and exceptions of `progress` stop it; what is done is kept.
 #[pyfunction]
+#[pyo3(signature = (path, recipe, **options))]
 pub(crate) fn enumerate(
     py: Python<'_>,
     path: &Bound<'_, PyAny>,
     recipe: &str,
-    memory: Option<&Bound<'_, PyAny>>,
-    jobs: Option<&Bound<'_, PyAny>>,
-    durability: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let options = enumerate_options(memory, jobs, durability)?;
+    let given = Options::new(py, options);
+    let options = enumerate_options(&given)?;
     let path = arguments::path(path, "path")?;
-    let watch = Watch::new(progress)?;
-    watched(py, &watch, |stop, tell| {
-        let mut bar = LevelBar::new(!watch.shown);
-        let result = qorpus::enumerate(&path, &recipe, options, stop, &mut |progress: EnumerateProgress| {
-            bar.show(progress);
-            tell(progress.length as u64, progress.records);
-        });
-        bar.clear();
-        result.map(drop)
+    let watch = given.take("progress", Watch::new)?.unwrap_or_default();
+    given.finish("enumerate")?;
+    watched_levels(py, &watch, |stop, report| {
+        qorpus::enumerate(&path, &recipe, options, stop, report).map(drop)
     })
 }
 
-/// The same with candidates that are made by what `make` returns for the text of a division: an iterator over places and
-/// their rows. Its exceptions are raised.
+/// Enumerates what is missing with candidates from elsewhere.
+///
+/// `make` returns for the text of a division an iterator over places and their rows. Its exceptions are raised.
 #[pyfunction]
-#[pyo3(signature = (path, recipe, make, *, workers, alone=None, memory=None, jobs=None, durability=None, progress=None))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+#[pyo3(signature = (path, recipe, make, *, workers, **options))]
 pub(crate) fn enumerate_elsewhere(
     py: Python<'_>,
     path: &Bound<'_, PyAny>,
     recipe: &str,
     make: Py<PyAny>,
     workers: u64,
-    alone: Option<&Bound<'_, PyAny>>,
-    memory: Option<&Bound<'_, PyAny>>,
-    jobs: Option<&Bound<'_, PyAny>>,
-    durability: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
+    options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let options = enumerate_options(memory, jobs, durability)?;
+    let given = Options::new(py, options);
+    let options = enumerate_options(&given)?;
     let path = arguments::path(path, "path")?;
-    let alone = given(alone, |value| count(value, "alone"))?.unwrap_or(Elsewhere::ALONE);
-    let (watch, mut raised) = (Watch::new(progress)?, None);
-    let result = watched(py, &watch, |stop, tell| {
-        let mut bar = LevelBar::new(!watch.shown);
+    let alone = given.take("alone", count)?.unwrap_or(Elsewhere::ALONE);
+    let watch = given.take("progress", Watch::new)?.unwrap_or_default();
+    given.finish("enumerate_elsewhere")?;
+    let mut raised = None;
+    let result = watched_levels(py, &watch, |stop, report| {
         let mut make = |division: &Division, take: Take<'_>| {
             let mut hand_over = || -> PyResult<qorpus::Result<()>> {
                 let stream = Python::attach(|py| {
@@ -124,7 +68,7 @@ pub(crate) fn enumerate_elsewhere(
                 }
                 Ok(Ok(()))
             };
-            // What Python raised is told at the end; until then it is as if somebody had stopped it.
+            // Python's exception is raised at the end; until then it is as if somebody had stopped the job.
             hand_over().unwrap_or_else(|error| {
                 raised = Some(error);
                 stop.store(true, Ordering::Relaxed);
@@ -132,13 +76,7 @@ pub(crate) fn enumerate_elsewhere(
             })
         };
         let elsewhere = Elsewhere { alone, workers, make: &mut make };
-        let report = &mut |progress: EnumerateProgress| {
-            bar.show(progress);
-            tell(progress.length as u64, progress.records);
-        };
-        let result = qorpus::enumerate_elsewhere(&path, &recipe, options, elsewhere, stop, report);
-        bar.clear();
-        result.map(drop)
+        qorpus::enumerate_elsewhere(&path, &recipe, options, elsewhere, stop, report).map(drop)
     });
     raised.map_or(result, Err)
 }
@@ -148,19 +86,7 @@ fn next_place(stream: &Bound<'_, PyIterator>) -> PyResult<Option<(u64, Vec<PyBac
     stream.clone().next().map(|item| item?.extract()).transpose()
 }
 
-fn enumerate_options(
-    memory: Option<&Bound<'_, PyAny>>,
-    jobs: Option<&Bound<'_, PyAny>>,
-    durability: Option<&Bound<'_, PyAny>>,
-) -> PyResult<EnumerateOptions> {
-    Ok(EnumerateOptions {
-        memory: given(memory, |value| count(value, "memory"))?,
-        jobs: given(jobs, |value| number(value, "jobs"))?,
-        durability: given(durability, durability_of)?.unwrap_or_default(),
-    })
-}
-
-/// Does what a level of an enumeration consists of, in any process.
+/// A worker of an enumeration, in any process.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct Worker(qorpus::Worker);
 
@@ -183,13 +109,13 @@ impl Worker {
         Ok(parcels.iter().map(|bytes| PyBytes::new(py, bytes).unbind()).collect())
     }
 
-    /// What letters make of the circuits in parcels: ranges, and rows for them.
+    /// Appends letters to the circuits in parcels; returns ranges of keys, and rows for them.
     fn expand(&self, py: Python<'_>, parcels: Vec<PyBackedBytes>) -> PyResult<Vec<(u64, Py<PyBytes>)>> {
         let rows = py.detach(|| self.0.expand(&slices(&parcels))).or_raise(py)?;
         Ok(numbered(py, &rows))
     }
 
-    /// What survives of all rows of a range: places, and rows for them.
+    /// Merges all rows of a range; returns places of the survivors, and rows for them.
     fn merge(
         &self,
         py: Python<'_>,
@@ -209,7 +135,7 @@ fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<(u64, Py<PyBytes>)> 
     rows.iter().map(|(number, bytes)| (*number, PyBytes::new(py, bytes).unbind())).collect()
 }
 
-/// What is known of a unitary, as `Found` has it: circuit, id, none_up_to, and by name what else there is.
+/// The answer to what is known of a unitary: circuit, id, none_up_to, and by name what else there is.
 pub(crate) type Answer<'py> =
     (Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>, Option<Bound<'py, PyDict>>);
 
@@ -269,7 +195,7 @@ fn judged(reader: &Reader, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     Target::new(numbers, dim, is_single).or_raise(py)
 }
 
-/// What was found as Python has it; `tuple` makes the letters of a circuit.
+/// Converts an answer for Python; `tuple` makes the letters of a circuit.
 pub(crate) fn answer<'py>(
     py: Python<'py>,
     found: &Found,

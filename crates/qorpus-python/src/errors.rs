@@ -1,6 +1,5 @@
 //! The library's errors as Python's exceptions.
 
-use crate::waiting;
 use pyo3::exceptions::{
     PyArithmeticError, PyAttributeError, PyKeyboardInterrupt, PyLookupError, PyRuntimeError, PyTypeError,
     PyValueError,
@@ -8,7 +7,28 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
+use std::cell::RefCell;
 use std::ffi::CString;
+
+thread_local! {
+    /// An exception that came up on this thread where none can be raised, such as within a wait of the library.
+    static DEFERRED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+/// Keeps an exception until the library returns.
+pub(crate) fn defer(error: PyErr) {
+    DEFERRED.set(Some(error));
+}
+
+/// Whether an exception is kept for this thread.
+pub(crate) fn is_deferred() -> bool {
+    DEFERRED.with_borrow(Option::is_some)
+}
+
+/// The exception that was kept for this thread, once.
+pub(crate) fn deferred() -> Option<PyErr> {
+    DEFERRED.take()
+}
 
 /// A class of `qorpus.errors`, looked up once.
 struct Class(&'static str, PyOnceLock<Py<PyType>>);
@@ -31,24 +51,24 @@ impl Class {
     }
 }
 
-/// An argument that cannot be: a `ValueError`.
+/// An `InvalidArgument`, which is a `ValueError`.
 pub(crate) fn invalid(py: Python<'_>, text: impl Into<String>) -> PyErr {
     INVALID_ARGUMENT.with(py, text.into())
 }
 
-/// An argument of a type that cannot be meant: a `TypeError`.
+/// A `WrongType`, which is a `TypeError`.
 pub(crate) fn wrong_type(py: Python<'_>, text: impl Into<String>) -> PyErr {
     WRONG_TYPE.with(py, text.into())
 }
 
-/// More records at once than fit in memory: a `MemoryError`.
+/// A `TooManyRecords`, which is a `MemoryError`.
 pub(crate) fn too_many_records(py: Python<'_>, text: impl Into<String>) -> PyErr {
     TOO_MANY_RECORDS.with(py, text.into())
 }
 
 /// The exception for an argument that Python or NumPy could not convert, caused by theirs.
 ///
-/// What says nothing about the argument, such as a KeyboardInterrupt that came meanwhile, stays as it is.
+/// An exception that is not about the argument, such as a KeyboardInterrupt that came meanwhile, stays as it is.
 pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> String) -> PyErr {
     let ours = if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyAttributeError>(py) {
         wrong_type(py, text())
@@ -65,18 +85,18 @@ pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> S
     ours
 }
 
-/// A record that is not there: an `IndexError`.
+/// A `MissingRecord`, which is an `IndexError`.
 pub(crate) fn missing_record(py: Python<'_>, text: impl Into<String>) -> PyErr {
     MISSING_RECORD.with(py, text.into())
 }
 
-/// The exception that says what the library says.
+/// The exception for an error of the library.
 ///
-/// What ended a wait on the way is the reason, whatever the library makes of that.
+/// An exception that ended a wait on the way is the reason, whatever the library makes of that.
 pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     use qorpus::Error;
-    if let Some(ended) = waiting::raised() {
-        return ended;
+    if let Some(deferred) = deferred() {
+        return deferred;
     }
     let class = match error {
         Error::NoRecord { .. } | Error::NotYet { .. } => &MISSING_RECORD,
@@ -91,7 +111,7 @@ pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     class.with(py, error.to_string())
 }
 
-/// Warns of what is to be known before relying on a result, where the package was called.
+/// Issues a `QorpusWarning` where the package was called.
 pub(crate) fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
     let category = WARNING.1.import(py, "qorpus.errors", WARNING.0)?;
     // Texts of the library have no zero bytes but those of a path, which cannot have any.
@@ -99,7 +119,7 @@ pub(crate) fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
     PyErr::warn(py, category, &text, 2)
 }
 
-/// A result of the library as one of Python.
+/// A result of the library that becomes one of Python.
 pub(crate) trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;
 }

@@ -1,4 +1,4 @@
-//! What people index with, as ids.
+//! Ids, from everything that people index with.
 
 use crate::arguments::{class, each, ordered, shown};
 use crate::errors::{missing_record, too_many_records, unconverted, wrong_type};
@@ -6,10 +6,10 @@ use numpy::{Element, PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArr
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyRange, PySlice};
-use qorpus::Ids;
+use qorpus::{Circuits, Ids, Present};
 use std::ops::Range;
 
-/// The id that an integer means; negative ones count from the end.
+/// Returns the id that an integer means; negative ones count from the end.
 pub(crate) fn one(py: Python<'_>, index: i64, len: impl FnOnce() -> PyResult<u64>) -> PyResult<u64> {
     match u64::try_from(index) {
         Ok(id) => Ok(id),
@@ -142,11 +142,14 @@ fn plain(slice: &Bound<'_, PySlice>) -> PyResult<Option<(u64, u64)>> {
     Ok(start.zip(stop).filter(|(start, stop)| step.is_none() && start <= stop))
 }
 
-/// A Python integer; one that is too large for any corpus is an `IndexError`.
+/// Converts a Python integer; one that is too large for any corpus is an `IndexError`.
 pub(crate) fn integer(index: &Bound<'_, PyAny>) -> PyResult<i64> {
-    index.extract().map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(index.py()) {
-        true => too_large(index),
-        false => unconverted(index.py(), error, || format!("an id is an integer, not {}", class(index))),
+    index.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(index.py()) {
+            too_large(index)
+        } else {
+            unconverted(index.py(), error, || format!("an id is an integer, not {}", class(index)))
+        }
     })
 }
 
@@ -180,12 +183,23 @@ fn numbers<T: Element + Copy + TryInto<i64>>(
     Ok(ids)
 }
 
-/// Room for so many ids.
+/// Reserves memory for ids.
 fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     let mut ids = Vec::new();
     let refused = |_| too_many_records(py, format!("{len} records at once are too many for the memory"));
     ids.try_reserve_exact(len).map_err(refused)?;
     Ok(ids)
+}
+
+/// The memory of objects of Python, with their places in a list: a tuple without its items, a dict of a few, and a record
+/// with its array.
+pub(crate) const TUPLE_BYTES: usize = 64;
+pub(crate) const DICT_BYTES: usize = 400;
+pub(crate) const RECORD_BYTES: usize = 400;
+
+/// The memory for objects of these circuits, if each takes so much beside its letters.
+pub(crate) fn objects(circuits: &Circuits, each: usize) -> usize {
+    (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
 }
 
 /// Refuses objects of Python for so many records, if there is no room for `bytes` of them: one by one they end the process.
@@ -213,4 +227,14 @@ fn resolved(
         ids.push(one(py, index, &mut len)?);
     }
     Ok(ids)
+}
+
+/// Ranges of ids: pairs of a first id and an end.
+pub(crate) fn present(ranges: &Bound<'_, PyAny>) -> PyResult<Present> {
+    let refused = |error| {
+        let class = class(ranges);
+        unconverted(ranges.py(), error, || format!("ranges are pairs of ids, not {class}"))
+    };
+    let pairs = ranges.extract::<Vec<[u64; 2]>>().map_err(refused)?;
+    Ok(Present::new(pairs.into_iter().map(|[start, end]| start..end)))
 }

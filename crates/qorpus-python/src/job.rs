@@ -1,43 +1,30 @@
 //! Jobs that take long, with Python looking on.
 
-use crate::arguments::{self, class, count, given, number};
-use crate::errors::{OrRaise, warn, wrong_type};
-use crate::options::{durability_of, part_of};
-use crate::waiting;
+use crate::arguments::{self, Options, class, count, given};
+use crate::errors::{OrRaise, deferred, warn, wrong_type};
+use crate::options::{enumerate_options, generate_options};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
-use qorpus::{GenerateOptions, Progress, Recipe, Sealed};
-use qorpus_cli::Bar;
+use qorpus::{EnumerateProgress, Progress, Recipe, Sealed};
+use qorpus_cli::{Bar, LevelBar, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes what is missing of a corpus. Signals and exceptions of `progress` stop it; what is ready is committed.
+/// Makes the records that a corpus lacks. Signals and exceptions of `progress` stop it; what is ready is committed.
 #[pyfunction]
-#[pyo3(signature = (path, recipe, *, jobs=None, part=None, durability=None, shard=None, stage=None, force=false, progress=None))]
-#[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+#[pyo3(signature = (path, recipe, **options))]
 pub(crate) fn generate(
     py: Python<'_>,
     path: &Bound<'_, PyAny>,
     recipe: &str,
-    jobs: Option<&Bound<'_, PyAny>>,
-    part: Option<&Bound<'_, PyAny>>,
-    durability: Option<&Bound<'_, PyAny>>,
-    shard: Option<&Bound<'_, PyAny>>,
-    stage: Option<&Bound<'_, PyAny>>,
-    force: bool,
-    progress: Option<&Bound<'_, PyAny>>,
+    options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let options = GenerateOptions {
-        jobs: given(jobs, |jobs| number(jobs, "jobs"))?,
-        part: given(part, part_of)?.unwrap_or_default(),
-        durability: given(durability, durability_of)?.unwrap_or_default(),
-        shard: given(shard, |shard| count(shard, "shard"))?,
-        stage: given(stage, |stage| arguments::path(stage, "stage"))?,
-        force,
-    };
+    let given = Options::new(py, options);
+    let options = generate_options(&given)?;
     let path = arguments::path(path, "path")?;
-    let watch = Watch::new(progress)?;
+    let watch = given.take("progress", Watch::new)?.unwrap_or_default();
+    given.finish("generate")?;
     let mut idle = None;
     watched(py, &watch, |stop, tell| {
         let bar = Bar::new(!watch.shown);
@@ -54,21 +41,14 @@ pub(crate) fn generate(
 
 /// Refuses options of jobs that run elsewhere, before anything is begun there.
 #[pyfunction]
-#[pyo3(signature = (*, memory=None, jobs=None, alone=None, durability=None, stage=None, progress=None))]
-pub(crate) fn check_job(
-    memory: Option<&Bound<'_, PyAny>>,
-    jobs: Option<&Bound<'_, PyAny>>,
-    alone: Option<&Bound<'_, PyAny>>,
-    durability: Option<&Bound<'_, PyAny>>,
-    stage: Option<&Bound<'_, PyAny>>,
-    progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    given(memory, |memory| count(memory, "memory"))?;
-    given(jobs, |jobs| number::<usize>(jobs, "jobs"))?;
-    given(alone, |alone| count(alone, "alone"))?;
-    given(durability, durability_of)?;
-    given(stage, |stage| arguments::path(stage, "stage"))?;
-    Watch::new(progress).map(drop)
+#[pyo3(signature = (**options))]
+pub(crate) fn check_job(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    let given = Options::new(py, options);
+    enumerate_options(&given)?;
+    given.take("alone", count)?;
+    given.take("stage", arguments::path)?;
+    given.take("progress", Watch::new)?;
+    given.finish("check_job")
 }
 
 /// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json` says.
@@ -99,40 +79,37 @@ pub(crate) fn receipt(py: Python<'_>, path: PathBuf, number: u64) -> PyResult<Op
     py.detach(|| qorpus::receipt(&path, number)).or_raise(py)
 }
 
+/// The state of a sharded corpus, as `qorpus seal --json` says it, with ranges as tuples.
 pub(crate) fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
-    let result = PyDict::new(py);
-    result.set_item("version", sealed.version)?;
-    result.set_item("shards", sealed.shards)?;
-    result.set_item("of", sealed.of)?;
-    result.set_item("shard_records", sealed.shard_records)?;
-    result.set_item("records", sealed.records)?;
-    result.set_item("expected", sealed.expected)?;
-    result.set_item("complete", sealed.missing.is_empty())?;
-    result.set_item("content_hash", sealed.content_hash.to_string())?;
-    result.set_item("bytes", sealed.bytes)?;
+    let result = from_json(py, &json::sealed(&sealed).to_string())?;
     let missing = sealed.missing.into_iter().map(|ids| (ids.start, ids.end));
     result.set_item("missing", missing.collect::<Vec<_>>())?;
     Ok(result)
 }
 
-/// What people want to know of a job.
+/// The dictionary that a text in JSON is.
+pub(crate) fn from_json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>> {
+    Ok(py.import("json")?.call_method1("loads", (text,))?.cast_into()?)
+}
+
+/// How people look on at a job.
+#[derive(Default)]
 pub(crate) struct Watch {
     /// Whether a terminal shows a bar.
     pub(crate) shown: bool,
-    /// What is called instead.
+    /// A function that is called instead.
     call: Option<Py<PyAny>>,
 }
 
 impl Watch {
-    pub(crate) fn new(progress: Option<&Bound<'_, PyAny>>) -> PyResult<Watch> {
-        let Some(progress) = progress else { return Ok(Watch { shown: false, call: None }) };
+    pub(crate) fn new(progress: &Bound<'_, PyAny>, name: &str) -> PyResult<Watch> {
         match progress.cast::<PyBool>() {
             Ok(shown) => Ok(Watch { shown: shown.is_true(), call: None }),
             Err(_) if progress.is_callable() => {
                 Ok(Watch { shown: false, call: Some(progress.clone().unbind()) })
             }
             Err(_) => {
-                let text = format!("progress is True, False or what is called, not {}", class(progress));
+                let text = format!("{name} is True, False or what is called, not {}", class(progress));
                 Err(wrong_type(progress.py(), text))
             }
         }
@@ -145,10 +122,11 @@ pub(crate) fn watched(
     watch: &Watch,
     job: impl FnOnce(&AtomicBool, &mut dyn FnMut(u64, u64)) -> qorpus::Result<()> + Send,
 ) -> PyResult<()> {
-    let (stop, mut failure) = (AtomicBool::new(false), None);
+    let stop = AtomicBool::new(false);
+    let mut failure = None;
     let result = py.detach(|| {
         let mut tell = |one: u64, other: u64| {
-            // Whoever has stopped it is not asked again.
+            // A progress function that has raised is not called again.
             if failure.is_some() {
                 return;
             }
@@ -161,6 +139,23 @@ pub(crate) fn watched(
         };
         job(&stop, &mut tell)
     });
-    failure.or_else(waiting::raised).map_or(Ok(()), Err)?;
+    failure.or_else(deferred).map_or(Ok(()), Err)?;
     result.or_raise(py)
+}
+
+/// Runs an enumeration as [`watched`] runs a job: it reports its progress level by level.
+pub(crate) fn watched_levels(
+    py: Python<'_>,
+    watch: &Watch,
+    job: impl FnOnce(&AtomicBool, &mut dyn FnMut(EnumerateProgress)) -> qorpus::Result<()> + Send,
+) -> PyResult<()> {
+    watched(py, watch, |stop, tell| {
+        let mut bar = LevelBar::new(!watch.shown);
+        let result = job(stop, &mut |progress| {
+            bar.show(progress);
+            tell(progress.length as u64, progress.records);
+        });
+        bar.clear();
+        result
+    })
 }

@@ -1,4 +1,4 @@
-//! Labels as people give them, as the library's.
+//! Labels, from Python to the library and back.
 
 use crate::arguments::{class, each, encoded, shown, text};
 use crate::errors::{invalid, unconverted, wrong_type};
@@ -6,6 +6,7 @@ use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUnt
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Label, LabelColumn};
+use std::collections::BTreeMap;
 
 /// The labels of one record: numbers and texts; None is no label.
 pub(crate) fn single(labels: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(String, Label)>> {
@@ -129,4 +130,17 @@ fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
 
 fn too_large(name: &str, value: impl std::fmt::Display) -> PyErr {
     Python::attach(|py| invalid(py, format!("label '{name}' is {value}, which has more than 64 bits")))
+}
+
+/// Converts labels to a dict.
+pub(crate) fn dict<'py>(py: Python<'py>, labels: &BTreeMap<String, Label>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, label) in labels {
+        match label {
+            Label::Integer(value) => dict.set_item(name, value)?,
+            Label::Real(value) => dict.set_item(name, value)?,
+            Label::Text(value) => dict.set_item(name, value)?,
+        }
+    }
+    Ok(dict)
 }

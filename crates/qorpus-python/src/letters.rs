@@ -1,8 +1,8 @@
-//! Circuits as people write them, as numbers of letters.
+//! Circuits in the forms that people pass, as numbers of letters.
 
 use crate::arguments::{class, each, encoded, ordered, shown};
+use crate::arrays::{is_aligned, shape_text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
-use crate::options::{is_aligned, shape_text};
 use numpy::{
     Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
@@ -20,11 +20,12 @@ pub(crate) fn circuit(
     letters: &mut Vec<u16>,
 ) -> PyResult<()> {
     let py = circuit.py();
+    let mut push = |item: &Bound<'_, PyAny>| letter(alphabet, item).map(|letter| letters.push(letter));
     if let Ok(list) = circuit.cast::<PyList>() {
-        return list.iter().try_for_each(|item| letter(alphabet, &item).map(|letter| letters.push(letter)));
+        return list.iter().try_for_each(|item| push(&item));
     }
     if let Ok(tuple) = circuit.cast::<PyTuple>() {
-        return tuple.iter().try_for_each(|item| letter(alphabet, &item).map(|letter| letters.push(letter)));
+        return tuple.iter().try_for_each(|item| push(&item));
     }
     if let Ok(text) = circuit.cast::<PyString>() {
         letters.extend(alphabet.circuit(encoded(text, "a circuit")?).or_raise(py)?);
@@ -49,10 +50,7 @@ pub(crate) fn circuit(
         })
     };
     // One more than there can be, however many come: the writer refuses so many.
-    each(circuit)
-        .map_err(refused)?
-        .take(MAX_LENGTH + 1)
-        .try_for_each(|item| letter(alphabet, &item?).map(|letter| letters.push(letter)))
+    each(circuit).map_err(refused)?.take(MAX_LENGTH + 1).try_for_each(|item| push(&item?))
 }
 
 /// Several circuits: a sequence of them, or an array of shape (records, longest) of numbers of letters, padded with -1.
@@ -89,13 +87,15 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
     Ok(all)
 }
 
-/// The same exception, saying which record it is about, unless it comes from elsewhere, as a KeyboardInterrupt does.
+/// Says in an exception which record it is about, unless it comes from elsewhere, as a KeyboardInterrupt does.
 fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
     let text = |error: &PyErr| format!("record {position} of those given: {}", error.value(py));
-    match () {
-        () if error.is_instance_of::<PyTypeError>(py) => wrong_type(py, text(&error)),
-        () if error.is_instance_of::<PyValueError>(py) => invalid(py, text(&error)),
-        () => error,
+    if error.is_instance_of::<PyTypeError>(py) {
+        wrong_type(py, text(&error))
+    } else if error.is_instance_of::<PyValueError>(py) {
+        invalid(py, text(&error))
+    } else {
+        error
     }
 }
 
@@ -103,17 +103,17 @@ fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>) -> PyResult<u16> {
     if let Ok(text) = item.cast::<PyString>() {
         return alphabet.letter(encoded(text, "a letter")?).or_raise(item.py());
     }
+    let refused = || format!("a letter is a text or a number, not {}", class(item));
     if item.is_instance_of::<PyInt>() || item.hasattr("__index__")? {
         return item.extract().map_err(|error: PyErr| {
-            match error.is_instance_of::<PyOverflowError>(item.py()) {
-                true => invalid(item.py(), unknown(shown(item))),
-                false => unconverted(item.py(), error, || {
-                    format!("a letter is a text or a number, not {}", class(item))
-                }),
+            if error.is_instance_of::<PyOverflowError>(item.py()) {
+                invalid(item.py(), unknown(shown(item)))
+            } else {
+                unconverted(item.py(), error, refused)
             }
         });
     }
-    Err(wrong_type(item.py(), format!("a letter is a text or a number, not {}", class(item))))
+    Err(wrong_type(item.py(), refused()))
 }
 
 fn unknown(letter: impl Display) -> String {

@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
 mod arguments;
+mod arrays;
 mod circuits;
 mod distinct;
 mod errors;
@@ -65,6 +66,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<shuffle::Split>()?;
     module.add_class::<unitary_parts::UnitaryParts>()?;
     module.add_class::<writer::Writer>()?;
+    module.add_function(wrap_pyfunction!(arguments::ordered, module)?)?;
     module.add_function(wrap_pyfunction!(command, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;
@@ -72,7 +74,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(circuits::to_qasm2, module)?)?;
     module.add_function(wrap_pyfunction!(circuits::to_qasm3, module)?)?;
     module.add_function(wrap_pyfunction!(writer::close_writers, module)?)?;
-    module.add_function(wrap_pyfunction!(distinct::distinct_recipe, module)?)?;
+    module.add_function(wrap_pyfunction!(options::distinct_recipe, module)?)?;
     module.add_function(wrap_pyfunction!(distinct::enumerate, module)?)?;
     module.add_function(wrap_pyfunction!(distinct::enumerate_elsewhere, module)?)?;
     module.add_class::<distinct::Worker>()?;
@@ -82,7 +84,7 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(job::receipt, module)?)?;
     module.add_function(wrap_pyfunction!(job::seal, module)?)?;
     module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
-    module.add_function(wrap_pyfunction!(options::evaluate, module)?)?;
-    module.add_function(wrap_pyfunction!(options::matrix, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::evaluate, module)?)?;
+    module.add_function(wrap_pyfunction!(circuits::matrix, module)?)?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! SQL over records.
 
-use crate::arguments::{class, each, encoded, shown, text};
+use crate::arguments::{class, each, encoded, items, shown, text};
+use crate::arrays::complex;
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
-use crate::options::{complex, items};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -65,15 +65,13 @@ fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         unconverted(value.py(), error, || format!("a parameter of type {} is not an array", class(value)))
     })?;
     let narrow = array.getattr("dtype")?.eq("complex64")?;
-    let array = match narrow {
-        true => array,
-        false => complex(&array, "an array that stands for a unitary")?.into_any(),
-    };
+    let array =
+        if narrow { array } else { complex(&array, "an array that stands for a unitary")?.into_any() };
     array.call_method0("tobytes")?.extract()
 }
 
 /// The most parameters that a query of SQLite has.
-const MOST: usize = 32_766;
+const MAX_PARAMETERS: usize = 32_766;
 
 /// Values for the parameters of a query: a list, a tuple or another sequence, or an array in one dimension, for `?`; a
 /// mapping for `:name`. Other things that can be iterated over have no order, or are one value.
@@ -103,11 +101,11 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
         );
         return Err(wrong_type(py, text));
     }
-    let values = each(parameters)?.take(MOST + 1).map(|value| parameter(&value?));
+    let values = each(parameters)?.take(MAX_PARAMETERS + 1).map(|value| parameter(&value?));
     values.collect::<PyResult<_>>().map(Parameters::Ordered)
 }
 
-/// What stands for a parameter: None, a number, a text, bytes, or an array, which is a unitary.
+/// Converts the value of a parameter: None, a number, a text, bytes, or an array, which is a unitary.
 fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     let py = value.py();
     if value.is_none() {

@@ -1,15 +1,17 @@
-//! One record, as Python sees it.
+//! One record.
 
 use crate::arguments::{class, number, text};
-use crate::errors::{OrRaise, invalid, wrong_type};
+use crate::errors::{OrRaise, wrong_type};
+use crate::options;
 use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::{Order, Recipe};
+use qorpus_cli::names::{ORDERS, name_of};
 use std::collections::BTreeMap;
 
-/// What the records of a corpus have in common.
+/// The recipe and the order of qubits that the records of a corpus share.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct Origin {
     recipe: Recipe,
@@ -23,11 +25,8 @@ pub(crate) struct Origin {
 impl Origin {
     #[new]
     fn from_json(py: Python<'_>, recipe: &Bound<'_, PyAny>, order: &Bound<'_, PyAny>) -> PyResult<Origin> {
-        Origin::new(
-            py,
-            Recipe::from_json(text(recipe, "a recipe (its JSON)")?).or_raise(py)?,
-            order_of(order)?,
-        )
+        let recipe = Recipe::from_json(text(recipe, "a recipe (its JSON)")?).or_raise(py)?;
+        Origin::new(py, recipe, options::order(order, "order")?)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -37,7 +36,8 @@ impl Origin {
 
 impl Origin {
     pub(crate) fn new(py: Python<'_>, recipe: Recipe, order: Order) -> PyResult<Origin> {
-        let (gates, matrices) = (recipe.alphabet().gates(), PyDict::new(py));
+        let gates = recipe.alphabet().gates();
+        let matrices = PyDict::new(py);
         for gate in gates.iter().filter(|gate| !gate.is_standard() && !gate.is_opaque()) {
             let dim = 1 << gate.qubits();
             let matrix = gate.matrix().to_pyarray(py).reshape([dim, dim])?;
@@ -54,24 +54,12 @@ impl Origin {
     }
 }
 
-/// An order of qubits by its name.
-pub(crate) fn order_of(value: &Bound<'_, PyAny>) -> PyResult<Order> {
-    let py = value.py();
-    match text(value, "order")? {
-        "big" => Ok(Order::Big),
-        "little" => Ok(Order::Little),
-        other => Err(invalid(py, format!("order '{other}' is neither 'big' nor 'little'"))),
-    }
-}
-
+/// The name of an order of qubits.
 pub(crate) fn order_name(order: Order) -> &'static str {
-    match order {
-        Order::Big => "big",
-        Order::Little => "little",
-    }
+    name_of(ORDERS, order)
 }
 
-/// One record: a circuit, its unitary, and what is known about it.
+/// A record: a circuit, its unitary and its labels.
 ///
 /// Records come from a corpus or a recipe; they can be compared, hashed and pickled.
 ///
@@ -127,7 +115,7 @@ impl Record {
         })
     }
 
-    /// What is known about it, by name: `length`, `count_GATE` for every gate of the corpus, and what it was given.
+    /// The labels by name: `length`, `count_GATE` for every gate of the corpus, and what it was given.
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
@@ -151,35 +139,35 @@ impl Record {
         self.origin.get().matrices.bind(py).copy()
     }
 
-    /// The circuit as a `qiskit.QuantumCircuit`; qubit k is its qubit k, so its `Operator` is in little order.
+    /// Converts the circuit to a `qiskit.QuantumCircuit`. Qubits keep their numbers, so its `Operator` is in little order.
     fn to_qiskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qiskit")
     }
 
-    /// The circuit as a `cirq.Circuit` on `cirq.LineQubit.range(qubits)`.
+    /// Converts the circuit to a `cirq.Circuit` on `cirq.LineQubit.range(qubits)`.
     fn to_cirq<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_cirq")
     }
 
-    /// The circuit as a `bqskit.ir.Circuit`.
+    /// Converts the circuit to a `bqskit.ir.Circuit`.
     fn to_bqskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_bqskit")
     }
 
-    /// The circuit as OpenQASM 2.
+    /// Writes the circuit in OpenQASM 2.
     fn to_qasm2<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qasm2")
     }
 
-    /// The circuit as OpenQASM 3.
+    /// Writes the circuit in OpenQASM 3.
     fn to_qasm3<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qasm3")
     }
 
-    /// For notebooks: circuit, labels, and the unitary as a heat map.
+    /// Shows circuit, labels, and the unitary as a heat map in notebooks.
     fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let arguments = (self.id, &self.circuit, &self.unitary, self.labels(py)?);
-        py.import("qorpus.html")?.call_method1("record", arguments)
+        py.import("qorpus._html")?.call_method1("record", arguments)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -210,10 +198,10 @@ impl Record {
 impl Record {
     fn convert<'py>(&self, py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
         let arguments = (&self.circuit, self.qubits(), self.matrices(py)?);
-        py.import("qorpus.circuits")?.call_method1(function, arguments)
+        py.import("qorpus.interop")?.call_method1(function, arguments)
     }
 
-    /// What `Records.labels` says, in the same order.
+    /// The labels, as `Records.labels` has them, in the same order.
     fn count_labels(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let gates = &self.origin.get().gates;
         let mut counts = vec![0u32; gates.len()];

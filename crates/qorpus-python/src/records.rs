@@ -1,22 +1,24 @@
-//! A sequence of records, as Python sees it: a corpus in files, or a recipe that is computed.
+//! Sequences of records: a corpus in files, or a recipe that is computed.
 
-use crate::arguments::{self, flag, given, number, ordered, real, text};
+use crate::arguments::{self, flag, given, number, real, text};
+use crate::arrays::{filled, rows_of};
 use crate::distinct;
-use crate::errors::{OrRaise, invalid, missing_record, too_many_records, unconverted, warn, wrong_type};
+use crate::errors::{OrRaise, invalid, missing_record, warn, wrong_type};
 use crate::ids::{self, Chosen};
-use crate::job::dictionary;
-use crate::record::{Origin, Record, order_name, order_of};
-use numpy::npyffi::{PY_ARRAY_API, npy_intp};
-use numpy::{Element, PyArray1, PyArray2, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods};
+use crate::job::{dictionary, from_json};
+use crate::labels;
+use crate::options;
+use crate::record::{Origin, Record, order_name};
+use numpy::{PyArray1, PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
 use qorpus::core::{Complex32, Complex64};
-use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Present, Reader, Recipe, Rows};
+use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Reader, Recipe, Rows};
+use qorpus_cli::json;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::{OsString, c_int};
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::sync::Arc;
 
 thread_local! {
@@ -24,11 +26,11 @@ thread_local! {
     static ROWS: Cell<Rows> = Cell::default();
 }
 
-/// A sequence of records, read from files or computed: what `Corpus` and `Recipe` have in common.
+/// A sequence of records, read from files or computed. `Corpus` and `Recipe` derive from it.
 #[pyclass(subclass, frozen, module = "qorpus._qorpus")]
 pub(crate) struct Records {
     recipe: Recipe,
-    /// Nobody can compute appended circuits: their recipe has no records.
+    /// The records. A recipe of appended circuits has none: nobody can compute them.
     reader: Option<Arc<Reader>>,
     order: Order,
     origin: Py<Origin>,
@@ -48,9 +50,9 @@ impl Records {
         unsealed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Records> {
         let unsealed = given(unsealed, |unsealed| flag(unsealed, "unsealed"))?.unwrap_or(false);
-        let order = given(order, order_of)?.unwrap_or(Order::Big);
+        let order = given(order, |order| options::order(order, "order"))?.unwrap_or(Order::Big);
         let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
-        let reader = match (given(files, paths)?, recipe) {
+        let reader = match (given(files, arguments::paths)?, recipe) {
             (Some(files), None) => {
                 let reader = py.detach(|| Reader::open(&files)).or_raise(py)?;
                 reader.warnings().iter().try_for_each(|text| warn(py, text))?;
@@ -100,7 +102,7 @@ impl Records {
         Ok(Bound::new(py, record)?.into_any())
     }
 
-    /// The records with these ids, as `torch.utils.data.DataLoader` asks for them.
+    /// Reads the records with these ids. `torch.utils.data.DataLoader` calls this.
     ///
     /// Args:
     ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
@@ -108,10 +110,11 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
+        let ids = self.ids(ids)?.list(py)?;
+        let reader = self.reader(py)?;
         let rows = py.detach(|| reader.rows(&ids, self.order)).or_raise(py)?;
-        let each = RECORD_BYTES + reader.unitary_bytes();
-        ids::check_room(py, rows.circuits.len(), objects(&rows.circuits, each))?;
+        let each = ids::RECORD_BYTES + reader.unitary_bytes();
+        ids::check_room(py, rows.circuits.len(), ids::objects(&rows.circuits, each))?;
         let list = PyList::empty(py);
         let unitaries = rows.unitaries.chunks_exact(reader.unitary_bytes());
         for (place, (&id, unitary)) in ids.iter().zip(unitaries).enumerate() {
@@ -120,7 +123,7 @@ impl Records {
         Ok(list)
     }
 
-    /// The unitaries of some records.
+    /// Reads the unitaries of some records.
     ///
     /// Args:
     ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
@@ -135,13 +138,15 @@ impl Records {
     ///     >>> qorpus.Recipe(gates="h,cx", random=1000).unitaries([7, -1]).shape
     ///     (2, 4, 4)
     fn unitaries<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let (ids, reader, dim) = (self.ids(ids)?, self.reader(py)?, self.recipe.alphabet().dim());
+        let ids = self.ids(ids)?;
+        let reader = self.reader(py)?;
+        let dim = self.recipe.alphabet().dim();
         self.filled(py, [ids.len(), dim, dim], |out| {
             py.detach(|| reader.unitaries(ids.ids(), self.order, out)).or_raise(py)
         })
     }
 
-    /// The circuits of some records.
+    /// Reads the circuits of some records.
     ///
     /// Args:
     ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
@@ -157,13 +162,13 @@ impl Records {
     ///     [(), ('h 0', 't 0')]
     fn circuits<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let circuits = self.read_circuits(py, ids)?;
-        ids::check_room(py, circuits.len(), objects(&circuits, TUPLE_BYTES))?;
+        ids::check_room(py, circuits.len(), ids::objects(&circuits, ids::TUPLE_BYTES))?;
         let list = PyList::empty(py);
         circuits.iter().try_for_each(|circuit| list.append(self.tuple(py, circuit)?))?;
         Ok(list)
     }
 
-    /// The circuits of some records, as numbers of letters.
+    /// Reads the circuits of some records as numbers of letters.
     ///
     /// Args:
     ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
@@ -187,13 +192,15 @@ impl Records {
         rows_of(py, &self.read_circuits(py, ids)?)
     }
 
-    /// What `unitaries` and `letters_array` return, read in one go.
+    /// Reads what `unitaries` and `letters_array` return in one go.
     fn _pairs<'py>(
         &self,
         py: Python<'py>,
         ids: &Bound<'py, PyAny>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray2<i32>>)> {
-        let (ids, reader, dim) = (self.ids(ids)?, self.reader(py)?, self.recipe.alphabet().dim());
+        let ids = self.ids(ids)?;
+        let reader = self.reader(py)?;
+        let dim = self.recipe.alphabet().dim();
         let mut circuits = Circuits::default();
         let unitaries = self.filled(py, [ids.len(), dim, dim], |out| {
             circuits = py.detach(|| reader.pairs(ids.ids(), self.order, out)).or_raise(py)?;
@@ -202,7 +209,7 @@ impl Records {
         Ok((unitaries, rows_of(py, &circuits)?))
     }
 
-    /// The labels of some records.
+    /// Reads the labels of some records.
     ///
     /// Args:
     ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
@@ -213,20 +220,21 @@ impl Records {
     /// Raises:
     ///     IndexError: there is no such record.
     fn labels<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        let (ids, reader) = (self.ids(ids)?.list(py)?, self.reader(py)?);
+        let ids = self.ids(ids)?.list(py)?;
+        let reader = self.reader(py)?;
         let read = || -> qorpus::Result<_> { Ok((reader.circuits(&ids)?, reader.given_labels(&ids)?)) };
         let (circuits, given) = py.detach(read).or_raise(py)?;
-        ids::check_room(py, circuits.len(), objects(&circuits, DICT_BYTES))?;
+        ids::check_room(py, circuits.len(), ids::objects(&circuits, ids::DICT_BYTES))?;
         let list = PyList::empty(py);
         // Records of a recipe bring none.
         let given = given.into_iter().chain(std::iter::repeat_with(BTreeMap::new));
         for (circuit, given) in circuits.iter().zip(given) {
-            list.append(dict(py, &reader.labels(circuit, given))?)?;
+            list.append(labels::dict(py, &reader.labels(circuit, given))?)?;
         }
         Ok(list)
     }
 
-    /// The labels that records brought with them, by name: `float` for numbers, `str` for texts.
+    /// Returns the types of the labels that records brought with them: `float` for numbers, `str` for texts.
     ///
     /// Examples:
     ///     >>> with qorpus.Writer("labelled.db", gates=["h"], qubits=1) as writer:
@@ -282,7 +290,7 @@ impl Records {
         self.origin.get().matrices.bind(py).copy()
     }
 
-    /// The shortest and the longest circuit that there can be, in letters.
+    /// The lengths of the shortest and the longest circuit that there can be, in letters.
     #[getter]
     fn lengths(&self) -> (usize, usize) {
         self.recipe.space().lengths()
@@ -309,13 +317,13 @@ impl Records {
         self.recipe.hash().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether the records were appended by someone; a recipe decides the others.
+    /// Whether the records were appended. If not, the recipe decides them.
     #[getter]
     fn is_appended(&self) -> bool {
         self.recipe.space().is_appended()
     }
 
-    /// The files, absolute; as texts, for the name of a bucket is no path.
+    /// The absolute paths of the files, as texts: the name of a bucket is not a path.
     #[getter]
     fn _paths(&self) -> Vec<OsString> {
         let paths = self.reader.iter().flat_map(|reader| reader.paths());
@@ -328,31 +336,25 @@ impl Records {
         self.reader.as_ref().is_some_and(|reader| reader.is_sharded())
     }
 
-    /// What the files together say of themselves.
+    /// Returns the facts that `qorpus info --json` prints; of several files their sums.
+    fn _info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let reader = self.reader(py)?;
+        let summary = py.detach(|| reader.summary()).or_raise(py)?;
+        let facts = from_json(py, &json::info(reader, &summary, None).to_string())?;
+        let unsealed = py.detach(|| reader.unsealed()).or_raise(py)?;
+        facts.set_item("unsealed", unsealed.map(|sealed| dictionary(py, sealed)).transpose()?)?;
+        facts.del_item("path")?;
+        Ok(facts)
+    }
+
+    /// Returns those facts that the records and their files decide, without the recipe.
     fn _summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;
         let summary = py.detach(|| reader.summary()).or_raise(py)?;
-        let dict = PyDict::new(py);
-        dict.set_item("records", summary.records)?;
-        dict.set_item("expected", summary.expected)?;
-        dict.set_item("complete", summary.complete)?;
-        dict.set_item("recipe_hash", &summary.recipe_hash)?;
-        dict.set_item("content_hash", summary.content_hash.to_string())?;
-        dict.set_item("bytes", summary.bytes)?;
-        dict.set_item("sqlite_version", summary.sqlite_version)?;
-        dict.set_item("format_version", summary.format_version)?;
-        dict.set_item("wal_missing", summary.wal_missing)?;
-        Ok(dict)
+        from_json(py, &json::summary(&summary).to_string())
     }
 
-    /// What is published of a sharded corpus and not listed in its manifest yet, as `seal` would say; or None.
-    fn _unsealed<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let reader = self.reader(py)?;
-        let sealed = py.detach(|| reader.unsealed()).or_raise(py)?;
-        sealed.map(|sealed| dictionary(py, sealed)).transpose()
-    }
-
-    /// The ids that are there, as ranges in order; or those that are `wanted`, which must be there.
+    /// Returns the ids that are there, as ranges in order; or those that are `wanted`, which must be there.
     #[pyo3(signature = (wanted=None))]
     fn _present_ranges(
         &self,
@@ -361,7 +363,7 @@ impl Records {
     ) -> PyResult<Vec<(u64, u64)>> {
         let reader = self.reader(py)?;
         let there = py.detach(|| reader.present()).or_raise(py)?;
-        let chosen = match given(wanted, present)? {
+        let chosen = match given(wanted, ids::present)? {
             Some(wanted) => match there.first_without(&wanted) {
                 Some(id) => return Err(missing_record(py, format!("record {id} is not there"))),
                 None => wanted,
@@ -379,7 +381,7 @@ impl Records {
         Ok(levels.iter().map(|level| (level.cost, level.length, level.first_id, level.records)).collect())
     }
 
-    /// What is known of unitaries, or of those of circuits: for each circuit, id, none_up_to, and what else there is.
+    /// Finds unitaries, or those of circuits: returns for each circuit, id, none_up_to, and what else there is.
     fn _find<'py>(
         &self,
         py: Python<'py>,
@@ -393,7 +395,7 @@ impl Records {
         found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
     }
 
-    /// Ids at a distance from the identity.
+    /// Draws ids at a distance from the identity.
     fn _sample<'py>(
         &self,
         py: Python<'py>,
@@ -446,7 +448,8 @@ impl Records {
     }
 
     fn read_circuits(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<Circuits> {
-        let (ids, reader) = (self.ids(ids)?, self.reader(py)?);
+        let ids = self.ids(ids)?;
+        let reader = self.reader(py)?;
         py.detach(|| reader.circuits(ids.ids())).or_raise(py)
     }
 
@@ -469,7 +472,7 @@ impl Records {
             unitary: unitary.unbind(),
             given: given
                 .filter(|given| !given.is_empty())
-                .map(|given| dict(py, given))
+                .map(|given| labels::dict(py, given))
                 .transpose()?
                 .map(Bound::unbind),
             origin: self.origin.clone_ref(py),
@@ -493,93 +496,4 @@ impl Records {
     fn tuple<'py>(&self, py: Python<'py>, circuit: &[u16]) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, circuit.iter().map(|&letter| self.letters[usize::from(letter)].bind(py)))
     }
-}
-
-/// What objects of Python take, with their places in a list: a tuple without its items, a dict of a few, and a record with
-/// its array.
-const TUPLE_BYTES: usize = 64;
-const DICT_BYTES: usize = 400;
-const RECORD_BYTES: usize = 400;
-
-/// The memory for objects of these circuits, if each takes so much beside its letters.
-fn objects(circuits: &Circuits, each: usize) -> usize {
-    (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
-}
-
-/// Ranges of ids: pairs of a first id and an end.
-pub(crate) fn present(ranges: &Bound<'_, PyAny>) -> PyResult<Present> {
-    let refused = |error| {
-        let class = arguments::class(ranges);
-        unconverted(ranges.py(), error, || format!("ranges are pairs of ids, not {class}"))
-    };
-    let pairs = ranges.extract::<Vec<[u64; 2]>>().map_err(refused)?;
-    Ok(Present::new(pairs.into_iter().map(|[start, end]| start..end)))
-}
-
-/// Paths of files, in order.
-fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
-    ordered(files, "paths")?;
-    let refused = |error| {
-        let class = arguments::class(files);
-        unconverted(files.py(), error, || format!("paths are a path or a list of paths, not {class}"))
-    };
-    arguments::each(files).map_err(refused)?.map(|file| arguments::path(&file?, "a path")).collect()
-}
-
-/// Circuits as rows of numbers of letters, padded with -1.
-fn rows_of<'py>(py: Python<'py>, circuits: &Circuits) -> PyResult<Bound<'py, PyArray2<i32>>> {
-    let longest = circuits.longest();
-    let rows = filled::<i32, 2>(py, [circuits.len(), longest], |out| {
-        py.detach(|| circuits.write_rows(longest, bytemuck::cast_slice_mut(out)));
-        Ok(())
-    })?;
-    Ok(rows.cast_into()?)
-}
-
-#[expect(
-    unsafe_code,
-    reason = "to borrow a new array by the rules, and to fill it twice, takes a tenth of a read"
-)]
-fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
-    py: Python<'py>,
-    shape: [usize; N],
-    fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let too_large = |_| too_many_records(py, "so many records at once are too many for the memory");
-    let mut dims = [0; N];
-    for (dim, len) in dims.iter_mut().zip(shape) {
-        *dim = npy_intp::try_from(len).map_err(too_large)?;
-    }
-    // SAFETY: NumPy's function takes as many dimensions as it is told, and a dtype of its own; it returns a new array,
-    // or nothing and an exception.
-    let array = unsafe {
-        let dtype = T::get_dtype(py).into_dtype_ptr();
-        let array = PY_ARRAY_API.PyArray_Empty(py, N as c_int, dims.as_mut_ptr(), dtype, 0);
-        Bound::from_owned_ptr_or_err(py, array)
-    };
-    // NumPy has one error for what no memory holds, and another one for what this one does not.
-    let array = array.map_err(|error| {
-        let ours = too_many_records(py, "so many records at once are too many for the memory");
-        ours.set_cause(py, Some(error));
-        ours
-    })?;
-    let array = array.cast_into::<PyArrayDyn<T>>()?;
-    // SAFETY: nobody else has the array yet, so nobody else looks at its entries; they are any bytes at first, which
-    // are numbers, and nobody gets to see them unless all were written.
-    let entries = unsafe { array.as_slice_mut() }?;
-    fill(bytemuck::cast_slice_mut(entries))?;
-    Ok(array.into_any())
-}
-
-/// Labels as a dict.
-fn dict<'py>(py: Python<'py>, labels: &BTreeMap<String, Label>) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    for (name, label) in labels {
-        match label {
-            Label::Integer(value) => dict.set_item(name, value)?,
-            Label::Real(value) => dict.set_item(name, value)?,
-            Label::Text(value) => dict.set_item(name, value)?,
-        }
-    }
-    Ok(dict)
 }

@@ -1,4 +1,4 @@
-//! Orders of ids, and shares of them.
+//! Permutations of ids, and shares of them.
 
 use crate::arguments::{self, int64s, number};
 use crate::errors::{invalid, missing_record, too_many_records};
@@ -20,17 +20,17 @@ impl Permutation {
     #[new]
     fn new(py: Python<'_>, len: &Bound<'_, PyAny>, seed: &Bound<'_, PyAny>) -> PyResult<Permutation> {
         let (len, seed) = (number(len, "len")?, number(seed, "seed")?);
-        match (1..=1 << 63).contains(&len) {
-            true => Ok(Permutation(qorpus::core::Permutation::new(len, seed))),
-            false => Err(invalid(py, format!("a permutation is of 1 to 2**63 numbers, not of {len}"))),
+        if !(1..=1 << 63).contains(&len) {
+            return Err(invalid(py, format!("a permutation is of 1 to 2**63 numbers, not of {len}")));
         }
+        Ok(Permutation(qorpus::core::Permutation::new(len, seed)))
     }
 
     fn __len__(&self) -> usize {
         usize::try_from(self.0.len()).unwrap_or(usize::MAX).min(isize::MAX as usize)
     }
 
-    /// The numbers at these places: int64 for int64.
+    /// Returns the numbers at these places: int64 for int64.
     fn apply<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let places = int64s(places, "places")?;
         let len = self.0.len();
@@ -43,18 +43,18 @@ impl Permutation {
         Ok(py.detach(numbers).into_pyarray(py))
     }
 
-    /// The place of a number.
+    /// Returns the place of a number.
     fn place(&self, py: Python<'_>, number: &Bound<'_, PyAny>) -> PyResult<u64> {
         let number: u64 = arguments::number(number, "number")?;
         let len = self.0.len();
-        match number < len {
-            true => Ok(self.0.invert(number)),
-            false => Err(missing_record(py, format!("there is no number {number} among {len}"))),
+        if number >= len {
+            return Err(missing_record(py, format!("there is no number {number} among {len}")));
         }
+        Ok(self.0.invert(number))
     }
 }
 
-/// The numbers below `len` in a random order that is decided by a seed, at once: int64.
+/// Returns the numbers below `len` in a random order that a seed decides: int64.
 ///
 /// Examples:
 ///     >>> from qorpus._qorpus import shuffled
@@ -94,19 +94,14 @@ impl Split {
         seed: &Bound<'_, PyAny>,
     ) -> PyResult<Split> {
         let (start, stop, seed) = (number(start, "start")?, number(stop, "stop")?, number(seed, "seed")?);
-        match start <= stop && stop <= 1000 {
-            true => Ok(Split {
-                share: qorpus::core::Split::new(Range { start, end: stop }, seed),
-                size: stop - start,
-            }),
-            false => Err(invalid(
-                py,
-                format!("a split goes from 0 to 1000 thousandths, not from {start} to {stop}"),
-            )),
+        if start > stop || stop > 1000 {
+            let text = format!("a split goes from 0 to 1000 thousandths, not from {start} to {stop}");
+            return Err(invalid(py, text));
         }
+        Ok(Split { share: qorpus::core::Split::new(Range { start, end: stop }, seed), size: stop - start })
     }
 
-    /// Which of these ids belong to it.
+    /// Returns which of these ids belong to it.
     fn contains<'py>(
         &self,
         py: Python<'py>,

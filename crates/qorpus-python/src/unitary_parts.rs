@@ -2,8 +2,9 @@
 
 use crate::arguments::{class, given, int64s, number};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
+use crate::ids::present;
 use crate::job::{Watch, watched};
-use crate::records::{Records, present};
+use crate::records::Records;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use qorpus_cli::Bar;
@@ -31,8 +32,8 @@ impl UnitaryParts {
         })?;
         let seed = number(seed, "seed")?;
         let among = given(among, present)?;
-        let (reader, parts) = (records.get().reader(py)?.clone(), parts.into_iter());
-        let sides = parts.map(|(start, stop)| start..stop).collect();
+        let reader = records.get().reader(py)?.clone();
+        let sides = parts.into_iter().map(|(start, stop)| start..stop).collect();
         py.detach(|| qorpus::UnitaryParts::new(reader, among, sides, seed)).or_raise(py).map(UnitaryParts)
     }
 
@@ -51,7 +52,7 @@ impl UnitaryParts {
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let len = number(len, "len")?;
-        let watch = Watch::new(progress)?;
+        let watch = given(progress, |progress| Watch::new(progress, "progress"))?.unwrap_or_default();
         watched(py, &watch, |stop, tell| {
             let bar = Bar::counting(!watch.shown, len);
             let result = self.0.update(len, stop, &mut |records| {

@@ -1,21 +1,20 @@
-//! Appending, as Python sees it.
+//! Appending records.
 
-use crate::arguments::{self, flag, given, text};
+use crate::arguments::{self, Options};
+use crate::arrays::{complex, shape_text};
 use crate::errors::{OrRaise, invalid, warn, wrong_type};
-use crate::options::{complex, coupling_of, durability_of, shape_text, writer_options};
-use crate::record::order_of;
+use crate::options::writer_options;
 use crate::{labels, letters};
 use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use qorpus::PairCheck;
 use qorpus::core::Complex64;
 use std::path::Path;
 use std::time::Duration;
 
-/// Whoever waits looks for signals so often.
-const LOOK: Duration = Duration::from_millis(100);
+/// The time between two looks for signals while someone waits.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Appends records to a corpus that any number of processes and threads may be writing.
 ///
@@ -65,51 +64,35 @@ pub(crate) struct Writer {
 #[pymethods]
 impl Writer {
     #[new]
-    #[pyo3(signature = (path, gates=None, qubits=None, *, coupling=None, dtype=None, unitaries=None, tolerance=None, order=None, check=None, durability=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are Python's keywords")]
+    #[pyo3(
+        signature = (path, gates=None, qubits=None, **options),
+        text_signature = "(path, gates=None, qubits=None, *, coupling=None, dtype=None, unitaries=None, \
+                          tolerance=None, order=None, check=None, durability=None)"
+    )]
     fn new(
         py: Python<'_>,
         path: &Bound<'_, PyAny>,
         gates: Option<&Bound<'_, PyAny>>,
         qubits: Option<&Bound<'_, PyAny>>,
-        coupling: Option<&Bound<'_, PyAny>>,
-        dtype: Option<&Bound<'_, PyAny>>,
-        unitaries: Option<&Bound<'_, PyAny>>,
-        tolerance: Option<&Bound<'_, PyAny>>,
-        order: Option<&Bound<'_, PyAny>>,
-        check: Option<&Bound<'_, PyAny>>,
-        durability: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Writer> {
+        let given = Options::new(py, options).with("gates", gates)?.with("qubits", qubits)?;
         if gates.is_none() {
-            let given = [
-                ("qubits", qubits.is_some()),
-                ("coupling", coupling.is_some()),
-                ("dtype", dtype.is_some()),
-                ("unitaries", unitaries.is_some()),
-            ];
-            if let Some((name, _)) = given.iter().find(|(_, is_given)| *is_given) {
-                return Err(invalid(
-                    py,
-                    format!(
-                        "without gates those of the corpus are used, and its {name} too: give gates, or leave {name} out"
-                    ),
-                ));
+            for name in ["qubits", "coupling", "dtype", "unitaries"] {
+                if given.has(name)? {
+                    let text = "without gates those of the corpus are used, and its";
+                    let text = format!("{text} {name} too: give gates, or leave {name} out");
+                    return Err(invalid(py, text));
+                }
             }
         }
-        let mut options = writer_options(py, gates, qubits, dtype, tolerance)?;
-        options.coupling = given(coupling, coupling_of)?.unwrap_or(options.coupling);
-        options.unitaries = given(unitaries, |value| flag(value, "unitaries"))?.unwrap_or(options.unitaries);
-        options.order = given(order, order_of)?.unwrap_or(options.order);
-        let check = given(check, |check| text(check, "check"))?;
-        if let Some(check) = check.map(str::parse::<PairCheck>).transpose().or_raise(py)? {
-            options.check = check;
-        }
-        options.durability = given(durability, durability_of)?.unwrap_or(options.durability);
+        let options = writer_options(&given)?;
+        given.finish("Writer.__new__")?;
         let path = arguments::path(path, "path")?;
         let missing = py.detach(|| qorpus::missing_wal(&path));
         let writer = py.detach(|| qorpus::Writer::open(&path, &options)).or_raise(py)?;
         missing.map_or(Ok(()), |text| warn(py, &text))?;
-        py.import("qorpus.ending")?.call_method0("watch")?;
+        py.import("qorpus._atexit")?.call_method0("watch")?;
         Ok(Writer { writer })
     }
 
@@ -141,7 +124,7 @@ impl Writer {
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
         let (names, labels): (Vec<_>, Vec<_>) = labels::single(labels)?.into_iter().unzip();
         let labels: Vec<_> = names.iter().map(String::as_str).zip(labels).collect();
-        until_done(py, &self.writer, || self.writer.append_within(LOOK, &letters, unitary, &labels))
+        until_done(py, &self.writer, || self.writer.append_within(POLL_INTERVAL, &letters, unitary, &labels))
     }
 
     /// Accepts records, all or none of them; waits while two groups of records wait to be committed.
@@ -171,7 +154,9 @@ impl Writer {
         let unitaries = unitaries.as_ref().map(|unitaries| unitaries.as_slice()).transpose()?;
         let (names, columns): (Vec<_>, Vec<_>) = labels::columns(labels)?.into_iter().unzip();
         let columns: Vec<_> = names.iter().map(String::as_str).zip(columns).collect();
-        until_done(py, &self.writer, || self.writer.extend_within(LOOK, &circuits, unitaries, &columns))
+        until_done(py, &self.writer, || {
+            self.writer.extend_within(POLL_INTERVAL, &circuits, unitaries, &columns)
+        })
     }
 
     /// Returns when all records that were accepted are durable: how many this writer has made durable so far.
@@ -180,7 +165,7 @@ impl Writer {
     ///     qorpus.Error: a commit failed, or the writer was closed or inherited through a fork.
     fn flush(&self, py: Python<'_>) -> PyResult<u64> {
         loop {
-            if let Some(durable) = py.detach(|| self.writer.flush_within(LOOK)).or_raise(py)? {
+            if let Some(durable) = py.detach(|| self.writer.flush_within(POLL_INTERVAL)).or_raise(py)? {
                 return Ok(durable);
             }
             look(py, &self.writer)?;
@@ -232,11 +217,11 @@ impl Writer {
         self.writer.path()
     }
 
-    /// What the records of the corpus have in common, as a `qorpus.Recipe`.
+    /// The recipe of the corpus, a `qorpus.Recipe`: what its records have in common.
     #[getter]
     fn recipe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let json = self.writer.recipe().to_json();
-        py.import("qorpus.corpus")?.getattr("Recipe")?.call_method1("from_json", (json,))
+        py.import("qorpus.recipe")?.getattr("Recipe")?.call_method1("from_json", (json,))
     }
 
     /// The letters, gates placed on qubits: letter number k is `letters[k]`.
@@ -257,7 +242,7 @@ impl Writer {
 
 /// Closes a writer, unless a signal says to stop waiting for that.
 fn close(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    until_done(py, writer, || writer.close_within(LOOK))
+    until_done(py, writer, || writer.close_within(POLL_INTERVAL))
 }
 
 /// Repeats what waits for a short while only, until it says that it is done or a signal comes.
@@ -312,7 +297,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// What was accepted becomes durable also if nobody closes; but nobody is there to be told of a failure.
+    /// Makes accepted records durable if nobody has closed the writer. Nobody can be told of a failure.
     fn drop(&mut self) {
         Python::try_attach(|py| {
             if py.detach(|| self.writer.is_closed()) {

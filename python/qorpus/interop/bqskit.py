@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import Fragment, Refusal, Step, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
-from qorpus.letters import FIXED, QUBITS, TURNING, gate_text
 
 if TYPE_CHECKING:
     from bqskit.ir import Circuit
 
 
 def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> Circuit:
-    """The circuit as a `bqskit.ir.Circuit`.
+    """Convert letters to a `bqskit.ir.Circuit`.
 
     Args:
         circuit: letters in time order.
@@ -38,7 +38,8 @@ def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
         qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
     """
     ir = library("bqskit.ir", "to_bqskit", "BQSKit", "bqskit")
-    gates, own = dict(_bqskit_gates()), import_module("bqskit.ir.gates").ConstantUnitaryGate
+    gates = dict(_bqskit_gates())
+    own = import_module("bqskit.ir.gates").ConstantUnitaryGate
     letters = placed(circuit, qubits, matrices)
     built = ir.Circuit(qubits)
     for name, angles, places in letters:
@@ -57,7 +58,9 @@ def from_bqskit(
     final_measurements: Choice = "refuse",
     idle_qubits: Choice = "refuse",
 ) -> Imported:
-    """The letters of a `bqskit.ir.Circuit`, cycle by cycle, with `CircuitGate`s unfolded and barriers left out.
+    """Convert a `bqskit.ir.Circuit` to letters, cycle by cycle.
+
+    `CircuitGate`s are unfolded, and barriers left out.
 
     A gate that Qorpus does not have is decomposed by its matrix, if a rule of Qorpus gives letters with the same
     unitary to 1e-12 in every entry: diagonal and controlled gates, rotations such as RXX, and FSim are among them. An
@@ -65,10 +68,9 @@ def from_bqskit(
 
     Args:
         circuit: at most 8 qubits, without measurements.
-        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
-        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
-        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
-            the circuit may have any number of qubits, of which letters act on at most 8.
+        ignore_phase: as for `qorpus.from_qiskit`.
+        final_measurements: as for `qorpus.from_qiskit`.
+        idle_qubits: as for `qorpus.from_qiskit`.
 
     Returns:
         Letters in time order, a tuple; its attribute `qubits` has the circuit's number of each qubit.
@@ -107,7 +109,8 @@ def from_bqskit(
 
 def _fragment(operation: Any) -> Fragment:
     """The letters of an operation on its own qubits."""
-    gate, places = operation.gate, tuple(range(len(operation.location)))
+    gate = operation.gate
+    places = tuple(range(len(operation.location)))
     if isinstance(gate, import_module("bqskit.ir.gates.barrier").BarrierPlaceholder):
         return Fragment()
     if isinstance(gate, import_module("bqskit.ir.gates.measure").MeasurementPlaceholder):
@@ -116,7 +119,7 @@ def _fragment(operation: Any) -> Fragment:
         raise no_unitary(gate.name, places)
     if name := _bqskit_names().get(gate):
         return Fragment([Step(gate_text(name, operation.params), places)])
-    if len(places) <= QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
+    if len(places) <= MAX_QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
         return found
     raise Refusal(
         gate.name,

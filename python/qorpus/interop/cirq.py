@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
 from qorpus._qorpus import matrix, placed
 from qorpus.errors import InvalidArgument, WrongType
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, checked, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
-from qorpus.letters import FIXED, QUBITS, TURNING, gate_text
 
 if TYPE_CHECKING:
     from cirq import Circuit, Qid, QubitOrder
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> Circuit:
-    """The circuit as a `cirq.Circuit` on `cirq.LineQubit`s, one operation for each letter.
+    """Convert letters to a `cirq.Circuit` on `cirq.LineQubit`s, one operation for each letter.
 
     A circuit of Cirq has no idle qubits: for the whole unitary pass them, as in
     `c.unitary(qubit_order=line, qubits_that_should_be_present=line)` with `line = cirq.LineQubit.range(qubits)`.
@@ -48,7 +48,8 @@ def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, Ar
     """
     cirq = library("cirq", "to_cirq", "Cirq", "cirq-core")
     letters = placed(circuit, qubits, matrices)
-    gates, line = _cirq_gates(), cirq.LineQubit.range(qubits)
+    gates = _cirq_gates()
+    line = cirq.LineQubit.range(qubits)
 
     def gate(name: str, angles: Sequence[float]) -> Any:
         if matrices and name in matrices:
@@ -69,7 +70,7 @@ def from_cirq(
     final_measurements: Choice = "refuse",
     idle_qubits: Choice = "refuse",
 ) -> Imported:
-    """The letters of a `cirq.Circuit`, moment by moment.
+    """Convert a `cirq.Circuit` to letters, moment by moment.
 
     A gate that Qorpus does not have is decomposed by its matrix or by `cirq.decompose_once`, if the letters have the
     same unitary to 1e-12 in every entry. An operation on several qubits that is the identity adds no letter.
@@ -78,10 +79,9 @@ def from_cirq(
         circuit: at most 8 qubits, parameters resolved, without measurements.
         qubits: which is qubit 0, which 1 and so on: a list, not a set, or a `cirq.QubitOrder`. By default `LineQubit(k)` is qubit k; if there
             are others than `LineQubit`s, they are taken in Cirq's order.
-        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
-        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
-        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
-            the circuit may have any number of qubits, of which letters act on at most 8.
+        ignore_phase: as for `qorpus.from_qiskit`.
+        final_measurements: as for `qorpus.from_qiskit`.
+        idle_qubits: as for `qorpus.from_qiskit`.
 
     Returns:
         Letters in time order, a tuple; its attribute `qubits` has for each qubit its place in the order above.
@@ -132,16 +132,17 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
         if qubit not in numbers:
             raise InvalidArgument(f"qubits does not name {qubit!r}, which the circuit acts on; name all, in their order")
         number = numbers[qubit]
-        if number < 0 or (number >= QUBITS and not any_number):
+        if number < 0 or (number >= MAX_QUBITS and not any_number):
             raise InvalidArgument(
-                f"{qubit!r} is none of the qubits 0 to {QUBITS - 1}; pass all qubits, at most {QUBITS}, in their "
+                f"{qubit!r} is none of the qubits 0 to {MAX_QUBITS - 1}; pass all qubits, at most {MAX_QUBITS}, in their "
                 'order in qubits, or idle_qubits="drop" if the others are idle'
             )
     return numbers
 
 
 def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[int, tuple[Any, Fragment]]) -> None:
-    cirq, operation = import_module("cirq"), operation.untagged
+    cirq = import_module("cirq")
+    operation = operation.untagged
     if isinstance(operation, cirq.CircuitOperation) and operation.repeat_until is None:
         for inner in operation.mapped_circuit(deep=True).all_operations():
             _take(taken, inner, numbers, read)
@@ -159,7 +160,8 @@ def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[i
 
 def _fragment(operation: Any) -> Fragment:
     """The letters of an operation on its own qubits."""
-    cirq, places = import_module("cirq"), tuple(range(len(operation.qubits)))
+    cirq = import_module("cirq")
+    places = tuple(range(len(operation.qubits)))
     name = _name(operation)
     if cirq.is_parameterized(operation):
         if cirq.parameter_names(operation):
@@ -179,7 +181,7 @@ def _fragment(operation: Any) -> Fragment:
         if _is_opaque(cirq, operation):
             raise Refusal(name, places, "is opaque: Cirq knows neither its unitary nor a decomposition; define one")
         raise no_unitary(name, places)
-    unitary = checked(np.asarray(cirq.unitary(operation)), name, places) if len(places) <= QUBITS else None
+    unitary = checked(np.asarray(cirq.unitary(operation)), name, places) if len(places) <= MAX_QUBITS else None
     if unitary is not None and (found := fragment_of(unitary)):
         return found
     if found := _decomposed(cirq, operation, unitary):
@@ -243,7 +245,7 @@ def _cirq_name(gate: Any) -> tuple[str, list[float]] | None:
 
 
 def _family(gate: Any) -> tuple[Any, float] | None:
-    """What gates that differ in their angle alone have in common."""
+    """Return the family of a gate: gates of one family differ in their angle alone."""
     cirq = import_module("cirq")
     for family in (cirq.XPowGate, cirq.YPowGate, cirq.ZPowGate, cirq.CZPowGate):
         if isinstance(gate, family):

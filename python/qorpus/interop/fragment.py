@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus._letters import MAX_QUBITS, qubits_text
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
-from qorpus.letters import QUBITS, qubits_text
 
 if TYPE_CHECKING:
     Matrix = NDArray[np.complex128]
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-12
 
 #: The most letters of a circuit. Definitions and loops double them with each line, so a short text can have any number.
-_MOST_STEPS = 1_000_000
+_MAX_STEPS = 1_000_000
 
 
 class Step(NamedTuple):
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 class Refusal(Exception):
-    """An operation that no letters have, with the qubits it acts on, numbered as in the circuit around it."""
+    """An operation that no letters have, with its qubits as the circuit around it numbers them."""
 
     def __init__(self, operation: str, places: Sequence[int], why: str) -> None:
         super().__init__(operation, places, why)
@@ -78,9 +78,9 @@ class Fragment:
 
     def extend(self, other: Fragment, places: Sequence[int]) -> None:
         """Append another fragment, whose qubit k is qubit `places[k]`."""
-        if len(self.steps) + len(other.steps) > _MOST_STEPS:
+        if len(self.steps) + len(other.steps) > _MAX_STEPS:
             raise InvalidArgument(
-                f"the circuit has more than {_MOST_STEPS:,} letters when its definitions and loops are expanded; "
+                f"the circuit has more than {_MAX_STEPS:,} letters when its definitions and loops are expanded; "
                 "pass a part of it"
             )
         self.steps += [Step(gate, tuple(places[place] for place in on)) for gate, on in other.steps]
@@ -91,8 +91,8 @@ class Fragment:
         return Fragment([Step(_INVERSE.get(gate or "", gate), on) for gate, on in reversed(self.steps)], -self.phase)
 
     def unitary(self, qubits: int) -> Matrix | None:
-        """The unitary, qubit 0 most significant, or None for more qubits than 8 or with a measurement."""
-        if qubits > QUBITS or any(step.gate is None for step in self.steps):
+        """The unitary, qubit 0 most significant; None on more than 8 qubits or with a measurement."""
+        if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
         for gate, places in self.steps:
@@ -117,7 +117,7 @@ def applied(gate: Matrix, to: Matrix, places: Sequence[int]) -> Matrix:
 
 
 def difference(a: Matrix, b: Matrix) -> float:
-    """The largest difference between entries; infinite for other shapes or entries that are not numbers."""
+    """The largest difference between entries; infinite for other shapes or NaN."""
     if a.shape != b.shape:
         return float("inf")
     largest = float(np.abs(a - b).max())

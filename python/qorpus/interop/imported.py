@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from qorpus._letters import MAX_QUBITS
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal
-from qorpus.letters import QUBITS
 
 #: What to do with measurements at the end, or with qubits that no letter acts on.
 Choice = Literal["refuse", "drop"]
@@ -60,9 +60,9 @@ class Taken:
 
     def expect(self, qubits: int) -> None:
         """Set how many qubits the circuit has."""
-        if qubits > QUBITS and not self.drop_idle:
+        if qubits > MAX_QUBITS and not self.drop_idle:
             raise InvalidArgument(
-                f'the circuit has {qubits} qubits; at most {QUBITS} are possible; pass idle_qubits="drop" to leave '
+                f'the circuit has {qubits} qubits; at most {MAX_QUBITS} are possible; pass idle_qubits="drop" to leave '
                 "out those that no gate acts on"
             )
         self._qubits = qubits
@@ -100,8 +100,8 @@ class Taken:
         qubits: Sequence[int] = range(self._qubits)
         if self.drop_idle:
             qubits = sorted({place for _, places in self._letters for place in places})
-        if len(qubits) > QUBITS:
-            raise InvalidArgument(f"the circuit's gates act on {len(qubits)} qubits; at most {QUBITS} are possible")
+        if len(qubits) > MAX_QUBITS:
+            raise InvalidArgument(f"the circuit's gates act on {len(qubits)} qubits; at most {MAX_QUBITS} are possible")
         numbers = {place: number for number, place in enumerate(qubits)}
         texts = (" ".join([gate, *(str(numbers[place]) for place in places)]) for gate, places in self._letters)
         return Imported(texts, qubits)

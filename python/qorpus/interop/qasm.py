@@ -30,17 +30,16 @@ def from_qasm2(
     final_measurements: Choice = "refuse",
     idle_qubits: Choice = "refuse",
 ) -> Imported:
-    """The letters of an OpenQASM 2 program: qubits are numbered through all registers.
+    """Read the letters of an OpenQASM 2 program: qubits are numbered through all registers.
 
     Qiskit reads it, and the program's own definitions of gates have the last word. Gates that newer versions of
     `qelib1.inc` have besides, such as `swap`, `p` and `rzz`, are Qiskit's, unless the program defines them.
 
     Args:
         text: the program; of other files it may include `qelib1.inc` only.
-        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
-        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
-        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
-            the program may have any number of qubits, of which letters act on at most 8.
+        ignore_phase: as for `qorpus.from_qiskit`.
+        final_measurements: as for `qorpus.from_qiskit`.
+        idle_qubits: as for `qorpus.from_qiskit`.
 
     Returns:
         Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
@@ -71,14 +70,15 @@ def from_qasm3(
     final_measurements: Choice = "refuse",
     idle_qubits: Choice = "refuse",
 ) -> Imported:
-    """The letters of an OpenQASM 3 program, as Qiskit reads it: qubits are numbered through all registers.
+    """Read the letters of an OpenQASM 3 program: qubits are numbered through all registers.
+
+    Qiskit reads the program.
 
     Args:
         text: the program.
-        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
-        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
-        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
-            the program may have any number of qubits, of which letters act on at most 8.
+        ignore_phase: as for `qorpus.from_qiskit`.
+        final_measurements: as for `qorpus.from_qiskit`.
+        idle_qubits: as for `qorpus.from_qiskit`.
 
     Returns:
         Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
@@ -98,7 +98,7 @@ def from_qasm3(
 
 
 def _loaded(qasm2: Any, text: str) -> Any:
-    """The circuit as Qiskit reads the text strictly, or with the names that newer files `qelib1.inc` have besides."""
+    """Read the text strictly, or with the names that newer files `qelib1.inc` have besides."""
     words = [match.group(1) for match in _TOKENS.finditer(text) if match.group(1)]
     own = {name for word, name in pairwise(words) if word in ("gate", "opaque", "qreg", "creg")}
     # OpenQASM's identity, which Qiskit would read as a rotation by 0.
@@ -113,14 +113,14 @@ def _loaded(qasm2: Any, text: str) -> Any:
 
 
 def _applied(words: list[str]) -> set[str]:
-    """Names that begin a statement after `qelib1.inc` is included: those of gates that are applied."""
+    """The names of applied gates, which begin a statement after `qelib1.inc` is included."""
     includes = ([word, name.strip("\"'")] == ["include", "qelib1.inc"] for word, name in pairwise(words))
     after = words[next((at for at, include in enumerate(includes) if include), len(words)) :]
     return {word for before, word in pairwise(after) if before in (";", "{", "}", ")")}
 
 
 def _text(text: object, function: str, version: int) -> str:
-    """The program without the byte order mark with which some editors begin files, or refuse what is none."""
+    """Return the program without a byte order mark, or refuse what is not a program."""
     language, other = f"OpenQASM {version}", 5 - version
     if hasattr(text, "read_text"):
         raise WrongType(f"{function} takes a program's text, not a path; pass path.read_text()")
@@ -178,7 +178,7 @@ def _where(error: BaseException, printed: str) -> str:
 
 
 def _span(error: BaseException) -> Any:
-    """The place of the statement or expression that Qiskit's importer read when something in Qiskit failed."""
+    """The place of what Qiskit's importer was reading when something in Qiskit failed."""
     # Its own errors name the place.
     steps = [] if type(error).__name__.startswith(("Conversion", "QASM")) else list(walk_tb(error.__traceback__))
     spans = (getattr(frame.f_locals.get("node"), "span", None) for frame, _ in reversed(steps))

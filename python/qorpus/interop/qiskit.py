@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text, is_gate, permuted
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, checked, difference, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
-from qorpus.letters import FIXED, QUBITS, TURNING, gate_text, is_gate, permuted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,9 @@ _FROM_QISKIT = {name: name for name in (*FIXED, *TURNING)} | {
 def to_qiskit(
     circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None
 ) -> QuantumCircuit:
-    """The circuit as a `qiskit.QuantumCircuit`, whose `Operator` is the unitary in little order.
+    """Convert letters to a `qiskit.QuantumCircuit`.
+
+    Its `Operator` is the unitary in little order.
 
     Args:
         circuit: letters in time order.
@@ -69,7 +71,7 @@ def from_qiskit(
     final_measurements: Choice = "refuse",
     idle_qubits: Choice = "refuse",
 ) -> Imported:
-    """The letters of a `qiskit.QuantumCircuit`, qubit k as qubit k.
+    """Convert a `qiskit.QuantumCircuit` to letters, qubit k as qubit k.
 
     Gates that are not standard are expanded by their definitions, or found by their matrix. A gate that has both is
     refused unless they differ by at most 1e-12 in every entry; on more than 8 qubits the definition is believed.
@@ -134,7 +136,8 @@ class _Reader:
         return self._fragments[key][1]
 
     def _read(self, operation: Any) -> Fragment:
-        qiskit, places = import_module("qiskit.circuit"), tuple(range(operation.num_qubits))
+        qiskit = import_module("qiskit.circuit")
+        places = tuple(range(operation.num_qubits))
         if isinstance(operation, qiskit.ControlFlowOp):
             return self._control_flow(operation, places)
         # Qiskit 1 puts a condition on any operation, whose class and matrix stay the same.
@@ -175,7 +178,7 @@ class _Reader:
         return read
 
     def _annotated(self, operation: Any, places: Sequence[int]) -> Fragment:
-        """An operation with modifiers that Qiskit has not carried out yet: its matrix has the last word."""
+        """Read an operation with modifiers, which Qiskit carries out late: its matrix has the last word."""
         made = operation.base_op
         for modifier in operation.modifiers:
             kind = type(modifier).__name__
@@ -238,7 +241,7 @@ class _Reader:
 
     def _own_matrix(self, operation: Any) -> Matrix | None:
         qubits = operation.num_qubits
-        if qubits > QUBITS:
+        if qubits > MAX_QUBITS:
             return None
         # A class without a matrix of its own raises one or the other.
         with suppress(AttributeError, import_module("qiskit.exceptions").QiskitError):
@@ -258,7 +261,7 @@ class _Reader:
         """The matrix of an operation, put together from those of its definition if it has none."""
         own = self._matrix(operation)
         definition = getattr(operation, "definition", None) if own is None else None
-        if definition is None or operation.num_qubits > QUBITS:
+        if definition is None or operation.num_qubits > MAX_QUBITS:
             return own
         total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
         total *= np.exp(1j * _number(definition.global_phase, "the global phase"))
@@ -286,7 +289,7 @@ def _key(operation: Any) -> Any:
 
 
 def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
-    """The matrix of a gate with controls in front, of which the first is the lowest bit of `state`."""
+    """The matrix of a gate with controls in front; the first is the lowest bit of `state`."""
     size = len(inner)
     first = int(format(state, f"0{controls}b")[::-1], 2) * size
     whole = np.eye(size << controls, dtype=np.complex128)

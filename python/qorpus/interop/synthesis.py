@@ -1,4 +1,6 @@
-"""Exact letters for matrices: for those of standard gates, and for products and controlled gates of one qubit's gates.
+"""Exact letters for matrices.
+
+They may be those of standard gates, and of products and controlled gates of one qubit's gates.
 
 A decomposition is used only if the product of its letters is the matrix, so nothing here needs to be trusted.
 """
@@ -14,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus._letters import gate_text, named, permuted, phase_of
 from qorpus.interop.fragment import TOLERANCE, Fragment, Step, difference
-from qorpus.letters import gate_text, named, permuted, phase_of
 
 if TYPE_CHECKING:
     Matrix = NDArray[np.complex128]
@@ -129,7 +131,7 @@ def _diagonal(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _multiplexer(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A gate on one qubit for each value of the others: controlled gates, of which most may be the identity."""
+    """A gate on one qubit for each value of the others, by controlled gates."""
     for target in range(qubits if qubits > 1 else 0):
         others = [qubit for qubit in range(qubits) if qubit != target]
         size = len(unitary) // 2
@@ -152,7 +154,7 @@ def _multiplexer(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _conjugated(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A gate on two qubits that becomes diagonal or a multiplexer in another basis, such as RXX, FSim or ECR."""
+    """A gate on two qubits that another basis makes diagonal or a multiplexer: RXX, FSim, ECR."""
     if qubits != 2:
         return None
     for around in _bases():
@@ -177,7 +179,7 @@ def _bases() -> Iterator[Fragment]:
 
 
 def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
-    """A gate on one qubit with controls: Barenco et al., Phys. Rev. A 52, 3457 (1995), lemmas 5.1 and 7.5."""
+    """A gate on one qubit with controls: Barenco et al., PRA 52, 3457 (1995), lemmas 5.1 and 7.5."""
     whole = _eye(2 ** (len(controls) + 1))
     whole[-2:, -2:] = gate
     if len(controls) < 3 and (name := named(whole)):
@@ -199,7 +201,7 @@ def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
 
 
 def _controlled_once(gate: Matrix, control: int, target: int) -> Fragment:
-    """A gate with one control: a turn of the control, and a controlled turn or three turns around two cx."""
+    """A gate with one control: a phase of the control, and a rotation or three around two cx."""
     angle = phase(np.linalg.det(gate)) / 2
     special = gate * exp(-1j * angle)
     (a, _), (c, d) = special.tolist()
@@ -243,7 +245,7 @@ def _root(gate: Matrix) -> Matrix:
 
 
 def _between(around: Fragment, unitary: Matrix, qubits: int) -> Matrix:
-    """The matrix of a gate whose letters are those of `unitary` without `around` before and its inverse behind."""
+    """The matrix of what is between `around` and its inverse in the letters of `unitary`."""
     return _product(around, _product(around, unitary.conj().T).conj().T)
 
 

@@ -1,4 +1,4 @@
-"""Writers that nobody closed: what they accepted becomes durable when the process ends."""
+"""Closing of the writers that are open when the process ends: their records become durable."""
 
 import os
 from multiprocessing import util
@@ -9,7 +9,7 @@ _watched = None
 
 
 def watch() -> None:
-    """Has the writers closed when this process ends; whoever opens one calls it.
+    """Close the writers when this process ends. Opening a writer calls this.
 
     A forked child of multiprocessing, such as a worker of a pool, ends without Python's own end: nothing is dropped
     there, and only multiprocessing's finalizers run. In other processes they run too, at exit.
@@ -19,6 +19,3 @@ def watch() -> None:
         _watched = os.getpid()
         # A finalizer does nothing in a fork of its process.
         util.Finalize(None, close_writers, exitpriority=-100)
-
-
-__all__ = ["watch"]

@@ -1,6 +1,6 @@
-"""One level of an enumeration of distinct unitaries as a Ray Data shuffle: who moves which bytes.
+"""One level of an enumeration of distinct unitaries as a Ray Data shuffle.
 
-What is in the bytes, and everything that is done with them, is the native `Worker`'s.
+This module moves bytes. The native `Worker` knows what is in them, and does everything that is done with them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # Pieces that are read at the same time, on the driver's node: reading takes little, and must not fill its memory.
-READERS = 2
+MAX_READERS = 2
 
 
 def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
@@ -42,7 +42,7 @@ def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
     numbers = ray.data.range(pieces, override_num_blocks=pieces)
     _set_up(numbers.context)
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    readers = ray.data.TaskPoolStrategy(size=min(READERS, pieces))
+    readers = ray.data.TaskPoolStrategy(size=min(MAX_READERS, pieces))
     parcels = numbers.map_batches(read, batch_size=None, num_cpus=0, label_selector=here, compute=readers)
     candidates = parcels.map_batches(expand, batch_size=None, batch_format="pyarrow", num_cpus=1)
     found = candidates.groupby("range").map_groups(merge, batch_format="pyarrow", num_cpus=1)
@@ -57,7 +57,7 @@ def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _set_up(context: Any) -> None:
-    """What these datasets need, whatever the driver has set for its own."""
+    """Set up the context of these datasets, whatever the driver has set for its own."""
     from ray.data.context import ShuffleStrategy
 
     # Tasks alone, each begun again as often as nodes die; actors that hold what was shuffled would be lost with their nodes.
@@ -76,6 +76,3 @@ def _table(name: str, rows: list[tuple[int, bytes]]) -> pa.Table:
 
 def _bytes(batch: pa.Table) -> list[bytes]:
     return [row.as_py() for row in batch["rows"]]
-
-
-__all__ = ["survivors"]

@@ -12,7 +12,7 @@ Integers: TypeAlias = "NDArray[np.int64]"
 
 
 class Ranges:
-    """Disjoint ranges in order; places are counted from 0 through all of them. Takes memory for the ranges alone."""
+    """Disjoint ranges in order, whose integers have places that are counted from 0 through all."""
 
     def __init__(self, starts: Sequence[int] | Integers, stops: Sequence[int] | Integers) -> None:
         self.starts, self.stops = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
@@ -46,6 +46,3 @@ class Ranges:
         ranges = np.searchsorted(self.starts, integers, side="right") - 1
         places: Integers = integers - self.stops[ranges] + self._until[ranges]
         return places
-
-
-__all__ = ["Ranges"]

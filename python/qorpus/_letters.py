@@ -27,7 +27,7 @@ TURNING = ("rx", "ry", "rz", "p", "u3", "cp", "crx", "cry", "crz")
 _SAME_MATRIX = 1e-13
 
 #: The most qubits of a circuit.
-QUBITS = 8
+MAX_QUBITS = 8
 
 #: Divisors of pi in the angles that people write.
 _DIVISORS = (*range(1, 17), 32, 64)
@@ -40,7 +40,7 @@ def gate_text(name: str, angles: Iterable[float]) -> str:
 
 
 def angle_text(value: float) -> str:
-    """The angle as people write it: a multiple of pi if it is one to the last bits, else its shortest decimal."""
+    """Write an angle as a multiple of pi if it is one to the last bits, else as a decimal."""
     if not isfinite(value):
         raise InvalidArgument(f"{value} is not an angle; angles are finite numbers")
     for divisor in _DIVISORS if abs(value) < 1000 else ():

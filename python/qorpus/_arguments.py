@@ -1,22 +1,23 @@
-"""Arguments of the package's Python half: checked at the door, and refused with an `Error` that names them."""
+"""Arguments of the package's Python half, checked and refused with an `Error` that names them."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus._qorpus import ordered
 from qorpus.errors import InvalidArgument, MissingRecord, WrongType
 
 #: The largest seed.
-LARGEST = (1 << 64) - 1
+MAX_UINT64 = (1 << 64) - 1
 
 
-def integer(value: Any, name: str, *, least: int = 0, most: int = LARGEST) -> int:
-    """The integer that an argument is, as Python's own: NumPy's are integers too, 3.0 is not.
+def integer(value: Any, name: str, *, least: int = 0, most: int = MAX_UINT64) -> int:
+    """Return an integer as Python's own. NumPy's are integers too; 3.0 is not.
 
     Raises:
         qorpus.WrongType: it is not an integer.
@@ -27,20 +28,20 @@ def integer(value: Any, name: str, *, least: int = 0, most: int = LARGEST) -> in
     except (TypeError, ValueError) as error:
         raise WrongType(f"{name} is an integer, not {kind(value)}") from error
     if not least <= number <= most:
-        largest = {LARGEST: "2**64 - 1", (1 << 63) - 1: "2**63 - 1"}.get(most, str(most))
+        largest = {MAX_UINT64: "2**64 - 1", (1 << 63) - 1: "2**63 - 1"}.get(most, str(most))
         raise InvalidArgument(f"{name} is {short(number)}; it must be from {least} to {largest}")
     return number
 
 
 def integers(values: Any, name: str) -> NDArray[np.int64]:
-    """Integers in one dimension, as int64.
+    """Return integers in one dimension as int64.
 
     Raises:
         qorpus.WrongType: they are something else.
         qorpus.MissingRecord: one is too large to be an id.
     """
     ordered(values, name)
-    if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > LARGEST >> 1:
+    if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > MAX_UINT64 >> 1:
         raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
     try:
         array = np.asarray(values)
@@ -62,7 +63,7 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
 
 
 def truth(value: Any, name: str) -> bool:
-    """Whether an argument is true, as Python's own.
+    """Return a truth value as Python's own.
 
     Raises:
         qorpus.WrongType: it is neither true nor false, such as an array.
@@ -73,25 +74,8 @@ def truth(value: Any, name: str) -> bool:
         raise WrongType(f"{name} is True or False, not {kind(value)}") from error
 
 
-def ordered(value: Any, name: str) -> None:
-    """Refuses what has no order, or whose items are not what is meant.
-
-    A set has another order in each process, of a mapping only keys would be taken, and of bytes numbers. What Python
-    calls a set includes the keys and items of a dict.
-
-    Raises:
-        qorpus.WrongType: it is a set, a mapping or bytes.
-    """
-    if isinstance(value, list | tuple):
-        return
-    if isinstance(value, Set):
-        raise WrongType(f"the order of {name} matters, and a {kind(value)} has none; pass a list")
-    if isinstance(value, Mapping | bytes | bytearray | memoryview):
-        raise WrongType(f"{name} cannot be given as {kind(value)}; pass a list")
-
-
 def texts(values: Any, name: str) -> tuple[str, ...]:
-    """Several texts, in order.
+    """Return several texts, in order.
 
     Raises:
         qorpus.WrongType: they are something else, such as one text or a set.
@@ -119,6 +103,3 @@ def kind(value: Any) -> str:
 def short(number: int) -> str:
     """An integer for messages, also one that has more digits than Python prints."""
     return str(number) if number.bit_length() <= 256 else f"an integer of {number.bit_length()} bits"
-
-
-__all__ = ["integer", "integers", "kind", "ordered", "short", "texts", "truth"]

@@ -1,4 +1,4 @@
-"""Batches of records as arrays, and windows: records that are in memory together, to be given in another order."""
+"""Batches of records as arrays, and windows of records that are shuffled in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Batch(NamedTuple):
-    """Some records, as arrays; what the stream leaves out is None.
+    """A batch of records, as arrays. Columns that the stream leaves out are None.
 
     Attributes:
         ids: shape (k,), int64.
@@ -52,7 +52,7 @@ class Window:
     def batch(
         self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice
     ) -> Batch:
-        """The records at these places of the window with this key, which is read if it is another one.
+        """Copy the records at these places of the window with this key, which is read if need be.
 
         `read` returns its order, and its records in pieces.
         """
@@ -92,7 +92,7 @@ class Window:
 
 
 def _room(memory: NDArray[Any] | None, size: int, piece: NDArray[Any]) -> NDArray[Any]:
-    """Memory for so many rows as those of the piece, which may be wider than what is there already."""
+    """Return memory for `size` rows like those of the piece, which may be wider than before."""
     if memory is not None and len(memory) >= size and memory.shape[1] >= piece.shape[1]:
         return memory
     rows, width = (0, 0) if memory is None else memory.shape[:2]

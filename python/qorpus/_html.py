@@ -1,9 +1,10 @@
-"""What notebooks show: a record with its unitary as a heat map, a corpus as a card, rows as a table."""
+"""HTML for notebooks: records with heat maps, corpora as cards, rows as tables."""
 
 from __future__ import annotations
 
 import cmath
 import colorsys
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,11 @@ from qorpus.errors import MissingRecord
 
 if TYPE_CHECKING:
     from qorpus._qorpus import Records
-    from qorpus.sql import Rows
 
 #: Circuits and rows beyond these are left out.
-MOST_CIRCUITS = 5
-MOST_ROWS = 50
-MOST_LETTERS = 30
+MAX_CIRCUITS = 5
+MAX_ROWS = 50
+MAX_LETTERS = 30
 
 #: A heat map is about this many pixels wide and has at most so many cells a side, whatever the size of the unitary.
 MAP_PIXELS = 128
@@ -31,8 +31,8 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 
 def _circuit(letters: tuple[str, ...]) -> str:
-    shown = "; ".join(letters[:MOST_LETTERS])
-    more = f"; … {len(letters) - MOST_LETTERS} more" if len(letters) > MOST_LETTERS else ""
+    shown = "; ".join(letters[:MAX_LETTERS])
+    more = f"; … {len(letters) - MAX_LETTERS} more" if len(letters) > MAX_LETTERS else ""
     return f"<code>{escape(shown)}{more}</code>"
 
 
@@ -44,7 +44,9 @@ def _colour(entry: complex) -> str:
 
 
 def heat_map(unitary: np.ndarray[Any, Any]) -> str:
-    """The matrix as SVG: brightness is the magnitude of an entry, hue its phase; hovering tells the number.
+    """Draw a matrix as SVG.
+
+    Brightness is the magnitude of an entry, hue its phase; hovering tells the number.
 
     Of a matrix of more than 32 rows each cell shows the largest entry of a square block.
 
@@ -55,7 +57,7 @@ def heat_map(unitary: np.ndarray[Any, Any]) -> str:
         An `<svg>` element.
 
     Example:
-        >>> from qorpus.html import heat_map
+        >>> from qorpus._html import heat_map
         >>> heat_map(np.eye(2)).count("<rect")
         4
     """
@@ -84,11 +86,11 @@ def record(id: int, circuit: tuple[str, ...], unitary: np.ndarray[Any, Any], lab
 
 
 def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:
-    """A corpus or recipe: what it is, its first circuits, and the unitary of the first one that is not empty."""
+    """Show a corpus or recipe: facts, its first circuits, and a unitary."""
     rows = [(escape(name), escape(value)) for name, value in facts]
     try:
         # A recipe of appended records has none.
-        first = records.circuits(range(min(MOST_CIRCUITS, len(records)))) if records else []
+        first = records.circuits(range(min(MAX_CIRCUITS, len(records)))) if records else []
     except MissingRecord:
         first = []
     for id, circuit in enumerate(first):
@@ -99,14 +101,14 @@ def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:
     return f"<b>{escape(title)}</b>{_table(rows)}"
 
 
-def rows(found: Rows) -> str:
+def rows(columns: list[str], found: Sequence[tuple[Any, ...]]) -> str:
     """The first rows of a query."""
 
     def cell(value: Any) -> str:
         text = f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
         return f"<td>{escape(text)}</td>"
 
-    head = "".join(f"<th>{escape(name)}</th>" for name in found.columns)
-    body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in found[:MOST_ROWS])
-    more = f"<p>… {len(found) - MOST_ROWS} more rows</p>" if len(found) > MOST_ROWS else ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in found[:MAX_ROWS])
+    more = f"<p>… {len(found) - MAX_ROWS} more rows</p>" if len(found) > MAX_ROWS else ""
     return f"<table><tr>{head}</tr>{body}</table>{more}"

@@ -1,4 +1,4 @@
-"""Which records are in which part of a split: by unitary, or by id among some."""
+"""The parts of a split, by unitary, or by id among some records."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qorpus import _qorpus
-
-from qorpus.ranges import Ranges
+from qorpus._ranges import Ranges
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class IdSide:
-    """One part of a split by id, of those records alone whose ids are in some ranges; with the interface of `_qorpus.Split`."""
+    """A part of a split by id of the records in some ranges, with the interface of `_qorpus.Split`."""
 
     def __init__(self, share: _qorpus.Split, among: Ranges) -> None:
         self._share, self._among = share, among

@@ -1,4 +1,4 @@
-"""What an enumeration of distinct unitaries consists of, and what is known of a unitary."""
+"""Levels of an enumeration of distinct unitaries, and answers about single unitaries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Level(NamedTuple):
     """The records of one cost and length, each the first circuit that makes its unitary."""
 
     cost: int
-    """What each circuit costs; 0 if no gate has a cost."""
+    """The cost of each circuit; 0 if no gate has a cost."""
     length: int
     """The letters of each circuit."""
     ids: range
@@ -23,7 +23,7 @@ class _Found(NamedTuple):
 
 
 class Found(_Found):
-    """What is known of a unitary: a tuple of circuit, id and none_up_to, with attributes for what else there is.
+    """An answer about a unitary: a tuple of circuit, id and none_up_to, with more attributes.
 
     Attributes:
         circuit: the first of its shortest circuits, or of its cheapest ones if gates have costs; None if there is none, or
@@ -59,6 +59,3 @@ class Found(_Found):
     def __repr__(self) -> str:
         fields = {**self._asdict(), **self.__dict__}
         return f"Found({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
-
-
-__all__ = ["Found", "Level"]

@@ -1,14 +1,14 @@
-//! What people and scripts see.
+//! Text for people.
 
-use crate::progress::rate;
-use crate::run::Failure;
+use crate::failure::Failure;
+use crate::format::{bytes, counted, duration, grouped, places, range, rate};
+use crate::json::ways;
 use anstyle::{AnsiColor, Style};
-use qorpus::core::{Gate, draw};
+use qorpus::core::draw;
 use qorpus::{
-    Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Machine, Plan, Progress, Reader, Recipe,
-    Record, Sealed, Summary, Verification, Way,
+    Complex64, EnumerateProgress, Found, Idle, Label, Level, Machine, Plan, Progress, Reader, Recipe, Record,
+    Sealed, Summary, Verification,
 };
-use serde_json::{Value, json};
 use std::io::{IsTerminal, Result, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -18,18 +18,18 @@ const STRONG: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// The error, on standard error.
+/// Prints the error of a command on standard error.
 pub(crate) fn error(failure: &Failure) {
     // Nobody can be told that standard error is closed.
     let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {failure}");
 }
 
-/// A warning about a corpus, on standard error.
+/// Prints a warning on standard error.
 pub(crate) fn warning(text: &str) {
     let _ = writeln!(anstream::stderr(), "{STRONG}warning:{STRONG:#} {text}");
 }
 
-/// What the first Ctrl-C does, for people.
+/// Tells people what their first Ctrl-C does.
 pub(crate) fn stopping() {
     if std::io::stderr().is_terminal() {
         let _ = writeln!(
@@ -39,42 +39,19 @@ pub(crate) fn stopping() {
     }
 }
 
-/// A number with its digits in groups of three.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+/// The most lines of one kind that are printed.
+const MAX_LINES: usize = 20;
 
-pub(crate) fn bytes(number: u64) -> String {
-    indicatif::DecimalBytes(number).to_string()
-}
-
-/// So many of something: `1 shard`, `2 shards`.
-pub(crate) fn counted(number: u64, name: &str) -> String {
-    format!("{} {name}{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
-/// Which records: `record 5`, `records 5 to 7`.
-fn range(ids: &std::ops::Range<u64>) -> String {
-    match ids.end - ids.start {
-        1 => format!("record {}", ids.start),
-        _ => format!("records {} to {}", ids.start, ids.end - 1),
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 60.0 => format!("{s:.2} s"),
-        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} days", s / 86_400.0),
+/// Prints some lines, and how many more there are.
+fn listed(
+    out: &mut dyn Write,
+    mut lines: impl ExactSizeIterator<Item = String>,
+    more: impl Fn(u64) -> String,
+) -> Result<()> {
+    lines.by_ref().take(MAX_LINES).try_for_each(|line| writeln!(out, "{line}"))?;
+    match lines.len() {
+        0 => Ok(()),
+        rest => writeln!(out, "... and {}", more(rest as u64)),
     }
 }
 
@@ -83,33 +60,31 @@ fn table(out: &mut dyn Write, rows: &[(&str, String)]) -> Result<()> {
     rows.iter().try_for_each(|(name, value)| writeln!(out, "{NAME}{name:>width$}{NAME:#}  {value}"))
 }
 
-/// What an enumeration found, level by level.
+/// Prints the levels of an enumeration.
 pub(crate) fn levels(
     out: &mut dyn Write,
-    corpus: &Corpus,
+    levels: &[Level],
     progress: &EnumerateProgress,
     elapsed: Duration,
-) -> std::result::Result<(), Failure> {
-    let levels = corpus.levels()?;
+) -> Result<()> {
     let has_costs = levels.iter().any(|level| level.cost > 0);
-    for level in &levels {
+    for level in levels {
         let cost = if has_costs { format!("{:>6}", level.cost) } else { String::new() };
         writeln!(out, "{NAME}{cost}{:>6}{NAME:#}  {:>15}", level.length, grouped(level.records))?;
     }
-    let (seconds, made) = (elapsed.as_secs_f64(), progress.candidates);
+    let seconds = elapsed.as_secs_f64();
     writeln!(
         out,
         "{STRONG}{}{STRONG:#} distinct {} in {} ({}, {})",
         grouped(progress.records),
         if progress.records == 1 { "unitary" } else { "unitaries" },
         duration(seconds),
-        counted(made, "candidate"),
-        rate(made, seconds)
-    )?;
-    Ok(())
+        counted(progress.candidates, "candidate"),
+        rate(progress.candidates, seconds)
+    )
 }
 
-/// What is known of a unitary.
+/// Prints the answer to what is known of a unitary.
 pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Result<()> {
     let letters = |count: usize| counted(count as u64, "letter");
     let text = |circuit: &[u16]| match circuit {
@@ -161,36 +136,7 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
     }
 }
 
-/// The same for scripts.
-pub(crate) fn found_json(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Result<()> {
-    let circuit = |circuit: &[u16]| -> Vec<&str> {
-        circuit.iter().map(|&letter| recipe.alphabet().letters()[usize::from(letter)].text.as_str()).collect()
-    };
-    let value = match found {
-        Found::Record { id, circuit: letters } => json!({"id": id, "circuit": circuit(letters)}),
-        Found::Circuit(letters) => json!({"id": null, "circuit": circuit(letters)}),
-        Found::BeyondLength(length) => {
-            json!({"circuit": null, "none_up_to": {"length": length}, "proven": true})
-        }
-        Found::BeyondCost(cost) => json!({"circuit": null, "none_up_to": {"cost": cost}, "proven": true}),
-        Found::Never => json!({"circuit": null, "none_up_to": null, "proven": true}),
-        Found::Near { id, circuit: letters, distance, tolerance } => json!({
-            "id": id, "circuit": circuit(letters), "distance": distance, "tolerance": tolerance,
-        }),
-        Found::Unclear { nearest, tolerance, within } => json!({
-            "circuit": null,
-            "proven": false,
-            "tolerance": tolerance,
-            "within": within,
-            "nearest": nearest.as_ref().map(|(id, letters, distance)| json!({
-                "id": id, "circuit": circuit(letters), "distance": distance,
-            })),
-        }),
-    };
-    writeln!(out, "{value}")
-}
-
-/// One line on a job that is done.
+/// Prints a line on a job that is done.
 pub(crate) fn done(
     out: &mut dyn Write,
     file: &Path,
@@ -205,15 +151,13 @@ pub(crate) fn done(
         _ => vec![format!("{} in {} ({rate})", counted(made, "record"), duration(seconds))],
     };
     if let Some(progress) = progress {
-        let state = match progress.records == progress.expected {
-            true => format!("{GOOD}complete{GOOD:#} with {}", counted(progress.records, "record")),
-            false => {
-                format!("{} of {} are there", grouped(progress.records), counted(progress.expected, "record"))
-            }
-        };
-        parts.push(state);
+        parts.push(if progress.records == progress.expected {
+            format!("{GOOD}complete{GOOD:#} with {}", counted(progress.records, "record"))
+        } else {
+            format!("{} of {} are there", grouped(progress.records), counted(progress.expected, "record"))
+        });
     }
-    // What a directory takes, its manifest says when it is sealed.
+    // The size of a directory is in its manifest when it is sealed.
     if let Ok(metadata) = std::fs::metadata(file)
         && metadata.is_file()
     {
@@ -222,7 +166,7 @@ pub(crate) fn done(
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
 }
 
-/// Where the work of a job is that was told to stop. What goes elsewhere when it is finished is not there before.
+/// Prints where the work of an interrupted job is. A shard that is built elsewhere is not in its place before it is whole.
 pub(crate) fn interrupted(
     out: &mut dyn Write,
     file: &Path,
@@ -238,39 +182,36 @@ pub(crate) fn interrupted(
         counted(expected, "record"),
         file.display()
     )?;
-    match built_in == file {
-        true => writeln!(out, "; run the same command again to go on"),
-        false => writeln!(
+    if built_in == file {
+        writeln!(out, "; run the same command again to go on")
+    } else {
+        writeln!(
             out,
             ", and {} of an unfinished shard on this machine in {}; run the same command again, here, to go on",
             grouped(drafted),
             built_in.display()
-        ),
+        )
     }
 }
 
-/// A part that has nothing to make.
+/// Prints that a part has nothing to make.
 pub(crate) fn idle(out: &mut dyn Write, file: &Path, idle: Idle) -> Result<()> {
     writeln!(out, "{STRONG}{}{STRONG:#}: {idle}", file.display())
 }
 
-/// What is to be done when all parts are.
+/// Prints what to do when all parts are made.
 pub(crate) fn seal_next(out: &mut dyn Write, directory: &Path) -> Result<()> {
     writeln!(out, "this is one part; when all are done, run: qorpus seal {}", directory.display())
 }
 
-/// What a sharded corpus has.
+/// Prints the state of a sharded corpus.
 pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> Result<()> {
-    const MOST: usize = 20;
-    for ids in sealed.missing.iter().take(MOST) {
-        writeln!(out, "{BAD}missing{BAD:#}: {}", range(ids))?;
-    }
-    if sealed.missing.len() > MOST {
-        writeln!(out, "... and {}", counted((sealed.missing.len() - MOST) as u64, "more range"))?;
-    }
-    let verdict = match sealed.missing.is_empty() {
-        true => format!("{GOOD}complete{GOOD:#}"),
-        false => format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing"),
+    let missing = sealed.missing.iter().map(|ids| format!("{BAD}missing{BAD:#}: {}", range(ids)));
+    listed(out, missing, |more| counted(more, "more range"))?;
+    let verdict = if sealed.missing.is_empty() {
+        format!("{GOOD}complete{GOOD:#}")
+    } else {
+        format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
     };
     writeln!(
         out,
@@ -284,27 +225,7 @@ pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> 
     )
 }
 
-pub(crate) fn sealed_json(out: &mut dyn Write, sealed: &Sealed) -> Result<()> {
-    writeln!(out, "{:#}", sealed_value(sealed))
-}
-
-fn sealed_value(sealed: &Sealed) -> Value {
-    let missing: Vec<_> = sealed.missing.iter().map(|ids| [ids.start, ids.end]).collect();
-    json!({
-        "version": sealed.version,
-        "shards": sealed.shards,
-        "of": sealed.of,
-        "shard_records": sealed.shard_records,
-        "records": sealed.records,
-        "expected": sealed.expected,
-        "complete": missing.is_empty(),
-        "content_hash": sealed.content_hash.to_string(),
-        "bytes": sealed.bytes,
-        "missing": missing,
-    })
-}
-
-/// What was made again.
+/// Prints what was made again.
 pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> {
     let (chunks, shards) = (found.damaged.len() as u64, found.shards.len() as u64);
     let damaged = counted(chunks, "damaged chunk");
@@ -317,7 +238,7 @@ pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> 
     }
 }
 
-/// What a recipe would cost.
+/// Prints the cost of a recipe.
 pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
     let shards = plan.records.div_ceil(plan.shard_records);
     let machine = |machine: Machine| {
@@ -358,9 +279,10 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
     writeln!(out)?;
     for (place, machine) in [("here", plan.here), ("there", plan.there)] {
         let (stored, computed) = plan.reading(machine);
-        let verdict = match plan.is_storing_slower(machine) {
-            true => format!("{BAD}storing unitaries is slower than computing them on the fly{BAD:#}"),
-            false => "stored unitaries are read faster than they are computed".to_string(),
+        let verdict = if plan.is_storing_slower(machine) {
+            format!("{BAD}storing unitaries is slower than computing them on the fly{BAD:#}")
+        } else {
+            "stored unitaries are read faster than they are computed".to_string()
         };
         let (stored, computed) = (duration(stored), duration(computed));
         writeln!(
@@ -371,54 +293,7 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
     Ok(())
 }
 
-/// The ways to have the records, by name.
-fn ways(plan: &Plan) -> [(&'static str, Way); 3] {
-    [("stored", plan.stored), ("derived", plan.derived), ("virtual", plan.computed)]
-}
-
-pub(crate) fn plan_json(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
-    let machine = |machine: Machine| {
-        let (read, compute) = plan.reading(machine);
-        json!({
-            "cores": machine.cores,
-            "disk_bytes_per_second": machine.disk_rate,
-            "corpus_bytes_per_second": machine.corpus_rate,
-            "seconds_to_read_stored": read,
-            "seconds_to_compute_instead": compute,
-            "storing_is_slower": plan.is_storing_slower(machine),
-        })
-    };
-    let way = |(name, way): (&str, Way)| {
-        let value = json!({
-            "bytes": way.bytes,
-            "records_per_second_per_core": way.rate,
-            "core_hours": plan.core_seconds(way) / 3600.0,
-            "seconds_here": plan.seconds(way, plan.here),
-            "seconds_there": plan.seconds(way, plan.there),
-        });
-        (name.to_owned(), value)
-    };
-    let value = json!({
-        "recipe": recipe_json(recipe),
-        "records": plan.records,
-        "chunks": plan.chunks,
-        "shards": plan.records.div_ceil(plan.shard_records),
-        "bytes": plan.way().bytes,
-        "records_per_second_per_core": plan.way().rate,
-        "jobs": plan.here.cores,
-        "seconds": plan.seconds(plan.way(), plan.here),
-        "ways": ways(plan).map(way).into_iter().collect::<serde_json::Map<_, _>>(),
-        "here": machine(plan.here),
-        "there": machine(plan.there),
-    });
-    writeln!(out, "{value:#}")
-}
-
-fn recipe_json(recipe: &Recipe) -> Value {
-    serde_json::from_str(&recipe.to_json()).unwrap_or_default()
-}
-
-/// What a corpus says of itself.
+/// Prints the facts about a corpus.
 pub(crate) fn info(
     out: &mut dyn Write,
     corpus: &Reader,
@@ -469,45 +344,12 @@ pub(crate) fn info(
     table(out, &rows)
 }
 
-fn places(corpus: &Reader) -> String {
-    corpus.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
 fn shortened(texts: &[&str], most: usize) -> String {
     let more = if texts.len() > most { ", ..." } else { "" };
     texts[..texts.len().min(most)].join(", ") + more
 }
 
-pub(crate) fn info_json(
-    out: &mut dyn Write,
-    corpus: &Reader,
-    summary: &Summary,
-    unsealed: Option<&Sealed>,
-) -> Result<()> {
-    let alphabet = corpus.recipe().alphabet();
-    let letters: Vec<_> = alphabet.letters().iter().map(|letter| &letter.text).collect();
-    let value = json!({
-        "path": places(corpus),
-        "records": summary.records,
-        "expected": summary.expected,
-        "complete": summary.complete,
-        "qubits": alphabet.qubits(),
-        "gates": alphabet.gates().iter().map(Gate::name).collect::<Vec<_>>(),
-        "alphabet": letters,
-        "recipe": recipe_json(corpus.recipe()),
-        "recipe_hash": summary.recipe_hash,
-        "content_hash": summary.content_hash.to_string(),
-        "bytes": summary.bytes,
-        "bytes_per_record": summary.bytes as f64 / summary.records.max(1) as f64,
-        "sqlite_version": summary.sqlite_version,
-        "format_version": summary.format_version,
-        "wal_missing": summary.wal_missing,
-        "unsealed": unsealed.map(sealed_value),
-    });
-    writeln!(out, "{value:#}")
-}
-
-/// A record for people: letters, drawing, labels, matrix.
+/// Prints a record: letters, drawing, matrix, labels.
 pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
     let alphabet = recipe.alphabet();
     writeln!(out, "{STRONG}record {}{STRONG:#}", grouped(record.id))?;
@@ -548,54 +390,31 @@ fn entry_text(entry: Complex64) -> String {
     }
 }
 
-/// A record as one line of JSON, numbers with round-trip precision.
-pub(crate) fn record_json(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
-    let alphabet = recipe.alphabet();
-    let circuit: Vec<_> =
-        record.circuit.iter().map(|&letter| &alphabet.letters()[usize::from(letter)].text).collect();
-    let entries: Vec<[f64; 2]> = record.unitary.iter().map(|entry| [entry.re, entry.im]).collect();
-    let unitary: Vec<_> = entries.chunks(alphabet.dim()).collect();
-    let value = json!({"id": record.id, "circuit": circuit, "unitary": unitary, "labels": record.labels});
-    writeln!(out, "{value}")
-}
-
-/// What verifying found.
+/// Prints what a verification found.
 pub(crate) fn verification(
     out: &mut dyn Write,
     file: &Path,
     recipe: &Recipe,
     found: &Verification,
 ) -> Result<()> {
-    const MOST: usize = 20;
-    for (&number, damage) in found.damaged.iter().take(MOST) {
-        let ids = recipe.chunk_ids(number);
-        writeln!(out, "{BAD}damaged{BAD:#}: chunk {number} ({}): {damage}", range(&ids))?;
-    }
-    if found.damaged.len() > MOST {
-        writeln!(out, "... and {} more", grouped((found.damaged.len() - MOST) as u64))?;
-    }
-    for (id, cause) in found.mismatched.iter().take(MOST) {
-        writeln!(
-            out,
-            "{BAD}damaged{BAD:#}: record {id}: its unitary does not belong to its circuit: {cause}"
-        )?;
-    }
-    if found.mismatched.len() > MOST {
-        writeln!(out, "... and {} more records", grouped((found.mismatched.len() - MOST) as u64))?;
-    }
+    let chunks = found.damaged.iter().map(|(&number, damage)| {
+        format!("{BAD}damaged{BAD:#}: chunk {number} ({}): {damage}", range(&recipe.chunk_ids(number)))
+    });
+    listed(out, chunks, |more| format!("{} more", grouped(more)))?;
+    let records = found.mismatched.iter().map(|(id, cause)| {
+        format!("{BAD}damaged{BAD:#}: record {id}: its unitary does not belong to its circuit: {cause}")
+    });
+    listed(out, records, |more| format!("{} more records", grouped(more)))?;
     for level in &found.damaged_levels {
         writeln!(
             out,
             "{BAD}damaged{BAD:#}: the index of level {level}; restore the file from a copy or enumerate it again"
         )?;
     }
-    for (number, reason) in found.shards.iter().take(MOST) {
-        writeln!(out, "{BAD}damaged{BAD:#}: shard {number}: {reason}")?;
-    }
-    if found.shards.len() > MOST {
-        writeln!(out, "... and {}", counted((found.shards.len() - MOST) as u64, "more shard"))?;
-    }
-    for ids in found.missing.iter().take(MOST) {
+    let shards = found.shards.iter();
+    let shards = shards.map(|(number, reason)| format!("{BAD}damaged{BAD:#}: shard {number}: {reason}"));
+    listed(out, shards, |more| counted(more, "more shard"))?;
+    for ids in found.missing.iter().take(MAX_LINES) {
         writeln!(out, "{BAD}missing{BAD:#}: no shard has {}", range(ids))?;
     }
     if found.totals == Some(false) {

@@ -1,9 +1,10 @@
-"""What a query returns."""
+"""The rows of a query."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qorpus import _html
 from qorpus.errors import MissingLibrary
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Rows(list[tuple[Any, ...]]):
         self.columns = columns
 
     def to_arrow(self) -> pyarrow.Table:
-        """The rows as a `pyarrow.Table`; unitaries are binary columns. Needs pyarrow.
+        """Make a `pyarrow.Table` of the rows; unitaries are binary columns. Needs pyarrow.
 
         Raises:
             qorpus.MissingLibrary: pyarrow is not installed.
@@ -36,6 +37,4 @@ class Rows(list[tuple[Any, ...]]):
         return pyarrow.Table.from_arrays([pyarrow.array(list(column)) for column in columns], names=self.columns)
 
     def _repr_html_(self) -> str:
-        from qorpus import html
-
-        return html.rows(self)
+        return _html.rows(self.columns, self)

@@ -1,4 +1,4 @@
-"""Workers of somebody's own PyTorch DataLoader: which batches each deals, and what reaches those that live on."""
+"""Workers of a user's own DataLoader: the batches of each, and news for those that live on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from qorpus.arguments import integer
+from qorpus._arguments import integer
 from qorpus.errors import Error, InvalidArgument
 
 if TYPE_CHECKING:
     from torch.utils.data._utils.worker import WorkerInfo
 
-    from qorpus.streams import Stream
+    from qorpus.stream import Stream
 
-#: Seconds that a worker waits for another one, which starts at the same time.
-PATIENCE = 300
+#: How long a worker waits for another one, which starts at the same time.
+TIMEOUT_SECONDS = 300
 
 #: The largest number of workers, and of batches that each reads ahead: no machine has more threads.
-MOST = 1 << 22
+MAX_WORKERS = 1 << 22
 
 
 class Seat(NamedTuple):
@@ -43,7 +43,7 @@ class Seat(NamedTuple):
             return None
         if not isinstance(seat, Mapping) or not seat.keys() >= set(cls._fields):
             raise InvalidArgument("the state has a worker without a number, or without how many there are")
-        of = integer(seat["of"], "the number of workers", least=1, most=MOST)
+        of = integer(seat["of"], "the number of workers", least=1, most=MAX_WORKERS)
         return cls(integer(seat["number"], "the worker's number", most=of - 1), of)
 
     def has_left(self, stream: Stream) -> bool:
@@ -56,13 +56,13 @@ class Seat(NamedTuple):
 
 
 def _shared(numbers: torch.Tensor) -> torch.Tensor:
-    """The same numbers, in memory that processes share."""
+    """Move numbers to memory that processes share."""
     numbers.share_memory_()  # type: ignore[no-untyped-call]  # PyTorch gives it no types.
     return numbers
 
 
 class News:
-    """Where a stream was put after a loader's workers were started: shared memory, which workers that live on look at.
+    """The place where a stream was put after a loader's workers were started, in shared memory.
 
     Processes that are forked or spawned share it with the process that started them, which alone writes there.
     """
@@ -107,10 +107,7 @@ class News:
         begun = time.monotonic()
         # What the seeds of a loop's workers have in common is drawn for each loop.
         while self._over[0] != worker.seed - worker.id:
-            if time.monotonic() - begun > PATIENCE:
+            if time.monotonic() - begun > TIMEOUT_SECONDS:
                 raise Error("the other workers of the loader have not loaded their states; load one for each of them")
             time.sleep(0.001)
         return bool(self._over[1])
-
-
-__all__ = ["News", "Seat"]

@@ -1,0 +1,79 @@
+//! Numbers and places as people read them.
+
+use qorpus::Reader;
+use std::ops::Range;
+
+/// A number with its digits in groups of three.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size: `6.00 GB`.
+pub(crate) fn bytes(number: u64) -> String {
+    indicatif::DecimalBytes(number).to_string()
+}
+
+/// A number of things: `1 shard`, `2 shards`.
+pub(crate) fn counted(number: u64, name: &str) -> String {
+    format!("{} {name}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// A range of ids: `record 5`, `records 5 to 7`.
+pub(crate) fn range(ids: &Range<u64>) -> String {
+    match ids.end - ids.start {
+        1 => format!("record {}", ids.start),
+        _ => format!("records {} to {}", ids.start, ids.end - 1),
+    }
+}
+
+/// The places of a corpus, in one line.
+pub(crate) fn places(corpus: &Reader) -> String {
+    corpus.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A time that has passed, or would.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.2} s"),
+        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
+
+/// A time that is left, in whole units.
+pub(crate) fn time_left(seconds: f64) -> String {
+    match seconds.ceil() as u64 {
+        s if s < 120 => format!("{s} s"),
+        s if s < 7200 => format!("{} min", s.div_ceil(60)),
+        s => format!("{} h", s.div_ceil(3600)),
+    }
+}
+
+/// Records a second, with three digits or so.
+pub(crate) fn rate(records: u64, seconds: f64) -> String {
+    match records as f64 / seconds.max(f64::MIN_POSITIVE) {
+        rate if rate >= 1e5 => format!("{:.2} M/s", rate / 1e6),
+        rate if rate >= 1e3 => format!("{:.1} k/s", rate / 1e3),
+        rate => format!("{rate:.0}/s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_times_have_units() {
+        assert_eq!([rate(30_000_000, 2.0), rate(2_500, 2.0), rate(7, 2.0)], ["15.00 M/s", "1.2 k/s", "4/s"]);
+        assert_eq!([time_left(0.2), time_left(300.0), time_left(7300.0)], ["1 s", "5 min", "3 h"]);
+    }
+}
