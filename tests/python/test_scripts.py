@@ -17,7 +17,7 @@ def test_where_scripts_build(given, expected):
     """Sourced, scripts/setup has an absolute directory, which cargo and the programs that scripts run get as well."""
     environment = {name: value for name, value in os.environ.items() if name not in ("CARGO_TARGET_DIR", "QORPUS_BIN")}
     environment |= {"CARGO_TARGET_DIR": given} if given else {}
-    for folder, module in [("tests/python", "command"), ("benches", "surroundings"), ("faults", "built")]:
+    for folder, module in [("tests/python", "command"), ("benches", "harness"), ("faults", "built")]:
         program = f"import sys; sys.path.insert(0, {folder!r}); from {module} import TARGET, QORPUS; print(TARGET); print(QORPUS)"
         shell = f'set -eu; . scripts/setup; echo "$target"; "{sys.executable}" -c "{program}"'
         said = subprocess.run(["bash", "-c", shell], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
