@@ -104,7 +104,7 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
-    /// Makes room for more circuits, with so many letters in all.
+    /// Reserves memory for `circuits` more circuits that have `letters` letters in all.
     ///
     /// # Errors
     /// There is not enough memory; nothing is changed.

@@ -72,7 +72,7 @@ pub(crate) fn missing_record(py: Python<'_>, text: impl Into<String>) -> PyErr {
 
 /// The exception that says what the library says.
 ///
-/// What ended a wait on the way is the reason, whatever the library makes of that.
+/// An exception that ended a wait on the way takes precedence over the library's own error.
 pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     use qorpus::Error;
     if let Some(ended) = waiting::raised() {

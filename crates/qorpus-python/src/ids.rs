@@ -188,7 +188,8 @@ fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     Ok(ids)
 }
 
-/// Refuses objects of Python for so many records, if there is no room for `bytes` of them: one by one they end the process.
+/// Refuses a list of Python objects for `records` records unless `bytes` bytes can be reserved. Allocated one by
+/// one, such objects end the process when the memory is full.
 pub(crate) fn check_room(py: Python<'_>, records: usize, bytes: usize) -> PyResult<()> {
     let mut room = Vec::<u8>::new();
     let refused = |_| too_many_records(py, format!("{records} records at once are too many for the memory"));

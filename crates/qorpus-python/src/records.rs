@@ -345,7 +345,7 @@ impl Records {
         Ok(dict)
     }
 
-    /// What is published of a sharded corpus and not listed in its manifest yet, as `seal` would say; or None.
+    /// Returns the state of the shards that are published but not in the manifest, as `seal` reports it; or None.
     fn _unsealed<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let reader = self.reader(py)?;
         let sealed = py.detach(|| reader.unsealed()).or_raise(py)?;
@@ -495,8 +495,8 @@ impl Records {
     }
 }
 
-/// What objects of Python take, with their places in a list: a tuple without its items, a dict of a few, and a record with
-/// its array.
+/// Bytes of Python objects with their slots in a list: a tuple without its items, a dict of a few, and a record with its
+/// array.
 const TUPLE_BYTES: usize = 64;
 const DICT_BYTES: usize = 400;
 const RECORD_BYTES: usize = 400;

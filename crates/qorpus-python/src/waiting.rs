@@ -6,7 +6,7 @@ use qorpus::Caller;
 use std::cell::RefCell;
 
 thread_local! {
-    /// What a signal's handler, or a warning that is an error, has raised while this thread waited.
+    /// The exception that a signal's handler, or a warning that is an error, has raised while this thread waited.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 
@@ -15,7 +15,7 @@ pub(crate) fn attend() {
     qorpus::set_caller(Caller { stop, tell });
 }
 
-/// What was raised while this thread waited, once.
+/// Takes the exception that was raised while this thread waited.
 pub(crate) fn raised() -> Option<PyErr> {
     RAISED.take()
 }
