@@ -106,7 +106,11 @@ pub(crate) trait OrRaise<T> {
 
 impl<T> OrRaise<T> for qorpus::Result<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
-        self.map_err(|error| raised(py, &error))
+        // A wait that an interrupt should have ended may have had its answer at that moment.
+        match waiting::raised() {
+            Some(ended) => Err(ended),
+            None => self.map_err(|error| raised(py, &error)),
+        }
     }
 }
 
