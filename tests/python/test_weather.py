@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -110,6 +112,27 @@ except KeyboardInterrupt:
         said, _ = process.communicate(timeout=30)
         assert said == "interrupted\n" and process.returncode == 0
         assert time.monotonic() - begin < 10
+
+
+def test_an_interrupt_is_not_lost_when_the_answer_comes_with_it(weather, monkeypatch):
+    """What is raised while the wait is announced ends the read, also if the store answers just then."""
+    corpus, answers = package.open(PATH), threading.Event()
+
+    def late(request, handler):
+        if request.is_shard:
+            answers.wait(60)
+
+    def interrupted(*_):
+        answers.set()
+        raise KeyboardInterrupt
+
+    weather.answer = late
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            corpus.unitaries([7])
+    assert corpus[7].id == 7
 
 
 def test_a_command_ends_with_a_signal(weather):

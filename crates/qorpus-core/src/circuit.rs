@@ -110,7 +110,7 @@ impl Circuits {
         self.ends.push(self.letters.len());
     }
 
-    /// Reserves memory for more circuits with this many letters in all.
+    /// Reserves memory for `circuits` more circuits that have `letters` letters in all.
     ///
     /// # Errors
     /// There is not enough memory. The batch is unchanged.

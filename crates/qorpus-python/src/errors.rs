@@ -92,7 +92,7 @@ pub(crate) fn missing_record(py: Python<'_>, text: impl Into<String>) -> PyErr {
 
 /// The exception for an error of the library.
 ///
-/// An exception that ended a wait on the way is the reason, whatever the library makes of that.
+/// An exception that ended a wait on the way takes precedence over the library's own error.
 pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     use qorpus::Error;
     if let Some(deferred) = deferred() {
@@ -126,7 +126,11 @@ pub(crate) trait OrRaise<T> {
 
 impl<T> OrRaise<T> for qorpus::Result<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
-        self.map_err(|error| raised(py, &error))
+        // A wait that an interrupt should have ended may have had its answer at that moment.
+        match deferred() {
+            Some(ended) => Err(ended),
+            None => self.map_err(|error| raised(py, &error)),
+        }
     }
 }
 

@@ -191,18 +191,19 @@ fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     Ok(ids)
 }
 
-/// The memory of objects of Python, with their places in a list: a tuple without its items, a dict of a few, and a record
+/// Bytes of Python objects with their slots in a list: a tuple without its items, a dict of a few, and a record
 /// with its array.
 pub(crate) const TUPLE_BYTES: usize = 64;
 pub(crate) const DICT_BYTES: usize = 400;
 pub(crate) const RECORD_BYTES: usize = 400;
 
-/// The memory for objects of these circuits, if each takes so much beside its letters.
+/// Returns the bytes of objects for these circuits, of which each takes `each` bytes beside its letters.
 pub(crate) fn objects(circuits: &Circuits, each: usize) -> usize {
     (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
 }
 
-/// Refuses objects of Python for so many records, if there is no room for `bytes` of them: one by one they end the process.
+/// Refuses a list of Python objects for `records` records unless `bytes` bytes can be reserved. Allocated one by
+/// one, such objects end the process when the memory is full.
 pub(crate) fn check_room(py: Python<'_>, records: usize, bytes: usize) -> PyResult<()> {
     let mut room = Vec::<u8>::new();
     let refused = |_| too_many_records(py, format!("{records} records at once are too many for the memory"));

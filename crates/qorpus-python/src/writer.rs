@@ -261,8 +261,9 @@ fn until_done(
 fn look(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
     // Detached, as all that may wait for a fork: whoever forks holds the gate and waits for the interpreter.
     let warnings = py.detach(|| writer.take_warnings());
-    warnings.iter().try_for_each(|text| warn(py, text))?;
-    py.check_signals().inspect_err(|_| writer.interrupt())
+    let warned = warnings.iter().try_for_each(|text| warn(py, text));
+    // A signal may come while Python warns, which raises it there.
+    warned.and_then(|()| py.check_signals()).inspect_err(|_| writer.interrupt())
 }
 
 /// Closes every writer of this process that is open.

@@ -109,7 +109,7 @@ fn check_blocks<A: Arithmetic>(
         }
         there += entries.len() as u64;
         let sampled = (entries.len() as f64 * sample).ceil() as usize;
-        // Any place is as good as another.
+        // The sample may begin anywhere; the block's number decides, so that a repeated check reads the same entries.
         let start = block.wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize % (entries.len() - sampled + 1);
         let sampled = &entries[start..start + sampled];
         wanted.extend(sampled.iter().map(|&(part, origin)| Entry { origin, block, part }));

@@ -554,7 +554,7 @@ pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary, error: f
     keys_near(letters, letters.key(unitary), error)
 }
 
-/// The same of a unitary with this key.
+/// The keys that a unitary with this key may have, if its entries are off by `error` at most.
 pub(super) fn keys_near<A: Arithmetic>(letters: &A, key: u128, error: f64) -> RangeInclusive<u128> {
     match u128::from(letters.reach(error)) << 64 {
         0 => key..=key,

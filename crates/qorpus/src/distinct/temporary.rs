@@ -33,7 +33,7 @@ const AT_ONCE: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Temporary {
     directory: PathBuf,
-    /// Those of the corpus.
+    /// The owner, group and mode of the corpus, which its temporary files get.
     rights: Option<Rights>,
     /// Files in memory, by name; behind their last row there is room for another one.
     held: Mutex<HashMap<String, Arc<Vec<u8>>>>,
