@@ -11,7 +11,7 @@ use qorpus::core::{
     Scratch, Space, draw, evaluate, unitarity_residual,
 };
 use qorpus::{
-    Circuits, Dtype, Durability, GenerateOptions, Label, Order, Reader, Recipe, RecipeOptions, generate,
+    Circuits, Corpus, Dtype, Durability, GenerateOptions, Label, Order, Recipe, RecipeOptions, generate,
     parse_count, parse_length,
 };
 use std::collections::BTreeMap;
@@ -350,7 +350,7 @@ fn good() -> &'static Good {
         let fast = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
         generate(&path, &recipe, fast, &false.into(), &mut |_| {}).unwrap();
         let ids: Vec<u64> = (0..1500).collect();
-        let rows = Reader::open(std::slice::from_ref(&path)).unwrap().rows(&ids, Order::Big).unwrap();
+        let rows = Corpus::open(std::slice::from_ref(&path)).unwrap().rows(&ids, Order::Big).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         Good { bytes, circuits: rows.circuits, unitaries: rows.unitaries, records: 1500 }
     })
@@ -373,7 +373,7 @@ pub fn file(data: &[u8]) {
     let directory = directory();
     let path = directory.path().join("file.db");
     std::fs::write(&path, &bytes).unwrap();
-    if let Ok(reader) = Reader::open(std::slice::from_ref(&path)) {
+    if let Ok(reader) = Corpus::open(std::slice::from_ref(&path)) {
         let reader = Arc::new(reader);
         for step in [1, 7, 333] {
             let ids: Vec<u64> = (0..good.records).rev().step_by(step).collect();

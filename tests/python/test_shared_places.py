@@ -272,7 +272,7 @@ def test_readers_cannot_open_lock_files(place):
 
 @contextlib.contextmanager
 def turn_of(path):
-    """A process that has the turn to write and does not give it back: its number."""
+    """A process that has the write lock and does not give it back: its number."""
     # struct flock, and F_OFD_SETLK, of Linux with 64 bits.
     program = f"""
 import fcntl, os, struct, time
@@ -297,7 +297,7 @@ def test_a_wait_says_for_whom_and_ctrl_c_ends_it(corpus):
         said = process.stderr.readline()
         process.send_signal(signal.SIGINT)
         said += finish(process, status=130).stderr
-    assert f"held by process {holder.pid} (python" in said and "the turn to write" in said
+    assert f"held by process {holder.pid} (python" in said and "the write lock" in said
     assert content_hash(corpus) == before
     generate(corpus, "--random", "100k")
     assert info(corpus)["complete"]

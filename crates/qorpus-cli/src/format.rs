@@ -1,6 +1,6 @@
 //! Numbers and places as people read them.
 
-use qorpus::Reader;
+use qorpus::Corpus;
 use std::ops::Range;
 
 /// A number with its digits in groups of three.
@@ -35,7 +35,7 @@ pub(crate) fn range(ids: &Range<u64>) -> String {
 }
 
 /// The places of a corpus, in one line.
-pub(crate) fn places(corpus: &Reader) -> String {
+pub(crate) fn places(corpus: &Corpus) -> String {
     corpus.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 

@@ -2,7 +2,7 @@
 
 use crate::format::places;
 use qorpus::core::Gate;
-use qorpus::{Found, Machine, Plan, Reader, Recipe, Record, Sealed, Summary, Way};
+use qorpus::{Corpus, Found, Machine, Plan, Recipe, Record, Sealed, Summary, Way};
 use serde_json::{Map, Value, json};
 
 /// The answer to what is known of a unitary.
@@ -92,7 +92,7 @@ pub(crate) fn ways(plan: &Plan) -> [(&'static str, Way); 3] {
 }
 
 /// The facts about a corpus.
-pub fn info(corpus: &Reader, facts: &Summary, unsealed: Option<&Sealed>) -> Value {
+pub fn info(corpus: &Corpus, facts: &Summary, unsealed: Option<&Sealed>) -> Value {
     let alphabet = corpus.recipe().alphabet();
     let mut value = json!({
         "path": places(corpus),

@@ -5,7 +5,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
 use crate::{json, text};
 use clap::CommandFactory;
-use qorpus::{Caller, Corpus, FindOptions, Outcome, Reader, Target};
+use qorpus::{Caller, Corpus, CorpusFile, FindOptions, Outcome, Target};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Distinct(arguments) => distinct(&arguments, out),
         Command::Find { corpus, circuit, unitary, order, tolerance, stored, json } => {
             stop_on_interrupt();
-            let corpus = Corpus::open(&corpus)?;
+            let corpus = CorpusFile::open(&corpus)?;
             let qubits = corpus.recipe().alphabet().qubits();
             let target = match (circuit, unitary) {
                 (_, Some(file)) => qorpus::read_npy(&file, qubits, order)?,
@@ -153,8 +153,8 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
 }
 
 /// Opens a corpus, and prints its warnings.
-fn opened(corpus: &Path) -> Result<Reader, Failure> {
-    let reader = Reader::open(&[corpus.into()])?;
+fn opened(corpus: &Path) -> Result<Corpus, Failure> {
+    let reader = Corpus::open(&[corpus.into()])?;
     reader.warnings().iter().for_each(|warning| text::warning(warning));
     Ok(reader)
 }
@@ -205,7 +205,7 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
-        text::levels(out, &Corpus::open(&arguments.out)?.levels()?, &progress, start.elapsed())?;
+        text::levels(out, &CorpusFile::open(&arguments.out)?.levels()?, &progress, start.elapsed())?;
     }
     Ok(0)
 }
@@ -242,7 +242,7 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
 }
 
 fn show_found(arguments: &Verify, found: &qorpus::Verification, out: &mut dyn Write) -> Result<u8, Failure> {
-    let reader = Reader::open(std::slice::from_ref(&arguments.corpus))?;
+    let reader = Corpus::open(std::slice::from_ref(&arguments.corpus))?;
     text::verification(out, &arguments.corpus, reader.recipe(), found)?;
     Ok(if found.interrupted { INTERRUPTED } else { u8::from(!found.is_clean()) })
 }

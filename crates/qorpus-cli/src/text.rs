@@ -6,7 +6,7 @@ use crate::json::ways;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::draw;
 use qorpus::{
-    Complex64, EnumerateProgress, Found, Idle, Label, Level, Machine, Plan, Progress, Reader, Recipe, Record,
+    Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Level, Machine, Plan, Progress, Recipe, Record,
     Sealed, Summary, Verification,
 };
 use std::io::{IsTerminal, Result, Write};
@@ -296,7 +296,7 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
 /// Prints the facts about a corpus.
 pub(crate) fn info(
     out: &mut dyn Write,
-    corpus: &Reader,
+    corpus: &Corpus,
     summary: &Summary,
     unsealed: Option<&Sealed>,
 ) -> Result<()> {

@@ -9,7 +9,7 @@ use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayM
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
-use qorpus::{Division, Elsewhere, FindOptions, Found, Order, Reader, Recipe, Take, Target};
+use qorpus::{Corpus, Division, Elsewhere, FindOptions, Found, Order, Recipe, Take, Target};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -142,7 +142,7 @@ pub(crate) type Answer<'py> =
 /// Looks for unitaries, or for those of circuits.
 pub(crate) fn find_many(
     py: Python<'_>,
-    reader: &Reader,
+    reader: &Corpus,
     targets: &Bound<'_, PyAny>,
     order: Order,
     options: FindOptions,
@@ -173,7 +173,7 @@ pub(crate) fn find_many(
 }
 
 /// The target that an array or a circuit is.
-fn judged(reader: &Reader, target: &Bound<'_, PyAny>, order: Order) -> PyResult<Target> {
+fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<Target> {
     let (py, alphabet) = (target.py(), reader.recipe().alphabet());
     if let Some(letters) = texts(target) {
         let unitary = qorpus::circuit_unitary(&letters.join("; "), alphabet.qubits()).or_raise(py)?;

@@ -7,7 +7,7 @@ use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple};
-use qorpus::{Order, Parameters, Reader, Value};
+use qorpus::{Corpus, Order, Parameters, Value};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The names of the columns, and the rows as tuples.
@@ -16,7 +16,7 @@ pub(crate) type Selected<'py> = (Vec<String>, Bound<'py, PyList>);
 /// Runs one `SELECT`; a signal interrupts it.
 pub(crate) fn select<'py>(
     py: Python<'py>,
-    reader: &Arc<Reader>,
+    reader: &Arc<Corpus>,
     order: Order,
     query: &str,
     parameters: &Bound<'py, PyAny>,

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
 use qorpus::core::{Complex32, Complex64};
-use qorpus::{Circuits, Dtype, FindOptions, Label, Order, Reader, Recipe, Rows};
+use qorpus::{Circuits, Corpus, Dtype, FindOptions, Label, Order, Recipe, Rows};
 use qorpus_cli::json;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ thread_local! {
 pub(crate) struct Records {
     recipe: Recipe,
     /// The records. A recipe of appended circuits has none: nobody can compute them.
-    reader: Option<Arc<Reader>>,
+    reader: Option<Arc<Corpus>>,
     order: Order,
     origin: Py<Origin>,
     /// Every letter is one string, however often it occurs.
@@ -54,13 +54,13 @@ impl Records {
         let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
         let reader = match (given(files, arguments::paths)?, recipe) {
             (Some(files), None) => {
-                let reader = py.detach(|| Reader::open(&files)).or_raise(py)?;
+                let reader = py.detach(|| Corpus::open(&files)).or_raise(py)?;
                 reader.warnings().iter().try_for_each(|text| warn(py, text))?;
                 Ok(if unsealed { reader.with_unsealed() } else { reader })
             }
             (None, Some(json)) => {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
-                Reader::computed(recipe.clone()).map_err(|_| recipe)
+                Corpus::computed(recipe.clone()).map_err(|_| recipe)
             }
             _ => return Err(wrong_type(py, "either files or a recipe")),
         };
@@ -423,10 +423,10 @@ impl Records {
 }
 
 impl Records {
-    pub(crate) fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Reader>> {
+    pub(crate) fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Corpus>> {
         match &self.reader {
             Some(reader) => Ok(reader),
-            None => match Reader::computed(self.recipe.clone()) {
+            None => match Corpus::computed(self.recipe.clone()) {
                 Ok(_) => Err(invalid(py, "there are no records")),
                 Err(error) => Err(crate::errors::raised(py, &error)),
             },

@@ -11,7 +11,7 @@
 use criterion::{BatchSize, Criterion, Throughput};
 use qorpus::core::{Alphabet, Coupling, Gate, Kernel, Permutation, Scratch, Space};
 use qorpus::{
-    Circuits, Complex64, Dtype, GenerateOptions, Order, Reader, Recipe, Rows, Writer, WriterOptions,
+    Circuits, Complex64, Corpus, Dtype, GenerateOptions, Order, Recipe, Rows, Writer, WriterOptions,
 };
 use std::hint::black_box;
 use std::path::Path;
@@ -28,14 +28,14 @@ fn recipe(records: u64, stored: bool) -> Recipe {
     Recipe::new(alphabet, space, Dtype::Complex128, stored)
 }
 
-fn generate(path: &Path, recipe: &Recipe) -> Reader {
+fn generate(path: &Path, recipe: &Recipe) -> Corpus {
     let options = GenerateOptions::default();
     qorpus::generate(path, recipe, options, &false.into(), &mut |_| ()).unwrap();
-    Reader::open(&[path.to_owned()]).unwrap()
+    Corpus::open(&[path.to_owned()]).unwrap()
 }
 
 /// The same records as those of `recipe`, brought by someone.
-fn append(path: &Path, recipe: &Recipe) -> Reader {
+fn append(path: &Path, recipe: &Recipe) -> Corpus {
     let gates = Some("h,s,t".into());
     let writer = Writer::open(path, &WriterOptions { gates, qubits: 1, ..WriterOptions::default() }).unwrap();
     let mut circuits = Circuits::default();
@@ -45,7 +45,7 @@ fn append(path: &Path, recipe: &Recipe) -> Reader {
         writer.extend(&circuits, None, &[]).unwrap();
     }
     writer.close().unwrap();
-    Reader::open(&[path.to_owned()]).unwrap()
+    Corpus::open(&[path.to_owned()]).unwrap()
 }
 
 /// The records with these ids, made from the recipe.
@@ -72,7 +72,7 @@ fn main() {
         ("stored", generate(&path("stored.db"), &recipe)),
         ("appended", append(&path("appended.db"), &recipe)),
         ("derived", generate(&path("derived.db"), &self::recipe(records, false))),
-        ("virtual", Reader::computed(recipe.clone()).unwrap()),
+        ("virtual", Corpus::computed(recipe.clone()).unwrap()),
     ];
     // In each permutation every id occurs once.
     let shuffled = Permutation::new(records, 0);

@@ -601,11 +601,11 @@ fn sqlite_reason(error: &rusqlite::Error) -> String {
 }
 
 /// Characters of a message that come from a file.
-const MOST_QUOTED: usize = 400;
+const MAX_QUOTED: usize = 400;
 
 /// A text that someone else may have written, as part of a sentence: not without end, and nothing that a terminal obeys.
 pub(crate) fn brief(text: &str) -> String {
-    let (mut brief, mut left) = (String::new(), MOST_QUOTED);
+    let (mut brief, mut left) = (String::new(), MAX_QUOTED);
     for c in text.chars() {
         if left == 0 {
             brief.push_str("...");
@@ -667,6 +667,6 @@ mod tests {
     fn quotations_are_short_and_plain() {
         assert_eq!(brief("a 'gate'"), "a 'gate'");
         assert_eq!(brief("\u{1b}[2J"), "\\u{1b}[2J");
-        assert_eq!(brief(&"x".repeat(1000)).len(), MOST_QUOTED + 3);
+        assert_eq!(brief(&"x".repeat(1000)).len(), MAX_QUOTED + 3);
     }
 }

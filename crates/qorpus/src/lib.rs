@@ -1,14 +1,14 @@
 //! Corpora of quantum circuits and their unitaries in SQLite files: generating, storing, reading.
 //!
 //! ```
-//! use qorpus::{Corpus, GenerateOptions, Order, RecipeOptions, generate};
+//! use qorpus::{CorpusFile, GenerateOptions, Order, RecipeOptions, generate};
 //!
 //! # let directory = tempfile::tempdir().unwrap();
 //! # let path = directory.path().join("demo.db");
 //! let recipe = RecipeOptions { random: 1000, ..RecipeOptions::default() }.recipe()?;
 //! generate(&path, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {})?;
 //!
-//! let corpus = Corpus::open(&path)?;
+//! let corpus = CorpusFile::open(&path)?;
 //! let record = corpus.record(7, Order::Big)?;
 //! assert_eq!(record.unitary.len(), 4 * 4);
 //! println!("{}", recipe.alphabet().text(&record.circuit));
@@ -34,7 +34,7 @@ mod sqlite;
 mod tables;
 mod verify;
 
-pub use corpus::corpus_file::{Corpus, Summary};
+pub use corpus::corpus_file::{CorpusFile, Summary};
 pub use corpus::ids::Ids;
 pub use corpus::record::Record;
 pub use distinct::division::{Division, Worker};
@@ -65,7 +65,7 @@ pub use qorpus_core::{
     self as core, Circuits, Complex64, Dtype, Equivalence, Label, LabelColumn, Recipe, Target,
 };
 pub use qubit_order::Order;
-pub use read::corpus::{Reader, Rows};
+pub use read::corpus::{Corpus, Rows};
 pub use read::parameters::Parameters;
 pub use read::present::Present;
 pub use read::sql::Selection;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// As many links in a row as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
 /// must exist.
@@ -27,7 +27,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     }
     let mut absolute = std::path::absolute(path).map_err(io(path, "find the file"))?;
     // A link to a file that is still to be made; a circle of links leads nowhere.
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         match (absolute.read_link(), absolute.parent()) {
             (Ok(target), Some(directory)) => absolute = directory.join(target),
             _ => break,

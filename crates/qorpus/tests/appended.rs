@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use qorpus::{
-    Circuits, Complex64, Corpus, Dtype, Error, GateOption, Gates, Label, LabelColumn, Order, PairCheck,
-    Reader, RepairOptions, VerifyOptions, Writer, WriterOptions, repair, verify,
+    Circuits, Complex64, Corpus, CorpusFile, Dtype, Error, GateOption, Gates, Label, LabelColumn, Order,
+    PairCheck, RepairOptions, VerifyOptions, Writer, WriterOptions, repair, verify,
 };
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn records_come_back_to_the_bit() {
         )
         .unwrap();
     assert_eq!(writer.flush().unwrap(), 2);
-    let reader = Reader::open(std::slice::from_ref(&path)).unwrap();
+    let reader = Corpus::open(std::slice::from_ref(&path)).unwrap();
     assert_eq!(reader.len().unwrap(), 2);
     writer.append(&[], None, &[("reward", Label::Integer(3))]).unwrap();
     writer.close().unwrap();
@@ -69,7 +69,7 @@ fn records_come_back_to_the_bit() {
     assert_eq!(record.labels["reward"], Label::Real(0.5));
     assert_eq!(record.labels["count_magic"], Label::Integer(1));
     assert_eq!(reader.record(2, Order::Big).unwrap().labels["reward"], Label::Integer(3));
-    let corpus = Corpus::open(&path).unwrap();
+    let corpus = CorpusFile::open(&path).unwrap();
     assert_eq!(corpus.record(1, Order::Little).unwrap(), reader.record(1, Order::Little).unwrap());
     assert!(matches!(corpus.record(3, Order::Big), Err(Error::NoRecord { id: 3, len: 3, .. })));
     let summary = corpus.summary().unwrap();
@@ -115,7 +115,7 @@ fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
     writer.append(&[0], Some(&skewed), &[]).unwrap();
     assert!(writer.append(&[0], Some(&broken), &[]).is_err());
     writer.close().unwrap();
-    assert_eq!(Corpus::open(&path).unwrap().len().unwrap(), 2);
+    assert_eq!(CorpusFile::open(&path).unwrap().len().unwrap(), 2);
     for other in [
         options("h", 1),
         options("s,magic", 2),
@@ -149,7 +149,7 @@ fn labels_that_no_row_can_hold_are_refused() {
     append(30 << 20).unwrap();
     writer.append(&[0], None, &[]).unwrap();
     writer.close().unwrap();
-    let corpus = Corpus::open(&path).unwrap();
+    let corpus = CorpusFile::open(&path).unwrap();
     assert_eq!(corpus.record(0, Order::Big).unwrap().labels["b"], text(30 << 20));
     assert!(is_clean(&path) && corpus.len().unwrap() == 2);
 }
@@ -185,7 +185,7 @@ fn many_writers_share_a_file_and_ids_have_no_gaps() {
             });
         }
     });
-    let reader = Reader::open(std::slice::from_ref(&path)).unwrap();
+    let reader = Corpus::open(std::slice::from_ref(&path)).unwrap();
     let ids: Vec<u64> = (0..reader.len().unwrap()).rev().collect();
     let rows = reader.rows(&ids, Order::Big).unwrap();
     let mut seen: Vec<_> = rows
@@ -216,7 +216,7 @@ fn files_are_read_as_one() {
         drop(writer);
         paths.push(path);
     }
-    let reader = Reader::open(&[directory.path().into()]).unwrap();
+    let reader = Corpus::open(&[directory.path().into()]).unwrap();
     assert_eq!(reader.len().unwrap(), 30);
     let circuits = reader.circuits(&[29, 0, 10, 9, 29]).unwrap();
     let found: Vec<_> = circuits.iter().map(|circuit| (circuit.first().copied(), circuit.len())).collect();
@@ -224,7 +224,7 @@ fn files_are_read_as_one() {
     assert!(matches!(reader.circuits(&[30]), Err(Error::NoRecord { .. })));
     let other = directory.path().join("x.db");
     drop(Writer::open(&other, &options("h", 1)).unwrap());
-    assert!(matches!(Reader::open(&[paths[0].clone(), other]), Err(Error::OtherRecipe { .. })));
+    assert!(matches!(Corpus::open(&[paths[0].clone(), other]), Err(Error::OtherRecipe { .. })));
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn long_circuits_and_wide_unitaries_fit() {
     (0..100).for_each(|_| writer.append(&[0; 65_535], None, &[]).unwrap());
     drop(writer);
     assert!(is_clean(&path));
-    assert_eq!(Corpus::open(&path).unwrap().record(99, Order::Big).unwrap().circuit.len(), 65_535);
+    assert_eq!(CorpusFile::open(&path).unwrap().record(99, Order::Big).unwrap().circuit.len(), 65_535);
     let path = directory.path().join("wide.db");
     let writer = Writer::open(&path, &options("h,cx", 8)).unwrap();
     (0..9).for_each(|_| writer.append(&[0, 9, 3], None, &[]).unwrap());
@@ -280,7 +280,7 @@ fn unitaries_belong_to_their_circuits() {
     let said = writer.append(&[0], Some(&little.map(|entry| -entry)), &[]).unwrap_err().to_string();
     assert!(said.contains("a global phase of 3.14"), "{said}");
     writer.close().unwrap();
-    assert_eq!(Corpus::open(&path).unwrap().record(2, Order::Big).unwrap().unitary, big);
+    assert_eq!(CorpusFile::open(&path).unwrap().record(2, Order::Big).unwrap().unitary, big);
     let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| ()).unwrap();
     assert!(found.is_clean() && (found.records, found.recomputed, found.unknown) == (3, 2, 1), "{found:?}");
 }
@@ -324,5 +324,5 @@ fn labels_that_sql_takes_for_one_are_refused_across_writers() {
         "{said}"
     );
     drop(second);
-    assert!(is_clean(&path) && Corpus::open(&path).unwrap().len().unwrap() == 1);
+    assert!(is_clean(&path) && CorpusFile::open(&path).unwrap().len().unwrap() == 1);
 }

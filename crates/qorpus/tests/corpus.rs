@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use qorpus::{
-    ChunkDamage, Corpus, Dtype, Error, GenerateOptions, Ids, Order, Outcome, Part, Reader, Recipe,
+    ChunkDamage, Corpus, CorpusFile, Dtype, Error, GenerateOptions, Ids, Order, Outcome, Part, Recipe,
     RecipeOptions, VerifyOptions,
 };
 use rusqlite::Connection;
@@ -24,7 +24,7 @@ fn generate(path: &Path, recipe: &Recipe) -> Outcome {
 }
 
 fn content(path: &Path) -> String {
-    Corpus::open(path).unwrap().summary().unwrap().content_hash.to_string()
+    CorpusFile::open(path).unwrap().summary().unwrap().content_hash.to_string()
 }
 
 fn verify(path: &Path) -> qorpus::Verification {
@@ -113,7 +113,7 @@ fn stopping_keeps_what_is_ready_and_resuming_makes_the_rest() {
             break;
         }
         stops += 1;
-        assert_eq!(Corpus::open(&parts).unwrap().summary().unwrap().records, made);
+        assert_eq!(CorpusFile::open(&parts).unwrap().summary().unwrap().records, made);
         if stops == 3 {
             generate(&parts, &recipe);
             break;
@@ -138,7 +138,7 @@ fn parts_make_the_whole_in_one_file_or_merged() {
         for path in [&shared, &piece] {
             qorpus::generate(path, &recipe, options.clone(), &AtomicBool::new(false), &mut |_| {}).unwrap();
         }
-        assert!(!Corpus::open(&piece).unwrap().summary().unwrap().complete);
+        assert!(!CorpusFile::open(&piece).unwrap().summary().unwrap().complete);
         assert!(verify(&piece).is_clean(), "a part is incomplete, not damaged");
         pieces.push(piece);
     }
@@ -176,8 +176,8 @@ fn many_records_are_read_in_shares_as_few_are() {
     let derived = RecipeOptions { unitaries: false, ..options }.recipe().unwrap();
     let circuits_alone = file(&directory, "derived.db");
     generate(&circuits_alone, &derived);
-    let made = Reader::computed(recipe.clone()).unwrap();
-    let readers = [&[whole][..], &parts, &[circuits_alone]].map(|paths| Reader::open(paths).unwrap());
+    let made = Corpus::computed(recipe.clone()).unwrap();
+    let readers = [&[whole][..], &parts, &[circuits_alone]].map(|paths| Corpus::open(paths).unwrap());
     let scattered = qorpus::core::Permutation::new(70_000, 1);
     let blocks = qorpus::core::Permutation::new(1_400, 2);
     let scattered: Vec<u64> = (0..9_000).map(|place| scattered.apply(place)).collect();
@@ -214,7 +214,7 @@ fn derived_and_stored_records_are_the_same() {
             let options =
                 RecipeOptions { random: 300, qubits: 3, dtype, unitaries, ..RecipeOptions::default() };
             generate(&path, &options.recipe().unwrap());
-            let corpus = Corpus::open(&path).unwrap();
+            let corpus = CorpusFile::open(&path).unwrap();
             let bits = |id| {
                 let record = corpus.record(id, Order::Big).unwrap();
                 let bits: Vec<_> = record.unitary.iter().map(|e| (e.re.to_bits(), e.im.to_bits())).collect();
@@ -239,7 +239,7 @@ fn little_endian_order_reverses_the_qubits() {
         ..RecipeOptions::default()
     };
     generate(&path, &options.recipe().unwrap());
-    let corpus = Corpus::open(&path).unwrap();
+    let corpus = CorpusFile::open(&path).unwrap();
     let ones = |order| {
         let unitary = corpus.record(0, order).unwrap().unitary;
         (0..8)
@@ -272,7 +272,7 @@ fn damage_is_named_found_and_mended() {
         3 * size,
         4 * size
     ));
-    let corpus = Corpus::open(&path).unwrap();
+    let corpus = CorpusFile::open(&path).unwrap();
     let fails = |id, reason: &str| {
         let error = corpus.record(id, Order::Big).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
@@ -293,7 +293,7 @@ fn damage_is_named_found_and_mended() {
     qorpus::repair(&path, &qorpus::RepairOptions::default(), &AtomicBool::new(false), &|_| {}).unwrap();
     assert!(verify(&path).is_clean());
     assert_eq!(content(&path), intact);
-    assert_eq!(Corpus::open(&path).unwrap().summary().unwrap().records, 3_000);
+    assert_eq!(CorpusFile::open(&path).unwrap().summary().unwrap().records, 3_000);
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn other_files_are_left_alone() {
         let writing =
             qorpus::generate(path, &recipe(10), GenerateOptions::default(), &false.into(), &mut |_| {})
                 .unwrap_err();
-        let reading = Corpus::open(path).unwrap_err();
+        let reading = CorpusFile::open(path).unwrap_err();
         assert!(writing.to_string().contains(reason) && reading.to_string().contains(reason), "{writing}");
         assert!(std::fs::read(path).unwrap() == before);
     }
@@ -357,7 +357,7 @@ fn another_recipe_is_refused_by_both_names() {
     let error = qorpus::generate(&path, &recipe(11), GenerateOptions::default(), &false.into(), &mut |_| {});
     let error = error.unwrap_err().to_string();
     assert!(error.contains("10 random circuits") && error.contains("11 random circuits"), "{error}");
-    assert_eq!(Corpus::open(&path).unwrap().summary().unwrap().records, 10);
+    assert_eq!(CorpusFile::open(&path).unwrap().summary().unwrap().records, 10);
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn a_truncated_file_says_so() {
     generate(&path, &recipe(2_000));
     let size = std::fs::metadata(&path).unwrap().len();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(size / 2).unwrap();
-    let error = Corpus::open(&path).unwrap_err();
+    let error = CorpusFile::open(&path).unwrap_err();
     assert!(matches!(error, Error::Truncated { .. }), "{error}");
 }
 
@@ -397,7 +397,7 @@ fn files_of_version_1_are_read_for_ever() {
     let directory = TempDir::new().unwrap();
     let path = file(&directory, "old.db");
     std::fs::copy(kept, &path).unwrap();
-    let corpus = Corpus::open(&path).unwrap();
+    let corpus = CorpusFile::open(&path).unwrap();
     let summary = corpus.summary().unwrap();
     assert_eq!(summary.content_hash.to_string(), "691b12a5d52a3b4764894ecef9de53d4");
     assert!(summary.complete && verify(&path).is_clean());

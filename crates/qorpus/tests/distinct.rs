@@ -5,7 +5,7 @@
 
 use qorpus::core::{Arithmetic, Equivalence, ExactLetters, naive};
 use qorpus::{
-    Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Label, Order,
+    Complex64, CorpusFile, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Label, Order,
     Outcome, Recipe, Record, Target, VerifyOptions, circuit_unitary, enumerate, verify,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -39,15 +39,15 @@ fn options(memory: u64, jobs: usize) -> EnumerateOptions {
 }
 
 /// What a matrix, which is judged as if a person had given it, is found to be.
-fn find(corpus: &Corpus, unitary: &[Complex64], further: bool) -> Found {
+fn find(corpus: &CorpusFile, unitary: &[Complex64], further: bool) -> Found {
     let target = Target::new(unitary.to_vec(), corpus.recipe().alphabet().dim(), false).unwrap();
     corpus.find(&target, FindOptions { further, tolerance: None }, &mut || false).unwrap()
 }
 
-fn run(path: &Path, recipe: &Recipe, options: EnumerateOptions) -> Corpus {
+fn run(path: &Path, recipe: &Recipe, options: EnumerateOptions) -> CorpusFile {
     let (outcome, _) = enumerate(path, recipe, options, &false.into(), &mut |_| {}).unwrap();
     assert_eq!(outcome, Outcome::Complete);
-    Corpus::open(path).unwrap()
+    CorpusFile::open(path).unwrap()
 }
 
 fn counts(recipe: &Recipe) -> Vec<u64> {
@@ -333,7 +333,7 @@ fn what_is_unclear_is_neither_merged_nor_split() {
         let recipe = recipe(gates, 1, 2, Equivalence::GlobalPhase);
         let path = directory.path().join(name);
         enumerate(&path, &recipe, options(16 << 20, 1), &false.into(), &mut |_| {}).map(|_| {
-            let levels = Corpus::open(&path).unwrap().levels().unwrap();
+            let levels = CorpusFile::open(&path).unwrap().levels().unwrap();
             levels.iter().map(|level| level.records).collect::<Vec<_>>()
         })
     };
@@ -373,7 +373,7 @@ fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
         assert!(runs < 1000, "it does not go on");
     }
     assert!(runs > 5, "it was interrupted");
-    let third = Corpus::open(path("three.db")).unwrap().summary().unwrap();
+    let third = CorpusFile::open(path("three.db")).unwrap().summary().unwrap();
     assert_eq!((third.content_hash, third.records), (first.content_hash, first.records));
     let found = verify(&path("three.db"), VerifyOptions::default(), &false.into(), &|_| {}).unwrap();
     assert!(found.is_clean() && found.records == first.records);

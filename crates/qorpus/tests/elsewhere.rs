@@ -4,7 +4,7 @@
 
 use qorpus::core::Equivalence;
 use qorpus::{
-    Corpus, DistinctOptions, Division, Durability, Elsewhere, EnumerateOptions, Error, Outcome, Recipe,
+    CorpusFile, DistinctOptions, Division, Durability, Elsewhere, EnumerateOptions, Error, Outcome, Recipe,
     Result, Take, VerifyOptions, Worker, enumerate, enumerate_elsewhere, verify,
 };
 use rusqlite::{Connection, types::Value};
@@ -113,9 +113,9 @@ fn the_corpus_is_the_same() {
         let [here, there, both] = ["here.db", "there.db", "both.db"].map(|name| directory.path().join(name));
         enumerate(&here, &recipe, options(1), &false.into(), &mut |_| {}).unwrap();
         let (result, levels) = run(&there, &recipe, 0);
-        let expected = Corpus::open(&here).unwrap().levels().unwrap();
+        let expected = CorpusFile::open(&here).unwrap().levels().unwrap();
         assert_eq!((result.unwrap(), levels), (Outcome::Complete, expected.len() - 1));
-        assert_eq!(Corpus::open(&there).unwrap().levels().unwrap(), expected);
+        assert_eq!(CorpusFile::open(&there).unwrap().levels().unwrap(), expected);
         assert!(rows(&here) == rows(&there), "{}", recipe.to_json());
         let (result, levels) = run(&both, &recipe, 100);
         assert_eq!(result.unwrap(), Outcome::Complete);

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use qorpus::core::{Arithmetic, Equivalence, ExactLetters, Split, distance};
 use qorpus::{
-    Complex64, Corpus, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Order, Target,
+    Complex64, CorpusFile, DistinctOptions, Durability, EnumerateOptions, FindOptions, Found, Order, Target,
     enumerate,
 };
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 const EXACT: [&str; 6] = ["h", "t", "tdg", "s", "sx", "cx"];
 const FLOATING: [&str; 6] = ["rz(0.3)", "rx(0.7)", "ry(-1.1)", "h", "cp(0.4)", "cx"];
 
-fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> Corpus {
+fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: Equivalence) -> CorpusFile {
     let options = DistinctOptions {
         gates: gates.into(),
         qubits,
@@ -23,7 +23,7 @@ fn corpus(path: &Path, gates: &str, qubits: usize, max_length: usize, up_to: Equ
     };
     let job = EnumerateOptions { memory: Some(16 << 20), jobs: Some(1), durability: Durability::Off };
     enumerate(path, &options.recipe().unwrap(), job, &false.into(), &mut |_| {}).unwrap();
-    Corpus::open(path).unwrap()
+    CorpusFile::open(path).unwrap()
 }
 
 /// The gates of `all` that the bits of `chosen` say, at least one of them.

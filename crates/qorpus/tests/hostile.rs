@@ -37,8 +37,8 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// What any input may take, and for each of its bytes; the decoded letters of a chunk take the most.
-const MOST_BYTES: usize = 160 << 20;
-const MOST_PER_BYTE: usize = 600;
+const MAX_BYTES: usize = 160 << 20;
+const MAX_PER_BYTE: usize = 600;
 
 /// `SplitMix64`: mutations are the same in every run.
 struct Chance(u64);
@@ -101,7 +101,7 @@ fn holds_for(target: &str, property: fn(&[u8]), mutations: usize) {
             panic!("{target}: {}", input.escape_ascii());
         }
         let taken = MOST.load(Relaxed).saturating_sub(before);
-        let most = MOST_BYTES + MOST_PER_BYTE * input.len();
+        let most = MAX_BYTES + MAX_PER_BYTE * input.len();
         assert!(taken < most, "{target}: {taken} bytes for {}", input.escape_ascii());
     };
     seeds.iter().for_each(|seed| checked(seed));

@@ -1,7 +1,7 @@
 //! The protocol by which processes share a file, as a model that is checked in every order of events.
 //!
 //! What is modelled, and where it is: processes that draw a name and hold its byte (`Lock::open`), take turns
-//! (`Lock::turn`, `Store::write`), commit what is ready and claim more in one transaction (`Job::commit` in generate.rs, the
+//! (`Lock::write_lock`, `CorpusWriter::write`), commit what is ready and claim more in one transaction (`Job::commit` in generate.rs, the
 //! functions of work.rs), compute in any order, give up (`Job::give_up`), end, or die at any point, which frees byte and
 //! turn and undoes the transaction. Another one merges chunks into the same file meanwhile (merge.rs). A process that
 //! starts may draw any name that no living one holds, that of a dead one too: after a fork, the same generator of random

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use qorpus::{
-    Dtype, Error, GenerateOptions, Label, Order, Part, Reader, Recipe, RecipeOptions, Value, Writer,
+    Corpus, Dtype, Error, GenerateOptions, Label, Order, Part, Recipe, RecipeOptions, Value, Writer,
     WriterOptions, generate,
 };
 use std::sync::Arc;
@@ -13,11 +13,11 @@ fn recipe(options: RecipeOptions) -> Recipe {
     RecipeOptions { gates: "h,t,cx".into(), random: 5_000, ..options }.recipe().unwrap()
 }
 
-fn computed() -> Arc<Reader> {
-    Arc::new(Reader::computed(recipe(RecipeOptions::default())).unwrap())
+fn computed() -> Arc<Corpus> {
+    Arc::new(Corpus::computed(recipe(RecipeOptions::default())).unwrap())
 }
 
-fn select(reader: &Arc<Reader>, query: &str, parameters: &[Value]) -> Vec<Vec<Value>> {
+fn select(reader: &Arc<Corpus>, query: &str, parameters: &[Value]) -> Vec<Vec<Value>> {
     reader.select(Order::Big, query, parameters, || false).unwrap().rows
 }
 
@@ -139,7 +139,7 @@ fn labels_have_columns() {
         writer.append(&[0, 1], None, &if n == 50 { vec![by] } else { vec![by, reward] }).unwrap();
     }
     writer.flush().unwrap();
-    let reader = Arc::new(Reader::open(&[path]).unwrap());
+    let reader = Arc::new(Corpus::open(&[path]).unwrap());
     let query = r#"select by, count("re""ward"), max("re""ward") from records group by by order by by"#;
     let rows = select(&reader, query, &[]);
     assert_eq!(rows[0], [Value::Text("process 0".into()), Value::Integer(34), Value::Real(49.5)]);
@@ -153,7 +153,7 @@ fn records_that_are_not_made_have_no_row() {
     let recipe = recipe(RecipeOptions { random: 5_000, ..RecipeOptions::default() });
     let options = GenerateOptions { part: Part::new(1, 3).unwrap(), ..GenerateOptions::default() };
     generate(&path, &recipe, options, &false.into(), &mut |_| {}).unwrap();
-    let reader = Arc::new(Reader::open(&[path]).unwrap());
+    let reader = Arc::new(Corpus::open(&[path]).unwrap());
     let records = reader.summary().unwrap().records;
     assert!(records > 0 && records < 5_000);
     assert_eq!(number(&select(&reader, "select count(*) from records", &[])), records as f64);

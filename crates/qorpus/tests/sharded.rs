@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use qorpus::{
-    Corpus, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Reader, Recipe,
+    Corpus, CorpusFile, Durability, Error, GenerateOptions, Order, Outcome, Part, Progress, Recipe,
     RecipeOptions, RepairOptions, VerifyOptions, begin, repair, seal, verify,
 };
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ fn made() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-fn open(path: &Path) -> Reader {
-    Reader::open(&[path.into()]).unwrap()
+fn open(path: &Path) -> Corpus {
+    Corpus::open(&[path.into()]).unwrap()
 }
 
 fn verified(path: &Path) -> qorpus::Verification {
@@ -93,7 +93,7 @@ fn a_directory_is_read_like_one_file() {
     assert!(matches!(many.record(len, Order::Big), Err(Error::NoRecord { .. })));
     // Each is an ordinary corpus, of which the rest is missing.
     for (number, shard) in shards(&path).iter().enumerate() {
-        let corpus = Corpus::open(shard).unwrap();
+        let corpus = CorpusFile::open(shard).unwrap();
         let first = number as u64 * 2 * recipe().chunk_records();
         assert_eq!(corpus.record(first, Order::Big).unwrap(), one.record(first, Order::Big).unwrap());
         assert!(!corpus.summary().unwrap().complete);
@@ -269,7 +269,7 @@ fn lost_and_damaged_shards_are_found_and_made_again() {
         let of_shards = found.shards.keys().all(|number| *number == 1);
         assert!(of_chunks && of_shards && found.damaged.len() + found.shards.len() > 0, "{what}: {found:?}");
         // Each record is right, or it is said that it is not.
-        let (reader, made) = (open(&path), Reader::computed(recipe()).unwrap());
+        let (reader, made) = (open(&path), Corpus::computed(recipe()).unwrap());
         for id in (0..5_001).step_by(50) {
             match reader.record(id, Order::Big) {
                 Ok(record) => assert_eq!(record, made.record(id, Order::Big).unwrap()),

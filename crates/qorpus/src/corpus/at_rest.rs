@@ -1,13 +1,13 @@
 //! Reads of a file at rest: one that nobody changes at present, or any more.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
-use crate::corpus::mapped::{Backing, Open, Source, Still, StillFile, Table, Unusual, Wanted};
+use crate::corpus::mapped::{Backing, MappedFile, Open, Source, StillFile, Table, Unusual, Wanted};
 use crate::corpus::row_cache::Found;
 use crate::corpus::row_cache::FoundRows;
 use crate::corpus::row_cache::SLOTS;
 use crate::error::Result;
-use crate::os::clock::LOOK;
+use crate::os::clock::POLL_INTERVAL;
 use crate::os::clock::now;
 use crate::paths::beside;
 use crate::sqlite::blob::Columns;
@@ -16,7 +16,7 @@ use crate::sqlite::mmap::Bytes;
 use crate::tables::chunks::totals;
 use crate::tables::claims;
 use std::ops::Range;
-impl Corpus {
+impl CorpusFile {
     /// Whether records are read from the mapping, where their order is of no importance.
     pub(crate) fn is_mapped(&self) -> Result<bool> {
         self.look_around()?;
@@ -48,7 +48,7 @@ impl Corpus {
     ) -> Result<bool> {
         self.look_around()?;
         let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
-        let Some(Still { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
+        let Some(MappedFile { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
         let read = |file: Bytes<'_>, root| {
             let mut source = Source { file, root, ids: ids.clone(), rows, codec: &self.codec };
             read(&mut source, &mut buffer).is_ok()
@@ -64,7 +64,7 @@ impl Corpus {
     /// Finds out, now and then, whether the file is still.
     pub(crate) fn look_around(&self) -> Result<()> {
         let now = now();
-        if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < LOOK) {
+        if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < POLL_INTERVAL) {
             return Ok(());
         }
         // A child that inherited a mapping may read it until then, for no lock is involved; to ask the system which process
@@ -91,7 +91,7 @@ impl Corpus {
             let is_mapped = file.with_dependent(|_, open| open.table.is_some());
             let rows = FoundRows::new(&self.recipe, ids.end - ids.start, SLOTS);
             let chunks = Found::new(if is_mapped { 64 } else { SLOTS });
-            self.still.replace(Some(Still { ids, file: Backing::Sqlite(file), rows, chunks }));
+            self.still.replace(Some(MappedFile { ids, file: Backing::Sqlite(file), rows, chunks }));
         }
         Ok(())
     }

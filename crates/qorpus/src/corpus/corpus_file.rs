@@ -2,10 +2,10 @@
 
 use crate::corpus::corpus_writer;
 use crate::corpus::ids::Ids;
-use crate::corpus::mapped::{Still, Wanted};
+use crate::corpus::mapped::{MappedFile, Wanted};
 use crate::corpus::record::{GivenLabels, Record, labels_of};
 use crate::error::other_recipe;
-use crate::os::clock::{LOOK, now};
+use crate::os::clock::{POLL_INTERVAL, now};
 use crate::paths::{absolute, log};
 use crate::qubit_order::{Order, reorder};
 use crate::tables::chunks::totals;
@@ -16,7 +16,7 @@ use crate::corpus::unitary_buffer::{Workspace, Workspaces};
 use crate::error::not_a_corpus;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::hex::hex;
-use crate::sqlite::connection::{self, Access, Content, Identity};
+use crate::sqlite::connection::{self, Access, FileKind, Identity};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::guard;
 use crate::sqlite::layout::Layout;
@@ -52,7 +52,7 @@ pub struct Summary {
     /// The SQLite that reads it.
     pub sqlite_version: &'static str,
     /// Whether it is marked as being written and its WAL is missing, so that committed records may be missing too: see
-    /// [`Reader::warnings`](crate::Reader::warnings).
+    /// [`Corpus::warnings`](crate::Corpus::warnings).
     pub wal_missing: bool,
 }
 
@@ -61,7 +61,7 @@ pub struct Summary {
 /// It follows what others commit; each call sees one consistent state. Not to be shared between threads: open it
 /// once in each.
 #[derive(Debug)]
-pub struct Corpus {
+pub struct CorpusFile {
     pub(crate) path: PathBuf,
     /// Of a file that is mapped, not before it is needed.
     connection: OnceCell<Connection>,
@@ -76,7 +76,7 @@ pub struct Corpus {
     workspaces: Arc<Workspaces>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
-    pub(crate) still: RefCell<Option<Still>>,
+    pub(crate) still: RefCell<Option<MappedFile>>,
     /// When it was last looked whether others write.
     pub(crate) looked: Cell<Option<Duration>>,
 }
@@ -105,12 +105,12 @@ fn opened(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-impl Corpus {
+impl CorpusFile {
     /// Opens the corpus at `path`.
     ///
     /// # Errors
     /// There is no file, it is no corpus, of a later format version, or truncated.
-    pub fn open(path: impl AsRef<Path>) -> Result<Corpus> {
+    pub fn open(path: impl AsRef<Path>) -> Result<CorpusFile> {
         let path = absolute(path.as_ref())?;
         // Before SQLite makes a new one. What is found is kept for the whole process.
         let missing = wal::is_missing(&path);
@@ -119,22 +119,22 @@ impl Corpus {
             false => error,
         })?;
         let recipe = match connection::identify(&connection, &path)? {
-            Content::Corpus(recipe) => Arc::new(*recipe),
-            Content::Empty => return Err(Error::Empty(path)),
+            FileKind::Corpus(recipe) => Arc::new(*recipe),
+            FileKind::Empty => return Err(Error::Empty(path)),
         };
-        Corpus::opened(path, connection, &Means::new(recipe))
+        CorpusFile::opened(path, connection, &Means::new(recipe))
     }
 
     /// Opens the corpus at `path`, which should have a recipe that is known already: then there is nothing to be read
     /// from its text and nothing to be prepared.
-    pub(crate) fn open_known(path: &Path, known: &Means) -> Result<Corpus> {
+    pub(crate) fn open_known(path: &Path, known: &Means) -> Result<CorpusFile> {
         let path = absolute(path)?;
         let connection = opened(&path)?;
         match connection::identity(&connection, &path)? {
-            Some(there) if there == known.identity => Corpus::opened(path, connection, known),
+            Some(there) if there == known.identity => CorpusFile::opened(path, connection, known),
             Some(_) => match connection::identify(&connection, &path)? {
-                Content::Corpus(there) => Err(other_recipe(&path, &there, &known.recipe)),
-                Content::Empty => Err(Error::Empty(path)),
+                FileKind::Corpus(there) => Err(other_recipe(&path, &there, &known.recipe)),
+                FileKind::Empty => Err(Error::Empty(path)),
             },
             None => Err(Error::Empty(path)),
         }
@@ -149,19 +149,19 @@ impl Corpus {
         ids: Range<u64>,
         size: u64,
         rows: usize,
-    ) -> Option<Corpus> {
+    ) -> Option<CorpusFile> {
         // Before it is mapped: if another file comes in its place meanwhile, that is seen with the next read.
-        let corpus = Corpus::new(path, known);
+        let corpus = CorpusFile::new(path, known);
         let file = PublishedMapping::new(&corpus.path, size)?;
         let root = layout.root(file.bytes())?;
-        let still = Still::published(&corpus.recipe, ids, file, root, rows);
+        let still = MappedFile::published(&corpus.recipe, ids, file, root, rows);
         corpus.still.replace(Some(still));
         Some(corpus)
     }
 
-    fn opened(path: PathBuf, connection: Connection, means: &Means) -> Result<Corpus> {
+    fn opened(path: PathBuf, connection: Connection, means: &Means) -> Result<CorpusFile> {
         connection::bound_cache(&connection, &path)?;
-        let corpus = Corpus::new(path, means);
+        let corpus = CorpusFile::new(path, means);
         if !corpus.is_at_rest() {
             corpus_writer::share(&corpus.path, &connection);
         }
@@ -169,10 +169,10 @@ impl Corpus {
         Ok(corpus)
     }
 
-    fn new(path: PathBuf, means: &Means) -> Corpus {
+    fn new(path: PathBuf, means: &Means) -> CorpusFile {
         let Means { recipe, codec, kernel, workspaces, .. } = means;
         let file = number_of(&path);
-        Corpus {
+        CorpusFile {
             found: (bytes_of(&path), file.map_or(0, guard::faults)),
             file,
             path,
@@ -304,7 +304,7 @@ impl Corpus {
         if self.is_torn() {
             return true;
         }
-        let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < LOOK);
+        let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < POLL_INTERVAL);
         !looked && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
     }
 
@@ -322,7 +322,7 @@ impl Corpus {
     /// file is not still, those in ascending order are read faster.
     ///
     /// # Errors
-    /// As [`record`](Corpus::record).
+    /// As [`record`](CorpusFile::record).
     pub(crate) fn circuits(&self, ids: &Ids<'_>, circuits: &mut Circuits) -> Result<()> {
         let before = circuits.len();
         if self.read_still(ids, Wanted { circuits: Some(circuits), ..Wanted::default() })? {
@@ -338,7 +338,7 @@ impl Corpus {
     /// precision.
     ///
     /// # Errors
-    /// As [`record`](Corpus::record).
+    /// As [`record`](CorpusFile::record).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -356,11 +356,11 @@ impl Corpus {
         })
     }
 
-    /// Does what [`circuits`](Corpus::circuits), [`unitaries`](Corpus::unitaries) and, unless that is left out,
-    /// [`labels`](Corpus::labels) do, in one go.
+    /// Does what [`circuits`](CorpusFile::circuits), [`unitaries`](CorpusFile::unitaries) and, unless that is left out,
+    /// [`labels`](CorpusFile::labels) do, in one go.
     ///
     /// # Errors
-    /// As [`record`](Corpus::record).
+    /// As [`record`](CorpusFile::record).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -415,7 +415,7 @@ impl Corpus {
     /// records bring none.
     ///
     /// # Errors
-    /// As [`record`](Corpus::record).
+    /// As [`record`](CorpusFile::record).
     pub(crate) fn labels(&self, ids: &Ids<'_>, labels: &mut Vec<GivenLabels>) -> Result<()> {
         let before = labels.len();
         if !self.recipe.space().is_appended() {
@@ -505,7 +505,7 @@ impl Corpus {
     }
 }
 
-impl Drop for Corpus {
+impl Drop for CorpusFile {
     fn drop(&mut self) {
         // A forked child must leave its parent's file alone.
         if self.process == std::process::id()

@@ -1,6 +1,6 @@
 //! The store: a corpus open for writing, by the rules that keep it safe among any number of writers.
 //!
-//! A transaction waits its turn on the sidecar lock, begins IMMEDIATE and commits with `synchronous=FULL`. While
+//! A transaction waits for the write lock in the sidecar file, begins IMMEDIATE and commits with `synchronous=FULL`. While
 //! a writer is alone the file keeps a rollback journal, which need not hold pages that are only appended; the
 //! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
 
@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::options::job::Durability;
 use crate::os::durable_names::{Names, Seen};
 use crate::os::filesystem;
-use crate::os::sidecar_lock::{self, Lock, Owner, Turn, in_free_turn};
+use crate::os::sidecar_lock::{self, Lock, WriteLock, WriterId, if_free};
 use crate::paths::{absolute, log};
-use crate::sqlite::connection::{self, Access, Content, PAGE_SIZE, Patience};
+use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::wal;
 use crate::tables::label_names::label_names;
@@ -45,23 +45,23 @@ const BRIEFLY: Duration = Duration::from_millis(100);
 
 /// A corpus open for writing.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct CorpusWriter {
     path: PathBuf,
     connection: Connection,
-    patience: Patience,
+    busy_timeout: BusyTimeout,
     lock: Lock,
     durability: Durability,
     process: u32,
     poisoned: Cell<bool>,
-    /// The file when this store last had the turn.
+    /// The file when this store last had the write lock.
     seen: Cell<Seen>,
     /// The log whose name is known to last.
     named: Cell<Option<u64>>,
 }
 
-impl Store {
+impl CorpusWriter {
     /// Opens the corpus at `path`, creating it if there is none; it must have this recipe.
-    pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<Store> {
+    pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<CorpusWriter> {
         let path = absolute(path)?;
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         if wal::is_missing(&path) {
@@ -69,14 +69,14 @@ impl Store {
             wal::forget(&path);
         }
         let lock = Lock::open(&path)?;
-        let turn = lock.turn()?;
-        let (connection, patience) = connection::open(&path, Access::Create)?;
+        let write_lock = lock.write_lock()?;
+        let (connection, busy_timeout) = connection::open(&path, Access::Create)?;
         connection::check_size(&connection, &path)?;
         let failed = |error| sqlite_on(&connection, &path, "set it up")(error);
         let is_new = match connection::identify(&connection, &path)? {
-            Content::Empty => true,
-            Content::Corpus(there) if there.hash() == recipe.hash() => false,
-            Content::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
+            FileKind::Empty => true,
+            FileKind::Corpus(there) if there.hash() == recipe.hash() => false,
+            FileKind::Corpus(there) => return Err(other_recipe(&path, &there, recipe)),
         };
         connection.pragma_update(None, "synchronous", durability.pragma(false)).map_err(failed)?;
         if is_new {
@@ -87,26 +87,26 @@ impl Store {
             names.journal()?;
         }
         if is_new {
-            set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+            set_journal_mode(&connection, &busy_timeout, "PERSIST", BRIEFLY);
             create(&connection, &path, recipe)?;
         }
         connection::bound_cache(&connection, &path)?;
         // Written back here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
         // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
-        turn.change_mode(|| {
-            if lock.is_alone() || !set_journal_mode(&connection, &patience, "WAL", BRIEFLY) {
-                set_journal_mode(&connection, &patience, "PERSIST", BRIEFLY);
+        write_lock.change_mode(|| {
+            if lock.is_alone() || !set_journal_mode(&connection, &busy_timeout, "WAL", BRIEFLY) {
+                set_journal_mode(&connection, &busy_timeout, "PERSIST", BRIEFLY);
             }
         });
         let Some(seen) = Seen::at(&path)? else {
             return Err(Error::LostFile { path, what: "deleted" });
         };
-        drop(turn);
-        Ok(Store {
+        drop(write_lock);
+        Ok(CorpusWriter {
             path,
             connection,
-            patience,
+            busy_timeout,
             lock,
             durability,
             process: std::process::id(),
@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// The name under which this store claims work.
-    pub(crate) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> WriterId {
         self.lock.owner()
     }
 
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Whether the writer called `owner` is still alive.
-    pub(crate) fn is_alive(&self, owner: Owner) -> bool {
+    pub(crate) fn is_alive(&self, owner: WriterId) -> bool {
         self.lock.is_alive(owner)
     }
 
@@ -137,7 +137,7 @@ impl Store {
     /// store refuses all further writes.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.check_handle()?;
-        let turn = self.lock.turn()?;
+        let write_lock = self.lock.write_lock()?;
         self.check_file()?;
         self.poisoned.set(true);
         if self.durability == Durability::Normal {
@@ -147,8 +147,8 @@ impl Store {
         }
         let result = self.commit(change)?;
         self.poisoned.set(false);
-        self.bound_log(&turn)?;
-        // What somebody does to the file after the commit is found out at the next turn, or was done to a whole file.
+        self.bound_log(&write_lock)?;
+        // What somebody does to the file after the commit is found out under the next write lock, or was done to a whole file.
         if let Some(seen) = Seen::at(&self.path)? {
             self.seen.set(Seen { len: seen.len, ..self.seen.get() });
         }
@@ -208,7 +208,7 @@ impl Store {
     /// Repeats `attempt` for as long as SQLite is busy: nobody who writes ever sees a lock error.
     fn until_free<T>(&self, whom: &str, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         loop {
-            match self.patience.limited(PATIENTLY, &attempt) {
+            match self.busy_timeout.limited(PATIENTLY, &attempt) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                     tracing::warn!("{}: waiting for {whom}", self.path.display());
                 }
@@ -241,7 +241,7 @@ impl Store {
 
     /// Writes the log back once it is long, so that the next transaction begins it anew, in memory and on disk where it
     /// was; waits for readers only when it has become too long.
-    fn bound_log(&self, _turn: &Turn<'_>) -> Result<()> {
+    fn bound_log(&self, _write_lock: &WriteLock<'_>) -> Result<()> {
         let failed = sqlite_on(&self.connection, &self.path, "write its log back");
         let size = self.log_bytes().map_err(&failed)?;
         if size <= WAL_BYTES {
@@ -251,7 +251,7 @@ impl Store {
         let is_too_long = size > WAL_LIMIT;
         let limit = if is_too_long { PATIENTLY } else { BRIEFLY };
         loop {
-            match self.patience.limited(limit, || self.checkpoint(mode)) {
+            match self.busy_timeout.limited(limit, || self.checkpoint(mode)) {
                 Ok(true) => return Ok(()),
                 Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
                     return Err(failed(error));
@@ -284,7 +284,7 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Drop for CorpusWriter {
     /// The last writer leaves one plain file without journal or log.
     fn drop(&mut self) {
         if self.process != std::process::id() {
@@ -294,9 +294,9 @@ impl Drop for Store {
             }
             return;
         }
-        if let Ok(turn) = self.lock.turn() {
-            // Before the turn ends, so that whoever is next knows whether it is the last.
-            self.lock.resign();
+        if let Ok(write_lock) = self.lock.write_lock() {
+            // Before the lock is released, so that whoever is next knows whether it is the last.
+            self.lock.release();
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
             let names = Names::new(&self.path, self.durability);
@@ -307,15 +307,16 @@ impl Drop for Store {
             if self.lock.is_alone()
                 && self.check_file().is_ok()
                 && (!log || names.journal().is_ok())
-                && !turn
-                    .change_mode(|| set_journal_mode(&self.connection, &self.patience, "DELETE", AT_THE_END))
+                && !write_lock.change_mode(|| {
+                    set_journal_mode(&self.connection, &self.busy_timeout, "DELETE", AT_THE_END)
+                })
             {
                 if log {
                     names.forget_journal();
                 }
                 // Readers that stay open keep the log; what is in it can be in the file all the same.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-                let _ = self.patience.limited(BRIEFLY, checkpoint);
+                let _ = self.busy_timeout.limited(BRIEFLY, checkpoint);
             }
         }
     }
@@ -327,9 +328,9 @@ impl Drop for Store {
 pub(crate) fn share(path: &Path, reader: &Connection) {
     let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
     if mode.is_ok_and(|mode| mode != "wal") {
-        in_free_turn(path, || {
-            if let Ok((connection, patience)) = connection::open(path, Access::Write) {
-                set_journal_mode(&connection, &patience, "WAL", BRIEFLY);
+        if_free(path, || {
+            if let Ok((connection, busy_timeout)) = connection::open(path, Access::Write) {
+                set_journal_mode(&connection, &busy_timeout, "WAL", BRIEFLY);
                 // The last connection to close removes the WAL: the reader has it from now on, for a file in WAL mode
                 // without one looks like a copy that lacks it.
                 let _ = connection::begin_read(reader);
@@ -348,13 +349,13 @@ pub(crate) fn leave(path: &Path, reader: &Connection) {
         return;
     }
     if let Ok(lock) = Lock::open(path)
-        && let Ok(turn) = lock.turn()
+        && let Ok(write_lock) = lock.write_lock()
     {
         // As a writer does at its end: one that comes or goes meanwhile must not take this one for another writer.
-        lock.resign();
+        lock.release();
         if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
             // Other readers keep the WAL; SQLite does not wait for them here.
-            turn.change_mode(|| {
+            write_lock.change_mode(|| {
                 let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
             });
         }
@@ -368,13 +369,18 @@ fn is_mode(connection: &Connection, mode: &str) -> bool {
 }
 
 /// Says whether the mode is now `mode`: not if others hold the file for as long as `limit`.
-fn set_journal_mode(connection: &Connection, patience: &Patience, mode: &str, limit: Duration) -> bool {
+fn set_journal_mode(
+    connection: &Connection,
+    busy_timeout: &BusyTimeout,
+    mode: &str,
+    limit: Duration,
+) -> bool {
     let begun = Instant::now();
     let set =
         || connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
     loop {
         // SQLite does not ask the busy handler when it leaves the log.
-        match patience.limited(limit, set) {
+        match busy_timeout.limited(limit, set) {
             Ok(now) if now.eq_ignore_ascii_case(mode) => return true,
             _ if begun.elapsed() >= limit => return false,
             _ => std::thread::sleep(connection::PAUSE),
@@ -414,7 +420,7 @@ mod tests {
             for log in [false, true] {
                 let directory = tempfile::tempdir().unwrap();
                 let path = directory.path().join("c.db");
-                let open = || Store::open(&path, &recipe(), Durability::Full).unwrap();
+                let open = || CorpusWriter::open(&path, &recipe(), Durability::Full).unwrap();
                 let (store, _other) = (open(), log.then(open));
                 store.write(|_| Ok(())).unwrap();
                 harm(&path);
@@ -430,7 +436,7 @@ mod tests {
     fn a_vacuum_does_not_stop_the_writer() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
-        let store = Store::open(&path, &recipe(), Durability::Full).unwrap();
+        let store = CorpusWriter::open(&path, &recipe(), Durability::Full).unwrap();
         store
             .write(|transaction| transaction.execute_batch("CREATE TABLE t AS SELECT zeroblob(1000000)"))
             .unwrap();
@@ -445,7 +451,7 @@ mod tests {
     fn a_log_is_begun_anew_where_it_was() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
-        let open = || Store::open(&path, &recipe(), Durability::Off).unwrap();
+        let open = || CorpusWriter::open(&path, &recipe(), Durability::Off).unwrap();
         let (store, _other) = (open(), open());
         store.write(|transaction| transaction.execute_batch("CREATE TABLE t (bytes)")).unwrap();
         let log = || log(&path).metadata().unwrap().len();
@@ -466,8 +472,8 @@ mod tests {
     fn normal_saves_syncs_only_where_there_is_a_log() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
-        let open = || Store::open(&path, &recipe(), Durability::Normal).unwrap();
-        let synchronous = |store: &Store| {
+        let open = || CorpusWriter::open(&path, &recipe(), Durability::Normal).unwrap();
+        let synchronous = |store: &CorpusWriter| {
             store.write(|_| Ok(())).unwrap();
             store.write(|_| Ok(())).unwrap();
             store.connection.pragma_query_value(None, "synchronous", |row| row.get::<_, u8>(0)).unwrap()

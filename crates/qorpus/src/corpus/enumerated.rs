@@ -1,10 +1,10 @@
 //! The levels of a corpus that is enumerated.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::error::{Result, not_a_corpus};
 use crate::tables::levels::{Level, check, levels};
 
-impl Corpus {
+impl CorpusFile {
     /// The finished levels of an enumeration, in order; none if nothing was enumerated.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::mapped::Still;
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::mapped::MappedFile;
 use crate::corpus::record::GivenLabels;
 use crate::corpus::row_cache::{Found, FoundChunk};
 use crate::error::{ChunkDamage, Error, Result};
@@ -14,7 +14,7 @@ use qorpus_core::{ChunkSpan, Circuits, Damage};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
-impl Corpus {
+impl CorpusFile {
     /// Appends the circuits at `positions` of the chunk at `place`.
     pub(crate) fn circuits_in(
         &self,
@@ -88,7 +88,7 @@ impl Corpus {
             return Ok(());
         }
         self.look_around()?;
-        let is_there = |still: &&mut Still| ids.iter().all(|&id| still.has(id));
+        let is_there = |still: &&mut MappedFile| ids.iter().all(|&id| still.has(id));
         if let Some(still) = self.still.borrow_mut().as_mut().filter(is_there) {
             let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
             if visited.is_some_and(|visited| visited.is_ok()) {
@@ -202,7 +202,7 @@ impl Corpus {
     }
 }
 
-/// See [`Corpus::visit`].
+/// See [`CorpusFile::visit`].
 pub(crate) type Visit<'v> =
     dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
 

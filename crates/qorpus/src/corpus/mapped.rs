@@ -1,4 +1,4 @@
-//! Still files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
+//! Mapped files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
 //! that cannot be.
 
 use crate::corpus::record::GivenLabels;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A way into a file that nobody changes at present.
-pub(crate) struct Still {
+pub(crate) struct MappedFile {
     /// Whose ids are among these is there for good.
     pub(super) ids: Range<u64>,
     pub(super) file: Backing,
@@ -50,9 +50,9 @@ pub(super) struct Open<'c> {
 // they are never apart from the connection they belong to.
 unsafe impl Send for StillFile {}
 
-impl std::fmt::Debug for Still {
+impl std::fmt::Debug for MappedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Still").field("ids", &self.ids).finish_non_exhaustive()
+        f.debug_struct("MappedFile").field("ids", &self.ids).finish_non_exhaustive()
     }
 }
 
@@ -87,7 +87,7 @@ impl From<Damage> for Unusual {
     }
 }
 
-impl Still {
+impl MappedFile {
     /// Whether the record with this id is there for good.
     pub(crate) fn has(&self, id: u64) -> bool {
         self.ids.contains(&id)
@@ -100,9 +100,9 @@ impl Still {
         file: PublishedMapping,
         root: u32,
         most: usize,
-    ) -> Still {
+    ) -> MappedFile {
         let rows = FoundRows::new(recipe, ids.end - ids.start, most);
-        Still { ids, file: Backing::File(file, root), rows, chunks: Found::new(1) }
+        MappedFile { ids, file: Backing::File(file, root), rows, chunks: Found::new(1) }
     }
 
     /// Calls `read` with the open columns, and with the chunks of any size that were found before; `None` if SQLite has not
@@ -317,9 +317,9 @@ const FAR: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Corpus;
+    use crate::CorpusFile;
     use crate::Ids;
-    use crate::{Durability, GenerateOptions, Order, Reader, Recipe, Writer, WriterOptions};
+    use crate::{Corpus, Durability, GenerateOptions, Order, Recipe, Writer, WriterOptions};
     use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
     use std::path::Path;
 
@@ -330,14 +330,14 @@ mod tests {
         Recipe::new(alphabet, space, Dtype::Complex64, stored)
     }
 
-    fn generated(path: &Path, recipe: &Recipe) -> Corpus {
+    fn generated(path: &Path, recipe: &Recipe) -> CorpusFile {
         let options = GenerateOptions { durability: Durability::Off, ..GenerateOptions::default() };
         crate::generate(path, recipe, options, &false.into(), &mut |_| ()).unwrap();
-        Corpus::open(path).unwrap()
+        CorpusFile::open(path).unwrap()
     }
 
     /// Appends the records of `recipe` in groups of these sizes, in turn, each a chunk or more.
-    fn appended(path: &Path, recipe: &Recipe, groups: &[u64], labelled: bool) -> Corpus {
+    fn appended(path: &Path, recipe: &Recipe, groups: &[u64], labelled: bool) -> CorpusFile {
         let options = WriterOptions {
             gates: Some("h,s,t".into()),
             qubits: recipe.alphabet().qubits(),
@@ -358,11 +358,11 @@ mod tests {
             next = end;
         }
         writer.close().unwrap();
-        Corpus::open(path).unwrap()
+        CorpusFile::open(path).unwrap()
     }
 
     /// Whether all records come from the mapping, and are those of the recipe, in any order and in runs.
-    fn is_mapped_and_right(corpus: &Corpus, recipe: &Recipe, labelled: bool) -> bool {
+    fn is_mapped_and_right(corpus: &CorpusFile, recipe: &Recipe, labelled: bool) -> bool {
         let (len, size) = (recipe.space().len(), corpus.unitary_bytes());
         let mut made = Circuits::default();
         recipe.space().circuits(0..len, &mut made);
@@ -440,7 +440,7 @@ mod tests {
         let recipe = recipe(7, 9, true);
         let corpus = generated(&path, &recipe);
         assert!(is_mapped_and_right(&corpus, &recipe, false));
-        let (reader, made) = (Reader::open(&[path]).unwrap(), Reader::computed(recipe).unwrap());
+        let (reader, made) = (Corpus::open(&[path]).unwrap(), Corpus::computed(recipe).unwrap());
         let ids = [8, 0, 3, 3];
         assert_eq!(reader.rows(&ids, Order::Little).unwrap(), made.rows(&ids, Order::Little).unwrap());
     }
@@ -450,7 +450,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("damaged.db");
         let recipe = recipe(1, 3_000, true);
-        let (corpus, made) = (generated(&path, &recipe), Reader::computed(recipe).unwrap());
+        let (corpus, made) = (generated(&path, &recipe), Corpus::computed(recipe).unwrap());
         let all: Vec<u64> = (0..3_000).collect();
         let whole = made.rows(&all, Order::Big).unwrap();
         drop(corpus);
@@ -460,7 +460,7 @@ mod tests {
             bytes[at] ^= 0x10;
             std::fs::write(&path, &bytes).unwrap();
             // What is refused as a whole is refused.
-            let Ok(reader) = Reader::open(std::slice::from_ref(&path)) else { continue };
+            let Ok(reader) = Corpus::open(std::slice::from_ref(&path)) else { continue };
             for id in (0..3_000).step_by(37) {
                 // Each record is right, or it is said that it is not.
                 let Ok(rows) = reader.rows(&[id], Order::Big) else { continue };

@@ -1,6 +1,6 @@
 //! Scanning: the chunks of a file in order, each checked as a whole.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_file::SCAN_BYTES;
 use crate::corpus::record::GivenLabels;
 use crate::error::{ChunkDamage, Result};
@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-impl Corpus {
+impl CorpusFile {
     /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
     /// with `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
     ///
@@ -122,7 +122,7 @@ impl Corpus {
             bytes += owned.bytes();
             chunks.push((number, owned));
             // That a number has two rows is damage, and who sees it need not see more of them.
-            if again || bytes > MOST_BYTES {
+            if again || bytes > MAX_BYTES {
                 return Ok((chunks, number + 1));
             }
         }
@@ -145,7 +145,7 @@ impl Corpus {
 }
 
 /// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted may be in many rows.
-const MOST_BYTES: usize = 4 * SCAN_BYTES as usize;
+const MAX_BYTES: usize = 4 * SCAN_BYTES as usize;
 
 const SELECT_CHUNKS: &str =
     "SELECT first_id, count, checksum, content, circuits, unitaries, labels FROM chunks
@@ -215,13 +215,13 @@ mod tests {
             ..WriterOptions::default()
         };
         let writer = Writer::open(&path, &options).unwrap();
-        let text = Label::Text("x".repeat(MOST_BYTES / 4));
+        let text = Label::Text("x".repeat(MAX_BYTES / 4));
         for _ in 0..10 {
             writer.append(&[0], None, &[("text", text.clone())]).unwrap();
             writer.flush().unwrap();
         }
         writer.close().unwrap();
-        let corpus = Corpus::open(&path).unwrap();
+        let corpus = CorpusFile::open(&path).unwrap();
         let (chunks, until) = corpus.chunks(0..10).unwrap();
         assert!((1..10).contains(&chunks.len()) && until == chunks.len() as u64);
         let mut ids = Vec::new();

@@ -1,6 +1,6 @@
 //! Checking that the index leads from each unitary of an enumeration to its record.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
 use crate::distinct::expand::{Letters, Walk};
 use crate::distinct::find::keys_near;
@@ -27,7 +27,12 @@ pub(crate) struct Checked {
 }
 
 /// Checks every block of the index of the corpus, and that `sample` of their entries lead to circuits with their keys.
-pub(crate) fn check_index(corpus: &Corpus, sample: f64, jobs: usize, stop: &AtomicBool) -> Result<Checked> {
+pub(crate) fn check_index(
+    corpus: &CorpusFile,
+    sample: f64,
+    jobs: usize,
+    stop: &AtomicBool,
+) -> Result<Checked> {
     let mut checked = Checked::default();
     let Some(distinct) = corpus.recipe().space().enumerates() else { return Ok(checked) };
     let levels = corpus.levels()?;
@@ -40,8 +45,8 @@ pub(crate) fn check_index(corpus: &Corpus, sample: f64, jobs: usize, stop: &Atom
     }
     let level_of = |piece: usize| ends.partition_point(|&end| end <= piece);
     let (mut entries, path) = (vec![0; levels.len()], corpus.path().to_owned());
-    let begin = || Corpus::open(&path);
-    let work = |corpus: &mut Corpus, piece: usize| {
+    let begin = || CorpusFile::open(&path);
+    let work = |corpus: &mut CorpusFile, piece: usize| {
         let number = level_of(piece);
         let group = (piece - number.checked_sub(1).map_or(0, |before| ends[before])) * TOGETHER;
         let (level, blocks) = ((number, &levels[number]), group as u64..(group + TOGETHER) as u64);
@@ -86,7 +91,7 @@ struct Entry {
 /// How many entries these blocks have, as far as there are such, and how many unitaries were computed again; `None` if a block is
 /// damaged.
 fn check_blocks<A: Arithmetic>(
-    corpus: &Corpus,
+    corpus: &CorpusFile,
     letters: &A,
     (number, level): (usize, &Level),
     blocks: Range<u64>,

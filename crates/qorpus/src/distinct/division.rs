@@ -4,7 +4,7 @@
 //! circuits. Pieces are read where the corpus is, and expanded anywhere; what comes out belongs to ranges, which are merged anywhere; what
 //! survives goes back, part by part and then range by range.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::expand::Parents;
 use crate::distinct::phases::PARTS;
 use crate::distinct::recording::ORDERED_TOGETHER;
@@ -273,7 +273,7 @@ impl Worker {
         let pieces = self.division.cut();
         let (ids, source) = pieces.get(piece).ok_or_else(|| damaged("there is no such piece"))?;
         let mut parcels = Vec::new();
-        Corpus::open(path)?.chunks_of(ids.clone(), |_, chunk| {
+        CorpusFile::open(path)?.chunks_of(ids.clone(), |_, chunk| {
             parcels.push(Parcel::pack(chunk, ids, source));
             Ok(())
         })?;

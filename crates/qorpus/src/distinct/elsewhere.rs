@@ -1,6 +1,6 @@
 //! Levels whose candidates other processes make: what is asked of them, and how what they send back becomes records.
 
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::division::{Account, Division, Place, damaged, open};
 use crate::distinct::index::Index;
 use crate::distinct::job::Job;
@@ -245,13 +245,13 @@ impl<'a> Arrivals<'a> {
 
 /// Writes the index of a level from its keys in order, going on where an earlier run ended.
 struct IndexWriter<'a> {
-    store: &'a Store,
+    store: &'a CorpusWriter,
     index: Index,
     blocks: Blocks,
 }
 
 impl<'a> IndexWriter<'a> {
-    fn new(store: &'a Store, index: Index) -> Result<IndexWriter<'a>> {
+    fn new(store: &'a CorpusWriter, index: Index) -> Result<IndexWriter<'a>> {
         let next = store.read(|connection| index.present(connection))?;
         Ok(IndexWriter { store, index, blocks: Blocks::new(index, next) })
     }

@@ -5,7 +5,7 @@ use crate::distinct::index::Index;
 use crate::distinct::job::CANDIDATE_BYTES;
 use crate::distinct::job::Cut;
 use crate::distinct::job::Job;
-use crate::distinct::job::MOST_AT_ONCE;
+use crate::distinct::job::MAX_AT_ONCE;
 use crate::distinct::job::Task;
 use crate::distinct::progress::EnumerateProgress;
 use crate::distinct::progress::Report;
@@ -15,7 +15,7 @@ use crate::tables::levels::Level;
 use crate::tables::next_level;
 use crate::tables::next_level::NextLevel;
 
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::rows::Shortest;
 use crate::distinct::rules::Rules;
 use crate::distinct::temporary::Temporary;
@@ -93,13 +93,13 @@ fn run(
     }
     let path = crate::paths::absolute(path)?;
     temporary::check_directory(&path)?;
-    let store = Store::open(&path, recipe, options.durability)?;
+    let store = CorpusWriter::open(&path, recipe, options.durability)?;
     let task = Task {
         path: &path,
         rules: &rules,
         jobs,
         memory,
-        at_once: MOST_AT_ONCE.min(memory / jobs as u64 / CANDIDATE_BYTES),
+        at_once: MAX_AT_ONCE.min(memory / jobs as u64 / CANDIDATE_BYTES),
         temporary: Temporary::open(&path, recipe)?,
         stop,
     };

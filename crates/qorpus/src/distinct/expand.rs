@@ -1,6 +1,6 @@
 //! From the circuits of one level to what one more letter makes of them.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::rows::{Candidate, Shortest, halves};
 use crate::error::Result;
 use qorpus_core::{
@@ -57,7 +57,7 @@ impl Parents {
     }
 }
 
-impl Corpus {
+impl CorpusFile {
     /// Calls `visit` with the records `ids`, some at a time: the whole chunks that hold them, as `take` has them, and which of
     /// them are meant.
     pub(super) fn parents(

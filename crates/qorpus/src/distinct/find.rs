@@ -3,7 +3,7 @@
 //! A target that is precise is told from everything else, so it is found or proven absent. Of one that is less precise the records
 //! within its tolerance are compared; whatever the answer is then, it is not a proof.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
 use crate::distinct::expand::{Letters, Walk};
 use crate::distinct::index::Index;
@@ -72,7 +72,7 @@ enum Answer {
     Scan(f64),
 }
 
-impl Corpus {
+impl CorpusFile {
     /// Looks for a unitary among those that were enumerated, up to a phase if they are.
     ///
     /// A target whose entries are right to 1e-9 (1e-12 if not all gates are exact) is found or proven absent. Of others, or
@@ -97,10 +97,10 @@ impl Corpus {
         Ok(self.settled(&search, &[target], vec![answer], options, stop)?.swap_remove(0))
     }
 
-    /// Looks for many unitaries as [`find`](Corpus::find) does, on all cores.
+    /// Looks for many unitaries as [`find`](CorpusFile::find) does, on all cores.
     ///
     /// # Errors
-    /// As [`find`](Corpus::find).
+    /// As [`find`](CorpusFile::find).
     pub fn find_many(
         &self,
         targets: &[Target],
@@ -110,8 +110,8 @@ impl Corpus {
         let search = self.search(targets, options)?;
         let (stopped, mut answers) = (AtomicBool::new(false), Vec::with_capacity(targets.len()));
         let path = self.path().to_owned();
-        let begin = || Corpus::open(&path);
-        let work = |corpus: &mut Corpus, number: usize| {
+        let begin = || CorpusFile::open(&path);
+        let work = |corpus: &mut CorpusFile, number: usize| {
             let mut stop = || stopped.load(Ordering::Relaxed);
             corpus.answer(&search, &targets[number], options, &mut stop)
         };
@@ -223,10 +223,10 @@ const CLEAR: f64 = 4.0;
 const GUARD: f64 = 1e-6;
 
 /// Candidates by the index; with more it is faster to go through the records.
-const MOST_CANDIDATES: f64 = 4096.0;
+const MAX_CANDIDATES: f64 = 4096.0;
 
 /// The same for each end of a circuit in two parts.
-const MOST_CANDIDATES_OF_AN_END: f64 = 16.0;
+const MAX_CANDIDATES_OF_AN_END: f64 = 16.0;
 
 /// What all searches of a corpus have in common.
 struct Search<'a> {
@@ -243,7 +243,7 @@ enum Half {
 }
 
 struct Lookup<'a, A> {
-    corpus: &'a Corpus,
+    corpus: &'a CorpusFile,
     distinct: &'a Distinct,
     letters: &'a A,
     levels: &'a [Level],
@@ -252,7 +252,7 @@ struct Lookup<'a, A> {
 }
 
 impl<'a, A: Arithmetic> Lookup<'a, A> {
-    fn new(corpus: &'a Corpus, search: &'a Search<'_>, letters: &'a A) -> Lookup<'a, A> {
+    fn new(corpus: &'a CorpusFile, search: &'a Search<'_>, letters: &'a A) -> Lookup<'a, A> {
         Lookup { corpus, distinct: search.distinct, letters, levels: &search.levels, block: None }
     }
 
@@ -335,7 +335,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         }
         let records = self.levels.last().map_or(0, |last| last.records) as f64;
         let candidates = records * self.share(GUARD);
-        Some(GUARD * (MOST_CANDIDATES_OF_AN_END / candidates).min(1.0))
+        Some(GUARD * (MAX_CANDIDATES_OF_AN_END / candidates).min(1.0))
     }
 
     /// The part of all keys that are as near as this. Keys are folded numbers, spread evenly.
@@ -368,7 +368,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         let last = self.levels.iter().rfind(|level| level.records > 0);
         let (length, records) = last.map_or((0, 0), |last| (last.length, last.ids().end));
         let share = self.share(tolerance);
-        if !self.letters.is_complete(tolerance, length) || share * records as f64 > MOST_CANDIDATES {
+        if !self.letters.is_complete(tolerance, length) || share * records as f64 > MAX_CANDIDATES {
             return Ok(Answer::Scan(tolerance));
         }
         let (candidates, mut nearest) = (self.letters.near(target.numbers(), tolerance), Nearest::NONE);
@@ -381,7 +381,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
             return self.corpus.judged(&nearest, tolerance, options).map(Answer::Known);
         }
         let has_rest = options.further && options.tolerance.is_none() && !self.distinct.has_costs();
-        let has_rest = has_rest && share * records as f64 <= MOST_CANDIDATES_OF_AN_END;
+        let has_rest = has_rest && share * records as f64 <= MAX_CANDIDATES_OF_AN_END;
         if let [candidate] = &candidates[..]
             && has_rest
             && let Some(circuit) = self.longer(candidate, tolerance, stop)?

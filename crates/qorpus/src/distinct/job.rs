@@ -1,6 +1,6 @@
 //! The job of an enumeration: what all its threads know, and the files in which it keeps what it has.
 
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::parallel::Threads;
 use crate::distinct::rules::Rules;
 use crate::distinct::temporary::Temporary;
@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 pub(super) const CANDIDATE_BYTES: u64 = 88;
 
 /// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory that is far apart and new.
-pub(super) const MOST_AT_ONCE: u64 = 1 << 23;
+pub(super) const MAX_AT_ONCE: u64 = 1 << 23;
 
 /// What all threads know.
 pub(super) struct Task<'a> {
@@ -32,7 +32,7 @@ pub(super) struct Task<'a> {
 /// What this thread has for itself.
 pub(super) struct Job<'a> {
     pub(super) task: Task<'a>,
-    pub(super) store: Store,
+    pub(super) store: CorpusWriter,
     /// Files that this run has written: they need not be checked.
     pub(super) written: RefCell<HashSet<String>>,
     /// The cuts of this run, by level.
@@ -56,7 +56,7 @@ impl Task<'_> {
 
     /// Candidates that a process with a single thread may hold.
     pub(super) fn at_once_alone(&self) -> u64 {
-        MOST_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
+        MAX_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
     }
 }
 

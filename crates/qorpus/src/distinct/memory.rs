@@ -19,13 +19,13 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 const IN_GROUP: u64 = 1 << 12;
 
 /// More groups would not find their ends in the caches.
-const MOST_GROUPS: u64 = 1 << 12;
+const MAX_GROUPS: u64 = 1 << 12;
 
 /// Groups by the origins for a piece of circuits that are put in order together.
 const GROUPS_OF_PIECE: u64 = 16;
 
 /// Ranges of keys that are brought together at once: what comes out of one fits where products of others were.
-const MOST_BUCKETS: u64 = 256;
+const MAX_BUCKETS: u64 = 256;
 
 /// What a candidate may take: as it is made, as a survivor, and its key for later levels.
 const BYTES: u64 = (size_of::<Product>() + size_of::<Shortest>() + KEY + ORIGIN) as u64;
@@ -36,7 +36,7 @@ impl Task<'_> {
         let letters = self.rules.inverses.len() as u64;
         let origins = plan.origins(letters);
         // Of each range, where the groups by origins end, of which most may be empty.
-        let ends = MOST_BUCKETS * ((origins.end - origins.start) / self.in_group()) * size_of::<u32>() as u64;
+        let ends = MAX_BUCKETS * ((origins.end - origins.start) / self.in_group()) * size_of::<u32>() as u64;
         let piece = ORDERED_TOGETHER * letters * CANDIDATE_BYTES;
         self.rules.products(plan) * BYTES + ends <= self.memory.saturating_sub(piece * self.jobs as u64)
     }
@@ -57,8 +57,8 @@ impl Job<'_> {
         report: Report<'_>,
     ) -> Result<Option<Level>> {
         let products = self.task.rules.products(plan);
-        let groups = 1 << (products / IN_GROUP).clamp(PARTS, MOST_GROUPS).ilog2();
-        let cut = Cut { parents: ORDERED_TOGETHER, buckets: groups.min(MOST_BUCKETS) };
+        let groups = 1 << (products / IN_GROUP).clamp(PARTS, MAX_GROUPS).ilog2();
+        let cut = Cut { parents: ORDERED_TOGETHER, buckets: groups.min(MAX_BUCKETS) };
         let Some(found) = self.survivors(plan, groups, cut, older, progress, report)? else {
             return Ok(None);
         };

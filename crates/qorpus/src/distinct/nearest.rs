@@ -1,6 +1,6 @@
 //! The records nearest to targets, found by going through all of them on all cores.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
 use crate::distinct::parallel::{Threads, parallel};
 use crate::error::Result;
@@ -56,7 +56,7 @@ impl Nearest {
 ///
 /// Takes time in O(r t 4^n) for r records and t targets, and memory that does not grow with the records.
 pub(super) fn scan(
-    corpus: &Corpus,
+    corpus: &CorpusFile,
     levels: &[Level],
     up_to: Equivalence,
     targets: &[(&Target, f64)],
@@ -108,7 +108,7 @@ fn least(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
 
 /// What a thread computes with.
 struct Memory {
-    corpus: Corpus,
+    corpus: CorpusFile,
     circuits: Circuits,
     scratch: Scratch,
     unitaries: Vec<Complex64>,
@@ -118,7 +118,7 @@ struct Memory {
 impl Memory {
     fn new(path: &Path, dim: usize) -> Result<Memory> {
         Ok(Memory {
-            corpus: Corpus::open(path)?,
+            corpus: CorpusFile::open(path)?,
             circuits: Circuits::default(),
             scratch: Scratch::default(),
             unitaries: Vec::new(),

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// How often it is looked whether to stop.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Bytes of results that may wait to be finished: so many are made while a group is committed.
 const WAITING_BYTES: usize = 2 * GROUP_BYTES;
@@ -79,7 +79,7 @@ pub(crate) fn parallel<S, T: Send>(
         let mut result = Ok(());
         while result.is_ok() {
             tick();
-            match receive.recv_timeout(LOOK) {
+            match receive.recv_timeout(POLL_INTERVAL) {
                 Ok(Ok((piece, done))) => {
                     early.insert(piece, done);
                     while let Some(done) = early.remove(&expected).filter(|_| result.is_ok()) {

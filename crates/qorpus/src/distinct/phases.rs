@@ -1,6 +1,6 @@
 //! The parts of making a level: expanding, merging, ordering.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
 use crate::distinct::expand::{Expand, Parents};
 use crate::distinct::job::{Cut, Job, Task};
@@ -76,27 +76,28 @@ impl Job<'_> {
         let (products, done, before) =
             (AtomicU64::new(0), AtomicU64::new(progress.done), progress.candidates);
         let begin = || {
-            let corpus = Corpus::open(task.path)?;
+            let corpus = CorpusFile::open(task.path)?;
             Ok((corpus, Parents::default(), task.rules.expander(), Room::default()))
         };
-        let work = |(corpus, parents, expander, room): &mut (Corpus, Parents, Box<dyn Expand + '_>, Room),
-                    place: usize| {
-            let (ids, letters) = pieces[todo[place]].clone();
-            let out = &mut room.rows;
-            out.clear();
-            out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
-            corpus.parents(ids, parents, Parents::take, |parents, rows| {
-                let (before, records) = (out.len(), rows.len() as u64);
-                match letters {
-                    0 => expander.same(parents, rows, out)?,
-                    letters => expander.expand(parents, rows, letters, out)?,
-                }
-                products.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
-                done.fetch_add(records, Ordering::Relaxed);
-                Ok(())
-            })?;
-            keep(todo[place], room)
-        };
+        let work =
+            |(corpus, parents, expander, room): &mut (CorpusFile, Parents, Box<dyn Expand + '_>, Room),
+             place: usize| {
+                let (ids, letters) = pieces[todo[place]].clone();
+                let out = &mut room.rows;
+                out.clear();
+                out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
+                corpus.parents(ids, parents, Parents::take, |parents, rows| {
+                    let (before, records) = (out.len(), rows.len() as u64);
+                    match letters {
+                        0 => expander.same(parents, rows, out)?,
+                        letters => expander.expand(parents, rows, letters, out)?,
+                    }
+                    products.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
+                    done.fetch_add(records, Ordering::Relaxed);
+                    Ok(())
+                })?;
+                keep(todo[place], room)
+            };
         let mut tick = || {
             progress.candidates = before + products.load(Ordering::Relaxed);
             progress.done = done.load(Ordering::Relaxed);
@@ -276,7 +277,7 @@ impl Task<'_> {
         let (letters, alphabet) = (self.rules.inverses.len() as u64, self.rules.recipe.alphabet());
         let circuit = || {
             let mut circuits = Circuits::default();
-            Corpus::open(self.path)?.circuits(&Ids::List(&[origin / letters]), &mut circuits)?;
+            CorpusFile::open(self.path)?.circuits(&Ids::List(&[origin / letters]), &mut circuits)?;
             let whole = circuits.get(0).iter().copied().chain([(origin % letters) as u16]);
             Ok(alphabet.text(&whole.collect::<Vec<_>>()))
         };

@@ -1,7 +1,7 @@
 //! Survivors become records: circuits from those they come from, labels, chunks, commits, and the index that leads to them.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::expand::Parents;
 use crate::distinct::index::Index;
 use crate::distinct::job::{Cut, Job, Task};
@@ -62,10 +62,10 @@ impl Job<'_> {
         let begun = starts[1..].partition_point(|&end| end <= there);
         let unfilled = index.map_or(Ok(0..0), |index| index.left(&self.store))?;
         let (records, fills) = (circuits.len() - begun, (unfilled.end - unfilled.start) as usize);
-        let begin = || Ok((Corpus::open(task.path)?, Parents::default(), Room::default()));
+        let begin = || Ok((CorpusFile::open(task.path)?, Parents::default(), Room::default()));
         // One in between the other, so that both end at the same time.
         let recorded = |place: usize| place * records / (records + fills);
-        let work = |(corpus, parents, room): &mut (Corpus, Parents, Room<Shortest>), place: usize| {
+        let work = |(corpus, parents, room): &mut (CorpusFile, Parents, Room<Shortest>), place: usize| {
             if let Some(index) = index.filter(|_| recorded(place + 1) == recorded(place)) {
                 let range = unfilled.start + (place - recorded(place)) as u64;
                 return Ok(Group { blocks: index.fill(task, range)?, ..Group::default() });
@@ -114,7 +114,7 @@ impl Rules {
     /// The chunks of the survivors that come from the circuits `ids`, in order.
     fn records(
         &self,
-        corpus: &Corpus,
+        corpus: &CorpusFile,
         parents: &mut Parents,
         ids: Range<u64>,
         found: &[Shortest],
@@ -214,7 +214,7 @@ impl Filling {
     }
 
     /// The ranges that are not in the file yet.
-    fn left(&self, store: &Store) -> Result<Range<u64>> {
+    fn left(&self, store: &CorpusWriter) -> Result<Range<u64>> {
         let next = store.read(|connection| self.index.present(connection))?;
         // A file that lies may have more.
         Ok((next * self.ranges / self.index.blocks()).min(self.ranges)..self.ranges)

@@ -86,7 +86,7 @@ pub(super) fn sort_by_origin<T: Copy + Default + AsRef<Shortest>>(
 }
 
 /// Rows are put into so many groups at once, by so many bits: more would not find their ends in the caches.
-const MOST_BITS: u32 = 11;
+const MAX_BITS: u32 = 11;
 
 /// Puts rows in order by their `key`, of which `place` is the beginning, spread over all numbers: twice into groups by the leading
 /// bits, after which few have the same.
@@ -97,8 +97,8 @@ fn sort<T: Copy + Default, K: Ord>(
     key: impl Fn(&T) -> K,
 ) {
     let bits = (rows.len() / 4).max(1).ilog2();
-    let first = bits.div_ceil(2).min(MOST_BITS);
-    let second = (bits - first).min(MOST_BITS);
+    let first = bits.div_ceil(2).min(MAX_BITS);
+    let second = (bits - first).min(MAX_BITS);
     spare.resize(rows.len(), T::default());
     let (mut ends, mut within) = (Vec::new(), Vec::new());
     let leading = |place: u64, bits: u32| place.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;

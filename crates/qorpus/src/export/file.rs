@@ -8,7 +8,7 @@ use crate::export::given::Given;
 use crate::export::{csv, npy, parquet, qasm};
 use crate::paths::absolute;
 use crate::produce::progress::Outcome;
-use crate::read::corpus::Reader;
+use crate::read::corpus::Corpus;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +36,7 @@ const FORMATS: [(&str, Open); 4] =
 /// [`Error::Export`] if the format cannot express the corpus, [`Error::DamagedChunk`], or a file cannot be read
 /// or written.
 pub fn export(
-    corpus: &Reader,
+    corpus: &Corpus,
     out: &Path,
     stop: &AtomicBool,
     report: &mut dyn FnMut(u64),
@@ -94,7 +94,7 @@ pub fn export(
 }
 
 /// The labels that the records of `batch` brought with them.
-fn labels_of(corpus: &Reader, batch: &Batch<'_>) -> Result<Vec<GivenLabels>> {
+fn labels_of(corpus: &Corpus, batch: &Batch<'_>) -> Result<Vec<GivenLabels>> {
     let positions = 0..batch.circuits.len();
     let labels: std::result::Result<_, _> = positions.map(|position| batch.labels.get(position)).collect();
     labels.map_err(|damage| corpus.damaged(batch.number, damage))
@@ -146,31 +146,31 @@ pub(super) mod tests {
         ]
     }
 
-    pub(in crate::export) fn corpus(options: &RecipeOptions) -> (TempDir, Reader) {
+    pub(in crate::export) fn corpus(options: &RecipeOptions) -> (TempDir, Corpus) {
         of_recipe(&options.recipe().unwrap())
     }
 
-    pub(in crate::export) fn of_recipe(recipe: &Recipe) -> (TempDir, Reader) {
+    pub(in crate::export) fn of_recipe(recipe: &Recipe) -> (TempDir, Corpus) {
         generated(recipe, GenerateOptions::default())
     }
 
     /// The second of three chunks.
-    pub(in crate::export) fn unfinished() -> (TempDir, Reader) {
+    pub(in crate::export) fn unfinished() -> (TempDir, Corpus) {
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
         assert_eq!(recipe.chunks(), 3);
         generated(&recipe, GenerateOptions { part: Part::new(1, 3).unwrap(), ..GenerateOptions::default() })
     }
 
-    fn generated(recipe: &Recipe, options: GenerateOptions) -> (TempDir, Reader) {
+    fn generated(recipe: &Recipe, options: GenerateOptions) -> (TempDir, Corpus) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
         generate(&path, recipe, options, &false.into(), &mut |_| {}).unwrap();
-        let corpus = Reader::open(&[path]).unwrap();
+        let corpus = Corpus::open(&[path]).unwrap();
         (directory, corpus)
     }
 
     pub(in crate::export) fn exported(
-        corpus: &Reader,
+        corpus: &Corpus,
         directory: &TempDir,
         name: &str,
     ) -> std::path::PathBuf {
@@ -180,7 +180,7 @@ pub(super) mod tests {
         out
     }
 
-    pub(in crate::export) fn records(corpus: &Reader) -> Vec<Record> {
+    pub(in crate::export) fn records(corpus: &Corpus) -> Vec<Record> {
         (0..corpus.recipe().space().len()).map(|id| corpus.record(id, Order::Big).unwrap()).collect()
     }
 
@@ -195,7 +195,7 @@ pub(super) mod tests {
 
     const OUTS: [&str; 4] = ["x.npy", "x.parquet", "x.csv", "x.qasm"];
 
-    fn refused(corpus: &Reader, out: &Path) -> Error {
+    fn refused(corpus: &Corpus, out: &Path) -> Error {
         export(corpus, out, &false.into(), &mut |_| {}).unwrap_err()
     }
 
@@ -220,7 +220,7 @@ pub(super) mod tests {
         let path = directory.path().join("shards/");
         let options = GenerateOptions { shard: Some(1), ..GenerateOptions::default() };
         generate(&path, corpus.recipe(), options, &false.into(), &mut |_| {}).unwrap();
-        let shards = Reader::open(&[path]).unwrap();
+        let shards = Corpus::open(&[path]).unwrap();
         for name in ["npy", "csv", "qasm"] {
             let one = exported(&corpus, &directory, &format!("x.{name}"));
             let other = exported(&shards, &directory, &format!("y.{name}"));

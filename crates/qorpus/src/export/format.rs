@@ -5,7 +5,7 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::Result;
 use crate::export::given::Given;
-use crate::read::corpus::Reader;
+use crate::read::corpus::Corpus;
 use qorpus_core::Alphabet;
 /// A file being written in some format; dropped before it is finished, it leaves nothing behind.
 pub(super) trait Format {
@@ -19,7 +19,7 @@ pub(super) trait Format {
 
 /// What a format begins with.
 pub(super) struct Source<'a> {
-    pub(super) corpus: &'a Reader,
+    pub(super) corpus: &'a Corpus,
     pub(super) summary: &'a Summary,
     /// The columns of labels that records brought with them.
     pub(super) given: &'a [Given],

@@ -2,7 +2,7 @@
 
 use crate::corpus::record::GivenLabels;
 use crate::error::{Error, Result};
-use crate::read::corpus::Reader;
+use crate::read::corpus::Corpus;
 use qorpus_core::Label;
 use std::ops::Range;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl Given {
     ///
     /// # Errors
     /// A chunk is damaged, or the file cannot be read.
-    pub(super) fn of(corpus: &Reader, numbers: Range<u64>) -> Result<Vec<Given>> {
+    pub(super) fn of(corpus: &Corpus, numbers: Range<u64>) -> Result<Vec<Given>> {
         let kinds = corpus.label_kinds()?;
         let reals = match kinds.values().all(|&is_text| is_text) {
             true => Default::default(),

@@ -3,11 +3,11 @@
 //! A corpus is written by one thread that copies chunks into pages, writes the pages and waits for the disk, one after the
 //! other, so that it takes a share of what the disk takes in sequence.
 
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
 use crate::paths::beside;
-use crate::produce::chunk_builder::Maker;
+use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::generate::LONE_GROUP_BYTES;
 use crate::tables::chunks::insert_chunks;
 use nix::libc;
@@ -80,9 +80,9 @@ fn sequential(directory: &Path) -> Result<f64> {
 /// Commits one chunk again and again to a corpus, in groups as large as those of a generation.
 fn corpus(directory: &Path, recipe: &Recipe) -> Result<f64> {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let chunk = Maker::new(recipe, &codec, &kernel).chunk(0);
+    let chunk = ChunkBuilder::new(recipe, &codec, &kernel).chunk(0);
     let trial = Trial(directory.join(format!(".qorpus-trial-{}.db", std::process::id())));
-    let store = Store::open(&trial.0, recipe, Durability::Full)?;
+    let store = CorpusWriter::open(&trial.0, recipe, Durability::Full)?;
     let bytes = chunk.bytes().max(1) as u64;
     let in_group = (LONE_GROUP_BYTES / bytes).max(1);
     let (start, mut written, mut next) = (Instant::now(), 0, 0);

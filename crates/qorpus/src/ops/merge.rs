@@ -1,7 +1,7 @@
 //! Merging: the chunks of several corpora of one recipe in one file.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::options::job::Durability;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What is merged.
 enum Input {
     /// A file.
-    File(Box<Corpus>),
+    File(Box<CorpusFile>),
     /// A sharded corpus, of which one shard after the other is open.
     Sharded(Box<OpenShards>),
 }
@@ -43,7 +43,7 @@ impl Input {
             true => corpus::directory(path)?,
             false => vec![path.into()],
         };
-        files.into_iter().map(|file| Ok(Input::File(Box::new(Corpus::open(file)?)))).collect()
+        files.into_iter().map(|file| Ok(Input::File(Box::new(CorpusFile::open(file)?)))).collect()
     }
 
     fn path(&self) -> &Path {
@@ -84,7 +84,7 @@ impl Input {
     }
 
     /// Reads the file that has this piece.
-    fn with<T>(&self, piece: &Piece, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+    fn with<T>(&self, piece: &Piece, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         match self {
             Input::File(corpus) => read(corpus),
             Input::Sharded(shards) => shards.with_chunks(piece.id, read),
@@ -134,7 +134,7 @@ pub fn merge(
         let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
         return Err(Error::Appended { path: first.path().into(), reason });
     }
-    let store = Store::open(out, recipe, Durability::Full)?;
+    let store = CorpusWriter::open(out, recipe, Durability::Full)?;
     let (records, _) = store.read(|connection| totals(connection))?;
     let mut progress = Progress { records, expected: recipe.space().len(), ..Progress::default() };
     for input in &inputs {
@@ -155,8 +155,8 @@ pub fn merge(
 
 /// Adds those of the `chunks` of a file that the store lacks.
 fn add(
-    store: &Store,
-    corpus: &Corpus,
+    store: &CorpusWriter,
+    corpus: &CorpusFile,
     chunks: &Range<u64>,
     stop: &AtomicBool,
     progress: &mut Progress,

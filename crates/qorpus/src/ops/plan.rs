@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::ops::disk::Rates;
 use crate::options::job::{PlanOptions, threads};
 use crate::os::workers;
-use crate::produce::chunk_builder::Maker;
+use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::stored_size::{on_disk, tried};
 use qorpus_core::{Codec, Kernel, Recipe};
 use std::time::{Duration, Instant};
@@ -121,7 +121,7 @@ fn making(recipe: &Recipe) -> Way {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let chunks = recipe.chunks();
     let (rate, made, bytes) = on_all_cores(|core| {
-        let mut maker = Maker::new(recipe, &codec, &kernel);
+        let mut maker = ChunkBuilder::new(recipe, &codec, &kernel);
         move |trial| {
             let chunk = maker.chunk(tried(chunks, core + 97 * trial));
             (chunk.count, chunk.bytes() as u64)

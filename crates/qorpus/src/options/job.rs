@@ -61,13 +61,13 @@ pub struct PlanOptions {
 pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
     match jobs {
         None => Ok(std::thread::available_parallelism().map_or(1, Into::into)),
-        Some(jobs @ 1..=MOST_JOBS) => Ok(jobs),
-        Some(jobs) => Err(Error::Usage(format!("{jobs} worker threads; use 1 to {MOST_JOBS}"))),
+        Some(jobs @ 1..=MAX_JOBS) => Ok(jobs),
+        Some(jobs) => Err(Error::Usage(format!("{jobs} worker threads; use 1 to {MAX_JOBS}"))),
     }
 }
 
 /// The most worker threads.
-const MOST_JOBS: usize = 1024;
+const MAX_JOBS: usize = 1024;
 
 impl Durability {
     /// The value of SQLite's `PRAGMA synchronous` with a write-ahead log, or without.

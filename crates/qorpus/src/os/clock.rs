@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How often a corpus looks whether others have begun or finished writing.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A time since some moment, coarse to a few milliseconds: to read the exact one takes as long as to read memory.
 pub(crate) fn now() -> Duration {

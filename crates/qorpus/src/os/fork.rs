@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
 /// Something that holds handles and can close them at any moment when nobody is inside.
-pub(crate) trait Holder: Send + Sync {
+pub(crate) trait ForkAware: Send + Sync {
     /// Closes what must not be carried into a child.
     fn close_handles(&self);
 }
@@ -19,7 +19,7 @@ struct Gate {
     inside: usize,
     /// The thread that forks.
     forking: Option<ThreadId>,
-    holders: Vec<Weak<dyn Holder>>,
+    holders: Vec<Weak<dyn ForkAware>>,
 }
 
 static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: Vec::new() });
@@ -29,7 +29,7 @@ thread_local! {
     /// The gate, held by the thread that forks: if another thread had it at that moment, the child's would be locked
     /// for ever.
     static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
-    /// How many `Inside` this thread has.
+    /// How many `ForkGuard` this thread has.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Whether one of them is counted in the gate.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
@@ -45,16 +45,16 @@ fn is_held() -> bool {
 }
 
 /// While it lives, no fork begins. It stays on its thread.
-pub(crate) struct Inside {
+pub(crate) struct ForkGuard {
     counted: bool,
     thread: PhantomData<*const ()>,
 }
 
-impl Inside {
-    fn new(counted: bool) -> Inside {
+impl ForkGuard {
+    fn new(counted: bool) -> ForkGuard {
         DEPTH.set(DEPTH.get() + 1);
         COUNTED.set(COUNTED.get() || counted);
-        Inside { counted, thread: PhantomData }
+        ForkGuard { counted, thread: PhantomData }
     }
 
     /// What lets in a thread that works for this one.
@@ -63,26 +63,26 @@ impl Inside {
     }
 }
 
-/// See [`Inside::pass_for_another`].
+/// See [`ForkGuard::pass_for_another`].
 pub(crate) struct Pass(bool);
 
 /// Waits until no fork is under way on another thread. Whoever is inside may enter again.
-pub(crate) fn enter() -> Inside {
+pub(crate) fn enter() -> ForkGuard {
     let counted = DEPTH.get() == 0 && !is_held();
     if counted {
         pass();
     }
-    Inside::new(counted)
+    ForkGuard::new(counted)
 }
 
 /// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would wait for it.
-pub(crate) fn follow(pass: Pass) -> Inside {
+pub(crate) fn follow(pass: Pass) -> ForkGuard {
     // It is counted itself, so that it may go `outside` while the one that waits is there too. Where that one forks, it holds
     // the gate.
     if pass.0 {
         gate().inside += 1;
     }
-    Inside::new(pass.0)
+    ForkGuard::new(pass.0)
 }
 
 /// Calls `action`, during which forks may begin. Nothing of SQLite may be under way.
@@ -116,7 +116,7 @@ fn leave() {
     }
 }
 
-impl Drop for Inside {
+impl Drop for ForkGuard {
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get() - 1);
         if self.counted {
@@ -127,7 +127,7 @@ impl Drop for Inside {
 }
 
 /// Has the handles of `holder` closed before every fork.
-pub(crate) fn register(holder: Weak<dyn Holder>) {
+pub(crate) fn register(holder: Weak<dyn ForkAware>) {
     let add = |gate: &mut Gate| {
         gate.holders.retain(|holder| holder.strong_count() > 0);
         gate.holders.push(holder);

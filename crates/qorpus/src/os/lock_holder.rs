@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// So many are named at most: after a fork, several processes hold one lock.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// The processes that hold a lock on `file` that covers the byte `at`, in words, as far as this user may look.
 pub(crate) fn named(file: &File, at: i64) -> Option<String> {
@@ -17,7 +17,7 @@ pub(crate) fn named(file: &File, at: i64) -> Option<String> {
         let process: u32 = entry.file_name().to_str()?.parse().ok()?;
         holds(&entry.path(), number, at).then_some(process)
     });
-    for process in processes.take(MOST_NAMED) {
+    for process in processes.take(MAX_NAMED) {
         let before = if text.is_empty() { "" } else { ", " };
         let _ = match process == std::process::id() {
             true => write!(text, "{before}another writer of this process ({process})"),

@@ -1,7 +1,7 @@
-//! Waiting in the kernel for the turn to write, on a thread of its own.
+//! Waiting in the kernel for the write lock, on a thread of its own.
 //!
 //! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the thread instead can say what
-//! holds the turn, and give up.
+//! holds the lock, and give up.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -30,7 +30,7 @@ impl Queue {
     pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<Queue> {
         let (orders, ordered) = mpsc::channel();
         let (tell, taken) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("qorpus-turn".into()).stack_size(STACK);
+        let thread = std::thread::Builder::new().name("qorpus-lock".into()).stack_size(STACK);
         thread.spawn(move || {
             while ordered.recv().is_ok() {
                 if tell.send(wait(&file, &lock)).is_err() {

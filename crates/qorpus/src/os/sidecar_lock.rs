@@ -1,7 +1,7 @@
 //! The sidecar lock: writers queue in the kernel, and everyone can see who is still alive.
 //!
-//! SQLite's busy handler polls and is unfair, so writers take turns on a blocking lock beside the corpus,
-//! `FILE-lock`. Its byte 0 is the turn to write. Every open writer also holds one byte of its own, at an offset
+//! SQLite's busy handler polls and is unfair, so writers queue for a blocking lock beside the corpus,
+//! `FILE-lock`. Its byte 0 is the write lock. Every open writer also holds one byte of its own, at an offset
 //! drawn at random that serves as its name: the kernel frees it when the process dies, however it dies.
 //!
 //! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older POSIX locks they
@@ -28,39 +28,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Whoever waits looks about so often.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A writer's name: the offset of its byte in the sidecar file.
-pub(crate) type Owner = i64;
+pub(crate) type WriterId = i64;
 
-/// The byte whose lock is the turn to write.
-const TURN: i64 = 0;
+/// The byte whose lock is the write lock.
+const WRITE_BYTE: i64 = 0;
 
 /// An open sidecar file and the byte that shows its holder is alive.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: Arc<File>,
     path: PathBuf,
-    owner: Owner,
+    owner: WriterId,
     process: u32,
-    /// Once others had the turn when it was wanted.
+    /// Once others held the write lock when it was wanted.
     queue: RefCell<Option<Queue>>,
-    /// Whether a wait was interrupted. Then the turn is not taken any more: the queue still waits, and gives back what it gets.
+    /// Whether a wait was interrupted. The write lock is not taken after that: the queue still waits, and gives back what it gets.
     gave_up: Cell<bool>,
 }
 
-/// The turn to write, given back on drop.
+/// The write lock, released on drop.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(&'a File);
+pub(crate) struct WriteLock<'a>(&'a File);
 
-/// Has `action` change the journal mode, in a turn of its own, if a writer is alive and the turn is free at once.
-pub(crate) fn in_free_turn(corpus: &Path, action: impl FnOnce()) {
-    let turn = range(libc::F_WRLCK, TURN, 1);
+/// Has `action` change the journal mode, under the write lock, if a writer is alive and the lock is free at once.
+pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
+    let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
     if let Ok(file) = options().open(sidecar(corpus))
         && is_locked(&file, 1, 0)
-        && fcntl(&file, FcntlArg::F_OFD_SETLK(&turn)).is_ok()
+        && fcntl(&file, FcntlArg::F_OFD_SETLK(&write_lock)).is_ok()
     {
-        Turn(&file).change_mode(action);
+        WriteLock(&file).change_mode(action);
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn is_between_modes(corpus: &Path) -> bool {
     sidecar(corpus).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
-impl Turn<'_> {
+impl WriteLock<'_> {
     /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file, and says that there is one
     /// before it makes it; so the sidecar has a byte in it for that long, which stays of a process that dies.
     pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
@@ -141,49 +141,51 @@ impl Lock {
     }
 
     /// The name under which this writer claims work.
-    pub(crate) fn owner(&self) -> Owner {
+    pub(crate) fn owner(&self) -> WriterId {
         self.owner
     }
 
-    /// Waits for the turn to write.
+    /// Waits for the write lock.
     ///
     /// # Errors
     /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one. [`Error::Interrupted`].
-    pub(crate) fn turn(&self) -> Result<Turn<'_>> {
-        let turn = range(libc::F_WRLCK, TURN, 1);
+    pub(crate) fn write_lock(&self) -> Result<WriteLock<'_>> {
+        let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
         let failed = io(&self.path, "wait for the lock");
         if self.gave_up.get() {
             return Err(Error::Interrupted(self.awaited()));
         }
-        match fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&turn)) {
+        match fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&write_lock)) {
             Ok(_) => {}
-            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => self.queue(&turn)?,
+            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => self.queue(&write_lock)?,
             Err(error) => return Err(failed(error.into())),
         }
-        let turn = Turn(&self.file);
-        if self.is_in_place()? { Ok(turn) } else { Err(Error::LostLock(self.path.clone())) }
+        let write_lock = WriteLock(&self.file);
+        if self.is_in_place()? { Ok(write_lock) } else { Err(Error::LostLock(self.path.clone())) }
     }
 
-    /// Waits for the turn, which somebody else has.
-    fn queue(&self, turn: &libc::flock) -> Result<()> {
+    /// Waits for the write lock, which somebody else has.
+    fn queue(&self, write_lock: &libc::flock) -> Result<()> {
         let failed = io(&self.path, "wait for the lock");
         let mut place = self.queue.borrow_mut();
         if place.is_none() {
             // Without a thread it is waited for all the same.
-            *place = Queue::new(self.file.clone(), *turn).ok();
+            *place = Queue::new(self.file.clone(), *write_lock).ok();
         }
-        let Some(queue) = &mut *place else { return lock_queue::wait(&self.file, turn).map_err(failed) };
+        let Some(queue) = &mut *place else {
+            return lock_queue::wait(&self.file, write_lock).map_err(failed);
+        };
         let mut wait = Wait::begin();
         queue.join();
         loop {
-            if let Some(taken) = queue.wait(LOOK) {
+            if let Some(taken) = queue.wait(POLL_INTERVAL) {
                 return taken.map_err(failed);
             }
             if let Err(interrupted) = wait.look(|| self.awaited()) {
                 self.gave_up.set(true);
                 drop(place.take());
                 // It may have come at this moment.
-                lock_queue::release(&self.file, turn);
+                lock_queue::release(&self.file, write_lock);
                 return Err(interrupted);
             }
         }
@@ -194,17 +196,17 @@ impl Lock {
         let corpus = self.path.as_os_str().as_encoded_bytes();
         let corpus =
             String::from_utf8_lossy(corpus.strip_suffix(ENDING.as_bytes()).unwrap_or(corpus)).into_owned();
-        awaited(Path::new(&corpus), "the turn to write", &self.file, TURN)
+        awaited(Path::new(&corpus), "the write lock", &self.file, WRITE_BYTE)
     }
 
-    /// Stops being counted among the living; to be called in the last turn.
-    pub(crate) fn resign(&self) {
-        // Closing the file frees it too, but only after the turn.
+    /// Releases this writer's liveness byte. Call while holding the write lock.
+    pub(crate) fn release(&self) {
+        // Closing the file frees it too, but only after the write lock.
         lock_queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
     }
 
     /// Whether the writer called `owner` is still alive.
-    pub(crate) fn is_alive(&self, owner: Owner) -> bool {
+    pub(crate) fn is_alive(&self, owner: WriterId) -> bool {
         owner == self.owner || self.is_held_by_another(owner.max(1), 1)
     }
 
@@ -278,9 +280,9 @@ impl Drop for Claim {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
-        lock_queue::release(self.0, &range(libc::F_WRLCK, TURN, 1));
+        lock_queue::release(self.0, &range(libc::F_WRLCK, WRITE_BYTE, 1));
     }
 }
 
@@ -293,7 +295,7 @@ impl Drop for Lock {
             return;
         }
         // Of two that end at the same moment, neither may be kept from it by the other's name.
-        self.resign();
+        self.release();
         let all = range(libc::F_WRLCK, 0, 0);
         if fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
@@ -349,7 +351,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..50 {
                         let lock = Lock::open(&corpus).unwrap();
-                        let _turn = lock.turn().unwrap();
+                        let _write_lock = lock.write_lock().unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         rounds.fetch_add(1, Ordering::SeqCst);
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -390,19 +392,19 @@ mod tests {
         assert!(!first.is_alone());
         drop(second);
         assert!(!first.is_alive(name) && first.is_alone());
-        let turn = first.turn().unwrap();
+        let write_lock = first.write_lock().unwrap();
         assert!(first.is_alone() && sidecar(&corpus).exists());
         let mut ran = false;
-        in_free_turn(&corpus, || ran = true);
-        assert!(!ran, "the turn is taken");
-        drop(turn);
-        in_free_turn(&corpus, || ran = true);
+        if_free(&corpus, || ran = true);
+        assert!(!ran, "the lock is taken");
+        drop(write_lock);
+        if_free(&corpus, || ran = true);
         assert!(ran && is_held(&corpus));
         // As a killed writer leaves it.
         let left = sidecar(&corpus);
         drop(first);
         File::create(&left).unwrap();
-        in_free_turn(&corpus, || panic!("nobody is alive"));
+        if_free(&corpus, || panic!("nobody is alive"));
         assert!(!is_held(&corpus));
     }
 
@@ -412,7 +414,7 @@ mod tests {
         let (corpus, elsewhere) = (directory.path().join("c.db"), directory.path().join("elsewhere"));
         std::os::unix::fs::symlink(&elsewhere, sidecar(&corpus)).unwrap();
         assert!(matches!(Lock::open(&corpus), Err(Error::NoPlainFile(_))));
-        in_free_turn(&corpus, || panic!("there is no lock"));
+        if_free(&corpus, || panic!("there is no lock"));
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
@@ -433,19 +435,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
         let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
-        let turn = first.turn().unwrap();
-        let (interrupted, told) = impatiently(|| second.turn().unwrap_err());
+        let write_lock = first.write_lock().unwrap();
+        let (interrupted, told) = impatiently(|| second.write_lock().unwrap_err());
         let said = format!(
-            "the turn to write, which is held by another writer of this process ({})",
+            "the write lock, which is held by another writer of this process ({})",
             std::process::id()
         );
         assert!(interrupted.to_string().contains(&said), "{interrupted}");
         assert!(matches!(&told[..], [once] if once.contains(&said)));
         // What it still waits for it gives back at once.
-        assert!(second.turn().is_err());
-        drop(turn);
+        assert!(second.write_lock().is_err());
+        drop(write_lock);
         for _ in 0..100 {
-            drop(first.turn().unwrap());
+            drop(first.write_lock().unwrap());
         }
         drop(second);
         assert!(first.is_alone());
@@ -475,10 +477,10 @@ mod tests {
         let corpus = directory.path().join("c.db");
         assert!(!is_between_modes(&corpus));
         let lock = Lock::open(&corpus).unwrap();
-        let turn = lock.turn().unwrap();
-        assert!(turn.change_mode(|| is_between_modes(&corpus)) && !is_between_modes(&corpus));
-        drop(turn);
-        in_free_turn(&corpus, || assert!(is_between_modes(&corpus)));
+        let write_lock = lock.write_lock().unwrap();
+        assert!(write_lock.change_mode(|| is_between_modes(&corpus)) && !is_between_modes(&corpus));
+        drop(write_lock);
+        if_free(&corpus, || assert!(is_between_modes(&corpus)));
         assert!(!is_between_modes(&corpus));
     }
 
@@ -505,6 +507,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let lock = Lock::open(&directory.path().join("c.db")).unwrap();
         std::fs::remove_file(&lock.path).unwrap();
-        assert!(matches!(lock.turn(), Err(Error::LostLock(_))));
+        assert!(matches!(lock.write_lock(), Err(Error::LostLock(_))));
     }
 }

@@ -3,12 +3,12 @@
 //! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
 //! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result, brief};
 use crate::options::writer::{PairCheck, WriterOptions};
 use crate::os::filesystem;
-use crate::os::fork::{self, Holder};
+use crate::os::fork::{self, ForkAware};
 use crate::os::waiting::{Tell, led_by};
 use crate::paths::absolute;
 use crate::produce::pair_check::{self, Pairs};
@@ -37,7 +37,7 @@ const GROUP_BYTES: usize = 8 << 20;
 const GROUP_TIME: Duration = Duration::from_secs(1);
 
 /// Groups that wait to be committed while the next one is filled.
-const MOST_WAITING: usize = 2;
+const MAX_WAITING: usize = 2;
 
 /// How often is looked whether the committing thread has ended.
 const ENDING: Duration = Duration::from_micros(200);
@@ -56,7 +56,7 @@ const CHUNK_LABELS: usize = 1 << 20;
 
 /// The texts of a record's labels take at most this many bytes. What else is in its row, which must not take more than
 /// [`LARGEST_VALUE`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128 KiB, the names of 255 labels.
-const MOST_TEXT: usize = LARGEST_VALUE as usize - (4 << 20);
+const MAX_TEXT: usize = LARGEST_VALUE as usize - (4 << 20);
 
 /// Every writer of this process.
 static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
@@ -105,7 +105,7 @@ struct State {
     end: bool,
     thread: Option<JoinHandle<()>>,
     /// While no thread has it.
-    store: Option<Store>,
+    store: Option<CorpusWriter>,
     scratch: Scratch,
     computed: Vec<Complex64>,
 }
@@ -141,7 +141,7 @@ impl Writer {
         let _inside = fork::enter();
         let recipe = match options.recipe()? {
             Some(recipe) => recipe,
-            None => Corpus::open(&path)?.recipe().clone(),
+            None => CorpusFile::open(&path)?.recipe().clone(),
         };
         if !recipe.space().is_appended() || recipe.space().enumerates().is_some() {
             let reason = "a recipe decides them; append to another file";
@@ -149,7 +149,7 @@ impl Writer {
         }
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         // Refused now rather than at the first commit, and made now so that readers find it.
-        let store = Store::open(&path, &recipe, options.durability)?;
+        let store = CorpusWriter::open(&path, &recipe, options.durability)?;
         let labels = Labels::beside(store.labels()?);
         let shared = Arc::new(Shared {
             codec: Codec::new(&recipe),
@@ -167,7 +167,7 @@ impl Writer {
             pairs: Mutex::default(),
             interrupted: Arc::default(),
         });
-        let holder: Arc<dyn Holder> = shared.clone();
+        let holder: Arc<dyn ForkAware> = shared.clone();
         fork::register(Arc::downgrade(&holder));
         let mut writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
         writers.retain(|writer| writer.strong_count() > 0);
@@ -356,7 +356,7 @@ impl Drop for Writer {
     }
 }
 
-impl Holder for Shared {
+impl ForkAware for Shared {
     /// The thread commits what is waiting and closes its store; the next record starts another one.
     fn close_handles(&self) {
         self.stop_thread();
@@ -412,7 +412,7 @@ impl Shared {
         let (mut begun, mut state) = (None, self.lock());
         loop {
             self.check_open(&state)?;
-            if state.waiting.len() < MOST_WAITING {
+            if state.waiting.len() < MAX_WAITING {
                 break;
             }
             let begun: &mut Instant = begun.get_or_insert_with(Instant::now);
@@ -667,7 +667,7 @@ impl Shared {
     }
 
     /// The work of the committing thread.
-    fn commit_groups(self: Arc<Self>, mut store: Option<Store>) {
+    fn commit_groups(self: Arc<Self>, mut store: Option<CorpusWriter>) {
         let mut state = self.lock();
         loop {
             if let Some(group) = self.next_group(&mut state) {
@@ -705,10 +705,10 @@ impl Shared {
         }
     }
 
-    fn commit(&self, store: &mut Option<Store>, group: &Group) -> Result<()> {
+    fn commit(&self, store: &mut Option<CorpusWriter>, group: &Group) -> Result<()> {
         let store = match store {
             Some(store) => store,
-            none => none.insert(Store::open(&self.path, &self.recipe, self.options.durability)?),
+            none => none.insert(CorpusWriter::open(&self.path, &self.recipe, self.options.durability)?),
         };
         let mut conflict = None;
         let written = store.write(|transaction| {
@@ -791,11 +791,11 @@ fn check_texts(records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         .collect();
     let bytes =
         |row: usize| texts.iter().filter_map(|column| column.get(row)).map(String::len).sum::<usize>();
-    match (0..records).find(|row| bytes(*row) > MOST_TEXT) {
+    match (0..records).find(|row| bytes(*row) > MAX_TEXT) {
         None => Ok(()),
         Some(position) => {
             let reason = format!(
-                "the texts of its labels have {} bytes, and at most {MOST_TEXT} are kept; keep such texts in files, and their names here",
+                "the texts of its labels have {} bytes, and at most {MAX_TEXT} are kept; keep such texts in files, and their names here",
                 bytes(position)
             );
             Err(Error::Refused { position, reason })

@@ -4,7 +4,7 @@ use qorpus_core::{Chunk, Circuits, Codec, Complex64, Kernel, Recipe, Scratch};
 
 /// Makes chunks of one recipe; the buffers are reused from chunk to chunk.
 #[derive(Debug)]
-pub(crate) struct Maker<'a> {
+pub(crate) struct ChunkBuilder<'a> {
     recipe: &'a Recipe,
     codec: &'a Codec,
     kernel: &'a Kernel,
@@ -13,10 +13,10 @@ pub(crate) struct Maker<'a> {
     scratch: Scratch,
 }
 
-impl<'a> Maker<'a> {
-    pub(crate) fn new(recipe: &'a Recipe, codec: &'a Codec, kernel: &'a Kernel) -> Maker<'a> {
+impl<'a> ChunkBuilder<'a> {
+    pub(crate) fn new(recipe: &'a Recipe, codec: &'a Codec, kernel: &'a Kernel) -> ChunkBuilder<'a> {
         let (circuits, unitaries) = (Circuits::default(), Vec::new());
-        Maker { recipe, codec, kernel, circuits, unitaries, scratch: Scratch::default() }
+        ChunkBuilder { recipe, codec, kernel, circuits, unitaries, scratch: Scratch::default() }
     }
 
     /// Makes chunk number `number`.

@@ -4,12 +4,12 @@
 //! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
 //! dies, and nothing is left over.
 
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result};
 use crate::options::job::{GenerateOptions, threads};
 use crate::os::filesystem;
 use crate::os::workers;
-use crate::produce::chunk_builder::Maker;
+use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
 use crate::tables::chunks::{insert_chunks, totals};
@@ -33,7 +33,7 @@ pub(crate) const LONE_GROUP_BYTES: u64 = 32 << 20;
 const GROUP_TIME: Duration = Duration::from_secs(1);
 
 /// How often a process looks whether the stop flag is set or others have finished.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A chunk, or the number of one that could not be computed.
 type Delivery = std::result::Result<Chunk, u64>;
@@ -49,7 +49,7 @@ pub(crate) fn only_sharded(path: &Path) -> Error {
 
 /// Makes the chunks of `part` that are still missing in `store`.
 pub(crate) fn generate_in(
-    store: Store,
+    store: CorpusWriter,
     recipe: &Recipe,
     jobs: usize,
     part: Range<u64>,
@@ -64,7 +64,7 @@ pub(crate) fn generate_in(
         workers::start(scope, jobs, |_| {
             let deliver = deliver.clone();
             move || {
-                let mut maker = Maker::new(recipe, codec, kernel);
+                let mut maker = ChunkBuilder::new(recipe, codec, kernel);
                 let next = || queue.lock().ok()?.recv().ok();
                 // A closed channel on either side is the end of the job.
                 while let Some(number) = next() {
@@ -94,7 +94,7 @@ pub(crate) fn generate_in(
 
 /// The share of a generation that this process has, and where it stands.
 struct Job<'a> {
-    store: Store,
+    store: CorpusWriter,
     recipe: &'a Recipe,
     part: Range<u64>,
     jobs: u64,
@@ -128,7 +128,7 @@ impl Job<'_> {
                 && (start.elapsed() < GROUP_TIME || ready.is_empty())
                 && !stop.load(Ordering::Relaxed)
             {
-                match finished.recv_timeout(LOOK) {
+                match finished.recv_timeout(POLL_INTERVAL) {
                     Ok(delivery) => {
                         let chunk = delivery.map_err(Error::Worker)?;
                         bytes += chunk.bytes() as u64;
@@ -175,7 +175,8 @@ impl Job<'_> {
             let todo = claims::within(transaction, &self.part)?;
             let living: BTreeSet<_> =
                 todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
-            let is_free = |todo: &&claims::Todo| todo.owner.is_none_or(|owner| !living.contains(&owner));
+            let is_free =
+                |todo: &&claims::PendingRange| todo.owner.is_none_or(|owner| !living.contains(&owner));
             let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
             let free = sizes.fold(0, u64::saturating_add);
             // The last chunks are shared out in ever smaller portions, so that all finish together.
@@ -234,7 +235,7 @@ impl Job<'_> {
                 self.progress.waiting = false;
                 return Ok(true);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -270,7 +271,7 @@ pub(crate) fn generate_file(
     if is_new {
         check_room(part.end - part.start)?;
     }
-    let store = Store::open(path, recipe, options.durability)?;
+    let store = CorpusWriter::open(path, recipe, options.durability)?;
     if !is_new {
         let todo = store.read(|transaction| claims::within(transaction, &part))?;
         check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
@@ -284,7 +285,7 @@ pub(crate) fn generate_file(
 mod tests {
     use super::*;
     use crate::verify;
-    use crate::{Corpus, RecipeOptions, VerifyOptions};
+    use crate::{CorpusFile, RecipeOptions, VerifyOptions};
 
     /// After a fork, processes draw the same names, one after the other.
     #[test]
@@ -292,7 +293,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
-        let store = Store::open(&path, &recipe, crate::Durability::Off).unwrap();
+        let store = CorpusWriter::open(&path, &recipe, crate::Durability::Off).unwrap();
         let owner = store.owner();
         let everything = 0..recipe.chunks();
         let claimed =
@@ -300,7 +301,7 @@ mod tests {
         assert_eq!(claimed.into_iter().flatten().collect::<Vec<_>>(), [0, 1]);
         let (outcome, _) = generate_in(store, &recipe, 2, everything, &false.into(), &mut |_| {}).unwrap();
         assert_eq!(outcome, Outcome::Complete);
-        assert!(Corpus::open(&path).unwrap().summary().unwrap().complete);
+        assert!(CorpusFile::open(&path).unwrap().summary().unwrap().complete);
         assert!(verify(&path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap().is_clean());
     }
 }

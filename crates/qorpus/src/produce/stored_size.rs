@@ -1,6 +1,6 @@
 //! How many bytes records take that are not made yet.
 
-use crate::produce::chunk_builder::Maker;
+use crate::produce::chunk_builder::ChunkBuilder;
 use crate::sqlite::connection::PAGE_SIZE;
 use qorpus_core::{Codec, Kernel, Recipe};
 
@@ -8,7 +8,7 @@ use qorpus_core::{Codec, Kernel, Recipe};
 pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
     const TRIED: u64 = 3;
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let mut maker = Maker::new(recipe, &codec, &kernel);
+    let mut maker = ChunkBuilder::new(recipe, &codec, &kernel);
     let (mut made, mut bytes) = (0, 0);
     for trial in 0..TRIED.min(recipe.chunks()) {
         let chunk = maker.chunk(tried(recipe.chunks(), trial));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after what time it asks
 /// whether to go on. An instruction may be a call of a function, which nothing interrupts.
-const LOOK: c_int = 64;
+const POLL_INTERVAL: c_int = 64;
 const ASK: Duration = Duration::from_millis(50);
 
 /// The most bytes of a text, of a BLOB and of a row: a function over so many returns after some ten milliseconds. A
@@ -19,7 +19,7 @@ const ASK: Duration = Duration::from_millis(50);
 pub(crate) const LONGEST: usize = 8 << 20;
 
 /// The most calls of functions in the text of a query: they may all stand between two looks at the clock.
-const MOST_CALLS: usize = 250;
+const MAX_CALLS: usize = 250;
 
 /// The limits, beside those that SQLite has anyway. An argument may cost as much as a call.
 const LIMITS: [(Limit, usize); 4] = [
@@ -81,9 +81,9 @@ pub(crate) fn restrict(connection: &mut Connection, own: &[&str]) -> Result<Refu
         }
         AuthAction::Function { function_name } if functions.contains(&function_name.to_lowercase()) => {
             calls += 1;
-            match calls > MOST_CALLS {
+            match calls > MAX_CALLS {
                 true => refused.because(format!(
-                    "a query calls at most {MOST_CALLS} functions; ask for the rest in another one"
+                    "a query calls at most {MAX_CALLS} functions; ask for the rest in another one"
                 )),
                 false => Authorization::Allow,
             }
@@ -127,7 +127,7 @@ impl Interrupt {
     /// Has `connection` ask between instructions.
     pub(crate) fn watch(&self, connection: &mut Connection) -> Result<()> {
         let own = self.clone();
-        connection.progress_handler(LOOK, Some(move || own.is_set()))
+        connection.progress_handler(POLL_INTERVAL, Some(move || own.is_set()))
     }
 
     /// Asks, if that was some time ago.

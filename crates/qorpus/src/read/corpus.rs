@@ -1,6 +1,6 @@
 //! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
 
-use crate::corpus::corpus_file::{Corpus, Summary, bytes_of, damaged};
+use crate::corpus::corpus_file::{CorpusFile, Summary, bytes_of, damaged};
 use crate::corpus::ids::{Ids, Sorted};
 use crate::corpus::record::{GivenLabels, Record, labels_of};
 use crate::corpus::scan::Batch;
@@ -9,7 +9,7 @@ use crate::distinct::find::Found;
 use crate::error::other_recipe;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::distinct::FindOptions;
-use crate::os::fork::{self, Holder};
+use crate::os::fork::{self, ForkAware};
 use crate::os::waiting::Crew;
 use crate::qubit_order::{Order, reorder};
 use crate::read::present::Present;
@@ -52,7 +52,7 @@ pub struct Rows {
 /// What it reads is one file, several files read as one, or a recipe whose records are computed. It follows what
 /// others commit, and lives through forks: see [`before_fork`](crate::before_fork).
 #[derive(Debug)]
-pub struct Reader {
+pub struct Corpus {
     recipe: Recipe,
     source: Source,
 }
@@ -75,10 +75,10 @@ struct File {
     /// Its size when it was opened first.
     bytes: u64,
     #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
-    idle: Mutex<Vec<Box<Corpus>>>,
+    idle: Mutex<Vec<Box<CorpusFile>>>,
 }
 
-impl Holder for File {
+impl ForkAware for File {
     fn close_handles(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -87,16 +87,16 @@ impl Holder for File {
 impl File {
     fn open(path: &Path) -> Result<Arc<File>> {
         let _inside = fork::enter();
-        let first = Box::new(Corpus::open(path)?);
+        let first = Box::new(CorpusFile::open(path)?);
         let (path, bytes) = (first.path().into(), first.found.0);
         let file = Arc::new(File { path, bytes, idle: Mutex::new(vec![first]) });
-        let holder: Arc<dyn Holder> = file.clone();
+        let holder: Arc<dyn ForkAware> = file.clone();
         fork::register(Arc::downgrade(&holder));
         Ok(file)
     }
 
     /// Runs `read` with a handle that no other thread uses, of a corpus that still has this recipe.
-    fn with<T>(&self, recipe: Option<&Recipe>, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+    fn with<T>(&self, recipe: Option<&Recipe>, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
@@ -107,7 +107,7 @@ impl File {
                     true => Error::Changed(self.path.clone()),
                     false => error,
                 };
-                let corpus = Box::new(Corpus::open(&self.path).map_err(cut)?);
+                let corpus = Box::new(CorpusFile::open(&self.path).map_err(cut)?);
                 match recipe {
                     Some(recipe) if recipe.hash() != corpus.recipe().hash() => {
                         return Err(other_recipe(&self.path, corpus.recipe(), recipe));
@@ -122,7 +122,7 @@ impl File {
     }
 }
 
-impl Reader {
+impl Corpus {
     /// Opens files as one sequence of records, or a sharded corpus, of which files are opened when they are needed. Another
     /// directory stands for the `*.db` in it, in the order of their names.
     ///
@@ -131,12 +131,12 @@ impl Reader {
     ///
     /// # Errors
     /// There is no file, one of them is no corpus, or they have different recipes.
-    pub fn open(paths: &[PathBuf]) -> Result<Reader> {
+    pub fn open(paths: &[PathBuf]) -> Result<Corpus> {
         if let [path] = paths
             && is_there(path)
         {
             let shards = Box::new(OpenShards::open(path)?);
-            return Ok(Reader { recipe: shards.recipe().clone(), source: Source::Sharded(shards) });
+            return Ok(Corpus { recipe: shards.recipe().clone(), source: Source::Sharded(shards) });
         }
         let mut files = Vec::new();
         for path in paths {
@@ -161,38 +161,38 @@ impl Reader {
             })?;
         }
         if recipe.expected().is_some() {
-            return Ok(Reader { recipe, source: Source::Parts(files) });
+            return Ok(Corpus { recipe, source: Source::Parts(files) });
         }
         if recipe.space().enumerates().is_some() && files.len() > 1 {
             return Err(Error::Usage("an enumeration is whole in one file; open it alone".into()));
         }
         let (mut next, mut joined) = (0, Vec::new());
         for file in files {
-            let len = file.with(Some(&recipe), Corpus::len)?;
+            let len = file.with(Some(&recipe), CorpusFile::len)?;
             joined.push((next, file));
             next += len;
         }
-        Ok(Reader { recipe, source: Source::Joined(joined) })
+        Ok(Corpus { recipe, source: Source::Joined(joined) })
     }
 
     /// The same, of a sharded corpus with the records of shards that are published and not listed in the manifest yet. Queries and
     /// all that is of the corpus as a whole leave these out.
     #[must_use]
-    pub fn with_unsealed(self) -> Reader {
+    pub fn with_unsealed(self) -> Corpus {
         let source = match self.source {
             Source::Sharded(shards) => Source::Sharded(Box::new(shards.with_unsealed())),
             source => source,
         };
-        Reader { source, ..self }
+        Corpus { source, ..self }
     }
 
     /// The records of a recipe, computed while they are read; nothing is stored.
     ///
     /// # Errors
     /// [`Error::Usage`] for a recipe of appended circuits, which nobody can compute.
-    pub fn computed(recipe: Recipe) -> Result<Reader> {
+    pub fn computed(recipe: Recipe) -> Result<Corpus> {
         match recipe.expected() {
-            Some(_) => Ok(Reader {
+            Some(_) => Ok(Corpus {
                 source: Source::Computed(Kernel::new(recipe.alphabet()), Workspaces::default()),
                 recipe,
             }),
@@ -241,7 +241,7 @@ impl Reader {
     pub fn len(&self) -> Result<u64> {
         match &self.source {
             Source::Joined(files) => match files.last() {
-                Some((first, file)) => Ok(first + file.with(Some(&self.recipe), Corpus::len)?),
+                Some((first, file)) => Ok(first + file.with(Some(&self.recipe), CorpusFile::len)?),
                 None => Ok(0),
             },
             _ => Ok(self.recipe.space().len()),
@@ -281,7 +281,7 @@ impl Reader {
         if let Source::Sharded(shards) = &self.source {
             return shards.summary();
         }
-        let mut summaries = self.files().map(|file| file.with(Some(&self.recipe), Corpus::summary));
+        let mut summaries = self.files().map(|file| file.with(Some(&self.recipe), CorpusFile::summary));
         let none =
             || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
         let mut sum = summaries.next().unwrap_or_else(none)?;
@@ -312,7 +312,7 @@ impl Reader {
     pub fn label_kinds(&self) -> Result<BTreeMap<String, bool>> {
         let mut kinds = BTreeMap::new();
         for file in self.files() {
-            for (name, is_text) in file.with(Some(&self.recipe), Corpus::label_kinds)? {
+            for (name, is_text) in file.with(Some(&self.recipe), CorpusFile::label_kinds)? {
                 *kinds.entry(name).or_default() |= is_text;
             }
         }
@@ -324,14 +324,14 @@ impl Reader {
     /// # Errors
     /// The file cannot be read, or contradicts itself.
     pub fn levels(&self) -> Result<Vec<Level>> {
-        let levels = |file: &Arc<File>| file.with(Some(&self.recipe), Corpus::levels);
+        let levels = |file: &Arc<File>| file.with(Some(&self.recipe), CorpusFile::levels);
         self.files().next().map_or_else(|| Ok(Vec::new()), levels)
     }
 
-    /// Looks for unitaries as [`Corpus::find_many`] does.
+    /// Looks for unitaries as [`CorpusFile::find_many`] does.
     ///
     /// # Errors
-    /// As [`Corpus::find`].
+    /// As [`CorpusFile::find`].
     pub fn find_many(
         &self,
         targets: &[Target],
@@ -446,7 +446,7 @@ impl Reader {
     /// recipe's dtype, with qubits in this order.
     ///
     /// # Errors
-    /// As [`circuits`](Reader::circuits).
+    /// As [`circuits`](Corpus::circuits).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -467,10 +467,10 @@ impl Reader {
         Ok(())
     }
 
-    /// What [`circuits`](Reader::circuits) and [`unitaries`](Reader::unitaries) do, in one go.
+    /// What [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) do, in one go.
     ///
     /// # Errors
-    /// As [`circuits`](Reader::circuits).
+    /// As [`circuits`](Corpus::circuits).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -492,7 +492,7 @@ impl Reader {
             _ => None,
         };
         if list.is_sorted()
-            || only.map_or(Ok(false), |file| file.with(Some(&self.recipe), Corpus::is_mapped))?
+            || only.map_or(Ok(false), |file| file.with(Some(&self.recipe), CorpusFile::is_mapped))?
         {
             return Ok(Sorted::as_asked(ids));
         }
@@ -518,7 +518,7 @@ impl Reader {
     /// bring none.
     ///
     /// # Errors
-    /// As [`circuits`](Reader::circuits).
+    /// As [`circuits`](Corpus::circuits).
     pub fn given_labels<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Vec<GivenLabels>> {
         let ids = ids.into();
         if !self.recipe.space().is_appended() {
@@ -533,7 +533,7 @@ impl Reader {
     /// The records with these ids, in any order, also repeated, with qubits in this order.
     ///
     /// # Errors
-    /// As [`circuits`](Reader::circuits).
+    /// As [`circuits`](Corpus::circuits).
     pub fn rows<'a>(&self, ids: impl Into<Ids<'a>>, order: Order) -> Result<Rows> {
         let mut rows = Rows::default();
         self.read(ids, order, &mut rows)?;
@@ -543,7 +543,7 @@ impl Reader {
     /// The same, in memory that is reused: what was in `rows` is replaced.
     ///
     /// # Errors
-    /// As [`circuits`](Reader::circuits); then there is nothing of use in `rows`.
+    /// As [`circuits`](Corpus::circuits); then there is nothing of use in `rows`.
     pub fn read<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, rows: &mut Rows) -> Result<()> {
         self.some_rows(&ids.into(), order, true, rows)
     }
@@ -615,7 +615,7 @@ impl Reader {
     /// The record with this id, with qubits in this order.
     ///
     /// # Errors
-    /// As [`circuits`](Reader::circuits).
+    /// As [`circuits`](Corpus::circuits).
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
         let mut rows = self.rows(&[id], order)?;
         let circuit = rows.circuits.get(0).to_vec();
@@ -643,7 +643,7 @@ impl Reader {
         }
     }
 
-    /// Calls `visit` with the chunks that are there among `numbers`, as [`Corpus::scan`] does.
+    /// Calls `visit` with the chunks that are there among `numbers`, as [`CorpusFile::scan`] does.
     ///
     /// # Errors
     /// As that; [`Error::Usage`] if there are several files that are parts, or none.
@@ -678,7 +678,7 @@ impl Reader {
     /// The names of the labels that some record of these chunks has as a real.
     ///
     /// # Errors
-    /// As [`scan`](Reader::scan).
+    /// As [`scan`](Corpus::scan).
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         match self.recipe.space().enumerates().is_some() || !self.recipe.space().is_appended() {
             // An enumeration's labels are integers, and a recipe's records have none.
@@ -695,7 +695,7 @@ impl Reader {
     }
 
     /// What is there at this moment: of a sharded corpus the records of all shards that are published, whether the manifest
-    /// lists them yet or not. All of it can be read [with what is unsealed](Reader::with_unsealed).
+    /// lists them yet or not. All of it can be read [with what is unsealed](Corpus::with_unsealed).
     ///
     /// Takes time proportional to the number of shards, unless all of them are listed.
     ///
@@ -737,7 +737,7 @@ impl Reader {
     /// The chunks that are still to be made, in order.
     ///
     /// # Errors
-    /// As [`scan`](Reader::scan).
+    /// As [`scan`](Corpus::scan).
     pub(crate) fn todo(&self) -> Result<Vec<Range<u64>>> {
         let chunks = 0..self.recipe.chunks();
         if let Source::Sharded(shards) = &self.source {
@@ -975,8 +975,8 @@ fn joined(shares: Vec<Circuits>) -> Circuits {
     circuits
 }
 
-/// See [`Reader::in_files`].
-type ReadSome<'r> = dyn FnMut(&Corpus, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
+/// See [`Corpus::in_files`].
+type ReadSome<'r> = dyn FnMut(&CorpusFile, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
 
 /// The corpora in a directory.
 pub(crate) fn directory(path: &Path) -> Result<Vec<PathBuf>> {

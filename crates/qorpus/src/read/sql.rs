@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::os::fork;
 use crate::qubit_order::Order;
 use crate::read::authorizer::{self, Interrupt};
-use crate::read::corpus::{Reader, Rows};
+use crate::read::corpus::{Corpus, Rows};
 use crate::read::parameters::Parameters;
 use crate::read::sql_error::reason;
 use crate::read::sql_functions;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 const FIXED: [&str; 4] = ["id", "circuit", "length", "unitary"];
 
 /// The most records a cursor reads at once; it begins with few, since a query may want no more.
-const MOST_AT_ONCE: usize = 4096;
+const MAX_AT_ONCE: usize = 4096;
 const FEW: usize = 16;
 
 /// What a query found.
@@ -39,7 +39,7 @@ pub struct Selection {
     pub rows: Vec<Vec<Value>>,
 }
 
-impl Reader {
+impl Corpus {
     /// Runs one `SELECT` over the table `records`, with values for its parameters.
     ///
     /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB: row-major, little-endian,
@@ -55,7 +55,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Usage`] for what is no single `SELECT`, [`Error::Query`] if it fails or is interrupted.
     pub fn select(
-        self: &Arc<Reader>,
+        self: &Arc<Corpus>,
         order: Order,
         query: &str,
         parameters: impl Into<Parameters>,
@@ -178,13 +178,13 @@ fn entries(value: ValueRef<'_>, dim: usize) -> rusqlite::Result<Option<Vec<Compl
 /// What the table is of.
 #[derive(Debug, Clone)]
 struct Table {
-    reader: Arc<Reader>,
+    reader: Arc<Corpus>,
     order: Order,
     labels: Vec<String>,
 }
 
 impl Table {
-    fn new(reader: Arc<Reader>, order: Order) -> Result<Table> {
+    fn new(reader: Arc<Corpus>, order: Order) -> Result<Table> {
         let labels = reader.label_kinds()?.into_keys().collect();
         Ok(Table { reader, order, labels })
     }
@@ -370,7 +370,7 @@ impl Cursor<'_> {
             match self.rows_of(&ids) {
                 Ok(rows) => {
                     (self.first, self.at, self.len, self.rows) = (id, 0, ids.len(), rows);
-                    self.at_once = (self.at_once * 4).min(MOST_AT_ONCE);
+                    self.at_once = (self.at_once * 4).min(MAX_AT_ONCE);
                     return Ok(());
                 }
                 Err(Error::NotYet { .. }) => id = reader.next_made(id).map_err(failed)?,

@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 pub(crate) const NAMES: [&str; 7] = ["like", "glob", "instr", "replace", "trim", "ltrim", "rtrim"];
 
 /// Steps between two looks for an interrupt, which take well under a millisecond.
-const LOOK: usize = 1 << 16;
+const POLL_STEPS: usize = 1 << 16;
 
 /// Replaces SQLite's functions in `connection`.
 pub(crate) fn register(connection: &Connection, interrupt: &Interrupt) -> Result<()> {
@@ -76,7 +76,7 @@ struct Pace<'a> {
 impl Pace<'_> {
     fn step(&mut self, steps: usize) -> Result<()> {
         self.steps += steps;
-        if self.steps < LOOK {
+        if self.steps < POLL_STEPS {
             return Ok(());
         }
         self.steps = 0;

@@ -4,7 +4,7 @@ use crate::distinct::parallel::{Threads, parallel};
 use crate::error::{Error, Result, io};
 use crate::options::job::threads;
 use crate::qubit_order::Order;
-use crate::read::corpus::Reader;
+use crate::read::corpus::Corpus;
 use crate::read::present::Present;
 use bytemuck::cast_slice;
 use qorpus_core::{Dtype, UnitarySplit};
@@ -25,7 +25,7 @@ const BLOCK_BYTES: usize = (BLOCK / 8) as usize;
 /// side.
 #[derive(Debug)]
 pub struct UnitaryParts {
-    reader: Arc<Reader>,
+    reader: Arc<Corpus>,
     /// The records that are split, if not all of them.
     among: Option<Present>,
     split: UnitarySplit,
@@ -56,7 +56,7 @@ impl UnitaryParts {
     /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not precise enough. Or a temporary file
     /// cannot be made.
     pub fn new(
-        reader: Arc<Reader>,
+        reader: Arc<Corpus>,
         among: Option<Present>,
         sides: Vec<Range<u16>>,
         seed: u64,

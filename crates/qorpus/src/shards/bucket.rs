@@ -4,10 +4,10 @@
 //! (`If-None-Match`, `If-Match`), when it does. So two who publish the same need not know of each other.
 
 use crate::error::{Error, Result, io};
-use crate::os::fork::{self, Holder};
+use crate::os::fork::{self, ForkAware};
 use crate::os::waiting;
 use crate::shards::cache::Origin;
-use crate::shards::naming::MOST_SHARDS;
+use crate::shards::naming::MAX_SHARDS;
 use crate::shards::naming::RECEIPTS;
 use crate::shards::publish::in_pieces;
 use crate::shards::put_mode::{Before, Version};
@@ -50,10 +50,10 @@ const TEXTS_AT_ONCE: usize = 32;
 const ATTEMPTS: u32 = 5;
 
 /// No more names than these are looked at to see what is in a place.
-const MOST_LOOKED_AT: usize = 1000;
+const MAX_LOOKED_AT: usize = 1000;
 
 /// No more names are listed: twice those of the largest corpus, which has a shard and a receipt for each number.
-const MOST_NAMES: usize = 4 * MOST_SHARDS as usize;
+const MAX_NAMES: usize = 4 * MAX_SHARDS as usize;
 
 /// A list comes in pages, of up to 1000 names in most stores. So many may have fewer...
 const FREE_PAGES: usize = 1000;
@@ -89,7 +89,7 @@ impl std::fmt::Debug for Bucket {
     }
 }
 
-impl Holder for Bucket {
+impl ForkAware for Bucket {
     fn close_handles(&self) {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -139,8 +139,8 @@ impl Bucket {
         let path = ["s3://", bucket, if prefix.is_empty() { "" } else { "/" }, prefix].concat().into();
         let session = Mutex::default();
         let made = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, session, patience: PATIENCE });
-        let holder: Arc<dyn Holder> = made.clone();
-        let holder: Weak<dyn Holder> = Arc::downgrade(&holder);
+        let holder: Arc<dyn ForkAware> = made.clone();
+        let holder: Weak<dyn ForkAware> = Arc::downgrade(&holder);
         fork::register(holder);
         Ok(made)
     }
@@ -247,7 +247,7 @@ impl Bucket {
             seen += 1;
             match wanted(name) {
                 true => ControlFlow::Break(Some(name.to_owned())),
-                false if seen < MOST_LOOKED_AT => ControlFlow::Continue(()),
+                false if seen < MAX_LOOKED_AT => ControlFlow::Continue(()),
                 false => ControlFlow::Break(None),
             }
         })?;
@@ -288,7 +288,7 @@ impl Bucket {
                 let options = PaginatedListOptions { page_token: page_token.clone(), ..Default::default() };
                 let page = store.list_paginated(prefix.as_deref(), options).await?;
                 (names, pages) = (names + page.result.objects.len(), pages + 1);
-                if names > MOST_NAMES || pages > FREE_PAGES + names / NAMES_OF_PAGE {
+                if names > MAX_NAMES || pages > FREE_PAGES + names / NAMES_OF_PAGE {
                     let text = format!("the store's list does not end: {pages} pages have {names} names");
                     return Err(endless(&text).into());
                 }

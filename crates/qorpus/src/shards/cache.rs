@@ -58,7 +58,7 @@ const CLAIM: &str = "-claim";
 const KEY: usize = 16;
 
 /// How often is looked whether others have fetched something.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How often is looked whether the lock is free.
 const BRIEFLY: Duration = Duration::from_millis(1);
@@ -259,7 +259,7 @@ impl Cache {
 
     /// Waits a little for others.
     fn pause(&self, wait: &mut Wait) -> Result<()> {
-        let _ = waiting::pause(LOOK);
+        let _ = waiting::pause(POLL_INTERVAL);
         wait.look(|| {
             format!(
                 "{}: waiting for other processes that fetch shards into this cache, the same one or so many that there is no room \

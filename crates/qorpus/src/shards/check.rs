@@ -1,6 +1,6 @@
 //! Checking: every record is in one shard, every shard is as the manifest says; and making those again that are not.
 
-use crate::corpus::corpus_file::Corpus;
+use crate::corpus::corpus_file::CorpusFile;
 use crate::error::{Error, Result};
 use crate::options::job::{Durability, threads};
 use crate::shards::cache::{Cache, Room};
@@ -139,7 +139,7 @@ fn examine(
     let file = &object.path;
     let said_of = |error| shards.said_of(number, error);
     let damaged = |reason: &str| Err(shards.damaged(number, reason));
-    let corpus = Corpus::open(file).map_err(said_of)?;
+    let corpus = CorpusFile::open(file).map_err(said_of)?;
     if corpus.recipe().hash() != shards.recipe.hash() {
         return Err(shards.holds_another(number, corpus.recipe()));
     }

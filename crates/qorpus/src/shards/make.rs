@@ -4,8 +4,8 @@
 //! process has built is gone on with. On network file systems, where locks cannot be relied on, and for buckets, shards are
 //! built in a directory of each machine, and what two machines make both is published once.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::hex::hex;
 use crate::options::job::{Durability, GenerateOptions, threads};
@@ -50,7 +50,7 @@ const CLAIM: &str = "-claim";
 const COPY: &str = "-published";
 
 /// How often a process looks whether others have finished what they are at.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See [`generate`](crate::produce::generate).
 pub(crate) fn generate(
@@ -125,7 +125,7 @@ pub(crate) fn generate(
                     return Ok((Outcome::Interrupted, progress));
                 }
                 if progress.waiting {
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(POLL_INTERVAL);
                 }
             }
         }
@@ -452,7 +452,7 @@ impl Workshop<'_> {
         stop: &AtomicBool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Option<Inspected>> {
-        let store = Store::open(draft, &self.shards.recipe, self.durability)?;
+        let store = CorpusWriter::open(draft, &self.shards.recipe, self.durability)?;
         let chunks = self.shards.chunks(number);
         match generate_in(store, &self.shards.recipe, self.jobs, chunks, stop, report)? {
             (Outcome::Interrupted, _) => Ok(None),
@@ -483,7 +483,7 @@ impl Workshop<'_> {
             return Ok(Err("another program has it open".into()));
         }
         let ids = self.shards.cut.ids(number);
-        let corpus = Corpus::open(file)?;
+        let corpus = CorpusFile::open(file)?;
         if corpus.recipe().hash() != self.shards.recipe.hash() {
             // It may be somebody's, so only a repair replaces it.
             return Err(self.shards.holds_another(number, corpus.recipe()));

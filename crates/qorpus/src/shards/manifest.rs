@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, brief};
 use crate::hex::hex;
-use crate::shards::naming::{Cut, MANIFEST, MOST_SHARDS};
+use crate::shards::naming::{Cut, MANIFEST, MAX_SHARDS};
 use crate::shards::place::Place;
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The version of the manifest's and the receipts' format.
 const VERSION: u32 = 1;
 
-/// No larger manifest is read: it would list more shards than [`MOST_SHARDS`](super::MOST_SHARDS).
+/// No larger manifest is read: it would list more shards than [`MAX_SHARDS`](super::MAX_SHARDS).
 const LARGEST_MANIFEST: u64 = 1 << 28;
 
 /// No larger receipt is read.
@@ -275,7 +275,7 @@ struct ManifestText<'a> {
     records: u64,
     content_hash: &'a str,
     bytes: u64,
-    shards: BoundedVec<ShardText<'a>, { MOST_SHARDS as usize }>,
+    shards: BoundedVec<ShardText<'a>, { MAX_SHARDS as usize }>,
     #[serde(rename = "check")]
     _check: &'a str,
 }

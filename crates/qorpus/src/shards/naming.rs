@@ -5,7 +5,7 @@ use qorpus_core::Recipe;
 use std::ops::Range;
 
 /// More shards than this are refused: each is a file, a receipt and a line of the manifest.
-pub(crate) const MOST_SHARDS: u64 = 1 << 20;
+pub(crate) const MAX_SHARDS: u64 = 1 << 20;
 
 /// The file that says what a directory is, and what is in it.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -31,7 +31,7 @@ impl Cut {
         let len = recipe.expected()?;
         let whole = shard_records > 0 && shard_records.is_multiple_of(recipe.chunk_records());
         let cut = Cut { len, shard_records };
-        (whole && cut.count() <= MOST_SHARDS).then_some(cut)
+        (whole && cut.count() <= MAX_SHARDS).then_some(cut)
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -76,7 +76,7 @@ pub(super) fn chosen_cut(recipe: &Recipe, shard: Option<u64>) -> Result<Cut> {
     let count = len.div_ceil(size);
     Cut::new(recipe, size).ok_or_else(|| {
         Error::Usage(format!(
-            "{count} shards of {size} records are too many, a directory has at most {MOST_SHARDS}; choose larger ones with --shard"
+            "{count} shards of {size} records are too many, a directory has at most {MAX_SHARDS}; choose larger ones with --shard"
         ))
     })
 }

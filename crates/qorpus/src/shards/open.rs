@@ -3,12 +3,12 @@
 //! Published shards never change, so their files are mapped, which takes no descriptor and a few kilobytes: thousands stay. Those
 //! that SQLite must read, being unusual or damaged, take more, and fewer stay.
 
-use crate::corpus::corpus_file::{Corpus, Means, Summary};
+use crate::corpus::corpus_file::{CorpusFile, Means, Summary};
 use crate::corpus::row_cache::SLOTS;
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::hex::hex;
-use crate::os::fork::{self, Holder};
+use crate::os::fork::{self, ForkAware};
 use crate::shards::manifest::Manifest;
 use crate::shards::put_mode::Version;
 use crate::shards::seal;
@@ -21,22 +21,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// So many shards that SQLite has opened stay open: each takes about a megabyte, and a descriptor or two.
-const MOST_OPEN: usize = 64;
+const MAX_OPEN: usize = 64;
 
 /// So many lists of mapped shards; shard `k` is in list `k` modulo this.
 const LISTS: u64 = 4096;
 
 /// So many shards of a list stay mapped: the system allows a process 65 530 mappings.
-const MOST_OF_LIST: usize = 4;
+const MAX_OF_LIST: usize = 4;
 
 /// Of so many rows all mapped shards together remember where they are, a power of two: 128 MiB.
-const MOST_ROWS: usize = 1 << 20;
+const MAX_ROWS: usize = 1 << 20;
 
 /// Of so many rows a mapped shard does at least.
 const LEAST_ROWS: usize = 64;
 
 /// So many bytes for blocks a shard keeps; what it needed beyond that serves the next one.
-const MOST_KEPT: usize = 4 << 10;
+const MAX_KEPT: usize = 4 << 10;
 
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
@@ -68,9 +68,9 @@ struct Idle {
     mapped: Vec<Mutex<VecDeque<Handle>>>,
 }
 
-type Handle = (u64, Box<Corpus>);
+type Handle = (u64, Box<CorpusFile>);
 
-impl Holder for Idle {
+impl ForkAware for Idle {
     fn close_handles(&self) {
         std::iter::once(&self.opened).chain(&self.mapped).for_each(|list| entries(list).clear());
     }
@@ -87,7 +87,7 @@ impl Idle {
         &self.mapped[(number % self.mapped.len() as u64) as usize]
     }
 
-    fn take(&self, number: u64) -> Option<Box<Corpus>> {
+    fn take(&self, number: u64) -> Option<Box<CorpusFile>> {
         [self.list(number), &self.opened].into_iter().find_map(|list| {
             let mut list = entries(list);
             // That of the read before is the likeliest.
@@ -96,10 +96,10 @@ impl Idle {
         })
     }
 
-    fn give_back(&self, number: u64, corpus: Box<Corpus>) {
+    fn give_back(&self, number: u64, corpus: Box<CorpusFile>) {
         let (list, most) = match corpus.is_connected() {
-            true => (&self.opened, MOST_OPEN),
-            false => (self.list(number), MOST_OF_LIST),
+            true => (&self.opened, MAX_OPEN),
+            false => (self.list(number), MAX_OF_LIST),
         };
         let mut list = entries(list);
         list.push_back((number, corpus));
@@ -121,7 +121,7 @@ impl OpenShards {
         let means = Means::new(Arc::new(shards.recipe().clone()));
         let listed = RwLock::new(look(&shards)?);
         let idle = Arc::new(Idle::new(shards.cut().count()));
-        let holder: Arc<dyn Holder> = idle.clone();
+        let holder: Arc<dyn ForkAware> = idle.clone();
         fork::register(Arc::downgrade(&holder));
         let spare = Mutex::default();
         Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), listed, idle, spare })
@@ -212,7 +212,7 @@ impl OpenShards {
     }
 
     /// Runs `read` with a handle that no other thread uses, of the shard that has the record with this id.
-    pub(crate) fn with<T>(&self, id: u64, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+    pub(crate) fn with<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let number = self.number(id);
         let corpus = match self.idle.take(number).filter(|corpus| !corpus.is_replaced()) {
@@ -223,7 +223,7 @@ impl OpenShards {
     }
 
     /// The same for whole chunks. SQLite reads those, and opens the file while a copy cannot go.
-    pub(crate) fn with_chunks<T>(&self, id: u64, read: impl FnOnce(&Corpus) -> Result<T>) -> Result<T> {
+    pub(crate) fn with_chunks<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let number = self.number(id);
         self.read(number, self.opened(number, id, false)?, read)
@@ -232,8 +232,8 @@ impl OpenShards {
     fn read<T>(
         &self,
         number: u64,
-        corpus: Box<Corpus>,
-        read: impl FnOnce(&Corpus) -> Result<T>,
+        corpus: Box<CorpusFile>,
+        read: impl FnOnce(&CorpusFile) -> Result<T>,
     ) -> Result<T> {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = corpus.buffer.borrow().capacity();
@@ -254,7 +254,7 @@ impl OpenShards {
             },
             read => read,
         };
-        if corpus.buffer.borrow().capacity() > MOST_KEPT {
+        if corpus.buffer.borrow().capacity() > MAX_KEPT {
             spare().push(corpus.buffer.take());
         }
         self.idle.give_back(number, corpus);
@@ -268,7 +268,7 @@ impl OpenShards {
 
     /// If reading or opening a shard failed because of a copy that is not what was fetched, the copy is removed: the error that
     /// says so.
-    fn disowned(&self, error: &Error, number: u64, opened: Option<&Corpus>) -> Option<Error> {
+    fn disowned(&self, error: &Error, number: u64, opened: Option<&CorpusFile>) -> Option<Error> {
         if !error.may_be_damage() {
             return None;
         }
@@ -279,7 +279,7 @@ impl OpenShards {
     }
 
     /// Opens the shard that has this record, which need not be by SQLite if it `may_be_mapped`.
-    fn opened(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<Corpus>> {
+    fn opened(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<CorpusFile>> {
         let opened = self.opened_once(number, id, may_be_mapped);
         opened.map_err(|error| match self.disowned(&error, number, None) {
             Some(damaged) => damaged,
@@ -288,7 +288,7 @@ impl OpenShards {
     }
 
     /// The same, whatever may be the reason of a failure.
-    fn opened_once(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<Corpus>> {
+    fn opened_once(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<CorpusFile>> {
         let known = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
         // Perhaps it was sealed meanwhile; what is listed stays.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
@@ -334,7 +334,7 @@ impl OpenShards {
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Box::new(Corpus::open_known(file, &self.means)?);
+        let corpus = Box::new(CorpusFile::open_known(file, &self.means)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
@@ -348,11 +348,11 @@ impl OpenShards {
     }
 
     /// The shard's file without SQLite, if it has the layout of another one that SQLite has read.
-    fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<Corpus> {
+    fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
         let (layout, cut) = (self.layout.get()?, self.shards.cut());
         // A directory has at most 2^20 shards, and each has a row at least.
-        let rows = (MOST_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, SLOTS);
-        Corpus::published(file.into(), &self.means, layout, cut.ids(number), bytes, rows)
+        let rows = (MAX_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, SLOTS);
+        CorpusFile::published(file.into(), &self.means, layout, cut.ids(number), bytes, rows)
     }
 }
 

@@ -105,12 +105,12 @@ pub(super) fn fold(shards: &Shards, durability: Durability) -> Result<Manifest> 
         Place::Directory(directory) => Lock::open(&directory.join(MANIFEST)).ok(),
         Place::Bucket(_) => None,
     };
-    let turn = lock.as_ref().and_then(|lock| lock.turn().ok());
+    let write_lock = lock.as_ref().and_then(|lock| lock.write_lock().ok());
     loop {
         let (old, version) = shards.manifest()?;
         let found = listed(shards, &old)?;
         if found == old.shards {
-            drop(turn);
+            drop(write_lock);
             sweep(shards, &old)?;
             return Ok(old);
         }

@@ -16,7 +16,7 @@ const NEXT: usize = 4;
 const CONTINUED: usize = PAGE - NEXT;
 
 /// The most bytes of a row that are all in its own page.
-const MOST_INSIDE: usize = PAGE - 35;
+const MAX_INSIDE: usize = PAGE - 35;
 
 /// The fewest bytes in its own page of a row that continues elsewhere.
 const LEAST_INSIDE: usize = (PAGE - 12) * 32 / 255 - 23;
@@ -299,12 +299,12 @@ impl<'m> Page<'m> {
 
 /// How many of a row's bytes are in its own page.
 fn inside(len: usize) -> usize {
-    if len <= MOST_INSIDE {
+    if len <= MAX_INSIDE {
         return len;
     }
     // So many that the last of the other pages is full, if they fit.
     let full = LEAST_INSIDE + (len - LEAST_INSIDE) % CONTINUED;
-    if full <= MOST_INSIDE { full } else { LEAST_INSIDE }
+    if full <= MAX_INSIDE { full } else { LEAST_INSIDE }
 }
 
 /// Bytes of an integer of this kind, or serial type.

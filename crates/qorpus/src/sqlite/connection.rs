@@ -34,18 +34,18 @@ const MMAP_BYTES: i64 = 1 << 40;
 pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
-const PATIENCE: u64 = 300_000;
+const BUSY_TIMEOUT_MS: u64 = 300_000;
 
 /// How long a connection waits for a lock of SQLite's own; shared with its busy handler.
 #[derive(Debug, Clone)]
-pub(crate) struct Patience(Arc<AtomicU64>);
+pub(crate) struct BusyTimeout(Arc<AtomicU64>);
 
-impl Patience {
+impl BusyTimeout {
     /// Runs `action` while waiting for locks no longer than `limit`.
     pub(crate) fn limited<T>(&self, limit: Duration, action: impl FnOnce() -> T) -> T {
         self.0.store(limit.as_millis() as u64, Ordering::Relaxed);
         let result = action();
-        self.0.store(PATIENCE, Ordering::Relaxed);
+        self.0.store(BUSY_TIMEOUT_MS, Ordering::Relaxed);
         result
     }
 }
@@ -62,7 +62,7 @@ pub(crate) enum Access {
 }
 
 /// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
-pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)> {
+pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeout)> {
     check_version()?;
     guard::keep();
     if access != Access::Create {
@@ -74,8 +74,8 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
     let mut connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
-    let patience = Patience(Arc::new(AtomicU64::new(PATIENCE)));
-    let limit = patience.clone();
+    let busy_timeout = BusyTimeout(Arc::new(AtomicU64::new(BUSY_TIMEOUT_MS)));
+    let limit = busy_timeout.clone();
     let mut waited = 0;
     let handler = move |attempt: i32| {
         let pause = u64::from(attempt.unsigned_abs().min(50)) + 1;
@@ -90,7 +90,7 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, Patience)
         connection.pragma_update(None, "query_only", true).map_err(failed)?;
         map(&connection).map_err(failed)?;
     }
-    Ok((connection, patience))
+    Ok((connection, busy_timeout))
 }
 
 /// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be opened at its other end.
@@ -231,7 +231,7 @@ fn pages(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// What an SQLite file turns out to be.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) enum FileKind {
     /// Nothing yet: a new file.
     Empty,
     /// A corpus with this recipe.
@@ -239,11 +239,11 @@ pub(crate) enum Content {
 }
 
 /// Looks at the file: application id, version, recipe and its hash.
-pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<Content> {
-    let Some(Identity { json, hash }) = identity(connection, path)? else { return Ok(Content::Empty) };
+pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
+    let Some(Identity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
     let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
     match hash == hex(&recipe.hash()) {
-        true => Ok(Content::Corpus(Box::new(recipe))),
+        true => Ok(FileKind::Corpus(Box::new(recipe))),
         false => Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into())),
     }
 }

@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
-use crate::os::clock::{LOOK, now};
+use crate::os::clock::{POLL_INTERVAL, now};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_void, off_t, siginfo_t, size_t};
 use rusqlite::ffi;
@@ -173,7 +173,7 @@ fn give_way(signal: c_int, is_sent: bool) {
 pub(crate) fn keep() {
     static LOOKED: AtomicU64 = AtomicU64::new(0);
     let now = now().as_millis() as u64;
-    if now.saturating_sub(LOOKED.load(SeqCst)) < LOOK.as_millis() as u64 {
+    if now.saturating_sub(LOOKED.load(SeqCst)) < POLL_INTERVAL.as_millis() as u64 {
         return;
     }
     static SQLITE: Once = Once::new();

@@ -76,7 +76,7 @@ pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<
 
 #[cfg(test)]
 mod tests {
-    use crate::corpus::corpus_file::Corpus;
+    use crate::corpus::corpus_file::CorpusFile;
     use crate::sqlite::mmap::PublishedMapping;
     use crate::{Durability, GenerateOptions, Part, RecipeOptions};
     use std::path::Path;
@@ -94,7 +94,7 @@ mod tests {
         generated(&path("whole"), 0, Part::default());
         generated(&path("part"), 0, Part::new(1, 2).unwrap());
         generated(&path("other"), 1, Part::default());
-        let layout = Corpus::open(path("whole")).unwrap().layout().unwrap();
+        let layout = CorpusFile::open(path("whole")).unwrap().layout().unwrap();
         let root = |name: &str| {
             let size = path(name).metadata().unwrap().len();
             assert!(PublishedMapping::new(&path(name), size + 1).is_none());

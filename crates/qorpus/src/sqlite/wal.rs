@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::repair;
     use crate::verify;
-    use crate::{Corpus, VerifyOptions, Writer, WriterOptions};
+    use crate::{CorpusFile, VerifyOptions, Writer, WriterOptions};
     use tempfile::TempDir;
 
     fn writer(path: &Path) -> Writer {
@@ -144,7 +144,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (copy, writers) = copied(&directory);
         for _ in 0..2 {
-            let corpus = Corpus::open(&copy).unwrap();
+            let corpus = CorpusFile::open(&copy).unwrap();
             let summary = corpus.summary().unwrap();
             assert!(summary.wal_missing && summary.records < 2);
             assert!(!is_clean(&copy), "another connection has made a new WAL by now");
@@ -176,7 +176,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (copy, _writers) = copied(&directory);
         std::fs::copy(log(&directory.path().join("c.db")), log(&copy)).unwrap();
-        let corpus = Corpus::open(&copy).unwrap();
+        let corpus = CorpusFile::open(&copy).unwrap();
         assert!(!corpus.summary().unwrap().wal_missing && corpus.len().unwrap() == 2);
         drop(corpus);
         // The last reader leaves one plain file.
@@ -188,9 +188,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (copy, _writers) = copied(&directory);
         std::fs::File::create(directory.path().join("copy.db-lock")).unwrap();
-        assert!(Corpus::open(&copy).unwrap().summary().unwrap().wal_missing && !is_clean(&copy));
+        assert!(CorpusFile::open(&copy).unwrap().summary().unwrap().wal_missing && !is_clean(&copy));
         assert!(repair(&copy, &Default::default(), &false.into(), &|_| {}).unwrap().wal_missing);
-        assert!(!Corpus::open(&copy).unwrap().summary().unwrap().wal_missing);
+        assert!(!CorpusFile::open(&copy).unwrap().summary().unwrap().wal_missing);
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         let file = std::fs::read(&path).unwrap();
         std::fs::File::create(directory.path().join("c.db-lock")).unwrap();
         for _ in 0..2 {
-            drop(Corpus::open(&path).unwrap());
+            drop(CorpusFile::open(&path).unwrap());
             assert!(std::fs::read(&path).unwrap() == file && is_clean(&path));
         }
     }
@@ -221,7 +221,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("c.db");
         let writer = writer(&path);
-        let reader = Corpus::open(&path).unwrap();
+        let reader = CorpusFile::open(&path).unwrap();
         assert!(!is_in_wal_mode(&path) || log(&path).exists());
         drop(reader);
         writer.close().unwrap();
@@ -234,7 +234,7 @@ mod tests {
         let pipe = directory.path().join("c.db");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(!is_missing(&pipe) && missing_wal(&pipe).is_none());
-        assert!(matches!(Corpus::open(&pipe), Err(crate::Error::NoPlainFile(_))));
+        assert!(matches!(CorpusFile::open(&pipe), Err(crate::Error::NoPlainFile(_))));
     }
 
     #[test]
@@ -248,14 +248,14 @@ mod tests {
         assert!(!missing());
         one.append(&[0], None, &[]).unwrap();
         one.flush().unwrap();
-        let reader = Corpus::open(&path).unwrap();
+        let reader = CorpusFile::open(&path).unwrap();
         assert!(!missing());
         one.close().unwrap();
         assert!(!missing());
         other.close().unwrap();
         // The reader has kept the writers from leaving WAL mode.
         assert!(is_in_wal_mode(&path) && log(&path).exists() && !missing());
-        let second = Corpus::open(&path).unwrap();
+        let second = CorpusFile::open(&path).unwrap();
         drop(reader);
         assert!(!missing());
         drop(second);
@@ -299,7 +299,7 @@ mod tests {
         alone.append(&[0], None, &[]).unwrap();
         alone.flush().unwrap();
         assert!(!is_in_wal_mode(&path));
-        let reader = Corpus::open(&path).unwrap();
+        let reader = CorpusFile::open(&path).unwrap();
         assert!(is_in_wal_mode(&path) && reader.len().unwrap() == 1);
         drop(reader);
         alone.close().unwrap();

@@ -3,25 +3,25 @@
 //! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose owner has died
 //! is free again; whether an owner lives, the sidecar lock knows.
 
-use crate::os::sidecar_lock::Owner;
+use crate::os::sidecar_lock::WriterId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 use std::ops::Range;
 
 /// A range of chunks still to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Todo {
+pub(crate) struct PendingRange {
     pub(crate) chunks: Range<u64>,
-    pub(crate) owner: Option<Owner>,
+    pub(crate) owner: Option<WriterId>,
 }
 
 /// The ranges that touch `chunks`, in order, cut to it.
-pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<Todo>> {
+pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingRange>> {
     let sql = "SELECT first_chunk, end_chunk, owner FROM work
                WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk ORDER BY first_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
         let (start, end): (u64, u64) = (row.get(0)?, row.get(1)?);
-        Ok(Todo { chunks: start.max(chunks.start)..end.min(chunks.end), owner: row.get(2)? })
+        Ok(PendingRange { chunks: start.max(chunks.start)..end.min(chunks.end), owner: row.get(2)? })
     })?;
     rows.collect()
 }
@@ -72,10 +72,10 @@ pub(crate) fn done_in_one(connection: &Connection, chunks: u64) -> Result<Option
 /// Takes up to `want` free chunks of `part` for `owner` and returns them.
 pub(crate) fn claim(
     connection: &Connection,
-    owner: Owner,
+    owner: WriterId,
     part: &Range<u64>,
     want: u64,
-    is_alive: impl Fn(Owner) -> bool,
+    is_alive: impl Fn(WriterId) -> bool,
 ) -> Result<Vec<Range<u64>>> {
     let (mut claimed, mut missing) = (Vec::new(), want);
     for todo in within(connection, part)? {
@@ -95,7 +95,7 @@ pub(crate) fn claim(
 }
 
 /// The chunks that `owner` has claimed and still holds.
-pub(crate) fn owned(connection: &Connection, owner: Owner) -> Result<Vec<Range<u64>>> {
+pub(crate) fn owned(connection: &Connection, owner: WriterId) -> Result<Vec<Range<u64>>> {
     let sql = "SELECT first_chunk, end_chunk FROM work WHERE owner = ?1 AND first_chunk < end_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([owner], |row| Ok(row.get(0)?..row.get(1)?))?;
@@ -103,7 +103,7 @@ pub(crate) fn owned(connection: &Connection, owner: Owner) -> Result<Vec<Range<u
 }
 
 /// Frees what is claimed under the name `owner`, whoever had it before.
-pub(crate) fn release(connection: &Connection, owner: Owner) -> Result<()> {
+pub(crate) fn release(connection: &Connection, owner: WriterId) -> Result<()> {
     let sql = "UPDATE work SET owner = NULL WHERE owner = ?1";
     connection.prepare_cached(sql)?.execute([owner]).map(drop)
 }
@@ -111,9 +111,9 @@ pub(crate) fn release(connection: &Connection, owner: Owner) -> Result<()> {
 /// Makes `left` what `owner` still has to do; `next_owner` gets it.
 pub(crate) fn replace(
     connection: &Connection,
-    owner: Owner,
+    owner: WriterId,
     left: &[Range<u64>],
-    next_owner: Option<Owner>,
+    next_owner: Option<WriterId>,
 ) -> Result<()> {
     connection.prepare_cached("DELETE FROM work WHERE owner = ?1")?.execute([owner])?;
     left.iter().try_for_each(|range| insert(connection, range, next_owner))
@@ -124,7 +124,7 @@ pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()>
     let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
-        Ok(Todo { chunks: row.get(0)?..row.get(1)?, owner: row.get(2)? })
+        Ok(PendingRange { chunks: row.get(0)?..row.get(1)?, owner: row.get(2)? })
     })?;
     for todo in rows.collect::<Result<Vec<_>>>()? {
         connection.prepare_cached("DELETE FROM work WHERE first_chunk = ?1")?.execute([todo.chunks.start])?;
@@ -136,7 +136,7 @@ pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()>
 }
 
 /// Adds a range that overlaps no other; an empty one is nothing.
-pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, owner: Option<Owner>) -> Result<()> {
+pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, owner: Option<WriterId>) -> Result<()> {
     if !chunks.is_empty() {
         let sql = "INSERT INTO work (first_chunk, end_chunk, owner) VALUES (?1, ?2, ?3)";
         connection.prepare_cached(sql)?.execute(params![chunks.start, chunks.end, owner])?;
@@ -148,14 +148,14 @@ pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, owner: Option
 mod tests {
     use super::*;
 
-    fn table(rows: &[(u64, u64, Option<Owner>)]) -> Connection {
+    fn table(rows: &[(u64, u64, Option<WriterId>)]) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("../sqlite/schema.sql")).unwrap();
         rows.iter().for_each(|&(start, end, owner)| insert(&connection, &(start..end), owner).unwrap());
         connection
     }
 
-    fn rows(connection: &Connection) -> Vec<(u64, u64, Option<Owner>)> {
+    fn rows(connection: &Connection) -> Vec<(u64, u64, Option<WriterId>)> {
         let all = within(connection, &(0..u64::MAX >> 1)).unwrap();
         all.into_iter().map(|todo| (todo.chunks.start, todo.chunks.end, todo.owner)).collect()
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use std::ops::Range;
 
 /// More levels than any enumeration has.
-const MOST_LEVELS: usize = 1 << 20;
+const MAX_LEVELS: usize = 1 << 20;
 
 /// The circuits of one cost and length, each the first that makes its unitary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Level {
 pub(crate) fn levels(connection: &Connection) -> rusqlite::Result<Vec<Level>> {
     let sql = "SELECT cost, length, first_id, records FROM levels ORDER BY number LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([MOST_LEVELS as i64], |row| {
+    let rows = statement.query_map([MAX_LEVELS as i64], |row| {
         Ok(Level { cost: row.get(0)?, length: row.get(1)?, first_id: row.get(2)?, records: row.get(3)? })
     })?;
     rows.collect()

@@ -1,17 +1,17 @@
 //! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what fails.
 
-use crate::corpus::corpus_file::Corpus;
-use crate::corpus::corpus_writer::Store;
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::check::check_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::job::{Durability, threads};
 use crate::options::writer::PairCheck;
 use crate::os::workers;
-use crate::produce::chunk_builder::Maker;
+use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::pair_check::{self, Pairs};
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunk, recount, totals};
-use crate::tables::claims::{self, Todo};
+use crate::tables::claims::{self, PendingRange};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use qorpus_core::{Chunk, Circuits, Codec, Kernel, unitarity_residual};
 use rusqlite::{Connection, OptionalExtension};
@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// So many damaged chunks are enough to know.
-const MOST_DAMAGED: usize = 10_000;
+const MAX_DAMAGED: usize = 10_000;
 
 /// The same for one file.
 pub(crate) fn verify_file(
@@ -36,7 +36,7 @@ pub(crate) fn verify_file(
             options.sample
         )));
     }
-    let (corpus, jobs) = (Corpus::open(path)?, threads(options.jobs)?);
+    let (corpus, jobs) = (CorpusFile::open(path)?, threads(options.jobs)?);
     let (before, done, unexpected) = corpus.read(|connection| {
         let (done, unexpected) = survey(connection, &corpus)?;
         Ok((totals(connection)?, done, unexpected))
@@ -49,7 +49,7 @@ pub(crate) fn verify_file(
             .map(move |start| start..done.end.min(start.saturating_add(step)))
     }));
     let verify_segments = &|| -> Result<()> {
-        let corpus = Corpus::open(path)?;
+        let corpus = CorpusFile::open(path)?;
         while let Some(numbers) = segments.lock().ok().and_then(|mut segments| segments.next()) {
             if stop.load(Ordering::Relaxed) {
                 break;
@@ -58,7 +58,7 @@ pub(crate) fn verify_file(
             report(found.records);
             if let Ok(mut sum) = result.lock() {
                 sum.add(found);
-                if sum.damaged.len().max(sum.mismatched.len()) >= MOST_DAMAGED {
+                if sum.damaged.len().max(sum.mismatched.len()) >= MAX_DAMAGED {
                     break;
                 }
             }
@@ -93,7 +93,7 @@ pub(crate) fn verify_file(
 
 /// The ranges of chunks that should be there, and for each range still to be made the first chunk that is there
 /// all the same.
-fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
+fn survey(connection: &Connection, corpus: &CorpusFile) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
     let (chunks, size) = (corpus.recipe().chunks(), corpus.recipe().chunk_records());
     if corpus.recipe().space().is_appended() {
         let sql = "SELECT first_id, count FROM chunks ORDER BY first_id DESC LIMIT 1";
@@ -104,7 +104,7 @@ fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Ran
         return Ok((Vec::from([all]), Vec::new()));
     }
     let (mut done, mut unexpected, mut next) = (Vec::new(), Vec::new(), 0);
-    for Todo { chunks: todo, .. } in claims::within(connection, &(0..chunks))? {
+    for PendingRange { chunks: todo, .. } in claims::within(connection, &(0..chunks))? {
         done.push(next..todo.start);
         next = todo.end;
         let sql = "SELECT min(first_id) FROM chunks WHERE first_id >= ?1 AND first_id <= ?2";
@@ -119,7 +119,7 @@ fn survey(connection: &Connection, corpus: &Corpus) -> rusqlite::Result<(Vec<Ran
 }
 
 /// Verifies some consecutive chunks, read in one transaction.
-fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
+fn segment(corpus: &CorpusFile, numbers: Range<u64>, sample: f64) -> Verification {
     let mut result = Verification::default();
     if corpus.recipe().space().is_appended() {
         let mut next = numbers.start;
@@ -158,7 +158,7 @@ fn segment(corpus: &Corpus, numbers: Range<u64>, sample: f64) -> Verification {
 /// Checks that appended chunks follow one another without gaps, their bytes, and `sample` of their pairs.
 /// Returns the number up to which it did, and fails with that of a chunk that SQLite cannot read.
 fn check_appended(
-    corpus: &Corpus,
+    corpus: &CorpusFile,
     numbers: &Range<u64>,
     sample: f64,
     result: &mut Verification,
@@ -190,9 +190,9 @@ fn check_appended(
 }
 
 fn check_segment(
-    corpus: &Corpus,
+    corpus: &CorpusFile,
     chunks: &[(u64, Chunk)],
-    todo: &[Todo],
+    todo: &[PendingRange],
     numbers: Range<u64>,
     sample: f64,
     result: &mut Verification,
@@ -228,7 +228,7 @@ fn check_segment(
 
 /// Checks a chunk's place and bytes and recomputes `sample` of its records; returns how many.
 fn check_chunk(
-    corpus: &Corpus,
+    corpus: &CorpusFile,
     number: u64,
     chunk: &Chunk,
     sample: f64,
@@ -260,7 +260,7 @@ fn sampled(number: u64, records: u64, sample: f64) -> Range<usize> {
 
 /// Checks an appended chunk's place and bytes, and whether `sample` of its unitaries belong to their circuits.
 fn check_pairs(
-    corpus: &Corpus,
+    corpus: &CorpusFile,
     number: u64,
     chunk: &Chunk,
     sample: f64,
@@ -297,13 +297,13 @@ fn check_pairs(
                 }
             }
         }
-        result.mismatched.len() < MOST_DAMAGED
+        result.mismatched.len() < MAX_DAMAGED
     });
     Ok(())
 }
 
 /// Rows that no chunk of the recipe has: counted against the last chunk.
-fn check_outside(corpus: &Corpus, result: &mut Verification) -> Result<()> {
+fn check_outside(corpus: &CorpusFile, result: &mut Verification) -> Result<()> {
     let (len, chunk_records) = (corpus.recipe().space().len(), corpus.recipe().chunk_records());
     let sql = "SELECT min(first_id) FROM chunks WHERE first_id < 0 OR first_id >= ?1";
     let end = len.min(i64::MAX as u64);
@@ -328,7 +328,7 @@ pub(crate) fn repair_file(
     if (found.is_clean() && !found.wal_missing) || found.interrupted {
         return Ok(found);
     }
-    let recipe = Corpus::open(path)?.recipe().clone();
+    let recipe = CorpusFile::open(path)?.recipe().clone();
     if let Some(&level) = found.damaged_levels.first() {
         return Err(Error::DamagedIndex { path: path.into(), level });
     }
@@ -340,8 +340,8 @@ pub(crate) fn repair_file(
         return Err(Error::Mismatched { path: path.into(), id: *id, records: found.mismatched.len() });
     }
     let (codec, kernel) = (Codec::new(&recipe), Kernel::new(recipe.alphabet()));
-    let mut maker = Maker::new(&recipe, &codec, &kernel);
-    let store = Store::open(path, &recipe, Durability::Full)?;
+    let mut maker = ChunkBuilder::new(&recipe, &codec, &kernel);
+    let store = CorpusWriter::open(path, &recipe, Durability::Full)?;
     for &number in found.damaged.keys() {
         let (chunk, ids) = (maker.chunk(number), recipe.chunk_ids(number));
         store.write(|transaction| {
