@@ -1,4 +1,5 @@
-"""The sections of records as Markdown: what docs/benchmarks.md shows, and what a benchmark prints."""
+"""The sections of records as Markdown: what docs/benchmarks.md shows, and what a benchmark
+prints."""
 
 from collections.abc import Callable, Sequence
 

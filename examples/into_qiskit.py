@@ -1,4 +1,5 @@
-"""Takes records of a corpus into Qiskit, checks them there, and lets Qiskit's transpiler shorten them.
+"""Takes records of a corpus into Qiskit, checks them there, and lets Qiskit's transpiler shorten
+them.
 
     python examples/into_qiskit.py [CORPUS]
 

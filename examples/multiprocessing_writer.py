@@ -1,7 +1,8 @@
 """A pool of processes that multiply NumPy matrices and write them all to one corpus.
 
-This is `benches/original.py` with its SQLite code taken out: no connections, no pragmas, no SQL and no
-commits, and nothing is lost once the pool is done. How matrices are computed stays the program's own business.
+This is `benches/original.py` with its SQLite code taken out: no connections, no pragmas, no SQL and
+no commits, and nothing is lost once the pool is done. How matrices are computed stays the program's
+own business.
 
     python examples/multiprocessing_writer.py mine.db --rows 200000
 """

@@ -1,13 +1,15 @@
 """A network that learns to compile: from the unitary of a circuit it tells the circuit's last gate.
 
-Taking that gate off leaves a shorter circuit, so that asking again and again compiles a unitary gate by gate. The
-network clones the behaviour of shortest circuits in h, s, t and cx on two qubits. `qorpus.distinct` makes them: every
-unitary is there once, so that it has one right answer, and held-out unitaries were never seen.
+Taking that gate off leaves a shorter circuit, so that asking again and again compiles a unitary
+gate by gate. The network clones the behaviour of shortest circuits in h, s, t and cx on two qubits.
+`qorpus.distinct` makes them: every unitary is there once, so that it has one right answer, and
+held-out unitaries were never seen.
 
     python examples/train_compiler.py runs                  # needs PyTorch; well under a minute on two cores
     python examples/train_compiler.py runs --length 4 --epochs 8
 
-The directory gets the corpus and a checkpoint; run again with more epochs, training goes on from there.
+The directory gets the corpus and a checkpoint; run again with more epochs, training goes on from
+there.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ PAIRS = torch.stack([torch.kron(a, b) for a in PAULIS for b in PAULIS])
 
 
 def features(unitaries: torch.Tensor) -> torch.Tensor:
-    """The unitaries as rotations of the Pauli matrices: tr(P U Q U†)/d for each P and Q; real, and without phase."""
+    """The unitaries as rotations of the Pauli matrices: tr(P U Q U†)/d for each P and Q; real, and
+    without phase."""
     left = torch.einsum("pab,kbc->kpac", PAIRS, unitaries).flatten(2)
     right = torch.einsum("kac,qcd->kqad", unitaries.conj(), PAIRS.mT).flatten(2)
     return (left @ right.mT).real[:, 1:, 1:].flatten(1).float() / DIM
@@ -42,7 +45,8 @@ def last_letters(batch: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.Tensor, steps: int) -> float:
-    """The share of the unitaries that are the identity after at most so many letters are taken off."""
+    """The share of the unitaries that are the identity after at most so many letters are taken
+    off."""
     done = torch.zeros(len(unitaries), dtype=torch.bool)
     for _ in range(steps):
         found = letters[network(features(unitaries)).argmax(dim=1)]
@@ -52,16 +56,19 @@ def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.T
 
 
 def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
-    """Trains, prints how it goes, and returns the accuracy on the test split with what it is to be compared with."""
+    """Trains, prints how it goes, and returns the accuracy on the test split with what it is to be
+    compared with."""
     torch.manual_seed(0)
     torch.set_num_threads(1)                # a small network; more threads would only wait for each other
 
-    # Each unitary up to this length once, with the first of its shortest circuits. Made already, it is only opened.
+    # Each unitary up to this length once, with the first of its shortest circuits. Made already, it
+    # is only opened.
     path = directory / f"distinct-{length}.db"
     corpus = qorpus.distinct(path, gates="h,s,t,cx", qubits=QUBITS, max_length=length, progress=False)
     print(f"{len(corpus)} distinct unitaries in the corpus")
 
-    # To which split a record belongs depends on its id alone, and no unitary is in two of them. A stream shuffles without memory.
+    # To which split a record belongs depends on its id alone, and no unitary is in two of them. A
+    # stream shuffles without memory.
     split = corpus.split(train=0.8, validation=0.1, test=0.1)
     stream = split["train"].torch(batch_size=256, seed=1, longest=length)
     whole = {name: without_identity(next(iter(part.torch(batch_size=len(part), longest=length)))) for name, part in split.items()}

@@ -1,4 +1,5 @@
-//! What must hold whatever bytes come from outside: a function for each kind of input, which panics if it does not.
+//! What must hold whatever bytes come from outside: a function for each kind of input, which panics
+//! if it does not.
 //!
 //! The fuzz targets and `crates/qorpus/tests/hostile.rs` run the same functions.
 //!
@@ -61,7 +62,8 @@ fn recipes() -> &'static [(Recipe, Codec)] {
     })
 }
 
-/// What a chunk's lists and seal would be if its bytes were meant: `docs/format.md`, "Chunk columns".
+/// What a chunk's lists and seal would be if its bytes were meant: `docs/format.md`, "Chunk
+/// columns".
 struct Sealed {
     chunk: Chunk,
     circuits_list: Vec<u8>,
@@ -123,8 +125,8 @@ impl Sealed {
     }
 }
 
-/// The chunk decoder, given columns of any bytes under checks that are right: what it accepts it would write so, byte for
-/// byte, and what it reads of single records is what it reads of all.
+/// The chunk decoder, given columns of any bytes under checks that are right: what it accepts it
+/// would write so, byte for byte, and what it reads of single records is what it reads of all.
 pub fn chunk(data: &[u8]) {
     let mut input = Input(data);
     let (recipe, codec) = &recipes()[input.number(1) as usize % recipes().len()];
@@ -147,7 +149,8 @@ pub fn chunk(data: &[u8]) {
     codec.encode_stored(sealed.chunk.first_id, &circuits, unitaries, &mut again);
     codec.decode(&again.as_ref(), &mut whole).unwrap();
     assert_eq!(whole, circuits, "what was encoded comes back");
-    // Now that the circuits are known, so is the content hash: the chunk is as good as any but for its labels.
+    // Now that the circuits are known, so is the content hash: the chunk is as good as any but for
+    // its labels.
     sealed.chunk.content = again.content;
     sealed.seal();
     let labels = read_labels(codec, &sealed.chunk);
@@ -220,8 +223,8 @@ fn labels_come_back(codec: &Codec, chunk: &Chunk, rows: &[Row]) {
     codec.decode(&again.as_ref(), &mut Circuits::default()).unwrap();
 }
 
-/// A recipe's JSON: what is accepted comes back equal and has an identity, letters that can be read, and chunks of a size that
-/// can be believed.
+/// A recipe's JSON: what is accepted comes back equal and has an identity, letters that can be
+/// read, and chunks of a size that can be believed.
 pub fn recipe(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(recipe) = Recipe::from_json(text) else { return };
@@ -258,7 +261,8 @@ fn holds(recipe: &Recipe) {
     }
 }
 
-/// For the files of one input, in memory where there is such a place; a `static` one would never be removed.
+/// For the files of one input, in memory where there is such a place; a `static` one would never be
+/// removed.
 fn directory() -> tempfile::TempDir {
     match std::path::Path::new("/dev/shm") {
         memory if memory.is_dir() => tempfile::tempdir_in(memory).unwrap(),
@@ -280,7 +284,8 @@ pub fn gates(data: &[u8]) {
     }
 }
 
-/// The text of circuits, letters, angles, couplings and counts: what is accepted can be written and read again.
+/// The text of circuits, letters, angles, couplings and counts: what is accepted can be written and
+/// read again.
 pub fn circuit(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     static ALPHABETS: OnceLock<Vec<Alphabet>> = OnceLock::new();

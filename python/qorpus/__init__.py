@@ -37,5 +37,6 @@ __all__ = [
 __all__ += errors.__all__
 __all__ += interop.__all__
 
-# SQLite's handles and locks do not live through a fork: they are closed before it and opened again when needed.
+# SQLite's handles and locks do not live through a fork: they are closed before it and opened again
+# when needed.
 os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)

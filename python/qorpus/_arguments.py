@@ -46,7 +46,8 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
     try:
         array = np.asarray(values)
         if array.ndim == 1 and (array.dtype.kind == "O" or (array.dtype.kind == "f" and not isinstance(values, np.ndarray))):
-            # NumPy makes objects of integers that are too large for it, and floats of several kinds of them.
+            # NumPy makes objects of integers that are too large for it, and floats of several kinds
+            # of them.
             array = np.array([operator.index(value) for value in values], np.int64)
     except OverflowError as error:
         raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63") from error

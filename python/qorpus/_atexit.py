@@ -11,8 +11,9 @@ _watched = None
 def watch() -> None:
     """Close the writers when this process ends. Opening a writer calls this.
 
-    A forked child of multiprocessing, such as a worker of a pool, ends without Python's own end: nothing is dropped
-    there, and only multiprocessing's finalizers run. In other processes they run too, at exit.
+    A forked child of multiprocessing, such as a worker of a pool, ends without Python's own end:
+    nothing is dropped there, and only multiprocessing's finalizers run. In other processes they run
+    too, at exit.
     """
     global _watched
     if _watched != os.getpid():

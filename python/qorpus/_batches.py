@@ -38,7 +38,8 @@ class Batch(NamedTuple):
 class Window:
     """The window that was read last, for any number of threads.
 
-    Each is written to the memory of the one before: to have new memory from the system takes longer than to read.
+    Each is written to the memory of the one before: to have new memory from the system takes longer
+    than to read.
     """
 
     def __init__(self) -> None:

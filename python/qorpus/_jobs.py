@@ -46,17 +46,19 @@ def generate(
 ) -> Corpus:
     """Make the records of a recipe that a file lacks, on all cores, and open it.
 
-    Any number of processes may do so on one file at once: they share the work. Interrupted, it keeps what is
-    committed, and called again it goes on.
+    Any number of processes may do so on one file at once: they share the work. Interrupted, it
+    keeps what is committed, and called again it goes on.
 
         corpus = qorpus.generate("c.db", gates="clifford+t", qubits=2, random="10M", length=(5, 15), seed=0)
 
-    A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes, which
-    machines can make together. A call without `part` seals it at its end.
+    A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of
+    some hundred megabytes, which machines can make together. A call without `part` seals it at its
+    end.
 
         qorpus.generate("big/", gates="hst", qubits=1, random="10G", unitaries=False)
 
-    `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the environment describe.
+    `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the
+    environment describe.
 
     Args:
         path: the file or directory, created if need be; or a prefix of a bucket.
@@ -91,8 +93,8 @@ def generate(
 def seal(path: Path) -> dict[str, Any]:
     """List the published shards in the manifest of a sharded corpus, and say what is missing.
 
-    What `qorpus seal` does, for a corpus whose parts were made one by one. Receipts are read, not records; to seal again
-    changes nothing.
+    What `qorpus seal` does, for a corpus whose parts were made one by one. Receipts are read, not
+    records; to seal again changes nothing.
 
         while not qorpus.seal("big/")["complete"]:
             time.sleep(60)
@@ -129,11 +131,12 @@ def distinct(
         corpus = qorpus.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=8)
         corpus = qorpus.distinct("t.db", qubits=1, cost={"t": 1, "tdg": 1}, max_cost=12)
 
-    Interrupted, it keeps what is done, and called again it goes on. It needs room for temporary files beside the corpus.
+    Interrupted, it keeps what is done, and called again it goes on. It needs room for temporary
+    files beside the corpus.
 
-    Every record has the labels `shortest_circuits` (how many circuits as short make the unitary), `first_letters` and
-    `last_letters` (bit k is set if one of these begins, or ends, with letter number k), `t_count`, `two_qubit_count`, and, if gates
-    have costs, `cost`.
+    Every record has the labels `shortest_circuits` (how many circuits as short make the unitary),
+    `first_letters` and `last_letters` (bit k is set if one of these begins, or ends, with letter
+    number k), `t_count`, `two_qubit_count`, and, if gates have costs, `cost`.
 
     Args:
         path: the file; created if need be.

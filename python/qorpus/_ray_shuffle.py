@@ -1,6 +1,7 @@
 """One level of an enumeration of distinct unitaries as a Ray Data shuffle.
 
-This module moves bytes. The native `Worker` knows what is in them, and does everything that is done with them.
+This module moves bytes. The native `Worker` knows what is in them, and does everything that is done
+with them.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from qorpus._qorpus import Worker
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Pieces that are read at the same time, on the driver's node: reading takes little, and must not fill its memory.
+# Pieces that are read at the same time, on the driver's node: reading takes little, and must not
+# fill its memory.
 MAX_READERS = 2
 
 
 def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
     """Places of the stream of survivors and their rows, in order: what `enumerate_elsewhere` takes.
 
-    Pieces are read on this node, where the corpus is, and expanded on all; what comes out of each goes as one row of bytes for
-    each range of keys to where that range is merged; the survivors are sorted by their places. Blocks are in Ray's object store, which
-    spills them to disk; those of nodes that die are made again.
+    Pieces are read on this node, where the corpus is, and expanded on all; what comes out of each
+    goes as one row of bytes for each range of keys to where that range is merged; the survivors are
+    sorted by their places. Blocks are in Ray's object store, which spills them to disk; those of
+    nodes that die are made again.
     """
     import ray
     import ray.data
@@ -60,7 +63,8 @@ def _set_up(context: Any) -> None:
     """Set up the context of these datasets, whatever the driver has set for its own."""
     from ray.data.context import ShuffleStrategy
 
-    # Tasks alone, each begun again as often as nodes die; actors that hold what was shuffled would be lost with their nodes.
+    # Tasks alone, each begun again as often as nodes die; actors that hold what was shuffled would
+    # be lost with their nodes.
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
     context.raise_original_map_exception = True
     context.enable_progress_bars = False

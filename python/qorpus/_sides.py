@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 class IdSide:
-    """A part of a split by id of the records in some ranges, with the interface of `_qorpus.Split`."""
+    """A part of a split by id of the records in some ranges, with the interface of
+    `_qorpus.Split`."""
 
     def __init__(self, share: _qorpus.Split, among: Ranges) -> None:
         self._share, self._among = share, among
-        # Members of a split are counted in the order of ids: those in a range have consecutive places.
+        # Members of a split are counted in the order of ids: those in a range have consecutive
+        # places.
         count = share.count
         self._places = Ranges([count(start) for start in among.starts], [count(stop) for stop in among.stops])
 
@@ -40,8 +42,8 @@ class IdSide:
 class UnitarySides:
     """The parts of a split by unitary, each with the interface of `_qorpus.Split`.
 
-    Records are gone through when they are first asked for, and again only if there are more of them; if only some are split,
-    no others are.
+    Records are gone through when they are first asked for, and again only if there are more of
+    them; if only some are split, no others are.
     """
 
     def __init__(

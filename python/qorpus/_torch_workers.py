@@ -64,7 +64,8 @@ def _shared(numbers: torch.Tensor) -> torch.Tensor:
 class News:
     """The place where a stream was put after a loader's workers were started, in shared memory.
 
-    Processes that are forked or spawned share it with the process that started them, which alone writes there.
+    Processes that are forked or spawned share it with the process that started them, which alone
+    writes there.
     """
 
     def __init__(self) -> None:

@@ -31,9 +31,9 @@ class Corpus(RecordSequence):
         corpus.unitaries(slice(0, 1000))          # (1000, 2**n, 2**n)
         corpus.circuits([1, 2, 3])                # tuples of letters
 
-    It may be pickled, shared among threads and carried through a fork, and it follows what others write to it. Its
-    length is that of the recipe, or what was appended so far; a record that is not made yet raises
-    `qorpus.MissingRecord`.
+    It may be pickled, shared among threads and carried through a fork, and it follows what others
+    write to it. Its length is that of the recipe, or what was appended so far; a record that is not
+    made yet raises `qorpus.MissingRecord`.
     """
 
     def __new__(cls, paths: Sequence[Path], order: str = "big") -> Corpus:
@@ -62,9 +62,10 @@ class Corpus(RecordSequence):
             for batch in train.stream(256, seed=1):
                 ...
 
-        Of a directory or bucket these are the records of all shards that are published, sealed or not. What comes later
-        does not change them: so long as a stream lives, its order is of these records; ask again for more. Splits are those
-        of the corpus: a record is in the split `train` of what is present if it is in the split `train` of all records.
+        Of a directory or bucket these are the records of all shards that are published, sealed or
+        not. What comes later does not change them: so long as a stream lives, its order is of these
+        records; ask again for more. Splits are those of the corpus: a record is in the split
+        `train` of what is present if it is in the split `train` of all records.
 
         Args:
             ranges: those of an earlier answer, for the same records again: `present.ranges`, or `state["present"]` of a
@@ -81,7 +82,8 @@ class Corpus(RecordSequence):
 
     @property
     def content_hash(self) -> str:
-        """The sum of the records' hashes. It depends on ids, circuits and stored unitaries alone."""
+        """The sum of the records' hashes. It depends on ids, circuits and stored unitaries
+        alone."""
         return str(self._summary()["content_hash"])
 
     @property
@@ -91,7 +93,8 @@ class Corpus(RecordSequence):
 
     @property
     def levels(self) -> list[Level]:
-        """The finished levels of a corpus that `qorpus.distinct` made, in order; others have none."""
+        """The finished levels of a corpus that `qorpus.distinct` made, in order; others have
+        none."""
         return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
 
     def find(
@@ -105,11 +108,12 @@ class Corpus(RecordSequence):
             corpus.find("cx 0 1; cx 1 0; cx 0 1").circuit
             corpus.find(noisy, tolerance=0.01).id
 
-        A target whose entries are right to 1e-9 (to 1e-12 if some gate is not over Z[i, 1/sqrt(2)]) is found or proven
-        absent. How precise an array is, its dtype, its digits and its distance from unitarity say. Of a less precise one,
-        such as an array of complex64 or of numbers rounded to six decimals, the records are compared within the tolerance
-        that this implies: one that is clearly nearer than all others is found; otherwise `nearest` and `distance` say which
-        comes nearest, in time proportional to the number of records, and nothing is proven.
+        A target whose entries are right to 1e-9 (to 1e-12 if some gate is not over Z[i, 1/sqrt(2)])
+        is found or proven absent. How precise an array is, its dtype, its digits and its distance
+        from unitarity say. Of a less precise one, such as an array of complex64 or of numbers
+        rounded to six decimals, the records are compared within the tolerance that this implies:
+        one that is clearly nearer than all others is found; otherwise `nearest` and `distance` say
+        which comes nearest, in time proportional to the number of records, and nothing is proven.
 
         If the corpus is of unitaries up to a global phase, the target's phase does not matter.
 
@@ -191,8 +195,9 @@ class Corpus(RecordSequence):
 class Present(Subset, Readable):
     """The records that were there of a corpus when it was asked: `corpus.present()`.
 
-    They have the reading interface of a corpus; their places are counted from 0, and `ids` tells which records of the
-    corpus they are. What comes later does not change them: it is in what `corpus.present()` returns then.
+    They have the reading interface of a corpus; their places are counted from 0, and `ids` tells
+    which records of the corpus they are. What comes later does not change them: it is in what
+    `corpus.present()` returns then.
     """
 
     _noun = "part that was present"
@@ -211,7 +216,8 @@ class Present(Subset, Readable):
 
     @property
     def ranges(self) -> list[list[int]]:
-        """Their ids, as pairs of a first id and the one behind the last. `corpus.present` takes them."""
+        """Their ids, as pairs of a first id and the one behind the last. `corpus.present` takes
+        them."""
         return self._ranges.pairs
 
     def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:

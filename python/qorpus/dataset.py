@@ -56,8 +56,9 @@ class Readable:
     def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
         """Make a data set or a stream for PyTorch.
 
-        Without a batch size this is a `qorpus.torch.Dataset`, which a DataLoader takes and may shuffle. With one it is
-        a `qorpus.torch.Stream`, which shuffles without memory, is sharded over ranks and workers, and resumes exactly.
+        Without a batch size this is a `qorpus.torch.Dataset`, which a DataLoader takes and may
+        shuffle. With one it is a `qorpus.torch.Stream`, which shuffles without memory, is sharded
+        over ranks and workers, and resumes exactly.
 
             loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
             stream = corpus.torch(batch_size=64, seed=0, num_workers=4)
@@ -116,21 +117,24 @@ class Readable:
     ) -> dict[str, Split]:
         """Cut the records into named splits, as in `corpus.split(train=0.8, test=0.2)`.
 
-        To which split a record belongs depends on its id, the fractions and the seed alone: it does not change when a
-        corpus grows. Every 1000 consecutive records are split exactly.
+        To which split a record belongs depends on its id, the fractions and the seed alone: it does
+        not change when a corpus grows. Every 1000 consecutive records are split exactly.
 
-        Random circuits, words and appended records may repeat a unitary, and records with equal unitaries then are in
-        several splits: a network that is tested has seen some of the answers. `split(by="unitary", ...)` keeps records
-        whose unitaries are equal up to a global phase together. A corpus that `qorpus.distinct` made has each unitary
-        once, and needs no such care.
+        Random circuits, words and appended records may repeat a unitary, and records with equal
+        unitaries then are in several splits: a network that is tested has seen some of the answers.
+        `split(by="unitary", ...)` keeps records whose unitaries are equal up to a global phase
+        together. A corpus that `qorpus.distinct` made has each unitary once, and needs no such
+        care.
 
-        By unitary, a record's split depends on its unitary, the fractions and the seed alone. Fractions are those of
-        the unitaries, and hold for the records on average. The records are gone through once, when the splits are
-        first read, on all cores: about a million two-qubit records in a second on two cores. That takes a bit a record
-        for each split, in a temporary file; a split that is pickled does it anew. Unitaries over Z[i, 1/sqrt(2)] are
-        compared exactly if no circuit is longer than 28 letters. Others are compared in floating point: two unitaries
-        whose difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few records
-        (about 1 in 20,000) that are so near to the border between two splits are in none.
+        By unitary, a record's split depends on its unitary, the fractions and the seed alone.
+        Fractions are those of the unitaries, and hold for the records on average. The records are
+        gone through once, when the splits are first read, on all cores: about a million two-qubit
+        records in a second on two cores. That takes a bit a record for each split, in a temporary
+        file; a split that is pickled does it anew. Unitaries over Z[i, 1/sqrt(2)] are compared
+        exactly if no circuit is longer than 28 letters. Others are compared in floating point: two
+        unitaries whose difference has a Frobenius norm of at most 1e-11 are never in two splits,
+        and the few records (about 1 in 20,000) that are so near to the border between two splits
+        are in none.
 
         Args:
             by: "id" or "unitary".
@@ -169,8 +173,8 @@ class Readable:
 class Split(Subset, Readable):
     """A split of a corpus, with its reading interface; places are counted from 0.
 
-    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split `by="unitary"`, records of
-    other splits may have the same unitaries.
+    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split
+    `by="unitary"`, records of other splits may have the same unitaries.
     """
 
     _noun = "split"

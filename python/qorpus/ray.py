@@ -6,8 +6,8 @@
     dataset = qorpus.ray.read(corpus)
     corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
 
-The shards' destination must be a directory that all nodes see under this name, or a prefix of a bucket: `s3://bucket/big`. Needs Ray:
-`pip install 'ray[data]'`.
+The shards' destination must be a directory that all nodes see under this name, or a prefix of a
+bucket: `s3://bucket/big`. Needs Ray: `pip install 'ray[data]'`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from qorpus._jobs import DistinctOptions
     from qorpus._qorpus import Path
 
-# How often a shard is begun again when its worker or node has died: nodes that come and go may take some, but a shard that
-# kills whoever makes it must not go on for ever.
+# How often a shard is begun again when its worker or node has died: nodes that come and go may take
+# some, but a shard that kills whoever makes it must not go on for ever.
 MAX_RETRIES = 10
 
 # A block of a dataset has about this many bytes of unitaries.
@@ -70,9 +70,10 @@ def generate(
 ) -> Corpus:
     """Make the shards that a directory lacks, on all nodes of the Ray cluster, and open it.
 
-    A task makes one shard, publishes it and returns its receipt. Tasks of workers and nodes that die run again elsewhere. The
-    driver hands out no more than the cluster can do at once and a few in reserve, and seals the corpus at the end. Interrupted,
-    what is published stays, tasks under way go on to their end, and called again it goes on.
+    A task makes one shard, publishes it and returns its receipt. Tasks of workers and nodes that
+    die run again elsewhere. The driver hands out no more than the cluster can do at once and a few
+    in reserve, and seals the corpus at the end. Interrupted, what is published stays, tasks under
+    way go on to their end, and called again it goes on.
 
         corpus = qorpus.ray.generate(qorpus.Recipe("hst", 1, random="10G", unitaries=False), "/shared/big/", stage="/tmp")
 
@@ -99,7 +100,8 @@ def generate(
     if not isinstance(recipe, Recipe):
         raise WrongType(f"a recipe is a qorpus.Recipe, not {kind(recipe)}")
     jobs = integer(jobs, "jobs", least=1, most=1 << 22)
-    # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the directory itself does.
+    # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the
+    # directory itself does.
     named = _path(path)
     # Before Ray starts and the directory is there.
     _qorpus.check_job(durability=durability, stage=stage, progress=progress)
@@ -130,8 +132,8 @@ def generate(
                 records += min(begun["shard_records"], begun["expected"] - first)
             tell(records, begun["expected"])
     except BaseException:
-        # Tasks under way are not cancelled: Ray aborts the driver if one ends just then (ray-project/ray#54785). They are few, and
-        # what they make counts.
+        # Tasks under way are not cancelled: Ray aborts the driver if one ends just then
+        # (ray-project/ray#54785). They are few, and what they make counts.
         try:
             _qorpus.seal(place)
         except Error as unsealed:
@@ -194,14 +196,17 @@ def distinct(
 ) -> Corpus:
     """Enumerate every distinct unitary on all nodes of the Ray cluster, and open the corpus.
 
-    It is the corpus that `qorpus.distinct` makes on one machine, with the same `content_hash`, labels and index.
+    It is the corpus that `qorpus.distinct` makes on one machine, with the same `content_hash`,
+    labels and index.
 
-    Tasks put one more letter to the circuits of the levels before, a Ray Data shuffle brings together what has the same key, tasks make
-    equal ones one and drop what is known, and the driver writes the survivors in order, part by part. What does not fit in
-    Ray's object store is spilled to the disks of the nodes. Tasks of workers and nodes that die run again elsewhere; the driver's own
-    node must live.
+    Tasks put one more letter to the circuits of the levels before, a Ray Data shuffle brings
+    together what has the same key, tasks make equal ones one and drop what is known, and the driver
+    writes the survivors in order, part by part. What does not fit in Ray's object store is spilled
+    to the disks of the nodes. Tasks of workers and nodes that die run again elsewhere; the driver's
+    own node must live.
 
-    Interrupted, finished levels stay, and called again it goes on with the next one; so does `qorpus.distinct`.
+    Interrupted, finished levels stay, and called again it goes on with the next one; so does
+    `qorpus.distinct`.
 
         corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
 
@@ -249,9 +254,10 @@ def distinct(
 def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
     """Read a corpus, or a recipe that is computed while it is read, as a Ray Data dataset.
 
-    Blocks are read in parallel, wherever the cluster has room, straight from the shards. Rows have `id`, `length`, `circuit`
-    (numbers of `corpus.letters`, then -1 up to the longest circuit), and `unitary`, an array of shape `(2**n, 2**n, 2)` of real
-    and imaginary parts, because Arrow knows no complex numbers.
+    Blocks are read in parallel, wherever the cluster has room, straight from the shards. Rows have
+    `id`, `length`, `circuit` (numbers of `corpus.letters`, then -1 up to the longest circuit), and
+    `unitary`, an array of shape `(2**n, 2**n, 2)` of real and imaginary parts, because Arrow knows
+    no complex numbers.
 
         for batch in qorpus.ray.read(corpus).iter_batches(batch_size=1024):
             unitaries = batch["unitary"].view("complex128")[..., 0]

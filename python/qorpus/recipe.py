@@ -79,10 +79,10 @@ class RecordSequence(Records, Readable):
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Rows:
         """Run one SELECT over the table `records`, with a row for each record.
 
-        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of the corpus's dtype),
-        `count_GATE` for each gate, and one for each label. Functions: `fidelity(a, b)` = |tr(A†B)|²/d² and
-        `distance(a, b)` = sqrt(1 - |tr(A†B)|/d), which does not see a global phase, of two unitaries. Only what a query
-        looks at is read or computed.
+        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of
+        the corpus's dtype), `count_GATE` for each gate, and one for each label. Functions:
+        `fidelity(a, b)` = |tr(A†B)|²/d² and `distance(a, b)` = sqrt(1 - |tr(A†B)|/d), which does
+        not see a global phase, of two unitaries. Only what a query looks at is read or computed.
 
             corpus.sql("select id, circuit from records where length = 5 and count_t = 1 limit 5")
             corpus.sql("select id from records order by distance(unitary, ?) limit 1", [target])
@@ -114,8 +114,9 @@ class Recipe(RecordSequence):
         r = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
         len(r); r[123]; r.unitaries([1, 2, 3])
 
-    What is left out has the default of the command line. Random circuits and words repeat unitaries: several records may
-    have the same one, up to a global phase. A corpus that `qorpus.distinct` made has each once.
+    What is left out has the default of the command line. Random circuits and words repeat
+    unitaries: several records may have the same one, up to a global phase. A corpus that
+    `qorpus.distinct` made has each once.
 
     Args:
         gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates

@@ -1,7 +1,8 @@
 """Streams for training: batches in a shuffled order that takes no memory, for any number of ranks.
 
-The order of an epoch is a keyed permutation of the ids, of which any place is found at once. So a stream over
-10**12 records is as cheap as one over ten, may be resumed anywhere, and is the same on every machine.
+The order of an epoch is a keyed permutation of the ids, of which any place is found at once. So a
+stream over 10**12 records is as cheap as one over ten, may be resumed anywhere, and is the same on
+every machine.
 """
 
 
@@ -57,13 +58,15 @@ class StreamOptions(OrderOptions, total=False):
 class Stream:
     """Batches of records, epoch after epoch, in an order that depends on seed and epoch alone.
 
-    Iterating yields the batches that are left of the epoch. The epoch is over when its last batch was given, whether or
-    not the loop asks once more: from then on `epoch` and `state_dict` are those of the next epoch, which the next loop
-    yields. A loop that was left early, or a stream that loaded a state, goes on behind the last batch it gave.
+    Iterating yields the batches that are left of the epoch. The epoch is over when its last batch
+    was given, whether or not the loop asks once more: from then on `epoch` and `state_dict` are
+    those of the next epoch, which the next loop yields. A loop that was left early, or a stream
+    that loaded a state, goes on behind the last batch it gave.
 
-    A stream has one place, so one loop at a time: the loop that begins last goes on where the stream stands, and an
-    older one that is asked for more of an unfinished epoch raises `qorpus.Error`. So it does when `set_epoch`,
-    `next_epoch` or `load_state_dict` has moved the stream meanwhile. Two loops at once need two streams.
+    A stream has one place, so one loop at a time: the loop that begins last goes on where the
+    stream stands, and an older one that is asked for more of an unfinished epoch raises
+    `qorpus.Error`. So it does when `set_epoch`, `next_epoch` or `load_state_dict` has moved the
+    stream meanwhile. Two loops at once need two streams.
 
         stream = corpus.stream(256, seed=1)
         for epoch in range(3):
@@ -71,17 +74,18 @@ class Stream:
                 ...                                   # batch.unitaries, batch.circuits
         checkpoint = stream.state_dict()
 
-    Batch g of an epoch holds the records at places g * batch_size and on in its order; rank r of n has the batches r,
-    r + n, r + 2n and so on. Nothing is left out or given twice, and no memory grows with the number of records.
+    Batch g of an epoch holds the records at places g * batch_size and on in its order; rank r of n
+    has the batches r, r + n, r + 2n and so on. Nothing is left out or given twice, and no memory
+    grows with the number of records.
 
     Which rank this is, is never guessed. Under `torch.distributed` say
 
         corpus.stream(256, rank=torch.distributed.get_rank(), world_size=torch.distributed.get_world_size())
 
-    With a `window` runs of 128 neighbours come in a random order, and so many records as a window has are permuted exactly.
-    Files are read several times as fast so, and a window is in memory. Of records that are drawn at random, such as those
-    of a recipe, this is as good as a permutation of all; others get mixed the better, the larger the window is. Every rank
-    reads all windows, whole.
+    With a `window` runs of 128 neighbours come in a random order, and so many records as a window
+    has are permuted exactly. Files are read several times as fast so, and a window is in memory. Of
+    records that are drawn at random, such as those of a recipe, this is as good as a permutation of
+    all; others get mixed the better, the larger the window is. Every rank reads all windows, whole.
 
     Args:
         records: what is streamed.
@@ -293,7 +297,8 @@ class Stream:
                 self.next_epoch()
             yield batch
         if self._loop is loop:
-            # Nothing was left: this rank has no batch, or has given all of them while others have not.
+            # Nothing was left: this rank has no batch, or has given all of them while others have
+            # not.
             self.next_epoch()
 
     def next_epoch(self) -> None:
@@ -315,11 +320,12 @@ class Stream:
     def state_dict(self) -> dict[str, Any]:
         """Return the place of the stream, for `load_state_dict`: a dict that JSON can hold.
 
-        If the stream is of what was present of a corpus, `present` has the ranges of ids: `corpus.present(state["present"])`
-        are the same records again, however many have come since.
+        If the stream is of what was present of a corpus, `present` has the ranges of ids:
+        `corpus.present(state["present"])` are the same records again, however many have come since.
 
-        All ranks have the same state after the same number of batches. Behind its last batch a rank stands at the next
-        epoch, also if others have one batch more: then keep the state of rank 0, which has most.
+        All ranks have the same state after the same number of batches. Behind its last batch a rank
+        stands at the next epoch, also if others have one batch more: then keep the state of rank 0,
+        which has most.
         """
         state: dict[str, Any] = {
             "epoch": self.epoch,

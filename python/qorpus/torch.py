@@ -156,16 +156,18 @@ class Stream(IterableDataset[dict[str, Any]]):
                 batch["unitary"], batch["circuit"], batch["length"], batch["id"]
         checkpoint = stream.state_dict()          # exact, whatever the workers have read ahead
 
-    The batches and their order depend neither on the number of workers nor on any random state of PyTorch's. Which
-    rank this is, is never guessed: see `qorpus.Stream`.
+    The batches and their order depend neither on the number of workers nor on any random state of
+    PyTorch's. Which rank this is, is never guessed: see `qorpus.Stream`.
 
-    Given to a DataLoader of your own, with `batch_size=None`, it is sharded over the workers all the same, and each loop
-    over the loader is a whole epoch. Call `set_epoch` before each: it reaches workers that live on as well. Without it
-    such workers (`persistent_workers=True`) go on to the next epoch with each loop, also behind a loop that was left;
-    workers that are started for each loop begin again with the stream's epoch. Count the batches yourself; a loader
-    that asks its workers for their states, such as torchdata's StatefulDataLoader, gets them from `state_dict`, resumes
-    exactly and has whole epochs from then on. Only a state that was saved between an epoch's last batch and the end of its
-    loop is refused when it is loaded: there the workers' states do not tell that the epoch is over.
+    Given to a DataLoader of your own, with `batch_size=None`, it is sharded over the workers all
+    the same, and each loop over the loader is a whole epoch. Call `set_epoch` before each: it
+    reaches workers that live on as well. Without it such workers (`persistent_workers=True`) go on
+    to the next epoch with each loop, also behind a loop that was left; workers that are started for
+    each loop begin again with the stream's epoch. Count the batches yourself; a loader that asks
+    its workers for their states, such as torchdata's StatefulDataLoader, gets them from
+    `state_dict`, resumes exactly and has whole epochs from then on. Only a state that was saved
+    between an epoch's last batch and the end of its loop is refused when it is loaded: there the
+    workers' states do not tell that the epoch is over.
 
     Args:
         records: a corpus, a recipe, or a split of one.
@@ -237,7 +239,8 @@ class Stream(IterableDataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
         if worker is not None:
-            # At once, not with the first batch: a loader tells its workers that a loop begins, and then asks for batches.
+            # At once, not with the first batch: a loader tells its workers that a loop begins, and
+            # then asks for batches.
             return self._dealt(worker, resumed=self._begin(worker))
         if self._seat is not None:
             number, of = self._seat
@@ -248,7 +251,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         """The batches that are left of the epoch, read by threads or processes."""
         stream = self._stream
         if self._loading is None:
-            # Threads that are still reading for a loop that was left must not see where this one goes.
+            # Threads that are still reading for a loop that was left must not see where this one
+            # goes.
             batches = _Batches(copy(stream), self._batches.longest)
             return self._threads.map(batches.__getitem__, _Keys(stream))
         loader = self._loader
@@ -267,7 +271,8 @@ class Stream(IterableDataset[dict[str, Any]]):
                 f"{worker.num_workers}; resume with as many workers"
             )
         resumed = seat is not None and not self._began
-        # The first loop in a process is that of the state it began with; later ones are other epochs.
+        # The first loop in a process is that of the state it began with; later ones are other
+        # epochs.
         if self._began and not self._news.take(stream):
             # How many records there are now, others may see differently.
             stream._move(stream.epoch + 1, 0, stream._size)
@@ -279,10 +284,12 @@ class Stream(IterableDataset[dict[str, Any]]):
         return resumed
 
     def _dealt(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
-        """The batches of a worker of a loader, which asks its workers in turn and so has all in order."""
+        """The batches of a worker of a loader, which asks its workers in turn and so has all in
+        order."""
         stream, number, of = copy(self._stream), worker.id, worker.num_workers
         if resumed and 0 < len(stream) <= stream._given + number and self._news.is_over(worker):
-            # A loader that was asked once more throws this loop away and begins another: so not before the first batch.
+            # A loader that was asked once more throws this loop away and begins another: so not
+            # before the first batch.
             raise Error(
                 f"the state was saved behind the last batch of epoch {stream.epoch}, and a loader whose loop had not "
                 f"ended then resumes without batches: load no state, and call set_epoch({stream.epoch + 1}) instead"
@@ -384,8 +391,9 @@ class _Threads:
 class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
     """A stream's batches by key, as tensors: workers need not know where the stream stands.
 
-    It is apart from the stream, which keeps a loader of it whose workers live on. Were the loader to lead back to the
-    stream, they would be garbage together, and of such garbage PyTorch ends the workers only after seconds.
+    It is apart from the stream, which keeps a loader of it whose workers live on. Were the loader
+    to lead back to the stream, they would be garbage together, and of such garbage PyTorch ends the
+    workers only after seconds.
     """
 
     def __init__(self, stream: ArrayStream, longest: int) -> None:

@@ -1,4 +1,5 @@
-"""What a user has who installs the wheel and nothing else: run by scripts/test in an environment with NumPy alone."""
+"""What a user has who installs the wheel and nothing else: run by scripts/test in an environment
+with NumPy alone."""
 
 import subprocess
 import sys

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 QORPUS = Path(os.environ.get("QORPUS_BIN", TARGET / "release" / "qorpus")).resolve()
 
-# No command of these tests takes seconds; a machine under load may still take long. It only ends what hangs.
+# No command of these tests takes seconds; a machine under load may still take long. It only ends
+# what hangs.
 PATIENCE = 240
 
 # What the terminal of whoever runs the tests looks like must not matter.
@@ -116,11 +117,13 @@ def snapshot(directory: Path) -> dict[str, bytes]:
 
 
 def companions(corpus: Path) -> list[str]:
-    """The names of the files that stand beside a corpus and begin with its name: journals, logs, locks."""
+    """The names of the files that stand beside a corpus and begin with its name: journals, logs,
+    locks."""
     return sorted(path.name for path in corpus.parent.glob(f"{corpus.name}?*"))
 
 
 def integrity(corpus) -> str:
-    """What Debian's own `sqlite3` shell finds: the file must be sound for every SQLite, not just ours."""
+    """What Debian's own `sqlite3` shell finds: the file must be sound for every SQLite, not just
+    ours."""
     command = ["sqlite3", "-readonly", str(corpus), "pragma integrity_check"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

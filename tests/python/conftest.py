@@ -6,13 +6,15 @@ import pytest
 from command import QORPUS, described
 from hypothesis import settings
 
-# A machine under load is slow, and a failure's example is printed: nothing need be kept beside the tests.
+# A machine under load is slow, and a failure's example is printed: nothing need be kept beside the
+# tests.
 settings.register_profile("qorpus", deadline=None, database=None)
 settings.load_profile("qorpus")
 
 
 def pytest_configure():
-    # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would whatever they start.
+    # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would whatever
+    # they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not QORPUS.is_file():
         pytest.exit(f"{QORPUS} does not exist: run 'cargo build --release' or set QORPUS_BIN", returncode=2)

@@ -1,4 +1,5 @@
-"""A module with debug assertions, as in a debug build, says when it is imported that it is slow: run by scripts/test."""
+"""A module with debug assertions, as in a debug build, says when it is imported that it is slow:
+run by scripts/test."""
 
 import shutil
 import subprocess

@@ -1,8 +1,9 @@
-"""File format version 1 by the book: an implementation of its own that shares nothing with the Rust one.
+"""File format version 1 by the book: an implementation of its own that shares nothing with the Rust
+one.
 
-It draws random circuits, counts words, multiplies unitaries to the bit, takes chunks apart byte by byte and
-computes every check and hash, with Python's sqlite3, hashlib and the xxhash package. It believes nothing: any
-byte that is not as specified is an assertion error.
+It draws random circuits, counts words, multiplies unitaries to the bit, takes chunks apart byte by
+byte and computes every check and hash, with Python's sqlite3, hashlib and the xxhash package. It
+believes nothing: any byte that is not as specified is an assertion error.
 """
 
 import hashlib
@@ -23,7 +24,8 @@ UNITARY_BLOCK_BYTES = 1024
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 
 
-# Random circuits ------------------------------------------------------------------------------------------
+# Random circuits
+# ------------------------------------------------------------------------------------------
 
 
 def philox(counter: list[int], key: list[int]) -> list[int]:
@@ -45,7 +47,8 @@ def words_of_record(seed: int, record: int):
 
 
 def draws_in_a_word(product: int, letters: int) -> tuple[int, int]:
-    """How many letters are drawn from one word that already serves a range of `product`, and the new product."""
+    """How many letters are drawn from one word that already serves a range of `product`, and the
+    new product."""
     count = 0
     while product * letters <= 1 << 48 and count < 64:
         product, count = product * letters, count + 1
@@ -75,7 +78,8 @@ def random_circuit(seed: int, record: int, letters: int, shortest: int, longest:
         fraction = unbiased(product)
 
 
-# Words ----------------------------------------------------------------------------------------------------
+# Words
+# ----------------------------------------------------------------------------------------------------
 
 
 def word(index: int, letters: int, shortest: int) -> list[int]:
@@ -87,7 +91,8 @@ def word(index: int, letters: int, shortest: int) -> list[int]:
     return [index // letters ** (length - 1 - place) % letters for place in range(length)]
 
 
-# Letters --------------------------------------------------------------------------------------------------
+# Letters
+# --------------------------------------------------------------------------------------------------
 
 # Gates that mean the same when these of their qubits are exchanged.
 SYMMETRIC = {
@@ -114,7 +119,8 @@ def pairs_of(coupling: str, qubits: int) -> set[frozenset[int]]:
 
 
 def alphabet(gates: list[str], qubits: int, coupling: str) -> list[str]:
-    """The letters in their order: by gate, then by qubits; of placements with one meaning the smallest."""
+    """The letters in their order: by gate, then by qubits; of placements with one meaning the
+    smallest."""
     pairs, letters = pairs_of(coupling, qubits), []
     for gate in gates:
         name = gate.split("(")[0]
@@ -127,13 +133,16 @@ def alphabet(gates: list[str], qubits: int, coupling: str) -> list[str]:
     return letters
 
 
-# Unitaries ------------------------------------------------------------------------------------------------
+# Unitaries
+# ------------------------------------------------------------------------------------------------
 
 
 def unitary(circuit: list[tuple[np.ndarray, list[int]]], qubits: int) -> np.ndarray:
-    """The product to the bit: real and imaginary parts apart, so that nothing can be fused or reordered.
+    """The product to the bit: real and imaginary parts apart, so that nothing can be fused or
+    reordered.
 
-    row'[r] = M[r][0]*row[0] + M[r][1]*row[1] + ..., from left to right; at the end every zero becomes +0.
+    row'[r] = M[r][0]*row[0] + M[r][1]*row[1] + ..., from left to right; at the end every zero
+    becomes +0.
     """
     re, im = np.eye(1 << qubits), np.zeros((1 << qubits, 1 << qubits))
     for matrix, places in circuit:
@@ -160,7 +169,8 @@ def unitary(circuit: list[tuple[np.ndarray, list[int]]], qubits: int) -> np.ndar
     return result
 
 
-# Chunks ---------------------------------------------------------------------------------------------------
+# Chunks
+# ---------------------------------------------------------------------------------------------------
 
 
 def width(values: int) -> int:

@@ -1,4 +1,5 @@
-"""An environment with the oldest Qiskit that pyproject.toml allows: made once, in the directory that is named.
+"""An environment with the oldest Qiskit that pyproject.toml allows: made once, in the directory
+that is named.
 
 Run by scripts/setup, and by the test that needs it if it is not there yet.
 """

@@ -1,8 +1,9 @@
 """An S3-compatible server over HTTP for the tests: moto's, in a process of its own.
 
-moto checks the conditions of a put (`If-None-Match`, `If-Match`) and then puts, which is not atomic among its threads, as a store's
-must be. So requests are handled one after the other, each when all of it has arrived. What moto does not check is the
-`If-Match` of completing an upload in parts; nothing here relies on it.
+moto checks the conditions of a put (`If-None-Match`, `If-Match`) and then puts, which is not atomic
+among its threads, as a store's must be. So requests are handled one after the other, each when all
+of it has arrived. What moto does not check is the `If-Match` of completing an upload in parts;
+nothing here relies on it.
 """
 
 import argparse
@@ -24,8 +25,8 @@ BUCKET = "corpora"
 
 
 class OneAtATime:
-    """An application that gets whole requests, one after the other. If there is a gate, a file, the second part of an upload
-    waits until that exists."""
+    """An application that gets whole requests, one after the other. If there is a gate, a file, the
+    second part of an upload waits until that exists."""
 
     def __init__(self, application, gate):
         self.application, self.gate, self.turn = application, gate, threading.Lock()

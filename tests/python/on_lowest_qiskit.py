@@ -1,4 +1,5 @@
-"""Imports with an old Qiskit, whose operations may have conditions: run by test_lowest_qiskit.py in its environment.
+"""Imports with an old Qiskit, whose operations may have conditions: run by test_lowest_qiskit.py in
+its environment.
 
 Prints what came of each: letters, or the error's text.
 """

@@ -41,7 +41,8 @@ def power(gate: type, angle: float) -> cirq.Gate:
     return gate(exponent=angle / pi)
 
 
-# Gates that Cirq has; no matrices of ours. u3 = p(phi) ry(theta) p(lambda) holds exactly, phase included.
+# Gates that Cirq has; no matrices of ours. u3 = p(phi) ry(theta) p(lambda) holds exactly, phase
+# included.
 CIRQ = {
     "id": lambda: [cirq.I],
     "x": lambda: [cirq.X],

@@ -1,4 +1,5 @@
-"""Programs in OpenQASM 2, written at random from a seed: what people write, and what few do but may."""
+"""Programs in OpenQASM 2, written at random from a seed: what people write, and what few do but
+may."""
 
 import random
 
@@ -76,7 +77,8 @@ class Program:
         return f"{gate}{listed(comma, angles) if angles else ''} {comma.join(places)};"
 
     def define(self, name: str) -> None:
-        """A gate of the program's own, over any before it; at times an opaque one, which nothing applies."""
+        """A gate of the program's own, over any before it; at times an opaque one, which nothing
+        applies."""
         angles, qubits = self.random.randint(0, 3), self.random.randint(1, 3)
         # At times named like gates.
         names = self.random.sample(["a", "theta", "p", "sx", "lambda_1"], angles)
@@ -96,7 +98,8 @@ class Program:
         self.gates[name] = angles, qubits
 
     def declare(self) -> None:
-        """Registers: small ones of which all is used, and at times a wide one of which little is."""
+        """Registers: small ones of which all is used, and at times a wide one of which little
+        is."""
         self.registers = {name: self.random.randint(1, 2) for name in self.random.sample(["q", "r", "anc"], 2)}
         if self.chance(0.3):
             self.registers["wide"] = self.random.randint(9, 40)

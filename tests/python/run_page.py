@@ -1,8 +1,10 @@
-"""Runs the Python blocks of a Markdown page, one after the other, in one namespace, which is that of this program.
+"""Runs the Python blocks of a Markdown page, one after the other, in one namespace, which is that
+of this program.
 
     python run_page.py PAGE.md
 
-Blocks that begin with `>>>` are doctests, the others are executed. Other blocks, and indented ones, are left alone.
+Blocks that begin with `>>>` are doctests, the others are executed. Other blocks, and indented ones,
+are left alone.
 """
 
 import doctest

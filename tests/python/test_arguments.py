@@ -1,4 +1,5 @@
-"""Wrong arguments: whatever is passed wherever, what comes out is an exception of the package, and nothing is written."""
+"""Wrong arguments: whatever is passed wherever, what comes out is an exception of the package, and
+nothing is written."""
 
 import faulthandler
 import itertools
@@ -150,7 +151,8 @@ def terminal(request):
 
 @pytest.fixture(autouse=True)
 def guarded(terminal, tmp_path, monkeypatch):
-    """What hangs ends the run, and says where; what is written, is not written here; Ray does not start."""
+    """What hangs ends the run, and says where; what is written, is not written here; Ray does not
+    start."""
 
     def start(*_, **__):
         raise Started
@@ -165,7 +167,8 @@ def guarded(terminal, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=lambda value: str(value))
 def test_a_wrong_argument(things, name, argument):
-    """Whatever it is, it is taken, or refused by an exception of the package with a reason in words."""
+    """Whatever it is, it is taken, or refused by an exception of the package with a reason in
+    words."""
     given, named = CALLS[name]
     for what, wrong in WRONG.items():
         some = [wrong if argument == place else value for place, value in enumerate(given)]
@@ -207,7 +210,8 @@ def test_what_never_ends(things, name, given):
 
 @pytest.mark.parametrize("ids", [{3}, frozenset([3]), {3: 4}, {3: 4}.keys(), {3: 4}.values(), b"\3", bytearray(b"\3")], ids=lambda value: type(value).__name__)
 def test_what_are_no_ids(things, ids):
-    """What has no order, or is bytes, is not ids: of a corpus, a split, and what PyTorch asks for."""
+    """What has no order, or is bytes, is not ids: of a corpus, a split, and what PyTorch asks
+    for."""
     for home in ("corpus", "split", "dataset"):
         for name in ("__getitems__", "unitaries", "circuits", "labels", "letters_array", "pairs"):
             if callable(getattr(things[home], name, None)):
@@ -218,7 +222,8 @@ def test_what_are_no_ids(things, ids):
 @pytest.mark.parametrize("none", [{"h 0", "t 1"}, frozenset(["h 0"]), {"h 0": 1}, {"h 0": 1}.keys(), {"h 0": 1}.items(), b"h 0",
                                   bytearray(b"\0\1"), memoryview(b"\0\1")], ids=lambda value: type(value).__name__)  # fmt: skip
 def test_what_is_no_circuit(things, none):
-    """A set has another order in each process, of a mapping only keys would be taken, and of bytes numbers."""
+    """A set has another order in each process, of a mapping only keys would be taken, and of bytes
+    numbers."""
     before = things["writer"].flush()
     for name, given in [("writer.append", [none]), ("writer.append", [[none]]), ("writer.extend", [[none]]), ("writer.extend", [none]),
                         ("qorpus.to_qasm2", [none, 2]), ("qorpus.to_qasm3", [none, 2]), ("every.find_many", [none])]:  # fmt: skip

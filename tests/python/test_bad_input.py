@@ -1,4 +1,5 @@
-"""Arguments, recipes and files that cannot be: one clear sentence, the right status, and nothing is touched.
+"""Arguments, recipes and files that cannot be: one clear sentence, the right status, and nothing is
+touched.
 
 Exit status 2 is wrong usage (arguments, recipes, gate files), 1 is everything else.
 """
@@ -12,7 +13,8 @@ SMALL = "--gates h,s,t --qubits 1 --random 2000".split()
 
 
 def refused(directory, *arguments, status) -> str:
-    """Runs a command that must be refused, in a directory in which nothing may change; returns what it says."""
+    """Runs a command that must be refused, in a directory in which nothing may change; returns what
+    it says."""
     before = snapshot(directory)
     result = qorpus(*arguments, status=status, cwd=directory)
     assert snapshot(directory) == before, "files were touched"
@@ -61,7 +63,8 @@ USAGE = {
 
 @pytest.mark.parametrize("name", USAGE)
 def test_recipes_that_cannot_be(corpus, name):
-    """Refused alike by every command that takes a recipe, with and without a corpus being there already."""
+    """Refused alike by every command that takes a recipe, with and without a corpus being there
+    already."""
     recipe, words = USAGE[name]
     for command in [["plan"], ["generate", "new.db"], ["generate", "c.db"]]:
         said = refused(corpus.parent, *command, *recipe.split(), status=2)
@@ -172,7 +175,8 @@ def on(command, file):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_files_that_are_no_corpus(corpus, command):
-    """Text, another program's database, an older relative: never read as a corpus, never written to."""
+    """Text, another program's database, an older relative: never read as a corpus, never written
+    to."""
     directory = corpus.parent
     generate(directory / "good.db", *SMALL)
     (directory / "text.db").write_text("Dear diary, today I learnt about SQLite. " * 50)

@@ -1,4 +1,5 @@
-"""Every benchmark still runs and finds its answers right, and no number that is shown is other than a record's."""
+"""Every benchmark still runs and finds its answers right, and no number that is shown is other than
+a record's."""
 
 import os
 import re

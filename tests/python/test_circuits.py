@@ -1,4 +1,5 @@
-"""Conversions to and from Qiskit, Cirq, BQSKit and OpenQASM keep the unitary, global phase included."""
+"""Conversions to and from Qiskit, Cirq, BQSKit and OpenQASM keep the unitary, global phase
+included."""
 
 import re
 import sys
@@ -101,7 +102,8 @@ def check(way, circuit, qubits):
 @EVERY_WAY
 @pytest.mark.parametrize("qubits", GATES)
 def test_every_gate_on_every_placement(way, qubits):
-    """One letter alone; together the placements are asymmetric enough to show any mistake in the order of qubits."""
+    """One letter alone; together the placements are asymmetric enough to show any mistake in the
+    order of qubits."""
     for record in qorpus.Recipe(gates=GATES[qubits], qubits=qubits, words=True, length=(0, 1)):
         letters = check(way, record.circuit, qubits)
         assert len(letters) == len(record.circuit)
@@ -130,7 +132,8 @@ def test_random_circuits_of_all_gates(way, qubits):
 @pytest.mark.parametrize("qubits", GATES)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_come_back_letter_by_letter(way, preset, qubits):
-    """Cirq and BQSKit keep circuits as moments, in which letters on different qubits change places."""
+    """Cirq and BQSKit keep circuits as moments, in which letters on different qubits change
+    places."""
     for record in qorpus.Recipe(gates=preset, qubits=qubits, random=10, length=(0, 30), seed=5):
         letters = check(way, record.circuit, qubits)
         if way in ("cirq", "bqskit") and qubits > 1:

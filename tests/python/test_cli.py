@@ -1,4 +1,5 @@
-"""The command line as people and scripts use it: options, output, and what interface.md promises."""
+"""The command line as people and scripts use it: options, output, and what interface.md
+promises."""
 
 import json
 import re
@@ -16,7 +17,8 @@ COMMANDS = ["generate", "plan", "info", "show", "verify", "repair", "seal", "exp
 
 
 def test_generate_alone_is_useful(corpus):
-    """`qorpus generate demo.db`: a million circuits, clifford+t, two qubits, lengths 5..15, seed 0, stored."""
+    """`qorpus generate demo.db`: a million circuits, clifford+t, two qubits, lengths 5..15, seed 0,
+    stored."""
     result = qorpus("generate", corpus)
     assert "1,000,000" in result.stdout and str(corpus) in result.stdout
     facts = info(corpus)
@@ -66,7 +68,8 @@ def test_info_for_people(corpus):
 
 
 def test_info_says_when_records_may_repeat(corpus, tmp_path):
-    """Random circuits and words may have the same unitary twice, which one line says; distinct ones have not."""
+    """Random circuits and words may have the same unitary twice, which one line says; distinct ones
+    have not."""
     note = 'records may repeat a unitary; in Python, split(by="unitary") keeps equal ones together'
     generate(corpus, *SMALL)
     qorpus("generate", tmp_path / "words.db", "--words", *"--gates h,t --qubits 1 --length 0..3 --quiet".split())
@@ -113,7 +116,8 @@ def test_show_draws_the_circuit(corpus):
 
 
 def test_columns_do_not_change_the_records(corpus):
-    """Stored, derived and narrow corpora hold the same circuits, and the same unitaries rounded at most once."""
+    """Stored, derived and narrow corpora hold the same circuits, and the same unitaries rounded at
+    most once."""
     recipe = "--gates clifford+t,rz(0.3) --qubits 3 --random 300".split()
     paths = [corpus.with_name(f"{name}.db") for name in ["stored", "derived", "narrow", "narrow-derived"]]
     options = [[], ["--no-unitaries"], ["--dtype", "complex64"], ["--dtype", "complex64", "--no-unitaries"]]
@@ -158,7 +162,8 @@ matrix = [
 
 
 def test_gates_of_ones_own(corpus):
-    """A gate file's matrices, on every placement and mixed with standard gates, against plain NumPy."""
+    """A gate file's matrices, on every placement and mixed with standard gates, against plain
+    NumPy."""
     path = corpus.parent / "mine.toml"
     path.write_text(GATE_FILE)
     generate(corpus, "--gates", path, "--qubits", 3, "--random", 400, "--length", "0..12")
@@ -184,12 +189,14 @@ def test_gates_of_ones_own(corpus):
             expected = step @ expected
         assert np.abs(record.unitary - expected).max() < 1e-12
         seen |= set(record.circuit)
-    # The cycle means the same on qubits that are exchanged in a cycle: two placements are left of six.
+    # The cycle means the same on qubits that are exchanged in a cycle: two placements are left of
+    # six.
     assert seen == set(facts["alphabet"]) and len(seen) == 3 + 3 + 6 + 3 + 6 + 3 + 2
 
 
 def placed(matrix, places):
-    """A gate's matrix on some of three qubits: its first qubit is the most significant bit, like qubit 0."""
+    """A gate's matrix on some of three qubits: its first qubit is the most significant bit, like
+    qubit 0."""
     tensor = matrix.reshape([2] * 2 * len(places))
     whole = np.eye(8, dtype=complex).reshape([2] * 6)
     whole = np.tensordot(tensor, whole, axes=(range(len(places), 2 * len(places)), places))
@@ -197,7 +204,8 @@ def placed(matrix, places):
 
 
 def test_a_gate_file_is_part_of_the_identity(corpus):
-    """The matrices are kept in the corpus: it is read without the file, and resumed only with equal matrices."""
+    """The matrices are kept in the corpus: it is read without the file, and resumed only with equal
+    matrices."""
     path = corpus.parent / "mine.toml"
     path.write_text(GATE_FILE)
     arguments = ["--gates", path, "--qubits", 3, "--random", 3000]

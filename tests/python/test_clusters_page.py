@@ -1,4 +1,5 @@
-"""The page for clusters does what it says: each of its commands and each of its Python blocks runs, smaller, section by section."""
+"""The page for clusters does what it says: each of its commands and each of its Python blocks runs,
+smaller, section by section."""
 
 import os
 import re
@@ -71,7 +72,8 @@ def store():
 
 @pytest.fixture
 def page(tmp_path, store, monkeypatch):
-    """What runs the blocks of a section: returns the exit status of each command, and what Python has made."""
+    """What runs the blocks of a section: returns the exit status of each command, and what Python
+    has made."""
     binaries = tmp_path / "bin"
     for directory in (binaries, tmp_path / "shared", tmp_path / "stage"):
         directory.mkdir()

@@ -1,4 +1,5 @@
-"""A corpus as Python sees it: a sequence of records, cheap to open, that threads, forks and writers do not disturb."""
+"""A corpus as Python sees it: a sequence of records, cheap to open, that threads, forks and writers
+do not disturb."""
 
 import collections.abc
 import multiprocessing
@@ -58,17 +59,20 @@ def appended(directory):
     return qorpus.open(path)
 
 
-# ---------------------------------------------------------------------------------------------- a sequence of records
+# ---------------------------------------------------------------------------------------------- a
+# sequence of records
 
 
 def test_it_is_a_sequence(shared):
-    """A corpus, a recipe and nothing less is a `collections.abc.Sequence` with the promised length."""
+    """A corpus, a recipe and nothing less is a `collections.abc.Sequence` with the promised
+    length."""
     for records in [shared, shared.recipe]:
         assert isinstance(records, collections.abc.Sequence) and len(records) == 6000 and bool(records)
 
 
 def test_one_record(shared):
-    """A record has the right id, circuit, unitary, labels, qubits and order, and every integer type finds it."""
+    """A record has the right id, circuit, unitary, labels, qubits and order, and every integer type
+    finds it."""
     record = shared[7]
     assert (record.id, record.qubits, record.order) == (7, 2, "big") and isinstance(record, qorpus.Record)
     assert type(record.circuit) is tuple and set(record.circuit) <= set(shared.letters)
@@ -127,7 +131,8 @@ def expected_ids(index) -> list[int]:
 @pytest.mark.parametrize(("kind", "index"), index_kinds(), ids=[name for name, _ in index_kinds()])
 @pytest.mark.parametrize("stored", [True, False], ids=["corpus", "recipe"])
 def test_many_records(shared, stored, kind, index):
-    """Records, unitaries, circuits, letters and labels of any index are those that single ids give."""
+    """Records, unitaries, circuits, letters and labels of any index are those that single ids
+    give."""
     records = shared if stored else shared.recipe
     ids = expected_ids(index)
     singly = {id: records[id] for id in set(ids)}
@@ -151,7 +156,8 @@ BEYOND = [6000, -6001, 10**12, -(10**12), 2**63 - 1, 2**63, -(2**63), -(2**63) -
 
 @pytest.mark.parametrize("id", BEYOND)
 def test_out_of_range(shared, id):
-    """An id beyond either end, however large, alone or among others, is an IndexError and a qorpus.MissingRecord."""
+    """An id beyond either end, however large, alone or among others, is an IndexError and a
+    qorpus.MissingRecord."""
     for records in [shared, shared.recipe]:
         reads = [records.unitaries, records.circuits, records.letters_array, records.labels, records.__getitems__]
         for read, index in [(records.__getitem__, id), *((read, [0, id]) for read in reads)]:
@@ -181,7 +187,8 @@ def test_wrong_types(shared, index):
 
 
 def test_more_ids_than_memory():
-    """A slice of a virtual corpus that no memory holds is a MemoryError, not the end of the process."""
+    """A slice of a virtual corpus that no memory holds is a MemoryError, not the end of the
+    process."""
     records = qorpus.Recipe(random=10**15)
     for index in [slice(None), range(10**15)]:
         with pytest.raises(MemoryError):
@@ -189,7 +196,8 @@ def test_more_ids_than_memory():
 
 
 def test_iteration(shared):
-    """Forwards, backwards and by a new iterator each time: every record once, in order, equal to the indexed one."""
+    """Forwards, backwards and by a new iterator each time: every record once, in order, equal to
+    the indexed one."""
     records = list(shared)
     assert [record.id for record in records] == list(range(6000)) and records == shared[:]
     assert list(reversed(shared)) == records[::-1]
@@ -214,7 +222,8 @@ def test_membership(shared):
 
 
 def test_records_compare_hash_and_pickle(shared, appended):
-    """Equal records are equal, also when read twice or pickled, and hash alike; any difference makes them unequal."""
+    """Equal records are equal, also when read twice or pickled, and hash alike; any difference
+    makes them unequal."""
     for records in [shared, appended]:
         record, again, other = records[7], records[7], records[8]
         copy = pickle.loads(pickle.dumps(record))
@@ -229,7 +238,8 @@ def test_records_compare_hash_and_pickle(shared, appended):
 
 
 def test_arrays_belong_to_the_caller(shared):
-    """What is returned may be written to, shares memory with nothing, and changing it changes nothing else."""
+    """What is returned may be written to, shares memory with nothing, and changing it changes
+    nothing else."""
     record, before = shared[7], shared[7]
     for array in [record.unitary, shared.unitaries([7]), shared.letters_array([7, 7])]:
         assert array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
@@ -252,13 +262,15 @@ def test_attributes_are_read_only(shared):
         given.matrices["mine"][0, 0] = 1
 
 
-# ------------------------------------------------------------------------------------------------- what they contain
+# -------------------------------------------------------------------------------------------------
+# what they contain
 
 
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 @pytest.mark.parametrize("qubits", [1, 2, 3, 4])
 def test_stored_derived_and_virtual_agree(tmp_path, qubits, dtype):
-    """Stored unitaries, those derived on reading and those of the recipe have the same bits, and so has the command."""
+    """Stored unitaries, those derived on reading and those of the recipe have the same bits, and so
+    has the command."""
     options = {"gates": "clifford+t,rz(0.3)", "qubits": qubits, "random": 3000, "length": "0..20", "dtype": dtype}
     stored = made(tmp_path / "stored.db", **options)
     derived = made(tmp_path / "derived.db", **options, unitaries=False)
@@ -276,7 +288,8 @@ def test_stored_derived_and_virtual_agree(tmp_path, qubits, dtype):
 
 
 def test_unitaries_are_the_products_of_the_gates(shared):
-    """A unitary is, letter by letter, the product of gate matrices that NumPy places on the qubits."""
+    """A unitary is, letter by letter, the product of gate matrices that NumPy places on the
+    qubits."""
     matrices = {
         "h": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
         "cx": np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]),
@@ -304,7 +317,8 @@ def bits_reversed(qubits: int) -> np.ndarray:
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
 @pytest.mark.parametrize("qubits", [1, 2, 3, 4])
 def test_little_order_permutes_the_bits_of_the_indices(tmp_path, qubits, dtype):
-    """`order="little"` is the same matrix with the bits of both indices reversed, in every way of reading."""
+    """`order="little"` is the same matrix with the bits of both indices reversed, in every way of
+    reading."""
     options = {"gates": "h,t,cx" if qubits > 1 else "h,t", "qubits": qubits, "random": 2000, "dtype": dtype}
     big = made(tmp_path / "c.db", **options)
     moved = bits_reversed(qubits)
@@ -337,7 +351,8 @@ def test_info_is_that_of_the_command(shared, appended):
 
 
 def test_appended_labels(appended):
-    """Labels that came with records are there beside the counted ones, for single ids, many and the command."""
+    """Labels that came with records are there beside the counted ones, for single ids, many and the
+    command."""
     assert appended.is_appended and appended.label_types() == {"name": str, "reward": float, "step": float}
     for id in [0, 7, 150, 299]:
         labels = appended[id].labels
@@ -349,18 +364,21 @@ def test_appended_labels(appended):
 
 
 def test_appended_records_have_no_recipe_to_compute(appended):
-    """The recipe of appended records is false and says why it has no length, but still compares and pickles."""
+    """The recipe of appended records is false and says why it has no length, but still compares and
+    pickles."""
     recipe = appended.recipe
     assert not recipe and recipe == pickle.loads(pickle.dumps(recipe)) and "Recipe(" in repr(recipe)
     with pytest.raises(qorpus.InvalidArgument, match="appended circuits cannot be computed"):
         len(recipe)
 
 
-# ---------------------------------------------------------------------------------------------- files and directories
+# ----------------------------------------------------------------------------------------------
+# files and directories
 
 
 def test_parts_are_read_as_one(directory, shared):
-    """Files made with part=(i, n), as a list in any order or as their directory, are the one corpus."""
+    """Files made with part=(i, n), as a list in any order or as their directory, are the one
+    corpus."""
     parts = directory / "parts"
     parts.mkdir()
     for index in range(3):
@@ -381,7 +399,8 @@ def test_parts_are_read_as_one(directory, shared):
 
 
 def test_appended_files_follow_one_another(tmp_path):
-    """Several files that people appended to are one sequence in the order they are named, and the last may grow."""
+    """Several files that people appended to are one sequence in the order they are named, and the
+    last may grow."""
     for name, letters in [("a", ["h"]), ("b", ["t", "t"])]:
         with qorpus.Writer(tmp_path / f"{name}.db", gates="h,t", qubits=1) as writer:
             writer.extend([letters] * 5)
@@ -395,7 +414,8 @@ def test_appended_files_follow_one_another(tmp_path):
 
 
 def test_missing_files(tmp_path, shared):
-    """No file, an empty directory and an empty list are told apart, and a missing file is a FileNotFoundError."""
+    """No file, an empty directory and an empty list are told apart, and a missing file is a
+    FileNotFoundError."""
     for path in [tmp_path / "no.db", tmp_path / "no" / "no.db", [shared.paths[0], tmp_path / "no.db"]]:
         with pytest.raises(FileNotFoundError, match=r"no.*does not exist") as refusal:
             qorpus.open(path)
@@ -429,7 +449,8 @@ def test_what_is_no_corpus(tmp_path):
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_damage(tmp_path, stored):
-    """A damaged chunk is an error that names it, in every way of reading, and the other chunks stay readable."""
+    """A damaged chunk is an error that names it, in every way of reading, and the other chunks stay
+    readable."""
     original = made(tmp_path / "c.db", **{**RECIPE, "random": 20_000}, unitaries=stored)
     connection = format_v1.connect(tmp_path / "c.db")
     chunks = format_v1.chunks_of(connection)
@@ -454,11 +475,13 @@ def test_damage(tmp_path, stored):
         assert corpus.unitaries(ids).tobytes() == expected[ids].tobytes()
 
 
-# ------------------------------------------------------------------------------------------------------ cheap to open
+# ------------------------------------------------------------------------------------------------------
+# cheap to open
 
 
 def test_opening_costs_no_memory_for_each_record(directory):
-    """Ten million stored records, and 10^15 virtual ones, are opened and read here and there in a few megabytes."""
+    """Ten million stored records, and 10^15 virtual ones, are opened and read here and there in a
+    few megabytes."""
     path = directory / "large.db"
     qorpus.generate(path, gates="h,t", qubits=1, random="10M", length=(0, 3), unitaries=False, progress=False)
     code = """if True:
@@ -491,11 +514,13 @@ def test_importing_is_light():
     assert isolated(code).stdout.strip() == "[]"
 
 
-# --------------------------------------------------------------------------------------- threads, forks and processes
+# --------------------------------------------------------------------------------------- threads,
+# forks and processes
 
 
 def test_pickling(shared):
-    """A pickled corpus, recipe or split opens the same records with the same order, also in another process."""
+    """A pickled corpus, recipe or split opens the same records with the same order, also in another
+    process."""
     little = qorpus.open(shared.paths, order="little")
     split = shared.split(train=0.8, test=0.2)["test"]
     for records in [shared, little, shared.recipe, little.recipe, split]:
@@ -538,7 +563,8 @@ def test_eight_threads(shared):
 
 
 def test_reading_lets_other_threads_run(shared):
-    """During a long read another Python thread gets on: it needs the interpreter, which the read gives up."""
+    """During a long read another Python thread gets on: it needs the interpreter, which the read
+    gives up."""
     recipe, steps, stop = shared.recipe, [0], threading.Event()
 
     def step() -> None:
@@ -550,7 +576,8 @@ def test_reading_lets_other_threads_run(shared):
     thread, interval = threading.Thread(target=step), sys.getswitchinterval()
     thread.start()
     try:
-        # From now on a thread runs only where another one gives the interpreter up of its own accord.
+        # From now on a thread runs only where another one gives the interpreter up of its own
+        # accord.
         sys.setswitchinterval(1000)
         for read in [recipe.unitaries, shared.unitaries, shared.circuits]:
             before = steps[0]
@@ -568,7 +595,8 @@ def test_reading_lets_other_threads_run(shared):
 
 
 def test_forks_while_threads_read(shared):
-    """Children that are forked while threads read and query read right, and so does their parent afterwards."""
+    """Children that are forked while threads read and query read right, and so does their parent
+    afterwards."""
     expected, stop, failures = shared.recipe.unitaries(slice(None)), threading.Event(), []
 
     def read(seed: int) -> None:
@@ -614,7 +642,8 @@ def test_multiprocessing(shared, method):
 
 
 def test_reading_while_three_processes_write(tmp_path):
-    """A reader in a loop sees every record either right or not made yet, never again not once it was there."""
+    """A reader in a loop sees every record either right or not made yet, never again not once it
+    was there."""
     path = tmp_path / "c.db"
     options = "--qubits 4 --length 600..800 --dtype complex64 --random 6000".split()
     recipe = qorpus.Recipe(qubits=4, length="600..800", dtype="complex64", random=6000)
@@ -643,7 +672,8 @@ def test_reading_while_three_processes_write(tmp_path):
 
 
 def test_iterating_stops_where_nothing_is_made(tmp_path):
-    """Iterating over an unfinished corpus ends in an error that says what is missing, not as if it were all."""
+    """Iterating over an unfinished corpus ends in an error that says what is missing, not as if it
+    were all."""
     corpus = qorpus.generate(tmp_path / "c.db", **{**RECIPE, "random": 20_000}, part=(0, 2), progress=False)
     seen = 0
     with pytest.raises(qorpus.MissingRecord, match="is not made yet"):
@@ -674,7 +704,8 @@ def test_a_file_that_is_replaced(tmp_path, read_before, another):
 
 
 def test_a_file_that_grows_under_the_reader(tmp_path):
-    """The length of appended records follows what others write, and iterating goes on with what comes meanwhile."""
+    """The length of appended records follows what others write, and iterating goes on with what
+    comes meanwhile."""
     path = tmp_path / "c.db"
     with qorpus.Writer(path, gates="h,t", qubits=1) as writer:
         writer.append(["h"])
@@ -691,11 +722,13 @@ def test_a_file_that_grows_under_the_reader(tmp_path):
         assert [record.id for record in records] == [1, 2]
 
 
-# --------------------------------------------------------------------------------------------------- how they look
+# ---------------------------------------------------------------------------------------------------
+# how they look
 
 
 class Parsed(HTMLParser):
-    """The elements and texts of HTML; an element that is not closed, or closed twice, is an error."""
+    """The elements and texts of HTML; an element that is not closed, or closed twice, is an
+    error."""
 
     def __init__(self, html: str):
         super().__init__(convert_charrefs=True)
@@ -731,7 +764,8 @@ def test_representations(shared, appended):
 
 
 def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
-    """HTML of a corpus, a recipe and a record is well formed, with the first circuits and a map of a unitary."""
+    """HTML of a corpus, a recipe and a record is well formed, with the first circuits and a map of
+    a unitary."""
     for records in [shared, shared.recipe, appended]:
         page = Parsed(records._repr_html_())
         assert page.tags.count("svg") == 1 and page.tags.count("rect") == 16
@@ -745,7 +779,8 @@ def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
 
 
 def test_notebooks_show_what_has_no_records(tmp_path, appended):
-    """A corpus of which nothing is made yet, and the recipe of appended records, are shown without circuits."""
+    """A corpus of which nothing is made yet, and the recipe of appended records, are shown without
+    circuits."""
     with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to make"):
         unmade = qorpus.generate(tmp_path / "c.db", random=3000, part=(0, 10**6), progress=False)
     assert "0 of 3,000" in Parsed(unmade._repr_html_()).text
@@ -769,7 +804,8 @@ def test_html_is_escaped(tmp_path):
 
 
 def test_html_of_large_unitaries_stays_small():
-    """Eight qubits have 65536 entries; their map has a cell for each of 32 by 32 blocks, with its largest entry."""
+    """Eight qubits have 65536 entries; their map has a cell for each of 32 by 32 blocks, with its
+    largest entry."""
     record = qorpus.Recipe(gates="h,t,cx", qubits=8, random=10, length=30)[3]
     page = Parsed(record._repr_html_())
     assert page.tags.count("rect") == 32 * 32 and len(record._repr_html_()) < 250_000

@@ -1,4 +1,5 @@
-"""Damaged, truncated, foreign and read-only files, and full disks: noticed, named, never a crash or a wrong record."""
+"""Damaged, truncated, foreign and read-only files, and full disks: noticed, named, never a crash or
+a wrong record."""
 
 import os
 import random
@@ -47,7 +48,8 @@ class Victim:
         }
 
     def find(self, path: Path, index: int, column: str) -> int:
-        """Where in the file a blob begins. SQLite may have left an old copy on a page that it split: not that one."""
+        """Where in the file a blob begins. SQLite may have left an old copy on a page that it
+        split: not that one."""
         blob, start = getattr(self.chunks[index], column), -1
         while (start := self.bytes.find(blob, start + 1)) >= 0:
             path.write_bytes(self.flipped(8 * start))
@@ -64,7 +66,8 @@ class Victim:
         return sorted({chunk.first_id, chunk.first_id + chunk.count // 2, chunk.first_id + chunk.count - 1})
 
     def blob_bits(self, chance: random.Random):
-        """A random bit of a random chunk's blobs: its chunk, its column, its byte in it and in the file."""
+        """A random bit of a random chunk's blobs: its chunk, its column, its byte in it and in the
+        file."""
         index = chance.randrange(len(self.chunks))
         chunk = self.chunks[index]
         column = "unitaries" if chunk.unitaries and chance.random() < 0.5 else "circuits"
@@ -106,7 +109,8 @@ def chance():
 
 
 def shown_right_or_refused(corpus, victim, id) -> bool:
-    """Shows one record: the right one, or an error sentence and nothing else. True if it was shown."""
+    """Shows one record: the right one, or an error sentence and nothing else. True if it was
+    shown."""
     result = qorpus("show", corpus, id, "--json", status=None)
     if result.returncode != 0:
         assert result.returncode == 1 and result.stderr.startswith("error: ") and result.stdout == "", result
@@ -118,7 +122,8 @@ def shown_right_or_refused(corpus, victim, id) -> bool:
 
 
 def test_a_flipped_bit_in_a_chunk(corpus, victim, chance):
-    """`verify` names the chunk; the records of the damaged block are refused and all others are shown right."""
+    """`verify` names the chunk; the records of the damaged block are refused and all others are
+    shown right."""
     for _ in range(40):
         index, column, at, bit = victim.blob_bits(chance)
         print(f"chunk {index}, {column}, byte {at}, bit {bit}")
@@ -135,7 +140,8 @@ def test_a_flipped_bit_in_a_chunk(corpus, victim, chance):
 
 
 def test_repair(corpus, victim, chance):
-    """A damaged chunk is a function of the recipe like any other: repair computes it again, to the bit."""
+    """A damaged chunk is a function of the recipe like any other: repair computes it again, to the
+    bit."""
     for _ in range(5):
         corpus.write_bytes(victim.bytes)
         expected = content_hash(corpus)
@@ -148,7 +154,8 @@ def test_repair(corpus, victim, chance):
 
 
 def test_a_flipped_bit_anywhere(corpus, victim, chance):
-    """Also in SQLite's own structures: every command ends with an answer that is right, or a sentence."""
+    """Also in SQLite's own structures: every command ends with an answer that is right, or a
+    sentence."""
     for _ in range(40):
         bit = chance.randrange(8 * len(victim.bytes))
         if chance.random() < 0.5:
@@ -304,7 +311,8 @@ def namespace() -> list[str]:
 
 @pytest.mark.parametrize("writers", [1, 3])
 def test_a_full_disk(corpus, tmp_path, writers):
-    """The error says so, what was committed is intact, and with more room the same command goes on."""
+    """The error says so, what was committed is intact, and with more room the same command goes
+    on."""
     recipe = "--gates h,s,t --qubits 1 --random 400000 --length 5..14".split()
     (disk := tmp_path / "disk").mkdir()
     (out := tmp_path / "out").mkdir()
@@ -325,7 +333,8 @@ def test_a_full_disk(corpus, tmp_path, writers):
 
 @pytest.fixture
 def as_nobody():
-    """A directory in which the commands of a test may read but not write, and how to run them so."""
+    """A directory in which the commands of a test may read but not write, and how to run them
+    so."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         shutil.copy(QORPUS, directory / "qorpus")
@@ -345,7 +354,8 @@ def as_nobody():
 
 
 def test_a_read_only_directory(as_nobody):
-    """Nothing can be made there, and the sentence says what to look at; a finished corpus can be read all the same."""
+    """Nothing can be made there, and the sentence says what to look at; a finished corpus can be
+    read all the same."""
     directory, run = as_nobody
     finished, begun = directory / "finished.db", directory / "begun.db"
     generate(finished, *STORED)

@@ -1,4 +1,5 @@
-"""Distinct unitaries: against Qiskit's table of sequences, and what the command and the package say of them."""
+"""Distinct unitaries: against Qiskit's table of sequences, and what the command and the package say
+of them."""
 
 import json
 import pickle

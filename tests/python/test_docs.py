@@ -1,4 +1,5 @@
-"""What the documentation shows is true: its code runs, its links lead somewhere, and it builds without a network."""
+"""What the documentation shows is true: its code runs, its links lead somewhere, and it builds
+without a network."""
 
 import doctest
 import importlib

@@ -1,4 +1,5 @@
-"""The programs in examples/: each is run as a person would run it, small, and looked at for what it made."""
+"""The programs in examples/: each is run as a person would run it, small, and looked at for what it
+made."""
 
 import re
 import subprocess

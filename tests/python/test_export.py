@@ -84,7 +84,8 @@ matrix = [[0, [0, 1]], [[0.6, 0.8], 0]]
 
 @pytest.mark.parametrize("gates", ["every standard gate", "own gates"])
 def test_qasm(corpus, gates):
-    """Qiskit's OpenQASM 3 importer builds every record's gate, and its matrix is the record's, phase included."""
+    """Qiskit's OpenQASM 3 importer builds every record's gate, and its matrix is the record's,
+    phase included."""
     path = corpus.with_name("own.toml")
     path.write_text(OWN_GATES)
     named = EVERY_GATE if gates == "every standard gate" else str(path)
@@ -101,7 +102,8 @@ def test_qasm(corpus, gates):
 
 
 def test_qasm_needs_decompositions(corpus):
-    """Only the matrix of a two-qubit gate of one's own is known: the sentence names other formats."""
+    """Only the matrix of a two-qubit gate of one's own is known: the sentence names other
+    formats."""
     path = corpus.with_name("own.toml")
     path.write_text('[[gate]]\nname = "g"\nqubits = 2\nmatrix = [[1,0,0,0],[0,0.6,-0.8,0],[0,0.8,0.6,0],[0,0,0,1]]')
     generate(corpus, "--gates", path, "--random", 10)
@@ -124,7 +126,8 @@ def test_what_cannot_be_exported(corpus, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_exporting_an_unfinished_corpus(corpus, ending):
-    """An array's index is an id, so .npy needs every record; the tables hold those that are there."""
+    """An array's index is an id, so .npy needs every record; the tables hold those that are
+    there."""
     generate(corpus, *RECIPE, "--part", "1/2")
     out, records = corpus.with_name(f"out.{ending}"), info(corpus)["records"]
     if ending == "npy":
@@ -153,7 +156,8 @@ def test_exporting_a_damaged_corpus(corpus, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_interrupted_export_leaves_nothing(corpus, ending):
-    """Ctrl-C ends with status 130 and without a file; nobody takes half an export for a whole one."""
+    """Ctrl-C ends with status 130 and without a file; nobody takes half an export for a whole
+    one."""
     generate(corpus, *"--qubits 3 --random 300k --no-unitaries".split())
     before = snapshot(corpus.parent)
     process = start("export", corpus, corpus.with_name(f"out.{ending}"), "--quiet")
@@ -166,7 +170,8 @@ def test_an_interrupted_export_leaves_nothing(corpus, ending):
 
 @pytest.fixture
 def labelled(tmp_path):
-    """Labels of every kind: some records lack some, some are integers in one chunk and reals in another."""
+    """Labels of every kind: some records lack some, some are integers in one chunk and reals in
+    another."""
     path = tmp_path / "mine.db"
     with qorpus_package.Writer(path, gates=["h", "t"], qubits=1) as writer:
         writer.append("h 0", reward=0.1, note='a "b",\nc', visits=2**60)

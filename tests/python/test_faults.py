@@ -1,4 +1,5 @@
-"""The fault campaigns find what is wrong when something is, and no number that is shown is other than a record's.
+"""The fault campaigns find what is wrong when something is, and no number that is shown is other
+than a record's.
 
 The campaigns themselves are run by scripts/faults, and in small by scripts/test.
 """
@@ -97,7 +98,8 @@ def test_the_shim_counts_kills_and_fails(server):
 
 
 def test_a_trace_replayed_is_the_directory(server):
-    """Nothing that changes the files escapes the shim: with every write kept, the last moment is what is there."""
+    """Nothing that changes the files escapes the shim: with every write kept, the last moment is
+    what is there."""
     for name in ("generate", "generate, resumed after a kill", "Writers, three processes"):
         trace, _ = power_cuts.record(server, BY_NAME[name], "full")
         directory = server.root / "recorded"

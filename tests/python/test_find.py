@@ -1,4 +1,5 @@
-"""Unitaries that people hand over are found, or the answer says what it does not know: nothing imprecise is called proven."""
+"""Unitaries that people hand over are found, or the answer says what it does not know: nothing
+imprecise is called proven."""
 
 import json
 import pickle
@@ -182,7 +183,8 @@ def test_many_of_different_kinds_are_found_in_order(exact):
 
 @pytest.mark.parametrize("error", [1e-12, 1e-11, 1e-9, 1e-7])
 def test_meeting_in_the_middle_proves_nothing_about_what_it_is_next_to(floating, error):
-    """A unitary that is off, and unitary to the last bits, is not proven to have no circuit as long as the one it is next to."""
+    """A unitary that is off, and unitary to the last bits, is not proven to have no circuit as long
+    as the one it is next to."""
     chance = np.random.default_rng(3)
     for circuit in ["sx 0; cz 0 1; sx 0; cz 0 1; rz(0.3) 0", "rz(0.3) 0; sx 0; rz(0.3) 0; sx 0; rz(0.3) 0; sx 0"]:
         noise = chance.normal(size=(4, 4)) + 1j * chance.normal(size=(4, 4))

@@ -1,7 +1,8 @@
 """The file format, read by an implementation of its own, and frozen.
 
-A corpus lives longer than the program that wrote it: what another program decodes from the documented bytes must
-be what `qorpus` shows, and neither the circuits of a seed nor any byte may change with a new version.
+A corpus lives longer than the program that wrote it: what another program decodes from the
+documented bytes must be what `qorpus` shows, and neither the circuits of a seed nor any byte may
+change with a new version.
 """
 
 import hashlib
@@ -53,7 +54,8 @@ def expected_unitary(decoded: format_v1.Decoded, gates: list[dict], index: int) 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_independent_reader_agrees(corpus, shape):
-    """Circuits, unitaries, checks, hashes and totals, from the bytes alone, against `show` and `info`."""
+    """Circuits, unitaries, checks, hashes and totals, from the bytes alone, against `show` and
+    `info`."""
     generate(corpus, *SHAPES[shape].split())
     decoded, facts = format_v1.decode(corpus), info(corpus)
     assert facts["records"] == facts["expected"] == len(decoded.circuits) and facts["complete"] is True
@@ -92,7 +94,8 @@ def test_every_stored_unitary_to_the_bit(corpus):
 
 
 def test_philox_known_answers():
-    """The published answers (Random123, `kat_vectors`): the generator is the one the literature describes."""
+    """The published answers (Random123, `kat_vectors`): the generator is the one the literature
+    describes."""
     ones = format_v1.U32
     assert format_v1.philox([0] * 4, [0] * 2) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
     assert format_v1.philox([ones] * 4, [ones] * 2) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
@@ -110,7 +113,8 @@ def test_every_sqlite_can_open_it(corpus, shape):
 
 
 def test_the_file_explains_itself(corpus):
-    """Whoever finds the file in ten years has its recipe, letters, matrices and a description in it."""
+    """Whoever finds the file in ten years has its recipe, letters, matrices and a description in
+    it."""
     generate(corpus, "--gates", "h,rz(pi/4)", "--qubits", 1, "--random", 10)
     connection = format_v1.connect(corpus)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
@@ -144,7 +148,8 @@ def test_the_recipe_alone_decides_every_byte_of_the_chunks(corpus):
     ],
 )
 def test_ids_beyond_32_bits(corpus, recipe):
-    """The last chunk of spaces that nobody could store: its circuits are those that the specification gives."""
+    """The last chunk of spaces that nobody could store: its circuits are those that the
+    specification gives."""
     plan = json.loads(qorpus("plan", *recipe.split(), "--json").stdout)
     records, chunks = plan["records"], plan["chunks"]
     assert records > 2**33
@@ -157,13 +162,15 @@ def test_ids_beyond_32_bits(corpus, recipe):
         assert record.circuit == [facts["alphabet"][letter] for letter in circuit]
 
 
-# Entries are added, never changed: a failure here means that corpora made before no longer match their recipe.
+# Entries are added, never changed: a failure here means that corpora made before no longer match
+# their recipe.
 GOLDEN = json.loads(Path(__file__).with_name("golden_v1.json").read_text())
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden["arguments"])
 def test_frozen(corpus, golden):
-    """Recipe text, circuits and all bits of all unitaries are what they were when version 1 was fixed."""
+    """Recipe text, circuits and all bits of all unitaries are what they were when version 1 was
+    fixed."""
     generate(corpus, *golden["arguments"].split())
     facts = info(corpus)
     connection = format_v1.connect(corpus)

@@ -1,4 +1,5 @@
-"""Circuits of other libraries become letters with the same unitary, or are refused with a reason."""
+"""Circuits of other libraries become letters with the same unitary, or are refused with a
+reason."""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""A sharded corpus on its way: what is published is used before it is sealed, and every job finds its way on after an accident."""
+"""A sharded corpus on its way: what is published is used before it is sealed, and every job finds
+its way on after an accident."""
 
 import json
 import pickle
@@ -32,7 +33,8 @@ def whole(tmp_path_factory):
 
 
 class Place:
-    """An empty place for a sharded corpus, in a directory or a bucket, and what an accident may do to it."""
+    """An empty place for a sharded corpus, in a directory or a bucket, and what an accident may do
+    to it."""
 
     def __init__(self, path, store=None):
         self.path, self.store = path, store
@@ -85,7 +87,8 @@ ACCIDENTS = {
 
 @pytest.mark.parametrize("job", ["repair", "generate"])
 def test_a_shard_that_an_accident_met_before_it_was_sealed_is_made_again(place, whole, job, tmp_path):
-    """`seal` does not list what has another size than its receipt says; then its name is taken by something unreadable."""
+    """`seal` does not list what has another size than its receipt says; then its name is taken by
+    something unreadable."""
     generate(place.path, *RECIPE, *SHARD)
     victims = dict(zip(place.shards()[1:], ACCIDENTS.values(), strict=False))
     for name, accident in victims.items():

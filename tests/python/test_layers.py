@@ -1,5 +1,5 @@
-"""Imports run down: a file uses its own folder and the folders below it, files never use each other in a circle, and
-nothing takes the way round through the names that a crate offers to others."""
+"""Imports run down: a file uses its own folder and the folders below it, files never use each other
+in a circle, and nothing takes the way round through the names that a crate offers to others."""
 
 import graphlib
 import re
@@ -30,7 +30,8 @@ def flattened(tree, prefix=()):
 
 
 def imports(source, file):
-    """The files of this crate that a file uses outside of its tests, each with the path by which it does."""
+    """The files of this crate that a file uses outside of its tests, each with the path by which it
+    does."""
     text = re.sub(r"//.*", "", re.split(r"#\[cfg\(test\)\]\s*(?:#\[.*\]\s*)?(?:pub\S* )?mod ", file.read_text())[0])
     used = [path for tree in re.findall(r"\buse ([^;]+);", text) for path in flattened(tree)]
     used += [tuple(path.split("::")) for path in re.findall(r"\bcrate(?:::\w+)+", re.sub(r"\buse [^;]+;", "", text))]

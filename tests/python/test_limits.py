@@ -1,4 +1,5 @@
-"""Limits of the system, and texts that ask for more than there is: each ends in an error that says so, never in an abort."""
+"""Limits of the system, and texts that ask for more than there is: each ends in an error that says
+so, never in an abort."""
 
 import json
 import resource
@@ -59,7 +60,8 @@ def test_without_a_thread_there_is_an_error(there, job):
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: "-".join(map(str, job[:2])))
 def test_with_fewer_threads_a_job_goes_on(there, job):
-    """Stacks of 1 GiB, and room for two of them: the handler of Ctrl-C has one, and one worker the other."""
+    """Stacks of 1 GiB, and room for two of them: the handler of Ctrl-C has one, and one worker the
+    other."""
     path = there / job[1] if not job[1].endswith("/") else f"{there / job[1]}/"
     done = limited(GIB, job[0], path, *job[2:], "--jobs", 8, memory=3 * GIB)
     assert done.returncode == 0, done.stderr
@@ -103,7 +105,8 @@ TOO_MANY = [
 
 @pytest.mark.parametrize("read", [*TOO_MANY, "recipe[:2**62]", "recipe.circuits(range(2**62))", "recipe.circuits(slice(None))"])
 def test_more_records_than_memory_are_a_memory_error(read):
-    """Never the end of the process, whatever of a record is asked for, and whichever allocation would be the last one."""
+    """Never the end of the process, whatever of a record is asked for, and whichever allocation
+    would be the last one."""
     done = subprocess.run([sys.executable, "-c", MEMORY, read], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("refused:") and "too many for the memory" in done.stdout
@@ -148,7 +151,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_large_manifest_takes_no_more_memory_than_its_text(tmp_path, bomb):
-    """120 MB, with a check that fits, in 700 MB of addresses, of which the program itself takes some."""
+    """120 MB, with a check that fits, in 700 MB of addresses, of which the program itself takes
+    some."""
     generate(f"{tmp_path}/d/", "--random", 3000)
     manifest = tmp_path / "d" / "manifest.json"
     text, (place, change) = manifest.read_text(), BOMBS[bomb]

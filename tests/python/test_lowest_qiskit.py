@@ -1,4 +1,5 @@
-"""The oldest Qiskit that pyproject.toml allows gives the same letters, and its conditions are refused."""
+"""The oldest Qiskit that pyproject.toml allows gives the same letters, and its conditions are
+refused."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Mapped files that someone truncates, or writes over, while they are read: errors or right records, never the end of the process."""
+"""Mapped files that someone truncates, or writes over, while they are read: errors or right
+records, never the end of the process."""
 
 import os
 import signal
@@ -12,7 +13,8 @@ import pytest
 import qorpus as package
 from command import PATIENCE, QORPUS, generate
 
-# A reader that has died without a word is not to take the tests with it, so all of this runs in processes of its own.
+# A reader that has died without a word is not to take the tests with it, so all of this runs in
+# processes of its own.
 READS = """
     import contextlib, faulthandler, os, sys, threading, time
     import numpy as np
@@ -236,7 +238,8 @@ def test_an_interrupt_during_the_first_read_is_an_interrupt(corpus):
 @pytest.mark.parametrize(
     ("recipe", "ids"),
     [
-        # A run in each of 120 shards, which computes its unitaries, and a record in each of 250, whose block is large.
+        # A run in each of 120 shards, which computes its unitaries, and a record in each of 250,
+        # whose block is large.
         ("--random 2M --gates h,s,t --qubits 1 --no-unitaries --shard 1", "range(0, len(corpus), 8192)"),
         ("--random 1000 --qubits 7 --length 5 --shard 1", "None"),
     ],

@@ -1,4 +1,5 @@
-"""What the command and the package say where the system, the disk or a copy is at fault, and what they leave behind."""
+"""What the command and the package say where the system, the disk or a copy is at fault, and what
+they leave behind."""
 
 import os
 import resource

@@ -1,4 +1,5 @@
-"""Sharded corpora in an S3-compatible store, over HTTP: many processes, some killed; a small cache; damage; what cannot be reached."""
+"""Sharded corpora in an S3-compatible store, over HTTP: many processes, some killed; a small cache;
+damage; what cannot be reached."""
 
 import json
 import os
@@ -119,7 +120,8 @@ def test_objects_are_what_directories_have(store, finished, tmp_path):
 
 
 def test_processes_of_which_some_are_killed(store, whole, tmp_path, chance):
-    """No coordinator: parts on several machines, here with stages of their own; one runs twice, the killed run again."""
+    """No coordinator: parts on several machines, here with stages of their own; one runs twice, the
+    killed run again."""
     path, parts = f"s3://{BUCKET}/killed", list(range(6))
     stages = [tmp_path / "one", tmp_path / "other"]
     for stage in stages:
@@ -202,7 +204,8 @@ def test_half_an_upload_is_never_seen(tmp_path):
         assert parts and shards(slow, "large") == [] and "large/receipts" not in slow.objects()
         sealed = json.loads(qorpus("seal", path, "--json", status=1).stdout)
         assert sealed["shards"] == 0 and sealed["of"] == 1
-        # What was built is still on this machine, and goes up again; the other one that tries at the same time loses.
+        # What was built is still on this machine, and goes up again; the other one that tries at
+        # the same time loses.
         (tmp_path / "other").mkdir()
         both = [start("generate", path, *recipe, "--quiet", *more) for more in ([], ["--stage", tmp_path / "other"])]
         for process in both:
@@ -215,7 +218,8 @@ def test_half_an_upload_is_never_seen(tmp_path):
 
 
 def test_random_records_through_a_small_cache(store, finished, tmp_path):
-    """A cache with room for six of twenty shards: each record is that of the recipe, and never is more kept."""
+    """A cache with room for six of twenty shards: each record is that of the recipe, and never is
+    more kept."""
     sizes = [size for name, size in store.objects("finished/").items() if name.endswith(".db")]
     room, cache = 6 * max(sizes), tmp_path / "cache"
     with described({"QORPUS_CACHE_SIZE": str(room)}):
@@ -240,7 +244,8 @@ def test_random_records_through_a_small_cache(store, finished, tmp_path):
 
 
 def test_processes_share_the_cache(store, finished, whole, tmp_path):
-    """One too small for all, and one of them killed: no file that is used is torn, and nothing unbounded is left."""
+    """One too small for all, and one of them killed: no file that is used is torn, and nothing
+    unbounded is left."""
     program = f"""
 import numpy as np, qorpus, sys
 corpus = qorpus.open({finished!r})

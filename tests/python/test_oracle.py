@@ -1,7 +1,8 @@
 """Every unitary against Qiskit and Cirq, to 1e-12 and with its global phase.
 
-Both know the gates by name, so nothing here comes from our own matrices. Asymmetric placements and circuits are
-among the cases, because a mistake in the order of qubits or of time hides in symmetric ones.
+Both know the gates by name, so nothing here comes from our own matrices. Asymmetric placements and
+circuits are among the cases, because a mistake in the order of qubits or of time hides in symmetric
+ones.
 """
 
 import json
@@ -61,7 +62,8 @@ def test_presets(corpus, preset, qubits):
 
 @pytest.mark.parametrize("qubits", GATES)
 def test_little_endian_is_qiskits_own_matrix(corpus, qubits):
-    """`--order little` needs no conversion on Qiskit's side, and differs from the stored order where it should."""
+    """`--order little` needs no conversion on Qiskit's side, and differs from the stored order
+    where it should."""
     generate(corpus, "--gates", GATES[qubits], "--qubits", qubits, "--random", 100, "--length", "1..12")
     little, big = show(corpus, range(100), "--order", "little"), show(corpus, range(100), "--order", "big")
     for record in little:
@@ -86,7 +88,8 @@ BY_HAND = [
 
 @pytest.mark.parametrize(("circuit", "expected"), BY_HAND)
 def test_by_hand(corpus, circuit, expected):
-    """Asymmetric circuits worked out on paper: no library stands between the reader and the answer."""
+    """Asymmetric circuits worked out on paper: no library stands between the reader and the
+    answer."""
     letters = circuit.split("; ")
     gates = list(dict.fromkeys(letter.split()[0] for letter in letters))
     length = str(len(letters))
@@ -106,7 +109,8 @@ def test_by_hand(corpus, circuit, expected):
 @pytest.mark.parametrize("qubits", GATES)
 @pytest.mark.parametrize("columns", [[], ["--no-unitaries"], ["--dtype", "complex64"]])
 def test_exported_arrays(corpus, qubits, columns):
-    """What NumPy loads is what Qiskit and Cirq compute, and the same as `show` prints, to the bit."""
+    """What NumPy loads is what Qiskit and Cirq compute, and the same as `show` prints, to the
+    bit."""
     generate(corpus, "--gates", GATES[qubits], "--qubits", qubits, "--random", 100, "--length", "3..20", *columns)
     out = corpus.parent / "out.npy"
     qorpus("export", corpus, out)

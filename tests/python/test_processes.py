@@ -1,7 +1,8 @@
-"""Many processes on one file: starting together, dying, being interrupted, reading meanwhile, sharing by parts.
+"""Many processes on one file: starting together, dying, being interrupted, reading meanwhile,
+sharing by parts.
 
-Whatever happens, the corpus that comes out has the content hash of a single undisturbed run. Moments are drawn at
-random, but none decides whether a test passes.
+Whatever happens, the corpus that comes out has the content hash of a single undisturbed run.
+Moments are drawn at random, but none decides whether a test passes.
 """
 
 import multiprocessing
@@ -16,10 +17,12 @@ import pytest
 import qorpus as package
 from command import PATIENCE, companions, content_hash, finish, generate, info, integrity, qorpus, show, start
 
-# Many letters and small unitaries: about a second of computing for some megabytes, so that the disk hardly matters.
+# Many letters and small unitaries: about a second of computing for some megabytes, so that the disk
+# hardly matters.
 SHARED = "--qubits 4 --length 600..800 --dtype complex64".split()
 SECOND = [*SHARED, "--random", "8000"]
-# Many commits: also on a fast machine it is not over before the test has done what it wants to do meanwhile.
+# Many commits: also on a fast machine it is not over before the test has done what it wants to do
+# meanwhile.
 LONG = [*SHARED, "--random", "40000"]
 
 
@@ -76,7 +79,8 @@ def readable(corpus):
 
 
 def test_sixteen_processes_create_and_fill_one_file(corpus, undisturbed):
-    """They race for a file that does not exist; none sees a lock error, none does work twice or leaves a gap."""
+    """They race for a file that does not exist; none sees a lock error, none does work twice or
+    leaves a gap."""
     processes = [writer(corpus, SECOND) for _ in range(16)]
     for process in processes:
         assert finish(process).stderr == ""
@@ -84,7 +88,8 @@ def test_sixteen_processes_create_and_fill_one_file(corpus, undisturbed):
 
 
 def test_half_of_sixteen_are_killed(corpus, undisturbed, chance):
-    """Twenty times SIGKILL for eight of sixteen at random moments: the others take over what the dead had claimed."""
+    """Twenty times SIGKILL for eight of sixteen at random moments: the others take over what the
+    dead had claimed."""
     for round_number in range(20):
         path = corpus.with_name(f"{round_number}.db")
         processes = [writer(path, SECOND) for _ in range(16)]
@@ -105,7 +110,8 @@ def test_half_of_sixteen_are_killed(corpus, undisturbed, chance):
 
 @pytest.mark.parametrize("writers", [1, 4])
 def test_all_are_killed_again_and_again(corpus, undisturbed, chance, writers):
-    """No survivor cleans up: the next writers and readers recover the file, and nothing that was committed is lost."""
+    """No survivor cleans up: the next writers and readers recover the file, and nothing that was
+    committed is lost."""
     records = 0
     for _ in range(8):
         processes = [writer(corpus, LONG) for _ in range(writers)]
@@ -129,7 +135,8 @@ def test_all_are_killed_again_and_again(corpus, undisturbed, chance, writers):
 
 @pytest.mark.parametrize("writers", [1, 3])
 def test_interrupted(corpus, undisturbed, writers):
-    """Ctrl-C ends with status 130; what is committed stays, and the same command goes on to the same corpus."""
+    """Ctrl-C ends with status 130; what is committed stays, and the same command goes on to the
+    same corpus."""
     processes = [writer(corpus, LONG) for _ in range(writers)]
     wait_until(lambda: readable(corpus) and info(corpus)["records"] > 0)
     for process in processes:
@@ -252,7 +259,8 @@ def counted(reader) -> tuple[int, int]:
 
 
 def test_a_foreign_reader_looks_again_and_again(corpus, undisturbed):
-    """Another program's SQLite sees a consistent corpus at every moment, and the writer never fails because of it."""
+    """Another program's SQLite sees a consistent corpus at every moment, and the writer never fails
+    because of it."""
     process = writer(corpus, LONG)
     wait_until(lambda: readable(corpus))
     reader = foreign_reader(corpus)
@@ -269,7 +277,8 @@ def test_a_foreign_reader_looks_again_and_again(corpus, undisturbed):
 
 
 def test_a_foreign_reader_keeps_its_transaction(corpus, undisturbed):
-    """While several write, an open read transaction neither stops them nor sees what they commit meanwhile."""
+    """While several write, an open read transaction neither stops them nor sees what they commit
+    meanwhile."""
     processes = [writer(corpus, LONG) for _ in range(3)]
     wait_until(lambda: companions(corpus) and any(name.endswith("-wal") for name in companions(corpus)))
     wait_until(lambda: readable(corpus) and info(corpus)["records"] > 0)
@@ -288,7 +297,8 @@ def test_a_foreign_reader_keeps_its_transaction(corpus, undisturbed):
 
 
 def test_a_foreign_reader_was_there_first(corpus, undisturbed):
-    """A read transaction that is already open when a writer starts delays it at most; it ends well."""
+    """A read transaction that is already open when a writer starts delays it at most; it ends
+    well."""
     generate(corpus, *SECOND, "--part", "0/2")
     reader = foreign_reader(corpus)
     reader.execute("BEGIN")
@@ -314,7 +324,8 @@ def generate_and_die(path, records):
 
 
 def test_a_fork_does_not_take_the_claims_of_a_dead_fork_for_its_own(corpus, undisturbed):
-    """Forks of one process draw the same random numbers, and so have the same name among the writers."""
+    """Forks of one process draw the same random numbers, and so have the same name among the
+    writers."""
     context = multiprocessing.get_context("fork")
     for records in (1, 2000):
         process = context.Process(target=generate_and_die, args=(corpus, records))

@@ -19,7 +19,8 @@ AGREEING = 170
 
 
 def strict(text):
-    """The oracle: Qiskit's strict reading without barriers and measurements; its qubits, and their unitary."""
+    """The oracle: Qiskit's strict reading without barriers and measurements; its qubits, and their
+    unitary."""
     read = qiskit.qasm2.loads(text)
     gates = [gate for gate in read.data if gate.operation.name not in ("barrier", "measure")]
     places = [[read.find_bit(qubit).index for qubit in gate.qubits] for gate in gates]

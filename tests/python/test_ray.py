@@ -1,5 +1,6 @@
-"""A Ray cluster of several nodes on this machine: shards made while a node dies and tasks run twice, in a directory and in an
-S3-compatible store, and read as a dataset; distinct unitaries, row by row those of one machine, also when a node dies."""
+"""A Ray cluster of several nodes on this machine: shards made while a node dies and tasks run
+twice, in a directory and in an S3-compatible store, and read as a dataset; distinct unitaries, row
+by row those of one machine, also when a node dies."""
 
 import contextlib
 import json
@@ -23,7 +24,8 @@ TWO = {"gates": "h,t,tdg,cx", "qubits": 2}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """A store, described to this process and to the nodes that come after it, with a cache that holds a few shards."""
+    """A store, described to this process and to the nodes that come after it, with a cache that
+    holds a few shards."""
     with running() as store:
         cache = {"QORPUS_CACHE": str(tmp_path_factory.mktemp("cache")), "QORPUS_CACHE_SIZE": "2M"}
         with described({**store.environment, **cache}):
@@ -169,7 +171,8 @@ def test_distinct_while_a_node_dies(cluster, tmp_path, when):
     first, killed = whole.levels[8].ids.start, []
 
     def kill():
-        # Not by a farewell: the node's processes are killed, and what is in its object store is lost.
+        # Not by a farewell: the node's processes are killed, and what is in its object store is
+        # lost.
         cluster.remove_node(cluster.nodes.pop(), allow_graceful=False)
 
     def progress(length, records):
@@ -195,7 +198,8 @@ def test_distinct_while_a_node_dies(cluster, tmp_path, when):
 @pytest.mark.parametrize(
     "options",
     [
-        # From the first letter on; letters that nothing takes back, so that any level may come out again.
+        # From the first letter on; letters that nothing takes back, so that any level may come out
+        # again.
         {"gates": "h,t", "qubits": 1, "max_length": 4, "alone": 0},
         {"gates": "h,s,t", "qubits": 1, "cost": {"t": 1}, "max_cost": 3, "alone": 140},
         {"gates": "sx,rz(0.3),cz", "qubits": 2, "max_length": 5, "up_to": "nothing", "alone": 500},

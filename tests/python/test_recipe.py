@@ -1,4 +1,5 @@
-"""Recipes, and making corpora of them from Python: the same records, defaults and refusals as the command has."""
+"""Recipes, and making corpora of them from Python: the same records, defaults and refusals as the
+command has."""
 
 import json
 import os
@@ -19,11 +20,13 @@ from command import qorpus as command
 SMALL = {"gates": "h,s,t", "qubits": 1, "random": 2000}
 SMALL_FLAGS = "--gates h,s,t --qubits 1 --random 2000".split()
 
-# Much computing for few bytes, so that it is not over before a test has done what it wants to do meanwhile.
+# Much computing for few bytes, so that it is not over before a test has done what it wants to do
+# meanwhile.
 LONG = {"qubits": 4, "length": (600, 800), "dtype": "complex64", "random": 40_000}
 
 
-# ------------------------------------------------------------------------------------------------------------ recipes
+# ------------------------------------------------------------------------------------------------------------
+# recipes
 
 
 def test_defaults_are_those_of_the_command(corpus, tmp_path):
@@ -61,7 +64,8 @@ def test_options_mean_what_flags_mean(corpus, options, flags):
 
 
 def test_gates_of_ones_own(tmp_path):
-    """A gate file, pairs of a name and a matrix, and a mapping make the same recipe, whose records use the matrix."""
+    """A gate file, pairs of a name and a matrix, and a mapping make the same recipe, whose records
+    use the matrix."""
     matrix = np.array([[0.6, -0.8], [0.8, 0.6]])
     path = tmp_path / "mine.toml"
     path.write_text('gates = ["h", "turn"]\n[[gate]]\nname = "turn"\nqubits = 1\nmatrix = [[0.6, -0.8], [0.8, 0.6]]\n')
@@ -76,7 +80,8 @@ def test_gates_of_ones_own(tmp_path):
 
 
 def test_words():
-    """The words of a length range are all words, the shorter first, each in the order of its letters."""
+    """The words of a length range are all words, the shorter first, each in the order of its
+    letters."""
     recipe = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))
     expected = [()] + [(a,) for a in "ht"] + [(a, b) for a in "ht" for b in "ht"]
     expected += [(a, b, c) for a in "ht" for b in "ht" for c in "ht"]
@@ -88,7 +93,8 @@ def test_words():
 
 
 def test_equality_hash_and_pickle():
-    """Recipes that decide the same records in the same order are equal, hash alike and pickle; others differ."""
+    """Recipes that decide the same records in the same order are equal, hash alike and pickle;
+    others differ."""
     recipe = qorpus.Recipe(gates="h,t", random=100)
     same = [qorpus.Recipe(["h", "t"], 2, random="100", seed=0), pickle.loads(pickle.dumps(recipe)),
             qorpus.Recipe.from_json(recipe.json)]  # fmt: skip
@@ -139,8 +145,8 @@ BAD = [
 
 @pytest.mark.parametrize(("options", "kind", "text"), BAD, ids=[str(options)[:60] for options, _, _ in BAD])
 def test_bad_options(options, kind, text):
-    """An option that cannot be is a ValueError of ours that names it, a file that is not there a FileNotFoundError of
-    ours, and a wrong type a TypeError."""
+    """An option that cannot be is a ValueError of ours that names it, a file that is not there a
+    FileNotFoundError of ours, and a wrong type a TypeError."""
     with pytest.raises(kind) as refusal:
         qorpus.Recipe(**options)
     assert text in str(refusal.value) and "panicked" not in str(refusal.value)
@@ -148,11 +154,13 @@ def test_bad_options(options, kind, text):
     assert kind is TypeError or refusal.type is own[kind] and isinstance(refusal.value, qorpus.Error)
 
 
-# ------------------------------------------------------------------------------------------------------------- making
+# -------------------------------------------------------------------------------------------------------------
+# making
 
 
 def test_generate_makes_opens_and_resumes(corpus):
-    """The first call makes, later ones find all of it made and change nothing; options and a recipe do the same."""
+    """The first call makes, later ones find all of it made and change nothing; options and a recipe
+    do the same."""
     made = qorpus.generate(corpus, progress=False, **SMALL)
     assert isinstance(made, qorpus.Corpus) and made.complete and made.paths == [str(corpus)]
     before = corpus.read_bytes()
@@ -216,7 +224,8 @@ def test_parts(corpus):
 
 
 def test_progress_is_reported(corpus):
-    """What is given as progress is called with the records that are there and that will be, up to all of them."""
+    """What is given as progress is called with the records that are there and that will be, up to
+    all of them."""
     calls = []
     qorpus.generate(corpus, progress=lambda *numbers: calls.append(numbers), **{**LONG, "random": 2000})
     assert all(expected == 2000 and 0 <= records <= 2000 for records, expected in calls)
@@ -231,7 +240,8 @@ def test_no_bar_where_there_is_no_terminal(corpus):
 
 
 def test_an_exception_in_progress_stops_and_keeps(corpus):
-    """What progress raises comes out as it is; what was made until then stays, and the next call finishes it."""
+    """What progress raises comes out as it is; what was made until then stays, and the next call
+    finishes it."""
 
     class Enough(Exception):
         pass
@@ -263,7 +273,8 @@ MAPPINGS = {
 
 @pytest.mark.parametrize("use", MAPPINGS)
 def test_interrupted_among_the_arguments(corpus, use, capfd):
-    """Ctrl-C while something is asked whether it is a mapping, which Python code answers, is not lost."""
+    """Ctrl-C while something is asked whether it is a mapping, which Python code answers, is not
+    lost."""
 
     class Interrupted:
         @property
@@ -276,7 +287,8 @@ def test_interrupted_among_the_arguments(corpus, use, capfd):
 
 
 def test_interrupted(corpus):
-    """SIGINT ends generating by KeyboardInterrupt; the file opens, has no gaps to hide, and resumes."""
+    """SIGINT ends generating by KeyboardInterrupt; the file opens, has no gaps to hide, and
+    resumes."""
     code = "import qorpus, sys; qorpus.generate(sys.argv[1], qorpus.Recipe.from_json(sys.argv[2]), progress=print)"
     recipe = qorpus.Recipe(**LONG)
     child = subprocess.Popen(
@@ -317,7 +329,8 @@ def test_python_threads_run_while_generating(corpus):
     assert finished.is_set() and seen == sorted(seen) and len(set(seen)) > 1
 
 
-# -------------------------------------------------------------------------------------------------------- the command
+# --------------------------------------------------------------------------------------------------------
+# the command
 
 
 def scripts():
@@ -328,7 +341,8 @@ def scripts():
 
 @pytest.mark.parametrize("script", scripts(), ids=["module", "script"])
 def test_the_packages_command_is_the_binary(corpus, script):
-    """`python -m qorpus` and the script `qorpus` print what the binary prints, and end with the same status."""
+    """`python -m qorpus` and the script `qorpus` print what the binary prints, and end with the
+    same status."""
 
     def run(*arguments):
         arguments = [*script, *map(str, arguments)]
@@ -354,7 +368,8 @@ def test_the_packages_command_is_the_binary(corpus, script):
 
 
 def test_an_interrupted_command(corpus):
-    """Ctrl-C ends `python -m qorpus generate` with the command's own status 130 and what it says, not a traceback."""
+    """Ctrl-C ends `python -m qorpus generate` with the command's own status 130 and what it says,
+    not a traceback."""
     flags = "--qubits 4 --length 600..800 --dtype complex64 --random 40000".split()
     command_line = [sys.executable, "-m", "qorpus", "generate", str(corpus), *flags]
     child = subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

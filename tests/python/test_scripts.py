@@ -14,7 +14,8 @@ PROGRAMS = sorted(path for folder in ("faults", "benches", "tests/python") for p
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "target"), ("elsewhere/built", "elsewhere/built"), ("/tmp/x y", "/tmp/x y")])
 def test_where_scripts_build(given, expected):
-    """Sourced, scripts/setup has an absolute directory, which cargo and the programs that scripts run get as well."""
+    """Sourced, scripts/setup has an absolute directory, which cargo and the programs that scripts
+    run get as well."""
     environment = {name: value for name, value in os.environ.items() if name not in ("CARGO_TARGET_DIR", "QORPUS_BIN")}
     environment |= {"CARGO_TARGET_DIR": given} if given else {}
     for folder, module in [("tests/python", "command"), ("benches", "harness"), ("faults", "built")]:

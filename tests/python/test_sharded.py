@@ -1,4 +1,5 @@
-"""Sharded corpora: many processes without a coordinator, some killed; hostile manifests; reading like one file."""
+"""Sharded corpora: many processes without a coordinator, some killed; hostile manifests; reading
+like one file."""
 
 import json
 import os

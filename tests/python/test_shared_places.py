@@ -1,4 +1,5 @@
-"""Places that several users share: caches, stages, directories and lock files, with real users and a store."""
+"""Places that several users share: caches, stages, directories and lock files, with real users and
+a store."""
 
 import contextlib
 import os

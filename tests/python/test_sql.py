@@ -1,4 +1,5 @@
-"""SQL over records: what the columns and functions say against NumPy, and that a query reads and does nothing else."""
+"""SQL over records: what the columns and functions say against NumPy, and that a query reads and
+does nothing else."""
 
 import os
 import pickle
@@ -29,7 +30,8 @@ def corpus(directory):
 
 @pytest.fixture(scope="module")
 def labelled(directory):
-    """Records with labels of each kind, of which some lack one, and some names that SQL has to quote."""
+    """Records with labels of each kind, of which some lack one, and some names that SQL has to
+    quote."""
     path = directory / "labelled.db"
     with qorpus.Writer(path, gates="h,t", qubits=1) as writer:
         for number in range(20):
@@ -42,12 +44,14 @@ def unitary_of(blob: bytes, dtype="complex128") -> np.ndarray:
     return np.frombuffer(blob, dtype).reshape(4, 4)
 
 
-# ------------------------------------------------------------------------------------------------ columns, functions
+# ------------------------------------------------------------------------------------------------
+# columns, functions
 
 
 @pytest.mark.parametrize("kind", ["corpus", "recipe", "derived", "narrow"])
 def test_columns(corpus, directory, kind):
-    """Each column says what the record of the row's id says, for stored, derived, virtual and narrow records."""
+    """Each column says what the record of the row's id says, for stored, derived, virtual and
+    narrow records."""
     if kind == "recipe":
         corpus = corpus.recipe
     elif kind != "corpus":
@@ -64,7 +68,8 @@ def test_columns(corpus, directory, kind):
 
 
 def test_little_order(corpus):
-    """With order="little" the BLOBs are the unitaries of that order, and so are those that are compared with them."""
+    """With order="little" the BLOBs are the unitaries of that order, and so are those that are
+    compared with them."""
     little = qorpus.open(corpus.paths, order="little")
     for id, blob in little.sql("select id, unitary from records where id % 500 = 7"):
         assert blob == little[id].unitary.tobytes()
@@ -76,7 +81,8 @@ def test_little_order(corpus):
 
 
 def test_fidelity_and_distance(corpus):
-    """|tr(A†B)|²/d² and sqrt(1 - |tr(A†B)|/d) as NumPy computes them, of stored and given unitaries; no phase shows."""
+    """|tr(A†B)|²/d² and sqrt(1 - |tr(A†B)|/d) as NumPy computes them, of stored and given
+    unitaries; no phase shows."""
     target = corpus[1234].unitary * np.exp(0.7j)
     traces = np.abs(np.einsum("ij,kij->k", target.conj(), corpus.unitaries(slice(None)))) / 4
     rows = corpus.sql("select fidelity(unitary, ?), distance(?, unitary) from records", [target, target])
@@ -110,7 +116,8 @@ def test_layouts_that_matter(corpus):
 
 
 def test_labels_are_columns(labelled):
-    """Labels have columns, of their own types, NULL where a record has none, also under names that must be quoted."""
+    """Labels have columns, of their own types, NULL where a record has none, also under names that
+    must be quoted."""
     rows = labelled.sql("select * from records")
     fixed = ["id", "circuit", "length", "unitary", "count_h", "count_t"]
     assert rows.columns == [*fixed, 'a "b"; --', "name", "reward", "step"]
@@ -166,7 +173,8 @@ def test_queries(corpus, query):
         assert records.sql(query) == expected
 
 
-# --------------------------------------------------------------------------------------------------- parameters, rows
+# ---------------------------------------------------------------------------------------------------
+# parameters, rows
 
 
 PARAMETERS = [
@@ -240,7 +248,8 @@ def test_parameters_in_order(corpus, given):
     ids=lambda given: type(given).__name__,
 )  # fmt: skip
 def test_what_are_no_parameters(corpus, given):
-    """What has no order, can be gone through but once, or is one value, is refused, however many values it has."""
+    """What has no order, can be gone through but once, or is one value, is refused, however many
+    values it has."""
     for query in ["select ?", "select :name", "select 1"]:
         with pytest.raises(qorpus.WrongType, match=r"parameters are a list of values for \?, or a mapping of names"):
             corpus.sql(query, given)
@@ -266,7 +275,8 @@ def test_what_are_no_parameters(corpus, given):
     ],
 )
 def test_parameters_that_do_not_fit(corpus, query, given, words):
-    """Each parameter has one value, and each value a parameter: what is missing or left over is named."""
+    """Each parameter has one value, and each value a parameter: what is missing or left over is
+    named."""
     with pytest.raises(qorpus.InvalidArgument, match=words):
         corpus.sql(query, given)
 
@@ -280,7 +290,8 @@ def test_names_of_parameters_are_texts(corpus):
 
 
 def test_rows(corpus):
-    """Rows are a list of tuples with the columns' names; they pickle, and notebooks show the first of them."""
+    """Rows are a list of tuples with the columns' names; they pickle, and notebooks show the first
+    of them."""
     rows = corpus.sql("select id, circuit as c, 1.5, null, x'00' from records limit 60")
     assert rows.columns[:2] == ["id", "c"] and rows[0][2:] == (1.5, None, b"\x00") and type(rows[0]) is tuple
     copy = pickle.loads(pickle.dumps(rows))
@@ -290,7 +301,8 @@ def test_rows(corpus):
 
 
 def test_arrow(corpus, labelled):
-    """`to_arrow` keeps names, values and NULLs; numbers, texts and unitaries have types of their own, rows or not."""
+    """`to_arrow` keeps names, values and NULLs; numbers, texts and unitaries have types of their
+    own, rows or not."""
     query = "select id, circuit, unitary, distance(unitary, unitary) as d from records"
     table = corpus.sql(query).to_arrow()
     assert table.schema.names == ["id", "circuit", "unitary", "d"] and table.num_rows == 3000
@@ -304,7 +316,8 @@ def test_arrow(corpus, labelled):
         corpus.sql("select 1 union all select 'a'").to_arrow()
 
 
-# -------------------------------------------------------------------------------------------------------------- errors
+# --------------------------------------------------------------------------------------------------------------
+# errors
 
 
 WRITES = [
@@ -353,7 +366,8 @@ ERRORS = [
 
 @pytest.mark.parametrize(("query", "kind", "text"), ERRORS, ids=[query for query, _, _ in ERRORS])
 def test_errors(corpus, query, kind, text):
-    """A query that cannot be is a ValueError, one that fails a qorpus.Error, with SQLite's own words."""
+    """A query that cannot be is a ValueError, one that fails a qorpus.Error, with SQLite's own
+    words."""
     with pytest.raises(kind, match=text) as refusal:
         corpus.sql(query)
     assert isinstance(refusal.value, qorpus.Error)
@@ -380,17 +394,20 @@ def test_an_unfinished_corpus_has_rows_for_what_is_made(directory):
     assert both.sql("select count(*), min(id), max(id) from records") == [(both.info["records"], 0, 59_999)]
 
 
-# -------------------------------------------------------------------------------------------- large corpora, interrupts
+# -------------------------------------------------------------------------------------------- large
+# corpora, interrupts
 
 
 def isolated(code: str, *arguments) -> subprocess.CompletedProcess:
-    """Runs Python code that has to end by itself in a process of its own, so that what never ends fails."""
+    """Runs Python code that has to end by itself in a process of its own, so that what never ends
+    fails."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_a_query_reads_what_it_fetches(directory):
-    """Limits and bounds on the id end a query over 10^12 records, virtual or hardly begun, that would take years."""
+    """Limits and bounds on the id end a query over 10^12 records, virtual or hardly begun, that
+    would take years."""
     code = """if True:
         import sys, qorpus
         recipe = qorpus.Recipe(random=10**12, unitaries=False)
@@ -430,7 +447,8 @@ INTERRUPTED = {
 
 @pytest.mark.parametrize("kind", INTERRUPTED)
 def test_an_interrupted_query(kind):
-    """SIGINT ends a query that would take years by KeyboardInterrupt, also one over wide unitaries; then others run."""
+    """SIGINT ends a query that would take years by KeyboardInterrupt, also one over wide unitaries;
+    then others run."""
     qubits = 6 if kind == "unitaries" else 2
     code = f"""if True:
         import os, signal, threading, time, qorpus
@@ -449,7 +467,8 @@ def test_an_interrupted_query(kind):
 
 
 def test_what_a_signal_handler_raises(corpus):
-    """An exception of a signal handler of one's own comes out of the query; a handler that returns does not stop it."""
+    """An exception of a signal handler of one's own comes out of the query; a handler that returns
+    does not stop it."""
     code = """if True:
         import signal, qorpus
         calls = []
@@ -478,7 +497,8 @@ def test_what_a_signal_handler_raises(corpus):
 
 
 def test_labels_of_files_that_differ_by_case(tmp_path):
-    """Labels of several files that SQL cannot tell apart have numbered columns; the bare name is an error."""
+    """Labels of several files that SQL cannot tell apart have numbered columns; the bare name is an
+    error."""
     paths = [tmp_path / "a.db", tmp_path / "b.db"]
     for path, name in zip(paths, ["seed", "Seed"], strict=True):
         with qorpus.Writer(path, gates=["h"], qubits=1) as writer:
@@ -496,7 +516,8 @@ def test_labels_of_files_that_differ_by_case(tmp_path):
 
 @pytest.mark.parametrize("text", ["5", "%h%", "cnt", "h 0", "x"])
 def test_a_text_in_double_quotes(corpus, text):
-    """What is like no column is not called a misspelt one: the columns are named, and how texts are written."""
+    """What is like no column is not called a misspelt one: the columns are named, and how texts are
+    written."""
     with pytest.raises(qorpus.InvalidArgument) as refused:
         corpus.sql(f'select id from records where circuit like "{text}"')
     said = str(refused.value)

@@ -1,4 +1,5 @@
-"""Training on a corpus: orders without tables, shards without overlap, splits that stay, exact resuming, PyTorch."""
+"""Training on a corpus: orders without tables, shards without overlap, splits that stay, exact
+resuming, PyTorch."""
 
 import itertools
 import json
@@ -50,7 +51,8 @@ def labelled(tmp_path_factory):
     return qorpus.open(path)
 
 
-# ------------------------------------------------------------------------------------------------------------- orders
+# -------------------------------------------------------------------------------------------------------------
+# orders
 
 
 SIZES = st.integers(1, 3000) | st.sampled_from([2**k + off for k in range(1, 13) for off in (-1, 0, 1)])
@@ -68,7 +70,8 @@ def test_an_order_is_a_bijection(size, seed):
 @settings(max_examples=60)
 @given(st.integers(12, 62), st.sampled_from([-1, 0, 1]), SEEDS)
 def test_orders_of_any_size(power, off, seed):
-    """Of up to 2^62 numbers, thousands of places, near and far, have distinct numbers in range; twice the same."""
+    """Of up to 2^62 numbers, thousands of places, near and far, have distinct numbers in range;
+    twice the same."""
     size = 2**power + off
     far = np.random.default_rng(seed % 2**32).integers(0, size, 2000)
     places = np.unique(np.concatenate([np.arange(1000), np.arange(size - 1000, size), far]))
@@ -79,7 +82,8 @@ def test_orders_of_any_size(power, off, seed):
 
 
 def test_an_order_looks_shuffled():
-    """Neighbours end up far apart, half of the pairs ascend, few stay, and no part is preferred: all loosely."""
+    """Neighbours end up far apart, half of the pairs ascend, few stay, and no part is preferred:
+    all loosely."""
     size = 10_000
     for seed in range(5):
         order = Permutation(size, seed).apply(np.arange(size))
@@ -92,7 +96,8 @@ def test_an_order_looks_shuffled():
 
 
 def test_epochs_and_seeds_have_orders_of_their_own(recipe):
-    """No two of many neighbouring seeds and epochs share an order, and each is the same every time."""
+    """No two of many neighbouring seeds and epochs share an order, and each is the same every
+    time."""
     orders = {}
     for seed, epoch in itertools.product([0, 1, 2, 2**64 - 1], range(8)):
         stream = recipe.stream(700, seed=seed, epoch=epoch)
@@ -112,7 +117,8 @@ def test_an_order_that_cannot_be(recipe):
             Permutation(10, 0).apply(np.array([place]))
 
 
-# ------------------------------------------------------------------------------------------------------------ streams
+# ------------------------------------------------------------------------------------------------------------
+# streams
 
 
 def test_batches_hold_the_records_of_their_ids(corpus):
@@ -127,7 +133,8 @@ def test_batches_hold_the_records_of_their_ids(corpus):
 
 
 def test_columns_and_parts(recipe):
-    """What is not asked for is None and not read; parts are real and imaginary numbers, of the narrower type too."""
+    """What is not asked for is None and not read; parts are real and imaginary numbers, of the
+    narrower type too."""
     narrow = qorpus.Recipe(**RECIPE, dtype="complex64")
     for records, real in [(recipe, np.float64), (narrow, np.float32)]:
         whole, parts = next(iter(records.stream(8))), next(iter(records.stream(8, real_imag=True, columns=["unitaries"])))
@@ -160,7 +167,8 @@ SHARDS = {
 @settings(max_examples=150)
 @given(**SHARDS)
 def test_shards_partition(size, batch_size, world_size, workers, drop_last, shuffle, seed):
-    """Over all ranks every id occurs once; with `drop_last` what is missing is less than a batch for each rank."""
+    """Over all ranks every id occurs once; with `drop_last` what is missing is less than a batch
+    for each rank."""
     records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
     options = {"drop_last": drop_last, "shuffle": shuffle, "seed": seed, "world_size": world_size}
     streams = [records.stream(batch_size, rank=rank, columns=(), **options) for rank in range(world_size)]
@@ -209,7 +217,8 @@ def test_streams_that_cannot_be(recipe, options):
 
 
 def test_no_batch_beyond_the_last(recipe):
-    """A batch is found by its number without moving the stream, and there is none before the first or past the last."""
+    """A batch is found by its number without moving the stream, and there is none before the first
+    or past the last."""
     stream = recipe.stream(64, seed=1)
     assert np.array_equal(stream.batch(10).ids, stream.ids(10)) and len(stream.batch(10).ids) == 60
     assert np.array_equal(next(iter(stream)).ids, stream.ids(0))
@@ -267,7 +276,8 @@ ENDS = [{}, {"drop_last": True}, {"window": 200}, {"shuffle": False}, {"rank": 1
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("kind", STREAMS)
 def test_an_epoch_is_over_with_its_last_batch(recipe, kind, loop, options):
-    """Whoever stops asking behind the last batch: the next loop, and a state saved there, are of the next epoch."""
+    """Whoever stops asking behind the last batch: the next loop, and a state saved there, are of
+    the next epoch."""
     options = {"batch_size": 96, "seed": 5} | options
     stream = STREAMS[kind](recipe, **options)
     count = len(stream)
@@ -295,7 +305,8 @@ def test_an_epoch_read_by_processes_is_over_with_its_last_batch(corpus, persiste
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_a_loop_that_was_left_open(recipe, kind):
-    """It takes nothing of the next epoch, and is over when its epoch is; asked in the middle of one, it refuses."""
+    """It takes nothing of the next epoch, and is over when its epoch is; asked in the middle of
+    one, it refuses."""
     stream = STREAMS[kind](recipe, batch_size=100, seed=2)
     finished = iter(stream)
     for _ in range(7):
@@ -358,7 +369,8 @@ def test_integers_of_numpy(recipe, tmp_path):
                 recipe.stream(**{**numbers, name: wrong})
 
 
-# ------------------------------------------------------------------------------------------------------------ windows
+# ------------------------------------------------------------------------------------------------------------
+# windows
 
 
 WINDOWED = st.tuples(st.integers(1, 1000), st.integers(1, 90), st.integers(1, 1000), SEEDS)
@@ -367,7 +379,8 @@ WINDOWED = st.tuples(st.integers(1, 1000), st.integers(1, 90), st.integers(1, 10
 @settings(max_examples=100, deadline=None)
 @given(WINDOWED, st.integers(1, 4), st.booleans())
 def test_windows_hold_every_record_once(numbers, world_size, drop_last):
-    """Whatever the sizes, each id comes once an epoch, in windows of whole batches that are shuffled runs of neighbours."""
+    """Whatever the sizes, each id comes once an epoch, in windows of whole batches that are
+    shuffled runs of neighbours."""
     size, batch_size, window, seed = numbers
     records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
     options = {"window": window, "seed": seed, "world_size": world_size, "drop_last": drop_last, "columns": ()}
@@ -376,7 +389,8 @@ def test_windows_hold_every_record_once(numbers, world_size, drop_last):
     ids = np.concatenate([np.empty(0, int), *(batch.ids for batch in batches)])
     assert len(np.unique(ids)) == len(ids) and set(ids) <= set(range(size))
     assert drop_last or len(ids) == size
-    # One rank's order is that of all: whole windows, of which each is some runs, and parts of at most two.
+    # One rank's order is that of all: whole windows, of which each is some runs, and parts of at
+    # most two.
     alone = records.stream(batch_size, window=window, seed=seed, columns=())
     whole = np.concatenate([batch.ids for batch in alone])
     held = -(-window // batch_size) * batch_size
@@ -387,7 +401,8 @@ def test_windows_hold_every_record_once(numbers, world_size, drop_last):
 
 
 def test_windows_are_read_like_records(corpus, labelled, recipe):
-    """Batches of windows are the records of their ids, from files, recipes and splits, in all columns and as parts."""
+    """Batches of windows are the records of their ids, from files, recipes and splits, in all
+    columns and as parts."""
     for records in [corpus, recipe, corpus.split(train=0.9)["train"]]:
         for batch in records.stream(48, window=200, seed=2):
             assert np.array_equal(batch.unitaries, corpus.unitaries(batch.ids))
@@ -401,7 +416,8 @@ def test_windows_are_read_like_records(corpus, labelled, recipe):
 
 
 def test_windows_are_shuffled():
-    """Epochs, seeds and windows have orders of their own; neighbours are far apart within a window, and runs in the epoch."""
+    """Epochs, seeds and windows have orders of their own; neighbours are far apart within a window,
+    and runs in the epoch."""
     records = qorpus.Recipe(gates="h,t", qubits=1, random=64_000, length=1)
 
     def order(**options):
@@ -413,7 +429,8 @@ def test_windows_are_shuffled():
     for ids in orders:
         # Of 50 random runs in 500 the mean distance is a third of all.
         assert abs(np.abs(np.diff(ids)).mean() / (64_000 / 3) - 1) < 0.15
-        # Windows are shuffled differently: places of the ids in a window, told by their rank there, agree by chance.
+        # Windows are shuffled differently: places of the ids in a window, told by their rank there,
+        # agree by chance.
         ranks = [np.argsort(np.argsort(ids[at : at + 6_400])) for at in range(0, 64_000, 6_400)]
         assert all((one == other).mean() < 0.01 for one, other in itertools.combinations(ranks, 2))
 
@@ -428,7 +445,8 @@ def test_orders_of_windows_are_frozen(recipe):
 FROZEN = [[230, 644, 566, 643], [203, 531, 206, 675], [609, 225, 673, 686], [415, 312, 320, 259], [412, 287, 499, 282], [363, 1, 397, 413], [50, 90, 81, 33]]
 
 
-# ----------------------------------------------------------------------------------------------------------- resuming
+# -----------------------------------------------------------------------------------------------------------
+# resuming
 
 
 def through_json(state):
@@ -438,7 +456,8 @@ def through_json(state):
 @settings(max_examples=60)
 @given(st.data())
 def test_resuming_is_exact(data):
-    """However often a stream is stopped, saved as JSON and resumed, its batches are those of one that was not."""
+    """However often a stream is stopped, saved as JSON and resumed, its batches are those of one
+    that was not."""
     size, batch_size = data.draw(st.integers(1, 120)), data.draw(st.integers(1, 30))
     world = data.draw(st.integers(1, 3))
     options = {"seed": data.draw(SEEDS), "shuffle": data.draw(st.booleans()), "drop_last": data.draw(st.booleans())}
@@ -464,7 +483,8 @@ def test_resuming_is_exact(data):
 
 
 def test_resuming_with_another_number_of_ranks(recipe):
-    """Ranks that stopped together go on as more or fewer ranks, and together give exactly what is left."""
+    """Ranks that stopped together go on as more or fewer ranks, and together give exactly what is
+    left."""
     # 88 batches of 8: two ranks give 12 each, then three 8 each, then four the rest.
     state, seen = None, []
     for world, count in [(2, 12), (3, 8), (4, None)]:
@@ -485,7 +505,8 @@ def test_resuming_with_another_number_of_ranks(recipe):
 
 
 def test_resuming_at_the_end_of_an_epoch(recipe):
-    """Behind the last batch, and when the loop has ended, the next epoch begins; so with a state that says all were given."""
+    """Behind the last batch, and when the loop has ended, the next epoch begins; so with a state
+    that says all were given."""
     stream = recipe.stream(100, seed=2, columns=())
     batches = iter(stream)
     for _ in range(7):
@@ -510,7 +531,8 @@ def test_states_that_do_not_fit(recipe):
 
 
 def test_a_corpus_that_grows(tmp_path):
-    """An epoch keeps the records that it began with, also when it is resumed; the next one has all of them."""
+    """An epoch keeps the records that it began with, also when it is resumed; the next one has all
+    of them."""
     path = tmp_path / "c.db"
     with qorpus.Writer(path, gates="h,t", qubits=1) as writer:
         writer.extend([["h"]] * 50)
@@ -536,7 +558,8 @@ def test_streams_are_pickled(corpus):
     assert [batch.ids.tolist() for batch in copy] == [batch.ids.tolist() for batch in stream]
 
 
-# ------------------------------------------------------------------------------------------------------------- splits
+# -------------------------------------------------------------------------------------------------------------
+# splits
 
 
 FRACTIONS = st.lists(st.integers(0, 1000), min_size=1, max_size=5).filter(lambda parts: 0 < sum(parts) <= 1000)
@@ -545,7 +568,8 @@ FRACTIONS = st.lists(st.integers(0, 1000), min_size=1, max_size=5).filter(lambda
 @settings(max_examples=60)
 @given(FRACTIONS, st.integers(0, 4000), st.integers(0, 3000), SEEDS)
 def test_splits_partition_and_stay(thousandths, size, more, seed):
-    """Splits are disjoint and as large as asked; every id is in one if they add up; growth moves no id."""
+    """Splits are disjoint and as large as asked; every id is in one if they add up; growth moves no
+    id."""
     fractions = {f"s{place}": part / 1000 for place, part in enumerate([*thousandths, 1000 - sum(thousandths)])}
     small, large = (qorpus.Recipe(gates="h,t", qubits=1, random=n, length=1) for n in (size + 1, size + 1 + more))
     splits, grown = small.split(seed=seed, **fractions), large.split(seed=seed, **fractions)
@@ -626,7 +650,8 @@ def test_splits_that_cannot_be(recipe, fractions, text):
         recipe.split(**fractions)
 
 
-# ------------------------------------------------------------------------------------------------------------ PyTorch
+# ------------------------------------------------------------------------------------------------------------
+# PyTorch
 
 
 def equal(first: dict, second: dict) -> bool:
@@ -636,14 +661,16 @@ def equal(first: dict, second: dict) -> bool:
     )
 
 
-# Each starts processes that load PyTorch for seconds: so not every number of workers with every context.
+# Each starts processes that load PyTorch for seconds: so not every number of workers with every
+# context.
 THREADS = [(1, None), (3, None)]
 LOADERS = [(2, "fork"), (4, "fork"), (2, "spawn"), (2, "forkserver")]
 
 
 @pytest.mark.parametrize(("workers", "context"), LOADERS)
 def test_dataset_in_a_loader(corpus, workers, context):
-    """A DataLoader over single records has the same batches however many workers it has and however they start."""
+    """A DataLoader over single records has the same batches however many workers it has and however
+    they start."""
     split = corpus.split(train=0.5, test=0.5)["test"]
     expected = list(DataLoader(split.torch(), batch_size=48))
     found = list(DataLoader(split.torch(), batch_size=48, num_workers=workers, multiprocessing_context=context))
@@ -655,7 +682,8 @@ def test_dataset_in_a_loader(corpus, workers, context):
 
 
 def test_dataset(corpus, recipe):
-    """A sample has the record's unitary, padded circuit, length and id; a recipe's are those of its corpus."""
+    """A sample has the record's unitary, padded circuit, length and id; a recipe's are those of its
+    corpus."""
     dataset = corpus.torch()
     assert isinstance(dataset, torch.utils.data.Dataset) and len(dataset) == 700
     for place in [0, 13, 699, -1]:
@@ -677,7 +705,8 @@ def test_dataset(corpus, recipe):
 
 
 def test_dtypes_and_parts():
-    """complex64 stays complex64, and parts are the real and the imaginary numbers of the complex ones."""
+    """complex64 stays complex64, and parts are the real and the imaginary numbers of the complex
+    ones."""
     for whole, real in [(torch.complex128, torch.float64), (torch.complex64, torch.float32)]:
         records = qorpus.Recipe(**RECIPE, dtype=str(whole).removeprefix("torch."))
         complete, parts = records.torch()[7]["unitary"], records.torch(real_imag=True)[7]["unitary"]
@@ -689,7 +718,8 @@ def test_dtypes_and_parts():
 
 
 def test_appended_records_and_their_labels(labelled):
-    """Appended records need `longest`, which must leave room; labels are tensors of numbers and lists of texts."""
+    """Appended records need `longest`, which must leave room; labels are tensors of numbers and
+    lists of texts."""
     for options in [{}, {"batch_size": 4}]:
         with pytest.raises(ValueError, match="longest"):
             labelled.torch(**options)
@@ -709,7 +739,8 @@ def test_appended_records_and_their_labels(labelled):
 @pytest.mark.parametrize("window", [None, 150])
 @pytest.mark.parametrize(("workers", "context"), [*THREADS, *LOADERS])
 def test_stream_with_workers(corpus, workers, context, window):
-    """A stream's epochs are the same with workers as without, also after a loop was left, and when they live on."""
+    """A stream's epochs are the same with workers as without, also after a loop was left, and when
+    they live on."""
     options = {"batch_size": 48, "seed": 1, "rank": 1, "world_size": 2, "window": window}
     alone = corpus.torch(**options)
     expected = [batch for _ in range(2) for batch in alone]
@@ -731,7 +762,8 @@ def test_stream_with_workers(corpus, workers, context, window):
 
 
 def test_threads_end_with_their_loop(corpus):
-    """A loop that is left or done leaves no thread behind, and what fails in one is raised where its batch would be."""
+    """A loop that is left or done leaves no thread behind, and what fails in one is raised where
+    its batch would be."""
     # Threads of earlier tests may still be ending.
     before = set(threading.enumerate())
 
@@ -760,7 +792,8 @@ def test_threads_end_with_their_loop(corpus):
 
 
 def test_resuming_with_another_number_of_workers(corpus):
-    """Two resumes in a row, with 0, 2 and 4 workers, within an epoch and across its end, lose and repeat nothing."""
+    """Two resumes in a row, with 0, 2 and 4 workers, within an epoch and across its end, lose and
+    repeat nothing."""
     options = {"batch_size": 32, "seed": 6}
     alone = corpus.torch(**options)
     expected = [batch["id"].tolist() for _ in range(2) for batch in alone]
@@ -778,7 +811,8 @@ def test_resuming_with_another_number_of_workers(corpus):
 
 
 def test_stream_in_a_loader_of_ones_own(corpus):
-    """Given to a DataLoader, a stream is dealt out over the workers: the same batches in the same order."""
+    """Given to a DataLoader, a stream is dealt out over the workers: the same batches in the same
+    order."""
     for epoch in [0, 3]:
         stream = corpus.torch(batch_size=48, seed=1)
         stream.set_epoch(epoch)
@@ -789,7 +823,8 @@ def test_stream_in_a_loader_of_ones_own(corpus):
 @settings(max_examples=40)
 @given(st.integers(1, 100), st.integers(1, 12), st.integers(1, 4), st.data())
 def test_states_of_workers(size, batch_size, workers, data):
-    """What a worker of such a loader says it stands at, brings a worker in its place exactly there."""
+    """What a worker of such a loader says it stands at, brings a worker in its place exactly
+    there."""
     records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
     for worker in range(workers):
         stream = records.torch(batch_size)
@@ -807,7 +842,8 @@ def test_states_of_workers(size, batch_size, workers, data):
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_persistent_workers_of_a_loader_of_ones_own(corpus, context):
-    """The epoch that was set reaches workers that live on; without it each loop is the next epoch, and all are whole."""
+    """The epoch that was set reaches workers that live on; without it each loop is the next epoch,
+    and all are whole."""
     stream = pickle.loads(pickle.dumps(corpus.torch(batch_size=48, seed=1)))
     options = {"num_workers": 2, "persistent_workers": True, "multiprocessing_context": context}
     loader = DataLoader(stream, batch_size=None, **options)
@@ -827,7 +863,8 @@ def test_persistent_workers_of_a_loader_of_ones_own(corpus, context):
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
 def test_a_loader_that_saves_the_states_of_its_workers(corpus, workers):
-    """Resumed in the middle of an epoch or at its end it goes on exactly, with whole epochs from then on."""
+    """Resumed in the middle of an epoch or at its end it goes on exactly, with whole epochs from
+    then on."""
     expected = [[numbers(batch) for batch in corpus.stream(48, seed=1, epoch=epoch, columns=())] for epoch in range(4)]
 
     def loader():
@@ -877,7 +914,8 @@ def next_state(stream, worker, workers):
 
 
 def test_no_random_state_of_pytorch_matters(corpus):
-    """Batches depend on seed and epoch alone, and reading draws nothing from PyTorch's or NumPy's random state."""
+    """Batches depend on seed and epoch alone, and reading draws nothing from PyTorch's or NumPy's
+    random state."""
     batches = []
     for seed in [0, 1]:
         torch.manual_seed(seed)
@@ -889,7 +927,8 @@ def test_no_random_state_of_pytorch_matters(corpus):
 
 
 def test_a_stream_over_a_virtual_corpus():
-    """10^15 records that exist nowhere are streamed, split, sharded and resumed like seven hundred."""
+    """10^15 records that exist nowhere are streamed, split, sharded and resumed like seven
+    hundred."""
     split = qorpus.Recipe(random=10**15, gates="h,t", qubits=1).split(train=0.9, test=0.1)["train"]
     stream = split.torch(batch_size=8, rank=5, world_size=64, seed=2)
     first = next(iter(stream))
@@ -919,7 +958,8 @@ def test_a_model_learns_from_a_stream(corpus):
 
 
 def test_windows_of_other_sizes_and_widths(tmp_path):
-    """A long window is read behind a short one whose circuits are longer, and the other way round."""
+    """A long window is read behind a short one whose circuits are longer, and the other way
+    round."""
     path = tmp_path / "c.db"
     with qorpus.Writer(path, gates=["h", "t"], qubits=1) as writer:
         writer.extend([["t 0"]] * 8 + [["h 0"] * 9] * 3)

@@ -8,7 +8,8 @@ import qorpus
 
 
 def keys(records, places=slice(None)):
-    """What unitaries are up to phase, as bytes: rounded, after their first entry that is not 0 has been made positive."""
+    """What unitaries are up to phase, as bytes: rounded, after their first entry that is not 0 has
+    been made positive."""
     found = []
     for start in range(0, len(records), 50_000)[places]:
         u = records.unitaries(slice(start, start + 50_000)).reshape(-1, 4**records.qubits)
@@ -20,7 +21,8 @@ def keys(records, places=slice(None)):
 
 
 def test_a_million_records_leak_none(tmp_path):
-    """The corpus of the first command. By id, most of the test records' unitaries are in the training set."""
+    """The corpus of the first command. By id, most of the test records' unitaries are in the
+    training set."""
     corpus = qorpus.generate(tmp_path / "c.db", random=1_000_000, progress=False)
     by_id = corpus.split(train=0.9, test=0.1)
     train = set(keys(by_id["train"], slice(0, 4)))
@@ -55,7 +57,8 @@ def test_no_unitary_is_in_two_splits(tmp_path, kind, recipe):
 
 
 def test_a_split_is_the_same_everywhere(tmp_path):
-    """In stored and computed records, in shards, after pickling, with other splits beside it; another with another seed."""
+    """In stored and computed records, in shards, after pickling, with other splits beside it;
+    another with another seed."""
     recipe = qorpus.Recipe(gates="clifford+t", qubits=1, random=100_000, length=(1, 10))
     test = recipe.split(by="unitary", test=0.25)["test"]
     shards = qorpus.generate(f"{tmp_path}/shards/", recipe, shard=30_000, progress=False)

@@ -1,5 +1,6 @@
-"""A store in trouble, or in the hands of somebody else: busy, silent, one that ignores conditions, objects that are not what the
-manifest says; and how often a store is asked. Answers without end and redirects are in the Rust tests of buckets."""
+"""A store in trouble, or in the hands of somebody else: busy, silent, one that ignores conditions,
+objects that are not what the manifest says; and how often a store is asked. Answers without end and
+redirects are in the Rust tests of buckets."""
 
 import os
 import signal
@@ -115,7 +116,8 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_is_not_lost_when_the_answer_comes_with_it(weather, monkeypatch):
-    """What is raised while the wait is announced ends the read, also if the store answers just then."""
+    """What is raised while the wait is announced ends the read, also if the store answers just
+    then."""
     corpus, answers = package.open(PATH), threading.Event()
 
     def late(request, handler):

@@ -1,4 +1,5 @@
-"""`qorpus.Writer` in one process: what it accepts comes back to the bit, and what it refuses leaves no trace."""
+"""`qorpus.Writer` in one process: what it accepts comes back to the bit, and what it refuses leaves
+no trace."""
 
 import contextlib
 import copy
@@ -91,7 +92,8 @@ def test_a_relative_path_and_a_path_object(corpus, monkeypatch):
 
 
 def test_ids_go_on_in_the_order_of_appending(corpus):
-    """Several writers one after the other, and groups of every size, number their records without gaps."""
+    """Several writers one after the other, and groups of every size, number their records without
+    gaps."""
     sizes = [1, 700, 1, 5000, 3]
     for size in sizes:
         with qorpus.Writer(corpus, gates=["h", "t"], qubits=1) as writer:
@@ -138,7 +140,8 @@ def test_a_circuit_may_be_written_as(writer, way):
     assert np.allclose(record.unitary, T @ T @ H)
 
 
-# Their texts are no names: that of an iterator has an address, and two processes of tests would not agree on it.
+# Their texts are no names: that of an iterator has an address, and two processes of tests would not
+# agree on it.
 @pytest.mark.parametrize(
     "empty",
     ["", " ; ", [], (), iter([]), np.array([], dtype=int), np.array([-1, -1])],
@@ -164,7 +167,8 @@ def test_extend_takes_a_mixture(writer):
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", ">i2", "uint8", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_extend_takes_padded_arrays(writer, dtype, order):
-    """Arrays of numbers of any integer type and order, padded behind with -1 where the type has it."""
+    """Arrays of numbers of any integer type and order, padded behind with -1 where the type has
+    it."""
     rows = [[0, 1, 0], [1, 1, 1]] if np.dtype(dtype).kind == "u" else [[0, 1, -1], [-1, -1, -1], [1, 1, 1]]
     writer.extend(np.array(rows, dtype=dtype, order=order))
     expected = [tuple(writer.letters[number] for number in row if number >= 0) for row in rows]
@@ -225,14 +229,16 @@ NO_CIRCUITS = ["h; t", 5, None, {"hh": 1}, np.array([0, 1]), np.zeros((1, 1, 1),
 
 @pytest.mark.parametrize("circuits", NO_CIRCUITS, ids=repr)
 def test_what_is_no_sequence_of_circuits(writer, circuits):
-    """One text, a number or an array of another dimension is refused by extend; so is a record among letters."""
+    """One text, a number or an array of another dimension is refused by extend; so is a record
+    among letters."""
     with pytest.raises((TypeError, ValueError)):
         writer.extend(circuits)
     assert records(writer) == []
 
 
 def test_a_letter_that_fails(writer):
-    """An exception of a letter's own comes out as it is if it says nothing about the record, such as an interrupt."""
+    """An exception of a letter's own comes out as it is if it says nothing about the record, such
+    as an interrupt."""
 
     class Interrupted:
         def __index__(self):
@@ -279,7 +285,8 @@ GIVEN = {
 
 @pytest.mark.parametrize("way", GIVEN)
 def test_a_unitary_may_be_given_as(writer, way):
-    """Every way to give a unitary keeps its bits, in append, in extend, and if the array is read-only."""
+    """Every way to give a unitary keeps its bits, in append, in extend, and if the array is
+    read-only."""
     value = GIVEN[way]
     writer.append("h", value)
     writer.extend(["h", "t"], [value, value])
@@ -294,7 +301,8 @@ def test_a_unitary_may_be_given_as(writer, way):
 
 
 def test_unitaries_of_other_kinds(writer):
-    """What converts to complex128 without loss is taken: reals, integers, truth values, complex64, other libraries'."""
+    """What converts to complex128 without loss is taken: reals, integers, truth values, complex64,
+    other libraries'."""
     torch = pytest.importorskip("torch")
     writer.append("h", [[0, 1], [1, 0]])
     writer.append("h", np.array([[0, 1], [1, 0]], dtype=bool))
@@ -406,7 +414,8 @@ def test_signs_of_zeros_stay(writer):
 
 
 def test_corpora_without_unitaries(corpus):
-    """If unitaries are computed on reading, none can be given, and they are those of the circuits."""
+    """If unitaries are computed on reading, none can be given, and they are those of the
+    circuits."""
     with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, unitaries=False) as writer:
         writer.append("h; t", kind="x")
         with pytest.raises(ValueError, match="leave it out"):
@@ -441,7 +450,8 @@ LABELS = {
 
 @pytest.mark.parametrize("case", LABELS)
 def test_a_label_may_be(writer, case):
-    """Numbers and texts of Python and NumPy come back as int, float or str, one by one and as columns."""
+    """Numbers and texts of Python and NumPy come back as int, float or str, one by one and as
+    columns."""
     value, expected, kind = LABELS[case]
     writer.append("h", mine=value)
     writer.extend(["h", "t"], mine=[value, value])
@@ -484,7 +494,8 @@ COLUMNS = {
 
 @pytest.mark.parametrize("case", COLUMNS)
 def test_a_column_of_labels_may_be(writer, case):
-    """A value for each record, as list, tuple or array, comes back through records, `labels` and SQL."""
+    """A value for each record, as list, tuple or array, comes back through records, `labels` and
+    SQL."""
     values, expected = COLUMNS[case]
     writer.append("t", mine=expected[0])
     writer.extend(["h", "t", "h"], mine=values)
@@ -616,7 +627,8 @@ def test_names_that_labels_can_have(writer):
 
 
 def test_a_text_and_a_number_under_one_name(writer):
-    """One writer keeps a name to texts or to numbers, however its records are grouped into commits."""
+    """One writer keeps a name to texts or to numbers, however its records are grouped into
+    commits."""
     writer.append("h", mine=1, text="a")
     for flush in [False, True, True]:
         if flush:
@@ -630,7 +642,8 @@ def test_a_text_and_a_number_under_one_name(writer):
 
 
 def test_integers_and_reals_under_one_name(writer):
-    """They mix as long as no integer would change, however records are grouped; a refusal changes nothing."""
+    """They mix as long as no integer would change, however records are grouped; a refusal changes
+    nothing."""
     writer.append("h", small=1, large=1 << 60)
     with pytest.raises(TypeError, match="mine"):
         writer.append("h", small=0.5, mine=b"no")
@@ -683,7 +696,8 @@ OWN = {
 
 @pytest.mark.parametrize("way", OWN)
 def test_gates_of_ones_own(corpus, way):
-    """Names with matrices, given in any way, make one alphabet, and unitaries are computed from them."""
+    """Names with matrices, given in any way, make one alphabet, and unitaries are computed from
+    them."""
     with qorpus.Writer(corpus, gates=OWN[way], qubits=1) as writer:
         assert writer.letters == ("h 0", "root_y 0")
         writer.append("root_y; root_y")
@@ -731,7 +745,8 @@ def test_gates_with_angles_and_coupling(corpus):
 
 
 def test_opaque_gates(corpus):
-    """A name that nobody defined is a gate too; a record with it must bring its unitary, others need not."""
+    """A name that nobody defined is a gate too; a record with it must bring its unitary, others
+    need not."""
     with qorpus.Writer(corpus, gates=["h", "magic"], qubits=2) as writer:
         writer.append("h 0")
         writer.append("h 0; magic", unitary(1, 4))
@@ -809,7 +824,8 @@ def test_options_that_are_refused(corpus, case):
     ids=repr,
 )
 def test_another_corpus_is_there(corpus, options):
-    """A writer with other gates, qubits, dtype or unitaries is refused by an error that names both."""
+    """A writer with other gates, qubits, dtype or unitaries is refused by an error that names
+    both."""
     mine = {"gates": ["h", "t"], "qubits": 1}
     with qorpus.Writer(corpus, **mine) as writer:
         writer.append("h")
@@ -824,7 +840,8 @@ def test_another_corpus_is_there(corpus, options):
 
 
 def test_gates_are_left_out(corpus):
-    """Without gates a corpus that exists is continued; without one, or with other options, that is an error."""
+    """Without gates a corpus that exists is continued; without one, or with other options, that is
+    an error."""
     with pytest.raises(qorpus.MissingFile, match="does not exist"):
         qorpus.Writer(corpus)
     assert not corpus.exists()
@@ -841,7 +858,8 @@ def test_gates_are_left_out(corpus):
 
 
 def test_paths_that_cannot_hold_a_corpus(corpus):
-    """Generated corpora, other files, directories and missing directories are refused and not touched."""
+    """Generated corpora, other files, directories and missing directories are refused and not
+    touched."""
     qorpus.generate(corpus, gates="ht", qubits=1, random=100, progress=False)
     text, before = corpus.with_name("text.db"), corpus.read_bytes()
     text.write_text("not a corpus " * 10000)
@@ -936,7 +954,8 @@ def fail_after(path, process):
 
 
 def test_exceptions_inside_the_with_of_several_processes(corpus):
-    """What each process had appended when its block raised is there, and the exceptions are those of the blocks."""
+    """What each process had appended when its block raised is there, and the exceptions are those
+    of the blocks."""
     with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
         failed = [pool.submit(fail_after, corpus, process).exception() for process in range(3)]
     assert [str(error) for error in failed] == ["process 0", "process 1", "process 2"]
@@ -985,7 +1004,8 @@ def test_what_is_accepted_becomes_durable_by_itself(corpus):
 
 
 def test_a_label_is_a_number_or_a_text_throughout_a_file(corpus):
-    """Whoever uses a name otherwise than the file does is refused: at once, or, if both are new to it, at the flush."""
+    """Whoever uses a name otherwise than the file does is refused: at once, or, if both are new to
+    it, at the flush."""
     first, second = (qorpus.Writer(corpus, gates=["h"], qubits=1) for _ in range(2))
     first.append("h", reward=1)
     second.append("h", reward="much")
@@ -1013,7 +1033,8 @@ def test_it_stays_in_its_process(writer):
 
 
 def test_a_file_that_is_removed(corpus):
-    """A writer whose file is removed never claims that what it accepted is durable in a file that is gone."""
+    """A writer whose file is removed never claims that what it accepted is durable in a file that
+    is gone."""
     writer = qorpus.Writer(corpus, gates=["h"], qubits=1)
     writer.append("h")
     writer.flush()
@@ -1045,7 +1066,8 @@ SETTINGS = settings(deadline=None, derandomize=True, max_examples=60, suppress_h
 @SETTINGS
 @given(st.data())
 def test_whatever_is_written_comes_back(data):
-    """Circuits, unitaries and labels come back to the bit, through any sequence of append, extend, flush and reopen."""
+    """Circuits, unitaries and labels come back to the bit, through any sequence of append, extend,
+    flush and reopen."""
     qubits = data.draw(st.integers(1, 3))
     options = {
         "gates": data.draw(st.sampled_from([["h", "t", "magic"], ["h", "s", "cx"], ["u3(pi/7,1,2)", "cz", "sx"]])),
@@ -1105,7 +1127,8 @@ def test_whatever_is_written_comes_back(data):
 @SETTINGS
 @given(st.integers(1, 3), st.data())
 def test_unitaries_are_computed_as_the_recipe_computes_them(qubits, data):
-    """An appended circuit has the unitary, to the bit, that the same circuit has in a computed corpus."""
+    """An appended circuit has the unitary, to the bit, that the same circuit has in a computed
+    corpus."""
     gates = ["h", "t", "sx"] if qubits == 1 else ["h", "t", "cx"]
     recipe = qorpus.Recipe(gates=gates, qubits=qubits, random=1000, length=(0, 20), seed=data.draw(st.integers(0, 99)))
     ids = data.draw(st.lists(st.integers(0, 999), max_size=20))
@@ -1175,7 +1198,8 @@ THINGS = st.recursive(
 
 
 def refuses_or_not(call) -> bool:
-    """Whether the call was refused, as it must be if it is: never by an abort, a panic or another exception."""
+    """Whether the call was refused, as it must be if it is: never by an abort, a panic or another
+    exception."""
     try:
         call()
     except REFUSALS as error:
@@ -1187,7 +1211,8 @@ def refuses_or_not(call) -> bool:
 @settings(SETTINGS, max_examples=300)
 @given(THINGS, st.one_of(st.none(), THINGS), st.dictionaries(st.text(max_size=3), THINGS, max_size=2))
 def test_wrong_arguments_of_append_and_extend(circuit, value, labels):
-    """Any objects whatever are either accepted or refused by an exception that says so; a refusal leaves no trace."""
+    """Any objects whatever are either accepted or refused by an exception that says so; a refusal
+    leaves no trace."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "c.db"
         writer, accepted = qorpus.Writer(path, gates=["h", "t"], qubits=1, durability="off"), 0
@@ -1258,7 +1283,8 @@ def pair(corpus):
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_unitary_of_another_circuit_is_refused(pair, mistake):
-    """The error names the record, the difference and the mistake; nothing of the call is accepted."""
+    """The error names the record, the difference and the mistake; nothing of the call is
+    accepted."""
     (writer, right), (make, said) = pair, MISTAKES[mistake]
     with pytest.raises(qorpus.InvalidArgument, match=f"record 0 .*'h 0; t 0; .*differ by up to .*{said}"):
         writer.append(BELL, make(right))
@@ -1270,7 +1296,8 @@ def test_a_unitary_of_another_circuit_is_refused(pair, mistake):
 
 
 def test_the_order_of_given_unitaries(corpus, pair):
-    """order="little" takes what Qiskit computes, in append and extend, and stores it in the corpus's own order."""
+    """order="little" takes what Qiskit computes, in append and extend, and stores it in the
+    corpus's own order."""
     _, right = pair
     gates, path = ["h", "t", "rz(0.3)", "cx", "u3(0.3,0.2,1)"], corpus.with_name("little.db")
     given = little(right).copy()
@@ -1306,7 +1333,8 @@ def test_how_unitaries_are_compared(corpus, pair):
 
 
 def test_verify_recomputes_what_was_appended(corpus, pair):
-    """verify names records whose unitary is not their circuit's, and repair leaves them as they are."""
+    """verify names records whose unitary is not their circuit's, and repair leaves them as they
+    are."""
     _, right = pair
     gates, path = ["h", "t", "rz(0.3)", "cx", "u3(0.3,0.2,1)", "magic"], corpus.with_name("mixed.db")
     with qorpus.Writer(path, gates=gates, qubits=2, check="none") as writer:
@@ -1367,7 +1395,8 @@ def test_names_of_other_tools(corpus):
 
 @pytest.mark.parametrize("name", ["Seed", "SEED", "ID", "Length", "Circuit", "UNITARY", "Count_h"])
 def test_labels_that_sql_takes_for_one_are_refused(writer, name):
-    """SQL does not see letter case: names that differ in it alone are refused, whatever was appended before."""
+    """SQL does not see letter case: names that differ in it alone are refused, whatever was
+    appended before."""
     writer.append("h", seed=1)
     with pytest.raises(ValueError, match="SQL does not see"):
         writer.append("h", **{name: 2})

@@ -1,4 +1,5 @@
-"""Many processes append to one file: what a flush acknowledged is there exactly once, to the bit, whatever happens.
+"""Many processes append to one file: what a flush acknowledged is there exactly once, to the bit,
+whatever happens.
 
 Moments are drawn at random, but none decides whether a test passes.
 """
@@ -71,7 +72,8 @@ def wait_for(path) -> qorpus.Corpus:
 
 
 def contents(path) -> dict[int, int]:
-    """Checks every record against what it must be; returns how many numbers each process has, all from 0 on."""
+    """Checks every record against what it must be; returns how many numbers each process has, all
+    from 0 on."""
     corpus = qorpus.open(path)
     ids = range(len(corpus))
     labels = corpus.labels(ids)
@@ -101,8 +103,8 @@ def check_file(path):
 
 @pytest.mark.parametrize("killed", [0, 11])
 def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers, chance, killed):
-    """They race for a file that nobody made, and some are killed; what was flushed is there once and to the bit, and
-    readers see no other record."""
+    """They race for a file that nobody made, and some are killed; what was flushed is there once
+    and to the bit, and readers see no other record."""
     each = 200_000 // 32
     tables = {process: writing.unitaries(process, range(each)).tobytes() for process in range(32)}
     processes = [
@@ -138,7 +140,8 @@ def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers, chance, ki
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_third_is_killed(corpus, ledgers, chance, context):
-    """SIGKILL loses nothing that was flushed, tears and invents nothing; survivors and successors do not notice."""
+    """SIGKILL loses nothing that was flushed, tears and invents nothing; survivors and successors
+    do not notice."""
     count = 3000
     for _ in range(2 if context == "fork" else 1):
         corpus.unlink(missing_ok=True)
@@ -163,7 +166,8 @@ def test_a_third_is_killed(corpus, ledgers, chance, context):
 
 
 def test_all_are_killed_again_and_again(corpus, ledgers, chance):
-    """With no survivor to clean up, the next writers go on with a file in which everything that was flushed is."""
+    """With no survivor to clean up, the next writers go on with a file in which everything that was
+    flushed is."""
     there = {}
     for round_number in range(4):
         names = range(round_number * 4, round_number * 4 + 4)
@@ -183,7 +187,8 @@ def test_all_are_killed_again_and_again(corpus, ledgers, chance):
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_pool_whose_workers_keep_a_writer(corpus, context):
-    """Workers of multiprocessing.Pool that end with it have lost nothing, though nobody flushes or closes."""
+    """Workers of multiprocessing.Pool that end with it have lost nothing, though nobody flushes or
+    closes."""
     with multiprocessing.get_context(context).Pool(3, writing.open_one, (corpus,)) as pool:
         assert pool.map(writing.task, range(12), chunksize=1) == list(range(12))
         pool.close()
@@ -246,7 +251,8 @@ def test_eight_threads_share_a_writer(corpus):
 
 
 def test_a_flush_does_not_wait_for_what_comes_later(corpus):
-    """A flush returns although other threads never stop to append; what was accepted before it is readable then."""
+    """A flush returns although other threads never stop to append; what was accepted before it is
+    readable then."""
     done = threading.Event()
     with qorpus.Writer(corpus, gates=writing.GATES, qubits=1, durability="off") as writer:
 
@@ -271,7 +277,8 @@ def test_a_flush_does_not_wait_for_what_comes_later(corpus):
 
 
 def test_a_writer_is_closed_while_threads_append(corpus):
-    """Each append either is durable once the writer is closed, or raises: nothing is accepted and then forgotten."""
+    """Each append either is durable once the writer is closed, or raises: nothing is accepted and
+    then forgotten."""
     for round_number in range(40):
         path = corpus.with_name(f"{round_number}.db")
         writer = qorpus.Writer(path, gates=writing.GATES, qubits=1, durability="off")
@@ -297,7 +304,8 @@ def test_a_writer_is_closed_while_threads_append(corpus):
 
 
 def test_several_writers_in_one_process(corpus):
-    """Writers of one process share a file, or have one each, without waiting for each other for ever."""
+    """Writers of one process share a file, or have one each, without waiting for each other for
+    ever."""
     other = corpus.with_name("other.db")
     writers = [qorpus.Writer(path, gates=writing.GATES, qubits=1) for path in [corpus, corpus, other, corpus]]
     for number in range(0, 200, 10):
@@ -409,7 +417,8 @@ def test_an_inherited_writer_refuses(corpus):
     ],
 )
 def test_a_child_commits_nothing_of_its_parent(corpus, end):
-    """What the parent accepted before a fork is committed once, by the parent, however the child ends."""
+    """What the parent accepted before a fork is committed once, by the parent, however the child
+    ends."""
     text = f"""
     with new() as writer:
         writing.add(writer, 2, 0, range(100))
@@ -461,7 +470,8 @@ def test_a_child_has_a_writer_of_its_own(corpus):
 
 
 def test_forks_while_threads_append(corpus):
-    """A process forks again and again while its threads append and flush: no child hangs, nothing is lost."""
+    """A process forks again and again while its threads append and flush: no child hangs, nothing
+    is lost."""
     text = """
     writer, stop = new(), threading.Event()
     counts = [0] * 4
@@ -492,7 +502,8 @@ def test_forks_while_threads_append(corpus):
 
 
 def test_an_inherited_reader_works(corpus):
-    """A corpus that was opened before a fork reads in the child, also while the parent's writer goes on."""
+    """A corpus that was opened before a fork reads in the child, also while the parent's writer
+    goes on."""
     text = """
     writer = new()
     writing.add(writer, 0, 0, range(100))
@@ -541,7 +552,8 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_the_interpreter_ends_with_an_open_writer(corpus, end):
-    """Whatever holds a writer when a program ends, what it accepted is durable, and one plain file is left."""
+    """Whatever holds a writer when a program ends, what it accepted is durable, and one plain file
+    is left."""
     text = f"""
     hundred = lambda writer: writing.add(writer, 2, 0, range(100))
     {ENDS[end]}
@@ -565,7 +577,8 @@ def test_an_exception_that_ends_the_program(corpus):
     check_file(corpus)
 
 
-# What a first Writer imports is there before: where Python itself is interrupted while it reads a module, it leaves the file open.
+# What a first Writer imports is there before: where Python itself is interrupted while it reads a
+# module, it leaves the file open.
 LOOP = """
 import multiprocessing.util, random
 chance, number_of_rounds = random.Random({seed}), {rounds}
@@ -587,7 +600,8 @@ for process in range(number_of_rounds):
 
 
 def test_interrupted_at_any_moment(corpus, chance):
-    """Ctrl-C during append, extend, flush or open raises KeyboardInterrupt soon; what was flushed is there."""
+    """Ctrl-C during append, extend, flush or open raises KeyboardInterrupt soon; what was flushed
+    is there."""
     rounds, least = 40, {}
     process = program(corpus, LOOP.format(seed=chance.randrange(10**6), rounds=rounds))
     with patience(process):

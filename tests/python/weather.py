@@ -1,4 +1,5 @@
-"""Bad weather between a program and its store: a server that hands requests on, counts them, and may answer some itself."""
+"""Bad weather between a program and its store: a server that hands requests on, counts them, and
+may answer some itself."""
 
 import contextlib
 import http.client
@@ -28,8 +29,8 @@ class Request(NamedTuple):
 
 
 class Weather:
-    """A server between a program and a store. `answer` is called with each request and what can answer it; it says whether
-    it has done so, and if not, the store answers."""
+    """A server between a program and a store. `answer` is called with each request and what can
+    answer it; it says whether it has done so, and if not, the store answers."""
 
     def __init__(self, store):
         self.requests, self.answer = [], lambda request, handler: False

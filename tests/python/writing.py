@@ -1,7 +1,7 @@
 """Programs that processes of the writer's tests run, and what the records they write must be.
 
-Record `number` of `process` is a pure function of the two, computed by single real operations only, so that every
-process computes the same bits, whether for one record or for many.
+Record `number` of `process` is a pure function of the two, computed by single real operations only,
+so that every process computes the same bits, whether for one record or for many.
 """
 
 import os
@@ -54,7 +54,8 @@ def padded(process: int, numbers) -> np.ndarray:
 
 
 class Ledger:
-    """What a process has been told is durable, in a file of its own: the bound below which all its numbers are."""
+    """What a process has been told is durable, in a file of its own: the bound below which all its
+    numbers are."""
 
     def __init__(self, directory, process: int):
         self.file = open(Path(directory) / f"{process}.ledger", "a")  # noqa: SIM115

@@ -26,17 +26,19 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Make a corpus, or go on making it
     ///
-    /// Makes the records that are missing in OUT. Several processes may work on one file at the same time: they
-    /// share the work. Ctrl-C keeps what is ready; the same command goes on from there. A corpus that needs more bytes than its
-    /// file system has free is not begun, unless --force is given.
+    /// Makes the records that are missing in OUT. Several processes may work on one file at the
+    /// same time: they share the work. Ctrl-C keeps what is ready; the same command goes on from
+    /// there. A corpus that needs more bytes than its file system has free is not begun, unless
+    /// --force is given.
     ///
-    /// If OUT ends in a slash, or is a directory, the corpus is sharded: a directory of files of some hundred megabytes, which
-    /// machines can make together, and which all commands read as one. Each shard is built out of sight, checked and then
-    /// published; 'qorpus seal' lists what is published in the manifest, as the end of a generation without --part does.
+    /// If OUT ends in a slash, or is a directory, the corpus is sharded: a directory of files of
+    /// some hundred megabytes, which machines can make together, and which all commands read as
+    /// one. Each shard is built out of sight, checked and then published; 'qorpus seal' lists what
+    /// is published in the manifest, as the end of a generation without --part does.
     ///
-    /// OUT may also be s3://BUCKET/PREFIX in an object store, which AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID,
-    /// AWS_SECRET_ACCESS_KEY and the like describe. Copies of shards that are read are kept in QORPUS_CACHE (~/.cache/qorpus), up
-    /// to QORPUS_CACHE_SIZE (20GiB).
+    /// OUT may also be s3://BUCKET/PREFIX in an object store, which AWS_ENDPOINT_URL, AWS_REGION,
+    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like describe. Copies of shards that are
+    /// read are kept in QORPUS_CACHE (~/.cache/qorpus), up to QORPUS_CACHE_SIZE (20GiB).
     #[command(after_help = "Examples:\n  qorpus generate demo.db\n  \
         qorpus generate one.db --gates h,s,t --qubits 1 --random 100M --length 5..14 --no-unitaries\n  \
         qorpus generate words.db --gates ht --qubits 1 --words --length 0..20\n  \
@@ -48,8 +50,9 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Enumerate every distinct unitary, each with a provably shortest circuit
     ///
-    /// Goes through all circuits level by level, exactly, and keeps the first circuit of each unitary. Ctrl-C keeps what is done;
-    /// the same command goes on from there. Needs room for temporary files beside OUT.
+    /// Goes through all circuits level by level, exactly, and keeps the first circuit of each
+    /// unitary. Ctrl-C keeps what is done; the same command goes on from there. Needs room for
+    /// temporary files beside OUT.
     #[command(
         after_help = "Examples:\n  qorpus distinct two.db --gates h,t,tdg,cx --qubits 2 --max-length 8\n  \
         qorpus distinct group.db --gates clifford --qubits 2 --max-length 100\n  \
@@ -58,9 +61,10 @@ pub(crate) enum Command {
     Distinct(DistinctArguments),
     /// Find the shortest circuit of a unitary in a corpus that 'qorpus distinct' made
     ///
-    /// Proves it if no circuit up to the corpus's length makes a unitary whose entries are right to 1e-9 (1e-12 if some gate is
-    /// not over Z[i, 1/sqrt(2)]). Of a less precise matrix, or with --tolerance, the nearest record within the tolerance is
-    /// named, and nothing is proven. Circuits up to twice as long are put together from two that are in the corpus.
+    /// Proves it if no circuit up to the corpus's length makes a unitary whose entries are right to
+    /// 1e-9 (1e-12 if some gate is not over Z[i, 1/sqrt(2)]). Of a less precise matrix, or with
+    /// --tolerance, the nearest record within the tolerance is named, and nothing is proven.
+    /// Circuits up to twice as long are put together from two that are in the corpus.
     #[command(after_help = "Examples:\n  qorpus find two.db --circuit \"cx 0 1; cx 1 0; cx 0 1\"\n  \
         qorpus find two.db --unitary target.npy --json\n  \
         qorpus find two.db --unitary target.npy --tolerance 0.01")]
@@ -77,8 +81,8 @@ pub(crate) enum Command {
         /// How the qubits of the unitary are ordered
         #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
         order: Order,
-        /// Take the nearest record whose entries differ by at most this, up to phase if the corpus is; without it, the
-        /// tolerance follows from the matrix's precision
+        /// Take the nearest record whose entries differ by at most this, up to phase if the corpus
+        /// is; without it, the tolerance follows from the matrix's precision
         #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
         tolerance: Option<f64>,
         /// Look in the corpus alone, not for circuits up to twice as long
@@ -88,7 +92,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what a recipe would cost, stored or computed, here or on another machine; leaves nothing behind
+    /// Show what a recipe would cost, stored or computed, here or on another machine; leaves
+    /// nothing behind
     ///
     /// Computes and writes for three seconds to find out how fast this machine is.
     #[command(after_help = "Examples:\n  qorpus plan\n  \
@@ -124,16 +129,19 @@ pub(crate) enum Command {
         /// Ids of records, counted from 0
         #[arg(required = true, value_name = "ID", value_parser = qorpus::parse_id)]
         ids: Vec<u64>,
-        /// Which qubit is the most significant bit: the first (big) or the last (little, as in Qiskit)
+        /// Which qubit is the most significant bit: the first (big) or the last (little, as in
+        /// Qiskit)
         #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
         order: Order,
         /// Print JSON, one record a line
         #[arg(long)]
         json: bool,
     },
-    /// List the shards of a directory or bucket that are published in its manifest, and say what is missing
+    /// List the shards of a directory or bucket that are published in its manifest, and say what is
+    /// missing
     ///
-    /// For a corpus whose parts were made with --part. Reads receipts, not records. Exit status 1 if shards are missing.
+    /// For a corpus whose parts were made with --part. Reads receipts, not records. Exit status 1
+    /// if shards are missing.
     #[command(
         after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ --json | jq .missing\n  qorpus seal s3://bucket/big/"
     )]
@@ -153,8 +161,8 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Write records to a file of another format
     ///
-    /// The ending of OUT decides: .npy (unitaries, memory-mappable, with circuits and labels in files beside it), .parquet, .csv,
-    /// .qasm (OpenQASM 3, labels in comments).
+    /// The ending of OUT decides: .npy (unitaries, memory-mappable, with circuits and labels in
+    /// files beside it), .parquet, .csv, .qasm (OpenQASM 3, labels in comments).
     #[command(
         after_help = "Examples:\n  qorpus export demo.db demo.npy\n  qorpus export demo.db demo.parquet"
     )]
@@ -169,7 +177,8 @@ pub(crate) enum Command {
     },
     /// Put corpora of one recipe together in one file
     ///
-    /// Each IN is a file, a directory, or s3://BUCKET/PREFIX; of shards, all that are published are taken.
+    /// Each IN is a file, a directory, or s3://BUCKET/PREFIX; of shards, all that are published are
+    /// taken.
     #[command(
         after_help = "Examples:\n  qorpus merge all.db part0.db part1.db\n  qorpus merge whole.db big/\n  qorpus merge local.db s3://bucket/big/"
     )]
@@ -200,20 +209,22 @@ pub(crate) struct Generate {
     /// Worker threads [default: one a core]
     #[arg(long, short)]
     jobs: Option<usize>,
-    /// Make only this share: I/N, with I from 0 to N-1; of a directory the shards I, I+N, I+2N and so on
+    /// Make only this share: I/N, with I from 0 to N-1; of a directory the shards I, I+N, I+2N and
+    /// so on
     #[arg(long, value_name = "I/N")]
     pub(crate) part: Option<Part>,
     /// Records of a shard, rounded up to whole chunks [default: those of up to 512 MiB]
     #[arg(long, value_name = "RECORDS", value_parser = qorpus::parse_count)]
     shard: Option<u64>,
-    /// Build shards in this directory on a local disk, then copy them: for network file systems, where SQLite must not write,
-    /// and for buckets [default for buckets: in the cache]
+    /// Build shards in this directory on a local disk, then copy them: for network file systems,
+    /// where SQLite must not write, and for buckets [default for buckets: in the cache]
     #[arg(long, value_name = "LOCALDIR")]
     stage: Option<PathBuf>,
     /// Begin although the file system has fewer bytes free than the corpus needs
     #[arg(long)]
     force: bool,
-    /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
+    /// What survives a power cut: all that was committed, all but the last commits, or perhaps
+    /// nothing
     #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
     durability: Durability,
     /// Print nothing but errors
@@ -284,7 +295,8 @@ pub(crate) struct DistinctArguments {
     /// Worker threads [default: one a core]
     #[arg(long, short)]
     jobs: Option<usize>,
-    /// What survives a power cut: all that was committed, all but the last commits, or perhaps nothing
+    /// What survives a power cut: all that was committed, all but the last commits, or perhaps
+    /// nothing
     #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
     durability: Durability,
     /// Print nothing but errors
@@ -350,7 +362,8 @@ impl Repair {
 /// The gates and where they may stand.
 #[derive(Args)]
 struct Alphabet {
-    /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates: "h,t,rz(pi/8),cx"
+    /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates:
+    /// "h,t,rz(pi/8),cx"
     #[arg(long, default_value_t = RecipeOptions::default().gates.to_string())]
     gates: String,
     /// Number of qubits, 1 to 8

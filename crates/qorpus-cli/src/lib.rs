@@ -1,4 +1,5 @@
-//! The `qorpus` command: from arguments to the library, and back to text and JSON. It holds no logic of its own.
+//! The `qorpus` command: from arguments to the library, and back to text and JSON. It holds no
+//! logic of its own.
 
 mod cli;
 mod failure;
@@ -28,7 +29,8 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let result = match cli::Arguments::try_parse_from(arguments) {
         Ok(arguments) => run::run(arguments.command),
         Err(usage) => {
-            // Help goes to standard output, refusals to standard error; neither can be told that it is closed.
+            // Help goes to standard output, refusals to standard error; neither can be told that it
+            // is closed.
             let _ = usage.print();
             return usage.exit_code() as u8;
         }

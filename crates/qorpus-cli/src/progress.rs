@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 /// The time between two lines of a log.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The time left is estimated from this time alone: what was there before must not count, and other processes come and go.
+/// The time left is estimated from this time alone: what was there before must not count, and other
+/// processes come and go.
 const WINDOW: Duration = Duration::from_secs(15);
 
 /// The time between two updates of a terminal on which nothing happens.

@@ -166,7 +166,8 @@ pub(crate) fn done(
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
 }
 
-/// Prints where the work of an interrupted job is. A shard that is built elsewhere is not in its place before it is whole.
+/// Prints where the work of an interrupted job is. A shard that is built elsewhere is not in its
+/// place before it is whole.
 pub(crate) fn interrupted(
     out: &mut dyn Write,
     file: &Path,

@@ -1,7 +1,7 @@
 //! Arguments as Rust's values.
 //!
-//! Whatever else is passed is refused with the argument's name by an exception of the package. PyO3's own conversions raise
-//! plain exceptions, so they are for nothing that people pass.
+//! Whatever else is passed is refused with the argument's name by an exception of the package.
+//! PyO3's own conversions raise plain exceptions, so they are for nothing that people pass.
 
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{PyArray1, PyArrayMethods};
@@ -26,7 +26,8 @@ pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, name: &str) -> PyResult<&'a 
     }
 }
 
-/// The UTF-8 of a text, unless it has half a character (a lone surrogate), as of a file name that was decoded wrongly.
+/// The UTF-8 of a text, unless it has half a character (a lone surrogate), as of a file name that
+/// was decoded wrongly.
 pub(crate) fn encoded<'a>(text: &'a Bound<'_, PyString>, name: &str) -> PyResult<&'a str> {
     let py = text.py();
     text.to_str().map_err(|error| {
@@ -112,8 +113,8 @@ pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
 
 /// Refuses a value that has no order, or whose items are not what is meant.
 ///
-/// A set has another order in each process, of a mapping only keys would be taken, and of bytes numbers. Python calls the
-/// keys and the items of a dict sets, too.
+/// A set has another order in each process, of a mapping only keys would be taken, and of bytes
+/// numbers. Python calls the keys and the items of a dict sets, too.
 #[pyfunction]
 pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     let py = value.py();
@@ -138,8 +139,8 @@ pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
 
 /// The items of something, one by one.
 ///
-/// Python is not asked how many there may be: an iterator over a huge range answers with an exception that nobody could
-/// be told of.
+/// Python is not asked how many there may be: an iterator over a huge range answers with an
+/// exception that nobody could be told of.
 pub(crate) fn each<'py>(value: &Bound<'py, PyAny>) -> PyResult<Each<'py>> {
     value.try_iter().map(Each)
 }
@@ -157,8 +158,8 @@ impl<'py> Iterator for Each<'py> {
 
 /// The items of a mapping, if it is one.
 ///
-/// A cast to PyMapping asks the same question of `collections.abc`, which is Python and so can be interrupted; the cast
-/// would report the KeyboardInterrupt on stderr and go on.
+/// A cast to PyMapping asks the same question of `collections.abc`, which is Python and so can be
+/// interrupted; the cast would report the KeyboardInterrupt on stderr and go on.
 pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<'py>>>> {
     let mapping = value.py().import("collections.abc")?.getattr("Mapping")?;
     if !value.is_instance_of::<PyDict>() && !value.is_instance(&mapping)? {

@@ -12,7 +12,8 @@ use qorpus::Circuits;
 use qorpus::core::Complex64;
 use std::ffi::c_int;
 
-/// Numbers as an array of complex128 in row-major order: what is converted is converted without loss.
+/// Numbers as an array of complex128 in row-major order: what is converted is converted without
+/// loss.
 pub(crate) fn complex<'py>(
     value: &Bound<'py, PyAny>,
     what: &str,
@@ -91,8 +92,8 @@ pub(crate) fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     for (dim, len) in dims.iter_mut().zip(shape) {
         *dim = npy_intp::try_from(len).map_err(too_large)?;
     }
-    // SAFETY: NumPy's function takes as many dimensions as it is told, and a dtype of its own; it returns a new array,
-    // or nothing and an exception.
+    // SAFETY: NumPy's function takes as many dimensions as it is told, and a dtype of its own; it
+    // returns a new array, or nothing and an exception.
     let array = unsafe {
         let dtype = T::get_dtype(py).into_dtype_ptr();
         let array = PY_ARRAY_API.PyArray_Empty(py, N as c_int, dims.as_mut_ptr(), dtype, 0);
@@ -105,8 +106,8 @@ pub(crate) fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
         ours
     })?;
     let array = array.cast_into::<PyArrayDyn<T>>()?;
-    // SAFETY: nobody else has the array yet, so nobody else looks at its entries; they are any bytes at first, which
-    // are numbers, and nobody gets to see them unless all were written.
+    // SAFETY: nobody else has the array yet, so nobody else looks at its entries; they are any
+    // bytes at first, which are numbers, and nobody gets to see them unless all were written.
     let entries = unsafe { array.as_slice_mut() }?;
     fill(bytemuck::cast_slice_mut(entries))?;
     Ok(array.into_any())

@@ -9,10 +9,11 @@ use pyo3::types::PyString;
 use qorpus::GateOption;
 use qorpus::core::{Error, Gate, Instruction, MAX_QUBITS, Qasm};
 
-/// Writes a circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the same unitary.
+/// Writes a circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the
+/// same unitary.
 ///
-/// Gates that its standard gates lack are defined in front, global phases included: so are gates of one's own on one
-/// qubit, unless they have a global phase, for which OpenQASM 2 has no words.
+/// Gates that its standard gates lack are defined in front, global phases included: so are gates of
+/// one's own on one qubit, unless they have a global phase, for which OpenQASM 2 has no words.
 ///
 /// Args:
 ///     circuit: letters in time order, such as ("h 0", "cx 0 1").
@@ -45,8 +46,8 @@ pub(crate) fn to_qasm2(
 
 /// Writes a circuit as a complete OpenQASM 3 program.
 ///
-/// Gates that its standard gates lack are defined in front, global phases included: so are gates of one's own on one
-/// qubit.
+/// Gates that its standard gates lack are defined in front, global phases included: so are gates of
+/// one's own on one qubit.
 ///
 /// Args:
 ///     circuit: letters in time order, such as ("h 0", "cx 0 1").
@@ -158,7 +159,8 @@ pub(crate) fn evaluate(py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<f64>
     qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
 }
 
-/// Returns the matrix of a standard gate, angles in its name: shape `(2**k, 2**k)`, complex128, first qubit most significant.
+/// Returns the matrix of a standard gate, angles in its name: shape `(2**k, 2**k)`, complex128,
+/// first qubit most significant.
 ///
 /// Raises:
 ///     ValueError: there is no such gate.

@@ -35,7 +35,8 @@ pub(crate) fn enumerate(
 
 /// Enumerates what is missing with candidates from elsewhere.
 ///
-/// `make` returns for the text of a division an iterator over places and their rows. Its exceptions are raised.
+/// `make` returns for the text of a division an iterator over places and their rows. Its exceptions
+/// are raised.
 #[pyfunction]
 #[pyo3(signature = (path, recipe, make, *, workers, **options))]
 pub(crate) fn enumerate_elsewhere(
@@ -68,7 +69,8 @@ pub(crate) fn enumerate_elsewhere(
                 }
                 Ok(Ok(()))
             };
-            // Python's exception is raised at the end; until then it is as if somebody had stopped the job.
+            // Python's exception is raised at the end; until then it is as if somebody had stopped
+            // the job.
             hand_over().unwrap_or_else(|error| {
                 raised = Some(error);
                 stop.store(true, Ordering::Relaxed);
@@ -135,7 +137,8 @@ fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<(u64, Py<PyBytes>)> 
     rows.iter().map(|(number, bytes)| (*number, PyBytes::new(py, bytes).unbind())).collect()
 }
 
-/// The answer to what is known of a unitary: circuit, id, none_up_to, and by name what else there is.
+/// The answer to what is known of a unitary: circuit, id, none_up_to, and by name what else there
+/// is.
 pub(crate) type Answer<'py> =
     (Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>, Option<Bound<'py, PyDict>>);
 

@@ -11,7 +11,8 @@ use std::cell::RefCell;
 use std::ffi::CString;
 
 thread_local! {
-    /// An exception that came up on this thread where none can be raised, such as within a wait of the library.
+    /// An exception that came up on this thread where none can be raised, such as within a wait of
+    /// the library.
     static DEFERRED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 
@@ -68,7 +69,8 @@ pub(crate) fn too_many_records(py: Python<'_>, text: impl Into<String>) -> PyErr
 
 /// The exception for an argument that Python or NumPy could not convert, caused by theirs.
 ///
-/// An exception that is not about the argument, such as a KeyboardInterrupt that came meanwhile, stays as it is.
+/// An exception that is not about the argument, such as a KeyboardInterrupt that came meanwhile,
+/// stays as it is.
 pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> String) -> PyErr {
     let ours = if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyAttributeError>(py) {
         wrong_type(py, text())

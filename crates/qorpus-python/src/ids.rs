@@ -53,8 +53,8 @@ impl Chosen {
     }
 }
 
-/// The ids that a slice, a range, a sequence or array of integers, or an array of truth values means, if there are
-/// `len` and it is known that there are `at_least` so many.
+/// The ids that a slice, a range, a sequence or array of integers, or an array of truth values
+/// means, if there are `len` and it is known that there are `at_least` so many.
 pub(crate) fn many(
     index: &Bound<'_, PyAny>,
     at_least: impl Fn() -> PyResult<u64>,
@@ -191,19 +191,20 @@ fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     Ok(ids)
 }
 
-/// Bytes of Python objects with their slots in a list: a tuple without its items, a dict of a few, and a record
-/// with its array.
+/// Bytes of Python objects with their slots in a list: a tuple without its items, a dict of a few,
+/// and a record with its array.
 pub(crate) const TUPLE_BYTES: usize = 64;
 pub(crate) const DICT_BYTES: usize = 400;
 pub(crate) const RECORD_BYTES: usize = 400;
 
-/// Returns the bytes of objects for these circuits, of which each takes `each` bytes beside its letters.
+/// Returns the bytes of objects for these circuits, of which each takes `each` bytes beside its
+/// letters.
 pub(crate) fn objects(circuits: &Circuits, each: usize) -> usize {
     (circuits.len().saturating_mul(each)).saturating_add(circuits.total().saturating_mul(8))
 }
 
-/// Refuses a list of Python objects for `records` records unless `bytes` bytes can be reserved. Allocated one by
-/// one, such objects end the process when the memory is full.
+/// Refuses a list of Python objects for `records` records unless `bytes` bytes can be reserved.
+/// Allocated one by one, such objects end the process when the memory is full.
 pub(crate) fn check_room(py: Python<'_>, records: usize, bytes: usize) -> PyResult<()> {
     let mut room = Vec::<u8>::new();
     let refused = |_| too_many_records(py, format!("{records} records at once are too many for the memory"));

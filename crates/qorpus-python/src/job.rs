@@ -10,7 +10,8 @@ use qorpus_cli::{Bar, LevelBar, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes the records that a corpus lacks. Signals and exceptions of `progress` stop it; what is ready is committed.
+/// Makes the records that a corpus lacks. Signals and exceptions of `progress` stop it; what is
+/// ready is committed.
 #[pyfunction]
 #[pyo3(signature = (path, recipe, **options))]
 pub(crate) fn generate(
@@ -51,7 +52,8 @@ pub(crate) fn check_job(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> 
     given.finish("check_job")
 }
 
-/// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json` says.
+/// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json`
+/// says.
 #[pyfunction]
 pub(crate) fn seal<'py>(py: Python<'py>, path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let path = arguments::path(path, "path")?;
@@ -116,7 +118,8 @@ impl Watch {
     }
 }
 
-/// Runs a job without the GIL. It gets a flag that says when to stop, and tells two numbers now and then.
+/// Runs a job without the GIL. It gets a flag that says when to stop, and tells two numbers now and
+/// then.
 pub(crate) fn watched(
     py: Python<'_>,
     watch: &Watch,

@@ -13,7 +13,8 @@ use qorpus::Circuits;
 use qorpus::core::{Alphabet, MAX_LENGTH};
 use std::fmt::Display;
 
-/// Appends one circuit to `letters`: a text `"h 0; t 0"`, or a sequence of letters or of their numbers.
+/// Appends one circuit to `letters`: a text `"h 0; t 0"`, or a sequence of letters or of their
+/// numbers.
 pub(crate) fn circuit(
     alphabet: &Alphabet,
     circuit: &Bound<'_, PyAny>,
@@ -53,7 +54,8 @@ pub(crate) fn circuit(
     each(circuit).map_err(refused)?.take(MAX_LENGTH + 1).try_for_each(|item| push(&item?))
 }
 
-/// Several circuits: a sequence of them, or an array of shape (records, longest) of numbers of letters, padded with -1.
+/// Several circuits: a sequence of them, or an array of shape (records, longest) of numbers of
+/// letters, padded with -1.
 pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyResult<Circuits> {
     let py = circuits.py();
     let mut all = Circuits::default();
@@ -87,7 +89,8 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
     Ok(all)
 }
 
-/// Says in an exception which record it is about, unless it comes from elsewhere, as a KeyboardInterrupt does.
+/// Says in an exception which record it is about, unless it comes from elsewhere, as a
+/// KeyboardInterrupt does.
 fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
     let text = |error: &PyErr| format!("record {position} of those given: {}", error.value(py));
     if error.is_instance_of::<PyTypeError>(py) {

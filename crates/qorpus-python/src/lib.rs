@@ -1,4 +1,5 @@
-//! The native module of the Python package: convert, release the GIL, call the library, map the error.
+//! The native module of the Python package: convert, release the GIL, call the library, map the
+//! error.
 
 #![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
 
@@ -53,8 +54,8 @@ fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
         PyErr::warn(module.py(), &category, text, 2)?;
     }
     waiting::attend();
-    // NumPy looks for its functions where they are called first, and panics if an interrupt arrives there; its modules come first,
-    // since their import ends with an exception.
+    // NumPy looks for its functions where they are called first, and panics if an interrupt arrives
+    // there; its modules come first, since their import ends with an exception.
     module.py().import("numpy.lib")?;
     numpy::dtype::<f64>(module.py());
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

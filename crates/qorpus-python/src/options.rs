@@ -193,7 +193,8 @@ fn part(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Part> {
 /// More gates than an alphabet has letters: of an endless iterator no more are asked for.
 const MAX_GATES: usize = 1 << 16;
 
-/// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to matrices or None.
+/// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to
+/// matrices or None.
 fn gates(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Gates> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(Gates::Text(encoded(text, name)?.into()));

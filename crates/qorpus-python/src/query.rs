@@ -73,8 +73,9 @@ fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 /// The most parameters that a query of SQLite has.
 const MAX_PARAMETERS: usize = 32_766;
 
-/// Values for the parameters of a query: a list, a tuple or another sequence, or an array in one dimension, for `?`; a
-/// mapping for `:name`. Other things that can be iterated over have no order, or are one value.
+/// Values for the parameters of a query: a list, a tuple or another sequence, or an array in one
+/// dimension, for `?`; a mapping for `:name`. Other things that can be iterated over have no order,
+/// or are one value.
 fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
     let py = parameters.py();
     if let Some(items) = items(parameters)? {
@@ -105,7 +106,8 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
     values.collect::<PyResult<_>>().map(Parameters::Ordered)
 }
 
-/// Converts the value of a parameter: None, a number, a text, bytes, or an array, which is a unitary.
+/// Converts the value of a parameter: None, a number, a text, bytes, or an array, which is a
+/// unitary.
 fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     let py = value.py();
     if value.is_none() {

@@ -115,7 +115,8 @@ impl Record {
         })
     }
 
-    /// The labels by name: `length`, `count_GATE` for every gate of the corpus, and what it was given.
+    /// The labels by name: `length`, `count_GATE` for every gate of the corpus, and what it was
+    /// given.
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
@@ -127,19 +128,22 @@ impl Record {
         self.origin.get().qubits()
     }
 
-    /// "big" if qubit 0 is the most significant bit of the unitary's indices, "little" if it is the least.
+    /// "big" if qubit 0 is the most significant bit of the unitary's indices, "little" if it is the
+    /// least.
     #[getter]
     fn order(&self) -> &'static str {
         order_name(self.origin.get().order)
     }
 
-    /// The matrices of the gates of the corpus that are not standard, by name: shape `(2**k, 2**k)`, complex128.
+    /// The matrices of the gates of the corpus that are not standard, by name: shape `(2**k,
+    /// 2**k)`, complex128.
     #[getter]
     fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.origin.get().matrices.bind(py).copy()
     }
 
-    /// Converts the circuit to a `qiskit.QuantumCircuit`. Qubits keep their numbers, so its `Operator` is in little order.
+    /// Converts the circuit to a `qiskit.QuantumCircuit`. Qubits keep their numbers, so its
+    /// `Operator` is in little order.
     fn to_qiskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qiskit")
     }

@@ -84,7 +84,8 @@ impl Records {
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        // Most are integers; what else has an __index__ is an integer too, and what has none is many.
+        // Most are integers; what else has an __index__ is an integer too, and what has none is
+        // many.
         let index = match index.extract::<i64>() {
             Ok(index) => index,
             Err(_) => match py.import("operator")?.call_method1("index", (index,)) {
@@ -234,7 +235,8 @@ impl Records {
         Ok(list)
     }
 
-    /// Returns the types of the labels that records brought with them: `float` for numbers, `str` for texts.
+    /// Returns the types of the labels that records brought with them: `float` for numbers, `str`
+    /// for texts.
     ///
     /// Examples:
     ///     >>> with qorpus.Writer("labelled.db", gates=["h"], qubits=1) as writer:
@@ -257,7 +259,8 @@ impl Records {
         self.recipe.alphabet().qubits()
     }
 
-    /// "big" if qubit 0 is the most significant bit of the unitaries' indices, "little" if it is the least.
+    /// "big" if qubit 0 is the most significant bit of the unitaries' indices, "little" if it is
+    /// the least.
     #[getter]
     fn order(&self) -> &'static str {
         order_name(self.order)
@@ -284,7 +287,8 @@ impl Records {
         PyTuple::new(py, &self.letters)
     }
 
-    /// The matrices of the gates that are not standard, by name: shape `(2**k, 2**k)`, complex128, big order.
+    /// The matrices of the gates that are not standard, by name: shape `(2**k, 2**k)`, complex128,
+    /// big order.
     #[getter]
     fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.origin.get().matrices.bind(py).copy()
@@ -354,7 +358,8 @@ impl Records {
         from_json(py, &json::summary(&summary).to_string())
     }
 
-    /// Returns the ids that are there, as ranges in order; or those that are `wanted`, which must be there.
+    /// Returns the ids that are there, as ranges in order; or those that are `wanted`, which must
+    /// be there.
     #[pyo3(signature = (wanted=None))]
     fn _present_ranges(
         &self,
@@ -381,7 +386,8 @@ impl Records {
         Ok(levels.iter().map(|level| (level.cost, level.length, level.first_id, level.records)).collect())
     }
 
-    /// Finds unitaries, or those of circuits: returns for each circuit, id, none_up_to, and what else there is.
+    /// Finds unitaries, or those of circuits: returns for each circuit, id, none_up_to, and what
+    /// else there is.
     fn _find<'py>(
         &self,
         py: Python<'py>,

@@ -123,7 +123,8 @@ impl Split {
     /// Its ids at these places, which ascend with them: int64 for int64.
     fn ids<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let places = int64s(places, "places")?;
-        // Blocks of 1000 ids have `size` of them; the last one ends with the ids of 63 bits, and is looked at when it is asked for.
+        // Blocks of 1000 ids have `size` of them; the last one ends with the ids of 63 bits, and is
+        // looked at when it is asked for.
         let whole = (i64::MAX as u64 / 1000).saturating_mul(self.size);
         let is_there = |place: u64| place < whole || place < self.share.count(i64::MAX as u64);
         if let Some(place) = places.iter().find(|&&place| !u64::try_from(place).is_ok_and(is_there)) {

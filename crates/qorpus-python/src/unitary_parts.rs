@@ -9,7 +9,8 @@ use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use qorpus_cli::Bar;
 
-/// Parts of a corpus that no unitary, up to phase, is in two of. Each is some thousandths of all unitaries.
+/// Parts of a corpus that no unitary, up to phase, is in two of. Each is some thousandths of all
+/// unitaries.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct UnitaryParts(qorpus::UnitaryParts);
 
@@ -43,7 +44,8 @@ impl UnitaryParts {
         self.0.is_exact()
     }
 
-    /// Goes through the records below `len` that were not gone through yet. Signals and exceptions of `progress` stop it.
+    /// Goes through the records below `len` that were not gone through yet. Signals and exceptions
+    /// of `progress` stop it.
     #[pyo3(signature = (len, progress=None))]
     fn update(
         &self,

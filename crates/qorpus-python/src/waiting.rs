@@ -1,4 +1,5 @@
-//! Waits of the library, with Python looking on: signals end them, and what is awaited is a warning.
+//! Waits of the library, with Python looking on: signals end them, and what is awaited is a
+//! warning.
 
 use crate::errors::{defer, is_deferred, warn};
 use pyo3::prelude::*;

@@ -18,11 +18,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Appends records to a corpus that any number of processes and threads may be writing.
 ///
-/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were accepted are durable,
-/// also if an exception, or Ctrl-C, ends the block: as with files, what was accepted before is kept. The exception of the
-/// block is the one that is raised; if the commit fails as well, a note says so. Ctrl-C during that commit gives up
-/// waiting for it. Open one in each process: one that was inherited through a fork refuses. Writers that are still open when their process ends are closed, in children of
-/// multiprocessing too, but not in processes that are killed.
+/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were
+/// accepted are durable, also if an exception, or Ctrl-C, ends the block: as with files, what was
+/// accepted before is kept. The exception of the block is the one that is raised; if the commit
+/// fails as well, a note says so. Ctrl-C during that commit gives up waiting for it. Open one in
+/// each process: one that was inherited through a fork refuses. Writers that are still open when
+/// their process ends are closed, in children of multiprocessing too, but not in processes that are
+/// killed.
 ///
 /// Args:
 ///     path: the file. It is created if need be; otherwise its gates, qubits, coupling, dtype and unitaries must be these.
@@ -127,7 +129,8 @@ impl Writer {
         until_done(py, &self.writer, || self.writer.append_within(POLL_INTERVAL, &letters, unitary, &labels))
     }
 
-    /// Accepts records, all or none of them; waits while two groups of records wait to be committed.
+    /// Accepts records, all or none of them; waits while two groups of records wait to be
+    /// committed.
     ///
     /// Args:
     ///     circuits: a sequence of circuits as `append` takes them, or an array of shape (k, longest) of numbers of
@@ -159,7 +162,8 @@ impl Writer {
         })
     }
 
-    /// Returns when all records that were accepted are durable: how many this writer has made durable so far.
+    /// Returns when all records that were accepted are durable: how many this writer has made
+    /// durable so far.
     ///
     /// Raises:
     ///     qorpus.Error: a commit failed, or the writer was closed or inherited through a fork.
@@ -195,7 +199,8 @@ impl Writer {
         let _ = traceback;
         let closed = self.close(py);
         match closed {
-            // The exception of the block is the one that is raised; what went wrong afterwards is told with it.
+            // The exception of the block is the one that is raised; what went wrong afterwards is
+            // told with it.
             Err(error) if !kind.is_none() && !error.is_instance_of::<PyKeyboardInterrupt>(py) => {
                 let failure = error.value(py).to_string();
                 if failure != value.to_string() {
@@ -259,7 +264,8 @@ fn until_done(
 
 /// Says what the writer waits for; after a signal it need not wait for long any more.
 fn look(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    // Detached, as all that may wait for a fork: whoever forks holds the gate and waits for the interpreter.
+    // Detached, as all that may wait for a fork: whoever forks holds the gate and waits for the
+    // interpreter.
     let warnings = py.detach(|| writer.take_warnings());
     let warned = warnings.iter().try_for_each(|text| warn(py, text));
     // A signal may come while Python warns, which raises it there.
@@ -298,7 +304,8 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Makes accepted records durable if nobody has closed the writer. Nobody can be told of a failure.
+    /// Makes accepted records durable if nobody has closed the writer. Nobody can be told of a
+    /// failure.
     fn drop(&mut self) {
         Python::try_attach(|py| {
             if py.detach(|| self.writer.is_closed()) {

@@ -1,5 +1,5 @@
-//! Times reads of one-qubit corpora of circuits of 5 to 14 letters, in warm caches. Every answer is compared with what
-//! is computed anew before it is timed.
+//! Times reads of one-qubit corpora of circuits of 5 to 14 letters, in warm caches. Every answer is
+//! compared with what is computed anew before it is timed.
 //!
 //! ```text
 //! cargo bench -p qorpus --bench reads               # two million records

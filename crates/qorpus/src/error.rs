@@ -37,7 +37,8 @@ pub enum Error {
     /// A directory or a bucket where a file is needed.
     #[error("{} is a directory or a bucket, and this needs a corpus in one file; name a file", .0.display())]
     Directory(PathBuf),
-    /// A file is marked as being written, its WAL is not beside it, and it cannot be opened without, as where nobody may write.
+    /// A file is marked as being written, its WAL is not beside it, and it cannot be opened
+    /// without, as where nobody may write.
     #[error("{warning}. Here it cannot be opened: {source}")]
     NoWal {
         /// What is missing, and what to do.
@@ -99,7 +100,8 @@ pub enum Error {
         /// The corpus.
         directory: PathBuf,
     },
-    /// A copy of a shard that the disk it is on has damaged: what is read then is read again, and this is for the second time.
+    /// A copy of a shard that the disk it is on has damaged: what is read then is read again, and
+    /// this is for the second time.
     #[error(
         "{}: the copy of this shard in the cache was damaged, was removed and fetched again, and is damaged once more, although the \
          shard itself is what the manifest of {} says: the disk or the memory of this machine may fail; set QORPUS_CACHE to a \
@@ -465,8 +467,9 @@ impl Error {
         !is_other && !self.is_usage()
     }
 
-    /// What is wrong with a file that is itself damaged, without its name and a remedy. `None` if it may be whole: if it holds
-    /// another corpus, or if what it is on fails, or forbids to read it.
+    /// What is wrong with a file that is itself damaged, without its name and a remedy. `None` if
+    /// it may be whole: if it holds another corpus, or if what it is on fails, or forbids to read
+    /// it.
     pub(crate) fn damage(&self) -> Option<String> {
         match self {
             Error::NotACorpus { reason, .. } => Some(reason.clone()),
@@ -603,7 +606,8 @@ fn sqlite_reason(error: &rusqlite::Error) -> String {
 /// Characters of a message that come from a file.
 const MAX_QUOTED: usize = 400;
 
-/// A text that someone else may have written, as part of a sentence: not without end, and nothing that a terminal obeys.
+/// A text that someone else may have written, as part of a sentence: not without end, and nothing
+/// that a terminal obeys.
 pub(crate) fn brief(text: &str) -> String {
     let (mut brief, mut left) = (String::new(), MAX_QUOTED);
     for c in text.chars() {

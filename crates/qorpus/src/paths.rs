@@ -1,4 +1,5 @@
-//! Paths of corpora: which file they mean, what stands beside it, and whether it is one file, a directory or a bucket.
+//! Paths of corpora: which file they mean, what stands beside it, and whether it is one file, a
+//! directory or a bucket.
 
 use crate::error::{Error, Result, io};
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 /// As many links in a row as Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its directory
-/// must exist.
+/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its
+/// directory must exist.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(Error::Usage("the file name is empty".into()));
@@ -65,7 +66,8 @@ pub(crate) fn is_bucket(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().starts_with(SCHEME.as_bytes())
 }
 
-/// Refuses a path that is a bucket's name without one of its slashes, as libraries for paths leave them behind.
+/// Refuses a path that is a bucket's name without one of its slashes, as libraries for paths leave
+/// them behind.
 pub(crate) fn check_spelling(path: &Path) -> Result<()> {
     match path.to_str().and_then(|path| path.strip_prefix("s3:/")) {
         Some(rest) if !rest.starts_with('/') => Err(Error::Usage(format!(
@@ -76,7 +78,8 @@ pub(crate) fn check_spelling(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether `path` means a sharded corpus: it names a bucket, ends in a slash, or is a directory already.
+/// Whether `path` means a sharded corpus: it names a bucket, ends in a slash, or is a directory
+/// already.
 pub fn is_sharded(path: &Path) -> bool {
     is_bucket(path) || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir()
 }

@@ -3,14 +3,16 @@
 /// How the qubits of a unitary are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// Qubit 0 is the most significant bit of a row's or column's number: the textbook's order, and the stored one.
+    /// Qubit 0 is the most significant bit of a row's or column's number: the textbook's order, and
+    /// the stored one.
     #[default]
     Big,
     /// Qubit 0 is the least significant bit: Qiskit's order.
     Little,
 }
 
-/// The one place where the order of qubits is changed: in each of `unitaries`, whose entries have `entry` bytes.
+/// The one place where the order of qubits is changed: in each of `unitaries`, whose entries have
+/// `entry` bytes.
 pub(crate) fn reorder(unitaries: &mut [u8], qubits: usize, entry: usize, order: Order) {
     let dim: usize = 1 << qubits;
     if order == Order::Big || qubits == 1 {

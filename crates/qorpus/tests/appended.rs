@@ -129,8 +129,8 @@ fn what_cannot_be_kept_is_refused_and_nothing_else_is_lost() {
     assert!(Writer::open(&directory.path().join("new.db"), &computed).unwrap_err().is_usage());
 }
 
-/// The longest labels, beside the largest unitary and the longest circuit, still fit in a row; one byte more is refused when
-/// it is appended, since the commit would fail, and the writer stop.
+/// The longest labels, beside the largest unitary and the longest circuit, still fit in a row; one
+/// byte more is refused when it is appended, since the commit would fail, and the writer stop.
 #[test]
 fn labels_that_no_row_can_hold_are_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -309,7 +309,8 @@ fn verify_finds_pairs_that_do_not_belong_together() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
-/// A writer does not know the labels of another one that was opened at the same time; the file does.
+/// A writer does not know the labels of another one that was opened at the same time; the file
+/// does.
 #[test]
 fn labels_that_sql_takes_for_one_are_refused_across_writers() {
     let directory = tempfile::tempdir().unwrap();

@@ -158,8 +158,9 @@ fn parts_make_the_whole_in_one_file_or_merged() {
     assert!(error.is_usage(), "{error}");
 }
 
-/// So many that several threads share them: runs, any order, and short runs of neighbours; from one file, from parts of
-/// which no chunk is in the mapping of another, derived ones, and computed ones.
+/// So many that several threads share them: runs, any order, and short runs of neighbours; from one
+/// file, from parts of which no chunk is in the mapping of another, derived ones, and computed
+/// ones.
 #[test]
 fn many_records_are_read_in_shares_as_few_are() {
     let directory = TempDir::new().unwrap();
@@ -259,7 +260,8 @@ fn damage_is_named_found_and_mended() {
     let intact = content(&path);
     let size = recipe.chunk_records();
     let sql = |text: &str| Connection::open(&path).unwrap().execute_batch(text).unwrap();
-    // A flipped byte in a unitary, one in a circuit, a lost chunk, a changed count, a stray row, wrong totals.
+    // A flipped byte in a unitary, one in a circuit, a lost chunk, a changed count, a stray row,
+    // wrong totals.
     sql(&format!(
         "UPDATE chunks SET unitaries = CAST(x'ff' || substr(unitaries, 2) AS BLOB) WHERE first_id = {size};
          UPDATE chunks SET circuits = CAST(x'5a' || substr(circuits, 2) AS BLOB) WHERE first_id = {};
@@ -280,7 +282,8 @@ fn damage_is_named_found_and_mended() {
     fails(size, &format!("chunk 1 (records {size} to {}) is damaged", 2 * size - 1));
     fails(2 * size, "the checksum of its circuits fails in block 0");
     fails(3 * size, "missing");
-    // A wrong count elsewhere in its row, the recipe knows better: a record's own blocks are what counts.
+    // A wrong count elsewhere in its row, the recipe knows better: a record's own blocks are what
+    // counts.
     for id in [0, 4 * size, 5 * size] {
         assert!(corpus.record(id, Order::Big).is_ok());
     }
@@ -378,7 +381,8 @@ fn a_transaction_of_another_program_is_waited_for() {
     let stop = AtomicBool::new(false);
     let options = GenerateOptions { jobs: Some(1), ..GenerateOptions::default() };
     qorpus::generate(&path, &recipe, options, &stop, &mut |_| stop.store(true, Ordering::Relaxed)).unwrap();
-    // The other program opened the file with a copy of SQLite of its own only in name: it is the same library.
+    // The other program opened the file with a copy of SQLite of its own only in name: it is the
+    // same library.
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|scope| {
@@ -390,7 +394,8 @@ fn a_transaction_of_another_program_is_waited_for() {
     });
 }
 
-/// Corpora are expensive: this file was made by the first release and must be read by every later one.
+/// Corpora are expensive: this file was made by the first release and must be read by every later
+/// one.
 #[test]
 fn files_of_version_1_are_read_for_ever() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/format-v1.db");

@@ -1,5 +1,5 @@
-//! Enumerating distinct unitaries: counts that other programs found, labels by brute force, and the same corpus however it was
-//! made.
+//! Enumerating distinct unitaries: counts that other programs found, labels by brute force, and the
+//! same corpus however it was made.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -76,7 +76,8 @@ fn counts_are_those_of_another_program() {
     }
 }
 
-/// The whole group, and not more, whatever is asked for; with inverses among the gates it has the same size.
+/// The whole group, and not more, whatever is asked for; with inverses among the gates it has the
+/// same size.
 #[test]
 fn groups_end() {
     for (gates, qubits, order) in [("h,s", 1, 24), ("clifford", 1, 24), ("clifford", 2, 11_520)] {
@@ -86,8 +87,8 @@ fn groups_end() {
     }
 }
 
-/// 24 (3·2^k - 2) unitaries up to phase have at most k T gates (Matsumoto, Amano: Representation of quantum circuits with
-/// Clifford and π/8 gates, 2008).
+/// 24 (3·2^k - 2) unitaries up to phase have at most k T gates (Matsumoto, Amano: Representation of
+/// quantum circuits with Clifford and π/8 gates, 2008).
 #[test]
 fn t_counts() {
     for gates in ["h,s,t", "clifford+t"] {
@@ -107,8 +108,8 @@ fn t_counts() {
     }
 }
 
-/// What brute force finds for a unitary: cost and length of its best circuits, the first of them, how many there are, and the
-/// letters at their ends.
+/// What brute force finds for a unitary: cost and length of its best circuits, the first of them,
+/// how many there are, and the letters at their ends.
 #[derive(Debug, Clone, PartialEq)]
 struct Best {
     cost: u32,
@@ -201,7 +202,8 @@ fn labels_are_those_of_brute_force() {
     }
 }
 
-/// The cheapest circuits may be longer than those that brute force can try; up to that cost nothing is missing all the same.
+/// The cheapest circuits may be longer than those that brute force can try; up to that cost nothing
+/// is missing all the same.
 #[test]
 fn costs_are_those_of_brute_force() {
     let recipe = priced("h,s,t", 1, "h=1,t=3", 5);
@@ -279,7 +281,8 @@ fn floating_point_finds_what_brute_force_finds() {
     }
 }
 
-/// Clifford+T in another basis, which nothing here knows to be Clifford+T: record by record the same circuits and labels.
+/// Clifford+T in another basis, which nothing here knows to be Clifford+T: record by record the
+/// same circuits and labels.
 #[test]
 fn floating_point_finds_what_is_found_exactly() {
     let directory = tempfile::tempdir().unwrap();
@@ -337,7 +340,8 @@ fn what_is_unclear_is_neither_merged_nor_split() {
             levels.iter().map(|level| level.records).collect::<Vec<_>>()
         })
     };
-    // Clearly different, and the same but for a sign: of two letters three different sums of angles, and two.
+    // Clearly different, and the same but for a sign: of two letters three different sums of
+    // angles, and two.
     assert_eq!(corpus("a.db", "rz(0.5),rz(0.500001)").unwrap(), [1, 2, 3]);
     assert_eq!(corpus("b.db", "rz(0.5),rz(0.5+2*pi)").unwrap(), [1, 1, 1]);
     let refused = corpus("c.db", "rz(0.5),rz(0.50000000002)").unwrap_err();
@@ -380,7 +384,8 @@ fn the_corpus_does_not_depend_on_memory_threads_or_interruptions() {
     assert!(!path("three.db-distinct").exists());
 }
 
-/// Any unitary that was enumerated is found, with the record that makes it, also in another circuit's clothes.
+/// Any unitary that was enumerated is found, with the record that makes it, also in another
+/// circuit's clothes.
 #[test]
 fn every_record_is_found() {
     for recipe in [
@@ -420,7 +425,8 @@ fn every_record_is_found() {
     assert!(corpus.find(&small, FindOptions::default(), &mut || false).is_err());
 }
 
-/// Circuits up to twice as long are the shortest, and the first of them, as a longer enumeration says.
+/// Circuits up to twice as long are the shortest, and the first of them, as a longer enumeration
+/// says.
 #[test]
 fn circuits_that_meet_in_the_middle_are_the_shortest() {
     let directory = tempfile::tempdir().unwrap();

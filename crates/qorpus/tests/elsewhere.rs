@@ -1,4 +1,5 @@
-//! Levels whose candidates are made elsewhere: the same corpus as on one machine, and nothing believed of what comes back.
+//! Levels whose candidates are made elsewhere: the same corpus as on one machine, and nothing
+//! believed of what comes back.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -30,7 +31,8 @@ fn options(jobs: usize) -> EnumerateOptions {
     EnumerateOptions { memory: Some(16 << 20), jobs: Some(jobs), durability: Durability::Off }
 }
 
-/// The stream of survivors, made here; the pieces in a strange order, and some twice as many parcels at once as others.
+/// The stream of survivors, made here; the pieces in a strange order, and some twice as many
+/// parcels at once as others.
 fn stream(division: &Division, path: &Path) -> BTreeMap<u64, Vec<Vec<u8>>> {
     let worker = || Worker::new(&division.to_json()).unwrap();
     let mut ranges: BTreeMap<u64, Vec<Vec<u8>>> = BTreeMap::new();

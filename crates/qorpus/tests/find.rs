@@ -81,8 +81,8 @@ fn noises() -> impl Strategy<Value = Noise> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a record lost, `find` never claims a proof that the enumeration contradicts; what it names is as near as it
-    /// says, and no other record is nearer.
+    /// Whatever a record lost, `find` never claims a proof that the enumeration contradicts; what
+    /// it names is as near as it says, and no other record is nearer.
     #[test]
     fn nothing_false_is_proven(
         (is_exact, chosen, qubits, up_to_phase) in (any::<bool>(), 1u8..64, 1usize..3, any::<bool>()),
@@ -115,7 +115,8 @@ proptest! {
                     let (_, _, distance) = nearest.as_ref().unwrap();
                     prop_assert!((distance - least).abs() < 1e-12, "{found:?} {least:e}");
                 }
-                // Only a unitary that is another one may be proven absent, or be that of a longer circuit.
+                // Only a unitary that is another one may be proven absent, or be that of a longer
+                // circuit.
                 other => {
                     prop_assert!(matches!(noise, Noise::Unitary) && least > 5e-7, "{noise:?} {size:e}: {other:?} {least:e}");
                 }
@@ -154,7 +155,8 @@ fn records_that_lost_digits_are_found() {
     }
 }
 
-/// A tolerance takes the nearest record within it, and proves nothing even where the question would be exact.
+/// A tolerance takes the nearest record within it, and proves nothing even where the question would
+/// be exact.
 #[test]
 fn a_tolerance_takes_the_nearest_and_proves_nothing() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What fuzzing checks, on any Rust: the seeds, all that was ever found, and some thousand mutations of them, always the
-//! same; and no input takes memory beyond a multiple of its size.
+//! What fuzzing checks, on any Rust: the seeds, all that was ever found, and some thousand
+//! mutations of them, always the same; and no input takes memory beyond a multiple of its size.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -36,7 +36,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What any input may take, and for each of its bytes; the decoded letters of a chunk take the most.
+/// What any input may take, and for each of its bytes; the decoded letters of a chunk take the
+/// most.
 const MAX_BYTES: usize = 160 << 20;
 const MAX_PER_BYTE: usize = 600;
 

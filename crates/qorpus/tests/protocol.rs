@@ -1,14 +1,16 @@
-//! The protocol by which processes share a file, as a model that is checked in every order of events.
+//! The protocol by which processes share a file, as a model that is checked in every order of
+//! events.
 //!
-//! What is modelled, and where it is: processes that draw a name and hold its byte (`Lock::open`), take turns
-//! (`Lock::write_lock`, `CorpusWriter::write`), commit what is ready and claim more in one transaction (`Job::commit` in generate.rs, the
-//! functions of work.rs), compute in any order, give up (`Job::give_up`), end, or die at any point, which frees byte and
-//! turn and undoes the transaction. Another one merges chunks into the same file meanwhile (merge.rs). A process that
-//! starts may draw any name that no living one holds, that of a dead one too: after a fork, the same generator of random
-//! numbers goes on in several processes.
+//! What is modelled, and where it is: processes that draw a name and hold its byte (`Lock::open`),
+//! take turns (`Lock::write_lock`, `CorpusWriter::write`), commit what is ready and claim more in
+//! one transaction (`Job::commit` in generate.rs, the functions of work.rs), compute in any order,
+//! give up (`Job::give_up`), end, or die at any point, which frees byte and turn and undoes the
+//! transaction. Another one merges chunks into the same file meanwhile (merge.rs). A process that
+//! starts may draw any name that no living one holds, that of a dead one too: after a fork, the
+//! same generator of random numbers goes on in several processes.
 //!
-//! A model proves nothing about code that is not like it. So it is also checked that the checker finds the defects which
-//! the protocol is there to avoid: each as a small change of the model.
+//! A model proves nothing about code that is not like it. So it is also checked that the checker
+//! finds the defects which the protocol is there to avoid: each as a small change of the model.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -42,7 +44,8 @@ enum Defect {
 enum Doing {
     /// `Job::run`.
     Making,
-    /// `Job::give_up` before its first transaction, which claims nothing, and before its second, which gives the rest back.
+    /// `Job::give_up` before its first transaction, which claims nothing, and before its second,
+    /// which gives the rest back.
     GivingUp,
     GivingBack,
     /// `merge`, between its look at what is missing and its transaction: with the chunk it brings.
@@ -130,8 +133,8 @@ impl Protocol {
         }
     }
 
-    /// Whether a process that makes chunks has a reason for a transaction: it begins, has something ready, or there is
-    /// something to claim (`Job::run`, `wait_for_others`).
+    /// Whether a process that makes chunks has a reason for a transaction: it begins, has something
+    /// ready, or there is something to claim (`Job::run`, `wait_for_others`).
     fn wants_turn(&self, state: &Shared, process: &Process, name: Name) -> bool {
         match process.doing {
             Doing::Making => {
@@ -218,7 +221,8 @@ impl Protocol {
         (process.mine, process.ready) = (left, 0);
         match process.doing {
             Doing::Making => {
-                // `work::claim`: with so few chunks the portions are of one chunk, but the first of two.
+                // `work::claim`: with so few chunks the portions are of one chunk, but the first of
+                // two.
                 let want = if process.mine == 0 { 2 } else { 1 };
                 let mut free: Vec<u8> = self.numbers().collect();
                 // By what was seen: the turn keeps it true.
@@ -273,7 +277,8 @@ impl Model for Protocol {
                     if state.deaths_left > 0 {
                         events.push(Event::Die(number));
                     }
-                    // One may interrupt at any time; the transaction that has begun is finished first.
+                    // One may interrupt at any time; the transaction that has begun is finished
+                    // first.
                     if self.interrupts
                         && process.doing == Doing::Making
                         && process.begun
@@ -354,8 +359,9 @@ impl Model for Protocol {
 const THERE: &str = "a chunk is there exactly if no range contains it";
 const TOTALS: &str = "the totals are the sum of the chunks";
 const ONE_MAKER: &str = "a missing chunk is claimed by one living process at most";
-/// Whoever lives can go on until all is there. Each step of progress makes a chunk, or brings one nearer, and there are
-/// finitely many; so with this every chunk is there in the end, if only one process stays alive.
+/// Whoever lives can go on until all is there. Each step of progress makes a chunk, or brings one
+/// nearer, and there are finitely many; so with this every chunk is there in the end, if only one
+/// process stays alive.
 const GOES_ON: &str = "whoever lives goes on until all is there, and ends";
 
 const SMALL: Protocol = Protocol {

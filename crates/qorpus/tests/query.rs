@@ -205,8 +205,8 @@ fn unknown_names_in_double_quotes_are_unknown_columns() {
     assert_eq!(number(&select(&reader, quoted, &[])), reader.len().unwrap() as f64);
 }
 
-/// Statements that do something, or read what is not a record, and functions with effects. A PRAGMA takes effect while it is
-/// prepared, and a heap limit is that of the whole process.
+/// Statements that do something, or read what is not a record, and functions with effects. A PRAGMA
+/// takes effect while it is prepared, and a heap limit is that of the whole process.
 #[test]
 fn a_query_reads_records_and_does_nothing_else() {
     let reader = computed();

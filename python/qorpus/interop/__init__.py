@@ -2,8 +2,8 @@
 
 The unitaries are exactly the same, global phase included.
 
-A circuit is a sequence of letters in time order, such as `("h 0", "cx 0 1")`. Qubit k is qubit k everywhere. The
-libraries are imported when they are needed.
+A circuit is a sequence of letters in time order, such as `("h 0", "cx 0 1")`. Qubit k is qubit k
+everywhere. The libraries are imported when they are needed.
 """
 
 from qorpus._qorpus import to_qasm2, to_qasm3

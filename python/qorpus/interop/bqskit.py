@@ -62,9 +62,10 @@ def from_bqskit(
 
     `CircuitGate`s are unfolded, and barriers left out.
 
-    A gate that Qorpus does not have is decomposed by its matrix, if a rule of Qorpus gives letters with the same
-    unitary to 1e-12 in every entry: diagonal and controlled gates, rotations such as RXX, and FSim are among them. An
-    operation on several qubits that is the identity adds no letter.
+    A gate that Qorpus does not have is decomposed by its matrix, if a rule of Qorpus gives letters
+    with the same unitary to 1e-12 in every entry: diagonal and controlled gates, rotations such as
+    RXX, and FSim are among them. An operation on several qubits that is the identity adds no
+    letter.
 
     Args:
         circuit: at most 8 qubits, without measurements.

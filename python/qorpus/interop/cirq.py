@@ -31,7 +31,8 @@ def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, Ar
     """Convert letters to a `cirq.Circuit` on `cirq.LineQubit`s, one operation for each letter.
 
     A circuit of Cirq has no idle qubits: for the whole unitary pass them, as in
-    `c.unitary(qubit_order=line, qubits_that_should_be_present=line)` with `line = cirq.LineQubit.range(qubits)`.
+    `c.unitary(qubit_order=line, qubits_that_should_be_present=line)` with `line =
+    cirq.LineQubit.range(qubits)`.
 
     Args:
         circuit: letters in time order.
@@ -72,8 +73,9 @@ def from_cirq(
 ) -> Imported:
     """Convert a `cirq.Circuit` to letters, moment by moment.
 
-    A gate that Qorpus does not have is decomposed by its matrix or by `cirq.decompose_once`, if the letters have the
-    same unitary to 1e-12 in every entry. An operation on several qubits that is the identity adds no letter.
+    A gate that Qorpus does not have is decomposed by its matrix or by `cirq.decompose_once`, if the
+    letters have the same unitary to 1e-12 in every entry. An operation on several qubits that is
+    the identity adds no letter.
 
     Args:
         circuit: at most 8 qubits, parameters resolved, without measurements.
@@ -149,7 +151,8 @@ def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[i
         return
     places = [numbers[qubit] for qubit in operation.qubits]
     try:
-        # Equal gates of Cirq may differ by 1e-8, so only the same object is read once. It is kept, so that its id is.
+        # Equal gates of Cirq may differ by 1e-8, so only the same object is read once. It is kept,
+        # so that its id is.
         gate = operation.gate
         if gate is None or id(gate) not in read:
             read[id(gate)] = gate, _fragment(operation)

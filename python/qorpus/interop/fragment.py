@@ -91,7 +91,8 @@ class Fragment:
         return Fragment([Step(_INVERSE.get(gate or "", gate), on) for gate, on in reversed(self.steps)], -self.phase)
 
     def unitary(self, qubits: int) -> Matrix | None:
-        """The unitary, qubit 0 most significant; None on more than 8 qubits or with a measurement."""
+        """The unitary, qubit 0 most significant; None on more than 8 qubits or with a
+        measurement."""
         if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)

@@ -37,7 +37,8 @@ def described(value: object) -> str:
 def asking(name: str, about: str) -> Iterator[None]:
     """Turn whatever a library raises, in its own code or in a user's gate, into an error of Qorpus.
 
-    A parser or a definition may raise anything, panics of Rust included, so no list of classes would be complete.
+    A parser or a definition may raise anything, panics of Rust included, so no list of classes
+    would be complete.
     """
     try:
         # Of a library's own affairs, such as the format of a sparse matrix.

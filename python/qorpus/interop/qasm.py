@@ -32,8 +32,9 @@ def from_qasm2(
 ) -> Imported:
     """Read the letters of an OpenQASM 2 program: qubits are numbered through all registers.
 
-    Qiskit reads it, and the program's own definitions of gates have the last word. Gates that newer versions of
-    `qelib1.inc` have besides, such as `swap`, `p` and `rzz`, are Qiskit's, unless the program defines them.
+    Qiskit reads it, and the program's own definitions of gates have the last word. Gates that newer
+    versions of `qelib1.inc` have besides, such as `swap`, `p` and `rzz`, are Qiskit's, unless the
+    program defines them.
 
     Args:
         text: the program; of other files it may include `qelib1.inc` only.

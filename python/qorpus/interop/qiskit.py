@@ -73,10 +73,11 @@ def from_qiskit(
 ) -> Imported:
     """Convert a `qiskit.QuantumCircuit` to letters, qubit k as qubit k.
 
-    Gates that are not standard are expanded by their definitions, or found by their matrix. A gate that has both is
-    refused unless they differ by at most 1e-12 in every entry; on more than 8 qubits the definition is believed.
-    Barriers are left out; boxes, and `for` loops over numbers, are replaced by their bodies. An operation on several
-    qubits that is the identity adds no letter.
+    Gates that are not standard are expanded by their definitions, or found by their matrix. A gate
+    that has both is refused unless they differ by at most 1e-12 in every entry; on more than 8
+    qubits the definition is believed. Barriers are left out; boxes, and `for` loops over numbers,
+    are replaced by their bodies. An operation on several qubits that is the identity adds no
+    letter.
 
     Args:
         circuit: at most 8 qubits, parameters bound, without measurements.
@@ -178,7 +179,8 @@ class _Reader:
         return read
 
     def _annotated(self, operation: Any, places: Sequence[int]) -> Fragment:
-        """Read an operation with modifiers, which Qiskit carries out late: its matrix has the last word."""
+        """Read an operation with modifiers, which Qiskit carries out late: its matrix has the last
+        word."""
         made = operation.base_op
         for modifier in operation.modifiers:
             kind = type(modifier).__name__
@@ -214,7 +216,8 @@ class _Reader:
         if type(operation).__module__ != "qiskit.qasm2.parse":
             read = self._agreeing(operation.name, read, self._matrix(operation), places)
         if operation.name in _FROM_QISKIT and len(places) < 4 and (unitary := read.unitary(len(places))) is not None:
-            # A gate of the circuit's own that is named like one of ours, as in OpenQASM, which lacks some.
+            # A gate of the circuit's own that is named like one of ours, as in OpenQASM, which
+            # lacks some.
             angles = [float(angle) for angle in operation.params]
             known = gate_text(_FROM_QISKIT[operation.name], angles)
             if len(angles) == _angles(_FROM_QISKIT[operation.name]) and is_gate(known, unitary):

@@ -2,7 +2,8 @@
 
 They may be those of standard gates, and of products and controlled gates of one qubit's gates.
 
-A decomposition is used only if the product of its letters is the matrix, so nothing here needs to be trusted.
+A decomposition is used only if the product of its letters is the matrix, so nothing here needs to
+be trusted.
 """
 
 from __future__ import annotations
@@ -179,7 +180,8 @@ def _bases() -> Iterator[Fragment]:
 
 
 def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
-    """A gate on one qubit with controls: Barenco et al., PRA 52, 3457 (1995), lemmas 5.1 and 7.5."""
+    """A gate on one qubit with controls: Barenco et al., PRA 52, 3457 (1995), lemmas 5.1 and
+    7.5."""
     whole = _eye(2 ** (len(controls) + 1))
     whole[-2:, -2:] = gate
     if len(controls) < 3 and (name := named(whole)):

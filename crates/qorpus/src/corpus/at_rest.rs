@@ -31,8 +31,8 @@ impl CorpusFile {
         self.still.borrow().as_ref().map_or(0, |still| still.ids.end)
     }
 
-    /// Reads the records with these ids, in any order, from the mapping of a file that is still. If that is not
-    /// possible for one of them it says `false`, and what it wrote is of no use.
+    /// Reads the records with these ids, in any order, from the mapping of a file that is still. If
+    /// that is not possible for one of them it says `false`, and what it wrote is of no use.
     pub(crate) fn read_still(&self, ids: &Ids<'_>, wanted: Wanted<'_>) -> Result<bool> {
         self.mapped(|source, buffer| match ids {
             Ids::Run(ids) => source.read_run(ids.clone(), wanted, buffer),
@@ -67,8 +67,8 @@ impl CorpusFile {
         if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < POLL_INTERVAL) {
             return Ok(());
         }
-        // A child that inherited a mapping may read it until then, for no lock is involved; to ask the system which process
-        // this is would take a fifth of a read.
+        // A child that inherited a mapping may read it until then, for no lock is involved; to ask
+        // the system which process this is would take a fifth of a read.
         self.check_process()?;
         self.looked.set(Some(now));
         // Nobody writes what was published; were it done after all, checks would fail.
@@ -96,7 +96,8 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// The ids of the records that are there, if they follow one another: all, or those of a part or shard.
+    /// The ids of the records that are there, if they follow one another: all, or those of a part
+    /// or shard.
     fn there_in_one(&self) -> Result<Option<Range<u64>>> {
         if self.recipe.expected().is_none() {
             return Ok(Some(0..self.read(totals)?.0));

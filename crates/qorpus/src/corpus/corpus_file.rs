@@ -51,15 +51,15 @@ pub struct Summary {
     pub format_version: u32,
     /// The SQLite that reads it.
     pub sqlite_version: &'static str,
-    /// Whether it is marked as being written and its WAL is missing, so that committed records may be missing too: see
-    /// [`Corpus::warnings`](crate::Corpus::warnings).
+    /// Whether it is marked as being written and its WAL is missing, so that committed records may
+    /// be missing too: see [`Corpus::warnings`](crate::Corpus::warnings).
     pub wal_missing: bool,
 }
 
 /// A corpus open for reading.
 ///
-/// It follows what others commit; each call sees one consistent state. Not to be shared between threads: open it
-/// once in each.
+/// It follows what others commit; each call sees one consistent state. Not to be shared between
+/// threads: open it once in each.
 #[derive(Debug)]
 pub struct CorpusFile {
     pub(crate) path: PathBuf,
@@ -125,8 +125,8 @@ impl CorpusFile {
         CorpusFile::opened(path, connection, &Means::new(recipe))
     }
 
-    /// Opens the corpus at `path`, which should have a recipe that is known already: then there is nothing to be read
-    /// from its text and nothing to be prepared.
+    /// Opens the corpus at `path`, which should have a recipe that is known already: then there is
+    /// nothing to be read from its text and nothing to be prepared.
     pub(crate) fn open_known(path: &Path, known: &Means) -> Result<CorpusFile> {
         let path = absolute(path)?;
         let connection = opened(&path)?;
@@ -140,8 +140,9 @@ impl CorpusFile {
         }
     }
 
-    /// The published file at `path`, which has a layout and a recipe that are known and the records with these ids, without
-    /// SQLite: what cannot be read from the mapping has it opened after all. It remembers at most `rows` rows twice.
+    /// The published file at `path`, which has a layout and a recipe that are known and the records
+    /// with these ids, without SQLite: what cannot be read from the mapping has it opened after
+    /// all. It remembers at most `rows` rows twice.
     pub(crate) fn published(
         path: PathBuf,
         known: &Means,
@@ -150,7 +151,8 @@ impl CorpusFile {
         size: u64,
         rows: usize,
     ) -> Option<CorpusFile> {
-        // Before it is mapped: if another file comes in its place meanwhile, that is seen with the next read.
+        // Before it is mapped: if another file comes in its place meanwhile, that is seen with the
+        // next read.
         let corpus = CorpusFile::new(path, known);
         let file = PublishedMapping::new(&corpus.path, size)?;
         let root = layout.root(file.bytes())?;
@@ -299,7 +301,8 @@ impl CorpusFile {
         self.file.is_some() && number_of(path) == self.file
     }
 
-    /// Whether there is another file now where this one was, which is looked at now and then, or this one's mapping gives zeros.
+    /// Whether there is another file now where this one was, which is looked at now and then, or
+    /// this one's mapping gives zeros.
     pub(crate) fn is_replaced(&self) -> bool {
         if self.is_torn() {
             return true;
@@ -318,8 +321,8 @@ impl CorpusFile {
         Ok(next.saturating_mul(self.recipe.stride()).clamp(id.min(len), len))
     }
 
-    /// Appends the circuits with these ids to `circuits`. Ids may be in any order, here and in what follows; where the
-    /// file is not still, those in ascending order are read faster.
+    /// Appends the circuits with these ids to `circuits`. Ids may be in any order, here and in what
+    /// follows; where the file is not still, those in ascending order are read faster.
     ///
     /// # Errors
     /// As [`record`](CorpusFile::record).
@@ -356,8 +359,8 @@ impl CorpusFile {
         })
     }
 
-    /// Does what [`circuits`](CorpusFile::circuits), [`unitaries`](CorpusFile::unitaries) and, unless that is left out,
-    /// [`labels`](CorpusFile::labels) do, in one go.
+    /// Does what [`circuits`](CorpusFile::circuits), [`unitaries`](CorpusFile::unitaries) and,
+    /// unless that is left out, [`labels`](CorpusFile::labels) do, in one go.
     ///
     /// # Errors
     /// As [`record`](CorpusFile::record).
@@ -430,7 +433,8 @@ impl CorpusFile {
         })
     }
 
-    /// The labels that records brought with them, sorted by name, and for each whether it is a text.
+    /// The labels that records brought with them, sorted by name, and for each whether it is a
+    /// text.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -441,7 +445,8 @@ impl CorpusFile {
         self.read(label_names)
     }
 
-    /// The unitaries of these circuits as they would be stored, computed: row-major, with the corpus's precision.
+    /// The unitaries of these circuits as they would be stored, computed: row-major, with the
+    /// corpus's precision.
     pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
         let mut out = vec![0; circuits.len() * self.unitary_bytes()];
         let compute = |workspace: &mut Workspace| {
@@ -464,7 +469,8 @@ impl CorpusFile {
         self.blamed(damaged(&self.recipe, self.path.clone(), number, damage))
     }
 
-    /// Whether a mapping of the file has given zeros since this was opened: then it may hold more of them.
+    /// Whether a mapping of the file has given zeros since this was opened: then it may hold more
+    /// of them.
     #[inline]
     fn is_torn(&self) -> bool {
         self.file.is_some_and(|file| guard::faults(file) != self.found.1)

@@ -1,8 +1,10 @@
-//! The store: a corpus open for writing, by the rules that keep it safe among any number of writers.
+//! The store: a corpus open for writing, by the rules that keep it safe among any number of
+//! writers.
 //!
-//! A transaction waits for the write lock in the sidecar file, begins IMMEDIATE and commits with `synchronous=FULL`. While
-//! a writer is alone the file keeps a rollback journal, which need not hold pages that are only appended; the
-//! second writer, or a reader, turns the write-ahead log on, and the last one leaves a single plain file behind.
+//! A transaction waits for the write lock in the sidecar file, begins IMMEDIATE and commits with
+//! `synchronous=FULL`. While a writer is alone the file keeps a rollback journal, which need not
+//! hold pages that are only appended; the second writer, or a reader, turns the write-ahead log on,
+//! and the last one leaves a single plain file behind.
 
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
@@ -31,7 +33,8 @@ const WAL_BYTES: u64 = 32 << 20;
 /// Above this size, to which only a reader makes it grow, it is cut as well.
 const WAL_LONG: u64 = 4 * WAL_BYTES;
 
-/// A log that readers keep from being written back may grow to this size; then the writer waits for them.
+/// A log that readers keep from being written back may grow to this size; then the writer waits for
+/// them.
 const WAL_LIMIT: u64 = 1 << 30;
 
 /// How long the last writer waits for readers before it leaves an empty log behind.
@@ -40,7 +43,8 @@ const AT_THE_END: Duration = Duration::from_millis(250);
 /// How long a writer waits for others before it says so, and goes on waiting.
 const PATIENTLY: Duration = Duration::from_secs(10);
 
-/// How long a change of journal mode or an early checkpoint waits for others; it can as well be done later.
+/// How long a change of journal mode or an early checkpoint waits for others; it can as well be
+/// done later.
 const BRIEFLY: Duration = Duration::from_millis(100);
 
 /// A corpus open for writing.
@@ -93,7 +97,8 @@ impl CorpusWriter {
         connection::bound_cache(&connection, &path)?;
         // Written back here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
-        // Not DELETE, which commits by removing the journal: without a sync of the directory it may come back.
+        // Not DELETE, which commits by removing the journal: without a sync of the directory it may
+        // come back.
         write_lock.change_mode(|| {
             if lock.is_alone() || !set_journal_mode(&connection, &busy_timeout, "WAL", BRIEFLY) {
                 set_journal_mode(&connection, &busy_timeout, "PERSIST", BRIEFLY);
@@ -133,30 +138,32 @@ impl CorpusWriter {
 
     /// Runs `change` as one transaction; when this returns, its effect is durable.
     ///
-    /// After an error, a failed fsync among them, nothing may be assumed about what reached the disk, so the
-    /// store refuses all further writes.
+    /// After an error, a failed fsync among them, nothing may be assumed about what reached the
+    /// disk, so the store refuses all further writes.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.check_handle()?;
         let write_lock = self.lock.write_lock()?;
         self.check_file()?;
         self.poisoned.set(true);
         if self.durability == Durability::Normal {
-            // Nobody leaves the log while this writer lives, so that what was found here still holds.
+            // Nobody leaves the log while this writer lives, so that what was found here still
+            // holds.
             let log = is_mode(&self.connection, "wal");
             self.synchronize(log).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         }
         let result = self.commit(change)?;
         self.poisoned.set(false);
         self.bound_log(&write_lock)?;
-        // What somebody does to the file after the commit is found out under the next write lock, or was done to a whole file.
+        // What somebody does to the file after the commit is found out under the next write lock,
+        // or was done to a whole file.
         if let Some(seen) = Seen::at(&self.path)? {
             self.seen.set(Seen { len: seen.len, ..self.seen.get() });
         }
         Ok(result)
     }
 
-    /// Refuses to go on if somebody took the file away: with a log, SQLite would not notice, and what it says is
-    /// committed would be lost with a file that has no name any more.
+    /// Refuses to go on if somebody took the file away: with a log, SQLite would not notice, and
+    /// what it says is committed would be lost with a file that has no name any more.
     fn check_file(&self) -> Result<()> {
         let seen = self.seen.get();
         let what = match Seen::at(&self.path)? {
@@ -195,7 +202,8 @@ impl CorpusWriter {
         Ok(result)
     }
 
-    /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may not have.
+    /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may
+    /// not have.
     fn name_log(&self) -> Result<()> {
         let Some(log) = Seen::at(&log(&self.path))? else { return Ok(()) };
         if self.named.get() != Some(log.inode) {
@@ -239,8 +247,8 @@ impl CorpusWriter {
         }
     }
 
-    /// Writes the log back once it is long, so that the next transaction begins it anew, in memory and on disk where it
-    /// was; waits for readers only when it has become too long.
+    /// Writes the log back once it is long, so that the next transaction begins it anew, in memory
+    /// and on disk where it was; waits for readers only when it has become too long.
     fn bound_log(&self, _write_lock: &WriteLock<'_>) -> Result<()> {
         let failed = sqlite_on(&self.connection, &self.path, "write its log back");
         let size = self.log_bytes().map_err(&failed)?;
@@ -300,8 +308,9 @@ impl Drop for CorpusWriter {
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
             let names = Names::new(&self.path, self.durability);
-            // A reader may have put the file into WAL mode since this connection looked last, and left. SQLite does not
-            // look when it goes from one rollback journal to another, and the file would stay marked as being written.
+            // A reader may have put the file into WAL mode since this connection looked last, and
+            // left. SQLite does not look when it goes from one rollback journal to another, and the
+            // file would stay marked as being written.
             let _ = self.connection.pragma_query(None, "schema_version", |_| Ok(()));
             let log = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
@@ -314,7 +323,8 @@ impl Drop for CorpusWriter {
                 if log {
                     names.forget_journal();
                 }
-                // Readers that stay open keep the log; what is in it can be in the file all the same.
+                // Readers that stay open keep the log; what is in it can be in the file all the
+                // same.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 let _ = self.busy_timeout.limited(BRIEFLY, checkpoint);
             }
@@ -324,22 +334,24 @@ impl Drop for CorpusWriter {
 
 /// Lets a writer that is alone, if there is one, share the corpus with a reader that comes now.
 ///
-/// Only a courtesy: if it is not possible at once, the two wait for each other's short transactions.
+/// Only a courtesy: if it is not possible at once, the two wait for each other's short
+/// transactions.
 pub(crate) fn share(path: &Path, reader: &Connection) {
     let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
     if mode.is_ok_and(|mode| mode != "wal") {
         if_free(path, || {
             if let Ok((connection, busy_timeout)) = connection::open(path, Access::Write) {
                 set_journal_mode(&connection, &busy_timeout, "WAL", BRIEFLY);
-                // The last connection to close removes the WAL: the reader has it from now on, for a file in WAL mode
-                // without one looks like a copy that lacks it.
+                // The last connection to close removes the WAL: the reader has it from now on, for
+                // a file in WAL mode without one looks like a copy that lacks it.
                 let _ = connection::begin_read(reader);
             }
         });
     }
 }
 
-/// Has the last reader leave WAL mode when the writers have left already, so that what stays is one plain file.
+/// Has the last reader leave WAL mode when the writers have left already, so that what stays is one
+/// plain file.
 pub(crate) fn leave(path: &Path, reader: &Connection) {
     // The mark of a file without its WAL stays, until somebody takes the file as it is.
     if !is_mode(reader, "wal") || wal::is_found(path) {
@@ -351,7 +363,8 @@ pub(crate) fn leave(path: &Path, reader: &Connection) {
     if let Ok(lock) = Lock::open(path)
         && let Ok(write_lock) = lock.write_lock()
     {
-        // As a writer does at its end: one that comes or goes meanwhile must not take this one for another writer.
+        // As a writer does at its end: one that comes or goes meanwhile must not take this one for
+        // another writer.
         lock.release();
         if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
             // Other readers keep the WAL; SQLite does not wait for them here.

@@ -90,7 +90,8 @@ impl<'a, const N: usize> From<&'a [u64; N]> for Ids<'a> {
 /// Ids in the order in which they are read.
 pub(crate) struct Sorted<'a> {
     asked: Ids<'a>,
-    /// In ascending order and, for each one, the place where it stood; unless they are read as they were asked for.
+    /// In ascending order and, for each one, the place where it stood; unless they are read as they
+    /// were asked for.
     ascending: Option<(Vec<u64>, Vec<usize>)>,
 }
 

@@ -77,11 +77,11 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the chunk's place, the positions
-    /// of the wanted records in it, and how many ids came before.
+    /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the
+    /// chunk's place, the positions of the wanted records in it, and how many ids came before.
     ///
-    /// Where the file is still it is read without locks. What looks wrong there, someone may just be changing:
-    /// then all is visited once more, in a transaction.
+    /// Where the file is still it is read without locks. What looks wrong there, someone may just
+    /// be changing: then all is visited once more, in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
         self.check_process()?;
         if ids.is_empty() {
@@ -127,7 +127,8 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it was found before.
+    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it
+    /// was found before.
     fn chunk_of(
         &self,
         connection: &Connection,

@@ -1,5 +1,5 @@
-//! Mapped files: records of a file that nobody changes, at present or any more, read from the mapping, or by open columns where
-//! that cannot be.
+//! Mapped files: records of a file that nobody changes, at present or any more, read from the
+//! mapping, or by open columns where that cannot be.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::row_cache::Found;
@@ -31,7 +31,8 @@ pub(super) enum Backing {
 }
 
 self_cell::self_cell!(
-    /// A connection to a file that nobody changes, with its mapping, and with columns that stay open from read to read.
+    /// A connection to a file that nobody changes, with its mapping, and with columns that stay
+    /// open from read to read.
     pub(super) struct StillFile {
         owner: Connection,
         #[not_covariant]
@@ -45,9 +46,9 @@ pub(super) struct Open<'c> {
 }
 
 #[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
-// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite, compiled for
-// threads, lets any thread use, one at a time, and the mapping is memory of the process that this connection keeps;
-// they are never apart from the connection they belong to.
+// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite,
+// compiled for threads, lets any thread use, one at a time, and the mapping is memory of the
+// process that this connection keeps; they are never apart from the connection they belong to.
 unsafe impl Send for StillFile {}
 
 impl std::fmt::Debug for MappedFile {
@@ -70,7 +71,8 @@ impl Table<'_> {
     }
 }
 
-/// What is wanted of records: circuits and labels are appended, unitaries written from the beginning on.
+/// What is wanted of records: circuits and labels are appended, unitaries written from the
+/// beginning on.
 #[derive(Default)]
 pub(crate) struct Wanted<'w> {
     pub(crate) circuits: Option<&'w mut Circuits>,
@@ -78,7 +80,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) labels: Option<&'w mut Vec<GivenLabels>>,
 }
 
-/// A record cannot be read from the mapping, for whatever reason: others will read it, or say what is wrong.
+/// A record cannot be read from the mapping, for whatever reason: others will read it, or say what
+/// is wrong.
 pub(super) struct Unusual;
 
 impl From<Damage> for Unusual {
@@ -93,7 +96,8 @@ impl MappedFile {
         self.ids.contains(&id)
     }
 
-    /// One of a published file that has these ids, and the tree of `chunks` at this root; it remembers at most `most` rows twice.
+    /// One of a published file that has these ids, and the tree of `chunks` at this root; it
+    /// remembers at most `most` rows twice.
     pub(crate) fn published(
         recipe: &Recipe,
         ids: Range<u64>,
@@ -105,8 +109,8 @@ impl MappedFile {
         MappedFile { ids, file: Backing::File(file, root), rows, chunks: Found::new(1) }
     }
 
-    /// Calls `read` with the open columns, and with the chunks of any size that were found before; `None` if SQLite has not
-    /// opened the file.
+    /// Calls `read` with the open columns, and with the chunks of any size that were found before;
+    /// `None` if SQLite has not opened the file.
     pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> Option<T> {
         let chunks = &mut self.chunks;
         match &mut self.file {
@@ -125,7 +129,8 @@ pub(super) struct Source<'s> {
     pub(super) codec: &'s Codec,
 }
 
-/// For so many records at once memory is asked for blocks ahead; while those come, others are checked.
+/// For so many records at once memory is asked for blocks ahead; while those come, others are
+/// checked.
 const AHEAD: usize = 4;
 
 /// At most so many records of a chunk are read at a time.
@@ -213,7 +218,8 @@ impl Source<'_> {
         let (mut spans, mut len) = ([(0, 0); 4 * AHEAD], 0);
         let mut ask = |row: &Row, at, bytes: usize| {
             let Some((start, there)) = row.place(at) else { return };
-            // To find a page in memory takes as long as to get a line of it: that is begun for all pages at once.
+            // To find a page in memory takes as long as to get a line of it: that is begun for all
+            // pages at once.
             self.file.prefetch(start, 1);
             spans[len] = (start, bytes.min(there).min(FAR));
             len += 1;
@@ -254,7 +260,8 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Reads consecutive records of a row, from `first` on; unitaries are written to these `places`.
+    /// Reads consecutive records of a row, from `first` on; unitaries are written to these
+    /// `places`.
     fn read_neighbours(
         &self,
         row: &Row,
@@ -311,7 +318,8 @@ impl Source<'_> {
     }
 }
 
-/// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is copied.
+/// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is
+/// copied.
 const FAR: usize = 4096;
 
 #[cfg(test)]
@@ -361,7 +369,8 @@ mod tests {
         CorpusFile::open(path).unwrap()
     }
 
-    /// Whether all records come from the mapping, and are those of the recipe, in any order and in runs.
+    /// Whether all records come from the mapping, and are those of the recipe, in any order and in
+    /// runs.
     fn is_mapped_and_right(corpus: &CorpusFile, recipe: &Recipe, labelled: bool) -> bool {
         let (len, size) = (recipe.space().len(), corpus.unitary_bytes());
         let mut made = Circuits::default();

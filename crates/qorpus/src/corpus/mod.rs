@@ -1,4 +1,5 @@
-//! A corpus in one file: reading its records, at rest or while others write, and the connection that writes.
+//! A corpus in one file: reading its records, at rest or while others write, and the connection
+//! that writes.
 
 pub(crate) mod at_rest;
 pub(crate) mod corpus_file;

@@ -16,7 +16,8 @@ impl FoundChunk {
     }
 }
 
-/// Chunks of any size that were found before: in each slot the last two, since neighbours often share one.
+/// Chunks of any size that were found before: in each slot the last two, since neighbours often
+/// share one.
 #[derive(Debug)]
 pub(crate) struct Found(Vec<[Option<FoundChunk>; 2]>);
 

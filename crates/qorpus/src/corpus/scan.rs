@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 impl CorpusFile {
-    /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until it is done
-    /// with `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
+    /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until
+    /// it is done with `numbers`. Each chunk is fully checked; a transaction lasts for a few
+    /// megabytes only.
     ///
     /// # Errors
-    /// What `visit` returns, [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
+    /// What `visit` returns, [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be
+    /// read.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
@@ -41,7 +43,8 @@ impl CorpusFile {
                     visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored, labels })?;
                     continue;
                 }
-                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a megabyte.
+                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a
+                // megabyte.
                 let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
                 for start in (0..circuits.len()).step_by(at_once) {
                     part.clear();
@@ -58,7 +61,8 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// The names of the labels that some record of these chunks has as a real; no other column is read.
+    /// The names of the labels that some record of these chunks has as a real; no other column is
+    /// read.
     ///
     /// # Errors
     /// [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
@@ -94,8 +98,9 @@ impl CorpusFile {
         if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
     }
 
-    /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and the number of the
-    /// first that was not looked for any more: the end, unless chunks are so large that they come in several goes.
+    /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and
+    /// the number of the first that was not looked for any more: the end, unless chunks are so
+    /// large that they come in several goes.
     pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<(Vec<(u64, Chunk)>, u64)> {
         self.read(|connection| self.chunks_in(connection, numbers))
     }
@@ -144,7 +149,8 @@ impl CorpusFile {
     }
 }
 
-/// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted may be in many rows.
+/// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted
+/// may be in many rows.
 const MAX_BYTES: usize = 4 * SCAN_BYTES as usize;
 
 const SELECT_CHUNKS: &str =

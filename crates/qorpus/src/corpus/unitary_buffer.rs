@@ -3,7 +3,8 @@
 use qorpus_core::{Circuits, Complex64, Dtype, Kernel, Scratch};
 use std::sync::{Mutex, PoisonError};
 
-/// Memory for computing that no thread is using at present. Files of one corpus share it: each would keep as much.
+/// Memory for computing that no thread is using at present. Files of one corpus share it: each
+/// would keep as much.
 #[derive(Debug, Default)]
 pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
 

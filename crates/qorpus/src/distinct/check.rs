@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-/// So many blocks are checked together, with some hundred thousand entries: in the order of their circuits these are read from
-/// neighbouring records, and share their beginnings.
+/// So many blocks are checked together, with some hundred thousand entries: in the order of their
+/// circuits these are read from neighbouring records, and share their beginnings.
 const TOGETHER: usize = 1 << 11;
 
 /// What was found of an index.
@@ -26,7 +26,8 @@ pub(crate) struct Checked {
     pub(crate) recomputed: u64,
 }
 
-/// Checks every block of the index of the corpus, and that `sample` of their entries lead to circuits with their keys.
+/// Checks every block of the index of the corpus, and that `sample` of their entries lead to
+/// circuits with their keys.
 pub(crate) fn check_index(
     corpus: &CorpusFile,
     sample: f64,
@@ -88,8 +89,8 @@ struct Entry {
     part: [u8; KEY_PART],
 }
 
-/// How many entries these blocks have, as far as there are such, and how many unitaries were computed again; `None` if a block is
-/// damaged.
+/// How many entries these blocks have, as far as there are such, and how many unitaries were
+/// computed again; `None` if a block is damaged.
 fn check_blocks<A: Arithmetic>(
     corpus: &CorpusFile,
     letters: &A,
@@ -114,7 +115,8 @@ fn check_blocks<A: Arithmetic>(
         }
         there += entries.len() as u64;
         let sampled = (entries.len() as f64 * sample).ceil() as usize;
-        // The sample may begin anywhere; the block's number decides, so that a repeated check reads the same entries.
+        // The sample may begin anywhere; the block's number decides, so that a repeated check reads
+        // the same entries.
         let start = block.wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize % (entries.len() - sampled + 1);
         let sampled = &entries[start..start + sampled];
         wanted.extend(sampled.iter().map(|&(part, origin)| Entry { origin, block, part }));

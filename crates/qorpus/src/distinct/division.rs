@@ -1,8 +1,10 @@
-//! How a level is divided among processes that share no files, and what each of them does: bytes in, bytes out.
+//! How a level is divided among processes that share no files, and what each of them does: bytes
+//! in, bytes out.
 //!
-//! A piece is some circuits of the sources, a range some keys, a part those survivors that come from some consecutive
-//! circuits. Pieces are read where the corpus is, and expanded anywhere; what comes out belongs to ranges, which are merged anywhere; what
-//! survives goes back, part by part and then range by range.
+//! A piece is some circuits of the sources, a range some keys, a part those survivors that come
+//! from some consecutive circuits. Pieces are read where the corpus is, and expanded anywhere; what
+//! comes out belongs to ranges, which are merged anywhere; what survives goes back, part by part
+//! and then range by range.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::expand::Parents;
@@ -49,7 +51,8 @@ struct Source {
     known: bool,
 }
 
-/// What became of a range: its number, the origin of a candidate that is unclear, and how many survivors come from each part.
+/// What became of a range: its number, the origin of a candidate that is unclear, and how many
+/// survivors come from each part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) range: u64,
@@ -69,7 +72,8 @@ pub(super) enum Place {
 }
 
 impl Division {
-    /// That of the level of `plan`, in which these levels may come out again, among so many workers.
+    /// That of the level of `plan`, in which these levels may come out again, among so many
+    /// workers.
     pub(super) fn new(
         rules: &Rules,
         plan: &NextLevel,
@@ -185,7 +189,8 @@ pub(super) fn open(bytes: &[u8]) -> Result<&[u8]> {
     sealed.map(|(bytes, _)| bytes).ok_or_else(|| damaged("a check fails"))
 }
 
-/// Some records of a chunk on their way, and what is done with them: eight numbers, the content hash, circuits, labels.
+/// Some records of a chunk on their way, and what is done with them: eight numbers, the content
+/// hash, circuits, labels.
 struct Parcel<'a> {
     chunk: ChunkRef<'a>,
     ids: Range<u64>,
@@ -280,8 +285,8 @@ impl Worker {
         Ok(parcels)
     }
 
-    /// What letters make of the circuits in parcels: for each range of keys, rows for [`merge`](Worker::merge). Takes as much
-    /// memory as the division allows, and what comes out.
+    /// What letters make of the circuits in parcels: for each range of keys, rows for
+    /// [`merge`](Worker::merge). Takes as much memory as the division allows, and what comes out.
     ///
     /// # Errors
     /// [`Error::Rows`] for what is no parcel, or an exact unitary that overflows.
@@ -338,8 +343,9 @@ impl Worker {
         known.clear();
     }
 
-    /// Brings together all rows of a range, and drops what is known. Returns what survives as rows with their places in
-    /// the stream that [`enumerate_elsewhere`](crate::enumerate_elsewhere) takes.
+    /// Brings together all rows of a range, and drops what is known. Returns what survives as rows
+    /// with their places in the stream that [`enumerate_elsewhere`](crate::enumerate_elsewhere)
+    /// takes.
     ///
     /// # Errors
     /// [`Error::Rows`] for what are no rows of this range.

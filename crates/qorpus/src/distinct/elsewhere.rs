@@ -1,4 +1,5 @@
-//! Levels whose candidates other processes make: what is asked of them, and how what they send back becomes records.
+//! Levels whose candidates other processes make: what is asked of them, and how what they send back
+//! becomes records.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::division::{Account, Division, Place, damaged, open};
@@ -14,7 +15,8 @@ use crate::tables::next_level::{self, NextLevel};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Takes rows of the stream of survivors: those of one place after the other. False if there need be no more.
+/// Takes rows of the stream of survivors: those of one place after the other. False if there need
+/// be no more.
 pub type Take<'t> = &'t mut dyn FnMut(u64, &[&[u8]]) -> Result<bool>;
 
 /// Other processes that make candidates.
@@ -23,8 +25,8 @@ pub struct Elsewhere<'a> {
     pub alone: u64,
     /// How many work at the same time.
     pub workers: u64,
-    /// Has the pieces of a division read, expanded and merged by [`Worker`](crate::Worker)s, and hands over all that comes of it,
-    /// sorted by places, with all rows of a place at once.
+    /// Has the pieces of a division read, expanded and merged by [`Worker`](crate::Worker)s, and
+    /// hands over all that comes of it, sorted by places, with all rows of a place at once.
     pub make: &'a mut dyn FnMut(&Division, Take<'_>) -> Result<()>,
 }
 

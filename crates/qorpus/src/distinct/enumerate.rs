@@ -36,14 +36,16 @@ const WORKER_MEMORY: u64 = 512 << 20;
 /// The least memory that is of use.
 const LEAST_MEMORY: u64 = 16 << 20;
 
-/// Enumerates the distinct unitaries of `recipe` into the corpus at `path`, going on where an earlier run ended.
+/// Enumerates the distinct unitaries of `recipe` into the corpus at `path`, going on where an
+/// earlier run ended.
 ///
-/// `report` is called on this thread at least twenty times a second. Takes time in O(n log n) for n candidates, and besides `memory`,
-/// which is for candidates, up to a hundred megabytes for files as they are read and written.
+/// `report` is called on this thread at least twenty times a second. Takes time in O(n log n) for n
+/// candidates, and besides `memory`, which is for candidates, up to a hundred megabytes for files
+/// as they are read and written.
 ///
 /// # Errors
-/// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly different, too little room,
-/// or what [`generate`](crate::produce::generate) fails with.
+/// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly
+/// different, too little room, or what [`generate`](crate::produce::generate) fails with.
 pub fn enumerate(
     path: &Path,
     recipe: &Recipe,
@@ -54,14 +56,15 @@ pub fn enumerate(
     run(path, recipe, options, None, stop, report)
 }
 
-/// The same with candidates that other processes make: level by level, but for small levels. The corpus is the same, and an interrupted
-/// job goes on at the last finished level, here or there.
+/// The same with candidates that other processes make: level by level, but for small levels. The
+/// corpus is the same, and an interrupted job goes on at the last finished level, here or there.
 ///
-/// `memory` is for candidates of each worker, and of this process; by default 512 MiB. While `make` runs, `report` is called when something
-/// has come.
+/// `memory` is for candidates of each worker, and of this process; by default 512 MiB. While `make`
+/// runs, `report` is called when something has come.
 ///
 /// # Errors
-/// As [`enumerate`]; what `make` fails with; or [`Error::Rows`] if what it hands over is not what was asked for.
+/// As [`enumerate`]; what `make` fails with; or [`Error::Rows`] if what it hands over is not what
+/// was asked for.
 pub fn enumerate_elsewhere(
     path: &Path,
     recipe: &Recipe,
@@ -241,7 +244,8 @@ impl Job<'_> {
         self.finish(plan.number, level).map(Some)
     }
 
-    /// How the keys of a finished level are cut, after making them again if they are not there any more.
+    /// How the keys of a finished level are cut, after making them again if they are not there any
+    /// more.
     fn keys_of(
         &self,
         number: usize,

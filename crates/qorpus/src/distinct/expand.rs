@@ -58,8 +58,8 @@ impl Parents {
 }
 
 impl CorpusFile {
-    /// Calls `visit` with the records `ids`, some at a time: the whole chunks that hold them, as `take` has them, and which of
-    /// them are meant.
+    /// Calls `visit` with the records `ids`, some at a time: the whole chunks that hold them, as
+    /// `take` has them, and which of them are meant.
     pub(super) fn parents(
         &self,
         ids: Range<u64>,
@@ -74,7 +74,8 @@ impl CorpusFile {
         })
     }
 
-    /// Calls `visit` with the chunks that hold the records `ids`, as they are stored, and their numbers.
+    /// Calls `visit` with the chunks that hold the records `ids`, as they are stored, and their
+    /// numbers.
     pub(super) fn chunks_of(
         &self,
         ids: Range<u64>,
@@ -144,8 +145,9 @@ impl Letters {
 
 /// Makes candidates of records.
 pub(super) trait Expand {
-    /// Appends what the letters of the set `letters` make of the records `rows`. A letter is left out where it takes back
-    /// one that ends some shortest circuit: what it makes is known from that circuit without its end.
+    /// Appends what the letters of the set `letters` make of the records `rows`. A letter is left
+    /// out where it takes back one that ends some shortest circuit: what it makes is known from
+    /// that circuit without its end.
     fn expand(
         &mut self,
         parents: &Parents,
@@ -158,7 +160,8 @@ pub(super) trait Expand {
     fn same(&mut self, parents: &Parents, rows: Range<usize>, out: &mut Vec<Candidate>) -> Result<()>;
 }
 
-/// From circuit to circuit, with the unitaries of all beginnings: what two circuits begin with is multiplied once.
+/// From circuit to circuit, with the unitaries of all beginnings: what two circuits begin with is
+/// multiplied once.
 pub(super) struct Walk<'a, A: Arithmetic> {
     letters: &'a A,
     stack: Vec<A::Unitary>,

@@ -1,7 +1,8 @@
 //! Finding: from a unitary to its shortest circuit, stored or put together from two that are.
 //!
-//! A target that is precise is told from everything else, so it is found or proven absent. Of one that is less precise the records
-//! within its tolerance are compared; whatever the answer is then, it is not a proof.
+//! A target that is precise is told from everything else, so it is found or proven absent. Of one
+//! that is less precise the records within its tolerance are compared; whatever the answer is then,
+//! it is not a proof.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
@@ -36,7 +37,8 @@ pub enum Found {
     BeyondCost(u32),
     /// No circuit over these gates makes it at all: all that they make were enumerated.
     Never,
-    /// The target is not precise enough for a proof, or a tolerance was given, and this circuit clearly is within it.
+    /// The target is not precise enough for a proof, or a tolerance was given, and this circuit
+    /// clearly is within it.
     Near {
         /// The record; `None` of a circuit that was put together from two.
         id: Option<u64>,
@@ -53,13 +55,15 @@ pub enum Found {
         nearest: Option<(u64, Vec<u16>, f64)>,
         /// The tolerance.
         tolerance: f64,
-        /// How many records are within it: none, or several of which none is much nearer than the others.
+        /// How many records are within it: none, or several of which none is much nearer than the
+        /// others.
         within: u64,
     },
 }
 
 impl Found {
-    /// Whether this is the proof that no circuit, or none of some length or cost, makes the unitary.
+    /// Whether this is the proof that no circuit, or none of some length or cost, makes the
+    /// unitary.
     pub fn is_proof(&self) -> bool {
         matches!(self, Found::BeyondLength(_) | Found::BeyondCost(_) | Found::Never)
     }
@@ -75,17 +79,19 @@ enum Answer {
 impl CorpusFile {
     /// Looks for a unitary among those that were enumerated, up to a phase if they are.
     ///
-    /// A target whose entries are right to 1e-9 (1e-12 if not all gates are exact) is found or proven absent. Of others, or
-    /// with a tolerance, the records within the tolerance are compared: the one that is clearly meant is [`Found::Near`].
+    /// A target whose entries are right to 1e-9 (1e-12 if not all gates are exact) is found or
+    /// proven absent. Of others, or with a tolerance, the records within the tolerance are
+    /// compared: the one that is clearly meant is [`Found::Near`].
     ///
-    /// Unless `further` is false, and if only lengths count, circuits up to twice as long are looked for: those with a beginning
-    /// and an end that are both in the corpus. That takes time in O(n log n) for n records of a level, from the shortest on; `stop` is asked
-    /// now and then and ends it, as if the lengths that were not looked through yet had not been asked for. To name
-    /// the nearest record where none is within the tolerance takes time in O(n).
+    /// Unless `further` is false, and if only lengths count, circuits up to twice as long are
+    /// looked for: those with a beginning and an end that are both in the corpus. That takes time
+    /// in O(n log n) for n records of a level, from the shortest on; `stop` is asked now and then
+    /// and ends it, as if the lengths that were not looked through yet had not been asked for. To
+    /// name the nearest record where none is within the tolerance takes time in O(n).
     ///
     /// # Errors
-    /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits, a tolerance that is
-    /// not one, or the file cannot be read.
+    /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits,
+    /// a tolerance that is not one, or the file cannot be read.
     pub fn find(
         &self,
         target: &Target,
@@ -219,7 +225,8 @@ impl CorpusFile {
 /// A record is clearly meant if the next one is so many times as far away.
 const CLEAR: f64 = 4.0;
 
-/// A precise target that is as near as this to a record, and not the same, may have lost digits without a trace: nothing is proven.
+/// A precise target that is as near as this to a record, and not the same, may have lost digits
+/// without a trace: nothing is proven.
 const GUARD: f64 = 1e-6;
 
 /// Candidates by the index; with more it is faster to go through the records.
@@ -284,8 +291,9 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         }
     }
 
-    /// What is proven of a unitary that no record has, and the circuits in two parts. What is not over the ring is `None`: no circuit
-    /// makes it, for none that was enumerated has a larger denominator than those that are recognized.
+    /// What is proven of a unitary that no record has, and the circuits in two parts. What is not
+    /// over the ring is `None`: no circuit makes it, for none that was enumerated has a larger
+    /// denominator than those that are recognized.
     fn proof(
         &mut self,
         asked: &Target,
@@ -314,7 +322,8 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
                     Half::Nothing => {}
                     Half::Stopped => break,
                 }
-                // A circuit of this length that is next to the target may be the one that was meant.
+                // A circuit of this length that is next to the target may be the one that was
+                // meant.
                 if let Some(error) = guard
                     && !matches!(self.in_two(beginning, end, &target, error, stop)?, Half::Nothing)
                 {
@@ -326,9 +335,10 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         Ok(Found::BeyondLength(length))
     }
 
-    /// How near a circuit in two parts may be to a matrix that seems precise before it counts as the one that was meant:
-    /// [`GUARD`], or as much as leaves few candidates for each end. `None` where nothing can be near: over the ring unitaries
-    /// are recognized, and those of circuits are precise.
+    /// How near a circuit in two parts may be to a matrix that seems precise before it counts as
+    /// the one that was meant: [`GUARD`], or as much as leaves few candidates for each end. `None`
+    /// where nothing can be near: over the ring unitaries are recognized, and those of circuits are
+    /// precise.
     fn guard(&self, target: &Target) -> Option<f64> {
         if self.letters.is_exact() || target.is_circuit() {
             return None;
@@ -357,7 +367,8 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         Ok(nearest.within > 0)
     }
 
-    /// The records within the tolerance, by the index where that finds them all; then circuits in two parts.
+    /// The records within the tolerance, by the index where that finds them all; then circuits in
+    /// two parts.
     fn approximately(
         &mut self,
         target: &Target,
@@ -445,8 +456,8 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         Ok(found)
     }
 
-    /// Calls `visit` with the circuits of a level that may make `target`, but for `error`, until it returns true. The index is a
-    /// hint; what counts is the unitary.
+    /// Calls `visit` with the circuits of a level that may make `target`, but for `error`, until it
+    /// returns true. The index is a hint; what counts is the unitary.
     fn visit(
         &mut self,
         number: usize,
@@ -493,8 +504,9 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
     /// The id of the record with this circuit, which the level has.
     fn id(&self, number: usize, circuit: &[u16]) -> Result<u64> {
         let (costs, ids) = (next_level::costs(self.corpus.recipe()), self.levels[number].ids());
-        // Records are ordered by the record of the circuit without its last letter, and then by that letter: by what the
-        // circuit costs without its last letters, from the end on, and then letter by letter.
+        // Records are ordered by the record of the circuit without its last letter, and then by
+        // that letter: by what the circuit costs without its last letters, from the end on, and
+        // then letter by letter.
         let rank = |circuit: &[u16]| {
             let sum = |sum: &mut u64, letter: &u16| {
                 *sum += u64::from(costs[usize::from(*letter)]);
@@ -515,10 +527,11 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         Ok(from)
     }
 
-    /// A circuit that begins like one of level `beginning` and ends like one of level `end`, the first in the order of the alphabet.
+    /// A circuit that begins like one of level `beginning` and ends like one of level `end`, the
+    /// first in the order of the alphabet.
     ///
-    /// Where P is the unitary of the beginning, W that of the end and V the one that is looked for, V = W·P, so that W is the adjoint of P·V†:
-    /// the letters of the beginning are put to V†.
+    /// Where P is the unitary of the beginning, W that of the end and V the one that is looked for,
+    /// V = W·P, so that W is the adjoint of P·V†: the letters of the beginning are put to V†.
     fn in_two(
         &mut self,
         beginning: usize,
@@ -549,7 +562,8 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
     }
 }
 
-/// The keys that a unitary may have, made by whatever circuit, if its entries are off by `error` at most.
+/// The keys that a unitary may have, made by whatever circuit, if its entries are off by `error` at
+/// most.
 pub(super) fn keys_of<A: Arithmetic>(letters: &A, unitary: &A::Unitary, error: f64) -> RangeInclusive<u128> {
     keys_near(letters, letters.key(unitary), error)
 }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// An entry of the index has so many bytes of a key, those behind the bits that its block has in common.
+/// An entry of the index has so many bytes of a key, those behind the bits that its block has in
+/// common.
 pub(super) const KEY_PART: usize = 5;
 
 /// Entries of a block: no more on average, and more than half as many unless the level has fewer.
@@ -61,7 +62,8 @@ impl Index {
         part
     }
 
-    /// A block of keys in ascending order and their origins: all parts of keys, then all origins, big-endian, and a check.
+    /// A block of keys in ascending order and their origins: all parts of keys, then all origins,
+    /// big-endian, and a check.
     pub(super) fn encode(&self, block: u64, entries: &[(u128, u64)]) -> Vec<u8> {
         let mut bytes: Vec<u8> = entries.iter().flat_map(|(key, _)| self.part(*key)).collect();
         for (_, origin) in entries {

@@ -1,4 +1,5 @@
-//! The job of an enumeration: what all its threads know, and the files in which it keeps what it has.
+//! The job of an enumeration: what all its threads know, and the files in which it keeps what it
+//! has.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::parallel::Threads;
@@ -14,7 +15,8 @@ use std::sync::atomic::AtomicBool;
 /// A candidate takes 40 bytes, as many again while it is sorted, and buffers of files some more.
 pub(super) const CANDIDATE_BYTES: u64 = 88;
 
-/// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory that is far apart and new.
+/// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory
+/// that is far apart and new.
 pub(super) const MAX_AT_ONCE: u64 = 1 << 23;
 
 /// What all threads know.

@@ -1,5 +1,5 @@
-//! Levels that fit in memory: no file is written but the corpus. Candidates are put into groups that fit in a core's cache, by their
-//! keys and then by their origins, and only there in order.
+//! Levels that fit in memory: no file is written but the corpus. Candidates are put into groups
+//! that fit in a core's cache, by their keys and then by their origins, and only there in order.
 
 use crate::distinct::job::{CANDIDATE_BYTES, Cut, Job, Task};
 use crate::distinct::parallel::parallel;
@@ -15,7 +15,8 @@ use crate::tables::next_level::{self, NextLevel};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-/// Candidates of a group, of 40 bytes each when they are brought together, and as much room again to put them in order.
+/// Candidates of a group, of 40 bytes each when they are brought together, and as much room again
+/// to put them in order.
 const IN_GROUP: u64 = 1 << 12;
 
 /// More groups would not find their ends in the caches.
@@ -24,7 +25,8 @@ const MAX_GROUPS: u64 = 1 << 12;
 /// Groups by the origins for a piece of circuits that are put in order together.
 const GROUPS_OF_PIECE: u64 = 16;
 
-/// Ranges of keys that are brought together at once: what comes out of one fits where products of others were.
+/// Ranges of keys that are brought together at once: what comes out of one fits where products of
+/// others were.
 const MAX_BUCKETS: u64 = 256;
 
 /// What a candidate may take: as it is made, as a survivor, and its key for later levels.
@@ -48,7 +50,8 @@ impl Task<'_> {
 }
 
 impl Job<'_> {
-    /// Makes a level in memory; `None` if it was told to stop. Whoever goes on begins the level anew.
+    /// Makes a level in memory; `None` if it was told to stop. Whoever goes on begins the level
+    /// anew.
     pub(super) fn level_in_memory(
         &self,
         plan: &NextLevel,
@@ -85,7 +88,8 @@ impl Job<'_> {
         }
     }
 
-    /// The unitaries of a level, whose keys are kept by the way, range by range. Their candidates are in so many groups.
+    /// The unitaries of a level, whose keys are kept by the way, range by range. Their candidates
+    /// are in so many groups.
     fn survivors(
         &self,
         plan: &NextLevel,
@@ -195,8 +199,8 @@ impl Products {
         near.collect()
     }
 
-    /// Gives back the memory of parts, which what comes out of the others then takes: nobody needs groups before this one any
-    /// more, but for its neighbour, as `apart` is far less than a group.
+    /// Gives back the memory of parts, which what comes out of the others then takes: nobody needs
+    /// groups before this one any more, but for its neighbour, as `apart` is far less than a group.
     fn forget(&self, group: u64) {
         if let Some(done) = (group as usize / self.groups).checked_sub(1) {
             *self.parts[done].write().unwrap_or_else(PoisonError::into_inner) = Vec::new();

@@ -52,9 +52,11 @@ impl Nearest {
     }
 }
 
-/// Compares every record with each target, whose tolerance stands beside it. `None` if `stop` says so, which is asked now and then.
+/// Compares every record with each target, whose tolerance stands beside it. `None` if `stop` says
+/// so, which is asked now and then.
 ///
-/// Takes time in O(r t 4^n) for r records and t targets, and memory that does not grow with the records.
+/// Takes time in O(r t 4^n) for r records and t targets, and memory that does not grow with the
+/// records.
 pub(super) fn scan(
     corpus: &CorpusFile,
     levels: &[Level],
@@ -93,8 +95,8 @@ pub(super) fn scan(
 
 /// A bound below the distance of two unitaries, which takes one pass.
 ///
-/// Of d² entries one differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re tr(A†B), where up to phase the
-/// magnitude stands for the real part.
+/// Of d² entries one differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re
+/// tr(A†B), where up to phase the magnitude stands for the real part.
 fn least(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let (mut overlap, mut sizes) = (Complex64::ZERO, 0.0);
     for (u, v) in one.iter().zip(other) {

@@ -29,13 +29,15 @@ impl<'a> Threads<'a> {
         Threads { jobs, stop, ahead: 4 * jobs as u64 }
     }
 
-    /// Those that finishing, which takes long now and then, does not keep waiting, if results have so many bytes.
+    /// Those that finishing, which takes long now and then, does not keep waiting, if results have
+    /// so many bytes.
     pub(crate) fn ahead(self, bytes: usize) -> Threads<'a> {
         Threads { ahead: self.ahead.max((WAITING_BYTES / bytes.max(1)) as u64), ..self }
     }
 }
 
-/// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this one. False if it was told to stop.
+/// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this one.
+/// False if it was told to stop.
 pub(crate) fn parallel<S, T: Send>(
     Threads { jobs, stop, ahead }: Threads<'_>,
     pieces: usize,

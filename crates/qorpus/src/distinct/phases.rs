@@ -18,7 +18,8 @@ use qorpus_core::Circuits;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The candidates of a piece are cut into so many files by their keys, each removed as soon as all of it is brought together.
+/// The candidates of a piece are cut into so many files by their keys, each removed as soon as all
+/// of it is brought together.
 pub(super) const PARTS: u64 = 8;
 
 impl Keys {
@@ -29,7 +30,8 @@ impl Keys {
 }
 
 impl Job<'_> {
-    /// Writes the candidates of a level, sorted by their keys, piece by piece. Sources without letters are taken as they are.
+    /// Writes the candidates of a level, sorted by their keys, piece by piece. Sources without
+    /// letters are taken as they are.
     pub(super) fn expand(
         &self,
         plan: &NextLevel,
@@ -58,8 +60,8 @@ impl Job<'_> {
         Ok(complete)
     }
 
-    /// Makes the candidates of those of the pieces that are to be done; `keep` gets them on many threads, and what it returns comes to
-    /// `finish` in order.
+    /// Makes the candidates of those of the pieces that are to be done; `keep` gets them on many
+    /// threads, and what it returns comes to `finish` in order.
     pub(super) fn products<T: Send>(
         &self,
         pieces: &[(Range<u64>, u32)],
@@ -122,8 +124,8 @@ impl Job<'_> {
         Ok((rows * 9 / 8).div_ceil(task.at_once.max(1)).next_power_of_two().max(PARTS))
     }
 
-    /// Brings equal candidates together, and writes those that no `older` level has: by their keys, and, if they are new at all, by
-    /// their origins.
+    /// Brings equal candidates together, and writes those that no `older` level has: by their keys,
+    /// and, if they are new at all, by their origins.
     pub(super) fn merge(
         &self,
         plan: &NextLevel,
@@ -237,7 +239,8 @@ impl Job<'_> {
 }
 
 impl Task<'_> {
-    /// Brings equal candidates of a range together, which are in the order of their keys, and drops those that these levels have.
+    /// Brings equal candidates of a range together, which are in the order of their keys, and drops
+    /// those that these levels have.
     pub(super) fn survivors(
         &self,
         candidates: &mut Vec<Candidate>,

@@ -1,4 +1,5 @@
-//! Survivors become records: circuits from those they come from, labels, chunks, commits, and the index that leads to them.
+//! Survivors become records: circuits from those they come from, labels, chunks, commits, and the
+//! index that leads to them.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -17,8 +18,8 @@ use crate::tables::levels::Level;
 use qorpus_core::{Chunk, Circuits};
 use std::ops::Range;
 
-/// The circuits whose successors are put in order together; so it does not depend on the memory how records are cut into
-/// chunks.
+/// The circuits whose successors are put in order together; so it does not depend on the memory how
+/// records are cut into chunks.
 pub(super) const ORDERED_TOGETHER: u64 = 1 << 15;
 
 /// A record takes about this many bytes, labels included.
@@ -47,8 +48,9 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Makes records of what comes from circuits, piece by piece, and in between the blocks of an index whose keys are kept; commits
-    /// what is not there yet. `found` gets what comes from a piece in the order of origins.
+    /// Makes records of what comes from circuits, piece by piece, and in between the blocks of an
+    /// index whose keys are kept; commits what is not there yet. `found` gets what comes from a
+    /// piece in the order of origins.
     pub(super) fn record(
         &self,
         Pieces { circuits, starts, cost }: &Pieces<'_>,
@@ -177,7 +179,8 @@ impl Blocks {
         Blocks { index, next: first, entries: Vec::new(), full: Vec::new() }
     }
 
-    /// Adds a key that is not below those before it, and the origin of its record, unless it belongs to a block before the first.
+    /// Adds a key that is not below those before it, and the origin of its record, unless it
+    /// belongs to a block before the first.
     pub(super) fn add(&mut self, key: u128, origin: u64) {
         let block = self.index.block(key);
         self.end(block);

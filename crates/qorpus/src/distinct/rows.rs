@@ -1,15 +1,17 @@
-//! Candidates: how they are put in order, brought together, told from known ones, and how they stand in rows of bytes.
+//! Candidates: how they are put in order, brought together, told from known ones, and how they
+//! stand in rows of bytes.
 
 use qorpus_core::Tolerance;
 use std::ops::{Range, RangeInclusive};
 
-/// Bytes of a key, and of an origin, as they stand in rows: big-endian, so that rows are ordered as their bytes.
+/// Bytes of a key, and of an origin, as they stand in rows: big-endian, so that rows are ordered as
+/// their bytes.
 pub(super) const KEY: usize = 16;
 pub(super) const ORIGIN: usize = 6;
 const COUNT: usize = 4;
 
-/// Bytes of a row without its key, and of a whole one, if the sets of letters take four bytes each. Shorter rows are read and
-/// written as if they were as long: they overlap.
+/// Bytes of a row without its key, and of a whole one, if the sets of letters take four bytes each.
+/// Shorter rows are read and written as if they were as long: they overlap.
 pub(super) const FOUND: usize = ORIGIN + COUNT + 8;
 pub(super) const ROW: usize = KEY + FOUND;
 
@@ -24,7 +26,8 @@ pub(super) struct Candidate {
 /// What is known of all the circuits so far that make a unitary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Shortest {
-    /// The id of the circuit without its last letter, times the number of letters, plus the last letter: the smallest.
+    /// The id of the circuit without its last letter, times the number of letters, plus the last
+    /// letter: the smallest.
     pub(super) origin: u64,
     /// How many circuits there are.
     pub(super) circuits: u32,
@@ -34,8 +37,8 @@ pub(super) struct Shortest {
     pub(super) last: u32,
 }
 
-/// A candidate of one circuit as it is kept until equal ones are brought together, in fewer bytes: the letter that ends the circuit
-/// follows from its origin.
+/// A candidate of one circuit as it is kept until equal ones are brought together, in fewer bytes:
+/// the letter that ends the circuit follows from its origin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Product {
     pub(super) key: [u64; 2],
@@ -68,7 +71,8 @@ pub(super) fn halves(key: u128) -> [u64; 2] {
     [(key >> 64) as u64, key as u64]
 }
 
-/// Puts candidates in order by their keys, whose first halves less `first` have `common` leading zeros. `spare` is for its memory.
+/// Puts candidates in order by their keys, whose first halves less `first` have `common` leading
+/// zeros. `spare` is for its memory.
 pub(super) fn sort_by_key(candidates: &mut [Candidate], first: u64, common: u32, spare: &mut Vec<Candidate>) {
     let place = |candidate: &Candidate| (candidate.key[0] - first) << common;
     sort(candidates, spare, place, |candidate| candidate.key);
@@ -85,11 +89,12 @@ pub(super) fn sort_by_origin<T: Copy + Default + AsRef<Shortest>>(
     sort(rows, spare, place, |row| row.as_ref().origin);
 }
 
-/// Rows are put into so many groups at once, by so many bits: more would not find their ends in the caches.
+/// Rows are put into so many groups at once, by so many bits: more would not find their ends in the
+/// caches.
 const MAX_BITS: u32 = 11;
 
-/// Puts rows in order by their `key`, of which `place` is the beginning, spread over all numbers: twice into groups by the leading
-/// bits, after which few have the same.
+/// Puts rows in order by their `key`, of which `place` is the beginning, spread over all numbers:
+/// twice into groups by the leading bits, after which few have the same.
 fn sort<T: Copy + Default, K: Ord>(
     rows: &mut [T],
     spare: &mut Vec<T>,
@@ -160,7 +165,8 @@ pub(super) struct Groups<T> {
 }
 
 impl<T> Groups<T> {
-    /// What `row` makes of each candidate, in so many groups: of each candidate the one that `group` says.
+    /// What `row` makes of each candidate, in so many groups: of each candidate the one that
+    /// `group` says.
     pub(super) fn new(
         candidates: &[Candidate],
         groups: usize,
@@ -204,7 +210,8 @@ impl<T> Groups<T> {
     }
 }
 
-/// Where candidates are by their keys: what is brought together before it is put in order need not be put in order.
+/// Where candidates are by their keys: what is brought together before it is put in order need not
+/// be put in order.
 #[derive(Default)]
 pub(super) struct Table {
     /// One more than the place, or 0.
@@ -260,8 +267,8 @@ pub(super) fn same(one: [u64; 2], other: [u64; 2], bands: Tolerance) -> Option<b
     }
 }
 
-/// Makes one of those of the same unitary; they must be in the order of their keys, and are so again. It has the first one's key and
-/// origin.
+/// Makes one of those of the same unitary; they must be in the order of their keys, and are so
+/// again. It has the first one's key and origin.
 pub(super) fn combine(candidates: &mut Vec<Candidate>, bands: Tolerance) -> std::result::Result<(), Unclear> {
     if bands.distinct == 0 {
         candidates.dedup_by(|next, kept| {
@@ -333,7 +340,8 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Range `number` of so many, with what lies so near to it that it may be the same as something within.
+    /// Range `number` of so many, with what lies so near to it that it may be the same as something
+    /// within.
     pub(super) fn wide(number: u64, ranges: u64, bands: Tolerance) -> Keys {
         let Keys { start, end } = Keys::exactly(number, ranges);
         Keys {
@@ -393,7 +401,8 @@ impl Sweep<'_> {
     }
 }
 
-/// How candidates stand in rows: the key, the origin, the number of circuits, the two sets of letters.
+/// How candidates stand in rows: the key, the origin, the number of circuits, the two sets of
+/// letters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     /// Bytes of a set of letters.
@@ -433,8 +442,8 @@ impl Layout {
         row
     }
 
-    /// Writes these bytes of the rows of candidates to `buffer`, which has room for one more row behind them, and returns how
-    /// many they are.
+    /// Writes these bytes of the rows of candidates to `buffer`, which has room for one more row
+    /// behind them, and returns how many they are.
     pub(super) fn put(self, candidates: &[Candidate], bytes: &Range<usize>, buffer: &mut [u8]) -> usize {
         let mut at = 0;
         for candidate in candidates {

@@ -1,4 +1,5 @@
-//! What follows from a recipe alone: the same for every thread, process and machine that works on an enumeration.
+//! What follows from a recipe alone: the same for every thread, process and machine that works on
+//! an enumeration.
 
 use crate::distinct::expand::{CIRCUITS, Expand, FIRST, LAST, Letters};
 use crate::distinct::rows::{Layout, Shortest};
@@ -61,10 +62,11 @@ impl Rules {
         names
     }
 
-    /// Whether a unitary of level `earlier` may come out again when a letter of one of these costs leads to level `now`.
+    /// Whether a unitary of level `earlier` may come out again when a letter of one of these costs
+    /// leads to level `now`.
     ///
-    /// If letters can be taken back, a product is never nearer to the identity than its factor by more than the letter, and
-    /// where it is nearer by all of it, the letter was left out.
+    /// If letters can be taken back, a product is never nearer to the identity than its factor by
+    /// more than the letter, and where it is nearer by all of it, the letter was left out.
     pub(super) fn meets(&self, earlier: &Level, now: &Level, costs: impl Fn(u32) -> bool) -> bool {
         let reach = |cost: u32| (earlier.cost + 2 * cost, earlier.length + 1) >= (now.cost, now.length);
         !self.is_closed || self.cost_of.iter().any(|&cost| costs(cost) && reach(cost))

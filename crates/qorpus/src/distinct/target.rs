@@ -62,7 +62,8 @@ pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
         "i1" => entries(file, |entry: i8| f64::from(entry).into()),
         "i2" => entries(file, |entry: i16| f64::from(entry).into()),
         "i4" => entries(file, |entry: i32| f64::from(entry).into()),
-        // A unitary has integers from -1 to 1; what rounds to another large number is refused like it.
+        // A unitary has integers from -1 to 1; what rounds to another large number is refused like
+        // it.
         "i8" => entries(file, |entry: i64| (entry as f64).into()),
         "u1" => entries(file, |entry: u8| f64::from(entry).into()),
         "u2" => entries(file, |entry: u16| f64::from(entry).into()),

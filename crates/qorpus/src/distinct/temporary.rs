@@ -17,7 +17,8 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 /// Bytes of the check behind the rows.
 const CHECK: u64 = 8;
 
-/// The file that says what the others are of, the same while it is written, and the one that is locked.
+/// The file that says what the others are of, the same while it is written, and the one that is
+/// locked.
 const OF_RECIPE: &str = "recipe.json";
 const OF_RECIPE_PART: &str = "recipe.json.part";
 const LOCK: &str = "lock";
@@ -28,8 +29,8 @@ const KINDS: [&str; 4] = ["run-", "keys-", "found-", "cut-"];
 /// So much is read or written at once.
 const AT_ONCE: usize = 1 << 20;
 
-/// The directory of temporary files beside a corpus, which is one process's alone. The keys of levels that fit are kept in
-/// memory instead.
+/// The directory of temporary files beside a corpus, which is one process's alone. The keys of
+/// levels that fit are kept in memory instead.
 #[derive(Debug)]
 pub(super) struct Temporary {
     directory: PathBuf,
@@ -86,7 +87,8 @@ impl Temporary {
         self.held().insert(name, Arc::new(rows));
     }
 
-    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at all.
+    /// Writes these bytes of the rows of candidates to a file, which is there as a whole or not at
+    /// all.
     pub(super) fn write(
         &self,
         name: &str,
@@ -195,8 +197,8 @@ fn create(path: &Path, rights: Option<Rights>) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// The directory of temporary files of `corpus`, if it is there already one that was made here: at first with nothing but the
-/// lock in it.
+/// The directory of temporary files of `corpus`, if it is there already one that was made here: at
+/// first with nothing but the lock in it.
 ///
 /// # Errors
 /// [`Error::Usage`] if it is someone else's.
@@ -274,13 +276,15 @@ impl Sorted {
         Ok(from)
     }
 
-    /// The rows from one that is not below `start` to the first that is not below `end`, if there is an end.
+    /// The rows from one that is not below `start` to the first that is not below `end`, if there
+    /// is an end.
     pub(super) fn between(&self, start: &[u8], end: Option<&[u8]>) -> Result<Range<u64>> {
         let end = end.map_or(Ok(self.rows), |end| self.below(end))?;
         Ok(self.below(start)?..end)
     }
 
-    /// Calls `visit` with each of `rows` in order, and with what happens to stand behind it, until it says no.
+    /// Calls `visit` with each of `rows` in order, and with what happens to stand behind it, until
+    /// it says no.
     pub(super) fn visit(&self, rows: Range<u64>, mut visit: impl FnMut(&[u8; ROW]) -> bool) -> Result<()> {
         if let Bytes::Held(held) = &self.bytes {
             let place = |row: u64| row as usize * self.width;

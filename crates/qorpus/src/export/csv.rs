@@ -1,10 +1,11 @@
 //! `.csv`: a table for everything that reads text.
 //!
-//! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for every gate, the labels
-//! that records brought with them, and the unitary row by row: `u_0_0_re`, `u_0_0_im`, `u_0_1_re`, ... with the fewest
-//! digits that give the same number again, as binary64 or, if the corpus is complex64, binary32. A label that a record
-//! does not have is an empty field, as is an empty text. Texts are written as they are, and of those that a spreadsheet
-//! takes for formulas there is a warning.
+//! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for
+//! every gate, the labels that records brought with them, and the unitary row by row: `u_0_0_re`,
+//! `u_0_0_im`, `u_0_1_re`, ... with the fewest digits that give the same number again, as binary64
+//! or, if the corpus is complex64, binary32. A label that a record does not have is an empty field,
+//! as is an empty text. Texts are written as they are, and of those that a spreadsheet takes for
+//! formulas there is a warning.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;

@@ -7,7 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// How file systems say that they cannot give a file a second name, nor rename it without replacing.
+/// How file systems say that they cannot give a file a second name, nor rename it without
+/// replacing.
 const UNABLE: [i32; 5] = [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::EMLINK, libc::EINVAL];
 
 /// A file being written beside its target, as `TARGET.partial`; dropped unpublished, it is removed.
@@ -24,13 +25,15 @@ impl Draft {
     /// Begins the file that will be `target`.
     ///
     /// # Errors
-    /// [`Error::Exists`] if `target` exists or someone else is at it, or the file cannot be created.
+    /// [`Error::Exists`] if `target` exists or someone else is at it, or the file cannot be
+    /// created.
     pub(super) fn create(target: &Path) -> Result<Draft> {
         refuse_existing(target)?;
         let mut place = target.as_os_str().to_owned();
         place.push(".partial");
         let place = PathBuf::from(place);
-        // Never shared with another export to the same target, nor with what one that was killed left behind.
+        // Never shared with another export to the same target, nor with what one that was killed
+        // left behind.
         let file = OpenOptions::new().write(true).create_new(true).open(&place);
         let file = file.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::Exists(place.clone()),
@@ -158,7 +161,8 @@ mod tests {
         assert_eq!(fs::read(&targets[1]).unwrap(), b"someone else's");
     }
 
-    /// Someone else makes the target at the moment at which it is published: of both, one gets the name.
+    /// Someone else makes the target at the moment at which it is published: of both, one gets the
+    /// name.
     #[test]
     fn what_appears_meanwhile_is_not_replaced() {
         let directory = tempfile::tempdir().unwrap();

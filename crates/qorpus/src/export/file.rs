@@ -22,19 +22,19 @@ const FORMATS: [(&str, Open); 4] =
 
 /// Writes the records of `corpus` to the new file `out`, in the format that its ending names.
 ///
-/// `.npy`: the unitaries as one array, beside it three files with the circuits and, if records have labels, a fourth with
-/// those; needs the complete corpus. `.parquet` and `.csv`: a row a record, with its circuit, labels and unitary. `.qasm`:
-/// OpenQASM 3, a gate a record, with its labels in a comment. Qubit 0 is the most significant bit of a unitary's index in
-/// all of them.
+/// `.npy`: the unitaries as one array, beside it three files with the circuits and, if records have
+/// labels, a fourth with those; needs the complete corpus. `.parquet` and `.csv`: a row a record,
+/// with its circuit, labels and unitary. `.qasm`: OpenQASM 3, a gate a record, with its labels in a
+/// comment. Qubit 0 is the most significant bit of a unitary's index in all of them.
 ///
-/// Goes through the corpus once, holding a few chunks, and for `.parquet` a row group of 64 MiB. `report` is called
-/// with the number of records written so far. The file gets its name when it is finished: if this fails, or `stop`
-/// is set, there is none.
+/// Goes through the corpus once, holding a few chunks, and for `.parquet` a row group of 64 MiB.
+/// `report` is called with the number of records written so far. The file gets its name when it is
+/// finished: if this fails, or `stop` is set, there is none.
 ///
 /// # Errors
-/// [`Error::Usage`] for another ending or for several files read as one, [`Error::Exists`], [`Error::MissingDirectory`], [`Error::Incomplete`],
-/// [`Error::Export`] if the format cannot express the corpus, [`Error::DamagedChunk`], or a file cannot be read
-/// or written.
+/// [`Error::Usage`] for another ending or for several files read as one, [`Error::Exists`],
+/// [`Error::MissingDirectory`], [`Error::Incomplete`], [`Error::Export`] if the format cannot
+/// express the corpus, [`Error::DamagedChunk`], or a file cannot be read or written.
 pub fn export(
     corpus: &Corpus,
     out: &Path,
@@ -120,7 +120,8 @@ pub(super) mod tests {
     use qorpus_core::{Dtype, Label};
     use tempfile::TempDir;
 
-    /// Unitaries stored and computed, both precisions, empty circuits, a gate with commas in its name, many chunks.
+    /// Unitaries stored and computed, both precisions, empty circuits, a gate with commas in its
+    /// name, many chunks.
     pub(in crate::export) fn recipes() -> [RecipeOptions; 4] {
         let options = RecipeOptions { random: 700, ..RecipeOptions::default() };
         [

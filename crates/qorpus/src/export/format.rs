@@ -9,8 +9,8 @@ use crate::read::corpus::Corpus;
 use qorpus_core::Alphabet;
 /// A file being written in some format; dropped before it is finished, it leaves nothing behind.
 pub(super) trait Format {
-    /// Appends the records of `batch` with the labels they brought, one map a record, or no map if no record of the corpus
-    /// has labels. Batches come in the order of their ids.
+    /// Appends the records of `batch` with the labels they brought, one map a record, or no map if
+    /// no record of the corpus has labels. Batches come in the order of their ids.
     fn write(&mut self, batch: &Batch<'_>, labels: &[GivenLabels]) -> Result<()>;
 
     /// Completes the file, makes it durable and gives it its name.
@@ -31,8 +31,9 @@ pub(super) fn label_names(alphabet: &Alphabet) -> Vec<String> {
     std::iter::once("length".into()).chain(counts).collect()
 }
 
-/// Replaces `labels` by a circuit's length and how often each gate of the alphabet occurs in it, in the order of
-/// the alphabet: what [`Record::labels`](crate::Record::labels) says, without a map for every record.
+/// Replaces `labels` by a circuit's length and how often each gate of the alphabet occurs in it, in
+/// the order of the alphabet: what [`Record::labels`](crate::Record::labels) says, without a map
+/// for every record.
 pub(super) fn labels(alphabet: &Alphabet, circuit: &[u16], labels: &mut Vec<i32>) {
     labels.clear();
     labels.resize(1 + alphabet.gates().len(), 0);

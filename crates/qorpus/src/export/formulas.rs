@@ -1,8 +1,9 @@
 //! Labels that a spreadsheet takes for formulas.
 //!
-//! A CSV file has no types: what begins with one of a few signs, a spreadsheet computes, and a formula may read other cells,
-//! ask other machines and run programs. A sign in front would protect whoever opens the file so, and change the label for all
-//! programs that read it. So texts are written as they are, and people are told.
+//! A CSV file has no types: what begins with one of a few signs, a spreadsheet computes, and a
+//! formula may read other cells, ask other machines and run programs. A sign in front would protect
+//! whoever opens the file so, and change the label for all programs that read it. So texts are
+//! written as they are, and people are told.
 
 use crate::corpus::record::GivenLabels;
 use crate::export::given::Given;

@@ -22,7 +22,8 @@ use ::csv::{Writer, WriterBuilder};
 use qorpus_core::Dtype;
 use std::path::{Path, PathBuf};
 
-/// Stands behind the last letter of a circuit. No letter has this number: an alphabet has at most 65535.
+/// Stands behind the last letter of a circuit. No letter has this number: an alphabet has at most
+/// 65535.
 const NO_LETTER: u16 = u16::MAX;
 
 struct Npy {
@@ -84,7 +85,8 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
     let recipe = corpus.recipe();
     let longest = match recipe.space().is_appended() {
         false => recipe.space().lengths().1,
-        // Every circuit has a row as long as the longest: better those that are there than those there could be.
+        // Every circuit has a row as long as the longest: better those that are there than those
+        // there could be.
         true => {
             let mut longest = 0;
             corpus.scan(0..summary.records, &mut |batch| {

@@ -1,7 +1,7 @@
 //! How fast a disk is written: in sequence, and by a corpus.
 //!
-//! A corpus is written by one thread that copies chunks into pages, writes the pages and waits for the disk, one after the
-//! other, so that it takes a share of what the disk takes in sequence.
+//! A corpus is written by one thread that copies chunks into pages, writes the pages and waits for
+//! the disk, one after the other, so that it takes a share of what the disk takes in sequence.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result, io};

@@ -10,18 +10,22 @@ use qorpus_core::Recipe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if need be.
+/// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if
+/// need be.
 ///
-/// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of some hundred megabytes each,
-/// and a manifest. `s3://bucket/prefix` is the same in an object store, which the variables `AWS_*` of the environment
-/// describe. Then a part is every N-th shard from the I-th on, the progress is that of the part, and what is finished is sealed
-/// if there is only one part: see [`seal`](crate::seal). Several processes each make other shards.
+/// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of
+/// some hundred megabytes each, and a manifest. `s3://bucket/prefix` is the same in an object
+/// store, which the variables `AWS_*` of the environment describe. Then a part is every N-th shard
+/// from the I-th on, the progress is that of the part, and what is finished is sealed if there is
+/// only one part: see [`seal`](crate::seal). Several processes each make other shards.
 ///
-/// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is called on
-/// this thread at least twenty times a second. Memory is bounded by a few groups of chunks.
+/// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is
+/// called on this thread at least twenty times a second. Memory is bounded by a few groups of
+/// chunks.
 ///
 /// # Errors
-/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. What was committed stays.
+/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. What was
+/// committed stays.
 pub fn generate(
     path: &Path,
     recipe: &Recipe,

@@ -92,14 +92,16 @@ impl Input {
     }
 }
 
-/// Adds the chunks of `inputs`, all of one recipe, to the corpus at `out`, creating it if need be. An input is a file, a sharded
-/// corpus, of which all that is published is taken, or a directory of files.
+/// Adds the chunks of `inputs`, all of one recipe, to the corpus at `out`, creating it if need be.
+/// An input is a file, a sharded corpus, of which all that is published is taken, or a directory of
+/// files.
 ///
-/// Every chunk is fully checked before it is copied; what `out` already has is left as it is. Merging again
-/// after an interruption goes on where it stopped.
+/// Every chunk is fully checked before it is copied; what `out` already has is left as it is.
+/// Merging again after an interruption goes on where it stopped.
 ///
 /// # Errors
-/// An input cannot be read, is damaged or of another recipe, or writing fails. What was committed stays.
+/// An input cannot be read, is damaged or of another recipe, or writing fails. What was committed
+/// stays.
 pub fn merge(
     out: &Path,
     inputs: &[PathBuf],

@@ -53,9 +53,11 @@ pub struct Way {
 pub struct Machine {
     /// Cores that work.
     pub cores: usize,
-    /// Bytes a second that the disk takes in sequence, syncs included; that it gives as many is assumed.
+    /// Bytes a second that the disk takes in sequence, syncs included; that it gives as many is
+    /// assumed.
     pub disk_rate: f64,
-    /// Bytes a second that a corpus is written with: one thread copies, writes and waits for the disk in turn.
+    /// Bytes a second that a corpus is written with: one thread copies, writes and waits for the
+    /// disk in turn.
     pub corpus_rate: f64,
 }
 
@@ -70,12 +72,14 @@ impl Plan {
         self.records as f64 / way.rate
     }
 
-    /// Seconds that a machine takes for all records: computing and writing go on at the same time, so the slower decides.
+    /// Seconds that a machine takes for all records: computing and writing go on at the same time,
+    /// so the slower decides.
     pub fn seconds(&self, way: Way, on: Machine) -> f64 {
         (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.corpus_rate)
     }
 
-    /// Seconds to read the stored unitaries once from a machine's disk, and to compute them instead.
+    /// Seconds to read the stored unitaries once from a machine's disk, and to compute them
+    /// instead.
     pub fn reading(&self, on: Machine) -> (f64, f64) {
         (self.stored.bytes as f64 / on.disk_rate, self.core_seconds(self.computed) / on.cores as f64)
     }
@@ -87,11 +91,12 @@ impl Plan {
     }
 }
 
-/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes to the disk for about two
-/// seconds, in sequence and as a corpus. Removes what it has written.
+/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes
+/// to the disk for about two seconds, in sequence and as a corpus. Removes what it has written.
 ///
 /// # Errors
-/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads; the directory cannot be written.
+/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads; the directory cannot
+/// be written.
 pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     let jobs = threads(options.jobs)?;
     let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
@@ -149,8 +154,8 @@ fn computing(recipe: &Recipe) -> Way {
     Way { bytes: 0, rate }
 }
 
-/// Has every core work for a while; `begin` makes each a function that makes records and says how many and how many bytes. Returns
-/// records a second and core, and both sums.
+/// Has every core work for a while; `begin` makes each a function that makes records and says how
+/// many and how many bytes. Returns records a second and core, and both sums.
 fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) -> (f64, u64, u64) {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let work = |core: u64| {
@@ -165,7 +170,8 @@ fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) ->
         (timed as f64 / start.elapsed().as_secs_f64(), made, bytes)
     };
     std::thread::scope(|scope| {
-        // Where fewer threads can be started, fewer share the machine; without one, this thread is it.
+        // Where fewer threads can be started, fewer share the machine; without one, this thread is
+        // it.
         let work = &work;
         let Ok(workers) = workers::start(scope, cores, |core| move || work(core as u64)) else {
             return work(0);

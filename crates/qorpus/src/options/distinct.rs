@@ -47,10 +47,11 @@ pub(super) fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
 /// How a unitary is looked for among those that were enumerated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FindOptions {
-    /// Whether circuits up to twice as long as those of the corpus are looked for, put together from two of them.
+    /// Whether circuits up to twice as long as those of the corpus are looked for, put together
+    /// from two of them.
     pub further: bool,
-    /// The largest difference of entries, up to phase if the corpus is, of the nearest record that is taken. `None`: what the
-    /// target's precision implies.
+    /// The largest difference of entries, up to phase if the corpus is, of the nearest record that
+    /// is taken. `None`: what the target's precision implies.
     pub tolerance: Option<f64>,
 }
 
@@ -77,7 +78,8 @@ impl DistinctOptions {
     /// The recipe these options mean.
     ///
     /// # Errors
-    /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], with the first option that cannot be.
+    /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], with the first option that
+    /// cannot be.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;

@@ -52,8 +52,8 @@ enum Number {
 /// Reads the gates of a gate file, of which presets leave out those wider than `qubits`.
 ///
 /// # Errors
-/// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate file,
-/// [`Error::Recipe`] for a gate that cannot be.
+/// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate
+/// file, [`Error::Recipe`] for a gate that cannot be.
 pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
     path.metadata().map_err(io(path, LOOK_FOR))?;
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;

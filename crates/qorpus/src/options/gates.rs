@@ -20,7 +20,8 @@ pub enum Gates {
 pub enum GateOption {
     /// A standard gate, or a preset.
     Name(String),
-    /// A gate with a matrix of its own: name and entries, row-major, the first qubit most significant.
+    /// A gate with a matrix of its own: name and entries, row-major, the first qubit most
+    /// significant.
     Matrix(String, Vec<Complex64>),
 }
 
@@ -71,8 +72,8 @@ impl From<String> for Gates {
 }
 
 impl Gates {
-    /// The gates, of which presets leave out those wider than `qubits`. `unknown` makes a gate of a name that is
-    /// neither standard nor a preset, or passes the error on.
+    /// The gates, of which presets leave out those wider than `qubits`. `unknown` makes a gate of a
+    /// name that is neither standard nor a preset, or passes the error on.
     pub(super) fn gates(
         &self,
         qubits: usize,

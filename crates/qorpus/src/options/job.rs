@@ -9,7 +9,8 @@ pub enum Durability {
     /// Nothing acknowledged is lost, even by a power cut.
     #[default]
     Full,
-    /// A power cut may lose the last commits, nothing before; of a writer that is alone nothing at all.
+    /// A power cut may lose the last commits, nothing before; of a writer that is alone nothing at
+    /// all.
     Normal,
     /// A power cut may ruin the file; a killed process does no harm.
     Off,
@@ -31,11 +32,11 @@ pub struct GenerateOptions {
     pub part: Part,
     /// How a commit is made to last.
     pub durability: Durability,
-    /// Records of a shard, which are rounded up to whole chunks; `None` is what the directory has, or
-    /// [`Recipe::shard_records`].
+    /// Records of a shard, which are rounded up to whole chunks; `None` is what the directory has,
+    /// or [`Recipe::shard_records`].
     pub shard: Option<u64>,
-    /// A directory on a local disk where shards are built before they are copied to their place; `None` builds them there, and
-    /// those of buckets in the cache.
+    /// A directory on a local disk where shards are built before they are copied to their place;
+    /// `None` builds them there, and those of buckets in the cache.
     pub stage: Option<PathBuf>,
     /// Whether to begin although the file system has fewer bytes free than the corpus needs.
     pub force: bool,
@@ -74,8 +75,9 @@ impl Durability {
     pub(crate) fn pragma(self, log: bool) -> &'static str {
         match self {
             Durability::Normal if log => "NORMAL",
-            // NORMAL syncs a rollback journal only once, and what a power cut then leaves of it may be rolled back
-            // into the file. EXTRA is FULL, and the directory is synced when a journal is removed.
+            // NORMAL syncs a rollback journal only once, and what a power cut then leaves of it may
+            // be rolled back into the file. EXTRA is FULL, and the directory is synced when a
+            // journal is removed.
             Durability::Full | Durability::Normal => "EXTRA",
             Durability::Off => "OFF",
         }

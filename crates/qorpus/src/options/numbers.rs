@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 
 /// Reads a count or size: `1000000`, `1_000_000`, `1M`, `4GiB`.
 ///
-/// `K`, `M`, `G`, `T` are powers of 1000, `KiB`, `MiB`, `GiB`, `TiB` powers of 1024; a trailing `B` is allowed.
+/// `K`, `M`, `G`, `T` are powers of 1000, `KiB`, `MiB`, `GiB`, `TiB` powers of 1024; a trailing `B`
+/// is allowed.
 ///
 /// # Errors
 /// [`Error::Usage`] for anything else, or what does not fit in 64 bits.

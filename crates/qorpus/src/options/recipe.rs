@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::options::gates::Gates;
 use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space};
 
-/// A recipe as people write it: names and texts, each with the default that holds when it is left out.
+/// A recipe as people write it: names and texts, each with the default that holds when it is left
+/// out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeOptions {
     /// The gate set.

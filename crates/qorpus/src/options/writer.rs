@@ -11,8 +11,8 @@ use qorpus_core::{Dtype, Gate, Recipe, Space};
 /// What is appended to a corpus, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
-    /// The gate set; names that the library does not know are opaque gates. `None`: that of the corpus, which must
-    /// exist.
+    /// The gate set; names that the library does not know are opaque gates. `None`: that of the
+    /// corpus, which must exist.
     pub gates: Option<Gates>,
     /// The number of qubits, 1 to 8.
     pub qubits: usize,
@@ -22,20 +22,24 @@ pub struct WriterOptions {
     pub dtype: Dtype,
     /// Whether unitaries are stored; if not, they are computed on reading, and none can be given.
     pub unitaries: bool,
-    /// How far a unitary that is given may be from unitary, as the largest entry of U†U - 1; `None`: anything finite.
+    /// How far a unitary that is given may be from unitary, as the largest entry of U†U - 1;
+    /// `None`: anything finite.
     pub tolerance: Option<f64>,
-    /// The order of qubits in the unitaries that are given; they are stored with qubit 0 most significant.
+    /// The order of qubits in the unitaries that are given; they are stored with qubit 0 most
+    /// significant.
     pub order: Order,
-    /// How a unitary that is given is compared with its circuit's. Entries may differ by 1e-6, in a corpus of complex64 by
-    /// 1e-5. A circuit with a gate of which only the name is known is not compared. Of the records of one
-    /// [`extend`](crate::Writer::extend) on one or two qubits the first 256 and then every eighth are compared, of all
-    /// others every record; [`verify`](crate::verify()) compares all.
+    /// How a unitary that is given is compared with its circuit's. Entries may differ by 1e-6, in a
+    /// corpus of complex64 by 1e-5. A circuit with a gate of which only the name is known is not
+    /// compared. Of the records of one [`extend`](crate::Writer::extend) on one or two qubits the
+    /// first 256 and then every eighth are compared, of all others every record;
+    /// [`verify`](crate::verify()) compares all.
     pub check: PairCheck,
     /// How a commit is made to last.
     pub durability: Durability,
 }
 
-/// How a unitary that is given with a circuit is held against that circuit, where all of its gates are known.
+/// How a unitary that is given with a circuit is held against that circuit, where all of its gates
+/// are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PairCheck {
     /// It is the circuit's unitary up to a global phase.
@@ -63,7 +67,8 @@ impl WriterOptions {
     /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
     pub fn recipe(&self) -> Result<Option<Recipe>> {
         let Some(gates) = &self.gates else { return Ok(None) };
-        // A name with angles is not an opaque gate's: whoever writes one means a gate that the library may have.
+        // A name with angles is not an opaque gate's: whoever writes one means a gate that the
+        // library may have.
         let opaque = |name: &str, error| match error {
             qorpus_core::Error::UnknownGate { .. } if !name.contains('(') => Gate::opaque(name),
             error => Err(error),

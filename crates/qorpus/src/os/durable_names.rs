@@ -1,4 +1,5 @@
-//! A corpus's files in their directory: whether they are still the same, and whether their names will last.
+//! A corpus's files in their directory: whether they are still the same, and whether their names
+//! will last.
 
 use crate::error::{Result, io};
 use crate::options::job::Durability;
@@ -28,10 +29,12 @@ impl Seen {
     }
 }
 
-/// The names of a corpus's files in their directory, which must last before anything relies on them.
+/// The names of a corpus's files in their directory, which must last before anything relies on
+/// them.
 ///
-/// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync was to save may then be lost
-/// whatever later ones say. So each name is saved here, before SQLite first needs it.
+/// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync
+/// was to save may then be lost whatever later ones say. So each name is saved here, before SQLite
+/// first needs it.
 pub(crate) struct Names<'a> {
     path: &'a Path,
     durability: Durability,
@@ -42,7 +45,8 @@ impl<'a> Names<'a> {
         Names { path, durability }
     }
 
-    /// That of the file and of its rollback journal, which is made if there is none: SQLite takes an empty one for its own.
+    /// That of the file and of its rollback journal, which is made if there is none: SQLite takes
+    /// an empty one for its own.
     pub(crate) fn journal(&self) -> Result<()> {
         let journal = beside(self.path, "-journal");
         let mut options = File::options();
@@ -52,7 +56,8 @@ impl<'a> Names<'a> {
         self.save()
     }
 
-    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a journal meanwhile.
+    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a
+    /// journal meanwhile.
     pub(crate) fn forget_journal(&self) {
         let journal = beside(self.path, "-journal");
         if journal.metadata().is_ok_and(|found| found.len() == 0) {

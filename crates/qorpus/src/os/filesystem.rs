@@ -1,4 +1,5 @@
-//! File systems: those on which SQLite's locks and shared memory do not work between machines, and how much room they have.
+//! File systems: those on which SQLite's locks and shared memory do not work between machines, and
+//! how much room they have.
 
 use crate::error::{Error, Result, io};
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -6,8 +7,9 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
 
-/// Has writes beyond a limit on the sizes of files (`ulimit -f`) fail with an error that says so; the system ends a process by
-/// default, in the middle of what it was doing. For the whole process, and for programs it starts.
+/// Has writes beyond a limit on the sizes of files (`ulimit -f`) fail with an error that says so;
+/// the system ends a process by default, in the middle of what it was doing. For the whole process,
+/// and for programs it starts.
 #[expect(unsafe_code, reason = "a disposition of signals is the process's")]
 pub fn report_file_limits() {
     // SAFETY: to ignore a signal installs no code that might run in the middle of other code.
@@ -39,8 +41,9 @@ pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
     }
 }
 
-/// Refuses `needed` bytes for `corpus` if the file system of its place, or of the first directory above it that exists, has
-/// fewer free. Others may take them meanwhile: this is for jobs that cannot end well.
+/// Refuses `needed` bytes for `corpus` if the file system of its place, or of the first directory
+/// above it that exists, has fewer free. Others may take them meanwhile: this is for jobs that
+/// cannot end well.
 ///
 /// # Errors
 /// [`Error::NoRoom`].

@@ -1,8 +1,8 @@
 //! Forks: SQLite's handles and locks do not survive one, so before it every handle is closed.
 //!
-//! SQLite keeps one account of locks for a process. A child inherits the account but not the locks, and would
-//! read a file while believing that it holds them. What is closed before the fork is in neither account; both
-//! processes open it again when they need it.
+//! SQLite keeps one account of locks for a process. A child inherits the account but not the locks,
+//! and would read a file while believing that it holds them. What is closed before the fork is in
+//! neither account; both processes open it again when they need it.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -26,8 +26,8 @@ static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: 
 static CHANGED: Condvar = Condvar::new();
 
 thread_local! {
-    /// The gate, held by the thread that forks: if another thread had it at that moment, the child's would be locked
-    /// for ever.
+    /// The gate, held by the thread that forks: if another thread had it at that moment, the
+    /// child's would be locked for ever.
     static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
     /// How many `ForkGuard` this thread has.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
@@ -75,10 +75,11 @@ pub(crate) fn enter() -> ForkGuard {
     ForkGuard::new(counted)
 }
 
-/// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would wait for it.
+/// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would
+/// wait for it.
 pub(crate) fn follow(pass: Pass) -> ForkGuard {
-    // It is counted itself, so that it may go `outside` while the one that waits is there too. Where that one forks, it holds
-    // the gate.
+    // It is counted itself, so that it may go `outside` while the one that waits is there too.
+    // Where that one forks, it holds the gate.
     if pass.0 {
         gate().inside += 1;
     }
@@ -138,7 +139,8 @@ pub(crate) fn register(holder: Weak<dyn ForkAware>) {
     });
 }
 
-/// To be called before a fork: waits for the readers and writers that are at work, and closes their handles.
+/// To be called before a fork: waits for the readers and writers that are at work, and closes their
+/// handles.
 ///
 /// Until [`after_fork`] is called, on the same thread, readers and writers wait.
 pub fn before_fork() {
@@ -158,7 +160,8 @@ pub fn before_fork() {
     HELD.set(Some(self::gate()));
 }
 
-/// To be called after a fork, in the parent and in the child: handles open again when they are needed.
+/// To be called after a fork, in the parent and in the child: handles open again when they are
+/// needed.
 pub fn after_fork() {
     let mut gate = HELD.take().unwrap_or_else(gate);
     gate.forking = None;

@@ -1,5 +1,5 @@
-//! Who holds a lock, for messages: the kernel does not say it of locks that belong to an opening of a file, but in `/proc` each
-//! process shows its own.
+//! Who holds a lock, for messages: the kernel does not say it of locks that belong to an opening of
+//! a file, but in `/proc` each process shows its own.
 
 use std::fmt::Write;
 use std::fs::{File, read_dir, read_to_string};
@@ -9,7 +9,8 @@ use std::path::Path;
 /// So many are named at most: after a fork, several processes hold one lock.
 const MAX_NAMED: usize = 3;
 
-/// The processes that hold a lock on `file` that covers the byte `at`, in words, as far as this user may look.
+/// The processes that hold a lock on `file` that covers the byte `at`, in words, as far as this
+/// user may look.
 pub(crate) fn named(file: &File, at: i64) -> Option<String> {
     let number = file.metadata().ok()?.ino();
     let mut text = String::new();
@@ -35,7 +36,8 @@ fn holds(process: &Path, number: u64, at: i64) -> bool {
     })
 }
 
-/// Whether a line such as `1: OFDLCK ADVISORY WRITE -1 08:02:1234 0 EOF` is a lock of this byte of the file with this number.
+/// Whether a line such as `1: OFDLCK ADVISORY WRITE -1 08:02:1234 0 EOF` is a lock of this byte of
+/// the file with this number.
 fn covers(lock: &str, number: u64, at: i64) -> bool {
     let words: Vec<&str> = lock.split_whitespace().collect();
     let [.., file, start, end] = words[..] else { return false };

@@ -1,7 +1,7 @@
 //! Waiting in the kernel for the write lock, on a thread of its own.
 //!
-//! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the thread instead can say what
-//! holds the lock, and give up.
+//! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the
+//! thread instead can say what holds the lock, and give up.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -85,7 +85,8 @@ pub(crate) fn wait(file: &File, lock: &libc::flock) -> io::Result<()> {
 
 /// Gives a lock back.
 pub(crate) fn release(file: &File, lock: &libc::flock) {
-    // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it too.
+    // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it
+    // too.
     let _ =
         fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..*lock }));
 }

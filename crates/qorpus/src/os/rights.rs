@@ -1,5 +1,6 @@
-//! Whose the files beside a corpus are: they take its owner, group and mode, as SQLite's own do. Whoever may write the corpus
-//! can then go on after the process of another user was killed, and nobody else can.
+//! Whose the files beside a corpus are: they take its owner, group and mode, as SQLite's own do.
+//! Whoever may write the corpus can then go on after the process of another user was killed, and
+//! nobody else can.
 
 use nix::libc;
 use nix::unistd::geteuid;
@@ -31,7 +32,8 @@ impl Rights {
         Some(Rights { uid: found.uid(), gid: found.gid(), mode })
     }
 
-    /// The same, but for writers alone: who can open a lock file, if only for reading, can lock others out.
+    /// The same, but for writers alone: who can open a lock file, if only for reading, can lock
+    /// others out.
     pub(crate) fn of_writers(corpus: &Path) -> Option<Rights> {
         let found = corpus.metadata().ok()?;
         let write = found.mode() & 0o222;
@@ -39,15 +41,16 @@ impl Rights {
         Some(Rights { uid: found.uid(), gid: found.gid(), mode })
     }
 
-    /// Those of files in `directory`: if its group may write there, each of the group may go on with what another began.
+    /// Those of files in `directory`: if its group may write there, each of the group may go on
+    /// with what another began.
     pub(crate) fn within(directory: &Path) -> Option<Rights> {
         let found = directory.metadata().ok()?;
         let group = if found.mode() & 0o020 == 0 { 0 } else { 0o060 };
         Some(Rights { uid: found.uid(), gid: found.gid(), mode: Mode::AtLeast(group) })
     }
 
-    /// Gives `file` these rights as far as this process may: those of other users' files stay as they are, and only root can
-    /// give a file away.
+    /// Gives `file` these rights as far as this process may: those of other users' files stay as
+    /// they are, and only root can give a file away.
     pub(crate) fn give(&self, file: &File) {
         let Ok(found) = file.metadata() else { return };
         let me = geteuid();
@@ -79,8 +82,8 @@ impl Rights {
     }
 }
 
-/// Whether nobody but those who may change `directory` anyway can have put there what was found in it, or still write to it: in a
-/// directory such as /tmp everyone can have.
+/// Whether nobody but those who may change `directory` anyway can have put there what was found in
+/// it, or still write to it: in a directory such as /tmp everyone can have.
 pub(crate) fn is_trusted(found: &Metadata, directory: &Metadata) -> bool {
     let is_shared = directory.mode() & 0o022 == 0o020 && found.gid() == directory.gid();
     is_shared || [geteuid().as_raw(), directory.uid(), 0].contains(&found.uid())

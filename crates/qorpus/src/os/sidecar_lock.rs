@@ -1,14 +1,16 @@
 //! The sidecar lock: writers queue in the kernel, and everyone can see who is still alive.
 //!
-//! SQLite's busy handler polls and is unfair, so writers queue for a blocking lock beside the corpus,
-//! `FILE-lock`. Its byte 0 is the write lock. Every open writer also holds one byte of its own, at an offset
-//! drawn at random that serves as its name: the kernel frees it when the process dies, however it dies.
+//! SQLite's busy handler polls and is unfair, so writers queue for a blocking lock beside the
+//! corpus, `FILE-lock`. Its byte 0 is the write lock. Every open writer also holds one byte of its
+//! own, at an offset drawn at random that serves as its name: the kernel frees it when the process
+//! dies, however it dies.
 //!
-//! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older POSIX locks they
-//! also queue threads of one process and are not lost when another descriptor of the file is closed.
+//! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older
+//! POSIX locks they also queue threads of one process and are not lost when another descriptor of
+//! the file is closed.
 //!
-//! A lock for reading takes no more than reading the file, and would stop all writers. So only those who may write the corpus can
-//! open its lock file.
+//! A lock for reading takes no more than reading the file, and would stop all writers. So only
+//! those who may write the corpus can open its lock file.
 
 use crate::error::{Error, Result, io};
 use crate::os::lock_holder;
@@ -45,7 +47,8 @@ pub(crate) struct Lock {
     process: u32,
     /// Once others held the write lock when it was wanted.
     queue: RefCell<Option<Queue>>,
-    /// Whether a wait was interrupted. The write lock is not taken after that: the queue still waits, and gives back what it gets.
+    /// Whether a wait was interrupted. The write lock is not taken after that: the queue still
+    /// waits, and gives back what it gets.
     gave_up: Cell<bool>,
 }
 
@@ -53,7 +56,8 @@ pub(crate) struct Lock {
 #[derive(Debug)]
 pub(crate) struct WriteLock<'a>(&'a File);
 
-/// Has `action` change the journal mode, under the write lock, if a writer is alive and the lock is free at once.
+/// Has `action` change the journal mode, under the write lock, if a writer is alive and the lock is
+/// free at once.
 pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
     let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
     if let Ok(file) = options().open(sidecar(corpus))
@@ -80,8 +84,9 @@ pub(crate) fn is_between_modes(corpus: &Path) -> bool {
 }
 
 impl WriteLock<'_> {
-    /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file, and says that there is one
-    /// before it makes it; so the sidecar has a byte in it for that long, which stays of a process that dies.
+    /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file,
+    /// and says that there is one before it makes it; so the sidecar has a byte in it for that
+    /// long, which stays of a process that dies.
     pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
         // Without the byte no more is lost than a reason not to warn.
         let _ = self.0.set_len(1);
@@ -102,9 +107,9 @@ impl Lock {
             let file = options().create(true).truncate(false).open(&path);
             let file = file.map_err(io(&path, "open the lock file"))?;
             Rights::of_writers(corpus).inspect(|rights| rights.give(&file));
-            // Random enough: the standard library keys its hashers from the operating system. After a fork, though, parent
-            // and children draw the same numbers: of those who live at the same time one draws again, and a dead
-            // one's name may be taken.
+            // Random enough: the standard library keys its hashers from the operating system. After
+            // a fork, though, parent and children draw the same numbers: of those who live at the
+            // same time one draws again, and a dead one's name may be taken.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let owner = (random >> 2) as i64 | 1;
             let own = range(libc::F_WRLCK, owner, 1);
@@ -121,7 +126,8 @@ impl Lock {
             let (queue, gave_up) = (RefCell::default(), Cell::new(false));
             let lock =
                 Lock { file: Arc::new(file), path, owner, process: std::process::id(), queue, gave_up };
-            // Whoever was alone may have removed the file before its lock was taken; then it is not the lock.
+            // Whoever was alone may have removed the file before its lock was taken; then it is not
+            // the lock.
             if lock.is_in_place()? {
                 return Ok(lock);
             }
@@ -148,7 +154,8 @@ impl Lock {
     /// Waits for the write lock.
     ///
     /// # Errors
-    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one. [`Error::Interrupted`].
+    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one.
+    /// [`Error::Interrupted`].
     pub(crate) fn write_lock(&self) -> Result<WriteLock<'_>> {
         let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
         let failed = io(&self.path, "wait for the lock");
@@ -262,7 +269,8 @@ impl Claim {
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(failed(error.into())),
             }
-            // Whoever had it may have removed the file before its lock was taken; then it is not the claim.
+            // Whoever had it may have removed the file before its lock was taken; then it is not
+            // the claim.
             let held = file.metadata().map_err(&failed)?;
             if path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
                 return Ok(Some(Claim { _file: file, path: path.into(), process: std::process::id() }));
@@ -287,8 +295,8 @@ impl Drop for WriteLock<'_> {
 }
 
 impl Drop for Lock {
-    /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever opens the
-    /// file at this moment finds it gone before trusting it.
+    /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever
+    /// opens the file at this moment finds it gone before trusting it.
     fn drop(&mut self) {
         // A forked child holds the same locks as its parent: they are the parent's to give up.
         if self.process != std::process::id() {
@@ -307,8 +315,8 @@ impl Drop for Lock {
     }
 }
 
-/// How the sidecar is opened: a link that someone put there would have files made elsewhere. A new one is for its owner, and for
-/// whoever else may write what it locks.
+/// How the sidecar is opened: a link that someone put there would have files made elsewhere. A new
+/// one is for its owner, and for whoever else may write what it locks.
 fn options() -> OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -418,7 +426,8 @@ mod tests {
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
-    /// Works for somebody who is told what is awaited, and does not want it any more then; with what was said.
+    /// Works for somebody who is told what is awaited, and does not want it any more then; with
+    /// what was said.
     fn impatiently<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
         let (dismissed, told) = (Arc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));
         let (ends, heard) = (dismissed.clone(), told.clone());

@@ -1,5 +1,5 @@
-//! Waiting for somebody else, such as a store: in slices, between which the caller may end it, forks may begin, and the caller
-//! is told what is awaited.
+//! Waiting for somebody else, such as a store: in slices, between which the caller may end it,
+//! forks may begin, and the caller is told what is awaited.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
@@ -16,14 +16,15 @@ pub(crate) const SLICE: Duration = Duration::from_millis(50);
 /// What a program does while the library waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
-    /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no lock then.
+    /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no
+    /// lock then.
     pub stop: fn() -> bool,
     /// Shows what is awaited.
     pub tell: fn(&str),
 }
 
-/// How long another process is waited for before that is said. Nor does an interrupt end a shorter wait, in which others do what they
-/// always do: what is ready is then committed all the same.
+/// How long another process is waited for before that is said. Nor does an interrupt end a shorter
+/// wait, in which others do what they always do: what is ready is then committed all the same.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Says what is awaited to whoever should know.
@@ -53,7 +54,8 @@ fn caller() -> Caller {
     *CALLER.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread must not let it.
+/// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread
+/// must not let it.
 pub(crate) fn is_over() -> bool {
     fork::outside(|| match LEADER.with_borrow(Option::clone) {
         // Signals come to the thread for which this one works.
@@ -70,7 +72,8 @@ pub(crate) fn tell(text: &str) {
     });
 }
 
-/// Calls `work` on a thread that works for another one, which can dismiss it, and is told what it waits for.
+/// Calls `work` on a thread that works for another one, which can dismiss it, and is told what it
+/// waits for.
 pub(crate) fn led_by<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
     LEADER.set(Some(Leader { dismissed, tell }));
     let result = work();
@@ -145,7 +148,8 @@ impl Crew {
         Member { dismissed: self.dismissed.clone(), _working: self.working.clone() }
     }
 
-    /// Waits until all members are done, who stop waiting `if` it `is_over`, or when a signal comes.
+    /// Waits until all members are done, who stop waiting `if` it `is_over`, or when a signal
+    /// comes.
     pub(crate) fn join(self, is_over: bool) {
         let Crew { dismissed, working, done } = self;
         drop(working);

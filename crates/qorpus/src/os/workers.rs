@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-/// How often the first thread is tried, and how long is waited in between: threads that have just finished may still be leaving,
-/// with their memory.
+/// How often the first thread is tried, and how long is waited in between: threads that have just
+/// finished may still be leaving, with their memory.
 const PATIENCE: usize = 20;
 const WAIT: Duration = Duration::from_millis(10);
 
-/// Whether people know that there are fewer threads than they asked for: once in a process is enough.
+/// Whether people know that there are fewer threads than they asked for: once in a process is
+/// enough.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
 /// Starts `count` threads that each do what `work` returns; where the system has no more, fewer.

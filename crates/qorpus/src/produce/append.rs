@@ -1,7 +1,8 @@
 //! The writer: records that someone brings, appended to one file by any number of processes.
 //!
-//! Records are accepted into memory; a thread of the writer's own commits them in groups, while the next ones are
-//! accepted. Their ids are given in the transaction that commits them, so that writers need not agree beforehand.
+//! Records are accepted into memory; a thread of the writer's own commits them in groups, while the
+//! next ones are accepted. Their ids are given in the transaction that commits them, so that
+//! writers need not agree beforehand.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -48,14 +49,16 @@ const FOREVER: Duration = Duration::from_secs(3600);
 /// The columns of a chunk are meant to fit in a page.
 const CHUNK_BYTES: usize = 62_000;
 
-/// The letters of a chunk take at most this many bytes in memory, however few they take in the file.
+/// The letters of a chunk take at most this many bytes in memory, however few they take in the
+/// file.
 const CHUNK_LETTERS: usize = 2 << 20;
 
 /// The labels of a chunk are meant to take no more, since all of them are read for one record.
 const CHUNK_LABELS: usize = 1 << 20;
 
-/// The texts of a record's labels take at most this many bytes. What else is in its row, which must not take more than
-/// [`LARGEST_VALUE`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128 KiB, the names of 255 labels.
+/// The texts of a record's labels take at most this many bytes. What else is in its row, which must
+/// not take more than [`LARGEST_VALUE`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128
+/// KiB, the names of 255 labels.
 const MAX_TEXT: usize = LARGEST_VALUE as usize - (4 << 20);
 
 /// Every writer of this process.
@@ -63,9 +66,9 @@ static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// A corpus to which records are appended, by any number of threads.
 ///
-/// [`append`](Writer::append) and [`extend`](Writer::extend) accept records; when [`flush`](Writer::flush) returns,
-/// all that were accepted before are durable. Dropped without [`close`](Writer::close), it tries to flush. In a
-/// forked child it refuses to do anything.
+/// [`append`](Writer::append) and [`extend`](Writer::extend) accept records; when
+/// [`flush`](Writer::flush) returns, all that were accepted before are durable. Dropped without
+/// [`close`](Writer::close), it tries to flush. In a forked child it refuses to do anything.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -134,8 +137,8 @@ impl Writer {
     /// Opens the corpus at `path` for appending, creating it if need be.
     ///
     /// # Errors
-    /// The path cannot hold a corpus, there is one with another recipe or with generated records, or there is none
-    /// and no gates are given.
+    /// The path cannot hold a corpus, there is one with another recipe or with generated records,
+    /// or there is none and no gates are given.
     pub fn open(path: &Path, options: &WriterOptions) -> Result<Writer> {
         let path = absolute(path)?;
         let _inside = fork::enter();
@@ -176,7 +179,8 @@ impl Writer {
         Ok(Writer { shared })
     }
 
-    /// The writers of this process that are open: to close them when it ends in a way that drops nothing.
+    /// The writers of this process that are open: to close them when it ends in a way that drops
+    /// nothing.
     pub fn all_open() -> Vec<Writer> {
         let _inside = fork::enter();
         let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,15 +198,17 @@ impl Writer {
         &self.shared.recipe
     }
 
-    /// Accepts one record: a circuit, its unitary if it is given (row-major; computed otherwise), and labels.
+    /// Accepts one record: a circuit, its unitary if it is given (row-major; computed otherwise),
+    /// and labels.
     ///
-    /// A unitary that is given is compared with that of its circuit, as the [options](WriterOptions::check) say.
+    /// A unitary that is given is compared with that of its circuit, as the
+    /// [options](WriterOptions::check) say.
     ///
     /// Waits while two groups of records wait to be committed.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the record cannot be kept, [`Error::Stopped`] if an earlier commit failed,
-    /// [`Error::Closed`], [`Error::Forked`]. Then nothing is accepted.
+    /// [`Error::Refused`] if the record cannot be kept, [`Error::Stopped`] if an earlier commit
+    /// failed, [`Error::Closed`], [`Error::Forked`]. Then nothing is accepted.
     pub fn append(
         &self,
         circuit: &[u16],
@@ -213,7 +219,8 @@ impl Writer {
         Ok(())
     }
 
-    /// As [`append`](Writer::append), but waits no longer than `limit`; says whether the record is accepted.
+    /// As [`append`](Writer::append), but waits no longer than `limit`; says whether the record is
+    /// accepted.
     ///
     /// # Errors
     /// As [`append`](Writer::append).
@@ -229,8 +236,9 @@ impl Writer {
         self.shared.accept(limit, &[circuit], unitary, &columns)
     }
 
-    /// Accepts records: circuits, their unitaries if they are given (row-major, one after the other; computed
-    /// otherwise), and labels with a value for each record. All of them are accepted, or none.
+    /// Accepts records: circuits, their unitaries if they are given (row-major, one after the
+    /// other; computed otherwise), and labels with a value for each record. All of them are
+    /// accepted, or none.
     ///
     /// # Errors
     /// As [`append`](Writer::append).
@@ -244,7 +252,8 @@ impl Writer {
         Ok(())
     }
 
-    /// As [`extend`](Writer::extend), but waits no longer than `limit`; says whether the records are accepted.
+    /// As [`extend`](Writer::extend), but waits no longer than `limit`; says whether the records
+    /// are accepted.
     ///
     /// # Errors
     /// As [`append`](Writer::append).
@@ -260,7 +269,8 @@ impl Writer {
         self.shared.accept(limit, &circuits, unitaries, labels)
     }
 
-    /// Waits until all accepted records are durable; returns how many this writer has made durable in all.
+    /// Waits until all accepted records are durable; returns how many this writer has made durable
+    /// in all.
     ///
     /// # Errors
     /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
@@ -272,7 +282,8 @@ impl Writer {
         }
     }
 
-    /// As [`flush`](Writer::flush), but waits no longer than `limit`: `None` if they are not durable then.
+    /// As [`flush`](Writer::flush), but waits no longer than `limit`: `None` if they are not
+    /// durable then.
     ///
     /// # Errors
     /// As [`flush`](Writer::flush).
@@ -285,7 +296,8 @@ impl Writer {
         self.shared.flush(state, limit)
     }
 
-    /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which owns nothing of it.
+    /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which
+    /// owns nothing of it.
     ///
     /// # Errors
     /// As [`flush`](Writer::flush).
@@ -297,8 +309,8 @@ impl Writer {
         }
     }
 
-    /// As [`close`](Writer::close), but waits no longer than `limit`; says whether all is durable. If not, the writer
-    /// accepts nothing any more, goes on committing, and can be closed again.
+    /// As [`close`](Writer::close), but waits no longer than `limit`; says whether all is durable.
+    /// If not, the writer accepts nothing any more, goes on committing, and can be closed again.
     ///
     /// # Errors
     /// As [`flush`](Writer::flush).
@@ -323,8 +335,9 @@ impl Writer {
         }
     }
 
-    /// Has the committing thread give up if it waits for other processes, unless it has just begun to: what it has is then lost,
-    /// and the writer has stopped. What is appended or flushed afterwards takes this back.
+    /// Has the committing thread give up if it waits for other processes, unless it has just begun
+    /// to: what it has is then lost, and the writer has stopped. What is appended or flushed
+    /// afterwards takes this back.
     pub fn interrupt(&self) {
         self.shared.interrupted.store(true, Ordering::Relaxed);
     }
@@ -540,8 +553,8 @@ impl Shared {
         let compared = (0..circuits.len()).filter(is_compared);
         pairs.compare(pair, compared, record, check, |position, difference| {
             let is_unitary = |difference: f64| {
-                // So near to a unitary, the largest entry of U†U - 1 is at most this: an entry of it adds up products
-                // of a column with one of length 1.
+                // So near to a unitary, the largest entry of U†U - 1 is at most this: an entry of
+                // it adds up products of a column with one of length 1.
                 let residual = difference * (2.0 * dim.sqrt() + dim * difference);
                 self.options.tolerance.is_none_or(|tolerance| residual <= tolerance)
             };
@@ -559,7 +572,8 @@ impl Shared {
         others.try_for_each(|position| self.check_unitary(position, unitary(position)))
     }
 
-    /// Says no to a unitary whose entries differ from those of its circuit's by more than its digits explain.
+    /// Says no to a unitary whose entries differ from those of its circuit's by more than its
+    /// digits explain.
     fn check_pair(
         &self,
         position: usize,
@@ -613,8 +627,8 @@ impl Shared {
         }
     }
 
-    /// Starts the committing thread unless it runs. Whoever calls this is inside the gate: a thread that began
-    /// during a fork would carry its handles into the child.
+    /// Starts the committing thread unless it runs. Whoever calls this is inside the gate: a thread
+    /// that began during a fork would carry its handles into the child.
     fn start_thread(self: &Arc<Self>, state: &mut State) -> Result<()> {
         if state.thread.is_some() {
             return Ok(());

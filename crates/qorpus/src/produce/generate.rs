@@ -1,8 +1,9 @@
-//! Generating: workers compute chunks, one thread commits them in groups, any number of processes share a file.
+//! Generating: workers compute chunks, one thread commits them in groups, any number of processes
+//! share a file.
 //!
-//! A process claims ranges of chunks in the table `work`, in the same transactions that commit its finished
-//! ones. What a process that died had claimed is free again, so that nothing is computed twice unless someone
-//! dies, and nothing is left over.
+//! A process claims ranges of chunks in the table `work`, in the same transactions that commit its
+//! finished ones. What a process that died had claimed is free again, so that nothing is computed
+//! twice unless someone dies, and nothing is left over.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result};
@@ -23,7 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// A commit of several writers carries about this many bytes: the others wait no longer than it takes...
+/// A commit of several writers carries about this many bytes: the others wait no longer than it
+/// takes...
 const GROUP_BYTES: u64 = 8 << 20;
 
 /// ...that of a lone writer so many, since a slow disk takes as long for its syncs as for some megabytes...
@@ -163,7 +165,8 @@ impl Job<'_> {
         let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
         let (left, claimed, records, new) = store.write(|transaction| {
             if !self.begun {
-                // A dead process may have had the same name: its claims are not ours, or they would be dropped below.
+                // A dead process may have had the same name: its claims are not ours, or they would
+                // be dropped below.
                 claims::release(transaction, owner)?;
             }
             let new = insert_chunks(transaction, ready)?;
@@ -252,7 +255,8 @@ fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
     ranges
 }
 
-/// Makes the records that are still missing in the file at `path`, as [`generate`](crate::generate) does.
+/// Makes the records that are still missing in the file at `path`, as [`generate`](crate::generate)
+/// does.
 pub(crate) fn generate_file(
     path: &Path,
     recipe: &Recipe,

@@ -1,4 +1,5 @@
-//! Making records: computing chunks and committing them, and appending records that somebody brings.
+//! Making records: computing chunks and committing them, and appending records that somebody
+//! brings.
 
 pub(crate) mod append;
 pub(crate) mod chunk_builder;

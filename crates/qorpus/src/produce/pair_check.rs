@@ -7,8 +7,8 @@ use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Equivalence, Kernel, Scr
 /// Entries of unitaries that are computed at once: they stay in the cache.
 const ENTRIES_AT_ONCE: usize = 1 << 15;
 
-/// How far entries of a given unitary may be from those of its circuit's: more than rounding explains in what computes
-/// in single precision, less than any mistake.
+/// How far entries of a given unitary may be from those of its circuit's: more than rounding
+/// explains in what computes in single precision, less than any mistake.
 pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::Complex128 => 1e-6,
@@ -16,10 +16,12 @@ pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     }
 }
 
-/// The same for a matrix that is as far from unitary as `residual`: one of few digits is compared in these, and one that
-/// is nothing like a unitary, which a writer takes only if it is told to, is not compared.
+/// The same for a matrix that is as far from unitary as `residual`: one of few digits is compared
+/// in these, and one that is nothing like a unitary, which a writer takes only if it is told to, is
+/// not compared.
 pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
-    // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by chance.
+    // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by
+    // chance.
     if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
 }
 
@@ -41,8 +43,9 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// Says of the records at some positions how far their unitary, row-major, is from that of their circuit, as the
-    /// largest difference of entries: `None` if a gate of the circuit has no matrix. `tell` returns whether to go on.
+    /// Says of the records at some positions how far their unitary, row-major, is from that of
+    /// their circuit, as the largest difference of entries: `None` if a gate of the circuit has no
+    /// matrix. `tell` returns whether to go on.
     pub(crate) fn compare<'c>(
         &mut self,
         (alphabet, kernel): (&Alphabet, &Kernel),
@@ -70,19 +73,21 @@ impl Pairs {
     }
 }
 
-/// Which of the records that are given at once are compared: all from three qubits on and the first 256, then every
-/// eighth, so that on one and two qubits comparing takes less than a tenth of what appending takes.
+/// Which of the records that are given at once are compared: all from three qubits on and the first
+/// 256, then every eighth, so that on one and two qubits comparing takes less than a tenth of what
+/// appending takes.
 pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
     qubits > 2 || position < 256 || position.is_multiple_of(8)
 }
 
-/// The largest difference between entries of two matrices, up to a global phase unless they are compared exactly.
+/// The largest difference between entries of two matrices, up to a global phase unless they are
+/// compared exactly.
 fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
     distance(a, b, if check == PairCheck::Phase { Equivalence::GlobalPhase } else { Equivalence::Exact })
 }
 
-/// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake makes exactly this
-/// unitary, if one does. `order` is that in which a writer was given it.
+/// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake
+/// makes exactly this unitary, if one does. `order` is that in which a writer was given it.
 pub(crate) fn likely_cause(
     (alphabet, kernel): (&Alphabet, &Kernel),
     circuit: &[u16],

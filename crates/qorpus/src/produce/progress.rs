@@ -17,7 +17,8 @@ pub struct Progress {
     pub drafted: u64,
     /// Whether there is nothing left to do but wait for other processes.
     pub waiting: bool,
-    /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a sentence.
+    /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a
+    /// sentence.
     pub idle: Option<Idle>,
 }
 

@@ -26,8 +26,8 @@ pub(crate) fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
     (chunk_bytes * chunks as f64 + 8.0 * page) as u64
 }
 
-/// A chunk's number in the trial: spread over the space, from the end on, since in a space of words the longest, which are
-/// most, come last.
+/// A chunk's number in the trial: spread over the space, from the end on, since in a space of words
+/// the longest, which are most, come last.
 pub(crate) fn tried(chunks: u64, trial: u64) -> u64 {
     chunks - 1 - trial.wrapping_mul(0x9E37_79B9) % chunks
 }

@@ -9,16 +9,18 @@ use std::ffi::c_int;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after what time it asks
-/// whether to go on. An instruction may be a call of a function, which nothing interrupts.
+/// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after
+/// what time it asks whether to go on. An instruction may be a call of a function, which nothing
+/// interrupts.
 const POLL_INTERVAL: c_int = 64;
 const ASK: Duration = Duration::from_millis(50);
 
-/// The most bytes of a text, of a BLOB and of a row: a function over so many returns after some ten milliseconds. A
-/// unitary has at most 1 MiB.
+/// The most bytes of a text, of a BLOB and of a row: a function over so many returns after some ten
+/// milliseconds. A unitary has at most 1 MiB.
 pub(crate) const LONGEST: usize = 8 << 20;
 
-/// The most calls of functions in the text of a query: they may all stand between two looks at the clock.
+/// The most calls of functions in the text of a query: they may all stand between two looks at the
+/// clock.
 const MAX_CALLS: usize = 250;
 
 /// The limits, beside those that SQLite has anyway. An argument may cost as much as a call.
@@ -29,7 +31,8 @@ const LIMITS: [(Limit, usize); 4] = [
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
 ];
 
-/// The tables there are; those of JSON let a parameter be a list. `pragma_...` are tables too, that set what they read.
+/// The tables there are; those of JSON let a parameter be a list. `pragma_...` are tables too, that
+/// set what they read.
 const TABLES: [&str; 5] = ["records", "json_each", "json_tree", "jsonb_each", "jsonb_tree"];
 
 /// Functions of SQLite that take hours over a few megabytes, and that no query of records needs.
@@ -50,9 +53,11 @@ impl Refusal {
     }
 }
 
-/// Lets `connection` do nothing but read tables and compute, within limits. To be called when its functions are there.
+/// Lets `connection` do nothing but read tables and compute, within limits. To be called when its
+/// functions are there.
 ///
-/// SQLite asks before it does anything: a PRAGMA takes effect while the statement is prepared, in the whole process.
+/// SQLite asks before it does anything: a PRAGMA takes effect while the statement is prepared, in
+/// the whole process.
 pub(crate) fn restrict(connection: &mut Connection, own: &[&str]) -> Result<Refusal> {
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value as c_int)?;
@@ -96,7 +101,8 @@ pub(crate) fn restrict(connection: &mut Connection, own: &[&str]) -> Result<Refu
     Ok(refusal)
 }
 
-/// The functions without effects: SQLite's own that it lets a schema call, and `own`. Those of its extensions handle pointers.
+/// The functions without effects: SQLite's own that it lets a schema call, and `own`. Those of its
+/// extensions handle pointers.
 fn harmless(connection: &Connection, own: &[&str]) -> Result<HashSet<String>> {
     const DIRECT_ONLY: i64 = 0x8_0000;
     let sql = "SELECT DISTINCT lower(name) FROM pragma_function_list
@@ -109,7 +115,8 @@ fn harmless(connection: &Connection, own: &[&str]) -> Result<HashSet<String>> {
     Ok(names)
 }
 
-/// Whether a query shall end: asked by SQLite between instructions, and by functions that take long.
+/// Whether a query shall end: asked by SQLite between instructions, and by functions that take
+/// long.
 #[derive(Clone)]
 pub(crate) struct Interrupt(Arc<Mutex<Asking>>);
 

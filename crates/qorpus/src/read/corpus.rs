@@ -1,4 +1,5 @@
-//! Records for many threads: one file, several read as one, or a recipe that is computed while it is read.
+//! Records for many threads: one file, several read as one, or a recipe that is computed while it
+//! is read.
 
 use crate::corpus::corpus_file::{CorpusFile, Summary, bytes_of, damaged};
 use crate::corpus::ids::{Ids, Sorted};
@@ -25,7 +26,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A thread reads at least so many scattered records: to start one takes as long as some three hundred of them.
+/// A thread reads at least so many scattered records: to start one takes as long as some three
+/// hundred of them.
 ///
 /// The threads end with the call, because a pool would not live through a fork.
 const SCATTERED: usize = 2048;
@@ -43,14 +45,15 @@ pub struct Rows {
     pub circuits: Circuits,
     /// Their unitaries, row-major, little-endian, of the corpus's dtype.
     pub unitaries: Vec<u8>,
-    /// The labels that came with them, or nothing at all if records bring none; those that are counted are left out.
+    /// The labels that came with them, or nothing at all if records bring none; those that are
+    /// counted are left out.
     pub given: Vec<GivenLabels>,
 }
 
 /// A sequence of records, for any number of threads.
 ///
-/// What it reads is one file, several files read as one, or a recipe whose records are computed. It follows what
-/// others commit, and lives through forks: see [`before_fork`](crate::before_fork).
+/// What it reads is one file, several files read as one, or a recipe whose records are computed. It
+/// follows what others commit, and lives through forks: see [`before_fork`](crate::before_fork).
 #[derive(Debug)]
 pub struct Corpus {
     recipe: Recipe,
@@ -123,11 +126,12 @@ impl File {
 }
 
 impl Corpus {
-    /// Opens files as one sequence of records, or a sharded corpus, of which files are opened when they are needed. Another
-    /// directory stands for the `*.db` in it, in the order of their names.
+    /// Opens files as one sequence of records, or a sharded corpus, of which files are opened when
+    /// they are needed. Another directory stands for the `*.db` in it, in the order of their names.
     ///
-    /// All must have one recipe. Generated files are parts of one corpus: each record is read from the file that
-    /// has it. Files to which records were appended follow one another; then only the last one may grow.
+    /// All must have one recipe. Generated files are parts of one corpus: each record is read from
+    /// the file that has it. Files to which records were appended follow one another; then only the
+    /// last one may grow.
     ///
     /// # Errors
     /// There is no file, one of them is no corpus, or they have different recipes.
@@ -175,8 +179,8 @@ impl Corpus {
         Ok(Corpus { recipe, source: Source::Joined(joined) })
     }
 
-    /// The same, of a sharded corpus with the records of shards that are published and not listed in the manifest yet. Queries and
-    /// all that is of the corpus as a whole leave these out.
+    /// The same, of a sharded corpus with the records of shards that are published and not listed
+    /// in the manifest yet. Queries and all that is of the corpus as a whole leave these out.
     #[must_use]
     pub fn with_unsealed(self) -> Corpus {
         let source = match self.source {
@@ -248,8 +252,8 @@ impl Corpus {
         }
     }
 
-    /// How many ids there are at least: as many as were seen not long ago, without a look at the file. Records are
-    /// never taken away.
+    /// How many ids there are at least: as many as were seen not long ago, without a look at the
+    /// file. Records are never taken away.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -298,14 +302,15 @@ impl Corpus {
         Ok(sum)
     }
 
-    /// What a user should know of these files before relying on them, as sentences: those that were copied without their WAL.
+    /// What a user should know of these files before relying on them, as sentences: those that were
+    /// copied without their WAL.
     pub fn warnings(&self) -> Vec<String> {
         let missing = self.files().filter(|file| wal::is_found(&file.path));
         missing.map(|file| wal::warning(&file.path)).collect()
     }
 
-    /// The labels that records brought with them, by name, and for each whether it is a text; of several files, in
-    /// one of them.
+    /// The labels that records brought with them, by name, and for each whether it is a text; of
+    /// several files, in one of them.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -352,8 +357,9 @@ impl Corpus {
         })
     }
 
-    /// The ids of `count` records at this distance from the identity, drawn uniformly and without repetition: what a seed draws
-    /// never changes. The distance is what the circuits cost, or, if nothing costs anything, their length.
+    /// The ids of `count` records at this distance from the identity, drawn uniformly and without
+    /// repetition: what a seed draws never changes. The distance is what the circuits cost, or, if
+    /// nothing costs anything, their length.
     ///
     /// # Errors
     /// [`Error::Usage`] if there are fewer, or the level is not there yet.
@@ -392,14 +398,15 @@ impl Corpus {
         self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
     }
 
-    /// The circuits with these ids, in any order, also repeated, as numbers of letters. Many are read in parallel, here and
-    /// in what follows.
+    /// The circuits with these ids, in any order, also repeated, as numbers of letters. Many are
+    /// read in parallel, here and in what follows.
     ///
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
     pub fn circuits<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Circuits> {
         let ids = ids.into();
-        // An array of unitaries does not fit in memory or it does; circuits grow, and memory must not end in between.
+        // An array of unitaries does not fit in memory or it does; circuits grow, and memory must
+        // not end in between.
         let piece = self.piece();
         if ids.len() <= piece {
             return Ok(joined(self.shares_of_circuits(&ids)?));
@@ -432,8 +439,8 @@ impl Corpus {
         })
     }
 
-    /// How many circuits are read before it is looked whether there is memory for more: some hundred megabytes of them. Those
-    /// that people append are seldom as long as they may be.
+    /// How many circuits are read before it is looked whether there is memory for more: some
+    /// hundred megabytes of them. Those that people append are seldom as long as they may be.
     fn piece(&self) -> usize {
         let longest = match self.recipe.space().is_appended() {
             true => 1 << 10,
@@ -442,8 +449,8 @@ impl Corpus {
         ((1 << 27) / longest).min(1 << 20)
     }
 
-    /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major, little-endian, of the
-    /// recipe's dtype, with qubits in this order.
+    /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major,
+    /// little-endian, of the recipe's dtype, with qubits in this order.
     ///
     /// # Errors
     /// As [`circuits`](Corpus::circuits).
@@ -483,7 +490,8 @@ impl Corpus {
         Ok(joined(shares))
     }
 
-    /// Ids in the order in which they are read fastest: as they are, unless pages have to be looked up one by one.
+    /// Ids in the order in which they are read fastest: as they are, unless pages have to be looked
+    /// up one by one.
     fn sorted<'a>(&self, ids: &Ids<'a>) -> Result<Sorted<'a>> {
         let Ids::List(list) = ids else { return Ok(Sorted::as_asked(ids)) };
         let only = match &self.source {
@@ -514,8 +522,8 @@ impl Corpus {
         reorder(unitaries, self.recipe.alphabet().qubits(), self.recipe.dtype().bytes(), order);
     }
 
-    /// The labels that came with the records with these ids, in any order, also repeated; nothing at all if records
-    /// bring none.
+    /// The labels that came with the records with these ids, in any order, also repeated; nothing
+    /// at all if records bring none.
     ///
     /// # Errors
     /// As [`circuits`](Corpus::circuits).
@@ -694,8 +702,9 @@ impl Corpus {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
-    /// What is there at this moment: of a sharded corpus the records of all shards that are published, whether the manifest
-    /// lists them yet or not. All of it can be read [with what is unsealed](Corpus::with_unsealed).
+    /// What is there at this moment: of a sharded corpus the records of all shards that are
+    /// published, whether the manifest lists them yet or not. All of it can be read [with what is
+    /// unsealed](Corpus::with_unsealed).
     ///
     /// Takes time proportional to the number of shards, unless all of them are listed.
     ///
@@ -796,8 +805,8 @@ impl Corpus {
         }
     }
 
-    /// Computes the records with these ids: writes their unitaries to `out`, and appends their circuits if they are
-    /// wanted.
+    /// Computes the records with these ids: writes their unitaries to `out`, and appends their
+    /// circuits if they are wanted.
     fn compute_rows(
         &self,
         kernel: &Kernel,
@@ -833,8 +842,8 @@ impl Corpus {
         }
     }
 
-    /// Shares out ids and the places for their unitaries, if these are wanted, to threads that each `read` some; what they
-    /// return is in the order of the ids.
+    /// Shares out ids and the places for their unitaries, if these are wanted, to threads that each
+    /// `read` some; what they return is in the order of the ids.
     fn shared_out<T: Send>(
         &self,
         ids: &Ids<'_>,
@@ -887,8 +896,8 @@ impl Corpus {
         })
     }
 
-    /// Calls `read` for runs of `ids`, which ascend if there are several files, with a handle of the file that has them,
-    /// their ids there, and their places among `ids`.
+    /// Calls `read` for runs of `ids`, which ascend if there are several files, with a handle of
+    /// the file that has them, their ids there, and their places among `ids`.
     fn in_files(&self, ids: &Ids<'_>, read: &mut ReadSome<'_>) -> Result<()> {
         match &self.source {
             Source::Computed(..) => Ok(()),
@@ -953,7 +962,8 @@ impl Corpus {
     }
 }
 
-/// Repeats what reads if a copy of a shard was damaged, which was removed: it is fetched again, once.
+/// Repeats what reads if a copy of a shard was damaged, which was removed: it is fetched again,
+/// once.
 fn again<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
     let mut seen = BTreeSet::new();
     loop {

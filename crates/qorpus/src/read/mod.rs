@@ -1,4 +1,5 @@
-//! Reading for many threads: one file, several, shards or a recipe as one corpus, and queries over it.
+//! Reading for many threads: one file, several, shards or a recipe as one corpus, and queries over
+//! it.
 
 pub(crate) mod authorizer;
 pub(crate) mod corpus;

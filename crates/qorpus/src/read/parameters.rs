@@ -1,4 +1,5 @@
-//! Values for the parameters of a query: in order for `?`, by name for `:name`, `@name` and `$name`.
+//! Values for the parameters of a query: in order for `?`, by name for `:name`, `@name` and
+//! `$name`.
 
 use crate::error::{Error, Result};
 use rusqlite::Statement;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-/// The ids of the records that were there at some moment. Each has a place among them, counted from 0 in the order of ids.
+/// The ids of the records that were there at some moment. Each has a place among them, counted from
+/// 0 in the order of ids.
 ///
 /// Takes memory for the ranges that they come in, of a sharded corpus one a shard at most.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

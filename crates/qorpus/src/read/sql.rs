@@ -42,18 +42,22 @@ pub struct Selection {
 impl Corpus {
     /// Runs one `SELECT` over the table `records`, with values for its parameters.
     ///
-    /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB: row-major, little-endian,
-    /// of the corpus's dtype, with qubits in this order), `count_GATE` for each gate, and a column for each label.
-    /// Records that are not made yet have no row. Two functions take unitaries of the corpus or of its dimension:
+    /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB:
+    /// row-major, little-endian, of the corpus's dtype, with qubits in this order), `count_GATE`
+    /// for each gate, and a column for each label. Records that are not made yet have no row. Two
+    /// functions take unitaries of the corpus or of its dimension:
     ///
-    /// * `fidelity(a, b)` = |tr(A†B)|² / d², the process fidelity (Nielsen, Phys. Lett. A 303, 2002);
-    /// * `distance(a, b)` = sqrt(1 - |tr(A†B)| / d), which does not see a global phase (Fowler, quant-ph/0411206).
+    /// * `fidelity(a, b)` = |tr(A†B)|² / d², the process fidelity (Nielsen, Phys. Lett. A 303,
+    ///   2002);
+    /// * `distance(a, b)` = sqrt(1 - |tr(A†B)| / d), which does not see a global phase (Fowler,
+    ///   quant-ph/0411206).
     ///
-    /// Only what a query looks at is read or computed, and only as many records as it fetches. `interrupted` is asked
-    /// now and then whether to stop.
+    /// Only what a query looks at is read or computed, and only as many records as it fetches.
+    /// `interrupted` is asked now and then whether to stop.
     ///
     /// # Errors
-    /// [`Error::Usage`] for what is no single `SELECT`, [`Error::Query`] if it fails or is interrupted.
+    /// [`Error::Usage`] for what is no single `SELECT`, [`Error::Query`] if it fails or is
+    /// interrupted.
     pub fn select(
         self: &Arc<Corpus>,
         order: Order,
@@ -66,7 +70,8 @@ impl Corpus {
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
         let mut connection = Connection::open_in_memory().map_err(failed)?;
-        // An unknown name in double quotes would be a text: a condition on it holds for every record or for none.
+        // An unknown name in double quotes would be a text: a condition on it holds for every
+        // record or for none.
         for option in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
             connection.set_db_config(option, false).map_err(failed)?;
         }
@@ -195,8 +200,9 @@ impl Table {
 
     /// The names of the columns, in order.
     ///
-    /// SQL does not tell names apart by letter case. Labels of several files that differ in nothing else have numbers behind
-    /// their names, all of them: a query must not get one where the other is meant.
+    /// SQL does not tell names apart by letter case. Labels of several files that differ in nothing
+    /// else have numbers behind their names, all of them: a query must not get one where the other
+    /// is meant.
     fn names(&self) -> Vec<String> {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
@@ -226,7 +232,8 @@ struct Connected<'vtab> {
     cursors: PhantomData<&'vtab ()>,
 }
 
-/// What a query needs of each record, as bits of the index number that SQLite hands from plan to cursor.
+/// What a query needs of each record, as bits of the index number that SQLite hands from plan to
+/// cursor.
 const CIRCUITS: c_int = 1;
 const UNITARIES: c_int = 2;
 const LABELS: c_int = 4;
@@ -342,7 +349,8 @@ struct Cursor<'vtab> {
     plan: c_int,
     /// The query wants no record from here on.
     end: u64,
-    /// The id of the first record that was read ahead, how many there are, and at which of them the cursor is.
+    /// The id of the first record that was read ahead, how many there are, and at which of them the
+    /// cursor is.
     first: u64,
     len: usize,
     at: usize,
@@ -388,7 +396,8 @@ impl Cursor<'_> {
                 return Ok(rows);
             }
             true => rows.circuits = reader.circuits(ids)?,
-            // Whether a record is there shows with its circuit, unless something else of it is read.
+            // Whether a record is there shows with its circuit, unless something else of it is
+            // read.
             false if !unitaries && !labels => rows.circuits = reader.circuits(ids)?,
             false => {}
         }

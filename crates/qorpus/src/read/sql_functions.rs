@@ -1,7 +1,8 @@
 //! Functions over texts whose time grows faster than their arguments, as a query calls them.
 //!
-//! SQLite looks for an interrupt between two instructions, and one `LIKE` or `instr` over megabytes takes it hours. These
-//! return the same, as a test finds, in time that grows with the arguments or with looks for an interrupt in between.
+//! SQLite looks for an interrupt between two instructions, and one `LIKE` or `instr` over megabytes
+//! takes it hours. These return the same, as a test finds, in time that grows with the arguments or
+//! with looks for an interrupt in between.
 
 use crate::read::authorizer::{Interrupt, LONGEST};
 use memchr::{memchr, memchr2, memmem};
@@ -197,7 +198,8 @@ struct Pattern {
     folds: bool,
 }
 
-/// Whether the second argument is like the first; a third is the sign before `%` and `_` that stand for themselves.
+/// Whether the second argument is like the first; a third is the sign before `%` and `_` that stand
+/// for themselves.
 fn matches(
     context: &mut Context<'_>,
     syntax: &Syntax,
@@ -257,7 +259,8 @@ impl Pattern {
     fn fits(&self, text: &[u8], pace: &mut Pace<'_>) -> Result<bool> {
         let (mut piece, mut at) = (0, 0);
         let text = &text[..memchr(0, text).unwrap_or(text.len())];
-        // Behind the last piece for many: the piece, and from where on the text was held against it.
+        // Behind the last piece for many: the piece, and from where on the text was held against
+        // it.
         let mut again = None;
         loop {
             let mut next = at;
@@ -299,7 +302,8 @@ impl Pattern {
         }
     }
 
-    /// From `at` on, the first place where this piece may fit. A byte of ASCII is never inside of a character.
+    /// From `at` on, the first place where this piece may fit. A byte of ASCII is never inside of a
+    /// character.
     fn begins(&self, piece: usize, text: &[u8], at: usize) -> Option<usize> {
         let Some(Piece::Ascii(run)) = self.pieces.get(piece) else { return Some(at) };
         let wanted = run[0];
@@ -344,7 +348,8 @@ fn set(text: &[u8], at: &mut usize) -> Piece {
     if character == 0 { Piece::Never } else { Piece::Set { ranges, inverted } }
 }
 
-/// The character at a place, and the place behind it; 0 is the end. Bytes that are not UTF-8 are what SQLite makes of them.
+/// The character at a place, and the place behind it; 0 is the end. Bytes that are not UTF-8 are
+/// what SQLite makes of them.
 fn read(text: &[u8], at: &mut usize) -> u32 {
     let Some(&first) = text.get(*at).filter(|first| **first != 0) else { return 0 };
     *at += 1;
@@ -397,7 +402,8 @@ mod tests {
         assert_eq!(found[0], found[1], "{expression} of {arguments:?}");
     }
 
-    /// Few characters, so that they meet: signs of patterns, small and capital letters, and some of several bytes.
+    /// Few characters, so that they meet: signs of patterns, small and capital letters, and some of
+    /// several bytes.
     fn text() -> impl Strategy<Value = String> {
         proptest::string::string_regex(r"[aAbB%_*?\[\]^é€🦀 \-]{0,9}").unwrap()
     }

@@ -20,9 +20,10 @@ const BLOCK_BYTES: usize = (BLOCK / 8) as usize;
 
 /// The records of a reader, split by their unitaries.
 ///
-/// To know the sides, every record is gone through once. Each takes a bit for each part, in a temporary file without a name, and no
-/// more memory than 8 bytes for 32768 records. Among those that are present, records are counted by their places. Records that come later are gone through when they are asked for; none changes its
-/// side.
+/// To know the sides, every record is gone through once. Each takes a bit for each part, in a
+/// temporary file without a name, and no more memory than 8 bytes for 32768 records. Among those
+/// that are present, records are counted by their places. Records that come later are gone through
+/// when they are asked for; none changes its side.
 #[derive(Debug)]
 pub struct UnitaryParts {
     reader: Arc<Corpus>,
@@ -50,11 +51,12 @@ struct Judged {
 }
 
 impl UnitaryParts {
-    /// The parts with these sides, of 1000, of all records or `among` some. Nothing is gone through yet.
+    /// The parts with these sides, of 1000, of all records or `among` some. Nothing is gone through
+    /// yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not precise enough. Or a temporary file
-    /// cannot be made.
+    /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not
+    /// precise enough. Or a temporary file cannot be made.
     pub fn new(
         reader: Arc<Corpus>,
         among: Option<Present>,
@@ -83,8 +85,9 @@ impl UnitaryParts {
         self.split.is_exact()
     }
 
-    /// Goes through those records below `len` that were not gone through yet, on all cores, until `stop` is set; `report` is told how many
-    /// are done, some twenty times a second. False if it was stopped.
+    /// Goes through those records below `len` that were not gone through yet, on all cores, until
+    /// `stop` is set; `report` is told how many are done, some twenty times a second. False if it
+    /// was stopped.
     ///
     /// # Errors
     /// A record cannot be read, or is not there yet; or the temporary file cannot be written.
@@ -143,7 +146,8 @@ impl UnitaryParts {
         ids.iter().map(|id| Ok(has(self.block_bits(part, id / BLOCK, &mut last)?, id % BLOCK))).collect()
     }
 
-    /// The ids of the records at these places of a part, all of which are there; they ascend with the places.
+    /// The ids of the records at these places of a part, all of which are there; they ascend with
+    /// the places.
     ///
     /// # Errors
     /// The temporary file cannot be read.

@@ -1,7 +1,8 @@
 //! A prefix of a bucket of an S3-compatible store.
 //!
-//! An object is there as a whole or not at all, and the store itself checks the condition under which it gets its name
-//! (`If-None-Match`, `If-Match`), when it does. So two who publish the same need not know of each other.
+//! An object is there as a whole or not at all, and the store itself checks the condition under
+//! which it gets its name (`If-None-Match`, `If-Match`), when it does. So two who publish the same
+//! need not know of each other.
 
 use crate::error::{Error, Result, io};
 use crate::os::fork::{self, ForkAware};
@@ -46,13 +47,15 @@ const PARTS_AT_ONCE: usize = 4;
 /// So many small objects are asked for at once.
 const TEXTS_AT_ONCE: usize = 32;
 
-/// So often something is put that another one was putting or removing at the same moment, or whose answer was lost.
+/// So often something is put that another one was putting or removing at the same moment, or whose
+/// answer was lost.
 const ATTEMPTS: u32 = 5;
 
 /// No more names than these are looked at to see what is in a place.
 const MAX_LOOKED_AT: usize = 1000;
 
-/// No more names are listed: twice those of the largest corpus, which has a shard and a receipt for each number.
+/// No more names are listed: twice those of the largest corpus, which has a shard and a receipt for
+/// each number.
 const MAX_NAMES: usize = 4 * MAX_SHARDS as usize;
 
 /// A list comes in pages, of up to 1000 names in most stores. So many may have fewer...
@@ -70,7 +73,8 @@ const LONGEST_TAG: usize = 1 << 10;
 /// The longest name of a bucket that any store has had.
 const LONGEST_BUCKET: usize = 255;
 
-/// The longest prefix: names of objects have up to 1024 bytes, and the longest that a shard has is shorter than the rest.
+/// The longest prefix: names of objects have up to 1024 bytes, and the longest that a shard has is
+/// shorter than the rest.
 const LONGEST_PREFIX: usize = 900;
 
 /// A prefix of a bucket, for any number of threads.
@@ -121,7 +125,8 @@ impl Bucket {
             false => wrong(reason),
         };
         let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-        // In an address `.` and `..` would mean something else, and other dots at an end or together would be lost.
+        // In an address `.` and `..` would mean something else, and other dots at an end or
+        // together would be lost.
         let is_odd = bucket.starts_with('.') || bucket.ends_with('.') || bucket.contains("..");
         if bucket.is_empty() || bucket.len() > LONGEST_BUCKET || is_odd || !bucket.chars().all(is_name) {
             return Err(wrong(
@@ -192,7 +197,8 @@ impl Bucket {
         }
     }
 
-    /// The object called `name`, up to a little more than `most` bytes of it, and its version; `None` if there is none.
+    /// The object called `name`, up to a little more than `most` bytes of it, and its version;
+    /// `None` if there is none.
     pub(super) fn read(&self, name: &str, most: u64) -> Result<Option<(Vec<u8>, Version)>> {
         self.run(name, "read it", async |store, key| {
             let Some(found) = there(store.get_opts(&key, bounded(most)).await)? else { return Ok(None) };
@@ -205,7 +211,8 @@ impl Bucket {
         })
     }
 
-    /// Those of the objects with these names that are there, as [`read`](Bucket::read) does, in the same order.
+    /// Those of the objects with these names that are there, as [`read`](Bucket::read) does, in the
+    /// same order.
     pub(super) fn read_many(&self, names: &[String], most: u64) -> Result<Vec<Option<Vec<u8>>>> {
         self.run("", "read what is under it", async |store, _| {
             let (mut texts, mut running) = (vec![None; names.len()], JoinSet::new());
@@ -270,7 +277,8 @@ impl Bucket {
         Ok(found)
     }
 
-    /// Calls `each` with the names, sizes and `ETag`s of all objects, until it breaks off with something, which is returned.
+    /// Calls `each` with the names, sizes and `ETag`s of all objects, until it breaks off with
+    /// something, which is returned.
     fn visit<T>(&self, each: &mut Each<'_, T>) -> Result<Option<T>> {
         let each = RefCell::new(each);
         let endless = |what: &str| {
@@ -350,7 +358,8 @@ impl Bucket {
         Ok(false)
     }
 
-    /// Refuses a store that puts an object although the condition does not hold, which shows in one that is removed again.
+    /// Refuses a store that puts an object although the condition does not hold, which shows in one
+    /// that is removed again.
     pub(super) fn check_conditions(&self) -> Result<()> {
         let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let name = format!(".conditions-{random:016x}");
@@ -369,7 +378,8 @@ impl Bucket {
         Err(Error::ObjectStore { path: self.path.clone(), action: "write to it", reason })
     }
 
-    /// Puts the file of a shard, which must still be what its receipt will say; says whether the condition held.
+    /// Puts the file of a shard, which must still be what its receipt will say; says whether the
+    /// condition held.
     pub(super) fn publish(&self, from: &Path, shard: &Shard, name: &str, before: Before<'_>) -> Result<bool> {
         let failed = io(from, "read it");
         let same = |found: (u64, u128)| match found == (shard.bytes, shard.xxh128) {
@@ -417,8 +427,8 @@ impl Bucket {
         Ok(false)
     }
 
-    /// Fetches the object called `name` to the file `to`, which is replaced: its size and XXH3-128; `None` if there is none. One
-    /// that has none of these `sizes` is not fetched.
+    /// Fetches the object called `name` to the file `to`, which is replaced: its size and XXH3-128;
+    /// `None` if there is none. One that has none of these `sizes` is not fetched.
     pub(super) fn fetch(
         &self,
         name: &str,
@@ -526,7 +536,8 @@ fn fate(result: object_store::Result<()>) -> object_store::Result<Fate> {
         Ok(()) => Ok(Fate::Done),
         Err(Precondition { .. }) => Ok(Fate::Lost),
         Err(error @ NotFound { .. }) if error.to_string().contains("NoSuchBucket") => Err(error),
-        // A conflict also if the other one removed it; an upload that is not there was completed by an earlier attempt.
+        // A conflict also if the other one removed it; an upload that is not there was completed by
+        // an earlier attempt.
         Err(error @ (AlreadyExists { .. } | NotFound { .. })) => Ok(Fate::Unknown(error)),
         Err(error) => match transport(&error) {
             Some(HttpErrorKind::Timeout | HttpErrorKind::Interrupted) => Ok(Fate::Unknown(error)),

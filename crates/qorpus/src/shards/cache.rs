@@ -1,12 +1,15 @@
-//! The cache: copies of shards of buckets on a local disk, within a size, for all processes of this machine that share it.
+//! The cache: copies of shards of buckets on a local disk, within a size, for all processes of this
+//! machine that share it.
 //!
-//! A copy is named by the place it comes from and by the checksum and the size of what it is a copy of, so it is right or not
-//! there, and nobody's bucket answers for another one. It is fetched as a draft, of which a claim says whether somebody living
-//! is at it, checked, and renamed. Room is made before: what was used longest ago is removed, and drafts count with the size
-//! they will have. Who has a removed copy open reads on; so that nobody loses one between finding and opening it, both happen
-//! under a shared lock, and copies are removed under an exclusive one.
+//! A copy is named by the place it comes from and by the checksum and the size of what it is a copy
+//! of, so it is right or not there, and nobody's bucket answers for another one. It is fetched as a
+//! draft, of which a claim says whether somebody living is at it, checked, and renamed. Room is
+//! made before: what was used longest ago is removed, and drafts count with the size they will
+//! have. Who has a removed copy open reads on; so that nobody loses one between finding and opening
+//! it, both happen under a shared lock, and copies are removed under an exclusive one.
 //!
-//! The directory is this user's alone and has a mark. Nothing in it is removed but what has a name that is given here.
+//! The directory is this user's alone and has a mark. Nothing in it is removed but what has a name
+//! that is given here.
 
 use crate::error::{Error, Result, io};
 use crate::hex::hex;
@@ -42,7 +45,8 @@ const DEFAULT_SIZE: u64 = 20 << 30;
 /// The directory in it where shards are built that go to a bucket.
 const STAGE: &str = "stage";
 
-/// The file that marks the directory as a cache, also for programs that make backups: <https://bford.info/cachedir/>.
+/// The file that marks the directory as a cache, also for programs that make backups:
+/// <https://bford.info/cachedir/>.
 const MARK: &str = "CACHEDIR.TAG";
 
 const MARKED: &str = "Signature: 8a477f597d28d172789f06886806bc55
@@ -70,7 +74,8 @@ pub(super) struct Cache {
     most: u64,
 }
 
-/// Where copies come from, as a cryptographic hash: checksums are no proof against someone who wants two objects to have one.
+/// Where copies come from, as a cryptographic hash: checksums are no proof against someone who
+/// wants two objects to have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin(String);
 
@@ -147,7 +152,8 @@ impl Cache {
 
     fn at(directory: PathBuf, most: u64) -> Result<Cache> {
         private::make(&directory, PLACE)?;
-        // Elsewhere an open file does not survive its removal by another machine, and locks are not relied on.
+        // Elsewhere an open file does not survive its removal by another machine, and locks are not
+        // relied on.
         if let Err(Error::NetworkFileSystem { kind, .. }) = filesystem::check(&directory, &directory) {
             return Err(Error::Usage(format!(
                 "{} is on a network file system ({kind}), and copies of shards belong on a local disk; set {PLACE} to a directory on one",
@@ -192,8 +198,8 @@ impl Cache {
         Ok(stage)
     }
 
-    /// The copy of a shard from there. If there is none, `fetch` writes it to the path that it is given, or says why that cannot
-    /// be.
+    /// The copy of a shard from there. If there is none, `fetch` writes it to the path that it is
+    /// given, or says why that cannot be.
     pub(super) fn copy(
         &self,
         origin: &Origin,
@@ -208,7 +214,8 @@ impl Cache {
         loop {
             let lock = self.lock(File::try_lock_shared)?;
             if is_there() {
-                // By the time of its last use; to open it for that would be to close it again, under SQLite's locks.
+                // By the time of its last use; to open it for that would be to close it again,
+                // under SQLite's locks.
                 let (now, links) = (TimeSpec::UTIME_NOW, UtimensatFlags::NoFollowSymlink);
                 let _ = utimensat(AT_FDCWD, &path, &now, &now, links);
                 return Ok(Kept { path, is_new: false, _lock: lock });
@@ -229,7 +236,8 @@ impl Cache {
         }
     }
 
-    /// Removes the copy of a shard from there if `is_wrong` says so of it, which reads it; says whether there is none any more.
+    /// Removes the copy of a shard from there if `is_wrong` says so of it, which reads it; says
+    /// whether there is none any more.
     pub(super) fn remove(
         &self,
         origin: &Origin,
@@ -269,7 +277,8 @@ impl Cache {
         })
     }
 
-    /// Room for the draft with this name and size; `None` if another process is at it, or others need the room at present.
+    /// Room for the draft with this name and size; `None` if another process is at it, or others
+    /// need the room at present.
     fn room_for(&self, name: &str, bytes: u64) -> Result<Option<Room>> {
         if bytes > self.most {
             return Err(Error::Usage(format!(
@@ -300,8 +309,8 @@ impl Cache {
         Ok(Some(Room { path, process: std::process::id(), _claim: claim }))
     }
 
-    /// The copies that are there, when each was used and its size, and the size of all drafts but `own`. Those of processes
-    /// that died are removed.
+    /// The copies that are there, when each was used and its size, and the size of all drafts but
+    /// `own`. Those of processes that died are removed.
     fn survey(&self, own: &Path) -> Result<(Vec<Copy>, u64)> {
         let failed = io(&self.directory, "read the directory");
         let (mut copies, mut drafts) = (Vec::new(), 0u64);
@@ -356,7 +365,8 @@ impl Cache {
     }
 }
 
-/// Where this user's cache is: in the place that is named, which others may share, or in the home directory.
+/// Where this user's cache is: in the place that is named, which others may share, or in the home
+/// directory.
 fn directory() -> Result<PathBuf> {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || given("XDG_CACHE_HOME").filter(|path| path.is_absolute());
@@ -463,7 +473,8 @@ mod tests {
         };
         assert!(cache.copy(&origin(), &one, fails).is_err());
         assert_eq!(copies(&cache), Vec::<String>::new());
-        // What a killed process leaves: a draft, its claim, and the claim of one that it had not begun.
+        // What a killed process leaves: a draft, its claim, and the claim of one that it had not
+        // begun.
         let draft = |sum| named(&origin().0, sum, 150, DRAFT);
         for name in [draft(7), draft(7) + CLAIM, draft(8) + CLAIM] {
             std::fs::write(cache.directory.join(name), "half").unwrap();
@@ -550,7 +561,8 @@ mod tests {
         assert_eq!(std::fs::read(&elsewhere).unwrap(), b"precious");
     }
 
-    /// More threads than there is room for, which is as processes are: what each finds is whole, and never too much is there.
+    /// More threads than there is room for, which is as processes are: what each finds is whole,
+    /// and never too much is there.
     #[test]
     fn many_share_it() {
         let (_directory, cache) = cache(300);

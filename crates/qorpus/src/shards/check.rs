@@ -1,4 +1,5 @@
-//! Checking: every record is in one shard, every shard is as the manifest says; and making those again that are not.
+//! Checking: every record is in one shard, every shard is as the manifest says; and making those
+//! again that are not.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::error::{Error, Result};
@@ -66,7 +67,8 @@ fn examined(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        // Whoever published it may not have come to give it a receipt: then nothing is wrong with it.
+        // Whoever published it may not have come to give it a receipt: then nothing is wrong with
+        // it.
         let Some((bytes, version)) = shards.place.look(&shards.name(number))? else { continue };
         versions.insert(number, version);
         let object = Object::of(&shards, number, bytes)?;
@@ -81,7 +83,8 @@ fn examined(
     Ok((sum, versions))
 }
 
-/// The shards that are neither listed nor published with a receipt, although something has their name.
+/// The shards that are neither listed nor published with a receipt, although something has their
+/// name.
 fn unlisted(shards: &Shards, manifest: &Manifest) -> Result<Vec<u64>> {
     if manifest.missing().is_empty() {
         return Ok(Vec::new());
@@ -126,7 +129,8 @@ impl Object {
     }
 }
 
-/// Verifies shard `number`, and that it is what the manifest lists, if it does. What is wrong with it as a whole is an error.
+/// Verifies shard `number`, and that it is what the manifest lists, if it does. What is wrong with
+/// it as a whole is an error.
 fn examine(
     shards: &Shards,
     number: u64,
@@ -168,8 +172,9 @@ fn examine(
     }
 }
 
-/// What is wrong with a shard, without a remedy, which is the same for all. What says nothing about the shard, such as a full
-/// cache or a missing permission, stays an error: a repair must not replace what may be whole.
+/// What is wrong with a shard, without a remedy, which is the same for all. What says nothing about
+/// the shard, such as a full cache or a missing permission, stays an error: a repair must not
+/// replace what may be whole.
 fn fault(shards: &Shards, error: Error) -> Result<String> {
     let is_copy = matches!(shards.place, Place::Bucket(_));
     match error {

@@ -103,7 +103,8 @@ fn no_more_is_taken_than_was_asked_for() {
     assert!(said.contains("longer than what was asked for"), "{said}");
     assert!(bucket.find(|_| true).unwrap_err().to_string().contains("longer"));
     assert!(bucket.read("refused", 100).unwrap_err().to_string().contains("refuses these credentials"));
-    // What is on its way counts, which is some megabytes in a system's buffers, and a list may be long.
+    // What is on its way counts, which is some megabytes in a system's buffers, and a list may be
+    // long.
     assert!(sent.load(Ordering::Relaxed) < 64 << 20, "{sent:?}");
     assert_eq!(file.metadata().unwrap().len(), 0);
 }

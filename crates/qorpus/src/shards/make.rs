@@ -1,8 +1,10 @@
-//! Making: a process takes shards one after the other, builds each where nobody reads it, and publishes it.
+//! Making: a process takes shards one after the other, builds each where nobody reads it, and
+//! publishes it.
 //!
-//! While a shard is built, a claim beside it says so: a lock that ends with the process, however that ends. What a dead
-//! process has built is gone on with. On network file systems, where locks cannot be relied on, and for buckets, shards are
-//! built in a directory of each machine, and what two machines make both is published once.
+//! While a shard is built, a claim beside it says so: a lock that ends with the process, however
+//! that ends. What a dead process has built is gone on with. On network file systems, where locks
+//! cannot be relied on, and for buckets, shards are built in a directory of each machine, and what
+//! two machines make both is published once.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -145,8 +147,8 @@ fn largest(shards: &Shards, number: u64) -> u64 {
     stored_bytes(&shards.recipe, chunks.end - chunks.start).saturating_mul(4).saturating_add(16 << 20)
 }
 
-/// Refuses to make the shards with these numbers, of which so many bytes are built there, if they do not fit in their place,
-/// or one of them not in the stage.
+/// Refuses to make the shards with these numbers, of which so many bytes are built there, if they
+/// do not fit in their place, or one of them not in the stage.
 fn check_room(
     path: &Path,
     stage: Option<&Path>,
@@ -203,14 +205,16 @@ impl Deref for Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // As long as another process builds there, or has left something to go on with, it is not empty.
+        // As long as another process builds there, or has left something to go on with, it is not
+        // empty.
         if self.named {
             let _ = std::fs::remove_dir(&self.path);
         }
     }
 }
 
-/// Where shards of the corpus at `path` are built, if not there: in what is wished, which must be on a disk of this machine.
+/// Where shards of the corpus at `path` are built, if not there: in what is wished, which must be
+/// on a disk of this machine.
 pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>> {
     let check = |built_in: &Path| {
         let place = std::path::absolute(built_in).map_err(io(built_in, "find the directory"))?;
@@ -231,8 +235,8 @@ pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>>
     }
 }
 
-/// The directory in which [`generate`](crate::produce::generate) with these options builds what is not in its place yet: that of the
-/// corpus at `path`, or another one on this machine.
+/// The directory in which [`generate`](crate::produce::generate) with these options builds what is
+/// not in its place yet: that of the corpus at `path`, or another one on this machine.
 ///
 /// # Errors
 /// There is no such directory, or it is on a network file system.
@@ -280,7 +284,8 @@ impl Workshop<'_> {
         }
     }
 
-    /// Removes what a dead process has left of a published shard in the stage, of which sealing knows nothing.
+    /// Removes what a dead process has left of a published shard in the stage, of which sealing
+    /// knows nothing.
     fn clear(&self, number: u64) -> Result<()> {
         let draft = self.draft(number);
         let copy = beside(&draft, COPY);
@@ -308,15 +313,16 @@ impl Workshop<'_> {
         }
     }
 
-    /// Refuses to go on with a draft that somebody may have put there to own the shard that it becomes, and begins it if there
-    /// is none.
+    /// Refuses to go on with a draft that somebody may have put there to own the shard that it
+    /// becomes, and begins it if there is none.
     fn check_draft(&self, draft: &Path) -> Result<()> {
         let directory = draft.parent().unwrap_or(draft);
         let found = match draft.symlink_metadata() {
             Ok(found) if !found.is_file() => return Err(Error::NoPlainFile(draft.into())),
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // So that the group of the directory can go on with it; SQLite takes an empty file for a new one.
+                // So that the group of the directory can go on with it; SQLite takes an empty file
+                // for a new one.
                 let mut options = File::options();
                 options.write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
                 let file = options.open(draft).map_err(io(draft, "create it"))?;
@@ -339,8 +345,9 @@ impl Workshop<'_> {
         })
     }
 
-    /// Makes shard `number` and publishes it with its receipt. `anew` is for a shard that is not right: if what has its name
-    /// is still this, it is replaced, and if there was nothing, something else may have come.
+    /// Makes shard `number` and publishes it with its receipt. `anew` is for a shard that is not
+    /// right: if what has its name is still this, it is replaced, and if there was nothing,
+    /// something else may have come.
     pub(super) fn make(
         &self,
         number: u64,
@@ -400,7 +407,8 @@ impl Workshop<'_> {
         let mut shard = shard.map_err(|reason| self.shards.damaged(number, &reason))?;
         save(&draft, self.durability)?;
         if !place.publish(&draft, &shard, &name, before, self.durability)? {
-            // Who was faster may have given it a receipt by now. Its bytes may be arranged otherwise than ours.
+            // Who was faster may have given it a receipt by now. Its bytes may be arranged
+            // otherwise than ours.
             if self.shards.published(number)?.is_some_and(|there| there.content == shard.content) {
                 discard(&draft);
                 return Ok(Made::Published);

@@ -176,7 +176,8 @@ impl Shard {
         ))
     }
 
-    /// Reads the receipt of shard `number` that is called `name`; `None` if there is none that can be believed.
+    /// Reads the receipt of shard `number` that is called `name`; `None` if there is none that can
+    /// be believed.
     pub(super) fn read(
         place: &Place,
         name: &str,
@@ -260,8 +261,8 @@ struct Versioned {
     qorpus_manifest: u32,
 }
 
-/// The manifest as it is written. Whatever is written, this takes no more memory than the text: what may be of any length
-/// stays in it.
+/// The manifest as it is written. Whatever is written, this takes no more memory than the text:
+/// what may be of any length stays in it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestText<'a> {

@@ -1,9 +1,10 @@
-//! Sharded corpora: corpus files in a directory or a bucket, each with its range of one recipe's records, and a manifest that
-//! lists them.
+//! Sharded corpora: corpus files in a directory or a bucket, each with its range of one recipe's
+//! records, and a manifest that lists them.
 //!
-//! A shard is an ordinary corpus of the whole recipe in which only its own chunks are made. Where it begins and ends
-//! follows from the recipe, its name from that, so that any number of processes on any number of machines agree on both
-//! without talking to each other. What is published is whole: see [`publish`].
+//! A shard is an ordinary corpus of the whole recipe in which only its own chunks are made. Where
+//! it begins and ends follows from the recipe, its name from that, so that any number of processes
+//! on any number of machines agree on both without talking to each other. What is published is
+//! whole: see [`publish`].
 
 pub(crate) mod bucket;
 pub(crate) mod cache;

@@ -26,7 +26,8 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    /// `None` for shards that are not made of whole chunks, too many shards, or records that no recipe decides.
+    /// `None` for shards that are not made of whole chunks, too many shards, or records that no
+    /// recipe decides.
     pub(crate) fn new(recipe: &Recipe, shard_records: u64) -> Option<Cut> {
         let len = recipe.expected()?;
         let whole = shard_records > 0 && shard_records.is_multiple_of(recipe.chunk_records());

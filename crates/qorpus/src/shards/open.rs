@@ -1,7 +1,8 @@
 //! Reading: shards are opened when a record of theirs is asked for, and only so many stay open.
 //!
-//! Published shards never change, so their files are mapped, which takes no descriptor and a few kilobytes: thousands stay. Those
-//! that SQLite must read, being unusual or damaged, take more, and fewer stay.
+//! Published shards never change, so their files are mapped, which takes no descriptor and a few
+//! kilobytes: thousands stay. Those that SQLite must read, being unusual or damaged, take more, and
+//! fewer stay.
 
 use crate::corpus::corpus_file::{CorpusFile, Means, Summary};
 use crate::corpus::row_cache::SLOTS;
@@ -20,7 +21,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-/// So many shards that SQLite has opened stay open: each takes about a megabyte, and a descriptor or two.
+/// So many shards that SQLite has opened stay open: each takes about a megabyte, and a descriptor
+/// or two.
 const MAX_OPEN: usize = 64;
 
 /// So many lists of mapped shards; shard `k` is in list `k` modulo this.
@@ -211,7 +213,8 @@ impl OpenShards {
         })
     }
 
-    /// Runs `read` with a handle that no other thread uses, of the shard that has the record with this id.
+    /// Runs `read` with a handle that no other thread uses, of the shard that has the record with
+    /// this id.
     pub(crate) fn with<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let number = self.number(id);
@@ -266,8 +269,8 @@ impl OpenShards {
         }
     }
 
-    /// If reading or opening a shard failed because of a copy that is not what was fetched, the copy is removed: the error that
-    /// says so.
+    /// If reading or opening a shard failed because of a copy that is not what was fetched, the
+    /// copy is removed: the error that says so.
     fn disowned(&self, error: &Error, number: u64, opened: Option<&CorpusFile>) -> Option<Error> {
         if !error.may_be_damage() {
             return None;

@@ -1,7 +1,7 @@
 //! Where a sharded corpus is: in a directory, or under a prefix of a bucket.
 //!
-//! Both give a name to what is whole, and only under a condition on what had it before. That is all that making, sealing
-//! and reading shards rely on.
+//! Both give a name to what is whole, and only under a condition on what had it before. That is all
+//! that making, sealing and reading shards rely on.
 
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::options::job::Durability;
@@ -18,7 +18,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the manifest, the receipts and the shards of a corpus are, each under a name relative to it.
+/// Where the manifest, the receipts and the shards of a corpus are, each under a name relative to
+/// it.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     /// The directory, absolute.
@@ -28,7 +29,8 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// The place at `path`: a directory that exists, or any prefix of a bucket, which is not looked at.
+    /// The place at `path`: a directory that exists, or any prefix of a bucket, which is not looked
+    /// at.
     pub(super) fn at(path: &Path) -> Result<Place> {
         if is_bucket(path) {
             return Ok(Place::Bucket(Bucket::new(path)?));
@@ -50,8 +52,8 @@ impl Place {
         self.path().join(name)
     }
 
-    /// The text called `name` that someone else may have written, and its version; `None` if there is none. One longer than
-    /// `most` bytes, or that is no text, is empty: no check fits that.
+    /// The text called `name` that someone else may have written, and its version; `None` if there
+    /// is none. One longer than `most` bytes, or that is no text, is empty: no check fits that.
     pub(super) fn read(&self, name: &str, most: u64) -> Result<Option<(String, Version)>> {
         let found = match self {
             Place::Directory(directory) => read_file(&directory.join(name), most)?,
@@ -60,7 +62,8 @@ impl Place {
         Ok(found.map(|(bytes, version)| (text(bytes, most), version)))
     }
 
-    /// The size and version of what is called `name`, where only files have a size; `None` if there is nothing.
+    /// The size and version of what is called `name`, where only files have a size; `None` if there
+    /// is nothing.
     pub(super) fn look(&self, name: &str) -> Result<Option<(u64, Version)>> {
         match self {
             Place::Directory(directory) => {
@@ -79,7 +82,8 @@ impl Place {
         Ok(self.look(name)?.map(|(_, version)| version))
     }
 
-    /// Calls something small `name`, unless something else has the name than may have it; says whether it did.
+    /// Calls something small `name`, unless something else has the name than may have it; says
+    /// whether it did.
     pub(super) fn put(
         &self,
         text: &str,
@@ -98,8 +102,8 @@ impl Place {
         }
     }
 
-    /// Calls the finished file `from` of a shard `name`, unless something else has the name than may have it; says whether it
-    /// did.
+    /// Calls the finished file `from` of a shard `name`, unless something else has the name than
+    /// may have it; says whether it did.
     pub(super) fn publish(
         &self,
         from: &Path,
@@ -172,7 +176,8 @@ fn version(found: &Metadata) -> Version {
 
 fn read_file(path: &Path, most: u64) -> Result<Option<(Vec<u8>, Version)>> {
     let failed = io(path, "read it");
-    // A pipe would be waited for without end. The version is that from before: what changes meanwhile is read again.
+    // A pipe would be waited for without end. The version is that from before: what changes
+    // meanwhile is read again.
     let version = match path.metadata() {
         Ok(found) if found.is_file() => version(&found),
         Ok(_) => return Err(Error::NoPlainFile(path.into())),

@@ -1,7 +1,9 @@
-//! Directories that a user has alone, in places that others may share: the cache, and where shards are built.
+//! Directories that a user has alone, in places that others may share: the cache, and where shards
+//! are built.
 //!
-//! Whoever can write there could give other bytes to a copy, or keep a file open that becomes a shard. So such a directory
-//! has a name of its own for each user, and one that somebody else has made, or that a link leads to, is refused.
+//! Whoever can write there could give other bytes to a copy, or keep a file open that becomes a
+//! shard. So such a directory has a name of its own for each user, and one that somebody else has
+//! made, or that a link leads to, is refused.
 
 use crate::error::{Error, Result, io};
 use nix::libc;
@@ -16,7 +18,8 @@ pub(super) fn name(place: &Path, what: &str) -> PathBuf {
     place.join(format!("qorpus-{what}-{}", geteuid()))
 }
 
-/// Makes the directory at `path`, unless it is there, for this user alone; `elsewhere` says how another place is named.
+/// Makes the directory at `path`, unless it is there, for this user alone; `elsewhere` says how
+/// another place is named.
 ///
 /// # Errors
 /// [`Error::Untrusted`] if others may write to it, or put something else in its place.

@@ -1,7 +1,9 @@
-//! Publishing: files that get their names when they are whole, and only if nobody else has taken them.
+//! Publishing: files that get their names when they are whole, and only if nobody else has taken
+//! them.
 //!
-//! A file is written under a name that nobody reads, synced, and then linked to its own name, which fails if that
-//! exists. So whoever sees the name sees everything, and of two who publish the same, one loses harmlessly.
+//! A file is written under a name that nobody reads, synced, and then linked to its own name, which
+//! fails if that exists. So whoever sees the name sees everything, and of two who publish the same,
+//! one loses harmlessly.
 
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
@@ -60,7 +62,8 @@ impl Drop for Draft {
     }
 }
 
-/// Whether `name` is that of a draft of `target`: nothing else that begins like it is ours to remove.
+/// Whether `name` is that of a draft of `target`: nothing else that begins like it is ours to
+/// remove.
 pub(super) fn is_draft_of(name: &str, target: &str) -> bool {
     let random = name.strip_prefix('.').and_then(|name| name.strip_prefix(target)?.strip_prefix('.'));
     random.is_some_and(|random| {
@@ -68,7 +71,8 @@ pub(super) fn is_draft_of(name: &str, target: &str) -> bool {
     })
 }
 
-/// Writes `bytes` to the new file `target`; says whether there was none, and otherwise does nothing.
+/// Writes `bytes` to the new file `target`; says whether there was none, and otherwise does
+/// nothing.
 pub(super) fn put(bytes: &[u8], target: &Path, durability: Durability) -> Result<bool> {
     let draft = written(bytes, target, durability)?;
     let new = link(&draft.path, target)?;
@@ -96,8 +100,8 @@ fn written(bytes: &[u8], target: &Path, durability: Durability) -> Result<Draft>
     Ok(draft)
 }
 
-/// Gives the finished file `from` the name `target`, on whatever file system that is; says whether there was none. If
-/// `instead`, it takes the place of what is there.
+/// Gives the finished file `from` the name `target`, on whatever file system that is; says whether
+/// there was none. If `instead`, it takes the place of what is there.
 pub(super) fn publish(from: &Path, target: &Path, instead: bool, durability: Durability) -> Result<bool> {
     let copied = match same_file_system(from, target)? {
         true => None,
@@ -203,7 +207,8 @@ pub(crate) fn link(from: &Path, target: &Path) -> Result<bool> {
     }
 }
 
-/// Whether both names are of one file: NFS may make a link, lose its answer, and then say that it was there.
+/// Whether both names are of one file: NFS may make a link, lose its answer, and then say that it
+/// was there.
 fn is_same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let number = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();

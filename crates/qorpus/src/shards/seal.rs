@@ -41,10 +41,12 @@ pub struct Sealed {
     pub missing: Vec<Range<u64>>,
 }
 
-/// Folds the receipts of the sharded corpus at `path` into its manifest, and checks that each record is in one shard.
+/// Folds the receipts of the sharded corpus at `path` into its manifest, and checks that each
+/// record is in one shard.
 ///
-/// Takes time proportional to the number of shards, whose files are looked at but not read: [`verify`](crate::ops::verify)
-/// reads them. To seal again changes nothing, and several may do so at once, also while shards are made.
+/// Takes time proportional to the number of shards, whose files are looked at but not read:
+/// [`verify`](crate::ops::verify) reads them. To seal again changes nothing, and several may do so
+/// at once, also while shards are made.
 ///
 /// # Errors
 /// There is no sharded corpus, its manifest cannot be believed, or it cannot be written.
@@ -53,17 +55,20 @@ pub fn seal(path: &Path) -> Result<Sealed> {
     Ok(Sealed::of(&fold(&shards, Durability::Full)?))
 }
 
-/// Creates the sharded corpus at `path`, unless there is one of this recipe, and [seals](seal) it: what there is to be made,
-/// for those who hand out shards. Its number is a shard's part: `Part::new(number, sealed.of)`.
+/// Creates the sharded corpus at `path`, unless there is one of this recipe, and [seals](seal) it:
+/// what there is to be made, for those who hand out shards. Its number is a shard's part:
+/// `Part::new(number, sealed.of)`.
 ///
 /// # Errors
-/// As [`generate`](crate::produce::generate), which need not be told of `shard` any more, and [`seal`].
+/// As [`generate`](crate::produce::generate), which need not be told of `shard` any more, and
+/// [`seal`].
 pub fn begin(path: &Path, recipe: &Recipe, shard: Option<u64>) -> Result<Sealed> {
     let shards = Shards::create(path, recipe, shard, Durability::Full)?;
     Ok(Sealed::of(&fold(&shards, Durability::Full)?))
 }
 
-/// The receipt of shard `number` of the sharded corpus at `path`, as it was published; `None` if it is still to be made.
+/// The receipt of shard `number` of the sharded corpus at `path`, as it was published; `None` if it
+/// is still to be made.
 ///
 /// # Errors
 /// There is no sharded corpus, its manifest cannot be believed, or the receipt cannot be read.
@@ -98,9 +103,10 @@ impl Sealed {
 
 /// Folds the receipts into the manifest; returns what it is now.
 pub(super) fn fold(shards: &Shards, durability: Durability) -> Result<Manifest> {
-    // One after the other, so that no version is there twice. Where locks do not work, the last look below still makes that
-    // nothing is left out: of two who fold, whoever replaces the other's manifest then sees the other's receipts. In a bucket
-    // nobody replaces a version that was not read.
+    // One after the other, so that no version is there twice. Where locks do not work, the last
+    // look below still makes that nothing is left out: of two who fold, whoever replaces the
+    // other's manifest then sees the other's receipts. In a bucket nobody replaces a version that
+    // was not read.
     let lock = match &shards.place {
         Place::Directory(directory) => Lock::open(&directory.join(MANIFEST)).ok(),
         Place::Bucket(_) => None,
@@ -179,8 +185,8 @@ pub(super) fn listed(shards: &Shards, manifest: &Manifest) -> Result<Vec<Shard>>
     Ok(found)
 }
 
-/// The `ETag` of a small object with this text, in stores that do not encrypt it by keys of their own: there it is another
-/// one, and the object is read.
+/// The `ETag` of a small object with this text, in stores that do not encrypt it by keys of their
+/// own: there it is another one, and the object is read.
 fn tag(text: &str) -> String {
     format!("\"{}\"", crate::hex::hex(&Md5::digest(text.as_bytes())))
 }
@@ -188,7 +194,8 @@ fn tag(text: &str) -> String {
 /// What the making of a shard may leave in the directory: the draft, and what is beside it.
 const DRAFTS: [&str; 6] = ["", "-journal", "-wal", "-shm", "-lock", "-claim"];
 
-/// Removes what is left of the making of shards that are there: drafts of processes that were killed.
+/// Removes what is left of the making of shards that are there: drafts of processes that were
+/// killed.
 fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
     // A bucket has none.
     let Place::Directory(directory) = &shards.place else { return Ok(()) };

@@ -1,4 +1,5 @@
-//! A session with an S3-compatible store: its client, a runtime that has no thread of its own, and its refusals as sentences.
+//! A session with an S3-compatible store: its client, a runtime that has no thread of its own, and
+//! its refusals as sentences.
 
 use crate::error::{Error, Result, brief};
 use crate::os::waiting;
@@ -12,10 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-/// So often a store is asked again that has never answered: it is more likely named wrongly than busy.
+/// So often a store is asked again that has never answered: it is more likely named wrongly than
+/// busy.
 const FIRST_RETRIES: usize = 2;
 
-/// The longest address of a store, and the longest name of a region: a client takes no longer ones, and says so by a panic.
+/// The longest address of a store, and the longest name of a region: a client takes no longer ones,
+/// and says so by a panic.
 const LONGEST_ADDRESS: usize = 2048;
 const LONGEST_REGION: usize = 64;
 
@@ -39,7 +42,8 @@ pub(super) const PATIENCE: Patience =
 pub(super) enum Failure {
     /// The store refused, or was not reached.
     Store(object_store::Error),
-    /// It was of no use for so long, and has said by this status that it is busy, if it has said anything.
+    /// It was of no use for so long, and has said by this status that it is busy, if it has said
+    /// anything.
     GivenUp(Duration, Option<u16>),
     /// Anything else.
     Other(Error),
@@ -74,7 +78,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins a session with the store of `bucket` that the environment names, as the variables `AWS_*` say.
+    /// Begins a session with the store of `bucket` that the environment names, as the variables
+    /// `AWS_*` say.
     pub(super) fn new(bucket: &str, path: &Path, patience: Patience) -> Result<Session> {
         let variables = std::env::vars_os();
         let variables =
@@ -144,7 +149,8 @@ impl Session {
         &self.address
     }
 
-    /// Does some work with the store. It may be done twice, the first time with a client that gives up soon.
+    /// Does some work with the store. It may be done twice, the first time with a client that gives
+    /// up soon.
     pub(super) fn run<T>(
         &self,
         work: impl AsyncFn(&AmazonS3) -> std::result::Result<T, Failure>,
@@ -160,7 +166,8 @@ impl Session {
         self.wait(work(&self.patient))?
     }
 
-    /// Waits until something is done, or the caller wants no more, or the store has been of no use for too long.
+    /// Waits until something is done, or the caller wants no more, or the store has been of no use
+    /// for too long.
     pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> std::result::Result<T, Failure> {
         let (mut work, begin, mut is_said) = (pin!(work), Instant::now(), false);
         loop {
@@ -239,8 +246,8 @@ fn from_variables(variables: impl Iterator<Item = (String, String)>) -> AmazonS3
     }
 }
 
-/// Refuses what cannot be part of an address or a header, and says which variable that is; it may hold a secret, and is not
-/// quoted.
+/// Refuses what cannot be part of an address or a header, and says which variable that is; it may
+/// hold a secret, and is not quoted.
 fn check(builder: &AmazonS3Builder) -> std::result::Result<(), String> {
     use AmazonS3ConfigKey::{AccessKeyId, Endpoint, Region, S3Endpoint, SecretAccessKey, Token};
     let is_address = |text: &str| {

@@ -73,8 +73,8 @@ impl Shards {
         self.place.version(MANIFEST)
     }
 
-    /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and cut: of those who
-    /// create one at the same time, one decides.
+    /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and cut:
+    /// of those who create one at the same time, one decides.
     pub(super) fn create(
         path: &Path,
         recipe: &Recipe,
@@ -157,7 +157,8 @@ impl Shards {
         start / self.recipe.chunk_records()..end.div_ceil(self.recipe.chunk_records())
     }
 
-    /// What the receipt of shard `number` says, if the shard has one and a file that may be the one it was given for.
+    /// What the receipt of shard `number` says, if the shard has one and a file that may be the one
+    /// it was given for.
     pub(super) fn published(&self, number: u64) -> Result<Option<Shard>> {
         match Shard::read(&self.place, &self.receipt(number), number, &self.recipe, &self.cut)? {
             Some(shard) if self.has_size(&shard)? => Ok(Some(shard)),
@@ -185,8 +186,8 @@ impl Shards {
         Cache::open()?.copy(&bucket.origin()?, shard, fetch).map(Local::Copy)
     }
 
-    /// Removes the copy of a shard, of which `is_wrong` tells more, unless it is what was fetched; the error that says so. Nothing
-    /// that is published here is a copy.
+    /// Removes the copy of a shard, of which `is_wrong` tells more, unless it is what was fetched;
+    /// the error that says so. Nothing that is published here is a copy.
     pub(super) fn disowned(&self, shard: &Shard, is_other: impl Fn(&Path) -> bool) -> Option<Error> {
         let Place::Bucket(bucket) = &self.place else { return None };
         let fetched = (shard.bytes, shard.xxh128);
@@ -206,8 +207,8 @@ impl Shards {
         self.damaged(number, &format!("it holds another corpus: {}", recipe.summary()))
     }
 
-    /// The error of reading the file of a shard, said of the shard: nobody knows a copy by its name. What fails on this machine
-    /// stays as it is.
+    /// The error of reading the file of a shard, said of the shard: nobody knows a copy by its
+    /// name. What fails on this machine stays as it is.
     pub(crate) fn said_of(&self, number: u64, error: Error) -> Error {
         match (error.damage(), error) {
             (_, Error::DamagedChunk { chunk, ids, damage, remedy, .. }) => {

@@ -1,7 +1,8 @@
-//! The wire to a store: requests go nowhere else, answers are bounded, and when the store last said something is known.
+//! The wire to a store: requests go nowhere else, answers are bounded, and when the store last said
+//! something is known.
 //!
-//! A store may be hostile, or be somebody else's web server. Requests carry credentials, so no redirect is followed. No more
-//! of an answer is taken than was asked for.
+//! A store may be hostile, or be somebody else's web server. Requests carry credentials, so no
+//! redirect is followed. No more of an answer is taken than was asked for.
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Limited};
@@ -19,17 +20,19 @@ pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// ...and until it says anything more; for what goes up that is when all of it has come.
 pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
-/// No longer list of names is read: a thousand names have at most a megabyte, and what stands between them.
+/// No longer list of names is read: a thousand names have at most a megabyte, and what stands
+/// between them.
 const LONGEST_LIST: u64 = 16 << 20;
 
-/// No longer answer is read that is neither an object nor a list. What it names fits in an address, of which a client takes
-/// 65,534 bytes.
+/// No longer answer is read that is neither an object nor a list. What it names fits in an address,
+/// of which a client takes 65,534 bytes.
 const LONGEST_ANSWER: u64 = 16 << 10;
 
 /// The whole of a refusal must come within this time.
 const REFUSAL: Duration = Duration::from_secs(10);
 
-/// Bytes of a body are heard of when so many have come: who sends one now and then is as silent as who sends none.
+/// Bytes of a body are heard of when so many have come: who sends one now and then is as silent as
+/// who sends none.
 const HEARD: u64 = 16 << 10;
 
 /// Goes with a request: its answer may have this many bytes.
@@ -105,8 +108,8 @@ fn is_busy(status: u16) -> bool {
 #[derive(Debug, Clone)]
 pub(super) struct Wire {
     pub(super) heard: Arc<Heard>,
-    /// Uploads complete under this condition on what has the name, for which `object_store` has no option: a header and its
-    /// value.
+    /// Uploads complete under this condition on what has the name, for which `object_store` has no
+    /// option: a header and its value.
     pub(super) condition: Option<(&'static str, HeaderValue)>,
 }
 
@@ -117,7 +120,8 @@ impl HttpConnector for Wire {
     }
 }
 
-/// The client that `object_store` would make of these options, but without redirects, for which it has none.
+/// The client that `object_store` would make of these options, but without redirects, for which it
+/// has none.
 fn client(options: &ClientOptions) -> object_store::Result<reqwest::Client> {
     let failed =
         |error: reqwest::Error| object_store::Error::Generic { store: "HTTP client", source: error.into() };
@@ -167,7 +171,8 @@ impl HttpService for Connection {
     async fn call(&self, mut request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
         let query = request.uri().query().unwrap_or_default();
         let (is_list, completes) = (query.contains("list-type="), query.starts_with("uploadId="));
-        // To begin an upload asks for `?uploads`, to complete it for `?uploadId=`. Headers like these are not signed.
+        // To begin an upload asks for `?uploads`, to complete it for `?uploadId=`. Headers like
+        // these are not signed.
         if let Some((header, value)) = &self.wire.condition
             && request.method() == "POST"
             && completes

@@ -1,4 +1,5 @@
-//! Columns: the circuits and unitaries of chunks, read in part instead of copying 64 kB for one record.
+//! Columns: the circuits and unitaries of chunks, read in part instead of copying 64 kB for one
+//! record.
 
 use rusqlite::blob::Blob;
 use rusqlite::{Connection, MAIN_DB};

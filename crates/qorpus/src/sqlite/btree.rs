@@ -1,7 +1,8 @@
 //! The tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
 //!
-//! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format". Nothing found here is
-//! believed: every offset is checked, and what is unusual in any way, SQLite may read.
+//! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format".
+//! Nothing found here is believed: every offset is checked, and what is unusual in any way, SQLite
+//! may read.
 
 use crate::sqlite::connection::{LARGEST_VALUE, PAGE_SIZE};
 use crate::sqlite::mmap::Bytes;
@@ -105,8 +106,8 @@ pub(crate) fn is_usual(file: Bytes<'_>) -> bool {
         .is_some_and(|[size_high, size_low, _, _, reserved]| (size_high, size_low, reserved) == (0, 1, 0))
 }
 
-/// The last row whose first id is not above `id`, in the table whose tree has this root; `None` if there is none, or
-/// SQLite must be asked.
+/// The last row whose first id is not above `id`, in the table whose tree has this root; `None` if
+/// there is none, or SQLite must be asked.
 pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<Row> {
     let (mut page, mut before) = (Page::new(file, root)?, None);
     for _ in 0..DEEPEST {
@@ -172,8 +173,8 @@ impl<'m> Page<'m> {
         self.array(pointers + 2 * index).map(|pointer| u16::from_be_bytes(pointer).into())
     }
 
-    /// A number of one to nine bytes, and where the next begins: seven bits a byte, the highest first, until one has
-    /// no highest bit; the ninth counts whole.
+    /// A number of one to nine bytes, and where the next begins: seven bits a byte, the highest
+    /// first, until one has no highest bit; the ninth counts whole.
     fn varint(&self, at: usize) -> Option<(u64, usize)> {
         let mut value = 0;
         for place in 0..9 {
@@ -189,7 +190,8 @@ impl<'m> Page<'m> {
         None
     }
 
-    /// The key of a cell: of a leaf, that of its row; of an inner page, the largest that may be below its child.
+    /// The key of a cell: of a leaf, that of its row; of an inner page, the largest that may be
+    /// below its child.
     fn key(&self, index: usize) -> Option<u64> {
         let cell = self.cell(index)?;
         match self.is_leaf {
@@ -201,8 +203,8 @@ impl<'m> Page<'m> {
         .filter(|&key| key <= i64::MAX as u64)
     }
 
-    /// How many cells, from the first one on, have keys below `id`: of an inner page, the number of the child that may
-    /// have it.
+    /// How many cells, from the first one on, have keys below `id`: of an inner page, the number of
+    /// the child that may have it.
     fn below(&self, id: u64) -> Option<usize> {
         let (mut start, mut end) = (0, self.cells);
         while start < end {
@@ -269,7 +271,8 @@ impl<'m> Page<'m> {
         })
     }
 
-    /// The first of the pages with so many more bytes of a row, if these follow one another; its number is at `at`.
+    /// The first of the pages with so many more bytes of a row, if these follow one another; its
+    /// number is at `at`.
     fn continued(&self, at: usize, bytes: usize) -> Option<u32> {
         let first = u32::from_be_bytes(self.array(at)?);
         for page in (1..bytes.div_ceil(CONTINUED) as u32).map(|step| first.checked_add(step)) {

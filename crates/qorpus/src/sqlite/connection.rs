@@ -1,4 +1,5 @@
-//! Opening a corpus with SQLite: what every connection is told, and what a file must show to be believed.
+//! Opening a corpus with SQLite: what every connection is told, and what a file must show to be
+//! believed.
 
 use crate::error::not_a_corpus;
 use crate::error::{Error, LOOK_FOR, Result, brief, io};
@@ -27,10 +28,12 @@ pub(crate) const PAGE_SIZE: u32 = 65_536;
 /// Pages a connection may keep in memory, in KiB.
 const CACHE_KIB: u32 = 32 << 10;
 
-/// Readers map up to this much of the file instead of copying pages; SQLite stops at its `SQLITE_MAX_MMAP_SIZE`.
+/// Readers map up to this much of the file instead of copying pages; SQLite stops at its
+/// `SQLITE_MAX_MMAP_SIZE`.
 const MMAP_BYTES: i64 = 1 << 40;
 
-/// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is refused before it is read.
+/// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is
+/// refused before it is read.
 pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
@@ -61,7 +64,8 @@ pub(crate) enum Access {
     Create,
 }
 
-/// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file ever run.
+/// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file
+/// ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeout)> {
     check_version()?;
     guard::keep();
@@ -93,7 +97,8 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     Ok((connection, busy_timeout))
 }
 
-/// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be opened at its other end.
+/// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be
+/// opened at its other end.
 fn check_plain(path: &Path) -> Result<()> {
     let strange = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_file());
     let names = std::iter::once(path.into()).chain(COMPANIONS.map(|ending| beside(path, ending)));
@@ -126,8 +131,8 @@ fn map(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Opens a corpus that nobody writes, without any locks.
 ///
-/// Sound for committed records only, which never change, and only because every byte is checked after it was read:
-/// what was read while someone began to write after all does not pass.
+/// Sound for committed records only, which never change, and only because every byte is checked
+/// after it was read: what was read while someone began to write after all does not pass.
 pub(crate) fn open_still(path: &Path) -> Result<Connection> {
     guard::keep();
     let failed = sqlite(path, "open it");
@@ -147,13 +152,15 @@ pub(crate) fn open_still(path: &Path) -> Result<Connection> {
 
 /// Bounds the memory of a connection's page cache.
 ///
-/// To be called once the file's pages are known to be of 65536 bytes: SQLite turns a size into a number of pages
-/// by the page size it knows at that moment, 4096 before the first read, and would keep sixteen times as much.
+/// To be called once the file's pages are known to be of 65536 bytes: SQLite turns a size into a
+/// number of pages by the page size it knows at that moment, 4096 before the first read, and would
+/// keep sixteen times as much.
 pub(crate) fn bound_cache(connection: &Connection, path: &Path) -> Result<()> {
     connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB)).map_err(sqlite(path, "set it up"))
 }
 
-/// Refuses an SQLite that can lose committed pages when several connections write and checkpoint one WAL.
+/// Refuses an SQLite that can lose committed pages when several connections write and checkpoint
+/// one WAL.
 fn check_version() -> Result<()> {
     match rusqlite::version_number() {
         3_052_000 | ..3_051_003 => Err(Error::UnsafeSqlite(rusqlite::version().into())),
@@ -173,7 +180,8 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let refused = match begin_read(connection) {
         Ok(transaction) => {
             let expected = bytes(&transaction).map_err(&failed)?;
-            // What the file lacks may still be in the log; nothing is lost from either during the transaction.
+            // What the file lacks may still be in the log; nothing is lost from either during the
+            // transaction.
             let found = size(path);
             return match found < expected && size(&log(path)) == 0 {
                 true => Err(Error::Truncated { path: path.into(), found }),
@@ -183,8 +191,8 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
         Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
         Err(other) => return Err(failed(other)),
     };
-    // SQLite has refused the file before looking at any table. Only for one reason would it not do so on a
-    // connection that may repair schemas: the first page counts more pages than there are.
+    // SQLite has refused the file before looking at any table. Only for one reason would it not do
+    // so on a connection that may repair schemas: the first page counts more pages than there are.
     let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
     restrict(&lenient).map_err(&failed)?;
     lenient.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).map_err(&failed)?;

@@ -1,4 +1,5 @@
-//! Failures of SQLite as errors that name the file and, where the operating system is behind them, its reason.
+//! Failures of SQLite as errors that name the file and, where the operating system is behind them,
+//! its reason.
 
 use crate::error::{Error, io, remedy};
 use crate::paths::{COMPANIONS, beside};
@@ -7,8 +8,8 @@ use rusqlite::{Connection, ErrorCode};
 use std::fs::File;
 use std::path::Path;
 
-/// Turns the refusal of a connection's SQLite into an error that names the file, what was tried and, if the operating system
-/// is behind it, the system's reason.
+/// Turns the refusal of a connection's SQLite into an error that names the file, what was tried
+/// and, if the operating system is behind it, the system's reason.
 pub(crate) fn sqlite_on(
     connection: &Connection,
     path: &Path,
@@ -27,7 +28,8 @@ pub(crate) fn sqlite_on(
 /// The number of the system's error behind the last failure of a connection.
 #[expect(unsafe_code, reason = "rusqlite does not wrap this function")]
 fn system_error(connection: &Connection) -> Option<i32> {
-    // SAFETY: the handle is that of a connection that is open and borrowed; the function only reads a field of it.
+    // SAFETY: the handle is that of a connection that is open and borrowed; the function only reads
+    // a field of it.
     let errno = unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) };
     (errno != 0).then_some(errno)
 }
@@ -48,10 +50,11 @@ pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Err
     }
 }
 
-/// The operating system's refusal that SQLite may have met at a file: SQLite says only that it cannot open it, and the same
-/// tried again shows why.
+/// The operating system's refusal that SQLite may have met at a file: SQLite says only that it
+/// cannot open it, and the same tried again shows why.
 fn refusal(path: &Path) -> Option<std::io::Error> {
-    // Without a descriptor of the file: closing it would drop all locks that this process has on the file.
+    // Without a descriptor of the file: closing it would drop all locks that this process has on
+    // the file.
     let read = |path: &Path| access(path, AccessFlags::R_OK).err().map(std::io::Error::from);
     let unless_missing = |error: &std::io::Error| error.kind() != std::io::ErrorKind::NotFound;
     let beside = COMPANIONS.iter().find_map(|ending| read(&beside(path, ending)).filter(unless_missing));

@@ -1,9 +1,12 @@
-//! The guard: a mapped file that loses its end while it is read gives zeros instead of ending the process.
+//! The guard: a mapped file that loses its end while it is read gives zeros instead of ending the
+//! process.
 //!
-//! Whoever touches a page of a mapping that the file has no more, or that the disk cannot read, gets the signal SIGBUS, and by default
-//! that ends the process. Here a handler puts zeros in the place of the whole mapping and counts the fault. No check passes over
-//! zeros, so the read goes another way or fails, and then [`faults`] says why. Every mapping of a database is guarded: our own, and
-//! those that SQLite makes, because it asks the system through functions of ours. Signals that others mean are theirs, as before.
+//! Whoever touches a page of a mapping that the file has no more, or that the disk cannot read,
+//! gets the signal SIGBUS, and by default that ends the process. Here a handler puts zeros in the
+//! place of the whole mapping and counts the fault. No check passes over zeros, so the read goes
+//! another way or fails, and then [`faults`] says why. Every mapping of a database is guarded: our
+//! own, and those that SQLite makes, because it asks the system through functions of ours. Signals
+//! that others mean are theirs, as before.
 
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
@@ -17,13 +20,15 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-/// More than the mappings that Linux allows a process unless told otherwise: 65,530. What is not in the table is not mapped.
+/// More than the mappings that Linux allows a process unless told otherwise: 65,530. What is not in
+/// the table is not mapped.
 const MOST: usize = 1 << 16;
 
 /// Counts of faults; files share one if their numbers happen to agree in so many bits.
 const COUNTS: usize = 1 << 10;
 
-/// A mapping that is guarded. The handler reads these numbers in the middle of anything, so they are atomic and there is no lock.
+/// A mapping that is guarded. The handler reads these numbers in the middle of anything, so they
+/// are atomic and there is no lock.
 struct Guarded {
     /// 0 if the place is free, [`CLAIMED`] while it is being filled or cleared.
     start: AtomicUsize,
@@ -51,7 +56,8 @@ static FAULTS: [AtomicU32; COUNTS] = [const { AtomicU32::new(0) }; COUNTS];
 pub(crate) struct Guard(usize);
 
 impl Guard {
-    /// Guards a mapping of `file` from now until it is dropped, which must be before the mapping goes; `None` if there are too many.
+    /// Guards a mapping of `file` from now until it is dropped, which must be before the mapping
+    /// goes; `None` if there are too many.
     pub(crate) fn new(start: usize, len: usize, file: &File) -> Option<Guard> {
         keep();
         guard(start, len, count_of(file.as_raw_fd())).map(Guard)
@@ -64,7 +70,8 @@ impl Drop for Guard {
     }
 }
 
-/// How many mappings of the file with this device and number have given zeros since the process began.
+/// How many mappings of the file with this device and number have given zeros since the process
+/// began.
 #[inline]
 pub(crate) fn faults((device, number): (u64, u64)) -> u32 {
     FAULTS[count_at(device, number)].load(SeqCst)
@@ -119,8 +126,9 @@ fn replace(address: usize) -> bool {
         return false;
     };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: the mapping is there, since it is being read at this moment, and stays as long as it is guarded. What is
-    // read from it may change at any time as far as its readers are concerned, so also to zeros; `mmap` is a call to the system.
+    // SAFETY: the mapping is there, since it is being read at this moment, and stays as long as it
+    // is guarded. What is read from it may change at any time as far as its readers are concerned,
+    // so also to zeros; `mmap` is a call to the system.
     let new = unsafe { libc::mmap(start as *mut c_void, end - start, libc::PROT_READ, flags, -1, 0) };
     FAULTS[TABLE[place].count.load(SeqCst)].fetch_add(1, SeqCst);
     new != libc::MAP_FAILED
@@ -137,7 +145,8 @@ static BEFORE: AtomicPtr<Before> = AtomicPtr::new(ptr::null_mut());
 
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     let errno = Errno::last_raw();
-    // SAFETY: the system calls this with the information about the signal, and that of a fault has an address.
+    // SAFETY: the system calls this with the information about the signal, and that of a fault has
+    // an address.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     // Signals that someone has sent have no positive code.
     if code <= 0 || !replace(address) {
@@ -148,8 +157,8 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
 
 /// Has the signal treated as before ours was the way.
 ///
-/// To call the other handler would not do: Python's `faulthandler` prints where the program is, restores what it found, which may
-/// be ours, and sends the signal again.
+/// To call the other handler would not do: Python's `faulthandler` prints where the program is,
+/// restores what it found, which may be ours, and sends the signal again.
 fn give_way(signal: c_int, is_sent: bool) {
     let before = BEFORE.load(SeqCst);
     // SAFETY: all bits zero are a `sigaction`: the default, no flags, an empty mask.
@@ -159,7 +168,8 @@ fn give_way(signal: c_int, is_sent: bool) {
         action = before.action;
         BEFORE.store(before.before, SeqCst);
     }
-    // SAFETY: `action` was that of this signal before, or is the default; both calls may be made in a handler.
+    // SAFETY: `action` was that of this signal before, or is the default; both calls may be made in
+    // a handler.
     unsafe {
         libc::sigaction(signal, &raw const action, ptr::null_mut());
         if is_sent {
@@ -169,7 +179,8 @@ fn give_way(signal: c_int, is_sent: bool) {
     }
 }
 
-/// Sees to it that the handler is the process's, now and then: others, such as PyTorch in a loader's workers, put theirs there.
+/// Sees to it that the handler is the process's, now and then: others, such as PyTorch in a
+/// loader's workers, put theirs there.
 pub(crate) fn keep() {
     static LOOKED: AtomicU64 = AtomicU64::new(0);
     let now = now().as_millis() as u64;
@@ -187,7 +198,8 @@ pub(crate) fn keep() {
     // SAFETY: a look, which writes what is there.
     unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut there) };
     if there.sa_sigaction != own.sa_sigaction {
-        // SAFETY: the handler makes calls only that a handler may make; what was there is written to `there`.
+        // SAFETY: the handler makes calls only that a handler may make; what was there is written
+        // to `there`.
         unsafe { libc::sigaction(libc::SIGBUS, &raw const own, &raw mut there) };
         if there.sa_sigaction != own.sa_sigaction {
             let new: *mut Before = Box::leak(Box::new(Before { action: there, before: ptr::null_mut() }));
@@ -208,8 +220,9 @@ pub(crate) fn keep() {
 /// Has SQLite map files by the functions below.
 fn guard_sqlite() {
     type Call = unsafe extern "C" fn();
-    // SAFETY: SQLite calls each with the arguments of the function of the system that has its name, and the last one, too, which
-    // is declared with more arguments that may follow, with these four: such calls are made as others on Linux.
+    // SAFETY: SQLite calls each with the arguments of the function of the system that has its name,
+    // and the last one, too, which is declared with more arguments that may follow, with these
+    // four: such calls are made as others on Linux.
     let calls = unsafe {
         [
             (c"mmap", std::mem::transmute::<*const (), Call>(map as *const ())),
@@ -218,8 +231,8 @@ fn guard_sqlite() {
             (c"mremap", std::mem::transmute::<*const (), Call>(remap as *const ())),
         ]
     };
-    // SAFETY: the file system that SQLite uses unless told otherwise is there for good, and its functions are called with it
-    // and with names that are C strings.
+    // SAFETY: the file system that SQLite uses unless told otherwise is there for good, and its
+    // functions are called with it and with names that are C strings.
     unsafe {
         let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_mut() else { return };
         let Some(set) = system.xSetSystemCall else { return };
@@ -229,8 +242,8 @@ fn guard_sqlite() {
     }
 }
 
-/// `mmap` for SQLite. What it maps to be written, the index of the WAL, is not guarded: zeros in one process alone would have it
-/// miss what others write.
+/// `mmap` for SQLite. What it maps to be written, the index of the WAL, is not guarded: zeros in
+/// one process alone would have it miss what others write.
 unsafe extern "C" fn map(
     address: *mut c_void,
     len: size_t,
@@ -247,7 +260,8 @@ unsafe extern "C" fn map(
     match guard(start as usize, len, count_of(file)) {
         Some(_) => start,
         None => {
-            // SAFETY: it was mapped just now, and nobody else knows of it. SQLite reads without a mapping then.
+            // SAFETY: it was mapped just now, and nobody else knows of it. SQLite reads without a
+            // mapping then.
             unsafe { libc::munmap(start, len) };
             Errno::set_raw(libc::ENOMEM);
             libc::MAP_FAILED

@@ -1,7 +1,8 @@
 //! The layout of a file: where its tables are. A file with the same one needs no SQLite to be read.
 //!
-//! Shards of one corpus are made by the same statements, so their schemas and their metadata are, byte for byte, alike. When
-//! SQLite has read and checked those of one shard, others are compared with it: that takes microseconds.
+//! Shards of one corpus are made by the same statements, so their schemas and their metadata are,
+//! byte for byte, alike. When SQLite has read and checked those of one shard, others are compared
+//! with it: that takes microseconds.
 
 use crate::sqlite::btree;
 use crate::sqlite::connection::PAGE_SIZE;
@@ -10,8 +11,9 @@ use rusqlite::Connection;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// What of the file's header decides how the rest is read: sizes and versions, the format of the schema, the encoding of texts,
-/// and whose file it is. See "The Database Header", <https://sqlite.org/fileformat2.html>.
+/// What of the file's header decides how the rest is read: sizes and versions, the format of the
+/// schema, the encoding of texts, and whose file it is. See "The Database Header",
+/// <https://sqlite.org/fileformat2.html>.
 const HEADER: [(usize, usize); 4] = [(0, 24), (44, 48), (56, 64), (68, 72)];
 
 /// Bytes of the header.
@@ -20,7 +22,8 @@ const HEADER_BYTES: usize = 100;
 /// A page of the tree of a table WITHOUT ROWID that has no others below it.
 const LEAF: u8 = 0x0a;
 
-/// The schema and the metadata of a file that SQLite has read, which were found to be as they should be.
+/// The schema and the metadata of a file that SQLite has read, which were found to be as they
+/// should be.
 #[derive(Debug)]
 pub(crate) struct Layout {
     schema: Vec<u8>,
@@ -32,7 +35,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// That of the file of a connection, which was checked; `None` if it is unusual, or its metadata fill more than a page.
+    /// That of the file of a connection, which was checked; `None` if it is unusual, or its
+    /// metadata fill more than a page.
     pub(crate) fn new(connection: &Connection, file: Bytes<'_>) -> Option<Layout> {
         let root = usual_root(connection).ok().flatten()?;
         let page = root_of(connection, "meta").ok()?.checked_sub(1)? as usize;

@@ -1,5 +1,5 @@
-//! The mapping: a still file as SQLite has mapped it, or a published one as it is, and bytes in memory that other processes may
-//! change.
+//! The mapping: a still file as SQLite has mapped it, or a published one as it is, and bytes in
+//! memory that other processes may change.
 
 #![expect(
     unsafe_code,
@@ -15,16 +15,18 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 
-/// A file is asked for in pieces of this many bytes, because SQLite counts those of a piece in a C `int`.
+/// A file is asked for in pieces of this many bytes, because SQLite counts those of a piece in a C
+/// `int`.
 const PIECE: usize = 1 << 30;
 
 /// SQLite hands out no part of a mapping behind which there are fewer bytes than these.
 const MARGIN: usize = 256;
 
-/// A part of a file, from its first byte on, that SQLite has mapped and keeps mapped as long as this lives.
+/// A part of a file, from its first byte on, that SQLite has mapped and keeps mapped as long as
+/// this lives.
 ///
-/// The mapping is SQLite's own: a second descriptor of the file would, when it is closed, drop all locks that this
-/// process has on the file.
+/// The mapping is SQLite's own: a second descriptor of the file would, when it is closed, drop all
+/// locks that this process has on the file.
 pub(crate) struct Mapping<'c> {
     file: NonNull<ffi::sqlite3_file>,
     start: NonNull<u8>,
@@ -38,8 +40,8 @@ pub(crate) struct Mapping<'c> {
 fn file_of(connection: &Connection) -> Option<NonNull<ffi::sqlite3_file>> {
     let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
     let (main, operation) = (c"main".as_ptr(), ffi::SQLITE_FCNTL_FILE_POINTER);
-    // SAFETY: the handle is open as long as the connection, and this operation writes a pointer to a file
-    // that belongs to the connection.
+    // SAFETY: the handle is open as long as the connection, and this operation writes a pointer to
+    // a file that belongs to the connection.
     let code =
         unsafe { ffi::sqlite3_file_control(connection.handle(), main, operation, (&raw mut file).cast()) };
     NonNull::new(file).filter(|_| code == ffi::SQLITE_OK)
@@ -56,8 +58,8 @@ pub(crate) fn read_header<const N: usize>(connection: &Connection, offset: i64) 
 }
 
 impl<'c> Mapping<'c> {
-    /// The beginning of the connection's file as far as SQLite has it mapped, but no more than SQLite's
-    /// `SQLITE_MAX_MMAP_SIZE`; `None` if it has mapped nothing.
+    /// The beginning of the connection's file as far as SQLite has it mapped, but no more than
+    /// SQLite's `SQLITE_MAX_MMAP_SIZE`; `None` if it has mapped nothing.
     pub(crate) fn new(connection: &'c Connection) -> Option<Mapping<'c>> {
         let file = file_of(connection)?;
         let mut mapping =
@@ -77,15 +79,17 @@ impl<'c> Mapping<'c> {
     }
 
     fn methods(&self) -> Option<&ffi::sqlite3_io_methods> {
-        // SAFETY: a file that is open has methods, which are constant; from version 3 on they have `xFetch`.
+        // SAFETY: a file that is open has methods, which are constant; from version 3 on they have
+        // `xFetch`.
         unsafe { self.file.as_ref().pMethods.as_ref() }.filter(|methods| methods.iVersion >= 3)
     }
 
     /// Takes the next `len` bytes of a file of `whole` bytes, and returns how many there are.
     fn fetch(&mut self, len: usize, whole: usize) -> Option<usize> {
         let (fetch, mut found) = (self.methods()?.xFetch?, ptr::null_mut());
-        // What is mapped is mapped in pages of the system. The margin, too, of which SQLite hands out nothing, is in
-        // the last of them: the file ends with a page of SQLite's, which is made of the system's.
+        // What is mapped is mapped in pages of the system. The margin, too, of which SQLite hands
+        // out nothing, is in the last of them: the file ends with a page of SQLite's, which is made
+        // of the system's.
         let asked = if self.len + len == whole { len - MARGIN } else { len };
         let (offset, amount) = (i64::try_from(self.len).ok()?, i32::try_from(asked).ok()?);
         // SAFETY: the file is open, and `found` is where the address goes.
@@ -110,7 +114,8 @@ impl Drop for Mapping<'_> {
     fn drop(&mut self) {
         let Some(unfetch) = self.methods().and_then(|methods| methods.xUnfetch) else { return };
         for _ in 0..self.pieces {
-            // SAFETY: the file is open, since the connection is, and so many pieces were fetched from it.
+            // SAFETY: the file is open, since the connection is, and so many pieces were fetched
+            // from it.
             unsafe { unfetch(self.file.as_ptr(), 0, self.start.as_ptr().cast()) };
         }
     }
@@ -118,8 +123,8 @@ impl Drop for Mapping<'_> {
 
 /// A file that nobody writes any more, as it was published; it takes no descriptor.
 ///
-/// Only for such files: to close the descriptor drops all locks that this process has on the file, which matters as little as the
-/// locks do.
+/// Only for such files: to close the descriptor drops all locks that this process has on the file,
+/// which matters as little as the locks do.
 #[derive(Debug)]
 pub(crate) struct PublishedMapping {
     /// Goes before the memory does.
@@ -143,8 +148,8 @@ impl PublishedMapping {
     }
 }
 
-/// Bytes that another process may be changing: they can be copied and nothing else, and what was copied stays as it
-/// is while it is checked.
+/// Bytes that another process may be changing: they can be copied and nothing else, and what was
+/// copied stays as it is while it is checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Bytes<'m> {
     start: *const u8,
@@ -159,11 +164,12 @@ impl<'m> Bytes<'m> {
         if self.len.checked_sub(at)? < out.len() {
             return None;
         }
-        // SAFETY: the source is within the memory, as was checked, and lives as long as `'m`; `out` is someone's own,
-        // so they do not overlap. Another process may write there meanwhile. Then any bytes may arrive, but they
-        // arrive as a copy: nothing holds a reference to the memory or looks at a byte of it twice, and what was
-        // copied is not used before it has passed its check or, for places in the tree, its bounds. Where the file has
-        // lost the page the guard has zeros there.
+        // SAFETY: the source is within the memory, as was checked, and lives as long as `'m`; `out`
+        // is someone's own, so they do not overlap. Another process may write there meanwhile. Then
+        // any bytes may arrive, but they arrive as a copy: nothing holds a reference to the memory
+        // or looks at a byte of it twice, and what was copied is not used before it has passed its
+        // check or, for places in the tree, its bounds. Where the file has lost the page the guard
+        // has zeros there.
         unsafe { ptr::copy_nonoverlapping(self.start.add(at), out.as_mut_ptr(), out.len()) };
         Some(())
     }
@@ -184,9 +190,9 @@ impl<'m> Bytes<'m> {
             use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
             let mut line = at & !(LINE - 1);
             while line < at + len {
-                // To the second level: on the way to the first there is room for a dozen lines only, and a block has
-                // more.
-                // SAFETY: a prefetch is a hint and reads nothing, whatever the address.
+                // To the second level: on the way to the first there is room for a dozen lines
+                // only, and a block has more. SAFETY: a prefetch is a hint and reads nothing,
+                // whatever the address.
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(self.start.wrapping_add(line).cast()) };
                 line += LINE;
             }

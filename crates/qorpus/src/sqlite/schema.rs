@@ -1,7 +1,8 @@
 //! The schema: the tables of a corpus, and what of a file's own schema is believed.
 //!
-//! SQLite runs what a schema contains: expressions of generated columns when a row is read, those of indexes and
-//! CHECK constraints when one is written. So a table is read only if its definition is, word for word, the known one.
+//! SQLite runs what a schema contains: expressions of generated columns when a row is read, those
+//! of indexes and CHECK constraints when one is written. So a table is read only if its definition
+//! is, word for word, the known one.
 
 use crate::error::Result;
 use crate::error::not_a_corpus;
@@ -16,11 +17,12 @@ pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
 /// Those that make the tables which an enumeration has besides.
 pub(crate) const OF_DISTINCT: &str = include_str!("schema_distinct.sql");
 
-/// Tables that are not in every corpus: the first files of version 1, whose records a recipe decides, have none of labels.
+/// Tables that are not in every corpus: the first files of version 1, whose records a recipe
+/// decides, have none of labels.
 const OPTIONAL: [&str; 3] = ["labels", "levels", "keys"];
 
-/// Refuses a file whose tables are defined otherwise, or have indexes of someone else's. Other tables are no concern of
-/// ours, and triggers and views are turned off.
+/// Refuses a file whose tables are defined otherwise, or have indexes of someone else's. Other
+/// tables are no concern of ours, and triggers and views are turned off.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite(path, "read its schema");
     let sql = "SELECT type, lower(name), coalesce(sql, '') FROM sqlite_schema

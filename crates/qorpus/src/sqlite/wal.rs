@@ -1,9 +1,9 @@
 //! Files in WAL mode whose WAL is not there: copies that were made while the corpus was written.
 //!
-//! The last writer or reader of a corpus leaves WAL mode, and of writers that were killed the WAL stays, or a byte in the lock file
-//! that says that they were just changing the mode. So a file that is in WAL
-//! mode without a WAL, and that no writer has open, was copied alone, or its WAL was removed, or another program was the last to
-//! close it. Nothing in the file tells these apart.
+//! The last writer or reader of a corpus leaves WAL mode, and of writers that were killed the WAL
+//! stays, or a byte in the lock file that says that they were just changing the mode. So a file
+//! that is in WAL mode without a WAL, and that no writer has open, was copied alone, or its WAL was
+//! removed, or another program was the last to close it. Nothing in the file tells these apart.
 
 use crate::os::sidecar_lock;
 use crate::paths::absolute;
@@ -16,17 +16,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Where the header of an SQLite file has the versions that its writers and readers must understand: 2 of both is WAL mode.
+/// Where the header of an SQLite file has the versions that its writers and readers must
+/// understand: 2 of both is WAL mode.
 const VERSIONS: i64 = 18;
 
-/// How long a process that leaves WAL mode may be between removing the WAL and saying so in the header.
+/// How long a process that leaves WAL mode may be between removing the WAL and saying so in the
+/// header.
 const LEAVING: Duration = Duration::from_millis(100);
 
-/// Files that were found without their WAL. A connection to such a file makes a new and empty WAL, which must not hide it from the
-/// rest of this process.
+/// Files that were found without their WAL. A connection to such a file makes a new and empty WAL,
+/// which must not hide it from the rest of this process.
 static FOUND: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
 
-/// A file, told from a later one that has its path and, after it was deleted, its device and number as well.
+/// A file, told from a later one that has its path and, after it was deleted, its device and number
+/// as well.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     path: PathBuf,
@@ -35,7 +38,8 @@ struct Identity {
     created: Option<SystemTime>,
 }
 
-/// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file, which makes a new one.
+/// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file,
+/// which makes a new one.
 pub(crate) fn is_missing(path: &Path) -> bool {
     let missing = || {
         is_in_wal_mode(path)
@@ -72,7 +76,8 @@ pub(crate) fn forget(path: &Path) {
     }
 }
 
-/// What to know before the corpus in the file at `path` is opened for writing: a sentence, if its WAL is missing.
+/// What to know before the corpus in the file at `path` is opened for writing: a sentence, if its
+/// WAL is missing.
 pub fn missing_wal(path: &Path) -> Option<String> {
     let path = absolute(path).ok()?;
     is_missing(&path).then(|| warning(&path))
@@ -89,8 +94,8 @@ pub(crate) fn warning(path: &Path) -> String {
     )
 }
 
-/// Whether the header says so. It is read through SQLite, which knows when it may close a descriptor: to close one by hand would drop all
-/// locks that this process has on the file.
+/// Whether the header says so. It is read through SQLite, which knows when it may close a
+/// descriptor: to close one by hand would drop all locks that this process has on the file.
 fn is_in_wal_mode(path: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // SQLite would wait for the other end of a pipe.
@@ -122,7 +127,8 @@ mod tests {
         Writer::open(path, &options).unwrap()
     }
 
-    /// A corpus that two writers have open, with a record of each in the WAL, and a copy of its file alone.
+    /// A corpus that two writers have open, with a record of each in the WAL, and a copy of its
+    /// file alone.
     fn copied(directory: &TempDir) -> (PathBuf, [Writer; 2]) {
         let (path, copy) = (directory.path().join("c.db"), directory.path().join("copy.db"));
         let writers = [writer(&path), writer(&path)];
@@ -262,7 +268,8 @@ mod tests {
         assert!(!is_in_wal_mode(&path) && !log(&path).exists() && !missing() && is_clean(&path));
     }
 
-    /// The POSIX locks of this process on a file, which end when it closes any descriptor of the file by hand.
+    /// The POSIX locks of this process on a file, which end when it closes any descriptor of the
+    /// file by hand.
     fn locks(path: &Path) -> usize {
         let (process, file) = (std::process::id().to_string(), path.metadata().unwrap().ino().to_string());
         let all = std::fs::read_to_string("/proc/locks").unwrap();

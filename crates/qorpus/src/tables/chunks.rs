@@ -4,7 +4,8 @@ use qorpus_core::Chunk;
 use qorpus_core::ContentHash;
 use rusqlite::Connection;
 use rusqlite::params;
-/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were new.
+/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were
+/// new.
 ///
 /// A commit whose fate is unknown can simply be repeated.
 pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqlite::Result<(u64, u64)> {

@@ -1,7 +1,7 @@
 //! The table `work`: which chunks are still to be made, and who is at it.
 //!
-//! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose owner has died
-//! is free again; whether an owner lives, the sidecar lock knows.
+//! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose
+//! owner has died is free again; whether an owner lives, the sidecar lock knows.
 
 use crate::os::sidecar_lock::WriterId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
@@ -40,7 +40,8 @@ pub(crate) fn done(connection: &Connection, chunks: u64) -> Result<Vec<Range<u64
 
 /// The first chunk from `chunk` on that is done.
 pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
-    // The last range that begins there or before is the one, unless ranges overlap: so none is looked at twice.
+    // The last range that begins there or before is the one, unless ranges overlap: so none is
+    // looked at twice.
     let sql = "SELECT end_chunk FROM work WHERE first_chunk <= ?1 AND end_chunk > ?1
                ORDER BY first_chunk DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;

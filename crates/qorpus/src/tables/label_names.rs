@@ -20,7 +20,8 @@ pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> r
     connection.prepare_cached(look)?.query_row([name], |row| row.get(0))
 }
 
-/// The label that SQL takes for the label `name`, if there is one and `name` itself is not there yet.
+/// The label that SQL takes for the label `name`, if there is one and `name` itself is not there
+/// yet.
 pub(crate) fn clashing_label(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let look = "SELECT name FROM labels WHERE name = ?1 COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM labels WHERE name = ?1) LIMIT 1";
     connection.prepare_cached(look)?.query_row([name], |row| row.get(0)).optional()

@@ -1,4 +1,5 @@
-//! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what fails.
+//! Verifying: checksums, gaps, duplicates, ids and totals, and recomputation; and repairing what
+//! fails.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -91,15 +92,16 @@ pub(crate) fn verify_file(
     Ok(result)
 }
 
-/// The ranges of chunks that should be there, and for each range still to be made the first chunk that is there
-/// all the same.
+/// The ranges of chunks that should be there, and for each range still to be made the first chunk
+/// that is there all the same.
 fn survey(connection: &Connection, corpus: &CorpusFile) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
     let (chunks, size) = (corpus.recipe().chunks(), corpus.recipe().chunk_records());
     if corpus.recipe().space().is_appended() {
         let sql = "SELECT first_id, count FROM chunks ORDER BY first_id DESC LIMIT 1";
         let last = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.saturating_add(row.get::<_, i64>(1)?));
         let end = connection.prepare_cached(sql)?.query_row([], last).optional()?.unwrap_or(0).max(0) as u64;
-        // Of records beyond the last chunk the first is missing, and nothing is said by looking for the others.
+        // Of records beyond the last chunk the first is missing, and nothing is said by looking for
+        // the others.
         let all = 0..totals(connection)?.0.min(end.saturating_add(1));
         return Ok((Vec::from([all]), Vec::new()));
     }
@@ -155,8 +157,9 @@ fn segment(corpus: &CorpusFile, numbers: Range<u64>, sample: f64) -> Verificatio
     result
 }
 
-/// Checks that appended chunks follow one another without gaps, their bytes, and `sample` of their pairs.
-/// Returns the number up to which it did, and fails with that of a chunk that SQLite cannot read.
+/// Checks that appended chunks follow one another without gaps, their bytes, and `sample` of their
+/// pairs. Returns the number up to which it did, and fails with that of a chunk that SQLite cannot
+/// read.
 fn check_appended(
     corpus: &CorpusFile,
     numbers: &Range<u64>,
@@ -250,15 +253,16 @@ fn check_chunk(
     }
 }
 
-/// Which records of a chunk are recomputed: a window at a place that differs from chunk to chunk; any place is as good as
-/// another.
+/// Which records of a chunk are recomputed: a window at a place that differs from chunk to chunk;
+/// any place is as good as another.
 fn sampled(number: u64, records: u64, sample: f64) -> Range<usize> {
     let size = ((records as f64 * sample).ceil() as u64).min(records);
     let start = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (records - size + 1);
     start as usize..(start + size) as usize
 }
 
-/// Checks an appended chunk's place and bytes, and whether `sample` of its unitaries belong to their circuits.
+/// Checks an appended chunk's place and bytes, and whether `sample` of its unitaries belong to
+/// their circuits.
 fn check_pairs(
     corpus: &CorpusFile,
     number: u64,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 /// How thoroughly a corpus is verified.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VerifyOptions {
-    /// The fraction of each chunk's records that is recomputed, 0 to 1; checksums are always checked.
+    /// The fraction of each chunk's records that is recomputed, 0 to 1; checksums are always
+    /// checked.
     pub sample: f64,
     /// Worker threads; `None` is one a core.
     pub jobs: Option<usize>,
@@ -21,7 +22,8 @@ pub struct VerifyOptions {
 pub struct RepairOptions {
     /// How what is damaged is found.
     pub verify: VerifyOptions,
-    /// Where shards are built before they go to their place, as in [`GenerateOptions::stage`](crate::GenerateOptions::stage).
+    /// Where shards are built before they go to their place, as in
+    /// [`GenerateOptions::stage`](crate::GenerateOptions::stage).
     pub stage: Option<PathBuf>,
 }
 
@@ -34,20 +36,24 @@ pub struct Verification {
     pub recomputed: u64,
     /// Chunks that are damaged, by number; after ten thousand no more are looked for.
     pub damaged: BTreeMap<u64, ChunkDamage>,
-    /// Appended records whose unitary does not belong to their circuit, by id, and the likely cause; after ten thousand no
-    /// more are looked for.
+    /// Appended records whose unitary does not belong to their circuit, by id, and the likely
+    /// cause; after ten thousand no more are looked for.
     pub mismatched: BTreeMap<u64, String>,
-    /// Appended records that cannot be recomputed: only the name of a gate in their circuit is known.
+    /// Appended records that cannot be recomputed: only the name of a gate in their circuit is
+    /// known.
     pub unknown: u64,
     /// Levels of an enumeration whose index is damaged, by number.
     pub damaged_levels: BTreeSet<usize>,
-    /// Whether the totals that the file keeps are those of its chunks; `None` if it changed meanwhile.
+    /// Whether the totals that the file keeps are those of its chunks; `None` if it changed
+    /// meanwhile.
     pub totals: Option<bool>,
-    /// Shards that are lost or damaged as a whole, by number, and what is wrong with each; none in a corpus of one file.
+    /// Shards that are lost or damaged as a whole, by number, and what is wrong with each; none in
+    /// a corpus of one file.
     pub shards: BTreeMap<u64, String>,
     /// Ids that no shard has, of a sharded corpus; a file says itself what it still lacks.
     pub missing: Vec<Range<u64>>,
-    /// Whether the file is marked as being written and its WAL is missing, so that committed records may be missing too.
+    /// Whether the file is marked as being written and its WAL is missing, so that committed
+    /// records may be missing too.
     pub wal_missing: bool,
     /// Whether it was told to stop before the end.
     pub interrupted: bool,
@@ -61,7 +67,8 @@ impl Default for VerifyOptions {
 }
 
 impl Verification {
-    /// Whether nothing is wrong with what is there. A missing WAL is not counted: another program may have closed it properly.
+    /// Whether nothing is wrong with what is there. A missing WAL is not counted: another program
+    /// may have closed it properly.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty()
             && self.mismatched.is_empty()
