@@ -9,9 +9,12 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = re.compile(r"\]\(\.\./([^)#\s]+)\)")
+# Pages that stand at the root of the repository, where others find them as `NAME.md`.
+AT_ROOT = {page.name: page.resolve().name for page in Path(__file__).parent.glob("*.md") if page.is_symlink()}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -23,6 +26,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Lets links lead to the copies."""
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Lets links lead to the copies, and links of pages at the root to where the site has them."""
+    if page.file.src_uri in AT_ROOT:
+        markdown = markdown.replace("](docs/", "](")
+        for name, at_root in AT_ROOT.items():
+            markdown = markdown.replace(f"]({at_root})", f"]({name})")
     return OUTSIDE.sub(r"](\1)", markdown)
