@@ -45,7 +45,7 @@ const LEAST_MEMORY: u64 = 16 << 20;
 ///
 /// # Errors
 /// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly
-/// different, too little room, or what [`generate`](crate::produce::generate) fails with.
+/// different, too little room, or what [`generate`](crate::generate) fails with.
 pub fn enumerate(
     path: &Path,
     recipe: &Recipe,

@@ -33,7 +33,7 @@ pub struct GenerateOptions {
     /// How a commit is made to last.
     pub durability: Durability,
     /// Records of a shard, which are rounded up to whole chunks; `None` is what the directory has,
-    /// or [`Recipe::shard_records`].
+    /// or [`Recipe::shard_records`](qorpus_core::Recipe::shard_records).
     pub shard: Option<u64>,
     /// A directory on a local disk where shards are built before they are copied to their place;
     /// `None` builds them there, and those of buckets in the cache.

@@ -55,7 +55,8 @@ impl RecipeOptions {
     /// The recipe these options mean.
     ///
     /// # Errors
-    /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
+    /// [`Error::Recipe`](crate::Error::Recipe) or [`Error::GateFile`](crate::Error::GateFile), with
+    /// the first option that cannot be.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;

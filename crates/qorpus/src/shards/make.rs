@@ -54,7 +54,7 @@ const COPY: &str = "-published";
 /// How often a process looks whether others have finished what they are at.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// See [`generate`](crate::produce::generate).
+/// See [`generate`](crate::generate).
 pub(crate) fn generate(
     path: &Path,
     recipe: &Recipe,
@@ -235,7 +235,7 @@ pub(super) fn stage(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>>
     }
 }
 
-/// The directory in which [`generate`](crate::produce::generate) with these options builds what is
+/// The directory in which [`generate`](crate::generate) with these options builds what is
 /// not in its place yet: that of the corpus at `path`, or another one on this machine.
 ///
 /// # Errors

@@ -45,7 +45,7 @@ pub struct Sealed {
 /// record is in one shard.
 ///
 /// Takes time proportional to the number of shards, whose files are looked at but not read:
-/// [`verify`](crate::ops::verify) reads them. To seal again changes nothing, and several may do so
+/// [`verify`](crate::verify) reads them. To seal again changes nothing, and several may do so
 /// at once, also while shards are made.
 ///
 /// # Errors
@@ -60,7 +60,7 @@ pub fn seal(path: &Path) -> Result<Sealed> {
 /// `Part::new(number, sealed.of)`.
 ///
 /// # Errors
-/// As [`generate`](crate::produce::generate), which need not be told of `shard` any more, and
+/// As [`generate`](crate::generate), which need not be told of `shard` any more, and
 /// [`seal`].
 pub fn begin(path: &Path, recipe: &Recipe, shard: Option<u64>) -> Result<Sealed> {
     let shards = Shards::create(path, recipe, shard, Durability::Full)?;
