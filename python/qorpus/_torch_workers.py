@@ -1,4 +1,4 @@
-"""Workers of a user's own DataLoader: the batches of each, and news for those that live on."""
+"""Workers of a user's own DataLoader: the batches of each, and news for persistent ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qorpus.stream import Stream
 
-#: How long a worker waits for another one, which starts at the same time.
+#: The longest wait of a worker for another one, which starts at the same time.
 TIMEOUT_SECONDS = 300
 
 #: The largest number of workers, and of batches that each reads ahead: no machine has more threads.
@@ -30,10 +30,11 @@ class Seat(NamedTuple):
     number: int
     """Its number in the loader, counted from 0."""
     of: int
-    """How many workers there are."""
+    """The number of workers."""
+
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Seat | None:
-        """The worker that a state is of, if it is of one.
+        """Return the worker that a state is of, if it is of one.
 
         Raises:
             qorpus.InvalidArgument: it has something else in its place.
@@ -47,11 +48,11 @@ class Seat(NamedTuple):
         return cls(integer(seat["number"], "the worker's number", most=of - 1), of)
 
     def has_left(self, stream: Stream) -> bool:
-        """Whether it deals batches that are left of the stream's epoch."""
+        """Return whether it deals batches that are left of the stream's epoch."""
         return stream._given + self.number < len(stream)
 
     def deals_the_last(self, stream: Stream) -> bool:
-        """Whether it deals the last batch of an epoch, which is over with it."""
+        """Return whether it deals the last batch of an epoch."""
         return self.number == (len(stream) - 1) % self.of
 
 
@@ -69,9 +70,9 @@ class News:
     """
 
     def __init__(self) -> None:
-        #: How often there was news, and the epoch, batches and records of the last.
+        #: The number of news so far, and the epoch, batches and records of the last.
         self._place = _shared(torch.zeros(4, dtype=torch.int64))
-        #: Which loop goes on from states of workers, and whether all batches of their epoch were given.
+        #: The loop that resumes from states of workers, and whether their epoch is over.
         self._over = _shared(torch.full((2,), -1, dtype=torch.int64))
         self._taken, self._owner = 0, os.getpid()
 
@@ -82,15 +83,15 @@ class News:
         _shared(self._over)
 
     def told(self, stream: Stream) -> News:
-        """The news that the stream stands where it stands."""
-        # What was inherited belongs to the process that it was inherited from.
+        """Publish the stream's place; return the news, new ones if these are another process's."""
+        # Inherited news belongs to the parent.
         news = self if self._owner == os.getpid() else News()
         news._taken += 1
         news._place.copy_(torch.tensor([news._taken, stream.epoch, stream._given, stream._size]))
         return news
 
     def take(self, stream: Stream) -> bool:
-        """Puts the stream where the last news says; False if there was none since."""
+        """Move the stream to the place of the last news; return False if there was none since."""
         number, epoch, given, size = self._place.tolist()
         if number == self._taken:
             return False
@@ -99,14 +100,14 @@ class News:
         return True
 
     def tell_others(self, worker: WorkerInfo, over: bool) -> None:
-        """Tells the other workers of a loop whether the last batch of the epoch was given."""
+        """Tell the other workers of a loop whether the last batch of the epoch was given."""
         self._over[1] = over
         self._over[0] = worker.seed - worker.id
 
     def is_over(self, worker: WorkerInfo) -> bool:
-        """Whether it was; waits until the worker that knows has told."""
+        """Wait for the worker that knows; return whether the last batch was given."""
         begun = time.monotonic()
-        # What the seeds of a loop's workers have in common is drawn for each loop.
+        # PyTorch draws the base of the workers' seeds anew for each loop.
         while self._over[0] != worker.seed - worker.id:
             if time.monotonic() - begun > TIMEOUT_SECONDS:
                 raise Error("the other workers of the loader have not loaded their states; load one for each of them")
