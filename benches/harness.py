@@ -32,7 +32,7 @@ QORPUS = TARGET / "release" / "qorpus"
 
 
 class Neighbours:
-    """A measurement of the processors' share that others use: rates of a busy machine do not count."""
+    """A measurement of the processors' share that others use: a busy machine gives no rates."""
 
     def __init__(self) -> None:
         self.start = self.now()

@@ -97,7 +97,7 @@ class Session:
         return len(self.data) / (time.perf_counter() - start)
 
     def write_by_processes(self, store: Store, parts: int) -> None:
-        # Beginning and end have their own processes: one whose library has threads must not be forked.
+        # Begin and end in processes of their own: one whose library has threads must not fork.
         in_processes(store.begin)
         in_processes(*(partial(store.write_part, part, parts) for part in range(parts)))
         in_processes(store.end)

@@ -36,7 +36,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """Processes that run at once on `c.db` in a directory, and those that finish it after a fault."""
+    """Processes that run at once on `c.db` in a directory, and those that resume after a fault."""
 
     name: str
     requests: Requests

@@ -50,7 +50,7 @@ def work(storm: Storm) -> Outcome:
         last |= {"process": 100_000} if storm.appended else {}
         job = Job(call, lambda *_: [], lambda *_: [Request(call, last)], appended=storm.appended)
         if storm.appended:
-            # A process that was not killed has appended everything; others have what the corpus has.
+            # Processes that were not killed have appended everything; the corpus shows the others.
             found = oracle.final(server, directory, True)
             keys = [*found.keys, [100_000, 0, arguments["count"]]]
             expected = oracle.Final(found.records + arguments["count"], "", keys)

@@ -15,7 +15,7 @@ TITLE = "Kills at every step"
 
 
 def tasks(quick: bool, seed: int) -> list[Sweep]:
-    """Return sweeps of all jobs, with a large stride for long ones, whose steps are mostly alike."""
+    """Return sweeps of all jobs. The steps of long jobs are mostly alike: their stride is large."""
     made = []
     for job in JOBS:
         if quick:

@@ -1,4 +1,4 @@
-"""The oracle: it checks a corpus after a fault against the ledgers, by two SQLites and by Qorpus."""
+"""The oracle: checks a corpus after a fault against the ledgers, by two SQLites and Qorpus."""
 
 import sqlite3
 from collections.abc import Collection

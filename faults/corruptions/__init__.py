@@ -1,4 +1,4 @@
-"""Corruptions: functions that change a corpus file, or the files beside it, as an attacker would."""
+"""Corruptions: changes of a corpus file, or of the files beside it, as an attacker makes them."""
 
 # Each module registers its corruptions. The order decides the random choices of the campaign.
 # isort: off

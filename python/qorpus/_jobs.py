@@ -147,8 +147,8 @@ def distinct(
         qubits: the number of qubits.
         coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
         max_length: the most letters of a circuit.
-        cost: costs of gates, such as `{"t": 1}` or "t=1"; others cost nothing. Circuits then are the
-            cheapest, and the shortest among those.
+        cost: costs of gates, such as `{"t": 1}` or "t=1"; others cost nothing. Circuits are then
+            the cheapest, and the shortest among those.
         max_cost: the largest cost of a circuit.
         up_to: "phase" if unitaries that differ by a global phase alone are the same, or "nothing".
         dtype: "complex128" or "complex64": of the unitaries, which are computed on reading.

@@ -1,4 +1,4 @@
-"""Workers of a user's own DataLoader: the batches of each, and news for persistent ones."""
+"""Workers of a user's own DataLoader: the batches of each, and positions they share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 300
 MAX_WORKERS = 1 << 22
 
 
-class Seat(NamedTuple):
+class WorkerPlace(NamedTuple):
     """The place of a worker among those of a loop."""
 
     number: int
@@ -33,26 +33,26 @@ class Seat(NamedTuple):
     """The number of workers."""
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> Seat | None:
+    def of_state(cls, state: Mapping[str, Any]) -> WorkerPlace | None:
         """Return the worker that a state is of, if it is of one.
 
         Raises:
             qorpus.InvalidArgument: it has something else in its place.
         """
-        seat = state.get("worker")
-        if seat is None:
+        place = state.get("worker")
+        if place is None:
             return None
-        if not isinstance(seat, Mapping) or not seat.keys() >= set(cls._fields):
+        if not isinstance(place, Mapping) or not place.keys() >= set(cls._fields):
             raise InvalidArgument("the state has a worker without a number, or without how many there are")
-        of = integer(seat["of"], "the number of workers", least=1, most=MAX_WORKERS)
-        return cls(integer(seat["number"], "the worker's number", most=of - 1), of)
+        of = integer(place["of"], "the number of workers", least=1, most=MAX_WORKERS)
+        return cls(integer(place["number"], "the worker's number", most=of - 1), of)
 
-    def has_left(self, stream: Stream) -> bool:
-        """Return whether it deals batches that are left of the stream's epoch."""
-        return stream._given + self.number < len(stream)
+    def has_batches_left(self, stream: Stream) -> bool:
+        """Return whether the worker has batches left of the stream's epoch."""
+        return stream._yielded + self.number < len(stream)
 
-    def deals_the_last(self, stream: Stream) -> bool:
-        """Return whether it deals the last batch of an epoch."""
+    def has_last_batch(self, stream: Stream) -> bool:
+        """Return whether the worker has the last batch of an epoch."""
         return self.number == (len(stream) - 1) % self.of
 
 
@@ -62,54 +62,53 @@ def _shared(numbers: torch.Tensor) -> torch.Tensor:
     return numbers
 
 
-class News:
-    """The place where a stream was put after a loader's workers were started, in shared memory.
+class SharedPosition:
+    """The latest position of a stream, in memory shared with a loader's persistent workers.
 
-    Processes that are forked or spawned share it with the process that started them, which alone
-    writes there.
+    Forked and spawned processes share it with the process that started them, which alone writes
+    it.
     """
 
     def __init__(self) -> None:
-        #: The number of news so far, and the epoch, batches and records of the last.
-        self._place = _shared(torch.zeros(4, dtype=torch.int64))
+        #: The number of positions so far, and the epoch, batches and records of the latest.
+        self._latest = _shared(torch.zeros(4, dtype=torch.int64))
         #: The loop that resumes from states of workers, and whether their epoch is over.
-        self._over = _shared(torch.full((2,), -1, dtype=torch.int64))
-        self._taken, self._owner = 0, os.getpid()
+        self._end = _shared(torch.full((2,), -1, dtype=torch.int64))
+        self._seen, self._owner = 0, os.getpid()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # A pickled copy has memory of its own, which its workers are to share.
-        _shared(self._place)
-        _shared(self._over)
+        _shared(self._latest)
+        _shared(self._end)
 
-    def told(self, stream: Stream) -> News:
-        """Publish the stream's place; return the news, new ones if these are another process's."""
-        # Inherited news belongs to the parent.
-        news = self if self._owner == os.getpid() else News()
-        news._taken += 1
-        news._place.copy_(torch.tensor([news._taken, stream.epoch, stream._given, stream._size]))
-        return news
+    def publish(self, stream: Stream) -> SharedPosition:
+        """Share the stream's position; return a new object if the memory is another process's."""
+        own = self if self._owner == os.getpid() else SharedPosition()
+        own._seen += 1
+        own._latest.copy_(torch.tensor([own._seen, stream.epoch, stream._yielded, stream._size]))
+        return own
 
-    def take(self, stream: Stream) -> bool:
-        """Move the stream to the place of the last news; return False if there was none since."""
-        number, epoch, given, size = self._place.tolist()
-        if number == self._taken:
+    def follow(self, stream: Stream) -> bool:
+        """Move the stream to the latest position; return False if it has been there."""
+        number, epoch, yielded, size = self._latest.tolist()
+        if number == self._seen:
             return False
-        self._taken = number
-        stream._move(epoch, given, size)
+        self._seen = number
+        stream._move(epoch, yielded, size)
         return True
 
-    def tell_others(self, worker: WorkerInfo, over: bool) -> None:
+    def announce_end(self, worker: WorkerInfo, over: bool) -> None:
         """Tell the other workers of a loop whether the last batch of the epoch was given."""
-        self._over[1] = over
-        self._over[0] = worker.seed - worker.id
+        self._end[1] = over
+        self._end[0] = worker.seed - worker.id
 
-    def is_over(self, worker: WorkerInfo) -> bool:
+    def wait_for_end(self, worker: WorkerInfo) -> bool:
         """Wait for the worker that knows; return whether the last batch was given."""
         begun = time.monotonic()
         # PyTorch draws the base of the workers' seeds anew for each loop.
-        while self._over[0] != worker.seed - worker.id:
+        while self._end[0] != worker.seed - worker.id:
             if time.monotonic() - begun > TIMEOUT_SECONDS:
                 raise Error("the other workers of the loader have not loaded their states; load one for each of them")
             time.sleep(0.001)
-        return bool(self._over[1])
+        return bool(self._end[1])

@@ -141,7 +141,7 @@ class Stream:
         if window is not None:
             self.window = -(-integer(window, "window", least=1, most=MAX_NUMBER) // self.batch_size) * self.batch_size
         self.epoch = integer(epoch, "epoch", most=MAX_NUMBER)
-        self._given = 0
+        self._yielded = 0
         self._size = len(records)
         #: The loop that moves the stream.
         self._loop: object = None
@@ -275,23 +275,23 @@ class Stream:
         return Batch(ids, unitaries, circuits, labels)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._given_by(lambda: map(self.batch, range(self._given, len(self))))
+        return self._counted(lambda: map(self.batch, range(self._yielded, len(self))))
 
-    def _given_by(self, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
+    def _counted(self, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Yield and count the batches that are left of the epoch, which is over with the last one.
 
         `begin` is called when the first one is asked for, and returns as many as are left.
         """
         loop = self._loop = object()
         batches = begin()
-        for left in reversed(range(len(self) - self._given)):
+        for left in reversed(range(len(self) - self._yielded)):
             if self._loop is not loop:
                 raise Error(
                     "the stream has gone on elsewhere since this loop gave its last batch: another loop has begun, or "
                     "its epoch or state was set; two loops at once need two streams"
                 )
             batch = next(batches)
-            self._given += 1
+            self._yielded += 1
             if not left:
                 # The reader ahead ends now: this loop may never be asked again.
                 next(batches, None)
@@ -314,8 +314,8 @@ class Stream:
         """
         self._move(integer(epoch, "epoch", most=MAX_NUMBER), 0, len(self.records))
 
-    def _move(self, epoch: int, given: int, size: int) -> None:
-        self.epoch, self._given, self._size, self._loop = epoch, given, size, None
+    def _move(self, epoch: int, yielded: int, size: int) -> None:
+        self.epoch, self._yielded, self._size, self._loop = epoch, yielded, size, None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the place of the stream, for `load_state_dict`: a dict that JSON can hold.
@@ -327,7 +327,7 @@ class Stream:
         is at the next epoch, also if others have one batch more: then keep the state of rank 0,
         which has most.
         """
-        state: dict[str, Any] = {"epoch": self.epoch, "batches": self._given * self.world_size, "records": self._size}
+        state: dict[str, Any] = {"epoch": self.epoch, "batches": self._yielded * self.world_size, "records": self._size}
         state |= {name: getattr(self, name) for name in ORDER}
         if (present := self._present()) is not None:
             state["present"] = present
@@ -349,7 +349,7 @@ class Stream:
         if isinstance(state, Mapping) and state.get("worker") is not None:
             raise InvalidArgument("the state is of one worker of a DataLoader, which alone can go on from it")
         self._move(*self._place_of(state))
-        if self._given * self.world_size >= self._batches() > 0:
+        if self._yielded * self.world_size >= self._batches() > 0:
             # Earlier versions saved this state after the last batch.
             self.next_epoch()
 
@@ -368,14 +368,14 @@ class Stream:
         epoch, batches, size = (integer(state[name], name, most=MAX_NUMBER) for name in ("epoch", "batches", "records"))
         if size > len(self.records):
             raise InvalidArgument(f"the state is of {size} records, and there are only {len(self.records)}")
-        given, rest = divmod(batches, self.world_size)
+        yielded, rest = divmod(batches, self.world_size)
         if rest:
             uneven = f"{batches} batches of the epoch were given, which {self.world_size} ranks cannot have shared evenly"
             raise InvalidArgument(f"{uneven}; resume with a number of ranks that divides it")
-        return epoch, given, size
+        return epoch, yielded, size
 
     def __repr__(self) -> str:
-        return f"Stream(epoch {self.epoch}, batch {self._given} of {len(self)}, of {self.records!r})"
+        return f"Stream(epoch {self.epoch}, batch {self._yielded} of {len(self)}, of {self.records!r})"
 
 
 def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:

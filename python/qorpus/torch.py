@@ -208,10 +208,10 @@ class Stream(IterableDataset[dict[str, Any]]):
                 "multiprocessing_context": multiprocessing_context, "persistent_workers": persistent_workers,
             }  # fmt: skip
         self._loader: DataLoader[dict[str, Any]] | None = None
-        self._news = workers.News()
+        self._position = workers.SharedPosition()
         #: In a worker of a user's loader: its place, and the batches of the rounds of its turns.
-        self._seat: workers.Seat | None = None
-        self._given_by_worker: int | None = None
+        self._worker: workers.WorkerPlace | None = None
+        self._worker_yielded: int | None = None
         self._began = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -226,11 +226,11 @@ class Stream(IterableDataset[dict[str, Any]]):
         if worker is not None:
             # The loop begins here, not with the first batch: a loader tells its workers that a loop
             # begins, and then asks for batches.
-            return self._dealt(worker, resumed=self._begin(worker))
-        if self._seat is not None:
-            number, of = self._seat
+            return self._batches_of_worker(worker, resumed=self._begin(worker))
+        if self._worker is not None:
+            number, of = self._worker
             raise Error(f"the stream loaded the state of worker {number} of {of}; only that worker can go on from it")
-        return self._stream._given_by(self._read_ahead)
+        return self._stream._counted(self._read_ahead)
 
     def _read_ahead(self) -> Iterator[dict[str, Any]]:
         """Return the batches that are left of the epoch, read by threads or processes."""
@@ -248,48 +248,48 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def _begin(self, worker: WorkerInfo) -> bool:
         """Begin a loop in a worker of a loader; return whether it resumes from a saved state."""
-        stream, seat = self._stream, self._seat
-        if seat is not None and (seat.number, seat.of) != (worker.id, worker.num_workers):
+        stream, place = self._stream, self._worker
+        if place is not None and (place.number, place.of) != (worker.id, worker.num_workers):
             raise Error(
-                f"the state is of worker {seat.number} of {seat.of}, and this is worker {worker.id} of "
+                f"the state is of worker {place.number} of {place.of}, and this is worker {worker.id} of "
                 f"{worker.num_workers}; resume with as many workers"
             )
-        resumed = seat is not None and not self._began
+        resumed = place is not None and not self._began
         # The first loop in a process is that of the state it began with; later ones are new epochs.
-        if self._began and not self._news.take(stream):
+        if self._began and not self._position.follow(stream):
             # Other workers may see another number of records by now.
             stream._move(stream.epoch + 1, 0, stream._size)
-        if seat is None:
-            seat = workers.Seat(worker.id, worker.num_workers)
-        if resumed and seat.deals_the_last(stream):
-            self._news.tell_others(worker, not seat.has_left(stream))
-        self._seat, self._given_by_worker, self._began = seat, stream._given, True
+        if place is None:
+            place = workers.WorkerPlace(worker.id, worker.num_workers)
+        if resumed and place.has_last_batch(stream):
+            self._position.announce_end(worker, not place.has_batches_left(stream))
+        self._worker, self._worker_yielded, self._began = place, stream._yielded, True
         return resumed
 
-    def _dealt(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
+    def _batches_of_worker(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
         """Yield the batches of a worker of a loader, which asks its workers in turn."""
         stream, number, of = copy(self._stream), worker.id, worker.num_workers
-        if resumed and 0 < len(stream) <= stream._given + number and self._news.is_over(worker):
+        if resumed and 0 < len(stream) <= stream._yielded + number and self._position.wait_for_end(worker):
             # The error must come with the first batch: a loader that was asked once more discards
             # this loop before that and begins another.
             raise Error(
                 f"the state was saved behind the last batch of epoch {stream.epoch}, and a loader whose loop had not "
                 f"ended then resumes without batches: load no state, and call set_epoch({stream.epoch + 1}) instead"
             )
-        for first in range(stream._given, len(stream), of):
+        for first in range(stream._yielded, len(stream), of):
             if first + number < len(stream):
-                self._given_by_worker = first + of
+                self._worker_yielded = first + of
                 yield self._batches.tensors(stream.batch(first + number))
 
     def set_epoch(self, epoch: int) -> None:
         """Begin this epoch, as `qorpus.Stream.set_epoch` does."""
         self._stream.set_epoch(epoch)
-        self._tell()
+        self._publish()
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         """Tell workers of loaders the stream's place. Workers tell each other nothing."""
         if get_worker_info() is None:
-            self._news = self._news.told(self._stream)
+            self._position = self._position.publish(self._stream)
 
     @property
     def epoch(self) -> int:
@@ -303,22 +303,22 @@ class Stream(IterableDataset[dict[str, Any]]):
         its number among as many.
         """
         state = self._stream.state_dict()
-        if self._given_by_worker is not None:
-            state["batches"] = self._given_by_worker * self._stream.world_size
-        if self._seat is not None:
-            state["worker"] = self._seat._asdict()
+        if self._worker_yielded is not None:
+            state["batches"] = self._worker_yielded * self._stream.world_size
+        if self._worker is not None:
+            state["worker"] = self._worker._asdict()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resume exactly at the place of a state, as `qorpus.Stream.load_state_dict` does."""
         place = self._stream._place_of(state)
-        self._seat, self._given_by_worker, self._began = workers.Seat.of_state(state), None, False
-        if self._seat is None:
+        self._worker, self._worker_yielded, self._began = workers.WorkerPlace.of_state(state), None, False
+        if self._worker is None:
             self._stream.load_state_dict(state)
         else:
             # Another worker may have batches left of an epoch that this one has finished.
             self._stream._move(*place)
-        self._tell()
+        self._publish()
 
 
 class _Threads:
@@ -390,5 +390,5 @@ class _Keys(torch.utils.data.Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         stream = self.stream
         epoch, size = stream.epoch, stream._size
-        for number in range(stream._given, len(stream)):
+        for number in range(stream._yielded, len(stream)):
             yield epoch, size, number

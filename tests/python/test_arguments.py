@@ -78,7 +78,7 @@ def things(tmp_path_factory):
     writer.close()
 
 
-#: Calls that are right, by what they are of: positional and named arguments, each of which is replaced by all that is wrong.
+#: Right calls by object, with positional and named arguments. Each is replaced by wrong ones.
 CALLS = {
     "qorpus.generate": (["@c.db"], {"recipe": None, "jobs": 1, "part": (0, 1), "durability": "off", "shard": "1K", "stage": None,
                                     "progress": False, **RECIPE, "coupling": "all", "words": None, "seed": 0, "dtype": "complex128",
