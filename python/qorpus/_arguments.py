@@ -65,11 +65,17 @@ def texts(values: Any, name: str) -> tuple[str, ...]:
     ordered(values, name)
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise WrongType(f"{name} is a sequence of texts, not {kind(values)}")
-    several = tuple(values)
-    for value in several:
+    try:
+        members = iter(values)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"{name} is a sequence of texts, not {kind(values)}") from error
+    several = []
+    # One by one: the iterator may be endless.
+    for value in members:
         if not isinstance(value, str):
             raise WrongType(f"{name} is a sequence of texts, not of {kind(value)}")
-    return several
+        several.append(value)
+    return tuple(several)
 
 
 def kind(value: Any) -> str:

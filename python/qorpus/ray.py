@@ -151,7 +151,10 @@ def _require_ray() -> None:
 
 def _path(path: Path) -> str:
     """Return a path as a text."""
-    text = path.__fspath__() if isinstance(path, os.PathLike) else path
+    try:
+        text = os.fspath(path)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}") from error
     if not isinstance(text, str):
         raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}")
     return text
