@@ -25,7 +25,7 @@ def main() -> None:
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
     seconds, first = time.perf_counter() - start, processor_time_of_first_thread(process)
     _, status, usage = os.wait4(process, 0)
-    said = {
+    account = {
         "status": os.waitstatus_to_exitcode(status),
         "seconds": seconds,
         "user": usage.ru_utime,
@@ -33,7 +33,7 @@ def main() -> None:
         "first_thread": first,
         "peak_bytes": usage.ru_maxrss << 10,
     }
-    print(json.dumps(said))
+    print(json.dumps(account))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Times the original program (original.py) beside `qorpus generate`: one workload, disk and run.
 
-They take turns, and with them the original program whose SQL is a Writer
+They take turns with the original program whose SQL is a Writer
 (examples/multiprocessing_writer.py). A sample of each file is checked against NumPy products. The
 disk alone is timed with the same bytes.
 
@@ -40,20 +40,11 @@ def check(circuit: list[str], unitary: np.ndarray, matrices: dict[str, np.ndarra
     assert SHORTEST <= len(circuit) <= LONGEST and np.abs(product - unitary).max() < 1e-12, circuit
 
 
-def timed(command: list) -> float:
-    """Return the wall time of a whole process, which starts after everything is synced."""
-    os.sync()
-    start = time.perf_counter()
-    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
-    return time.perf_counter() - start
-
-
 def program(script: str, *options: object) -> float:
     """Return the rows a second that a program reports."""
     os.sync()
-    result = subprocess.run(
-        [sys.executable, ROOT / script, *map(str, options)], check=True, capture_output=True, text=True
-    )
+    command = [sys.executable, ROOT / script, *map(str, options)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
     found = re.search(r"(\d+) rows/s", result.stdout)
     assert found, result.stdout
     return float(found[1])
@@ -89,7 +80,10 @@ def generated(program: Path, path: Path, qubits: int, records: int, jobs: int, s
     recipe = ["--gates", GATES[qubits], "--qubits", qubits, "--random", records, "--length", f"{SHORTEST}..{LONGEST}"]
     columns = [] if stored else ["--no-unitaries"]
     command = [program, "generate", path, *recipe, *columns, "--jobs", jobs, "--durability", "full", "--quiet"]
-    seconds = timed(command)
+    os.sync()
+    start = time.perf_counter()
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
+    seconds = time.perf_counter() - start
     facts = json.loads(subprocess.run([program, "info", path, "--json"], check=True, capture_output=True).stdout)
     assert facts["complete"] and facts["records"] == records
     ids, matrices = sampled_ids(records), letters(qubits)
@@ -109,12 +103,10 @@ def measure(arguments: argparse.Namespace, qubits: int, directory: Path, command
     disk_rates, sizes = [], {}
     for repetition in range(arguments.repetitions):
         print(f"{qubits} qubit(s), repetition {repetition + 1} of {arguments.repetitions}", file=sys.stderr)
-        path = directory / "original.db"
-        rates["original"].append(original(path, qubits, arguments.rows, arguments.jobs))
-        path.unlink()
-        path = directory / "written.db"
-        rates["original with a Writer"].append(with_a_writer(path, qubits, arguments.rows, arguments.jobs))
-        path.unlink()
+        path = directory / "rows.db"
+        for name, run in [("original", original), ("original with a Writer", with_a_writer)]:
+            rates[name].append(run(path, qubits, arguments.rows, arguments.jobs))
+            path.unlink()
         for name, records in [("qorpus stored", stored_records), ("qorpus derived", arguments.derived)]:
             path = directory / "made.db"
             rate, size = generated(command, path, qubits, records, arguments.jobs, name == "qorpus stored")

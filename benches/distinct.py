@@ -15,8 +15,8 @@ import json
 import random
 import statistics
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import qorpus
@@ -29,7 +29,7 @@ LETTERS = 8
 
 
 class Enumerate:
-    """`qorpus distinct`, with what each run took."""
+    """The command `qorpus distinct`, with an account of each run."""
 
     def __init__(self, program: Path, directory: Path) -> None:
         self.program, self.directory = program, directory
@@ -37,28 +37,20 @@ class Enumerate:
     def timed(self, path: Path, *options: object) -> dict:
         """Return a process's account, its levels, and the most bytes it had on the disk."""
         command = [self.program, "distinct", path, "--quiet", "--durability", "full", *options]
-        most, ended = [0], threading.Event()
-
-        def watch() -> None:
-            while not ended.wait(0.2):
-                most[0] = max(most[0], on_disk(path))
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
-            said = account_of(command)
-        finally:
-            ended.set()
-            watcher.join()
-        corpus = qorpus.open(path)
+        most = 0
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(account_of, command)
+            while not wait([running], timeout=0.2).done:
+                most = max(most, on_disk(path))
+        account, corpus = running.result(), qorpus.open(path)
         levels = [len(level.ids) for level in corpus.levels]
         return {
             "options": " ".join(map(str, options)),
-            "seconds": round(said["seconds"], 3),
-            "processor_seconds": round(said["user"] + said["system"], 3),
-            "peak_bytes": said["peak_bytes"],
+            "seconds": round(account["seconds"], 3),
+            "processor_seconds": round(account["user"] + account["system"], 3),
+            "peak_bytes": account["peak_bytes"],
             "bytes": path.stat().st_size,
-            "most_bytes_on_disk": max(most[0], path.stat().st_size),
+            "most_bytes_on_disk": max(most, path.stat().st_size),
             "records": len(corpus),
             "levels": levels,
             "content_hash": corpus.content_hash,
@@ -66,7 +58,7 @@ class Enumerate:
 
 
 def on_disk(path: Path) -> int:
-    """Return the bytes of a corpus's files, temporary ones included, which come and go."""
+    """Return the bytes of a corpus's files, also of temporary ones, which come and go."""
     size = 0
     for file in [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}-distinct/*")]:
         with contextlib.suppress(FileNotFoundError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Sections = dict[str, dict]
 
-#: Why a goal is missed, by the beginning of its work, where the numbers do not say so.
+#: The reason for a missed goal, by the beginning of its work, where numbers do not show it.
 REASONS: dict[str, str] = {
     "the same, 8": "the write-ahead log writes everything twice, see [why](why.md#what-takes-the-time)",
     "words": "finding what neighbours share, and two products a word, see [why](why.md#what-takes-the-time)",

@@ -25,14 +25,14 @@ from tables import PARTS
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "benches" / "record"
-#: Where cargo builds. A relative path starts at the root of the repository, where scripts run.
+#: Cargo's directory. A relative path starts at the root of the repository, where scripts run.
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 #: The command.
 QORPUS = TARGET / "release" / "qorpus"
 
 
 class Neighbours:
-    """The share of the processors that others use: a rate from a busy machine does not count."""
+    """A measurement of the processors' share that others use: a busy machine gives no rates."""
 
     def __init__(self) -> None:
         self.start = self.now()
@@ -53,23 +53,23 @@ class Neighbours:
         return max(0.0, busy - own) / clock / (os.cpu_count() or 1)
 
 
-def said(*command: str) -> str:
+def output_of(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
 
 def machine(directory: Path) -> dict:
-    """Return what a rate depends on."""
+    """Return the properties of the machine on which rates depend."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "cpu": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": platform.release(),
-        "file_system": said("stat", "-f", "-c", "%T", str(directory)),
+        "file_system": output_of("stat", "-f", "-c", "%T", str(directory)),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "python_sqlite": sqlite3.sqlite_version,
-        "rustc": said("rustc", "--version"),
+        "rustc": output_of("rustc", "--version"),
     }
 
 
@@ -97,7 +97,7 @@ def workplace(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
 
 
 def account_of(command: Sequence[object]) -> dict:
-    """Run a command, and return what it took by the kernel's account."""
+    """Run a command, and return the kernel's account of it."""
     program = [sys.executable, "-I", ROOT / "benches/account.py", *command]
     result = subprocess.run(list(map(str, program)), check=True, capture_output=True, text=True)
     account = json.loads(result.stdout)
@@ -122,27 +122,22 @@ def keep(name: str, arguments: argparse.Namespace, section: dict, neighbours: Ne
     if arguments.no_record or arguments.smoke:
         return
     path = (arguments.record or free_name()).resolve()
-    record = (
-        json.loads(path.read_text()) if path.exists() else {"machine": machine(arguments.directory), "sections": {}}
-    )
-    assert name not in record["sections"], f"{path} has a section {name!r}, and what was measured is not replaced"
+    record = {"machine": machine(arguments.directory), "sections": {}}
+    if path.exists():
+        record = json.loads(path.read_text())
+    assert name not in record["sections"], f"{path} has a section {name!r}, and measurements are not replaced"
     about = {
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "git_commit": said("git", "rev-parse", "HEAD"),
-        "uncommitted_changes": bool(said("git", "status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock")),
-        "qorpus": said(str(QORPUS), "--version"),
+        "git_commit": output_of("git", "rev-parse", "HEAD"),
+        "uncommitted_changes": bool(output_of("git", "status", "--porcelain", "--", "crates", "Cargo.toml", "Cargo.lock")),
+        "qorpus": output_of(str(QORPUS), "--version"),
         "seconds": round(neighbours.seconds()),
         "cpu_share_of_others": round(others, 3),
         "repetitions": arguments.repetitions,
     }
     record["sections"][name] = about | section
-    text = json.dumps(record, indent=1)
     # The numbers of a list share a line.
-    text = re.sub(
-        r"\[[\s\d.,e+-]*\]",
-        lambda found: re.sub(r",\s+", ", ", re.sub(r"([\[\]])\s+|\s+(\])", r"\1\2", found[0])),
-        text,
-    )
+    text = re.sub(r"\[[\s\d.,e+-]*\]", lambda found: json.dumps(json.loads(found[0])), json.dumps(record, indent=1))
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(text + "\n")
     print(f"recorded in {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")

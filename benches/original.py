@@ -21,7 +21,7 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS unitaries (id INTEGER PRIMARY KEY, circuit 
 
 
 def letters(qubits: int) -> dict[str, np.ndarray]:
-    """The matrices of the gates on every placement; qubit 0 is the most significant bit."""
+    """Return the matrices of the gates on every placement; qubit 0 is the most significant bit."""
     root = np.sqrt(0.5)
     one = {
         "h": np.array([[root, root], [root, -root]], dtype=complex),
@@ -39,7 +39,7 @@ def letters(qubits: int) -> dict[str, np.ndarray]:
 
 
 def fill(work: tuple[str, int, int, int]) -> int:
-    """One process: makes the rows with these ids; returns how many it has committed."""
+    """Make the rows with these ids in one process; return how many were committed."""
     path, qubits, first, end = work
     connection = sqlite3.connect(path, timeout=600)
     connection.execute("PRAGMA journal_mode=WAL")

@@ -47,7 +47,7 @@ warnings.filterwarnings("ignore", "This DataLoader will create")
 # Workers that are not forked come from a server, which imports `stores` by this path.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 multiprocessing.set_forkserver_preload(["stores"])
-#: Forked processes have the data.
+#: Forked processes inherit the data.
 FORK = multiprocessing.get_context("fork")
 
 Rates = dict[str, float]
@@ -59,7 +59,7 @@ class Session:
     def __init__(self, kind: type[Store], data: Data, directory: Path, seconds: float, thorough: bool) -> None:
         self.kind, self.data, self.directory = kind, data, directory
         self.seconds, self.thorough = seconds, thorough
-        #: In a smoke run, where they are short, whole epochs of every loader are compared.
+        #: Whether whole epochs of every loader are compared: in a smoke run, where they are short.
         self.complete_loaders = thorough and len(data) <= 50_000
         self.print = fingerprint(data.batch(slice(None))) if thorough else 0
 
@@ -97,20 +97,19 @@ class Session:
         return len(self.data) / (time.perf_counter() - start)
 
     def write_by_processes(self, store: Store, parts: int) -> None:
-        # The beginning and the end, too: a process whose library runs threads must not be forked.
+        # Begin and end in processes of their own: one whose library has threads must not fork.
         in_processes(store.begin)
         in_processes(*(partial(store.write_part, part, parts) for part in range(parts)))
         in_processes(store.end)
 
     def check_all(self, store: Store) -> None:
-        """Check that the store holds the records in order; once that is known, a part."""
+        """Check that the store holds all records in order; in later repetitions, some of them."""
         total, at = 0, 0
         for batch in store.reader()().scan():
             check(batch)
             if store.ordered:
-                assert same(batch, self.data.batch(slice(at, at + len(batch[1])))), (
-                    f"{store.name}: not what was written"
-                )
+                written = self.data.batch(slice(at, at + len(batch[1])))
+                assert same(batch, written), f"{store.name}: other records than were written"
             at += len(batch[1])
             if self.thorough:
                 total += fingerprint(batch)
@@ -232,7 +231,7 @@ def in_processes(*work: Callable[[], object]) -> None:
 
 
 def run(session: Session, answer: Connection) -> None:
-    # The garbage collector need not search what the imports have left.
+    # The garbage collector need not search the objects of the imports.
     gc.collect()
     gc.freeze()
     try:

@@ -20,6 +20,7 @@ PAGE = Path("docs/benchmarks.md")
 README = Path("README.md")
 MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
+
 def newest(records: Path) -> tuple[Sections, dict[str, Path], dict[str, dict]]:
     """Return the newest sections, their records, and the machines, by benchmark."""
     sections, sources, machines = {}, {}, {}
@@ -43,10 +44,8 @@ def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict
         if name in sections:
             section, machine = sections[name], machines[name]
             where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
-            where += (
-                f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, "
-                f"{machine['rustc'].split(' (')[0]}"
-            )
+            where += f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, "
+            where += machine["rustc"].split(" (")[0]
             commit = section["git_commit"][:10] + (" and uncommitted changes" if section["uncommitted_changes"] else "")
             others = percent(section["cpu_share_of_others"])
             record = f"[record](../benches/record/{sources[name].name})"
@@ -70,22 +69,13 @@ def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]
     return text
 
 
-def readme(text: str, sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
-    """Return the README with new tables; without records of these benchmarks, as it is."""
-    if not {"baseline", "peers", "unitaries"} <= sections.keys():
-        return text
-    machine = machines["baseline"]
-
-    def link(name: str) -> str:
-        return f"[record](benches/record/{sources[name].name})"
-
-    made = (
+def baseline_table(section: dict, cores: int, link: str) -> str:
+    text = (
         "\nBeside the program it replaces (Python, `multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row "
-        f"a matrix), in the same run on {machine['cores']} cores, medians of {sections['baseline']['repetitions']} "
-        f"({link('baseline')}):\n\n"
+        f"a matrix), in the same run on {cores} cores, medians of {section['repetitions']} ({link}):\n\n"
     )
     rows, shares = [], []
-    for workload in sections["baseline"]["workloads"]:
+    for workload in section["workloads"]:
         rates, disk = workload["records_per_second"], workload["disk_bytes_per_second"]["median"]
         base, size = rates["original"]["median"], workload["qorpus_sizes"]["qorpus stored"]
         names = ["original with a Writer", "qorpus stored", "qorpus derived"]
@@ -95,15 +85,14 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
         rows.append([f"{qubits}, {gates}, 5 to 14 gates", f"{millions(base)} M/s", *cells])
         shares.append(percent(rates["qorpus stored"]["median"] * size["bytes"] / size["records"] / disk))
     heads = ["original, unsafe", "the same with a `Writer`", "`qorpus generate`, `synchronous=FULL`", "circuits alone"]
-    made += table(["", *heads], rows)
-    made += (
-        f"\nWith unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in "
-        "sequence.\n"
-    )
-    section = sections["peers"]
-    made += (
+    written = f"With unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in sequence."
+    return f"{text}{table(['', *heads], rows)}\n{written}\n"
+
+
+def peers_table(section: dict, link: str) -> str:
+    text = (
         f"\nFrom Python, beside other stores: {count(section['records'])} one-qubit records, one process, warm cache, "
-        f"millions of records a second, medians of {section['repetitions']} ({link('peers')}). Every store is synced, "
+        f"millions of records a second, medians of {section['repetitions']} ({link}). Every store is synced, "
         "gives circuit and unitary, and has its answers checked.\n\n"
     )
     columns = ["write", "random single", "random 1024", "shuffled epoch", "sequential", "loader, 2 workers"]
@@ -111,22 +100,31 @@ def readme(text: str, sections: Sections, sources: dict[str, Path], machines: di
     for name, rates in section["records_per_second"].items():
         cells = [number(rates[column]["median"] / 1e6) if column in rates else "" for column in columns]
         rows.append([name, *cells, number(section["bytes_per_record"][name])])
-    made += table(["", *columns, "bytes a record"], rows)
     ours = section["records_per_second"]["Qorpus, records of your own"]
     given, computed = (millions(ours[f"append, unitary {how}"]["median"]) for how in ("given", "computed"))
-    made += f"\n`append` takes {given} M records a second with a unitary, and {computed} M when it computes it.\n"
-    section = sections["unitaries"]
-    made += (
-        f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second "
-        f"({link('unitaries')}):\n\n"
-    )
+    appended = f"`append` takes {given} M records a second with a unitary, and {computed} M when it computes it."
+    return f"{text}{table(['', *columns, 'bytes a record'], rows)}\n{appended}\n"
+
+
+def unitaries_table(section: dict, link: str) -> str:
     names = list(section["how"])
     results = [result for result in section["results"] if result["length"] == 10]
     rows = [
         [str(result["qubits"]), *(number(result["unitaries_per_second"][name]["median"] / 1e3) for name in names)]
         for result in results
     ]
-    made += table(["qubits", *names], rows)
+    text = f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second ({link}):\n\n"
+    return text + table(["qubits", *names], rows)
+
+
+def readme(text: str, sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
+    """Return the README with new tables; without records of these benchmarks, unchanged."""
+    parts = ("baseline", "peers", "unitaries")
+    if not sections.keys() >= set(parts):
+        return text
+    links = {name: f"[record](benches/record/{sources[name].name})" for name in parts}
+    made = baseline_table(sections["baseline"], machines["baseline"]["cores"], links["baseline"])
+    made += peers_table(sections["peers"], links["peers"]) + unitaries_table(sections["unitaries"], links["unitaries"])
     made += (
         "\n[docs/benchmarks.md](docs/benchmarks.md) has all of it: spreads, settings, scaling, and the goals that are "
         "missed.\n\n"

@@ -34,7 +34,7 @@ ASSUMED_DISKS = {"a SATA SSD": 0.5e9, "an NVMe disk": 3e9, "a fast NVMe disk": 7
 
 
 class Generate:
-    """`qorpus generate`; each corpus is compared with others of its recipe."""
+    """The command `qorpus generate`; each corpus is compared with others of its recipe."""
 
     def __init__(self, program: Path) -> None:
         self.program = program
@@ -64,13 +64,11 @@ class Generate:
 
     def checked(self, path: Path, records: int, recipe: list[str]) -> int:
         """Check that a file has the records of other runs; remove it, return its size."""
-        said = subprocess.run([self.program, "info", path, "--json"], check=True, capture_output=True, text=True)
-        info = json.loads(said.stdout)
+        shown = subprocess.run([self.program, "info", path, "--json"], check=True, capture_output=True)
+        info = json.loads(shown.stdout)
         assert info["complete"] and info["records"] == records
         name = f"{records} {' '.join(recipe)}"
-        assert self.hashes.setdefault(name, info["content_hash"]) == info["content_hash"], (
-            f"{name} is other than before"
-        )
+        assert self.hashes.setdefault(name, info["content_hash"]) == info["content_hash"], f"{name} differs from before"
         size = path.stat().st_size
         path.unlink()
         return size
@@ -82,9 +80,7 @@ def columns_of(arguments: argparse.Namespace) -> dict[str, tuple[list[str], int]
     return {name: ([*WORKLOAD, *options], records[name]) for name, options in COLUMNS.items()}
 
 
-def by_count(
-    arguments: argparse.Namespace, counts: Iterable[int], rate: Callable[[int, int, list[str]], float]
-) -> dict:
+def by_count(arguments: argparse.Namespace, counts: Iterable[int], rate: Callable[[int, int, list[str]], float]) -> dict:
     """Summarize rates by column and by how many work at a time."""
     rates: dict[str, dict[str, list[float]]] = {}
     for _ in range(arguments.repetitions):
@@ -149,7 +145,7 @@ def ten_letters(command: Generate, arguments: argparse.Namespace, directory: Pat
 
 
 def limits(command: Generate, arguments: argparse.Namespace, directory: Path) -> dict:
-    """Measure what the machine itself can do with the bytes of the stored corpus."""
+    """Measure the machine's own rates for the bytes of the stored corpus."""
     recipe, records = columns_of(arguments)["stored"]
     path = directory / "c.db"
     subprocess.run(command.arguments(path, records, recipe), check=True)
@@ -179,7 +175,7 @@ def limits(command: Generate, arguments: argparse.Namespace, directory: Path) ->
 
 
 def model(command: Generate, arguments: argparse.Namespace, disk: float) -> dict:
-    """Model what would bind with more cores and other disks.
+    """Model the limits with more cores and other disks.
 
     Measured: the cost of a record for the threads that compute and the one that commits, in
     /dev/shm, and its bytes. Assumed: cores do not disturb each other, only the committing thread
@@ -213,9 +209,8 @@ def main() -> None:
     options = parser(__doc__, repetitions=3)
     options.add_argument("--stored", type=int, default=5_000_000, help="records with unitaries of the fixed work")
     options.add_argument("--derived", type=int, default=50_000_000, help="records without")
-    options.add_argument(
-        "--largest", type=int, default=100_000_000, help="of the corpora that grow; a tenth with unitaries"
-    )
+    largest = "records of the largest corpus; a tenth with unitaries"
+    options.add_argument("--largest", type=int, default=100_000_000, help=largest)
     options.add_argument("--billion", action="store_true", help="--largest 1000000000")
     arguments = options.parse_args()
     if arguments.billion:

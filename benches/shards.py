@@ -1,8 +1,8 @@
 """Times opening and reading thousands of shards, and models a thousand nodes on a file system.
 
 The first part measures small real shards. The second simulates forty thousand: sparse files with
-true receipts, so that `seal` and `open` do their work without the files' bytes. From these times
-follows a calculation. It prints JSON and records nothing.
+true receipts, so that `seal` and `open` run without the files' bytes. A calculation follows from
+these times. It prints JSON and records nothing.
 
     python benches/shards.py --qorpus target/release/qorpus --directory /var/tmp
 
@@ -35,7 +35,7 @@ SMALL = ["--gates", "h,s,t", "--qubits", "1", "--length", "200..300", "--no-unit
 CHUNK = 975
 
 # Operations of a node on a shared file system for a shard with --stage: create, link and remove a
-# draft, the same for its receipt, two looks at each, and syncs of both files and directories.
+# draft and its receipt, look at each twice, and sync both files and directories.
 OPERATIONS = 14
 
 

@@ -1,5 +1,4 @@
-"""The sections of records as Markdown: what docs/benchmarks.md shows, and what a benchmark
-prints."""
+"""The sections of records as Markdown, for docs/benchmarks.md and for the output of benchmarks."""
 
 from collections.abc import Callable, Sequence
 

@@ -36,7 +36,7 @@ def alone_on_a_core() -> None:
 
 
 class Circuits:
-    """Random circuits of so many letters: names and qubits in time order."""
+    """Random circuits of some length: names and qubits in time order."""
 
     def __init__(self, qubits: int, length: int, count: int) -> None:
         import qorpus
@@ -54,10 +54,7 @@ class Circuits:
 
 def matrices(circuits: Circuits) -> np.ndarray:
     """Return the matrix of each placed letter; qubit 0 is the most significant bit."""
-    one = {
-        "h": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-        **{name: np.diag([1, phase]) for name, phase in PHASES.items()},
-    }
+    one = {name: np.diag([1, phase]) for name, phase in PHASES.items()} | {"h": np.array([[1, 1], [1, -1]]) / np.sqrt(2)}
     qubits, placed = circuits.qubits, []
     for name, *on in circuits.names:
         if name == "cx":
@@ -130,7 +127,7 @@ class Batched(Products):
         return unitaries
 
 
-class ByLetter(Products):
+class RowUpdates(Products):
     name = "NumPy, row updates"
     how = "for each place and letter an update of the rows it changes, of all circuits at once"
 
@@ -228,10 +225,7 @@ class Bqskit(Contestant):
 
 class Qulacs(Contestant):
     name, package = "qulacs", "qulacs"
-    how = (
-        "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits that begins as the "
-        "identity"
-    )
+    how = "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits that begins as the identity"
 
     def __init__(self, circuits: Circuits) -> None:
         import qulacs
@@ -265,7 +259,7 @@ def reversed_qubits(unitaries: np.ndarray, qubits: int) -> np.ndarray:
     return unitaries[:, order][:, :, order]
 
 
-CONTESTANTS: list[type[Contestant]] = [Qorpus, Products, Batched, ByLetter, Qiskit, Cirq, Bqskit, Qulacs]
+CONTESTANTS: list[type[Contestant]] = [Qorpus, Products, Batched, RowUpdates, Qiskit, Cirq, Bqskit, Qulacs]
 
 
 def rate(contestant: Contestant, count: int, seconds: float) -> float:
@@ -278,7 +272,7 @@ def rate(contestant: Contestant, count: int, seconds: float) -> float:
 
 def batch(kind: type[Contestant], qubits: int) -> int:
     """Return the number of circuits: as many as stay in the cache, or 32 if they go one by one."""
-    if kind in (Qorpus, Batched, ByLetter):
+    if kind in (Qorpus, Batched, RowUpdates):
         return max(16, min(4096, (2 << 20) // (16 << (2 * qubits))))
     return 32
 

@@ -1,5 +1,4 @@
-"""Takes records of a corpus into Qiskit, checks them there, and lets Qiskit's transpiler shorten
-them.
+"""Converts records of a corpus to Qiskit, checks them there, and shortens them by its transpiler.
 
     python examples/into_qiskit.py [CORPUS]
 
@@ -18,7 +17,7 @@ from qiskit.quantum_info import Operator
 
 import qorpus
 
-#: Records that are taken, spread over the corpus.
+#: The number of records, spread over the corpus.
 RECORDS = 5
 
 
@@ -46,7 +45,7 @@ def show(path: str) -> None:
         saved = 1 - after / before if before else 0.0
         print(f"{id:>8} {before:>8} {after:>11} {saved:>6.0%} {difference:>20.1e}")
         assert difference < 1e-6, "Qiskit computes another unitary"
-        # Back again: the transpiler keeps unitaries up to a global phase, which letters have not.
+        # The transpiler keeps unitaries up to a global phase, which letters do not have.
         letters = qorpus.from_qiskit(shorter, ignore_phase=True)
     print("\nThe last one, transpiled:", "; ".join(letters[:8]), "..." if len(letters) > 8 else "")
 

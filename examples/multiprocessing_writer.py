@@ -1,8 +1,7 @@
 """A pool of processes that multiply NumPy matrices and write them all to one corpus.
 
-This is `benches/original.py` with its SQLite code taken out: no connections, no pragmas, no SQL and
-no commits, and nothing is lost once the pool is done. How matrices are computed stays the program's
-own business.
+This is `benches/original.py` without its SQLite code: no connections, no pragmas, no SQL and no
+commits, and nothing is lost once the pool is done. The program computes its matrices as before.
 
     python examples/multiprocessing_writer.py mine.db --rows 200000
 """
@@ -26,7 +25,7 @@ GATES = {1: ["h", "s", "t"], 2: ["h", "s", "t", "cx"]}
 
 
 def letters(qubits: int) -> dict[str, NDArray[Any]]:
-    """The matrices of the gates on every placement; qubit 0 is the most significant bit."""
+    """Return the matrices of the gates on every placement; qubit 0 is the most significant bit."""
     root = np.sqrt(0.5)
     one = {
         "h": np.array([[root, root], [root, -root]], dtype=complex),
@@ -44,7 +43,7 @@ def letters(qubits: int) -> dict[str, NDArray[Any]]:
 
 
 def fill(work: tuple[str, int, int]) -> int:
-    """One process: appends this many records and returns how many of them are durable."""
+    """Append this many records in one process; return how many of them are durable."""
     path, qubits, rows = work
     matrices = letters(qubits)
     names = list(matrices)

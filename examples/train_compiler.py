@@ -1,15 +1,14 @@
-"""A network that learns to compile: from the unitary of a circuit it tells the circuit's last gate.
+"""Trains a network to compile: from the unitary of a circuit it predicts the circuit's last gate.
 
-Taking that gate off leaves a shorter circuit, so that asking again and again compiles a unitary
-gate by gate. The network clones the behaviour of shortest circuits in h, s, t and cx on two qubits.
-`qorpus.distinct` makes them: every unitary is there once, so that it has one right answer, and
-held-out unitaries were never seen.
+Removing that gate leaves a shorter circuit, so repeated predictions compile a unitary gate by gate.
+The network clones the behaviour of shortest circuits in h, s, t and cx on two qubits, from
+`qorpus.distinct`: every unitary occurs once, so it has one right answer, and held-out unitaries
+were never seen.
 
     python examples/train_compiler.py runs                  # needs PyTorch; well under a minute on two cores
     python examples/train_compiler.py runs --length 4 --epochs 8
 
-The directory gets the corpus and a checkpoint; run again with more epochs, training goes on from
-there.
+The directory gets the corpus and a checkpoint; run again with more epochs, training resumes there.
 """
 
 from __future__ import annotations
@@ -27,26 +26,24 @@ PAIRS = torch.stack([torch.kron(a, b) for a in PAULIS for b in PAULIS])
 
 
 def features(unitaries: torch.Tensor) -> torch.Tensor:
-    """The unitaries as rotations of the Pauli matrices: tr(P U Q U†)/d for each P and Q; real, and
-    without phase."""
+    """Return the unitaries as rotations of the Pauli matrices: tr(P U Q U†)/d for each P and Q."""
     left = torch.einsum("pab,kbc->kpac", PAIRS, unitaries).flatten(2)
     right = torch.einsum("kac,qcd->kqad", unitaries.conj(), PAIRS.mT).flatten(2)
     return (left @ right.mT).real[:, 1:, 1:].flatten(1).float() / DIM
 
 
 def without_identity(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The batch without the identity, whose circuit has no last letter."""
+    """Return the batch without the identity, whose circuit has no last letter."""
     return {name: column[batch["length"] > 0] for name, column in batch.items()}
 
 
 def last_letters(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """What the network is to tell."""
+    """Return the right answers of the network."""
     return batch["circuit"].gather(1, batch["length"][:, None] - 1)[:, 0]
 
 
 def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.Tensor, steps: int) -> float:
-    """The share of the unitaries that are the identity after at most so many letters are taken
-    off."""
+    """Return the share of unitaries that at most so many removed letters make the identity."""
     done = torch.zeros(len(unitaries), dtype=torch.bool)
     for _ in range(steps):
         found = letters[network(features(unitaries)).argmax(dim=1)]
@@ -56,19 +53,18 @@ def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.T
 
 
 def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
-    """Trains, prints how it goes, and returns the accuracy on the test split with what it is to be
-    compared with."""
+    """Train, print the progress, and return the accuracy on the test split beside baselines."""
     torch.manual_seed(0)
     torch.set_num_threads(1)                # a small network; more threads would only wait for each other
 
-    # Each unitary up to this length once, with the first of its shortest circuits. Made already, it
-    # is only opened.
+    # Each unitary up to this length once, with the first of its shortest circuits. A finished
+    # corpus is only opened.
     path = directory / f"distinct-{length}.db"
     corpus = qorpus.distinct(path, gates="h,s,t,cx", qubits=QUBITS, max_length=length, progress=False)
     print(f"{len(corpus)} distinct unitaries in the corpus")
 
-    # To which split a record belongs depends on its id alone, and no unitary is in two of them. A
-    # stream shuffles without memory.
+    # The split of a record depends on its id alone, and no unitary is in two of them. A stream
+    # shuffles without memory.
     split = corpus.split(train=0.8, validation=0.1, test=0.1)
     stream = split["train"].torch(batch_size=256, seed=1, longest=length)
     whole = {name: without_identity(next(iter(part.torch(batch_size=len(part), longest=length)))) for name, part in split.items()}

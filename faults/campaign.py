@@ -46,24 +46,16 @@ import surroundings
 from outcome import Outcome
 
 RECORDS = ROOT / "faults" / "record"
-#: By their names in records.
+#: Campaigns by their names in records.
 CAMPAIGNS: dict[str, ModuleType] = {
-    "kills": kills,
-    "storms": kill_storm,
-    "cuts": power_cuts,
-    "disks": disks,
-    "locks": locks,
-    "surroundings": surroundings,
-    "shards": shards,
-    "hostile": hostile,
-    "flips": flips,
-    "fuzz": fuzz,
-}
-#: Failures that are printed of each campaign.
+    "kills": kills, "storms": kill_storm, "cuts": power_cuts, "disks": disks, "locks": locks,
+    "surroundings": surroundings, "shards": shards, "hostile": hostile, "flips": flips, "fuzz": fuzz,
+}  # fmt: skip
+#: The most failures that are printed of each campaign.
 MAX_SHOWN = 20
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Seconds in which an interrupted worker puts its things away.
-PATIENCE = 20
+#: The time in which an interrupted worker cleans up.
+CLEANUP_SECONDS = 20
 T = TypeVar("T")
 
 
@@ -78,7 +70,7 @@ class Campaign(TypedDict):
 
 
 def interrupted(number: int, frame: FrameType | None) -> None:
-    """Leave whatever is going on; the cleaning up is not interrupted again."""
+    """End the program. Cleaning up is not interrupted again."""
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
     raise SystemExit(128 + number)
@@ -96,20 +88,20 @@ def begin() -> None:
 
 
 def work_unless_interrupted(work: Callable[[T], Outcome], task: T) -> Outcome:
-    """Work on a task; an interrupted worker may still be given one."""
+    """Work on a task, unless the worker was interrupted before it got it."""
     if signal.getsignal(signal.SIGTERM) != interrupted:
         raise SystemExit
     return work(task)
 
 
 def end(workers: list[BaseProcess]) -> None:
-    """Interrupt the workers and whatever they have started, and kill what stays."""
+    """Interrupt the workers and all that they have started, and kill the rest."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(worker.pid or 0, number)
         for worker in workers:
-            worker.join(PATIENCE)
+            worker.join(CLEANUP_SECONDS)
 
 
 def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> Campaign:
@@ -131,7 +123,7 @@ def run(module: ModuleType, quick: bool, seed: int, jobs: int) -> Campaign:
                 print(f"  {done} of {len(tasks)} parts, {len(failures)} failures, {shown - begun:.0f} s", flush=True)
         pool.shutdown()
     except BaseException:
-        print("ending all that was started", flush=True)
+        print("ending every process that was started", flush=True)
         pool.shutdown(wait=False, cancel_futures=True)
         end(multiprocessing.active_children())
         raise
@@ -152,7 +144,7 @@ def output_of(*command: str) -> str:
 
 
 def machine() -> dict[str, object]:
-    """Return what a count may depend on."""
+    """Return the properties of the machine on which counts may depend."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "cpu": models[0] if models else platform.machine(),
@@ -172,21 +164,13 @@ def free_name() -> Path:
 
 
 def about() -> dict[str, object]:
-    """Return what is tested, and where."""
+    """Return the machine, the time and the commit of a record."""
     return {
         "machine": machine(),
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "git_commit": output_of("git", "rev-parse", "HEAD"),
         "uncommitted_changes": bool(output_of("git", "status", "--porcelain", "--", "crates", "faults", "Cargo.lock")),
     }
-
-
-def keep(record: dict[str, object]) -> Path:
-    """Write a record."""
-    path = free_name()
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    return path
 
 
 def main() -> int:
@@ -209,7 +193,10 @@ def main() -> int:
             print(f"  {done[name]['seconds']:>8} seconds, {len(done[name]['failures'])} failures", flush=True)
     print(f"{(time.monotonic() - begun) / 60:.1f} minutes in all")
     if not arguments.quick:
-        print(f"recorded in {keep(record | {'campaigns': done}).relative_to(ROOT)}")
+        path = free_name()
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(record | {"campaigns": done}, indent=1) + "\n")
+        print(f"recorded in {path.relative_to(ROOT)}")
     return int(any(campaign["failures"] for campaign in done.values()))
 
 

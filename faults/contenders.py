@@ -15,8 +15,8 @@ import qorpus
 import writing
 from ledger import Ledger
 
-#: Seconds; a longer wait is a hang.
-PATIENCE = 60.0
+#: A longer wait is a hang.
+TIMEOUT_SECONDS = 60.0
 
 
 class Tally:
@@ -30,7 +30,7 @@ class Tally:
         self.ready = mmap.mmap(-1, processes)
 
     def meet(self, process: int) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process has called this."""
         self.ready[process] = 1
         while any(not ready for ready in self.ready[:]):
             time.sleep(0.002)
@@ -75,13 +75,13 @@ def by_sqlite(path: str, process: int) -> Iterator[Callable[[int], None]]:
     connection.close()
 
 
-WAYS = {"Qorpus": by_qorpus, "SQLite": by_sqlite}
+WRITERS = {"Qorpus": by_qorpus, "SQLite": by_sqlite}
 
 
-def compete(way: str, path: str, process: int, tally: Tally, is_on: Callable[[float], bool]) -> None:
-    """Write and tally, from when all have the file open, while `is_on(start)`."""
+def compete(writer: str, path: str, process: int, tally: Tally, is_on: Callable[[float], bool]) -> None:
+    """Write and tally while `is_on(start)`, beginning once all processes have the file open."""
     writes, errors, longest = 0, 0, 0.0
-    with WAYS[way](path, process) as write:
+    with WRITERS[writer](path, process) as write:
         tally.meet(process)
         since = time.monotonic()
         while is_on(since):
@@ -121,9 +121,9 @@ def exit_codes(children: list[int]) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
-def contend(way: str, path: str, processes: int, seconds: float) -> None:
+def contend(writer: str, path: str, processes: int, seconds: float) -> None:
     """Have processes write single records for some time; print the tally."""
-    if way == "SQLite":
+    if writer == "SQLite":
         connection = sqlite3.connect(path)
         connection.execute("pragma journal_mode = wal")
         connection.execute("create table records (id integer primary key, circuit text, unitary blob)")
@@ -133,7 +133,7 @@ def contend(way: str, path: str, processes: int, seconds: float) -> None:
     def is_on(since: float) -> bool:
         return time.monotonic() < since + seconds
 
-    codes = exit_codes(start(tally, lambda process: compete(way, path, process, tally, is_on)))
+    codes = exit_codes(start(tally, lambda process: compete(writer, path, process, tally, is_on)))
     print("\n" + json.dumps({"codes": codes, "tally": tally.all()}))
 
 
@@ -146,12 +146,12 @@ def stop_lock_holder(path: str, directory: str, seconds: float, is_killed: bool)
     children = start(tally, lambda process: compete("Qorpus", path, process, tally, lambda _: not stop.exists()))
     begun, holder = time.monotonic(), 0
     while True:
-        assert time.monotonic() < begun + PATIENCE + 10 * seconds, "it was never stopped with the lock"
+        assert time.monotonic() < begun + TIMEOUT_SECONDS + 10 * seconds, "it was never stopped with the lock"
         time.sleep(0.003)
         os.kill(children[holder], signal.SIGSTOP)
         before = tally.writes(holder)
         time.sleep(0.2)
-        # With the lock stopped, none of the others writes; if one does later, it was only slow.
+        # If the stopped process has the lock, no other one writes; one that writes later was slow.
         if before and tally.writes(holder) == before:
             time.sleep(seconds)
             if tally.writes(holder) == before:
@@ -161,7 +161,7 @@ def stop_lock_holder(path: str, directory: str, seconds: float, is_killed: bool)
         os.kill(children[holder], signal.SIGKILL)
     os.kill(children[holder], signal.SIGCONT)
     begun = time.monotonic()
-    while tally.writes(holder) == before and time.monotonic() < begun + PATIENCE:
+    while tally.writes(holder) == before and time.monotonic() < begun + TIMEOUT_SECONDS:
         time.sleep(0.001)
     resumed = time.monotonic() - begun
     time.sleep(0.2)
@@ -186,14 +186,14 @@ def look_in(path: str, seconds: float) -> None:
     while time.monotonic() < end:
         if not os.path.exists(path):
             continue
-        connection = sqlite3.connect(path, timeout=PATIENCE)
+        connection = sqlite3.connect(path, timeout=TIMEOUT_SECONDS)
         try:
             rows = connection.execute("select (select sum(count) from chunks), records from totals").fetchall()
             for there, counted in rows:
                 assert (there or 0) == counted >= most, (there, counted, most)
                 most = counted
         except sqlite3.OperationalError as error:
-            # The file is there before its tables are.
+            # The file exists before its tables do.
             assert "no such table" in str(error), error
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""Crash states: what a power cut may leave in a directory, as pessimistic as POSIX allows.
+"""Crash states: the states of a directory after a power cut, as pessimistic as POSIX allows.
 
 Bytes and sizes of a file last from a sync of that file on, names from a sync of the directory on.
 Every other write is lost, kept or torn by itself, whatever came before or after it. A file may have
@@ -6,7 +6,7 @@ grown without its bytes, which are then zeros or garbage.
 
 A failed sync of a file saves nothing, neither then nor when it is repeated. Names that a failed
 sync of the directory did not save are saved by the next one that succeeds: file systems journal
-names, and go read-only when they cannot.
+names, and become read-only when they cannot.
 
 Two things are assumed. Synced bytes stay when bytes beside them are written. 512 aligned bytes are
 written as a whole or not at all.

@@ -1,8 +1,8 @@
 """Disks that fail or fill up: errors at every call, once and for ever, and full file systems.
 
-After an error the program says so and stops, or it has gone on rightly. Nothing acknowledged is
-missing, and with a disk that works the job is finished. Power cuts follow a sync that failed, too:
-what it was to save may be lost although a later sync succeeds.
+After an error the program reports it and stops, or it continues correctly. Nothing acknowledged is
+missing, and the job can be finished on a working disk. Power cuts also follow a failed sync: its
+data may be lost although a later sync succeeds.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from shim import Fault
 from sweep import Sweep
 
 TITLE = "Disks that fail or fill up"
-#: The failures by name: how a call fails, and which calls.
+#: The failures by name: the error, and the calls that fail.
 FAULTS = {
     "EIO of a write": ("EIO", ("write",)),
     "EIO of a sync": ("EIO", ("sync",)),
@@ -108,14 +108,13 @@ def fail_calls(task: CallErrors) -> Outcome:
             run, sqlite_first = job.run(server, fault), chance.random() < 0.5
             has_failed = run.observed.steps() >= fault.at
             outcome.counts[task.name] += has_failed
-            said = any(answer.status == 1 for answer in run.answers)
-            outcome.counts["of these, runs that ended with a clear error"] += has_failed and said
+            reported = any(answer.status == 1 for answer in run.answers)
+            outcome.counts["of these, runs that ended with a clear error"] += has_failed and reported
             if unclear := [answer for answer in run.answers if not is_clear(answer)]:
                 outcome.failures.append(f"{job.name}, {fault}: unclear: {unclear}")
                 return has_failed
-            found = oracle.examine(
-                server, run.directory, job, ledgers(run.directory), expected, sqlite_first, may_leave_memory=True
-            )
+            acknowledged = ledgers(run.directory)
+            found = oracle.examine(server, run.directory, job, acknowledged, expected, sqlite_first, may_leave_memory=True)
             outcome.failures += found.failures(f"{job.name}, {fault}")
             return has_failed
 
@@ -138,9 +137,8 @@ def cut_after_failed_sync(task: SyncErrors) -> Outcome:
             for _ in range(task.crashes):
                 crash, seed = chance.randrange(failed, len(run.trace.events) + 1), chance.randrange(1 << 30)
                 directory, acknowledged = crashed(server, states, crash, seed), run.trace.ledgers(crash)
-                found = oracle.examine(
-                    server, directory, job, acknowledged, expected, seed % 2 == 0, may_leave_memory=True
-                )
+                sqlite_first = seed % 2 == 0
+                found = oracle.examine(server, directory, job, acknowledged, expected, sqlite_first, may_leave_memory=True)
                 outcome.counts["power cuts after a sync that failed"] += 1
                 where = f"sync {fault.at} fails, cut before event {crash}, seed {seed}"
                 outcome.failures += found.failures(f"{job.name}: {where}")
@@ -151,7 +149,7 @@ def cut_after_failed_sync(task: SyncErrors) -> Outcome:
 
 
 def is_done(*command: object) -> bool:
-    """Run a program; return whether it is there and succeeds."""
+    """Run a program; return whether it exists and succeeds."""
     try:
         return subprocess.run(list(map(str, command)), capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -160,7 +158,7 @@ def is_done(*command: object) -> bool:
 
 @contextlib.contextmanager
 def mounted(server: ProcessServer, kind: str, size: int) -> Iterator[Path | None]:
-    """Mount a file system with so much room; None if this machine does not allow it."""
+    """Mount a file system of this size; None if this machine does not allow it."""
     path = server.directory("small")
     if kind == "tmpfs":
         is_mounted = is_done("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path)
@@ -209,5 +207,5 @@ def fill(task: FullDisk) -> Outcome:
 
 
 def summed(counts: Counter[str]) -> Summary:
-    missed = [] if counts["of these, runs that ended with a clear error"] else ["control: no error was seen by anybody"]
+    missed = [] if counts["of these, runs that ended with a clear error"] else ["control: no run saw an error"]
     return dict(sorted(counts.items())), missed

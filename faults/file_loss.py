@@ -1,4 +1,4 @@
-"""Writers whose file is taken away, or that are carried through a fork: each must be told."""
+"""Writers whose file is taken away, or that are used in a fork: each must get an error."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ def delete_all(path: Path) -> None:
         other.unlink()
 
 
-#: What happens to the file between two commits.
+#: The losses of the file between two commits.
 LOSSES: dict[str, Callable[[Path], None]] = {
     "deleted": Path.unlink,
     "replaced": replace,
@@ -43,11 +43,11 @@ def write_through_loss(corpus: str, loss: str, others: int) -> None:
             writers[0].flush()
             if first == 0:
                 LOSSES[loss](Path(corpus))
-    raise AssertionError("it was told that all is durable")
+    raise AssertionError("the writer says that all is durable")
 
 
 def write_through_fork(corpus: str) -> None:
-    """Use a writer in a child, which must be refused and lose nothing; then go on in the parent."""
+    """Use a writer in a child, which must be refused and lose nothing; then in the parent."""
     writer = qorpus.Writer(corpus, gates=writing.GATES, qubits=1)
     writing.add(writer, 2, 0, range(10))
     child = os.fork()

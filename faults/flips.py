@@ -1,9 +1,8 @@
-"""Every bit of a small finished corpus, flipped: each is noticed, or changes nothing read.
+"""Every bit of a small finished corpus, flipped: each flip is noticed, or changes no answer.
 
 A flip is *refused* if the file cannot be opened. It is *noticed* if a record, the summary or
-`verify` says that something is wrong. It is *harmless* if records, labels, content hash and summary
-are those of the undamaged file. Another record, and a difference that `verify` calls intact, are
-failures.
+`verify` fails. It is *harmless* if records, labels, content hash and summary are those of the
+undamaged file. Another record, and a difference that `verify` calls intact, are failures.
 
 With pages of 64 KiB, as Qorpus makes them, such a file is nearly all free space, of which only some
 bits are flipped. With pages of 4 KiB, which Qorpus reads as well, every bit is.
@@ -31,16 +30,16 @@ TITLE = "Bits flipped"
 
 #: The fewest records that fill every table and column, and two blocks of a column.
 RECORDS = 70
-#: Every how many bits one is flipped, in a long run and in a quick one.
+#: The distance of flipped bits, in a long run and in a quick one.
 STEPS = {
     "pages of 64 KiB, what SQLite may look at": (1, 997),
     "pages of 64 KiB, free space": (97, 4999),
     "pages of 4 KiB, everything": (1, 997),
 }
 #: Bits of a task.
-PIECE = 10_000
+BATCH_BITS = 10_000
 
-#: Files by name, and their bits of each kind. Workers inherit them.
+#: Files by name, and the number of bits of each kind. Workers inherit them.
 files: dict[str, bytes] = {}
 there: Counter[str] = Counter()
 
@@ -54,7 +53,7 @@ class Flips:
     bits: npt.NDArray[np.int64]
 
 
-#: Everything that is read of a corpus: records, summary and recipe.
+#: The answers of a corpus: records, summary and recipe.
 Contents = tuple[tuple[object, object, bytes], dict[str, object], str]
 
 
@@ -85,8 +84,8 @@ def with_small_pages(path: Path) -> Path:
 
 
 def content_hash(path: Path) -> str:
-    said = subprocess.run([COMMAND, "info", path, "--json"], check=True, capture_output=True).stdout
-    return cast(str, json.loads(said)["content_hash"])
+    info = subprocess.run([COMMAND, "info", path, "--json"], check=True, capture_output=True).stdout
+    return cast(str, json.loads(info)["content_hash"])
 
 
 def free(file: bytes) -> list[range]:
@@ -129,7 +128,7 @@ def tasks(quick: bool, seed: int) -> list[Flips]:
         step = STEPS[kind][quick]
         there[kind] += len(some)
         some = some[seed % step :: step]
-        made += [Flips(stem, kind, some[at : at + PIECE]) for at in range(0, len(some), PIECE)]
+        made += [Flips(stem, kind, some[at : at + BATCH_BITS]) for at in range(0, len(some), BATCH_BITS)]
     return made
 
 

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of everything read from outside, by nightly Rust and cargo-fuzz.
 
-Without them it says so, and `cargo test` remains: it runs the same properties on the seeds, on
+Without them it prints a note, and `cargo test` remains: it checks the properties on the seeds, on
 every input that was ever found, and on some thousand mutations of them.
 """
 
@@ -14,10 +14,10 @@ from outcome import Outcome, Summary
 
 TITLE = "Fuzzing"
 TARGETS = ["chunk", "recipe", "gates", "circuit", "file"]
-#: For each target, after it is built.
+#: The time of each target, after it is built.
 SECONDS = 45
-#: MiB that an input may take: in all, and at once.
-MEMORY, ALLOCATION = 1024, 256
+#: The memory that an input may take, in all and in one allocation.
+MEMORY_MIB, ALLOCATION_MIB = 1024, 256
 FUZZ = ["cargo", "+nightly", "fuzz"]
 
 
@@ -29,7 +29,7 @@ def is_missing() -> bool:
 
 
 def tasks(quick: bool, seed: int) -> list[str]:
-    """None in a quick run: `cargo test` has tried the same properties."""
+    """Return all targets; none in a quick run, as `cargo test` checks the same properties."""
     if not quick and is_missing():
         print(f"no fuzzing: '{' '.join(FUZZ)}' fails; install nightly Rust and 'cargo install cargo-fuzz'", flush=True)
         return []
@@ -37,11 +37,11 @@ def tasks(quick: bool, seed: int) -> list[str]:
 
 
 def work(target: str) -> Outcome:
-    # New inputs stay out of the committed corpus until someone puts them there.
+    # New inputs are kept out of the committed corpus; a person adds them.
     (found := TARGET / "fuzz" / "corpus" / target).mkdir(parents=True, exist_ok=True)
     committed = [ROOT / "fuzz" / name / target for name in ("corpus", "regressions")]
     folders = map(str, [found, *(folder for folder in committed if folder.is_dir())])
-    limits = [f"-max_total_time={SECONDS}", f"-rss_limit_mb={MEMORY}", f"-malloc_limit_mb={ALLOCATION}"]
+    limits = [f"-max_total_time={SECONDS}", f"-rss_limit_mb={MEMORY_MIB}", f"-malloc_limit_mb={ALLOCATION_MIB}"]
     command = [*FUZZ, "run", target, *folders, "--", *limits, "-timeout=20", "-max_len=8192", "-print_final_stats=1"]
     environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET / "fuzz")}
     process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -1,23 +1,19 @@
 """Hostile files: every command answers right about a corrupted corpus, or says what is wrong.
 
-Each case is a good corpus with a corruption. Every command, and the Python reader and writer, meet
+Each case is a good corpus with a corruption. Every command, and the Python reader and writer, open
 it in a process of their own with little memory and time. A panic, a signal, a traceback, a hang,
-memory beyond the limit and a message that is not a sentence are failures. So are a record that is
-not the one that was there before, any effect of foreign code, and files that nobody asked for.
+memory beyond the limit and a message that is not a sentence are failures. So are a record that
+differs from the one before, any effect of foreign code, and unexpected files.
 """
 
 import csv
 import json
 import os
 import random
-import resource
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,17 +25,11 @@ import qorpus
 from corruptions import CONSISTENT, CORRUPTIONS, REFUSED
 from outcome import Outcome, Summary
 from process_server import in_memory
+from sandbox import MESSAGE_LENGTH, Misbehaviour, in_a_child, is_sentence, run
 
 TITLE = "Hostile files"
 
-# Commands on these files take milliseconds; a machine under load may still take long.
-SECONDS = 20
-# Bytes of address space and memory of a process; a good corpus of this size takes a tenth.
-ADDRESSES = 2 << 30
-RESIDENT = 400 << 20
-# Characters of a sentence.
-MESSAGE = 4000
-# Cases of each corruption, in a long run.
+#: Cases of each corruption, in a long run.
 ROUNDS = 24
 
 
@@ -94,77 +84,7 @@ def truth(name: str, path: Path, arguments: list[str]) -> Truth:
     return Truth(name, path.read_bytes(), arguments, str(corpus.recipe), records, len(corpus), ids)
 
 
-class Wrong(Exception):
-    """A failure of a command."""
-
-
-def limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def is_sentence(text: str) -> bool:
-    return len(text) <= MESSAGE and all(c.isprintable() or c in "\n\t" for c in text)
-
-
-def run(directory: Path, *arguments: object) -> tuple[int, str]:
-    """Run a command in the directory; return its status and what it printed."""
-    process = subprocess.Popen(
-        [COMMAND, *map(str, arguments)], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=limit, env={"PATH": os.environ["PATH"], "HOME": str(directory), "RUST_BACKTRACE": "0"},
-    )  # fmt: skip
-    try:
-        out, err = process.communicate(timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Wrong(f"hangs for {SECONDS} s") from None
-    said, status = err.decode(errors="replace"), process.returncode
-    if status < 0 or "panicked" in said or "memory allocation" in said:
-        raise Wrong(f"status {status}: {said[-2000:]}")
-    if status not in (0, 1, 2) or (status != 0 and not out and not said.startswith("error: ")):
-        raise Wrong(f"status {status} with no error: {said[-2000:]}")
-    if not is_sentence(said):
-        raise Wrong(f"a message that is not a sentence, {len(said)} long: {said[:200]!r}")
-    return status, out.decode(errors="replace")
-
-
-def in_a_child(act: Callable[[], None]) -> None:
-    """Run Python code in a process of its own, which may fail only with errors of the library."""
-    sys.stdout.flush()
-    reading, writing = os.pipe()
-    if (child := os.fork()) == 0:
-        status = 9
-        try:
-            os.close(reading)
-            limit()
-            signal.alarm(SECONDS)
-            text = ""
-            try:
-                act()
-                status = 0
-            except (qorpus.Error, ValueError, IndexError, OSError) as error:
-                status = 0 if is_sentence(str(error)) else 8
-                text = "" if status == 0 else f"a message that is not a sentence: {str(error)[:200]!r}"
-            except Wrong as error:
-                text = str(error)
-            except BaseException:
-                text = traceback.format_exc()
-            os.write(writing, text.encode(errors="replace")[-3000:])
-        finally:
-            os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        text = pipe.read().decode()
-    _, status, usage = os.wait4(child, 0)
-    if status != 0:
-        kind = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "failed"
-        raise Wrong(f"Python {kind}: {text}")
-    if usage.ru_maxrss * 1024 > RESIDENT:
-        raise Wrong(f"Python took {usage.ru_maxrss >> 10} MiB")
-
-
-#: Corpora without corruptions; workers inherit them.
+#: Corpora without corruptions, which workers inherit.
 good: list[Truth] = []
 
 
@@ -182,19 +102,19 @@ class Case:
         return f"{self.corruption} in {self.truth.name}, seed {self.seed}"
 
     def check(self, number: int, circuit: tuple[str, ...], unitary: bytes | None = None, labels: dict[str, object] | None = None) -> None:
-        """Check that a record is the one of before, or of the recipe and not made yet."""
+        """Check that a record is the original one, or is of the recipe and was not made yet."""
         if self.corruption in CONSISTENT:
             return
         right = self.truth.records.get(number)
         if right is None and self.truth.name == "unfinished" and number < self.truth.total:
             return
         if right is None:
-            raise Wrong(f"a record {number} that never was")
+            raise Misbehaviour(f"a record {number} that never was")
         if circuit != right[0] or (unitary is not None and unitary != right[1]) or (labels is not None and labels != right[2]):
-            raise Wrong(f"record {number} is {circuit} {labels}, not {right}")
+            raise Misbehaviour(f"record {number} is {circuit} {labels}, not {right}")
 
     def steps(self) -> dict[str, Callable[[Path], None]]:
-        """Return what meets the file, each in a directory of its own with case.db in it."""
+        """Return the uses of the file by name, each for a directory of its own with case.db."""
         arguments, ids = self.truth.arguments, self.truth.ids
         return {
             "info": lambda at: self.info(at, "--json"),
@@ -218,11 +138,11 @@ class Case:
     def info(self, at: Path, *options: str) -> None:
         status, out = run(at, "info", "case.db", *options)
         if status == 0 and self.corruption in REFUSED:
-            raise Wrong("a schema that is not ours is believed")
+            raise Misbehaviour("a schema that is not ours is believed")
         if status == 0 and options:
             json.loads(out)
-        elif not is_sentence(out[:MESSAGE]):
-            raise Wrong(f"info shows control characters: {out[:300]!r}")
+        elif not is_sentence(out[:MESSAGE_LENGTH]):
+            raise Misbehaviour(f"info shows control characters: {out[:300]!r}")
 
     def show(self, at: Path, ids: list[int]) -> None:
         for number in ids:
@@ -237,21 +157,21 @@ class Case:
     def verify(self, at: Path) -> None:
         status, out = run(at, "verify", "case.db", "--quiet")
         if status == 0:
-            # Every record of a file that is called intact is there and right.
+            # Every record of a file that is called intact must be there and right.
             in_a_child(lambda: self.read_in_order(at / "case.db", whole=True))
-        if not is_sentence(out[:MESSAGE]):
-            raise Wrong(f"verify shows control characters: {out[:300]!r}")
+        if not is_sentence(out[:MESSAGE_LENGTH]):
+            raise Misbehaviour(f"verify shows control characters: {out[:300]!r}")
 
     def export(self, at: Path, ending: str) -> None:
         status, _ = run(at, "export", "case.db", f"out.{ending}", "--quiet")
         if status != 0:
             left = [name.name for name in at.glob("out*")]
             if left:
-                raise Wrong(f"a failed export leaves {left}")
+                raise Misbehaviour(f"a failed export leaves {left}")
         elif ending == "npy":
             for number, unitary in enumerate(np.load(at / "out.npy")):
                 if self.corruption not in CONSISTENT and unitary.tobytes() != self.truth.records[number][1]:
-                    raise Wrong(f"exported unitary {number} is wrong")
+                    raise Misbehaviour(f"exported unitary {number} is wrong")
         elif ending == "csv":
             with (at / "out.csv").open(newline="") as file:
                 for row in csv.DictReader(file):
@@ -259,13 +179,13 @@ class Case:
                     self.check(int(row["id"]), circuit)
 
     def written(self, at: Path, name: str, *arguments: object) -> None:
-        """Run a command that writes a corpus; what can be read there afterwards is right."""
+        """Run a command that writes a corpus; records that can be read afterwards must be right."""
         run(at, *arguments)
         if (at / name).is_file():
             in_a_child(lambda: self.read(at / name))
 
     def generate(self, at: Path, name: str, *arguments: str) -> None:
-        """As `written`, but an empty file rightly becomes another corpus."""
+        """Do as `written`, but an empty file rightly becomes another corpus."""
         run(at, "generate", name, *arguments, "--quiet")
 
         def read() -> None:
@@ -284,7 +204,7 @@ class Case:
             self.check(record.id, record.circuit, record.unitary.tobytes(), record.labels)
 
     def read(self, path: Path) -> None:
-        """Read single records and random batches; each may be refused by itself."""
+        """Read single records and random batches, each of which may be refused."""
         corpus = qorpus.open(path)
         chance = random.Random(self.seed)
         for number in self.truth.ids + [chance.randrange(self.truth.total) for _ in range(20)]:
@@ -301,14 +221,14 @@ class Case:
     def read_in_order(self, path: Path, whole: bool = False) -> None:
         corpus = qorpus.open(path)
         if whole and self.corruption not in CONSISTENT and self.truth.name != "unfinished" and len(corpus) != self.truth.total:
-            raise Wrong(f"{len(corpus)} records are called intact, and there were {self.truth.total}")
+            raise Misbehaviour(f"{len(corpus)} records are called intact, and there were {self.truth.total}")
         for start in range(0, self.truth.total, 500):
             ids = list(range(start, min(start + 500, self.truth.total)))
             try:
                 self.records(corpus, ids)
             except (qorpus.Error, IndexError) as error:
                 if whole and self.corruption not in CONSISTENT and self.truth.name != "unfinished":
-                    raise Wrong(f"verify calls the file intact, and records cannot be read: {error}") from None
+                    raise Misbehaviour(f"verify calls the file intact, and records cannot be read: {error}") from None
 
     def sql(self, path: Path) -> None:
         corpus = qorpus.open(path)
@@ -332,14 +252,14 @@ class Case:
         """Check that foreign code has had no effect."""
         precious = at / "precious"
         if precious.exists() and not precious.read_text().startswith("do not"):
-            raise Wrong("a file beside the corpus was changed")
+            raise Misbehaviour("a file beside the corpus was changed")
         allowed = {f"{name}{ending}" for name in ("case.db", "good.db", "new.db") for ending in ("", "-wal", "-shm", "-journal", "-lock")}
         allowed |= {"out.npy", "out.circuits.npy", "out.lengths.npy", "out.letters.json", "out.labels.csv", "out.csv", "out.parquet", "out.qasm"}
         now = {entry.name for entry in at.iterdir()}
         if strange := now - before - allowed:
-            raise Wrong(f"files that nobody asked for: {strange}")
+            raise Misbehaviour(f"unexpected files: {strange}")
         if lost := {name for name in before - now if name == "precious"}:
-            raise Wrong(f"lost files: {lost}")
+            raise Misbehaviour(f"lost files: {lost}")
         if not (at / "case.db").is_file():
             return
         connection = sqlite3.connect(f"file:{at / 'case.db'}?immutable=1", uri=True)
@@ -350,11 +270,11 @@ class Case:
         finally:
             connection.close()
         if executed:
-            raise Wrong(f"foreign triggers ran: {executed}")
+            raise Misbehaviour(f"foreign triggers ran: {executed}")
 
 
 def work(case: Case) -> Outcome:
-    """Have everything meet a case."""
+    """Use a case in every way."""
     counts, failures = Counter({"hostile files": 1}), []
     with tempfile.TemporaryDirectory(dir=in_memory()) as name:
         origin = Path(name) / "origin"
@@ -370,14 +290,14 @@ def work(case: Case) -> Outcome:
             try:
                 act(at)
                 case.effects(at, before)
-            except Wrong as error:
+            except Misbehaviour as error:
                 failures.append(f"{case}: {step}: {error}")
             shutil.rmtree(at)
     return Outcome(counts, failures)
 
 
 def copy(origin: Path, target: Path) -> None:
-    """Copy a directory, with what is not a file."""
+    """Copy a directory, with links, pipes and directories in it."""
     target.mkdir()
     for entry in origin.iterdir():
         to = target / entry.name

@@ -23,7 +23,7 @@ Requests = Callable[[ProcessServer, Path, str], list[Request]]
 
 @dataclass(frozen=True)
 class Run:
-    """A job that has run under the shim. The trace has the directory as it was before."""
+    """A job that has run under the shim. The trace has the directory before it."""
 
     directory: Path
     observed: Observed
@@ -36,7 +36,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """Processes that run at once on `c.db` in a directory, and what finishes it after a fault."""
+    """Processes that run at once on `c.db` in a directory, and those that resume after a fault."""
 
     name: str
     requests: Requests
@@ -48,9 +48,7 @@ class Job:
     #: Whether a power cut takes long to simulate.
     is_long: bool = False
 
-    def run(
-        self, server: ProcessServer, fault: Fault | None = None, durability: str = "full", record: bool = False
-    ) -> Run:
+    def run(self, server: ProcessServer, fault: Fault | None = None, durability: str = "full", record: bool = False) -> Run:
         """Run the job once, with a fault or without, in a new directory."""
         directory = server.directory("recorded" if record else "observed")
         self.prepare(server, directory)
@@ -84,7 +82,7 @@ def appending(*processes: int) -> Requests:
 
 
 def resumed(recipe: Json = RECIPE) -> Requests:
-    """Generate what is missing, with a ledger that no process of the job has."""
+    """Generate the rest, with a ledger that no process of the job has."""
     return lambda _, directory, __: [generate(directory, 9, recipe=recipe)]
 
 
@@ -125,5 +123,5 @@ JOBS = [
     Job("Writers, three processes", appending(0, 1, 2), appending(0, 1, 2), appended=True),
     Job("merge", merge, resumed(), durabilities=("full",)),
 ]
-#: By name; the first one is the simplest.
+#: The jobs by name; the first one is the simplest.
 BY_NAME = {job.name: job for job in JOBS}

@@ -45,12 +45,12 @@ def work(storm: Storm) -> Outcome:
             outcome.failures.append(f"{storm}: {answer.output}")
         outcome.counts[f"among {PROCESSES} processes of {call}"] += answer.json()["killed"]
         acknowledged = ledgers(directory)
-        # One more process finishes the job; nothing happens to it.
+        # One more process finishes the job, undisturbed.
         last = arguments | {"corpus": f"{directory}/c.db", "ledger": f"{directory}/100000.ledger"}
         last |= {"process": 100_000} if storm.appended else {}
         job = Job(call, lambda *_: [], lambda *_: [Request(call, last)], appended=storm.appended)
         if storm.appended:
-            # A process that was not killed has appended everything; of the others the corpus tells.
+            # Processes that were not killed have appended everything; the corpus shows the others.
             found = oracle.final(server, directory, True)
             keys = [*found.keys, [100_000, 0, arguments["count"]]]
             expected = oracle.Final(found.records + arguments["count"], "", keys)

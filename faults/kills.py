@@ -15,7 +15,7 @@ TITLE = "Kills at every step"
 
 
 def tasks(quick: bool, seed: int) -> list[Sweep]:
-    """Of a long job, whose steps are mostly alike, a few; in a quick run, of the first job most."""
+    """Return sweeps of all jobs. The steps of long jobs are mostly alike: their stride is large."""
     made = []
     for job in JOBS:
         if quick:

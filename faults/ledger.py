@@ -1,4 +1,4 @@
-"""Ledgers: files beside a corpus in which a program writes down what it was told is durable."""
+"""Ledgers: files beside a corpus in which a program writes down its acknowledged records."""
 
 import os
 from pathlib import Path

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from built import QORPUS, TARGET
@@ -19,51 +19,32 @@ from outcome import Outcome, Summary
 from process_server import ProcessServer, Request
 
 TITLE = "Locks"
-#: Bytes of a WAL beyond which a writer waits for whoever keeps it from being checkpointed.
-WAL_LIMIT = 1 << 30
-#: Seconds. A holder that is gone keeps nobody waiting, but a busy machine may be slow.
-PATIENCE = 20
-#: 1.6 GB of unitaries, written while a reader keeps its transaction.
+#: The size of a WAL beyond which a writer waits for a reader that prevents a checkpoint.
+WAL_LIMIT_BYTES = 1 << 30
+#: The longest wait for a lock whose holder died: no time at all, but a busy machine may be slow.
+TIMEOUT_SECONDS = 20
+#: The recipe of 1.6 GB of unitaries, written while a reader keeps its transaction.
 LARGE = ("--qubits", "3", "--random", "1500000", "--length", "5..14", "--quiet")
 
 
-@dataclass(frozen=True)
-class Contention:
-    """Processes that write single durable records for some seconds."""
-
-    processes: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class StoppedHolder:
-    """A process that is stopped for some seconds while it holds the write lock, or killed then."""
-
-    seconds: float
-    is_killed: bool
-    repetitions: int
-
-
-@dataclass(frozen=True)
-class Situation:
-    """A function below."""
-
-    name: str
-    quick: bool
-
-
-LockTask = Contention | StoppedHolder | Situation
+#: A measurement: it gets a server, and counts.
+LockTask = Callable[[ProcessServer, Outcome], None]
 
 
 def tasks(quick: bool, seed: int) -> list[list[LockTask]]:
-    """One list: tasks that measure waits must not run side by side."""
+    """Return one list: tasks that measure waits must not run side by side."""
     seconds = 1.5 if quick else 5.0
     processes = (2, 16, 64) if quick else (2, 4, 8, 16, 32, 64, 128, 256)
-    made: list[LockTask] = [Contention(number, seconds) for number in processes]
-    made += [StoppedHolder(2 if quick else 30, False, 1 if quick else 2)]
-    made += [StoppedHolder(0.5, True, 3 if quick else 20)]
-    made += [Situation(name, quick) for name in SITUATIONS]
-    return [made]
+    contentions: list[LockTask] = [partial(contend, number, seconds) for number in processes]
+    return [[
+        *contentions,
+        partial(stop_holder, 2 if quick else 30, False, 1 if quick else 2),
+        partial(stop_holder, 0.5, True, 3 if quick else 20),
+        a_reader_never_ends,
+        a_reader_was_there_first,
+        partial(many_create, 2 if quick else 10),
+        partial(wals_begin_and_end, 25 if quick else 300),
+    ]]  # fmt: skip
 
 
 def fairness(shares: list[int]) -> float:
@@ -82,20 +63,21 @@ def on_disk() -> Iterator[Path]:
         yield Path(name) / "c.db"
 
 
-def contend(server: ProcessServer, task: Contention, outcome: Outcome) -> None:
-    for way in ("Qorpus", "SQLite"):
+def contend(processes: int, seconds: float, server: ProcessServer, outcome: Outcome) -> None:
+    """Have processes write single durable records for some seconds, by Qorpus and by SQLite."""
+    for writer in ("Qorpus", "SQLite"):
         with on_disk() as path:
-            request = {"way": way, "path": str(path), "processes": task.processes, "seconds": task.seconds}
+            request = {"writer": writer, "path": str(path), "processes": processes, "seconds": seconds}
             found = server.ask(Request("contend", request))
             writes, errors, waits = (list(column) for column in zip(*found["tally"]))
-            row = f"{task.processes} processes, {way}"
+            row = f"{processes} processes, {writer}"
             outcome.counts[f"{row}: writes"] = sum(writes)
             outcome.counts[f"{row}: lock errors"] = sum(errors)
             outcome.counts[f"{row}: longest wait, ms"] = round(1000 * max(waits))
             outcome.counts[f"{row}: fairness (Jain), %"] = round(100 * fairness(writes))
-            if way == "Qorpus":
+            if writer == "Qorpus":
                 outcome.failures += compared(server, path, dict(enumerate(writes)))
-                outcome.failures += [f"{task}: exit codes {found['codes']}"] if any(found["codes"]) else []
+                outcome.failures += [f"{row}: exit codes {found['codes']}"] if any(found["codes"]) else []
 
 
 def compared(server: ProcessServer, path: Path, acknowledged: dict[int, int], more: bool = False) -> list[str]:
@@ -108,36 +90,37 @@ def compared(server: ProcessServer, path: Path, acknowledged: dict[int, int], mo
         for process, count in acknowledged.items()
         if there[process] < count or (not more and there[process] > count)
     }
-    return [f"told, and there: {wrong}"] if wrong else []
+    return [f"records acknowledged, and there, by process: {wrong}"] if wrong else []
 
 
-def stop_holder(server: ProcessServer, task: StoppedHolder, outcome: Outcome) -> None:
-    how = "killed in its turn" if task.is_killed else f"stopped in its turn for {task.seconds} s"
+def stop_holder(seconds: float, is_killed: bool, repetitions: int, server: ProcessServer, outcome: Outcome) -> None:
+    """Stop a process for some seconds while it holds the write lock, or kill it then."""
+    how = "killed in its turn" if is_killed else f"stopped in its turn for {seconds} s"
     longest = f"{how}: longest until others went on, ms"
-    for _ in range(task.repetitions):
+    for _ in range(repetitions):
         with on_disk() as path:
-            request = {"path": str(path), "directory": str(path.parent), "seconds": task.seconds}
-            found = server.ask(Request("stop_lock_holder", request | {"is_killed": task.is_killed}))
+            request = {"path": str(path), "directory": str(path.parent), "seconds": seconds}
+            found = server.ask(Request("stop_lock_holder", request | {"is_killed": is_killed}))
             acknowledged = {process: count for process, (count, _, _) in enumerate(found["tally"])}
             outcome.failures += compared(server, path, acknowledged, more=True)
-            bad = [code for code in found["codes"] if code != 0 and not (task.is_killed and code == -9)]
-            if bad or found["resumed"] > PATIENCE:
-                outcome.failures.append(f"{task}: {found}")
+            bad = [code for code in found["codes"] if code != 0 and not (is_killed and code == -9)]
+            if bad or found["resumed"] > TIMEOUT_SECONDS:
+                outcome.failures.append(f"{how}: {found}")
             outcome.counts[how] += 1
             outcome.counts[longest] = max(outcome.counts[longest], round(1000 * found["resumed"]))
 
 
 def generating(path: Path, processes: int, *recipe: str) -> list[subprocess.Popen[bytes]]:
-    """Start `generate`; messages go to the file `said` beside the corpus."""
+    """Start `generate`; messages go to the file `messages` beside the corpus."""
     arguments = [str(QORPUS), "generate", str(path), *recipe]
-    with open(path.with_name("said"), "a") as said:
-        return [subprocess.Popen(arguments, stderr=said) for _ in range(processes)]
+    with open(path.with_name("messages"), "a") as messages:
+        return [subprocess.Popen(arguments, stderr=messages) for _ in range(processes)]
 
 
-def saying(path: Path, writers: list[subprocess.Popen[bytes]]) -> Iterator[str]:
+def messages_of(path: Path, writers: list[subprocess.Popen[bytes]]) -> Iterator[str]:
     """Yield all messages so far, repeatedly, until writers wait for a reader or end."""
-    end, said = time.monotonic() + 120, path.with_name("said")
-    while "waiting for a reader" not in (text := said.read_text()) and any(one.poll() is None for one in writers):
+    end, messages = time.monotonic() + 120, path.with_name("messages")
+    while "waiting for a reader" not in (text := messages.read_text()) and any(one.poll() is None for one in writers):
         if time.monotonic() > end:
             break
         yield text
@@ -145,55 +128,55 @@ def saying(path: Path, writers: list[subprocess.Popen[bytes]]) -> Iterator[str]:
     yield text
 
 
-def a_reader_never_ends(server: ProcessServer, quick: bool, outcome: Outcome) -> None:
+def a_reader_never_ends(server: ProcessServer, outcome: Outcome) -> None:
     """Two writers fill the WAL while another SQLite keeps a read transaction, and wait."""
     with on_disk() as path:
         writers = generating(path, 2, *LARGE)
-        reader, largest, said = None, 0, ""
+        reader, largest, messages = None, 0, ""
         while reader is None:
             with contextlib.suppress(sqlite3.Error):
                 reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
                 reader.execute("begin")
-                # It keeps the WAL once there is one.
+                # Its transaction keeps the WAL, once there is one, from being reset.
                 if reader.execute("pragma journal_mode").fetchone() == ("wal",):
                     reader.execute("select count(*) from chunks").fetchone()
                     continue
             reader = None
             assert all(writer.poll() is None for writer in writers), "they ended too soon"
         wal = path.with_name("c.db-wal")
-        for said in saying(path, writers):
+        for messages in messages_of(path, writers):
             largest = max(largest, wal.stat().st_size if wal.exists() else 0)
         reader.close()
         statuses = [writer.wait(120) for writer in writers]
         outcome.counts["log with a reader that never ends: largest, MiB"] = largest >> 20
-        if "waiting for a reader" not in said:
-            outcome.failures.append(f"the writers did not say what holds them: {said}")
-        if any(statuses) or largest > WAL_LIMIT + (64 << 20):
-            outcome.failures.append(f"statuses {statuses}, a log of {largest >> 20} MiB")
+        if "waiting for a reader" not in messages:
+            outcome.failures.append(f"the writers did not report that they wait: {messages}")
+        if any(statuses) or largest > WAL_LIMIT_BYTES + (64 << 20):
+            outcome.failures.append(f"statuses {statuses}, a WAL of {largest >> 20} MiB")
         outcome.failures += verified(path)
 
 
-def a_reader_was_there_first(server: ProcessServer, quick: bool, outcome: Outcome) -> None:
-    """A lone writer, without a WAL, waits for a reader's transaction to end, and says so."""
+def a_reader_was_there_first(server: ProcessServer, outcome: Outcome) -> None:
+    """A lone writer, without a WAL, waits for a reader's transaction to end, and reports it."""
     with on_disk() as path:
         assert generating(path, 1, *FLAGS, "--part", "0/2", "--quiet")[0].wait(60) == 0
         reader = sqlite3.connect(path)
         reader.execute("begin")
         reader.execute("select count(*) from chunks").fetchone()
         (writer,) = generating(path, 1, *FLAGS, "--quiet")
-        *_, said = saying(path, [writer])
+        *_, messages = messages_of(path, [writer])
         reader.close()
         status = writer.wait(60)
         outcome.counts["writers that waited for a reader, and said so"] += 1
-        if "waiting for a reader" not in said or status != 0:
-            outcome.failures.append(f"status {status}: {said}")
+        if "waiting for a reader" not in messages or status != 0:
+            outcome.failures.append(f"status {status}: {messages}")
         outcome.failures += verified(path)
 
 
-def everyone_creates(server: ProcessServer, quick: bool, outcome: Outcome) -> None:
+def many_create(repetitions: int, server: ProcessServer, outcome: Outcome) -> None:
     """64 processes create the same corpus at once."""
     hashes = set()
-    for _ in range(2 if quick else 10):
+    for _ in range(repetitions):
         path = server.directory() / "c.db"
         answers = server.run(*[command("generate", str(path), *FLAGS, "--quiet") for _ in range(64)])
         outcome.failures += [f"64 create: {answer}" for answer in answers if answer.status or answer.output.strip()]
@@ -204,12 +187,12 @@ def everyone_creates(server: ProcessServer, quick: bool, outcome: Outcome) -> No
     outcome.failures += [f"their corpora differ: {hashes}"] if len(hashes) > 1 else []
 
 
-def logs_begin_and_end(server: ProcessServer, quick: bool, outcome: Outcome) -> None:
-    """Eight open, append, flush and close in memory while Python's SQLite reads.
+def wals_begin_and_end(visits: int, server: ProcessServer, outcome: Outcome) -> None:
+    """Eight processes open, append, flush and close in memory while Python's SQLite reads.
 
-    The WAL is reset and checkpointed all the time, where SQLite before 3.51.3 could lose commits.
+    The WAL is reset and checkpointed all the time: SQLite before 3.51.3 could lose commits then.
     """
-    visits, directory = 25 if quick else 300, server.directory()
+    directory = server.directory()
     path = directory / "c.db"
     requests = []
     for process in range(8):
@@ -218,7 +201,7 @@ def logs_begin_and_end(server: ProcessServer, quick: bool, outcome: Outcome) -> 
     requests += [Request("look_in", {"path": str(path), "seconds": visits / 30}) for _ in range(2)]
     for answer in server.run(*requests):
         if answer.status:
-            outcome.failures.append(f"logs begin and end: {answer}")
+            outcome.failures.append(f"WALs begin and end: {answer}")
     acknowledged = {int(name.removesuffix(".ledger")): bound(text) for name, text in ledgers(directory).items()}
     outcome.counts["writers opened and closed while the log was reset"] += 8 * visits
     outcome.failures += compared(server, path, acknowledged)
@@ -233,23 +216,11 @@ def verified(path: Path) -> list[str]:
     return wrong + ([] if (text := oracle.integrity(path)) == "ok" else [f"integrity_check: {text}"])
 
 
-SITUATIONS: dict[str, Callable[[ProcessServer, bool, Outcome], None]] = {
-    situation.__name__: situation
-    for situation in (a_reader_never_ends, a_reader_was_there_first, everyone_creates, logs_begin_and_end)
-}
-
-
-def work(parts: list[LockTask]) -> Outcome:
+def work(tasks: list[LockTask]) -> Outcome:
     outcome = Outcome()
     with ProcessServer() as server:
-        for task in parts:
-            match task:
-                case Contention():
-                    contend(server, task, outcome)
-                case StoppedHolder():
-                    stop_holder(server, task, outcome)
-                case Situation():
-                    SITUATIONS[task.name](server, task.quick, outcome)
+        for task in tasks:
+            task(server, outcome)
     return outcome
 
 

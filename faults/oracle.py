@@ -1,4 +1,4 @@
-"""The oracle: holds a corpus after a fault against the ledgers, by two SQLites and by Qorpus."""
+"""The oracle: checks a corpus after a fault against the ledgers, by two SQLites and Qorpus."""
 
 import sqlite3
 from collections.abc import Collection
@@ -103,7 +103,7 @@ def examine(
         return Finding(RUINED, f"integrity_check at the end: {found}")
     result = answer.json()
     beside = sorted(other.name for other in directory.glob("c.db?*"))
-    # If the name of the WAL was lost and that of its index was not, nobody removes the index.
+    # If the name of the WAL was lost and that of its index was not, the index stays.
     if beside and not (may_leave_memory and beside == ["c.db-shm"]):
         return Finding(RUINED, f"left beside it at the end: {', '.join(beside)}")
     keys, run = expanded(result["keys"]), expanded(expected.keys)
@@ -118,8 +118,8 @@ def examine(
     if not (same_keys if job.appended else result["hash"] == expected.hash):
         return Finding(RUINED, "the finished corpus is not that of an undisturbed run")
     for name, text in sorted(acknowledged.items()):
-        said, number = bound(text), int(Path(name).stem)
+        promised, number = bound(text), int(Path(name).stem)
         there = sum(process == number for process, _ in keys) if job.appended else result["records"]
-        if there < said:
-            return Finding(LOST, f"{name} says {said} records, {there} are there")
+        if there < promised:
+            return Finding(LOST, f"{name} has {promised} records, and {there} are there")
     return Finding(WHOLE)

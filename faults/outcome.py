@@ -1,15 +1,15 @@
-"""What the tasks of a campaign bring back."""
+"""The outcome of a campaign's tasks: counts and failures."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-#: Rows of a campaign's table, and what its controls miss.
+#: The rows of a campaign's table, and a sentence for each control that failed.
 Summary = tuple[dict[str, int], list[str]]
 
 
 @dataclass
 class Outcome:
-    """Counts by what was counted, and a sentence for each failure."""
+    """The counts of a task, and a sentence for each failure."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)

@@ -32,7 +32,7 @@ class Recording:
     killed: bool = False
 
     def __str__(self) -> str:
-        """The seed of its random choices, which no name in this file changes."""
+        """Return the seed of its random choices, which no name in this file changes."""
         return f"{self.job}, {self.kind()}, {self.crashes} crashes, seed {self.seed}"
 
     def kind(self) -> str:
@@ -118,9 +118,8 @@ def work(task: Recording) -> Outcome:
                 # The success of a command is an acknowledgement, too.
                 acknowledged["0.ledger"] = f"{expected.records}\n"
             unacknowledged = BATCH if task.killed else 0
-            found = oracle.examine(
-                server, directory, job, acknowledged, expected, seed % 2 == 0, True, unacknowledged, True
-            )
+            sqlite_first = seed % 2 == 0
+            found = oracle.examine(server, directory, job, acknowledged, expected, sqlite_first, True, unacknowledged, True)
             outcome.counts[f"{kind}: {found.state}"] += 1
             where = f"{fault or ''} before event {crash} of {len(trace.events)}, seed {seed}"
             outcome.failures += found.failures(f"{job.name}, {kind}: {where}", allowed)

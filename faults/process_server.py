@@ -13,13 +13,13 @@ from typing import Any
 
 import shim
 
-#: Seconds after which a process hangs. None here takes seconds, but the machine may be loaded.
-PATIENCE = 300
-#: Bytes: more than any job here needs.
-ROOM = 1 << 30
+#: The time after which a process hangs. None takes seconds, but the machine may be loaded.
+TIMEOUT_SECONDS = 300
+#: More memory than any job needs.
+NEEDED_BYTES = 1 << 30
 #: A message to or from a program.
 Json = dict[str, Any]
-#: Where campaigns have all their directories, so that one removal ends them; workers inherit it.
+#: The directory that has those of all campaigns, to be removed at once; workers inherit it.
 workspace: str | None = None
 
 
@@ -29,7 +29,7 @@ def in_memory() -> str | None:
         return workspace
     with contextlib.suppress(OSError):
         room = os.statvfs("/dev/shm")
-        if os.access("/dev/shm", os.W_OK) and room.f_bavail * room.f_frsize > ROOM:
+        if os.access("/dev/shm", os.W_OK) and room.f_bavail * room.f_frsize > NEEDED_BYTES:
             return "/dev/shm"
     return None
 
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """How a process ended: exit status, minus a signal, or "hangs"; and what it printed."""
+    """The end of a process: exit status, minus a signal, or "hangs"; and its output."""
 
     status: int | str
     output: str
@@ -91,7 +91,7 @@ class ProcessServer:
         batch = {
             "requests": [vars(request) | {"environment": environment or {}} for request in requests],
             "scratch": str(self.root / "scratch"),
-            "patience": PATIENCE,
+            "timeout": TIMEOUT_SECONDS,
         }
         assert self.server.stdin and self.server.stdout
         self.server.stdin.write(json.dumps(batch) + "\n")

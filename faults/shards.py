@@ -1,4 +1,4 @@
-"""SIGKILL at every step of processes that make a directory of shards: what has a name is whole."""
+"""SIGKILL at every step of processes that make a directory of shards: every named file is whole."""
 
 import json
 import sqlite3
@@ -33,9 +33,7 @@ def requests(directory: Path, job: str) -> list[Request]:
     def placed(word: str) -> str:
         return f"{directory}/stage" if word == "stage" else word
 
-    return [
-        command("generate", f"{directory}/big/", *RECIPE, *map(placed, options), "--quiet") for options in JOBS[job]
-    ]
+    return [command("generate", f"{directory}/big/", *RECIPE, *map(placed, options), "--quiet") for options in JOBS[job]]
 
 
 def begun(server: ProcessServer, name: str) -> Path:
@@ -54,7 +52,7 @@ def listed(big: Path) -> list[Json]:
 
 
 def half_written(big: Path) -> str:
-    """Find, without Qorpus, what has a name that is read and is not whole."""
+    """Find, without Qorpus, a file that has the name of a finished one and is not whole."""
     for file in big.glob("[0-9]*.db"):
         first, end = map(int, file.stem.split("-"))
         if (found := integrity(file)) != "ok":
@@ -117,7 +115,7 @@ def work(sweep: Sweep) -> Outcome:
 
 
 def is_left(path: Path) -> bool:
-    """Return whether a file is no shard, no part of a sealed directory, and no free lock."""
+    """Return whether a file is not a shard, not part of a sealed directory, and not a free lock."""
     names = {"manifest.json", "manifest.json-lock", "receipts"}
     return not (path.name in names or path.name.endswith("-claim") or (path.suffix == ".db" and path.name[0].isdigit()))
 

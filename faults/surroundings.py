@@ -1,6 +1,6 @@
 """Wrong surroundings: network file systems, lost files, read-only media, forks, versions, clocks.
 
-Each is refused with a sentence that helps, or makes no difference.
+Each is refused with a helpful message, or makes no difference.
 """
 
 import shutil
@@ -30,12 +30,12 @@ NETWORKS = {
 READING = (("info",), ("show", "0"), ("verify",))
 
 
-def said(answer: Answer, *words: str) -> list[str]:
-    """Check that a process ended with an error for people that has these words."""
+def error_with(answer: Answer, *words: str) -> list[str]:
+    """Check that a process ended with an error message that has these words."""
     text = answer.output
     crashed = "panicked" in text or "Traceback" in text
     is_fine = answer.status == 1 and all(word in text for word in words) and not crashed
-    return [] if is_fine else [f"not said, {words}: {answer}"]
+    return [] if is_fine else [f"no error with {words}: {answer}"]
 
 
 def succeeded(*answers: Answer) -> list[str]:
@@ -55,13 +55,13 @@ def reading(path: object) -> list[Request]:
 
 
 def network_file_systems(server: ProcessServer, outcome: Outcome) -> None:
-    """Nothing is written there, by anyone; a finished corpus is read."""
+    """Nothing is written there; a finished corpus is read."""
     for kind, name in NETWORKS.items():
         directory = server.directory()
         path = directory / "c.db"
         environment = server.observed(directory).environment() | {"FAULTS_FILE_SYSTEM": kind}
         for answer in server.run(made(path), append(directory, 0), generate(directory, 1), environment=environment):
-            outcome.failures += said(answer, f"({name})", "build the corpus on a local disk")
+            outcome.failures += error_with(answer, f"({name})", "build the corpus on a local disk")
         if any(not left.endswith(".ledger") for left in files(directory)):
             outcome.failures.append(f"{name}: written: {list(files(directory))}")
         outcome.failures += succeeded(*server.run(made(path)))
@@ -80,7 +80,7 @@ def a_real_fuse_mount(server: ProcessServer, outcome: Outcome) -> None:
         return
     try:
         (answer,) = server.run(made(mirror / "c.db"))
-        outcome.failures += said(answer, "(FUSE)", "build the corpus on a local disk")
+        outcome.failures += error_with(answer, "(FUSE)", "build the corpus on a local disk")
         outcome.failures += [f"written: {list(files(directory))}"] if files(directory) else []
     finally:
         subprocess.run(["umount", mirror], check=True)
@@ -88,12 +88,12 @@ def a_real_fuse_mount(server: ProcessServer, outcome: Outcome) -> None:
 
 
 def a_file_taken_away(server: ProcessServer, outcome: Outcome) -> None:
-    """A writer whose file is taken away is told so, and not that its records are durable."""
+    """A writer whose file is taken away gets an error, and no acknowledgement."""
     for loss in LOSSES:
         for others in (0, 1):
             arguments = {"corpus": f"{server.directory()}/c.db", "loss": loss, "others": others}
             (answer,) = server.run(Request("write_through_loss", arguments))
-            outcome.failures += [f"{loss}, {others} others: {text}" for text in said(answer, "c.db", "while")]
+            outcome.failures += [f"{loss}, {others} others: {text}" for text in error_with(answer, "c.db", "while")]
             outcome.counts["files taken away under a writer, which said so"] += 1
 
 
@@ -107,13 +107,13 @@ STATES: dict[str, tuple[str, ...] | tuple[int, int]] = {
 
 
 def all_but_size(answer: Answer, directory: Path) -> list[str]:
-    """Return what was printed. Closing a file may checkpoint its WAL, and changes the size."""
+    """Return the output without sizes: closing a file may checkpoint its WAL and change them."""
     lines = answer.output.replace(str(directory), "").splitlines()
     return [line for line in lines if not line.strip().startswith("size ")]
 
 
 def media_that_cannot_be_written(server: ProcessServer, outcome: Outcome) -> None:
-    """A corpus is read as from other media, or refused; nothing is written."""
+    """A corpus is read as on other media, or refused; nothing is written."""
     for state, how in STATES.items():
         with mounted(server, "tmpfs", 4 << 20) as medium:
             if medium is None:
@@ -131,18 +131,18 @@ def media_that_cannot_be_written(server: ProcessServer, outcome: Outcome) -> Non
                 (copy / name).write_bytes(content)
             subprocess.run(["mount", "-o", "remount,ro", medium], check=True)
             writers = server.run(made(path), command("repair", str(path)))
-            outcome.failures += [text for answer in writers if answer.status for text in said(answer, "c.db")]
+            outcome.failures += [text for answer in writers if answer.status for text in error_with(answer, "c.db")]
             readers = [server.run(*reading(at / "c.db")) for at in (medium, copy)]
             for here, elsewhere in zip(*readers):
                 alike = all_but_size(here, medium) == all_but_size(elsewhere, copy)
                 if not alike:
-                    outcome.failures += said(here, "c.db") + [f"instead of {elsewhere}"] * (here.status != 1)
+                    outcome.failures += error_with(here, "c.db") + [f"instead of {elsewhere}"] * (here.status != 1)
                 outcome.counts[f"read-only media, a corpus {state}: commands that read it"] += alike
             outcome.failures += [f"{state}: something was written"] if files(medium) != before else []
 
 
 def a_handle_after_a_fork(server: ProcessServer, outcome: Outcome) -> None:
-    """The child is refused, the parent goes on."""
+    """The child is refused, and the parent's writer works."""
     (answer,) = server.run(Request("write_through_fork", {"corpus": f"{server.directory()}/c.db"}))
     outcome.counts["writers used after a fork, refused"] += 1
     outcome.failures += succeeded(answer)
@@ -159,10 +159,10 @@ def other_versions(server: ProcessServer, outcome: Outcome) -> None:
     before = files(directory)
     writers = [made(path), append(directory, 0), command("merge", str(path), str(path))]
     for answer in server.run(*writers, *reading(path)):
-        outcome.failures += said(answer, "c.db", "newer")
+        outcome.failures += error_with(answer, "c.db", "newer")
         outcome.counts["refusals of a newer format"] += 1
     changed = {name for name, content in files(directory).items() if before.get(name) != content}
-    outcome.failures += [f"a newer format was touched: {changed}"] if changed - {"0.ledger"} else []
+    outcome.failures += [f"a newer format was changed: {changed}"] if changed - {"0.ledger"} else []
     for old in sorted((ROOT / "tests" / "data").glob("format-v*.db")):
         copy = server.directory() / "c.db"
         shutil.copy(old, copy)
@@ -171,7 +171,7 @@ def other_versions(server: ProcessServer, outcome: Outcome) -> None:
 
 
 def a_clock_that_runs_backwards(server: ProcessServer, outcome: Outcome) -> None:
-    """An hour back every second, for two that generate and three that append."""
+    """The clock goes back an hour every second, for two that generate and three that append."""
     hashes = set()
     for clock in ({}, {"FAULTS_CLOCK": "1"}):
         directory = server.directory()

@@ -11,7 +11,7 @@ ENTRY = struct.Struct("<IIIIQQQ")
 
 @dataclass(frozen=True)
 class Event:
-    """A step that was made. `file` is unique within the trace; the directory has 0."""
+    """A recorded step. `file` is unique within the trace; the directory has 0."""
 
     kind: int
     error: int
@@ -47,7 +47,7 @@ class Trace:
                 count += 1
                 files[inode] = count
             if inode not in files:
-                raise ValueError(f"the trace has a file that nobody has made: {kind} {name}")
+                raise ValueError(f"the trace has a file that was never created: {kind} {name}")
             self.events.append(Event(kind, error, files[inode], name, offset, data[at : at + length]))
             at += length
 

@@ -1,4 +1,4 @@
-"""The programs that are disturbed and that examine what is left, each in its own process."""
+"""The programs that are disturbed, and those that examine the files, each in its own process."""
 
 import contextlib
 import json
@@ -45,12 +45,12 @@ def append(
 
 
 def execute(*arguments: str) -> None:
-    """Become the `qorpus` command as people have it."""
+    """Become the `qorpus` command."""
     os.execv(QORPUS, [str(QORPUS), *arguments])
 
 
 def read_along(corpus: str, records: int) -> None:
-    """Read what others write, up to so many records; a reader makes the writer use a WAL."""
+    """Read the first `records` records as others write them; a reader makes them use a WAL."""
     reader, since = None, time.monotonic()
     while reader is None and time.monotonic() - since < 0.1:
         with contextlib.suppress(qorpus.Error):
@@ -93,7 +93,7 @@ def keys(corpus: "qorpus.Corpus") -> list[list[int]]:
 def examine(corpus: str, resume: list[Json] | None, appended: bool) -> None:
     """Verify a corpus after a fault, finish the job with `resume`, and print the findings as JSON.
 
-    An empty file, or none, is a corpus that nobody has begun.
+    An empty file, or none, is a corpus that was not begun.
     """
     found: Json = {"records": 0, "keys": []}
     # A hot journal may empty the file; only an open shows it.
@@ -162,7 +162,7 @@ def storm(call: str, arguments: Json, directory: str, processes: int, kills: int
     print("\n" + json.dumps({"killed": killed, "failed": failed}))
 
 
-#: What a request may call.
+#: The functions that a request may call.
 WORKLOADS: dict[str, Callable[..., int | None]] = {
     workload.__name__: workload
     for workload in (
@@ -173,7 +173,7 @@ WORKLOADS: dict[str, Callable[..., int | None]] = {
 
 
 def run(request: Json) -> int:
-    """Run a workload and return its exit status; print an error as a person would be told it."""
+    """Run a workload and return its exit status; print an error as the command would."""
     try:
         return WORKLOADS[request["call"]](*request.get("words", ()), **request.get("arguments", {})) or 0
     except BaseException as error:
@@ -201,7 +201,7 @@ def serve() -> None:
                 os._exit(run(request))
             started[process] = number
         answers: list[object] = [None] * len(started)
-        deadline, waiting = time.monotonic() + batch["patience"], dict(started)
+        deadline, waiting = time.monotonic() + batch["timeout"], dict(started)
         while waiting:
             process, status = os.waitpid(-1, os.WNOHANG)
             if process == 0:

@@ -1,4 +1,4 @@
-"""The records as two columns of Arrow: what Parquet and Lance take and give."""
+"""The records as two columns of Arrow, for Parquet and Lance."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ SCHEMA = pa.schema([("circuit", pa.binary(LONGEST)), ("unitary", pa.binary(UNITA
 
 
 def columns(letters: np.ndarray, unitaries: np.ndarray) -> pa.RecordBatch:
-    """Nothing is copied."""
+    """Return a batch as columns, without a copy."""
 
     def column(array: np.ndarray, width: int) -> pa.Array:
         buffers = [None, pa.py_buffer(np.ascontiguousarray(array))]

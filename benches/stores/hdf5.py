@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from stores.records import BATCH, ROW_BYTES, UNITARY_BYTES, Batch, Record, circuit_of, joined, parted
+from stores.records import BATCH, ROW_BYTES, UNITARY_BYTES, Batch, Record, joined, parted, record_of
 from stores.store import Reader, Store
 
 CHUNK = 16_384
@@ -23,7 +23,7 @@ class DatasetReader(Reader):
 
     def single(self, index: int) -> Record:
         row = self.rows[index].tobytes()
-        return circuit_of(row[UNITARY_BYTES:]), np.frombuffer(row, np.complex128, 4).reshape(2, 2)
+        return record_of(row[UNITARY_BYTES:], row)
 
     def batch(self, ids: np.ndarray) -> Batch:
         # HDF5 wants ids in order, each once.

@@ -13,10 +13,10 @@ os.environ.setdefault("LANCE_LOG", "error")
 import lance  # noqa: E402
 
 from stores.columns import SCHEMA, arrays, columns  # noqa: E402
-from stores.records import BATCH, Batch, Record, circuit_of  # noqa: E402
+from stores.records import BATCH, Batch, Record, record_of  # noqa: E402
 from stores.store import Reader, Store  # noqa: E402
 
-# It is forked only where it has not started a thread yet.
+# A process is forked only before Lance has started a thread in it.
 warnings.filterwarnings("ignore", "lance is not fork-safe")
 
 
@@ -29,8 +29,7 @@ class LanceReader(Reader):
 
     def single(self, index: int) -> Record:
         row = self.table.take([index])
-        unitary = np.frombuffer(row["unitary"][0].as_py(), np.complex128).reshape(2, 2)
-        return circuit_of(row["circuit"][0].as_py()), unitary
+        return record_of(row["circuit"][0].as_py(), row["unitary"][0].as_py())
 
     def batch(self, ids: np.ndarray) -> Batch:
         return arrays(self.table.take(ids.tolist()))
@@ -65,11 +64,11 @@ class Lance(Store):
         (self.directory / f"part-{part}").write_text(json.dumps([fragment.to_json() for fragment in fragments]))
 
     def end(self) -> None:
-        said = sorted(self.directory.glob("part-*"))
-        found = [fragment for path in said for fragment in json.loads(path.read_text())]
+        parts = sorted(self.directory.glob("part-*"))
+        found = [fragment for path in parts for fragment in json.loads(path.read_text())]
         fragments = [lance.FragmentMetadata.from_json(json.dumps(fragment)) for fragment in found]
         lance.LanceDataset.commit(self.uri(), lance.LanceOperation.Overwrite(SCHEMA, fragments))
-        for path in said:
+        for path in parts:
             path.unlink()
         self.sync()
 

@@ -6,23 +6,22 @@ from functools import partial
 import lmdb
 import numpy as np
 
-from stores.records import BATCH, ROW_BYTES, UNITARY_BYTES, Batch, Record, circuit_of, joined, parted
+from stores.records import BATCH, ROW_BYTES, UNITARY_BYTES, Batch, Record, joined, parted, record_of
 from stores.store import Reader, Store
 
-MAP = 64 << 30
+MAP_BYTES = 64 << 30
 
 
 class MapReader(Reader):
     def __init__(self, path: str, records: int) -> None:
         super().__init__(records)
-        environment = lmdb.open(path, readonly=True, lock=False, readahead=False, map_size=MAP, max_dbs=1)
+        environment = lmdb.open(path, readonly=True, lock=False, readahead=False, map_size=MAP_BYTES, max_dbs=1)
         table = environment.open_db(b"records", integerkey=True, create=False)
         self.transaction = environment.begin(db=table, buffers=True)
 
     def single(self, index: int) -> Record:
         value = self.transaction.get(index.to_bytes(8, "little"))
-        unitary = np.frombuffer(value, np.complex128, 4).reshape(2, 2)
-        return circuit_of(bytes(value[UNITARY_BYTES:])), unitary
+        return record_of(bytes(value[UNITARY_BYTES:]), value)
 
     def batch(self, ids: np.ndarray) -> Batch:
         # A loop of `get` is about twice as fast as the cursor's `getmulti`.
@@ -49,7 +48,7 @@ class Lmdb(Store):
         return str(self.directory / "lmdb")
 
     def write_part(self, part: int, parts: int) -> None:
-        environment = lmdb.open(self.path(), map_size=MAP, max_dbs=1)
+        environment = lmdb.open(self.path(), map_size=MAP_BYTES, max_dbs=1)
         table = environment.open_db(b"records", integerkey=True)
         for group in self.data.groups(part, parts):
             values = joined(*self.data.batch(group)).tobytes()

@@ -9,26 +9,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stores.columns import SCHEMA, arrays, columns
-from stores.records import BATCH, Batch, Record, circuit_of
+from stores.records import BATCH, Batch, Record, record_of
 from stores.store import Reader, Store, blocks_of_a_share, shuffled
 
 #: Records of a row group: small enough for single reads, large enough for scans.
-ROWS = 8192
+GROUP_RECORDS = 8192
 #: Row groups in the shuffle buffer.
-BUFFER = 16
+BUFFER_GROUPS = 16
 
 
 class ParquetReader(Reader):
     def __init__(self, paths: list[Path]) -> None:
         self.files = [pq.ParquetFile(path, memory_map=True, pre_buffer=False) for path in paths]
-        #: Where each row group is, and the first record of each.
+        #: The file and the number of each row group, and its first record.
         self.groups = [(file, group) for file in self.files for group in range(file.num_row_groups)]
         sizes = [file.metadata.row_group(group).num_rows for file, group in self.groups]
         self.firsts = np.concatenate([[0], np.cumsum(sizes)])
         super().__init__(int(self.firsts[-1]))
 
     def table(self, numbers: np.ndarray, threads: bool = True) -> pa.Table:
-        """Row groups one after the other, read by a call a file."""
+        """Read row groups one after the other, by one call a file."""
         tables = []
         for file in self.files:
             some = [group for owner, group in (self.groups[number] for number in numbers) if owner is file]
@@ -40,8 +40,7 @@ class ParquetReader(Reader):
         number = int(np.searchsorted(self.firsts, index, "right")) - 1
         file, group = self.groups[number]
         row = file.read_row_group(group, use_threads=False).slice(index - int(self.firsts[number]), 1)
-        unitary = np.frombuffer(row["unitary"][0].as_py(), np.complex128).reshape(2, 2)
-        return circuit_of(row["circuit"][0].as_py()), unitary
+        return record_of(row["circuit"][0].as_py(), row["unitary"][0].as_py())
 
     def batch(self, ids: np.ndarray) -> Batch:
         numbers = np.searchsorted(self.firsts, ids, "right") - 1
@@ -54,8 +53,8 @@ class ParquetReader(Reader):
 
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
         numbers = blocks_of_a_share(len(self.groups), seed, part, parts)
-        for at in range(0, len(numbers), BUFFER):
-            yield from shuffled(*arrays(self.table(numbers[at : at + BUFFER])), seed + at)
+        for at in range(0, len(numbers), BUFFER_GROUPS):
+            yield from shuffled(*arrays(self.table(numbers[at : at + BUFFER_GROUPS])), seed + at)
 
 
 class Parquet(Store):
@@ -72,7 +71,7 @@ class Parquet(Store):
         options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
         with pq.ParquetWriter(self.directory / f"part-{part}.parquet", SCHEMA, **options) as writer:
             for group in self.data.groups(part, parts):
-                writer.write_batch(columns(*self.data.batch(group)), row_group_size=ROWS)
+                writer.write_batch(columns(*self.data.batch(group)), row_group_size=GROUP_RECORDS)
         self.sync()
 
     def reader(self) -> Callable[[], Reader]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import qorpus
 from original import LONGEST, SHORTEST
+from original import letters as matrices_of_letters
 
 NAMES = ("h 0", "s 0", "t 0")
 BATCH = 1024
@@ -16,15 +17,9 @@ Record = tuple[tuple[str, ...], np.ndarray]
 #: Circuits as numbers of letters, padded with -1, and their unitaries.
 Batch = tuple[np.ndarray, np.ndarray]
 
-MATRICES = {
-    "h 0": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-    "s 0": np.diag([1, 1j]),
-    "t 0": np.diag([1, (1 + 1j) / np.sqrt(2)]),
-}
-
 
 class Data:
-    """Numbers of letters (n, 14) as int8, and unitaries (n, 2, 2) as complex128."""
+    """The records: numbers of letters (n, 14) as int8, and unitaries (n, 2, 2) as complex128."""
 
     def __init__(self, records: int) -> None:
         self.recipe = qorpus.Recipe(gates="h,s,t", qubits=1, random=records, length=(SHORTEST, LONGEST), seed=1)
@@ -41,22 +36,21 @@ class Data:
         return self.letters[some], self.unitaries[some]
 
     def groups(self, part: int = 0, parts: int = 1) -> Iterator[slice]:
-        """The groups of one of several equal shares."""
+        """Return the groups of one of several equal shares."""
         start, stop = len(self) * part // parts, len(self) * (part + 1) // parts
         return (slice(at, min(at + GROUP, stop)) for at in range(start, stop, GROUP))
 
 
 def padded(letters: np.ndarray) -> np.ndarray:
-    """Letters in rows of the longest circuit."""
-    missing = LONGEST - letters.shape[1]
-    return np.pad(letters, ((0, 0), (0, missing)), constant_values=-1).astype(np.int8)
+    """Pad letters to rows of the longest circuit."""
+    return np.pad(letters, ((0, 0), (0, LONGEST - letters.shape[1])), constant_values=-1).astype(np.int8)
 
 
 def check(batch: Batch) -> None:
-    """Every unitary must be the product of its letters, by matrices that are not Qorpus's."""
+    """Check that every unitary is the product of its letters, by NumPy's matrices."""
     letters, unitaries = batch
-    # One more matrix, so that the padding does nothing.
-    matrices = np.array([*(MATRICES[name] for name in NAMES), np.eye(2)], np.complex128)
+    # The last matrix is that of the padding.
+    matrices = np.array([*matrices_of_letters(1).values(), np.eye(2)], np.complex128)
     product = np.broadcast_to(np.eye(2, dtype=np.complex128), (len(letters), 2, 2))
     for column in np.asarray(letters).T:
         product = matrices[column] @ product
@@ -64,7 +58,7 @@ def check(batch: Batch) -> None:
 
 
 def same(one: Batch, other: Batch) -> bool:
-    """Whether two batches are equal, to the bit."""
+    """Return whether two batches are equal, to the bit."""
     letters, others = padded(one[0]), padded(other[0])
     return np.array_equal(letters, others) and np.array_equal(one[1], other[1])
 
@@ -91,6 +85,7 @@ ROW_BYTES = UNITARY_BYTES + LONGEST
 
 
 def joined(letters: np.ndarray, unitaries: np.ndarray) -> np.ndarray:
+    """Return a batch as rows of bytes."""
     rows = np.empty((len(letters), ROW_BYTES), np.uint8)
     rows[:, :UNITARY_BYTES] = np.ascontiguousarray(unitaries).reshape(-1, 4).view(np.uint8)
     rows[:, UNITARY_BYTES:] = letters.view(np.uint8)
@@ -98,12 +93,17 @@ def joined(letters: np.ndarray, unitaries: np.ndarray) -> np.ndarray:
 
 
 def parted(rows: bytes | np.ndarray) -> Batch:
-    """The batch of joined rows."""
+    """Return the batch of joined rows."""
     table = np.frombuffer(rows, np.uint8).reshape(-1, ROW_BYTES)
     unitaries = np.ascontiguousarray(table[:, :UNITARY_BYTES]).view(np.complex128).reshape(-1, 2, 2)
     return table[:, UNITARY_BYTES:].view(np.int8), unitaries
 
 
-def circuit_of(row: bytes) -> tuple[str, ...]:
-    """The letters of the numbers, padded with 255, that stores of bytes keep."""
-    return tuple([NAMES[number] for number in row if number != 255])
+def circuit_of(letters: bytes) -> tuple[str, ...]:
+    """Return the letters of numbers that are bytes padded with 255."""
+    return tuple([NAMES[number] for number in letters if number != 255])
+
+
+def record_of(letters: bytes, unitary: bytes) -> Record:
+    """Return the record of the bytes of its letters and its unitary."""
+    return circuit_of(letters), np.frombuffer(unitary, np.complex128, 4).reshape(2, 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from original import LONGEST
 
-from stores.records import BATCH, Batch, Record, circuit_of
+from stores.records import BATCH, Batch, Record, record_of
 from stores.store import Reader, Store
 
 
@@ -19,8 +19,7 @@ class RowsReader(Reader):
         self.connection.executescript("PRAGMA mmap_size=8589934592; PRAGMA cache_size=-1000000; PRAGMA query_only=ON")
 
     def single(self, index: int) -> Record:
-        row = self.connection.execute("SELECT circuit, unitary FROM records WHERE id = ?", (index,)).fetchone()
-        return circuit_of(row[0]), np.frombuffer(row[1], np.complex128).reshape(2, 2)
+        return record_of(*self.connection.execute("SELECT circuit, unitary FROM records WHERE id = ?", (index,)).fetchone())
 
     def batch(self, ids: np.ndarray) -> Batch:
         # Rows in the order of the list, which is faster than "id IN (?, ?, ...)" and sorting.

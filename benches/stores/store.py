@@ -51,7 +51,7 @@ class Store(ABC):
     """A kind of store: how its experts would write and read it."""
 
     name: ClassVar[str]
-    #: How it is set up.
+    #: Its settings, in words.
     settings: ClassVar[str]
     #: Packages whose versions count.
     packages: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +59,7 @@ class Store(ABC):
     missing: ClassVar[dict[str, str]] = {}
     #: Whether records keep their ids when several processes write them.
     ordered: ClassVar[bool] = True
-    #: How processes of a DataLoader begin: a library with running threads must not be forked.
+    #: The start method of a DataLoader's processes: a library with threads must not be forked.
     start: ClassVar[str] = "fork"
     #: Whether loaders take the reader's own epochs, and do not shuffle ids.
     by_blocks: ClassVar[bool] = False
@@ -73,7 +73,7 @@ class Store(ABC):
         self.write_part(0, 1)
 
     def begin(self) -> None:
-        """Make what has to be there before several processes write."""
+        """Make the files that must exist before several processes write."""
 
     def write_part(self, part: int, parts: int) -> None:
         """Write the share of one of several processes."""
@@ -95,7 +95,7 @@ class Store(ABC):
         if self.by_blocks:
             return DataLoader(ShuffledBlocks(self.reader()), batch_size=None, **options)
         dataset = ShuffledIds(self.reader(), len(self.data))
-        return DataLoader(dataset, BATCH, shuffle=True, collate_fn=as_it_is, **options)
+        return DataLoader(dataset, BATCH, shuffle=True, collate_fn=unchanged, **options)
 
     def sync(self) -> None:
         """Make all files durable, where the library does not."""
@@ -126,7 +126,7 @@ def tensors(batch: Batch) -> Tensors:
     return {"circuit": torch.from_numpy(batch[0].astype(np.int64)), "unitary": torch.from_numpy(batch[1])}
 
 
-def as_it_is(batch: Tensors) -> Tensors:
+def unchanged(batch: Tensors) -> Tensors:
     return batch
 
 

@@ -25,7 +25,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def samples(paths: list[str]) -> Any:
-    """Two arrays for each sample."""
+    """Return the two arrays of each sample."""
     data = wds.WebDataset(paths, shardshuffle=False, nodesplitter=None, workersplitter=None, empty_check=False)
     return data.decode().to_tuple("letters.npy", "unitaries.npy")
 
@@ -40,7 +40,7 @@ class TarReader(Reader):
         return iter(samples(self.paths))
 
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-        """Tar files in a random order, and the records of all samples of one."""
+        """Yield tar files in a random order, with the records of all samples of each shuffled."""
         for number in blocks_of_a_share(len(self.paths), seed, part, parts):
             letters, unitaries = zip(*samples([self.paths[number]]))
             yield from shuffled(np.concatenate(letters), np.concatenate(unitaries), seed + number)

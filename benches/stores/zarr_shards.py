@@ -8,11 +8,11 @@ import numpy as np
 import zarr
 from original import LONGEST
 
-from stores.records import BATCH, Batch, Record, circuit_of
-from stores.store import Reader, Store, blocks_of_a_share, shuffled
+from stores.records import Batch, Record, circuit_of
+from stores.store import Reader, Store, blocks_of_a_share, cut, shuffled
 
 CHUNK = 4096
-#: Records of a shard, which is also what is written at once, and the shuffle buffer.
+#: Records of a shard, which is written at once, and is the shuffle buffer.
 SHARD = 65_536
 # The codecs in Rust, which are faster than zarr-python's own.
 zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
@@ -38,8 +38,7 @@ class ShardsReader(Reader):
         # A shard at a time is much faster than a batch at a time.
         for at in range(0, self.records, SHARD):
             letters, unitaries = self.letters[at : at + SHARD], self.unitaries[at : at + SHARD]
-            for first in range(0, len(letters), BATCH):
-                yield letters[first : first + BATCH], unitaries[first : first + BATCH]
+            yield from cut(letters, unitaries)
 
     def epoch(self, seed: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
         for number in blocks_of_a_share(-(-self.records // SHARD), seed, part, parts):
@@ -70,7 +69,7 @@ class Zarr(Store):
     def write_part(self, part: int, parts: int) -> None:
         group, records = zarr.open_group(self.path(), mode="r+"), len(self.data)
         letters, unitaries = group["letters"], group["unitaries"]
-        # Whole shards: two writers of one would undo each other's.
+        # A shard has one writer: two would overwrite each other's records.
         for number in range(part, -(-records // SHARD), parts):
             some = slice(number * SHARD, min((number + 1) * SHARD, records))
             letters[some], unitaries[some] = self.data.batch(some)

@@ -17,12 +17,7 @@ MAX_UINT64 = (1 << 64) - 1
 
 
 def integer(value: Any, name: str, *, least: int = 0, most: int = MAX_UINT64) -> int:
-    """Return an integer as Python's own. NumPy's are integers too; 3.0 is not.
-
-    Raises:
-        qorpus.WrongType: it is not an integer.
-        qorpus.InvalidArgument: it is out of range.
-    """
+    """Return an integer in a range as Python's own. NumPy's are integers too; 3.0 is not."""
     try:
         number = operator.index(value)
     except (TypeError, ValueError) as error:
@@ -34,20 +29,14 @@ def integer(value: Any, name: str, *, least: int = 0, most: int = MAX_UINT64) ->
 
 
 def integers(values: Any, name: str) -> NDArray[np.int64]:
-    """Return integers in one dimension as int64.
-
-    Raises:
-        qorpus.WrongType: they are something else.
-        qorpus.MissingRecord: one is too large to be an id.
-    """
+    """Return integers in one dimension as int64. One beyond 2**63 is a missing record."""
     ordered(values, name)
     if isinstance(values, range) and values and max(abs(values[0]), abs(values[-1])) > MAX_UINT64 >> 1:
         raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63")
     try:
         array = np.asarray(values)
         if array.ndim == 1 and (array.dtype.kind == "O" or (array.dtype.kind == "f" and not isinstance(values, np.ndarray))):
-            # NumPy makes objects of integers that are too large for it, and floats of several kinds
-            # of them.
+            # NumPy makes objects of integers that are too large for it, and floats of mixed kinds.
             array = np.array([operator.index(value) for value in values], np.int64)
     except OverflowError as error:
         raise MissingRecord(f"{name} has a number that no corpus has, beyond 2**63") from error
@@ -64,11 +53,7 @@ def integers(values: Any, name: str) -> NDArray[np.int64]:
 
 
 def truth(value: Any, name: str) -> bool:
-    """Return a truth value as Python's own.
-
-    Raises:
-        qorpus.WrongType: it is neither true nor false, such as an array.
-    """
+    """Return a truth value as Python's own. An array is neither true nor false."""
     try:
         return bool(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -76,19 +61,16 @@ def truth(value: Any, name: str) -> bool:
 
 
 def texts(values: Any, name: str) -> tuple[str, ...]:
-    """Return several texts, in order.
-
-    Raises:
-        qorpus.WrongType: they are something else, such as one text or a set.
-    """
+    """Return several texts, in order. A single text or a set is refused."""
     ordered(values, name)
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise WrongType(f"{name} is a sequence of texts, not {kind(values)}")
-    several = []
     try:
         members = iter(values)
     except (TypeError, ValueError) as error:
         raise WrongType(f"{name} is a sequence of texts, not {kind(values)}") from error
+    several = []
+    # One by one: the iterator may be endless.
     for value in members:
         if not isinstance(value, str):
             raise WrongType(f"{name} is a sequence of texts, not of {kind(value)}")
@@ -97,10 +79,10 @@ def texts(values: Any, name: str) -> tuple[str, ...]:
 
 
 def kind(value: Any) -> str:
-    """The name of a value's type, for messages."""
+    """Return the name of a value's type, for messages."""
     return type(value).__name__
 
 
 def short(number: int) -> str:
-    """An integer for messages, also one that has more digits than Python prints."""
+    """Format an integer for messages, even if it has more digits than Python prints."""
     return str(number) if number.bit_length() <= 256 else f"an integer of {number.bit_length()} bits"

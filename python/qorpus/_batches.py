@@ -15,9 +15,10 @@ class Batch(NamedTuple):
 
     Attributes:
         ids: shape (k,), int64.
-        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts, of its real type.
+        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts.
         circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
-        labels: for each label an array of shape (k,): numbers as float64, NaN where a record has none; or texts, "".
+        labels: for each label an array of shape (k,): float64 or texts. A record without it has NaN
+            or "".
     """
 
     ids: NDArray[np.int64]
@@ -26,20 +27,20 @@ class Batch(NamedTuple):
     labels: dict[str, NDArray[Any]] | None
 
     def take(self, places: NDArray[np.int64]) -> Batch:
-        """The records at these places of the batch, as copies."""
-
-        def some(column: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if column is None else column.take(places, axis=0)
-
-        labels = None if self.labels is None else {name: values[places] for name, values in self.labels.items()}
-        return Batch(self.ids[places], some(self.unitaries), some(self.circuits), labels)
+        """Copy the records at these places of the batch."""
+        return Batch(
+            self.ids[places],
+            None if self.unitaries is None else self.unitaries.take(places, axis=0),
+            None if self.circuits is None else self.circuits.take(places, axis=0),
+            None if self.labels is None else {name: values[places] for name, values in self.labels.items()},
+        )
 
 
 class Window:
     """The window that was read last, for any number of threads.
 
-    Each is written to the memory of the one before: to have new memory from the system takes longer
-    than to read.
+    Each window is written to the memory of the one before: new memory from the system costs more
+    than reading.
     """
 
     def __init__(self) -> None:
@@ -50,14 +51,12 @@ class Window:
         self._circuits: NDArray[np.int32] | None = None
         self._order = np.empty(0, np.int64)
 
-    def batch(
-        self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice
-    ) -> Batch:
+    def batch(self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice) -> Batch:
         """Copy the records at these places of the window with this key, which is read if need be.
 
-        `read` returns its order, and its records in pieces.
+        `read` returns the window's order, and its records in pieces.
         """
-        # Also while records are copied: the next window would overwrite them.
+        # The lock is held while records are copied: the next window would overwrite them.
         with self._lock:
             if self._records is None or self._key != key:
                 self._records = None
@@ -97,7 +96,7 @@ def _room(memory: NDArray[Any] | None, size: int, piece: NDArray[Any]) -> NDArra
     if memory is not None and len(memory) >= size and memory.shape[1] >= piece.shape[1]:
         return memory
     rows, width = (0, 0) if memory is None else memory.shape[:2]
-    # A window that was read before may have had fewer records, and longer circuits.
+    # An earlier window may have had fewer records and longer circuits.
     larger = np.full((max(rows, size), max(width, piece.shape[1]), *piece.shape[2:]), -1, piece.dtype)
     if memory is not None:
         larger[:rows, :width] = memory

@@ -11,7 +11,7 @@ class Level(NamedTuple):
     cost: int
     """The cost of each circuit; 0 if no gate has a cost."""
     length: int
-    """The letters of each circuit."""
+    """The number of letters of each circuit."""
     ids: range
     """The records."""
 
@@ -26,18 +26,18 @@ class Found(_Found):
     """An answer about a unitary: a tuple of circuit, id and none_up_to, with more attributes.
 
     Attributes:
-        circuit: the first of its shortest circuits, or of its cheapest ones if gates have costs; None if there is none, or
-            none is known.
+        circuit: the first of its shortest circuits, or of its cheapest ones if gates have costs;
+            None if there is none, or none is known.
         id: the record with this circuit; None if the circuit is longer than those of the corpus.
-        none_up_to: if it is proven that no circuit of some length, or cost, makes the unitary: that length or cost. None
-            if no circuit of any length does, as `proven` says, or if nothing is proven.
+        none_up_to: the largest length, or cost, up to which it is proven that no circuit makes the
+            unitary. None if no circuit of any length does (see `proven`), or if nothing is proven.
         proven: whether it is proven that there is no circuit.
-        tolerance: if records were compared within a tolerance, because the target was not precise or one was given: the
-            tolerance. None if the question was exact.
-        distance: then how far the nearest record, or the circuit, is from the target: the largest difference of entries, up
-            to a global phase if the corpus is.
-        nearest: then the id of the nearest record, within the tolerance or not.
-        within: if no record is clearly the one that was meant: how many are within the tolerance.
+        tolerance: the tolerance within which records were compared, because the target was not
+            precise or because one was given. None if the question was exact.
+        distance: with a tolerance, the largest difference of entries between the target and the
+            nearest record or the circuit; up to a global phase if the corpus is.
+        nearest: with a tolerance, the id of the nearest record, even if it is farther than that.
+        within: the number of records within the tolerance, if none is clearly the one meant.
     """
 
     proven: bool = False
@@ -48,7 +48,6 @@ class Found(_Found):
 
     def __new__(cls, circuit: tuple[str, ...] | None, id: int | None, none_up_to: int | None, **more: Any) -> Found:
         found = super().__new__(cls, circuit, id, none_up_to)
-        # Most have nothing else.
         if more:
             found.__dict__.update(more)
         return found

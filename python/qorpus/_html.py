@@ -20,7 +20,7 @@ MAX_CIRCUITS = 5
 MAX_ROWS = 50
 MAX_LETTERS = 30
 
-#: A heat map is about this many pixels wide and has at most so many cells a side, whatever the size of the unitary.
+#: The width of a heat map, about, and the most cells of a side, whatever the size of the unitary.
 MAP_PIXELS = 128
 MAP_CELLS = 32
 
@@ -44,17 +44,10 @@ def _colour(entry: complex) -> str:
 
 
 def heat_map(unitary: np.ndarray[Any, Any]) -> str:
-    """Draw a matrix as SVG.
+    """Draw a square matrix, of a power of two of rows, as an `<svg>` element.
 
-    Brightness is the magnitude of an entry, hue its phase; hovering tells the number.
-
-    Of a matrix of more than 32 rows each cell shows the largest entry of a square block.
-
-    Args:
-        unitary: a square matrix whose number of rows is a power of two.
-
-    Returns:
-        An `<svg>` element.
+    Brightness is the magnitude of an entry, hue its phase; hovering tells the number. If there are
+    more than 32 rows, each cell shows the largest entry of a square block.
 
     Example:
         >>> from qorpus._html import heat_map
@@ -79,7 +72,7 @@ def heat_map(unitary: np.ndarray[Any, Any]) -> str:
 
 
 def record(id: int, circuit: tuple[str, ...], unitary: np.ndarray[Any, Any], labels: dict[str, Any]) -> str:
-    """A record: circuit, labels, heat map."""
+    """Show a record: circuit, labels, heat map."""
     shown = ", ".join(f"{escape(str(k))} {escape(str(v))}" for k, v in labels.items() if v or k == "length")
     facts = [("record", str(id)), ("circuit", _circuit(circuit)), ("labels", shown), ("unitary", heat_map(unitary))]
     return _table(facts)
@@ -102,7 +95,7 @@ def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:
 
 
 def rows(columns: list[str], found: Sequence[tuple[Any, ...]]) -> str:
-    """The first rows of a query."""
+    """Show the first rows of a query."""
 
     def cell(value: Any) -> str:
         text = f"{len(value)} bytes" if isinstance(value, bytes) else str(value)

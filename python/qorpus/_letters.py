@@ -5,7 +5,7 @@ from __future__ import annotations
 from cmath import phase
 from collections.abc import Iterable, Iterator, Sequence
 from math import atan2, isfinite, pi
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 
-if TYPE_CHECKING:
-    Matrix = NDArray[np.complex128]
+Matrix: TypeAlias = NDArray[np.complex128]
 
 #: Standard gates without angles, and with them.
 FIXED = (
@@ -34,7 +33,7 @@ _DIVISORS = (*range(1, 17), 32, 64)
 
 
 def gate_text(name: str, angles: Iterable[float]) -> str:
-    """The gate's name with its angles."""
+    """Write a gate with its angles."""
     texts = [angle_text(float(angle)) for angle in angles]
     return f"{name}({','.join(texts)})" if texts else name
 
@@ -52,12 +51,12 @@ def angle_text(value: float) -> str:
 
 
 def named(unitary: Matrix) -> str | None:
-    """A standard gate with exactly this matrix."""
+    """Return the standard gate that has exactly this matrix."""
     return next((name for name in _candidates(unitary) if is_gate(name, unitary)), None)
 
 
 def _candidates(unitary: Matrix) -> Iterator[str]:
-    """Gates that may have this matrix, the simplest first."""
+    """Yield gates that may have this matrix, the simplest first."""
     yield from FIXED
     if len(unitary) == 2:
         (a, b), (c, d) = unitary.tolist()
@@ -75,27 +74,24 @@ def _candidates(unitary: Matrix) -> Iterator[str]:
 
 
 def is_gate(name: str, unitary: Matrix) -> bool:
-    """Whether there is a gate of this name, and this is its matrix."""
+    """Return whether there is a gate of this name, and this is its matrix."""
     if name.split("(")[0] not in (*FIXED, *TURNING):
         return False
     known = matrix(name)
-    return known.shape == unitary.shape and float(np.abs(known - unitary).max()) <= _SAME_MATRIX
+    return known.shape == unitary.shape and bool(np.abs(known - unitary).max() <= _SAME_MATRIX)
 
 
 def phase_of(unitary: Matrix) -> float:
-    """The phase of a gate of ours times a phase: in the corner our gates have 1 or a cosine."""
-    first = unitary[0, 0] if abs(unitary[0, 0]) > _SAME_MATRIX else unitary[1, 0]
-    return phase(first)
+    """Return the phase by which a gate differs from ours, whose corner is 1 or a cosine."""
+    return phase(unitary[0, 0] if abs(unitary[0, 0]) > _SAME_MATRIX else unitary[1, 0])
 
 
 def permuted(unitary: Matrix, order: Sequence[int]) -> Matrix:
-    """The matrix with its qubits in another order: qubit k is what was qubit `order[k]`."""
-    width = len(order)
-    axes = [*order, *(width + qubit for qubit in order)]
-    return unitary.reshape([2] * (2 * width)).transpose(axes).reshape(unitary.shape)
+    """Return the matrix with its qubits in another order: qubit k was qubit `order[k]`."""
+    axes = [*order, *(len(order) + qubit for qubit in order)]
+    return unitary.reshape([2] * len(axes)).transpose(axes).reshape(unitary.shape)
 
 
 def qubits_text(places: Sequence[int]) -> str:
-    if not places:
-        return "no qubit"
-    return f"qubit{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"
+    """Name qubits, as in 'qubits 0, 3'."""
+    return f"qubit{'s' * (len(places) > 1)} {', '.join(map(str, places))}" if places else "no qubit"

@@ -16,7 +16,7 @@ class Ranges:
 
     def __init__(self, starts: Sequence[int] | Integers, stops: Sequence[int] | Integers) -> None:
         self.starts, self.stops = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
-        #: How many integers there are up to the end of each range.
+        #: The number of integers up to the end of each range.
         self._until = np.cumsum(self.stops - self.starts)
 
     def __len__(self) -> int:
@@ -24,25 +24,25 @@ class Ranges:
 
     @property
     def pairs(self) -> list[list[int]]:
-        """Each range as its first integer and the one behind its last."""
+        """The ranges, each as its first integer and the one after its last."""
         pairs: list[list[int]] = np.stack([self.starts, self.stops], axis=1).tolist()
         return pairs
 
-    def at(self, places: Integers) -> Integers:
-        """The integers at these places, all of which there must be."""
+    def ids(self, places: Integers) -> Integers:
+        """Return the integers at these places, all of which must exist."""
         ranges = np.searchsorted(self._until, places, side="right")
         integers: Integers = self.stops[ranges] - self._until[ranges] + places
         return integers
 
     def contains(self, integers: Integers) -> NDArray[np.bool_]:
-        """Which integers are in one of the ranges."""
+        """Return whether the integers are in one of the ranges."""
         ranges = np.searchsorted(self.starts, integers, side="right") - 1
         inside: NDArray[np.bool_] = ranges >= 0
         inside[inside] = integers[inside] < self.stops[ranges[inside]]
         return inside
 
     def places(self, integers: Integers) -> Integers:
-        """The places of integers, all of which are in one of the ranges."""
+        """Return the places of integers, all of which must be in one of the ranges."""
         ranges = np.searchsorted(self.starts, integers, side="right") - 1
         places: Integers = integers - self.stops[ranges] + self._until[ranges]
         return places

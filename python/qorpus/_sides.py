@@ -16,34 +16,32 @@ if TYPE_CHECKING:
 
 
 class IdSide:
-    """A part of a split by id of the records in some ranges, with the interface of
-    `_qorpus.Split`."""
+    """A part, in some ranges, of a split by id, with the interface of `_qorpus.Split`."""
 
     def __init__(self, share: _qorpus.Split, among: Ranges) -> None:
         self._share, self._among = share, among
         # Members of a split are counted in the order of ids: those in a range have consecutive
         # places.
-        count = share.count
-        self._places = Ranges([count(start) for start in among.starts], [count(stop) for stop in among.stops])
+        self._places = Ranges([*map(share.count, among.starts)], [*map(share.count, among.stops)])
 
     def count(self, records: int) -> int:
-        """How many of all of them belong to it."""
+        """Return the number of members."""
         return len(self._places)
 
     def ids(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Its ids at these places, which ascend with them."""
-        return self._share.ids(self._places.at(places))
+        """Return its ids at these places, which ascend with them."""
+        return self._share.ids(self._places.ids(places))
 
     def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these ids belong to it."""
+        """Return whether these ids belong to it."""
         return self._share.contains(ids) & self._among.contains(ids)
 
 
 class UnitarySides:
     """The parts of a split by unitary, each with the interface of `_qorpus.Split`.
 
-    Records are gone through when they are first asked for, and again only if there are more of
-    them; if only some are split, no others are.
+    Records are read when the parts are first used, and again only if there are more of them. If
+    only some records are split, only those are read.
     """
 
     def __init__(
@@ -60,12 +58,8 @@ class UnitarySides:
         self._parts = _qorpus.UnitaryParts(records, parts, seed, pairs)
         self._known = 0
 
-    def part(self, number: int) -> UnitarySide:
-        """The part with this number."""
-        return UnitarySide(self, number)
-
     def known(self, records: int | None = None) -> _qorpus.UnitaryParts:
-        """The parts, with that many records known, or all that there are."""
+        """Return the parts, once so many records are known, or all that there are."""
         records = len(self.records) if records is None else records
         if records > self._known:
             self._parts.update(records, self._progress)
@@ -80,16 +74,16 @@ class UnitarySide:
         self._sides, self._number = sides, number
 
     def count(self, records: int) -> int:
-        """How many of so many records belong to it."""
+        """Return how many of so many records belong to it."""
         return self._sides.known(records).count(self._number, records)
 
     def ids(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Its ids at these places, which ascend with them."""
+        """Return its ids at these places, which ascend with them."""
         found = self._sides.known().ids(self._number, places)
-        return found if self._sides.among is None else self._sides.among.at(found)
+        return found if self._sides.among is None else self._sides.among.ids(found)
 
     def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these ids belong to it."""
+        """Return whether these ids belong to it."""
         among = self._sides.among
         inside: NDArray[Any] = (ids >= 0) & (ids < len(self._sides.records)) if among is None else among.contains(ids)
         places = ids[inside] if among is None else among.places(ids[inside])

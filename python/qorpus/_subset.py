@@ -13,44 +13,38 @@ from qorpus._arguments import integers
 from qorpus.errors import InvalidArgument, MissingRecord, WrongType
 
 if TYPE_CHECKING:
+    from qorpus import _qorpus
     from qorpus._qorpus import Ids, Record, Records
     from qorpus._ranges import Ranges
+    from qorpus._sides import IdSide, UnitarySide
 
-#: Iterating reads at most so many records ahead, and at most so many bytes of unitaries.
+#: The most records, and bytes of their unitaries, that iterating reads ahead.
 PREFETCH_RECORDS = 1024
 PREFETCH_BYTES = 16 << 20
 
 
 def ahead(records: Records) -> int:
-    """The number of records to read at once."""
+    """Return the number of records to read at once."""
     unitary_bytes: int = records.dtype.itemsize << 2 * records.qubits
     return max(1, min(PREFETCH_RECORDS, PREFETCH_BYTES // unitary_bytes))
-
 
 
 class Subset:
     """Some records of a corpus, with its reading interface; their places are counted from 0."""
 
-    #: What they are called in messages.
+    #: The noun for them in messages.
     _noun = "subset"
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
-        #: The ids that they are chosen among, if not among all: states of streams name them.
+    def __init__(self, records: Records, members: Ranges | _qorpus.Split | IdSide | UnitarySide) -> None:
+        self._records, self._members = records, members
+        #: The ids among which they are chosen, if not among all: states of streams name them.
         self._present: Ranges | None = None
 
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The ids of the records at these places, all of which there are."""
-        raise NotImplementedError
-
-    def _contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        raise NotImplementedError
-
     def _whole(self) -> tuple[Records, Ranges | None]:
-        """The records to split, and the ids of some of them if not all are to be split."""
+        """Return the records to split, and the ids of some if not all are to be split."""
         return cast("Records", self), None
 
     def ids(self, places: Ids) -> NDArray[np.int64]:
@@ -62,16 +56,16 @@ class Subset:
         """
         size = len(self)
         if isinstance(places, slice):
-            return self._chosen(np.arange(*_indices(places, size), dtype=np.int64))
+            return self._members.ids(np.arange(*_indices(places, size), dtype=np.int64))
         array = integers(places, "places")
         outside = array[(array < -size) | (array >= size)]
         if outside.size:
             raise MissingRecord(f"there is no record {outside[0]}; the {self._noun} has {size}, numbered from 0")
-        return self._chosen(np.where(array < 0, array + size, array))
+        return self._members.ids(np.where(array < 0, array + size, array))
 
     def contains(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
         """Return whether the records with these ids are among them."""
-        return self._contains(integers(ids, "ids"))
+        return self._members.contains(integers(ids, "ids"))
 
     @overload
     def __getitem__(self, place: int) -> Record: ...
@@ -159,7 +153,7 @@ class Subset:
 
 
 def _indices(places: slice, size: int) -> tuple[int, int, int]:
-    """Start, stop and step of a slice."""
+    """Return start, stop and step of a slice."""
     try:
         return places.indices(size)
     except TypeError as error:

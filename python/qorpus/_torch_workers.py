@@ -1,4 +1,4 @@
-"""Workers of a user's own DataLoader: the batches of each, and news for those that live on."""
+"""Workers of a user's own DataLoader: the batches of each, and positions they share."""
 
 from __future__ import annotations
 
@@ -17,41 +17,42 @@ if TYPE_CHECKING:
 
     from qorpus.stream import Stream
 
-#: How long a worker waits for another one, which starts at the same time.
+#: The longest wait of a worker for another one, which starts at the same time.
 TIMEOUT_SECONDS = 300
 
 #: The largest number of workers, and of batches that each reads ahead: no machine has more threads.
 MAX_WORKERS = 1 << 22
 
 
-class Seat(NamedTuple):
+class WorkerPlace(NamedTuple):
     """The place of a worker among those of a loop."""
 
     number: int
     """Its number in the loader, counted from 0."""
     of: int
-    """How many workers there are."""
+    """The number of workers."""
+
     @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> Seat | None:
-        """The worker that a state is of, if it is of one.
+    def of_state(cls, state: Mapping[str, Any]) -> WorkerPlace | None:
+        """Return the worker that a state is of, if it is of one.
 
         Raises:
             qorpus.InvalidArgument: it has something else in its place.
         """
-        seat = state.get("worker")
-        if seat is None:
+        place = state.get("worker")
+        if place is None:
             return None
-        if not isinstance(seat, Mapping) or not seat.keys() >= set(cls._fields):
+        if not isinstance(place, Mapping) or not place.keys() >= set(cls._fields):
             raise InvalidArgument("the state has a worker without a number, or without how many there are")
-        of = integer(seat["of"], "the number of workers", least=1, most=MAX_WORKERS)
-        return cls(integer(seat["number"], "the worker's number", most=of - 1), of)
+        of = integer(place["of"], "the number of workers", least=1, most=MAX_WORKERS)
+        return cls(integer(place["number"], "the worker's number", most=of - 1), of)
 
-    def has_left(self, stream: Stream) -> bool:
-        """Whether it deals batches that are left of the stream's epoch."""
-        return stream._given + self.number < len(stream)
+    def has_batches_left(self, stream: Stream) -> bool:
+        """Return whether the worker has batches left of the stream's epoch."""
+        return stream._yielded + self.number < len(stream)
 
-    def deals_the_last(self, stream: Stream) -> bool:
-        """Whether it deals the last batch of an epoch, which is over with it."""
+    def has_last_batch(self, stream: Stream) -> bool:
+        """Return whether the worker has the last batch of an epoch."""
         return self.number == (len(stream) - 1) % self.of
 
 
@@ -61,54 +62,53 @@ def _shared(numbers: torch.Tensor) -> torch.Tensor:
     return numbers
 
 
-class News:
-    """The place where a stream was put after a loader's workers were started, in shared memory.
+class SharedPosition:
+    """The latest position of a stream, in memory shared with a loader's persistent workers.
 
-    Processes that are forked or spawned share it with the process that started them, which alone
-    writes there.
+    Forked and spawned processes share it with the process that started them, which alone writes
+    it.
     """
 
     def __init__(self) -> None:
-        #: How often there was news, and the epoch, batches and records of the last.
-        self._place = _shared(torch.zeros(4, dtype=torch.int64))
-        #: Which loop goes on from states of workers, and whether all batches of their epoch were given.
-        self._over = _shared(torch.full((2,), -1, dtype=torch.int64))
-        self._taken, self._owner = 0, os.getpid()
+        #: The number of positions so far, and the epoch, batches and records of the latest.
+        self._latest = _shared(torch.zeros(4, dtype=torch.int64))
+        #: The loop that resumes from states of workers, and whether their epoch is over.
+        self._end = _shared(torch.full((2,), -1, dtype=torch.int64))
+        self._seen, self._owner = 0, os.getpid()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # A pickled copy has memory of its own, which its workers are to share.
-        _shared(self._place)
-        _shared(self._over)
+        _shared(self._latest)
+        _shared(self._end)
 
-    def told(self, stream: Stream) -> News:
-        """The news that the stream stands where it stands."""
-        # What was inherited belongs to the process that it was inherited from.
-        news = self if self._owner == os.getpid() else News()
-        news._taken += 1
-        news._place.copy_(torch.tensor([news._taken, stream.epoch, stream._given, stream._size]))
-        return news
+    def publish(self, stream: Stream) -> SharedPosition:
+        """Share the stream's position; return a new object if the memory is another process's."""
+        own = self if self._owner == os.getpid() else SharedPosition()
+        own._seen += 1
+        own._latest.copy_(torch.tensor([own._seen, stream.epoch, stream._yielded, stream._size]))
+        return own
 
-    def take(self, stream: Stream) -> bool:
-        """Puts the stream where the last news says; False if there was none since."""
-        number, epoch, given, size = self._place.tolist()
-        if number == self._taken:
+    def follow(self, stream: Stream) -> bool:
+        """Move the stream to the latest position; return False if it has been there."""
+        number, epoch, yielded, size = self._latest.tolist()
+        if number == self._seen:
             return False
-        self._taken = number
-        stream._move(epoch, given, size)
+        self._seen = number
+        stream._move(epoch, yielded, size)
         return True
 
-    def tell_others(self, worker: WorkerInfo, over: bool) -> None:
-        """Tells the other workers of a loop whether the last batch of the epoch was given."""
-        self._over[1] = over
-        self._over[0] = worker.seed - worker.id
+    def announce_end(self, worker: WorkerInfo, over: bool) -> None:
+        """Tell the other workers of a loop whether the last batch of the epoch was given."""
+        self._end[1] = over
+        self._end[0] = worker.seed - worker.id
 
-    def is_over(self, worker: WorkerInfo) -> bool:
-        """Whether it was; waits until the worker that knows has told."""
+    def wait_for_end(self, worker: WorkerInfo) -> bool:
+        """Wait for the worker that knows; return whether the last batch was given."""
         begun = time.monotonic()
-        # What the seeds of a loop's workers have in common is drawn for each loop.
-        while self._over[0] != worker.seed - worker.id:
+        # PyTorch draws the base of the workers' seeds anew for each loop.
+        while self._end[0] != worker.seed - worker.id:
             if time.monotonic() - begun > TIMEOUT_SECONDS:
                 raise Error("the other workers of the loader have not loaded their states; load one for each of them")
             time.sleep(0.001)
-        return bool(self._over[1])
+        return bool(self._end[1])

@@ -36,12 +36,9 @@ class Readable:
             batch_size: records of a batch.
             **options: those of `Stream`.
 
-        Returns:
-            The stream, at the beginning of its epoch.
-
         Raises:
-            qorpus.InvalidArgument: an option that cannot be.
-            qorpus.WrongType: an option of the wrong type.
+            qorpus.InvalidArgument: an option is invalid.
+            qorpus.WrongType: an option has the wrong type.
         """
         return Stream(cast("Records", self), batch_size, **options)
 
@@ -67,13 +64,10 @@ class Readable:
             batch_size: records of a batch, or None for single records.
             **options: those of `qorpus.torch.Dataset` or `qorpus.torch.Stream`.
 
-        Returns:
-            The dataset, or the stream.
-
         Raises:
             qorpus.MissingLibrary: PyTorch is not installed.
-            qorpus.InvalidArgument: an option that cannot be.
-            qorpus.WrongType: an option of the wrong type.
+            qorpus.InvalidArgument: an option is invalid.
+            qorpus.WrongType: an option has the wrong type.
         """
         try:
             from qorpus import torch
@@ -95,11 +89,12 @@ class Readable:
             letters, unitaries = corpus.pairs(slice(0, 1024))
 
         Args:
-            ids: a slice, or integers in one dimension, in any order, also repeated. Negative ones count from the end.
+            ids: a slice, or integers in one dimension, in any order, also repeated. Negative ones
+                count from the end.
 
         Returns:
-            The arrays that `letters_array` and `unitaries` return. Where unitaries are computed on reading, this takes
-            half as long as to ask for each.
+            The arrays that `letters_array` and `unitaries` return. Where unitaries are computed on
+                reading, this takes half as long as two calls.
 
         Raises:
             IndexError: there is no such record.
@@ -108,45 +103,38 @@ class Readable:
         return letters, unitaries
 
     def split(
-        self,
-        *,
-        by: str = "id",
-        seed: int = 0,
-        progress: bool | Callable[[int, int], object] = True,
-        **fractions: float,
+        self, *, by: str = "id", seed: int = 0, progress: bool | Callable[[int, int], object] = True, **fractions: float
     ) -> dict[str, Split]:
         """Cut the records into named splits, as in `corpus.split(train=0.8, test=0.2)`.
 
-        To which split a record belongs depends on its id, the fractions and the seed alone: it does
-        not change when a corpus grows. Every 1000 consecutive records are split exactly.
+        The split of a record depends on its id, the fractions and the seed alone: it does not
+        change when a corpus grows. Every 1000 consecutive records are split exactly.
 
-        Random circuits, words and appended records may repeat a unitary, and records with equal
-        unitaries then are in several splits: a network that is tested has seen some of the answers.
+        Random circuits, words and appended records may repeat a unitary. Records with equal
+        unitaries are then in several splits, and a network is tested on answers that it has seen.
         `split(by="unitary", ...)` keeps records whose unitaries are equal up to a global phase
-        together. A corpus that `qorpus.distinct` made has each unitary once, and needs no such
-        care.
+        together. A corpus that `qorpus.distinct` made has each unitary once and needs no such care.
 
         By unitary, a record's split depends on its unitary, the fractions and the seed alone.
-        Fractions are those of the unitaries, and hold for the records on average. The records are
-        gone through once, when the splits are first read, on all cores: about a million two-qubit
-        records in a second on two cores. That takes a bit a record for each split, in a temporary
-        file; a split that is pickled does it anew. Unitaries over Z[i, 1/sqrt(2)] are compared
-        exactly if no circuit is longer than 28 letters. Others are compared in floating point: two
-        unitaries whose difference has a Frobenius norm of at most 1e-11 are never in two splits,
-        and the few records (about 1 in 20,000) that are so near to the border between two splits
-        are in none.
+        Fractions are those of the unitaries, and hold for the records on average. All records are
+        read once, when the splits are first read, on all cores: about a million two-qubit records
+        in a second on two cores. That takes a bit a record for each split, in a temporary file; a
+        pickled split does it anew. Unitaries over Z[i, 1/sqrt(2)] are compared exactly if no
+        circuit is longer than 28 letters. Others are compared in floating point: two unitaries
+        whose difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few
+        records (about 1 in 20,000) that are so near to the border between two splits are in none.
 
         Args:
             by: "id" or "unitary".
-            seed: what decides who belongs where.
-            progress: by unitary, whether a terminal shows a bar; or what is called instead now and then, with the number
-                of records that were gone through and of all.
+            seed: the seed of the split.
+            progress: by unitary, whether a terminal shows a bar; or a function that is called
+                instead, with the number of records read so far and in all.
             **fractions: for each name its share of the records, in thousandths; together at most 1.
 
         Raises:
-            qorpus.InvalidArgument: shares that are not thousandths, or more than 1 together; or, by unitary, gates
-                without matrices and unitaries in complex64, which are too imprecise.
-            qorpus.WrongType: a share that is not a number, or a seed that is not an integer.
+            qorpus.InvalidArgument: shares are not thousandths, or more than 1 together; or, by
+                unitary, gates have no matrices or unitaries are complex64, which is too imprecise.
+            qorpus.WrongType: a share is not a number, or the seed is not an integer.
         """
         seed = integer(seed, "seed")
         ranges: dict[str, tuple[int, int]] = {}
@@ -165,7 +153,7 @@ class Readable:
             return {name: Split(records, name, *shares, seed) for name, shares in ranges.items()}
         sides = _sides(records, list(ranges.values()), seed, progress)
         return {
-            name: Split(records, name, *shares, seed, sides.part(number))
+            name: Split(records, name, *shares, seed, UnitarySide(sides, number))
             for number, (name, shares) in enumerate(ranges.items())
         }
 
@@ -173,7 +161,7 @@ class Readable:
 class Split(Subset, Readable):
     """A split of a corpus, with its reading interface; places are counted from 0.
 
-    `Record.id` and `ids` tell which records of the corpus they are. Unless they were split
+    `Record.id` and `ids` have the records' ids in the corpus. Unless they were split
     `by="unitary"`, records of other splits may have the same unitaries.
     """
 
@@ -183,13 +171,12 @@ class Split(Subset, Readable):
         self, records: Records | Subset, name: str, start: int, stop: int, seed: int, side: UnitarySide | None = None
     ) -> None:
         whole, among = records._whole() if isinstance(records, Subset) else (records, None)
-        super().__init__(whole)
+        share = _qorpus.Split(start, stop, seed)
+        self._split = side or (share if among is None else IdSide(share, among))
+        super().__init__(whole, self._split)
         self._state = (records, name, start, stop, seed)
         self._present = records._present if isinstance(records, Subset) else None
         self._by = "id" if side is None else "unitary"
-        self._split: _qorpus.Split | IdSide | UnitarySide = side or _qorpus.Split(start, stop, seed)
-        if isinstance(self._split, _qorpus.Split) and among is not None:
-            self._split = IdSide(self._split, among)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _split_again, (*self._state, self._by)
@@ -197,22 +184,16 @@ class Split(Subset, Readable):
     def __len__(self) -> int:
         return self._split.count(len(self._state[0]))
 
-    def _chosen(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self._split.ids(places)
-
-    def _contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return self._split.contains(ids)
-
     def __repr__(self) -> str:
         by = "" if self._by == "id" else ", by unitary"
         return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._state[0]!r}{by})"
 
 
 def _thousandths(name: str, fraction: float) -> int:
-    """The share of a split as a number of thousandths."""
+    """Return the share of a split as a number of thousandths."""
     if not isinstance(fraction, Real):
         raise WrongType(f"split {name!r}: a share is a number such as 0.125, not {kind(fraction)}")
-    # NumPy's small integers have no room for a thousand.
+    # NumPy's small integers cannot hold a thousand.
     share = (int(fraction) if isinstance(fraction, Integral) else fraction) * 1000
     if not 0 <= share <= 1e6 or abs(round(share) - share) > 1e-6:
         found = short(fraction) if isinstance(fraction, int) else str(fraction)
@@ -223,15 +204,12 @@ def _thousandths(name: str, fraction: float) -> int:
 def _sides(
     records: Records | Subset, parts: list[tuple[int, int]], seed: int, progress: bool | Callable[[int, int], object]
 ) -> UnitarySides:
-    """The parts of a split by unitary."""
+    """Return the parts of a split by unitary."""
     whole, among = records._whole() if isinstance(records, Subset) else (records, None)
     return UnitarySides(whole, parts, seed, progress, among)
 
 
 def _split_again(records: Records | Subset, name: str, start: int, stop: int, seed: int, by: str) -> Split:
-    """A split that was pickled."""
-    side = None if by == "id" else _sides(records, [(start, stop)], seed, progress=False).part(0)
+    """Return a split that was pickled."""
+    side = None if by == "id" else UnitarySide(_sides(records, [(start, stop)], seed, progress=False), 0)
     return Split(records, name, start, stop, seed, side)
-
-
-__all__ = ["Readable", "Split"]

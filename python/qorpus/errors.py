@@ -43,14 +43,9 @@ class QorpusWarning(Error, UserWarning):
     """A warning before a result is relied on, such as that a copy of a corpus lacks its WAL."""
 
 
+# fmt: off
 __all__ = [
-    "Error",
-    "InvalidArgument",
-    "MissingFile",
-    "MissingLibrary",
-    "MissingRecord",
-    "PermissionDenied",
-    "QorpusWarning",
-    "TooManyRecords",
-    "WrongType",
+    "Error", "InvalidArgument", "MissingFile", "MissingLibrary", "MissingRecord", "PermissionDenied", "QorpusWarning",
+    "TooManyRecords", "WrongType",
 ]
+# fmt: on

@@ -36,20 +36,18 @@ if TYPE_CHECKING:
     from qorpus._jobs import DistinctOptions
     from qorpus._qorpus import Path
 
-# How often a shard is begun again when its worker or node has died: nodes that come and go may take
-# some, but a shard that kills whoever makes it must not go on for ever.
+#: The most attempts at a shard whose workers or nodes die: nodes may come and go, but a shard that
+#: kills its workers must not be tried for ever.
 MAX_RETRIES = 10
 
-# A block of a dataset has about this many bytes of unitaries.
+#: The bytes of unitaries in a block of a dataset, about.
 BLOCK_BYTES = 32 << 20
 
 
-def make_shard(
-    path: str, recipe: str, number: int, of: int, jobs: int, stage: str | None, durability: str | None
-) -> str:
+def make_shard(path: str, recipe: str, number: int, of: int, jobs: int, stage: str | None, durability: str | None) -> str:
     """Make one shard of a corpus that was begun, unless it is there, and return its receipt.
 
-    A task of `generate` does this. Running it twice, also at the same time, does no harm.
+    Tasks of `generate` call it. Running it twice, also at the same time, does no harm.
     """
     _qorpus.generate(path, recipe, part=(number, of), jobs=jobs, stage=stage, durability=durability)
     receipt = _qorpus.receipt(path, number)
@@ -71,39 +69,38 @@ def generate(
     """Make the shards that a directory lacks, on all nodes of the Ray cluster, and open it.
 
     A task makes one shard, publishes it and returns its receipt. Tasks of workers and nodes that
-    die run again elsewhere. The driver hands out no more than the cluster can do at once and a few
-    in reserve, and seals the corpus at the end. Interrupted, what is published stays, tasks under
-    way go on to their end, and called again it goes on.
+    die run again elsewhere. The driver hands out as many tasks as the cluster runs at once and a
+    few in reserve, and seals the corpus at the end. After an interrupt published shards stay, tasks
+    under way run to their end, and the next call continues.
 
         corpus = qorpus.ray.generate(qorpus.Recipe("hst", 1, random="10G", unitaries=False), "/shared/big/", stage="/tmp")
 
     Args:
         recipe: the recipe.
-        path: the directory, which all nodes must see under this name, created if need be; or `s3://bucket/prefix`, of a store that
-            the variables `AWS_*` describe on each node.
+        path: the directory, which all nodes must see under this name, created if need be; or
+            `s3://bucket/prefix`, of a store that the variables `AWS_*` describe on each node.
         jobs: threads of a task, and the cores that Ray counts for it.
         shard: records of a shard, as for `qorpus.generate`.
-        stage: a directory on a local disk of each node where shards are built, if `path` is on a network file system; for buckets
-            the cache, unless another one is named.
+        stage: a directory on a local disk of each node where shards are built, if `path` is on a
+            network file system; for buckets the cache, unless another one is named.
         durability: "full", "normal" or "off", as for `qorpus.generate`.
-        progress: whether a terminal shows how it stands; or what is called instead now and then, with the number of
-            records that are there and that will be.
+        progress: whether a terminal shows the progress; or a function that is called instead, with
+            the number of records so far and in all.
 
     Raises:
-        qorpus.InvalidArgument: an option that cannot be.
+        qorpus.InvalidArgument: an option is invalid.
         qorpus.Error: the directory holds something else, or a shard could not be made.
         ray.exceptions.RayError: the cluster failed, or a shard's workers died too often.
     """
-    _asked_for()
+    _require_ray()
     import ray
 
     if not isinstance(recipe, Recipe):
         raise WrongType(f"a recipe is a qorpus.Recipe, not {kind(recipe)}")
     jobs = integer(jobs, "jobs", least=1, most=1 << 22)
-    # Of a path that does not exist yet, the slash says what it is to be; on the nodes, the
-    # directory itself does.
+    # The slash marks a directory that does not exist yet; it exists before a node sees its path.
     named = _path(path)
-    # Before Ray starts and the directory is there.
+    # Options are checked before Ray starts and the directory is made.
     _qorpus.check_job(durability=durability, stage=stage, progress=progress)
     place = named if named.startswith("s3:") else os.path.abspath(named)
     begun = _qorpus.begin(place, recipe.json, shard)
@@ -118,7 +115,7 @@ def generate(
     tell(records, begun["expected"])
     try:
         while True:
-            # Nodes come and go: what the cluster can do is asked again each time.
+            # Nodes come and go, so the cluster is asked each time.
             places = int(ray.cluster_resources().get("CPU", 1) // jobs) or 1
             while len(running) < places + places // 2 + 1 and (number := next(todo, None)) is not None:
                 made = task.remote(place, recipe.json, number, begun["of"], jobs, where, durability)
@@ -133,19 +130,19 @@ def generate(
             tell(records, begun["expected"])
     except BaseException:
         # Tasks under way are not cancelled: Ray aborts the driver if one ends just then
-        # (ray-project/ray#54785). They are few, and what they make counts.
+        # (ray-project/ray#54785). They are few, and their shards count.
         try:
             _qorpus.seal(place)
         except Error as unsealed:
-            # Often for the same reason, which is not to be hidden.
+            # This often has the same cause, which must not be hidden.
             warnings.warn(f"what is published was not sealed: {unsealed}", QorpusWarning, stacklevel=2)
         raise
     _qorpus.seal(place)
     return open(place, recipe.order)
 
 
-def _asked_for() -> None:
-    """Refuse to go on without Ray."""
+def _require_ray() -> None:
+    """Raise an error if Ray is not installed."""
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
@@ -153,7 +150,7 @@ def _asked_for() -> None:
 
 
 def _path(path: Path) -> str:
-    """A path as a text."""
+    """Return a path as a text."""
     try:
         text = os.fspath(path)
     except (TypeError, ValueError) as error:
@@ -164,13 +161,13 @@ def _path(path: Path) -> str:
 
 
 def _numbers(missing: list[tuple[int, int]], shard_records: int) -> Iterator[int]:
-    """The numbers of the shards with these ids."""
+    """Yield the numbers of the shards with these ids."""
     for first, end in missing:
         yield from range(first // shard_records, -(-end // shard_records))
 
 
 def _shown(begun: int) -> Callable[[int, int], None]:
-    """Return a function that shows on a terminal the records, their rate and the time left."""
+    """Return a function that shows records, their rate and the time left on a terminal."""
     start = time.monotonic()
 
     def show(records: int, expected: int) -> None:
@@ -199,55 +196,49 @@ def distinct(
     It is the corpus that `qorpus.distinct` makes on one machine, with the same `content_hash`,
     labels and index.
 
-    Tasks put one more letter to the circuits of the levels before, a Ray Data shuffle brings
-    together what has the same key, tasks make equal ones one and drop what is known, and the driver
-    writes the survivors in order, part by part. What does not fit in Ray's object store is spilled
-    to the disks of the nodes. Tasks of workers and nodes that die run again elsewhere; the driver's
-    own node must live.
+    Tasks extend the circuits of earlier levels by one letter, a Ray Data shuffle groups candidates
+    by key, tasks deduplicate them, and the driver writes the survivors in order, part by part. Ray
+    spills to the disks of the nodes when its object store is full. Tasks of workers and nodes that
+    die run again elsewhere; the driver's own node must live.
 
-    Interrupted, finished levels stay, and called again it goes on with the next one; so does
-    `qorpus.distinct`.
+    After an interrupt finished levels stay, and the next call, also of `qorpus.distinct`, continues
+    with the next one.
 
         corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
 
     Args:
-        path: the file, on a disk of the driver's node; no other node need see it. Created if need be.
-        memory: bytes for candidates in each task, of which a node runs one a core, and in the driver; 512 MiB.
-        jobs: threads of the driver; one a core.
-        alone: levels with no more candidates than this are made by the driver alone, in seconds; 16 million.
+        path: the file, on a disk of the driver's node, created if need be; no other node needs it.
+        memory: bytes for candidates in each task, of which a node runs one a core, and in the
+            driver; by default 512 MiB.
+        jobs: threads of the driver; by default one a core.
+        alone: the most candidates of a level that the driver makes alone, in seconds; by default 16
+            million.
         durability: "full", "normal" or "off", as for `Writer`.
-        progress: whether a terminal shows a bar; or what is called instead now and then, with the length that is being
-            made and the number of records.
-        **options: the gates and how far to go, as for `qorpus.distinct`: gates, qubits, coupling, max_length, cost, max_cost,
-            up_to and dtype.
+        progress: as for `qorpus.distinct`.
+        **options: the options of `qorpus.distinct` that decide the recipe: gates, qubits, coupling,
+            max_length, cost, max_cost, up_to and dtype.
 
     Raises:
-        qorpus.InvalidArgument: an option that cannot be.
-        qorpus.Error: unitaries in floating point are neither equal nor clearly different, the file holds something else, or
-            cannot be written.
+        qorpus.InvalidArgument: an option is invalid.
+        qorpus.Error: unitaries in floating point are neither equal nor clearly different, or the
+            file holds something else or cannot be written.
         ray.exceptions.RayError: the cluster failed.
-        KeyboardInterrupt: it was interrupted; what is done stays.
+        KeyboardInterrupt: it was interrupted; finished levels stay.
     """
-    _asked_for()
+    _require_ray()
     import ray
 
     recipe = _qorpus.distinct_recipe(**options)
     place = os.path.abspath(_path(path))
-    # Before Ray starts.
+    # Options are checked before Ray starts.
     _qorpus.check_job(memory=memory, jobs=jobs, alone=alone, durability=durability, progress=progress)
     if not ray.is_initialized():
         ray.init()
     _qorpus.enumerate_elsewhere(
-        place,
-        recipe,
-        lambda division: survivors(division, place),
+        place, recipe, lambda division: survivors(division, place),
         workers=int(ray.cluster_resources().get("CPU", 1)) or 1,
-        alone=alone,
-        memory=memory,
-        jobs=jobs,
-        durability=durability,
-        progress=progress,
-    )
+        alone=alone, memory=memory, jobs=jobs, durability=durability, progress=progress,
+    )  # fmt: skip
     return open(place)
 
 
@@ -263,13 +254,13 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
             unitaries = batch["unitary"].view("complex128")[..., 0]
 
     Args:
-        corpus: the corpus, in files that all nodes see under their names, or in a bucket, of which each node keeps copies in its
-            cache; or a recipe.
+        corpus: the corpus, in files that all nodes see under their names, or in a bucket, of which
+            each node caches shards; or a recipe.
 
     Raises:
-        qorpus.MissingRecord: when it is read, a record is not made yet.
+        qorpus.MissingRecord: a record is not made yet when it is read.
     """
-    _asked_for()
+    _require_ray()
     import ray.data
 
     if not isinstance(corpus, Corpus | Recipe):
@@ -279,7 +270,7 @@ def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
 
     def rows(batch: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         ids = batch["id"]
-        # A block has consecutive ids, which are read at once.
+        # A block usually has consecutive ids, which a slice reads faster.
         consecutive = len(ids) > 0 and int(ids[-1]) - int(ids[0]) + 1 == len(ids)
         letters, unitaries = corpus.pairs(slice(int(ids[0]), int(ids[-1]) + 1) if consecutive else ids)
         longest = corpus.lengths[1]

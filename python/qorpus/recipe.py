@@ -41,7 +41,7 @@ class RecordSequence(Records, Readable):
     """A sequence of records, stored or computed."""
 
     def __iter__(self) -> Iterator[Record]:
-        """The records in order; of a corpus that grows also those that come meanwhile."""
+        """Yield the records in order; of a corpus that grows also those that come meanwhile."""
         start, count = 0, ahead(self)
         while ids := range(start, min(len(self), start + count)):
             yield from self.__getitems__(ids)
@@ -90,16 +90,14 @@ class RecordSequence(Records, Readable):
 
         Args:
             query: the SELECT.
-            parameters: a list of values for its "?", in order, or a mapping from names to values for ":name", "@name" or
-                "$name": None, numbers, texts, bytes, or arrays, which stand for unitaries. An array in one dimension
-                is such a list.
-
-        Returns:
-            The rows; `.columns` names the columns, `.to_arrow()` makes a `pyarrow.Table` of them.
+            parameters: a list of values for its "?", in order, or a mapping from names to values
+                for ":name", "@name" or "$name": None, numbers, texts, bytes, or arrays, which stand
+                for unitaries. An array in one dimension is such a list.
 
         Raises:
-            qorpus.InvalidArgument: it is not a single SELECT, or a parameter has no value, or a value no parameter.
-            qorpus.WrongType: parameters that are something else, such as a text or a set.
+            qorpus.InvalidArgument: it is not a single SELECT, or a parameter has no value, or a
+                value no parameter.
+            qorpus.WrongType: the parameters are something else, such as a text or a set.
             qorpus.Error: it failed.
         """
         return Rows(*self._select(query, parameters))
@@ -109,30 +107,32 @@ Sequence.register(RecordSequence)
 
 
 class Recipe(RecordSequence):
-    """A recipe decides records, and is the sequence of them: computed on reading, not stored.
+    """A recipe of records, which is also the sequence of them: computed on reading, not stored.
 
         r = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
         len(r); r[123]; r.unitaries([1, 2, 3])
 
-    What is left out has the default of the command line. Random circuits and words repeat
+    Omitted options have the defaults of the command line. Random circuits and words repeat
     unitaries: several records may have the same one, up to a global phase. A corpus that
     `qorpus.distinct` made has each once.
 
     Args:
-        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file ("my.toml"), gates
-            separated by commas, names, pairs of a name and a matrix, or a mapping from names to matrices or None.
+        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file
+            ("my.toml"), gates separated by commas, names, pairs of a name and a matrix, or a
+            mapping from names to matrices or None.
         qubits: 1 to 8.
         coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
         words: every word of these lengths instead of random circuits.
-        random: how many random circuits; a number, or a text such as "1M".
-        seed: what decides the random circuits.
+        random: the number of random circuits; an integer, or a text such as "1M".
+        seed: the seed of the random circuits.
         length: (shortest, longest) in letters, both included; a number; or a text such as "5..15".
         dtype: "complex128" or "complex64".
         unitaries: whether a corpus of the recipe stores unitaries, or computes them on reading.
-        order: "big" (qubit 0 is the most significant bit) or "little" (Qiskit's order) of the unitaries that are read.
+        order: the order of qubits of unitaries that are read: "big" (qubit 0 is the most
+            significant bit) or "little" (Qiskit's).
 
     Raises:
-        qorpus.InvalidArgument: an option that cannot be.
+        qorpus.InvalidArgument: an option is invalid.
     """
 
     def __new__(
@@ -157,7 +157,7 @@ class Recipe(RecordSequence):
 
     @classmethod
     def from_json(cls, text: str, order: str = "big") -> Recipe:
-        """Read a recipe from what `json` returned."""
+        """Make a recipe from the text of `json`."""
         return super().__new__(cls, recipe=text, order=order)
 
     @property
@@ -185,6 +185,3 @@ class Recipe(RecordSequence):
     def _repr_html_(self) -> str:
         records = "appended" if self.is_appended else f"{len(self):,}"
         return _html.card(self, "Recipe", [("recipe", self._recipe_text), ("records", records)])
-
-
-__all__ = ["Recipe", "RecipeOptions", "RecordSequence"]

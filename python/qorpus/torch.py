@@ -1,8 +1,6 @@
-"""Corpora for PyTorch: a map-style dataset, and a stream.
+"""Corpora for PyTorch: a map-style dataset, and a stream that shuffles without memory.
 
-The stream shuffles without memory and resumes exactly.
-
-Imported by `corpus.torch()`; nothing else in the package needs PyTorch.
+`corpus.torch()` imports this; nothing else in the package needs PyTorch.
 """
 
 from __future__ import annotations
@@ -44,23 +42,11 @@ if TYPE_CHECKING:
         prefetch_factor: int | None
 
 
-#: Which batch a worker makes: the epoch, how many records it is of, and the batch's number.
+#: The key of a batch: the epoch, the number of its records, and the batch's number.
 Key: TypeAlias = tuple[int, int, int]
 
-#: Batches that each worker reads ahead, as PyTorch's do.
+#: Batches that each worker reads ahead, as in PyTorch.
 PREFETCH_BATCHES = 2
-
-
-def _padded(circuits: NDArray[np.int32], longest: int, ids: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Pad circuits to rows of `longest` letters."""
-    if circuits.shape[1] > longest:
-        row = int(np.argmax((circuits >= 0).sum(axis=1)))
-        raise InvalidArgument(
-            f"record {ids[row]} has {(circuits[row] >= 0).sum()} letters, more than longest={longest} leaves room for"
-        )
-    if circuits.shape[1] == longest:
-        return circuits
-    return np.pad(circuits, ((0, 0), (0, longest - circuits.shape[1])), constant_values=-1)
 
 
 def _longest(records: Records, longest: int | None) -> int:
@@ -74,17 +60,23 @@ def _longest(records: Records, longest: int | None) -> int:
 def _tensors(
     ids: NDArray[np.int64], unitaries: torch.Tensor, circuits: NDArray[np.int32], longest: int
 ) -> dict[str, torch.Tensor]:
-    """The tensors of some records by name, circuits padded to `longest` letters."""
+    """Return the tensors of some records by name, circuits padded to `longest` letters."""
+    lengths, width = (circuits >= 0).sum(axis=1), circuits.shape[1]
+    if width > longest:
+        row = int(np.argmax(lengths))
+        raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest} leaves room for")
+    if width < longest:
+        circuits = np.pad(circuits, ((0, 0), (0, longest - width)), constant_values=-1)
     return {
         "id": torch.from_numpy(ids),
         "unitary": unitaries,
-        "circuit": torch.from_numpy(_padded(circuits, longest, ids).astype(np.int64)),
-        "length": torch.from_numpy((circuits >= 0).sum(axis=1)),
+        "circuit": torch.from_numpy(circuits.astype(np.int64)),
+        "length": torch.from_numpy(lengths),
     }
 
 
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
-    """Single records for a DataLoader; what it collates are batches of tensors.
+    """Single records for a DataLoader, which collates them to batches of tensors.
 
         loader = DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
         for batch in loader:
@@ -97,19 +89,17 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
 
     Args:
         records: a corpus, a recipe, or a split of one.
-        longest: letters that a circuit is padded to; by default the longest that the recipe allows.
+        longest: letters to which circuits are padded; by default the most that the recipe allows.
         real_imag: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
-        labels: whether samples have labels: "labels", a dict of numbers and texts, which collates to tensors and lists.
-            What a record lacks is NaN or "".
+        labels: whether samples have "labels": a dict of numbers and texts, which collates to
+            tensors and lists. A missing label is NaN or "".
 
     Raises:
         qorpus.InvalidArgument: the records were appended, and `longest` is left out.
-        qorpus.WrongType: an option of the wrong type.
+        qorpus.WrongType: an option has the wrong type.
     """
 
-    def __init__(
-        self, records: Records, *, longest: int | None = None, real_imag: bool = False, labels: bool = False
-    ) -> None:
+    def __init__(self, records: Records, *, longest: int | None = None, real_imag: bool = False, labels: bool = False) -> None:
         self.records, self.longest = records, _longest(records, longest)
         self.real_imag, self.labels = real_imag, labels
 
@@ -137,9 +127,7 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         if self.real_imag:
             tensor = torch.stack([tensor.real, tensor.imag], dim=1)
         columns = _tensors(ids, tensor, circuits, self.longest)
-        samples: list[dict[str, Any]] = [
-            {name: column[row] for name, column in columns.items()} for row in range(len(ids))
-        ]
+        samples: list[dict[str, Any]] = [{name: column[row] for name, column in columns.items()} for row in range(len(ids))]
         if self.labels:
             labels = columns_of(records.labels(places), records.label_types())
             for row, sample in enumerate(samples):
@@ -157,34 +145,36 @@ class Stream(IterableDataset[dict[str, Any]]):
         checkpoint = stream.state_dict()          # exact, whatever the workers have read ahead
 
     The batches and their order depend neither on the number of workers nor on any random state of
-    PyTorch's. Which rank this is, is never guessed: see `qorpus.Stream`.
+    PyTorch. The rank is never guessed: see `qorpus.Stream`.
 
-    Given to a DataLoader of your own, with `batch_size=None`, it is sharded over the workers all
-    the same, and each loop over the loader is a whole epoch. Call `set_epoch` before each: it
-    reaches workers that live on as well. Without it such workers (`persistent_workers=True`) go on
-    to the next epoch with each loop, also behind a loop that was left; workers that are started for
-    each loop begin again with the stream's epoch. Count the batches yourself; a loader that asks
-    its workers for their states, such as torchdata's StatefulDataLoader, gets them from
-    `state_dict`, resumes exactly and has whole epochs from then on. Only a state that was saved
-    between an epoch's last batch and the end of its loop is refused when it is loaded: there the
-    workers' states do not tell that the epoch is over.
+    In a DataLoader of your own, with `batch_size=None`, it is sharded over the workers as well, and
+    each loop over the loader is a whole epoch. Call `set_epoch` before each; it also reaches
+    persistent workers. Without it, workers with `persistent_workers=True` begin the next epoch with
+    each loop, also after a loop that was left; workers that are started for each loop begin again
+    with the stream's epoch. Count the batches yourself. A loader that asks its workers for their
+    states, such as torchdata's StatefulDataLoader, gets them from `state_dict`, resumes exactly and
+    has whole epochs from then on. Loading refuses only a state that was saved between an epoch's
+    last batch and the end of its loop: there the workers' states do not show the epoch's end.
 
     Args:
         records: a corpus, a recipe, or a split of one.
         batch_size: records of a batch.
         num_workers: threads that read ahead, or processes; 0 reads when a batch is asked for.
-        multiprocessing_context: how processes are started: "fork", "spawn" or "forkserver". None means threads: reading
-            lets go of Python's interpreter, and nothing must be sent from process to process.
-        persistent_workers: whether processes live on from one epoch to the next.
-        longest: letters that circuits are padded to; by default the longest that the recipe allows.
-        labels: whether batches have labels: "labels", a dict of tensors, and of lists of texts.
-        pin_memory: whether tensors are put where a GPU gets them faster.
+        multiprocessing_context: the start method of processes: "fork", "spawn" or "forkserver".
+            None means threads: reading releases the interpreter, and nothing is sent between
+            processes.
+        persistent_workers: whether processes are kept from one epoch to the next.
+        longest: letters to which circuits are padded; by default the most that the recipe allows.
+        labels: whether batches have "labels": a dict of tensors, and of lists of texts.
+        pin_memory: whether tensors are in page-locked memory, from which a GPU copies faster.
         prefetch_factor: batches that each worker reads ahead.
-        **options: those of `qorpus.Stream`: shuffle, seed, epoch, rank, world_size, drop_last, real_imag.
+        **options: those of `qorpus.Stream`: shuffle, window, seed, epoch, rank, world_size,
+            drop_last, real_imag.
 
     Raises:
-        qorpus.InvalidArgument: an option that cannot be, or the records were appended, and `longest` is left out.
-        qorpus.WrongType: an option of the wrong type.
+        qorpus.InvalidArgument: an option is invalid, or the records were appended and `longest` is
+            left out.
+        qorpus.WrongType: an option has the wrong type.
     """
 
     def __init__(
@@ -211,22 +201,17 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._loading: dict[str, Any] | None = None
         known = isinstance(multiprocessing_context, str) and multiprocessing_context in ("fork", "spawn", "forkserver")
         if multiprocessing_context is not None and not known:
-            raise InvalidArgument(
-                "multiprocessing_context must be 'fork', 'spawn', 'forkserver' or None"
-            )
+            raise InvalidArgument("multiprocessing_context must be 'fork', 'spawn', 'forkserver' or None")
         if num_workers and multiprocessing_context is not None:
             self._loading = {
-                "num_workers": num_workers,
-                "pin_memory": pin_memory,
-                "multiprocessing_context": multiprocessing_context,
-                "persistent_workers": persistent_workers,
-                "prefetch_factor": prefetch_factor,
-            }
+                "num_workers": num_workers, "pin_memory": pin_memory, "prefetch_factor": prefetch_factor,
+                "multiprocessing_context": multiprocessing_context, "persistent_workers": persistent_workers,
+            }  # fmt: skip
         self._loader: DataLoader[dict[str, Any]] | None = None
-        self._news = workers.News()
-        #: In a worker of a loader of one's own: its place, and the batches of the rounds that it has had a turn in.
-        self._seat: workers.Seat | None = None
-        self._given_by_worker: int | None = None
+        self._position = workers.SharedPosition()
+        #: In a worker of a user's loader: its place, and the batches of the rounds of its turns.
+        self._worker: workers.WorkerPlace | None = None
+        self._worker_yielded: int | None = None
         self._began = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -239,20 +224,19 @@ class Stream(IterableDataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
         if worker is not None:
-            # At once, not with the first batch: a loader tells its workers that a loop begins, and
-            # then asks for batches.
-            return self._dealt(worker, resumed=self._begin(worker))
-        if self._seat is not None:
-            number, of = self._seat
+            # The loop begins here, not with the first batch: a loader tells its workers that a loop
+            # begins, and then asks for batches.
+            return self._batches_of_worker(worker, resumed=self._begin(worker))
+        if self._worker is not None:
+            number, of = self._worker
             raise Error(f"the stream loaded the state of worker {number} of {of}; only that worker can go on from it")
-        return self._stream._given_by(self._read_ahead)
+        return self._stream._counted(self._read_ahead)
 
     def _read_ahead(self) -> Iterator[dict[str, Any]]:
-        """The batches that are left of the epoch, read by threads or processes."""
+        """Return the batches that are left of the epoch, read by threads or processes."""
         stream = self._stream
         if self._loading is None:
-            # Threads that are still reading for a loop that was left must not see where this one
-            # goes.
+            # Threads that still read for a loop that was left must not see this one's place.
             batches = _Batches(copy(stream), self._batches.longest)
             return self._threads.map(batches.__getitem__, _Keys(stream))
         loader = self._loader
@@ -263,59 +247,49 @@ class Stream(IterableDataset[dict[str, Any]]):
         return iter(loader)
 
     def _begin(self, worker: WorkerInfo) -> bool:
-        """Begin a loop in a worker of a loader; return whether it goes on from a saved state."""
-        stream, seat = self._stream, self._seat
-        if seat is not None and (seat.number, seat.of) != (worker.id, worker.num_workers):
+        """Begin a loop in a worker of a loader; return whether it resumes from a saved state."""
+        stream, place = self._stream, self._worker
+        if place is not None and (place.number, place.of) != (worker.id, worker.num_workers):
             raise Error(
-                f"the state is of worker {seat.number} of {seat.of}, and this is worker {worker.id} of "
+                f"the state is of worker {place.number} of {place.of}, and this is worker {worker.id} of "
                 f"{worker.num_workers}; resume with as many workers"
             )
-        resumed = seat is not None and not self._began
-        # The first loop in a process is that of the state it began with; later ones are other
-        # epochs.
-        if self._began and not self._news.take(stream):
-            # How many records there are now, others may see differently.
+        resumed = place is not None and not self._began
+        # The first loop in a process is that of the state it began with; later ones are new epochs.
+        if self._began and not self._position.follow(stream):
+            # Other workers may see another number of records by now.
             stream._move(stream.epoch + 1, 0, stream._size)
-        if seat is None:
-            seat = workers.Seat(worker.id, worker.num_workers)
-        if resumed and seat.deals_the_last(stream):
-            self._news.tell_others(worker, not seat.has_left(stream))
-        self._seat, self._given_by_worker, self._began = seat, stream._given, True
+        if place is None:
+            place = workers.WorkerPlace(worker.id, worker.num_workers)
+        if resumed and place.has_last_batch(stream):
+            self._position.announce_end(worker, not place.has_batches_left(stream))
+        self._worker, self._worker_yielded, self._began = place, stream._yielded, True
         return resumed
 
-    def _dealt(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
-        """The batches of a worker of a loader, which asks its workers in turn and so has all in
-        order."""
+    def _batches_of_worker(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
+        """Yield the batches of a worker of a loader, which asks its workers in turn."""
         stream, number, of = copy(self._stream), worker.id, worker.num_workers
-        if resumed and 0 < len(stream) <= stream._given + number and self._news.is_over(worker):
-            # A loader that was asked once more throws this loop away and begins another: so not
-            # before the first batch.
+        if resumed and 0 < len(stream) <= stream._yielded + number and self._position.wait_for_end(worker):
+            # The error must come with the first batch: a loader that was asked once more discards
+            # this loop before that and begins another.
             raise Error(
                 f"the state was saved behind the last batch of epoch {stream.epoch}, and a loader whose loop had not "
                 f"ended then resumes without batches: load no state, and call set_epoch({stream.epoch + 1}) instead"
             )
-        for first in range(stream._given, len(stream), of):
+        for first in range(stream._yielded, len(stream), of):
             if first + number < len(stream):
-                self._given_by_worker = first + of
+                self._worker_yielded = first + of
                 yield self._batches.tensors(stream.batch(first + number))
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin this epoch.
-
-        Args:
-            epoch: its number, counted from 0.
-
-        Raises:
-            qorpus.InvalidArgument: a negative number.
-            qorpus.WrongType: it is not an integer.
-        """
+        """Begin this epoch, as `qorpus.Stream.set_epoch` does."""
         self._stream.set_epoch(epoch)
-        self._tell()
+        self._publish()
 
-    def _tell(self) -> None:
-        """Tell workers of loaders where the stream stands now. Workers tell each other nothing."""
+    def _publish(self) -> None:
+        """Tell workers of loaders the stream's place. Workers tell each other nothing."""
         if get_worker_info() is None:
-            self._news = self._news.told(self._stream)
+            self._position = self._position.publish(self._stream)
 
     @property
     def epoch(self) -> int:
@@ -323,37 +297,28 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self._stream.epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the place of the stream: behind the last batch that was given.
+        """Return the place of the stream after the last batch that was yielded, as a dict for JSON.
 
-        Returns:
-            Numbers and truth values by name, which JSON can hold. In a worker of a DataLoader of your own: where that
-            worker stands, for the worker with its number among as many.
+        In a worker of a DataLoader of your own it is the place of that worker, for the worker with
+        its number among as many.
         """
         state = self._stream.state_dict()
-        if self._given_by_worker is not None:
-            state["batches"] = self._given_by_worker * self._stream.world_size
-        if self._seat is not None:
-            state["worker"] = self._seat._asdict()
+        if self._worker_yielded is not None:
+            state["batches"] = self._worker_yielded * self._stream.world_size
+        if self._worker is not None:
+            state["worker"] = self._worker._asdict()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly where a stream stood; the number of workers may be another one.
-
-        Args:
-            state: what `state_dict` returned.
-
-        Raises:
-            qorpus.InvalidArgument: the state does not fit this stream.
-            qorpus.WrongType: it is not what `state_dict` returned.
-        """
+        """Resume exactly at the place of a state, as `qorpus.Stream.load_state_dict` does."""
         place = self._stream._place_of(state)
-        self._seat, self._given_by_worker, self._began = workers.Seat.of_state(state), None, False
-        if self._seat is None:
+        self._worker, self._worker_yielded, self._began = workers.WorkerPlace.of_state(state), None, False
+        if self._worker is None:
             self._stream.load_state_dict(state)
         else:
-            # Another worker may have batches left of an epoch that this one is through with.
+            # Another worker may have batches left of an epoch that this one has finished.
             self._stream._move(*place)
-        self._tell()
+        self._publish()
 
 
 class _Threads:
@@ -364,7 +329,7 @@ class _Threads:
         self.pin_memory = pin_memory and torch.cuda.is_available()
 
     def map(self, read: Callable[[Key], dict[str, Any]], keys: Iterable[Key]) -> Iterator[dict[str, Any]]:
-        """The batches of these keys; errors are raised where their batch would be."""
+        """Yield the batches of these keys; errors are raised at the place of their batch."""
         if self.number == 0:
             yield from (self._ready(read, key) for key in keys)
             return
@@ -389,11 +354,11 @@ class _Threads:
 
 
 class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
-    """A stream's batches by key, as tensors: workers need not know where the stream stands.
+    """A stream's batches by key, as tensors: workers need not know the stream's place.
 
-    It is apart from the stream, which keeps a loader of it whose workers live on. Were the loader
-    to lead back to the stream, they would be garbage together, and of such garbage PyTorch ends the
-    workers only after seconds.
+    It is apart from the stream, which keeps a loader of it with persistent workers. If the loader
+    referred to the stream, both would be collected as a cycle, and PyTorch then ends the workers
+    only after seconds.
     """
 
     def __init__(self, stream: ArrayStream, longest: int) -> None:
@@ -404,7 +369,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         return self.tensors(self.stream.batch(number))
 
     def tensors(self, batch: Batch) -> dict[str, Any]:
-        """A batch of arrays as one of tensors."""
+        """Convert a batch of arrays to one of tensors."""
         assert batch.unitaries is not None and batch.circuits is not None
         unitaries = torch.from_numpy(batch.unitaries)
         tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, self.longest)}
@@ -425,5 +390,5 @@ class _Keys(torch.utils.data.Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         stream = self.stream
         epoch, size = stream.epoch, stream._size
-        for number in range(stream._given, len(stream)):
+        for number in range(stream._yielded, len(stream)):
             yield epoch, size, number

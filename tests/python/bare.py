@@ -1,5 +1,4 @@
-"""What a user has who installs the wheel and nothing else: run by scripts/test in an environment
-with NumPy alone."""
+"""The wheel with NumPy alone. scripts/test runs this in an environment without other libraries."""
 
 import subprocess
 import sys

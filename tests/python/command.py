@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-# Where cargo builds. A relative path is one from the root of the repository, where the scripts run.
+# Cargo's directory. A relative path starts at the root of the repository, where scripts run.
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 QORPUS = Path(os.environ.get("QORPUS_BIN", TARGET / "release" / "qorpus")).resolve()
 
@@ -18,7 +18,7 @@ QORPUS = Path(os.environ.get("QORPUS_BIN", TARGET / "release" / "qorpus")).resol
 # what hangs.
 PATIENCE = 240
 
-# What the terminal of whoever runs the tests looks like must not matter.
+# The terminal in which the tests run must not matter.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CLICOLOR_FORCE")}
 ENVIRONMENT |= {"COLUMNS": "120"}
 
@@ -90,7 +90,7 @@ def content_hash(corpus) -> str:
 
 
 def parse_records(text: str) -> list[Record]:
-    """What `show --json` printed: one object a line."""
+    """Parse the output of `show --json`: one object a line."""
     records = []
     for line in text.splitlines():
         fields = json.loads(line)
@@ -123,7 +123,7 @@ def companions(corpus: Path) -> list[str]:
 
 
 def integrity(corpus) -> str:
-    """What Debian's own `sqlite3` shell finds: the file must be sound for every SQLite, not just
-    ours."""
+    """Run the integrity check of Debian's `sqlite3` shell: every SQLite must find the file
+    sound."""
     command = ["sqlite3", "-readonly", str(corpus), "pragma integrity_check"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests."""
 
 import signal
 
@@ -22,7 +22,7 @@ def pytest_configure():
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """What tests fetch from stores is kept out of the home directory of whoever runs them."""
+    """Keep the cache of stores out of the home directory of the user who runs the tests."""
     with described({"QORPUS_CACHE": str(tmp_path_factory.mktemp("cache"))}):
         yield
 

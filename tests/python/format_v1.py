@@ -47,8 +47,8 @@ def words_of_record(seed: int, record: int):
 
 
 def draws_in_a_word(product: int, letters: int) -> tuple[int, int]:
-    """How many letters are drawn from one word that already serves a range of `product`, and the
-    new product."""
+    """Return how many letters are drawn from one word that already serves a range of `product`, and
+    the new product."""
     count = 0
     while product * letters <= 1 << 48 and count < 64:
         product, count = product * letters, count + 1
@@ -79,7 +79,7 @@ def random_circuit(seed: int, record: int, letters: int, shortest: int, longest:
 
 
 # Words
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def word(index: int, letters: int, shortest: int) -> list[int]:
@@ -170,7 +170,7 @@ def unitary(circuit: list[tuple[np.ndarray, list[int]]], qubits: int) -> np.ndar
 
 
 # Chunks
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def width(values: int) -> int:

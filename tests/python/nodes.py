@@ -5,7 +5,7 @@ import contextlib
 import ray
 from ray.cluster_utils import Cluster
 
-#: What a node gets for objects: little, so that three fit anywhere.
+#: The memory of a node for objects: little, so that three nodes fit anywhere.
 STORE = 80 << 20
 
 

@@ -37,7 +37,7 @@ class OneAtATime:
         while self.gate and "partNumber=2" in environ["QUERY_STRING"] and not self.gate.exists():
             time.sleep(0.01)
         if len(body) < length:
-            # Who sent it is gone.
+            # The client is gone.
             start_response("400 Bad Request", [])
             return [b""]
         environ["wsgi.input"] = io.BytesIO(body)
@@ -92,7 +92,7 @@ class Store:
 
 
 def environment(endpoint):
-    """What describes a store to a program."""
+    """Return the variables that describe the store to a program."""
     told = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
     # A proxy has no business between two processes of one machine.
     return {**told, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}

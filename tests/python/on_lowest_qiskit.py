@@ -47,7 +47,7 @@ def conditioned(wrap):
 
 
 def standard_gates():
-    """Those whose letters have another unitary, or that are refused."""
+    """Return the gates whose letters have another unitary, or that are refused."""
     wrong = []
     for name, gate in get_standard_gate_name_mapping().items():
         if name in ("measure", "reset", "delay", "global_phase"):

@@ -11,7 +11,8 @@ STANDARD = {
     **{"crz": (1, 2), "cu1": (1, 2), "cu3": (3, 2), "ccx": (0, 3)},
 }
 BUILTIN = {"U": (3, 1), "CX": (0, 2)}
-#: Names for gates of a program's own: names that newer libraries have, with any numbers of angles and qubits, and others.
+#: Names of gates that programs define: those of newer libraries, with any numbers of angles and
+#: qubits, and others.
 NAMES = (
     "u p sx sxdg u0 swap cswap crx cry cp csx cu rxx rzz rccx rc3x c3x c4x iswap ecr dcx majority g_1 mygate".split()
 )

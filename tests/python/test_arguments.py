@@ -63,7 +63,7 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def things(tmp_path_factory):
-    """What has methods, by name, and a directory for what must not be written."""
+    """Return objects with methods, by name, and a directory in which nothing must be written."""
     directory = tmp_path_factory.mktemp("arguments")
     corpus = qorpus.generate(directory / "c.db", progress=False, **RECIPE)
     every = qorpus.distinct(directory / "d.db", gates="h,t", qubits=1, max_length=3, progress=False)
@@ -78,7 +78,7 @@ def things(tmp_path_factory):
     writer.close()
 
 
-#: Calls that are right, by what they are of: positional and named arguments, each of which is replaced by all that is wrong.
+#: Right calls by object, with positional and named arguments. Each is replaced by wrong ones.
 CALLS = {
     "qorpus.generate": (["@c.db"], {"recipe": None, "jobs": 1, "part": (0, 1), "durability": "off", "shard": "1K", "stage": None,
                                     "progress": False, **RECIPE, "coupling": "all", "words": None, "seed": 0, "dtype": "complex128",
@@ -151,8 +151,7 @@ def terminal(request):
 
 @pytest.fixture(autouse=True)
 def guarded(terminal, tmp_path, monkeypatch):
-    """What hangs ends the run, and says where; what is written, is not written here; Ray does not
-    start."""
+    """End a run that hangs, with its place; write in another directory; do not start Ray."""
 
     def start(*_, **__):
         raise Started
@@ -167,14 +166,14 @@ def guarded(terminal, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS, ids=lambda value: str(value))
 def test_a_wrong_argument(things, name, argument):
-    """Whatever it is, it is taken, or refused by an exception of the package with a reason in
+    """Every argument is accepted, or refused by an exception of the package with a reason in
     words."""
     given, named = CALLS[name]
     for what, wrong in WRONG.items():
         some = [wrong if argument == place else value for place, value in enumerate(given)]
         others = {key: wrong if argument == key else value for key, value in named.items()}
         try:
-            # Its warnings are exceptions of the package, too; here they are not raised.
+            # Warnings of the package are exceptions, too; here they are not raised.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", qorpus.QorpusWarning)
                 call(things, name, some, others)
@@ -202,16 +201,16 @@ def test_a_wrong_argument(things, name, argument):
         ("every.find_many", lambda: [itertools.count()]),
     ],
 )
-def test_what_never_ends(things, name, given):
-    """Of an endless iterator no more is asked for than there can be."""
+def test_endless_iterators_are_refused(things, name, given):
+    """No more elements of an endless iterator are read than a valid argument could have."""
     with pytest.raises(qorpus.Error):
         call(things, name, given(), {})
 
 
 @pytest.mark.parametrize("ids", [{3}, frozenset([3]), {3: 4}, {3: 4}.keys(), {3: 4}.values(), b"\3", bytearray(b"\3")], ids=lambda value: type(value).__name__)
-def test_what_are_no_ids(things, ids):
-    """What has no order, or is bytes, is not ids: of a corpus, a split, and what PyTorch asks
-    for."""
+def test_arguments_that_are_not_ids(things, ids):
+    """Bytes and objects without an order are not ids: of a corpus, a split, or a PyTorch
+    dataset."""
     for home in ("corpus", "split", "dataset"):
         for name in ("__getitems__", "unitaries", "circuits", "labels", "letters_array", "pairs"):
             if callable(getattr(things[home], name, None)):
@@ -221,7 +220,7 @@ def test_what_are_no_ids(things, ids):
 
 @pytest.mark.parametrize("none", [{"h 0", "t 1"}, frozenset(["h 0"]), {"h 0": 1}, {"h 0": 1}.keys(), {"h 0": 1}.items(), b"h 0",
                                   bytearray(b"\0\1"), memoryview(b"\0\1")], ids=lambda value: type(value).__name__)  # fmt: skip
-def test_what_is_no_circuit(things, none):
+def test_arguments_that_are_not_circuits(things, none):
     """A set has another order in each process, of a mapping only keys would be taken, and of bytes
     numbers."""
     before = things["writer"].flush()
@@ -236,7 +235,7 @@ def test_what_is_no_circuit(things, none):
 
 @pytest.mark.parametrize("none", [{"h", "t"}, frozenset(["h"]), {"h": None}.keys(), {"h": None}.items(), b"h", bytearray(b"h"), {("h", None)}],
                          ids=lambda value: type(value).__name__)  # fmt: skip
-def test_what_are_no_gates(things, none):
+def test_arguments_that_are_not_gates(things, none):
     """Gates are numbered in order: what has none is refused, however it is passed."""
     for name, given in [("qorpus.Recipe", []), ("qorpus.generate", ["@no.db"]), ("qorpus.distinct", ["@no.db"]),
                         ("qorpus.Writer", ["@no.db"])]:  # fmt: skip
@@ -246,7 +245,7 @@ def test_what_are_no_gates(things, none):
 
 
 @pytest.mark.parametrize("none", [{"0-1"}, {(0, 1)}, [(0, 1)], {0: 1}, {0: 1}.items(), b"0-1", bytearray(b"0-1")], ids=lambda value: type(value).__name__)
-def test_what_is_no_coupling(things, none):
+def test_arguments_that_are_not_couplings(things, none):
     """A coupling is a text: pairs in a set, which have no order, are not guessed at."""
     for name, given in [("qorpus.Recipe", []), ("qorpus.distinct", ["@no.db"]), ("qorpus.Writer", ["@no.db", "h", 2])]:
         with pytest.raises(qorpus.WrongType, match="coupling .* is a text, not"):

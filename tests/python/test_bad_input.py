@@ -195,7 +195,7 @@ def test_files_that_are_no_corpus(corpus, command):
     assert "nowhere" in refused(directory, *on(command, "nowhere/c.db"), status=1)
 
 
-def test_merging_what_cannot_be_merged(corpus):
+def test_corpora_that_cannot_be_merged(corpus):
     directory = corpus.parent
     generate(corpus, *SMALL)
     generate(directory / "other.db", *SMALL, "--seed", 1)

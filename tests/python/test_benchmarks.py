@@ -10,7 +10,7 @@ import pytest
 from command import ROOT
 
 BENCHES = ROOT / "benches"
-#: What has the options of a benchmark; each is run by itself.
+#: The programs that have the options of a benchmark.
 BENCHMARKS = sorted(path.name for path in BENCHES.glob("*.py") if "parser(__doc__, repetitions=" in path.read_text())
 
 
@@ -39,7 +39,7 @@ def test_smoke(name, tmp_path):
     assert not os.listdir(tmp_path), "something was left behind"
 
 
-def test_what_is_shown_is_what_was_recorded(tmp_path):
+def test_pages_show_the_records(tmp_path):
     """Rendered again, the page, its plots and the README are as they are committed."""
     run(BENCHES / "render.py", "--into", tmp_path)
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}

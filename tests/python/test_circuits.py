@@ -292,7 +292,7 @@ def test_circuits_as_people_write_them(to):
         to(("h 0",), 1, {"h": np.eye(2)})
 
 
-# What comes from the libraries.
+# Circuits of the libraries.
 
 
 def test_qiskit_synonyms_and_definitions():
@@ -415,13 +415,13 @@ NOT_QISKIT = [
 
 
 @pytest.mark.parametrize(("built", "text"), NOT_QISKIT, ids=[text for _, text in NOT_QISKIT])
-def test_what_qiskit_has_and_letters_have_not(built, text):
+def test_circuits_of_qiskit_without_letters_are_refused(built, text):
     with pytest.raises(InvalidArgument, match=re.escape(text)):
         interop.from_qiskit(built, ignore_phase=True)
 
 
 class Unnamed(cirq.Gate):
-    """A gate of somebody's own that Cirq does not decompose either."""
+    """A user's gate that Cirq does not decompose either."""
 
     def _num_qubits_(self):
         return 2
@@ -433,7 +433,7 @@ class Unnamed(cirq.Gate):
         return "Unnamed"
 
 
-def test_what_cirq_has_and_letters_have_not():
+def test_circuits_of_cirq_without_letters_are_refused():
     a, b, c = cirq.LineQubit.range(3)
     for operations, text in [
         ([cirq.measure(a)], "on qubit 0 has no unitary"),
@@ -450,7 +450,7 @@ def test_what_cirq_has_and_letters_have_not():
         interop.from_cirq(cirq.Circuit(cirq.X(a), cirq.X(b)), [a])
 
 
-def test_what_bqskit_has_and_letters_have_not():
+def test_circuits_of_bqskit_without_letters_are_refused():
     for gate, params, text in [
         (MeasurementPlaceholder([("c", 1)], {0: ("c", 0)}), [], "has no unitary"),
         (ConstantUnitaryGate(OWN["two"]), [], "on qubits 0, 1 is not a gate of Qorpus, and has no decomposition"),

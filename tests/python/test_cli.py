@@ -240,7 +240,7 @@ def test_help_has_examples(command):
 
 
 def test_examples_of_the_help_run(corpus):
-    """What the help recommends works as it stands, but for sizes that would take minutes."""
+    """The examples of the help work verbatim, except for sizes that would take minutes."""
     directory = corpus.parent
     (directory / "my-gates.toml").write_text(GATE_FILE)
     (directory / "part0.db").write_bytes(b"")
@@ -306,7 +306,7 @@ def test_plan(corpus):
     assert "50,000" in text and "nam" not in text and "rz(pi/4)" in text
 
 
-def test_plan_of_what_nobody_could_store():
+def test_plan_of_a_corpus_larger_than_any_disk():
     plan = json.loads(qorpus("plan", *"--gates ht --qubits 1 --random 300G --no-unitaries".split(), "--json").stdout)
     assert plan["records"] == 300 * 10**9 and 10**11 < plan["bytes"] < 10**12
     words = json.loads(qorpus("plan", *"--gates ht --qubits 1 --words --length 0..62".split(), "--json").stdout)

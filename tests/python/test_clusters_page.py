@@ -13,8 +13,8 @@ from object_store import BUCKET, KEY, SECRET, running
 
 PAGE = (ROOT / "docs" / "clusters.md").read_text()
 
-#: What the page has of a cluster, and what there is of it here: smaller corpora in more shards than there are parts, places of the
-#: test's own.
+#: The page's cluster, and its replacement here: smaller corpora in more shards than parts, and
+#: directories of the test.
 HERE = {
     "--random 10G": "--random 1M --shard 1",
     'random="10G"': 'random="100k"',
@@ -72,8 +72,7 @@ def store():
 
 @pytest.fixture
 def page(tmp_path, store, monkeypatch):
-    """What runs the blocks of a section: returns the exit status of each command, and what Python
-    has made."""
+    """Return a function that runs the blocks of a section, and returns exit statuses and results."""
     binaries = tmp_path / "bin"
     for directory in (binaries, tmp_path / "shared", tmp_path / "stage"):
         directory.mkdir()

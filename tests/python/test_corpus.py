@@ -119,7 +119,7 @@ def index_kinds():
 
 
 def expected_ids(index) -> list[int]:
-    """What NumPy and Python take an index for."""
+    """Return the ids that NumPy and Python choose by an index."""
     if isinstance(index, slice):
         return list(range(6000))[index]
     if isinstance(index, range):
@@ -180,7 +180,7 @@ def test_masks_of_another_length(shared):
     ids=lambda index: type(index).__name__,
 )  # fmt: skip
 def test_wrong_types(shared, index):
-    """What is no integer, slice or array of integers is a TypeError that says what it may be."""
+    """An index that is not an integer, slice or array of integers is a TypeError that says so."""
     for read in [shared.__getitem__, shared.unitaries, shared.circuits, shared.letters_array, shared.labels]:
         with pytest.raises(TypeError):
             read(index)
@@ -238,8 +238,7 @@ def test_records_compare_hash_and_pickle(shared, appended):
 
 
 def test_arrays_belong_to_the_caller(shared):
-    """What is returned may be written to, shares memory with nothing, and changing it changes
-    nothing else."""
+    """Arrays that are returned may be written to and share memory with nothing."""
     record, before = shared[7], shared[7]
     for array in [record.unitary, shared.unitaries([7]), shared.letters_array([7, 7])]:
         assert array.flags.writeable and array.flags.c_contiguous and array.flags.aligned
@@ -252,7 +251,7 @@ def test_arrays_belong_to_the_caller(shared):
 
 
 def test_attributes_are_read_only(shared):
-    """Nobody changes by accident what a corpus or a record is."""
+    """Attributes of corpora and records cannot be changed by accident."""
     with pytest.raises(AttributeError):
         shared.qubits = 3
     with pytest.raises(AttributeError):
@@ -310,7 +309,7 @@ def test_unitaries_are_the_products_of_the_gates(shared):
 
 
 def bits_reversed(qubits: int) -> np.ndarray:
-    """Where an index goes when its bits are read the other way round."""
+    """Return an index with its bits reversed."""
     return np.array([int(f"{index:0{qubits}b}"[::-1], 2) for index in range(2**qubits)])
 
 
@@ -435,7 +434,7 @@ def test_files_of_different_recipes(tmp_path, shared):
         qorpus.open([*shared.paths, *other.paths])
 
 
-def test_what_is_no_corpus(tmp_path):
+def test_files_that_are_not_corpora(tmp_path):
     """Texts, empty files and other programs' databases are refused by name."""
     (tmp_path / "text.db").write_text("hello " * 1000)
     (tmp_path / "empty.db").write_bytes(b"")
@@ -475,7 +474,7 @@ def test_damage(tmp_path, stored):
         assert corpus.unitaries(ids).tobytes() == expected[ids].tobytes()
 
 
-# ------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # cheap to open
 
 
@@ -692,7 +691,7 @@ def test_a_file_that_is_replaced(tmp_path, read_before, another):
         assert corpus[7] == expected[7]
     path.unlink()
     made(path, **{**RECIPE, **another})
-    # It is looked at now and then; until then what was opened is still read.
+    # The file is checked now and then; until then the open one is read.
     deadline = time.monotonic() + PATIENCE
     with pytest.raises(qorpus.Error, match=r"(?s)c\.db holds another corpus.*seed"):
         while time.monotonic() < deadline:
@@ -704,8 +703,8 @@ def test_a_file_that_is_replaced(tmp_path, read_before, another):
 
 
 def test_a_file_that_grows_under_the_reader(tmp_path):
-    """The length of appended records follows what others write, and iterating goes on with what
-    comes meanwhile."""
+    """The length of appended records follows other writers, and iterating yields later records,
+    too."""
     path = tmp_path / "c.db"
     with qorpus.Writer(path, gates="h,t", qubits=1) as writer:
         writer.append(["h"])
@@ -722,7 +721,7 @@ def test_a_file_that_grows_under_the_reader(tmp_path):
         assert [record.id for record in records] == [1, 2]
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # how they look
 
 
@@ -753,7 +752,7 @@ class Parsed(HTMLParser):
 
 
 def test_representations(shared, appended):
-    """What the prompt shows names the file, how many records there are, and what they are."""
+    """The text at the prompt has the file, the number of records, and the recipe."""
     assert re.fullmatch(r"Corpus\('/.*/shared\.db': 6,000 records; h, s, .*rz\(0\.3\) on 2 qubits; .*\)", repr(shared))
     assert "300 records" in repr(appended) and "2 files" in repr(qorpus.open(appended.paths * 2))
     text = r"Recipe\(h, .* on 2 qubits; 6000 random circuits of 0\.\.12 letters, seed 5; .*\)"
@@ -778,7 +777,7 @@ def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
     assert shared.content_hash in Parsed(shared._repr_html_()).text
 
 
-def test_notebooks_show_what_has_no_records(tmp_path, appended):
+def test_notebooks_show_corpora_and_recipes_without_records(tmp_path, appended):
     """A corpus of which nothing is made yet, and the recipe of appended records, are shown without
     circuits."""
     with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to make"):

@@ -48,8 +48,8 @@ class Victim:
         }
 
     def find(self, path: Path, index: int, column: str) -> int:
-        """Where in the file a blob begins. SQLite may have left an old copy on a page that it
-        split: not that one."""
+        """Return the place of a blob in the file: not of an old copy on a page that SQLite has
+        split."""
         blob, start = getattr(self.chunks[index], column), -1
         while (start := self.bytes.find(blob, start + 1)) >= 0:
             path.write_bytes(self.flipped(8 * start))
@@ -154,8 +154,7 @@ def test_repair(corpus, victim, chance):
 
 
 def test_a_flipped_bit_anywhere(corpus, victim, chance):
-    """Also in SQLite's own structures: every command ends with an answer that is right, or a
-    sentence."""
+    """Damage in SQLite's own structures, too, leads to a right answer or to an error message."""
     for _ in range(40):
         bit = chance.randrange(8 * len(victim.bytes))
         if chance.random() < 0.5:
@@ -293,7 +292,7 @@ mount -o remount,size=300m "$DISK"
 "$QORPUS" generate "$DISK/c.db" $RECIPE --force --quiet
 cp "$DISK/c.db" "$OUT/finished.db"
 """
-# The same by a limit on the size of files, for machines on which a test may not mount anything.
+# This limits the size of files instead, for machines on which a test may not mount anything.
 FULL_QUOTA = FULL_DISK.replace("mount -t tmpfs -o size=12m tmpfs", "ulimit -S -f 12000; trap '' XFSZ; :").replace(
     "mount -o remount,size=300m", "ulimit -S -f unlimited; :"
 )

@@ -144,7 +144,7 @@ def test_refusals(two, tmp_path):
     assert generated.levels == []
 
 
-def test_a_job_goes_on_where_it_was_killed(two, tmp_path):
+def test_a_killed_job_resumes(two, tmp_path):
     """Twenty kills; what is there at the end is what an undisturbed run makes."""
     path = tmp_path / "c.db"
     long = ["distinct", path, "--gates", "h,t,tdg,cx", "--max-length", "9", "--memory", "16MiB", "--quiet"]
@@ -166,7 +166,7 @@ def test_a_job_goes_on_where_it_was_killed(two, tmp_path):
 
 
 def test_verifying_takes_no_more_than_making(tmp_path):
-    """Of one processor's time; each is the smallest of three."""
+    """Times are of one processor, each the smallest of three."""
 
     def took(*arguments):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

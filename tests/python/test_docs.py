@@ -1,5 +1,5 @@
-"""What the documentation shows is true: its code runs, its links lead somewhere, and it builds
-without a network."""
+"""The documentation is true: its code runs, its links lead somewhere, and it builds without a
+network."""
 
 import doctest
 import importlib

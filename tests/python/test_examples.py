@@ -30,7 +30,7 @@ def multiprocessing_writer(directory: Path):
         assert said.startswith("3001 rows, ")
         corpus = qorpus.open(path)
         assert len(corpus) == 3001
-        # What the processes computed is what their circuits mean.
+        # The unitaries that the processes computed are those of their circuits.
         gates = ["h", "s", "t", "cx"][: 2 + qubits]
         with qorpus.Writer(directory / f"again{qubits}.db", gates=gates, qubits=qubits) as writer:
             writer.extend(corpus.circuits(slice(None)))

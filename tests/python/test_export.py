@@ -112,7 +112,7 @@ def test_qasm_needs_decompositions(corpus):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_cannot_be_exported(corpus, ending):
+def test_exports_that_are_refused(corpus, ending):
     """Nothing is overwritten, and nothing half-done is left behind."""
     directory = corpus.parent
     generate(corpus, *RECIPE)
@@ -156,7 +156,7 @@ def test_exporting_a_damaged_corpus(corpus, ending):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_interrupted_export_leaves_nothing(corpus, ending):
-    """Ctrl-C ends with status 130 and without a file; nobody takes half an export for a whole
+    """Ctrl-C ends with status 130 and without a file: half an export must not look like a whole
     one."""
     generate(corpus, *"--qubits 3 --random 300k --no-unitaries".split())
     before = snapshot(corpus.parent)
@@ -229,7 +229,7 @@ def test_csv_and_the_table_beside_arrays_keep_labels(labelled, out):
     ],
 )
 @pytest.mark.parametrize("out", ["mine.csv", "mine.npy"])
-def test_what_a_spreadsheet_would_run_is_kept_and_warned_of(tmp_path, labels, named, out):
+def test_labels_that_a_spreadsheet_would_run_are_kept_with_a_warning(tmp_path, labels, named, out):
     path = tmp_path / "mine.db"
     with qorpus_package.Writer(path, gates=["h"], qubits=1) as writer:
         writer.append("h", note="harmless")

@@ -74,7 +74,7 @@ def test_records_of_another_run_are_reported(server):
 
 
 def test_what_a_killed_process_told_nobody_of_may_stay(server):
-    """Its last commit, whole and behind the run's: and nothing else."""
+    """Its last commit may follow the run's records, whole, and nothing else."""
     job = BY_NAME["Writers, three processes"]
     directory, end = finished(server, job)
     keys = oracle.expanded(end.keys)
@@ -132,7 +132,7 @@ def outcomes(trace, lying_disk=False):
     return [states.state(len(trace.events), seed) for seed in range(300)]
 
 
-def test_what_was_synced_lasts_and_nothing_else():
+def test_synced_bytes_last_and_nothing_else():
     new = b"b" * 8192
     write, sync = event(tracing.WRITE, new), event(tracing.SYNC)
     assert all(left == {"f": new} for left in outcomes(trace_of(write, sync)))
@@ -156,15 +156,16 @@ def test_a_new_name_lasts_from_a_sync_of_the_directory_on():
     assert all(left["g"] == b"" for left in outcomes(trace_of(made, of_directory)))
 
 
-def test_what_is_shown_is_what_was_recorded(tmp_path):
-    """Rendered again, the page is as it is committed."""
+def test_pages_show_the_records(tmp_path):
+    """The page is equal to the committed one when it is rendered again."""
     subprocess.run([sys.executable, FAULTS / "render.py", "--into", tmp_path], check=True, capture_output=True)
     made = (tmp_path / "docs/reliability.md").read_bytes()
     assert (ROOT / "docs/reliability.md").read_bytes() == made, "run faults/render.py"
 
 
-def test_nothing_looks_at_what_is_taken_for_free_space(tmp_path):
-    """Whatever is there, Qorpus reads the same, and SQLite finds the file in order."""
+def test_free_space_is_never_read(tmp_path):
+    """Whatever bytes are there, Qorpus reads the same records, and SQLite finds the file in
+    order."""
     for path in flips.small(tmp_path):
         content, truth = bytearray(path.read_bytes()), flips.reading(path)
         spans = flips.free(bytes(content))

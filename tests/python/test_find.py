@@ -28,7 +28,7 @@ def corpus(request):
 
 
 def losses(seed):
-    """What people do to a unitary on its way to `find`, by name."""
+    """Return ways in which people change a unitary before `find`, by name."""
     chance = np.random.default_rng(seed)
     noise = chance.normal(size=(4, 4)) + 1j * chance.normal(size=(4, 4))
     return {
@@ -44,7 +44,7 @@ def losses(seed):
 
 
 @pytest.mark.parametrize("loss", losses(0))
-def test_what_lost_digits_is_found(corpus, loss):
+def test_unitaries_that_lost_digits_are_found(corpus, loss):
     """Each of a corpus's own unitaries, one by one and together."""
     lost = [losses(record.id)[loss](np.exp(0.3j * record.id) * record.unitary) for record in corpus]
     found = corpus.find_many(lost)
@@ -63,7 +63,7 @@ def test_own_unitaries_of_complex64_are_found(tmp_path):
         assert [corpus.find(record.unitary).id for record in corpus] == list(range(len(corpus)))
 
 
-def test_what_is_between_two_records_is_not_one_of_them(corpus):
+def test_a_unitary_between_two_records_is_neither(corpus):
     """Nothing within the tolerance, or several: the nearest is named, and nothing is proven."""
     one, other = corpus[3].unitary, corpus[4].unitary
     middle, _ = polar(one + 0.8 * other * np.exp(-1j * np.angle(np.trace(one.conj().T @ other))))
@@ -83,7 +83,7 @@ def distance(one, other):
     return np.abs(one * (overlap / abs(overlap) if overlap else 1) - other).max()
 
 
-def test_what_is_precise_is_proven_absent(exact, floating):
+def test_precise_unitaries_are_proven_absent(exact, floating):
     for corpus in [exact, floating]:
         for target in ["rz(0.1) 0", np.kron(np.diag([1, np.exp(0.1j)]), np.eye(2))]:
             found = corpus.find(target, further=False)
@@ -113,7 +113,7 @@ def test_a_unitary_next_to_a_record_proves_nothing(corpus):
         (lambda u: u[0], "shape"),
     ],
 )
-def test_what_is_not_a_unitary_is_refused(corpus, tmp_path, change, reason):
+def test_targets_that_are_not_unitary_are_refused(corpus, tmp_path, change, reason):
     target = change(corpus[1].unitary)
     for call in [lambda: corpus.find(target), lambda: corpus.find_many([corpus[0].unitary, target])]:
         with pytest.raises(qorpus.InvalidArgument, match=reason):
@@ -149,7 +149,7 @@ def made(circuit):
     return Operator(qorpus.to_qiskit(circuit, 2).reverse_bits()).data
 
 
-def test_the_command_says_what_it_does_not_know(exact, tmp_path):
+def test_the_command_prints_that_nothing_is_proven(exact, tmp_path):
     path, file = exact.paths[0], tmp_path / "u.npy"
     np.save(file, exact[30].unitary.astype(np.complex64))
     said = command("find", path, "--unitary", file).stdout
@@ -182,7 +182,7 @@ def test_many_of_different_kinds_are_found_in_order(exact):
 
 
 @pytest.mark.parametrize("error", [1e-12, 1e-11, 1e-9, 1e-7])
-def test_meeting_in_the_middle_proves_nothing_about_what_it_is_next_to(floating, error):
+def test_meeting_in_the_middle_proves_nothing_about_a_unitary_nearby(floating, error):
     """A unitary that is off, and unitary to the last bits, is not proven to have no circuit as long
     as the one it is next to."""
     chance = np.random.default_rng(3)

@@ -113,8 +113,7 @@ def test_every_sqlite_can_open_it(corpus, shape):
 
 
 def test_the_file_explains_itself(corpus):
-    """Whoever finds the file in ten years has its recipe, letters, matrices and a description in
-    it."""
+    """The file has its recipe, letters, matrices and a description, for a reader in ten years."""
     generate(corpus, "--gates", "h,rz(pi/4)", "--qubits", 1, "--random", 10)
     connection = format_v1.connect(corpus)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
@@ -148,8 +147,8 @@ def test_the_recipe_alone_decides_every_byte_of_the_chunks(corpus):
     ],
 )
 def test_ids_beyond_32_bits(corpus, recipe):
-    """The last chunk of spaces that nobody could store: its circuits are those that the
-    specification gives."""
+    """The circuits of the last chunk of spaces too large to store are those of the
+    specification."""
     plan = json.loads(qorpus("plan", *recipe.split(), "--json").stdout)
     records, chunks = plan["records"], plan["chunks"]
     assert records > 2**33

@@ -28,7 +28,7 @@ from test_circuits import OWN, of_bqskit, of_cirq, of_qiskit, same, unitary
 import qorpus
 from qorpus.errors import InvalidArgument, WrongType
 
-# Of the oracle: Qiskit exponentiates sparse matrices so.
+# The oracle warns: Qiskit exponentiates sparse matrices so.
 pytestmark = pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
 
 HEAD = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -88,7 +88,7 @@ def cirq_gates(random):
 
 
 def bqskit_gates():
-    """Those on one to three qubits; random angles are the caller's."""
+    """Return the gates on one to three qubits; random angles are the caller's."""
     return [
         *(bq.RZZGate(), bq.RXXGate(), bq.RYYGate(), bq.CCPGate(), bq.CUGate(), bq.FSIMGate(), bq.SqrtISwapGate()),
         *(bq.SycamoreGate(), bq.ECRGate(), bq.IToffoliGate(), bq.MargolusGate(), bq.XXGate(), bq.YYGate(), bq.ZZGate()),
@@ -189,7 +189,7 @@ def evolution(synthesis=None, time=1.0, terms=("ZZ", "XI", "IX")):
 
 
 class Both(Gate):
-    """A gate of somebody's own, whose matrix is x, and whose definition is x or is not."""
+    """A user's gate, whose matrix is x, and whose definition is x or is not."""
 
     def __init__(self, right):
         super().__init__("both", 1, [])
@@ -278,7 +278,7 @@ def test_a_gate_that_occurs_often_is_read_once(monkeypatch):
 
 
 def measured():
-    """The same circuit in each library: 16 qubits, of which gates act on 3 and 9."""
+    """Return one circuit in each library: 16 qubits, of which gates act on 3 and 9."""
     text = "h q[3]; cx q[3],q[9]; barrier q; measure q[3] -> c[0]; measure q[9] -> c[1];"
     bits = QuantumCircuit(16, 2)
     bits.h(3)
@@ -340,7 +340,7 @@ def test_measurements_in_the_middle_stay_refused():
         qorpus.from_qasm2(f"{HEAD}qreg q[12]; {' '.join(f'h q[{place}];' for place in range(9))}", **drop)
 
 
-def test_what_is_imported_is_a_tuple_that_knows_its_qubits():
+def test_imported_letters_are_a_tuple_that_knows_its_qubits():
     found = qorpus.from_qasm2(HEAD + "qreg a[2]; qreg b[3]; cx b[2],a[1];")
     assert found == ("cx 4 1",) and isinstance(found, tuple) and found.qubits == (0, 1, 2, 3, 4)
     found = qorpus.from_qasm2(HEAD + "qreg a[2]; qreg b[3]; cx b[2],a[1];", idle_qubits="drop")
@@ -447,7 +447,7 @@ def test_messages_name_the_operation_and_its_qubits(circuit, reason):
     assert reason in str(caught.value)
 
 
-# Whatever comes in.
+# Any input.
 
 
 @pytest.mark.parametrize("function", ["from_qiskit", "from_cirq", "from_bqskit", "from_qasm2", "from_qasm3"])
@@ -524,7 +524,7 @@ def test_numbers_of_sympy_are_numbers():
 
 
 class MatrixOnly(cirq.Gate):
-    """A gate of somebody's own that Cirq does not decompose either."""
+    """A user's gate that Cirq does not decompose either."""
 
     def _num_qubits_(self):
         return 2

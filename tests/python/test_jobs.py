@@ -45,7 +45,7 @@ class Place:
         return sorted(name for name in names if name.endswith(".db") and not name.startswith("."))
 
     def named(self, name):
-        """What messages call it."""
+        """Return its name in messages."""
         return f"{self.path}/{name}"
 
     def get(self, name):
@@ -98,7 +98,7 @@ def test_a_shard_that_an_accident_met_before_it_was_sealed_is_made_again(place, 
         assert f"{place.named(name)}: it has" in said.stderr and "not listed any more" in said.stderr
     said = qorpus("verify", place.path, "--quiet", status=1).stdout
     assert said.count("it is not listed, and it") >= 4 and "'qorpus repair'" in said
-    # Nobody knows a copy on this machine by its name.
+    # No message names a copy on this machine.
     assert str(tmp_path / "cache") not in said
     command = [*RECIPE, *SHARD] if job == "generate" else ["--sample", "0"]
     said = qorpus(job, place.path, *command, "--quiet")
@@ -107,14 +107,14 @@ def test_a_shard_that_an_accident_met_before_it_was_sealed_is_made_again(place, 
     assert info(place.path)["content_hash"] == info(whole)["content_hash"]
 
 
-def test_repair_makes_what_is_damaged_and_generate_refuses_what_is_another(place, tmp_path):
+def test_repair_makes_damaged_shards_and_generate_refuses_foreign_ones(place, tmp_path):
     generate(place.path, *RECIPE, *SHARD)
     name = place.shards()[3]
     other = tmp_path / "other"
     generate(f"{other}/", *RECIPE, *SHARD, "--seed", "1")
     place.put(name, (other / name).read_bytes() + bytes(4096))
     assert "not listed any more" in qorpus("seal", place.path, status=1).stderr
-    # It may be somebody's: a generation says what can be done, and does nothing.
+    # It may belong to a person: a generation says what can be done, and changes nothing.
     said = qorpus("generate", place.path, *RECIPE, *SHARD, status=1).stderr
     assert f"{place.named(name)}: it holds another corpus" in said and "seed 1" in said and "qorpus repair" in said
     assert len(place.get(name)) > 4096
@@ -122,7 +122,7 @@ def test_repair_makes_what_is_damaged_and_generate_refuses_what_is_another(place
     assert info(place.path)["complete"]
 
 
-def test_a_name_that_no_file_can_take_is_said(tmp_path):
+def test_a_name_that_no_file_can_have_is_an_error(tmp_path):
     """A directory under a shard's name stays; a link that leads nowhere does not."""
     path = tmp_path / "big"
     generate(f"{path}/", *RECIPE, *SHARD)
@@ -155,13 +155,13 @@ def test_a_draft_that_a_power_cut_has_torn_is_built_again(tmp_path):
     assert info(path)["complete"] and not list(path.glob(".*.db*"))
 
 
-def test_what_fails_on_this_machine_is_no_damage(server, tmp_path):
+def test_failures_of_this_machine_are_not_damage(server, tmp_path):
     """A cache without room says nothing of the shards: a repair must not replace them."""
     with described({**server.environment, "QORPUS_CACHE": str(tmp_path / "cache")}):
         place = Place(f"s3://{BUCKET}/healthy", server)
         generate(place.path, *RECIPE, *SHARD)
         before = {name: server.get(f"healthy/{name}") for name in place.shards()}
-        # A process may write no more than so many bytes to a file, as if the disk were full.
+        # A process may write only this many bytes to a file, as if the disk were full.
         limited = ["bash", "-c", 'ulimit -f 16; trap "" XFSZ; exec "$@"', "-"]
         for command in (["verify", "--quiet"], ["repair", "--quiet"]):
             said = subprocess.run([*limited, QORPUS, command[0], place.path, *command[1:]], env=ENVIRONMENT, capture_output=True, text=True)
@@ -169,7 +169,7 @@ def test_what_fails_on_this_machine_is_no_damage(server, tmp_path):
         assert {name: server.get(f"healthy/{name}") for name in place.shards()} == before
 
 
-def test_a_lost_manifest_is_said(place):
+def test_a_lost_manifest_is_reported(place):
     generate(place.path, *RECIPE, *SHARD)
     before = info(place.path)["content_hash"]
     place.delete("manifest.json")
@@ -196,7 +196,7 @@ def some_parts(path, *parts):
         generate(path if str(path).startswith("s3:") else f"{path}/", *RECIPE, *SHARD, "--part", f"{part}/9")
 
 
-def test_info_says_what_is_published(place):
+def test_info_counts_published_shards(place):
     some_parts(place.path, 1, 2, 5)
     said = qorpus("info", place.path).stdout
     listed = json.loads(qorpus("info", place.path, "--json").stdout)
@@ -211,7 +211,7 @@ def test_info_says_what_is_published(place):
     assert "qorpus seal" not in qorpus("info", place.path).stdout
 
 
-def test_what_is_present_is_read_split_and_streamed(place, whole):
+def test_present_records_are_read_split_and_streamed(place, whole):
     """While an array job runs: nothing is sealed, and more comes meanwhile."""
     some_parts(place.path, 1, 2, 5)
     corpus, one = package.open(place.path), package.open(whole)
@@ -234,7 +234,7 @@ def test_what_is_present_is_read_split_and_streamed(place, whole):
     state = json.loads(json.dumps(stream.state_dict()))
     rest = [batch.ids for batch in stream]
     assert np.array_equal(np.sort(np.concatenate([*first, *rest])), ids)
-    # It goes on exactly over the same records, and over no others.
+    # It resumes exactly over the same records, and over no others.
     again = package.open(place.path).present(state["present"]).stream(100, seed=3, columns=["circuits"])
     again.load_state_dict(state)
     assert all(np.array_equal(batch.ids, other) for batch, other in zip(again, rest, strict=True))
@@ -252,7 +252,7 @@ def test_what_is_present_is_read_split_and_streamed(place, whole):
     assert corpus.present().ranges == [[0, len(corpus)]]
 
 
-def test_windows_and_ranks_over_what_is_present(tmp_path):
+def test_windows_and_ranks_over_present_records(tmp_path):
     some_parts(tmp_path / "big", 1, 4, 7)
     present = package.open(tmp_path / "big").present()
     ids = set(present.ids(slice(None)).tolist())
@@ -260,7 +260,7 @@ def test_windows_and_ranks_over_what_is_present(tmp_path):
     assert len(given) == len(ids) and set(given) == ids
 
 
-def test_splits_of_what_is_present_are_those_of_the_corpus(tmp_path, whole):
+def test_splits_of_present_records_are_those_of_the_corpus(tmp_path, whole):
     """No record changes sides when more comes, so that what is trained on is never tested."""
     path = tmp_path / "big"
     shares = {"train": 0.8, "validation": 0.05, "test": 0.15}
@@ -285,7 +285,7 @@ def test_splits_of_what_is_present_are_those_of_the_corpus(tmp_path, whole):
         corpus.present().split(seed=4, **shares)["train"].stream(32).load_state_dict(state)
 
 
-def test_splits_by_unitary_of_what_is_present(tmp_path):
+def test_splits_by_unitary_of_present_records(tmp_path):
     recipe = "--gates h,s,t --qubits 1 --random 200000 --length 3..8 --no-unitaries --shard 65536".split()
     generate(f"{tmp_path}/big/", *recipe, "--part", "1/2")
     corpus = package.open(tmp_path / "big")
@@ -300,8 +300,8 @@ def test_splits_by_unitary_of_what_is_present(tmp_path):
         assert len(pickle.loads(pickle.dumps(split))) == len(belong)
 
 
-def test_what_is_present_of_a_file(tmp_path, whole):
-    """Also one file that a job makes has a part that can be used."""
+def test_present_records_of_a_file(tmp_path, whole):
+    """A single file that a job makes has present records, too."""
     path = tmp_path / "c.db"
     generate(path, *RECIPE, "--part", "1/3")
     generate(path, *RECIPE, "--part", "2/3")
@@ -313,7 +313,7 @@ def test_what_is_present_of_a_file(tmp_path, whole):
     assert corpus.recipe and corpus.info["unsealed"] is None
 
 
-def test_workers_stream_what_is_present(tmp_path):
+def test_workers_stream_present_records(tmp_path):
     """Threads, and processes that are spawned: each opens what is not sealed."""
     pytest.importorskip("torch")
     some_parts(tmp_path / "big", 3, 8)
@@ -329,7 +329,7 @@ def test_workers_stream_what_is_present(tmp_path):
 
 
 def test_merge_takes_directories_and_buckets(place, whole, tmp_path):
-    """Also what is published and not sealed; again when more has come."""
+    """Published shards are merged before they are sealed; again when there are more."""
     some_parts(place.path, 0, 1, 7)
     out = tmp_path / "all.db"
     said = qorpus("merge", out, place.path).stdout
@@ -343,7 +343,7 @@ def test_merge_takes_directories_and_buckets(place, whole, tmp_path):
     qorpus("verify", out, "--quiet")
     for one, other in zip(show(out, [0, 23_999]), show(whole, [0, 23_999]), strict=True):
         assert one.circuit == other.circuit
-    # What cannot be, is refused before anything is written.
+    # Invalid options are refused before anything is written.
     generate(tmp_path / "seed.db", *RECIPE, "--seed", "1")
     for inputs in ([place.path, tmp_path / "seed.db"], [tmp_path / "seed.db", place.path]):
         assert "seed 1" in qorpus("merge", tmp_path / "no.db", *inputs, status=1).stderr

@@ -59,7 +59,7 @@ def test_without_a_thread_there_is_an_error(there, job):
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: "-".join(map(str, job[:2])))
-def test_with_fewer_threads_a_job_goes_on(there, job):
+def test_a_job_runs_with_fewer_threads(there, job):
     """Stacks of 1 GiB, and room for two of them: the handler of Ctrl-C has one, and one worker the
     other."""
     path = there / job[1] if not job[1].endswith("/") else f"{there / job[1]}/"
@@ -78,7 +78,7 @@ assert rows.shape == (2_000_000, 4, 4)
 
 
 def test_reading_needs_no_threads():
-    """Where none can be started, the thread that asks reads all shares."""
+    """If no thread can be started, the calling thread reads all shares."""
     environment = ENVIRONMENT | {"RUST_MIN_STACK": str(1 << 60)}
     done = subprocess.run([sys.executable, "-c", PLAN], env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,7 @@ def test_it_is_the_lower_bound(found):
         ("evolution", "'PauliEvolution' on qubits 0, 1 has a definition that is not its matrix"),
     ],
 )
-def test_what_has_no_unitary_is_refused(found, case, reason):
+def test_operations_without_a_unitary_are_refused(found, case, reason):
     assert isinstance(found[case], str) and reason in found[case]
 
 

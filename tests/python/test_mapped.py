@@ -78,7 +78,7 @@ def path(request, tmp_path_factory):
     return path
 
 
-def test_reading_a_file_that_was_cut_is_an_error_and_goes_on_when_it_is_whole_again(path):
+def test_reading_a_cut_file_is_an_error_until_it_is_whole_again(path):
     run(
         """
         reads = [
@@ -195,7 +195,7 @@ def test_handlers_of_others_do_not_stand_in_the_way(corpus):
     )
 
 
-def test_the_signal_means_what_it_meant_for_files_that_are_not_ours(corpus):
+def test_the_signal_is_handled_as_before_for_other_files(corpus):
     generate(corpus, "--random", "40k", "--qubits", "2")
     others = """
         import mmap
@@ -218,7 +218,7 @@ def test_the_signal_means_what_it_meant_for_files_that_are_not_ours(corpus):
 
 
 def test_an_interrupt_during_the_first_read_is_an_interrupt(corpus):
-    """What would be looked up in NumPy during the first read was looked up before."""
+    """Names that NumPy would look up during the first read are looked up before."""
     generate(corpus, "--random", "100", "--qubits", "2")
     source = """
         import sys, numpy.lib, qorpus

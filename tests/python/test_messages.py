@@ -1,5 +1,5 @@
-"""What the command and the package say where the system, the disk or a copy is at fault, and what
-they leave behind."""
+"""Messages of the command and the package when the system, the disk or a copy is at fault, and the
+files that stay."""
 
 import os
 import resource
@@ -21,7 +21,7 @@ HUGE = "5_000_000_000_000_000"
 
 
 @pytest.mark.parametrize("out", ["c.db", "c/", "staged/"])
-def test_what_does_not_fit_is_not_begun(tmp_path, out):
+def test_a_corpus_that_does_not_fit_is_not_begun(tmp_path, out):
     stage = ["--stage", tmp_path] if out == "staged/" else []
     shard = ["--shard", "1T"] if out.endswith("/") else []
     result = qorpus("generate", out, "--random", HUGE, *stage, *shard, status=1, cwd=tmp_path)
@@ -49,7 +49,7 @@ def test_force_begins_all_the_same(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     finish(process, status=130)
-    # What is there resumes, or is refused again, by what is missing.
+    # An existing part resumes, or is refused again, by the bytes that are missing.
     assert "--force" in qorpus("generate", corpus, "--random", HUGE, status=1).stderr
     assert info(corpus)["records"] > 0
 
@@ -93,7 +93,7 @@ def test_one_is_not_many(tmp_path):
     assert "there is one, number 0" in qorpus("show", tmp_path / "c.db", 1, status=1).stderr
 
 
-def test_paths_that_lead_nowhere_are_named_as_what_they_are(tmp_path):
+def test_missing_paths_are_named_by_their_kind(tmp_path):
     generate(tmp_path / "c.db", "--random", 10)
     (tmp_path / "circle.db").symlink_to("circle.db")
     for path, words in [
@@ -139,13 +139,13 @@ def test_a_limit_on_sizes(tmp_path, kibibytes):
 
     said = qorpus("generate", tmp_path / "c.db", "--random", "100k", "--quiet", status=1, preexec_fn=limited).stderr
     assert "file too large" in said and "ulimit -f" in said
-    # With room it goes on.
+    # With room it resumes.
     generate(tmp_path / "c.db", "--random", "100k")
     assert info(tmp_path / "c.db")["complete"]
 
 
 def permission_denied(path) -> bool:
-    """Whether a process of another user is told so."""
+    """A process of another user gets the message, too."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -264,7 +264,7 @@ def test_a_pipe_is_not_waited_for(tmp_path, arguments):
 
 
 @pytest.mark.parametrize("name, said", [("loop", "symbolic links"), ("n" * 300, "too long")])
-def test_seal_names_what_the_system_says(tmp_path, name, said):
+def test_seal_names_the_error_of_the_system(tmp_path, name, said):
     (tmp_path / "loop").symlink_to("loop")
     assert said in qorpus("seal", name, status=1, cwd=tmp_path).stderr
 

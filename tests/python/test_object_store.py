@@ -46,7 +46,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(server, tmp_path_factory):
-    """A corpus in the store, complete. Tests leave it as it is."""
+    """A complete corpus in the store. Tests do not change it."""
     path = f"s3://{BUCKET}/finished"
     with described({**server.environment, "QORPUS_CACHE": str(tmp_path_factory.mktemp("cache"))}):
         generate(path, *RECIPE, *SHARD)
@@ -75,7 +75,7 @@ def shards(store, prefix):
 
 
 def copies(cache):
-    """Those of the cache that this user has in that place."""
+    """Return the files that this user's cache has of that place."""
     return sorted(path for path in Path(cache).glob(f"qorpus-cache-{os.geteuid()}/*.db"))
 
 
@@ -106,7 +106,7 @@ def test_a_bucket_is_one_corpus_for_every_command(store, finished, whole, tmp_pa
     assert not list(stage.iterdir())
 
 
-def test_objects_are_what_directories_have(store, finished, tmp_path):
+def test_objects_equal_the_files_of_a_directory(store, finished, tmp_path):
     directory = tmp_path / "big"
     generate(f"{directory}/", *RECIPE, *SHARD)
     files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
@@ -167,7 +167,8 @@ def test_processes_without_parts(store, whole, tmp_path):
 
 
 def test_sealing_while_shards_are_made_loses_none(store, tmp_path):
-    """Those who fold at the same time replace no version that they have not read."""
+    """Processes that write the manifest at the same time replace no version that they have not
+    read."""
     path, parts = f"s3://{BUCKET}/folded", 10
     run = "--random 20000 --length 200..300 --gates h,s,t --qubits 1 --no-unitaries --shard 1".split()
     qorpus("generate", path, *run, "--part", f"0/{parts}", "--quiet")
@@ -180,7 +181,7 @@ def test_sealing_while_shards_are_made_loses_none(store, tmp_path):
     with ThreadPoolExecutor(5) as pool:
         versions = list(pool.map(make_and_seal, range(1, parts)))
     assert json.loads(qorpus("seal", path, "--json").stdout)["complete"]
-    # Of one version there is one text.
+    # There is one text of each version.
     counts = {}
     for version, count in versions:
         assert counts.setdefault(version, count) == count
@@ -204,7 +205,7 @@ def test_half_an_upload_is_never_seen(tmp_path):
         assert parts and shards(slow, "large") == [] and "large/receipts" not in slow.objects()
         sealed = json.loads(qorpus("seal", path, "--json", status=1).stdout)
         assert sealed["shards"] == 0 and sealed["of"] == 1
-        # What was built is still on this machine, and goes up again; the other one that tries at
+        # The shard is still on this machine, and is uploaded again; the other one that tries at
         # the same time loses.
         (tmp_path / "other").mkdir()
         both = [start("generate", path, *recipe, "--quiet", *more) for more in ([], ["--stage", tmp_path / "other"])]
@@ -233,7 +234,7 @@ def test_random_records_through_a_small_cache(store, finished, tmp_path):
         for id in ids[:20]:
             assert corpus[int(id)].circuit == recipe[int(id)].circuit
         assert sum(path.stat().st_size for path in copies(cache)) <= room
-        # What had to go is not kept open either.
+        # Evicted files are not kept open either.
         open_files = (os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
         assert not [name for name in open_files if str(cache) in name and name.endswith("(deleted)")]
     with described({"QORPUS_CACHE_SIZE": "1000"}):
@@ -281,7 +282,7 @@ def test_threads_forks_and_pickles(store, finished, whole):
         assert all(pool.map(read, range(4)))
     child = os.fork()
     if child == 0:
-        # Also what asks the store again.
+        # Operations that ask the store again are among them.
         os._exit(0 if read(3) and corpus.content_hash == one.content_hash else 1)
     assert os.waitpid(child, 0)[1] == 0 and read(2)
     assert pickle.loads(pickle.dumps(corpus))[123] == one[123]
@@ -316,7 +317,7 @@ def test_only_lost_and_damaged_shards_are_made_again(store, big, whole, tmp_path
     changed = {key.removeprefix(f"{prefix}/") for key in now if now[key] != times.get(key) and key.endswith(".db")}
     assert changed == {lost, damaged, renamed, rubbish, short}
     assert content_hash(big) == content_hash(whole) and not list((tmp_path / "stage").iterdir())
-    # Who had it open reads on.
+    # A reader that has it open continues.
     assert corpus[int(lost.split("-")[0])].circuit == package.open(whole)[int(lost.split("-")[0])].circuit
 
 
@@ -331,7 +332,7 @@ def test_damage_of_a_copy_is_not_that_of_the_shard(store, finished, whole, tmp_p
 
 
 def test_a_repaired_directory_on_a_stage(tmp_path):
-    """What a network file system needs: nothing is built where the corpus is."""
+    """On a network file system nothing is built where the corpus is."""
     path, stage = tmp_path / "big", tmp_path / "stage"
     stage.mkdir()
     generate(f"{path}/", *RECIPE, *SHARD)
@@ -363,7 +364,7 @@ def test_a_place_with_something_else_in_it(store):
         assert name in qorpus("generate", name, *RECIPE, status=2).stderr
 
 
-def test_what_is_not_reached_is_said(store, finished, tmp_path):
+def test_an_unreachable_store_is_reported(store, finished, tmp_path):
     """Each is one sentence that says what to look at, and no secret."""
 
     def refused(path, **variables):

@@ -109,8 +109,7 @@ def test_by_hand(corpus, circuit, expected):
 @pytest.mark.parametrize("qubits", GATES)
 @pytest.mark.parametrize("columns", [[], ["--no-unitaries"], ["--dtype", "complex64"]])
 def test_exported_arrays(corpus, qubits, columns):
-    """What NumPy loads is what Qiskit and Cirq compute, and the same as `show` prints, to the
-    bit."""
+    """NumPy loads the unitaries that Qiskit and Cirq compute and `show` prints, to the bit."""
     generate(corpus, "--gates", GATES[qubits], "--qubits", qubits, "--random", 100, "--length", "3..20", *columns)
     out = corpus.parent / "out.npy"
     qorpus("export", corpus, out)

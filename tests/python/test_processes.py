@@ -135,8 +135,8 @@ def test_all_are_killed_again_and_again(corpus, undisturbed, chance, writers):
 
 @pytest.mark.parametrize("writers", [1, 3])
 def test_interrupted(corpus, undisturbed, writers):
-    """Ctrl-C ends with status 130; what is committed stays, and the same command goes on to the
-    same corpus."""
+    """Ctrl-C ends with status 130; committed chunks stay, and the command resumes to the same
+    corpus."""
     processes = [writer(corpus, LONG) for _ in range(writers)]
     wait_until(lambda: readable(corpus) and info(corpus)["records"] > 0)
     for process in processes:
@@ -204,7 +204,7 @@ def test_merged_parts(corpus, undisturbed):
     assert [content_hash(path) for path in parts] == hashes, "what is merged stays as it was"
 
 
-def test_generate_goes_on_after_merging(corpus, undisturbed):
+def test_generate_completes_a_merged_corpus(corpus, undisturbed):
     """A merged part is work done: generate makes only the rest."""
     part = corpus.with_name("part.db")
     generate(part, *SECOND, "--part", "1/2")
@@ -239,7 +239,7 @@ def test_reading_while_four_write(corpus, undisturbed):
     for process in processes:
         assert finish(process).stderr == ""
     assert counts == sorted(counts)
-    # Where a reader outlived the last writer, the log is still there; the next writer folds it.
+    # If a reader outlived the last writer, the WAL is still there; the next writer checkpoints it.
     generate(corpus, *LONG)
     check_finished(corpus, undisturbed(LONG))
     for record in show(corpus, ids):
@@ -314,7 +314,7 @@ def test_a_foreign_reader_was_there_first(corpus, undisturbed):
 
 
 def generate_and_die(path, records):
-    """Kills this process as soon as so many records are there."""
+    """Kill this process as soon as that many records are there."""
 
     def progress(there, _):
         if there >= records:

@@ -212,7 +212,7 @@ def test_distinct_over_other_gates(cluster, tmp_path, options):
     is_the_same(corpus, qorpus.distinct(tmp_path / "whole.db", **options, progress=False))
 
 
-def test_distinct_goes_on_where_it_was(cluster, tmp_path):
+def test_distinct_resumes(cluster, tmp_path):
     whole = qorpus.distinct(tmp_path / "whole.db", **TWO, max_length=7, progress=False)
     path = tmp_path / "c.db"
 
@@ -243,7 +243,7 @@ def test_an_error_of_distinct_is_that_of_the_library(cluster, tmp_path):
         qorpus.ray.distinct(path, **TWO, max_length=3, alone=100, progress=lose)
 
 
-def test_what_distinct_refuses(cluster, tmp_path):
+def test_distinct_refuses_invalid_options(cluster, tmp_path):
     path = tmp_path / "no.db"
     for options in [
         {},

@@ -25,7 +25,7 @@ SMALL_FLAGS = "--gates h,s,t --qubits 1 --random 2000".split()
 LONG = {"qubits": 4, "length": (600, 800), "dtype": "complex64", "random": 40_000}
 
 
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # recipes
 
 
@@ -56,7 +56,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize(("options", "flags"), SPELLINGS, ids=[flags for _, flags in SPELLINGS])
-def test_options_mean_what_flags_mean(corpus, options, flags):
+def test_options_equal_flags(corpus, options, flags):
     """Every option of a recipe has the meaning of the flag of the same name."""
     plan = json.loads(command("plan", *flags.split(), "--json").stdout)
     recipe = qorpus.Recipe(**options)
@@ -154,7 +154,7 @@ def test_bad_options(options, kind, text):
     assert kind is TypeError or refusal.type is own[kind] and isinstance(refusal.value, qorpus.Error)
 
 
-# -------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # making
 
 
@@ -171,7 +171,7 @@ def test_generate_makes_opens_and_resumes(corpus):
 
 
 def test_another_recipe_is_refused(corpus):
-    """A file that holds another corpus is an error that names both recipes, and stays as it is."""
+    """A file that holds another corpus is an error that names both recipes, and does not change."""
     qorpus.generate(corpus, progress=False, **SMALL)
     before = corpus.read_bytes()
     with pytest.raises(qorpus.Error, match="(?s)c.db holds another corpus.*seed 0.*recipe .*seed 1.*recipe "):
@@ -180,7 +180,7 @@ def test_another_recipe_is_refused(corpus):
 
 
 def test_bad_options_of_generate(corpus):
-    """What cannot be is refused before there is a file."""
+    """Invalid options are refused before there is a file."""
     bad = [
         (ValueError, {"jobs": 0}), (ValueError, {"jobs": -1}), (TypeError, {"jobs": "two"}),
         (ValueError, {"jobs": 2000}),
@@ -204,7 +204,7 @@ def test_bad_options_of_generate(corpus):
 
 @pytest.mark.parametrize("options", [{"jobs": 1}, {"jobs": 3, "durability": "off"}, {"durability": "normal"}])
 def test_jobs_and_durability_do_not_show(corpus, options):
-    """However many workers and however safe the commits, the content is the same."""
+    """The content does not depend on the number of workers or on the durability."""
     recipe = qorpus.Recipe(**SMALL)
     expected = qorpus.generate(corpus, recipe, progress=False)
     made = qorpus.generate(corpus.with_name("other.db"), recipe, progress=False, **options)
@@ -224,8 +224,8 @@ def test_parts(corpus):
 
 
 def test_progress_is_reported(corpus):
-    """What is given as progress is called with the records that are there and that will be, up to
-    all of them."""
+    """A function given as `progress` is called with the records so far and in all, up to all of
+    them."""
     calls = []
     qorpus.generate(corpus, progress=lambda *numbers: calls.append(numbers), **{**LONG, "random": 2000})
     assert all(expected == 2000 and 0 <= records <= 2000 for records, expected in calls)
@@ -240,8 +240,8 @@ def test_no_bar_where_there_is_no_terminal(corpus):
 
 
 def test_an_exception_in_progress_stops_and_keeps(corpus):
-    """What progress raises comes out as it is; what was made until then stays, and the next call
-    finishes it."""
+    """An exception of `progress` is raised unchanged; made records stay, and the next call
+    finishes."""
 
     class Enough(Exception):
         pass
@@ -295,7 +295,7 @@ def test_interrupted(corpus):
         [sys.executable, "-u", "-c", code, str(corpus), recipe.json],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    # It says how many records there are: some, and by far not all.
+    # Some records are there, and by far not all.
     while (line := child.stdout.readline()).startswith("0 "):
         pass
     assert line.endswith(" 40000\n")
@@ -329,7 +329,7 @@ def test_python_threads_run_while_generating(corpus):
     assert finished.is_set() and seen == sorted(seen) and len(set(seen)) > 1
 
 
-# --------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # the command
 
 
@@ -359,7 +359,7 @@ def test_the_packages_command_is_the_binary(corpus, script):
         own, binary = run(*arguments), command(*arguments, status=None)
         statuses.add(own.returncode)
         if arguments[0:1] == ["plan"]:
-            # How long it would take is measured.
+            # The expected time is measured.
             own, binary = (json.loads(done.stdout) for done in (own, binary))
             assert own.keys() == binary.keys() and own["recipe"] == binary["recipe"] and own["bytes"] == binary["bytes"]
             continue

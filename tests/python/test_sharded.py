@@ -33,7 +33,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A directory of shards, complete. Tests leave it as it is."""
+    """A complete directory of shards. Tests do not change it."""
     path = tmp_path_factory.mktemp("finished") / "big"
     generate(f"{path}/", *RECIPE, *SHARD)
     return path
@@ -119,7 +119,7 @@ def test_64_processes_of_which_a_third_is_killed(tmp_path, whole, chance):
     assert all(statuses[part] == -signal.SIGKILL and part % 3 == 0 for part in killed)
     sealed = json.loads(qorpus("seal", path, "--json", status=None).stdout)
     assert sealed["complete"] == (not sealed["missing"])
-    # Also some that are done: a task that runs twice loses harmlessly.
+    # Some are done already: a task that runs twice does no harm.
     again = killed + parts[:5]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda part: generate(path, *recipe, "--part", f"{part}/64", "--jobs", "1"), again))
@@ -159,7 +159,7 @@ def test_processes_without_parts_share_the_shards(tmp_path, whole, chance):
     assert not list(path.glob(".*"))
 
 
-def test_an_interrupted_generation_goes_on(tmp_path):
+def test_an_interrupted_generation_resumes(tmp_path):
     path = tmp_path / "big"
     recipe = "--qubits 4 --length 600..800 --dtype complex64 --random 40000 --shard 8000".split()
     process = start("generate", f"{path}/", *recipe, "--jobs", "1")
@@ -177,7 +177,7 @@ def test_an_interrupted_generation_goes_on(tmp_path):
     assert info(path)["complete"]
 
 
-def test_what_does_not_belong_together_is_refused(finished, tmp_path):
+def test_shards_that_do_not_belong_together_are_refused(finished, tmp_path):
     other = [*RECIPE, "--seed", "1"]
     said = qorpus("generate", finished, *other, status=1).stderr
     assert "seed 0" in said and "seed 1" in said
@@ -220,7 +220,7 @@ def test_only_lost_and_damaged_shards_are_made_again(big, chance):
     assert "clean" in qorpus("verify", big, "--sample", "0.1", "--quiet").stdout
 
 
-def test_sealing_removes_what_dead_processes_have_left(big):
+def test_sealing_removes_drafts_of_dead_processes(big):
     name = shards(big)[3].stem
     left = [f".manifest.json.{'0' * 16}", f".{name}.db.{'1' * 16}", f".{name}.db", f"receipts/.{name}.json.{'2' * 16}"]
     for draft in left:
@@ -256,7 +256,7 @@ def test_a_hostile_manifest_is_refused(big, text):
 
 
 def test_a_manifest_that_lies_is_refused(big):
-    """Each with a check that fits: whoever writes a manifest can write that too."""
+    """Each manifest has a check that fits: the author of a manifest can write that, too."""
     manifest = big / "manifest.json"
     text = manifest.read_text()
 
@@ -281,7 +281,7 @@ def test_a_manifest_that_lies_is_refused(big):
     for change in lies:
         said = lie(change)
         assert said.returncode == 1 and "manifest.json" in said.stderr, said
-    # What no check can tell is found when shards are read.
+    # Damage that no check detects is found when shards are read.
     bytes_of = f'"bytes":{shards(big)[0].stat().st_size}'
     total = f'"bytes":{sum(shard.stat().st_size for shard in shards(big))},\n'
     less = int(total.split(":")[1][:-2]) - 1
@@ -345,7 +345,7 @@ def test_threads_and_forks_read_directories(finished, whole):
 
 
 def test_damage_in_a_mapped_shard_is_not_believed(big, whole, tmp_path):
-    """Each record is right, or it is said that it is not, wherever a bit has changed."""
+    """Each record is right, or an error says that it is not, wherever a bit has changed."""
     one = package.open(whole)
     listed = json.loads((big / "manifest.json").read_text())["shards"]
     known, file = listed[0]["first_id"], shards(big)[5]

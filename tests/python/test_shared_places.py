@@ -127,7 +127,7 @@ def test_users_share_a_place_for_caches(buckets, place):
     for uid in (ALICE, BOB):
         found = (cache / f"qorpus-cache-{uid}").stat()
         assert found.st_uid == uid and stat.S_IMODE(found.st_mode) == 0o700
-    # What somebody else has put there is not used, whatever it is.
+    # A file of another user in its place is not used, whatever it is.
     elsewhere = directory(place / "elsewhere", 0o777)
     own = cache / f"qorpus-cache-{os.geteuid()}"
     own.symlink_to(elsewhere)
@@ -146,7 +146,7 @@ def test_users_share_a_place_for_stages(place):
     processes = []
     for uid in (ALICE, BOB):
         home = directory(place / str(uid), 0o755, uid)
-        # Of one recipe, of which Alice is killed.
+        # Two processes make one recipe, and Alice's is killed.
         run = [*RECIPE, *SHARD, "--quiet", "--jobs", "1", "--stage", stage]
         processes.append((home, start("generate", f"{home}/big/", *run, **user(uid))))
     within(60, lambda: list(stage.glob(f"qorpus-stage-{ALICE}/*.db")))
@@ -157,7 +157,7 @@ def test_users_share_a_place_for_stages(place):
     generate(f"{place}/{ALICE}/big/", *RECIPE, *SHARD, "--stage", stage, **user(ALICE))
     assert content_hash(place / str(ALICE) / "big") == content_hash(place / str(BOB) / "big")
     assert not list(stage.iterdir())
-    # What becomes a shard is nobody else's.
+    # Drafts of shards belong to their maker alone.
     own = stage / f"qorpus-stage-{os.geteuid()}"
     directory(own, 0o777, MALLORY)
     said = generate(f"{place}/big/", *RECIPE, *SHARD, "--stage", stage, status=1).stderr
@@ -181,7 +181,7 @@ def test_a_draft_that_is_a_link_is_refused(tmp_path):
 
 
 @needs_root
-def test_a_draft_of_somebody_else_is_refused(place):
+def test_a_draft_of_another_user_is_refused(place):
     big = directory(place / "big", 0o1777)
     generate(f"{big}/", *RECIPE, *SHARD)
     (shard, *_) = sorted(big.glob("*.db"))
@@ -209,7 +209,7 @@ def test_sealing_removes_drafts_alone(tmp_path):
 
 
 @needs_root
-def test_the_next_member_of_a_group_goes_on_after_a_kill(place):
+def test_the_next_member_of_a_group_resumes_after_a_kill(place):
     team = directory(place / "team", 0o2770, gid=GROUP)
     run = ["--random", "20M", "--jobs", "1", "--quiet", "--force"]
     path = team / "c.db"
@@ -231,7 +231,7 @@ def test_the_next_member_of_a_group_goes_on_after_a_kill(place):
 
 
 @needs_root
-def test_the_next_member_of_a_group_goes_on_with_shards(place):
+def test_the_next_member_of_a_group_resumes_with_shards(place):
     team = directory(place / "team", 0o2775, gid=GROUP)
     run = ["--random", "3M", "--shard", "1M", "--jobs", "1", "--quiet", "--length", "20..30"]
     directory(team / "big", 0o2775, ALICE, GROUP)
@@ -304,7 +304,7 @@ def test_a_wait_says_for_whom_and_ctrl_c_ends_it(corpus):
     assert info(corpus)["complete"]
 
 
-def test_whoever_waits_gets_the_turn_in_the_end(corpus):
+def test_every_waiting_writer_gets_the_lock_in_the_end(corpus):
     generate(corpus, "--random", "100k", "--part", "0/2")
     with turn_of(corpus) as holder:
         process = start("generate", corpus, "--random", "100k", "--quiet")
@@ -350,7 +350,7 @@ with qorpus.Writer({str(corpus)!r}, gates=["h"], qubits=1) as writer:
 
 
 def test_a_damaged_copy_is_fetched_again(buckets, place):
-    """Whether its check or SQLite finds the damage, and however it is read."""
+    """The damage is found by the check or by SQLite, in every way of reading."""
     path = buckets[0]
     expected = [package.open(path).recipe[id] for id in (0, 1_999)]
 

@@ -173,7 +173,7 @@ def test_queries(corpus, query):
         assert records.sql(query) == expected
 
 
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # parameters, rows
 
 
@@ -194,7 +194,7 @@ def test_parameters(corpus, given, expected):
 
 
 def test_parameters_stand_for_values_only(corpus):
-    """What looks like SQL in a parameter is a text, and parameters are counted."""
+    """A parameter that looks like SQL is a text, and parameters are counted."""
     evil = "'; drop table records; --"
     assert corpus.sql("select count(*) from records where circuit = ?", (evil,)) == [(0,)]
     assert corpus.sql("select ?2, ?1", [1, 2]) == [(2, 1)]
@@ -247,9 +247,9 @@ def test_parameters_in_order(corpus, given):
      (value for value in [1]), map(int, "1"), 1, 1.5, None, object(), np.array(1), np.eye(1)],
     ids=lambda given: type(given).__name__,
 )  # fmt: skip
-def test_what_are_no_parameters(corpus, given):
-    """What has no order, can be gone through but once, or is one value, is refused, however many
-    values it has."""
+def test_arguments_that_are_not_parameters(corpus, given):
+    """Parameters without an order, for a single pass, or of one value are refused, whatever their
+    number."""
     for query in ["select ?", "select :name", "select 1"]:
         with pytest.raises(qorpus.WrongType, match=r"parameters are a list of values for \?, or a mapping of names"):
             corpus.sql(query, given)
@@ -316,7 +316,7 @@ def test_arrow(corpus, labelled):
         corpus.sql("select 1 union all select 'a'").to_arrow()
 
 
-# --------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # errors
 
 
@@ -331,7 +331,8 @@ WRITES = [
 
 @pytest.mark.parametrize("query", WRITES)
 def test_writes_are_refused(corpus, query):
-    """What is not one SELECT is refused, and neither the corpus nor its directory changes."""
+    """A text that is not one SELECT is refused, and neither the corpus nor its directory
+    changes."""
     directory = os.path.dirname(corpus.paths[0])
     before = {name: os.stat(os.path.join(directory, name)).st_mtime_ns for name in os.listdir(directory)}
     with pytest.raises(qorpus.Error):
@@ -375,7 +376,7 @@ def test_errors(corpus, query, kind, text):
         corpus.sql(7)
 
 
-def test_an_unfinished_corpus_has_rows_for_what_is_made(directory):
+def test_an_unfinished_corpus_has_rows_for_its_records(directory):
     """Records that are not made yet have no row, wherever the gaps are; nothing made is no rows."""
     path, recipe = directory / "unfinished.db", qorpus.Recipe(random=60_000)
     made = set()
@@ -405,7 +406,7 @@ def isolated(code: str, *arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
-def test_a_query_reads_what_it_fetches(directory):
+def test_a_query_reads_only_fetched_rows(directory):
     """Limits and bounds on the id end a query over 10^12 records, virtual or hardly begun, that
     would take years."""
     code = """if True:
@@ -466,7 +467,7 @@ def test_an_interrupted_query(kind):
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted [(9,)]\n", "")
 
 
-def test_what_a_signal_handler_raises(corpus):
+def test_exceptions_of_a_signal_handler(corpus):
     """An exception of a signal handler of one's own comes out of the query; a handler that returns
     does not stop it."""
     code = """if True:
@@ -516,7 +517,7 @@ def test_labels_of_files_that_differ_by_case(tmp_path):
 
 @pytest.mark.parametrize("text", ["5", "%h%", "cnt", "h 0", "x"])
 def test_a_text_in_double_quotes(corpus, text):
-    """What is like no column is not called a misspelt one: the columns are named, and how texts are
+    """A name unlike any column is not called misspelt: the columns are named, and how texts are
     written."""
     with pytest.raises(qorpus.InvalidArgument) as refused:
         corpus.sql(f'select id from records where circuit like "{text}"')

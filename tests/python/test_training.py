@@ -51,7 +51,7 @@ def labelled(tmp_path_factory):
     return qorpus.open(path)
 
 
-# -------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # orders
 
 
@@ -70,7 +70,7 @@ def test_an_order_is_a_bijection(size, seed):
 @settings(max_examples=60)
 @given(st.integers(12, 62), st.sampled_from([-1, 0, 1]), SEEDS)
 def test_orders_of_any_size(power, off, seed):
-    """Of up to 2^62 numbers, thousands of places, near and far, have distinct numbers in range;
+    """Of up to 2^62 numbers, thousands of places, near and far, have distinct numbers in range,
     twice the same."""
     size = 2**power + off
     far = np.random.default_rng(seed % 2**32).integers(0, size, 2000)
@@ -117,7 +117,7 @@ def test_an_order_that_cannot_be(recipe):
             Permutation(10, 0).apply(np.array([place]))
 
 
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # streams
 
 
@@ -133,8 +133,8 @@ def test_batches_hold_the_records_of_their_ids(corpus):
 
 
 def test_columns_and_parts(recipe):
-    """What is not asked for is None and not read; parts are real and imaginary numbers, of the
-    narrower type too."""
+    """Columns that are left out are None and not read; parts are real numbers, of the narrower type
+    too."""
     narrow = qorpus.Recipe(**RECIPE, dtype="complex64")
     for records, real in [(recipe, np.float64), (narrow, np.float32)]:
         whole, parts = next(iter(records.stream(8))), next(iter(records.stream(8, real_imag=True, columns=["unitaries"])))
@@ -195,13 +195,13 @@ def test_shards_partition(size, batch_size, world_size, workers, drop_last, shuf
 
 
 def as_worker(stream, worker: int, workers: int):
-    """What the stream gives in one of a loader's workers."""
+    """Return the batches of the stream in one of a loader's workers."""
     with pytest.MonkeyPatch.context() as patch:
         info = SimpleNamespace(id=worker, num_workers=workers, seed=7 + worker)
         patch.setattr(qorpus.torch, "get_worker_info", lambda: info)
         iterator = iter(stream)
         first = next(iterator, None)
-    # It asks once, at the beginning.
+    # The loader asks once, at the beginning.
     return itertools.chain([] if first is None else [first], iterator)
 
 
@@ -228,7 +228,7 @@ def test_no_batch_beyond_the_last(recipe):
 
 
 def test_loops_are_epochs(recipe):
-    """Each loop is the next epoch; a loop that was left goes on behind the batch it was left at."""
+    """Each loop is the next epoch; after a loop that was left the next one resumes."""
     stream, expected = recipe.stream(100, seed=9, columns=()), []
     for epoch in range(3):
         expected += [batch.ids.tolist() for batch in recipe.stream(100, seed=9, epoch=epoch, columns=())]
@@ -276,8 +276,8 @@ ENDS = [{}, {"drop_last": True}, {"window": 200}, {"shuffle": False}, {"rank": 1
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("kind", STREAMS)
 def test_an_epoch_is_over_with_its_last_batch(recipe, kind, loop, options):
-    """Whoever stops asking behind the last batch: the next loop, and a state saved there, are of
-    the next epoch."""
+    """If a loop stops after the last batch, the next loop, and a state saved there, are of the next
+    epoch."""
     options = {"batch_size": 96, "seed": 5} | options
     stream = STREAMS[kind](recipe, **options)
     count = len(stream)
@@ -294,7 +294,7 @@ def test_an_epoch_is_over_with_its_last_batch(recipe, kind, loop, options):
 
 @pytest.mark.parametrize("persistent", [False, True])
 def test_an_epoch_read_by_processes_is_over_with_its_last_batch(corpus, persistent):
-    """The same where processes read ahead, which end or live on."""
+    """Processes that read ahead, and end or persist, change nothing of this."""
     options = {"batch_size": 96, "seed": 5}
     stream = corpus.torch(num_workers=2, multiprocessing_context="fork", persistent_workers=persistent, **options)
     for epoch, loop in enumerate(["zip", "next", "break"]):
@@ -305,8 +305,8 @@ def test_an_epoch_read_by_processes_is_over_with_its_last_batch(corpus, persiste
 
 @pytest.mark.parametrize("kind", STREAMS)
 def test_a_loop_that_was_left_open(recipe, kind):
-    """It takes nothing of the next epoch, and is over when its epoch is; asked in the middle of
-    one, it refuses."""
+    """It takes nothing of the next epoch, and is over with its own; asked in the middle of one, it
+    refuses."""
     stream = STREAMS[kind](recipe, batch_size=100, seed=2)
     finished = iter(stream)
     for _ in range(7):
@@ -315,7 +315,7 @@ def test_a_loop_that_was_left_open(recipe, kind):
     next(left)
     for _ in range(2):
         assert next(finished, None) is None
-    # Another loop goes on where the stream stands.
+    # Another loop resumes at the stream's place.
     assert len(list(stream)) == 6 and len(list(stream)) == 7 and stream.epoch == 3
     with pytest.raises(qorpus.Error, match="two streams"):
         next(left)
@@ -369,7 +369,7 @@ def test_integers_of_numpy(recipe, tmp_path):
                 recipe.stream(**{**numbers, name: wrong})
 
 
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # windows
 
 
@@ -379,8 +379,8 @@ WINDOWED = st.tuples(st.integers(1, 1000), st.integers(1, 90), st.integers(1, 10
 @settings(max_examples=100, deadline=None)
 @given(WINDOWED, st.integers(1, 4), st.booleans())
 def test_windows_hold_every_record_once(numbers, world_size, drop_last):
-    """Whatever the sizes, each id comes once an epoch, in windows of whole batches that are
-    shuffled runs of neighbours."""
+    """For all sizes each id comes once an epoch, in windows of whole batches of shuffled runs of
+    neighbours."""
     size, batch_size, window, seed = numbers
     records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
     options = {"window": window, "seed": seed, "world_size": world_size, "drop_last": drop_last, "columns": ()}
@@ -427,7 +427,7 @@ def test_windows_are_shuffled():
     for one, other in itertools.combinations(orders, 2):
         assert (one == other).mean() < 0.01
     for ids in orders:
-        # Of 50 random runs in 500 the mean distance is a third of all.
+        # The mean distance of 50 random runs in 500 is a third of all.
         assert abs(np.abs(np.diff(ids)).mean() / (64_000 / 3) - 1) < 0.15
         # Windows are shuffled differently: places of the ids in a window, told by their rank there,
         # agree by chance.
@@ -436,7 +436,7 @@ def test_windows_are_shuffled():
 
 
 def test_orders_of_windows_are_frozen(recipe):
-    """For ever: a resumed stream goes on in this order."""
+    """A resumed stream has this order in every version."""
     stream = recipe.stream(100, window=300, seed=5, columns=())
     assert stream.window == 300 and recipe.stream(100, window=201).window == 300
     assert FROZEN == [stream.ids(number)[:4].tolist() for number in range(7)]
@@ -445,7 +445,7 @@ def test_orders_of_windows_are_frozen(recipe):
 FROZEN = [[230, 644, 566, 643], [203, 531, 206, 675], [609, 225, 673, 686], [415, 312, 320, 259], [412, 287, 499, 282], [363, 1, 397, 413], [50, 90, 81, 33]]
 
 
-# -----------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # resuming
 
 
@@ -456,8 +456,8 @@ def through_json(state):
 @settings(max_examples=60)
 @given(st.data())
 def test_resuming_is_exact(data):
-    """However often a stream is stopped, saved as JSON and resumed, its batches are those of one
-    that was not."""
+    """A stream that is stopped, saved as JSON and resumed any number of times has the batches of
+    one that was not."""
     size, batch_size = data.draw(st.integers(1, 120)), data.draw(st.integers(1, 30))
     world = data.draw(st.integers(1, 3))
     options = {"seed": data.draw(SEEDS), "shuffle": data.draw(st.booleans()), "drop_last": data.draw(st.booleans())}
@@ -558,7 +558,7 @@ def test_streams_are_pickled(corpus):
     assert [batch.ids.tolist() for batch in copy] == [batch.ids.tolist() for batch in stream]
 
 
-# -------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # splits
 
 
@@ -578,7 +578,7 @@ def test_splits_partition_and_stay(thousandths, size, more, seed):
     for name, split in splits.items():
         assert np.array_equal(grown[name].ids(slice(None))[: len(split)], ids[name]) and len(ids[name]) == len(split)
         assert np.array_equal(split.contains(np.arange(size + 1)), np.isin(np.arange(size + 1), ids[name]))
-        # Of every whole thousand exactly the share.
+        # Every whole thousand is split exactly.
         whole = (size + 1) // 1000
         counts = np.bincount(ids[name] // 1000, minlength=whole + 1)[:whole]
         assert (counts == round(fractions[name] * 1000)).all()
@@ -650,12 +650,12 @@ def test_splits_that_cannot_be(recipe, fractions, text):
         recipe.split(**fractions)
 
 
-# ------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 # PyTorch
 
 
 def equal(first: dict, second: dict) -> bool:
-    """Whether two batches of tensors have the same bits and types."""
+    """Return whether two batches of tensors have the same bits and types."""
     return first.keys() == second.keys() and all(
         torch.equal(first[name], second[name]) and first[name].dtype == second[name].dtype for name in first
     )
@@ -823,8 +823,7 @@ def test_stream_in_a_loader_of_ones_own(corpus):
 @settings(max_examples=40)
 @given(st.integers(1, 100), st.integers(1, 12), st.integers(1, 4), st.data())
 def test_states_of_workers(size, batch_size, workers, data):
-    """What a worker of such a loader says it stands at, brings a worker in its place exactly
-    there."""
+    """The state of a worker of such a loader brings a worker in its place exactly there."""
     records = qorpus.Recipe(gates="h,t", qubits=1, random=size, length=1)
     for worker in range(workers):
         stream = records.torch(batch_size)
@@ -863,8 +862,8 @@ def test_persistent_workers_of_a_loader_of_ones_own(corpus, context):
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
 def test_a_loader_that_saves_the_states_of_its_workers(corpus, workers):
-    """Resumed in the middle of an epoch or at its end it goes on exactly, with whole epochs from
-    then on."""
+    """It resumes exactly in the middle of an epoch and at its end, with whole epochs from then
+    on."""
     expected = [[numbers(batch) for batch in corpus.stream(48, seed=1, epoch=epoch, columns=())] for epoch in range(4)]
 
     def loader():

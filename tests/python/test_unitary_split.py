@@ -8,8 +8,8 @@ import qorpus
 
 
 def keys(records, places=slice(None)):
-    """What unitaries are up to phase, as bytes: rounded, after their first entry that is not 0 has
-    been made positive."""
+    """Return unitaries up to phase, as bytes: rounded, after their first entry that is not 0 was
+    made positive."""
     found = []
     for start in range(0, len(records), 50_000)[places]:
         u = records.unitaries(slice(start, start + 50_000)).reshape(-1, 4**records.qubits)
@@ -92,7 +92,7 @@ def test_a_split_grows_with_its_corpus(tmp_path):
             assert not numbers["train"] & numbers["test"] and len(numbers["train"] | numbers["test"]) >= 195
 
 
-def test_what_is_too_imprecise_is_refused(tmp_path):
+def test_imprecise_unitaries_are_refused(tmp_path):
     with qorpus.Writer(tmp_path / "c.db", gates=["mystery"], qubits=1, dtype="complex64") as writer:
         writer.append(["mystery"], np.eye(2))
     with pytest.raises(qorpus.InvalidArgument, match="too imprecise"):

@@ -1,6 +1,6 @@
-"""A store in trouble, or in the hands of somebody else: busy, silent, one that ignores conditions,
-objects that are not what the manifest says; and how often a store is asked. Answers without end and
-redirects are in the Rust tests of buckets."""
+"""A store in trouble or under attack: busy, silent, one that ignores conditions, objects that
+differ from the manifest; and the number of requests. Endless answers and redirects are in the Rust
+tests of buckets."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def server():
 
 @pytest.fixture
 def weather(server, tmp_path):
-    """What is between this test and the store; and a cache that is this test's own."""
+    """A proxy between this test and the store, and a cache of its own."""
     with between(server) as weather, described({**weather.environment, "QORPUS_CACHE": str(tmp_path / "cache")}):
         yield weather
 
@@ -39,7 +39,7 @@ PATH = f"s3://{BUCKET}/corpus"
 
 
 def test_a_window_fetches_each_shard_once(server, weather):
-    """Also where the cache has room for a few of them only."""
+    """A cache with room for a few of them is enough."""
     sizes = [size for name, size in server.objects("corpus/").items() if name.endswith(".db")]
     with described({"QORPUS_CACHE_SIZE": str(3 * max(sizes))}):
         stream = package.open(PATH).stream(100, window=20_000, seed=1, columns=["circuits"])
@@ -106,7 +106,7 @@ except KeyboardInterrupt:
         process.stdin.flush()
         name, seconds = process.stdout.readline().split()
         assert name == "forked" and float(seconds) < 5
-        # What is awaited is said after five seconds.
+        # The wait is announced after five seconds.
         assert "QorpusWarning" in process.stderr.readline()
         begin = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -116,8 +116,8 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_is_not_lost_when_the_answer_comes_with_it(weather, monkeypatch):
-    """What is raised while the wait is announced ends the read, also if the store answers just
-    then."""
+    """An exception that the announcement of a wait raises ends the read, even if the store answers
+    just then."""
     corpus, answers = package.open(PATH), threading.Event()
 
     def late(request, handler):

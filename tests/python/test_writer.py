@@ -48,7 +48,7 @@ def unitary(seed: int, dim: int = 2) -> np.ndarray:
     return q
 
 
-# What is written is read.
+# Written records are read back.
 
 
 def test_the_first_example(corpus):
@@ -69,7 +69,7 @@ def test_the_first_example(corpus):
     command("verify", corpus, "--quiet")
 
 
-def test_what_it_says_of_itself(corpus, writer):
+def test_attributes_and_text_of_a_writer(corpus, writer):
     """Path, letters, recipe and repr name the corpus."""
     assert Path(writer.path) == corpus
     assert writer.letters == ("h 0", "t 0")
@@ -228,7 +228,7 @@ NO_CIRCUITS = ["h; t", 5, None, {"hh": 1}, np.array([0, 1]), np.zeros((1, 1, 1),
 
 
 @pytest.mark.parametrize("circuits", NO_CIRCUITS, ids=repr)
-def test_what_is_no_sequence_of_circuits(writer, circuits):
+def test_arguments_that_are_not_sequences_of_circuits(writer, circuits):
     """One text, a number or an array of another dimension is refused by extend; so is a record
     among letters."""
     with pytest.raises((TypeError, ValueError)):
@@ -237,8 +237,8 @@ def test_what_is_no_sequence_of_circuits(writer, circuits):
 
 
 def test_a_letter_that_fails(writer):
-    """An exception of a letter's own comes out as it is if it says nothing about the record, such
-    as an interrupt."""
+    """An exception of a letter itself, such as an interrupt, is raised unchanged if it is not about
+    the record."""
 
     class Interrupted:
         def __index__(self):
@@ -251,7 +251,7 @@ def test_a_letter_that_fails(writer):
 
 
 def test_an_iterator_that_fails(writer):
-    """An exception of the caller's own iterator comes out as it is, and nothing is accepted."""
+    """An exception of the caller's iterator is raised unchanged, and nothing is accepted."""
 
     def broken():
         yield "h"
@@ -301,8 +301,8 @@ def test_a_unitary_may_be_given_as(writer, way):
 
 
 def test_unitaries_of_other_kinds(writer):
-    """What converts to complex128 without loss is taken: reals, integers, truth values, complex64,
-    other libraries'."""
+    """Objects that convert to complex128 without loss are accepted: reals, integers, truth values,
+    complex64, other libraries' arrays."""
     torch = pytest.importorskip("torch")
     writer.append("h", [[0, 1], [1, 0]])
     writer.append("h", np.array([[0, 1], [1, 0]], dtype=bool))
@@ -586,7 +586,7 @@ NO_NAMES = ["id", "length", "count_h", "count_anything", "", "x" * 65, "λ" * 33
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_names_that_labels_cannot_have(writer, name):
-    """What every record has already, and what is no name, is refused."""
+    """Names of existing columns, and texts that are not names, are refused."""
     with pytest.raises(ValueError):
         writer.append("h", **{name: 1})
     with pytest.raises(ValueError):
@@ -745,8 +745,7 @@ def test_gates_with_angles_and_coupling(corpus):
 
 
 def test_opaque_gates(corpus):
-    """A name that nobody defined is a gate too; a record with it must bring its unitary, others
-    need not."""
+    """An undefined name is a gate too; a record with it must bring its unitary, others need not."""
     with qorpus.Writer(corpus, gates=["h", "magic"], qubits=2) as writer:
         writer.append("h 0")
         writer.append("h 0; magic", unitary(1, 4))
@@ -880,7 +879,7 @@ def test_paths_that_cannot_hold_a_corpus(corpus):
 
 @pytest.mark.parametrize("path", [None, 3, b"c.db", ["c.db"], "a\0b", "\ud800x", ""], ids=repr)
 def test_paths_that_are_none(path, monkeypatch, tmp_path):
-    """What is no path is a TypeError or ValueError or an error of the library."""
+    """An object that is not a path is a TypeError or ValueError or an error of the library."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(REFUSALS):
         qorpus.Writer(path, gates=["h"], qubits=1)
@@ -888,7 +887,7 @@ def test_paths_that_are_none(path, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("durability", ["full", "normal", "off"])
 def test_durability(corpus, durability):
-    """Whatever the durability, what was flushed is there."""
+    """Flushed records are there with every durability."""
     with qorpus.Writer(corpus, gates=["h"], qubits=1, durability=durability) as writer:
         writer.extend(["h"] * 1000)
         assert writer.flush() == 1000
@@ -930,7 +929,8 @@ def test_leaving_the_with_twice(corpus):
 
 @pytest.mark.parametrize("exception", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_an_exception_inside_the_with(corpus, exception):
-    """It comes out as it is, and what was accepted before it is there, flushed or not."""
+    """The exception is raised unchanged, and the records accepted before it are there, flushed or
+    not."""
     raised = exception("mine")
     with pytest.raises(exception) as said, qorpus.Writer(corpus, gates=["h"], qubits=1) as writer:
         writer.extend(["h"] * 100, number=range(100))
@@ -954,8 +954,8 @@ def fail_after(path, process):
 
 
 def test_exceptions_inside_the_with_of_several_processes(corpus):
-    """What each process had appended when its block raised is there, and the exceptions are those
-    of the blocks."""
+    """The records that each process appended before its block raised are there, and the exceptions
+    are those of the blocks."""
     with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
         failed = [pool.submit(fail_after, corpus, process).exception() for process in range(3)]
     assert [str(error) for error in failed] == ["process 0", "process 1", "process 2"]
@@ -983,7 +983,7 @@ def test_an_exception_before_the_first_commit(corpus):
 
 
 def test_dropping(corpus):
-    """A writer that nobody holds any more has flushed what it accepted."""
+    """A writer that is garbage has flushed its records."""
     writer = qorpus.Writer(corpus, gates=["h"], qubits=1)
     writer.append("h")
     del writer
@@ -991,8 +991,8 @@ def test_dropping(corpus):
     assert len(qorpus.open(corpus)) == 1 and companions(corpus) == []
 
 
-def test_what_is_accepted_becomes_durable_by_itself(corpus):
-    """About a second after it was accepted a record is there for others, though nobody flushes."""
+def test_accepted_records_become_durable_without_a_flush(corpus):
+    """A record is there for others about a second after it was accepted, without a flush."""
     with qorpus.Writer(corpus, gates=["h"], qubits=1) as writer:
         writer.append("h")
         deadline = time.monotonic() + 60
@@ -1004,8 +1004,8 @@ def test_what_is_accepted_becomes_durable_by_itself(corpus):
 
 
 def test_a_label_is_a_number_or_a_text_throughout_a_file(corpus):
-    """Whoever uses a name otherwise than the file does is refused: at once, or, if both are new to
-    it, at the flush."""
+    """A label of another type than in the file is refused: at once, or, if both are new to the
+    file, at the flush."""
     first, second = (qorpus.Writer(corpus, gates=["h"], qubits=1) for _ in range(2))
     first.append("h", reward=1)
     second.append("h", reward="much")
@@ -1065,7 +1065,7 @@ SETTINGS = settings(deadline=None, derandomize=True, max_examples=60, suppress_h
 
 @SETTINGS
 @given(st.data())
-def test_whatever_is_written_comes_back(data):
+def test_written_records_are_read_back(data):
     """Circuits, unitaries and labels come back to the bit, through any sequence of append, extend,
     flush and reopen."""
     qubits = data.draw(st.integers(1, 3))
@@ -1198,8 +1198,7 @@ THINGS = st.recursive(
 
 
 def refuses_or_not(call) -> bool:
-    """Whether the call was refused, as it must be if it is: never by an abort, a panic or another
-    exception."""
+    """Return whether the call was refused by the right exception, never by an abort or a panic."""
     try:
         call()
     except REFUSALS as error:
@@ -1248,7 +1247,7 @@ def test_wrong_options(options):
 @settings(SETTINGS, max_examples=100)
 @given(THINGS.filter(lambda thing: not isinstance(thing, str)))
 def test_wrong_paths(path):
-    """What is no path is refused."""
+    """An object that is not a path is refused."""
     assert refuses_or_not(lambda: qorpus.Writer(path, gates=["h"], qubits=1))
 
 
@@ -1332,7 +1331,7 @@ def test_how_unitaries_are_compared(corpus, pair):
     assert len(qorpus.open(path)) == 3
 
 
-def test_verify_recomputes_what_was_appended(corpus, pair):
+def test_verify_recomputes_appended_records(corpus, pair):
     """verify names records whose unitary is not their circuit's, and repair leaves them as they
     are."""
     _, right = pair
@@ -1364,7 +1363,7 @@ def test_verify_recomputes_what_was_appended(corpus, pair):
     ],
 )
 def test_letters_are_found_by_the_value_of_their_angle(corpus, gate, letter):
-    """However an angle is spelled, the letter is the alphabet's."""
+    """Every spelling of an angle is the alphabet's letter."""
     with qorpus.Writer(corpus, gates=[gate, "h"], qubits=1) as writer:
         writer.append([letter])
         writer.extend([letter, [letter, "h"]])

@@ -103,8 +103,8 @@ def check_file(path):
 
 @pytest.mark.parametrize("killed", [0, 11])
 def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers, chance, killed):
-    """They race for a file that nobody made, and some are killed; what was flushed is there once
-    and to the bit, and readers see no other record."""
+    """They race to create a file, and some are killed; flushed records are there once and to the
+    bit, and readers see no others."""
     each = 200_000 // 32
     tables = {process: writing.unitaries(process, range(each)).tobytes() for process in range(32)}
     processes = [
@@ -112,7 +112,7 @@ def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers, chance, ki
         for process in range(32)
     ]
     victims = chance.sample(range(32), killed)
-    # Each dies when so many records are there, which is before it can be done with its own.
+    # Each dies when this many records are there, before it can be done with its own.
     moments = sorted(chance.randrange(100_000) for _ in victims)
     reader, seen = wait_for(corpus), 0
     while any(process.is_alive() for process in processes):
@@ -187,8 +187,7 @@ def test_all_are_killed_again_and_again(corpus, ledgers, chance):
 
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_a_pool_whose_workers_keep_a_writer(corpus, context):
-    """Workers of multiprocessing.Pool that end with it have lost nothing, though nobody flushes or
-    closes."""
+    """Workers of multiprocessing.Pool that end with it lose nothing, without a flush or a close."""
     with multiprocessing.get_context(context).Pool(3, writing.open_one, (corpus,)) as pool:
         assert pool.map(writing.task, range(12), chunksize=1) == list(range(12))
         pool.close()
@@ -250,7 +249,7 @@ def test_eight_threads_share_a_writer(corpus):
     check_file(corpus)
 
 
-def test_a_flush_does_not_wait_for_what_comes_later(corpus):
+def test_a_flush_does_not_wait_for_later_records(corpus):
     """A flush returns although other threads never stop to append; what was accepted before it is
     readable then."""
     done = threading.Event()
@@ -370,7 +369,7 @@ def ended(process: subprocess.Popen, status: int = 0) -> str:
 
 @contextlib.contextmanager
 def patience(process: subprocess.Popen):
-    """Ends a program that hangs, so that whoever reads from it does not."""
+    """End a program that hangs, so that the reader of its output does not."""
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.daemon = True
     watchdog.start()
@@ -387,7 +386,7 @@ def run(corpus, text: str, status: int = 0) -> str:
 
 
 def test_an_inherited_writer_refuses(corpus):
-    """In the child of a fork a writer says that it is another process's; its parent's goes on."""
+    """In the child of a fork a writer says that it is another process's; the parent's works."""
     writer = qorpus.Writer(corpus, gates=writing.GATES, qubits=1)
     writing.add(writer, 0, 0, range(50))
     context = multiprocessing.get_context("fork")
@@ -417,8 +416,8 @@ def test_an_inherited_writer_refuses(corpus):
     ],
 )
 def test_a_child_commits_nothing_of_its_parent(corpus, end):
-    """What the parent accepted before a fork is committed once, by the parent, however the child
-    ends."""
+    """Records that the parent accepted before a fork are committed once, by the parent, however the
+    child ends."""
     text = f"""
     with new() as writer:
         writing.add(writer, 2, 0, range(100))
@@ -502,8 +501,8 @@ def test_forks_while_threads_append(corpus):
 
 
 def test_an_inherited_reader_works(corpus):
-    """A corpus that was opened before a fork reads in the child, also while the parent's writer
-    goes on."""
+    """A corpus that was opened before a fork reads in the child, also while the parent's writer is
+    in use."""
     text = """
     writer = new()
     writing.add(writer, 0, 0, range(100))
@@ -552,8 +551,8 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_the_interpreter_ends_with_an_open_writer(corpus, end):
-    """Whatever holds a writer when a program ends, what it accepted is durable, and one plain file
-    is left."""
+    """Whatever object holds a writer when a program ends, its records are durable, and one plain
+    file is left."""
     text = f"""
     hundred = lambda writer: writing.add(writer, 2, 0, range(100))
     {ENDS[end]}

@@ -12,7 +12,7 @@ from object_store import environment
 
 
 class Request(NamedTuple):
-    """What was asked for."""
+    """Return the requests."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Request(NamedTuple):
 
     @property
     def is_shard(self):
-        """Whether it gets some of a shard."""
+        """Return whether it is for a part of a shard."""
         return self.method == "GET" and urlsplit(self.path).path.endswith(".db")
 
 

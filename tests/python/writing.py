@@ -40,7 +40,7 @@ def numbers_of_letters(process: int, number: int) -> list[int]:
 
 
 def circuit(process: int, number: int) -> tuple[str, ...]:
-    """The same, as it is read."""
+    """Return the circuit of a record in letters."""
     return tuple(LETTERS[letter] for letter in numbers_of_letters(process, number))
 
 
@@ -54,8 +54,8 @@ def padded(process: int, numbers) -> np.ndarray:
 
 
 class Ledger:
-    """What a process has been told is durable, in a file of its own: the bound below which all its
-    numbers are."""
+    """The records that a process was told are durable, in a file of its own: a bound below which
+    all its numbers are."""
 
     def __init__(self, directory, process: int):
         self.file = open(Path(directory) / f"{process}.ledger", "a")  # noqa: SIM115
@@ -67,7 +67,7 @@ class Ledger:
 
 
 def bounds(directory) -> dict[int, int]:
-    """What the ledgers say; a line that a dying process left without its end says nothing."""
+    """Return the bounds of the ledgers, without the unfinished line of a killed process."""
     found = {}
     for path in Path(directory).glob("*.ledger"):
         lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
@@ -133,7 +133,7 @@ def whole_task(path, process: int, count: int = 100):
 
 
 def use_inherited(writer, results):
-    """What a child of a fork meets that uses its parent's writer."""
+    """Use the parent's writer in the child of a fork, and send the errors."""
     said = {}
     for name, use in {
         "append": lambda: writer.append("one"),

@@ -1,6 +1,4 @@
-"""Circuits of Qiskit, Cirq, BQSKit and OpenQASM, out and in.
-
-The unitaries are exactly the same, global phase included.
+"""Circuits of Qiskit, Cirq, BQSKit and OpenQASM, out and in, with exactly the same unitaries.
 
 A circuit is a sequence of letters in time order, such as `("h 0", "cx 0 1")`. Qubit k is qubit k
 everywhere. The libraries are imported when they are needed.
@@ -13,16 +11,9 @@ from qorpus.interop.imported import Imported
 from qorpus.interop.qasm import from_qasm2, from_qasm3
 from qorpus.interop.qiskit import from_qiskit, to_qiskit
 
+# fmt: off
 __all__ = [
-    "Imported",
-    "from_bqskit",
-    "from_cirq",
-    "from_qasm2",
-    "from_qasm3",
-    "from_qiskit",
-    "to_bqskit",
-    "to_cirq",
-    "to_qasm2",
-    "to_qasm3",
-    "to_qiskit",
+    "Imported", "from_bqskit", "from_cirq", "from_qasm2", "from_qasm3", "from_qiskit", "to_bqskit", "to_cirq",
+    "to_qasm2", "to_qasm3", "to_qiskit",
 ]
+# fmt: on

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
-from qorpus.interop.fragment import Fragment, Refusal, Step, no_unitary
+from qorpus.interop.fragment import Fragment, Step, no_letters, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
@@ -28,10 +28,8 @@ def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
     Args:
         circuit: letters in time order.
         qubits: how many there are, 1 to 8.
-        matrices: gates of one's own, first qubit most significant; they become a `ConstantUnitaryGate` with their name.
-
-    Returns:
-        A `bqskit.ir.Circuit` on `qubits` qubits.
+        matrices: gates of one's own, first qubit most significant; each becomes a
+            `ConstantUnitaryGate` with its name.
 
     Raises:
         qorpus.errors.MissingLibrary: BQSKit is not installed.
@@ -45,27 +43,21 @@ def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
     for name, angles, places in letters:
         if matrices and name in matrices and name not in gates:
             gates[name] = own(np.asarray(matrices[name], dtype=np.complex128))
-            # All gates of BQSKit have their name from here.
+            # BQSKit keeps the name of every gate here.
             gates[name]._name = name
         built.append_gate(gates[name], places, angles)
     return built
 
 
 def from_bqskit(
-    circuit: Circuit,
-    *,
-    ignore_phase: bool = False,
-    final_measurements: Choice = "refuse",
-    idle_qubits: Choice = "refuse",
+    circuit: Circuit, *, ignore_phase: bool = False, final_measurements: Choice = "refuse", idle_qubits: Choice = "refuse"
 ) -> Imported:
     """Convert a `bqskit.ir.Circuit` to letters, cycle by cycle.
 
-    `CircuitGate`s are unfolded, and barriers left out.
-
-    A gate that Qorpus does not have is decomposed by its matrix, if a rule of Qorpus gives letters
-    with the same unitary to 1e-12 in every entry: diagonal and controlled gates, rotations such as
-    RXX, and FSim are among them. An operation on several qubits that is the identity adds no
-    letter.
+    `CircuitGate`s are unfolded, and barriers left out. A gate that Qorpus does not have is
+    decomposed by its matrix, if a rule of Qorpus gives letters with the same unitary to 1e-12 in
+    every entry: diagonal and controlled gates, rotations such as RXX, and FSim are among them. An
+    identity on several qubits adds no letter.
 
     Args:
         circuit: at most 8 qubits, without measurements.
@@ -73,12 +65,10 @@ def from_bqskit(
         final_measurements: as for `qorpus.from_qiskit`.
         idle_qubits: as for `qorpus.from_qiskit`.
 
-    Returns:
-        Letters in time order, a tuple; its attribute `qubits` has the circuit's number of each qubit.
-
     Raises:
         qorpus.errors.MissingLibrary: BQSKit is not installed.
-        qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.InvalidArgument: something in it that letters cannot express, such as a measurement
+            or a global phase.
         qorpus.errors.WrongType: an argument of another type.
     """
     ir = library("bqskit.ir", "from_bqskit", "BQSKit", "bqskit")
@@ -95,39 +85,28 @@ def from_bqskit(
         read: dict[Any, Fragment] = {}
         for operation in unfolded:
             key = operation.gate, tuple(operation.params)
-            try:
-                if key not in read:
-                    read[key] = _fragment(operation)
-                places = list(operation.location)
-            except Refusal as refusal:
-                raise InvalidArgument(str(refusal.on(list(operation.location)))) from None
-            try:
-                taken.take(read[key], places)
-            except Refusal as refusal:
-                raise InvalidArgument(str(refusal)) from None
+            if key not in read:
+                read[key] = _fragment(operation)
+            taken.take(read[key], tuple(operation.location))
     return taken.letters(ignore_phase)
 
 
 def _fragment(operation: Any) -> Fragment:
-    """The letters of an operation on its own qubits."""
-    gate = operation.gate
-    places = tuple(range(len(operation.location)))
+    """Return the letters of an operation on its own qubits. Refusals name those of the circuit."""
+    gate, location = operation.gate, tuple(operation.location)
+    places = tuple(range(len(location)))
     if isinstance(gate, import_module("bqskit.ir.gates.barrier").BarrierPlaceholder):
         return Fragment()
     if isinstance(gate, import_module("bqskit.ir.gates.measure").MeasurementPlaceholder):
         return Fragment([Step(None, places)])
     if isinstance(gate, import_module("bqskit.ir.gates.reset").Reset):
-        raise no_unitary(gate.name, places)
+        raise no_unitary(gate.name, location)
     if name := _bqskit_names().get(gate):
         return Fragment([Step(gate_text(name, operation.params), places)])
     if len(places) <= MAX_QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
         return found
-    raise Refusal(
-        gate.name,
-        places,
-        "is not a gate of Qorpus, and has no decomposition that is exact; decompose it into gates that are, such as u3 "
-        "and cx, and pass the result (bqskit.compile does so to within a chosen error)",
-    )
+    remedy = "decompose it into gates that are, such as u3 and cx, and pass the result"
+    raise no_letters(gate.name, location, f"{remedy} (bqskit.compile does so to within a chosen error)")
 
 
 @cache

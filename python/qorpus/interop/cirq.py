@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cmath import phase
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from cmath import phase, rect
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from math import pi
@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, Matrix, gate_text
 from qorpus._qorpus import matrix, placed
 from qorpus.errors import InvalidArgument, WrongType
-from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, checked, difference, no_unitary
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, checked, difference, no_letters, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
 
 if TYPE_CHECKING:
     from cirq import Circuit, Qid, QubitOrder
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.complex128]
 
 
 def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> Circuit:
@@ -37,11 +34,8 @@ def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, Ar
     Args:
         circuit: letters in time order.
         qubits: how many there are, 1 to 8.
-        matrices: gates of one's own, first qubit most significant; they become a `MatrixGate` with their name. So does
-            u3, which Cirq does not have with this global phase.
-
-    Returns:
-        A `cirq.Circuit`.
+        matrices: gates of one's own, first qubit most significant; each becomes a `MatrixGate` with
+            its name. So does u3, which Cirq does not have with this global phase.
 
     Raises:
         qorpus.errors.MissingLibrary: Cirq is not installed.
@@ -74,23 +68,22 @@ def from_cirq(
     """Convert a `cirq.Circuit` to letters, moment by moment.
 
     A gate that Qorpus does not have is decomposed by its matrix or by `cirq.decompose_once`, if the
-    letters have the same unitary to 1e-12 in every entry. An operation on several qubits that is
-    the identity adds no letter.
+    letters have the same unitary to 1e-12 in every entry. An identity on several qubits adds no
+    letter.
 
     Args:
         circuit: at most 8 qubits, parameters resolved, without measurements.
-        qubits: which is qubit 0, which 1 and so on: a list, not a set, or a `cirq.QubitOrder`. By default `LineQubit(k)` is qubit k; if there
-            are others than `LineQubit`s, they are taken in Cirq's order.
+        qubits: the qubits in order, from qubit 0 on: a list, not a set, or a `cirq.QubitOrder`. By
+            default `LineQubit(k)` is qubit k; other qubits are taken in Cirq's order.
+            `Imported.qubits` has places in this order.
         ignore_phase: as for `qorpus.from_qiskit`.
         final_measurements: as for `qorpus.from_qiskit`.
         idle_qubits: as for `qorpus.from_qiskit`.
 
-    Returns:
-        Letters in time order, a tuple; its attribute `qubits` has for each qubit its place in the order above.
-
     Raises:
         qorpus.errors.MissingLibrary: Cirq is not installed.
-        qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.InvalidArgument: something in it that letters cannot express, such as a measurement
+            or a global phase.
         qorpus.errors.WrongType: an argument of another type.
     """
     cirq = library("cirq", "from_cirq", "Cirq", "cirq-core")
@@ -100,16 +93,13 @@ def from_cirq(
         numbers = _numbers(cirq, circuit, qubits, taken.drop_idle)
         taken.expect(max(numbers.values(), default=-1) + 1)
         read: dict[int, tuple[Any, Fragment]] = {}
-        try:
-            for operation in circuit.all_operations():
-                _take(taken, operation, numbers, read)
-        except Refusal as refusal:
-            raise InvalidArgument(str(refusal)) from None
+        for operation in circuit.all_operations():
+            _take(taken, operation, numbers, read)
     return taken.letters(ignore_phase)
 
 
 def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any, int]:
-    """The number of each qubit."""
+    """Return the number of each qubit."""
     found = sorted(circuit.all_qubits())
     if isinstance(qubits, cirq.QubitOrder):
         qubits = qubits.order_for(found)
@@ -143,6 +133,7 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
 
 
 def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[int, tuple[Any, Fragment]]) -> None:
+    """Take the letters of an operation; `read` has the gates that were read, by their ids."""
     cirq = import_module("cirq")
     operation = operation.untagged
     if isinstance(operation, cirq.CircuitOperation) and operation.repeat_until is None:
@@ -151,8 +142,8 @@ def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[i
         return
     places = [numbers[qubit] for qubit in operation.qubits]
     try:
-        # Equal gates of Cirq may differ by 1e-8, so only the same object is read once. It is kept,
-        # so that its id is.
+        # Equal gates of Cirq may differ by 1e-8, so only the same object is read once. Keeping it
+        # keeps its id from being reused.
         gate = operation.gate
         if gate is None or id(gate) not in read:
             read[id(gate)] = gate, _fragment(operation)
@@ -162,17 +153,15 @@ def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[i
 
 
 def _fragment(operation: Any) -> Fragment:
-    """The letters of an operation on its own qubits."""
+    """Return the letters of an operation on its own qubits."""
     cirq = import_module("cirq")
     places = tuple(range(len(operation.qubits)))
     name = _name(operation)
     if cirq.is_parameterized(operation):
         if cirq.parameter_names(operation):
-            raise InvalidArgument(
-                f"'{name}' has parameters without values; resolve them, as with cirq.resolve_parameters, and pass "
-                "the result"
-            )
-        # Numbers of SymPy, which Cirq makes floats of when it resolves anything.
+            remedy = "resolve them, as with cirq.resolve_parameters, and pass the result"
+            raise InvalidArgument(f"'{name}' has parameters without values; {remedy}")
+        # Cirq makes floats of numbers of SymPy when it resolves anything.
         operation = cirq.resolve_parameters(operation, {"": 0})
     if isinstance(operation.gate, cirq.GlobalPhaseGate):
         return Fragment([], phase(operation.gate.coefficient))
@@ -189,30 +178,26 @@ def _fragment(operation: Any) -> Fragment:
         return found
     if found := _decomposed(cirq, operation, unitary):
         return found
-    raise Refusal(
-        name,
-        places,
-        "is not a gate of Qorpus, and has no decomposition that is exact; decompose it, as with cirq.decompose or "
-        "cirq.optimize_for_target_gateset, and pass the result",
-    )
+    remedy = "decompose it, as with cirq.decompose or cirq.optimize_for_target_gateset, and pass the result"
+    raise no_letters(name, places, remedy)
 
 
 def _name(operation: Any) -> str:
-    """The name of an operation in one line: matrices and circuits have their class for one."""
+    """Return the name of an operation on one line; for matrices and circuits, their class."""
     named = operation.gate or operation
     text = str(named)
     return type(named).__name__ if "\n" in text or text.startswith("<") or len(text) > 80 else text
 
 
 def _is_opaque(cirq: Any, operation: Any) -> bool:
-    """Whether nothing says what an operation does."""
+    """Return whether Cirq knows no effect of an operation."""
     if operation.gate is None or cirq.has_kraus(operation) or cirq.is_measurement(operation):
         return False
     return cirq.decompose_once(operation, None) is None
 
 
 def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment | None:
-    """Letters by Cirq's decomposition, if their unitary is that of the operation."""
+    """Return letters by Cirq's decomposition, if their unitary is that of the operation."""
     parts = cirq.decompose_once(operation, None)
     numbers = {qubit: number for number, qubit in enumerate(operation.qubits)}
     if parts is None or any(qubit not in numbers for part in parts for qubit in part.qubits):
@@ -227,13 +212,13 @@ def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment |
     if made is None or unitary is None:
         return found if unitary is None else None
     # Cirq's decompositions may lose the phase, but nothing else.
-    found.phase += phase(complex(np.vdot(made, unitary)))
-    made = found.unitary(len(operation.qubits))
-    return found if made is not None and difference(made, unitary) <= TOLERANCE else None
+    lost = phase(complex(np.vdot(made, unitary)))
+    found.phase += lost
+    return found if difference(made * rect(1, lost), unitary) <= TOLERANCE else None
 
 
 def _cirq_name(gate: Any) -> tuple[str, list[float]] | None:
-    """The name and the angles of a gate of Cirq that has exactly the matrix of ours."""
+    """Return our name and the angles of a gate of Cirq that has exactly the matrix of ours."""
     cirq = import_module("cirq")
     if isinstance(gate, cirq.ControlledGate):
         inner = _cirq_name(gate.sub_gate)
@@ -258,34 +243,28 @@ def _family(gate: Any) -> tuple[Any, float] | None:
 
 @cache
 def _cirq_gates() -> dict[str, Any]:
-    """Gates of Cirq with exactly our matrices; of those with an angle, what makes them."""
+    """Return gates of Cirq with exactly our matrices, or functions that make them from an angle."""
     cirq = import_module("cirq")
     fixed = (
         *(cirq.I, cirq.X, cirq.Y, cirq.Z, cirq.H, cirq.S, cirq.S**-1, cirq.T, cirq.T**-1, cirq.X**0.5, cirq.X**-0.5),
         *(cirq.CNOT, cirq.ControlledGate(cirq.Y), cirq.CZ, cirq.ControlledGate(cirq.H), cirq.CNOT**0.5),
         *(cirq.SWAP, cirq.ISWAP, cirq.CCX, cirq.CSWAP),
     )
-
-    def controlled(make: Callable[[float], Any]) -> Callable[[float], Any]:
-        return lambda angle: cirq.ControlledGate(make(angle))
-
-    turning: dict[str, Callable[[float], Any]] = {
+    return dict(zip(FIXED, fixed, strict=True)) | {
         "rx": cirq.rx,
         "ry": cirq.ry,
         "rz": cirq.rz,
         "p": lambda angle: cirq.ZPowGate(exponent=angle / pi),
         "cp": lambda angle: cirq.CZPowGate(exponent=angle / pi),
+        "crx": lambda angle: cirq.ControlledGate(cirq.rx(angle)),
+        "cry": lambda angle: cirq.ControlledGate(cirq.ry(angle)),
+        "crz": lambda angle: cirq.ControlledGate(cirq.rz(angle)),
     }
-    return (
-        dict(zip(FIXED, fixed, strict=True))
-        | turning
-        | {f"c{name}": controlled(turning[name]) for name in ("rx", "ry", "rz")}
-    )
 
 
 @cache
 def _cirq_names() -> dict[Any, str]:
-    """Our names of gates without angles, and of families."""
+    """Return our names of gates without angles, and of families."""
     gates = _cirq_gates()
-    families = {_family(make(1.0)): name for name, make in gates.items() if name in TURNING}
-    return {gates[name]: name for name in FIXED} | {family: name for family, name in families.items() if family}
+    families = {_family(gates[name](1.0)): name for name in ("rx", "ry", "rz", "p", "cp")}
+    return {gates[name]: name for name in FIXED} | families

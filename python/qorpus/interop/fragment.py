@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import isnan
-from typing import TYPE_CHECKING, NamedTuple
+from math import inf, isnan, nan
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qorpus._letters import MAX_QUBITS, qubits_text
+from qorpus._letters import MAX_QUBITS, Matrix, qubits_text
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 
-if TYPE_CHECKING:
-    Matrix = NDArray[np.complex128]
-
-#: The largest difference between entries of the unitaries of an operation and of its letters, and the largest global
-#: phase that counts as none.
+#: The largest difference between entries of the unitaries of an operation and of its letters, and
+#: the largest global phase that counts as none.
 TOLERANCE = 1e-12
 
-#: The most letters of a circuit. Definitions and loops double them with each line, so a short text can have any number.
+#: The most letters of a circuit: a short program whose definitions and loops double them at each
+#: line can have any number.
 _MAX_STEPS = 1_000_000
 
 
@@ -34,14 +31,14 @@ class Step(NamedTuple):
 
 
 class Refusal(Exception):
-    """An operation that no letters have, with its qubits as the circuit around it numbers them."""
+    """An operation that letters cannot express, with its qubits in the circuit around it."""
 
     def __init__(self, operation: str, places: Sequence[int], why: str) -> None:
         super().__init__(operation, places, why)
         self.operation, self.places, self.why = operation, tuple(places), why
 
     def on(self, places: Sequence[int]) -> Refusal:
-        """The refusal with qubit k numbered `places[k]`."""
+        """Return the refusal with qubit k numbered `places[k]`."""
         return Refusal(self.operation, [places[place] for place in self.places], self.why)
 
     def __str__(self) -> str:
@@ -53,15 +50,20 @@ def no_unitary(operation: str, places: Sequence[int]) -> Refusal:
     return Refusal(operation, places, "has no unitary; remove it and pass the rest")
 
 
+def no_letters(operation: str, places: Sequence[int], remedy: str) -> Refusal:
+    """Refuse a unitary operation for which there are no exact letters."""
+    why = f"is not a gate of Qorpus, and has no decomposition that is exact; {remedy}"
+    return Refusal(operation, places, why)
+
+
 def checked(unitary: Matrix, operation: str, places: Sequence[int]) -> Matrix:
     """Refuse the matrix of an operation if it has another size, or is not unitary."""
     size = 2 ** len(places)
     if unitary.shape != (size, size):
         raise Refusal(operation, places, f"has a matrix of shape {unitary.shape}, not {(size, size)}")
     if (off := difference(unitary @ unitary.conj().T, np.eye(size, dtype=np.complex128))) > TOLERANCE:
-        raise Refusal(
-            operation, places, f"has a matrix that is not unitary: the largest entry of |UU† - 1| is {off:.2g}; correct it"
-        )
+        why = f"has a matrix that is not unitary: the largest entry of |UU† - 1| is {off:.2g}; correct it"
+        raise Refusal(operation, places, why)
     return unitary
 
 
@@ -87,12 +89,11 @@ class Fragment:
         self.phase += other.phase
 
     def inverse(self) -> Fragment:
-        """The fragment backwards. All its gates are their own inverses, or in `_INVERSE`."""
+        """Return the inverse. Each gate must be its own inverse or be in `_INVERSE`."""
         return Fragment([Step(_INVERSE.get(gate or "", gate), on) for gate, on in reversed(self.steps)], -self.phase)
 
     def unitary(self, qubits: int) -> Matrix | None:
-        """The unitary, qubit 0 most significant; None on more than 8 qubits or with a
-        measurement."""
+        """Return the unitary, qubit 0 most significant; None on over 8 qubits or if measured."""
         if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)
@@ -110,7 +111,7 @@ def _matrix(gate: str) -> Matrix:
 
 
 def applied(gate: Matrix, to: Matrix, places: Sequence[int]) -> Matrix:
-    """The product of a gate on these qubits and a matrix on all qubits."""
+    """Return the product of a gate on these qubits and a matrix on all qubits."""
     width, qubits = len(places), len(to).bit_length() - 1
     state = to.reshape([2] * qubits + [len(to)])
     state = np.tensordot(gate.reshape([2] * (2 * width)), state, (range(width, 2 * width), list(places)))
@@ -118,8 +119,6 @@ def applied(gate: Matrix, to: Matrix, places: Sequence[int]) -> Matrix:
 
 
 def difference(a: Matrix, b: Matrix) -> float:
-    """The largest difference between entries; infinite for other shapes or NaN."""
-    if a.shape != b.shape:
-        return float("inf")
-    largest = float(np.abs(a - b).max())
-    return float("inf") if isnan(largest) else largest
+    """Return the largest difference between entries; infinite for other shapes or NaN."""
+    largest = float(np.abs(a - b).max()) if a.shape == b.shape else nan
+    return inf if isnan(largest) else largest

@@ -14,7 +14,7 @@ from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal
 
-#: What to do with measurements at the end, or with qubits that no letter acts on.
+#: The treatment of measurements at the end, or of qubits that no letter acts on.
 Choice = Literal["refuse", "drop"]
 
 
@@ -22,9 +22,9 @@ class Imported(tuple[str, ...]):
     """Letters in time order: a tuple of texts, which knows which qubits they act on.
 
     Attributes:
-        qubits: for each qubit of the letters its number in the circuit. It is `(0, 1, ..., n - 1)` unless
-            `idle_qubits="drop"` left qubits out: `(3, 7)` says that letters on qubit 0 and 1 act on the circuit's
-            qubits 3 and 7.
+        qubits: for each qubit of the letters its number in the circuit. It is `(0, 1, ..., n - 1)`
+            unless `idle_qubits="drop"` left qubits out: with `(3, 7)`, letters on qubits 0 and 1
+            act on the circuit's qubits 3 and 7.
 
     Example:
         >>> program = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[16]; h q[3]; cx q[3], q[7];'
@@ -45,7 +45,7 @@ class Imported(tuple[str, ...]):
 
 
 class Taken:
-    """Letters taken from a library's circuit so far, their global phase, and the measurements."""
+    """The letters taken from a circuit so far, their global phase, and the measurements."""
 
     def __init__(self, final_measurements: Choice, idle_qubits: Choice) -> None:
         for name, value in (("final_measurements", final_measurements), ("idle_qubits", idle_qubits)):
@@ -73,12 +73,9 @@ class Taken:
         for gate, on in fragment.steps:
             there = tuple(places[place] for place in on)
             if gate is None:
-                self._measure(there)
+                self._measured.update(dict.fromkeys(there, there))
             elif len(there) == 1 or not _is_identity(gate):
                 self._gate(gate, there)
-
-    def _measure(self, places: tuple[int, ...]) -> None:
-        self._measured.update(dict.fromkeys(places, places))
 
     def _gate(self, gate: str, places: tuple[int, ...]) -> None:
         if measured := self._measured.keys() & places:
@@ -87,16 +84,14 @@ class Taken:
         self._letters.append((gate, places))
 
     def letters(self, ignore_phase: bool) -> Imported:
-        """All letters, if the phase is 0 or may be ignored, and measurements too."""
+        """Return all letters, if phase and measurements are absent or may be dropped."""
         if self._measured and not self._drop_measurements:
             why = 'has no unitary; pass final_measurements="drop" to leave out measurements that no gate follows'
             raise InvalidArgument(str(Refusal("measure", next(iter(self._measured.values())), why)))
         left = (self._phase + pi) % tau - pi
         if abs(left) > TOLERANCE and not ignore_phase:
-            raise InvalidArgument(
-                f"the circuit has a global phase of {left:.6g}, which its gates do not have; "
-                "pass ignore_phase=True to drop it"
-            )
+            remedy = "pass ignore_phase=True to drop it"
+            raise InvalidArgument(f"the circuit has a global phase of {left:.6g}, which its gates do not have; {remedy}")
         qubits: Sequence[int] = range(self._qubits)
         if self.drop_idle:
             qubits = sorted({place for _, places in self._letters for place in places})
@@ -109,6 +104,6 @@ class Taken:
 
 @lru_cache(4096)
 def _is_identity(gate: str) -> bool:
-    """Whether the gate does nothing, such as cp(0)."""
+    """Return whether the gate does nothing, such as cp(0)."""
     found = matrix(gate)
-    return float(np.abs(found - np.eye(len(found))).max()) < 1e-14
+    return bool(np.abs(found - np.eye(len(found))).max() < 1e-14)

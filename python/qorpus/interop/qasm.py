@@ -11,7 +11,7 @@ from itertools import pairwise
 from traceback import walk_tb
 from typing import Any
 
-from qorpus.errors import Error, InvalidArgument, WrongType
+from qorpus.errors import InvalidArgument, WrongType
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, described, library, message, reason
 from qorpus.interop.qiskit import take
@@ -24,30 +24,23 @@ _TOKENS = re.compile(r'//[^\n]*|("[^"\n]*"|\'[^\'\n]*\'|[A-Za-z_]\w*|[^\s\w])')
 
 
 def from_qasm2(
-    text: str,
-    *,
-    ignore_phase: bool = False,
-    final_measurements: Choice = "refuse",
-    idle_qubits: Choice = "refuse",
+    text: str, *, ignore_phase: bool = False, final_measurements: Choice = "refuse", idle_qubits: Choice = "refuse"
 ) -> Imported:
     """Read the letters of an OpenQASM 2 program: qubits are numbered through all registers.
 
-    Qiskit reads it, and the program's own definitions of gates have the last word. Gates that newer
-    versions of `qelib1.inc` have besides, such as `swap`, `p` and `rzz`, are Qiskit's, unless the
-    program defines them.
+    Qiskit reads it. The program's own definitions of gates come first; other gates of newer
+    versions of `qelib1.inc`, such as `swap`, `p` and `rzz`, are Qiskit's.
 
     Args:
-        text: the program; of other files it may include `qelib1.inc` only.
+        text: the program. `qelib1.inc` is the only file that it may include.
         ignore_phase: as for `qorpus.from_qiskit`.
         final_measurements: as for `qorpus.from_qiskit`.
         idle_qubits: as for `qorpus.from_qiskit`.
 
-    Returns:
-        Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
-
     Raises:
         qorpus.errors.MissingLibrary: Qiskit is not installed.
-        qorpus.InvalidArgument: the text is not OpenQASM 2, or says something that no letters say.
+        qorpus.InvalidArgument: the text is not OpenQASM 2, or has something that letters cannot
+            express.
         qorpus.errors.WrongType: an argument that is not a text.
 
     Example:
@@ -58,18 +51,14 @@ def from_qasm2(
     qasm2 = library("qiskit.qasm2", "from_qasm2", "Qiskit", "qiskit")
     text = _text(text, "from_qasm2", 2)
     taken = Taken(final_measurements, idle_qubits)
-    # Definitions are evaluated when they are asked for, and fail then.
+    # Definitions are evaluated, and fail, when they are asked for.
     with _reading("OpenQASM 2"):
         take(taken, _loaded(qasm2, text))
     return taken.letters(ignore_phase)
 
 
 def from_qasm3(
-    text: str,
-    *,
-    ignore_phase: bool = False,
-    final_measurements: Choice = "refuse",
-    idle_qubits: Choice = "refuse",
+    text: str, *, ignore_phase: bool = False, final_measurements: Choice = "refuse", idle_qubits: Choice = "refuse"
 ) -> Imported:
     """Read the letters of an OpenQASM 3 program: qubits are numbered through all registers.
 
@@ -81,12 +70,10 @@ def from_qasm3(
         final_measurements: as for `qorpus.from_qiskit`.
         idle_qubits: as for `qorpus.from_qiskit`.
 
-    Returns:
-        Letters in time order, a tuple; its attribute `qubits` has the program's number of each qubit.
-
     Raises:
         qorpus.errors.MissingLibrary: Qiskit or qiskit-qasm3-import is not installed.
-        qorpus.InvalidArgument: the text is not OpenQASM 3, or says something that no letters say.
+        qorpus.InvalidArgument: the text is not OpenQASM 3, or has something that letters cannot
+            express.
         qorpus.errors.WrongType: an argument that is not a text.
     """
     library("qiskit_qasm3_import", "from_qasm3", "Qiskit's importer", "qiskit qiskit-qasm3-import")
@@ -99,7 +86,7 @@ def from_qasm3(
 
 
 def _loaded(qasm2: Any, text: str) -> Any:
-    """Read the text strictly, or with the names that newer files `qelib1.inc` have besides."""
+    """Read the text strictly, or else with the names that newer files `qelib1.inc` add."""
     words = [match.group(1) for match in _TOKENS.finditer(text) if match.group(1)]
     own = {name for word, name in pairwise(words) if word in ("gate", "opaque", "qreg", "creg")}
     # OpenQASM's identity, which Qiskit would read as a rotation by 0.
@@ -114,7 +101,7 @@ def _loaded(qasm2: Any, text: str) -> Any:
 
 
 def _applied(words: list[str]) -> set[str]:
-    """The names of applied gates, which begin a statement after `qelib1.inc` is included."""
+    """Return the names of applied gates, which begin a statement after `qelib1.inc` is included."""
     includes = ([word, name.strip("\"'")] == ["include", "qelib1.inc"] for word, name in pairwise(words))
     after = words[next((at for at, include in enumerate(includes) if include), len(words)) :]
     return {word for before, word in pairwise(after) if before in (";", "{", "}", ")")}
@@ -149,21 +136,15 @@ def _text(text: object, function: str, version: int) -> str:
 
 @contextmanager
 def _reading(language: str) -> Iterator[None]:
-    """Say what is wrong with a text, and where if the parser knows."""
-    # The parser of OpenQASM 3 says some things on the terminal only.
-    with asking("Qiskit", f"the text as {language}"), redirect_stderr(StringIO()) as printed:
-        try:
+    """Turn failures of a parser into errors that name the place."""
+    # The parser of OpenQASM 3 prints some reasons on the terminal only.
+    with redirect_stderr(StringIO()) as printed:
+        with asking("Qiskit", f"the text as {language}", lambda error: _where(error, printed.getvalue())):
             yield
-        except (Error, RecursionError):
-            raise
-        except Exception as error:
-            raise InvalidArgument(
-                f"Qiskit cannot read the text as {language}: {_where(error, printed.getvalue())}"
-            ) from error
 
 
 def _where(error: BaseException, printed: str) -> str:
-    """The reason of a parser, with the place at which it stopped if the reason does not name it."""
+    """Return the reason of a parser, with the place at which it stopped if it does not name it."""
     cause: Any = error
     while cause is not None:
         for found in (cause, *cause.args):
@@ -179,8 +160,8 @@ def _where(error: BaseException, printed: str) -> str:
 
 
 def _span(error: BaseException) -> Any:
-    """The place of what Qiskit's importer was reading when something in Qiskit failed."""
-    # Its own errors name the place.
+    """Return the place that Qiskit's importer was reading when something in Qiskit failed."""
+    # The importer's own errors name the place.
     steps = [] if type(error).__name__.startswith(("Conversion", "QASM")) else list(walk_tb(error.__traceback__))
     spans = (getattr(frame.f_locals.get("node"), "span", None) for frame, _ in reversed(steps))
     return next((span for span in spans if span is not None), None)

@@ -11,41 +11,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qorpus._letters import FIXED, MAX_QUBITS, TURNING, gate_text, is_gate, permuted
+from qorpus._letters import FIXED, MAX_QUBITS, TURNING, Matrix, gate_text, is_gate, permuted
 from qorpus._qorpus import placed
 from qorpus.errors import InvalidArgument
-from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, checked, difference, no_unitary
+from qorpus.interop.fragment import TOLERANCE, Fragment, Refusal, Step, applied, checked, difference, no_letters, no_unitary
 from qorpus.interop.imported import Choice, Imported, Taken
 from qorpus.interop.library import asking, expect, library
 from qorpus.interop.synthesis import fragment_of
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from qiskit import QuantumCircuit
 
-    Matrix = NDArray[np.complex128]
-
-#: Gates that Qiskit calls otherwise: the name of its method first, then what else has the same matrix.
+#: Gates that Qiskit calls otherwise: the name of its method first, then its other gates with the
+#: same matrix.
 _QISKIT = {"u3": ("u", "u3"), "p": ("p", "u1"), "cp": ("cp", "cu1")}
 _FROM_QISKIT = {name: name for name in (*FIXED, *TURNING)} | {
     theirs: ours for ours, names in _QISKIT.items() for theirs in names
 }
 
 
-def to_qiskit(
-    circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None
-) -> QuantumCircuit:
-    """Convert letters to a `qiskit.QuantumCircuit`.
-
-    Its `Operator` is the unitary in little order.
+def to_qiskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> QuantumCircuit:
+    """Convert letters to a `qiskit.QuantumCircuit`; its `Operator` is the unitary in little order.
 
     Args:
         circuit: letters in time order.
         qubits: how many there are, 1 to 8.
-        matrices: gates of one's own, first qubit most significant; they become `UnitaryGate`s labelled by name.
-
-    Returns:
-        A `qiskit.QuantumCircuit` on `qubits` qubits.
+        matrices: gates of one's own, first qubit most significant; each becomes a `UnitaryGate`
+            labelled by its name.
 
     Raises:
         qorpus.errors.MissingLibrary: Qiskit is not installed.
@@ -76,22 +68,20 @@ def from_qiskit(
     Gates that are not standard are expanded by their definitions, or found by their matrix. A gate
     that has both is refused unless they differ by at most 1e-12 in every entry; on more than 8
     qubits the definition is believed. Barriers are left out; boxes, and `for` loops over numbers,
-    are replaced by their bodies. An operation on several qubits that is the identity adds no
-    letter.
+    are replaced by their bodies. An identity on several qubits adds no letter.
 
     Args:
         circuit: at most 8 qubits, parameters bound, without measurements.
-        ignore_phase: whether a global phase that the letters do not have is dropped rather than refused.
+        ignore_phase: whether a global phase that the letters do not have is dropped rather than
+            refused.
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
-        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in their order. Then
-            the circuit may have any number of qubits, of which letters act on at most 8.
-
-    Returns:
-        Letters in time order, a tuple; its attribute `qubits` has the circuit's number of each qubit.
+        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in
+            their order. The circuit may then have any number of qubits; letters act on at most 8.
 
     Raises:
         qorpus.errors.MissingLibrary: Qiskit is not installed.
-        qorpus.InvalidArgument: something in it that no letters say, such as a measurement or a global phase.
+        qorpus.InvalidArgument: something in it that letters cannot express, such as a measurement
+            or a global phase.
         qorpus.errors.WrongType: an argument of another type.
     """
     qiskit = library("qiskit", "from_qiskit", "Qiskit", "qiskit")
@@ -105,22 +95,19 @@ def from_qiskit(
 def take(taken: Taken, circuit: QuantumCircuit) -> None:
     """Take the letters of a circuit."""
     taken.expect(circuit.num_qubits)
-    try:
-        taken.take(_Reader().circuit(circuit), range(circuit.num_qubits))
-    except Refusal as refusal:
-        raise InvalidArgument(str(refusal)) from None
+    taken.take(_Reader().circuit(circuit), range(circuit.num_qubits))
 
 
 class _Reader:
-    """Reads one circuit, and each of its gates once."""
+    """The reader of one circuit. It reads each of its gates once."""
 
     def __init__(self) -> None:
-        # With the operation itself, so that nothing else gets its id meanwhile.
+        # Keeping the operation itself keeps its id from being reused.
         self._fragments: dict[Any, tuple[Any, Fragment]] = {}
         self._matrices: dict[Any, tuple[Any, Matrix | None]] = {}
 
     def circuit(self, circuit: Any) -> Fragment:
-        """The letters of a circuit."""
+        """Return the letters of a circuit."""
         read = Fragment([], _number(circuit.global_phase, "the global phase"))
         for instruction in circuit.data:
             places = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
@@ -163,7 +150,7 @@ class _Reader:
         return self._by_definition(operation, definition, places)
 
     def _control_flow(self, operation: Any, places: Sequence[int]) -> Fragment:
-        """A box or a `for` loop over numbers as its body; everything else has no unitary."""
+        """Return the body of a box, or of a `for` loop over numbers; all else has no unitary."""
         if operation.name == "box":
             return self.circuit(operation.blocks[0])
         if operation.name != "for_loop":
@@ -179,8 +166,7 @@ class _Reader:
         return read
 
     def _annotated(self, operation: Any, places: Sequence[int]) -> Fragment:
-        """Read an operation with modifiers, which Qiskit carries out late: its matrix has the last
-        word."""
+        """Read an operation with modifiers, which Qiskit applies late. Its matrix must agree."""
         made = operation.base_op
         for modifier in operation.modifiers:
             kind = type(modifier).__name__
@@ -203,40 +189,33 @@ class _Reader:
             raise no_unitary(operation.name, places)
         if found := fragment_of(unitary):
             return found
-        raise Refusal(
-            operation.name,
-            places,
-            "is not a gate of Qorpus, and has no decomposition that is exact; decompose it as with "
-            'qiskit.transpile(circuit, basis_gates=["u3", "cx"]), and pass the result',
-        )
+        remedy = 'decompose it as with qiskit.transpile(circuit, basis_gates=["u3", "cx"]), and pass the result'
+        raise no_letters(operation.name, places, remedy)
 
     def _by_definition(self, operation: Any, definition: Any, places: Sequence[int]) -> Fragment:
         read = self.circuit(definition)
-        # Gates of OpenQASM 2 make their matrix from their definition, at every level anew.
+        # Gates of OpenQASM 2 compute their matrix from their definition, anew at every level.
         if type(operation).__module__ != "qiskit.qasm2.parse":
             read = self._agreeing(operation.name, read, self._matrix(operation), places)
         if operation.name in _FROM_QISKIT and len(places) < 4 and (unitary := read.unitary(len(places))) is not None:
-            # A gate of the circuit's own that is named like one of ours, as in OpenQASM, which
-            # lacks some.
-            angles = [float(angle) for angle in operation.params]
-            known = gate_text(_FROM_QISKIT[operation.name], angles)
-            if len(angles) == _angles(_FROM_QISKIT[operation.name]) and is_gate(known, unitary):
+            # The circuit defines a gate named like one of ours, as OpenQASM programs do.
+            name, angles = _FROM_QISKIT[operation.name], [float(angle) for angle in operation.params]
+            known = gate_text(name, angles)
+            if len(angles) == (3 if name == "u3" else name in TURNING) and is_gate(known, unitary):
                 return Fragment([Step(known, tuple(places))])
         return read
 
-    def _agreeing(self, name: str, read: Fragment, said: Matrix | None, places: Sequence[int]) -> Fragment:
-        made = None if said is None else read.unitary(len(places))
-        if said is not None and made is not None and (apart := difference(made, said)) > TOLERANCE:
-            raise Refusal(
-                name,
-                places,
-                f"has a definition that is not its matrix: their entries differ by up to {apart:.2g}; "
-                "replace the gate by its definition, as with circuit.decompose(), if that is meant",
-            )
+    def _agreeing(self, name: str, read: Fragment, own: Matrix | None, places: Sequence[int]) -> Fragment:
+        """Refuse an operation whose definition and own matrix differ."""
+        made = None if own is None else read.unitary(len(places))
+        if own is not None and made is not None and (apart := difference(made, own)) > TOLERANCE:
+            why = f"has a definition that is not its matrix: their entries differ by up to {apart:.2g}; "
+            why += "replace the gate by its definition, as with circuit.decompose(), if that is meant"
+            raise Refusal(name, places, why)
         return read
 
     def _matrix(self, operation: Any) -> Matrix | None:
-        """The matrix of an operation apart from its definition, first qubit most significant."""
+        """Return the matrix that an operation has apart from its definition, first qubit first."""
         key = _key(operation)
         if key not in self._matrices:
             self._matrices[key] = operation, self._own_matrix(operation)
@@ -254,14 +233,14 @@ class _Reader:
             return permuted(_evolved(operation), range(qubits)[::-1])
         base = getattr(operation, "base_gate", None)
         controls = getattr(operation, "num_ctrl_qubits", 0)
-        # Some have qubits besides, which are the definition's affair.
+        # Some have more qubits, which only the definition knows.
         if base is None or controls + base.num_qubits != qubits:
             return None
         inner = self._matrix_of_all(base)
         return None if inner is None else _controlled(inner, controls, operation.ctrl_state)
 
     def _matrix_of_all(self, operation: Any) -> Matrix | None:
-        """The matrix of an operation, put together from those of its definition if it has none."""
+        """Return the matrix of an operation, computed from its definition if it has none."""
         own = self._matrix(operation)
         definition = getattr(operation, "definition", None) if own is None else None
         if definition is None or operation.num_qubits > MAX_QUBITS:
@@ -279,8 +258,8 @@ class _Reader:
 
 
 def _key(operation: Any) -> Any:
-    """A key of operations that have equal definitions and matrices; at least of the same object."""
-    # Gates without angles have a class each that belongs to no module.
+    """Return a key that only operations with equal definitions and matrices share."""
+    # Each gate without angles has a class of its own, which belongs to no module.
     module = str(getattr(operation, "base_class", type(operation)).__module__)
     params = getattr(operation, "params", [])
     if getattr(operation, "_condition", None) is None and all(isinstance(angle, int | float) for angle in params):
@@ -292,7 +271,7 @@ def _key(operation: Any) -> Any:
 
 
 def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
-    """The matrix of a gate with controls in front; the first is the lowest bit of `state`."""
+    """Return the matrix of a gate behind controls; the first is the lowest bit of `state`."""
     size = len(inner)
     first = int(format(state, f"0{controls}b")[::-1], 2) * size
     whole = np.eye(size << controls, dtype=np.complex128)
@@ -301,7 +280,7 @@ def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
 
 
 def _evolved(operation: Any) -> Matrix:
-    """The matrix of a `PauliEvolutionGate`, which old versions of Qiskit do not have."""
+    """Return the matrix of a `PauliEvolutionGate`, which old versions of Qiskit do not have."""
     total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
     operators = operation.operator if isinstance(operation.operator, list) else [operation.operator]
     for operator in operators:
@@ -311,20 +290,16 @@ def _evolved(operation: Any) -> Matrix:
 
 
 def _repeated(gate: Any, power: int) -> Any:
-    """The gate as many times, or its inverse."""
+    """Return the gate so often, or its inverse."""
     repeated = import_module("qiskit").QuantumCircuit(gate.num_qubits)
     for _ in range(abs(power)):
         repeated.append(gate if power > 0 else gate.inverse(), range(gate.num_qubits))
     return repeated.to_gate()
 
 
-def _angles(name: str) -> int:
-    return 3 if name == "u3" else int(name in TURNING)
-
-
 @cache
 def _standard_classes() -> dict[str, Any]:
-    """The classes of the gates that Qorpus has, too, by the names that Qiskit gives them."""
+    """Return Qiskit's classes of the gates that Qorpus has, by Qiskit's names."""
     known = import_module("qiskit.circuit.library").get_standard_gate_name_mapping()
     return {name: known[name].base_class for name in _FROM_QISKIT if name in known}
 
@@ -333,6 +308,5 @@ def _number(value: Any, of: str) -> float:
     try:
         return float(value)
     except TypeError as error:
-        raise InvalidArgument(
-            f"{of} has the parameter '{value}' without a value; bind it, as with assign_parameters, and pass the result"
-        ) from error
+        remedy = "bind it, as with assign_parameters, and pass the result"
+        raise InvalidArgument(f"{of} has the parameter '{value}' without a value; {remedy}") from error

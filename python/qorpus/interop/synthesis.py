@@ -1,6 +1,4 @@
-"""Exact letters for matrices.
-
-They may be those of standard gates, and of products and controlled gates of one qubit's gates.
+"""Exact letters for matrices of standard gates, and of products and controls of one-qubit gates.
 
 A decomposition is used only if the product of its letters is the matrix, so nothing here needs to
 be trusted.
@@ -12,16 +10,11 @@ from cmath import exp, phase, rect, sqrt
 from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations, product
 from math import atan2
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qorpus._letters import gate_text, named, permuted, phase_of
+from qorpus._letters import Matrix, gate_text, named, permuted, phase_of
 from qorpus.interop.fragment import TOLERANCE, Fragment, Step, difference
-
-if TYPE_CHECKING:
-    Matrix = NDArray[np.complex128]
 
 #: Angles that are rounding errors.
 _NO_ANGLE = 1e-15
@@ -81,7 +74,7 @@ def _permutation(unitary: Matrix, qubits: int) -> Fragment | None:
     """Qubits in another order: swaps."""
     if np.count_nonzero(unitary) != len(unitary):
         return None
-    # Where the states go in which one qubit is 1.
+    # The images of the states in which one qubit is 1.
     states = np.abs(unitary[:, [1 << (qubits - 1 - qubit) for qubit in range(qubits)]]).argmax(axis=0).tolist()
     goes = [qubits - state.bit_length() for state in states]
     if sorted(goes) != list(range(qubits)):
@@ -119,7 +112,7 @@ def _diagonal(unitary: Matrix, qubits: int) -> Fragment | None:
     signs = 1 - 2 * (np.array(subsets) @ np.array(subsets).T % 2)
     turns = -2 * (signs @ angles) / len(entries)
     made = Fragment([], phase(entries[0]))
-    # p has a phase that rz has not: whichever leaves no global phase.
+    # p has a phase that rz does not have: take the one that leaves no global phase.
     half = float(turns[1:].sum()) / 2
     gate = "rz" if abs(exp(1j * (made.phase + half)) - 1) < _ZERO < abs(exp(1j * made.phase) - 1) else "p"
     made.phase += half if gate == "rz" else 0.0
@@ -180,8 +173,7 @@ def _bases() -> Iterator[Fragment]:
 
 
 def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
-    """A gate on one qubit with controls: Barenco et al., PRA 52, 3457 (1995), lemmas 5.1 and
-    7.5."""
+    """A gate on one qubit with controls (Barenco et al., PRA 52, 3457, lemmas 5.1 and 7.5)."""
     whole = _eye(2 ** (len(controls) + 1))
     whole[-2:, -2:] = gate
     if len(controls) < 3 and (name := named(whole)):
@@ -203,7 +195,7 @@ def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
 
 
 def _controlled_once(gate: Matrix, control: int, target: int) -> Fragment:
-    """A gate with one control: a phase of the control, and a rotation or three around two cx."""
+    """A gate with one control: a phase of the control, and one rotation, or three around two cx."""
     angle = phase(np.linalg.det(gate)) / 2
     special = gate * exp(-1j * angle)
     (a, _), (c, d) = special.tolist()
@@ -247,19 +239,19 @@ def _root(gate: Matrix) -> Matrix:
 
 
 def _between(around: Fragment, unitary: Matrix, qubits: int) -> Matrix:
-    """The matrix of what is between `around` and its inverse in the letters of `unitary`."""
+    """Return the matrix between `around` and its inverse in the letters of `unitary`."""
     return _product(around, _product(around, unitary.conj().T).conj().T)
 
 
 def _product(fragment: Fragment, unitary: Matrix) -> Matrix:
-    """The matrix of `unitary` and then the fragment."""
+    """Return the matrix of `unitary` and then the fragment."""
     made = fragment.unitary(len(unitary).bit_length() - 1)
     assert made is not None, "a fragment here has no measurement"
     return made @ unitary
 
 
 def _wrapped(around: Fragment, inner: Fragment) -> Fragment:
-    """The fragment between `around` and its inverse."""
+    """Put a fragment between `around` and its inverse."""
     return Fragment([*around.steps, *inner.steps, *around.inverse().steps], inner.phase)
 
 
