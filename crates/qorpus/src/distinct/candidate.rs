@@ -59,7 +59,7 @@ impl Shortest {
     }
 }
 
-/// Returns a key as it is compared.
+/// Returns the halves of a key, in which keys are compared.
 #[inline]
 pub(super) fn halves(key: u128) -> [u64; 2] {
     [(key >> 64) as u64, key as u64]

@@ -7,7 +7,7 @@ use crate::distinct::frontier::Frontier;
 use crate::distinct::index_builder::{FILL_BYTES, IndexBlock, IndexFill};
 use crate::distinct::job::Enumeration;
 use crate::distinct::parallel::parallel;
-use crate::distinct::progress::{Phase, Reporter};
+use crate::distinct::progress::Phase;
 use crate::distinct::radix_sort::SortBuffer;
 use crate::error::Result;
 use crate::tables::chunks::{insert_chunks, totals};
@@ -52,10 +52,10 @@ impl CommitBatch {
 
 impl Enumeration<'_> {
     /// Begins the records of a level, of which some may be there.
-    pub(super) fn begin_records(&self, level: &Level, reporter: &mut Reporter<'_>) -> Result<()> {
+    pub(super) fn begin_records(&self, level: &Level) -> Result<()> {
         let present = self.writer.read(|transaction| totals(transaction))?.0;
-        reporter.progress.records = present;
-        reporter.begin(Phase::Ordering, present - level.first_id, level.records);
+        self.reporter.begin(Phase::Ordering, present - level.first_id, level.records);
+        self.reporter.update(|progress| progress.records = present);
         Ok(())
     }
 
@@ -66,7 +66,6 @@ impl Enumeration<'_> {
         RecordPieces { parents, first_ids, cost }: &RecordPieces<'_>,
         survivors: &(impl Fn(usize, &mut SortBuffer<Shortest>) -> Result<()> + Sync),
         index: Option<&IndexFill>,
-        reporter: &mut Reporter<'_>,
     ) -> Result<bool> {
         let resources = &self.resources;
         let present = self.writer.read(|transaction| totals(transaction))?.0;
@@ -98,31 +97,27 @@ impl Enumeration<'_> {
                 return Ok(());
             }
             bytes = 0;
-            self.commit(std::mem::take(&mut batch), index, reporter)
+            self.commit(std::mem::take(&mut batch), index)
         };
         let all = (first_ids[parents.len()] - first_ids[done]) as usize * RECORD_BYTES + fills * FILL_BYTES;
         let mean = (all / (records + fills).max(1)).max(1);
         let threads = resources.threads().ahead(WAITING_BYTES / mean);
         let complete = parallel(threads, records + fills, &begin, &work, &mut finish, &mut || {})?;
-        self.commit(batch, index, reporter)?;
+        self.commit(batch, index)?;
         Ok(complete)
     }
 
-    fn commit(
-        &self,
-        CommitBatch { chunks, blocks }: CommitBatch,
-        index: Option<&IndexFill>,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<()> {
+    fn commit(&self, CommitBatch { chunks, blocks }: CommitBatch, index: Option<&IndexFill>) -> Result<()> {
         let (new, _) = self.writer.write(|transaction| {
             if let Some(IndexFill { index, .. }) = index {
                 blocks.iter().try_for_each(|(block, bytes)| index.insert(transaction, *block, bytes))?;
             }
             insert_chunks(transaction, &chunks)
         })?;
-        reporter.progress.records += new;
-        reporter.progress.done += new;
-        reporter.report();
+        self.reporter.report(|progress| {
+            progress.records += new;
+            progress.done += new;
+        });
         Ok(())
     }
 }
@@ -140,8 +135,8 @@ impl Context {
     ) -> Result<Vec<Chunk>> {
         let letters = self.letter_count();
         let (mut chunks, mut circuits, mut start, mut next) = (Vec::new(), Circuits::default(), 0, 0);
-        corpus.visit_frontier(ids, frontier, Frontier::decode_circuits, |frontier, rows| {
-            let end = frontier.first_id + rows.end as u64;
+        corpus.visit_frontier(ids, frontier, Frontier::decode_circuits, |frontier| {
+            let end = frontier.first_id + frontier.rows.end as u64;
             while let Some(row) = survivors.get(next).filter(|row| row.origin / letters < end) {
                 let parent = frontier.circuits.get((row.origin / letters - frontier.first_id) as usize);
                 circuits.push(parent.iter().copied().chain([(row.origin % letters) as u16]));

@@ -13,6 +13,7 @@ use qorpus_core::{Arithmetic, Chunk, Circuits, Codec, Recipe, Tolerance};
 use std::ops::Range;
 
 /// How candidates are made, compared, written and recorded.
+#[derive(Debug)]
 pub(super) struct Context {
     pub(super) recipe: Recipe,
     pub(super) codec: Codec,

@@ -7,6 +7,9 @@ use qorpus_core::Tolerance;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ambiguous(pub(super) u64);
 
+/// A result unless candidates are ambiguous.
+pub(super) type Judgement<T> = std::result::Result<T, Ambiguous>;
+
 /// A hash table of exact keys, which need not be sorted before they are merged.
 #[derive(Default)]
 pub(super) struct DedupTable {
@@ -62,10 +65,7 @@ fn are_equal(one: [u64; 2], other: [u64; 2], tolerance: Tolerance) -> Option<boo
 
 /// Merges candidates of equal unitaries, which are sorted by key and stay so. The first of them
 /// gives its key and its origin.
-pub(super) fn dedup_sorted(
-    candidates: &mut Vec<Candidate>,
-    tolerance: Tolerance,
-) -> std::result::Result<(), Ambiguous> {
+pub(super) fn dedup_sorted(candidates: &mut Vec<Candidate>, tolerance: Tolerance) -> Judgement<()> {
     if tolerance.distinct == 0 {
         candidates.dedup_by(|next, kept| {
             let is_equal = next.key == kept.key;
@@ -121,7 +121,7 @@ impl KnownKeySweep<'_> {
     /// Sets the number of circuits of a candidate with this key to 0. False if no later key can
     /// equal a candidate's.
     #[inline]
-    pub(super) fn meet(&mut self, key: [u64; 2]) -> std::result::Result<bool, Ambiguous> {
+    pub(super) fn meet(&mut self, key: [u64; 2]) -> Judgement<bool> {
         let distinct = self.tolerance.distinct;
         while self.candidates.get(self.next).is_some_and(|row| row.key[0] + distinct < key[0]) {
             self.next += 1;

@@ -88,9 +88,7 @@ fn run(
     let writer = CorpusWriter::open(path, recipe, options.durability)?;
     let spill = SpillDirectory::open(path, recipe)?;
     let resources = Resources { path, context, jobs, memory, spill, stop };
-    let mut reporter = Reporter { progress: EnumerateProgress::default(), callback };
-    let outcome = Enumeration { resources, writer }.run(remote, &mut reporter)?;
-    Ok((outcome, reporter.progress))
+    Enumeration { resources, writer, reporter: Reporter::new(callback) }.run(remote)
 }
 
 fn half_of_free_memory() -> Result<u64> {
@@ -103,7 +101,7 @@ fn half_of_free_memory() -> Result<u64> {
 }
 
 impl Enumeration<'_> {
-    fn run(self, mut remote: Option<Remote<'_>>, reporter: &mut Reporter<'_>) -> Result<Outcome> {
+    fn run(self, mut remote: Option<Remote<'_>>) -> Result<(Outcome, EnumerateProgress)> {
         let context = self.resources.context;
         let mut levels = self.writer.read(|transaction| levels::levels(transaction))?;
         levels::check(&levels).map_err(|reason| crate::error::not_a_corpus(self.resources.path, reason))?;
@@ -111,21 +109,21 @@ impl Enumeration<'_> {
             levels.push(self.begin()?);
         }
         while let Some(plan) = next_level::next(&context.recipe, &levels) {
-            let progress = &mut reporter.progress;
-            (progress.cost, progress.length) = (plan.level.cost, plan.level.length);
-            progress.records = plan.level.first_id;
+            let Level { cost, length, first_id: records, .. } = plan.level;
+            self.reporter
+                .update(|progress| *progress = EnumerateProgress { cost, length, records, ..*progress });
             let is_large = |remote: &&mut Remote<'_>| context.max_candidates(&plan) > remote.local_threshold;
             let made = match remote.as_mut().filter(is_large) {
-                Some(remote) => self.level_remote(&levels, &plan, remote, reporter)?,
-                None => self.level(&levels, &plan, reporter)?,
+                Some(remote) => self.level_remote(&levels, &plan, remote)?,
+                None => self.level(&levels, &plan)?,
             };
-            let Some(level) = made else { return Ok(Outcome::Interrupted) };
+            let Some(level) = made else { return Ok((Outcome::Interrupted, self.reporter.progress())) };
             levels.push(level);
             self.forget(&levels)?;
         }
-        reporter.progress.records = levels.last().map_or(0, |level| level.ids().end);
+        let records = levels.last().map_or(0, |level| level.ids().end);
         self.resources.spill.end()?;
-        Ok(Outcome::Complete)
+        Ok((Outcome::Complete, EnumerateProgress { records, ..self.reporter.progress() }))
     }
 
     /// Makes the level of the empty circuit.
@@ -163,16 +161,11 @@ impl Enumeration<'_> {
     }
 
     /// Makes a level on this machine; `None` if it was told to stop.
-    fn level(
-        &self,
-        levels: &[Level],
-        plan: &NextLevel,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<Option<Level>> {
+    fn level(&self, levels: &[Level], plan: &NextLevel) -> Result<Option<Level>> {
         let (number, Resources { context, spill, .. }) = (plan.number, &self.resources);
         let mut older = Vec::new();
         for earlier in context.met(levels, plan) {
-            match self.keys_of(earlier, &levels[earlier], reporter)? {
+            match self.keys_of(earlier, &levels[earlier])? {
                 Some(bucketing) => older.push((earlier, bucketing)),
                 None => return Ok(None),
             }
@@ -181,14 +174,14 @@ impl Enumeration<'_> {
         let max_candidates = self.resources.candidates_of(self.resources.jobs);
         let fits = |begun: &Bucketing| begun.parents * letters <= max_candidates.max(letters);
         if let Some(begun) = spill.bucketing(number).filter(fits) {
-            return self.level_external(plan, begun, &older, reporter);
+            return self.level_external(plan, begun, &older);
         }
         // The files of a job with more memory are of no use.
         ["run", "keys", "found"].iter().try_for_each(|kind| spill.remove(&format!("{kind}-{number}-")))?;
         if self.resources.fits_in_memory(plan) {
-            return self.level_in_memory(plan, &older, reporter);
+            return self.level_in_memory(plan, &older);
         }
         let bucketing = Bucketing { parents: (max_candidates / letters).max(1), buckets: 0 };
-        self.level_external(plan, bucketing, &older, reporter)
+        self.level_external(plan, bucketing, &older)
     }
 }

@@ -9,23 +9,9 @@ use std::ops::Range;
 
 /// A multiplier of the frontier's unitaries and letters.
 pub(super) trait Expand {
-    /// Appends the products of the records `rows` and the set `letters`. A letter is left out where
-    /// it inverts the last letter of some shortest circuit: that circuit without its end is known.
-    fn expand(
-        &mut self,
-        frontier: &Frontier,
-        rows: Range<usize>,
-        letters: u32,
-        out: &mut Vec<Candidate>,
-    ) -> Result<()>;
-
-    /// Appends the records `rows` themselves, for their keys.
-    fn compute_keys(
-        &mut self,
-        frontier: &Frontier,
-        rows: Range<usize>,
-        out: &mut Vec<Candidate>,
-    ) -> Result<()>;
+    /// Appends the products of the frontier's rows and the set `letters`; without letters, the rows
+    /// themselves.
+    fn expand(&mut self, frontier: &Frontier, letters: u32, out: &mut Vec<Candidate>) -> Result<()>;
 }
 
 /// The multiplier in one arithmetic.
@@ -42,64 +28,57 @@ impl<'a, A: Arithmetic> Expander<'a, A> {
         let walk = PrefixWalk::new(letters, letters.identity());
         Expander { letters, inverses, walk, batch: letters.batch() }
     }
-}
 
-impl<A: Arithmetic> Expand for Expander<'_, A> {
-    fn expand(
+    /// Appends the products of a batch and a letter. The letter is left out where it inverts the
+    /// last letter of some shortest circuit: that circuit without its end is known.
+    fn multiply(
         &mut self,
         frontier: &Frontier,
         rows: Range<usize>,
-        letters: u32,
+        letter: u32,
         out: &mut Vec<Candidate>,
-    ) -> Result<()> {
-        let alphabet = self.inverses.len() as u64;
-        for start in rows.clone().step_by(BATCH_LANES) {
-            let rows = start..rows.end.min(start + BATCH_LANES);
+    ) -> bool {
+        let (alphabet, inverse) = (self.inverses.len() as u64, self.inverses[letter as usize]);
+        let wanted = |row: usize| u32::from(frontier.last_letters[row] & inverse == 0);
+        let lanes = rows.clone().enumerate().fold(0, |lanes, (lane, row)| lanes | wanted(row) << lane);
+        let emit = |lane, key| {
+            let row = rows.start + lane;
+            let first = frontier.first_letters[row];
+            let shortest = Shortest {
+                origin: (frontier.first_id + row as u64) * alphabet + u64::from(letter),
+                circuits: frontier.shortest_circuits[row],
+                first: if first == 0 { 1 << letter } else { first },
+                last: 1 << letter,
+            };
+            out.push(Candidate { key: halves(key), shortest });
+        };
+        lanes == 0 || self.letters.products(&mut self.batch, letter as u16, lanes, emit)
+    }
+}
+
+impl<A: Arithmetic> Expand for Expander<'_, A> {
+    fn expand(&mut self, frontier: &Frontier, letters: u32, out: &mut Vec<Candidate>) -> Result<()> {
+        if letters == 0 {
+            for row in frontier.rows.clone() {
+                let key = halves(self.letters.key(&self.letters.unitary(frontier.circuits.get(row))?));
+                // These origins are never read, but tell the records apart.
+                let origin = (frontier.first_id + row as u64) * self.inverses.len() as u64;
+                out.push(Candidate { key, shortest: Shortest { origin, circuits: 1, first: 0, last: 0 } });
+            }
+            return Ok(());
+        }
+        for start in frontier.rows.clone().step_by(BATCH_LANES) {
+            let rows = start..frontier.rows.end.min(start + BATCH_LANES);
             for (lane, row) in rows.clone().enumerate() {
                 self.letters.set(&mut self.batch, lane, self.walk.unitary(frontier.circuits.get(row))?);
             }
             let mut left = letters;
             while left > 0 {
-                let letter = left.trailing_zeros();
-                left &= left - 1;
-                let inverse = self.inverses[letter as usize];
-                let wanted = |row: usize| u32::from(frontier.last_letters[row] & inverse == 0);
-                let lanes =
-                    rows.clone().enumerate().fold(0, |lanes, (lane, row)| lanes | wanted(row) << lane);
-                if lanes == 0 {
-                    continue;
-                }
-                let emit = |lane, key| {
-                    let row = rows.start + lane;
-                    let first = frontier.first_letters[row];
-                    let shortest = Shortest {
-                        origin: (frontier.first_id + row as u64) * alphabet + u64::from(letter),
-                        circuits: frontier.shortest_circuits[row],
-                        first: if first == 0 { 1 << letter } else { first },
-                        last: 1 << letter,
-                    };
-                    out.push(Candidate { key: halves(key), shortest });
-                };
-                if !self.letters.products(&mut self.batch, letter as u16, lanes, emit) {
+                if !self.multiply(frontier, rows.clone(), left.trailing_zeros(), out) {
                     return Err(Error::ExactOverflow.into());
                 }
+                left &= left - 1;
             }
-        }
-        Ok(())
-    }
-
-    fn compute_keys(
-        &mut self,
-        frontier: &Frontier,
-        rows: Range<usize>,
-        out: &mut Vec<Candidate>,
-    ) -> Result<()> {
-        let alphabet = self.inverses.len() as u64;
-        for row in rows {
-            let key = halves(self.letters.key(&self.letters.unitary(frontier.circuits.get(row))?));
-            // These origins are never read, but tell the records apart.
-            let origin = (frontier.first_id + row as u64) * alphabet;
-            out.push(Candidate { key, shortest: Shortest { origin, circuits: 1, first: 0, last: 0 } });
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::distinct::dedup::{KnownKeySweep, dedup_sorted};
 use crate::distinct::index_builder::IndexFill;
 use crate::distinct::job::{Enumeration, Resources};
 use crate::distinct::parallel::parallel;
-use crate::distinct::progress::{Phase, Reporter};
+use crate::distinct::progress::Phase;
 use crate::distinct::radix_sort::{SortBuffer, sort_by_key, sort_by_origin};
 use crate::distinct::row_format;
 use crate::distinct::sorted_file::SortedFile;
@@ -16,6 +16,7 @@ use crate::distinct::spill::{Bucketing, keys_name, run_name, survivors_name};
 use crate::error::{Error, Result, io};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
+use std::ops::Range;
 
 /// Files of a run, by the candidates' keys. A part is removed as soon as all of it is merged.
 pub(super) const PARTS: u64 = 8;
@@ -23,33 +24,47 @@ pub(super) const PARTS: u64 = 8;
 /// Levels whose unitaries may come out again, and how their keys are cut.
 pub(super) type OlderLevels<'a> = &'a [(usize, Bucketing)];
 
+/// A level that is made with files on disk.
+struct ExternalLevel<'a> {
+    plan: &'a NextLevel,
+    bucketing: Bucketing,
+    /// `None` of a finished level, of which only the keys are made.
+    older: Option<OlderLevels<'a>>,
+}
+
+impl ExternalLevel<'_> {
+    fn pieces(&self) -> Vec<(Range<u64>, u32)> {
+        next_level::pieces(&self.plan.sources, self.bucketing.parents)
+    }
+}
+
 impl Enumeration<'_> {
     /// Makes a level with files on disk, some of which may be there; `None` if it was told to stop.
     pub(super) fn level_external(
         &self,
         plan: &NextLevel,
-        mut bucketing: Bucketing,
+        bucketing: Bucketing,
         older: OlderLevels<'_>,
-        reporter: &mut Reporter<'_>,
     ) -> Result<Option<Level>> {
-        let (number, spill) = (plan.number, &self.resources.spill);
-        spill.save_bucketing(number, bucketing)?;
-        if bucketing.buckets == 0 {
-            self.check_space(plan, reporter)?;
-            if !self.spill_runs(plan, bucketing, reporter)? {
+        let (number, resources) = (plan.number, &self.resources);
+        let mut external = ExternalLevel { plan, bucketing, older: Some(older) };
+        resources.spill.save_bucketing(number, external.bucketing)?;
+        if external.bucketing.buckets == 0 {
+            self.check_space(plan)?;
+            if !self.spill_runs(&external)? {
                 return Ok(None);
             }
-            bucketing.buckets = self.resources.count_buckets(plan, bucketing)?;
-            spill.save_bucketing(number, bucketing)?;
+            external.bucketing.buckets = resources.count_buckets(&external)?;
+            resources.spill.save_bucketing(number, external.bucketing)?;
         }
-        if !self.merge_runs(plan, bucketing, Some(older), reporter)? {
+        if !self.merge_runs(&external)? {
             return Ok(None);
         }
         let mut level = plan.level;
-        for bucket in 0..bucketing.buckets {
-            level.records += self.resources.keys(number, bucket)?.len();
+        for bucket in 0..external.bucketing.buckets {
+            level.records += resources.keys(number, bucket)?.len();
         }
-        if !self.record_survivors(plan, level, bucketing, reporter)? {
+        if !self.record_survivors(&external, level)? {
             return Ok(None);
         }
         self.finish(number, level).map(Some)
@@ -57,13 +72,8 @@ impl Enumeration<'_> {
 
     /// Returns how the keys of a finished level are cut, after making those that are missing;
     /// `None` if it was told to stop.
-    pub(super) fn keys_of(
-        &self,
-        number: usize,
-        level: &Level,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<Option<Bucketing>> {
-        let spill = &self.resources.spill;
+    pub(super) fn keys_of(&self, number: usize, level: &Level) -> Result<Option<Bucketing>> {
+        let (resources, spill) = (&self.resources, &self.resources.spill);
         let is_whole = |Bucketing { buckets, .. }: &Bucketing| {
             *buckets > 0 && (0..*buckets).all(|bucket| spill.contains(&keys_name(number, bucket)))
         };
@@ -72,53 +82,48 @@ impl Enumeration<'_> {
         }
         spill.remove(&format!("run-{number}-"))?;
         spill.remove(&format!("keys-{number}-"))?;
-        let parents = self.resources.candidates_of(self.resources.jobs);
-        let mut bucketing = Bucketing { parents, buckets: 0 };
         let plan = NextLevel { number, level: *level, sources: vec![(level.ids(), 0)] };
-        if !self.spill_runs(&plan, bucketing, reporter)? {
+        let parents = resources.candidates_of(resources.jobs);
+        let bucketing = Bucketing { parents, buckets: 0 };
+        let mut external = ExternalLevel { plan: &plan, bucketing, older: None };
+        if !self.spill_runs(&external)? {
             return Ok(None);
         }
-        bucketing.buckets = self.resources.count_buckets(&plan, bucketing)?;
-        if !self.merge_runs(&plan, bucketing, None, reporter)? {
+        external.bucketing.buckets = resources.count_buckets(&external)?;
+        if !self.merge_runs(&external)? {
             return Ok(None);
         }
-        spill.save_bucketing(number, bucketing)?;
-        Ok(Some(bucketing))
+        spill.save_bucketing(number, external.bucketing)?;
+        Ok(Some(external.bucketing))
     }
 
     /// Fails if the level may not fit on the disk.
-    fn check_space(&self, plan: &NextLevel, reporter: &mut Reporter<'_>) -> Result<()> {
+    fn check_space(&self, plan: &NextLevel) -> Result<()> {
         let Resources { context, spill, path, .. } = &self.resources;
         // As many may survive, but of candidates that are merged at once far fewer are left.
         let needed = context.max_candidates(plan) * context.format.full().len() as u64;
-        reporter.progress.temporary = needed;
-        let found = nix::sys::statvfs::statvfs(spill.directory())
-            .map_err(|error| io(spill.directory(), "look how much room there is")(error.into()))?;
+        self.reporter.update(|progress| progress.temporary = needed);
+        let found = nix::sys::statvfs::statvfs(&spill.directory)
+            .map_err(|error| io(&spill.directory, "look how much room there is")(error.into()))?;
         let free = found.blocks_available() * found.fragment_size();
-        if needed > free {
-            return Err(Error::Usage(format!(
-                "{}: circuits of {} letters may need {} MiB of temporary files beside it, and {} MiB are free; make room and run \
-                 the command again, it goes on from here",
-                path.display(),
-                plan.level.length,
-                needed >> 20,
-                free >> 20
-            )));
+        if needed <= free {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::Usage(format!(
+            "{}: circuits of {} letters may need {} MiB of temporary files beside it, and {} MiB are free; make room and run \
+             the command again, it goes on from here",
+            path.display(),
+            plan.level.length,
+            needed >> 20,
+            free >> 20
+        )))
     }
 
     /// Expands a level and writes each piece's candidates, sorted by key. False if it was told to
     /// stop.
-    fn spill_runs(
-        &self,
-        plan: &NextLevel,
-        bucketing: Bucketing,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<bool> {
-        let resources = &self.resources;
+    fn spill_runs(&self, external: &ExternalLevel<'_>) -> Result<bool> {
+        let (number, pieces, resources) = (external.plan.number, external.pieces(), &self.resources);
         let Resources { context, spill, .. } = resources;
-        let (number, pieces) = (plan.number, next_level::pieces(&plan.sources, bucketing.parents));
         let is_done = |piece: &usize| (0..PARTS).all(|part| spill.contains(&run_name(number, part, *piece)));
         let todo: Vec<usize> = (0..pieces.len()).filter(|piece| !is_done(piece)).collect();
         let parts = context.key_ranges(PARTS);
@@ -130,25 +135,19 @@ impl Enumeration<'_> {
                 spill.write(&run_name(number, part, piece), context.format, &context.format.full(), of_part)
             })
         };
-        self.expand_pieces(&pieces, &todo, &keep, &mut |_, ()| Ok(()), reporter)
+        self.expand_pieces(&pieces, &todo, &keep, &mut |_, ()| Ok(()))
     }
 
-    /// Merges the runs of a level into files of keys, and, against the keys of `older` levels, files
-    /// of survivors. False if it was told to stop.
-    fn merge_runs(
-        &self,
-        plan: &NextLevel,
-        bucketing: Bucketing,
-        older: Option<OlderLevels<'_>>,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<bool> {
-        let (number, buckets, resources) = (plan.number, bucketing.buckets, &self.resources);
-        let spill = &resources.spill;
-        let is_done = |bucket: u64| {
-            spill.contains(&keys_name(number, bucket))
-                && (older.is_none() || spill.contains(&survivors_name(number, bucket)))
+    /// Merges the runs of a level into files of keys and files of survivors. False if it was told to
+    /// stop.
+    fn merge_runs(&self, external: &ExternalLevel<'_>) -> Result<bool> {
+        let Enumeration { resources, reporter, .. } = self;
+        let (number, buckets, spill) = (external.plan.number, external.bucketing.buckets, &resources.spill);
+        let is_done = |bucket: &u64| {
+            spill.contains(&keys_name(number, *bucket))
+                && (external.older.is_none() || spill.contains(&survivors_name(number, *bucket)))
         };
-        let todo: Vec<u64> = (0..buckets).filter(|&bucket| !is_done(bucket)).collect();
+        let todo: Vec<u64> = (0..buckets).filter(|bucket| !is_done(bucket)).collect();
         let part_of = |bucket: u64| bucket / (buckets / PARTS);
         let left = |part: u64| todo.iter().filter(|&&bucket| part_of(bucket) == part).count() as u64;
         let mut left: Vec<u64> = (0..PARTS).map(left).collect();
@@ -156,29 +155,29 @@ impl Enumeration<'_> {
             spill.remove(&format!("run-{number}-{part}-"))?;
         }
         reporter.begin(Phase::Merging, buckets - todo.len() as u64, buckets);
-        let pieces = next_level::pieces(&plan.sources, bucketing.parents).len();
+        let pieces = external.pieces().len();
         let work = |buffer: &mut SortBuffer, place: usize| {
-            let bucket = todo[place];
-            let range = resources.context.key_ranges(buckets).with_margin(bucket);
+            let range = resources.context.key_ranges(buckets).with_margin(todo[place]);
             buffer.rows.clear();
             for piece in 0..pieces {
-                let run = resources.run(number, part_of(bucket), piece)?;
+                let run = resources.run(number, part_of(todo[place]), piece)?;
                 run.visit(run.with_keys(range)?, |row| {
                     buffer.rows.push(resources.context.format.candidate(row));
                     true
                 })?;
             }
-            resources.merge_bucket(plan, buckets, bucket, older, buffer)
+            resources.merge_bucket(external, todo[place], buffer)
         };
         let mut finish = |place: usize, new: u64| {
-            reporter.progress.done += 1;
-            reporter.progress.records += new;
             let part = part_of(todo[place]);
             left[part as usize] -= 1;
             if left[part as usize] == 0 {
                 spill.remove(&format!("run-{number}-{part}-"))?;
             }
-            reporter.report();
+            reporter.report(|progress| {
+                progress.done += 1;
+                progress.records += new;
+            });
             Ok(())
         };
         let begin = || Ok(SortBuffer::default());
@@ -186,13 +185,8 @@ impl Enumeration<'_> {
     }
 
     /// Makes records of the survivors, sorted by origin. False if it was told to stop.
-    fn record_survivors(
-        &self,
-        plan: &NextLevel,
-        level: Level,
-        bucketing: Bucketing,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<bool> {
+    fn record_survivors(&self, external: &ExternalLevel<'_>, level: Level) -> Result<bool> {
+        let ExternalLevel { plan, bucketing, .. } = external;
         let Resources { context, spill, .. } = &self.resources;
         let (number, format) = (plan.number, context.format);
         // Each level is a source once, so the pieces' origins do not overlap.
@@ -205,7 +199,7 @@ impl Enumeration<'_> {
                 *first_id += file.below(&row_format::origin_bytes(context.origins(ids).end))?;
             }
         }
-        self.begin_records(&level, reporter)?;
+        self.begin_records(&level)?;
         let survivors = |piece: usize, SortBuffer { rows, spare }: &mut SortBuffer<Shortest>| {
             let origins = context.origins(&pieces[piece].0);
             let [start, end] = [origins.start, origins.end].map(row_format::origin_bytes);
@@ -219,9 +213,9 @@ impl Enumeration<'_> {
             sort_by_origin(rows, &origins, |row| row.origin, spare);
             Ok(())
         };
-        let index = IndexFill::new(context, number, &level, bucketing);
+        let index = IndexFill::new(context, number, &level, *bucketing);
         let pieces = RecordPieces { parents: &pieces, first_ids: &first_ids, cost: level.cost };
-        self.record(&pieces, &survivors, Some(&index), reporter)
+        self.record(&pieces, &survivors, Some(&index))
     }
 }
 
@@ -231,11 +225,11 @@ impl Resources<'_> {
     }
 
     /// Returns how many ranges of keys hold few enough candidates each.
-    fn count_buckets(&self, plan: &NextLevel, bucketing: Bucketing) -> Result<u64> {
+    fn count_buckets(&self, external: &ExternalLevel<'_>) -> Result<u64> {
         let mut candidates = 0;
-        for piece in 0..next_level::pieces(&plan.sources, bucketing.parents).len() {
+        for piece in 0..external.pieces().len() {
             for part in 0..PARTS {
-                candidates += self.run(plan.number, part, piece)?.len();
+                candidates += self.run(external.plan.number, part, piece)?.len();
             }
         }
         // Some ranges hold a little more than others.
@@ -247,14 +241,12 @@ impl Resources<'_> {
     /// they are.
     fn merge_bucket(
         &self,
-        plan: &NextLevel,
-        buckets: u64,
+        ExternalLevel { plan, bucketing, older }: &ExternalLevel<'_>,
         bucket: u64,
-        older: Option<OlderLevels<'_>>,
         SortBuffer { rows: candidates, spare }: &mut SortBuffer,
     ) -> Result<u64> {
         let Resources { context, spill, .. } = self;
-        let (format, ranges) = (context.format, context.key_ranges(buckets));
+        let (format, ranges) = (context.format, context.key_ranges(bucketing.buckets));
         let range = ranges.with_margin(bucket);
         sort_by_key(candidates, range.start, ranges.common_zeros(), spare);
         self.dedup(candidates, range, older.unwrap_or_default())?;
@@ -277,36 +269,20 @@ impl Resources<'_> {
         older: OlderLevels<'_>,
     ) -> Result<()> {
         dedup_sorted(candidates, self.context.tolerance).map_err(|found| self.ambiguous(found))?;
-        for (level, bucketing) in older {
-            self.mark_known(candidates, *level, *bucketing, range)?;
-        }
-        candidates.retain(|row| row.shortest.circuits > 0);
-        Ok(())
-    }
-
-    /// Marks the candidates that a level has.
-    fn mark_known(
-        &self,
-        candidates: &mut [Candidate],
-        level: usize,
-        bucketing: Bucketing,
-        range: KeyRange,
-    ) -> Result<()> {
-        let buckets = self.context.key_ranges(bucketing.buckets);
-        let last = range.end.map_or(bucketing.buckets - 1, |end| buckets.of(end - 1));
-        let mut sweep = KnownKeySweep::new(candidates, self.context.tolerance);
-        for bucket in buckets.of(range.start)..=last {
-            let (keys, mut ambiguous) = (self.keys(level, bucket)?, None);
-            keys.visit(keys.with_keys(range)?, |row| {
-                sweep.meet(halves(row_format::key(row))).unwrap_or_else(|found| {
-                    ambiguous = Some(found);
-                    false
-                })
-            })?;
-            if let Some(found) = ambiguous {
-                return Err(self.ambiguous(found));
+        for &(level, Bucketing { buckets, .. }) in older {
+            let (mut sweep, ranges) =
+                (KnownKeySweep::new(candidates, self.context.tolerance), self.context.key_ranges(buckets));
+            let last = range.end.map_or(buckets - 1, |end| ranges.of(end - 1));
+            for bucket in ranges.of(range.start)..=last {
+                let (keys, mut met) = (self.keys(level, bucket)?, Ok(true));
+                keys.visit(keys.with_keys(range)?, |row| {
+                    met = sweep.meet(halves(row_format::key(row)));
+                    matches!(met, Ok(true))
+                })?;
+                met.map_err(|found| self.ambiguous(found))?;
             }
         }
+        candidates.retain(|row| row.shortest.circuits > 0);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The frontier: records of a finished level, which one more letter extends.
 
 use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::ids::Ids;
 use crate::distinct::labels::{CIRCUITS, FIRST, LAST};
 use crate::error::Result;
 use qorpus_core::{Chunk, ChunkRef, ChunkSpan, Circuits, Codec, Damage};
@@ -14,6 +15,8 @@ pub(super) struct Frontier {
     pub(super) shortest_circuits: Vec<u32>,
     pub(super) first_letters: Vec<u32>,
     pub(super) last_letters: Vec<u32>,
+    /// The rows of the records that are extended.
+    pub(super) rows: Range<usize>,
 }
 
 impl Frontier {
@@ -43,27 +46,42 @@ impl Frontier {
         codec.decode(chunk, &mut self.circuits)
     }
 
-    /// Returns which rows are the records `ids`.
-    pub(super) fn rows(&self, ids: &Range<u64>) -> Range<usize> {
+    /// Selects the rows of the records `ids`.
+    pub(super) fn select(&mut self, ids: &Range<u64>) {
         let row = |id: u64| (id.saturating_sub(self.first_id) as usize).min(self.circuits.len());
-        row(ids.start)..row(ids.end)
+        self.rows = row(ids.start)..row(ids.end);
     }
 }
 
 impl CorpusFile {
-    /// Calls `visit` with each chunk that holds some of the records `ids`, decoded by `decode`, and
-    /// with the rows that are meant.
+    /// Reads the circuit of one record.
+    pub(super) fn circuit(&self, id: u64) -> Result<Vec<u16>> {
+        let mut circuits = Circuits::default();
+        self.circuits(&Ids::List(&[id]), &mut circuits)?;
+        Ok(circuits.get(0).to_vec())
+    }
+
+    /// Reads the circuit that comes from an origin.
+    pub(super) fn circuit_from(&self, origin: u64) -> Result<Vec<u16>> {
+        let letters = self.recipe().alphabet().letters().len() as u64;
+        let mut circuit = self.circuit(origin / letters)?;
+        circuit.push((origin % letters) as u16);
+        Ok(circuit)
+    }
+
+    /// Calls `visit` with each chunk that holds some of the records `ids`, decoded by `decode`.
     pub(super) fn visit_frontier(
         &self,
         ids: Range<u64>,
         frontier: &mut Frontier,
         decode: impl Fn(&mut Frontier, &Codec, &ChunkRef<'_>) -> std::result::Result<(), Damage>,
-        mut visit: impl FnMut(&Frontier, Range<usize>) -> Result<()>,
+        mut visit: impl FnMut(&Frontier) -> Result<()>,
     ) -> Result<()> {
         self.visit_chunks(ids.clone(), |number, chunk| {
             decode(frontier, self.codec(), &chunk.as_ref())
                 .map_err(|damage| self.damaged(number, damage.into()))?;
-            visit(frontier, frontier.rows(&ids))
+            frontier.select(&ids);
+            visit(frontier)
         })
     }
 

@@ -9,7 +9,7 @@ use crate::distinct::external::{OlderLevels, PARTS};
 use crate::distinct::index_builder::IndexFill;
 use crate::distinct::job::{CANDIDATE_BYTES, Enumeration, Resources};
 use crate::distinct::parallel::parallel;
-use crate::distinct::progress::{Phase, Reporter};
+use crate::distinct::progress::Phase;
 use crate::distinct::radix_sort::{Groups, SortBuffer, sort_by_key, sort_by_origin};
 use crate::distinct::row_format::{KEY_BYTES, ORIGIN_BYTES};
 use crate::distinct::spill::{Bucketing, keys_name};
@@ -56,23 +56,19 @@ fn group_origins(context: &Context) -> u64 {
 
 impl Enumeration<'_> {
     /// Makes a level in memory; `None` if it was told to stop. Then a later run begins it anew.
-    pub(super) fn level_in_memory(
-        &self,
-        plan: &NextLevel,
-        older: OlderLevels<'_>,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<Option<Level>> {
+    pub(super) fn level_in_memory(&self, plan: &NextLevel, older: OlderLevels<'_>) -> Result<Option<Level>> {
         let Resources { context, spill, .. } = &self.resources;
         let groups = context.max_candidates(plan) / GROUP_CANDIDATES;
         let groups = 1 << groups.clamp(PARTS, MAX_GROUPS).ilog2();
         let bucketing = Bucketing { parents: ORDERED_PARENTS, buckets: groups.min(MAX_BUCKETS) };
         let pieces = next_level::pieces(&plan.sources, ORDERED_PARENTS);
         let mut candidates = GroupedCandidates::new(context.key_ranges(groups));
-        if !self.expand_in_memory(&pieces, &mut candidates, reporter)? {
+        if !self.expand_in_memory(&pieces, &mut candidates)? {
             return Ok(None);
         }
-        let merged = self.merge_in_memory(plan, candidates, bucketing.buckets, older, reporter)?;
-        let Some(survivors) = merged else { return Ok(None) };
+        let Some(survivors) = self.merge_in_memory(plan, candidates, bucketing.buckets, older)? else {
+            return Ok(None);
+        };
         spill.set_bucketing(plan.number, bucketing);
         let origins = |piece: usize| context.origins(&pieces[piece].0);
         let mut level = plan.level;
@@ -81,27 +77,26 @@ impl Enumeration<'_> {
             level.records += survivors.count(&origins(piece));
             first_ids.push(level.first_id + level.records);
         }
-        self.begin_records(&level, reporter)?;
+        self.begin_records(&level)?;
         let of_piece = |piece: usize, buffer: &mut SortBuffer<Shortest>| {
             survivors.append_sorted(&origins(piece), buffer);
             Ok(())
         };
         let index = IndexFill::new(context, plan.number, &level, bucketing);
         let pieces = RecordPieces { parents: &pieces, first_ids: &first_ids, cost: level.cost };
-        match self.record(&pieces, &of_piece, Some(&index), reporter)? {
-            true => self.finish(plan.number, level).map(Some),
-            false => Ok(None),
+        if !self.record(&pieces, &of_piece, Some(&index))? {
+            return Ok(None);
         }
+        self.finish(plan.number, level).map(Some)
     }
 
     fn expand_in_memory(
         &self,
         pieces: &[(Range<u64>, u32)],
         candidates: &mut GroupedCandidates,
-        reporter: &mut Reporter<'_>,
     ) -> Result<bool> {
-        let (all, ranges, part_groups): (Vec<_>, _, _) =
-            ((0..pieces.len()).collect(), candidates.ranges, candidates.part_groups);
+        let all: Vec<usize> = (0..pieces.len()).collect();
+        let GroupedCandidates { ranges, part_groups, .. } = *candidates;
         let keep = |_, SortBuffer { rows, .. }: &mut SortBuffer| {
             let group = |candidate: &Candidate| ranges.of(candidate.key[0]) as usize;
             Ok(Groups::parts(rows, ranges.count as usize, part_groups, group, CompactCandidate::new))
@@ -110,7 +105,7 @@ impl Enumeration<'_> {
             candidates.add(piece);
             Ok(())
         };
-        self.expand_pieces(pieces, &all, &keep, &mut finish, reporter)
+        self.expand_pieces(pieces, &all, &keep, &mut finish)
     }
 
     /// Merges candidates, and holds the survivors' keys; `None` if it was told to stop.
@@ -120,9 +115,8 @@ impl Enumeration<'_> {
         candidates: GroupedCandidates,
         buckets: u64,
         older: OlderLevels<'_>,
-        reporter: &mut Reporter<'_>,
     ) -> Result<Option<Survivors>> {
-        let resources = &self.resources;
+        let Enumeration { resources, reporter, .. } = self;
         let Resources { context, spill, .. } = resources;
         reporter.begin(Phase::Merging, 0, buckets);
         let mut survivors = Survivors::new(plan.origins(context.letter_count()), group_origins(context));
@@ -145,12 +139,13 @@ impl Enumeration<'_> {
             Ok(survivors.group(new))
         };
         let mut grouped = Vec::new();
-        let mut finish = |bucket: usize, new: Groups<Shortest>| {
+        let mut finish = |bucket: usize, new: Vec<Groups<Shortest>>| {
             candidates.free_before(bucket as u64 * bucket_groups);
-            reporter.progress.done += 1;
-            reporter.progress.records += new.len() as u64;
-            grouped.push(new);
-            reporter.report();
+            reporter.report(|progress| {
+                progress.done += 1;
+                progress.records += new.iter().map(Groups::len).sum::<usize>() as u64;
+            });
+            grouped.extend(new);
             Ok(())
         };
         let (begin, threads) = (|| Ok(State::default()), resources.threads());
@@ -233,10 +228,10 @@ impl Survivors {
         ((origin - self.first_origin) >> self.shift) as usize
     }
 
-    /// Groups the survivors of a bucket.
-    fn group(&self, candidates: &[Candidate]) -> Groups<Shortest> {
+    /// Groups the survivors of a bucket, in one part.
+    fn group(&self, candidates: &[Candidate]) -> Vec<Groups<Shortest>> {
         let group = |row: &Candidate| self.group_of(row.shortest.origin);
-        Groups::new(candidates, self.groups, group, |row| row.shortest)
+        Groups::parts(candidates, self.groups, self.groups, group, |row| row.shortest)
     }
 
     fn groups_of(&self, origins: &Range<u64>) -> RangeInclusive<usize> {

@@ -14,7 +14,7 @@ use std::ops::Range;
 /// Keys whose blocks are filled together.
 const FILL_KEYS: u64 = 1 << 16;
 
-/// Bytes of the blocks of so many keys, about.
+/// Bytes of the blocks of that many keys, about.
 pub(super) const FILL_BYTES: usize = 11 << 16;
 
 /// The number of a block of an index, and its bytes.

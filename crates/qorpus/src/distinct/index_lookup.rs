@@ -1,12 +1,11 @@
 //! Lookups in the index: from a unitary to the circuits that may make it, and to their records.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::corpus::ids::Ids;
 use crate::distinct::index::Index;
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level;
-use qorpus_core::{Arithmetic, Circuits};
+use qorpus_core::Arithmetic;
 use std::ops::RangeInclusive;
 
 /// The indexes of all levels.
@@ -65,23 +64,13 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
             for (_, origin) in
                 index.entries(bytes).into_iter().filter(|(part, _)| index.may_have(block, *part, &keys))
             {
-                let circuit = self.circuit(level, origin)?;
+                let circuit = if level.length == 0 { Vec::new() } else { corpus.circuit_from(origin)? };
                 if self.letters.unitary(&circuit).is_ok_and(|unitary| visit(&circuit, &unitary)) {
                     return Ok(());
                 }
             }
         }
         Ok(())
-    }
-
-    /// Returns the circuit that comes from `origin`.
-    fn circuit(&self, level: &Level, origin: u64) -> Result<Vec<u16>> {
-        if level.length == 0 {
-            return Ok(Vec::new());
-        }
-        let (letters, mut circuits) = (u64::from(self.letters.letters()), Circuits::default());
-        self.corpus.circuits(&Ids::List(&[origin / letters]), &mut circuits)?;
-        Ok(circuits.get(0).iter().copied().chain([(origin % letters) as u16]).collect())
     }
 
     /// Returns the id of the record with this circuit, which the level has.
@@ -99,13 +88,11 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
             sums.reverse();
             (sums, circuit.to_vec())
         };
-        let (wanted, mut circuits) = (rank(circuit), Circuits::default());
+        let wanted = rank(circuit);
         let (mut from, mut to) = (ids.start, ids.end);
         while from < to {
             let middle = from + (to - from) / 2;
-            circuits.clear();
-            self.corpus.circuits(&Ids::List(&[middle]), &mut circuits)?;
-            if rank(circuits.get(0)) < wanted { from = middle + 1 } else { to = middle }
+            if rank(&self.corpus.circuit(middle)?) < wanted { from = middle + 1 } else { to = middle }
         }
         Ok(from)
     }

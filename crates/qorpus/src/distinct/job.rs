@@ -3,7 +3,6 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::corpus::ids::Ids;
 use crate::distinct::context::Context;
 use crate::distinct::dedup::Ambiguous;
 use crate::distinct::expand::Expand;
@@ -15,7 +14,6 @@ use crate::distinct::sorted_file::SortedFile;
 use crate::distinct::spill::{SpillDirectory, keys_name};
 use crate::error::{Error, Result};
 use crate::tables::levels::{self, Level};
-use qorpus_core::Circuits;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +39,7 @@ pub(super) struct Resources<'a> {
 pub(super) struct Enumeration<'a> {
     pub(super) resources: Resources<'a>,
     pub(super) writer: CorpusWriter,
+    pub(super) reporter: Reporter<'a>,
 }
 
 impl Resources<'_> {
@@ -60,14 +59,13 @@ impl Resources<'_> {
 
     /// Returns the error that names the circuit of an ambiguous candidate.
     pub(super) fn ambiguous(&self, Ambiguous(origin): Ambiguous) -> Error {
-        let (letters, mut circuits) = (self.context.letter_count(), Circuits::default());
-        let parent = CorpusFile::open(self.path)
-            .and_then(|corpus| corpus.circuits(&Ids::List(&[origin / letters]), &mut circuits));
-        if let Err(error) = parent {
-            return error;
+        match CorpusFile::open(self.path).and_then(|corpus| corpus.circuit_from(origin)) {
+            Ok(circuit) => {
+                let circuit = self.context.recipe.alphabet().text(&circuit);
+                Error::Unclear { path: self.path.into(), circuit }
+            }
+            Err(error) => error,
         }
-        let circuit: Vec<u16> = circuits.get(0).iter().copied().chain([(origin % letters) as u16]).collect();
-        Error::Unclear { path: self.path.into(), circuit: self.context.recipe.alphabet().text(&circuit) }
     }
 }
 
@@ -81,14 +79,13 @@ impl Enumeration<'_> {
         todo: &[usize],
         keep: &(impl Fn(usize, &mut SortBuffer) -> Result<T> + Sync),
         finish: &mut dyn FnMut(usize, T) -> Result<()>,
-        reporter: &mut Reporter<'_>,
     ) -> Result<bool> {
-        let resources = &self.resources;
+        let Enumeration { resources, reporter, .. } = self;
         let len = |(ids, _): &(Range<u64>, u32)| ids.end - ids.start;
         let all: u64 = pieces.iter().map(len).sum();
-        let done = AtomicU64::new(all - todo.iter().map(|&piece| len(&pieces[piece])).sum::<u64>());
-        let candidates = AtomicU64::new(reporter.progress.candidates);
-        reporter.begin(Phase::Expanding, done.load(Ordering::Relaxed), all);
+        let left: u64 = todo.iter().map(|&piece| len(&pieces[piece])).sum();
+        reporter.begin(Phase::Expanding, all - left, all);
+        let (done, candidates) = (AtomicU64::new(all - left), AtomicU64::new(reporter.progress().candidates));
         type State<'a> = (CorpusFile, Frontier, Box<dyn Expand + 'a>, SortBuffer);
         let begin = || {
             let corpus = CorpusFile::open(resources.path)?;
@@ -99,22 +96,20 @@ impl Enumeration<'_> {
             let out = &mut buffer.rows;
             out.clear();
             out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
-            corpus.visit_frontier(ids, frontier, Frontier::decode, |frontier, rows| {
-                let (before, records) = (out.len(), rows.len() as u64);
-                match letters {
-                    0 => expander.compute_keys(frontier, rows, out)?,
-                    letters => expander.expand(frontier, rows, letters, out)?,
-                }
+            corpus.visit_frontier(ids, frontier, Frontier::decode, |frontier| {
+                let before = out.len();
+                expander.expand(frontier, letters, out)?;
                 candidates.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
-                done.fetch_add(records, Ordering::Relaxed);
+                done.fetch_add(frontier.rows.len() as u64, Ordering::Relaxed);
                 Ok(())
             })?;
             keep(todo[place], buffer)
         };
         let mut tick = || {
-            reporter.progress.candidates = candidates.load(Ordering::Relaxed);
-            reporter.progress.done = done.load(Ordering::Relaxed);
-            reporter.report();
+            reporter.report(|progress| {
+                progress.candidates = candidates.load(Ordering::Relaxed);
+                progress.done = done.load(Ordering::Relaxed);
+            });
         };
         parallel(resources.threads(), todo.len(), &begin, &work, finish, &mut tick)
     }

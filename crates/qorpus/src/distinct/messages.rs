@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use qorpus_core::{Chunk, ChunkRef, ContentHash};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -17,13 +18,13 @@ pub(super) fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
 /// # Errors
 /// [`Error::Rows`] if it is wrong.
 pub(super) fn without_checksum(bytes: &[u8]) -> Result<&[u8]> {
-    let (bytes, checksum) = bytes.split_last_chunk().ok_or(Error::Rows("a check fails"))?;
-    let is_right = u64::from_le_bytes(*checksum) == xxh3_64(bytes);
-    if is_right { Ok(bytes) } else { Err(Error::Rows("a check fails")) }
+    let is_right = |(bytes, checksum): &(&[u8], &[u8; 8])| u64::from_le_bytes(**checksum) == xxh3_64(bytes);
+    let whole = bytes.split_last_chunk().filter(is_right).ok_or(Error::Rows("a check fails"))?;
+    Ok(whole.0)
 }
 
 /// The result of merging a range of keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RangeSummary {
     pub(super) range: u64,
     /// The origin of an ambiguous candidate.
@@ -33,32 +34,18 @@ pub(super) struct RangeSummary {
 }
 
 impl RangeSummary {
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let numbers = [self.range, self.ambiguous.unwrap_or(u64::MAX)];
-        let numbers = numbers.iter().chain(&self.parts);
-        with_checksum(numbers.flat_map(|number| number.to_le_bytes()).collect())
+    pub(super) fn pack(&self) -> Vec<u8> {
+        with_checksum(serde_json::to_vec(self).unwrap_or_default())
     }
 
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<RangeSummary> {
-        let (numbers, rest) = without_checksum(bytes)?.as_chunks::<8>();
-        let [range, ambiguous, parts @ ..] = numbers else {
-            return Err(Error::Rows("an account is too short"));
-        };
-        if !rest.is_empty() {
-            return Err(Error::Rows("an account has the wrong size"));
-        }
-        Ok(RangeSummary {
-            range: u64::from_le_bytes(*range),
-            ambiguous: Some(u64::from_le_bytes(*ambiguous)).filter(|&origin| origin != u64::MAX),
-            parts: parts.iter().map(|number| u64::from_le_bytes(*number)).collect(),
-        })
+    pub(super) fn unpack(bytes: &[u8]) -> Result<RangeSummary> {
+        serde_json::from_slice(without_checksum(bytes)?).map_err(|_| Error::Rows("a summary cannot be read"))
     }
 }
 
-/// A chunk of the frontier: eight numbers, the content hash, circuits, labels.
-pub(super) struct Parcel<'a> {
-    pub(super) chunk: ChunkRef<'a>,
-    /// The records of the chunk that are meant.
+/// Records of the frontier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Selection {
     pub(super) ids: Range<u64>,
     /// The letters that extend them.
     pub(super) letters: u32,
@@ -66,39 +53,37 @@ pub(super) struct Parcel<'a> {
     pub(super) is_known: bool,
 }
 
-impl<'a> Parcel<'a> {
-    const NUMBERS: usize = 8;
-    const HEAD_BYTES: usize = Parcel::NUMBERS * 8 + 16;
+/// The fields of a chunk, before its circuits and its labels.
+#[derive(Serialize, Deserialize)]
+struct ChunkHead {
+    first_id: u64,
+    count: u64,
+    checksum: u64,
+    content: [u8; 16],
+    circuits_bytes: usize,
+}
 
-    pub(super) fn pack(chunk: &Chunk, ids: &Range<u64>, letters: u32, is_known: bool) -> Vec<u8> {
-        let numbers: [u64; Parcel::NUMBERS] = [
-            chunk.first_id,
-            chunk.count,
-            chunk.checksum,
-            ids.start,
-            ids.end,
-            letters.into(),
-            is_known.into(),
-            chunk.circuits.len() as u64,
-        ];
-        let mut bytes = Vec::with_capacity(Parcel::HEAD_BYTES + chunk.bytes());
-        numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
-        bytes.extend_from_slice(&chunk.content.to_bytes());
-        bytes.extend_from_slice(&chunk.circuits);
-        bytes.extend_from_slice(chunk.labels.as_deref().unwrap_or_default());
-        with_checksum(bytes)
-    }
+/// Packs a chunk of the frontier: a line of JSON, circuits, labels.
+pub(super) fn pack_chunk(selection: &Selection, chunk: &Chunk) -> Vec<u8> {
+    let &Chunk { first_id, count, checksum, .. } = chunk;
+    let (content, circuits_bytes) = (chunk.content.to_bytes(), chunk.circuits.len());
+    let head = ChunkHead { first_id, count, checksum, content, circuits_bytes };
+    let mut bytes = serde_json::to_vec(&(selection, head)).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&chunk.circuits);
+    bytes.extend_from_slice(chunk.labels.as_deref().unwrap_or_default());
+    with_checksum(bytes)
+}
 
-    /// Unpacks a parcel without its checksum; `None` if its size is wrong.
-    pub(super) fn unpack(bytes: &'a [u8]) -> Option<Parcel<'a>> {
-        let (head, columns) = bytes.split_at_checked(Parcel::HEAD_BYTES)?;
-        let (numbers, content) = head.as_chunks::<8>().0.split_first_chunk::<{ Parcel::NUMBERS }>()?;
-        let [first_id, count, checksum, start, end, letters, known, circuits] =
-            numbers.map(u64::from_le_bytes);
-        let (circuits, labels) = columns.split_at_checked(usize::try_from(circuits).ok()?)?;
-        let content = ContentHash::from_bytes(content.as_flattened().try_into().ok()?);
-        let labels = (!labels.is_empty()).then_some(labels);
-        let chunk = ChunkRef { first_id, count, checksum, content, circuits, unitaries: None, labels };
-        Some(Parcel { chunk, ids: start..end, letters: u32::try_from(letters).ok()?, is_known: known == 1 })
-    }
+/// Unpacks a chunk of the frontier.
+pub(super) fn unpack_chunk(bytes: &[u8]) -> Result<(Selection, ChunkRef<'_>)> {
+    let wrong = Error::Rows("a parcel of circuits cannot be read");
+    let mut lines = without_checksum(bytes)?.splitn(2, |&byte| byte == b'\n');
+    let (Some(head), Some(columns)) = (lines.next(), lines.next()) else { return Err(wrong) };
+    let Ok((selection, head)) = serde_json::from_slice(head) else { return Err(wrong) };
+    let ChunkHead { first_id, count, checksum, content, circuits_bytes } = head;
+    let Some((circuits, labels)) = columns.split_at_checked(circuits_bytes) else { return Err(wrong) };
+    let labels = (!labels.is_empty()).then_some(labels);
+    let content = ContentHash::from_bytes(content);
+    Ok((selection, ChunkRef { first_id, count, checksum, content, circuits, unitaries: None, labels }))
 }

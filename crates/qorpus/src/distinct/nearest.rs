@@ -7,8 +7,6 @@ use crate::error::Result;
 use crate::options::job::threads;
 use crate::tables::levels::Level;
 use qorpus_core::{Circuits, Complex64, Equivalence, Kernel, Scratch, Target, distance};
-use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Records that a thread compares at once.
@@ -67,10 +65,15 @@ pub(super) fn scan(
     let records = levels.last().map_or(0, |last| last.ids().end);
     let (kernel, dim) = (Kernel::new(corpus.recipe().alphabet()), corpus.recipe().alphabet().dim());
     let (path, stopped) = (corpus.path().to_owned(), AtomicBool::new(false));
-    let begin = || ScanBuffers::new(&path, dim);
-    let work = |buffers: &mut ScanBuffers, piece: usize| {
+    type State = (CorpusFile, Circuits, Scratch, Vec<Complex64>);
+    let begin = || Ok((CorpusFile::open(&path)?, Circuits::default(), Scratch::default(), Vec::new()));
+    let work = |(corpus, circuits, scratch, unitaries): &mut State, piece: usize| {
         let start = piece as u64 * PIECE_RECORDS;
-        let unitaries = buffers.unitaries(&kernel, start..records.min(start + PIECE_RECORDS))?;
+        circuits.clear();
+        corpus.circuits(&Ids::Run(start..records.min(start + PIECE_RECORDS)), circuits)?;
+        // In binary64, whatever the corpus's precision.
+        unitaries.resize(circuits.len() * dim * dim, Complex64::ZERO);
+        kernel.unitaries(circuits, scratch, unitaries);
         let mut nearest = vec![Nearest::NONE; targets.len()];
         for (nearest, &(target, tolerance)) in nearest.iter_mut().zip(targets) {
             for (id, unitary) in (start..).zip(unitaries.chunks_exact(dim * dim)) {
@@ -106,34 +109,4 @@ fn distance_bound(one: &[Complex64], other: &[Complex64], up_to: Equivalence) ->
     let overlap = if up_to == Equivalence::GlobalPhase { overlap.norm_sqr().sqrt() } else { overlap.re };
     // Rounding of the sums must not push the bound above the distance.
     ((sizes - 2.0 * overlap - 1e-13 * sizes).max(0.0) / one.len() as f64).sqrt()
-}
-
-/// The corpus and the buffers of a thread.
-struct ScanBuffers {
-    corpus: CorpusFile,
-    circuits: Circuits,
-    scratch: Scratch,
-    unitaries: Vec<Complex64>,
-    entries: usize,
-}
-
-impl ScanBuffers {
-    fn new(path: &Path, dim: usize) -> Result<ScanBuffers> {
-        Ok(ScanBuffers {
-            corpus: CorpusFile::open(path)?,
-            circuits: Circuits::default(),
-            scratch: Scratch::default(),
-            unitaries: Vec::new(),
-            entries: dim * dim,
-        })
-    }
-
-    /// Computes the unitaries of these records in binary64, whatever the corpus's precision.
-    fn unitaries(&mut self, kernel: &Kernel, ids: Range<u64>) -> Result<&[Complex64]> {
-        self.circuits.clear();
-        self.unitaries.resize((ids.end - ids.start) as usize * self.entries, Complex64::ZERO);
-        self.corpus.circuits(&Ids::Run(ids), &mut self.circuits)?;
-        kernel.unitaries(&self.circuits, &mut self.scratch, &mut self.unitaries);
-        Ok(&self.unitaries)
-    }
 }

@@ -2,12 +2,14 @@
 //!
 //! A piece is some circuits of the frontier, a range some keys, a part the survivors that come from
 //! some consecutive circuits. Pieces are read where the corpus is, and expanded anywhere. The
-//! candidates are sent to their ranges, which are merged anywhere. The survivors are sent back, part
-//! by part and then range by range.
+//! candidates are sent to their ranges, which are merged anywhere. The survivors are sent back as a
+//! stream, whose first place has the summaries of all ranges, the next ones the survivors of each
+//! part, sorted by origin, and the last ones the keys and origins of each range, sorted by key.
 
 use crate::distinct::commit::ORDERED_PARENTS;
 use crate::distinct::context::Context;
 use crate::distinct::external::PARTS;
+use crate::distinct::messages::Selection;
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
@@ -21,7 +23,7 @@ const WORKER_PIECES: u64 = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
     pub(super) recipe: String,
-    sources: Vec<FrontierSource>,
+    sources: Vec<Selection>,
     /// Candidates that a process may hold.
     pub(super) max_candidates: u64,
     /// Circuits of a piece.
@@ -30,27 +32,6 @@ pub struct Partition {
     pub(super) ranges: u64,
     /// Circuits of a part.
     part_parents: u64,
-}
-
-/// Records of the frontier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FrontierSource {
-    ids: Range<u64>,
-    /// The letters that extend them.
-    pub(super) letters: u32,
-    /// Whether they may come out again themselves.
-    pub(super) is_known: bool,
-}
-
-/// The content of the stream of survivors at one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StreamItem {
-    /// Summaries of ranges.
-    Summaries,
-    /// Survivors of a part, without keys, sorted by origin.
-    Part(usize),
-    /// Keys and origins of a range, sorted by key.
-    Keys(u64),
 }
 
 impl Partition {
@@ -65,12 +46,12 @@ impl Partition {
     ) -> Partition {
         let source = |(ids, letters): &(Range<u64>, u32)| {
             let is_known = met.iter().any(|level| level.ids() == *ids);
-            FrontierSource { ids: ids.clone(), letters: *letters, is_known }
+            Selection { ids: ids.clone(), letters: *letters, is_known }
         };
-        let mut sources: Vec<FrontierSource> = plan.sources.iter().map(source).collect();
+        let mut sources: Vec<Selection> = plan.sources.iter().map(source).collect();
         for level in met.iter().filter(|level| level.records > 0) {
             if sources.iter().all(|source| source.ids != level.ids()) {
-                sources.push(FrontierSource { ids: level.ids(), letters: 0, is_known: true });
+                sources.push(Selection { ids: level.ids(), letters: 0, is_known: true });
             }
         }
         let max_parents = (max_candidates / context.letter_count()).max(1);
@@ -109,14 +90,13 @@ impl Partition {
         }
     }
 
-    /// Returns the ids and the source of each piece.
-    pub(super) fn pieces(&self) -> Vec<(Range<u64>, &FrontierSource)> {
-        let mut pieces = Vec::new();
-        for source in &self.sources {
-            let of_source = next_level::pieces(&[(source.ids.clone(), source.letters)], self.piece_parents);
-            pieces.extend(of_source.into_iter().map(|(ids, _)| (ids, source)));
-        }
-        pieces
+    /// Returns the records of each piece.
+    pub(super) fn pieces(&self) -> Vec<Selection> {
+        let pieces = |&Selection { ref ids, letters, is_known }: &Selection| {
+            let pieces = next_level::pieces(&[(ids.clone(), letters)], self.piece_parents);
+            pieces.into_iter().map(move |(ids, letters)| Selection { ids, letters, is_known })
+        };
+        self.sources.iter().flat_map(pieces).collect()
     }
 
     /// Returns the ids and the letters of the circuits from which each part comes.
@@ -124,15 +104,5 @@ impl Partition {
         let with_letters = self.sources.iter().filter(|source| source.letters > 0);
         let sources: Vec<_> = with_letters.map(|source| (source.ids.clone(), source.letters)).collect();
         next_level::pieces(&sources, self.part_parents)
-    }
-
-    /// Returns the content of the stream at a place; `None` for one that is not in it.
-    pub(super) fn at(&self, place: u64) -> Option<StreamItem> {
-        let parts = self.parts().len() as u64;
-        match place {
-            0 => Some(StreamItem::Summaries),
-            place if place <= parts => Some(StreamItem::Part(place as usize - 1)),
-            place => Some(place - 1 - parts).filter(|&range| range < self.ranges).map(StreamItem::Keys),
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The progress of an enumeration.
 
+use std::cell::{Cell, RefCell};
+
 /// A phase of making a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
@@ -35,17 +37,34 @@ pub struct EnumerateProgress {
 
 /// The progress, and the callback that is told of it.
 pub(super) struct Reporter<'r> {
-    pub(super) progress: EnumerateProgress,
-    pub(super) callback: &'r mut dyn FnMut(EnumerateProgress),
+    progress: Cell<EnumerateProgress>,
+    callback: RefCell<&'r mut dyn FnMut(EnumerateProgress)>,
 }
 
-impl Reporter<'_> {
-    /// Begins a phase of which some is done already.
-    pub(super) fn begin(&mut self, phase: Phase, done: u64, of: u64) {
-        (self.progress.phase, self.progress.done, self.progress.of) = (phase, done, of);
+impl<'r> Reporter<'r> {
+    pub(super) fn new(callback: &'r mut dyn FnMut(EnumerateProgress)) -> Reporter<'r> {
+        Reporter { progress: Cell::default(), callback: RefCell::new(callback) }
     }
 
-    pub(super) fn report(&mut self) {
-        (self.callback)(self.progress);
+    pub(super) fn progress(&self) -> EnumerateProgress {
+        self.progress.get()
+    }
+
+    /// Changes the progress, and reports nothing yet.
+    pub(super) fn update(&self, change: impl FnOnce(&mut EnumerateProgress)) {
+        let mut progress = self.progress.get();
+        change(&mut progress);
+        self.progress.set(progress);
+    }
+
+    /// Begins a phase of which some is done already.
+    pub(super) fn begin(&self, phase: Phase, done: u64, of: u64) {
+        self.progress.set(EnumerateProgress { phase, done, of, ..self.progress.get() });
+    }
+
+    /// Changes and reports the progress.
+    pub(super) fn report(&self, change: impl FnOnce(&mut EnumerateProgress)) {
+        self.update(change);
+        (self.callback.borrow_mut())(self.progress.get());
     }
 }

@@ -104,18 +104,8 @@ pub(super) struct Groups<T> {
 }
 
 impl<T> Groups<T> {
-    /// Converts candidates by `row`, and puts each into the group that `group` returns for it.
-    pub(super) fn new(
-        candidates: &[Candidate],
-        groups: usize,
-        group: impl Fn(&Candidate) -> usize,
-        row: impl Fn(&Candidate) -> T,
-    ) -> Groups<T> {
-        let all = Groups::parts(candidates, groups, groups, group, row).pop();
-        all.unwrap_or(Groups { rows: Vec::new(), ends: Vec::new() })
-    }
-
-    /// As [`new`](Groups::new), with `part_groups` consecutive groups in a value of their own.
+    /// Converts candidates by `row`, and puts each into the group that `group` returns for it. Each
+    /// value has `part_groups` consecutive groups.
     pub(super) fn parts(
         candidates: &[Candidate],
         groups: usize,

@@ -8,8 +8,8 @@ use crate::distinct::index::Index;
 use crate::distinct::index_builder::IndexWriter;
 use crate::distinct::job::Enumeration;
 use crate::distinct::messages::{RangeSummary, without_checksum};
-use crate::distinct::partition::{Partition, StreamItem};
-use crate::distinct::progress::{Phase, Reporter};
+use crate::distinct::partition::Partition;
+use crate::distinct::progress::Phase;
 use crate::distinct::radix_sort::{SortBuffer, sort_by_origin};
 use crate::distinct::row_format;
 use crate::error::{Error, Result};
@@ -53,14 +53,13 @@ impl Enumeration<'_> {
         levels: &[Level],
         plan: &NextLevel,
         remote: &mut Remote<'_>,
-        reporter: &mut Reporter<'_>,
     ) -> Result<Option<Level>> {
         let context = self.resources.context;
         let met: Vec<Level> = context.met(levels, plan).into_iter().map(|number| levels[number]).collect();
         let max_candidates = self.resources.candidates_of(1);
         let partition = Partition::new(context, plan, &met, max_candidates, remote.workers.max(1));
-        reporter.begin(Phase::Expanding, 0, context.max_candidates(plan));
-        reporter.report();
+        self.reporter.begin(Phase::Expanding, 0, context.max_candidates(plan));
+        self.reporter.report(|_| {});
         let mut received = ReceivedLevel {
             job: self,
             number: plan.number,
@@ -74,9 +73,9 @@ impl Enumeration<'_> {
             is_stopped: self.is_stopped(),
         };
         if !received.is_stopped {
-            (remote.run)(&partition, &mut |place, rows| received.take(place, rows, reporter))?;
+            (remote.run)(&partition, &mut |place, rows| received.take(place, rows))?;
         }
-        reporter.progress.candidates += context.max_candidates(plan);
+        self.reporter.update(|progress| progress.candidates += context.max_candidates(plan));
         received.finish()
     }
 
@@ -86,8 +85,8 @@ impl Enumeration<'_> {
 }
 
 /// The rows of a level that have come back. None are committed before all are known to be whole.
-struct ReceivedLevel<'a> {
-    job: &'a Enumeration<'a>,
+struct ReceivedLevel<'a, 'e> {
+    job: &'a Enumeration<'e>,
     number: usize,
     /// The level; from the summaries on with its number of records.
     level: Level,
@@ -104,40 +103,42 @@ struct ReceivedLevel<'a> {
     is_stopped: bool,
 }
 
-impl ReceivedLevel<'_> {
+impl ReceivedLevel<'_, '_> {
     /// Takes all rows of a place. False if no more are needed.
-    fn take(&mut self, place: u64, rows: &[&[u8]], reporter: &mut Reporter<'_>) -> Result<bool> {
+    fn take(&mut self, place: u64, rows: &[&[u8]]) -> Result<bool> {
         if self.is_stopped {
             return Ok(false);
         }
-        let follows = self.last.map_or(place == 0, |last| last < place);
-        let item = self.partition.at(place).filter(|_| follows);
-        let item = item.ok_or(Error::Rows("places are out of order"))?;
-        self.last = Some(place);
-        self.skip_to(place.saturating_sub(1) as usize)?;
-        match item {
-            StreamItem::Summaries => {
-                self.take_summaries(rows)?;
-                self.job.begin_records(&self.level, reporter)?;
-            }
-            StreamItem::Part(part) => self.is_stopped = !self.record_part(part, rows, reporter)?,
-            StreamItem::Keys(range) => self.index_keys(range, rows)?,
+        let places = 1 + self.parts.len() as u64 + self.partition.ranges;
+        if !self.last.map_or(0..1, |last| last + 1..places).contains(&place) {
+            return Err(Error::Rows("places are out of order"));
         }
-        reporter.report();
+        self.last = Some(place);
+        if let Some(place) = place.checked_sub(1) {
+            self.skip_to(place as usize)?;
+            match place.checked_sub(self.parts.len() as u64) {
+                None => self.is_stopped = !self.record_part(place as usize, rows)?,
+                Some(range) => self.index_keys(range, rows)?,
+            }
+        } else {
+            self.take_summaries(rows)?;
+            self.job.begin_records(&self.level)?;
+        }
+        self.job.reporter.report(|_| {});
         self.is_stopped |= self.job.is_stopped();
         Ok(!self.is_stopped)
     }
 
     /// Checks that each range has a summary and that nothing is ambiguous.
     fn take_summaries(&mut self, rows: &[&[u8]]) -> Result<()> {
-        let summaries = rows.iter().map(|bytes| RangeSummary::from_bytes(bytes));
+        let summaries = rows.iter().map(|bytes| RangeSummary::unpack(bytes));
         let mut summaries = summaries.collect::<Result<Vec<_>>>()?;
         summaries.sort_by_key(|summary| summary.range);
         let parts = self.parts.len();
         if !summaries.iter().map(|summary| summary.range).eq(0..self.partition.ranges)
             || summaries.iter().any(|summary| summary.parts.len() != parts)
         {
-            return Err(Error::Rows("there is not one account of each range"));
+            return Err(Error::Rows("there is not one summary of each range"));
         }
         if let Some(origin) = summaries.iter().filter_map(|summary| summary.ambiguous).min() {
             return Err(self.job.resources.ambiguous(Ambiguous(origin)));
@@ -170,13 +171,12 @@ impl ReceivedLevel<'_> {
     }
 
     /// Commits the records of a part. False if it was told to stop.
-    fn record_part(&mut self, part: usize, rows: &[&[u8]], reporter: &mut Reporter<'_>) -> Result<bool> {
+    fn record_part(&mut self, part: usize, rows: &[&[u8]]) -> Result<bool> {
         let context = self.job.resources.context;
         let origins = context.origins(&self.parts[part].0);
         let SortBuffer { rows: mut survivors, mut spare } = SortBuffer::default();
         for bytes in rows {
-            let rows = row_format::rows(without_checksum(bytes)?, context.format.survivors().len());
-            let rows = rows.ok_or(Error::Rows("survivors have the wrong size"))?;
+            let rows = row_format::rows(without_checksum(bytes)?, context.format.survivors().len())?;
             survivors.extend(rows.map(|row| context.format.survivor(&row)));
         }
         if !survivors.iter().all(|row: &Shortest| origins.contains(&row.origin)) {
@@ -200,7 +200,7 @@ impl ReceivedLevel<'_> {
             Ok(())
         };
         let pieces = RecordPieces { parents: &pieces, first_ids: &first_ids, cost: self.level.cost };
-        self.job.record(&pieces, &of_piece, None, reporter)
+        self.job.record(&pieces, &of_piece, None)
     }
 
     /// Adds the keys of a range to the index.
@@ -208,8 +208,7 @@ impl ReceivedLevel<'_> {
         let context = self.job.resources.context;
         let mut entries = Vec::new();
         for bytes in rows {
-            let rows = row_format::rows(without_checksum(bytes)?, context.format.keys().len());
-            let rows = rows.ok_or(Error::Rows("keys have the wrong size"))?;
+            let rows = row_format::rows(without_checksum(bytes)?, context.format.keys().len())?;
             entries.extend(rows.map(|row| row_format::key_and_origin(&row)));
         }
         self.arrive(entries.len())?;

@@ -1,6 +1,7 @@
 //! The rows of candidates in spilled files and in messages, which sort by their bytes.
 
 use crate::distinct::candidate::{Candidate, Shortest};
+use crate::error::{Error, Result};
 use std::ops::Range;
 
 /// Bytes of a key and of an origin, both big-endian.
@@ -102,14 +103,18 @@ impl RowFormat {
     }
 }
 
-/// Returns the rows of `width` bytes each; `None` if the last one is cut off.
-pub(super) fn rows(bytes: &[u8], width: usize) -> Option<impl Iterator<Item = [u8; ROW_BYTES]>> {
+/// Returns the rows of `width` bytes each.
+///
+/// # Errors
+/// [`Error::Rows`] if the last one is cut off.
+pub(super) fn rows(bytes: &[u8], width: usize) -> Result<impl Iterator<Item = [u8; ROW_BYTES]>> {
     let row = move |bytes: &[u8]| {
         let mut row = [0; ROW_BYTES];
         row[..width].copy_from_slice(bytes);
         row
     };
-    bytes.len().is_multiple_of(width).then(|| bytes.chunks_exact(width).map(row))
+    let is_whole = bytes.len().is_multiple_of(width);
+    is_whole.then(|| bytes.chunks_exact(width).map(row)).ok_or(Error::Rows("rows have the wrong size"))
 }
 
 /// Returns the key of a row that has one.

@@ -1,15 +1,14 @@
 //! The search for one unitary by the index.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::corpus::ids::Ids;
 use crate::distinct::found::Found;
 use crate::distinct::index_lookup::IndexLookup;
-use crate::distinct::meet_in_the_middle::Meeting;
+use crate::distinct::meet_in_the_middle::{Extension, Stop};
 use crate::distinct::nearest::Nearest;
 use crate::error::{Error, Result};
 use crate::options::distinct::FindOptions;
 use crate::tables::next_level;
-use qorpus_core::{Arithmetic, Circuits, Distinct, Target, distance};
+use qorpus_core::{Arithmetic, Distinct, Target, distance};
 
 /// A record is clearly meant if the next one is this many times as far away.
 const CLEAR_RATIO: f64 = 4.0;
@@ -40,7 +39,7 @@ pub(super) struct Search<'a, A> {
 }
 
 impl<A: Arithmetic> Search<'_, A> {
-    pub(super) fn answer(mut self, stop: &mut dyn FnMut() -> bool) -> Result<Answer> {
+    pub(super) fn answer(mut self, stop: Stop<'_>) -> Result<Answer> {
         let (letters, target) = (self.lookup.letters, self.target);
         if let Some(tolerance) = self.options.tolerance {
             return self.approximate(tolerance, stop);
@@ -67,7 +66,7 @@ impl<A: Arithmetic> Search<'_, A> {
     /// Returns what is proven of a unitary that no record has, or a longer circuit. A unitary off
     /// the ring is `None`: no circuit makes it, for none that was enumerated has a larger
     /// denominator than those that are recognized.
-    fn proof(&mut self, unitary: Option<A::Unitary>, stop: &mut dyn FnMut() -> bool) -> Result<Found> {
+    fn proof(&mut self, unitary: Option<A::Unitary>, stop: Stop<'_>) -> Result<Found> {
         let IndexLookup { corpus, levels, .. } = self.lookup;
         let last = levels.iter().rfind(|level| level.records > 0);
         let last = last.ok_or_else(|| nothing_yet(corpus))?;
@@ -81,29 +80,13 @@ impl<A: Arithmetic> Search<'_, A> {
         if levels.last().is_some_and(|level| level.records == 0) {
             return Ok(Found::Never);
         }
-        let mut length = last.length;
-        if let Some(unitary) = unitary.filter(|_| self.options.extend) {
-            let guard = self.guard();
-            for beginning in 1..levels.len() {
-                match self.lookup.meet_in_the_middle(beginning, &unitary, 0.0, stop)? {
-                    Meeting::Found(circuit) => return Ok(Found::Circuit(circuit)),
-                    Meeting::Nothing => {}
-                    Meeting::Stopped => break,
-                }
-                // A circuit of this length that is next to the target may be the one that was
-                // meant.
-                if let Some(error) = guard
-                    && !matches!(
-                        self.lookup.meet_in_the_middle(beginning, &unitary, error, stop)?,
-                        Meeting::Nothing
-                    )
-                {
-                    break;
-                }
-                length = last.length + beginning;
-            }
-        }
-        Ok(Found::BeyondLength(length))
+        let Some(unitary) = unitary.filter(|_| self.options.extend) else {
+            return Ok(Found::BeyondLength(last.length));
+        };
+        Ok(match self.lookup.extend(&unitary, 0.0, self.guard(), stop)? {
+            Extension::Circuit(circuit) => Found::Circuit(circuit),
+            Extension::NoneWithin(letters) => Found::BeyondLength(last.length + letters),
+        })
     }
 
     /// Returns the distance at which a longer circuit may be the one that was meant by a matrix
@@ -135,7 +118,7 @@ impl<A: Arithmetic> Search<'_, A> {
 
     /// Looks for records within the tolerance, by the index if it has them all; then for longer
     /// circuits.
-    fn approximate(&mut self, tolerance: f64, stop: &mut dyn FnMut() -> bool) -> Result<Answer> {
+    fn approximate(&mut self, tolerance: f64, stop: Stop<'_>) -> Result<Answer> {
         let IndexLookup { corpus, letters, levels, .. } = self.lookup;
         let last = levels.iter().rfind(|level| level.records > 0);
         let (length, records) = last.map_or((0, 0), |last| (last.length, last.ids().end));
@@ -153,7 +136,7 @@ impl<A: Arithmetic> Search<'_, A> {
         if let [unitary] = &unitaries[..]
             && may_extend
             && candidates <= MAX_END_CANDIDATES
-            && let Some(circuit) = self.lookup.extend(unitary, tolerance, stop)?
+            && let Extension::Circuit(circuit) = self.lookup.extend(unitary, tolerance, None, stop)?
         {
             let numbers = letters.numbers(&letters.unitary(&circuit)?);
             let distance = distance(self.target.numbers(), &numbers, self.distinct.up_to);
@@ -193,9 +176,7 @@ pub(super) fn judge(
     options: FindOptions,
 ) -> Result<Found> {
     let Nearest { id, distance, second, within } = *nearest;
-    let mut circuits = Circuits::default();
-    corpus.circuits(&Ids::List(&[id]), &mut circuits)?;
-    let circuit = circuits.get(0).to_vec();
+    let circuit = corpus.circuit(id)?;
     let is_clear = options.tolerance.is_some() || second > tolerance.min(CLEAR_RATIO * distance);
     Ok(match within > 0 && is_clear {
         true => Found::Near { id: Some(id), circuit, distance, tolerance },

@@ -52,11 +52,11 @@ pub(super) struct Bucketing {
 /// fit in memory are held there instead.
 #[derive(Debug)]
 pub(super) struct SpillDirectory {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     /// The owner, group and mode of the corpus, which its temporary files get.
     rights: Option<Rights>,
     known: Mutex<Known>,
-    /// Locked as long as it is open.
+    /// Holds the lock until it is dropped.
     _lock: File,
 }
 
@@ -93,10 +93,6 @@ impl SpillDirectory {
             spill.write_text(RECIPE, &recipe)?;
         }
         Ok(spill)
-    }
-
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -3,9 +3,11 @@
 use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::candidate::{Candidate, KeyRanges, halves};
 use crate::distinct::context::Context;
-use crate::distinct::dedup::{Ambiguous, KnownKeySweep, dedup_sorted};
+use crate::distinct::dedup::{Ambiguous, Judgement, KnownKeySweep, dedup_sorted};
 use crate::distinct::frontier::Frontier;
-use crate::distinct::messages::{Parcel, RangeSummary, with_checksum, without_checksum};
+use crate::distinct::messages::{
+    RangeSummary, Selection, pack_chunk, unpack_chunk, with_checksum, without_checksum,
+};
 use crate::distinct::partition::Partition;
 use crate::distinct::radix_sort::{SortBuffer, sort_by_key, sort_by_origin};
 use crate::distinct::row_format::{self, KEY_BYTES, ROW_BYTES};
@@ -15,15 +17,10 @@ use std::ops::Range;
 use std::path::Path;
 
 /// A worker of a partition, in any process.
+#[derive(Debug)]
 pub struct RemoteWorker {
     partition: Partition,
     context: Context,
-}
-
-impl std::fmt::Debug for RemoteWorker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteWorker").field("partition", &self.partition).finish_non_exhaustive()
-    }
 }
 
 impl RemoteWorker {
@@ -48,10 +45,10 @@ impl RemoteWorker {
     /// There is no such piece, or the file cannot be read.
     pub fn read(&self, path: &Path, piece: usize) -> Result<Vec<Vec<u8>>> {
         let pieces = self.partition.pieces();
-        let (ids, source) = pieces.get(piece).ok_or(Error::Rows("there is no such piece"))?;
+        let piece = pieces.get(piece).ok_or(Error::Rows("there is no such piece"))?;
         let mut parcels = Vec::new();
-        CorpusFile::open(path)?.visit_chunks(ids.clone(), |_, chunk| {
-            parcels.push(Parcel::pack(chunk, ids, source.letters, source.is_known));
+        CorpusFile::open(path)?.visit_chunks(piece.ids.clone(), |_, chunk| {
+            parcels.push(pack_chunk(piece, chunk));
             Ok(())
         })?;
         Ok(parcels)
@@ -67,20 +64,19 @@ impl RemoteWorker {
         let (mut expander, mut frontier) = (self.context.expander(), Frontier::default());
         let (mut buffer, mut known, mut out) = (SortBuffer::default(), Vec::new(), Vec::new());
         for (number, parcel) in parcels.iter().enumerate() {
-            let Parcel { chunk, ids, letters, is_known } = Parcel::unpack(without_checksum(parcel)?)
-                .ok_or(Error::Rows("a parcel of circuits has the wrong size"))?;
+            let (Selection { ids, letters, is_known }, chunk) = unpack_chunk(parcel)?;
             if u64::from(letters) >> self.context.letter_count() > 0 {
                 return Err(Error::Rows("there are no such letters"));
             }
             frontier
                 .decode(&self.context.codec, &chunk)
                 .map_err(|_| Error::Rows("a check of circuits fails"))?;
-            let rows = frontier.rows(&ids);
+            frontier.select(&ids);
             if letters > 0 {
-                expander.expand(&frontier, rows.clone(), letters, &mut buffer.rows)?;
+                expander.expand(&frontier, letters, &mut buffer.rows)?;
             }
             if is_known {
-                expander.compute_keys(&frontier, rows, &mut known)?;
+                expander.expand(&frontier, 0, &mut known)?;
             }
             let held = (buffer.rows.len() + known.len()) as u64;
             if held >= self.partition.max_candidates || number + 1 == parcels.len() {
@@ -123,20 +119,11 @@ impl RemoteWorker {
         known.clear();
     }
 
-    /// Reads a message of a range; `None` if its size is wrong.
-    fn read_range(
-        &self,
-        bytes: &[u8],
-        candidates: &mut Vec<Candidate>,
-        known: &mut Vec<[u64; 2]>,
-    ) -> Option<()> {
-        let (format, row_bytes) = (self.context.format, self.context.format.full().len());
+    /// Splits a message of a range into candidates and known keys; `None` if it is too short.
+    fn split_range<'b>(&self, bytes: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
         let (new, rest) = bytes.split_first_chunk()?;
-        let new = usize::try_from(u64::from_le_bytes(*new)).ok()?.checked_mul(row_bytes)?;
-        let (new, old) = rest.split_at_checked(new)?;
-        candidates.extend(row_format::rows(new, row_bytes)?.map(|row| format.candidate(&row)));
-        known.extend(row_format::rows(old, KEY_BYTES)?.map(|row| halves(row_format::key(&row))));
-        Some(())
+        let new = usize::try_from(u64::from_le_bytes(*new)).ok()?;
+        rest.split_at_checked(new.checked_mul(self.context.format.full().len())?)
     }
 
     /// Merges all rows of a range, and drops those of earlier levels. Returns the survivors' rows
@@ -148,10 +135,13 @@ impl RemoteWorker {
         if range >= self.partition.ranges {
             return Err(Error::Rows("there is no such range"));
         }
-        let (mut buffer, mut known) = (SortBuffer::default(), Vec::new());
+        let (format, mut buffer, mut known) = (self.context.format, SortBuffer::default(), Vec::new());
         for bytes in rows {
-            self.read_range(without_checksum(bytes)?, &mut buffer.rows, &mut known)
-                .ok_or(Error::Rows("rows have the wrong size"))?;
+            let (new, old) =
+                self.split_range(without_checksum(bytes)?).ok_or(Error::Rows("rows have the wrong size"))?;
+            let new = row_format::rows(new, format.full().len())?;
+            buffer.rows.extend(new.map(|row| format.candidate(&row)));
+            known.extend(row_format::rows(old, KEY_BYTES)?.map(|row| halves(row_format::key(&row))));
         }
         let SortBuffer { rows: candidates, spare } = &mut buffer;
         let (ranges, parts) = (self.ranges(), self.partition.parts());
@@ -168,11 +158,11 @@ impl RemoteWorker {
         let mut summary = RangeSummary { range, ambiguous: None, parts: vec![0; parts.len()] };
         if let Err(Ambiguous(origin)) = self.dedup(candidates, known) {
             summary.ambiguous = Some(origin);
-            return Ok(vec![(0, summary.to_bytes())]);
+            return Ok(vec![(0, summary.pack())]);
         }
         // Candidates of the margin belong to other ranges.
         candidates.retain(|row| row.shortest.circuits > 0 && ranges.of(row.key[0]) == range);
-        let (format, mut out) = (self.context.format, Vec::new());
+        let mut out = Vec::new();
         let mut put = |place: u64, columns: Range<usize>, candidates: &[Candidate]| {
             if !candidates.is_empty() {
                 let mut rows = Vec::new();
@@ -189,16 +179,12 @@ impl RemoteWorker {
             summary.parts[part] = end as u64;
             left = &left[end..];
         }
-        out.push((0, summary.to_bytes()));
+        out.push((0, summary.pack()));
         Ok(out)
     }
 
     /// Merges equal candidates, and marks those with known keys; both are sorted by key.
-    fn dedup(
-        &self,
-        candidates: &mut Vec<Candidate>,
-        known: Vec<[u64; 2]>,
-    ) -> std::result::Result<(), Ambiguous> {
+    fn dedup(&self, candidates: &mut Vec<Candidate>, known: Vec<[u64; 2]>) -> Judgement<()> {
         dedup_sorted(candidates, self.context.tolerance)?;
         let mut sweep = KnownKeySweep::new(candidates, self.context.tolerance);
         for key in known {
