@@ -79,14 +79,14 @@ impl Partition {
     /// Reads the text of a partition.
     pub(super) fn from_json(text: &str) -> Result<Partition> {
         let partition: Partition =
-            serde_json::from_str(text).map_err(|_| Error::Rows("the division cannot be read"))?;
+            serde_json::from_str(text).map_err(|_| Error::Rows("the partition cannot be read"))?;
         let Partition { ranges, piece_parents, part_parents, .. } = partition;
         let has_ranges = ranges.is_power_of_two() && ranges >= PARTS;
         if has_ranges && piece_parents > 0 && part_parents > 0 && part_parents.is_multiple_of(ORDERED_PARENTS)
         {
             Ok(partition)
         } else {
-            Err(Error::Rows("the division contradicts itself"))
+            Err(Error::Rows("the partition contradicts itself"))
         }
     }
 
