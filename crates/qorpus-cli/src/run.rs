@@ -45,7 +45,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
                     Target::of_circuit(qorpus::circuit_unitary(&circuit.unwrap_or_default(), qubits)?)
                 }
             };
-            let options = FindOptions { further: !stored, tolerance };
+            let options = FindOptions { extend: !stored, tolerance };
             let found = corpus.find(&target, options, &mut || STOP.load(Ordering::Relaxed))?;
             if json {
                 writeln!(out, "{}", json::found(corpus.recipe(), &found))?;

@@ -9,7 +9,7 @@ use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayM
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
-use qorpus::{Corpus, Division, Elsewhere, FindOptions, Found, Order, Recipe, Take, Target};
+use qorpus::{Corpus, FindOptions, Found, Order, Partition, Recipe, Remote, TakeRows, Target};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -51,15 +51,15 @@ pub(crate) fn enumerate_elsewhere(
     let given = Options::new(py, options);
     let options = enumerate_options(&given)?;
     let path = arguments::path(path, "path")?;
-    let alone = given.take("alone", count)?.unwrap_or(Elsewhere::ALONE);
+    let local_threshold = given.take("alone", count)?.unwrap_or(Remote::LOCAL_THRESHOLD);
     let watch = given.take("progress", Watch::new)?.unwrap_or_default();
     given.finish("enumerate_elsewhere")?;
     let mut raised = None;
     let result = watched_levels(py, &watch, |stop, report| {
-        let mut make = |division: &Division, take: Take<'_>| {
+        let mut run = |partition: &Partition, take: TakeRows<'_>| {
             let mut hand_over = || -> PyResult<qorpus::Result<()>> {
                 let stream = Python::attach(|py| {
-                    make.bind(py).call1((division.to_json(),))?.try_iter().map(Bound::unbind)
+                    make.bind(py).call1((partition.to_json(),))?.try_iter().map(Bound::unbind)
                 })?;
                 while let Some((place, rows)) = Python::attach(|py| next_place(stream.bind(py)))? {
                     match take(place, &slices(&rows)) {
@@ -77,8 +77,8 @@ pub(crate) fn enumerate_elsewhere(
                 Ok(())
             })
         };
-        let elsewhere = Elsewhere { alone, workers, make: &mut make };
-        qorpus::enumerate_elsewhere(&path, &recipe, options, elsewhere, stop, report).map(drop)
+        let remote = Remote { local_threshold, workers, run: &mut run };
+        qorpus::enumerate_remote(&path, &recipe, options, remote, stop, report).map(drop)
     });
     raised.map_or(result, Err)
 }
@@ -90,13 +90,13 @@ fn next_place(stream: &Bound<'_, PyIterator>) -> PyResult<Option<(u64, Vec<PyBac
 
 /// A worker of an enumeration, in any process.
 #[pyclass(frozen, module = "qorpus._qorpus")]
-pub(crate) struct Worker(qorpus::Worker);
+pub(crate) struct Worker(qorpus::RemoteWorker);
 
 #[pymethods]
 impl Worker {
     #[new]
     fn new(py: Python<'_>, division: &str) -> PyResult<Worker> {
-        py.detach(|| qorpus::Worker::new(division)).or_raise(py).map(Worker)
+        py.detach(|| qorpus::RemoteWorker::new(division)).or_raise(py).map(Worker)
     }
 
     /// The number of pieces.

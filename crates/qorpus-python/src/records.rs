@@ -396,7 +396,7 @@ impl Records {
         tolerance: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<distinct::Answer<'py>>> {
         let tolerance = given(tolerance, |value| real(value, "tolerance"))?;
-        let options = FindOptions { further: flag(further, "further")?, tolerance };
+        let options = FindOptions { extend: flag(further, "further")?, tolerance };
         let found = distinct::find_many(py, self.reader(py)?, targets, self.order, options)?;
         found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
     }

@@ -39,9 +39,9 @@ fn options(memory: u64, jobs: usize) -> EnumerateOptions {
 }
 
 /// What a matrix, which is judged as if a person had given it, is found to be.
-fn find(corpus: &CorpusFile, unitary: &[Complex64], further: bool) -> Found {
+fn find(corpus: &CorpusFile, unitary: &[Complex64], extend: bool) -> Found {
     let target = Target::new(unitary.to_vec(), corpus.recipe().alphabet().dim(), false).unwrap();
-    corpus.find(&target, FindOptions { further, tolerance: None }, &mut || false).unwrap()
+    corpus.find(&target, FindOptions { extend, tolerance: None }, &mut || false).unwrap()
 }
 
 fn run(path: &Path, recipe: &Recipe, options: EnumerateOptions) -> CorpusFile {

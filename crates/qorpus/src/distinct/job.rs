@@ -1,101 +1,123 @@
-//! The job of an enumeration: what all its threads know, and the files in which it keeps what it
-//! has.
+//! The job of an enumeration: what its threads share, and the expansion with which every level
+//! begins.
 
+use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::distinct::parallel::Threads;
-use crate::distinct::rules::Rules;
-use crate::distinct::temporary::Temporary;
-use crate::error::Result;
-use crate::tables::levels;
-use crate::tables::levels::Level;
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use crate::distinct::context::Context;
+use crate::distinct::dedup::Ambiguous;
+use crate::distinct::expand::Expand;
+use crate::distinct::frontier::Frontier;
+use crate::distinct::parallel::{Threads, parallel};
+use crate::distinct::progress::{Phase, Reporter};
+use crate::distinct::radix_sort::SortBuffer;
+use crate::distinct::sorted_file::SortedFile;
+use crate::distinct::spill::{SpillDirectory, keys_name};
+use crate::error::{Error, Result};
+use crate::tables::levels::{self, Level};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-/// A candidate takes 40 bytes, as many again while it is sorted, and buffers of files some more.
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Bytes of a candidate: 40, as many again while it is sorted, and a part of files' buffers.
 pub(super) const CANDIDATE_BYTES: u64 = 88;
 
-/// Candidates that a thread holds at most: with more, to put them in order takes longer, in memory
-/// that is far apart and new.
-pub(super) const MAX_AT_ONCE: u64 = 1 << 23;
+/// The most candidates of a thread. More take longer to sort, in memory that is new and far apart.
+const MAX_CANDIDATES: u64 = 1 << 23;
 
-/// What all threads know.
-pub(super) struct Task<'a> {
+/// The resources of an enumeration, shared by its threads.
+pub(super) struct Resources<'a> {
     pub(super) path: &'a Path,
-    pub(super) rules: &'a Rules,
+    pub(super) context: &'a Context,
     pub(super) jobs: usize,
+    /// Bytes of memory for candidates.
     pub(super) memory: u64,
-    /// Candidates that a thread may hold.
-    pub(super) at_once: u64,
-    pub(super) temporary: Temporary,
+    pub(super) spill: SpillDirectory,
     pub(super) stop: &'a AtomicBool,
 }
 
-/// What this thread has for itself.
-pub(super) struct Job<'a> {
-    pub(super) task: Task<'a>,
-    pub(super) store: CorpusWriter,
-    /// Files that this run has written: they need not be checked.
-    pub(super) written: RefCell<HashSet<String>>,
-    /// The cuts of this run, by level.
-    pub(super) cuts: RefCell<HashMap<usize, Cut>>,
+/// An enumeration on its first thread, the only one that writes the corpus.
+pub(super) struct Enumeration<'a> {
+    pub(super) resources: Resources<'a>,
+    pub(super) writer: CorpusWriter,
+    pub(super) reporter: Reporter<'a>,
 }
 
-/// How the work of a level is cut. It is kept beside the files, whatever memory a later run has.
-#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
-pub(super) struct Cut {
-    /// Circuits of a piece.
-    pub(super) parents: u64,
-    /// Ranges of keys, a power of two; 0 until all candidates are there.
-    pub(super) buckets: u64,
-}
-
-impl Task<'_> {
-    /// What does its pieces.
+impl Resources<'_> {
     pub(super) fn threads(&self) -> Threads<'_> {
         Threads::new(self.jobs, self.stop)
     }
 
-    /// Candidates that a process with a single thread may hold.
-    pub(super) fn at_once_alone(&self) -> u64 {
-        MAX_AT_ONCE.min(self.memory / CANDIDATE_BYTES)
+    /// Returns how many candidates each of `threads` threads may hold.
+    pub(super) fn candidates_of(&self, threads: usize) -> u64 {
+        MAX_CANDIDATES.min(self.memory / threads as u64 / CANDIDATE_BYTES)
+    }
+
+    /// Opens the keys of one bucket of a level.
+    pub(super) fn keys(&self, level: usize, bucket: u64) -> Result<SortedFile> {
+        self.spill.sorted(&keys_name(level, bucket), &self.context.format.keys())
+    }
+
+    /// Returns the error that names the circuit of an ambiguous candidate.
+    pub(super) fn ambiguous(&self, Ambiguous(origin): Ambiguous) -> Error {
+        match CorpusFile::open(self.path).and_then(|corpus| corpus.circuit_from(origin)) {
+            Ok(circuit) => {
+                let circuit = self.context.recipe.alphabet().text(&circuit);
+                Error::Unclear { path: self.path.into(), circuit }
+            }
+            Err(error) => error,
+        }
     }
 }
 
-impl Job<'_> {
-    /// Removes the temporary files whose names begin like this.
-    pub(super) fn remove(&self, prefix: &str) -> Result<()> {
-        self.written.borrow_mut().retain(|name| !name.starts_with(prefix));
-        self.task.temporary.remove(prefix)
+impl Enumeration<'_> {
+    /// Expands the pieces `todo` of the frontier; a piece without letters gives its own keys.
+    /// `keep` gets the candidates on many threads, and its results come to `finish` in order.
+    /// False if it was told to stop.
+    pub(super) fn expand_pieces<T: Send>(
+        &self,
+        pieces: &[(Range<u64>, u32)],
+        todo: &[usize],
+        keep: &(impl Fn(usize, &mut SortBuffer) -> Result<T> + Sync),
+        finish: &mut dyn FnMut(usize, T) -> Result<()>,
+    ) -> Result<bool> {
+        let Enumeration { resources, reporter, .. } = self;
+        let len = |(ids, _): &(Range<u64>, u32)| ids.end - ids.start;
+        let all: u64 = pieces.iter().map(len).sum();
+        let left: u64 = todo.iter().map(|&piece| len(&pieces[piece])).sum();
+        reporter.begin(Phase::Expanding, all - left, all);
+        let (done, candidates) = (AtomicU64::new(all - left), AtomicU64::new(reporter.progress().candidates));
+        type State<'a> = (CorpusFile, Frontier, Box<dyn Expand + 'a>, SortBuffer);
+        let begin = || {
+            let corpus = CorpusFile::open(resources.path)?;
+            Ok((corpus, Frontier::default(), resources.context.expander(), SortBuffer::default()))
+        };
+        let work = |(corpus, frontier, expander, buffer): &mut State<'_>, place: usize| {
+            let (ids, letters) = pieces[todo[place]].clone();
+            let out = &mut buffer.rows;
+            out.clear();
+            out.reserve((ids.end - ids.start) as usize * letters.count_ones() as usize);
+            corpus.visit_frontier(ids, frontier, Frontier::decode, |frontier| {
+                let before = out.len();
+                expander.expand(frontier, letters, out)?;
+                candidates.fetch_add((out.len() - before) as u64, Ordering::Relaxed);
+                done.fetch_add(frontier.rows.len() as u64, Ordering::Relaxed);
+                Ok(())
+            })?;
+            keep(todo[place], buffer)
+        };
+        let mut tick = || {
+            reporter.report(|progress| {
+                progress.candidates = candidates.load(Ordering::Relaxed);
+                progress.done = done.load(Ordering::Relaxed);
+            });
+        };
+        parallel(resources.threads(), todo.len(), &begin, &work, finish, &mut tick)
     }
 
-    pub(super) fn cut(&self, number: usize) -> Option<Cut> {
-        if let Some(cut) = self.cuts.borrow().get(&number) {
-            return Some(*cut);
-        }
-        serde_json::from_str(&self.task.temporary.text(&format!("cut-{number}.json"))?).ok()
-    }
-
-    pub(super) fn keep_cut(&self, number: usize, cut: Cut) -> Result<()> {
-        self.cuts.borrow_mut().insert(number, cut);
-        let text = serde_json::to_string(&cut).unwrap_or_default();
-        self.task.temporary.write_text(&format!("cut-{number}.json"), &text)
-    }
-
-    /// Whether a temporary file is there.
-    pub(super) fn is_there(&self, name: &str) -> bool {
-        let known = self.written.borrow().contains(name);
-        if !known && self.task.temporary.is_whole(name) {
-            self.written.borrow_mut().insert(name.into());
-            return true;
-        }
-        known
-    }
-
-    /// Adds a level, all of whose records are there with their index, to those that are finished.
+    /// Adds a level, whose records and index are there, to the finished ones.
     pub(super) fn finish(&self, number: usize, level: Level) -> Result<Level> {
-        self.store.write(|transaction| levels::insert(transaction, number, &level))?;
-        self.remove(&format!("found-{number}-"))?;
+        self.writer.write(|transaction| levels::insert(transaction, number, &level))?;
+        self.resources.spill.remove(&format!("found-{number}-"))?;
         Ok(level)
     }
 }

@@ -1,29 +1,43 @@
 //! Enumerating distinct unitaries: level by level, exactly, in bounded memory, each with the first
-//! of its shortest circuits.
+//! of its shortest circuits. And finding them.
 //!
-//! Each level has three parts. One more letter is put to every circuit of the levels before, and
-//! what comes out is sorted by the unitaries' keys and written to temporary files, piece by piece.
-//! Then all candidates within a range of keys are brought together, equal ones are made one, and
-//! what an earlier level has already is dropped. At last the survivors are put in the order of
-//! their circuits and become records. Every finished piece is a file or committed, so that a job
-//! goes on where it ended. A level that fits is made in memory instead, with candidates in groups
-//! rather than in order.
+//! A level is made by a breadth-first search in external memory. One more letter extends every
+//! circuit of the frontier, and the candidates are spilled to disk, sorted by the unitaries' keys
+//! (`job`, `expand`). Then all candidates within a range of keys are merged, equal ones into one,
+//! and those of earlier levels are dropped (`external`, `dedup`). At last the survivors are sorted
+//! by their circuits and become records (`commit`). Every finished piece is a file or committed, so
+//! that an interrupted job resumes. A level that fits in memory is made there (`in_memory`), and
+//! other machines may make its candidates (`remote`, `partition`, `worker`).
 
-pub(crate) mod check;
-pub(crate) mod division;
-pub(crate) mod elsewhere;
+pub(crate) mod candidate;
+pub(crate) mod commit;
+pub(crate) mod context;
+pub(crate) mod dedup;
 pub(crate) mod enumerate;
 pub(crate) mod expand;
+pub(crate) mod external;
 pub(crate) mod find;
+pub(crate) mod found;
+pub(crate) mod frontier;
+pub(crate) mod in_memory;
 pub(crate) mod index;
+pub(crate) mod index_builder;
+pub(crate) mod index_lookup;
 pub(crate) mod job;
-pub(crate) mod memory;
+pub(crate) mod labels;
+pub(crate) mod letters;
+pub(crate) mod meet_in_the_middle;
+pub(crate) mod messages;
 pub(crate) mod nearest;
 pub(crate) mod parallel;
-pub(crate) mod phases;
+pub(crate) mod partition;
 pub(crate) mod progress;
-pub(crate) mod recording;
-pub(crate) mod rows;
-pub(crate) mod rules;
+pub(crate) mod radix_sort;
+pub(crate) mod remote;
+pub(crate) mod row_format;
+pub(crate) mod search;
+pub(crate) mod sorted_file;
+pub(crate) mod spill;
 pub(crate) mod target;
-pub(crate) mod temporary;
+pub(crate) mod verify_index;
+pub(crate) mod worker;

@@ -1,4 +1,4 @@
-//! The records nearest to targets, found by going through all of them on all cores.
+//! The records nearest to targets, by a scan of all of them on all cores.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
@@ -7,23 +7,21 @@ use crate::error::Result;
 use crate::options::job::threads;
 use crate::tables::levels::Level;
 use qorpus_core::{Circuits, Complex64, Equivalence, Kernel, Scratch, Target, distance};
-use std::ops::Range;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Records that a thread compares at once.
-const PIECE: u64 = 4096;
+const PIECE_RECORDS: u64 = 4096;
 
-/// What going through the records has shown of a target.
+/// The nearest records of a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Nearest {
     /// The nearest record, the first of several.
     pub(super) id: u64,
     /// Its distance.
     pub(super) distance: f64,
-    /// The distance of the next one.
+    /// The distance of the second nearest one.
     pub(super) second: f64,
-    /// How many are within the tolerance.
+    /// The number of records within the tolerance.
     pub(super) within: u64,
 }
 
@@ -31,8 +29,8 @@ impl Nearest {
     pub(super) const NONE: Nearest =
         Nearest { id: u64::MAX, distance: f64::INFINITY, second: f64::INFINITY, within: 0 };
 
-    /// Takes a record into account, which comes after those before.
-    pub(super) fn see(&mut self, id: u64, distance: f64, tolerance: f64) {
+    /// Adds a record, whose id is above those before.
+    pub(super) fn add(&mut self, id: u64, distance: f64, tolerance: f64) {
         self.within += u64::from(distance <= tolerance);
         if distance < self.distance {
             self.second = self.distance;
@@ -42,7 +40,7 @@ impl Nearest {
         }
     }
 
-    fn join(&mut self, later: &Nearest) {
+    fn merge(&mut self, later: &Nearest) {
         let second = self.distance.max(later.distance).min(self.second).min(later.second);
         if later.distance < self.distance {
             (self.id, self.distance) = (later.id, later.distance);
@@ -52,8 +50,8 @@ impl Nearest {
     }
 }
 
-/// Compares every record with each target, whose tolerance stands beside it. `None` if `stop` says
-/// so, which is asked now and then.
+/// Compares every record with each target, within the tolerance beside it. `None` if `stop`, which
+/// is called now and then, returned true.
 ///
 /// Takes time in O(r t 4^n) for r records and t targets, and memory that does not grow with the
 /// records.
@@ -67,16 +65,20 @@ pub(super) fn scan(
     let records = levels.last().map_or(0, |last| last.ids().end);
     let (kernel, dim) = (Kernel::new(corpus.recipe().alphabet()), corpus.recipe().alphabet().dim());
     let (path, stopped) = (corpus.path().to_owned(), AtomicBool::new(false));
-    let begin = || Memory::new(&path, dim);
-    let work = |memory: &mut Memory, piece: usize| {
-        let start = piece as u64 * PIECE;
-        let unitaries = memory.unitaries(&kernel, start..records.min(start + PIECE))?;
+    type State = (CorpusFile, Circuits, Scratch, Vec<Complex64>);
+    let begin = || Ok((CorpusFile::open(&path)?, Circuits::default(), Scratch::default(), Vec::new()));
+    let work = |(corpus, circuits, scratch, unitaries): &mut State, piece: usize| {
+        let start = piece as u64 * PIECE_RECORDS;
+        circuits.clear();
+        corpus.circuits(&Ids::Run(start..records.min(start + PIECE_RECORDS)), circuits)?;
+        // In binary64, whatever the corpus's precision.
+        unitaries.resize(circuits.len() * dim * dim, Complex64::ZERO);
+        kernel.unitaries(circuits, scratch, unitaries);
         let mut nearest = vec![Nearest::NONE; targets.len()];
         for (nearest, &(target, tolerance)) in nearest.iter_mut().zip(targets) {
             for (id, unitary) in (start..).zip(unitaries.chunks_exact(dim * dim)) {
-                let least = least(target.numbers(), unitary, up_to);
-                if least <= tolerance.max(nearest.second) {
-                    nearest.see(id, distance(target.numbers(), unitary, up_to), tolerance);
+                if distance_bound(target.numbers(), unitary, up_to) <= tolerance.max(nearest.second) {
+                    nearest.add(id, distance(target.numbers(), unitary, up_to), tolerance);
                 }
             }
         }
@@ -84,20 +86,21 @@ pub(super) fn scan(
     };
     let mut nearest = vec![Nearest::NONE; targets.len()];
     let mut finish = |_, of_piece: Vec<Nearest>| {
-        nearest.iter_mut().zip(&of_piece).for_each(|(nearest, later)| nearest.join(later));
+        nearest.iter_mut().zip(&of_piece).for_each(|(nearest, later)| nearest.merge(later));
         Ok(())
     };
     let mut tick = || stopped.store(stop(), Ordering::Relaxed);
     let jobs = Threads::new(threads(None)?, &stopped);
-    let whole = parallel(jobs, records.div_ceil(PIECE) as usize, &begin, &work, &mut finish, &mut tick)?;
+    let whole =
+        parallel(jobs, records.div_ceil(PIECE_RECORDS) as usize, &begin, &work, &mut finish, &mut tick)?;
     Ok(whole.then_some(nearest))
 }
 
-/// A bound below the distance of two unitaries, which takes one pass.
+/// Returns a lower bound of the distance of two unitaries, in one pass.
 ///
 /// Of d² entries one differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re
 /// tr(A†B), where up to phase the magnitude stands for the real part.
-fn least(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
+fn distance_bound(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let (mut overlap, mut sizes) = (Complex64::ZERO, 0.0);
     for (u, v) in one.iter().zip(other) {
         overlap += u.conj() * v;
@@ -106,34 +109,4 @@ fn least(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let overlap = if up_to == Equivalence::GlobalPhase { overlap.norm_sqr().sqrt() } else { overlap.re };
     // Rounding of the sums must not push the bound above the distance.
     ((sizes - 2.0 * overlap - 1e-13 * sizes).max(0.0) / one.len() as f64).sqrt()
-}
-
-/// What a thread computes with.
-struct Memory {
-    corpus: CorpusFile,
-    circuits: Circuits,
-    scratch: Scratch,
-    unitaries: Vec<Complex64>,
-    entries: usize,
-}
-
-impl Memory {
-    fn new(path: &Path, dim: usize) -> Result<Memory> {
-        Ok(Memory {
-            corpus: CorpusFile::open(path)?,
-            circuits: Circuits::default(),
-            scratch: Scratch::default(),
-            unitaries: Vec::new(),
-            entries: dim * dim,
-        })
-    }
-
-    /// The unitaries of these records in binary64, whatever the corpus's precision.
-    fn unitaries(&mut self, kernel: &Kernel, ids: Range<u64>) -> Result<&[Complex64]> {
-        self.circuits.clear();
-        self.unitaries.resize((ids.end - ids.start) as usize * self.entries, Complex64::ZERO);
-        self.corpus.circuits(&Ids::Run(ids), &mut self.circuits)?;
-        kernel.unitaries(&self.circuits, &mut self.scratch, &mut self.unitaries);
-        Ok(&self.unitaries)
-    }
 }

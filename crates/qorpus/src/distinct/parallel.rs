@@ -1,20 +1,17 @@
-//! Pieces of work on some threads, and their results in order on one.
+//! A pool of threads whose results come in order.
 
 use crate::error::{Error, Result};
 use crate::os::workers;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-/// How often it is looked whether to stop.
+/// How often the first thread calls `tick`.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Bytes of results that may wait to be finished: so many are made while a group is committed.
-const WAITING_BYTES: usize = 2 * GROUP_BYTES;
-
-/// Threads that do pieces of work.
+/// The threads of a job.
 #[derive(Clone, Copy)]
 pub(crate) struct Threads<'a> {
     jobs: usize,
@@ -24,52 +21,67 @@ pub(crate) struct Threads<'a> {
 }
 
 impl<'a> Threads<'a> {
-    /// So many, until they are told to stop.
+    /// Returns `jobs` threads that run until `stop` is set.
     pub(crate) fn new(jobs: usize, stop: &'a AtomicBool) -> Threads<'a> {
         Threads { jobs, stop, ahead: 4 * jobs as u64 }
     }
 
-    /// Those that finishing, which takes long now and then, does not keep waiting, if results have
-    /// so many bytes.
-    pub(crate) fn ahead(self, bytes: usize) -> Threads<'a> {
-        Threads { ahead: self.ahead.max((WAITING_BYTES / bytes.max(1)) as u64), ..self }
+    /// Lets at least this many pieces be done before the first of them is finished.
+    pub(crate) fn ahead(self, pieces: usize) -> Threads<'a> {
+        Threads { ahead: self.ahead.max(pieces as u64), ..self }
     }
 }
 
-/// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this one.
-/// False if it was told to stop.
+/// The pieces that no thread has taken yet.
+struct Queue<'a> {
+    threads: Threads<'a>,
+    pieces: u64,
+    next: AtomicU64,
+    finished: AtomicU64,
+    has_failed: AtomicBool,
+}
+
+impl Queue<'_> {
+    fn is_stopped(&self) -> bool {
+        self.threads.stop.load(Ordering::Relaxed) || self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Takes the next piece, once enough earlier ones are finished.
+    fn take(&self) -> Option<usize> {
+        let piece = self.next.fetch_add(1, Ordering::Relaxed);
+        while piece >= self.finished.load(Ordering::Relaxed) + self.threads.ahead && !self.is_stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (piece < self.pieces && !self.is_stopped()).then_some(piece as usize)
+    }
+}
+
+/// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this thread,
+/// which calls `tick` at least twenty times a second. False if it was told to stop.
 pub(crate) fn parallel<S, T: Send>(
-    Threads { jobs, stop, ahead }: Threads<'_>,
+    threads: Threads<'_>,
     pieces: usize,
     begin: &(impl Fn() -> Result<S> + Sync),
     work: &(impl Fn(&mut S, usize) -> Result<T> + Sync),
     finish: &mut dyn FnMut(usize, T) -> Result<()>,
     tick: &mut dyn FnMut(),
 ) -> Result<bool> {
-    let (next, finished, broken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let stops = || stop.load(Ordering::Relaxed) || broken.load(Ordering::Relaxed);
+    let (next, finished, has_failed) = Default::default();
+    let queue = &Queue { threads, pieces: pieces as u64, next, finished, has_failed };
     let (send, receive) = mpsc::channel::<Result<(usize, T)>>();
     std::thread::scope(|scope| {
-        workers::start(scope, jobs.min(pieces), |_| {
+        workers::start(scope, threads.jobs.min(pieces), |_| {
             let send = send.clone();
-            let (next, finished, stops) = (&next, &finished, &stops);
             move || {
                 let run = || -> Result<()> {
                     let mut state = begin()?;
-                    loop {
-                        let piece = next.fetch_add(1, Ordering::Relaxed);
-                        while piece >= finished.load(Ordering::Relaxed) + ahead && !stops() {
-                            std::thread::sleep(Duration::from_millis(1));
-                        }
-                        if piece >= pieces as u64 || stops() {
-                            return Ok(());
-                        }
+                    while let Some(piece) = queue.take() {
                         // A panic must not leave the others waiting for this piece.
-                        let done = catch_unwind(AssertUnwindSafe(|| work(&mut state, piece as usize)));
-                        let done = done.map_err(|_| Error::Enumerator)??;
-                        // Nobody listens any more once something has failed.
-                        let _ = send.send(Ok((piece as usize, done)));
+                        let done = catch_unwind(AssertUnwindSafe(|| work(&mut state, piece)));
+                        // After a failure nobody receives.
+                        let _ = send.send(Ok((piece, done.map_err(|_| Error::Enumerator)??)));
                     }
+                    Ok(())
                 };
                 if let Err(error) = run() {
                     let _ = send.send(Err(error));
@@ -87,21 +99,18 @@ pub(crate) fn parallel<S, T: Send>(
                     while let Some(done) = early.remove(&expected).filter(|_| result.is_ok()) {
                         result = finish(expected, done);
                         expected += 1;
-                        finished.store(expected as u64, Ordering::Relaxed);
+                        queue.finished.store(expected as u64, Ordering::Relaxed);
                     }
                 }
                 Ok(Err(error)) => result = Err(error),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        broken.store(result.is_err(), Ordering::Relaxed);
+        queue.has_failed.store(result.is_err(), Ordering::Relaxed);
         result.map(|()| expected == pieces)
     })
 }
-
-/// A commit carries about this many bytes.
-pub(super) const GROUP_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {

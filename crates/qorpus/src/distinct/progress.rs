@@ -1,29 +1,31 @@
-//! How an enumeration stands.
+//! The progress of an enumeration.
 
-/// What an enumeration is doing.
+use std::cell::{Cell, RefCell};
+
+/// A phase of making a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// One more letter is put to circuits.
+    /// One more letter extends the circuits of earlier levels.
     #[default]
     Expanding,
-    /// Equal ones are made one.
+    /// Equal candidates are merged, and known ones dropped.
     Merging,
     /// Survivors become records.
     Ordering,
 }
 
-/// How an enumeration stands.
+/// The progress of an enumeration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EnumerateProgress {
-    /// The level that is being made: the cost of its circuits...
+    /// The cost of the circuits of the level that is being made.
     pub cost: u32,
-    /// ...and their length.
+    /// Their length.
     pub length: usize,
-    /// What is done with it.
+    /// The phase of making the level.
     pub phase: Phase,
-    /// Circuits, ranges of keys or records of the phase that are done...
+    /// Circuits, ranges of keys or records of the phase that are done.
     pub done: u64,
-    /// ...of so many.
+    /// All circuits, ranges of keys or records of the phase.
     pub of: u64,
     /// Records in the corpus.
     pub records: u64,
@@ -33,5 +35,36 @@ pub struct EnumerateProgress {
     pub temporary: u64,
 }
 
-/// What went on while pieces were done.
-pub(crate) type Report<'r> = &'r mut dyn FnMut(EnumerateProgress);
+/// The progress, and the callback that is told of it.
+pub(super) struct Reporter<'r> {
+    progress: Cell<EnumerateProgress>,
+    callback: RefCell<&'r mut dyn FnMut(EnumerateProgress)>,
+}
+
+impl<'r> Reporter<'r> {
+    pub(super) fn new(callback: &'r mut dyn FnMut(EnumerateProgress)) -> Reporter<'r> {
+        Reporter { progress: Cell::default(), callback: RefCell::new(callback) }
+    }
+
+    pub(super) fn progress(&self) -> EnumerateProgress {
+        self.progress.get()
+    }
+
+    /// Changes the progress, and reports nothing yet.
+    pub(super) fn update(&self, change: impl FnOnce(&mut EnumerateProgress)) {
+        let mut progress = self.progress.get();
+        change(&mut progress);
+        self.progress.set(progress);
+    }
+
+    /// Begins a phase of which some is done already.
+    pub(super) fn begin(&self, phase: Phase, done: u64, of: u64) {
+        self.progress.set(EnumerateProgress { phase, done, of, ..self.progress.get() });
+    }
+
+    /// Changes and reports the progress.
+    pub(super) fn report(&self, change: impl FnOnce(&mut EnumerateProgress)) {
+        self.update(change);
+        (self.callback.borrow_mut())(self.progress.get());
+    }
+}

@@ -1,4 +1,4 @@
-//! Reading targets: what people ask about, as text or as a NumPy file.
+//! Reading the targets of a search, from text or from a NumPy file.
 
 use crate::error::{Error, Result, io};
 use crate::qubit_order::{Order, reorder};
@@ -8,10 +8,10 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
-/// The unitary of a circuit of any standard gates on so many qubits.
+/// Returns the unitary of a circuit of any standard gates.
 ///
 /// # Errors
-/// Text that is not a circuit.
+/// The text is not a circuit.
 pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
     let mut gates: Vec<Gate> = Vec::new();
     for letter in text.split(';').map(str::trim).filter(|letter| !letter.is_empty()) {
@@ -33,16 +33,16 @@ pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
     Ok(unitary)
 }
 
-/// Reads a target on so many qubits from a NumPy file, row-major, with its qubits in this order.
+/// Reads a target from a NumPy file, with its qubits in this order.
 ///
 /// # Errors
 /// The file cannot be read, or does not hold a unitary of this size.
 pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
     let size = 1usize << qubits;
     let failed = || io(path, "read it");
-    let refused = |what: String| {
-        let wanted = format!("give a matrix of {size} x {size} complex numbers");
-        Error::Usage(format!("{}: {what}; {wanted}", path.display()))
+    let refused = |reason: String| {
+        let remedy = format!("give a matrix of {size} x {size} complex numbers");
+        Error::Usage(format!("{}: {reason}; {remedy}", path.display()))
     };
     let file = NpyFile::new(BufReader::new(File::open(path).map_err(failed())?)).map_err(failed())?;
     if *file.shape() != [size as u64; 2] {
@@ -62,8 +62,7 @@ pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
         "i1" => entries(file, |entry: i8| f64::from(entry).into()),
         "i2" => entries(file, |entry: i16| f64::from(entry).into()),
         "i4" => entries(file, |entry: i32| f64::from(entry).into()),
-        // A unitary has integers from -1 to 1; what rounds to another large number is refused like
-        // it.
+        // A unitary has integers from -1 to 1; a large one is refused, rounded or not.
         "i8" => entries(file, |entry: i64| (entry as f64).into()),
         "u1" => entries(file, |entry: u8| f64::from(entry).into()),
         "u2" => entries(file, |entry: u16| f64::from(entry).into()),
@@ -81,7 +80,7 @@ pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
         .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
 }
 
-/// The entries of a file, each as a complex number.
+/// Reads the entries of a file as complex numbers.
 fn entries<T: Deserialize>(
     file: NpyFile<BufReader<File>>,
     wide: impl Fn(T) -> Complex64,

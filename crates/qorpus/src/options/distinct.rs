@@ -49,7 +49,7 @@ pub(super) fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
 pub struct FindOptions {
     /// Whether circuits up to twice as long as those of the corpus are looked for, put together
     /// from two of them.
-    pub further: bool,
+    pub extend: bool,
     /// The largest difference of entries, up to phase if the corpus is, of the nearest record that
     /// is taken. `None`: what the target's precision implies.
     pub tolerance: Option<f64>,
@@ -100,6 +100,6 @@ impl DistinctOptions {
 
 impl Default for FindOptions {
     fn default() -> FindOptions {
-        FindOptions { further: true, tolerance: None }
+        FindOptions { extend: true, tolerance: None }
     }
 }

@@ -6,7 +6,7 @@ use crate::corpus::ids::{Ids, Sorted};
 use crate::corpus::record::{GivenLabels, Record, labels_of};
 use crate::corpus::scan::Batch;
 use crate::corpus::unitary_buffer::Workspaces;
-use crate::distinct::find::Found;
+use crate::distinct::found::Found;
 use crate::error::other_recipe;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::distinct::FindOptions;

@@ -3,7 +3,7 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::distinct::check::check_index;
+use crate::distinct::verify_index::verify_index;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::job::{Durability, threads};
 use crate::options::writer::PairCheck;
@@ -76,7 +76,7 @@ pub(crate) fn verify_file(
     result.damaged.extend(unexpected.into_iter().map(|number| (number, ChunkDamage::Unexpected)));
     // Records that are damaged are what an index leads to.
     if result.damaged.is_empty() {
-        let index = check_index(&corpus, options.sample, jobs, stop)?;
+        let index = verify_index(&corpus, options.sample, jobs, stop)?;
         result.recomputed += index.recomputed;
         result.damaged_levels = index.damaged;
     }

@@ -5,8 +5,8 @@
 
 use qorpus::core::Equivalence;
 use qorpus::{
-    CorpusFile, DistinctOptions, Division, Durability, Elsewhere, EnumerateOptions, Error, Outcome, Recipe,
-    Result, Take, VerifyOptions, Worker, enumerate, enumerate_elsewhere, verify,
+    CorpusFile, DistinctOptions, Durability, EnumerateOptions, Error, Outcome, Partition, Recipe, Remote,
+    RemoteWorker, Result, TakeRows, VerifyOptions, enumerate, enumerate_remote, verify,
 };
 use rusqlite::{Connection, types::Value};
 use std::collections::BTreeMap;
@@ -33,8 +33,8 @@ fn options(jobs: usize) -> EnumerateOptions {
 
 /// The stream of survivors, made here; the pieces in a strange order, and some twice as many
 /// parcels at once as others.
-fn stream(division: &Division, path: &Path) -> BTreeMap<u64, Vec<Vec<u8>>> {
-    let worker = || Worker::new(&division.to_json()).unwrap();
+fn stream(partition: &Partition, path: &Path) -> BTreeMap<u64, Vec<Vec<u8>>> {
+    let worker = || RemoteWorker::new(&partition.to_json()).unwrap();
     let mut ranges: BTreeMap<u64, Vec<Vec<u8>>> = BTreeMap::new();
     for piece in (0..worker().pieces()).rev() {
         let parcels = worker().read(path, piece).unwrap();
@@ -55,7 +55,7 @@ fn stream(division: &Division, path: &Path) -> BTreeMap<u64, Vec<Vec<u8>>> {
     places
 }
 
-fn hand_over(places: &BTreeMap<u64, Vec<Vec<u8>>>, take: Take<'_>) -> Result<()> {
+fn hand_over(places: &BTreeMap<u64, Vec<Vec<u8>>>, take: TakeRows<'_>) -> Result<()> {
     for (place, rows) in places {
         if !take(*place, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>())? {
             break;
@@ -64,14 +64,14 @@ fn hand_over(places: &BTreeMap<u64, Vec<Vec<u8>>>, take: Take<'_>) -> Result<()>
     Ok(())
 }
 
-fn run(path: &Path, recipe: &Recipe, alone: u64) -> (Result<Outcome>, usize) {
+fn run(path: &Path, recipe: &Recipe, local_threshold: u64) -> (Result<Outcome>, usize) {
     let mut levels = 0;
-    let mut make = |division: &Division, take: Take<'_>| {
+    let mut run = |partition: &Partition, take: TakeRows<'_>| {
         levels += 1;
-        hand_over(&stream(division, path), take)
+        hand_over(&stream(partition, path), take)
     };
-    let elsewhere = Elsewhere { alone, workers: 3, make: &mut make };
-    let result = enumerate_elsewhere(path, recipe, options(2), elsewhere, &false.into(), &mut |_| {});
+    let remote = Remote { local_threshold, workers: 3, run: &mut run };
+    let result = enumerate_remote(path, recipe, options(2), remote, &false.into(), &mut |_| {});
     (result.map(|(outcome, _)| outcome), levels)
 }
 
@@ -146,9 +146,10 @@ fn an_interrupted_job_goes_on_here_and_there() {
         let outcome = if runs % 3 == 2 {
             enumerate(&path, &recipe, options(2), &stop, &mut |_| count()).unwrap().0
         } else {
-            let mut make = |division: &Division, take: Take<'_>| hand_over(&stream(division, &path), take);
-            let elsewhere = Elsewhere { alone: 0, workers: 1, make: &mut make };
-            enumerate_elsewhere(&path, &recipe, options(2), elsewhere, &stop, &mut |_| count()).unwrap().0
+            let mut run =
+                |partition: &Partition, take: TakeRows<'_>| hand_over(&stream(partition, &path), take);
+            let remote = Remote { local_threshold: 0, workers: 1, run: &mut run };
+            enumerate_remote(&path, &recipe, options(2), remote, &stop, &mut |_| count()).unwrap().0
         };
         runs += 1;
         if outcome == Outcome::Complete {
@@ -177,8 +178,8 @@ fn what_is_missing_or_damaged_is_refused() {
     let mut harm = 0;
     loop {
         let mut harmed = false;
-        let mut make = |division: &Division, take: Take<'_>| {
-            let mut places = stream(division, &path);
+        let mut run = |partition: &Partition, take: TakeRows<'_>| {
+            let mut places = stream(partition, &path);
             let last = *places.keys().last().unwrap();
             let place = *places.keys().nth(harm / 6 % places.len()).unwrap();
             harmed = places.len() > 3;
@@ -197,8 +198,8 @@ fn what_is_missing_or_damaged_is_refused() {
             }
             hand_over(&places, take)
         };
-        let elsewhere = Elsewhere { alone: 1000, workers: 2, make: &mut make };
-        match enumerate_elsewhere(&path, &recipe, options(1), elsewhere, &false.into(), &mut |_| {}) {
+        let remote = Remote { local_threshold: 1000, workers: 2, run: &mut run };
+        match enumerate_remote(&path, &recipe, options(1), remote, &false.into(), &mut |_| {}) {
             Err(Error::Rows(_)) => {}
             // Keys of an empty level, or what is no harm.
             Err(error) => panic!("{harm}: {error}"),
@@ -213,7 +214,7 @@ fn what_is_missing_or_damaged_is_refused() {
     // What came before the harm is there, and right.
     assert_eq!(run(&path, &recipe, 1000).0.unwrap(), Outcome::Complete);
     assert!(rows(&whole) == rows(&path));
-    let worker = |text: &str| Worker::new(text).map(drop);
+    let worker = |text: &str| RemoteWorker::new(text).map(drop);
     assert!(matches!(worker("{}"), Err(Error::Rows(_))));
 }
 
@@ -223,8 +224,8 @@ fn workers_do_not_believe_what_they_get() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("c.db");
     let mut seen = 0;
-    let mut make = |division: &Division, take: Take<'_>| {
-        let worker = Worker::new(&division.to_json()).unwrap();
+    let mut run = |partition: &Partition, take: TakeRows<'_>| {
+        let worker = RemoteWorker::new(&partition.to_json()).unwrap();
         let parcel = worker.read(&path, 0).unwrap().remove(0);
         let rows = worker.expand(&[&parcel]).unwrap();
         for at in (0..parcel.len()).step_by(7) {
@@ -244,9 +245,9 @@ fn workers_do_not_believe_what_they_get() {
         drop(worker.merge(1 << 20, &[]).unwrap_err());
         drop(worker.read(&path, 1 << 20).unwrap_err());
         seen += 1;
-        hand_over(&stream(division, &path), take)
+        hand_over(&stream(partition, &path), take)
     };
-    let elsewhere = Elsewhere { alone: 0, workers: 1, make: &mut make };
-    enumerate_elsewhere(&path, &recipe, options(1), elsewhere, &false.into(), &mut |_| {}).unwrap();
+    let remote = Remote { local_threshold: 0, workers: 1, run: &mut run };
+    enumerate_remote(&path, &recipe, options(1), remote, &false.into(), &mut |_| {}).unwrap();
     assert_eq!(seen, 5);
 }

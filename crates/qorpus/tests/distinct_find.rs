@@ -94,14 +94,14 @@ proptest! {
         let corpus = corpus(&directory.path().join("c.db"), &gates, qubits, 3, up_to);
         let unitaries: Vec<_> =
             (0..corpus.len().unwrap()).map(|id| corpus.record(id, Order::Big).unwrap().unitary).collect();
-        for (place, noise, digits, seed, further) in trials {
+        for (place, noise, digits, seed, extend) in trials {
             let (id, size) = (place % unitaries.len() as u64, 10f64.powf(-digits));
             let given = noisy(&unitaries[id as usize], noise, size, seed);
             let Ok(target) = Target::new(given.clone(), 1 << qubits, matches!(noise, Noise::Single)) else {
                 prop_assert!(size > 1e-3, "{noise:?} {size:e} is refused");
                 continue;
             };
-            let options = FindOptions { further, tolerance: None };
+            let options = FindOptions { extend, tolerance: None };
             let found = corpus.find(&target, options, &mut || false).unwrap();
             let off: Vec<f64> = unitaries.iter().map(|other| distance(&given, other, up_to)).collect();
             let least = off.iter().copied().fold(f64::MAX, f64::min);
@@ -167,7 +167,7 @@ fn a_tolerance_takes_the_nearest_and_proves_nothing() {
         Target::of_circuit(vec![Complex64::new(cos, -sin), zero, zero, Complex64::new(cos, sin)])
     };
     let find = |target: &Target, tolerance: Option<f64>| {
-        corpus.find(target, FindOptions { further: false, tolerance }, &mut || false)
+        corpus.find(target, FindOptions { extend: false, tolerance }, &mut || false)
     };
     assert_eq!(find(&turned(0.8), None).unwrap(), Found::BeyondLength(6));
     let near = find(&turned(0.8), Some(0.01)).unwrap();

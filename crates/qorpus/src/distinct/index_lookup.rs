@@ -1,0 +1,111 @@
+//! Lookups in the index: from a unitary to the circuits that may make it, and to their records.
+
+use crate::corpus::corpus_file::CorpusFile;
+use crate::distinct::index::Index;
+use crate::error::{Error, Result};
+use crate::tables::levels::Level;
+use crate::tables::next_level;
+use qorpus_core::Arithmetic;
+use std::ops::RangeInclusive;
+
+/// The indexes of all levels.
+pub(super) struct IndexLookup<'a, A> {
+    pub(super) corpus: &'a CorpusFile,
+    pub(super) letters: &'a A,
+    pub(super) levels: &'a [Level],
+    /// The last block that was read: its level, its number, its bytes.
+    last_block: Option<(usize, u64, Vec<u8>)>,
+}
+
+impl<'a, A: Arithmetic> IndexLookup<'a, A> {
+    pub(super) fn new(corpus: &'a CorpusFile, letters: &'a A, levels: &'a [Level]) -> IndexLookup<'a, A> {
+        IndexLookup { corpus, letters, levels, last_block: None }
+    }
+
+    /// Returns the circuit of a level that makes `target` within `error`.
+    pub(super) fn find(
+        &mut self,
+        number: usize,
+        target: &A::Unitary,
+        error: f64,
+    ) -> Result<Option<Vec<u16>>> {
+        let (letters, mut found) = (self.letters, None);
+        self.visit(number, target, error, &mut |circuit, unitary| {
+            if letters.same(unitary, target, error) {
+                found = Some(circuit.to_vec());
+            }
+            found.is_some()
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `visit` with the circuits of a level that may make `target` within `error`, until it
+    /// returns true. The index is a hint; the unitary decides.
+    pub(super) fn visit(
+        &mut self,
+        number: usize,
+        target: &A::Unitary,
+        error: f64,
+        visit: &mut dyn FnMut(&[u16], &A::Unitary) -> bool,
+    ) -> Result<()> {
+        let (level, corpus) = (&self.levels[number], self.corpus);
+        if level.records == 0 {
+            return Ok(());
+        }
+        let index = Index::new(corpus.recipe(), number, level);
+        let keys = keys_near(self.letters, self.letters.key(target), error);
+        for block in index.block(*keys.start())..=index.block(*keys.end()) {
+            if self.last_block.as_ref().is_none_or(|last| (last.0, last.1) != (number, block)) {
+                let damaged = || Error::DamagedIndex { path: corpus.path().into(), level: number };
+                let bytes = corpus.read(|connection| index.read(connection, block))?;
+                self.last_block = Some((number, block, bytes.ok_or_else(damaged)?));
+            }
+            let Some((_, _, bytes)) = &self.last_block else { return Ok(()) };
+            for (_, origin) in
+                index.entries(bytes).into_iter().filter(|(part, _)| index.may_have(block, *part, &keys))
+            {
+                let circuit = if level.length == 0 { Vec::new() } else { corpus.circuit_from(origin)? };
+                if self.letters.unitary(&circuit).is_ok_and(|unitary| visit(&circuit, &unitary)) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the id of the record with this circuit, which the level has.
+    pub(super) fn id(&self, number: usize, circuit: &[u16]) -> Result<u64> {
+        let (costs, ids) = (next_level::costs(self.corpus.recipe()), self.levels[number].ids());
+        // Records are ordered by the record of the circuit without its last letter, and then by
+        // that letter: by what the circuit costs without its last letters, from the end on, and
+        // then letter by letter.
+        let rank = |circuit: &[u16]| {
+            let add = |sum: &mut u64, letter: &u16| {
+                *sum += u64::from(costs[usize::from(*letter)]);
+                Some(*sum)
+            };
+            let mut sums: Vec<u64> = circuit.iter().scan(0, add).collect();
+            sums.reverse();
+            (sums, circuit.to_vec())
+        };
+        let wanted = rank(circuit);
+        let (mut from, mut to) = (ids.start, ids.end);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if rank(&self.corpus.circuit(middle)?) < wanted { from = middle + 1 } else { to = middle }
+        }
+        Ok(from)
+    }
+}
+
+/// Returns the keys that a unitary with this key may have if its entries are within `error`.
+pub(super) fn keys_near<A: Arithmetic>(letters: &A, key: u128, error: f64) -> RangeInclusive<u128> {
+    match u128::from(letters.reach(error)) << 64 {
+        0 => key..=key,
+        // Only the first halves are compared: few are this near.
+        reach => {
+            let first = key >> 64 << 64;
+            first.saturating_sub(reach)..=first.saturating_add(reach) | u128::from(u64::MAX)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Radix sort, by one or two passes that fit in the caches.
+
+use crate::distinct::candidate::Candidate;
+use std::ops::{Range, RangeInclusive};
+
+/// Rows, and as much memory again to sort them.
+#[derive(Default)]
+pub(super) struct SortBuffer<T = Candidate> {
+    pub(super) rows: Vec<T>,
+    pub(super) spare: Vec<T>,
+}
+
+/// Sorts candidates by key. Their first halves less `start` have `common_zeros` leading zeros.
+pub(super) fn sort_by_key(
+    candidates: &mut [Candidate],
+    start: u64,
+    common_zeros: u32,
+    spare: &mut Vec<Candidate>,
+) {
+    let prefix = |candidate: &Candidate| (candidate.key[0] - start) << common_zeros;
+    sort(candidates, spare, prefix, |candidate| candidate.key);
+}
+
+/// Sorts rows by origin; all of them are in `origins`.
+pub(super) fn sort_by_origin<T: Copy + Default>(
+    rows: &mut [T],
+    origins: &Range<u64>,
+    origin: impl Fn(&T) -> u64,
+    spare: &mut Vec<T>,
+) {
+    let zeros = (origins.end - origins.start).max(1).leading_zeros();
+    sort(rows, spare, |row| (origin(row) - origins.start) << zeros, &origin);
+}
+
+/// Bits by which a pass groups rows: the ends of more groups would not fit in the caches.
+const MAX_PASS_BITS: u32 = 11;
+
+/// Sorts rows by `key`, of which `prefix` is the beginning, spread over all numbers. After two
+/// passes few rows share a group.
+fn sort<T: Copy + Default, K: Ord>(
+    rows: &mut [T],
+    spare: &mut Vec<T>,
+    prefix: impl Fn(&T) -> u64,
+    key: impl Fn(&T) -> K,
+) {
+    let bits = (rows.len() / 4).max(1).ilog2();
+    let first = bits.div_ceil(2).min(MAX_PASS_BITS);
+    let second = (bits - first).min(MAX_PASS_BITS);
+    spare.resize(rows.len(), T::default());
+    let spare = &mut spare[..];
+    let (mut ends, mut inner_ends) = (Vec::new(), Vec::new());
+    let leading = |prefix: u64, bits: u32| prefix.checked_shr(u64::BITS - bits).unwrap_or(0) as usize;
+    scatter(
+        rows,
+        1 << first,
+        |row| leading(prefix(row), first),
+        &mut ends,
+        |from, to| spare[to] = rows[from],
+    );
+    let mut start = 0;
+    for end in ends.iter().map(|&end| end as usize) {
+        let (from_rows, group) = (&spare[start..end], &mut rows[start..end]);
+        let inner = |row: &T| leading(prefix(row) << first, second);
+        scatter(from_rows, 1 << second, inner, &mut inner_ends, |from, to| group[to] = from_rows[from]);
+        let mut from = 0;
+        for to in inner_ends.iter().map(|&end| end as usize) {
+            if to - from > 1 {
+                group[from..to].sort_unstable_by_key(&key);
+            }
+            from = to;
+        }
+        start = end;
+    }
+}
+
+/// Calls `put` with the index of each row and its index after grouping. Writes the end of each of
+/// the `groups` to `ends`.
+fn scatter<T>(
+    rows: &[T],
+    groups: usize,
+    group: impl Fn(&T) -> usize,
+    ends: &mut Vec<u32>,
+    mut put: impl FnMut(usize, usize),
+) {
+    // Each group's start, which moves on to its end.
+    ends.clear();
+    ends.resize(groups, 0);
+    rows.iter().for_each(|row| ends[group(row)] += 1);
+    let mut sum = 0;
+    for end in ends.iter_mut() {
+        sum += std::mem::replace(end, sum);
+    }
+    for (from, row) in rows.iter().enumerate() {
+        let to = &mut ends[group(row)];
+        put(from, *to as usize);
+        *to += 1;
+    }
+}
+
+/// Rows in groups, one after the other.
+pub(super) struct Groups<T> {
+    rows: Vec<T>,
+    ends: Vec<u32>,
+}
+
+impl<T> Groups<T> {
+    /// Converts candidates by `row`, and puts each into the group that `group` returns for it. Each
+    /// value has `part_groups` consecutive groups.
+    pub(super) fn parts(
+        candidates: &[Candidate],
+        groups: usize,
+        part_groups: usize,
+        group: impl Fn(&Candidate) -> usize,
+        row: impl Fn(&Candidate) -> T,
+    ) -> Vec<Groups<T>> {
+        let (mut order, mut ends) = (vec![0; candidates.len()], Vec::new());
+        scatter(candidates, groups, group, &mut ends, |from, to| order[to] = from as u32);
+        let mut start = 0;
+        let parts = ends.chunks(part_groups).map(|ends| {
+            let end = ends.last().map_or(start, |&end| end);
+            let order = &order[start as usize..end as usize];
+            let rows = order.iter().map(|&from| row(&candidates[from as usize])).collect();
+            let part = Groups { rows, ends: ends.iter().map(|end| end - start).collect() };
+            start = end;
+            part
+        });
+        parts.collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the rows of consecutive groups.
+    pub(super) fn of(&self, groups: RangeInclusive<usize>) -> &[T] {
+        let start = groups.start().checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.rows[start..self.ends[*groups.end()] as usize]
+    }
+}
