@@ -6,7 +6,7 @@
 //! written as they are, and people are told.
 
 use crate::corpus::record::GivenLabels;
-use crate::export::given::Given;
+use crate::export::given::GivenColumn;
 use qorpus_core::Label;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) struct Formulas(bool);
 
 impl Formulas {
     /// Warns of the names of columns.
-    pub(super) fn look_at_names(&mut self, given: &[Given], out: &Path) {
+    pub(super) fn look_at_names(&mut self, given: &[GivenColumn], out: &Path) {
         if let Some(column) = given.iter().find(|column| column.name.starts_with(SIGNS)) {
             self.tell(out, format_args!("the name of the label '{}'", column.name.escape_debug()));
         }

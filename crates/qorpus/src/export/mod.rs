@@ -1,7 +1,6 @@
 //! Exporting: a corpus as a file that other programs read. One file a format.
 
 pub(crate) mod csv;
-pub(crate) mod draft;
 pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod formulas;

@@ -1,7 +1,7 @@
-//! The wire to a store: requests go nowhere else, answers are bounded, and when the store last said
-//! something is known.
+//! HTTP connections to a store: requests go nowhere else, answers are bounded, and the time of the
+//! last answer is known.
 //!
-//! A store may be hostile, or be somebody else's web server. Requests carry credentials, so no
+//! A store may be hostile, or be another web server. Requests carry credentials, so no
 //! redirect is followed. No more of an answer is taken than was asked for.
 
 use async_trait::async_trait;
@@ -14,114 +14,115 @@ use object_store::{ClientConfigKey, ClientOptions, GetOptions, HeaderValue};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So long it may take until a store accepts a connection...
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// The longest time until a store accepts a connection...
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// ...and until it says anything more; for what goes up that is when all of it has come.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+/// ...and between two pieces of an answer. An upload is answered when all of it has come.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// No longer list of names is read: a thousand names have at most a megabyte, and what stands
+/// The longest list of names that is read: a thousand names have at most a megabyte, and the text
 /// between them.
-const LONGEST_LIST: u64 = 16 << 20;
+const MAX_LIST_BYTES: u64 = 16 << 20;
 
-/// No longer answer is read that is neither an object nor a list. What it names fits in an address,
-/// of which a client takes 65,534 bytes.
-const LONGEST_ANSWER: u64 = 16 << 10;
+/// The longest other answer that is read. What it names fits in an address, of which a client takes
+/// 65,534 bytes.
+const MAX_ANSWER_BYTES: u64 = 16 << 10;
 
-/// The whole of a refusal must come within this time.
-const REFUSAL: Duration = Duration::from_secs(10);
+/// The longest time that all of a refusal may take.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a body are heard of when so many have come: who sends one now and then is as silent as
-/// who sends none.
-const HEARD: u64 = 16 << 10;
+/// Bytes of a body that count as progress: a store that sends one now and then is as silent as one
+/// that sends none.
+const PROGRESS_BYTES: u64 = 16 << 10;
 
-/// Goes with a request: its answer may have this many bytes.
+/// The most bytes of an answer's body; an extension of the request.
 #[derive(Debug, Clone, Copy)]
-struct Most(u64);
+struct MaxBodyBytes(u64);
 
-/// How to get something of which no more than `most` bytes are taken.
-pub(super) fn bounded(most: u64) -> GetOptions {
+/// Returns options to get an object, of which no more than `max_bytes` are taken.
+pub(super) fn bounded(max_bytes: u64) -> GetOptions {
     let mut options = GetOptions::default();
-    options.extensions.insert(Most(most));
+    options.extensions.insert(MaxBodyBytes(max_bytes));
     options
 }
 
-/// When the store last said something, and what.
+/// The activity of a store: when it was last of use, and whether it is busy.
 #[derive(Debug, Default)]
-pub(super) struct Heard(Mutex<Last>);
+pub(super) struct Activity(Mutex<LastActivity>);
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Last {
+struct LastActivity {
     progress: Option<Instant>,
-    /// The status by which the store has said since then that it is busy.
+    /// The status by which the store has answered since then that it is busy.
     busy: Option<u16>,
 }
 
-impl Heard {
-    fn last(&self) -> Last {
+impl Activity {
+    fn last(&self) -> LastActivity {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, last: Last) {
+    fn set(&self, last: LastActivity) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
 
     fn progress(&self) {
-        self.set(Last { progress: Some(Instant::now()), busy: None });
+        self.set(LastActivity { progress: Some(Instant::now()), busy: None });
     }
 
     fn answer(&self, status: u16) {
-        match is_busy(status) {
-            true => self.set(Last { busy: Some(status), ..self.last() }),
-            false => self.progress(),
+        if is_busy(status) {
+            self.set(LastActivity { busy: Some(status), ..self.last() });
+        } else {
+            self.progress();
         }
     }
 
-    /// Forgets what others have said than the store: those that know the credentials.
-    pub(super) fn begin(&self) {
-        self.set(Last::default());
+    /// Forgets all activity: it was that of the services that know the credentials.
+    pub(super) fn reset(&self) {
+        self.set(LastActivity::default());
     }
 
-    /// Whether the store has ever answered.
-    pub(super) fn ever(&self) -> bool {
+    /// Returns whether the store has ever answered.
+    pub(super) fn is_any(&self) -> bool {
         let last = self.last();
         last.progress.is_some() || last.busy.is_some()
     }
 
-    /// When it last was of use.
+    /// Returns when it last was of use.
     pub(super) fn last_progress(&self) -> Option<Instant> {
         self.last().progress
     }
 
-    /// The status by which it last said that it is busy.
+    /// Returns the status by which it last answered that it is busy.
     pub(super) fn busy(&self) -> Option<u16> {
         self.last().busy
     }
 }
 
-/// Whether this status means that the same request may be answered later.
+/// Returns whether this status means that the same request may be answered later.
 fn is_busy(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..=599)
 }
 
-/// Connects to a store.
+/// A maker of connections to a store.
 #[derive(Debug, Clone)]
-pub(super) struct Wire {
-    pub(super) heard: Arc<Heard>,
-    /// Uploads complete under this condition on what has the name, for which `object_store` has no
-    /// option: a header and its value.
+pub(super) struct Connector {
+    pub(super) activity: Arc<Activity>,
+    /// The condition under which uploads complete, for which `object_store` has no option: a header
+    /// and its value.
     pub(super) condition: Option<(&'static str, HeaderValue)>,
 }
 
-impl HttpConnector for Wire {
+impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = HttpClient::new(client(options)?);
-        Ok(HttpClient::new(Connection { client, wire: self.clone() }))
+        Ok(HttpClient::new(Connection { client, connector: self.clone() }))
     }
 }
 
-/// The client that `object_store` would make of these options, but without redirects, for which it
-/// has none.
+/// Returns the client that `object_store` would make of these options, but without redirects, which
+/// it cannot turn off.
 fn client(options: &ClientOptions) -> object_store::Result<reqwest::Client> {
     let failed =
         |error: reqwest::Error| object_store::Error::Generic { store: "HTTP client", source: error.into() };
@@ -144,8 +145,8 @@ fn client(options: &ClientOptions) -> object_store::Result<reqwest::Client> {
         .user_agent(concat!("qorpus/", env!("CARGO_PKG_VERSION")))
         .https_only(!is_set(ClientConfigKey::AllowHttp))
         .danger_accept_invalid_certs(is_set(ClientConfigKey::AllowInvalidCertificates))
-        .connect_timeout(seconds(ClientConfigKey::ConnectTimeout, CONNECT))
-        .read_timeout(seconds(ClientConfigKey::ReadTimeout, SILENCE));
+        .connect_timeout(seconds(ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT))
+        .read_timeout(seconds(ClientConfigKey::ReadTimeout, READ_TIMEOUT));
     if let Some(address) = text(ClientConfigKey::ProxyUrl) {
         let mut proxy = reqwest::Proxy::all(address).map_err(failed)?;
         if let Some(names) = text(ClientConfigKey::ProxyExcludes) {
@@ -163,7 +164,7 @@ fn client(options: &ClientOptions) -> object_store::Result<reqwest::Client> {
 #[derive(Debug)]
 struct Connection {
     client: HttpClient,
-    wire: Wire,
+    connector: Connector,
 }
 
 #[async_trait]
@@ -173,48 +174,45 @@ impl HttpService for Connection {
         let (is_list, completes) = (query.contains("list-type="), query.starts_with("uploadId="));
         // To begin an upload asks for `?uploads`, to complete it for `?uploadId=`. Headers like
         // these are not signed.
-        if let Some((header, value)) = &self.wire.condition
+        if let Some((header, value)) = &self.connector.condition
             && request.method() == "POST"
             && completes
         {
             request.headers_mut().insert(*header, value.clone());
         }
-        let asked = request.extensions().get::<Most>().copied();
+        let asked = request.extensions().get::<MaxBodyBytes>().copied();
         let response = self.client.execute(request).await?;
-        self.wire.heard.answer(response.status().as_u16());
+        self.connector.activity.answer(response.status().as_u16());
         let (parts, body) = response.into_parts();
         if !parts.status.is_success() {
             return Ok(HttpResponse::from_parts(parts, refusal(body).await));
         }
-        let most = match asked {
-            Some(Most(bytes)) => bytes,
-            None if is_list => LONGEST_LIST,
-            None => LONGEST_ANSWER,
+        let max_bytes = match asked {
+            Some(MaxBodyBytes(bytes)) => bytes,
+            None if is_list => MAX_LIST_BYTES,
+            None => MAX_ANSWER_BYTES,
         };
-        let (heard, mut unheard) = (self.wire.heard.clone(), 0);
+        let (activity, mut unseen) = (self.connector.activity.clone(), 0);
         let body = body.map_frame(move |frame| {
-            unheard += frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
-            if unheard >= HEARD {
-                unheard = 0;
-                heard.progress();
+            unseen += frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+            if unseen >= PROGRESS_BYTES {
+                unseen = 0;
+                activity.progress();
             }
             frame
         });
-        let body =
-            Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX)).map_err(|error| match error
-                .downcast::<HttpError>(
-            ) {
-                Ok(error) => *error,
-                Err(_) => too_long(),
-            });
+        let body = Limited::new(body, usize::try_from(max_bytes).unwrap_or(usize::MAX)).map_err(|error| {
+            let is_limit = |_| HttpError::new(HttpErrorKind::Decode, BodyTooLong);
+            error.downcast::<HttpError>().map_or_else(is_limit, |error| *error)
+        });
         Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)))
     }
 }
 
-/// What a store says when it refuses, or nothing if that is too long.
+/// Reads the answer of a store that refuses; one that is too long or too slow is empty.
 async fn refusal(body: HttpResponseBody) -> HttpResponseBody {
-    let whole = Limited::new(body, LONGEST_ANSWER as usize).collect();
-    match tokio::time::timeout(REFUSAL, whole).await {
+    let whole = Limited::new(body, MAX_ANSWER_BYTES as usize).collect();
+    match tokio::time::timeout(REFUSAL_TIMEOUT, whole).await {
         Ok(Ok(whole)) => String::from_utf8_lossy(&whole.to_bytes()).into_owned().into(),
         _ => String::new().into(),
     }
@@ -222,8 +220,4 @@ async fn refusal(body: HttpResponseBody) -> HttpResponseBody {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is longer than what was asked for")]
-struct TooLong;
-
-fn too_long() -> HttpError {
-    HttpError::new(HttpErrorKind::Decode, TooLong)
-}
+struct BodyTooLong;
