@@ -11,13 +11,20 @@ use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
 use crate::export::format::{ExportSource, Format, count_gates, count_names, doubles, floats};
-use crate::export::formulas::Formulas;
-use crate::export::given::{GivenColumn, refuse_names};
+use crate::export::given::GivenColumn;
 use crate::os::atomic_file::{AtomicFile, publish_all};
 use ::csv::{Writer, WriterBuilder};
 use qorpus_core::{Dtype, Label, Recipe};
 use serde::Serialize;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+
+/// The first characters of formulas.
+///
+/// A CSV file has no types: a spreadsheet computes a text that begins with one of these, and a formula
+/// may read other cells, ask other machines and run programs. A sign in front would protect its user,
+/// and change the label for all programs that read it. So texts are written unchanged, with a warning.
+const FORMULA_SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 struct Csv<'a> {
     recipe: &'a Recipe,
@@ -33,7 +40,11 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     for (row, column) in (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column))) {
         entries.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
     }
-    refuse_names(given, &entries, out, ".parquet")?;
+    if let Some(GivenColumn { name, .. }) = given.iter().find(|column| entries.contains(&column.name)) {
+        let reason =
+            format!("label '{name}' has the name of another column of the file; export to .parquet instead");
+        return Err(Error::Export { path: out.into(), reason });
+    }
     let before = std::iter::once("circuit".into()).chain(count_names(recipe.alphabet())).collect();
     Ok(Box::new(Csv { recipe, table: CsvTable::create(before, given, entries, out)? }))
 }
@@ -83,7 +94,8 @@ pub(super) struct CsvTable {
     given: Vec<GivenColumn>,
     out: PathBuf,
     writer: Writer<AtomicFile>,
-    formulas: Formulas,
+    /// Whether there was a warning of formulas: once a file.
+    has_warned: bool,
 }
 
 impl CsvTable {
@@ -99,15 +111,31 @@ impl CsvTable {
         let labels = given.iter().map(|column| column.name.clone());
         let names = std::iter::once("id".into()).chain(before).chain(labels).chain(behind);
         writer.write_record(names.map(String::into_bytes)).map_err(failed(out))?;
-        let mut formulas = Formulas::default();
-        formulas.look_at_names(given, out);
-        Ok(CsvTable { given: given.to_vec(), out: out.into(), writer, formulas })
+        let mut table = CsvTable { given: given.to_vec(), out: out.into(), writer, has_warned: false };
+        if let Some(GivenColumn { name, .. }) = given.iter().find(|column| is_formula(&column.name)) {
+            table.warn_of_formula(format_args!("the name of the label '{}'", name.escape_debug()));
+        }
+        Ok(table)
     }
 
     /// Returns the labels of record `id`, one a column.
     pub(super) fn fields<'l>(&mut self, id: u64, labels: Option<&'l GivenLabels>) -> Vec<Option<&'l Label>> {
-        labels.inspect(|labels| self.formulas.look(id, labels, &self.out));
+        let formula = |(_, label): &(&String, &Label)| matches!(label, Label::Text(text) if is_formula(text));
+        if !self.has_warned
+            && let Some((name, _)) = labels.and_then(|labels| labels.iter().find(formula))
+        {
+            self.warn_of_formula(format_args!("label '{}' of record {id}", name.escape_debug()));
+        }
         self.given.iter().map(|column| labels.and_then(|labels| labels.get(&column.name))).collect()
+    }
+
+    fn warn_of_formula(&mut self, text: impl Display) {
+        self.has_warned = true;
+        tracing::warn!(
+            "{}: {text} begins like a formula, which a spreadsheet may run; open the file in one only with its columns \
+             imported as text, or export to .parquet",
+            self.out.display()
+        );
     }
 
     pub(super) fn append(&mut self, row: impl Serialize) -> Result<()> {
@@ -117,6 +145,10 @@ impl CsvTable {
     pub(super) fn finish(self) -> Result<AtomicFile> {
         self.writer.into_inner().map_err(|error| io(&self.out, "write it")(error.into_error()))
     }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(FORMULA_SIGNS)
 }
 
 fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {

@@ -71,9 +71,10 @@ pub fn export(
             return Err(Error::Export { path: out.clone(), reason: "interrupted".into() });
         }
         // The numbers of appended chunks are ids: each ends where the next one begins.
-        match recipe.space().is_appended() {
-            true => check_up_to(batch.first_id, batch.first_id + batch.circuits.len() as u64)?,
-            false => check_up_to(batch.number, batch.number + 1)?,
+        if recipe.space().is_appended() {
+            check_up_to(batch.first_id, batch.first_id + batch.circuits.len() as u64)?;
+        } else {
+            check_up_to(batch.number, batch.number + 1)?;
         }
         let labels = if given.is_empty() { Vec::new() } else { labels_of(corpus, batch)? };
         format.write(batch, &labels)?;

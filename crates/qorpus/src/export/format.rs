@@ -1,4 +1,4 @@
-//! What a format writes: the trait behind which each has its file, and what several of them share.
+//! The trait of formats, and functions that several of them share.
 
 use crate::corpus::corpus_file::Summary;
 use crate::corpus::record::GivenLabels;
@@ -18,7 +18,7 @@ pub(super) trait Format {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// What a format begins with.
+/// The input of a format.
 pub(super) struct ExportSource<'a> {
     pub(super) corpus: &'a Corpus,
     pub(super) summary: &'a Summary,

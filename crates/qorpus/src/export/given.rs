@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-/// Integers beyond this may have no exact binary64.
-const EXACT: i64 = 1 << 53;
+/// The largest integer up to which all have an exact binary64.
+const MAX_EXACT: i64 = 1 << 53;
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) struct GivenColumn {
 }
 
 impl GivenColumn {
-    /// The columns of the chunks with these numbers, sorted by name, as in SQL.
+    /// Returns the columns of the chunks with these numbers, sorted by name, as in SQL.
     ///
     /// # Errors
     /// A chunk is damaged, or the file cannot be read.
@@ -47,13 +47,15 @@ impl GivenColumn {
         Ok(kinds.into_iter().map(column).collect())
     }
 
-    /// The label of a record, as a value of the column.
+    /// Returns the label of a record, as a value of the column.
     ///
     /// # Errors
     /// [`Error::Export`] for an integer among reals that has no exact binary64.
     pub(super) fn value(&self, labels: &GivenLabels, out: &Path) -> Result<Option<Label>> {
         match (self.column_type, labels.get(&self.name)) {
-            (ColumnType::Real, Some(&Label::Integer(value))) if !(-EXACT..=EXACT).contains(&value) => {
+            (ColumnType::Real, Some(&Label::Integer(value)))
+                if !(-MAX_EXACT..=MAX_EXACT).contains(&value) =>
+            {
                 let reason = format!(
                     "label '{}' is a real for some records and {value} for another, which is not exact as a real; \
                      export to .csv instead",
@@ -63,22 +65,6 @@ impl GivenColumn {
             }
             (ColumnType::Real, Some(&Label::Integer(value))) => Ok(Some(Label::Real(value as f64))),
             (_, label) => Ok(label.cloned()),
-        }
-    }
-}
-
-/// Refuses labels named like one of the other columns.
-///
-/// # Errors
-/// [`Error::Export`].
-pub(super) fn refuse_names(given: &[GivenColumn], others: &[String], out: &Path, other: &str) -> Result<()> {
-    match given.iter().find(|column| others.contains(&column.name)) {
-        None => Ok(()),
-        Some(GivenColumn { name, .. }) => {
-            let reason = format!(
-                "label '{name}' has the name of another column of the file; export to {other} instead"
-            );
-            Err(Error::Export { path: out.into(), reason })
         }
     }
 }

@@ -3,7 +3,6 @@
 pub(crate) mod csv;
 pub(crate) mod file;
 pub(crate) mod format;
-pub(crate) mod formulas;
 pub(crate) mod given;
 pub(crate) mod npy;
 pub(crate) mod parquet;

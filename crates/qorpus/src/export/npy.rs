@@ -110,7 +110,7 @@ impl Format for Npy {
     }
 }
 
-/// What stands before the numbers of an array in C order: version 1.0 of the format.
+/// Returns the header of an array in C order: version 1.0 of the format.
 fn header(dtype: &str, shape: &str) -> Vec<u8> {
     const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
     let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");

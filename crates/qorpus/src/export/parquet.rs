@@ -161,7 +161,7 @@ fn numbers(recipe: &Recipe) -> i32 {
     2 << (2 * recipe.alphabet().qubits())
 }
 
-/// What makes the file explain itself.
+/// Returns the metadata by which the file explains itself.
 fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
     let (dim, dtype) = (recipe.alphabet().dim(), recipe.dtype().name());
     let unitary = format!(

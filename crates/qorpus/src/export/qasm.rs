@@ -25,7 +25,7 @@ use std::path::Path;
 struct Programs<'a> {
     alphabet: &'a Alphabet,
     file: AtomicFile,
-    /// What calls each letter: `cx q0, q1;`.
+    /// The call of each letter: `cx q0, q1;`.
     calls: Vec<String>,
     /// The text of a batch; kept for its memory.
     text: String,

@@ -92,8 +92,8 @@ impl Input {
 /// An input is a file, a sharded corpus, of which all that is published is taken, or a directory of
 /// files.
 ///
-/// Every chunk is fully checked before it is copied; what `out` already has is left as it is.
-/// Merging again after an interruption goes on where it stopped.
+/// Every chunk is fully checked before it is copied; chunks that `out` already has are left
+/// unchanged. Merging again after an interruption continues where it stopped.
 ///
 /// # Errors
 /// An input cannot be read, is damaged or of another recipe, or writing fails. What was committed

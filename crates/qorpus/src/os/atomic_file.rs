@@ -29,7 +29,7 @@ const UNSUPPORTED: [i32; 5] = [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc
 pub(crate) struct AtomicFile {
     target: PathBuf,
     /// Before the file in this list, so that the name is gone when the file is closed.
-    path: TempPath,
+    pub(crate) path: TempPath,
     file: BufWriter<File>,
 }
 
@@ -68,11 +68,6 @@ impl AtomicFile {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Exists(path)),
             Err(error) => Err(io(target, "create it")(error)),
         }
-    }
-
-    /// Returns where the file is now.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Appends `bytes`.

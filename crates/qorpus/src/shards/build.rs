@@ -6,7 +6,6 @@
 //! relied on, and for buckets, shards are built in a directory of each machine, and a shard that two
 //! machines build is published once.
 
-use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::hex::hex;
@@ -26,7 +25,6 @@ use crate::shards::shard::{Shard, discard, fingerprint};
 use crate::shards::sharded::{Shards, is_there};
 use crate::shards::stage::{STAGE_OPTION, Stage, check_room};
 use crate::shards::storage::Storage;
-use crate::verify::file::verify_file;
 use crate::verify::report::VerifyOptions;
 use nix::libc;
 use qorpus_core::Recipe;
@@ -63,7 +61,7 @@ pub(crate) fn generate(
         check_room(path, stage, recipe, &sharding, part.shards(sharding.count()), 0)?;
     }
     let shards = Shards::create(path, recipe, options.shard, options.durability)?;
-    let builder = ShardBuilder { shards: &shards, stage, jobs, durability: options.durability };
+    let builder = ShardBuilder { shards: &shards, stage, jobs, durability: options.durability, stop };
     let (mut progress, mut todo) = (Progress::default(), VecDeque::new());
     let numbers: Vec<u64> = part.shards(shards.sharding.count()).collect();
     let there = shards.published_among(&numbers)?;
@@ -90,7 +88,7 @@ pub(crate) fn generate(
     if stage.is_some() && part.is_all() && !todo.is_empty() {
         todo.rotate_left(random() as usize % todo.len());
     }
-    let outcome = builder.build_all(todo, &mut progress, stop, report)?;
+    let outcome = builder.build_all(todo, &mut progress, report)?;
     if outcome == Outcome::Complete && part.is_all() {
         commit_manifest(&shards, options.durability)?;
     }
@@ -118,6 +116,7 @@ pub(super) struct ShardBuilder<'a> {
     pub(super) stage: Option<&'a Path>,
     pub(super) jobs: usize,
     pub(super) durability: Durability,
+    pub(super) stop: &'a AtomicBool,
 }
 
 impl ShardBuilder<'_> {
@@ -126,14 +125,13 @@ impl ShardBuilder<'_> {
         &self,
         mut todo: VecDeque<u64>,
         progress: &mut Progress,
-        stop: &AtomicBool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Outcome> {
         // Shards in a row that other processes build.
         let mut busy = 0;
         while let Some(number) = todo.pop_front() {
             let done = *progress;
-            let built = self.build(number, stop, &mut |of_shard| {
+            let built = self.build(number, &mut |of_shard| {
                 progress.records = done.records + of_shard.records;
                 progress.made = done.made + of_shard.made;
                 progress.drafted = of_shard.records;
@@ -153,7 +151,7 @@ impl ShardBuilder<'_> {
                     busy += 1;
                     progress.waiting = busy >= todo.len();
                     report(*progress);
-                    if stop.load(Ordering::Relaxed) {
+                    if self.stop.load(Ordering::Relaxed) {
                         return Ok(Outcome::Interrupted);
                     }
                     if progress.waiting {
@@ -214,8 +212,8 @@ impl ShardBuilder<'_> {
             Ok(found) if !found.is_file() => return Err(Error::NoPlainFile(draft.into())),
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // So that the group of the directory can go on with it; SQLite takes an empty file
-                // for a new one.
+                // So that the group of the directory can continue it; SQLite takes an empty file for a
+                // new one.
                 let mut options = File::options();
                 options.write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
                 let file = options.open(draft).map_err(io(draft, "create it"))?;
@@ -239,12 +237,7 @@ impl ShardBuilder<'_> {
     }
 
     /// Builds shard `number` and publishes it with its receipt, unless that was done.
-    fn build(
-        &self,
-        number: u64,
-        stop: &AtomicBool,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<BuildOutcome> {
+    fn build(&self, number: u64, report: &mut dyn FnMut(Progress)) -> Result<BuildOutcome> {
         let draft = self.draft(number);
         let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
         self.refuse_irreplaceable(number)?;
@@ -254,7 +247,7 @@ impl ShardBuilder<'_> {
         }
         let name = self.shards.name(number);
         let Some(version) = self.shards.storage.version(&name)? else {
-            return self.build_draft(number, &draft, PutMode::Create, stop, report);
+            return self.build_draft(number, &draft, PutMode::Create, report);
         };
         // The process that published it did not come to give it a receipt.
         match self.inspect_published(number, &draft)? {
@@ -268,19 +261,14 @@ impl ShardBuilder<'_> {
             }
             Err(reason) => {
                 tracing::warn!("{}: {reason}, so it is made again", self.shards.file(number).display());
-                self.build_draft(number, &draft, PutMode::Update(&version), stop, report)
+                self.build_draft(number, &draft, PutMode::Update(&version), report)
             }
         }
     }
 
     /// Builds shard `number` again. If its name still has this version, that is replaced, and if
     /// there was nothing, something else may have come.
-    pub(super) fn rebuild(
-        &self,
-        number: u64,
-        version: Option<&Version>,
-        stop: &AtomicBool,
-    ) -> Result<BuildOutcome> {
+    pub(super) fn rebuild(&self, number: u64, version: Option<&Version>) -> Result<BuildOutcome> {
         let draft = self.draft(number);
         let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
         self.refuse_irreplaceable(number)?;
@@ -291,7 +279,7 @@ impl ShardBuilder<'_> {
             (None, Storage::Bucket(_)) => PutMode::Create,
         };
         discard(&draft);
-        self.build_draft(number, &draft, mode, stop, &mut |_| {})
+        self.build_draft(number, &draft, mode, &mut |_| {})
     }
 
     /// Refuses to build a shard whose name has something that no file can replace.
@@ -311,7 +299,6 @@ impl ShardBuilder<'_> {
         number: u64,
         draft: &Path,
         mode: PutMode<'_>,
-        stop: &AtomicBool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<BuildOutcome> {
         let (shards, damaged) = (self.shards, |reason: String| self.shards.damaged(number, &reason));
@@ -320,7 +307,7 @@ impl ShardBuilder<'_> {
         let mut built = Err(String::new());
         for _ in 0..2 {
             self.check_draft(draft)?;
-            built = match self.complete(draft, number, stop, report) {
+            built = match self.complete(draft, number, report) {
                 Ok(None) => return Ok(BuildOutcome::Interrupted),
                 Ok(Some(inspected)) => inspected,
                 Err(error) => Err(error.damage().ok_or(error)?),
@@ -357,12 +344,11 @@ impl ShardBuilder<'_> {
         &self,
         draft: &Path,
         number: u64,
-        stop: &AtomicBool,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Option<Inspected>> {
         let writer = CorpusWriter::open(draft, &self.shards.recipe, self.durability)?;
         let chunks = self.shards.chunks(number);
-        match generate_in(writer, &self.shards.recipe, self.jobs, chunks, stop, report)? {
+        match generate_in(writer, &self.shards.recipe, self.jobs, chunks, self.stop, report)? {
             (Outcome::Interrupted, _) => Ok(None),
             (Outcome::Complete, _) => self.inspect(draft, number).map(Some),
         }
@@ -413,19 +399,11 @@ impl ShardBuilder<'_> {
         if ["-journal", "-wal"].iter().any(is_written) {
             return Ok(Err("another program has it open".into()));
         }
-        let corpus = CorpusFile::open(file)?;
-        if corpus.recipe().hash() != self.shards.recipe.hash() {
-            // It may be someone's, so only a repair replaces it.
-            return Err(self.shards.holds_another(number, corpus.recipe()));
-        }
-        let made = corpus.made()?;
-        drop(corpus);
         let checksums = VerifyOptions { sample: 0.0, jobs: Some(self.jobs) };
-        let found = verify_file(file, checksums, &AtomicBool::new(false), &|_| {})?;
-        if !found.is_clean()
-            || made != Some(self.shards.chunks(number))
-            || found.records != self.shards.sharding.records(number)
-        {
+        let never = AtomicBool::new(false);
+        // A corpus of another recipe may be precious, so only a repair replaces it.
+        let (found, is_whole) = self.shards.verify_file(number, file, checksums, &never, &|_| {})?;
+        if !found.is_clean() || !is_whole {
             return Ok(Err("not all of its chunks are whole, or they are not those of the shard".into()));
         }
         let (bytes, xxh128) = fingerprint(file)?;

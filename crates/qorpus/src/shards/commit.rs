@@ -209,18 +209,17 @@ fn remove_leftovers(shards: &Shards, directory: &Path, manifest: &Manifest) -> R
     for entry in std::fs::read_dir(directory).map_err(&failed)? {
         let path = entry.map_err(&failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if is_temporary_name(&name, MANIFEST) {
-            // A process that is still writing it writes it once more.
-            let _ = std::fs::remove_file(&path);
-            continue;
-        }
         let shard = name.strip_prefix('.').and_then(|name| name.split_once(".db"));
-        let Some(number) = shard.and_then(|(shard, _)| listed(shard)) else { continue };
-        if is_temporary_name(&name, &shards.name(number)) {
-            // A copy that was on its way. If it still is, it will not be missed.
+        let number = shard.and_then(|(shard, _)| listed(shard));
+        if is_temporary_name(&name, MANIFEST)
+            || number.is_some_and(|number| is_temporary_name(&name, &shards.name(number)))
+        {
+            // A process that is still writing the manifest writes it once more, and the copy of a
+            // shard that is there will not be missed.
             let _ = std::fs::remove_file(&path);
             continue;
         }
+        let Some(number) = number else { continue };
         let draft = directory.join(format!(".{}", shards.name(number)));
         let claim = beside(&draft, "-claim");
         let mut endings = std::iter::once("").chain(COMPANIONS).chain(["-lock", "-claim"]);

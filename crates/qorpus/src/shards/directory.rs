@@ -99,7 +99,7 @@ pub(super) fn publish(from: &Path, target: &Path, replace: bool, durability: Dur
         // A network file system may say no sooner than now that something could not be written.
         copy.sync(durability)?;
     }
-    let named = name(copy.as_ref().map_or(from, AtomicFile::path), target, replace)?;
+    let named = name(copy.as_ref().map_or(from, |copy| &copy.path), target, replace)?;
     sync_directory_of(target, durability)?;
     Ok(named)
 }

@@ -24,7 +24,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// between them.
 const MAX_LIST_BYTES: u64 = 16 << 20;
 
-/// The longest other answer that is read. What it names fits in an address, of which a client takes
+/// The longest other answer that is read. A name in it fits in an address, of which a client takes
 /// 65,534 bytes.
 const MAX_ANSWER_BYTES: u64 = 16 << 10;
 
@@ -46,63 +46,47 @@ pub(super) fn bounded(max_bytes: u64) -> GetOptions {
     options
 }
 
-/// The activity of a store: when it was last of use, and whether it is busy.
+/// The activity of a store, for all threads.
 #[derive(Debug, Default)]
 pub(super) struct Activity(Mutex<LastActivity>);
 
+/// The last activity of a store.
 #[derive(Debug, Default, Clone, Copy)]
-struct LastActivity {
-    progress: Option<Instant>,
-    /// The status by which the store has answered since then that it is busy.
-    busy: Option<u16>,
+pub(super) struct LastActivity {
+    /// When the store last was of use.
+    pub(super) progress: Option<Instant>,
+    /// The status by which it has answered since then that it is busy.
+    pub(super) busy: Option<u16>,
+}
+
+impl LastActivity {
+    /// Returns whether the store has ever answered.
+    pub(super) fn is_any(&self) -> bool {
+        self.progress.is_some() || self.busy.is_some()
+    }
 }
 
 impl Activity {
-    fn last(&self) -> LastActivity {
+    pub(super) fn last(&self) -> LastActivity {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, last: LastActivity) {
+    pub(super) fn set(&self, last: LastActivity) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
 
-    fn progress(&self) {
+    fn set_progress(&self) {
         self.set(LastActivity { progress: Some(Instant::now()), busy: None });
     }
 
-    fn answer(&self, status: u16) {
-        if is_busy(status) {
+    fn set_answer(&self, status: u16) {
+        // With these statuses the same request may be answered later.
+        if matches!(status, 408 | 429 | 500..=599) {
             self.set(LastActivity { busy: Some(status), ..self.last() });
         } else {
-            self.progress();
+            self.set_progress();
         }
     }
-
-    /// Forgets all activity: it was that of the services that know the credentials.
-    pub(super) fn reset(&self) {
-        self.set(LastActivity::default());
-    }
-
-    /// Returns whether the store has ever answered.
-    pub(super) fn is_any(&self) -> bool {
-        let last = self.last();
-        last.progress.is_some() || last.busy.is_some()
-    }
-
-    /// Returns when it last was of use.
-    pub(super) fn last_progress(&self) -> Option<Instant> {
-        self.last().progress
-    }
-
-    /// Returns the status by which it last answered that it is busy.
-    pub(super) fn busy(&self) -> Option<u16> {
-        self.last().busy
-    }
-}
-
-/// Returns whether this status means that the same request may be answered later.
-fn is_busy(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
 }
 
 /// A maker of connections to a store.
@@ -182,7 +166,7 @@ impl HttpService for Connection {
         }
         let asked = request.extensions().get::<MaxBodyBytes>().copied();
         let response = self.client.execute(request).await?;
-        self.connector.activity.answer(response.status().as_u16());
+        self.connector.activity.set_answer(response.status().as_u16());
         let (parts, body) = response.into_parts();
         if !parts.status.is_success() {
             return Ok(HttpResponse::from_parts(parts, refusal(body).await));
@@ -197,7 +181,7 @@ impl HttpService for Connection {
             unseen += frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
             if unseen >= PROGRESS_BYTES {
                 unseen = 0;
-                activity.progress();
+                activity.set_progress();
             }
             frame
         });

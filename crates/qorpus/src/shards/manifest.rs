@@ -19,7 +19,7 @@ pub(super) const VERSION: u32 = 1;
 /// [`MAX_SHARDS`].
 const MAX_MANIFEST_BYTES: u64 = 1 << 28;
 
-/// What a text that is not believed lacks, as the end of a sentence.
+/// A parsed text, or the reason not to believe it, as the end of a sentence.
 pub(super) type Parsed<T> = std::result::Result<T, String>;
 
 /// The recipe of a sharded corpus, and a list of the shards that are there.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::os::fork::{self, ForkAware};
 use crate::shards::manifest::Manifest;
+use crate::shards::naming::MANIFEST;
 use crate::shards::put_mode::Version;
 use crate::shards::sharded::Shards;
 use crate::sqlite::layout::Layout;
@@ -46,7 +47,7 @@ pub(crate) struct OpenShards {
     /// Whether shards are read, too, that are published and not listed yet.
     reads_unsealed: bool,
     means: Means,
-    /// That of the first shard that SQLite has read.
+    /// The layout of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
     last: RwLock<ReadManifest>,
     pool: Arc<OpenPool>,
@@ -98,7 +99,7 @@ impl OpenPool {
     fn take(&self, number: u64) -> Option<Box<CorpusFile>> {
         [self.list(number), &self.connected].into_iter().find_map(|list| {
             let mut list = locked(list);
-            // That of the read before is the likeliest.
+            // The handle of the read before is the likeliest.
             let place = list.iter().rposition(|(other, _)| *other == number)?;
             list.remove(place).map(|(_, corpus)| corpus)
         })
@@ -128,9 +129,9 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let means = Means::new(Arc::new(shards.recipe().clone()));
+        let means = Means::new(Arc::new(shards.recipe.clone()));
         let last = RwLock::new(ReadManifest::new(&shards)?);
-        let pool = Arc::new(OpenPool::new(shards.sharding().count()));
+        let pool = Arc::new(OpenPool::new(shards.sharding.count()));
         let handle: Weak<OpenPool> = Arc::downgrade(&pool);
         fork::register(handle);
         let spare = Mutex::default();
@@ -147,17 +148,17 @@ impl OpenShards {
     }
 
     pub(crate) fn recipe(&self) -> &Recipe {
-        self.shards.recipe()
+        &self.shards.recipe
     }
 
     /// Returns the shard that has, or will have, the record with this id.
     pub(crate) fn number(&self, id: u64) -> u64 {
-        id / self.shards.sharding().shard_records
+        id / self.shards.sharding.shard_records
     }
 
     /// Returns the records of every shard but the last.
     pub(crate) fn records(&self) -> u64 {
-        self.shards.sharding().shard_records
+        self.shards.sharding.shard_records
     }
 
     fn last_manifest(&self) -> ReadManifest {
@@ -166,7 +167,7 @@ impl OpenShards {
 
     /// Returns the manifest as it is now.
     pub(crate) fn manifest(&self) -> Result<Arc<Manifest>> {
-        let (now, last) = (self.shards.version()?, self.last_manifest());
+        let (now, last) = (self.shards.storage.version(MANIFEST)?, self.last_manifest());
         if now == Some(last.version) {
             return Ok(last.manifest);
         }
@@ -181,7 +182,7 @@ impl OpenShards {
 
     /// Returns the ids of shard `number`.
     pub(crate) fn ids(&self, number: u64) -> Range<u64> {
-        self.shards.sharding().ids(number)
+        self.shards.sharding.ids(number)
     }
 
     /// Returns the numbers of the chunks of shard `number`.
@@ -207,7 +208,7 @@ impl OpenShards {
 
     /// Returns the sums over all shards in the manifest.
     pub(crate) fn summary(&self) -> Result<Summary> {
-        let (manifest, expected) = (self.manifest()?, self.shards.sharding().len);
+        let (manifest, expected) = (self.manifest()?, self.shards.sharding.len);
         let records = manifest.records();
         Ok(Summary {
             records,
@@ -254,7 +255,7 @@ impl OpenShards {
         }
         let result = match read(&corpus) {
             Err(error) => match self.disowned(&error, number, Some(&corpus)) {
-                // Nor may others go on with it.
+                // Other threads must not read it either.
                 Some(damaged) => {
                     drop(corpus);
                     self.pool.close_handles();
@@ -358,7 +359,7 @@ impl OpenShards {
     /// Opens the shard's file without SQLite, if it has the layout of another one that SQLite has
     /// read.
     fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
-        let (layout, sharding) = (self.layout.get()?, self.shards.sharding());
+        let (layout, sharding) = (self.layout.get()?, self.shards.sharding);
         // A directory has at most 2^20 shards, and each has a row at least.
         let rows = (MAX_ROWS / sharding.count().next_power_of_two() as usize).clamp(MIN_SHARD_ROWS, SLOTS);
         CorpusFile::published(file.into(), &self.means, layout, sharding.ids(number), bytes, rows)

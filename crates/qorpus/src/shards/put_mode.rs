@@ -9,7 +9,7 @@ pub(super) enum Version {
     ETag(String),
 }
 
-/// What may have a name when it is given to something else.
+/// The condition on what has a name when it is given to something else.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PutMode<'a> {
     /// Nothing.

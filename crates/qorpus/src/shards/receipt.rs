@@ -51,7 +51,7 @@ impl Shards {
         if !self.storage.put(&text, &name, PutMode::Create, durability)?
             && self.read_receipt(shard.number)? != Some(*shard)
         {
-            // That of a file which is not there any more.
+            // The other receipt is of a file that is not there any more.
             self.storage.put(&text, &name, PutMode::Overwrite, durability)?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, brief};
 use crate::os::waiting;
-use crate::shards::http::{Activity, CONNECT_TIMEOUT, Connector, READ_TIMEOUT};
+use crate::shards::http::{Activity, CONNECT_TIMEOUT, Connector, LastActivity, READ_TIMEOUT};
 use crate::shards::store_error::{StoreFailure, transport};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::HttpErrorKind;
@@ -115,7 +115,8 @@ impl S3Client {
             }
             client.builder = client.builder.with_credentials(credentials);
             client.patient = client.builder.clone().build().map_err(refused)?;
-            client.activity.reset();
+            // The services that know the credentials are not the store.
+            client.activity.set(LastActivity::default());
         }
         Ok(client)
     }
@@ -131,11 +132,11 @@ impl S3Client {
         &self,
         work: impl AsyncFn(&AmazonS3) -> std::result::Result<T, StoreFailure>,
     ) -> std::result::Result<T, StoreFailure> {
-        if !self.activity.is_any() {
+        if !self.activity.last().is_any() {
             match self.wait(work(&self.hasty))? {
                 // It is there, but may be busy.
                 Err(StoreFailure::Store(error @ object_store::Error::Generic { .. }))
-                    if self.activity.is_any() && transport(&error) != Some(HttpErrorKind::Decode) => {}
+                    if self.activity.last().is_any() && transport(&error) != Some(HttpErrorKind::Decode) => {}
                 result => return result,
             }
         }
@@ -156,14 +157,15 @@ impl S3Client {
                     Error::Interrupted(format!("{}: waiting for the store", self.path.display())).into()
                 );
             }
-            let useless = self.activity.last_progress().map_or(begin, |last| last.max(begin)).elapsed();
-            let limit = if self.activity.is_any() { self.limits.answered } else { self.limits.unanswered };
+            let last = self.activity.last();
+            let useless = last.progress.map_or(begin, |progress| progress.max(begin)).elapsed();
+            let limit = if last.is_any() { self.limits.answered } else { self.limits.unanswered };
             if useless >= limit {
-                return Err(StoreFailure::GivenUp(useless, self.activity.busy()));
+                return Err(StoreFailure::GivenUp(useless, last.busy));
             }
             if useless >= self.limits.notice && !is_told {
                 is_told = true;
-                let busy = self.activity.busy().map(|status| format!(", which is busy (status {status})"));
+                let busy = last.busy.map(|status| format!(", which is busy (status {status})"));
                 let left = limit.saturating_sub(useless).as_secs_f64().ceil();
                 let (path, waited) = (self.path.display(), useless.as_secs());
                 waiting::tell(&format!(
@@ -198,7 +200,7 @@ fn from_variables(variables: impl Iterator<Item = (String, String)>) -> AmazonS3
     let options = ClientOptions::new()
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_read_timeout(READ_TIMEOUT)
-        // What takes long because it is large may take long.
+        // A large object may take long.
         .with_timeout_disabled();
     let mut builder = AmazonS3Builder::new().with_client_options(options);
     let mut allow_http = None;

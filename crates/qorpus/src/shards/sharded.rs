@@ -1,7 +1,7 @@
 //! A sharded corpus: its storage, and what all processes that make it agree on.
 
-use crate::error::other_recipe;
-use crate::error::{Error, Result};
+use crate::corpus::corpus_file::CorpusFile;
+use crate::error::{Error, Result, other_recipe};
 use crate::options::job::Durability;
 use crate::os::atomic_file::sync_directory_of;
 use crate::paths::is_bucket;
@@ -12,9 +12,12 @@ use crate::shards::naming::{MANIFEST, RECEIPTS, Sharding};
 use crate::shards::put_mode::{PutMode, Version};
 use crate::shards::shard::{Shard, fingerprint};
 use crate::shards::storage::Storage;
+use crate::verify::file::verify_file;
+use crate::verify::report::{Verification, VerifyOptions};
 use qorpus_core::Recipe;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// A sharded corpus: its storage, recipe, and division into shards, which never change.
 #[derive(Debug, Clone)]
@@ -46,11 +49,6 @@ impl Shards {
     /// Reads its manifest again, and the version of that.
     pub(super) fn manifest(&self) -> Result<(Manifest, Version)> {
         Manifest::read(&self.storage)
-    }
-
-    /// Returns the version that its manifest has now; `None` if it is gone.
-    pub(super) fn version(&self) -> Result<Option<Version>> {
-        self.storage.version(MANIFEST)
     }
 
     /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and
@@ -99,14 +97,6 @@ impl Shards {
 
     pub(crate) fn path(&self) -> &Path {
         self.storage.path()
-    }
-
-    pub(crate) fn recipe(&self) -> &Recipe {
-        &self.recipe
-    }
-
-    pub(crate) fn sharding(&self) -> &Sharding {
-        &self.sharding
     }
 
     /// Returns the name of shard `number`.
@@ -160,6 +150,28 @@ impl Shards {
         is_gone.then(|| Error::DamagedCopy { path: self.file(shard.number), corpus: self.path().into() })
     }
 
+    /// Verifies a file of shard `number`; returns whether it has all records of the shard, and no
+    /// others.
+    pub(super) fn verify_file(
+        &self,
+        number: u64,
+        file: &Path,
+        options: VerifyOptions,
+        stop: &AtomicBool,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Verification, bool)> {
+        let corpus = CorpusFile::open(file)?;
+        if corpus.recipe().hash() != self.recipe.hash() {
+            let reason = format!("it holds another corpus: {}", corpus.recipe().summary());
+            return Err(self.damaged(number, &reason));
+        }
+        let made = corpus.made()?;
+        drop(corpus);
+        let found = verify_file(file, options, stop, report)?;
+        let is_whole = made == Some(self.chunks(number)) && found.records == self.sharding.records(number);
+        Ok((found, is_whole))
+    }
+
     /// Returns the error of a shard that is not as the manifest says.
     pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
         Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path().into() }
@@ -168,11 +180,6 @@ impl Shards {
     /// Returns the error of a shard whose file has another size.
     pub(super) fn wrong_size(&self, shard: &Shard, bytes: u64) -> Error {
         self.damaged(shard.number, &format!("it has {bytes} bytes instead of {}", shard.bytes))
-    }
-
-    /// Returns the error of a shard whose file is a corpus of another recipe.
-    pub(super) fn holds_another(&self, number: u64, recipe: &Recipe) -> Error {
-        self.damaged(number, &format!("it holds another corpus: {}", recipe.summary()))
     }
 
     /// Returns the error of a shard that is listed and not there.

@@ -1,7 +1,6 @@
 //! Verifying: every record is in one shard, every shard is as the manifest says; and building those
 //! again that are not.
 
-use crate::corpus::corpus_file::CorpusFile;
 use crate::error::{Error, Result};
 use crate::options::job::{Durability, threads};
 use crate::shards::build::{BuildOutcome, POLL_INTERVAL, ShardBuilder};
@@ -13,7 +12,6 @@ use crate::shards::shard::{Shard, fingerprint};
 use crate::shards::sharded::Shards;
 use crate::shards::stage::Stage;
 use crate::shards::storage::Storage;
-use crate::verify::file::verify_file;
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,20 +111,15 @@ impl Verifier<'_> {
         let shards = self.shards;
         let said_of = |error| shards.said_of(number, error);
         let damaged = |reason: &str| Err(shards.damaged(number, reason));
-        let corpus = CorpusFile::open(&file.path).map_err(said_of)?;
-        if corpus.recipe().hash() != shards.recipe.hash() {
-            return Err(shards.holds_another(number, corpus.recipe()));
-        }
-        let made = corpus.made().map_err(said_of)?;
-        drop(corpus);
-        let found = verify_file(&file.path, self.options, self.stop, report).map_err(said_of)?;
+        let found = shards.verify_file(number, &file.path, self.options, self.stop, report);
+        let (found, is_whole) = found.map_err(said_of)?;
         if found.interrupted || !found.damaged.is_empty() {
             return Ok(found);
         }
         if found.totals == Some(false) {
             return damaged("its totals do not match its chunks");
         }
-        if made != Some(shards.chunks(number)) || found.records != shards.sharding.records(number) {
+        if !is_whole {
             return damaged("its records are not those of the shard");
         }
         let Some(shard) = listed else { return Ok(found) };
@@ -214,10 +207,10 @@ pub(crate) fn repair(
         found.shards.keys().copied().chain(found.damaged.keys().map(of_chunk)).collect();
     let (jobs, durability) = (threads(options.verify.jobs)?, Durability::Full);
     let stage = stage.as_ref().map(|stage| stage.path.as_path());
-    let builder = ShardBuilder { shards: &shards, stage, jobs, durability };
+    let builder = ShardBuilder { shards: &shards, stage, jobs, durability, stop };
     for number in damaged {
         // Another process that builds the same shard will be done at some time.
-        while builder.rebuild(number, versions.get(&number), stop)? == BuildOutcome::Busy
+        while builder.rebuild(number, versions.get(&number))? == BuildOutcome::Busy
             && !stop.load(Ordering::Relaxed)
         {
             std::thread::sleep(POLL_INTERVAL);
