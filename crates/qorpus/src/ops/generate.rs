@@ -5,7 +5,7 @@ use crate::options::job::GenerateOptions;
 use crate::paths::is_sharded;
 use crate::produce::generate::{generate_file, only_sharded};
 use crate::produce::progress::{Outcome, Progress};
-use crate::shards;
+use crate::shards::build;
 use qorpus_core::Recipe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -34,7 +34,7 @@ pub fn generate(
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
     if is_sharded(path) {
-        return shards::build::generate(path, recipe, &options, stop, report);
+        return build::generate(path, recipe, &options, stop, report);
     }
     if options.shard.is_some() || options.stage.is_some() {
         return Err(only_sharded(path));

@@ -25,13 +25,6 @@ enum Input {
     Sharded(Box<OpenShards>),
 }
 
-/// The chunks of an input that are in one file.
-struct InputChunks {
-    /// The id of the first record of that file.
-    id: u64,
-    chunks: Range<u64>,
-}
-
 impl Input {
     /// Opens the corpora at `path`: one, or those in a directory that is not a corpus itself.
     fn open(path: &Path) -> Result<Vec<Input>> {
@@ -67,15 +60,12 @@ impl Input {
         own.is_ok_and(|own| there.is_ok_and(|there| own == there))
     }
 
-    /// Returns all of its chunks: of a sharded corpus the shards that are published, listed or not.
-    fn chunks(&self) -> Result<Vec<InputChunks>> {
+    /// Returns all of its chunks, those of one file after the other, and the first id of each file: of
+    /// a sharded corpus the shards that are published, listed or not.
+    fn chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
         match self {
-            Input::File(corpus) => Ok(vec![InputChunks { id: 0, chunks: 0..corpus.recipe().chunks() }]),
-            Input::Sharded(shards) => {
-                let of_shard =
-                    |number| InputChunks { id: shards.ids(number).start, chunks: shards.chunks(number) };
-                Ok(shards.published()?.shards.iter().map(|shard| of_shard(shard.number)).collect())
-            }
+            Input::File(corpus) => Ok(vec![(0, 0..corpus.recipe().chunks())]),
+            Input::Sharded(shards) => shards.published_chunks(),
         }
     }
 
@@ -136,7 +126,7 @@ pub fn merge(
     let (records, _) = writer.read(|connection| totals(connection))?;
     let mut progress = Progress { records, expected: recipe.space().len(), ..Progress::default() };
     for input in &inputs {
-        for InputChunks { id, chunks } in input.chunks()? {
+        for (id, chunks) in input.chunks()? {
             if writer.read(|connection| claims::within(connection, &chunks))?.is_empty() {
                 continue;
             }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::paths::is_sharded;
 use crate::produce::generate::only_sharded;
-use crate::shards;
+use crate::shards::verify;
 use crate::verify::file::{repair_file, verify_file};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn verify(
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
     if is_sharded(path) {
-        return shards::verify::verify(path, options, stop, report);
+        return verify::verify(path, options, stop, report);
     }
     verify_file(path, options, stop, report)
 }
@@ -50,7 +50,7 @@ pub fn repair(
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
     if is_sharded(path) {
-        return shards::verify::repair(path, options, stop, report);
+        return verify::repair(path, options, stop, report);
     }
     if options.stage.is_some() {
         return Err(only_sharded(path));

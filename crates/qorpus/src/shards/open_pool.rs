@@ -14,6 +14,7 @@ use crate::os::fork::{self, ForkAware};
 use crate::shards::manifest::Manifest;
 use crate::shards::naming::MANIFEST;
 use crate::shards::put_mode::Version;
+use crate::shards::shard::Shard;
 use crate::shards::sharded::Shards;
 use crate::sqlite::layout::Layout;
 use qorpus_core::Recipe;
@@ -185,11 +186,6 @@ impl OpenShards {
         self.shards.sharding.ids(number)
     }
 
-    /// Returns the numbers of the chunks of shard `number`.
-    pub(crate) fn chunks(&self, number: u64) -> Range<u64> {
-        self.shards.chunks(number)
-    }
-
     /// Returns the manifest as it will be when the shards are sealed that are published now.
     pub(crate) fn published(&self) -> Result<Manifest> {
         let mut manifest = Manifest::clone(&*self.manifest()?);
@@ -201,9 +197,17 @@ impl OpenShards {
 
     /// Returns the chunks of the shards that are listed, and the first id of each, in order.
     pub(crate) fn listed_chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
-        let manifest = self.manifest()?;
-        let chunks = |number| (manifest.sharding.ids(number).start, self.shards.chunks(number));
-        Ok(manifest.shards.iter().map(|shard| chunks(shard.number)).collect())
+        Ok(self.chunks_of(&*self.manifest()?))
+    }
+
+    /// Returns the chunks of the shards that are published, listed or not, and the first id of each.
+    pub(crate) fn published_chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
+        Ok(self.chunks_of(&self.published()?))
+    }
+
+    fn chunks_of(&self, manifest: &Manifest) -> Vec<(u64, Range<u64>)> {
+        let chunks = |shard: &Shard| (self.ids(shard.number).start, self.shards.chunks(shard.number));
+        manifest.shards.iter().map(chunks).collect()
     }
 
     /// Returns the sums over all shards in the manifest.
