@@ -21,19 +21,27 @@ fn options() -> GenerateOptions {
     GenerateOptions { shard, jobs: Some(2), durability: Durability::Off, ..GenerateOptions::default() }
 }
 
+fn try_generate(
+    path: &Path,
+    recipe: &Recipe,
+    options: GenerateOptions,
+) -> Result<(Outcome, Progress), Error> {
+    qorpus::generate(path, recipe, options, &false.into(), &mut |_| {})
+}
+
 fn generate(path: &Path, options: GenerateOptions) -> (Outcome, Progress) {
-    qorpus::generate(path, &recipe(), options, &false.into(), &mut |_| {}).unwrap()
+    try_generate(path, &recipe(), options).unwrap()
 }
 
 /// A directory that is to be made, in one that is removed at the end.
-fn place() -> (TempDir, PathBuf) {
+fn new_directory() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("big/");
     (directory, path)
 }
 
-fn made() -> (TempDir, PathBuf) {
-    let (directory, path) = place();
+fn generated() -> (TempDir, PathBuf) {
+    let (directory, path) = new_directory();
     generate(&path, options());
     (directory, path)
 }
@@ -46,7 +54,7 @@ fn verified(path: &Path) -> qorpus::Verification {
     verify(path, VerifyOptions::default(), &false.into(), &|_| {}).unwrap()
 }
 
-fn mended(path: &Path) -> qorpus::Verification {
+fn repaired(path: &Path) -> qorpus::Verification {
     repair(path, &RepairOptions::default(), &false.into(), &|_| {}).unwrap()
 }
 
@@ -65,9 +73,9 @@ fn shards(path: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_directory_is_read_like_one_file() {
-    let (directory, path) = made();
+    let (directory, path) = generated();
     let one = directory.path().join("one.db");
-    qorpus::generate(&one, &recipe(), GenerateOptions::default(), &false.into(), &mut |_| {}).unwrap();
+    try_generate(&one, &recipe(), GenerateOptions::default()).unwrap();
     let (one, many) = (open(&one), open(&path));
     let (of_one, of_many) = (one.summary().unwrap(), many.summary().unwrap());
     assert_eq!((of_one.content_hash, of_one.records), (of_many.content_hash, of_many.records));
@@ -103,7 +111,7 @@ fn a_directory_is_read_like_one_file() {
 
 #[test]
 fn nothing_is_left_beside_what_was_made() {
-    let (_directory, path) = made();
+    let (_directory, path) = generated();
     let there = names(&path);
     assert!(
         there
@@ -123,7 +131,7 @@ fn nothing_is_left_beside_what_was_made() {
 
 #[test]
 fn parts_are_every_nth_shard_and_seal_says_what_is_missing() {
-    let (_directory, path) = place();
+    let (_directory, path) = new_directory();
     let part = |index| GenerateOptions { part: Part::new(index, 3).unwrap(), ..options() };
     let size = 2 * recipe().chunk_records();
     let (_, progress) = generate(&path, part(1));
@@ -148,13 +156,13 @@ fn parts_are_every_nth_shard_and_seal_says_what_is_missing() {
     assert_eq!(seal(&path).unwrap(), sealed);
     let found = verified(&path);
     assert!(found.is_clean() && found.records == 5_001 && found.recomputed == 5_001);
-    let whole = made();
+    let whole = generated();
     assert_eq!(open(&whole.1).summary().unwrap().content_hash, sealed.content_hash);
 }
 
 #[test]
 fn many_at_once_make_each_shard_once() {
-    let (_directory, path) = place();
+    let (_directory, path) = new_directory();
     let made: Vec<u64> = std::thread::scope(|scope| {
         let jobs: Vec<_> = (0..8)
             .map(|_| {
@@ -174,7 +182,7 @@ fn many_at_once_make_each_shard_once() {
 
 #[test]
 fn what_was_interrupted_goes_on() {
-    let (_directory, path) = place();
+    let (_directory, path) = new_directory();
     let mut rounds = 0;
     loop {
         let stop = AtomicBool::new(false);
@@ -193,37 +201,30 @@ fn what_was_interrupted_goes_on() {
 
 #[test]
 fn another_recipe_or_cut_is_refused_and_named() {
-    let (directory, path) = made();
+    let (directory, path) = generated();
     let other = RecipeOptions { random: 5_002, ..RecipeOptions::default() }.recipe().unwrap();
-    let refused = qorpus::generate(&path, &other, options(), &false.into(), &mut |_| {}).unwrap_err();
+    let refused = try_generate(&path, &other, options()).unwrap_err();
     let text = refused.to_string();
     assert!(text.contains("5001 random") && text.contains("5002 random"), "{text}");
     let shard = Some(recipe().chunk_records());
-    let refused = qorpus::generate(
-        &path,
-        &recipe(),
-        GenerateOptions { shard, ..options() },
-        &false.into(),
-        &mut |_| {},
-    )
-    .unwrap_err();
+    let refused = try_generate(&path, &recipe(), GenerateOptions { shard, ..options() }).unwrap_err();
     assert!(refused.is_usage() && refused.to_string().contains("leave --shard out"), "{refused}");
     generate(&path, GenerateOptions { shard: None, ..options() });
     // A file takes neither.
     let file = directory.path().join("c.db");
-    let refused = qorpus::generate(&file, &recipe(), options(), &false.into(), &mut |_| {}).unwrap_err();
+    let refused = try_generate(&file, &recipe(), options()).unwrap_err();
     assert!(refused.is_usage() && !file.exists());
 }
 
 #[test]
 fn a_directory_of_other_things_is_left_alone() {
-    let (directory, path) = place();
+    let (directory, path) = new_directory();
     std::fs::write(directory.path().join("letter.txt"), "precious").unwrap();
-    let refused = qorpus::generate(directory.path(), &recipe(), options(), &false.into(), &mut |_| {});
+    let refused = try_generate(directory.path(), &recipe(), options());
     assert!(refused.unwrap_err().to_string().contains("letter.txt"));
     assert_eq!(names(directory.path()), ["letter.txt"]);
     let nowhere = directory.path().join("no/where/");
-    let refused = qorpus::generate(&nowhere, &recipe(), options(), &false.into(), &mut |_| {});
+    let refused = try_generate(&nowhere, &recipe(), options());
     assert!(matches!(refused, Err(Error::MissingDirectory(_))));
     std::fs::create_dir(&path).unwrap();
     generate(&path, options());
@@ -245,7 +246,7 @@ fn lost_and_damaged_shards_are_found_and_made_again() {
         }),
         ("another recipe", |shard, _, other| {
             std::fs::remove_file(shard).unwrap();
-            qorpus::generate(shard, other, GenerateOptions::default(), &false.into(), &mut |_| {}).unwrap();
+            try_generate(shard, other, GenerateOptions::default()).unwrap();
         }),
         ("a bit", |shard, _, _| {
             let mut bytes = std::fs::read(shard).unwrap();
@@ -254,12 +255,11 @@ fn lost_and_damaged_shards_are_found_and_made_again() {
             std::fs::write(shard, bytes).unwrap();
         }),
         ("added to", |shard, _, _| {
-            qorpus::generate(shard, &recipe(), GenerateOptions::default(), &false.into(), &mut |_| {})
-                .unwrap();
+            try_generate(shard, &recipe(), GenerateOptions::default()).unwrap();
         }),
     ];
     for (what, harm) in harms {
-        let (_directory, path) = made();
+        let (_directory, path) = generated();
         let hash = open(&path).summary().unwrap().content_hash;
         let (files, size) = (shards(&path), 2 * recipe().chunk_records());
         harm(&files[1], &files[2], &other);
@@ -277,7 +277,7 @@ fn lost_and_damaged_shards_are_found_and_made_again() {
             }
         }
         let untouched = files[0].metadata().unwrap().modified().unwrap();
-        mended(&path);
+        repaired(&path);
         assert!(verified(&path).is_clean(), "{what}");
         assert_eq!(open(&path).summary().unwrap().content_hash, hash, "{what}");
         assert_eq!(files[0].metadata().unwrap().modified().unwrap(), untouched);
@@ -289,7 +289,7 @@ fn lost_and_damaged_shards_are_found_and_made_again() {
 
 #[test]
 fn a_lost_shard_is_made_again_by_generate_too() {
-    let (_directory, path) = made();
+    let (_directory, path) = generated();
     let (files, sealed) = (shards(&path), seal(&path).unwrap());
     std::fs::remove_file(&files[3]).unwrap();
     assert_eq!(seal(&path).unwrap().missing.len(), 1);
@@ -301,7 +301,7 @@ fn a_lost_shard_is_made_again_by_generate_too() {
 
 #[test]
 fn published_shards_get_receipts_and_are_not_made_again() {
-    let (_directory, path) = made();
+    let (_directory, path) = generated();
     let hash = seal(&path).unwrap().content_hash;
     std::fs::remove_file(path.join("manifest.json")).unwrap();
     std::fs::remove_dir_all(path.join("receipts")).unwrap();
@@ -319,21 +319,21 @@ fn published_shards_get_receipts_and_are_not_made_again() {
 
 #[test]
 fn shards_are_built_elsewhere_and_copied() {
-    let (directory, path) = place();
+    let (directory, path) = new_directory();
     let stage = tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap());
     let staged = GenerateOptions { stage: Some(stage.path().into()), ..options() };
     let missing = GenerateOptions { stage: Some(directory.path().join("no")), ..options() };
-    let refused = qorpus::generate(&path, &recipe(), missing, &false.into(), &mut |_| {});
+    let refused = try_generate(&path, &recipe(), missing);
     assert!(matches!(refused, Err(Error::MissingDirectory(_))) && !path.exists());
     generate(&path, staged);
     assert!(verified(&path).is_clean() && names(stage.path()).is_empty());
-    let (_other, here) = made();
+    let (_other, here) = generated();
     assert_eq!(seal(&path).unwrap().content_hash, seal(&here).unwrap().content_hash);
 }
 
 #[test]
 fn what_is_begun_says_which_parts_there_are() {
-    let (_directory, path) = place();
+    let (_directory, path) = new_directory();
     let begun = begin(&path, &recipe(), options().shard).unwrap();
     assert_eq!((begun.version, begun.records, begun.missing[0].clone()), (0, 0, 0..5_001));
     for number in 0..begun.of {
@@ -347,12 +347,12 @@ fn what_is_begun_says_which_parts_there_are() {
 
 #[test]
 fn appended_and_enumerated_corpora_are_files() {
-    let (_directory, path) = place();
+    let (_directory, path) = new_directory();
     let writer = qorpus::WriterOptions { gates: Some("h".into()), qubits: 1, ..Default::default() };
     let appended = writer.recipe().unwrap().unwrap();
     let distinct = qorpus::DistinctOptions { qubits: 1, max_length: Some(3), ..Default::default() };
     for recipe in [appended, distinct.recipe().unwrap()] {
-        let refused = qorpus::generate(&path, &recipe, options(), &false.into(), &mut |_| {}).unwrap_err();
+        let refused = try_generate(&path, &recipe, options()).unwrap_err();
         assert!(refused.is_usage() && !path.exists(), "{refused}");
     }
 }

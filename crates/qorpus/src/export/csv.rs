@@ -10,56 +10,56 @@
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
-use crate::export::draft::{Draft, publish};
-use crate::export::format::{Format, Source, doubles, floats, label_names, labels};
-use crate::export::formulas::Formulas;
-use crate::export::given::{Given, refuse_names};
+use crate::export::format::{ExportSource, Format, count_gates, count_names, doubles, floats};
+use crate::export::given::GivenColumn;
+use crate::os::atomic_file::{AtomicFile, publish_all};
 use ::csv::{Writer, WriterBuilder};
-use qorpus_core::Recipe;
+use qorpus_core::{Dtype, Label, Recipe};
 use serde::Serialize;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+
+/// The first characters of formulas.
+///
+/// A CSV file has no types: a spreadsheet computes a text that begins with one of these, and a formula
+/// may read other cells, ask other machines and run programs. A sign in front would protect its user,
+/// and change the label for all programs that read it. So texts are written unchanged, with a warning.
+const FORMULA_SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 struct Csv<'a> {
     recipe: &'a Recipe,
-    given: Vec<Given>,
-    out: PathBuf,
-    writer: Writer<Draft>,
-    formulas: Formulas,
+    table: CsvTable,
 }
 
 /// # Errors
 /// [`Error::Export`] if a label has the name of an entry of the unitary.
-pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
-    let (recipe, given) = (source.corpus.recipe(), source.given.to_vec());
+pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let (recipe, given) = (source.corpus.recipe(), source.given);
     let dim = recipe.alphabet().dim();
     let mut entries = Vec::new();
     for (row, column) in (0..dim).flat_map(|row| (0..dim).map(move |column| (row, column))) {
         entries.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
     }
-    refuse_names(&given, &entries, out, ".parquet")?;
-    let mut names = vec!["id".to_owned(), "circuit".to_owned()];
-    names.extend(label_names(recipe.alphabet()));
-    names.extend(given.iter().map(|column| column.name.clone()));
-    names.extend(entries);
-    let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(out)?);
-    writer.write_record(names).map_err(failed(out))?;
-    let mut formulas = Formulas::default();
-    formulas.look_at_names(&given, out);
-    Ok(Box::new(Csv { recipe, given, out: out.into(), writer, formulas }))
+    if let Some(GivenColumn { name, .. }) = given.iter().find(|column| entries.contains(&column.name)) {
+        let reason =
+            format!("label '{name}' has the name of another column of the file; export to .parquet instead");
+        return Err(Error::Export { path: out.into(), reason });
+    }
+    let before = std::iter::once("circuit".into()).chain(count_names(recipe.alphabet())).collect();
+    Ok(Box::new(Csv { recipe, table: CsvTable::create(before, given, entries, out)? }))
 }
 
 impl Format for Csv<'_> {
     fn write(&mut self, batch: &Batch<'_>, given: &[GivenLabels]) -> Result<()> {
         // The precision decides how many digits a number has.
         match self.recipe.dtype() {
-            qorpus_core::Dtype::Complex128 => self.write_rows(batch, given, doubles),
-            qorpus_core::Dtype::Complex64 => self.write_rows(batch, given, floats),
+            Dtype::Complex128 => self.write_rows(batch, given, doubles),
+            Dtype::Complex64 => self.write_rows(batch, given, floats),
         }
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let flushed = self.writer.into_inner().map_err(|error| io(&self.out, "write it")(error.into_error()));
-        publish(vec![flushed?])
+        publish_all(vec![self.table.finish()?])
     }
 }
 
@@ -78,26 +78,80 @@ impl Csv<'_> {
         let unitaries = batch.unitaries.chunks_exact(alphabet.dim().pow(2) * self.recipe.dtype().bytes());
         let (mut counts, mut entries) = (Vec::new(), Vec::new());
         for (position, (circuit, unitary)) in batch.circuits.iter().zip(unitaries).enumerate() {
-            labels(alphabet, circuit, &mut counts);
+            count_gates(alphabet, circuit, &mut counts);
             entries.clear();
             entries.extend(numbers(unitary));
-            let of_record = given.get(position);
-            if let Some(labels) = of_record {
-                self.formulas.look(batch.first_id + position as u64, labels, &self.out);
-            }
-            let given: Vec<_> = self
-                .given
-                .iter()
-                .map(|column| of_record.and_then(|labels| labels.get(&column.name)))
-                .collect();
-            let row = (batch.first_id + position as u64, alphabet.text(circuit), &counts, given, &entries);
-            self.writer.serialize(row).map_err(failed(&self.out))?;
+            let id = batch.first_id + position as u64;
+            let given = self.table.fields(id, given.get(position));
+            self.table.append((id, alphabet.text(circuit), &counts, given, &entries))?;
         }
         Ok(())
     }
 }
 
-pub(super) fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
+/// A table being written, with a column for each label that records brought with them.
+pub(super) struct CsvTable {
+    given: Vec<GivenColumn>,
+    out: PathBuf,
+    writer: Writer<AtomicFile>,
+    /// Whether there was a warning of formulas: once a file.
+    has_warned: bool,
+}
+
+impl CsvTable {
+    /// Creates a table of ids with columns before and behind those of labels.
+    pub(super) fn create(
+        before: Vec<String>,
+        given: &[GivenColumn],
+        behind: Vec<String>,
+        out: &Path,
+    ) -> Result<CsvTable> {
+        let file = AtomicFile::create_partial(out)?;
+        let mut writer = WriterBuilder::new().has_headers(false).from_writer(file);
+        let labels = given.iter().map(|column| column.name.clone());
+        let names = std::iter::once("id".into()).chain(before).chain(labels).chain(behind);
+        writer.write_record(names.map(String::into_bytes)).map_err(failed(out))?;
+        let mut table = CsvTable { given: given.to_vec(), out: out.into(), writer, has_warned: false };
+        if let Some(GivenColumn { name, .. }) = given.iter().find(|column| is_formula(&column.name)) {
+            table.warn_of_formula(format_args!("the name of the label '{}'", name.escape_debug()));
+        }
+        Ok(table)
+    }
+
+    /// Returns the labels of record `id`, one a column.
+    pub(super) fn fields<'l>(&mut self, id: u64, labels: Option<&'l GivenLabels>) -> Vec<Option<&'l Label>> {
+        let formula = |(_, label): &(&String, &Label)| matches!(label, Label::Text(text) if is_formula(text));
+        if !self.has_warned
+            && let Some((name, _)) = labels.and_then(|labels| labels.iter().find(formula))
+        {
+            self.warn_of_formula(format_args!("label '{}' of record {id}", name.escape_debug()));
+        }
+        self.given.iter().map(|column| labels.and_then(|labels| labels.get(&column.name))).collect()
+    }
+
+    fn warn_of_formula(&mut self, text: impl Display) {
+        self.has_warned = true;
+        tracing::warn!(
+            "{}: {text} begins like a formula, which a spreadsheet may run; open the file in one only with its columns \
+             imported as text, or export to .parquet",
+            self.out.display()
+        );
+    }
+
+    pub(super) fn append(&mut self, row: impl Serialize) -> Result<()> {
+        self.writer.serialize(row).map_err(failed(&self.out))
+    }
+
+    pub(super) fn finish(self) -> Result<AtomicFile> {
+        self.writer.into_inner().map_err(|error| io(&self.out, "write it")(error.into_error()))
+    }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(FORMULA_SIGNS)
+}
+
+fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
     move |error| match error.into_kind() {
         ::csv::ErrorKind::Io(source) => io(out, "write it")(source),
         other => Error::Export { path: out.into(), reason: format!("{other:?}") },

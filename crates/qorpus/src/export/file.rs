@@ -3,8 +3,8 @@
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
-use crate::export::format::{Format, Source};
-use crate::export::given::Given;
+use crate::export::format::{ExportSource, Format};
+use crate::export::given::GivenColumn;
 use crate::export::{csv, npy, parquet, qasm};
 use crate::paths::absolute;
 use crate::produce::progress::Outcome;
@@ -14,10 +14,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Refuses what the format cannot express, then begins the file.
-type Open = for<'a> fn(&Source<'a>, &Path) -> Result<Box<dyn Format + 'a>>;
+type OpenFormat = for<'a> fn(&ExportSource<'a>, &Path) -> Result<Box<dyn Format + 'a>>;
 
 /// The formats by the ending of a file's name.
-const FORMATS: [(&str, Open); 4] =
+const FORMATS: [(&str, OpenFormat); 4] =
     [("npy", npy::open), ("parquet", parquet::open), ("csv", csv::open), ("qasm", qasm::open)];
 
 /// Writes the records of `corpus` to the new file `out`, in the format that its ending names.
@@ -41,7 +41,7 @@ pub fn export(
     stop: &AtomicBool,
     report: &mut dyn FnMut(u64),
 ) -> Result<Outcome> {
-    let ending = |(ending, _): &&(&str, Open)| out.extension().is_some_and(|found| found == *ending);
+    let ending = |(ending, _): &&(&str, OpenFormat)| out.extension().is_some_and(|found| found == *ending);
     let Some((_, open)) = FORMATS.iter().find(ending) else {
         let known = FORMATS.map(|(ending, _)| format!(".{ending}")).join(", ");
         return Err(Error::Usage(format!(
@@ -52,10 +52,7 @@ pub fn export(
     let out = absolute(out)?;
     let (recipe, summary) = (corpus.recipe(), corpus.summary()?);
     // Read before the chunks: what is done by now is there later, too.
-    let todo = match summary.complete {
-        true => Vec::new(),
-        false => corpus.todo()?,
-    };
+    let todo = if summary.complete { Vec::new() } else { corpus.todo()? };
     let numbers = corpus.numbers(&summary);
     let (mut next, mut written) = (0, 0);
     let mut check_up_to = |number: u64, end: u64| match lost(next..number, &todo) {
@@ -66,17 +63,18 @@ pub fn export(
         }
     };
     let is_stopped = || stop.load(Ordering::Relaxed);
-    let given = Given::of(corpus, numbers.clone())?;
-    let mut format = open(&Source { corpus, summary: &summary, given: &given }, &out)?;
+    let given = GivenColumn::of(corpus, numbers.clone())?;
+    let mut format = open(&ExportSource { corpus, summary: &summary, given: &given }, &out)?;
     let scanned = corpus.scan(numbers.clone(), &mut |batch| {
         if is_stopped() {
             // Any error ends the scan; nobody sees this one.
             return Err(Error::Export { path: out.clone(), reason: "interrupted".into() });
         }
         // The numbers of appended chunks are ids: each ends where the next one begins.
-        match recipe.space().is_appended() {
-            true => check_up_to(batch.first_id, batch.first_id + batch.circuits.len() as u64)?,
-            false => check_up_to(batch.number, batch.number + 1)?,
+        if recipe.space().is_appended() {
+            check_up_to(batch.first_id, batch.first_id + batch.circuits.len() as u64)?;
+        } else {
+            check_up_to(batch.number, batch.number + 1)?;
         }
         let labels = if given.is_empty() { Vec::new() } else { labels_of(corpus, batch)? };
         format.write(batch, &labels)?;
@@ -112,7 +110,7 @@ pub(super) mod tests {
     use super::*;
     use crate::Recipe;
     use crate::corpus::record::Record;
-    use crate::export::format::{label_names, labels};
+    use crate::export::format::{count_gates, count_names};
     use crate::generate;
     use crate::options::job::{GenerateOptions, Part};
     use crate::options::recipe::RecipeOptions;
@@ -206,8 +204,8 @@ pub(super) mod tests {
             let (_directory, corpus) = corpus(&options);
             let (alphabet, mut row) = (corpus.recipe().alphabet(), Vec::new());
             for record in records(&corpus).iter().step_by(50) {
-                labels(alphabet, &record.circuit, &mut row);
-                let found = label_names(alphabet)
+                count_gates(alphabet, &record.circuit, &mut row);
+                let found = count_names(alphabet)
                     .into_iter()
                     .zip(row.iter().map(|&count| Label::Integer(count.into())));
                 assert_eq!(found.collect::<std::collections::BTreeMap<_, _>>(), record.labels);

@@ -1,12 +1,13 @@
-//! What a format writes: the trait behind which each has its file, and what several of them share.
+//! The trait of formats, and functions that several of them share.
 
 use crate::corpus::corpus_file::Summary;
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::Result;
-use crate::export::given::Given;
+use crate::export::given::GivenColumn;
 use crate::read::corpus::Corpus;
 use qorpus_core::Alphabet;
+
 /// A file being written in some format; dropped before it is finished, it leaves nothing behind.
 pub(super) trait Format {
     /// Appends the records of `batch` with the labels they brought, one map a record, or no map if
@@ -17,31 +18,31 @@ pub(super) trait Format {
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// What a format begins with.
-pub(super) struct Source<'a> {
+/// The input of a format.
+pub(super) struct ExportSource<'a> {
     pub(super) corpus: &'a Corpus,
     pub(super) summary: &'a Summary,
     /// The columns of labels that records brought with them.
-    pub(super) given: &'a [Given],
+    pub(super) given: &'a [GivenColumn],
 }
 
-/// The names of the columns that [`labels`] fills.
-pub(super) fn label_names(alphabet: &Alphabet) -> Vec<String> {
+/// The names of the columns that [`count_gates`] fills.
+pub(super) fn count_names(alphabet: &Alphabet) -> Vec<String> {
     let counts = alphabet.gates().iter().map(|gate| format!("count_{}", gate.name()));
     std::iter::once("length".into()).chain(counts).collect()
 }
 
-/// Replaces `labels` by a circuit's length and how often each gate of the alphabet occurs in it, in
-/// the order of the alphabet: what [`Record::labels`](crate::Record::labels) says, without a map
-/// for every record.
-pub(super) fn labels(alphabet: &Alphabet, circuit: &[u16], labels: &mut Vec<i32>) {
-    labels.clear();
-    labels.resize(1 + alphabet.gates().len(), 0);
+/// Replaces `counts` by a circuit's length and how often each gate of the alphabet occurs in it, in
+/// the order of the alphabet: the values of [`Record::labels`](crate::Record::labels), without a
+/// map for every record.
+pub(super) fn count_gates(alphabet: &Alphabet, circuit: &[u16], counts: &mut Vec<i32>) {
+    counts.clear();
+    counts.resize(1 + alphabet.gates().len(), 0);
     for &letter in circuit {
-        labels[1 + alphabet.letters()[usize::from(letter)].gate] += 1;
+        counts[1 + alphabet.letters()[usize::from(letter)].gate] += 1;
     }
     // A circuit has at most 65535 letters.
-    labels[0] = circuit.len() as i32;
+    counts[0] = circuit.len() as i32;
 }
 
 /// The binary64 numbers in `bytes`.

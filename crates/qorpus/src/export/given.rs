@@ -4,15 +4,16 @@ use crate::corpus::record::GivenLabels;
 use crate::error::{Error, Result};
 use crate::read::corpus::Corpus;
 use qorpus_core::Label;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-/// Integers beyond this may have no exact binary64.
-const EXACT: i64 = 1 << 53;
+/// The largest integer up to which all have an exact binary64.
+const MAX_EXACT: i64 = 1 << 53;
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnType {
     Integer,
     /// Some record has a real; integers of others become reals.
     Real,
@@ -21,40 +22,40 @@ pub(super) enum Kind {
 
 /// A column of labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct GivenColumn {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) column_type: ColumnType,
 }
 
-impl Given {
-    /// The columns of the chunks with these numbers, sorted by name, as in SQL.
+impl GivenColumn {
+    /// Returns the columns of the chunks with these numbers, sorted by name, as in SQL.
     ///
     /// # Errors
     /// A chunk is damaged, or the file cannot be read.
-    pub(super) fn of(corpus: &Corpus, numbers: Range<u64>) -> Result<Vec<Given>> {
+    pub(super) fn of(corpus: &Corpus, numbers: Range<u64>) -> Result<Vec<GivenColumn>> {
         let kinds = corpus.label_kinds()?;
-        let reals = match kinds.values().all(|&is_text| is_text) {
-            true => Default::default(),
-            false => corpus.real_labels(numbers)?,
-        };
+        let has_numbers = kinds.values().any(|&is_text| !is_text);
+        let reals = if has_numbers { corpus.real_labels(numbers)? } else { BTreeSet::new() };
         let column = |(name, is_text): (String, bool)| {
-            let kind = match (is_text, reals.contains(&name)) {
-                (true, _) => Kind::Text,
-                (false, true) => Kind::Real,
-                (false, false) => Kind::Integer,
+            let column_type = match (is_text, reals.contains(&name)) {
+                (true, _) => ColumnType::Text,
+                (false, true) => ColumnType::Real,
+                (false, false) => ColumnType::Integer,
             };
-            Given { name, kind }
+            GivenColumn { name, column_type }
         };
         Ok(kinds.into_iter().map(column).collect())
     }
 
-    /// The label of a record, as a value of the column.
+    /// Returns the label of a record, as a value of the column.
     ///
     /// # Errors
     /// [`Error::Export`] for an integer among reals that has no exact binary64.
     pub(super) fn value(&self, labels: &GivenLabels, out: &Path) -> Result<Option<Label>> {
-        match (self.kind, labels.get(&self.name)) {
-            (Kind::Real, Some(&Label::Integer(value))) if !(-EXACT..=EXACT).contains(&value) => {
+        match (self.column_type, labels.get(&self.name)) {
+            (ColumnType::Real, Some(&Label::Integer(value)))
+                if !(-MAX_EXACT..=MAX_EXACT).contains(&value) =>
+            {
                 let reason = format!(
                     "label '{}' is a real for some records and {value} for another, which is not exact as a real; \
                      export to .csv instead",
@@ -62,24 +63,8 @@ impl Given {
                 );
                 Err(Error::Export { path: out.into(), reason })
             }
-            (Kind::Real, Some(&Label::Integer(value))) => Ok(Some(Label::Real(value as f64))),
+            (ColumnType::Real, Some(&Label::Integer(value))) => Ok(Some(Label::Real(value as f64))),
             (_, label) => Ok(label.cloned()),
-        }
-    }
-}
-
-/// Refuses labels named like one of the other columns.
-///
-/// # Errors
-/// [`Error::Export`].
-pub(super) fn refuse_names(given: &[Given], others: &[String], out: &Path, other: &str) -> Result<()> {
-    match given.iter().find(|column| others.contains(&column.name)) {
-        None => Ok(()),
-        Some(Given { name, .. }) => {
-            let reason = format!(
-                "label '{name}' has the name of another column of the file; export to {other} instead"
-            );
-            Err(Error::Export { path: out.into(), reason })
         }
     }
 }

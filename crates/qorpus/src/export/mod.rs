@@ -1,10 +1,8 @@
 //! Exporting: a corpus as a file that other programs read. One file a format.
 
 pub(crate) mod csv;
-pub(crate) mod draft;
 pub(crate) mod file;
 pub(crate) mod format;
-pub(crate) mod formulas;
 pub(crate) mod given;
 pub(crate) mod npy;
 pub(crate) mod parquet;

@@ -12,15 +12,12 @@
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
-use crate::error::{Error, Result, io};
-use crate::export::csv::failed;
-use crate::export::draft::{Draft, publish, refuse_existing};
-use crate::export::format::{Format, Source};
-use crate::export::formulas::Formulas;
-use crate::export::given::Given;
-use ::csv::{Writer, WriterBuilder};
+use crate::error::{Error, Result};
+use crate::export::csv::CsvTable;
+use crate::export::format::{ExportSource, Format};
+use crate::os::atomic_file::{AtomicFile, publish_all, refuse_existing};
 use qorpus_core::Dtype;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Stands behind the last letter of a circuit. No letter has this number: an alphabet has at most
 /// 65535.
@@ -28,48 +25,19 @@ const NO_LETTER: u16 = u16::MAX;
 
 struct Npy {
     longest: usize,
-    unitaries: Draft,
-    circuits: Draft,
-    lengths: Draft,
-    letters: Draft,
-    labels: Option<LabelTable>,
+    unitaries: AtomicFile,
+    circuits: AtomicFile,
+    lengths: AtomicFile,
+    letters: AtomicFile,
+    labels: Option<CsvTable>,
     /// A circuit's row; kept for its memory.
     row: Vec<u8>,
 }
 
-/// The labels that records brought with them.
-struct LabelTable {
-    given: Vec<Given>,
-    out: PathBuf,
-    writer: Writer<Draft>,
-    formulas: Formulas,
-}
-
-impl LabelTable {
-    fn create(given: &[Given], out: PathBuf) -> Result<LabelTable> {
-        let mut writer = WriterBuilder::new().has_headers(false).from_writer(Draft::create(&out)?);
-        let names = std::iter::once("id").chain(given.iter().map(|column| column.name.as_str()));
-        writer.write_record(names).map_err(failed(&out))?;
-        let mut formulas = Formulas::default();
-        formulas.look_at_names(given, &out);
-        Ok(LabelTable { given: given.to_vec(), out, writer, formulas })
-    }
-
-    fn append(&mut self, id: u64, labels: &GivenLabels) -> Result<()> {
-        self.formulas.look(id, labels, &self.out);
-        let row: Vec<_> = self.given.iter().map(|column| labels.get(&column.name)).collect();
-        self.writer.serialize((id, row)).map_err(failed(&self.out))
-    }
-
-    fn finish(self) -> Result<Draft> {
-        self.writer.into_inner().map_err(|error| io(&self.out, "write it")(error.into_error()))
-    }
-}
-
 /// # Errors
 /// [`Error::Incomplete`], since a record's place in the array is its id.
-pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
-    let Source { corpus, summary, given } = *source;
+pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+    let ExportSource { corpus, summary, given } = *source;
     if !summary.complete {
         return Err(Error::Incomplete {
             path: corpus.place(),
@@ -81,28 +49,24 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
     let targets = ["npy", "circuits.npy", "lengths.npy", "letters.json"].map(|end| out.with_extension(end));
     let table = (!given.is_empty()).then(|| out.with_extension("labels.csv"));
     targets.iter().chain(&table).try_for_each(|target| refuse_existing(target))?;
-    let [unitaries, circuits, lengths, letters] = targets.map(|target| Draft::create(&target));
+    let [unitaries, circuits, lengths, letters] = targets.map(|target| AtomicFile::create_partial(&target));
     let recipe = corpus.recipe();
-    let longest = match recipe.space().is_appended() {
-        false => recipe.space().lengths().1,
-        // Every circuit has a row as long as the longest: better those that are there than those
-        // there could be.
-        true => {
-            let mut longest = 0;
-            corpus.scan(0..summary.records, &mut |batch| {
-                longest = batch.circuits.iter().map(<[u16]>::len).fold(longest, usize::max);
-                Ok(())
-            })?;
-            longest
-        }
-    };
+    let mut longest = recipe.space().lengths().1;
+    if recipe.space().is_appended() {
+        // Every circuit has a row as long as the longest that is there, not as one could be.
+        longest = 0;
+        corpus.scan(0..summary.records, &mut |batch| {
+            longest = batch.circuits.iter().map(<[u16]>::len).fold(longest, usize::max);
+            Ok(())
+        })?;
+    }
     let mut npy = Npy {
         longest,
         unitaries: unitaries?,
         circuits: circuits?,
         lengths: lengths?,
         letters: letters?,
-        labels: table.map(|table| LabelTable::create(given, table)).transpose()?,
+        labels: table.map(|table| CsvTable::create(Vec::new(), given, Vec::new(), &table)).transpose()?,
         row: Vec::new(),
     };
     let (records, dim) = (summary.records, recipe.alphabet().dim());
@@ -121,7 +85,10 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
 impl Format for Npy {
     fn write(&mut self, batch: &Batch<'_>, labels: &[GivenLabels]) -> Result<()> {
         if let Some(table) = &mut self.labels {
-            (batch.first_id..).zip(labels).try_for_each(|(id, labels)| table.append(id, labels))?;
+            for (id, labels) in (batch.first_id..).zip(labels) {
+                let fields = table.fields(id, Some(labels));
+                table.append((id, fields))?;
+            }
         }
         self.unitaries.append(batch.unitaries)?;
         for circuit in batch.circuits.iter() {
@@ -137,14 +104,13 @@ impl Format for Npy {
 
     fn finish(self: Box<Self>) -> Result<()> {
         // The name that was asked for comes last: where it is, the others are.
-        let labels = self.labels.map(LabelTable::finish).transpose()?;
-        publish(
-            labels.into_iter().chain([self.letters, self.lengths, self.circuits, self.unitaries]).collect(),
-        )
+        let labels = self.labels.map(CsvTable::finish).transpose()?;
+        let arrays = [self.letters, self.lengths, self.circuits, self.unitaries];
+        publish_all(labels.into_iter().chain(arrays).collect())
     }
 }
 
-/// What stands before the numbers of an array in C order: version 1.0 of the format.
+/// Returns the header of an array in C order: version 1.0 of the format.
 fn header(dtype: &str, shape: &str) -> Vec<u8> {
     const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
     let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");

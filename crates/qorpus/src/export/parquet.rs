@@ -15,9 +15,9 @@ use crate::corpus::corpus_file::Summary;
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result, io};
-use crate::export::draft::{Draft, publish};
-use crate::export::format::{Format, Source, doubles, floats, label_names, labels};
-use crate::export::given::{Given, Kind};
+use crate::export::format::{ExportSource, Format, count_gates, count_names, doubles, floats};
+use crate::export::given::{ColumnType, GivenColumn};
+use crate::os::atomic_file::{AtomicFile, publish_all};
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
@@ -37,9 +37,9 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 
 struct Parquet<'a> {
     recipe: &'a Recipe,
-    given: Vec<Given>,
+    given: Vec<GivenColumn>,
     out: PathBuf,
-    writer: ArrowWriter<Draft>,
+    writer: ArrowWriter<AtomicFile>,
     schema: SchemaRef,
     entry: FieldRef,
     /// How many records there were at the start, and their content hash.
@@ -47,7 +47,7 @@ struct Parquet<'a> {
     written: u64,
 }
 
-pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, summary, given) = (source.corpus.recipe(), source.summary, source.given.to_vec());
     let number = match recipe.dtype() {
         Dtype::Complex128 => DataType::Float64,
@@ -56,9 +56,9 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
     let entry = Arc::new(Field::new("element", number, false));
     let mut fields =
         vec![Field::new("id", DataType::Int64, false), Field::new("circuit", DataType::Utf8, false)];
-    let names = label_names(recipe.alphabet());
+    let names = count_names(recipe.alphabet());
     fields.extend(names.into_iter().map(|name| Field::new(name, DataType::Int32, false)));
-    fields.extend(given.iter().map(|column| Field::new(&column.name, data_type(column.kind), true)));
+    fields.extend(given.iter().map(|column| Field::new(&column.name, data_type(column.column_type), true)));
     fields.push(Field::new("unitary", DataType::FixedSizeList(entry.clone(), numbers(recipe)), false));
     let schema = Arc::new(Schema::new(fields));
     let properties = WriterProperties::builder()
@@ -67,7 +67,7 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_key_value_metadata(Some(metadata(recipe, summary)))
         .build();
-    let writer = ArrowWriter::try_new(Draft::create(out)?, schema.clone(), Some(properties));
+    let writer = ArrowWriter::try_new(AtomicFile::create_partial(out)?, schema.clone(), Some(properties));
     Ok(Box::new(Parquet {
         recipe,
         given,
@@ -95,7 +95,7 @@ impl Format for Parquet<'_> {
         if self.written == records {
             self.writer.append_key_value_metadata(KeyValue::new("content_hash".into(), hash));
         }
-        publish(vec![self.writer.into_inner().map_err(failed(&self.out))?])
+        publish_all(vec![self.writer.into_inner().map_err(failed(&self.out))?])
     }
 }
 
@@ -112,7 +112,7 @@ impl Parquet<'_> {
         let mut counts = vec![Vec::with_capacity(batch.circuits.len()); 1 + alphabet.gates().len()];
         let mut row = Vec::new();
         for circuit in batch.circuits.iter() {
-            labels(alphabet, circuit, &mut row);
+            count_gates(alphabet, circuit, &mut row);
             counts.iter_mut().zip(&row).for_each(|(column, &count)| column.push(count));
         }
         let unitaries: ArrayRef = match self.recipe.dtype() {
@@ -129,27 +129,27 @@ impl Parquet<'_> {
     }
 }
 
-fn data_type(kind: Kind) -> DataType {
-    match kind {
-        Kind::Integer => DataType::Int64,
-        Kind::Real => DataType::Float64,
-        Kind::Text => DataType::Utf8,
+fn data_type(column: ColumnType) -> DataType {
+    match column {
+        ColumnType::Integer => DataType::Int64,
+        ColumnType::Real => DataType::Float64,
+        ColumnType::Text => DataType::Utf8,
     }
 }
 
 /// A column of labels, with null for each record that does not have this one.
-fn values(column: &Given, records: &[GivenLabels], out: &Path) -> Result<ArrayRef> {
+fn values(column: &GivenColumn, records: &[GivenLabels], out: &Path) -> Result<ArrayRef> {
     let values = records.iter().map(|labels| column.value(labels, out)).collect::<Result<Vec<_>>>()?;
-    Ok(match column.kind {
-        Kind::Integer => Arc::new(Int64Array::from_iter(values.iter().map(|value| match value {
+    Ok(match column.column_type {
+        ColumnType::Integer => Arc::new(Int64Array::from_iter(values.iter().map(|value| match value {
             Some(Label::Integer(value)) => Some(*value),
             _ => None,
         }))),
-        Kind::Real => Arc::new(Float64Array::from_iter(values.iter().map(|value| match value {
+        ColumnType::Real => Arc::new(Float64Array::from_iter(values.iter().map(|value| match value {
             Some(Label::Real(value)) => Some(*value),
             _ => None,
         }))),
-        Kind::Text => Arc::new(StringArray::from_iter(values.iter().map(|value| match value {
+        ColumnType::Text => Arc::new(StringArray::from_iter(values.iter().map(|value| match value {
             Some(Label::Text(value)) => Some(value.as_str()),
             _ => None,
         }))),
@@ -161,7 +161,7 @@ fn numbers(recipe: &Recipe) -> i32 {
     2 << (2 * recipe.alphabet().qubits())
 }
 
-/// What makes the file explain itself.
+/// Returns the metadata by which the file explains itself.
 fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
     let (dim, dtype) = (recipe.alphabet().dim(), recipe.dtype().name());
     let unitary = format!(

@@ -15,8 +15,8 @@
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
 use crate::error::{Error, Result};
-use crate::export::draft::{Draft, publish};
-use crate::export::format::{Format, Source};
+use crate::export::format::{ExportSource, Format};
+use crate::os::atomic_file::{AtomicFile, publish_all};
 use qorpus_core::{Alphabet, Label, Qasm};
 use serde_json::json;
 use std::fmt::Write;
@@ -24,8 +24,8 @@ use std::path::Path;
 
 struct Programs<'a> {
     alphabet: &'a Alphabet,
-    file: Draft,
-    /// What calls each letter: `cx q0, q1;`.
+    file: AtomicFile,
+    /// The call of each letter: `cx q0, q1;`.
     calls: Vec<String>,
     /// The text of a batch; kept for its memory.
     text: String,
@@ -33,7 +33,7 @@ struct Programs<'a> {
 
 /// # Errors
 /// [`Error::Export`] if a gate of the user's own acts on several qubits.
-pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
+pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, summary) = (source.corpus.recipe(), source.summary);
     let alphabet = recipe.alphabet();
     let mut text = format!(
@@ -62,7 +62,7 @@ pub(super) fn open<'a>(source: &Source<'a>, out: &Path) -> Result<Box<dyn Format
     let call =
         |letter: &qorpus_core::Letter| format!("{} {};", names[letter.gate], parameters(&letter.qubits));
     let calls = alphabet.letters().iter().map(call).collect();
-    let mut file = Draft::create(out)?;
+    let mut file = AtomicFile::create_partial(out)?;
     file.append(text.as_bytes())?;
     Ok(Box::new(Programs { alphabet, file, calls, text }))
 }
@@ -89,7 +89,7 @@ impl Format for Programs<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        publish(vec![self.file])
+        publish_all(vec![self.file])
     }
 }
 

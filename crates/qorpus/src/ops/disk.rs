@@ -6,28 +6,25 @@
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
-use crate::paths::beside;
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::generate::LONE_GROUP_BYTES;
+use crate::shards::shard::discard;
 use crate::tables::chunks::insert_chunks;
-use nix::libc;
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long the disk is tried in each way, before the last sync...
-const TRIAL: Duration = Duration::from_millis(900);
+/// The length of a trial in each way, before the last sync...
+const TRIAL_TIME: Duration = Duration::from_millis(900);
 
-/// ...or what it is given to write.
+/// ...or the bytes that it writes.
 const TRIAL_BYTES: u64 = 1 << 29;
 
 /// Bytes that are written at once.
-const PIECE: usize = 1 << 20;
+const WRITE_BYTES: usize = 1 << 20;
 
-/// Bytes a second that a disk takes, syncs included.
+/// The bytes a second that a disk takes, syncs included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) sequential: f64,
@@ -50,7 +47,7 @@ impl Rates {
         }
     }
 
-    /// Those of a disk that takes `sequential` bytes a second.
+    /// Returns the rates of a disk that takes `sequential` bytes a second.
     pub(crate) fn scaled(self, sequential: f64) -> Rates {
         Rates { sequential, corpus: self.corpus * sequential / self.sequential }
     }
@@ -59,19 +56,19 @@ impl Rates {
 /// Writes a file in sequence.
 fn sequential(directory: &Path) -> Result<f64> {
     let failed = io(directory, "try how fast it is written");
-    let mut file = nameless(directory).map_err(&failed)?;
+    let mut file = tempfile::tempfile_in(directory).map_err(&failed)?;
     // Not zeros, which a disk may store as nothing.
     let mut state = 1u64;
     let piece: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
         (state >> 56) as u8
     })
-    .take(PIECE)
+    .take(WRITE_BYTES)
     .collect();
-    let (start, mut written) = (Instant::now(), 0);
-    while written < TRIAL_BYTES && start.elapsed() < TRIAL {
+    let (mut written, start) = (0, Instant::now());
+    while written < TRIAL_BYTES && start.elapsed() < TRIAL_TIME {
         file.write_all(&piece).map_err(&failed)?;
-        written += PIECE as u64;
+        written += WRITE_BYTES as u64;
     }
     file.sync_data().map_err(&failed)?;
     Ok(written as f64 / start.elapsed().as_secs_f64())
@@ -81,16 +78,17 @@ fn sequential(directory: &Path) -> Result<f64> {
 fn corpus(directory: &Path, recipe: &Recipe) -> Result<f64> {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let chunk = ChunkBuilder::new(recipe, &codec, &kernel).chunk(0);
-    let trial = Trial(directory.join(format!(".qorpus-trial-{}.db", std::process::id())));
-    let store = CorpusWriter::open(&trial.0, recipe, Durability::Full)?;
+    let trial = TrialCorpus(directory.join(format!(".qorpus-trial-{}.db", std::process::id())));
+    let writer = CorpusWriter::open(&trial.0, recipe, Durability::Full)?;
     let bytes = chunk.bytes().max(1) as u64;
     let in_group = (LONE_GROUP_BYTES / bytes).max(1);
-    let (start, mut written, mut next) = (Instant::now(), 0, 0);
-    while written < TRIAL_BYTES && (written == 0 || start.elapsed() < TRIAL) {
+    let (mut written, mut next, start) = (0, 0, Instant::now());
+    while written < TRIAL_BYTES && (written == 0 || start.elapsed() < TRIAL_TIME) {
         let group: Vec<Chunk> =
             (next..next + in_group).map(|number| numbered(&chunk, number * chunk.count)).collect();
-        store.write(|transaction| insert_chunks(transaction, &group))?;
-        (written, next) = (written + in_group * bytes, next + in_group);
+        writer.write(|transaction| insert_chunks(transaction, &group))?;
+        written += in_group * bytes;
+        next += in_group;
     }
     Ok(written as f64 / start.elapsed().as_secs_f64())
 }
@@ -102,29 +100,13 @@ fn numbered(chunk: &Chunk, first_id: u64) -> Chunk {
     Chunk { first_id, count, checksum, content, circuits, unitaries, labels }
 }
 
-/// A corpus that is removed, with what SQLite has beside it.
-struct Trial(PathBuf);
+/// A trial corpus, which is removed with the files beside it.
+struct TrialCorpus(PathBuf);
 
-impl Drop for Trial {
+impl Drop for TrialCorpus {
     fn drop(&mut self) {
-        for ending in ["", "-journal", "-wal", "-shm", "-lock"] {
-            // Most are not there.
-            let _ = std::fs::remove_file(beside(&self.0, ending));
-        }
+        discard(&self.0);
     }
-}
-
-/// A file that is gone when it is closed, however that comes.
-fn nameless(directory: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).custom_flags(libc::O_TMPFILE);
-    options.open(directory).or_else(|_| {
-        // Some file systems have none without a name: it loses its name at once.
-        let path = directory.join(format!(".qorpus-trial-{}", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        std::fs::remove_file(path)?;
-        Ok(file)
-    })
 }
 
 #[cfg(test)]

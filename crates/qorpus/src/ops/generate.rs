@@ -5,7 +5,7 @@ use crate::options::job::GenerateOptions;
 use crate::paths::is_sharded;
 use crate::produce::generate::{generate_file, only_sharded};
 use crate::produce::progress::{Outcome, Progress};
-use crate::shards::make;
+use crate::shards::build;
 use qorpus_core::Recipe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -14,12 +14,12 @@ use std::sync::atomic::AtomicBool;
 /// need be.
 ///
 /// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of
-/// some hundred megabytes each, and a manifest. `s3://bucket/prefix` is the same in an object
+/// some hundred megabytes each, and a manifest. `s3://bucket/prefix` is a sharded corpus in an object
 /// store, which the variables `AWS_*` of the environment describe. Then a part is every N-th shard
-/// from the I-th on, the progress is that of the part, and what is finished is sealed if there is
-/// only one part: see [`seal`](crate::seal). Several processes each make other shards.
+/// from the I-th on, the progress is that of the part, and if there is only one part it is sealed at
+/// the end: see [`seal`](crate::seal). Several processes each make other shards.
 ///
-/// Returns when all of the part is there, whoever made it, or soon after `stop` is set. `report` is
+/// Returns when all of the part is there, whichever process made it, or soon after `stop` is set. `report` is
 /// called on this thread at least twenty times a second. Memory is bounded by a few groups of
 /// chunks.
 ///
@@ -34,7 +34,7 @@ pub fn generate(
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Outcome, Progress)> {
     if is_sharded(path) {
-        return make::generate(path, recipe, &options, stop, report);
+        return build::generate(path, recipe, &options, stop, report);
     }
     if options.shard.is_some() || options.stage.is_some() {
         return Err(only_sharded(path));

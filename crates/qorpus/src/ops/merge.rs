@@ -2,13 +2,12 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::error::other_recipe;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, other_recipe};
 use crate::options::job::Durability;
 use crate::paths::is_sharded;
 use crate::produce::progress::{Outcome, Progress};
 use crate::read::corpus;
-use crate::shards::open::OpenShards;
+use crate::shards::open_pool::OpenShards;
 use crate::shards::sharded::is_there;
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunks, totals};
@@ -18,7 +17,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is merged.
+/// A corpus that is merged.
 enum Input {
     /// A file.
     File(Box<CorpusFile>),
@@ -26,23 +25,13 @@ enum Input {
     Sharded(Box<OpenShards>),
 }
 
-/// Some chunks of an input that are in one file.
-struct Piece {
-    /// The id of the first record of that file.
-    id: u64,
-    chunks: Range<u64>,
-}
-
 impl Input {
-    /// The corpora at `path`: one, or those in a directory that is none itself.
+    /// Opens the corpora at `path`: one, or those in a directory that is not a corpus itself.
     fn open(path: &Path) -> Result<Vec<Input>> {
         if is_there(path) {
             return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
         }
-        let files = match path.is_dir() {
-            true => corpus::directory(path)?,
-            false => vec![path.into()],
-        };
+        let files = if path.is_dir() { corpus::directory(path)? } else { vec![path.into()] };
         files.into_iter().map(|file| Ok(Input::File(Box::new(CorpusFile::open(file)?)))).collect()
     }
 
@@ -60,7 +49,7 @@ impl Input {
         }
     }
 
-    /// Whether the file at `path` is part of it, or would be.
+    /// Returns whether the file at `path` is part of it, or would be.
     fn has(&self, path: &Path) -> bool {
         let own = self.path().canonicalize();
         let there = match self {
@@ -71,23 +60,20 @@ impl Input {
         own.is_ok_and(|own| there.is_ok_and(|there| own == there))
     }
 
-    /// All of it: of a sharded corpus the shards that are published, listed or not.
-    fn pieces(&self) -> Result<Vec<Piece>> {
+    /// Returns all of its chunks, those of one file after the other, and the first id of each file: of
+    /// a sharded corpus the shards that are published, listed or not.
+    fn chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
         match self {
-            Input::File(corpus) => Ok(vec![Piece { id: 0, chunks: 0..corpus.recipe().chunks() }]),
-            Input::Sharded(shards) => {
-                let published = shards.published()?.shards.into_iter();
-                let piece = |number| Piece { id: shards.ids(number).start, chunks: shards.chunks(number) };
-                Ok(published.map(|shard| piece(shard.number)).collect())
-            }
+            Input::File(corpus) => Ok(vec![(0, 0..corpus.recipe().chunks())]),
+            Input::Sharded(shards) => shards.published_chunks(),
         }
     }
 
-    /// Reads the file that has this piece.
-    fn with<T>(&self, piece: &Piece, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
+    /// Reads the file that has the chunks from this id on.
+    fn with<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         match self {
             Input::File(corpus) => read(corpus),
-            Input::Sharded(shards) => shards.with_chunks(piece.id, read),
+            Input::Sharded(shards) => shards.with_chunks(id, read),
         }
     }
 }
@@ -96,8 +82,8 @@ impl Input {
 /// An input is a file, a sharded corpus, of which all that is published is taken, or a directory of
 /// files.
 ///
-/// Every chunk is fully checked before it is copied; what `out` already has is left as it is.
-/// Merging again after an interruption goes on where it stopped.
+/// Every chunk is fully checked before it is copied; chunks that `out` already has are left
+/// unchanged. Merging again after an interruption continues where it stopped.
 ///
 /// # Errors
 /// An input cannot be read, is damaged or of another recipe, or writing fails. What was committed
@@ -136,17 +122,16 @@ pub fn merge(
         let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
         return Err(Error::Appended { path: first.path().into(), reason });
     }
-    let store = CorpusWriter::open(out, recipe, Durability::Full)?;
-    let (records, _) = store.read(|connection| totals(connection))?;
+    let writer = CorpusWriter::open(out, recipe, Durability::Full)?;
+    let (records, _) = writer.read(|connection| totals(connection))?;
     let mut progress = Progress { records, expected: recipe.space().len(), ..Progress::default() };
     for input in &inputs {
-        for piece in input.pieces()? {
-            let missing = store.read(|connection| claims::within(connection, &piece.chunks))?;
-            if missing.is_empty() {
+        for (id, chunks) in input.chunks()? {
+            if writer.read(|connection| claims::within(connection, &chunks))?.is_empty() {
                 continue;
             }
-            let outcome = input
-                .with(&piece, |corpus| add(&store, corpus, &piece.chunks, stop, &mut progress, report))?;
+            let outcome =
+                input.with(id, |corpus| add(&writer, corpus, &chunks, stop, &mut progress, report))?;
             if outcome == Outcome::Interrupted {
                 return Ok((outcome, progress));
             }
@@ -155,23 +140,23 @@ pub fn merge(
     Ok((Outcome::Complete, progress))
 }
 
-/// Adds those of the `chunks` of a file that the store lacks.
+/// Adds those of the `chunks` of a file that are still missing.
 fn add(
-    store: &CorpusWriter,
+    writer: &CorpusWriter,
     corpus: &CorpusFile,
     chunks: &Range<u64>,
     stop: &AtomicBool,
     progress: &mut Progress,
     report: &mut dyn FnMut(Progress),
 ) -> Result<Outcome> {
-    let (recipe, mut circuits) = (corpus.recipe(), Circuits::default());
+    let mut circuits = Circuits::default();
     let step = corpus.scan_chunks();
     for start in chunks.clone().step_by(step.try_into().unwrap_or(usize::MAX)) {
         if stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Interrupted);
         }
         let numbers = start..chunks.end.min(start.saturating_add(step));
-        let missing = store.read(|connection| claims::within(connection, &numbers))?;
+        let missing = writer.read(|connection| claims::within(connection, &numbers))?;
         for todo in missing {
             let mut next = todo.chunks.start;
             while next < todo.chunks.end {
@@ -189,16 +174,16 @@ fn add(
                 if chunks.is_empty() {
                     continue;
                 }
-                let new = store.write(|transaction| {
+                let (records, bytes) = writer.write(|transaction| {
                     for chunk in &chunks {
-                        let number = chunk.first_id / recipe.chunk_records();
+                        let number = chunk.first_id / corpus.recipe().chunk_records();
                         claims::remove(transaction, &(number..number + 1))?;
                     }
                     insert_chunks(transaction, &chunks)
                 })?;
-                progress.records += new.0;
-                progress.made += new.0;
-                progress.bytes += new.1;
+                progress.records += records;
+                progress.made += records;
+                progress.bytes += bytes;
                 report(*progress);
             }
         }

@@ -10,13 +10,13 @@ use crate::produce::stored_size::{on_disk, tried};
 use qorpus_core::{Codec, Kernel, Recipe};
 use std::time::{Duration, Instant};
 
-/// How long each trial computes, on all cores at once: a core that has others beside it is slower.
-const TRIAL: Duration = Duration::from_millis(300);
+/// The length of a trial on all cores at once: a core that has others beside it is slower.
+const TRIAL_TIME: Duration = Duration::from_millis(300);
 
-/// Bytes that are computed at once.
-const PIECE: usize = 1 << 20;
+/// Bytes of unitaries that are computed at once.
+const BATCH_BYTES: usize = 1 << 20;
 
-/// What generating and reading a recipe would cost.
+/// The cost of generating and reading a recipe.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
     /// Records.
@@ -39,7 +39,7 @@ pub struct Plan {
     pub there: Machine,
 }
 
-/// A way to have the records, and what it takes.
+/// A way to have the records, and its cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Way {
     /// About the size of the finished corpus, in bytes.
@@ -62,29 +62,29 @@ pub struct Machine {
 }
 
 impl Plan {
-    /// The way of the recipe itself.
+    /// Returns the way of the recipe itself.
     pub fn way(&self) -> Way {
         if self.stores_unitaries { self.stored } else { self.derived }
     }
 
-    /// Seconds that one core takes for all records.
+    /// Returns the seconds that one core takes for all records.
     pub fn core_seconds(&self, way: Way) -> f64 {
         self.records as f64 / way.rate
     }
 
-    /// Seconds that a machine takes for all records: computing and writing go on at the same time,
-    /// so the slower decides.
+    /// Returns the seconds that a machine takes for all records. It computes and writes at the same
+    /// time, so the slower decides.
     pub fn seconds(&self, way: Way, on: Machine) -> f64 {
         (self.core_seconds(way) / on.cores as f64).max(way.bytes as f64 / on.corpus_rate)
     }
 
-    /// Seconds to read the stored unitaries once from a machine's disk, and to compute them
-    /// instead.
+    /// Returns the seconds to read the stored unitaries once from a machine's disk, and to compute
+    /// them instead.
     pub fn reading(&self, on: Machine) -> (f64, f64) {
         (self.stored.bytes as f64 / on.disk_rate, self.core_seconds(self.computed) / on.cores as f64)
     }
 
-    /// Whether a machine computes unitaries faster than its disk would deliver them.
+    /// Returns whether a machine computes unitaries faster than its disk would deliver them.
     pub fn is_storing_slower(&self, on: Machine) -> bool {
         let (stored, computed) = self.reading(on);
         stored > computed
@@ -121,7 +121,7 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     })
 }
 
-/// What it takes to make the chunks of a recipe.
+/// Tries to make the chunks of a recipe.
 fn making(recipe: &Recipe) -> Way {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let chunks = recipe.chunks();
@@ -135,11 +135,11 @@ fn making(recipe: &Recipe) -> Way {
     Way { bytes: on_disk(recipe, chunks, bytes as f64 / made as f64), rate }
 }
 
-/// What it takes to compute records that are not stored.
+/// Tries to compute records that are not stored.
 fn computing(recipe: &Recipe) -> Way {
     let kernel = Kernel::new(recipe.alphabet());
     let size = recipe.alphabet().dim().pow(2) * recipe.dtype().bytes();
-    let (at_once, chunks) = ((PIECE / size).max(1) as u64, recipe.chunks());
+    let (at_once, chunks) = ((BATCH_BYTES / size).max(1) as u64, recipe.chunks());
     let (rate, ..) = on_all_cores(|core| {
         let (kernel, mut workspace, mut out) = (&kernel, Workspace::default(), Vec::new());
         move |trial| {
@@ -154,20 +154,22 @@ fn computing(recipe: &Recipe) -> Way {
     Way { bytes: 0, rate }
 }
 
-/// Has every core work for a while; `begin` makes each a function that makes records and says how
-/// many and how many bytes. Returns records a second and core, and both sums.
+/// Has every core work for a while, each with a function of `begin` that makes records and returns
+/// their number and bytes. Returns the records a second and core, and both sums.
 fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) -> (f64, u64, u64) {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let work = |core: u64| {
         let mut work = begin(core);
         // The first one fills tables and caches.
-        let (mut made, mut bytes) = work(0);
-        let (start, mut timed, mut trial) = (Instant::now(), 0, 1);
-        while timed == 0 || start.elapsed() < TRIAL {
-            let new = work(trial);
-            (made, bytes, timed, trial) = (made + new.0, bytes + new.1, timed + new.0, trial + 1);
+        let (first, mut bytes) = work(0);
+        let (mut timed, mut trial, start) = (0, 0, Instant::now());
+        while timed == 0 || start.elapsed() < TRIAL_TIME {
+            trial += 1;
+            let (made, more) = work(trial);
+            timed += made;
+            bytes += more;
         }
-        (timed as f64 / start.elapsed().as_secs_f64(), made, bytes)
+        (timed as f64 / start.elapsed().as_secs_f64(), first + timed, bytes)
     };
     std::thread::scope(|scope| {
         // Where fewer threads can be started, fewer share the machine; without one, this thread is
@@ -180,13 +182,11 @@ fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) ->
         let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        let sums = workers.into_iter().map(join).fold(
-            (0.0, 0, 0),
-            |sum: (f64, u64, u64), found: (f64, u64, u64)| {
-                (sum.0 + found.0, sum.1 + found.1, sum.2 + found.2)
-            },
-        );
-        (sums.0 / cores as f64, sums.1, sums.2)
+        let add = |(rate, made, bytes): (f64, u64, u64), (rate_of_one, made_by_one, bytes_of_one)| {
+            (rate + rate_of_one, made + made_by_one, bytes + bytes_of_one)
+        };
+        let (rate, made, bytes) = workers.into_iter().map(join).fold((0.0, 0, 0), add);
+        (rate / cores as f64, made, bytes)
     })
 }
 

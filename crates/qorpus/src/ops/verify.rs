@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::paths::is_sharded;
 use crate::produce::generate::only_sharded;
-use crate::shards::check;
+use crate::shards::verify;
 use crate::verify::file::{repair_file, verify_file};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use std::path::Path;
@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicBool;
 /// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. The
 /// unitaries of appended records are computed from their circuits, where all gates are known, and
 /// compared up to a global phase. Of an enumeration of distinct unitaries, every block of the index
-/// is checked, and that so many of its entries lead to records with their keys. What is damaged is
-/// part of the result, not an error. Chunks are verified in parallel, each thread with a few
+/// is checked, and that `sample` of its entries lead to records with their keys. Damage is part of
+/// the result, not an error. Chunks are verified in parallel, each thread with a few
 /// megabytes. Of a sharded corpus every shard is verified so and held against the manifest, which
 /// must list each record once.
 ///
@@ -27,10 +27,10 @@ pub fn verify(
     stop: &AtomicBool,
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
-    match is_sharded(path) {
-        true => check::verify(path, options, stop, report),
-        false => verify_file(path, options, stop, report),
+    if is_sharded(path) {
+        return verify::verify(path, options, stop, report);
     }
+    verify_file(path, options, stop, report)
 }
 
 /// Computes the damaged chunks of the corpus at `path` again and puts its totals right.
@@ -50,7 +50,7 @@ pub fn repair(
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
     if is_sharded(path) {
-        return check::repair(path, options, stop, report);
+        return verify::repair(path, options, stop, report);
     }
     if options.stage.is_some() {
         return Err(only_sharded(path));

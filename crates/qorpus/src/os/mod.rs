@@ -1,5 +1,6 @@
 //! The operating system: locks, forks, signals, clocks, file systems, and whose files are whose.
 
+pub(crate) mod atomic_file;
 pub(crate) mod clock;
 pub(crate) mod durable_names;
 pub(crate) mod filesystem;

@@ -2,14 +2,18 @@
 
 use super::*;
 use crate::os::waiting::{Caller, Crew, set_caller};
-use std::io::{BufRead, BufReader};
+use crate::shards::s3_client::RetryLimits;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Short enough for a test, long enough for a busy machine.
-const SHORT: Patience =
-    Patience { say: Duration::from_millis(100), first: Duration::from_secs(2), last: Duration::from_secs(4) };
+const SHORT: RetryLimits = RetryLimits {
+    notice: Duration::from_millis(100),
+    unanswered: Duration::from_secs(2),
+    answered: Duration::from_secs(4),
+};
 
 /// The first line of a request, such as `GET /b/p/x HTTP/1.1`, and its headers in lower case.
 struct Asked {
@@ -67,8 +71,8 @@ fn bucket(address: &str) -> Arc<Bucket> {
         ("AWS_REGION", "us-east-1"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let session = Session::described(variables.into_iter(), "b", bucket.path(), SHORT).unwrap();
-    bucket.session.lock().unwrap().replace(Arc::new(session));
+    let client = S3Client::new(variables.into_iter(), "b", bucket.path(), SHORT).unwrap();
+    bucket.client.lock().unwrap().replace(Arc::new(client));
     bucket
 }
 
@@ -99,7 +103,7 @@ fn no_more_is_taken_than_was_asked_for() {
     let bucket = bucket(&address);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("x");
-    let said = bucket.fetch("x.db", &file, 100..=100).unwrap_err().to_string();
+    let said = bucket.download("x.db", &file, 100..=100).unwrap_err().to_string();
     assert!(said.contains("longer than what was asked for"), "{said}");
     assert!(bucket.find(|_| true).unwrap_err().to_string().contains("longer"));
     assert!(bucket.read("refused", 100).unwrap_err().to_string().contains("refuses these credentials"));
@@ -122,7 +126,7 @@ fn what_has_another_size_is_not_fetched() {
         }
     });
     let directory = tempfile::tempdir().unwrap();
-    let found = bucket(&address).fetch("x.db", &directory.path().join("x"), 100..=100).unwrap();
+    let found = bucket(&address).download("x.db", &directory.path().join("x"), 100..=100).unwrap();
     assert_eq!((found, gets.load(Ordering::Relaxed)), (Some((1 << 50, 0)), 0));
     assert!(!directory.path().join("x").exists());
 }
@@ -168,7 +172,7 @@ fn requests_go_nowhere_else() {
         });
         let bucket = bucket(&address);
         for said in
-            [bucket.read("x", 100).unwrap_err(), bucket.put(b"x".into(), "x", Before::Nothing).unwrap_err()]
+            [bucket.read("x", 100).unwrap_err(), bucket.put(b"x".into(), "x", PutMode::Create).unwrap_err()]
         {
             let said = said.to_string();
             assert!(said.contains("sends elsewhere") && said.contains("AWS_REGION"), "{said}");
@@ -193,7 +197,7 @@ fn a_silent_store_is_given_up_at_a_stated_time() {
     listen();
     let address = impostor(|_, _| std::thread::sleep(Duration::from_secs(600)));
     let begin = Instant::now();
-    let said = bucket(&address).look("x").unwrap_err().to_string();
+    let said = bucket(&address).head("x").unwrap_err().to_string();
     assert!(said.contains("has not answered for 2 s") && said.contains("AWS_ENDPOINT_URL"), "{said}");
     assert!(was_told("s3://b/p: has waited 0 s for the store; gives up"));
     assert!(begin.elapsed() < Duration::from_secs(20));
@@ -226,7 +230,7 @@ fn forks_and_callers_need_not_wait_for_a_store() {
     let crew = Crew::new();
     std::thread::scope(|scope| {
         let member = crew.member();
-        let waits = scope.spawn(|| member.work(|| bucket.look("x")));
+        let waits = scope.spawn(|| member.work(|| bucket.head("x")));
         std::thread::sleep(Duration::from_millis(200));
         let begin = Instant::now();
         fork::before_fork();
@@ -272,7 +276,7 @@ fn variables_that_make_no_request_are_named() {
         let variables =
             [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret"), (variable, value)];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let refused = Session::described(variables.into_iter(), "b", "s3://b".as_ref(), SHORT);
+        let refused = S3Client::new(variables.into_iter(), "b", "s3://b".as_ref(), SHORT);
         let said = refused.err().unwrap().to_string();
         assert!(said.contains(variable) && !said.contains(value), "{said}");
     }

@@ -1,11 +1,11 @@
-//! The manifest and the receipts of a sharded corpus: their text, and what of it is believed.
+//! The manifest of a sharded corpus: its text, and what of it is believed.
 
 use crate::error::{Error, Result, brief};
 use crate::hex::hex;
-use crate::shards::naming::{Cut, MANIFEST, MAX_SHARDS};
-use crate::shards::place::Place;
+use crate::shards::naming::{MANIFEST, MAX_SHARDS, Sharding};
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
+use crate::shards::storage::Storage;
 use qorpus_core::{BoundedVec, ContentHash, Recipe};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,32 +13,33 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The version of the manifest's and the receipts' format.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
-/// No larger manifest is read: it would list more shards than [`MAX_SHARDS`](super::MAX_SHARDS).
-const LARGEST_MANIFEST: u64 = 1 << 28;
+/// The most bytes of a manifest that are read; a larger one would list more shards than
+/// [`MAX_SHARDS`].
+const MAX_MANIFEST_BYTES: u64 = 1 << 28;
 
-/// No larger receipt is read.
-pub(super) const LARGEST_RECEIPT: u64 = 1 << 12;
+/// A parsed text, or the reason not to believe it, as the end of a sentence.
+pub(super) type Parsed<T> = std::result::Result<T, String>;
 
-/// What a directory of shards is, and which of them are there.
+/// The recipe of a sharded corpus, and a list of the shards that are there.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
-    /// Counts up whenever what it lists changes.
+    /// Grows with every change of the list.
     pub(crate) version: u64,
     pub(crate) recipe: Recipe,
-    pub(crate) cut: Cut,
+    pub(crate) sharding: Sharding,
     /// By number, ascending.
     pub(crate) shards: Vec<Shard>,
 }
 
 impl Manifest {
-    /// That of a directory without shards.
-    pub(crate) fn empty(recipe: &Recipe, cut: Cut) -> Manifest {
-        Manifest { version: 0, recipe: recipe.clone(), cut, shards: Vec::new() }
+    /// Returns the manifest of a directory without shards.
+    pub(crate) fn empty(recipe: &Recipe, sharding: Sharding) -> Manifest {
+        Manifest { version: 0, recipe: recipe.clone(), sharding, shards: Vec::new() }
     }
 
-    /// The shard with this number, if it is listed.
+    /// Returns the shard with this number, if it is listed.
     pub(crate) fn shard(&self, number: u64) -> Option<&Shard> {
         // Where none is missing its place is its number.
         let direct = usize::try_from(number).ok().and_then(|place| self.shards.get(place));
@@ -48,58 +49,59 @@ impl Manifest {
         })
     }
 
-    /// The first id from `id` on that is in a listed shard, or how many ids there are.
+    /// Returns the first id from `id` on that is in a listed shard, or the number of ids.
     pub(crate) fn next_listed(&self, id: u64) -> u64 {
-        let place = self.shards.partition_point(|shard| self.cut.ids(shard.number).end <= id);
-        self.shards.get(place).map_or(self.cut.len, |shard| self.cut.ids(shard.number).start.max(id))
+        let place = self.shards.partition_point(|shard| self.sharding.ids(shard.number).end <= id);
+        let next = self.shards.get(place).map(|shard| self.sharding.ids(shard.number).start.max(id));
+        next.unwrap_or(self.sharding.len)
     }
 
-    /// The ids of shards that are not listed, neighbours together.
+    /// Returns the ids of shards that are not listed, neighbours together.
     pub(crate) fn missing(&self) -> Vec<Range<u64>> {
         let (mut missing, mut next) = (Vec::new(), 0);
         for shard in &self.shards {
-            let ids = self.cut.ids(shard.number);
+            let ids = self.sharding.ids(shard.number);
             missing.push(next..ids.start);
             next = ids.end;
         }
-        missing.push(next..self.cut.len);
+        missing.push(next..self.sharding.len);
         missing.retain(|ids| !ids.is_empty());
         missing
     }
 
-    /// How many records its shards have.
+    /// Returns the number of records of its shards.
     pub(crate) fn records(&self) -> u64 {
-        self.shards.iter().map(|shard| self.cut.records(shard.number)).sum()
+        self.shards.iter().map(|shard| self.sharding.records(shard.number)).sum()
     }
 
-    /// The sum of their hashes: that of a corpus in one file with the same records.
+    /// Returns the sum of their hashes: that of a corpus in one file with the same records.
     pub(crate) fn content(&self) -> ContentHash {
         let mut content = ContentHash::default();
         self.shards.iter().for_each(|shard| content += shard.content);
         content
     }
 
-    /// The size of all files of shards.
+    /// Returns the size of all files of shards.
     pub(crate) fn bytes(&self) -> u64 {
         self.shards.iter().map(|shard| shard.bytes).fold(0, u64::saturating_add)
     }
 
     pub(crate) fn text(&self) -> String {
         let shard = |shard: &Shard| {
-            let (Range { start, end }, Shard { content, bytes, xxh128, .. }) =
-                (self.cut.ids(shard.number), shard);
+            let Range { start, end } = self.sharding.ids(shard.number);
+            let Shard { content, bytes, xxh128, .. } = shard;
             format!(
                 "{{\"first_id\":{start},\"end_id\":{end},\"content_hash\":\"{content}\",\"bytes\":{bytes},\"xxh128\":\"{xxh128:032x}\"}}"
             )
         };
         let shards: Vec<_> = self.shards.iter().map(shard).collect();
-        checked(&format!(
+        with_check(format!(
             "{{\"qorpus_manifest\":{VERSION},\n\"version\":{},\n\"recipe\":{},\n\"recipe_hash\":\"{}\",\n\"shard_records\":{},\n\
              \"records\":{},\n\"content_hash\":\"{}\",\n\"bytes\":{},\n\"shards\":[\n{}\n],\n",
             self.version,
             self.recipe.to_json(),
             hex(&self.recipe.hash()),
-            self.cut.shard_records,
+            self.sharding.shard_records,
             self.records(),
             self.content(),
             self.bytes(),
@@ -107,143 +109,80 @@ impl Manifest {
         ))
     }
 
-    /// Reads the manifest that is in `place`, and says which version of it that is.
-    pub(super) fn read(place: &Place) -> Result<(Manifest, Version)> {
-        let Some((text, version)) = place.read(MANIFEST, LARGEST_MANIFEST)? else {
-            let path = place.path().into();
-            return Err(match place.has_shards()? {
-                true => Error::LostManifest(path),
-                false => Error::NotACorpus { path, reason: format!("there is no {MANIFEST} in it") },
-            });
+    /// Reads the manifest in `storage`, and which version of the file or object it is.
+    pub(super) fn read(storage: &Storage) -> Result<(Manifest, Version)> {
+        let Some((text, version)) = storage.read(MANIFEST, MAX_MANIFEST_BYTES)? else {
+            let path = storage.path().into();
+            if storage.has_shards()? {
+                return Err(Error::LostManifest(path));
+            }
+            return Err(Error::NotACorpus { path, reason: format!("there is no {MANIFEST} in it") });
         };
         match Manifest::parse(&text) {
             Ok(manifest) => Ok((manifest, version)),
-            Err(reason) => Err(Error::Manifest { path: place.join(MANIFEST), reason }),
+            Err(reason) => Err(Error::Manifest { path: storage.join(MANIFEST), reason }),
         }
     }
 
-    fn parse(text: &str) -> std::result::Result<Manifest, String> {
-        let version: Versioned =
-            serde_json::from_str(text).map_err(|error| brief(&format!("it is not a manifest ({error})")))?;
-        if version.qorpus_manifest > VERSION {
-            let found = version.qorpus_manifest;
+    fn parse(text: &str) -> Parsed<Manifest> {
+        let ManifestVersion { qorpus_manifest: found } = from_json(text, "manifest")?;
+        if found > VERSION {
             return Err(format!("it is of version {found}, which needs a newer Qorpus"));
         }
-        check(text)?;
-        let found: ManifestText =
-            serde_json::from_str(text).map_err(|error| brief(&format!("it is not a manifest ({error})")))?;
+        verify_check(text)?;
+        let found: ManifestText = from_json(text, "manifest")?;
         let recipe = Recipe::from_json(found.recipe.get()).map_err(|error| brief(&error.to_string()))?;
         if found.recipe_hash != hex(&recipe.hash()) {
             return Err("its recipe does not match the recipe's hash".into());
         }
-        let cut = Cut::new(&recipe, found.shard_records).ok_or("its shards are not those of its recipe")?;
+        let sharding =
+            Sharding::new(&recipe, found.shard_records).ok_or("its shards are not those of its recipe")?;
         let mut shards = Vec::with_capacity(found.shards.0.len());
         let mut next = 0;
-        for shard in &found.shards.0 {
-            let number = shard.first_id / cut.shard_records;
-            if number >= cut.count() || (shard.first_id..shard.end_id) != cut.ids(number) {
-                let ShardText { first_id, end_id, .. } = shard;
+        for &ShardText { first_id, end_id, content_hash, bytes, xxh128 } in &found.shards.0 {
+            let number = first_id / sharding.shard_records;
+            if number >= sharding.count() || (first_id..end_id) != sharding.ids(number) {
                 return Err(format!("the recipe has no shard of the ids {first_id} to {end_id}"));
             }
             if number < next {
-                return Err(format!("the shard from id {} on overlaps the one before it", shard.first_id));
+                return Err(format!("the shard from id {first_id} on overlaps the one before it"));
             }
             next = number + 1;
-            let (content, xxh128) = (content_hash(shard.content_hash)?, digits(shard.xxh128)?);
-            shards.push(Shard { number, content, bytes: shard.bytes, xxh128 });
+            let (content, xxh128) = (parse_content_hash(content_hash)?, parse_xxh128(xxh128)?);
+            shards.push(Shard { number, content, bytes, xxh128 });
         }
-        let manifest = Manifest { version: found.version, recipe, cut, shards };
-        let totals = (found.records, content_hash(found.content_hash)?, found.bytes);
-        match totals == (manifest.records(), manifest.content(), manifest.bytes()) {
-            true => Ok(manifest),
-            false => Err("its totals are not those of its shards".into()),
+        let manifest = Manifest { version: found.version, recipe, sharding, shards };
+        let totals = (found.records, parse_content_hash(found.content_hash)?, found.bytes);
+        if totals != (manifest.records(), manifest.content(), manifest.bytes()) {
+            return Err("its totals are not those of its shards".into());
         }
+        Ok(manifest)
     }
 }
 
-impl Shard {
-    /// Its receipt.
-    pub(crate) fn text(&self, recipe: &Recipe, cut: &Cut) -> String {
-        let Range { start, end } = cut.ids(self.number);
-        checked(&format!(
-            "{{\"qorpus_receipt\":{VERSION},\n\"recipe_hash\":\"{}\",\n\"first_id\":{start},\n\"end_id\":{end},\n\"records\":{},\n\
-             \"content_hash\":\"{}\",\n\"bytes\":{},\n\"xxh128\":\"{:032x}\",\n",
-            hex(&recipe.hash()),
-            end - start,
-            self.content,
-            self.bytes,
-            self.xxh128,
-        ))
-    }
-
-    /// Reads the receipt of shard `number` that is called `name`; `None` if there is none that can
-    /// be believed.
-    pub(super) fn read(
-        place: &Place,
-        name: &str,
-        number: u64,
-        recipe: &Recipe,
-        cut: &Cut,
-    ) -> Result<Option<Shard>> {
-        let Some((text, _)) = place.read(name, LARGEST_RECEIPT)? else { return Ok(None) };
-        Ok(Shard::believed(&text, place, name, number, recipe, cut))
-    }
-
-    /// What the text of a receipt says, if it can be believed.
-    pub(super) fn believed(
-        text: &str,
-        place: &Place,
-        name: &str,
-        number: u64,
-        recipe: &Recipe,
-        cut: &Cut,
-    ) -> Option<Shard> {
-        match Shard::parse(text, number, recipe, cut) {
-            Ok(shard) => Some(shard),
-            Err(reason) => {
-                // It is as good as none: the shard is checked and gets another one.
-                tracing::warn!("{}: the receipt is not believed: {reason}", place.join(name).display());
-                None
-            }
-        }
-    }
-
-    fn parse(text: &str, number: u64, recipe: &Recipe, cut: &Cut) -> std::result::Result<Shard, String> {
-        check(text)?;
-        let found: ReceiptText =
-            serde_json::from_str(text).map_err(|error| brief(&format!("it is not a receipt ({error})")))?;
-        let ids = cut.ids(number);
-        if found.qorpus_receipt != VERSION
-            || found.recipe_hash != hex(&recipe.hash())
-            || (found.first_id..found.end_id) != ids
-            || found.records != ids.end - ids.start
-        {
-            return Err("it is of another shard".into());
-        }
-        let (content, xxh128) = (content_hash(&found.content_hash)?, digits(&found.xxh128)?);
-        Ok(Shard { number, content, bytes: found.bytes, xxh128 })
-    }
-}
-
-/// Stands before the check of all that comes before it.
+/// The name of the checksum, which covers all of the text before this.
 const CHECK: &str = "\"check\":\"";
 
-/// The text with its check, by which a changed bit is seen.
-fn checked(text: &str) -> String {
-    let end = checked_end(text);
-    format!("{text}{end}")
+/// Appends the checksum that shows a changed bit.
+pub(super) fn with_check(text: String) -> String {
+    let end = check_of(&text);
+    text + &end
 }
 
-fn checked_end(text: &str) -> String {
+fn check_of(text: &str) -> String {
     format!("{CHECK}{:032x}\"}}\n", xxh3_128(text.as_bytes()))
 }
 
-fn check(text: &str) -> std::result::Result<(), String> {
-    let fits = text.rfind(CHECK).is_some_and(|at| text[at..] == checked_end(&text[..at]));
+pub(super) fn verify_check(text: &str) -> Parsed<()> {
+    let fits = text.rfind(CHECK).is_some_and(|at| text[at..] == check_of(&text[..at]));
     if fits { Ok(()) } else { Err("its checksum fails".into()) }
 }
 
-fn digits(text: &str) -> std::result::Result<u128, String> {
+pub(super) fn from_json<'t, T: Deserialize<'t>>(text: &'t str, what: &str) -> Parsed<T> {
+    serde_json::from_str(text).map_err(|error| brief(&format!("it is not a {what} ({error})")))
+}
+
+pub(super) fn parse_xxh128(text: &str) -> Parsed<u128> {
     let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     u128::from_str_radix(text, 16)
         .ok()
@@ -251,18 +190,18 @@ fn digits(text: &str) -> std::result::Result<u128, String> {
         .ok_or_else(|| brief(&format!("'{text}' are not 32 hexadecimal digits")))
 }
 
-fn content_hash(text: &str) -> std::result::Result<ContentHash, String> {
-    Ok(ContentHash::from_bytes(digits(text)?.to_le_bytes()))
+pub(super) fn parse_content_hash(text: &str) -> Parsed<ContentHash> {
+    Ok(ContentHash::from_bytes(parse_xxh128(text)?.to_le_bytes()))
 }
 
-/// The first thing that is looked at: later versions may have anything else.
+/// The part of a manifest that is read first: later versions may have anything else.
 #[derive(Deserialize)]
-struct Versioned {
+struct ManifestVersion {
     qorpus_manifest: u32,
 }
 
-/// The manifest as it is written. Whatever is written, this takes no more memory than the text:
-/// what may be of any length stays in it.
+/// The manifest as it is written. It takes no more memory than its text, which holds all that may be
+/// of any length.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestText<'a> {
@@ -291,21 +230,6 @@ struct ShardText<'a> {
     xxh128: &'a str,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReceiptText {
-    qorpus_receipt: u32,
-    recipe_hash: String,
-    first_id: u64,
-    end_id: u64,
-    records: u64,
-    content_hash: String,
-    bytes: u64,
-    xxh128: String,
-    #[serde(rename = "check")]
-    _check: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,40 +237,36 @@ mod tests {
 
     fn manifest() -> Manifest {
         let recipe = RecipeOptions { random: 3_000, ..RecipeOptions::default() }.recipe().unwrap();
-        let cut = Cut::new(&recipe, recipe.chunk_records() * 2).unwrap();
+        let sharding = Sharding::new(&recipe, recipe.chunk_records() * 2).unwrap();
         let shard = |number: u64| Shard {
             number,
             content: ContentHash::from_bytes([number as u8 + 200; 16]),
             bytes: 1 << 20,
             xxh128: 7 << 100,
         };
-        Manifest { version: 3, shards: [0, 1, 4].map(shard).into(), ..Manifest::empty(&recipe, cut) }
+        Manifest { version: 3, shards: [0, 1, 4].map(shard).into(), ..Manifest::empty(&recipe, sharding) }
     }
 
     /// The text after `change`, with a check that fits.
-    fn changed(change: impl Fn(&str) -> String) -> std::result::Result<Manifest, String> {
+    fn changed(change: impl Fn(&str) -> String) -> Parsed<Manifest> {
         let text = manifest().text();
         let body = &text[..text.rfind(CHECK).unwrap()];
-        Manifest::parse(&checked(&change(body)))
+        Manifest::parse(&with_check(change(body)))
     }
 
     #[test]
     fn what_is_written_is_read() {
         let manifest = manifest();
         assert_eq!(Manifest::parse(&manifest.text()).unwrap(), manifest);
-        let empty = Manifest::empty(&manifest.recipe, manifest.cut);
+        let empty = Manifest::empty(&manifest.recipe, manifest.sharding);
         assert_eq!(Manifest::parse(&empty.text()).unwrap(), empty);
-        let shard = manifest.shards[2];
-        let receipt = shard.text(&manifest.recipe, &manifest.cut);
-        assert_eq!(Shard::parse(&receipt, 4, &manifest.recipe, &manifest.cut).unwrap(), shard);
-        assert!(Shard::parse(&receipt, 3, &manifest.recipe, &manifest.cut).is_err());
     }
 
     #[test]
     fn shards_are_found() {
         let manifest = manifest();
-        let size = manifest.cut.shard_records;
-        assert!(manifest.cut.count() > 5);
+        let size = manifest.sharding.shard_records;
+        assert!(manifest.sharding.count() > 5);
         let found = |number| manifest.shard(number).map(|shard| shard.number);
         assert_eq!([0, 1, 2, 3, 4, 5].map(found), [Some(0), Some(1), None, None, Some(4), None]);
         let nexts = [0, 5, 2 * size, 4 * size + 3, 5 * size].map(|id| manifest.next_listed(id));
@@ -371,7 +291,7 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_refused() {
         assert!(changed(str::to_owned).is_ok());
-        let size = manifest().cut.shard_records;
+        let size = manifest().sharding.shard_records;
         let first = format!("\"first_id\":{size},\"end_id\":{}", 2 * size);
         let rest = "\"content_hash\":\"\",\"bytes\":0,\"xxh128\":\"\"";
         for (from, to, reason) in [

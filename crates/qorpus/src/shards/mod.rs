@@ -3,22 +3,26 @@
 //!
 //! A shard is an ordinary corpus of the whole recipe in which only its own chunks are made. Where
 //! it begins and ends follows from the recipe, its name from that, so that any number of processes
-//! on any number of machines agree on both without talking to each other. What is published is
-//! whole: see [`publish`].
+//! on any number of machines agree on both without talking to each other. A published shard is
+//! whole: see [`atomic_file`](crate::os::atomic_file).
 
 pub(crate) mod bucket;
+pub(crate) mod build;
 pub(crate) mod cache;
-pub(crate) mod check;
-pub(crate) mod make;
+pub(crate) mod commit;
+pub(crate) mod directory;
+pub(crate) mod http;
 pub(crate) mod manifest;
 pub(crate) mod naming;
-pub(crate) mod open;
-pub(crate) mod place;
-pub(crate) mod private;
-pub(crate) mod publish;
+pub(crate) mod open_pool;
+pub(crate) mod private_directory;
 pub(crate) mod put_mode;
-pub(crate) mod seal;
-pub(crate) mod session;
+pub(crate) mod receipt;
+pub(crate) mod s3_client;
 pub(crate) mod shard;
 pub(crate) mod sharded;
-pub(crate) mod wire;
+pub(crate) mod stage;
+pub(crate) mod storage;
+pub(crate) mod store_error;
+pub(crate) mod transfer;
+pub(crate) mod verify;

@@ -1,21 +1,21 @@
 //! The condition under which a name is given to something new.
 
-/// What tells a file or an object from those that had its name before.
+/// The version of a file or an object, which tells it from others that had its name before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Version {
-    /// Device, number, and the time of the last change.
+    /// Device, inode, and the time of the last change in seconds and nanoseconds.
     File(u64, u64, i64, i64),
-    /// What the store calls an `ETag`.
-    Tag(String),
+    /// The `ETag` of an object.
+    ETag(String),
 }
 
-/// What must have a name for it to be given to something else.
+/// The condition on what has a name when it is given to something else.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Before<'a> {
+pub(super) enum PutMode<'a> {
     /// Nothing.
-    Nothing,
-    /// This version. Directories cannot tell, and take whatever there is.
-    This(&'a Version),
-    /// Whatever there is.
-    Anything,
+    Create,
+    /// Only this version. Directories cannot tell, and replace any.
+    Update(&'a Version),
+    /// Anything, or nothing.
+    Overwrite,
 }

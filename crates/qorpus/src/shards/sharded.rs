@@ -1,53 +1,36 @@
-//! A sharded corpus: where it is, and what everybody who makes it agrees on.
+//! A sharded corpus: its storage, and what all processes that make it agree on.
 
-use crate::error::other_recipe;
-use crate::error::{Error, Result, io};
+use crate::corpus::corpus_file::CorpusFile;
+use crate::error::{Error, Result, other_recipe};
 use crate::options::job::Durability;
-use crate::os::rights;
-use crate::paths::{check_spelling, is_bucket};
-use crate::shards::cache::{Cache, Kept};
+use crate::os::atomic_file::sync_directory_of;
+use crate::paths::is_bucket;
+use crate::shards::cache::{Cache, CachedShard};
+use crate::shards::directory;
 use crate::shards::manifest::Manifest;
-use crate::shards::naming::{Cut, MANIFEST, RECEIPTS, chosen_cut};
-use crate::shards::place::Place;
-use crate::shards::publish;
-use crate::shards::put_mode::{Before, Version};
-use crate::shards::shard::Shard;
+use crate::shards::naming::{MANIFEST, RECEIPTS, Sharding};
+use crate::shards::put_mode::{PutMode, Version};
+use crate::shards::shard::{Shard, fingerprint};
+use crate::shards::storage::Storage;
+use crate::verify::file::verify_file;
+use crate::verify::report::{Verification, VerifyOptions};
 use qorpus_core::Recipe;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-/// A sharded corpus: where it is, and what all who make it agree on.
+/// A sharded corpus: its storage, recipe, and division into shards, which never change.
 #[derive(Debug, Clone)]
 pub(crate) struct Shards {
-    pub(super) place: Place,
+    pub(super) storage: Storage,
     pub(super) recipe: Recipe,
-    pub(super) cut: Cut,
+    pub(super) sharding: Sharding,
 }
 
-/// A shard's file on this machine.
-pub(super) enum Local {
-    /// That of a directory.
-    File(PathBuf),
-    /// A copy of an object.
-    Copy(Kept),
-}
-
-impl Local {
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Local::File(path) | Local::Copy(Kept { path, .. }) => path,
-        }
-    }
-
-    /// Whether it was not there before, so that others may be there no more.
-    pub(super) fn is_new(&self) -> bool {
-        matches!(self, Local::Copy(Kept { is_new: true, .. }))
-    }
-}
-
-/// Whether there is a sharded corpus at `path`, or it names a bucket, in which nothing else can be.
+/// Returns whether there is a sharded corpus at `path`, or it names a bucket, in which nothing else
+/// can be.
 pub(crate) fn is_there(path: &Path) -> bool {
-    // Where receipts are, the manifest was lost, and that is said.
+    // Where receipts are, the manifest was lost; opening the corpus reports that.
     let has = |name| path.join(name).symlink_metadata().is_ok();
     is_bucket(path) || (path.is_dir() && (has(MANIFEST) || has(RECEIPTS)))
 }
@@ -55,197 +38,169 @@ pub(crate) fn is_there(path: &Path) -> bool {
 impl Shards {
     /// Opens the corpus at `path` and reads its manifest.
     pub(crate) fn open(path: &Path) -> Result<(Shards, Manifest)> {
-        Shards::at(Place::at(path)?)
+        Shards::at(Storage::at(path)?)
     }
 
-    pub(super) fn at(place: Place) -> Result<(Shards, Manifest)> {
-        let (manifest, _) = Manifest::read(&place)?;
-        Ok((Shards { place, recipe: manifest.recipe.clone(), cut: manifest.cut }, manifest))
+    fn at(storage: Storage) -> Result<(Shards, Manifest)> {
+        let (manifest, _) = Manifest::read(&storage)?;
+        Ok((Shards { storage, recipe: manifest.recipe.clone(), sharding: manifest.sharding }, manifest))
     }
 
-    /// Its manifest as it is now, and the version of that.
+    /// Reads its manifest again, and the version of that.
     pub(super) fn manifest(&self) -> Result<(Manifest, Version)> {
-        Manifest::read(&self.place)
+        Manifest::read(&self.storage)
     }
 
-    /// The version that its manifest has now; `None` if it is gone.
-    pub(super) fn version(&self) -> Result<Option<Version>> {
-        self.place.version(MANIFEST)
-    }
-
-    /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and cut:
-    /// of those who create one at the same time, one decides.
+    /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and
+    /// division: of those who create one at the same time, one decides.
     pub(super) fn create(
         path: &Path,
         recipe: &Recipe,
-        shard: Option<u64>,
+        shard_records: Option<u64>,
         durability: Durability,
     ) -> Result<Shards> {
-        let cut = chosen_cut(recipe, shard)?;
-        let (place, new) = match is_bucket(path) {
-            true => (Place::at(path)?, false),
-            false => created(path)?,
+        let sharding = Sharding::chosen(recipe, shard_records)?;
+        let (storage, is_new) = if is_bucket(path) {
+            (Storage::at(path)?, false)
+        } else {
+            let (directory, is_new) = directory::create(path)?;
+            (Storage::Directory(directory), is_new)
         };
-        if place.version(MANIFEST)?.is_none() {
-            place.refuse_others()?;
-            if let (true, Place::Directory(directory)) = (new, &place)
-                && let Some(parent) = directory.parent()
-            {
-                publish::save_names(parent, durability)?;
+        if storage.version(MANIFEST)?.is_none() {
+            storage.refuse_others()?;
+            match &storage {
+                Storage::Directory(directory) if is_new => sync_directory_of(directory, durability)?,
+                Storage::Directory(_) => {}
+                Storage::Bucket(bucket) => bucket.check_conditions()?,
             }
-            if let Place::Bucket(bucket) = &place {
-                bucket.check_conditions()?;
-            }
-            place.put(&Manifest::empty(recipe, cut).text(), MANIFEST, Before::Nothing, durability)?;
+            let text = Manifest::empty(recipe, sharding).text();
+            storage.put(&text, MANIFEST, PutMode::Create, durability)?;
         }
-        let (shards, manifest) = Shards::at(place)?;
+        let (shards, manifest) = Shards::at(storage)?;
         if manifest.recipe.hash() != recipe.hash() {
             return Err(other_recipe(shards.path(), &manifest.recipe, recipe));
         }
-        // Without a wish, whatever is there is right.
-        if shard.is_some() && manifest.cut != cut {
+        // Without a wish, any division is right.
+        if shard_records.is_some() && manifest.sharding != sharding {
             return Err(Error::Usage(format!(
                 "{} has shards of {} records, not of {}; leave --shard out, or use another place",
                 shards.path().display(),
-                manifest.cut.shard_records,
-                cut.shard_records
+                manifest.sharding.shard_records,
+                sharding.shard_records
             )));
         }
-        if let Place::Directory(directory) = &shards.place {
-            let receipts = directory.join(RECEIPTS);
-            match std::fs::create_dir(&receipts) {
-                Ok(()) => {
-                    rights::share(&receipts);
-                    publish::save_names(directory, durability)?;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(io(&receipts, "create the directory")(error)),
-            }
+        if let Storage::Directory(directory) = &shards.storage {
+            directory::create_receipts(directory, durability)?;
         }
         Ok(shards)
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.place.path()
+        self.storage.path()
     }
 
-    pub(crate) fn recipe(&self) -> &Recipe {
-        &self.recipe
-    }
-
-    pub(crate) fn cut(&self) -> &Cut {
-        &self.cut
-    }
-
-    /// What shard `number` is called.
+    /// Returns the name of shard `number`.
     pub(super) fn name(&self, number: u64) -> String {
-        self.cut.name(number) + ".db"
+        self.sharding.name(number) + ".db"
     }
 
-    /// The file or object of shard `number`, for messages.
+    /// Returns the file or object of shard `number`, for messages.
     pub(crate) fn file(&self, number: u64) -> PathBuf {
-        self.place.join(&self.name(number))
+        self.storage.join(&self.name(number))
     }
 
-    pub(super) fn receipt(&self, number: u64) -> String {
-        format!("{RECEIPTS}/{}.json", self.cut.name(number))
-    }
-
-    /// The numbers of the chunks of shard `number`.
+    /// Returns the numbers of the chunks of shard `number`.
     pub(super) fn chunks(&self, number: u64) -> Range<u64> {
-        let Range { start, end } = self.cut.ids(number);
+        let Range { start, end } = self.sharding.ids(number);
         start / self.recipe.chunk_records()..end.div_ceil(self.recipe.chunk_records())
     }
 
-    /// What the receipt of shard `number` says, if the shard has one and a file that may be the one
-    /// it was given for.
-    pub(super) fn published(&self, number: u64) -> Result<Option<Shard>> {
-        match Shard::read(&self.place, &self.receipt(number), number, &self.recipe, &self.cut)? {
-            Some(shard) if self.has_size(&shard)? => Ok(Some(shard)),
-            _ => Ok(None),
-        }
+    /// Returns the size and version of the file of shard `number`; `None` if there is nothing.
+    pub(super) fn head(&self, number: u64) -> Result<Option<(u64, Version)>> {
+        self.storage.head(&self.name(number))
     }
 
+    /// Returns whether the file of a shard has the size that it should have.
     pub(super) fn has_size(&self, shard: &Shard) -> Result<bool> {
-        Ok(self.place.look(&self.name(shard.number))?.is_some_and(|(bytes, _)| bytes == shard.bytes))
+        Ok(self.head(shard.number)?.is_some_and(|(bytes, _)| bytes == shard.bytes))
     }
 
-    /// The file of a listed shard on this machine, or a copy of it, which may have to be fetched.
-    pub(super) fn local(&self, shard: &Shard) -> Result<Local> {
-        let Place::Bucket(bucket) = &self.place else { return Ok(Local::File(self.file(shard.number))) };
+    /// Returns the file of a listed shard on this machine: of a bucket a copy in the cache, which
+    /// may have to be fetched.
+    pub(super) fn local(&self, shard: &Shard) -> Result<(PathBuf, Option<CachedShard>)> {
+        let Storage::Bucket(bucket) = &self.storage else { return Ok((self.file(shard.number), None)) };
         let size = shard.bytes..=shard.bytes;
-        let fetch = |to: &Path| match bucket.fetch(&self.name(shard.number), to, size.clone())? {
+        let fetch = |to: &Path| match bucket.download(&self.name(shard.number), to, size.clone())? {
             None => Err(self.lost(shard.number)),
-            Some(found) if found == (shard.bytes, shard.xxh128) => Ok(()),
-            Some((bytes, _)) if bytes != shard.bytes => {
-                let reason = format!("it has {bytes} bytes instead of {}", shard.bytes);
-                Err(self.damaged(shard.number, &reason))
-            }
+            Some(found) if found == shard.fingerprint() => Ok(()),
+            Some((bytes, _)) if bytes != shard.bytes => Err(self.wrong_size(shard, bytes)),
             Some(_) => Err(self.damaged(shard.number, "its checksum is not the manifest's")),
         };
-        Cache::open()?.copy(&bucket.origin()?, shard, fetch).map(Local::Copy)
+        let copy = Cache::open()?.get(&bucket.origin()?, shard, fetch)?;
+        Ok((copy.path.clone(), Some(copy)))
     }
 
-    /// Removes the copy of a shard, of which `is_wrong` tells more, unless it is what was fetched;
-    /// the error that says so. Nothing that is published here is a copy.
+    /// Removes the cached copy of a shard if it is not what was fetched, or `is_other`; returns the
+    /// error of that. A directory has no copies.
     pub(super) fn disowned(&self, shard: &Shard, is_other: impl Fn(&Path) -> bool) -> Option<Error> {
-        let Place::Bucket(bucket) = &self.place else { return None };
-        let fetched = (shard.bytes, shard.xxh128);
-        let is_wrong = |path: &Path| !publish::fingerprint(path).is_ok_and(|found| found == fetched);
+        let Storage::Bucket(bucket) = &self.storage else { return None };
+        let is_wrong = |path: &Path| !fingerprint(path).is_ok_and(|found| found == shard.fingerprint());
         let (cache, origin) = (Cache::open().ok()?, bucket.origin().ok()?);
-        let is_gone = cache.remove(&origin, shard, |path| is_other(path) || is_wrong(path)).ok()?;
+        let is_gone = cache.remove_if(&origin, shard, |path| is_other(path) || is_wrong(path)).ok()?;
         is_gone.then(|| Error::DamagedCopy { path: self.file(shard.number), corpus: self.path().into() })
     }
 
-    /// The error of a shard that the manifest lists and that is not as it says.
+    /// Verifies a file of shard `number`; returns whether it has all records of the shard, and no
+    /// others.
+    pub(super) fn verify_file(
+        &self,
+        number: u64,
+        file: &Path,
+        options: VerifyOptions,
+        stop: &AtomicBool,
+        report: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Verification, bool)> {
+        let corpus = CorpusFile::open(file)?;
+        if corpus.recipe().hash() != self.recipe.hash() {
+            let reason = format!("it holds another corpus: {}", corpus.recipe().summary());
+            return Err(self.damaged(number, &reason));
+        }
+        let made = corpus.made()?;
+        drop(corpus);
+        let found = verify_file(file, options, stop, report)?;
+        let is_whole = made == Some(self.chunks(number)) && found.records == self.sharding.records(number);
+        Ok((found, is_whole))
+    }
+
+    /// Returns the error of a shard that is not as the manifest says.
     pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
         Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path().into() }
     }
 
-    /// The error of a shard whose file is a corpus of another recipe.
-    pub(crate) fn holds_another(&self, number: u64, recipe: &Recipe) -> Error {
-        self.damaged(number, &format!("it holds another corpus: {}", recipe.summary()))
+    /// Returns the error of a shard whose file has another size.
+    pub(super) fn wrong_size(&self, shard: &Shard, bytes: u64) -> Error {
+        self.damaged(shard.number, &format!("it has {bytes} bytes instead of {}", shard.bytes))
     }
 
-    /// The error of reading the file of a shard, said of the shard: nobody knows a copy by its
-    /// name. What fails on this machine stays as it is.
+    /// Returns the error of a shard that is listed and not there.
+    pub(super) fn lost(&self, number: u64) -> Error {
+        self.damaged(number, "it is missing, although the manifest lists it")
+    }
+
+    /// Returns the error of reading a shard's file with the name of the shard, since a copy has a
+    /// name that nobody knows. A failure of this machine stays as it is.
     pub(crate) fn said_of(&self, number: u64, error: Error) -> Error {
+        let path = self.file(number);
         match (error.damage(), error) {
             (_, Error::DamagedChunk { chunk, ids, damage, remedy, .. }) => {
-                Error::DamagedChunk { path: self.file(number), chunk, ids, damage, remedy }
+                Error::DamagedChunk { path, chunk, ids, damage, remedy }
             }
             (_, Error::OtherRecipe { there, there_hash, asked, asked_hash, .. }) => {
-                Error::OtherRecipe { path: self.file(number), there, there_hash, asked, asked_hash }
+                Error::OtherRecipe { path, there, there_hash, asked, asked_hash }
             }
-            (_, Error::NewerFormat { version, .. }) => {
-                Error::NewerFormat { path: self.file(number), version }
-            }
+            (_, Error::NewerFormat { version, .. }) => Error::NewerFormat { path, version },
             (Some(reason), _) => self.damaged(number, &reason),
             (None, error) => error,
         }
     }
-
-    /// The error of one that is not there at all.
-    pub(super) fn lost(&self, number: u64) -> Error {
-        self.damaged(number, "it is missing, although the manifest lists it")
-    }
-}
-
-/// The directory at `path`, and whether it is new.
-fn created(path: &Path) -> Result<(Place, bool)> {
-    check_spelling(path)?;
-    // Of those who create it at the same time one does, and for the others it is there.
-    let new = match std::fs::create_dir(path) {
-        Ok(()) => true,
-        Err(_) if path.is_dir() => false,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Error::Exists(path.into()));
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::MissingDirectory(path.parent().unwrap_or(path).into()));
-        }
-        Err(error) => return Err(io(path, "create the directory")(error)),
-    };
-    let path = path.canonicalize().map_err(io(path, "find the directory"))?;
-    Ok((Place::Directory(path), new))
 }

@@ -1,9 +1,8 @@
-//! What verifying and repairing take and find.
+//! Options and findings of verifying and repairing.
 
 use crate::error::ChunkDamage;
 use qorpus_core::ContentHash;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -20,14 +19,14 @@ pub struct VerifyOptions {
 /// How a corpus is repaired.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RepairOptions {
-    /// How what is damaged is found.
+    /// How damage is found.
     pub verify: VerifyOptions,
     /// Where shards are built before they go to their place, as in
     /// [`GenerateOptions::stage`](crate::GenerateOptions::stage).
     pub stage: Option<PathBuf>,
 }
 
-/// What was found.
+/// The findings of a verification.
 #[derive(Debug, Default)]
 pub struct Verification {
     /// Records whose bytes are intact and in their place.
@@ -47,10 +46,10 @@ pub struct Verification {
     /// Whether the totals that the file keeps are those of its chunks; `None` if it changed
     /// meanwhile.
     pub totals: Option<bool>,
-    /// Shards that are lost or damaged as a whole, by number, and what is wrong with each; none in
-    /// a corpus of one file.
+    /// Shards that are lost or damaged as a whole, by number, and the damage of each; none in a corpus
+    /// of one file.
     pub shards: BTreeMap<u64, String>,
-    /// Ids that no shard has, of a sharded corpus; a file says itself what it still lacks.
+    /// Ids that no shard has, of a sharded corpus; a file counts what it still lacks itself.
     pub missing: Vec<Range<u64>>,
     /// Whether the file is marked as being written and its WAL is missing, so that committed
     /// records may be missing too.
@@ -67,7 +66,7 @@ impl Default for VerifyOptions {
 }
 
 impl Verification {
-    /// Whether nothing is wrong with what is there. A missing WAL is not counted: another program
+    /// Returns whether nothing is wrong with the records that are there. A missing WAL is not counted: another program
     /// may have closed it properly.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty()
@@ -79,7 +78,7 @@ impl Verification {
             && !self.interrupted
     }
 
-    /// Adds what was found in another part of the corpus.
+    /// Adds the findings in another part of the corpus.
     pub(crate) fn add(&mut self, found: Verification) {
         self.records += found.records;
         self.recomputed += found.recomputed;

@@ -1,4 +1,5 @@
-//! Reading: shards are opened when a record of theirs is asked for, and only so many stay open.
+//! The pool of open shards: a shard is opened when a record of it is read, and a limited number stay
+//! open.
 //!
 //! Published shards never change, so their files are mapped, which takes no descriptor and a few
 //! kilobytes: thousands stay. Those that SQLite must read, being unusual or damaged, take more, and
@@ -11,34 +12,34 @@ use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::os::fork::{self, ForkAware};
 use crate::shards::manifest::Manifest;
+use crate::shards::naming::MANIFEST;
 use crate::shards::put_mode::Version;
-use crate::shards::seal;
-use crate::shards::sharded::{Local, Shards};
+use crate::shards::shard::Shard;
+use crate::shards::sharded::Shards;
 use crate::sqlite::layout::Layout;
 use qorpus_core::Recipe;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
-/// So many shards that SQLite has opened stay open: each takes about a megabyte, and a descriptor
-/// or two.
-const MAX_OPEN: usize = 64;
+/// The most shards open by SQLite: each takes about a megabyte, and a descriptor or two.
+const MAX_CONNECTED: usize = 64;
 
-/// So many lists of mapped shards; shard `k` is in list `k` modulo this.
-const LISTS: u64 = 4096;
+/// The most lists of mapped shards; shard `k` is in list `k` modulo their number.
+const MAX_LISTS: u64 = 4096;
 
-/// So many shards of a list stay mapped: the system allows a process 65 530 mappings.
-const MAX_OF_LIST: usize = 4;
+/// The most shards of a list that stay mapped: the system allows a process 65,530 mappings.
+const MAX_LIST_SHARDS: usize = 4;
 
-/// Of so many rows all mapped shards together remember where they are, a power of two: 128 MiB.
+/// The most rows whose places all mapped shards together remember, a power of two: 128 MiB.
 const MAX_ROWS: usize = 1 << 20;
 
-/// Of so many rows a mapped shard does at least.
-const LEAST_ROWS: usize = 64;
+/// The fewest rows whose places a mapped shard remembers.
+const MIN_SHARD_ROWS: usize = 64;
 
-/// So many bytes for blocks a shard keeps; what it needed beyond that serves the next one.
-const MAX_KEPT: usize = 4 << 10;
+/// The most bytes for blocks that a shard keeps; larger memory serves the next one.
+const MAX_KEPT_BYTES: usize = 4 << 10;
 
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
@@ -47,42 +48,49 @@ pub(crate) struct OpenShards {
     /// Whether shards are read, too, that are published and not listed yet.
     reads_unsealed: bool,
     means: Means,
-    /// That of the first shard that SQLite has read.
+    /// The layout of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
-    listed: RwLock<Listed>,
-    idle: Arc<Idle>,
+    last: RwLock<ReadManifest>,
+    pool: Arc<OpenPool>,
     /// Memory for large blocks that no thread is using at present.
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The manifest as it was last read.
 #[derive(Debug, Clone)]
-struct Listed {
+struct ReadManifest {
     manifest: Arc<Manifest>,
     version: Version,
 }
 
+impl ReadManifest {
+    fn new(shards: &Shards) -> Result<ReadManifest> {
+        let (manifest, version) = shards.manifest()?;
+        Ok(ReadManifest { manifest: Arc::new(manifest), version })
+    }
+}
+
 /// Handles that no thread is using at present, with the numbers of their shards.
 #[derive(Debug)]
-struct Idle {
-    /// Of these the last used is the last.
-    opened: Mutex<VecDeque<Handle>>,
+struct OpenPool {
+    /// The last used is the last.
+    connected: Mutex<VecDeque<Handle>>,
     mapped: Vec<Mutex<VecDeque<Handle>>>,
 }
 
 type Handle = (u64, Box<CorpusFile>);
 
-impl ForkAware for Idle {
+impl ForkAware for OpenPool {
     fn close_handles(&self) {
-        std::iter::once(&self.opened).chain(&self.mapped).for_each(|list| entries(list).clear());
+        std::iter::once(&self.connected).chain(&self.mapped).for_each(|list| locked(list).clear());
     }
 }
 
-impl Idle {
-    /// For a corpus of so many shards.
-    fn new(shards: u64) -> Idle {
-        let lists = shards.clamp(1, LISTS);
-        Idle { opened: Mutex::default(), mapped: (0..lists).map(|_| Mutex::default()).collect() }
+impl OpenPool {
+    /// Creates the pool of a corpus of this many shards.
+    fn new(shards: u64) -> OpenPool {
+        let lists = shards.clamp(1, MAX_LISTS);
+        OpenPool { connected: Mutex::default(), mapped: (0..lists).map(|_| Mutex::default()).collect() }
     }
 
     fn list(&self, number: u64) -> &Mutex<VecDeque<Handle>> {
@@ -90,46 +98,48 @@ impl Idle {
     }
 
     fn take(&self, number: u64) -> Option<Box<CorpusFile>> {
-        [self.list(number), &self.opened].into_iter().find_map(|list| {
-            let mut list = entries(list);
-            // That of the read before is the likeliest.
+        [self.list(number), &self.connected].into_iter().find_map(|list| {
+            let mut list = locked(list);
+            // The handle of the read before is the likeliest.
             let place = list.iter().rposition(|(other, _)| *other == number)?;
             list.remove(place).map(|(_, corpus)| corpus)
         })
     }
 
     fn give_back(&self, number: u64, corpus: Box<CorpusFile>) {
-        let (list, most) = match corpus.is_connected() {
-            true => (&self.opened, MAX_OPEN),
-            false => (self.list(number), MAX_OF_LIST),
+        let is_connected = corpus.is_connected();
+        let (list, max) = if is_connected {
+            (&self.connected, MAX_CONNECTED)
+        } else {
+            (self.list(number), MAX_LIST_SHARDS)
         };
-        let mut list = entries(list);
+        let mut list = locked(list);
         list.push_back((number, corpus));
-        let eldest = if list.len() > most { list.pop_front() } else { None };
+        let eldest = if list.len() > max { list.pop_front() } else { None };
         // To close a file takes longer than others should wait.
         drop(list);
         drop(eldest);
     }
 }
 
-fn entries(list: &Mutex<VecDeque<Handle>>) -> MutexGuard<'_, VecDeque<Handle>> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let means = Means::new(Arc::new(shards.recipe().clone()));
-        let listed = RwLock::new(look(&shards)?);
-        let idle = Arc::new(Idle::new(shards.cut().count()));
-        let holder: Arc<dyn ForkAware> = idle.clone();
-        fork::register(Arc::downgrade(&holder));
+        let means = Means::new(Arc::new(shards.recipe.clone()));
+        let last = RwLock::new(ReadManifest::new(&shards)?);
+        let pool = Arc::new(OpenPool::new(shards.sharding.count()));
+        let handle: Weak<OpenPool> = Arc::downgrade(&pool);
+        fork::register(handle);
         let spare = Mutex::default();
-        Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), listed, idle, spare })
+        Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), last, pool, spare })
     }
 
-    /// The same, with those shards that are published and not listed yet.
+    /// Reads shards, too, that are published and not listed yet.
     pub(crate) fn with_unsealed(self) -> OpenShards {
         OpenShards { reads_unsealed: true, ..self }
     }
@@ -139,66 +149,70 @@ impl OpenShards {
     }
 
     pub(crate) fn recipe(&self) -> &Recipe {
-        self.shards.recipe()
+        &self.shards.recipe
     }
 
-    /// The shard that has, or will have, the record with this id.
+    /// Returns the shard that has, or will have, the record with this id.
     pub(crate) fn number(&self, id: u64) -> u64 {
-        id / self.shards.cut().shard_records
+        id / self.shards.sharding.shard_records
     }
 
-    /// Records of every shard but the last.
+    /// Returns the records of every shard but the last.
     pub(crate) fn records(&self) -> u64 {
-        self.shards.cut().shard_records
+        self.shards.sharding.shard_records
     }
 
-    /// The manifest as it is now.
+    fn last_manifest(&self) -> ReadManifest {
+        self.last.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the manifest as it is now.
     pub(crate) fn manifest(&self) -> Result<Arc<Manifest>> {
-        let now = self.shards.version()?;
-        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
-        if now.as_ref() == Some(&listed.version) {
-            return Ok(listed.manifest.clone());
+        let (now, last) = (self.shards.storage.version(MANIFEST)?, self.last_manifest());
+        if now == Some(last.version) {
+            return Ok(last.manifest);
         }
-        drop(listed);
-        let new = look(&self.shards)?;
+        let new = ReadManifest::new(&self.shards)?;
         if new.manifest.recipe.hash() != self.recipe().hash() {
             return Err(other_recipe(self.path(), &new.manifest.recipe, self.recipe()));
         }
         let manifest = new.manifest.clone();
-        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = new;
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(manifest)
     }
 
-    /// The ids of shard `number`.
+    /// Returns the ids of shard `number`.
     pub(crate) fn ids(&self, number: u64) -> Range<u64> {
-        self.shards.cut().ids(number)
+        self.shards.sharding.ids(number)
     }
 
-    /// The numbers of its chunks.
-    pub(crate) fn chunks(&self, number: u64) -> Range<u64> {
-        self.shards.chunks(number)
-    }
-
-    /// What the manifest will be when those shards are sealed that are published now.
+    /// Returns the manifest as it will be when the shards are sealed that are published now.
     pub(crate) fn published(&self) -> Result<Manifest> {
-        let manifest = self.manifest()?;
-        let shards = match manifest.missing().is_empty() {
-            true => manifest.shards.clone(),
-            false => seal::listed(&self.shards, &manifest)?,
-        };
-        Ok(Manifest { shards, ..Manifest::clone(&manifest) })
+        let mut manifest = Manifest::clone(&*self.manifest()?);
+        if !manifest.missing().is_empty() {
+            manifest.shards = self.shards.present(&manifest)?;
+        }
+        Ok(manifest)
     }
 
-    /// The chunks of the shards that are listed, and the first id of each, in order.
+    /// Returns the chunks of the shards that are listed, and the first id of each, in order.
     pub(crate) fn listed_chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
-        let manifest = self.manifest()?;
-        let chunks = |number| (manifest.cut.ids(number).start, self.shards.chunks(number));
-        Ok(manifest.shards.iter().map(|shard| chunks(shard.number)).collect())
+        Ok(self.chunks_of(&*self.manifest()?))
     }
 
-    /// What the manifest says of all shards together.
+    /// Returns the chunks of the shards that are published, listed or not, and the first id of each.
+    pub(crate) fn published_chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
+        Ok(self.chunks_of(&self.published()?))
+    }
+
+    fn chunks_of(&self, manifest: &Manifest) -> Vec<(u64, Range<u64>)> {
+        let chunks = |shard: &Shard| (self.ids(shard.number).start, self.shards.chunks(shard.number));
+        manifest.shards.iter().map(chunks).collect()
+    }
+
+    /// Returns the sums over all shards in the manifest.
     pub(crate) fn summary(&self) -> Result<Summary> {
-        let (manifest, expected) = (self.manifest()?, self.shards.cut().len);
+        let (manifest, expected) = (self.manifest()?, self.shards.sharding.len);
         let records = manifest.records();
         Ok(Summary {
             records,
@@ -218,14 +232,15 @@ impl OpenShards {
     pub(crate) fn with<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let number = self.number(id);
-        let corpus = match self.idle.take(number).filter(|corpus| !corpus.is_replaced()) {
+        let corpus = match self.pool.take(number).filter(|corpus| !corpus.is_replaced()) {
             Some(corpus) => corpus,
             None => self.opened(number, id, true)?,
         };
         self.read(number, corpus, read)
     }
 
-    /// The same for whole chunks. SQLite reads those, and opens the file while a copy cannot go.
+    /// Runs `read` with a handle to read whole chunks. SQLite reads those, and opens the file while a
+    /// copy cannot go.
     pub(crate) fn with_chunks<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let number = self.number(id);
@@ -238,29 +253,26 @@ impl OpenShards {
         corpus: Box<CorpusFile>,
         read: impl FnOnce(&CorpusFile) -> Result<T>,
     ) -> Result<T> {
-        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = corpus.buffer.borrow().capacity();
-        if kept == 0
-            && let Some(memory) = spare().pop()
-        {
+        let is_new = corpus.buffer.borrow().capacity() == 0;
+        if is_new && let Some(memory) = locked(&self.spare).pop() {
             corpus.buffer.replace(memory);
         }
         let result = match read(&corpus) {
             Err(error) => match self.disowned(&error, number, Some(&corpus)) {
-                // Nor may others go on with it.
+                // Other threads must not read it either.
                 Some(damaged) => {
                     drop(corpus);
-                    self.idle.close_handles();
+                    self.pool.close_handles();
                     return Err(damaged);
                 }
                 None => Err(self.shards.said_of(number, error)),
             },
             read => read,
         };
-        if corpus.buffer.borrow().capacity() > MAX_KEPT {
-            spare().push(corpus.buffer.take());
+        if corpus.buffer.borrow().capacity() > MAX_KEPT_BYTES {
+            locked(&self.spare).push(corpus.buffer.take());
         }
-        self.idle.give_back(number, corpus);
+        self.pool.give_back(number, corpus);
         match result {
             Err(Error::NotYet { .. }) => {
                 Err(self.shards.damaged(number, "it does not have all of its records"))
@@ -269,13 +281,13 @@ impl OpenShards {
         }
     }
 
-    /// If reading or opening a shard failed because of a copy that is not what was fetched, the
-    /// copy is removed: the error that says so.
+    /// Removes the copy of a shard if reading or opening it failed because it is not what was
+    /// fetched; returns the error of that.
     fn disowned(&self, error: &Error, number: u64, opened: Option<&CorpusFile>) -> Option<Error> {
         if !error.may_be_damage() {
             return None;
         }
-        let manifest = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
+        let manifest = self.last_manifest().manifest;
         // Another thread may have removed the copy that was open here, and there is a new one.
         let is_other = |path: &Path| opened.is_some_and(|corpus| !corpus.is_of(path));
         manifest.shard(number).and_then(|shard| self.shards.disowned(shard, is_other))
@@ -290,9 +302,9 @@ impl OpenShards {
         })
     }
 
-    /// The same, whatever may be the reason of a failure.
+    /// Opens the shard that has this record; a failure may have any reason.
     fn opened_once(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<CorpusFile>> {
-        let known = self.listed.read().unwrap_or_else(PoisonError::into_inner).manifest.clone();
+        let known = self.last_manifest().manifest;
         // Perhaps it was sealed meanwhile; what is listed stays.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
         let published = match manifest.shard(number) {
@@ -304,10 +316,10 @@ impl OpenShards {
                 path: self.path().into(),
                 id,
                 records: manifest.records(),
-                len: manifest.cut.len,
+                len: manifest.sharding.len,
             });
         };
-        let local = match self.shards.local(shard) {
+        let (file, copy) = match self.shards.local(shard) {
             // A repaired shard may have changed, and the manifest says so.
             Err(error @ Error::DamagedShard { .. }) => {
                 let manifest = self.manifest()?;
@@ -316,14 +328,13 @@ impl OpenShards {
             }
             local => local?,
         };
-        if local.is_new() {
-            // What is open of copies that had to go keeps their room.
-            self.idle.close_handles();
+        if copy.as_ref().is_some_and(|copy| copy.is_new) {
+            // Handles of copies that had to go keep their room.
+            self.pool.close_handles();
         }
-        let file = local.path();
         match file.metadata() {
             Ok(found) if found.len() == shard.bytes => {
-                if may_be_mapped && let Some(corpus) = self.mapped(file, number, shard.bytes) {
+                if may_be_mapped && let Some(corpus) = self.mapped(&file, number, shard.bytes) {
                     return Ok(Box::new(corpus));
                 }
             }
@@ -331,35 +342,30 @@ impl OpenShards {
                 // A repaired shard may have another size, and the manifest says so.
                 let now = self.manifest()?.shard(number).map(|shard| shard.bytes);
                 if now != Some(found.len()) {
-                    let reason = format!("it has {} bytes instead of {}", found.len(), shard.bytes);
-                    return Err(self.shards.damaged(number, &reason));
+                    return Err(self.shards.wrong_size(shard, found.len()));
                 }
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Box::new(CorpusFile::open_known(file, &self.means)?);
+        let corpus = Box::new(CorpusFile::open_known(&file, &self.means)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
             let _ = self.layout.set(layout);
         }
-        if let Local::Copy(_) = local {
+        if copy.is_some() {
             // All that it will ever open, it opens before the copy may go.
             corpus.is_mapped()?;
         }
         Ok(corpus)
     }
 
-    /// The shard's file without SQLite, if it has the layout of another one that SQLite has read.
+    /// Opens the shard's file without SQLite, if it has the layout of another one that SQLite has
+    /// read.
     fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
-        let (layout, cut) = (self.layout.get()?, self.shards.cut());
+        let (layout, sharding) = (self.layout.get()?, self.shards.sharding);
         // A directory has at most 2^20 shards, and each has a row at least.
-        let rows = (MAX_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, SLOTS);
-        CorpusFile::published(file.into(), &self.means, layout, cut.ids(number), bytes, rows)
+        let rows = (MAX_ROWS / sharding.count().next_power_of_two() as usize).clamp(MIN_SHARD_ROWS, SLOTS);
+        CorpusFile::published(file.into(), &self.means, layout, sharding.ids(number), bytes, rows)
     }
-}
-
-fn look(shards: &Shards) -> Result<Listed> {
-    let (manifest, version) = shards.manifest()?;
-    Ok(Listed { manifest: Arc::new(manifest), version })
 }

@@ -1,9 +1,8 @@
-//! Directories that a user has alone, in places that others may share: the cache, and where shards
-//! are built.
+//! Directories of one user in places that others may share: the cache, and where shards are built.
 //!
-//! Whoever can write there could give other bytes to a copy, or keep a file open that becomes a
-//! shard. So such a directory has a name of its own for each user, and one that somebody else has
-//! made, or that a link leads to, is refused.
+//! A user who can write there could give other bytes to a copy, or keep a file open that becomes a
+//! shard. So such a directory has a name of its own for each user, and one that another user has
+//! created, or that a link leads to, is refused.
 
 use crate::error::{Error, Result, io};
 use nix::libc;
@@ -13,20 +12,20 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The directory of this user in the shared directory `place`, by what it is for.
-pub(super) fn name(place: &Path, what: &str) -> PathBuf {
-    place.join(format!("qorpus-{what}-{}", geteuid()))
+/// Returns the directory of this user in the shared directory `parent`, by its purpose.
+pub(super) fn path_in(parent: &Path, purpose: &str) -> PathBuf {
+    parent.join(format!("qorpus-{purpose}-{}", geteuid()))
 }
 
-/// Makes the directory at `path`, unless it is there, for this user alone; `elsewhere` says how
-/// another place is named.
+/// Creates the directory at `path`, unless it is there, for this user alone; `option` names another
+/// place.
 ///
 /// # Errors
 /// [`Error::Untrusted`] if others may write to it, or put something else in its place.
-pub(super) fn make(path: &Path, elsewhere: &str) -> Result<()> {
+pub(super) fn create(path: &Path, option: &str) -> Result<()> {
     let refused = |path: &Path, reason: String| Error::Untrusted {
         path: path.into(),
-        reason: format!("{reason}; name another place by {elsewhere}"),
+        reason: format!("{reason}; name another place by {option}"),
     };
     let above = path.parent().unwrap_or(path);
     let mut builder = DirBuilder::new();
@@ -79,7 +78,7 @@ mod tests {
     }
 
     fn refused(path: &Path) -> String {
-        let error = make(path, "QORPUS_X").unwrap_err();
+        let error = create(path, "QORPUS_X").unwrap_err();
         assert!(matches!(error, Error::Untrusted { .. }), "{error}");
         assert!(error.to_string().contains("QORPUS_X"));
         error.to_string()
@@ -89,17 +88,17 @@ mod tests {
     fn a_private_directory_is_nobody_elses() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("a/b");
-        let path = name(&place, "x");
-        make(&path, "QORPUS_X").unwrap();
+        let path = path_in(&place, "x");
+        create(&path, "QORPUS_X").unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
         set(&path, 0o755);
-        make(&path, "QORPUS_X").unwrap();
+        create(&path, "QORPUS_X").unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
         set(&path, 0o770);
         assert!(refused(&path).contains("written by others"));
         set(&path, 0o700);
         set(&place, 0o1777);
-        make(&path, "QORPUS_X").unwrap();
+        create(&path, "QORPUS_X").unwrap();
         set(&place, 0o777);
         assert!(refused(&path).contains("sticky"));
         set(&place, 0o700);

@@ -1,0 +1,412 @@
+//! Building: a process takes shards one after the other, builds each where nobody reads it, and
+//! publishes it.
+//!
+//! While a shard is built, its draft is claimed: a lock that ends with the process, however that
+//! ends. The draft of a dead process is continued. On network file systems, where locks cannot be
+//! relied on, and for buckets, shards are built in a directory of each machine, and a shard that two
+//! machines build is published once.
+
+use crate::corpus::corpus_writer::CorpusWriter;
+use crate::error::{Error, LOOK_FOR, Result, io};
+use crate::hex::hex;
+use crate::options::job::{Durability, GenerateOptions, threads};
+use crate::os::atomic_file::{random, sync_directory, sync_file};
+use crate::os::rights::{self, Rights};
+use crate::os::sidecar_lock::Claim;
+use crate::paths::beside;
+use crate::produce::generate::generate_in;
+use crate::produce::progress::{Idle, Outcome, Progress};
+use crate::produce::stored_size::stored_bytes;
+use crate::shards::commit::commit_manifest;
+use crate::shards::naming::Sharding;
+use crate::shards::private_directory;
+use crate::shards::put_mode::{PutMode, Version};
+use crate::shards::shard::{Shard, discard, fingerprint};
+use crate::shards::sharded::{Shards, is_there};
+use crate::shards::stage::{STAGE_OPTION, Stage, check_room};
+use crate::shards::storage::Storage;
+use crate::verify::report::VerifyOptions;
+use nix::libc;
+use qorpus_core::Recipe;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The ending of a draft's claim.
+const CLAIM: &str = "-claim";
+
+/// The ending of the copy of a published shard beside the draft.
+const COPY: &str = "-published";
+
+/// The time between two looks at shards that other processes build.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Makes the shards of a part; see [`generate`](crate::generate).
+pub(crate) fn generate(
+    path: &Path,
+    recipe: &Recipe,
+    options: &GenerateOptions,
+    stop: &AtomicBool,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Outcome, Progress)> {
+    let (part, jobs) = (options.part, threads(options.jobs)?);
+    let stage = Stage::create(path, options.stage.as_deref())?;
+    let stage = stage.as_ref().map(|stage| stage.path.as_path());
+    if !is_there(path) && !options.force {
+        let sharding = Sharding::chosen(recipe, options.shard)?;
+        check_room(path, stage, recipe, &sharding, part.shards(sharding.count()), 0)?;
+    }
+    let shards = Shards::create(path, recipe, options.shard, options.durability)?;
+    let builder = ShardBuilder { shards: &shards, stage, jobs, durability: options.durability, stop };
+    let (mut progress, mut todo) = (Progress::default(), VecDeque::new());
+    let numbers: Vec<u64> = part.shards(shards.sharding.count()).collect();
+    let there = shards.published_among(&numbers)?;
+    for &number in &numbers {
+        let records = shards.sharding.records(number);
+        progress.expected += records;
+        if there.contains(&number) {
+            progress.records += records;
+            builder.clear(number)?;
+        } else {
+            todo.push_back(number);
+        }
+    }
+    if numbers.is_empty() {
+        progress.idle = Some(Idle { part, shares: shards.sharding.count(), sharded: true });
+    }
+    if !options.force {
+        let size = |&number: &u64| builder.draft(number).metadata().map_or(0, |found| found.len());
+        let built = if stage.is_some() { 0 } else { todo.iter().map(size).sum() };
+        check_room(path, stage, recipe, &shards.sharding, todo.iter().copied(), built)?;
+    }
+    report(progress);
+    // Machines that see no claims of each other should not all begin with the same shard.
+    if stage.is_some() && part.is_all() && !todo.is_empty() {
+        todo.rotate_left(random() as usize % todo.len());
+    }
+    let outcome = builder.build_all(todo, &mut progress, report)?;
+    if outcome == Outcome::Complete && part.is_all() {
+        commit_manifest(&shards, options.durability)?;
+    }
+    Ok((outcome, progress))
+}
+
+/// A shard that was checked, or a reason not to publish the file.
+type Inspected = std::result::Result<Shard, String>;
+
+/// How an attempt to build a shard ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuildOutcome {
+    /// It is published, by this process or another one.
+    Published,
+    /// Another process builds it.
+    Busy,
+    /// There was a stop; the draft is kept.
+    Interrupted,
+}
+
+/// A builder of shards of a corpus.
+pub(super) struct ShardBuilder<'a> {
+    pub(super) shards: &'a Shards,
+    /// The directory where they are built, unless it is that of the corpus.
+    pub(super) stage: Option<&'a Path>,
+    pub(super) jobs: usize,
+    pub(super) durability: Durability,
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl ShardBuilder<'_> {
+    /// Builds these shards, and waits for those that other processes build.
+    fn build_all(
+        &self,
+        mut todo: VecDeque<u64>,
+        progress: &mut Progress,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome> {
+        // Shards in a row that other processes build.
+        let mut busy = 0;
+        while let Some(number) = todo.pop_front() {
+            let done = *progress;
+            let built = self.build(number, &mut |of_shard| {
+                progress.records = done.records + of_shard.records;
+                progress.made = done.made + of_shard.made;
+                progress.drafted = of_shard.records;
+                progress.bytes = done.bytes + of_shard.bytes;
+                progress.waiting = false;
+                report(*progress);
+            })?;
+            match built {
+                BuildOutcome::Published => {
+                    busy = 0;
+                    progress.drafted = 0;
+                    progress.records = done.records + self.shards.sharding.records(number);
+                }
+                BuildOutcome::Interrupted => return Ok(Outcome::Interrupted),
+                BuildOutcome::Busy => {
+                    todo.push_back(number);
+                    busy += 1;
+                    progress.waiting = busy >= todo.len();
+                    report(*progress);
+                    if self.stop.load(Ordering::Relaxed) {
+                        return Ok(Outcome::Interrupted);
+                    }
+                    if progress.waiting {
+                        std::thread::sleep(POLL_INTERVAL);
+                    }
+                }
+            }
+        }
+        progress.waiting = false;
+        report(*progress);
+        Ok(Outcome::Complete)
+    }
+
+    /// Returns the file in which shard `number` is built.
+    fn draft(&self, number: u64) -> PathBuf {
+        let name = self.shards.sharding.name(number);
+        match self.stage {
+            // Many corpora may be built there.
+            Some(stage) => stage.join(format!("qorpus-{}-{name}.db", hex(&self.shards.recipe.hash()[..8]))),
+            None => self.shards.path().join(format!(".{name}.db")),
+        }
+    }
+
+    /// Removes the draft of a published shard in the stage, which a dead process has left. Sealing
+    /// sees none of these.
+    fn clear(&self, number: u64) -> Result<()> {
+        let draft = self.draft(number);
+        let copy = beside(&draft, COPY);
+        if self.stage.is_some()
+            && [&draft, &copy, &beside(&draft, CLAIM)].into_iter().any(|left| left.exists())
+            && let Some(_claim) = self.claim(&draft)?
+        {
+            discard(&draft);
+            discard(&copy);
+        }
+        Ok(())
+    }
+
+    /// Claims a draft; `None` if another living process has it.
+    fn claim(&self, draft: &Path) -> Result<Option<Claim>> {
+        let claim = beside(draft, CLAIM);
+        loop {
+            match (Claim::take(&claim), self.stage) {
+                // Another process has just ended, and removed the stage that it had left empty.
+                (Err(Error::Io { source, .. }), Some(stage)) if source.kind() == ErrorKind::NotFound => {
+                    private_directory::create(stage, STAGE_OPTION)?;
+                }
+                (taken, _) => return taken,
+            }
+        }
+    }
+
+    /// Refuses a draft that another user may have put there to own the shard that it becomes, and
+    /// creates one if there is none.
+    fn check_draft(&self, draft: &Path) -> Result<()> {
+        let directory = draft.parent().unwrap_or(draft);
+        let found = match draft.symlink_metadata() {
+            Ok(found) if !found.is_file() => return Err(Error::NoPlainFile(draft.into())),
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // So that the group of the directory can continue it; SQLite takes an empty file for a
+                // new one.
+                let mut options = File::options();
+                options.write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
+                let file = options.open(draft).map_err(io(draft, "create it"))?;
+                Rights::within(directory).inspect(|rights| rights.give(&file));
+                return Ok(());
+            }
+            Err(error) => return Err(io(draft, "look at it")(error)),
+        };
+        let above = directory.metadata().map_err(io(directory, "look at the directory"))?;
+        if rights::is_trusted(&found, &above) {
+            return Ok(());
+        }
+        Err(Error::Untrusted {
+            path: draft.into(),
+            reason: format!(
+                "is half a shard that another user, of uid {}, has left, who could still write to it; have it removed, or build \
+                 shards elsewhere by {STAGE_OPTION}",
+                found.uid()
+            ),
+        })
+    }
+
+    /// Builds shard `number` and publishes it with its receipt, unless that was done.
+    fn build(&self, number: u64, report: &mut dyn FnMut(Progress)) -> Result<BuildOutcome> {
+        let draft = self.draft(number);
+        let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
+        self.refuse_irreplaceable(number)?;
+        if self.shards.published(number)?.is_some() {
+            discard(&draft);
+            return Ok(BuildOutcome::Published);
+        }
+        let name = self.shards.name(number);
+        let Some(version) = self.shards.storage.version(&name)? else {
+            return self.build_draft(number, &draft, PutMode::Create, report);
+        };
+        // The process that published it did not come to give it a receipt.
+        match self.inspect_published(number, &draft)? {
+            Ok(shard) => {
+                if let Storage::Directory(directory) = &self.shards.storage {
+                    // Its bytes and name may not last yet.
+                    sync_file(&directory.join(&name), self.durability)?;
+                    sync_directory(directory, self.durability)?;
+                }
+                self.finish(&draft, &shard)
+            }
+            Err(reason) => {
+                tracing::warn!("{}: {reason}, so it is made again", self.shards.file(number).display());
+                self.build_draft(number, &draft, PutMode::Update(&version), report)
+            }
+        }
+    }
+
+    /// Builds shard `number` again. If its name still has this version, that is replaced, and if
+    /// there was nothing, something else may have come.
+    pub(super) fn rebuild(&self, number: u64, version: Option<&Version>) -> Result<BuildOutcome> {
+        let draft = self.draft(number);
+        let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
+        self.refuse_irreplaceable(number)?;
+        let mode = match (version, &self.shards.storage) {
+            (Some(version), _) => PutMode::Update(version),
+            // In a directory a link may have the name that leads nowhere.
+            (None, Storage::Directory(_)) => PutMode::Overwrite,
+            (None, Storage::Bucket(_)) => PutMode::Create,
+        };
+        discard(&draft);
+        self.build_draft(number, &draft, mode, &mut |_| {})
+    }
+
+    /// Refuses to build a shard whose name has something that no file can replace.
+    fn refuse_irreplaceable(&self, number: u64) -> Result<()> {
+        let Storage::Directory(_) = self.shards.storage else { return Ok(()) };
+        let file = self.shards.file(number);
+        // A link is replaced itself.
+        match file.symlink_metadata() {
+            Ok(found) if !found.is_file() && !found.is_symlink() => Err(Error::NoPlainFile(file)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Builds shard `number` in its draft and publishes it with its receipt.
+    fn build_draft(
+        &self,
+        number: u64,
+        draft: &Path,
+        mode: PutMode<'_>,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<BuildOutcome> {
+        let (shards, damaged) = (self.shards, |reason: String| self.shards.damaged(number, &reason));
+        // A draft that a power cut has left, without syncs, may be anything: then it is built once
+        // more.
+        let mut built = Err(String::new());
+        for _ in 0..2 {
+            self.check_draft(draft)?;
+            built = match self.complete(draft, number, report) {
+                Ok(None) => return Ok(BuildOutcome::Interrupted),
+                Ok(Some(inspected)) => inspected,
+                Err(error) => Err(error.damage().ok_or(error)?),
+            };
+            if built.is_ok() {
+                break;
+            }
+            discard(draft);
+        }
+        let mut shard = built.map_err(damaged)?;
+        sync_file(draft, self.durability)?;
+        if !shards.storage.publish(draft, &shard, &shards.name(number), mode, self.durability)? {
+            // A process that was faster may have given it a receipt by now. Its bytes may be arranged
+            // otherwise than ours.
+            if shards.published(number)?.is_some_and(|there| there.content == shard.content) {
+                discard(draft);
+                return Ok(BuildOutcome::Published);
+            }
+            shard = self.inspect_published(number, draft)?.map_err(damaged)?;
+        }
+        self.finish(draft, &shard)
+    }
+
+    /// Gives a published shard its receipt, and removes the draft.
+    fn finish(&self, draft: &Path, shard: &Shard) -> Result<BuildOutcome> {
+        self.shards.put_receipt(shard, self.durability)?;
+        discard(draft);
+        Ok(BuildOutcome::Published)
+    }
+
+    /// Makes the chunks that a draft lacks of shard `number`, and inspects it; `None` if there was a
+    /// stop.
+    fn complete(
+        &self,
+        draft: &Path,
+        number: u64,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Option<Inspected>> {
+        let writer = CorpusWriter::open(draft, &self.shards.recipe, self.durability)?;
+        let chunks = self.shards.chunks(number);
+        match generate_in(writer, &self.shards.recipe, self.jobs, chunks, self.stop, report)? {
+            (Outcome::Interrupted, _) => Ok(None),
+            (Outcome::Complete, _) => self.inspect(draft, number).map(Some),
+        }
+    }
+
+    /// Checks the published shard `number`, of a bucket by a copy beside the draft.
+    fn inspect_published(&self, number: u64, draft: &Path) -> Result<Inspected> {
+        let bucket = match &self.shards.storage {
+            Storage::Directory(_) => return self.inspect(&self.shards.file(number), number),
+            Storage::Bucket(bucket) => bucket,
+        };
+        let copy = beside(draft, COPY);
+        let max_bytes = self.max_bytes(number);
+        let found = match bucket.download(&self.shards.name(number), &copy, 0..=max_bytes) {
+            Ok(Some((bytes, _))) if bytes > max_bytes => {
+                Ok(Err(format!("it has {bytes} bytes, more than any such shard has")))
+            }
+            Ok(Some(_)) => self.inspect(&copy, number),
+            Ok(None) => Ok(Err("it was removed again".into())),
+            Err(error) => Err(error),
+        };
+        discard(&copy);
+        found
+    }
+
+    /// Returns a size that no shard with this number exceeds, however its chunks are arranged.
+    fn max_bytes(&self, number: u64) -> u64 {
+        let chunks = self.shards.chunks(number);
+        // Some chunks are tried, and others may have longer circuits.
+        let typical = stored_bytes(&self.shards.recipe, chunks.end - chunks.start);
+        typical.saturating_mul(4).saturating_add(16 << 20)
+    }
+
+    /// Checks a finished file of shard `number`.
+    fn inspect(&self, file: &Path, number: u64) -> Result<Inspected> {
+        self.examine(file, number).or_else(|error| match error.damage() {
+            Some(reason) => Ok(Err(reason)),
+            None => Err(self.shards.said_of(number, error)),
+        })
+    }
+
+    /// Checks a finished file of shard `number`, where one that cannot be read is an error.
+    fn examine(&self, file: &Path, number: u64) -> Result<Inspected> {
+        if !file.metadata().map_err(io(file, LOOK_FOR))?.is_file() {
+            return Err(Error::NoPlainFile(self.shards.file(number)));
+        }
+        let is_written = |ending: &&str| beside(file, ending).metadata().is_ok_and(|found| found.len() > 0);
+        if ["-journal", "-wal"].iter().any(is_written) {
+            return Ok(Err("another program has it open".into()));
+        }
+        let checksums = VerifyOptions { sample: 0.0, jobs: Some(self.jobs) };
+        let never = AtomicBool::new(false);
+        // A corpus of another recipe may be precious, so only a repair replaces it.
+        let (found, is_whole) = self.shards.verify_file(number, file, checksums, &never, &|_| {})?;
+        if !found.is_clean() || !is_whole {
+            return Ok(Err("not all of its chunks are whole, or they are not those of the shard".into()));
+        }
+        let (bytes, xxh128) = fingerprint(file)?;
+        Ok(Ok(Shard { number, content: found.content, bytes, xxh128 }))
+    }
+}
