@@ -3,6 +3,18 @@
 
 use crate::error::{Error, Result};
 use num_complex::Complex64;
+use serde::{Deserialize, Serialize};
+
+/// Which unitaries count as the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Equivalence {
+    /// Unitaries that differ only by a global phase are the same.
+    #[serde(rename = "phase")]
+    GlobalPhase,
+    /// Only equal unitaries are the same.
+    #[serde(rename = "nothing")]
+    Exact,
+}
 
 /// The unitaries of a batch, a lane each.
 pub const BATCH_LANES: usize = 32;
@@ -22,6 +34,14 @@ pub trait Arithmetic: Sync {
     type Unitary: Clone + Default;
     /// Up to [`BATCH_LANES`] unitaries.
     type Batch;
+
+    /// Whether arithmetic is exact.
+    const IS_EXACT: bool;
+    /// The largest error of entries with which a unitary is distinguished from all others that
+    /// circuits make.
+    const PRECISION: f64;
+    /// The tolerance of keys.
+    const TOLERANCE: Tolerance;
 
     /// The number of letters.
     fn letters(&self) -> u16;
@@ -84,19 +104,9 @@ pub trait Arithmetic: Sync {
     /// equivalence.
     fn key(&self, unitary: &Self::Unitary) -> u128;
 
-    /// The tolerance of keys.
-    fn tolerance(&self) -> Tolerance;
-
     /// Whether two unitaries are equal, up to phase if that is the equivalence, and within `error`
     /// in each entry if arithmetic is not exact.
     fn same(&self, one: &Self::Unitary, other: &Self::Unitary, error: f64) -> bool;
-
-    /// Whether arithmetic is exact.
-    fn is_exact(&self) -> bool;
-
-    /// The largest error of entries with which a unitary is distinguished from all others that
-    /// circuits make.
-    fn precision(&self) -> f64;
 
     /// The unitary with these entries, row-major, each within `error`, if circuits can make one.
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
@@ -123,8 +133,7 @@ pub trait Arithmetic: Sync {
     /// Puts a unitary in lane `lane` of a batch.
     ///
     /// # Panics
-    /// If the lane is not below [`BATCH_LANES`], or the unitary is on another
-    /// number of qubits.
+    /// If the lane is not below [`BATCH_LANES`], or the unitary is on another number of qubits.
     fn set(&self, batch: &mut Self::Batch, lane: usize, unitary: &Self::Unitary);
 
     /// Calls `emit` with each lane whose bit is set in `lanes`, and with the key of the product of

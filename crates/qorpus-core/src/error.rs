@@ -1,7 +1,5 @@
 //! Errors: refused gates, alphabets, spaces, recipes, labels and targets, as sentences for people.
 
-use crate::equivalence::Equivalence;
-
 /// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -17,18 +15,10 @@ pub enum Error {
         /// A clause that names the gate that may be meant.
         advice: String,
     },
-    /// A gate with the wrong number of angles, or an angle that is not an expression.
+    /// A gate with wrong angles, or a user-defined one whose name or shape cannot be used.
     #[error("gate '{gate}': {reason}")]
-    Angle {
+    Gate {
         /// The gate as given.
-        gate: String,
-        /// The defect of its angles.
-        reason: String,
-    },
-    /// A user-defined gate whose name or shape cannot be used.
-    #[error("gate '{gate}': {reason}")]
-    GateDefinition {
-        /// The gate's name.
         gate: String,
         /// The reason.
         reason: String,
@@ -99,13 +89,13 @@ pub enum Error {
     /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
         "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
-        if *.up_to == Equivalence::GlobalPhase { " up to a global phase" } else { "" }
+        if *.up_to_phase { " up to a global phase" } else { "" }
     )]
     NotExact {
         /// The gate's name.
         gate: String,
-        /// Which unitaries count as the same.
-        up_to: Equivalence,
+        /// Whether a global phase does not count.
+        up_to_phase: bool,
     },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(

@@ -1,6 +1,6 @@
 //! Instructions: gates placed on qubits, without an alphabet.
 
-use crate::alphabet::letter::{MAX_QUBITS, split_letter};
+use crate::alphabet::{MAX_QUBITS, split_letter};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::gate::synonyms::synonym;

@@ -3,9 +3,8 @@
 
 use crate::bits::{BitReader, BitWriter};
 use crate::circuit::Circuits;
-use crate::codec::chunk::{ChunkRef, ChunkSpan};
-use crate::codec::damage::Damage;
-use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, room};
+use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage};
+use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, copying, room};
 use std::ops::Range;
 
 /// The most letters of a chunk that is accepted: many times what any library would put there.
@@ -67,12 +66,8 @@ impl Codec {
         position: usize,
         circuits: &mut Circuits,
     ) -> Result<(), Damage> {
-        let mut fetch = |at: usize, out: &mut [u8]| {
-            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
-            Ok::<(), Damage>(())
-        };
-        let len = chunk.circuits.len();
-        self.circuits_at(chunk.span(), len, &[position], &mut Vec::new(), &mut fetch, circuits)
+        let (column, buffer) = (chunk.circuits, &mut Vec::new());
+        self.circuits_at(chunk.span(), column.len(), &[position], buffer, &mut copying(column), circuits)
     }
 
     /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked.
@@ -247,7 +242,8 @@ impl<'a> CircuitBlock<'a> {
         let before = records.start * codec.min + before;
         let first_bit = self.records * codec.length_bits as usize + before * codec.letter_bits as usize;
         let mut reader = BitReader::new(self.bytes, first_bit);
-        if !reader.read_many(codec.letter_bits, end - start, codec.letters, letters) {
+        letters.resize(end, 0);
+        if !reader.read_all(codec.letter_bits, codec.letters, &mut letters[start..]) {
             letters.truncate(start);
             ends.truncate(known);
             return Err(Damage::Circuit);

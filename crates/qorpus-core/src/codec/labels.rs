@@ -1,6 +1,6 @@
 //! The column of labels: for each label its name, which records have it, and their values.
 
-use crate::codec::damage::Damage;
+use crate::codec::chunk::Damage;
 use crate::labels::builder::Labels;
 use crate::labels::name::check_shape;
 use crate::labels::value::{Label, LabelColumn};
@@ -229,16 +229,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn one(label: Label) -> LabelColumn {
-        label.into()
-    }
-
     #[test]
     fn records_need_not_have_every_label() {
         let mut labels = Labels::default();
-        labels.extend(1, &[("reward", one(Label::Integer(1)))]).unwrap();
+        labels.extend(1, &[("reward", Label::Integer(1).into())]).unwrap();
         labels.extend(2, &[]).unwrap();
-        labels.extend(1, &[("by", one(Label::Text("λ".into()))), ("reward", one(Label::Real(0.5)))]).unwrap();
+        labels
+            .extend(1, &[("by", Label::Text("λ".into()).into()), ("reward", Label::Real(0.5).into())])
+            .unwrap();
         assert_eq!(labels.get(0), BTreeMap::from([("reward".into(), Label::Real(1.0))]));
         assert!(labels.get(1).is_empty() && labels.get(2).is_empty());
         assert_eq!(labels.get(3).len(), 2);
@@ -256,9 +254,9 @@ mod tests {
             let mut labels = Labels::default();
             for (integer, real, text) in &rows {
                 let mut given: Vec<(&str, LabelColumn)> = Vec::new();
-                given.extend(integer.map(|value| ("i", one(Label::Integer(value)))));
-                given.extend(real.map(|value| ("r", one(Label::Real(value)))));
-                given.extend(text.clone().map(|value| ("t", one(Label::Text(value)))));
+                given.extend(integer.map(|value| ("i", Label::Integer(value).into())));
+                given.extend(real.map(|value| ("r", Label::Real(value).into())));
+                given.extend(text.clone().map(|value| ("t", Label::Text(value).into())));
                 labels.extend(1, &given).unwrap();
             }
             let cut = cut.min(rows.len());

@@ -1,9 +1,8 @@
 //! The column of unitaries: a plain array, and behind it a check for each block of about a
 //! kilobyte.
 
-use crate::codec::chunk::{ChunkRef, ChunkSpan};
-use crate::codec::damage::Damage;
-use crate::codec::layout::{CHECK_BYTES, Codec, room};
+use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage};
+use crate::codec::layout::{CHECK_BYTES, Codec, copying, room};
 use std::ops::Range;
 
 /// About this many bytes of unitaries are copied at a time; then they are checked while in cache.
@@ -15,8 +14,8 @@ impl Codec {
         let plain_bytes = column.len();
         for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
             let first = first_id + (block * self.block_unitaries()) as u64;
-            let bytes =
-                &column[block * self.block_bytes()..plain_bytes.min((block + 1) * self.block_bytes())];
+            let start = block * self.block_bytes();
+            let bytes = &column[start..plain_bytes.min(start + self.block_bytes())];
             let check = self.unitaries_check(first, bytes);
             column.extend_from_slice(&check.to_le_bytes());
         }
@@ -151,22 +150,18 @@ impl Codec {
     /// # Errors
     /// The damage that was found.
     pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
-        let (column, size) = match (chunk.unitaries, self.unitary_bytes()) {
-            (None, 0) => return Ok(&[]),
-            (Some(column), size) if size > 0 => (column, size),
+        let size = self.unitary_bytes;
+        let column = match chunk.unitaries {
+            None if size == 0 => return Ok(&[]),
+            Some(column) if size > 0 => column,
             _ => return Err(Damage::Size("unitaries")),
         };
-        let (plain, checks) = self.split_unitaries(chunk.count, column)?;
-        let block_unitaries = self.block_unitaries();
-        for block in positions.start / block_unitaries..positions.end.div_ceil(block_unitaries) {
-            let bytes = plain.chunks(self.block_bytes()).nth(block).unwrap_or_default();
-            let first = chunk.first_id + (block * block_unitaries) as u64;
-            let check = checks.as_chunks().0.get(block).map_or(0, |check| u64::from_le_bytes(*check));
-            if check != self.unitaries_check(first, bytes) {
-                return Err(Damage::Block { column: "unitaries", block });
-            }
+        self.check_unitaries_len(chunk.count, column.len())?;
+        for block in positions.start >> self.block_bits..positions.end.div_ceil(self.block_unitaries()) {
+            let (range, check) = self.unitary_block(chunk.count, block << self.block_bits);
+            self.check_unitaries(chunk.span(), block, &column[range], check, &mut copying(column))?;
         }
-        Ok(&plain[positions.start * size..positions.end * size])
+        Ok(&column[positions.start * size..positions.end * size])
     }
 
     /// The unitaries of a column of `count` of them, and the checks behind them.

@@ -29,8 +29,8 @@ const SAME_ANGLE: f64 = 1e-15;
 /// assert!(qorpus_core::evaluate("pi/0").is_err());
 /// ```
 pub fn evaluate(text: &str) -> Result<f64, String> {
-    let parsed = parse(text)?;
-    parsed.trouble.map_or(Ok(parsed.value), Err)
+    let (value, parser) = parse(text)?;
+    parser.trouble.map_or(Ok(value), Err)
 }
 
 /// Whether two angles differ by rounding at most.
@@ -58,12 +58,11 @@ impl Angle {
     /// # Errors
     /// As [`evaluate`].
     pub(crate) fn read(text: &str) -> Result<Angle, String> {
-        let parsed = parse(text)?;
-        if let Some(trouble) = parsed.trouble {
+        let (value, parser) = parse(text)?;
+        if let Some(trouble) = parser.trouble {
             return Err(trouble);
         }
-        let value = parsed.value;
-        let text = if parsed.is_extended { spelling(value) } else { text.split_whitespace().collect() };
+        let text = if parser.is_extended { spelling(value) } else { text.split_whitespace().collect() };
         Ok(Angle { value, text })
     }
 
@@ -73,8 +72,8 @@ impl Angle {
     /// # Errors
     /// As [`evaluate`].
     pub(crate) fn stored(text: &str) -> Result<Angle, String> {
-        let Parsed { value, trouble, .. } = parse(text)?;
-        match trouble {
+        let (value, parser) = parse(text)?;
+        match parser.trouble {
             Some(trouble) if !value.is_finite() => Err(trouble),
             _ => Ok(Angle { value, text: text.split_whitespace().collect() }),
         }
@@ -96,29 +95,24 @@ fn spelling(value: f64) -> String {
     if value == 0.0 { "0".into() } else { format!("{value:?}") }
 }
 
-struct Parsed {
-    value: f64,
-    /// Whether it uses more than numbers, `pi`, `+ - * /`, parentheses, `sqrt`, `sin` and `cos`.
-    is_extended: bool,
-    /// The first operation that has no finite value.
-    trouble: Option<String>,
-}
-
-fn parse(text: &str) -> Result<Parsed, String> {
+/// The value of an expression, and the parser at its end.
+fn parse(text: &str) -> Result<(f64, Parser<'_>), String> {
     let mut parser = Parser { text, at: 0, depth: 0, is_extended: false, trouble: None };
     let value = parser.sum()?;
     parser.skip_blanks();
     if parser.at < text.len() {
         return Err(parser.unexpected());
     }
-    Ok(Parsed { value, is_extended: parser.is_extended, trouble: parser.trouble })
+    Ok((value, parser))
 }
 
 struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Whether it uses more than numbers, `pi`, `+ - * /`, parentheses, `sqrt`, `sin` and `cos`.
     is_extended: bool,
+    /// The first operation that has no finite value.
     trouble: Option<String>,
 }
 
@@ -400,8 +394,8 @@ mod tests {
         ] {
             let angle = Angle::read(text).unwrap();
             assert_eq!(angle.text, kept, "{text}");
-            let again = parse(kept).unwrap();
-            assert_eq!((again.value.to_bits(), again.is_extended), (angle.value.to_bits(), false), "{text}");
+            let (again, parser) = parse(kept).unwrap();
+            assert_eq!((again.to_bits(), parser.is_extended), (angle.value.to_bits(), false), "{text}");
         }
     }
 

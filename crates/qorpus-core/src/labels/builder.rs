@@ -167,15 +167,11 @@ mod tests {
     use super::*;
     use crate::labels::value::MAX_EXACT_INTEGER;
 
-    fn one(label: Label) -> LabelColumn {
-        label.into()
-    }
-
     #[test]
     fn refusals_change_nothing() {
         let mut labels = Labels::default();
         labels
-            .extend(1, &[("a", one(Label::Integer(i64::MAX))), ("t", one(Label::Text("x".into())))])
+            .extend(1, &[("a", Label::Integer(i64::MAX).into()), ("t", Label::Text("x".into()).into())])
             .unwrap();
         let before = labels.clone();
         for (name, value) in [
@@ -187,20 +183,22 @@ mod tests {
             ("count_h", Label::Integer(1)),
             ("new\nline", Label::Integer(1)),
         ] {
-            let given = [("fine", one(Label::Integer(3))), (name, one(value))];
+            let given = [("fine", Label::Integer(3).into()), (name, value.into())];
             assert!(matches!(labels.extend(1, &given), Err(Error::Label { .. })), "{name}");
             assert_eq!(labels, before);
         }
         let long = "x".repeat(65);
-        assert!(labels.extend(1, &[(&long, one(Label::Integer(1)))]).is_err());
-        assert!(labels.extend(2, &[("b", one(Label::Integer(1)))]).is_err());
-        assert!(labels.extend(1, &[("b", one(Label::Integer(1))), ("b", one(Label::Integer(1)))]).is_err());
+        assert!(labels.extend(1, &[(&long, Label::Integer(1).into())]).is_err());
+        assert!(labels.extend(2, &[("b", Label::Integer(1).into())]).is_err());
+        assert!(
+            labels.extend(1, &[("b", Label::Integer(1).into()), ("b", Label::Integer(1).into())]).is_err()
+        );
         assert_eq!(labels, before);
     }
 
     #[test]
     fn names_that_sql_takes_for_one_are_refused() {
-        let number = || one(Label::Integer(1));
+        let number = || Label::Integer(1).into();
         let mut labels = Labels::beside([("Depth".to_owned(), false), ("depth".to_owned(), false)]);
         labels.extend(1, &[("seed", number())]).unwrap();
         for name in ["Seed", "SEED", "ID", "Id", "Length", "Circuit", "UNITARY", "COUNT_h", "Count_", "DEPTH"]
@@ -218,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_goes_together_does_not_depend_on_when_records_are_taken() {
-        let given = |label: Label| [("a", one(label))];
+        let given = |label: Label| [("a", label.into())];
         for (first, second) in [
             (Label::Integer(1), Label::Text("x".into())),
             (Label::Real(0.5), Label::Integer(MAX_EXACT_INTEGER + 1)),
@@ -233,7 +231,7 @@ mod tests {
         }
         let mut labels = Labels::default();
         labels.extend(1, &given(Label::Integer(1))).unwrap();
-        let mixed = [("a", one(Label::Real(0.5))), ("id", one(Label::Integer(1)))];
+        let mixed = [("a", Label::Real(0.5).into()), ("id", Label::Integer(1).into())];
         assert!(labels.extend(1, &mixed).is_err());
         assert_eq!(labels.get(0), BTreeMap::from([("a".into(), Label::Integer(1))]));
     }

@@ -1,6 +1,7 @@
 //! Keyed orders of the numbers below any length, without a table.
 
 use crate::splitmix::{GOLDEN, below, mix};
+use std::array::from_fn;
 
 /// The rounds of the network. Four look random to any one observer; twice as many cost little.
 const ROUNDS: usize = 8;
@@ -22,7 +23,8 @@ pub struct Permutation {
     len: u64,
     a: u64,
     b: u64,
-    keys: [u64; ROUNDS],
+    /// The keys of an even round and the odd one behind it.
+    keys: [[u64; 2]; ROUNDS / 2],
 }
 
 impl Permutation {
@@ -35,7 +37,8 @@ impl Permutation {
         let floor = len.isqrt();
         let a = if floor * floor < len { floor + 1 } else { floor };
         let key = |round: usize| mix(seed.wrapping_add((round as u64 + 1).wrapping_mul(GOLDEN)));
-        Permutation { len, a, b: len.div_ceil(a), keys: std::array::from_fn(key) }
+        let keys = from_fn(|pair| [key(2 * pair), key(2 * pair + 1)]);
+        Permutation { len, a, b: len.div_ceil(a), keys }
     }
 
     /// The number of numbers.
@@ -50,7 +53,18 @@ impl Permutation {
     /// If `index` is not below the length.
     pub fn apply(&self, index: u64) -> u64 {
         assert!(index < self.len, "place {index} of {}", self.len);
-        self.walk(index, self.keys.iter().enumerate(), add)
+        let mut at = index;
+        loop {
+            let (mut l, mut r) = (at / self.b, at % self.b);
+            for [even, odd] in self.keys {
+                l = add(l, below(mix(r ^ even), self.a), self.a);
+                r = add(r, below(mix(l ^ odd), self.b), self.b);
+            }
+            at = l * self.b + r;
+            if at < self.len {
+                return at;
+            }
+        }
     }
 
     /// The place of `number`.
@@ -59,25 +73,12 @@ impl Permutation {
     /// If `number` is not below the length.
     pub fn invert(&self, number: u64) -> u64 {
         assert!(number < self.len, "number {number} of {}", self.len);
-        self.walk(number, self.keys.iter().enumerate().rev(), subtract)
-    }
-
-    /// Goes through the `rounds` of the network until the result is below the length.
-    #[inline(always)]
-    fn walk<'k>(
-        &self,
-        mut at: u64,
-        rounds: impl Iterator<Item = (usize, &'k u64)> + Clone,
-        combine: impl Fn(u64, u64, u64) -> u64,
-    ) -> u64 {
+        let mut at = number;
         loop {
             let (mut l, mut r) = (at / self.b, at % self.b);
-            for (round, &key) in rounds.clone() {
-                if round % 2 == 0 {
-                    l = combine(l, below(mix(r ^ key), self.a), self.a);
-                } else {
-                    r = combine(r, below(mix(l ^ key), self.b), self.b);
-                }
+            for [even, odd] in self.keys.into_iter().rev() {
+                r = subtract(r, below(mix(l ^ odd), self.b), self.b);
+                l = subtract(l, below(mix(r ^ even), self.a), self.a);
             }
             at = l * self.b + r;
             if at < self.len {

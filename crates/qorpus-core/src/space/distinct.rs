@@ -1,8 +1,8 @@
 //! Enumerations of distinct unitaries: which count as the same, and what circuits may cost.
 
 use crate::alphabet::Alphabet;
+use crate::arithmetic::Equivalence;
 use crate::circuit::MAX_LENGTH;
-use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
 
 /// The most letters of an enumeration: a set of letters is a 32-bit number.

@@ -123,8 +123,8 @@ impl Letters {
 
     pub(super) fn bands(&self) -> Tolerance {
         match self {
-            Letters::Exact(letters) => letters.tolerance(),
-            Letters::Floating(letters) => letters.tolerance(),
+            Letters::Exact(_) => ExactLetters::TOLERANCE,
+            Letters::Floating(_) => ApproximateLetters::TOLERANCE,
         }
     }
 

@@ -282,8 +282,8 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
             }
         }
         let is_exact = match recognized {
-            Some(_) if self.letters.is_exact() => true,
-            _ => target.error() <= self.letters.precision() && !self.is_suspicious(target)?,
+            Some(_) if A::IS_EXACT => true,
+            _ => target.error() <= A::PRECISION && !self.is_suspicious(target)?,
         };
         match is_exact {
             true => self.proof(target, recognized, options, stop).map(Answer::Known),
@@ -340,7 +340,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
     /// where nothing can be near: over the ring unitaries are recognized, and those of circuits are
     /// precise.
     fn guard(&self, target: &Target) -> Option<f64> {
-        if self.letters.is_exact() || target.is_circuit() {
+        if A::IS_EXACT || target.is_circuit() {
             return None;
         }
         let records = self.levels.last().map_or(0, |last| last.records) as f64;
