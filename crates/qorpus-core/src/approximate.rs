@@ -239,7 +239,7 @@ mod tests {
         ApproximateLetters::new(&Alphabet::of(gates, qubits), up_to).unwrap()
     }
 
-    /// How far keys are from each other: the larger of both halves, folded numbers.
+    /// The larger difference of both halves of two keys, as folded numbers.
     fn distance(one: u128, other: u128) -> f64 {
         let half = |shift: u32| ((one >> shift) as u64).abs_diff((other >> shift) as u64) as f64 / TWO_TO_64;
         half(0).max(half(64))

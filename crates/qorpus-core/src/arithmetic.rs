@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
-/// Which unitaries count as the same.
+/// The equivalence under which two unitaries count as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Equivalence {
     /// Unitaries that differ only by a global phase are the same.
@@ -29,6 +29,8 @@ pub struct Tolerance {
 }
 
 /// The letters of an alphabet, and operations on the unitaries of its circuits.
+///
+/// What takes a letter panics if it is not in the alphabet.
 pub trait Arithmetic: Sync {
     /// A unitary.
     type Unitary: Clone + Default;
@@ -61,18 +63,12 @@ pub trait Arithmetic: Sync {
 
     /// Lets `letter` act on `from` and stores the result, or any unitary that is equal to it up to
     /// phase, in `to`. False if it overflows.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
     #[must_use]
     fn multiply(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool;
 
     /// Lets `letter` act on `from` and stores the result in `to`, in the form that
     /// [`key`](Arithmetic::key) and [`same`](Arithmetic::same) take. False if it overflows; then
     /// `to` is meaningless.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
     #[must_use]
     fn advance(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool {
         self.multiply(from, letter, to)
@@ -82,9 +78,6 @@ pub trait Arithmetic: Sync {
     ///
     /// # Errors
     /// [`Error::ExactOverflow`].
-    ///
-    /// # Panics
-    /// If a letter is not in the alphabet.
     fn unitary(&self, circuit: &[u16]) -> Result<Self::Unitary> {
         let mut now = self.identity();
         let mut next = Self::Unitary::default();
@@ -138,9 +131,6 @@ pub trait Arithmetic: Sync {
 
     /// Calls `emit` with each lane whose bit is set in `lanes`, and with the key of the product of
     /// `letter` and the unitary there. False if one of the batch overflows.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
     #[must_use]
     fn products(
         &self,

@@ -11,14 +11,7 @@ const LANES: usize = 8;
 
 /// Masks: eight words from `LANES - k` on leave the first k numbers of a group as they are and turn
 /// the others into -1.
-const PADDING: [i32; 2 * LANES] = {
-    let (mut padding, mut lane) = ([0; 2 * LANES], LANES);
-    while lane < 2 * LANES {
-        padding[lane] = -1;
-        lane += 1;
-    }
-    padding
-};
+const PADDING: [i32; 2 * LANES] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
 
 /// A batch of circuits, each a sequence of letters in time order, in two flat buffers that are
 /// reused.

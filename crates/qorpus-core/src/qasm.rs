@@ -126,10 +126,7 @@ impl Qasm {
             // that of rz and ry.
             Qasm::Three => {
                 let [phase, lambda, theta, phi] = rotations([a, b, c, d]);
-                let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
-                turns.iter().fold(format!("gphase({})", decimal(phase)), |body, (name, angle)| {
-                    format!("{body}; {name}({}) q0", decimal(*angle))
-                })
+                format!("gphase({}); {}", decimal(phase), turns(lambda, theta, phi))
             }
         };
         Ok(Some(format!("gate {} q0 {{ {body}; }}", self.name(gate, gates))))
@@ -221,13 +218,15 @@ fn without_phase(matrix: [Complex64; 4]) -> Option<String> {
     match (half_turns(phase - (phi + lambda) / 2.0), half_turns(phase)) {
         (Some(false), _) => Some(format!("u3({}) q0", three(theta, phi, lambda))),
         (Some(true), _) => Some(format!("u3({}) q0", three(2.0 * PI - theta, phi + PI, lambda + PI))),
-        (None, Some(negative)) => {
-            let lambda = if negative { lambda + 2.0 * PI } else { lambda };
-            let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
-            Some(turns.map(|(name, angle)| format!("{name}({}) q0", decimal(angle))).join("; "))
-        }
+        (None, Some(negative)) => Some(turns(if negative { lambda + 2.0 * PI } else { lambda }, theta, phi)),
         (None, None) => None,
     }
+}
+
+/// The rotations rz(phi) ry(theta) rz(lambda), the last one first.
+fn turns(lambda: f64, theta: f64, phi: f64) -> String {
+    let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
+    turns.map(|(name, angle)| format!("{name}({}) q0", decimal(angle))).join("; ")
 }
 
 /// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) =
@@ -274,7 +273,8 @@ mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::alphabet::coupling::Coupling;
-    use crate::gate::standard::{diagonal, examples, turn};
+    use crate::gate::examples;
+    use crate::gate::standard::{diagonal, turn};
     use crate::kernel::naive;
     use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
@@ -372,7 +372,7 @@ mod tests {
                         assert!(distance(&product(&definition), gate.matrix()) < 2e-15, "{definition}");
                     }
                     Err(_) => {
-                        assert!(version == Qasm::Two && gate.name().starts_with("sx"), "{}", gate.name())
+                        assert!(version == Qasm::Two && gate.name().starts_with("sx"), "{}", gate.name());
                     }
                 }
             }

@@ -25,7 +25,7 @@ impl Coupling {
     /// Reads `all`, `line`, `ring` or pairs such as `0-1,1-2`.
     ///
     /// # Errors
-    /// [`Error::Coupling`] for anything else.
+    /// [`Error::Unusable`] for anything else.
     pub fn parse(text: &str) -> Result<Coupling> {
         let number = |text: &str| text.trim().parse::<usize>().ok();
         let pair = |pair: &str| {
@@ -36,7 +36,7 @@ impl Coupling {
         let named = NAMED.into_iter().find(|named| named.to_string() == text.trim());
         named.or_else(pairs).ok_or_else(|| {
             let reason = "is none of all, line, ring, or pairs such as 0-1,1-2".into();
-            Error::Coupling { coupling: text.into(), reason }
+            Error::Unusable { item: format!("coupling '{text}'"), reason }
         })
     }
 
@@ -52,7 +52,7 @@ impl Coupling {
                 pairs
             }
             Coupling::Pairs(pairs) => {
-                let refused = |reason| Err(Error::Coupling { coupling: self.to_string(), reason });
+                let refused = |reason| Err(Error::Unusable { item: format!("coupling '{self}'"), reason });
                 if pairs.is_empty() {
                     return refused("names no pair".into());
                 }

@@ -348,8 +348,8 @@ mod tests {
         assert_eq!(check("rz(pi/4),rz(-pi/4),p(pi/4),rx(pi/4),rz(0.785)"), Ok(()));
     }
 
-    /// Such alphabets were stored once: each text means its own letter, and what is as near to both
-    /// means none.
+    /// Alphabets of this kind were stored once: each text means its own letter, and a text as near to
+    /// both means none.
     #[test]
     fn alphabets_with_one_gate_twice_are_read() {
         let twice = alphabet("rz(pi/4),rz(0.7853981633974483)", 1, "all").unwrap();

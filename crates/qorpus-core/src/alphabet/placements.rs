@@ -38,12 +38,7 @@ pub(crate) fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -
     placements
 }
 
-/// All orders of `0..n`, for n up to 3.
+/// All orders of `0..n`.
 pub(crate) fn permutations(n: usize) -> Vec<Vec<usize>> {
-    let orders: &[&[usize]] = match n {
-        1 => &[&[0]],
-        2 => &[&[0, 1], &[1, 0]],
-        _ => &[&[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0]],
-    };
-    orders.iter().map(|order| order.to_vec()).collect()
+    tuples(n, n)
 }

@@ -1,6 +1,6 @@
 //! The column of labels: for each label its name, which records have it, and their values.
 
-use crate::codec::chunk::Damage;
+use crate::codec::chunk::{Damage, Decoded};
 use crate::labels::builder::Labels;
 use crate::labels::name::check_shape;
 use crate::labels::value::{Label, LabelColumn};
@@ -107,7 +107,7 @@ enum PackedValues<'a> {
 
 impl<'a> PackedLabels<'a> {
     /// Reads what [`encode`] wrote of `records` records.
-    pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> Result<PackedLabels<'a>, Damage> {
+    pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> Decoded<PackedLabels<'a>> {
         let mut columns: Vec<PackedColumn<'a>> = Vec::new();
         let mut take = |len: usize| {
             let (taken, rest) = bytes.split_at_checked(len).ok_or(Damage::Labels)?;
@@ -148,7 +148,7 @@ impl<'a> PackedLabels<'a> {
     ///
     /// # Errors
     /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
-    pub fn get(&self, row: usize) -> Result<BTreeMap<String, Label>, Damage> {
+    pub fn get(&self, row: usize) -> Decoded<BTreeMap<String, Label>> {
         let has = |column: &&PackedColumn<'_>| column.present[row / 8] >> (row % 8) & 1 == 1;
         let there = self.columns.iter().filter(has);
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
@@ -164,7 +164,7 @@ impl<'a> PackedLabels<'a> {
     ///
     /// # Errors
     /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
-    pub fn check(&self) -> Result<(), Damage> {
+    pub fn check(&self) -> Decoded<()> {
         self.columns.iter().try_for_each(|column| match column.values {
             PackedValues::Texts(ends, _) => {
                 (0..ends.len()).try_for_each(|row| column.values.get(row).map(drop))
@@ -177,11 +177,7 @@ impl<'a> PackedLabels<'a> {
     ///
     /// # Errors
     /// [`Damage::Labels`] if there is no such label, or some record lacks it.
-    pub fn integers(
-        &self,
-        name: &str,
-        records: usize,
-    ) -> Result<impl Iterator<Item = i64> + use<'a>, Damage> {
+    pub fn integers(&self, name: &str, records: usize) -> Decoded<impl Iterator<Item = i64> + use<'a>> {
         let column = self.columns.iter().find(|column| column.name == name).ok_or(Damage::Labels)?;
         let present = column.present;
         let records = 0..records;
@@ -211,7 +207,7 @@ fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
 }
 
 impl PackedValues<'_> {
-    fn get(self, row: usize) -> Result<Label, Damage> {
+    fn get(self, row: usize) -> Decoded<Label> {
         Ok(match self {
             PackedValues::Integers(base, width, values) => Label::Integer(integer(base, width, values, row)),
             PackedValues::Reals(values) => Label::Real(f64::from_le_bytes(values[row])),

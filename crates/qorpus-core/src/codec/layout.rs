@@ -1,7 +1,7 @@
 //! The layout of a recipe's chunks: widths of packed numbers, sizes of blocks, and their checks.
 
 use crate::bits;
-use crate::codec::chunk::Damage;
+use crate::codec::chunk::Decoded;
 use crate::recipe::Recipe;
 use crate::recipe::dtype::Dtype;
 use twox_hash::XxHash3_64;
@@ -93,7 +93,7 @@ impl Codec {
 }
 
 /// A `fetch` that copies bytes of a column in memory.
-pub(crate) fn copying(column: &[u8]) -> impl FnMut(usize, &mut [u8]) -> Result<(), Damage> {
+pub(crate) fn copying(column: &[u8]) -> impl FnMut(usize, &mut [u8]) -> Decoded<()> {
     move |at, out| {
         out.copy_from_slice(&column[at..at + out.len()]);
         Ok(())

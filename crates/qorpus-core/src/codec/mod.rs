@@ -12,7 +12,7 @@ pub(crate) mod layout;
 pub(crate) mod unitaries;
 
 use crate::circuit::Circuits;
-use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage};
+use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
 use crate::codec::content_hash::ContentHash;
 use crate::codec::labels::PackedLabels;
 use crate::codec::layout::{BLOCK_CIRCUITS, CHECK_BYTES, Codec};
@@ -76,7 +76,7 @@ impl Codec {
     ///
     /// # Errors
     /// The damage that was found; then the contents of `circuits` are undefined.
-    pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Result<(), Damage> {
+    pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Decoded<()> {
         if self.checksum(chunk)? != chunk.checksum {
             return Err(Damage::Checksum);
         }
@@ -93,7 +93,7 @@ impl Codec {
     ///
     /// # Errors
     /// The damage that was found.
-    pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
+    pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Decoded<PackedLabels<'a>> {
         let Some(column) = column else { return Ok(PackedLabels::default()) };
         let records = usize::try_from(span.count).map_err(|_| Damage::Labels)?;
         let (bytes, check) = column.split_last_chunk().ok_or(Damage::Size("labels"))?;
@@ -106,7 +106,7 @@ impl Codec {
         PackedLabels::new(bytes, records)
     }
 
-    fn checksum(&self, chunk: &ChunkRef<'_>) -> Result<u64, Damage> {
+    fn checksum(&self, chunk: &ChunkRef<'_>) -> Decoded<u64> {
         let mut sealed = Vec::with_capacity(4096);
         sealed.extend_from_slice(&chunk.first_id.to_le_bytes());
         sealed.extend_from_slice(&chunk.count.to_le_bytes());
@@ -114,7 +114,10 @@ impl Codec {
         sealed.extend_from_slice(self.entries(chunk)?.1);
         match (chunk.unitaries, self.stored) {
             (None, None) => {}
-            (Some(column), Some(_)) => sealed.extend_from_slice(self.split_unitaries(chunk.count, column)?.1),
+            (Some(column), Some(_)) => {
+                self.check_unitaries_len(chunk.count, column.len())?;
+                sealed.extend_from_slice(&column[chunk.count as usize * self.unitary_bytes..]);
+            }
             _ => return Err(Damage::Size("unitaries")),
         }
         if let Some(labels) = chunk.labels {
@@ -266,15 +269,14 @@ mod tests {
         let found = |chunk: &Chunk| intact.codec.decode(&chunk.as_ref(), &mut Circuits::default()).is_err();
         assert!(!found(&intact.chunk));
         let mut chunk = intact.chunk.clone();
-        for bit in 0..chunk.circuits.len() * 8 {
-            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
-            assert!(found(&chunk), "circuits bit {bit}");
-            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
-        }
-        for bit in 0..chunk.unitaries.as_ref().unwrap().len() * 8 {
-            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
-            assert!(found(&chunk), "unitaries bit {bit}");
-            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
+        let columns: [fn(&mut Chunk) -> &mut Vec<u8>; 2] =
+            [|chunk| &mut chunk.circuits, |chunk| chunk.unitaries.as_mut().unwrap()];
+        for (number, column) in columns.into_iter().enumerate() {
+            for bit in 0..column(&mut chunk).len() * 8 {
+                column(&mut chunk)[bit / 8] ^= 1 << (bit % 8);
+                assert!(found(&chunk), "column {number}, bit {bit}");
+                column(&mut chunk)[bit / 8] ^= 1 << (bit % 8);
+            }
         }
         for bit in 0..64 {
             let flip = 1u64 << bit;

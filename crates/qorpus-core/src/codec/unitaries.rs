@@ -1,7 +1,7 @@
 //! The column of unitaries: a plain array, and behind it a check for each block of about a
 //! kilobyte.
 
-use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage};
+use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
 use crate::codec::layout::{CHECK_BYTES, Codec, copying, room};
 use std::ops::Range;
 
@@ -12,11 +12,10 @@ impl Codec {
     /// Appends the checks of all blocks to a column of unitaries.
     pub(crate) fn append_unitaries_checks(&self, first_id: u64, column: &mut Vec<u8>) {
         let plain_bytes = column.len();
-        for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
-            let first = first_id + (block * self.block_unitaries()) as u64;
-            let start = block * self.block_bytes();
-            let bytes = &column[start..plain_bytes.min(start + self.block_bytes())];
-            let check = self.unitaries_check(first, bytes);
+        for start in (0..plain_bytes).step_by(self.block_bytes()) {
+            let first = first_id + (start / self.unitary_bytes) as u64;
+            let check =
+                self.unitaries_check(first, &column[start..plain_bytes.min(start + self.block_bytes())]);
             column.extend_from_slice(&check.to_le_bytes());
         }
     }
@@ -55,15 +54,11 @@ impl Codec {
         Ok(())
     }
 
-    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as
-    /// [`Codec::unitaries_at`] does.
-    ///
-    /// # Errors
-    /// The damage that was found, or the error of `fetch`.
+    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, with the errors
+    /// and panics of [`unitaries_at`](Codec::unitaries_at).
     ///
     /// # Panics
-    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly
-    /// their bytes.
+    /// If `out` has not exactly their bytes.
     pub fn unitaries_in<E: From<Damage>>(
         &self,
         span: ChunkSpan,
@@ -109,7 +104,7 @@ impl Codec {
     }
 
     /// Checks the length of a column of `count` stored unitaries.
-    fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
+    pub(crate) fn check_unitaries_len(&self, count: u64, len: usize) -> Decoded<()> {
         assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
         let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
         let plain = count.checked_mul(self.unitary_bytes as u64);
@@ -149,7 +144,7 @@ impl Codec {
     ///
     /// # Errors
     /// The damage that was found.
-    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
+    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Decoded<&'a [u8]> {
         let size = self.unitary_bytes;
         let column = match chunk.unitaries {
             None if size == 0 => return Ok(&[]),
@@ -162,15 +157,5 @@ impl Codec {
             self.check_unitaries(chunk.span(), block, &column[range], check, &mut copying(column))?;
         }
         Ok(&column[positions.start * size..positions.end * size])
-    }
-
-    /// The unitaries of a column of `count` of them, and the checks behind them.
-    pub(crate) fn split_unitaries<'a>(
-        &self,
-        count: u64,
-        column: &'a [u8],
-    ) -> Result<(&'a [u8], &'a [u8]), Damage> {
-        self.check_unitaries_len(count, column.len())?;
-        Ok(column.split_at(count as usize * self.unitary_bytes))
     }
 }

@@ -9,32 +9,9 @@ use num_complex::Complex64;
 use std::f64::consts::FRAC_PI_4;
 
 impl ExactLetters {
-    /// Implements [`recognize`](crate::Arithmetic::recognize) for denominator exponents up to
-    /// `most`.
-    pub(crate) fn recognize_within(&self, unitary: &[Complex64], most: u32) -> Option<ExactUnitary> {
-        let turns = self.turns(unitary)?;
-        // To look for numbers takes the longer the larger the denominator, and most are small.
-        (0..=most).find_map(|exponent| {
-            turns.iter().find_map(|&turn| self.over(unitary, turn, exponent, LARGEST_ERROR))
-        })
-    }
-
-    /// Implements [`near`](crate::Arithmetic::near). With a large error only small denominators
-    /// tell numbers of the ring apart: of larger ones any that is near is taken.
-    pub(crate) fn candidates(&self, unitary: &[Complex64], error: f64) -> Vec<ExactUnitary> {
-        let error = turned_error(error, self.dim);
-        let Some(unique) = unique_exponent(error) else { return Vec::new() };
-        let mut found = Vec::new();
-        for turn in self.turns(unitary).unwrap_or_default() {
-            let exact = (0..=unique).find_map(|exponent| self.over(unitary, turn, exponent, error));
-            found.extend(exact.filter(|exact| !found.contains(exact)));
-        }
-        found
-    }
-
     /// The phases that may bring it into the ring: as many as there are rows, up to a global phase.
     /// `None` if it is not a unitary of this size.
-    fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
+    pub(crate) fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
         if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
             return None;
         }
@@ -51,7 +28,7 @@ impl ExactLetters {
 
     /// The exact unitary over √2^`exponent` that this is within `error`, after multiplication by
     /// `turn`.
-    fn over(
+    pub(crate) fn over(
         &self,
         unitary: &[Complex64],
         turn: Complex64,
@@ -141,7 +118,7 @@ mod tests {
             let letters = letters(qubits, up_to);
             let word: Vec<_> = word.iter().map(|letter| letter % letters.letters()).collect();
             let expected = letters.unitary(&word).unwrap();
-            let mut unitary: Vec<_> = expected.to_complex().iter().map(|entry| entry * turn(phase)).collect();
+            let mut unitary: Vec<_> = letters.numbers(&expected).iter().map(|entry| entry * turn(phase)).collect();
             prop_assert_eq!(letters.recognize(&unitary, 0.0), Some(expected));
             unitary[0] += 1e-3;
             prop_assert_eq!(letters.recognize(&unitary, 0.0), None);
@@ -155,7 +132,7 @@ mod tests {
             let word: Vec<_> = word.iter().map(|letter| letter % letters.letters()).collect();
             let (expected, error) = (letters.unitary(&word).unwrap(), 10f64.powf(-digits));
             let noise = |k: u64| turn(mix(seed ^ k) as f64) * error;
-            let noisy: Vec<_> = (0..).zip(expected.to_complex()).map(|(k, z)| (z + noise(k)) * turn(phase)).collect();
+            let noisy: Vec<_> = (0..).zip(letters.numbers(&expected)).map(|(k, z)| (z + noise(k)) * turn(phase)).collect();
             if letters.is_complete(error, word.len()) {
                 prop_assert!(letters.near(&noisy, error).contains(&expected));
             }

@@ -23,7 +23,7 @@ const UNITARY_TOLERANCE: f64 = 1e-12;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
     name: String,
-    /// Its angles in radians, in the order of its name.
+    /// The angles in radians, in the order of the name.
     angles: Vec<f64>,
     qubits: usize,
     matrix: Vec<Complex64>,
@@ -60,7 +60,7 @@ impl Gate {
     /// values: `rz(tau/4)` is `rz(pi/2)`.
     ///
     /// # Errors
-    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Gate`] if angles are
+    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Unusable`] if angles are
     /// missing, too many, or not [expressions](crate::evaluate).
     pub fn standard(text: &str) -> Result<Gate> {
         Gate::read(text, Angle::read)
@@ -115,11 +115,11 @@ impl Gate {
     /// A user-defined gate: its matrix is row-major, 2^`qubits` x 2^`qubits`.
     ///
     /// # Errors
-    /// [`Error::Gate`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
     /// standard gate, for a number of qubits other than 1, 2, 3, or for a matrix of the wrong size.
     /// [`Error::NotUnitary`] if an entry of U†U - 1 exceeds 1e-12.
     pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
-        let refused = |reason: String| Err(Error::Gate { gate: name.into(), reason });
+        let refused = |reason: String| Err(Error::Unusable { item: format!("gate '{name}'"), reason });
         check_custom_name(name)?;
         if !(1..=3).contains(&qubits) {
             return refused(format!("acts on {qubits} qubits; a gate acts on 1, 2 or 3"));
@@ -140,7 +140,7 @@ impl Gate {
     /// qubits is 0.
     ///
     /// # Errors
-    /// [`Error::Gate`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
     /// standard gate.
     pub fn opaque(name: &str) -> Result<Gate> {
         check_custom_name(name)?;
@@ -163,7 +163,7 @@ impl Gate {
         standard::parts(&self.name)
     }
 
-    /// How many qubits the gate acts on: 1, 2 or 3; 0 if it is opaque.
+    /// The number of qubits that the gate acts on: 1, 2 or 3; 0 if it is opaque.
     pub fn qubits(&self) -> usize {
         self.qubits
     }
@@ -219,11 +219,18 @@ pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
     largest.sqrt()
 }
 
+/// The standard gates, with some angles.
+#[cfg(test)]
+pub(crate) fn examples() -> impl Iterator<Item = Gate> {
+    let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
+    standard::STANDARD.iter().map(move |name| Gate::standard(&angles(name)).unwrap())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gate::name::MAX_NAME_BYTES;
-    use crate::gate::standard::{ONE, diagonal, examples, ry, rz, turn};
+    use crate::gate::standard::{ONE, diagonal, ry, rz, turn};
 
     fn product(a: &[Complex64], b: &[Complex64]) -> Vec<Complex64> {
         let dim = a.len().isqrt();
@@ -297,7 +304,7 @@ mod tests {
         assert!(Gate::custom("my_gate", 1, identity()).is_ok());
         for (name, qubits) in [("h", 1), ("1q", 1), ("a b", 1), ("m", 2)] {
             let refused = Gate::custom(name, qubits, identity()).unwrap_err();
-            assert!(matches!(refused, Error::Gate { .. }), "{name}");
+            assert!(matches!(refused, Error::Unusable { .. }), "{name}");
         }
         let residual = |entry| match Gate::custom("m", 1, diagonal(&[ONE, entry])) {
             Err(Error::NotUnitary { residual, .. }) => residual,

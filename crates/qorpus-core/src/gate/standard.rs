@@ -53,13 +53,6 @@ const ZERO: Complex64 = Complex64::ZERO;
 pub(crate) const ONE: Complex64 = Complex64::ONE;
 const I: Complex64 = Complex64::I;
 
-/// The standard gates, with some angles.
-#[cfg(test)]
-pub(crate) fn examples() -> impl Iterator<Item = crate::gate::Gate> {
-    let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
-    STANDARD.iter().map(move |name| crate::gate::Gate::standard(&angles(name)).unwrap())
-}
-
 /// e^(i angle), with exact halves of a turn left as libm gives them.
 pub(crate) fn turn(angle: f64) -> Complex64 {
     Complex64::new(libm::cos(angle), libm::sin(angle))

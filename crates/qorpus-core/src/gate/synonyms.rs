@@ -2,7 +2,7 @@
 
 use crate::gate::standard::{self, PRESETS, STANDARD};
 
-/// How a gate of another tool is written here.
+/// The spelling here of another tool's gate.
 #[derive(Debug, Clone, Copy)]
 enum Translation {
     /// A gate, of which `{0}` and so on are the angles of the other one.

@@ -1,7 +1,7 @@
 //! Builders of labels: columns of values for consecutive records.
 
-use crate::error::{Error, Result};
-use crate::labels::name::{check_name, is_one_in_sql, letter_case_clash};
+use crate::error::Result;
+use crate::labels::name::{check_name, is_one_in_sql, letter_case_clash, refused};
 use crate::labels::value::{Label, LabelColumn, LabelKind};
 use std::collections::BTreeMap;
 
@@ -36,11 +36,10 @@ impl Labels {
     /// Appends `records` records, with a column of that many values for each label.
     ///
     /// # Errors
-    /// [`Error::Label`] for an invalid name, a column of another length, or values that do not go
+    /// [`Error::Unusable`](crate::Error::Unusable) for an invalid name, a column of another length, or values that do not go
     /// together, also with those of records that were [taken](Labels::take). Then nothing is
     /// appended.
     pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
-        let refused = |name: &str, reason: String| Error::Label { name: name.into(), reason };
         let mut kinds = Vec::with_capacity(labels.len());
         let mut names = self.kinds.len();
         for (place, (name, more)) in labels.iter().enumerate() {
@@ -50,11 +49,11 @@ impl Labels {
             }
             let earlier = || labels[..place].iter().map(|(earlier, _)| *earlier);
             if earlier().any(|earlier| earlier == *name) {
-                return Err(refused(name, "is given twice".into()));
+                return Err(refused(name, "is given twice"));
             }
             if let Some(known) = self.kinds.get(*name) {
                 let joined = known.join(more.kind());
-                kinds.push(joined.map_err(|reason| refused(name, reason.into()))?);
+                kinds.push(joined.map_err(|reason| refused(name, reason))?);
             } else {
                 check_name(name)?;
                 let mut others = self.kinds.keys().map(String::as_str).chain(earlier());
@@ -165,6 +164,7 @@ impl SparseColumn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::labels::value::MAX_EXACT_INTEGER;
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             ("new\nline", Label::Integer(1)),
         ] {
             let given = [("fine", Label::Integer(3).into()), (name, value.into())];
-            assert!(matches!(labels.extend(1, &given), Err(Error::Label { .. })), "{name}");
+            assert!(matches!(labels.extend(1, &given), Err(Error::Unusable { .. })), "{name}");
             assert_eq!(labels, before);
         }
         let long = "x".repeat(65);
@@ -203,7 +203,7 @@ mod tests {
         labels.extend(1, &[("seed", number())]).unwrap();
         for name in ["Seed", "SEED", "ID", "Id", "Length", "Circuit", "UNITARY", "COUNT_h", "Count_", "DEPTH"]
         {
-            assert!(matches!(labels.extend(1, &[(name, number())]), Err(Error::Label { .. })), "{name}");
+            assert!(matches!(labels.extend(1, &[(name, number())]), Err(Error::Unusable { .. })), "{name}");
         }
         let both = [("gate", number()), ("Gate", number())];
         assert!(labels.extend(1, &both).unwrap_err().to_string().contains("the label 'gate'"));

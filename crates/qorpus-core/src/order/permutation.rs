@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// For ever: a resumed stream goes on in this order.
+    /// Orders never change: a resumed stream continues in its order.
     #[test]
     fn orders_are_frozen() {
         let order = |len, seed| (0..len).map(|i| Permutation::new(len, seed).apply(i)).collect::<Vec<_>>();
@@ -143,8 +143,8 @@ mod tests {
         assert!(all.into_iter().eq(0..1000));
     }
 
-    /// Where the first number goes, over many seeds, is spread evenly: chi-square with 15 degrees
-    /// of freedom stays below its 0.999999 quantile, and so do pairs.
+    /// The place of the first number, over many seeds, is spread evenly: chi-square with 15 degrees
+    /// of freedom stays below its 0.999999 quantile, and so does that of pairs.
     #[test]
     fn places_are_spread_evenly() {
         let (len, seeds) = (16u64, 64_000u64);

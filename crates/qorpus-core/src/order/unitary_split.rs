@@ -23,7 +23,7 @@ const BORDER_NORM: f64 = 1e-11;
 /// A split by unitary: the side of a unitary, one of 1000, is the same for all circuits that make
 /// it.
 ///
-/// Over Z[ω, 1/√2] the key of an [`ExactUnitary`](crate::ExactUnitary) decides. Other unitaries
+/// Over Z[ω, 1/√2] the [key](Arithmetic::key) of an exact unitary decides. Other unitaries
 /// have the two folded numbers of [`ApproximateLetters`], which are continuous. Each is cut into
 /// 4096 cells, and a pair of cells has a side. A unitary so near to a border that one within 1e-11
 /// of it, in Frobenius norm, might be on another side is on none.

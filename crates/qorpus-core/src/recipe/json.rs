@@ -2,7 +2,6 @@
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
-use crate::arithmetic::Equivalence;
 use crate::bounded_vec::BoundedVec;
 use crate::circuit::MAX_LENGTH;
 use crate::error::{Error, Result};
@@ -39,9 +38,7 @@ impl Recipe {
                 SpaceKind::Words => SpaceText::Words,
                 &SpaceKind::Random { seed } => SpaceText::Random { records: self.space.len(), seed },
                 SpaceKind::Appended => SpaceText::Appended,
-                SpaceKind::Distinct(Distinct { up_to, costs, most_cost }) => {
-                    SpaceText::Distinct { up_to: *up_to, costs: costs.clone(), most_cost: *most_cost }
-                }
+                SpaceKind::Distinct(distinct) => SpaceText::Distinct(distinct.clone()),
             },
             dtype: self.dtype,
             unitaries: self.unitaries,
@@ -78,13 +75,11 @@ impl Recipe {
             SpaceText::Words => Space::words(&alphabet, min, max)?,
             SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
             SpaceText::Appended => return refused("appended circuits have lengths from 0 to 65535".into()),
-            SpaceText::Distinct { .. } if min > 0 || text.unitaries => {
+            SpaceText::Distinct(_) if min > 0 || text.unitaries => {
                 let rule = "distinct unitaries begin with the empty circuit and are computed on reading";
                 return refused(rule.into());
             }
-            SpaceText::Distinct { up_to, costs, most_cost } => {
-                Space::distinct(&alphabet, Distinct { up_to, costs, most_cost }, max)?
-            }
+            SpaceText::Distinct(distinct) => Space::distinct(&alphabet, distinct, max)?,
             SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
         };
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
@@ -113,5 +108,5 @@ enum SpaceText {
     Words,
     Random { records: u64, seed: u64 },
     Appended,
-    Distinct { up_to: Equivalence, costs: Vec<u32>, most_cost: u32 },
+    Distinct(Distinct),
 }
