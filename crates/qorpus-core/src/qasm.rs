@@ -113,10 +113,8 @@ impl Qasm {
             return Err(format!("nothing but the name of the gate '{base}' is known"));
         }
         let &[a, b, c, d] = gate.matrix() else {
-            return Err(format!(
-                "OpenQASM needs a decomposition of the gate '{base}' on {} qubits, and only its matrix is known",
-                gate.qubits()
-            ));
+            let gate = format!("the gate '{base}' on {} qubits", gate.qubits());
+            return Err(format!("OpenQASM needs a decomposition of {gate}, and only its matrix is known"));
         };
         let body = match self {
             Qasm::Two => without_phase([a, b, c, d]).ok_or_else(|| {

@@ -27,9 +27,8 @@ use crate::kernel::prefix_table::PrefixTable;
 use crate::kernel::representation::{AlignedBuffer, Representation};
 use crate::kernel::row_updates::{RowUpdates, SplitRows, row_updates};
 use crate::kernel::small::{SmallLetters, SmallUnitaries};
-use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::simd::vector::Vector;
-use crate::simd::{dispatch, vector};
+use crate::simd::dispatch::{self, InstructionSet, SimdTask};
+use crate::simd::vector::{self, Vector};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 

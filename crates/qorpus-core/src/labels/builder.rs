@@ -170,9 +170,8 @@ mod tests {
     #[test]
     fn refusals_change_nothing() {
         let mut labels = Labels::default();
-        labels
-            .extend(1, &[("a", Label::Integer(i64::MAX).into()), ("t", Label::Text("x".into()).into())])
-            .unwrap();
+        let first = [("a", Label::Integer(i64::MAX).into()), ("t", Label::Text("x".into()).into())];
+        labels.extend(1, &first).unwrap();
         let before = labels.clone();
         for (name, value) in [
             ("a", Label::Real(0.5)),
@@ -190,9 +189,8 @@ mod tests {
         let long = "x".repeat(65);
         assert!(labels.extend(1, &[(&long, Label::Integer(1).into())]).is_err());
         assert!(labels.extend(2, &[("b", Label::Integer(1).into())]).is_err());
-        assert!(
-            labels.extend(1, &[("b", Label::Integer(1).into()), ("b", Label::Integer(1).into())]).is_err()
-        );
+        let twice = [("b", Label::Integer(1).into()), ("b", Label::Integer(1).into())];
+        assert!(labels.extend(1, &twice).is_err());
         assert_eq!(labels, before);
     }
 
@@ -208,9 +206,8 @@ mod tests {
         let both = [("gate", number()), ("Gate", number())];
         assert!(labels.extend(1, &both).unwrap_err().to_string().contains("the label 'gate'"));
         // Other letters have their case, and labels that a file had before go on.
-        labels
-            .extend(1, &[("é", number()), ("É", number()), ("Depth", number()), ("depth", number())])
-            .unwrap();
+        let fine = ["é", "É", "Depth", "depth"].map(|name| (name, number()));
+        labels.extend(1, &fine).unwrap();
         assert_eq!(labels.get(1).len(), 4);
     }
 

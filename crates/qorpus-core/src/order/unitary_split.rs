@@ -51,10 +51,10 @@ impl UnitarySplit {
         let holds = |exact: &ExactLetters| is_bounded && exact.holds(space.lengths().1);
         let letters = match ExactLetters::new(alphabet, up_to).ok().filter(holds) {
             Some(exact) => SplitLetters::Exact(exact),
-            None => SplitLetters::Approximate(
-                ApproximateLetters::new(alphabet, up_to)
-                    .unwrap_or_else(|_| ApproximateLetters::keys(alphabet.dim(), up_to)),
-            ),
+            None => {
+                let keys = |_| ApproximateLetters::keys(alphabet.dim(), up_to);
+                SplitLetters::Approximate(ApproximateLetters::new(alphabet, up_to).unwrap_or_else(keys))
+            }
         };
         let is_opaque = alphabet.gates().iter().any(Gate::is_opaque);
         UnitarySplit { seed, letters, is_opaque }

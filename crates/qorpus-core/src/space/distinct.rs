@@ -37,9 +37,8 @@ impl Distinct {
         let costs = &self.costs;
         let refused = |reason: String| Err(Error::Distinct(reason));
         if letters > MAX_DISTINCT_LETTERS {
-            return refused(format!(
-                "there are {letters} letters; at most {MAX_DISTINCT_LETTERS} are possible"
-            ));
+            let most = MAX_DISTINCT_LETTERS;
+            return refused(format!("there are {letters} letters; at most {most} are possible"));
         }
         if costs.len() != alphabet.gates().len() {
             return refused("each gate needs a cost".into());

@@ -225,10 +225,8 @@ mod tests {
         let near = |count: u32, of: f64, p: f64| {
             (f64::from(count) - of * p).abs() < 6.0 * (of * p * (1.0 - p)).sqrt()
         };
-        assert!(
-            lengths[..2] == [0, 0] && lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)),
-            "{lengths:?}"
-        );
+        assert_eq!(lengths[..2], [0, 0]);
+        assert!(lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)), "{lengths:?}");
         assert!(letters.iter().all(|&n| near(n, total as f64, 0.2)), "{letters:?}");
     }
 }
