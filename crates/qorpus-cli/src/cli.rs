@@ -5,8 +5,8 @@
 use crate::names::{self, DTYPES, DURABILITIES, ORDERS, UP_TO};
 use clap::{Args, Parser, Subcommand};
 use qorpus::{
-    DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, GenerateOptions, Order, Part,
-    PlanOptions, RecipeOptions, RepairOptions, VerifyOptions,
+    DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, FindOptions, GenerateOptions, Order,
+    Part, PlanOptions, RecipeOptions, RepairOptions, Target, VerifyOptions,
 };
 use std::path::PathBuf;
 
@@ -69,29 +69,7 @@ pub(crate) enum Command {
         qorpus find two.db --unitary target.npy --json\n  \
         qorpus find two.db --unitary target.npy --tolerance 0.01")]
     #[command(group = clap::ArgGroup::new("target").required(true).args(["circuit", "unitary"]))]
-    Find {
-        /// The corpus
-        corpus: PathBuf,
-        /// A circuit that makes the unitary, of any standard gates
-        #[arg(long)]
-        circuit: Option<String>,
-        /// The unitary, as a NumPy file
-        #[arg(long, value_name = "FILE.npy")]
-        unitary: Option<PathBuf>,
-        /// How the qubits of the unitary are ordered
-        #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
-        order: Order,
-        /// Take the nearest record whose entries differ by at most this, up to phase if the corpus
-        /// is; without it, the tolerance follows from the matrix's precision
-        #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
-        tolerance: Option<f64>,
-        /// Look in the corpus alone, not for circuits up to twice as long
-        #[arg(long)]
-        stored: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Find(Find),
     /// Show what a recipe would cost, stored or computed, here or on another machine; leaves
     /// nothing behind
     ///
@@ -198,6 +176,45 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct Find {
+    /// The corpus
+    pub(crate) corpus: PathBuf,
+    /// A circuit that makes the unitary, of any standard gates
+    #[arg(long)]
+    circuit: Option<String>,
+    /// The unitary, as a NumPy file
+    #[arg(long, value_name = "FILE.npy")]
+    unitary: Option<PathBuf>,
+    /// How the qubits of the unitary are ordered
+    #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
+    order: Order,
+    /// Take the nearest record whose entries differ by at most this, up to phase if the corpus is;
+    /// without it, the tolerance follows from the matrix's precision
+    #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
+    tolerance: Option<f64>,
+    /// Look in the corpus alone, not for circuits up to twice as long
+    #[arg(long)]
+    stored: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Find {
+    pub(crate) fn target(&self, qubits: usize) -> qorpus::Result<Target> {
+        if let Some(file) = &self.unitary {
+            return qorpus::read_npy(file, qubits, self.order);
+        }
+        let circuit = self.circuit.as_deref().unwrap_or_default();
+        qorpus::circuit_unitary(circuit, qubits).map(Target::of_circuit)
+    }
+
+    pub(crate) fn options(&self) -> FindOptions {
+        FindOptions { extend: !self.stored, tolerance: self.tolerance }
+    }
 }
 
 #[derive(Args)]

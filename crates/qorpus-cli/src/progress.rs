@@ -194,11 +194,11 @@ impl Bar {
     /// Creates a bar that ends at `records`, moved by [`reach`](Bar::reach).
     pub fn counting(quiet: bool, records: u64) -> Bar {
         let bar = Bar::new(quiet);
-        bar.length(records);
+        bar.records().of = records;
         bar
     }
 
-    /// Shows that so many records are done.
+    /// Shows that `records` records are done.
     pub fn reach(&self, records: u64) {
         self.display.bar.set_position(records);
     }
@@ -206,10 +206,6 @@ impl Bar {
     /// Shows how a job stands.
     pub fn show(&self, progress: Progress) {
         self.update(|records, now| records.update(now, progress));
-    }
-
-    pub(crate) fn length(&self, records: u64) {
-        self.records().of = records;
     }
 
     /// Counts records, from any thread.

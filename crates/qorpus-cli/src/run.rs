@@ -1,13 +1,13 @@
 //! From a parsed command to the library and back to what is shown.
 
-use crate::cli::{Arguments, Command, DistinctArguments, Generate, Repair, Verify};
+use crate::cli::{Arguments, Command, DistinctArguments, Find, Generate, Repair, Verify};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
 use crate::{json, text};
 use clap::CommandFactory;
-use qorpus::{Caller, Corpus, CorpusFile, FindOptions, Outcome, Target};
+use qorpus::{Caller, Corpus, CorpusFile, Order, Outcome};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -35,25 +35,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Generate(arguments) => generate(arguments, out),
         Command::Distinct(arguments) => distinct(&arguments, out),
-        Command::Find { corpus, circuit, unitary, order, tolerance, stored, json } => {
-            stop_on_interrupt();
-            let corpus = CorpusFile::open(&corpus)?;
-            let qubits = corpus.recipe().alphabet().qubits();
-            let target = match (circuit, unitary) {
-                (_, Some(file)) => qorpus::read_npy(&file, qubits, order)?,
-                (circuit, None) => {
-                    Target::of_circuit(qorpus::circuit_unitary(&circuit.unwrap_or_default(), qubits)?)
-                }
-            };
-            let options = FindOptions { extend: !stored, tolerance };
-            let found = corpus.find(&target, options, &mut || STOP.load(Ordering::Relaxed))?;
-            if json {
-                writeln!(out, "{}", json::found(corpus.recipe(), &found))?;
-            } else {
-                text::found(out, corpus.recipe(), &found)?;
-            }
-            Ok(if STOP.load(Ordering::Relaxed) { INTERRUPTED } else { 0 })
-        }
+        Command::Find(arguments) => find(&arguments, out),
         Command::Plan { recipe, machine, json } => {
             let recipe = recipe.options().recipe()?;
             let plan = qorpus::plan(&recipe, &machine.options())?;
@@ -76,24 +58,11 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Show { corpus, ids, order, json } => {
-            let corpus = opened(&corpus)?;
             let mut out = io::BufWriter::new(out);
-            for id in ids {
-                let record = match corpus.record(id, order) {
-                    Ok(record) => record,
-                    Err(error) => {
-                        out.flush()?;
-                        return Err(error.into());
-                    }
-                };
-                if json {
-                    writeln!(out, "{}", json::record(corpus.recipe(), &record))?;
-                } else {
-                    text::record(&mut out, corpus.recipe(), &record)?;
-                }
-            }
+            // What was found before an error is shown as well.
+            let shown = show(&opened(&corpus)?, ids, order, json, &mut out);
             out.flush()?;
-            Ok(0)
+            shown.map(|()| 0)
         }
         Command::Seal { directory, json } => {
             let sealed = qorpus::seal(&directory)?;
@@ -106,42 +75,8 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Verify(arguments) => verify(&arguments, out),
         Command::Repair(arguments) => repair(&arguments, out),
-        Command::Export { corpus, out: file, quiet } => {
-            stop_on_interrupt();
-            let corpus = opened(&corpus)?;
-            let bar = Bar::new(quiet);
-            bar.length(corpus.summary()?.records);
-            let start = Instant::now();
-            let mut done = 0;
-            let outcome = qorpus::export(&corpus, &file, &STOP, &mut |records| {
-                bar.advance(records - done);
-                done = records;
-            })?;
-            bar.clear();
-            if outcome == Outcome::Interrupted {
-                writeln!(out, "interrupted: nothing was left at {}", file.display())?;
-                return Ok(INTERRUPTED);
-            }
-            if !quiet {
-                text::done(out, &file, done, None, start.elapsed())?;
-            }
-            Ok(0)
-        }
-        Command::Merge { out: file, inputs, quiet } => {
-            stop_on_interrupt();
-            let start = Instant::now();
-            let bar = Bar::new(quiet);
-            let (outcome, progress) =
-                qorpus::merge(&file, &inputs, &STOP, &mut |progress| bar.show(progress))?;
-            bar.clear();
-            if outcome == Outcome::Interrupted {
-                return interrupted(out, &file, &file, progress);
-            }
-            if !quiet {
-                text::done(out, &file, progress.made, Some(progress), start.elapsed())?;
-            }
-            Ok(0)
-        }
+        Command::Export { corpus, out: file, quiet } => export(&corpus, &file, quiet, out),
+        Command::Merge { out: file, inputs, quiet } => merge(&file, &inputs, quiet, out),
         Command::Completions { shell } => {
             // Written by itself, it would panic where a pipe closes early.
             let mut script = Vec::new();
@@ -150,6 +85,75 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
             Ok(0)
         }
     }
+}
+
+fn find(arguments: &Find, out: &mut dyn Write) -> Result<u8, Failure> {
+    stop_on_interrupt();
+    let is_stopped = || STOP.load(Ordering::Relaxed);
+    let corpus = CorpusFile::open(&arguments.corpus)?;
+    let target = arguments.target(corpus.recipe().alphabet().qubits())?;
+    let found = corpus.find(&target, arguments.options(), &mut || is_stopped())?;
+    if arguments.json {
+        writeln!(out, "{}", json::found(corpus.recipe(), &found))?;
+    } else {
+        text::found(out, corpus.recipe(), &found)?;
+    }
+    Ok(if is_stopped() { INTERRUPTED } else { 0 })
+}
+
+fn show(
+    corpus: &Corpus,
+    ids: Vec<u64>,
+    order: Order,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    for id in ids {
+        let record = corpus.record(id, order)?;
+        if json {
+            writeln!(out, "{}", json::record(corpus.recipe(), &record))?;
+        } else {
+            text::record(out, corpus.recipe(), &record)?;
+        }
+    }
+    Ok(())
+}
+
+fn export(corpus: &Path, file: &Path, quiet: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+    stop_on_interrupt();
+    let corpus = opened(corpus)?;
+    let bar = Bar::counting(quiet, corpus.summary()?.records);
+    let start = Instant::now();
+    let mut done = 0;
+    let outcome = qorpus::export(&corpus, file, &STOP, &mut |records| {
+        bar.advance(records - done);
+        done = records;
+    })?;
+    bar.clear();
+    if outcome == Outcome::Interrupted {
+        writeln!(out, "interrupted: nothing was left at {}", file.display())?;
+        return Ok(INTERRUPTED);
+    }
+    if !quiet {
+        text::done(out, file, done, None, start.elapsed())?;
+    }
+    Ok(0)
+}
+
+fn merge(file: &Path, inputs: &[PathBuf], quiet: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+    stop_on_interrupt();
+    let start = Instant::now();
+    let bar = Bar::new(quiet);
+    let (outcome, progress) = qorpus::merge(file, inputs, &STOP, &mut |progress| bar.show(progress))?;
+    bar.clear();
+    if outcome == Outcome::Interrupted {
+        text::interrupted(out, file, file, progress)?;
+        return Ok(INTERRUPTED);
+    }
+    if !quiet {
+        text::done(out, file, progress.made, Some(progress), start.elapsed())?;
+    }
+    Ok(0)
 }
 
 /// Opens a corpus, and prints its warnings.
@@ -170,8 +174,8 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        let built_in = qorpus::built_in(&arguments.out, &options)?;
-        return interrupted(out, &arguments.out, &built_in, progress);
+        text::interrupted(out, &arguments.out, &qorpus::built_in(&arguments.out, &options)?, progress)?;
+        return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
         if let Some(idle) = progress.idle {
@@ -197,27 +201,15 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        writeln!(
-            out,
-            "interrupted while making circuits of {} letters; run the same command again to go on",
-            progress.length
-        )?;
+        let length = progress.length;
+        let remedy = "run the same command again to go on";
+        writeln!(out, "interrupted while making circuits of {length} letters; {remedy}")?;
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
         text::levels(out, &CorpusFile::open(&arguments.out)?.levels()?, &progress, start.elapsed())?;
     }
     Ok(0)
-}
-
-fn interrupted(
-    out: &mut dyn Write,
-    file: &Path,
-    built_in: &Path,
-    progress: qorpus::Progress,
-) -> Result<u8, Failure> {
-    text::interrupted(out, file, built_in, progress)?;
-    Ok(INTERRUPTED)
 }
 
 fn verify(arguments: &Verify, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -252,8 +244,7 @@ fn with_bar(
     check: impl FnOnce(&(dyn Fn(u64) + Sync)) -> qorpus::Result<qorpus::Verification>,
 ) -> Result<qorpus::Verification, Failure> {
     stop_on_interrupt();
-    let bar = Bar::new(arguments.quiet);
-    bar.length(opened(&arguments.corpus)?.summary()?.records);
+    let bar = Bar::counting(arguments.quiet, opened(&arguments.corpus)?.summary()?.records);
     let found = check(&|records| bar.advance(records));
     bar.clear();
     Ok(found?)

@@ -32,15 +32,16 @@ pub(crate) fn warning(text: &str) {
 /// Tells people what their first Ctrl-C does.
 pub(crate) fn stopping() {
     if std::io::stderr().is_terminal() {
-        let _ = writeln!(
-            anstream::stderr(),
-            "stopping when the last commit is done; Ctrl-C again leaves at once"
-        );
+        let text = "stopping when the last commit is done; Ctrl-C again leaves at once";
+        let _ = writeln!(anstream::stderr(), "{text}");
     }
 }
 
 /// The most lines of one kind that are printed.
 const MAX_LINES: usize = 20;
+
+/// The most letters of an alphabet that are printed.
+const MAX_LETTERS: usize = 16;
 
 /// Prints some lines, and how many more there are.
 fn listed(
@@ -124,11 +125,8 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
                     "one record is within {tolerance:.2e} of the matrix, another almost as near"
                 )?,
                 within => {
-                    let count = grouped(*within);
-                    writeln!(
-                        out,
-                        "{count} records are within {tolerance:.2e} of the matrix; give more digits"
-                    )?;
+                    let records = counted(*within, "record");
+                    writeln!(out, "{records} are within {tolerance:.2e} of the matrix; give more digits")?;
                 }
             }
             writeln!(out, "the nearest is record {id} ({}), {distance:.2e} from it", text(circuit))
@@ -176,23 +174,14 @@ pub(crate) fn interrupted(
 ) -> Result<()> {
     let Progress { records, expected, drafted, .. } = progress;
     let there = if built_in == file { records } else { records - drafted };
-    write!(
-        out,
-        "interrupted: {} of {} are safe in {}",
-        grouped(there),
-        counted(expected, "record"),
-        file.display()
-    )?;
+    let (of, place) = (counted(expected, "record"), file.display());
+    write!(out, "interrupted: {} of {of} are safe in {place}", grouped(there))?;
     if built_in == file {
-        writeln!(out, "; run the same command again to go on")
-    } else {
-        writeln!(
-            out,
-            ", and {} of an unfinished shard on this machine in {}; run the same command again, here, to go on",
-            grouped(drafted),
-            built_in.display()
-        )
+        return writeln!(out, "; run the same command again to go on");
     }
+    let (records, place) = (grouped(drafted), built_in.display());
+    write!(out, ", and {records} of an unfinished shard on this machine in {place}")?;
+    writeln!(out, "; run the same command again, here, to go on")
 }
 
 /// Prints that a part has nothing to make.
@@ -209,11 +198,7 @@ pub(crate) fn seal_next(out: &mut dyn Write, directory: &Path) -> Result<()> {
 pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> Result<()> {
     let missing = sealed.missing.iter().map(|ids| format!("{BAD}missing{BAD:#}: {}", range(ids)));
     listed(out, missing, |more| counted(more, "more range"))?;
-    let verdict = if sealed.missing.is_empty() {
-        format!("{GOOD}complete{GOOD:#}")
-    } else {
-        format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
-    };
+    let verdict = if sealed.missing.is_empty() { format!("{GOOD}complete{GOOD:#}") } else { incomplete() };
     writeln!(
         out,
         "{STRONG}{}{STRONG:#}: {} of {}, {} of {}, {}: {verdict}",
@@ -224,6 +209,10 @@ pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> 
         counted(sealed.expected, "record"),
         bytes(sealed.bytes)
     )
+}
+
+fn incomplete() -> String {
+    format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
 }
 
 /// Prints what was made again.
@@ -286,10 +275,8 @@ pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<
             "stored unitaries are read faster than they are computed".to_string()
         };
         let (stored, computed) = (duration(stored), duration(computed));
-        writeln!(
-            out,
-            "{place}: {verdict}: to read all of them once takes {stored}, to compute them {computed}"
-        )?;
+        let times = format!("to read all of them once takes {stored}, to compute them {computed}");
+        writeln!(out, "{place}: {verdict}: {times}")?;
     }
     Ok(())
 }
@@ -322,14 +309,15 @@ pub(crate) fn info(
             (summary.records, summary.bytes, state)
         }
     };
-    let letters: Vec<_> =
-        corpus.recipe().alphabet().letters().iter().map(|letter| letter.text.as_str()).collect();
+    let alphabet = corpus.recipe().alphabet().letters();
+    let mut letters: Vec<_> = alphabet.iter().take(MAX_LETTERS).map(|letter| letter.text.as_str()).collect();
+    letters.extend((alphabet.len() > MAX_LETTERS).then_some("..."));
     let mut rows = vec![
         ("corpus", format!("{STRONG}{}{STRONG:#}", places(corpus))),
         ("recipe", corpus.recipe().summary()),
         ("records", format!("{}  {state}", grouped(records))),
         ("size", format!("{}, {:.2} bytes a record", bytes(size), size as f64 / records.max(1) as f64)),
-        ("letters", format!("{}: {}", letters.len(), shortened(&letters, 16))),
+        ("letters", format!("{}: {}", alphabet.len(), letters.join(", "))),
         ("recipe hash", summary.recipe_hash.clone()),
         ("content hash", summary.content_hash.to_string()),
         (
@@ -337,17 +325,12 @@ pub(crate) fn info(
             format!("version {}, read with SQLite {}", summary.format_version, summary.sqlite_version),
         ),
     ];
-    // Of appended records nobody knows, and an enumeration has each unitary once.
+    // Appended records may be anything, and an enumeration has each unitary once.
     if !corpus.recipe().space().is_appended() {
         let text = "records may repeat a unitary; in Python, split(by=\"unitary\") keeps equal ones together";
         rows.push(("unitaries", text.into()));
     }
     table(out, &rows)
-}
-
-fn shortened(texts: &[&str], most: usize) -> String {
-    let more = if texts.len() > most { ", ..." } else { "" };
-    texts[..texts.len().min(most)].join(", ") + more
 }
 
 /// Prints a record: letters, drawing, matrix, labels.
@@ -362,12 +345,10 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
         let row: Vec<_> = row.iter().map(|cell| format!("{cell:>width$}")).collect();
         writeln!(out, "{NAME}│{NAME:#} {} {NAME}│{NAME:#}", row.join("  "))?;
     }
-    let labels: Vec<_> = record
-        .labels
-        .iter()
-        .filter(|(name, value)| !name.starts_with("count_") || **value != Label::Integer(0))
-        .map(|(name, value)| format!("{name} {}", plain(&value.to_string())))
-        .collect();
+    let is_shown = |name: &str, value: &Label| !name.starts_with("count_") || *value != Label::Integer(0);
+    let labels = record.labels.iter().filter(|(name, value)| is_shown(name, value));
+    let labels: Vec<_> =
+        labels.map(|(name, value)| format!("{name} {}", plain(&value.to_string()))).collect();
     writeln!(out, "\n{NAME}{}{NAME:#}\n", labels.join(", "))
 }
 
@@ -407,10 +388,8 @@ pub(crate) fn verification(
     });
     listed(out, records, |more| format!("{} more records", grouped(more)))?;
     for level in &found.damaged_levels {
-        writeln!(
-            out,
-            "{BAD}damaged{BAD:#}: the index of level {level}; restore the file from a copy or enumerate it again"
-        )?;
+        let remedy = "restore the file from a copy or enumerate it again";
+        writeln!(out, "{BAD}damaged{BAD:#}: the index of level {level}; {remedy}")?;
     }
     let shards = found.shards.iter();
     let shards = shards.map(|(number, reason)| format!("{BAD}damaged{BAD:#}: shard {number}: {reason}"));
@@ -439,7 +418,7 @@ pub(crate) fn verification(
         (false, false)
             if found.damaged.is_empty() && found.shards.is_empty() && !found.missing.is_empty() =>
         {
-            format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
+            incomplete()
         }
         (false, false) if !found.mismatched.is_empty() => {
             format!("{BAD}damaged{BAD:#}; append the records that are right to another file")

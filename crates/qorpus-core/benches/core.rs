@@ -12,10 +12,10 @@ use qorpus_core::{Alphabet, Circuits, Complex64, Coupling, Gate, Kernel, Scratch
 use std::hint::black_box;
 use std::time::Duration;
 
-/// Batches taken in turn: so many letters that no branch predictor knows them by heart.
+/// The batches that are taken in turn: too many letters for a branch predictor to remember.
 const BATCHES: u64 = 16;
 
-/// Records of a chunk with unitaries on so many qubits, about.
+/// The approximate number of records of a chunk with unitaries on `qubits` qubits.
 fn chunk_records(qubits: usize) -> u64 {
     (62_000 / (16 << (2 * qubits))).max(1)
 }
@@ -90,7 +90,7 @@ fn words(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What can be written at all: the bytes of a chunk of unitaries on one qubit, copied.
+/// The upper bound: the bytes of a chunk of unitaries on one qubit, copied.
 fn memory(group: &mut BenchmarkGroup<'_, WallTime>) {
     let chunk = vec![Complex64::ONE; 4 * chunk_records(1) as usize];
     let mut out = chunk.clone();

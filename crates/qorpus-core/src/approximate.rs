@@ -8,9 +8,9 @@
 //! chance. A difference is equal within rounding, clearly distinct, or ambiguous in between.
 
 use crate::alphabet::Alphabet;
-use crate::arithmetic::{Arithmetic, BATCH_LANES, Tolerance};
-use crate::equivalence::Equivalence;
+use crate::arithmetic::{Arithmetic, BATCH_LANES, Equivalence, Tolerance};
 use crate::error::{Error, Result};
+use crate::gate::standard::diagonal;
 use crate::kernel::letter_rows::LetterRows;
 use crate::splitmix::mix;
 use num_complex::Complex64;
@@ -56,16 +56,14 @@ impl ApproximateLetters {
     /// # Errors
     /// [`Error::NotExact`] for a gate that has no matrix.
     pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ApproximateLetters> {
-        let dim = alphabet.dim();
-        let letter = |letter| {
-            let rows = LetterRows::new(alphabet, letter);
-            if rows.gate_dim() == 0 {
-                return Err(Error::NotExact { gate: alphabet.gates()[letter.gate].name().into(), up_to });
-            }
-            Ok((0..dim).map(|row| rows.entries(row)).collect())
-        };
-        let letters = alphabet.letters().iter().map(letter).collect::<Result<_>>()?;
-        Ok(ApproximateLetters { dim, up_to, letters, weights: [0, 1].map(|which| weights(dim, which)) })
+        if let Some(opaque) = alphabet.gates().iter().find(|gate| gate.is_opaque()) {
+            let up_to_phase = up_to == Equivalence::GlobalPhase;
+            return Err(Error::NotExact { gate: opaque.name().into(), up_to_phase });
+        }
+        let mut letters = ApproximateLetters::keys(alphabet.dim(), up_to);
+        let rows = alphabet.letters().iter().map(|letter| LetterRows::new(alphabet, letter));
+        letters.letters = rows.map(|rows| (0..letters.dim).map(|row| rows.entries(row)).collect()).collect();
+        Ok(letters)
     }
 
     /// The keys of unitaries of this dimension, without letters.
@@ -130,9 +128,13 @@ impl Arithmetic for ApproximateLetters {
     type Unitary = Vec<Complex64>;
     type Batch = ApproximateBatch;
 
+    const IS_EXACT: bool = false;
+    const PRECISION: f64 = ENTRY_TOLERANCE;
+    const TOLERANCE: Tolerance =
+        Tolerance { equal: (EQUAL * TWO_TO_64) as u64, distinct: (DISTINCT * TWO_TO_64) as u64 };
+
     fn identity(&self) -> Vec<Complex64> {
-        let entry = |k| if k / self.dim == k % self.dim { Complex64::ONE } else { Complex64::ZERO };
-        (0..self.dim * self.dim).map(entry).collect()
+        diagonal(&vec![Complex64::ONE; self.dim])
     }
 
     fn letters(&self) -> u16 {
@@ -159,23 +161,11 @@ impl Arithmetic for ApproximateLetters {
         self.key_of(unitary)
     }
 
-    fn tolerance(&self) -> Tolerance {
-        Tolerance { equal: (EQUAL * TWO_TO_64) as u64, distinct: (DISTINCT * TWO_TO_64) as u64 }
-    }
-
     fn same(&self, one: &Vec<Complex64>, other: &Vec<Complex64>, error: f64) -> bool {
         let error = error.max(ENTRY_TOLERANCE);
         self.turn(one, other).is_some_and(|turn| {
             one.iter().zip(other).all(|(u, v)| (u - v * turn).norm_sqr() <= error * error)
         })
-    }
-
-    fn is_exact(&self) -> bool {
-        false
-    }
-
-    fn precision(&self) -> f64 {
-        ENTRY_TOLERANCE
     }
 
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Vec<Complex64>> {
@@ -242,28 +232,26 @@ impl Arithmetic for ApproximateLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::coupling::Coupling;
-    use crate::gate::Gate;
+    use crate::gate::standard::turn;
     use proptest::prelude::*;
 
-    fn letters(gates: &[&str], qubits: usize, up_to: Equivalence) -> ApproximateLetters {
-        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
-        ApproximateLetters::new(&Alphabet::new(gates, qubits, Coupling::All).unwrap(), up_to).unwrap()
+    fn letters(gates: &str, qubits: usize, up_to: Equivalence) -> ApproximateLetters {
+        ApproximateLetters::new(&Alphabet::of(gates, qubits), up_to).unwrap()
     }
 
-    /// How far keys are from each other: the larger of both halves, folded numbers.
+    /// The larger difference of both halves of two keys, as folded numbers.
     fn distance(one: u128, other: u128) -> f64 {
         let half = |shift: u32| ((one >> shift) as u64).abs_diff((other >> shift) as u64) as f64 / TWO_TO_64;
         half(0).max(half(64))
     }
 
-    const GATES: [&str; 5] = ["rx(0.3)", "rz(0.7)", "ry(-1.1)", "p(0.2)", "h"];
+    const GATES: &str = "rx(0.3),rz(0.7),ry(-1.1),p(0.2),h";
 
     proptest! {
         #[test]
         fn keys_of_products_are_those_of_circuits(word in prop::collection::vec(0u16..10, 0..50), qubits in 1usize..4, phase: bool) {
             let up_to = if phase { Equivalence::GlobalPhase } else { Equivalence::Exact };
-            let letters = letters(&GATES, qubits, up_to);
+            let letters = letters(GATES, qubits, up_to);
             let known = letters.letters.len() as u16;
             let word: Vec<u16> = word.iter().map(|letter| letter % known).collect();
             let unitary = letters.unitary(&word).unwrap();
@@ -285,11 +273,10 @@ mod tests {
 
         #[test]
         fn a_phase_counts_or_does_not(word in prop::collection::vec(0u16..5, 1..30), angle in 0.1f64..6.0) {
-            let turn = Complex64::new(angle.cos(), angle.sin());
             for up_to in [Equivalence::GlobalPhase, Equivalence::Exact] {
-                let letters = letters(&GATES, 1, up_to);
+                let letters = letters(GATES, 1, up_to);
                 let unitary = letters.unitary(&word).unwrap();
-                let turned: Vec<_> = unitary.iter().map(|entry| entry * turn).collect();
+                let turned: Vec<_> = unitary.iter().map(|entry| entry * turn(angle)).collect();
                 let is_same = up_to == Equivalence::GlobalPhase;
                 prop_assert_eq!(letters.same(&unitary, &turned, 0.0), is_same);
                 prop_assert_eq!(distance(letters.key(&unitary), letters.key(&turned)) < EQUAL, is_same);
@@ -301,7 +288,7 @@ mod tests {
 
     #[test]
     fn letters_are_taken_back() {
-        let letters = letters(&["rz(0.1)", "rz(-0.1)", "h", "rz(0.1000000001)"], 1, Equivalence::GlobalPhase);
+        let letters = letters("rz(0.1),rz(-0.1),h,rz(0.1000000001)", 1, Equivalence::GlobalPhase);
         assert_eq!(letters.inverses(), [Some(1), Some(0), Some(2), None]);
     }
 }

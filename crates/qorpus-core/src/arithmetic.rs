@@ -3,6 +3,18 @@
 
 use crate::error::{Error, Result};
 use num_complex::Complex64;
+use serde::{Deserialize, Serialize};
+
+/// The equivalence under which two unitaries count as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Equivalence {
+    /// Unitaries that differ only by a global phase are the same.
+    #[serde(rename = "phase")]
+    GlobalPhase,
+    /// Only equal unitaries are the same.
+    #[serde(rename = "nothing")]
+    Exact,
+}
 
 /// The unitaries of a batch, a lane each.
 pub const BATCH_LANES: usize = 32;
@@ -17,11 +29,21 @@ pub struct Tolerance {
 }
 
 /// The letters of an alphabet, and operations on the unitaries of its circuits.
+///
+/// What takes a letter panics if it is not in the alphabet.
 pub trait Arithmetic: Sync {
     /// A unitary.
     type Unitary: Clone + Default;
     /// Up to [`BATCH_LANES`] unitaries.
     type Batch;
+
+    /// Whether arithmetic is exact.
+    const IS_EXACT: bool;
+    /// The largest error of entries with which a unitary is distinguished from all others that
+    /// circuits make.
+    const PRECISION: f64;
+    /// The tolerance of keys.
+    const TOLERANCE: Tolerance;
 
     /// The number of letters.
     fn letters(&self) -> u16;
@@ -41,18 +63,12 @@ pub trait Arithmetic: Sync {
 
     /// Lets `letter` act on `from` and stores the result, or any unitary that is equal to it up to
     /// phase, in `to`. False if it overflows.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
     #[must_use]
     fn multiply(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool;
 
     /// Lets `letter` act on `from` and stores the result in `to`, in the form that
     /// [`key`](Arithmetic::key) and [`same`](Arithmetic::same) take. False if it overflows; then
     /// `to` is meaningless.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
     #[must_use]
     fn advance(&self, from: &Self::Unitary, letter: u16, to: &mut Self::Unitary) -> bool {
         self.multiply(from, letter, to)
@@ -62,9 +78,6 @@ pub trait Arithmetic: Sync {
     ///
     /// # Errors
     /// [`Error::ExactOverflow`].
-    ///
-    /// # Panics
-    /// If a letter is not in the alphabet.
     fn unitary(&self, circuit: &[u16]) -> Result<Self::Unitary> {
         let mut now = self.identity();
         let mut next = Self::Unitary::default();
@@ -84,19 +97,9 @@ pub trait Arithmetic: Sync {
     /// equivalence.
     fn key(&self, unitary: &Self::Unitary) -> u128;
 
-    /// The tolerance of keys.
-    fn tolerance(&self) -> Tolerance;
-
     /// Whether two unitaries are equal, up to phase if that is the equivalence, and within `error`
     /// in each entry if arithmetic is not exact.
     fn same(&self, one: &Self::Unitary, other: &Self::Unitary, error: f64) -> bool;
-
-    /// Whether arithmetic is exact.
-    fn is_exact(&self) -> bool;
-
-    /// The largest error of entries with which a unitary is distinguished from all others that
-    /// circuits make.
-    fn precision(&self) -> f64;
 
     /// The unitary with these entries, row-major, each within `error`, if circuits can make one.
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
@@ -123,15 +126,11 @@ pub trait Arithmetic: Sync {
     /// Puts a unitary in lane `lane` of a batch.
     ///
     /// # Panics
-    /// If the lane is not below [`BATCH_LANES`], or the unitary is on another
-    /// number of qubits.
+    /// If the lane is not below [`BATCH_LANES`], or the unitary is on another number of qubits.
     fn set(&self, batch: &mut Self::Batch, lane: usize, unitary: &Self::Unitary);
 
     /// Calls `emit` with each lane whose bit is set in `lanes`, and with the key of the product of
     /// `letter` and the unitary there. False if one of the batch overflows.
-    ///
-    /// # Panics
-    /// If the letter is not in the alphabet.
     #[must_use]
     fn products(
         &self,

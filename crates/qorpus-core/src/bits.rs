@@ -129,31 +129,15 @@ impl<'a> BitReader<'a> {
         Some(sum as usize)
     }
 
-    /// Appends the next `count` numbers of `width` (at most 16) bits to `out`. False if there are
-    /// fewer, or not all are below `below`.
-    #[inline]
-    pub(crate) fn read_many(&mut self, width: u32, count: usize, below: usize, out: &mut Vec<u16>) -> bool {
-        if !self.has(width, count) {
-            return false;
-        }
-        let start = out.len();
-        out.resize(start + count, 0);
-        self.fill(width, below, &mut out[start..])
-    }
-
     /// Fills `out` with the next numbers of `width` (at most 16) bits. False if there are fewer, or
-    /// not all are below `below`.
-    #[inline]
-    pub(crate) fn read_all(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
-        self.has(width, out.len()) && self.fill(width, below, out)
-    }
-
-    /// Fills `out` with numbers that must exist. False if not all are below `below`, which is at
-    /// most 2^`width`.
+    /// not all are below `below`, which is at most 2^`width`.
     ///
     /// Four narrow numbers are separated in one word: the two pairs first, then neighbours.
     #[inline]
-    fn fill(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
+    pub(crate) fn read_all(&mut self, width: u32, below: usize, out: &mut [u16]) -> bool {
+        if !self.has(width, out.len()) {
+            return false;
+        }
         let (fours, rest) = match width {
             0..=8 => out.as_chunks_mut::<4>(),
             _ => (&mut [][..], out),
@@ -204,27 +188,18 @@ impl<'a> BitReader<'a> {
     fn last_word(&self, bytes: usize) -> u64 {
         match self.bytes.last_chunk::<8>() {
             Some(last) => u64::from_le_bytes(*last).checked_shr(64 - 8 * bytes as u32).unwrap_or(0),
-            None => self.bytes[self.bytes.len() - bytes..]
-                .iter()
-                .rev()
-                .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            None => {
+                let last = self.bytes[self.bytes.len() - bytes..].iter().rev();
+                last.fold(0, |word, &byte| word << 8 | u64::from(byte))
+            }
         }
     }
 
     /// The next `width` (at most 16) bits, or `None` at the end.
     #[inline]
     pub(crate) fn read(&mut self, width: u32) -> Option<u16> {
-        let end = self.at + width as usize;
-        if end > self.bytes.len() * 8 {
-            return None;
-        }
-        let rest = &self.bytes[self.at / 8..];
-        let word = match rest.first_chunk::<4>() {
-            Some(word) => u32::from_le_bytes(*word),
-            None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
-        };
-        let value = word >> (self.at % 8) & ((1 << width) - 1);
-        self.at = end;
+        let value = self.has(width, 1).then(|| self.word() & mask(width))?;
+        self.at += width as usize;
         Some(value as u16)
     }
 
@@ -285,21 +260,17 @@ mod tests {
             bytes: Vec<u8>, at in 0usize..40, width in 0u32..=16, count in 0usize..99, below in 0usize..1 << 16,
         ) {
             let start = BitReader::new(&bytes, at);
-            let [mut many, mut one, mut all_of, mut sums] = [(); 4].map(|()| start.clone());
+            let [mut many, mut one, mut sums] = [(); 3].map(|()| start.clone());
             let below = (1 + below % (1 << width)).max(1);
-            let expected: Vec<u16> = std::iter::once(7).chain((0..count).map_while(|_| one.read(width))).collect();
-            let known = expected[1..].iter().all(|&number| usize::from(number) < below);
-            let mut found = vec![7];
+            let expected: Vec<u16> = (0..count).map_while(|_| one.read(width)).collect();
+            let known = expected.iter().all(|&number| usize::from(number) < below);
             // Behind the end there is nothing, not even no numbers.
-            let there = expected.len() == count + 1 && at <= 8 * bytes.len();
-            prop_assert_eq!(many.read_many(width, count, below, &mut found), there && known);
+            let there = expected.len() == count && at <= 8 * bytes.len();
+            let mut found = vec![0; count];
+            prop_assert_eq!(many.read_all(width, below, &mut found), there && known);
             prop_assert_eq!(many.at, if there { one.at } else { at });
             prop_assert!(!there || found == expected);
-            let mut exact = vec![0; count];
-            prop_assert_eq!(all_of.read_all(width, below, &mut exact), there && known);
-            prop_assert_eq!(all_of.at, if there { one.at } else { at });
-            prop_assert!(!there || exact == expected[1..]);
-            let sum = expected[1..].iter().map(|&number| usize::from(number)).sum();
+            let sum = expected.iter().map(|&number| usize::from(number)).sum();
             prop_assert_eq!(sums.sum(width, count), there.then_some(sum));
             prop_assert_eq!(sums.at, if there { one.at } else { at });
         }

@@ -1,8 +1,8 @@
 //! Lists in JSON that may come from anyone.
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt::{Formatter, Result as Written};
+use std::fmt;
 use std::marker::PhantomData;
 
 /// A list of at most N items. A longer one is refused at item N + 1, before memory for more is
@@ -20,7 +20,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for BoundedVec<T
         impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Items<T, N> {
             type Value = Vec<T>;
 
-            fn expecting(&self, f: &mut Formatter<'_>) -> Written {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "a list of at most {N} items")
             }
 
@@ -28,7 +28,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for BoundedVec<T
                 let mut items = Vec::new();
                 while let Some(item) = found.next_element()? {
                     if items.len() == N {
-                        return Err(Error::custom(format_args!("a list has more than {N} items")));
+                        return Err(de::Error::custom(format_args!("a list has more than {N} items")));
                     }
                     items.push(item);
                 }

@@ -11,14 +11,7 @@ const LANES: usize = 8;
 
 /// Masks: eight words from `LANES - k` on leave the first k numbers of a group as they are and turn
 /// the others into -1.
-const PADDING: [i32; 2 * LANES] = {
-    let (mut padding, mut lane) = ([0; 2 * LANES], LANES);
-    while lane < 2 * LANES {
-        padding[lane] = -1;
-        lane += 1;
-    }
-    padding
-};
+const PADDING: [i32; 2 * LANES] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
 
 /// A batch of circuits, each a sequence of letters in time order, in two flat buffers that are
 /// reused.
@@ -131,12 +124,6 @@ impl Circuits {
         self.ends.extend(other.ends.iter().map(|end| start + end));
     }
 
-    /// Appends the circuit whose letters `write` appends to the buffer it is given.
-    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u16>)) {
-        write(&mut self.letters);
-        self.ends.push(self.letters.len());
-    }
-
     /// The letters of all circuits and the ends of the circuits, to append to both.
     pub(crate) fn buffers(&mut self) -> (&mut Vec<u16>, &mut Vec<usize>) {
         (&mut self.letters, &mut self.ends)
@@ -144,9 +131,8 @@ impl Circuits {
 
     /// All letters of the circuits in `range`, one after the other.
     pub(crate) fn letters(&self, range: Range<usize>) -> &[u16] {
-        let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };
-        let end = if range.end == 0 { 0 } else { self.ends[range.end - 1] };
-        &self.letters[start..end]
+        let begin = |index: usize| if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.letters[begin(range.start)..begin(range.end)]
     }
 }
 

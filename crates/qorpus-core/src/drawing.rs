@@ -1,7 +1,6 @@
 //! Circuits drawn for a terminal.
 
 use crate::alphabet::Alphabet;
-use std::fmt::Write;
 
 /// Draws a circuit: a line for each qubit with time running to the right, and lines between them
 /// that join the qubits of a gate.
@@ -42,10 +41,8 @@ pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
         }
         columns[column].push((top, wires));
     }
-    let mut lines = vec![String::new(); 2 * qubits - 1];
-    for (number, line) in lines.iter_mut().enumerate() {
-        *line = if number % 2 == 0 { format!("q{} ─", number / 2) } else { "    ".into() };
-    }
+    let begin = |line| if line % 2 == 0 { format!("q{} ─", line / 2) } else { "    ".into() };
+    let mut lines: Vec<String> = (0..2 * qubits - 1).map(begin).collect();
     for column in columns {
         let mut cells = vec![String::new(); 2 * qubits - 1];
         for (top, wires) in column {
@@ -63,11 +60,7 @@ pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
             line.extend(std::iter::repeat_n(blank, width - cell.chars().count()));
         }
     }
-    lines.iter().fold(String::new(), |mut drawing, line| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(drawing, "{}", line.trim_end());
-        drawing
-    })
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 fn span(qubits: &[usize]) -> (usize, usize) {
@@ -106,23 +99,16 @@ fn symbols(name: &str, qubits: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::coupling::Coupling;
-    use crate::gate::Gate;
 
     #[test]
     fn controls_crossings_and_labels() {
-        let gates = ["h", "sxdg", "rz(3*pi/4)", "crx(pi/2)", "iswap", "ccx"];
-        let gates = gates.map(|name| Gate::standard(name).unwrap()).to_vec();
-        let alphabet = Alphabet::new(gates, 3, Coupling::All).unwrap();
+        let alphabet = Alphabet::of("h,sxdg,rz(3*pi/4),crx(pi/2),iswap,ccx", 3);
         let circuit = "h 0; sxdg 1; crx(pi/2) 2 0; rz(3*pi/4) 1; iswap 0 1; ccx 0 2 1";
         let drawing = draw(&alphabet, &alphabet.circuit(circuit).unwrap());
         assert_eq!(drawing.lines().count(), 5);
         let widths: Vec<_> = drawing.lines().step_by(2).map(|line| line.chars().count()).collect();
         assert!(widths.iter().all(|width| *width == widths[0]), "\n{drawing}");
-        assert!(
-            drawing.contains("√X†") && drawing.contains("RZ(3π/4)") && drawing.contains("┼"),
-            "\n{drawing}"
-        );
+        assert!(["√X†", "RZ(3π/4)", "┼"].iter().all(|symbol| drawing.contains(symbol)), "\n{drawing}");
         assert_eq!(draw(&alphabet, &[]), "q0 ─\n\nq1 ─\n\nq2 ─\n");
     }
 }

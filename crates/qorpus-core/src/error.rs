@@ -1,7 +1,5 @@
 //! Errors: refused gates, alphabets, spaces, recipes, labels and targets, as sentences for people.
 
-use crate::equivalence::Equivalence;
-
 /// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -17,19 +15,11 @@ pub enum Error {
         /// A clause that names the gate that may be meant.
         advice: String,
     },
-    /// A gate with the wrong number of angles, or an angle that is not an expression.
-    #[error("gate '{gate}': {reason}")]
-    Angle {
-        /// The gate as given.
-        gate: String,
-        /// The defect of its angles.
-        reason: String,
-    },
-    /// A user-defined gate whose name or shape cannot be used.
-    #[error("gate '{gate}': {reason}")]
-    GateDefinition {
-        /// The gate's name.
-        gate: String,
+    /// A gate, coupling, letter or label that cannot be used.
+    #[error("{item}: {reason}")]
+    Unusable {
+        /// The kind of the item and its text as given, such as `gate 'rz'`.
+        item: String,
         /// The reason.
         reason: String,
     },
@@ -58,7 +48,7 @@ pub enum Error {
     /// A tolerance that nothing can be within.
     #[error("the tolerance is {0}; it is the largest difference of entries, a number above 0 and at most 2")]
     Tolerance(f64),
-    /// The same gate listed twice.
+    /// A gate that is listed twice.
     #[error("gate '{0}' is listed twice; list each gate once")]
     DuplicateGate(String),
     /// A gate listed twice with its angles written differently.
@@ -72,18 +62,10 @@ pub enum Error {
     TooWide {
         /// The gate's name.
         gate: String,
-        /// How many qubits the gate acts on.
+        /// The number of qubits that the gate acts on.
         needs: usize,
-        /// How many qubits the circuits have.
+        /// The number of qubits of the circuits.
         qubits: usize,
-    },
-    /// A coupling that cannot be read or names qubits that do not exist.
-    #[error("coupling '{coupling}': {reason}")]
-    Coupling {
-        /// The coupling as given.
-        coupling: String,
-        /// The reason.
-        reason: String,
     },
     /// An alphabet without letters.
     #[error("the alphabet is empty: {0}")]
@@ -99,13 +81,13 @@ pub enum Error {
     /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
         "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
-        if *.up_to == Equivalence::GlobalPhase { " up to a global phase" } else { "" }
+        if *.up_to_phase { " up to a global phase" } else { "" }
     )]
     NotExact {
         /// The gate's name.
         gate: String,
-        /// Which unitaries count as the same.
-        up_to: Equivalence,
+        /// Whether unitaries that differ by a global phase count as equal.
+        up_to_phase: bool,
     },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(
@@ -115,14 +97,6 @@ pub enum Error {
     /// An enumeration of distinct unitaries that cannot be.
     #[error("distinct unitaries: {0}")]
     Distinct(String),
-    /// A label that cannot be kept.
-    #[error("label '{name}': {reason}")]
-    Label {
-        /// The label's name.
-        name: String,
-        /// The reason.
-        reason: String,
-    },
     /// More letters than 16 bits can number.
     #[error("the alphabet has {0} letters or more; at most 65535 are supported")]
     LargeAlphabet(usize),
@@ -135,14 +109,6 @@ pub enum Error {
         advice: String,
         /// The beginning of the alphabet, as text.
         alphabet: String,
-    },
-    /// A letter whose gate cannot stand on its qubits.
-    #[error("'{letter}': {reason}")]
-    Placement {
-        /// The text as given.
-        letter: String,
-        /// The reason.
-        reason: String,
     },
     /// A circuit that cannot be written in OpenQASM.
     #[error("{0}")]

@@ -1,6 +1,6 @@
 //! Instructions: gates placed on qubits, without an alphabet.
 
-use crate::alphabet::letter::{MAX_QUBITS, split_letter};
+use crate::alphabet::{MAX_QUBITS, split_letter};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::gate::synonyms::synonym;
@@ -20,7 +20,7 @@ impl Instruction {
     ///
     /// # Errors
     /// [`Error::Qubits`] for an unsupported number of qubits; [`Error::Opaque`] for a gate without
-    /// a matrix; the errors of [`Gate::standard`]; [`Error::Placement`] for qubits on which the
+    /// a matrix; the errors of [`Gate::standard`]; [`Error::Unusable`] for qubits on which the
     /// gate cannot stand.
     ///
     /// ```
@@ -47,7 +47,7 @@ impl Instruction {
                 Error::Opaque { gate: name, reason: "a matrix for its circuit to be converted" }
             })?,
         };
-        let refused = |reason| Err(Error::Placement { letter: text.trim().into(), reason });
+        let refused = |reason| Err(Error::Unusable { item: format!("'{}'", text.trim()), reason });
         if places.is_empty() && qubits == 1 {
             places.push("0");
         }

@@ -7,8 +7,8 @@
 //! gate -> alphabet -> space: index -> circuit -> kernel: unitary -> chunk bytes
 //! ```
 //!
-//! Folders and files are stages of that way. Each imports only from its own folder and from those
-//! further down this list:
+//! Folders and files are stages of that way. Each imports only from its own floor and from those
+//! further down this list, which `tests/python/test_layers.py` holds:
 //!
 //! ```text
 //! order        permutations and splits of ids, splits by unitary
@@ -16,12 +16,13 @@
 //! recipe       everything that decides the records; JSON and hash
 //! space        from an index to a circuit; labels: named values beside records
 //! qasm         OpenQASM; drawing: terminal text; target: matrices to look up
-//! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point; arithmetic: both
+//! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point
+//! arithmetic   the interface of both, and which unitaries count as the same
 //! kernel       from circuits to unitaries; simd: vector instructions
 //! instruction  a gate on qubits; circuit: batches of circuits
 //! alphabet     letters: gates placed on qubits
 //! gate         names, angles, matrices
-//! error        with equivalence, bits, bounded_vec and splitmix
+//! error        with bits, bounded_vec and splitmix
 //! ```
 //!
 //! A record is a pure function of ([`Recipe`], index), to the bit, on every machine:
@@ -51,7 +52,6 @@ mod bounded_vec;
 mod circuit;
 mod codec;
 mod drawing;
-mod equivalence;
 mod error;
 mod exact;
 mod gate;
@@ -66,27 +66,23 @@ mod space;
 mod splitmix;
 mod target;
 
-pub use alphabet::Alphabet;
 pub use alphabet::coupling::Coupling;
-pub use alphabet::letter::{Letter, MAX_QUBITS};
+pub use alphabet::{Alphabet, Letter, MAX_QUBITS};
 pub use approximate::{ApproximateBatch, ApproximateLetters};
-pub use arithmetic::{Arithmetic, BATCH_LANES, Tolerance};
+pub use arithmetic::{Arithmetic, BATCH_LANES, Equivalence, Tolerance};
 pub use bounded_vec::BoundedVec;
 pub use circuit::{Circuits, MAX_LENGTH};
-pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan};
+pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
 pub use codec::content_hash::ContentHash;
-pub use codec::damage::Damage;
 pub use codec::labels::PackedLabels;
 pub use codec::layout::Codec;
 pub use drawing::draw;
-pub use equivalence::Equivalence;
 pub use error::{Error, Result};
 pub use exact::batch::ExactProducts;
 pub use exact::letters::ExactLetters;
 pub use exact::unitary::ExactUnitary;
 pub use gate::angle::evaluate;
-pub use gate::presets::PRESETS;
-pub use gate::standard::STANDARD;
+pub use gate::standard::{PRESETS, STANDARD};
 pub use gate::synonyms::synonym;
 pub use gate::{Gate, preset, unitarity_residual};
 pub use instruction::Instruction;

@@ -113,10 +113,8 @@ impl Qasm {
             return Err(format!("nothing but the name of the gate '{base}' is known"));
         }
         let &[a, b, c, d] = gate.matrix() else {
-            return Err(format!(
-                "OpenQASM needs a decomposition of the gate '{base}' on {} qubits, and only its matrix is known",
-                gate.qubits()
-            ));
+            let gate = format!("the gate '{base}' on {} qubits", gate.qubits());
+            return Err(format!("OpenQASM needs a decomposition of {gate}, and only its matrix is known"));
         };
         let body = match self {
             Qasm::Two => without_phase([a, b, c, d]).ok_or_else(|| {
@@ -126,10 +124,7 @@ impl Qasm {
             // that of rz and ry.
             Qasm::Three => {
                 let [phase, lambda, theta, phi] = rotations([a, b, c, d]);
-                let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
-                turns.iter().fold(format!("gphase({})", decimal(phase)), |body, (name, angle)| {
-                    format!("{body}; {name}({}) q0", decimal(*angle))
-                })
+                format!("gphase({}); {}", decimal(phase), turns(lambda, theta, phi))
             }
         };
         Ok(Some(format!("gate {} q0 {{ {body}; }}", self.name(gate, gates))))
@@ -221,13 +216,15 @@ fn without_phase(matrix: [Complex64; 4]) -> Option<String> {
     match (half_turns(phase - (phi + lambda) / 2.0), half_turns(phase)) {
         (Some(false), _) => Some(format!("u3({}) q0", three(theta, phi, lambda))),
         (Some(true), _) => Some(format!("u3({}) q0", three(2.0 * PI - theta, phi + PI, lambda + PI))),
-        (None, Some(negative)) => {
-            let lambda = if negative { lambda + 2.0 * PI } else { lambda };
-            let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
-            Some(turns.map(|(name, angle)| format!("{name}({}) q0", decimal(angle))).join("; "))
-        }
+        (None, Some(negative)) => Some(turns(if negative { lambda + 2.0 * PI } else { lambda }, theta, phi)),
         (None, None) => None,
     }
+}
+
+/// The rotations rz(phi) ry(theta) rz(lambda), the last one first.
+fn turns(lambda: f64, theta: f64, phi: f64) -> String {
+    let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
+    turns.map(|(name, angle)| format!("{name}({}) q0", decimal(angle))).join("; ")
 }
 
 /// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) =
@@ -274,9 +271,9 @@ mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::alphabet::coupling::Coupling;
-    use crate::circuit::Circuits;
-    use crate::gate::standard::STANDARD;
-    use crate::kernel::{Kernel, Scratch};
+    use crate::gate::examples;
+    use crate::gate::standard::{diagonal, turn};
+    use crate::kernel::naive;
     use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
     const BOTH: [Qasm; 2] = [Qasm::Two, Qasm::Three];
@@ -306,11 +303,8 @@ mod tests {
         }
         let qubits = head.matches(" q").count();
         let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-        let mut circuits = Circuits::default();
-        circuits.push(alphabet.circuit(&letters.join(";")).unwrap());
-        let mut unitary = vec![Complex64::ZERO; alphabet.dim().pow(2)];
-        Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut unitary);
-        unitary.into_iter().map(|entry| entry * Complex64::new(phase.cos(), phase.sin())).collect()
+        let unitary = naive::unitary(&alphabet, &alphabet.circuit(&letters.join(";")).unwrap());
+        unitary.into_iter().map(|entry| entry * turn(phase)).collect()
     }
 
     fn distance(a: &[Complex64], b: &[Complex64]) -> f64 {
@@ -324,10 +318,6 @@ mod tests {
 
     fn defined(version: Qasm, matrix: &[Complex64]) -> std::result::Result<String, String> {
         version.definition(&mine(matrix), &[]).map(Option::unwrap)
-    }
-
-    fn turn(angle: f64) -> Complex64 {
-        Complex64::new(angle.cos(), angle.sin())
     }
 
     #[test]
@@ -373,16 +363,14 @@ mod tests {
 
     #[test]
     fn standard_gates_of_one_qubit_would_be_found_by_their_matrices() {
-        for known in STANDARD {
-            let name = known.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
-            let gate = Gate::standard(&name).unwrap();
-            if gate.qubits() == 1 {
-                for version in BOTH {
-                    match defined(version, gate.matrix()) {
-                        Ok(definition) => {
-                            assert!(distance(&product(&definition), gate.matrix()) < 2e-15, "{definition}");
-                        }
-                        Err(_) => assert!(version == Qasm::Two && name.starts_with("sx"), "{name}"),
+        for gate in examples().filter(|gate| gate.qubits() == 1) {
+            for version in BOTH {
+                match defined(version, gate.matrix()) {
+                    Ok(definition) => {
+                        assert!(distance(&product(&definition), gate.matrix()) < 2e-15, "{definition}");
+                    }
+                    Err(_) => {
+                        assert!(version == Qasm::Two && gate.name().starts_with("sx"), "{}", gate.name());
                     }
                 }
             }
@@ -399,9 +387,7 @@ mod tests {
         }
         let circuit = [Instruction { gate: mine(two.matrix()), qubits: vec![1, 0] }];
         let error = Qasm::Two.program(&circuit, 2).unwrap_err().to_string();
-        assert!(error.ends_with(
-            "only its matrix is known; convert the circuit to Qiskit, Cirq or BQSKit, which take matrices"
-        ));
+        assert!(error.ends_with("known; convert the circuit to Qiskit, Cirq or BQSKit, which take matrices"));
     }
 
     #[test]
@@ -425,18 +411,13 @@ mod tests {
 
     #[test]
     fn own_names_are_free() {
-        let one = [Complex64::ONE, Complex64::ZERO, Complex64::ZERO, Complex64::ONE];
+        let one = diagonal(&[Complex64::ONE; 2]);
         let names = ["mine", "if", "if_", "c7", "q", "c7x", "u1", "_", "Mine", "ecr"];
-        let gates = names.map(|name| Gate::custom(name, 1, one.to_vec()).unwrap());
+        let gates = names.map(|name| Gate::custom(name, 1, one.clone()).unwrap());
         let found = |version: Qasm| gates.each_ref().map(|gate| version.name(gate, &gates));
-        assert_eq!(
-            found(Qasm::Three),
-            ["mine", "if__", "if_", "c7_", "q_", "c7x", "u1_", "_", "Mine", "ecr"]
-        );
-        assert_eq!(
-            found(Qasm::Two),
-            ["mine", "if__", "if_", "c7_", "q_", "c7x", "u1_", "g_", "gMine", "ecr_"]
-        );
+        let [three, two] = [Qasm::Three, Qasm::Two].map(found);
+        assert_eq!(three, ["mine", "if__", "if_", "c7_", "q_", "c7x", "u1_", "_", "Mine", "ecr"]);
+        assert_eq!(two, ["mine", "if__", "if_", "c7_", "q_", "c7x", "u1_", "g_", "gMine", "ecr_"]);
     }
 
     #[test]
@@ -467,9 +448,7 @@ mod tests {
         assert!(three.starts_with("OPENQASM 3.0;\ninclude \"stdgates.inc\";\ngate sxdg "));
         assert!(three.contains("\ngate mine q0 { gphase("));
         assert!(three.contains("\nqubit[2] q;\np(pi/4) q[1];\n"));
-        assert_eq!(
-            Qasm::Three.program(&[], 8).unwrap(),
-            "OPENQASM 3.0;\ninclude \"stdgates.inc\";\nqubit[8] q;\n"
-        );
+        let empty = "OPENQASM 3.0;\ninclude \"stdgates.inc\";\nqubit[8] q;\n";
+        assert_eq!(Qasm::Three.program(&[], 8).unwrap(), empty);
     }
 }

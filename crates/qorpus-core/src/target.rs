@@ -5,7 +5,7 @@
 //! precise matrix can be distinguished from all others, so only for a precise one can anything be
 //! proven.
 
-use crate::equivalence::Equivalence;
+use crate::arithmetic::Equivalence;
 use crate::error::{Error, Result};
 use crate::gate::unitarity_residual;
 use num_complex::Complex64;
@@ -128,20 +128,13 @@ pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::alphabet::coupling::Coupling;
-    use crate::circuit::Circuits;
-    use crate::gate::preset;
-    use crate::kernel::Kernel;
+    use crate::kernel::naive;
     use proptest::prelude::*;
 
     fn unitary(word: &[u16], qubits: usize) -> Vec<Complex64> {
-        let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
+        let alphabet = Alphabet::of("clifford+t", qubits);
         let letters = alphabet.letters().len() as u16;
-        let mut circuits = Circuits::default();
-        circuits.push(word.iter().map(|letter| letter % letters));
-        let mut out = vec![Complex64::ZERO; alphabet.dim().pow(2)];
-        Kernel::new(&alphabet).unitaries(&circuits, &mut Default::default(), &mut out);
-        out
+        naive::unitary(&alphabet, &word.iter().map(|letter| letter % letters).collect::<Vec<_>>())
     }
 
     fn rounded(unitary: &[Complex64], round: impl Fn(f64) -> f64) -> Vec<Complex64> {

@@ -13,9 +13,10 @@ use std::path::PathBuf;
 /// The meaning of an argument that may be left out.
 pub(crate) fn given<'a, 'py, T>(
     value: Option<&'a Bound<'py, PyAny>>,
-    meaning: impl FnOnce(&'a Bound<'py, PyAny>) -> PyResult<T>,
+    name: &str,
+    meaning: impl FnOnce(&'a Bound<'py, PyAny>, &str) -> PyResult<T>,
 ) -> PyResult<Option<T>> {
-    value.map(meaning).transpose()
+    value.map(|value| meaning(value, name)).transpose()
 }
 
 /// A text.
@@ -83,11 +84,11 @@ pub(crate) fn real(value: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
 }
 
 /// Paths of files, in order.
-pub(crate) fn paths(files: &Bound<'_, PyAny>) -> PyResult<Vec<PathBuf>> {
-    ordered(files, "paths")?;
+pub(crate) fn paths(files: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<PathBuf>> {
+    ordered(files, name)?;
     let refused = |error| {
         let class = class(files);
-        unconverted(files.py(), error, || format!("paths are a path or a list of paths, not {class}"))
+        unconverted(files.py(), error, || format!("{name} are a path or a list of paths, not {class}"))
     };
     each(files).map_err(refused)?.map(|file| path(&file?, "a path")).collect()
 }
@@ -123,24 +124,26 @@ pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     }
     let abstract_class = |name| py.import("collections.abc")?.getattr(name);
     if value.is_instance(&abstract_class("Set")?)? {
-        let class = class(value);
-        let text = format!("the order of {name} matters, and a {class} has none; pass a list");
+        let text = format!("the order of {name} matters, and a {} has none; pass a list", class(value));
         return Err(wrong_type(py, text));
     }
-    if value.is_instance_of::<PyBytes>()
-        || value.is_instance_of::<PyByteArray>()
-        || value.is_instance_of::<PyMemoryView>()
-        || value.is_instance(&abstract_class("Mapping")?)?
-    {
+    if is_binary(value) || value.is_instance(&abstract_class("Mapping")?)? {
         return Err(wrong_type(py, format!("{name} cannot be given as {}; pass a list", class(value))));
     }
     Ok(())
 }
 
+/// Whether a value is a sequence of bytes.
+pub(crate) fn is_binary(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyByteArray>()
+        || value.is_instance_of::<PyMemoryView>()
+}
+
 /// The items of something, one by one.
 ///
-/// Python is not asked how many there may be: an iterator over a huge range answers with an
-/// exception that nobody could be told of.
+/// Python is not asked how many there may be: an iterator over a huge range would answer with an
+/// exception that cannot be raised.
 pub(crate) fn each<'py>(value: &Bound<'py, PyAny>) -> PyResult<Each<'py>> {
     value.try_iter().map(Each)
 }
@@ -217,14 +220,14 @@ impl<'py> Options<'py> {
         if value.is_none() { Ok(None) } else { meaning(&value, name).map(Some) }
     }
 
-    /// Refuses options that nobody has taken.
+    /// Refuses options that were not taken.
     pub(crate) fn finish(self, function: &str) -> PyResult<()> {
         match self.0.keys().iter().next() {
             None => Ok(()),
-            Some(name) => Err(wrong_type(
-                self.0.py(),
-                format!("{function}() got an unexpected keyword argument '{name}'"),
-            )),
+            Some(name) => {
+                let text = format!("{function}() got an unexpected keyword argument '{name}'");
+                Err(wrong_type(self.0.py(), text))
+            }
         }
     }
 }

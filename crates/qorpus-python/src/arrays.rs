@@ -87,10 +87,10 @@ pub(crate) fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     shape: [usize; N],
     fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let too_large = |_| too_many_records(py, "so many records at once are too many for the memory");
+    let too_many = || too_many_records(py, "so many records at once are too many for the memory");
     let mut dims = [0; N];
     for (dim, len) in dims.iter_mut().zip(shape) {
-        *dim = npy_intp::try_from(len).map_err(too_large)?;
+        *dim = npy_intp::try_from(len).map_err(|_| too_many())?;
     }
     // SAFETY: NumPy's function takes as many dimensions as it is told, and a dtype of its own; it
     // returns a new array, or nothing and an exception.
@@ -101,13 +101,13 @@ pub(crate) fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     };
     // NumPy has one error for what no memory holds, and another one for what this one does not.
     let array = array.map_err(|error| {
-        let ours = too_many_records(py, "so many records at once are too many for the memory");
+        let ours = too_many();
         ours.set_cause(py, Some(error));
         ours
     })?;
     let array = array.cast_into::<PyArrayDyn<T>>()?;
-    // SAFETY: nobody else has the array yet, so nobody else looks at its entries; they are any
-    // bytes at first, which are numbers, and nobody gets to see them unless all were written.
+    // SAFETY: the array is not shared yet, so its entries are borrowed only here; they are any bytes
+    // at first, which are numbers, and the array is returned only when all were written.
     let entries = unsafe { array.as_slice_mut() }?;
     fill(bytemuck::cast_slice_mut(entries))?;
     Ok(array.into_any())

@@ -1,15 +1,16 @@
 //! Enumerating distinct unitaries, and finding them.
 
-use crate::arguments::{self, Options, class, count, each, ordered};
+use crate::arguments::{Options, class, count, each, ordered};
 use crate::arrays::{numbers, shape_text};
 use crate::errors::{OrRaise, invalid, wrong_type};
-use crate::job::{Watch, watched_levels};
+use crate::job::{Job, watched_levels};
 use crate::options::enumerate_options;
+use crate::waiting::stop;
 use numpy::{PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
-use qorpus::{Corpus, FindOptions, Found, Order, Partition, Recipe, Remote, TakeRows, Target};
+use qorpus::{Corpus, FindOptions, Found, Order, Partition, Remote, TakeRows, Target};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -22,12 +23,8 @@ pub(crate) fn enumerate(
     recipe: &str,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
-    let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let given = Options::new(py, options);
-    let options = enumerate_options(&given)?;
-    let path = arguments::path(path, "path")?;
-    let watch = given.take("progress", Watch::new)?.unwrap_or_default();
-    given.finish("enumerate")?;
+    let Job { path, recipe, options, watch } =
+        Job::new("enumerate", path, recipe, options, enumerate_options)?;
     watched_levels(py, &watch, |stop, report| {
         qorpus::enumerate(&path, &recipe, options, stop, report).map(drop)
     })
@@ -47,13 +44,10 @@ pub(crate) fn enumerate_elsewhere(
     workers: u64,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
-    let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let given = Options::new(py, options);
-    let options = enumerate_options(&given)?;
-    let path = arguments::path(path, "path")?;
-    let local_threshold = given.take("alone", count)?.unwrap_or(Remote::LOCAL_THRESHOLD);
-    let watch = given.take("progress", Watch::new)?.unwrap_or_default();
-    given.finish("enumerate_elsewhere")?;
+    let meaning = |given: &Options<'_>| Ok((enumerate_options(given)?, given.take("alone", count)?));
+    let job = Job::new("enumerate_elsewhere", path, recipe, options, meaning)?;
+    let Job { path, recipe, options: (options, local_threshold), watch } = job;
+    let local_threshold = local_threshold.unwrap_or(Remote::LOCAL_THRESHOLD);
     let mut raised = None;
     let result = watched_levels(py, &watch, |stop, report| {
         let mut run = |partition: &Partition, take: TakeRows<'_>| {
@@ -69,8 +63,7 @@ pub(crate) fn enumerate_elsewhere(
                 }
                 Ok(Ok(()))
             };
-            // Python's exception is raised at the end; until then it is as if somebody had stopped
-            // the job.
+            // Python's exception is raised at the end; until then the job counts as stopped.
             hand_over().unwrap_or_else(|error| {
                 raised = Some(error);
                 stop.store(true, Ordering::Relaxed);
@@ -105,25 +98,20 @@ impl Worker {
         self.0.pieces()
     }
 
-    /// The circuits of a piece, in parcels.
+    /// Returns the circuits of a piece, in parcels.
     fn read(&self, py: Python<'_>, path: PathBuf, piece: usize) -> PyResult<Vec<Py<PyBytes>>> {
         let parcels = py.detach(|| self.0.read(&path, piece)).or_raise(py)?;
         Ok(parcels.iter().map(|bytes| PyBytes::new(py, bytes).unbind()).collect())
     }
 
-    /// Appends letters to the circuits in parcels; returns ranges of keys, and rows for them.
-    fn expand(&self, py: Python<'_>, parcels: Vec<PyBackedBytes>) -> PyResult<Vec<(u64, Py<PyBytes>)>> {
+    /// Appends letters to the circuits in parcels and returns ranges of keys with their rows.
+    fn expand(&self, py: Python<'_>, parcels: Vec<PyBackedBytes>) -> PyResult<Vec<NumberedRows>> {
         let rows = py.detach(|| self.0.expand(&slices(&parcels))).or_raise(py)?;
         Ok(numbered(py, &rows))
     }
 
-    /// Merges all rows of a range; returns places of the survivors, and rows for them.
-    fn merge(
-        &self,
-        py: Python<'_>,
-        range: u64,
-        rows: Vec<PyBackedBytes>,
-    ) -> PyResult<Vec<(u64, Py<PyBytes>)>> {
+    /// Merges all rows of a range and returns places of the survivors with their rows.
+    fn merge(&self, py: Python<'_>, range: u64, rows: Vec<PyBackedBytes>) -> PyResult<Vec<NumberedRows>> {
         let rows = py.detach(|| self.0.merge(range, &slices(&rows))).or_raise(py)?;
         Ok(numbered(py, &rows))
     }
@@ -133,7 +121,10 @@ fn slices(rows: &[PyBackedBytes]) -> Vec<&[u8]> {
     rows.iter().map(|bytes| &bytes[..]).collect()
 }
 
-fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<(u64, Py<PyBytes>)> {
+/// The number of a range or a place, and its rows.
+type NumberedRows = (u64, Py<PyBytes>);
+
+fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<NumberedRows> {
     rows.iter().map(|(number, bytes)| (*number, PyBytes::new(py, bytes).unbind())).collect()
 }
 
@@ -152,11 +143,8 @@ pub(crate) fn find_many(
 ) -> PyResult<Vec<Found>> {
     ordered(targets, "targets")?;
     let refused = || {
-        let class = class(targets);
-        wrong_type(
-            py,
-            format!("targets are a sequence of unitaries or circuits, not {class}; find looks for one"),
-        )
+        let wanted = "a sequence of unitaries or circuits";
+        wrong_type(py, format!("targets are {wanted}, not {}; find looks for one", class(targets)))
     };
     if targets.is_instance_of::<PyString>() {
         return Err(refused());
@@ -164,15 +152,7 @@ pub(crate) fn find_many(
     // One by one, so that the first that cannot be ends it, however many come.
     let targets = each(targets).map_err(|_| refused())?.map(|target| judged(reader, &target?, order));
     let targets = targets.collect::<PyResult<Vec<_>>>()?;
-    let mut failure = None;
-    let found = py.detach(|| {
-        reader.find_many(&targets, options, &mut || {
-            Python::attach(|py| failure = py.check_signals().err());
-            failure.is_some()
-        })
-    });
-    failure.map_or(Ok(()), Err)?;
-    found.or_raise(py)
+    py.detach(|| reader.find_many(&targets, options, &mut stop)).or_raise(py)
 }
 
 /// The target that an array or a circuit is.

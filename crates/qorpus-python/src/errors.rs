@@ -69,8 +69,8 @@ pub(crate) fn too_many_records(py: Python<'_>, text: impl Into<String>) -> PyErr
 
 /// The exception for an argument that Python or NumPy could not convert, caused by theirs.
 ///
-/// An exception that is not about the argument, such as a KeyboardInterrupt that came meanwhile,
-/// stays as it is.
+/// An exception that is not about the argument, such as a KeyboardInterrupt that came meanwhile, is
+/// returned unchanged.
 pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> String) -> PyErr {
     let ours = if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyAttributeError>(py) {
         wrong_type(py, text())

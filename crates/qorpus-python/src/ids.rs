@@ -54,64 +54,77 @@ impl Chosen {
 }
 
 /// The ids that a slice, a range, a sequence or array of integers, or an array of truth values
-/// means, if there are `len` and it is known that there are `at_least` so many.
+/// means, of `len` records, of which `at_least` are known to be there.
 pub(crate) fn many(
     index: &Bound<'_, PyAny>,
     at_least: impl Fn() -> PyResult<u64>,
     len: impl Fn() -> PyResult<u64>,
 ) -> PyResult<Chosen> {
-    let py = index.py();
     if let Ok(slice) = index.cast::<PySlice>() {
-        if let Some((start, stop)) = plain(slice)?
-            && stop <= at_least()?
-        {
-            return Ok(Chosen::Run(start..stop));
-        }
-        let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX)).map_err(|error| {
-            let reason = error.value(py).to_string();
-            unconverted(py, error, || format!("this slice cannot be: {reason}"))
-        })?;
-        if slice.step == 1 {
-            let start = slice.start as u64;
-            return Ok(Chosen::Run(start..start + slice.slicelength as u64));
-        }
-        let id = |place: isize| (slice.start + place * slice.step) as u64;
-        let mut ids = room(py, slice.slicelength)?;
-        ids.extend((0..slice.slicelength as isize).map(id));
-        return Ok(Chosen::List(ids));
+        of_slice(slice, at_least, len)
+    } else if index.is_instance_of::<PyRange>() {
+        of_range(index, len)
+    } else {
+        of_array(index, len).map(Chosen::List)
     }
-    if index.is_instance_of::<PyRange>() {
-        let (start, step) = (integer(&index.getattr("start")?)?, integer(&index.getattr("step")?)?);
-        let places = 0..index.len().map_err(|_| too_large(index))? as i64;
-        if let (1, Ok(first)) = (step, u64::try_from(start)) {
-            return Ok(Chosen::Run(first..first + places.end as u64));
-        }
-        // The last one may be followed by a number that is too large.
-        let ids = places.map(|place| start.wrapping_add(place.wrapping_mul(step)));
-        return resolved(py, ids, len).map(Chosen::List);
+}
+
+fn of_slice(
+    slice: &Bound<'_, PySlice>,
+    at_least: impl Fn() -> PyResult<u64>,
+    len: impl Fn() -> PyResult<u64>,
+) -> PyResult<Chosen> {
+    let py = slice.py();
+    if let Some((start, stop)) = plain(slice)?
+        && stop <= at_least()?
+    {
+        return Ok(Chosen::Run(start..stop));
     }
+    let slice = slice.indices(isize::try_from(len()?).unwrap_or(isize::MAX)).map_err(|error| {
+        let reason = error.value(py).to_string();
+        unconverted(py, error, || format!("this slice cannot be: {reason}"))
+    })?;
+    if slice.step == 1 {
+        let start = slice.start as u64;
+        return Ok(Chosen::Run(start..start + slice.slicelength as u64));
+    }
+    let id = |place: isize| (slice.start + place * slice.step) as u64;
+    let mut ids = room(py, slice.slicelength)?;
+    ids.extend((0..slice.slicelength as isize).map(id));
+    Ok(Chosen::List(ids))
+}
+
+fn of_range(range: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) -> PyResult<Chosen> {
+    let (start, step) = (integer(&range.getattr("start")?)?, integer(&range.getattr("step")?)?);
+    let places = 0..range.len().map_err(|_| too_large(range))? as i64;
+    if let (1, Ok(first)) = (step, u64::try_from(start)) {
+        return Ok(Chosen::Run(first..first + places.end as u64));
+    }
+    // The last one may be followed by a number that is too large.
+    let ids = places.map(|place| start.wrapping_add(place.wrapping_mul(step)));
+    resolved(range.py(), ids, len).map(Chosen::List)
+}
+
+fn of_array(index: &Bound<'_, PyAny>, len: impl Fn() -> PyResult<u64>) -> PyResult<Vec<u64>> {
+    let py = index.py();
+    let text = |what: String| format!("ids are a slice or integers in one dimension, not {what}");
+    let refused = |what| Err(wrong_type(py, text(what)));
     let array = match index.cast::<PyUntypedArray>() {
         Ok(array) => array.clone(),
         Err(_) => {
             ordered(index, "ids")?;
-            let asked = py.import("numpy")?.call_method1("asarray", (index,)).map_err(|error| {
-                unconverted(py, error, || {
-                    format!("ids are a slice or integers in one dimension, not this {}", class(index))
-                })
-            });
+            let asked = py.import("numpy")?.call_method1("asarray", (index,));
+            let asked =
+                asked.map_err(|error| unconverted(py, error, || text(format!("this {}", class(index)))));
             asked?.cast_into()?
         }
     };
-    let refused =
-        |what: String| wrong_type(py, format!("ids are a slice or integers in one dimension, not {what}"));
-    if array.ndim() != 1 {
-        let class = index.get_type().name()?;
-        return Err(refused(match array.ndim() {
-            0 => class.to_string(),
-            dimensions => format!("{class} of {dimensions} dimensions"),
-        }));
+    match array.ndim() {
+        0 => return refused(class(index)),
+        1 => {}
+        dimensions => return refused(format!("{} of {dimensions} dimensions", class(index))),
     }
-    let ids = match (array.dtype().kind(), array.dtype().itemsize()) {
+    match (array.dtype().kind(), array.dtype().itemsize()) {
         (b'i', 8) => numbers::<i64>(&array, len),
         (b'u', 8) => numbers::<u64>(&array, len),
         (b'i' | b'u', _) => numbers::<i64>(array.call_method1("astype", ("int64",))?.cast()?, len),
@@ -130,9 +143,8 @@ pub(crate) fn many(
             let indices = each(index)?.map(|index| integer(&index?)).collect::<PyResult<Vec<_>>>()?;
             resolved(py, indices.into_iter(), len)
         }
-        _ => Err(refused(format!("{} of {}", index.get_type().name()?, array.dtype()))),
-    };
-    ids.map(Chosen::List)
+        _ => refused(format!("{} of {}", class(index), array.dtype())),
+    }
 }
 
 /// Start and stop of a slice, if it means the same of every longer sequence, too.
@@ -186,9 +198,12 @@ fn numbers<T: Element + Copy + TryInto<i64>>(
 /// Reserves memory for ids.
 fn room(py: Python<'_>, len: usize) -> PyResult<Vec<u64>> {
     let mut ids = Vec::new();
-    let refused = |_| too_many_records(py, format!("{len} records at once are too many for the memory"));
-    ids.try_reserve_exact(len).map_err(refused)?;
+    ids.try_reserve_exact(len).map_err(|_| too_many(py, len))?;
     Ok(ids)
+}
+
+fn too_many(py: Python<'_>, records: usize) -> PyErr {
+    too_many_records(py, format!("{records} records at once are too many for the memory"))
 }
 
 /// Bytes of Python objects with their slots in a list: a tuple without its items, a dict of a few,
@@ -207,9 +222,8 @@ pub(crate) fn objects(circuits: &Circuits, each: usize) -> usize {
 /// Allocated one by one, such objects end the process when the memory is full.
 pub(crate) fn check_room(py: Python<'_>, records: usize, bytes: usize) -> PyResult<()> {
     let mut room = Vec::<u8>::new();
-    let refused = |_| too_many_records(py, format!("{records} records at once are too many for the memory"));
-    room.try_reserve_exact(bytes).map_err(refused)?;
-    // Memory that nobody looks at need not be asked for.
+    room.try_reserve_exact(bytes).map_err(|_| too_many(py, records))?;
+    // Without this the compiler may leave out an allocation that is not used.
     std::hint::black_box(&room);
     Ok(())
 }
@@ -232,10 +246,10 @@ fn resolved(
 }
 
 /// Ranges of ids: pairs of a first id and an end.
-pub(crate) fn present(ranges: &Bound<'_, PyAny>) -> PyResult<Present> {
+pub(crate) fn present(ranges: &Bound<'_, PyAny>, name: &str) -> PyResult<Present> {
     let refused = |error| {
         let class = class(ranges);
-        unconverted(ranges.py(), error, || format!("ranges are pairs of ids, not {class}"))
+        unconverted(ranges.py(), error, || format!("{name} are pairs of ids, not {class}"))
     };
     let pairs = ranges.extract::<Vec<[u64; 2]>>().map_err(refused)?;
     Ok(Present::new(pairs.into_iter().map(|[start, end]| start..end)))

@@ -20,12 +20,7 @@ pub(crate) fn generate(
     recipe: &str,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<()> {
-    let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let given = Options::new(py, options);
-    let options = generate_options(&given)?;
-    let path = arguments::path(path, "path")?;
-    let watch = given.take("progress", Watch::new)?.unwrap_or_default();
-    given.finish("generate")?;
+    let Job { path, recipe, options, watch } = Job::new("generate", path, recipe, options, generate_options)?;
     let mut idle = None;
     watched(py, &watch, |stop, tell| {
         let bar = Bar::new(!watch.shown);
@@ -38,6 +33,33 @@ pub(crate) fn generate(
         Ok(())
     })?;
     idle.map_or(Ok(()), |idle| warn(py, &format!("{}: {idle}", path.display())))
+}
+
+/// A job: what to make, where, and who looks on.
+pub(crate) struct Job<T> {
+    pub(crate) path: PathBuf,
+    pub(crate) recipe: Recipe,
+    pub(crate) options: T,
+    pub(crate) watch: Watch,
+}
+
+impl<T> Job<T> {
+    /// Reads the arguments of `function`; `meaning` takes its options.
+    pub(crate) fn new<'py>(
+        function: &str,
+        path: &Bound<'py, PyAny>,
+        recipe: &str,
+        options: Option<&Bound<'py, PyDict>>,
+        meaning: impl FnOnce(&Options<'py>) -> PyResult<T>,
+    ) -> PyResult<Job<T>> {
+        let recipe = Recipe::from_json(recipe).or_raise(path.py())?;
+        let given = Options::new(path.py(), options);
+        let options = meaning(&given)?;
+        let path = arguments::path(path, "path")?;
+        let watch = given.take("progress", Watch::new)?.unwrap_or_default();
+        given.finish(function)?;
+        Ok(Job { path, recipe, options, watch })
+    }
 }
 
 /// Refuses options of jobs that run elsewhere, before anything is begun there.
@@ -71,7 +93,7 @@ pub(crate) fn begin<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let path = arguments::path(path, "path")?;
     let recipe = Recipe::from_json(recipe).or_raise(py)?;
-    let shard = given(shard, |shard| count(shard, "shard"))?;
+    let shard = given(shard, "shard", count)?;
     dictionary(py, py.detach(|| qorpus::begin(&path, &recipe, shard)).or_raise(py)?)
 }
 

@@ -8,35 +8,25 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Label, LabelColumn};
 use std::collections::BTreeMap;
 
-/// The labels of one record: numbers and texts; None is no label.
-pub(crate) fn single(labels: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(String, Label)>> {
-    let Some(labels) = labels else { return Ok(Vec::new()) };
-    let mut given = Vec::with_capacity(labels.len());
-    for (name, value) in labels {
+/// The names of labels, and for each what `read` makes of its value: [`label`] or [`column`]. None
+/// is no label.
+pub(crate) fn named<T>(
+    labels: Option<&Bound<'_, PyDict>>,
+    read: fn(&str, &Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<(Vec<String>, Vec<T>)> {
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for (name, value) in labels.into_iter().flatten() {
         if !value.is_none() {
             let name = text(&name, "the name of a label")?.to_owned();
-            let label = label(&name, &value)?;
-            given.push((name, label));
+            values.push(read(&name, &value)?);
+            names.push(name);
         }
     }
-    Ok(given)
+    Ok((names, values))
 }
 
-/// The labels of several records: a value for each; None is no label.
-pub(crate) fn columns(labels: Option<&Bound<'_, PyDict>>) -> PyResult<Vec<(String, LabelColumn)>> {
-    let Some(labels) = labels else { return Ok(Vec::new()) };
-    let mut given = Vec::with_capacity(labels.len());
-    for (name, values) in labels {
-        if !values.is_none() {
-            let name = text(&name, "the name of a label")?.to_owned();
-            let column = column(&name, &values)?;
-            given.push((name, column));
-        }
-    }
-    Ok(given)
-}
-
-fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
+/// The label of one record: a number or a text.
+pub(crate) fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
     if value.is_instance_of::<PyFloat>() {
         return Ok(Label::Real(value.extract()?));
     }
@@ -50,28 +40,24 @@ fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
         return Ok(Label::Text(encoded(text, &format!("label '{name}'"))?.into()));
     }
     // NumPy's and PyTorch's scalars.
+    let refused = || format!("label '{name}' is a number or a text, not {}", class(value));
     if value.hasattr("item")?
         && value.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).unwrap_or(0) == 0
     {
-        let item = value.call_method0("item").map_err(|error| {
-            let class = class(value);
-            unconverted(value.py(), error, || format!("label '{name}' is a number or a text, not {class}"))
-        })?;
-        if [item.is_instance_of::<PyFloat>(), item.is_instance_of::<PyInt>()].contains(&true) {
+        let item = value.call_method0("item").map_err(|error| unconverted(value.py(), error, refused))?;
+        if item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>() {
             return label(name, &item);
         }
     }
-    let class = class(value);
-    Err(wrong_type(value.py(), format!("label '{name}' is a number or a text, not {class}")))
+    Err(wrong_type(value.py(), refused()))
 }
 
-fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
+/// The labels of several records: a number for each, or a text for each.
+pub(crate) fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     let py = values.py();
     let refused = |what: &str| {
-        wrong_type(
-            py,
-            format!("label '{name}' needs a number for each record, or a text for each, not {what}"),
-        )
+        let wanted = "a number for each record, or a text for each";
+        wrong_type(py, format!("label '{name}' needs {wanted}, not {what}"))
     };
     // NumPy would make texts of numbers beside texts, and reals of integers too large for it.
     if values.is_instance_of::<PyList>() || values.is_instance_of::<PyTuple>() {
@@ -110,19 +96,15 @@ fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     for (position, value) in each(values)?.enumerate() {
         let value = value?;
         if value.is_none() {
-            let text = format!(
-                "label '{name}' is None for record {position} of those given: append records without it apart"
-            );
-            return Err(wrong_type(values.py(), text));
+            let text = format!("label '{name}' is None for record {position} of those given");
+            return Err(wrong_type(values.py(), text + ": append records without it apart"));
         }
         let label = label(name, &value)?;
         match &mut column {
             None => column = Some(label.into()),
-            Some(column) => {
-                column
-                    .push(label)
-                    .map_err(|reason| invalid(values.py(), format!("label '{name}' {reason}")))?;
-            }
+            Some(column) => column
+                .push(label)
+                .map_err(|reason| invalid(values.py(), format!("label '{name}' {reason}")))?,
         }
     }
     Ok(column.unwrap_or(LabelColumn::Integers(Vec::new())))

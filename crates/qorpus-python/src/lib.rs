@@ -21,7 +21,6 @@ mod unitary_parts;
 mod waiting;
 mod writer;
 
-use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use std::ffi::OsString;
 
@@ -46,46 +45,41 @@ fn after_fork() {
 }
 
 #[pymodule]
-fn _qorpus(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    if cfg!(debug_assertions) {
-        let text = c"qorpus was built without optimisation and is many times slower than it should be; \
-                     build it with 'maturin build --release' or 'pip install .'";
-        let category = module.py().get_type::<PyRuntimeWarning>();
-        PyErr::warn(module.py(), &category, text, 2)?;
+mod _qorpus {
+    #[pymodule_export]
+    use super::circuits::{evaluate, matrix, placed, to_qasm2, to_qasm3};
+    #[pymodule_export]
+    use super::distinct::{Worker, enumerate, enumerate_elsewhere};
+    #[pymodule_export]
+    use super::job::{begin, check_job, generate, receipt, seal};
+    #[pymodule_export]
+    use super::options::{distinct_recipe, recipe};
+    #[pymodule_export]
+    use super::record::{Origin, Record};
+    #[pymodule_export]
+    use super::{
+        after_fork, arguments::ordered, before_fork, command, shuffle::shuffled, writer::close_writers,
+    };
+    #[pymodule_export]
+    use super::{
+        records::Records, shuffle::Permutation, shuffle::Split, unitary_parts::UnitaryParts, writer::Writer,
+    };
+    use pyo3::exceptions::PyRuntimeWarning;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn prepare(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if cfg!(debug_assertions) {
+            let text = c"qorpus was built without optimisation and is many times slower than it should be; \
+                         build it with 'maturin build --release' or 'pip install .'";
+            let category = module.py().get_type::<PyRuntimeWarning>();
+            PyErr::warn(module.py(), &category, text, 2)?;
+        }
+        super::waiting::attend();
+        // NumPy looks for its functions where they are called first, and panics if an interrupt
+        // arrives there; its modules come first, since their import ends with an exception.
+        module.py().import("numpy.lib")?;
+        numpy::dtype::<f64>(module.py());
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
-    waiting::attend();
-    // NumPy looks for its functions where they are called first, and panics if an interrupt arrives
-    // there; its modules come first, since their import ends with an exception.
-    module.py().import("numpy.lib")?;
-    numpy::dtype::<f64>(module.py());
-    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_class::<record::Origin>()?;
-    module.add_class::<record::Record>()?;
-    module.add_class::<records::Records>()?;
-    module.add_class::<shuffle::Permutation>()?;
-    module.add_function(wrap_pyfunction!(shuffle::shuffled, module)?)?;
-    module.add_class::<shuffle::Split>()?;
-    module.add_class::<unitary_parts::UnitaryParts>()?;
-    module.add_class::<writer::Writer>()?;
-    module.add_function(wrap_pyfunction!(arguments::ordered, module)?)?;
-    module.add_function(wrap_pyfunction!(command, module)?)?;
-    module.add_function(wrap_pyfunction!(before_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(after_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(circuits::placed, module)?)?;
-    module.add_function(wrap_pyfunction!(circuits::to_qasm2, module)?)?;
-    module.add_function(wrap_pyfunction!(circuits::to_qasm3, module)?)?;
-    module.add_function(wrap_pyfunction!(writer::close_writers, module)?)?;
-    module.add_function(wrap_pyfunction!(options::distinct_recipe, module)?)?;
-    module.add_function(wrap_pyfunction!(distinct::enumerate, module)?)?;
-    module.add_function(wrap_pyfunction!(distinct::enumerate_elsewhere, module)?)?;
-    module.add_class::<distinct::Worker>()?;
-    module.add_function(wrap_pyfunction!(job::check_job, module)?)?;
-    module.add_function(wrap_pyfunction!(job::generate, module)?)?;
-    module.add_function(wrap_pyfunction!(job::begin, module)?)?;
-    module.add_function(wrap_pyfunction!(job::receipt, module)?)?;
-    module.add_function(wrap_pyfunction!(job::seal, module)?)?;
-    module.add_function(wrap_pyfunction!(options::recipe, module)?)?;
-    module.add_function(wrap_pyfunction!(circuits::evaluate, module)?)?;
-    module.add_function(wrap_pyfunction!(circuits::matrix, module)?)?;
-    Ok(())
 }

@@ -1,14 +1,15 @@
 //! SQL over records.
 
-use crate::arguments::{class, each, encoded, items, shown, text};
+use crate::arguments::{class, each, encoded, is_binary, items, shown, text};
 use crate::arrays::complex;
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
+use crate::waiting;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Corpus, Order, Parameters, Value};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The names of the columns, and the rows as tuples.
 pub(crate) type Selected<'py> = (Vec<String>, Bound<'py, PyList>);
@@ -22,24 +23,7 @@ pub(crate) fn select<'py>(
     parameters: &Bound<'py, PyAny>,
 ) -> PyResult<Selected<'py>> {
     let parameters = parameters_of(parameters)?;
-    let signal = Arc::new(Mutex::new(None));
-    let seen = signal.clone();
-    let interrupted = move || {
-        let look = |py: Python<'_>| match py.check_signals() {
-            Ok(()) => false,
-            Err(error) => {
-                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                true
-            }
-        };
-        // At the interpreter's end nobody waits for the rows.
-        Python::try_attach(look).unwrap_or(true)
-    };
-    let selection = py.detach(|| reader.select(order, query, parameters, interrupted));
-    if let Some(error) = signal.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(error);
-    }
-    let selection = selection.or_raise(py)?;
+    let selection = py.detach(|| reader.select(order, query, parameters, waiting::stop)).or_raise(py)?;
     let rows = PyList::empty(py);
     for row in selection.rows {
         let cells = row.into_iter().map(|value| cell(py, value)).collect::<PyResult<Vec<_>>>()?;
@@ -58,15 +42,15 @@ fn cell(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// The bytes of a unitary: complex64 as it is, and anything else as complex128.
+/// The bytes of a unitary: complex64 unchanged, and anything else as complex128.
 fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
         unconverted(value.py(), error, || format!("a parameter of type {} is not an array", class(value)))
     })?;
     let narrow = array.getattr("dtype")?.eq("complex64")?;
-    let array =
-        if narrow { array } else { complex(&array, "an array that stands for a unitary")?.into_any() };
+    let what = "an array that stands for a unitary";
+    let array = if narrow { array } else { complex(&array, what)?.into_any() };
     array.call_method0("tobytes")?.extract()
 }
 
@@ -90,17 +74,12 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
         Err(_) => {
             parameters.is_instance(&sequence)?
                 && !parameters.is_instance_of::<PyString>()
-                && !parameters.is_instance_of::<PyBytes>()
-                && !parameters.is_instance_of::<PyByteArray>()
-                && !parameters.is_instance_of::<PyMemoryView>()
+                && !is_binary(parameters)
         }
     };
     if !several {
-        let class = class(parameters);
-        let text = format!(
-            "parameters are a list of values for ?, or a mapping of names to values for :name, not {class}"
-        );
-        return Err(wrong_type(py, text));
+        let wanted = "a list of values for ?, or a mapping of names to values for :name";
+        return Err(wrong_type(py, format!("parameters are {wanted}, not {}", class(parameters))));
     }
     let values = each(parameters)?.take(MAX_PARAMETERS + 1).map(|value| parameter(&value?));
     values.collect::<PyResult<_>>().map(Parameters::Ordered)

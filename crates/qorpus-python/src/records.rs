@@ -8,6 +8,7 @@ use crate::ids::{self, Chosen};
 use crate::job::{dictionary, from_json};
 use crate::labels;
 use crate::options;
+use crate::query;
 use crate::record::{Origin, Record, order_name};
 use numpy::{PyArray1, PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
@@ -30,7 +31,7 @@ thread_local! {
 #[pyclass(subclass, frozen, module = "qorpus._qorpus")]
 pub(crate) struct Records {
     recipe: Recipe,
-    /// The records. A recipe of appended circuits has none: nobody can compute them.
+    /// The records. A recipe of appended circuits has none: they cannot be computed.
     reader: Option<Arc<Corpus>>,
     order: Order,
     origin: Py<Origin>,
@@ -49,24 +50,21 @@ impl Records {
         order: Option<&Bound<'_, PyAny>>,
         unsealed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Records> {
-        let unsealed = given(unsealed, |unsealed| flag(unsealed, "unsealed"))?.unwrap_or(false);
-        let order = given(order, |order| options::order(order, "order"))?.unwrap_or(Order::Big);
-        let recipe = given(recipe, |recipe| text(recipe, "a recipe (its JSON)"))?;
-        let reader = match (given(files, arguments::paths)?, recipe) {
+        let unsealed = given(unsealed, "unsealed", flag)?.unwrap_or(false);
+        let order = given(order, "order", options::order)?.unwrap_or(Order::Big);
+        let recipe = given(recipe, "a recipe (its JSON)", text)?;
+        let (recipe, reader) = match (given(files, "paths", arguments::paths)?, recipe) {
             (Some(files), None) => {
                 let reader = py.detach(|| Corpus::open(&files)).or_raise(py)?;
                 reader.warnings().iter().try_for_each(|text| warn(py, text))?;
-                Ok(if unsealed { reader.with_unsealed() } else { reader })
+                let reader = if unsealed { reader.with_unsealed() } else { reader };
+                (reader.recipe().clone(), Some(Arc::new(reader)))
             }
             (None, Some(json)) => {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
-                Corpus::computed(recipe.clone()).map_err(|_| recipe)
+                (recipe.clone(), Corpus::computed(recipe).ok().map(Arc::new))
             }
             _ => return Err(wrong_type(py, "either files or a recipe")),
-        };
-        let (recipe, reader) = match reader {
-            Ok(reader) => (reader.recipe().clone(), Some(Arc::new(reader))),
-            Err(recipe) => (recipe, None),
         };
         let letters = recipe.alphabet().letters().iter();
         let letters = letters.map(|letter| PyString::intern(py, &letter.text).unbind()).collect();
@@ -330,8 +328,7 @@ impl Records {
     /// The absolute paths of the files, as texts: the name of a bucket is not a path.
     #[getter]
     fn _paths(&self) -> Vec<OsString> {
-        let paths = self.reader.iter().flat_map(|reader| reader.paths());
-        paths.map(Into::into).collect()
+        self.reader.iter().flat_map(|reader| reader.paths()).map(Into::into).collect()
     }
 
     /// Whether the records are in a directory or a bucket of shards.
@@ -368,7 +365,7 @@ impl Records {
     ) -> PyResult<Vec<(u64, u64)>> {
         let reader = self.reader(py)?;
         let there = py.detach(|| reader.present()).or_raise(py)?;
-        let chosen = match given(wanted, ids::present)? {
+        let chosen = match given(wanted, "ranges", ids::present)? {
             Some(wanted) => match there.first_without(&wanted) {
                 Some(id) => return Err(missing_record(py, format!("record {id} is not there"))),
                 None => wanted,
@@ -395,7 +392,7 @@ impl Records {
         further: &Bound<'py, PyAny>,
         tolerance: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<distinct::Answer<'py>>> {
-        let tolerance = given(tolerance, |value| real(value, "tolerance"))?;
+        let tolerance = given(tolerance, "tolerance", real)?;
         let options = FindOptions { extend: flag(further, "further")?, tolerance };
         let found = distinct::find_many(py, self.reader(py)?, targets, self.order, options)?;
         found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
@@ -410,8 +407,8 @@ impl Records {
         seed: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let reader = self.reader(py)?;
-        let (distance, count, seed) =
-            (number(distance, "distance")?, number(count, "n")?, number(seed, "seed")?);
+        let (distance, count) = (number(distance, "distance")?, number(count, "n")?);
+        let seed = number(seed, "seed")?;
         let ids = py.detach(|| reader.sample(distance, count, seed)).or_raise(py)?;
         Ok(PyArray1::from_iter(py, ids.into_iter().map(u64::cast_signed)))
     }
@@ -422,9 +419,8 @@ impl Records {
         py: Python<'py>,
         query: &Bound<'py, PyAny>,
         parameters: &Bound<'py, PyAny>,
-    ) -> PyResult<crate::query::Selected<'py>> {
-        let reader = self.reader(py)?;
-        crate::query::select(py, reader, self.order, text(query, "a query")?, parameters)
+    ) -> PyResult<query::Selected<'py>> {
+        query::select(py, self.reader(py)?, self.order, text(query, "a query")?, parameters)
     }
 }
 
@@ -432,10 +428,10 @@ impl Records {
     pub(crate) fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Corpus>> {
         match &self.reader {
             Some(reader) => Ok(reader),
-            None => match Corpus::computed(self.recipe.clone()) {
-                Ok(_) => Err(invalid(py, "there are no records")),
-                Err(error) => Err(crate::errors::raised(py, &error)),
-            },
+            // The library says why they cannot be computed.
+            None => Corpus::computed(self.recipe.clone())
+                .or_raise(py)
+                .and_then(|_| Err(invalid(py, "there are no records"))),
         }
     }
 
@@ -476,11 +472,10 @@ impl Records {
             id,
             circuit: self.tuple(py, circuit)?.unbind(),
             unitary: unitary.unbind(),
-            given: given
-                .filter(|given| !given.is_empty())
-                .map(|given| labels::dict(py, given))
-                .transpose()?
-                .map(Bound::unbind),
+            given: match given {
+                Some(given) if !given.is_empty() => Some(labels::dict(py, given)?.unbind()),
+                _ => None,
+            },
             origin: self.origin.clone_ref(py),
             labels: PyOnceLock::new(),
         })

@@ -77,7 +77,7 @@ pub(crate) fn shuffled<'py>(
     Ok(numbers.into_pyarray(py))
 }
 
-/// A share of all ids that is decided by thousandths of a seed's order, however many ids there are.
+/// A split: some thousandths of all ids, decided by a seed, whatever the number of ids.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct Split {
     share: qorpus::core::Split,
@@ -101,7 +101,7 @@ impl Split {
         Ok(Split { share: qorpus::core::Split::new(Range { start, end: stop }, seed), size: stop - start })
     }
 
-    /// Returns which of these ids belong to it.
+    /// Returns for each of these ids whether it belongs to the split.
     fn contains<'py>(
         &self,
         py: Python<'py>,
@@ -115,12 +115,12 @@ impl Split {
         Ok(py.detach(belong).into_pyarray(py))
     }
 
-    /// How many of the ids below `len` belong to it.
+    /// Returns the number of ids below `len` that belong to the split.
     fn count(&self, len: &Bound<'_, PyAny>) -> PyResult<u64> {
         number(len, "len").map(|len| self.share.count(len))
     }
 
-    /// Its ids at these places, which ascend with them: int64 for int64.
+    /// Returns the ids at these places of the split, which ascend with them: int64 for int64.
     fn ids<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let places = int64s(places, "places")?;
         // Blocks of 1000 ids have `size` of them; the last one ends with the ids of 63 bits, and is

@@ -32,7 +32,7 @@ impl UnitaryParts {
             unconverted(py, error, || format!("parts are pairs of thousandths, not {}", class(parts)))
         })?;
         let seed = number(seed, "seed")?;
-        let among = given(among, present)?;
+        let among = given(among, "ranges", present)?;
         let reader = records.get().reader(py)?.clone();
         let sides = parts.into_iter().map(|(start, stop)| start..stop).collect();
         py.detach(|| qorpus::UnitaryParts::new(reader, among, sides, seed)).or_raise(py).map(UnitaryParts)
@@ -44,8 +44,9 @@ impl UnitaryParts {
         self.0.is_exact()
     }
 
-    /// Goes through the records below `len` that were not gone through yet. Signals and exceptions
-    /// of `progress` stop it.
+    /// Goes through the records below `len` that were not gone through yet.
+    ///
+    /// Signals and exceptions of `progress` stop it.
     #[pyo3(signature = (len, progress=None))]
     fn update(
         &self,
@@ -54,7 +55,7 @@ impl UnitaryParts {
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let len = number(len, "len")?;
-        let watch = given(progress, |progress| Watch::new(progress, "progress"))?.unwrap_or_default();
+        let watch = given(progress, "progress", Watch::new)?.unwrap_or_default();
         watched(py, &watch, |stop, tell| {
             let bar = Bar::counting(!watch.shown, len);
             let result = self.0.update(len, stop, &mut |records| {
@@ -66,13 +67,13 @@ impl UnitaryParts {
         })
     }
 
-    /// How many of the records below `len`, which were gone through, are in a part.
+    /// Returns the number of records below `len`, which were gone through, that are in a part.
     fn count(&self, py: Python<'_>, part: &Bound<'_, PyAny>, len: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (part, len) = (number(part, "part")?, number(len, "len")?);
         py.detach(|| self.0.count(part, len)).or_raise(py)
     }
 
-    /// Which of these records, which were gone through, are in a part.
+    /// Returns for each of these records, which were gone through, whether it is in a part.
     fn contains<'py>(
         &self,
         py: Python<'py>,
@@ -83,7 +84,7 @@ impl UnitaryParts {
         Ok(py.detach(|| self.0.contains(part, &ids)).or_raise(py)?.into_pyarray(py))
     }
 
-    /// The ids of the records at these places of a part: int64 for int64.
+    /// Returns the ids of the records at these places of a part: int64 for int64.
     fn ids<'py>(
         &self,
         py: Python<'py>,

@@ -10,8 +10,10 @@ pub(crate) fn attend() {
     qorpus::set_caller(Caller { stop, tell });
 }
 
-fn stop() -> bool {
-    // At the interpreter's end nobody waits any more.
+/// Whether a signal, or an exception before it, ends what is being waited for. The exception is kept
+/// until the library returns.
+pub(crate) fn stop() -> bool {
+    // At the interpreter's end all waits end.
     is_deferred() || Python::try_attach(|py| py.check_signals().map_err(defer).is_err()).unwrap_or(true)
 }
 

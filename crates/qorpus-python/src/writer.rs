@@ -5,7 +5,7 @@ use crate::arrays::{complex, shape_text};
 use crate::errors::{OrRaise, invalid, warn, wrong_type};
 use crate::options::writer_options;
 use crate::{labels, letters};
-use numpy::{PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -122,11 +122,11 @@ impl Writer {
         let mut letters = Vec::with_capacity(32);
         letters::circuit(self.writer.recipe().alphabet(), circuit, &mut letters)?;
         let unitary = unitary.map(|unitary| self.unitaries(unitary, None)).transpose()?;
-        let unitary = unitary.as_ref().map(PyArrayMethods::try_readonly).transpose()?;
         let unitary = unitary.as_ref().map(|unitary| unitary.as_slice()).transpose()?;
-        let (names, labels): (Vec<_>, Vec<_>) = labels::single(labels)?.into_iter().unzip();
+        let (names, labels) = labels::named(labels, labels::label)?;
         let labels: Vec<_> = names.iter().map(String::as_str).zip(labels).collect();
-        until_done(py, &self.writer, || self.writer.append_within(POLL_INTERVAL, &letters, unitary, &labels))
+        let append = || self.writer.append_within(POLL_INTERVAL, &letters, unitary, &labels);
+        until_done(py, &self.writer, || Ok(append()?.then_some(())))
     }
 
     /// Accepts records, all or none of them; waits while two groups of records wait to be
@@ -151,15 +151,13 @@ impl Writer {
         labels: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let circuits = letters::circuits(self.writer.recipe().alphabet(), circuits)?;
-        let unitaries =
-            unitaries.map(|unitaries| self.unitaries(unitaries, Some(circuits.len()))).transpose()?;
-        let unitaries = unitaries.as_ref().map(PyArrayMethods::try_readonly).transpose()?;
+        let records = Some(circuits.len());
+        let unitaries = unitaries.map(|unitaries| self.unitaries(unitaries, records)).transpose()?;
         let unitaries = unitaries.as_ref().map(|unitaries| unitaries.as_slice()).transpose()?;
-        let (names, columns): (Vec<_>, Vec<_>) = labels::columns(labels)?.into_iter().unzip();
+        let (names, columns) = labels::named(labels, labels::column)?;
         let columns: Vec<_> = names.iter().map(String::as_str).zip(columns).collect();
-        until_done(py, &self.writer, || {
-            self.writer.extend_within(POLL_INTERVAL, &circuits, unitaries, &columns)
-        })
+        let extend = || self.writer.extend_within(POLL_INTERVAL, &circuits, unitaries, &columns);
+        until_done(py, &self.writer, || Ok(extend()?.then_some(())))
     }
 
     /// Returns when all records that were accepted are durable: how many this writer has made
@@ -168,12 +166,7 @@ impl Writer {
     /// Raises:
     ///     qorpus.Error: a commit failed, or the writer was closed or inherited through a fork.
     fn flush(&self, py: Python<'_>) -> PyResult<u64> {
-        loop {
-            if let Some(durable) = py.detach(|| self.writer.flush_within(POLL_INTERVAL)).or_raise(py)? {
-                return Ok(durable);
-            }
-            look(py, &self.writer)?;
-        }
+        until_done(py, &self.writer, || self.writer.flush_within(POLL_INTERVAL))
     }
 
     /// Flushes, and accepts nothing from then on. Closing again does nothing.
@@ -247,19 +240,21 @@ impl Writer {
 
 /// Closes a writer, unless a signal says to stop waiting for that.
 fn close(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    until_done(py, writer, || writer.close_within(POLL_INTERVAL))
+    until_done(py, writer, || Ok(writer.close_within(POLL_INTERVAL)?.then_some(())))
 }
 
-/// Repeats what waits for a short while only, until it says that it is done or a signal comes.
-fn until_done(
+/// Repeats what waits for a short while only, until it has an answer or a signal comes.
+fn until_done<T: Send>(
     py: Python<'_>,
     writer: &qorpus::Writer,
-    act: impl Fn() -> qorpus::Result<bool> + Sync,
-) -> PyResult<()> {
-    while !py.detach(&act).or_raise(py)? {
+    act: impl Fn() -> qorpus::Result<Option<T>> + Sync,
+) -> PyResult<T> {
+    loop {
+        if let Some(answer) = py.detach(&act).or_raise(py)? {
+            return Ok(answer);
+        }
         look(py, writer)?;
     }
-    Ok(())
 }
 
 /// Says what the writer waits for; after a signal it need not wait for long any more.
@@ -288,24 +283,23 @@ impl Writer {
         &self,
         unitaries: &Bound<'py, PyAny>,
         records: Option<usize>,
-    ) -> PyResult<Bound<'py, PyArrayDyn<Complex64>>> {
+    ) -> PyResult<PyReadonlyArrayDyn<'py, Complex64>> {
         let dim = self.writer.recipe().alphabet().dim();
-        let (shape, what) = match records {
-            None => (vec![dim, dim], "unitary"),
-            Some(records) => (vec![records, dim, dim], "array of unitaries"),
+        let (shape, what, name) = match records {
+            None => (vec![dim, dim], "unitary", "a unitary"),
+            Some(records) => (vec![records, dim, dim], "array of unitaries", "unitaries"),
         };
-        let array = complex(unitaries, if records.is_none() { "a unitary" } else { "unitaries" })?;
+        let array = complex(unitaries, name)?;
         if array.shape() != shape {
             let (shape, found) = (shape_text(&shape), shape_text(array.shape()));
             return Err(invalid(unitaries.py(), format!("the {what} has shape {found}; it must be {shape}")));
         }
-        Ok(array)
+        Ok(array.try_readonly()?)
     }
 }
 
 impl Drop for Writer {
-    /// Makes accepted records durable if nobody has closed the writer. Nobody can be told of a
-    /// failure.
+    /// Makes accepted records durable unless the writer was closed. A failure cannot be raised here.
     fn drop(&mut self) {
         Python::try_attach(|py| {
             if py.detach(|| self.writer.is_closed()) {

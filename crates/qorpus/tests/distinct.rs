@@ -122,7 +122,7 @@ struct Best {
 fn brute_force(recipe: &Recipe, longest: usize) -> HashMap<u128, Best> {
     let up_to = recipe.space().enumerates().unwrap().up_to;
     let letters = ExactLetters::new(recipe.alphabet(), up_to).unwrap();
-    brute_force_by(recipe, longest, |word| letters.unitary(word).unwrap().key())
+    brute_force_by(recipe, longest, |word| letters.key(&letters.unitary(word).unwrap()))
 }
 
 fn brute_force_by(
@@ -180,7 +180,7 @@ fn labels_are_those_of_brute_force() {
         let mut before: Option<Vec<u16>> = None;
         for id in 0..corpus.len().unwrap() {
             let record = corpus.record(id, Order::Big).unwrap();
-            let best = &expected[&letters.unitary(&record.circuit).unwrap().key()];
+            let best = &expected[&letters.key(&letters.unitary(&record.circuit).unwrap())];
             let label = |name: &str| match record.labels[name] {
                 Label::Integer(value) => value,
                 _ => panic!("{name} is no integer"),
@@ -214,7 +214,7 @@ fn costs_are_those_of_brute_force() {
     let mut found = BTreeMap::new();
     for id in 0..corpus.len().unwrap() {
         let record = corpus.record(id, Order::Big).unwrap();
-        let best = &expected[&letters.unitary(&record.circuit).unwrap().key()];
+        let best = &expected[&letters.key(&letters.unitary(&record.circuit).unwrap())];
         assert_eq!(record.labels["cost"], Label::Integer(best.cost.into()));
         assert_eq!(record.circuit.len(), best.word.len());
         assert_eq!(record.labels["shortest_circuits"], Label::Integer(best.circuits));

@@ -18,28 +18,26 @@ pub enum Coupling {
     Pairs(Vec<(usize, usize)>),
 }
 
+/// The couplings that have a name.
+const NAMED: [Coupling; 3] = [Coupling::All, Coupling::Line, Coupling::Ring];
+
 impl Coupling {
     /// Reads `all`, `line`, `ring` or pairs such as `0-1,1-2`.
     ///
     /// # Errors
-    /// [`Error::Coupling`] for anything else.
+    /// [`Error::Unusable`] for anything else.
     pub fn parse(text: &str) -> Result<Coupling> {
         let number = |text: &str| text.trim().parse::<usize>().ok();
         let pair = |pair: &str| {
             let (a, b) = pair.split_once('-')?;
             Some((number(a)?, number(b)?))
         };
-        match text.trim() {
-            "all" => Ok(Coupling::All),
-            "line" => Ok(Coupling::Line),
-            "ring" => Ok(Coupling::Ring),
-            pairs => {
-                pairs.split(',').map(pair).collect::<Option<_>>().map(Coupling::Pairs).ok_or_else(|| {
-                    let reason = "is none of all, line, ring, or pairs such as 0-1,1-2".into();
-                    Error::Coupling { coupling: text.into(), reason }
-                })
-            }
-        }
+        let pairs = || text.split(',').map(pair).collect::<Option<_>>().map(Coupling::Pairs);
+        let named = NAMED.into_iter().find(|named| named.to_string() == text.trim());
+        named.or_else(pairs).ok_or_else(|| {
+            let reason = "is none of all, line, ring, or pairs such as 0-1,1-2".into();
+            Error::Unusable { item: format!("coupling '{text}'"), reason }
+        })
     }
 
     /// The coupled pairs on `qubits` qubits, each with the smaller qubit first, sorted, each once.
@@ -54,17 +52,14 @@ impl Coupling {
                 pairs
             }
             Coupling::Pairs(pairs) => {
-                let refused = |reason| Err(Error::Coupling { coupling: self.to_string(), reason });
+                let refused = |reason| Err(Error::Unusable { item: format!("coupling '{self}'"), reason });
                 if pairs.is_empty() {
                     return refused("names no pair".into());
                 }
                 for &(a, b) in pairs {
-                    if a.max(b) >= qubits {
-                        let last = qubits - 1;
-                        return refused(format!(
-                            "qubit {} does not exist; the qubits are 0 to {last}",
-                            a.max(b)
-                        ));
+                    let (most, last) = (a.max(b), qubits - 1);
+                    if most > last {
+                        return refused(format!("qubit {most} does not exist; the qubits are 0 to {last}"));
                     }
                     if a == b {
                         return refused(format!("qubit {a} cannot be coupled with itself"));
@@ -83,8 +78,7 @@ impl Coupling {
     pub(crate) fn canonical(&self, qubits: usize) -> Result<Coupling> {
         let pairs = self.pairs(qubits)?;
         let same = |named: &Coupling| named.pairs(qubits).as_ref() == Ok(&pairs);
-        let named = [Coupling::All, Coupling::Line, Coupling::Ring].into_iter().find(same);
-        Ok(named.unwrap_or(Coupling::Pairs(pairs)))
+        Ok(NAMED.into_iter().find(same).unwrap_or(Coupling::Pairs(pairs)))
     }
 }
 

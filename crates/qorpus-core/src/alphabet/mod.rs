@@ -1,18 +1,41 @@
 //! Alphabets: the letters a circuit is written in.
 
 pub(crate) mod coupling;
-pub(crate) mod letter;
 pub(crate) mod placements;
 
 use crate::alphabet::coupling::Coupling;
-use crate::alphabet::letter::{Letter, MAX_QUBITS, split_letter};
-use crate::alphabet::placements::{opaque_placements, permutations, placements};
+use crate::alphabet::placements::{permutations, placements};
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::gate::angle::Angle;
 use crate::gate::name::GateName;
 use crate::gate::synonyms::synonym;
 use std::collections::{HashMap, HashSet};
+
+/// The largest number of qubits of a circuit.
+pub const MAX_QUBITS: usize = 8;
+
+/// A gate placed on qubits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Index of the gate in [`Alphabet::gates`].
+    pub gate: usize,
+    /// The qubits in the gate's own order, control first; empty for an opaque gate without qubits.
+    pub qubits: Vec<usize>,
+    /// The text, such as `cx 0 1`.
+    pub text: String,
+}
+
+/// Splits a letter's text into its gate, without blanks, and its qubits.
+pub(crate) fn split_letter(text: &str) -> (String, Vec<&str>) {
+    // Blanks and letter case count only inside the names of user-defined gates, which have no
+    // blanks.
+    let (gate, places) = match text.rfind(')') {
+        Some(end) => text.split_at(end + 1),
+        None => text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), "")),
+    };
+    (gate.split_whitespace().collect(), places.split_whitespace().collect())
+}
 
 /// The letters of a gate set on n qubits under a coupling.
 ///
@@ -48,15 +71,11 @@ impl Alphabet {
                 return Err(Error::DuplicateGate(gate.name().into()));
             }
             if gate.qubits() > qubits {
-                let gate_name = gate.name().into();
-                return Err(Error::TooWide { gate: gate_name, needs: gate.qubits(), qubits });
+                let needs = gate.qubits();
+                return Err(Error::TooWide { gate: gate.name().into(), needs, qubits });
             }
-            let placements =
-                if gate.is_opaque() { opaque_placements(qubits) } else { placements(gate, qubits, &pairs) };
-            for placement in placements {
-                let words = placement.iter().map(usize::to_string);
-                let text =
-                    std::iter::once(gate.name().to_string()).chain(words).collect::<Vec<_>>().join(" ");
+            for placement in placements(gate, qubits, &pairs) {
+                let text = placement.iter().fold(gate.name().to_owned(), |text, q| format!("{text} {q}"));
                 letters.push(Letter { gate: index, qubits: placement, text });
             }
             if letters.len() > usize::from(u16::MAX) {
@@ -99,6 +118,15 @@ impl Alphabet {
     /// The letters, in order.
     pub fn letters(&self) -> &[Letter] {
         &self.letters
+    }
+
+    /// The alphabet of a preset, or of standard gates such as `h,rz(pi/4)`, with all couplings.
+    #[cfg(test)]
+    pub(crate) fn of(gates: &str, qubits: usize) -> Alphabet {
+        let names = || crate::gate::name::split_outside(gates).into_iter();
+        let named = || names().map(|name| Gate::standard(name).unwrap()).collect();
+        let gates = crate::gate::preset(gates, qubits).unwrap_or_else(named);
+        Alphabet::new(gates, qubits, Coupling::All).unwrap()
     }
 
     /// Whether the unitary of `circuit` can be computed: none of its gates is opaque.
@@ -148,9 +176,8 @@ impl Alphabet {
         }
         let name = GateName::read(text, Angle::read).ok()?;
         let gates = self.gates.iter().enumerate();
-        let mut near: Vec<_> = gates
-            .filter_map(|(index, gate)| gate.distance(&name).map(|distance| (distance, index)))
-            .collect();
+        let near = gates.filter_map(|(index, gate)| Some((gate.distance(&name)?, index)));
+        let mut near: Vec<_> = near.collect();
         near.sort_by(|a, b| a.0.total_cmp(&b.0));
         match near[..] {
             [(first, _), (second, _), ..] if first == second => None,
@@ -171,18 +198,11 @@ impl Alphabet {
             return Ok(*letter);
         }
         let (gate, places) = split_letter(text);
-        let places = places.join(" ");
-        let placed = |gate: &Gate| {
-            let name = gate.name();
-            if places.is_empty() {
-                self.by_text.get(name)
-            } else {
-                self.by_text.get(&format!("{name} {places}"))
-            }
-        };
-        let found = self.gate_number(&gate).map(|number| &self.gates[number]);
-        let found = found.and_then(|gate| placed(gate).or_else(|| self.same_unitary(gate, &places)));
-        found.copied().ok_or_else(|| {
+        let found = self.gate_number(&gate).and_then(|number| {
+            let gate = &self.gates[number];
+            self.placed(gate, &places).or_else(|| self.same_unitary(gate, &places))
+        });
+        found.ok_or_else(|| {
             let first: Vec<_> = self.letters.iter().take(12).map(|letter| letter.text.as_str()).collect();
             let more = if self.letters.len() > 12 { ", ..." } else { "" };
             let alphabet = format!("'{}'{more}", first.join("', '"));
@@ -194,19 +214,19 @@ impl Alphabet {
         })
     }
 
+    /// The letter of a gate on the qubits that `places` names.
+    fn placed(&self, gate: &Gate, places: &[&str]) -> Option<u16> {
+        self.by_text.get(&[&[gate.name()][..], places].concat().join(" ")).copied()
+    }
+
     /// The letter standing for a placement that means the same unitary: `cz 0 1` for `cz 1 0`.
-    fn same_unitary(&self, gate: &Gate, places: &str) -> Option<&u16> {
-        if gate.is_opaque() {
+    fn same_unitary(&self, gate: &Gate, places: &[&str]) -> Option<u16> {
+        if gate.is_opaque() || places.len() != gate.qubits() {
             return None;
         }
-        let places: Vec<&str> = places.split(' ').collect();
-        permutations(gate.qubits()).iter().find_map(|order| {
-            if places.len() != order.len() || !gate.is_symmetric_under(order) {
-                return None;
-            }
-            let moved: Vec<_> = order.iter().map(|&k| places[k]).collect();
-            self.by_text.get(&format!("{} {}", gate.name(), moved.join(" ")))
-        })
+        let orders = permutations(places.len()).into_iter();
+        let mut moved = orders.filter(|order| gate.is_symmetric_under(order));
+        moved.find_map(|order| self.placed(gate, &order.iter().map(|&k| places[k]).collect::<Vec<_>>()))
     }
 
     /// The circuit written as letters separated by `;`, in time order; blank text is the empty
@@ -223,21 +243,17 @@ impl Alphabet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::name::split_outside;
 
     fn alphabet(gates: &str, qubits: usize, coupling: &str) -> Result<Alphabet> {
-        let names = crate::gate::name::split_outside(gates).into_iter();
+        let names = split_outside(gates).into_iter();
         let gates = names.map(|name| Gate::standard(name).unwrap()).collect();
         Alphabet::new(gates, qubits, Coupling::parse(coupling)?)
     }
 
     fn letters(gates: &str, qubits: usize, coupling: &str) -> String {
-        let letters: Vec<_> = alphabet(gates, qubits, coupling)
-            .unwrap()
-            .letters
-            .into_iter()
-            .map(|letter| letter.text)
-            .collect();
-        letters.join("; ")
+        let letters = alphabet(gates, qubits, coupling).unwrap().letters.into_iter();
+        letters.map(|letter| letter.text).collect::<Vec<_>>().join("; ")
     }
 
     #[test]
@@ -248,10 +264,8 @@ mod tests {
         assert_eq!(letters("cz", 4, "3-1,0-2,1-3"), "cz 0 2; cz 1 3");
         assert_eq!(letters("ccx", 3, "all"), "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0");
         assert_eq!(letters("cswap", 3, "line"), "cswap 0 1 2; cswap 1 0 2; cswap 2 0 1");
-        assert_eq!(
-            letters("ccx", 4, "line"),
-            "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0; ccx 1 2 3; ccx 1 3 2; ccx 2 3 1"
-        );
+        let four = "ccx 0 1 2; ccx 0 2 1; ccx 1 2 0; ccx 1 2 3; ccx 1 3 2; ccx 2 3 1";
+        assert_eq!(letters("ccx", 4, "line"), four);
         assert_eq!(letters("crz(pi/3)", 2, "all"), "crz(pi/3) 0 1; crz(pi/3) 1 0");
     }
 
@@ -289,13 +303,12 @@ mod tests {
             assert!(matches!(two.circuit(text), Err(Error::UnknownLetter { .. })), "{text}");
         }
         let said = two.circuit("cnot 0 1").unwrap_err().to_string();
-        assert!(
-            said.starts_with("'cnot 0 1' is not a letter of this alphabet; did you mean 'cx'? its"),
-            "{said}"
-        );
+        let start = "'cnot 0 1' is not a letter of this alphabet; did you mean 'cx'? its";
+        assert!(said.starts_with(start), "{said}");
         let one = alphabet("h,t", 1, "all").unwrap();
         assert_eq!(one.text(&one.circuit("h; t 0; h").unwrap()), "h 0; t 0; h 0");
     }
+
     #[test]
     fn angles_are_numbers() {
         for (gates, text, letter) in [
@@ -335,15 +348,13 @@ mod tests {
         assert_eq!(check("rz(pi/4),rz(-pi/4),p(pi/4),rx(pi/4),rz(0.785)"), Ok(()));
     }
 
-    /// Such alphabets were stored once: each text means its own letter, and what is as near to both
-    /// means none.
+    /// Alphabets of this kind were stored once: each text means its own letter, and a text as near to
+    /// both means none.
     #[test]
     fn alphabets_with_one_gate_twice_are_read() {
         let twice = alphabet("rz(pi/4),rz(0.7853981633974483)", 1, "all").unwrap();
-        assert_eq!(
-            twice.text(&twice.circuit("rz(0.7853981633974483);rz(pi/4)").unwrap()),
-            "rz(0.7853981633974483) 0; rz(pi/4) 0"
-        );
+        let circuit = twice.circuit("rz(0.7853981633974483);rz(pi/4)").unwrap();
+        assert_eq!(twice.text(&circuit), "rz(0.7853981633974483) 0; rz(pi/4) 0");
         assert!(twice.letter("rz(tau/8)").is_err());
     }
 }

@@ -2,14 +2,6 @@
 
 use crate::gate::Gate;
 
-/// The placements of an opaque gate: one to three qubits in any order, or, if there are several
-/// qubits, none.
-pub(crate) fn opaque_placements(qubits: usize) -> Vec<Vec<usize>> {
-    let mut placements = if qubits == 1 { Vec::new() } else { vec![Vec::new()] };
-    (1..=3).for_each(|width| placements.extend(tuples(width, qubits)));
-    placements
-}
-
 /// All tuples of `width` distinct qubits, in lexicographic order.
 fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
     let mut tuples: Vec<Vec<usize>> = vec![Vec::new()];
@@ -23,8 +15,13 @@ fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
     tuples
 }
 
-/// The tuples of qubits on which the gate may stand, in lexicographic order.
+/// The tuples of qubits on which the gate may stand, in lexicographic order. An opaque gate stands
+/// on one to three qubits in any order, or, if there are several qubits, on none.
 pub(crate) fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    if gate.is_opaque() {
+        let widths = usize::from(qubits == 1)..=3;
+        return widths.flat_map(|width| tuples(width, qubits)).collect();
+    }
     let coupled = |a: usize, b: usize| pairs.contains(&(a.min(b), a.max(b)));
     let connected = |q: &[usize]| match *q {
         [a, b] => coupled(a, b),
@@ -41,12 +38,7 @@ pub(crate) fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -
     placements
 }
 
-/// All orders of `0..n`, for n up to 3.
+/// All orders of `0..n`.
 pub(crate) fn permutations(n: usize) -> Vec<Vec<usize>> {
-    let orders: &[&[usize]] = match n {
-        1 => &[&[0]],
-        2 => &[&[0, 1], &[1, 0]],
-        _ => &[&[0, 1, 2], &[0, 2, 1], &[1, 0, 2], &[1, 2, 0], &[2, 0, 1], &[2, 1, 0]],
-    };
-    orders.iter().map(|order| order.to_vec()).collect()
+    tuples(n, n)
 }

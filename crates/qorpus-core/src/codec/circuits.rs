@@ -3,9 +3,8 @@
 
 use crate::bits::{BitReader, BitWriter};
 use crate::circuit::Circuits;
-use crate::codec::chunk::{ChunkRef, ChunkSpan};
-use crate::codec::damage::Damage;
-use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, room};
+use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
+use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, copying, room};
 use std::ops::Range;
 
 /// The most letters of a chunk that is accepted: many times what any library would put there.
@@ -34,11 +33,7 @@ impl Codec {
     }
 
     /// Replaces the contents of `circuits` by those of a chunk, checking every block.
-    pub(crate) fn decode_circuits(
-        &self,
-        chunk: &ChunkRef<'_>,
-        circuits: &mut Circuits,
-    ) -> Result<(), Damage> {
+    pub(crate) fn decode_circuits(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Decoded<()> {
         circuits.clear();
         let (blocks, entries) = self.entries(chunk)?;
         for start in (0..chunk.count as usize).step_by(BLOCK_CIRCUITS) {
@@ -61,18 +56,9 @@ impl Codec {
     ///
     /// # Panics
     /// If the chunk has no such position.
-    pub fn circuit(
-        &self,
-        chunk: &ChunkRef<'_>,
-        position: usize,
-        circuits: &mut Circuits,
-    ) -> Result<(), Damage> {
-        let mut fetch = |at: usize, out: &mut [u8]| {
-            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
-            Ok::<(), Damage>(())
-        };
-        let len = chunk.circuits.len();
-        self.circuits_at(chunk.span(), len, &[position], &mut Vec::new(), &mut fetch, circuits)
+    pub fn circuit(&self, chunk: &ChunkRef<'_>, position: usize, circuits: &mut Circuits) -> Decoded<()> {
+        let (column, buffer) = (chunk.circuits, &mut Vec::new());
+        self.circuits_at(chunk.span(), column.len(), &[position], buffer, &mut copying(column), circuits)
     }
 
     /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked.
@@ -105,15 +91,8 @@ impl Codec {
         Ok(())
     }
 
-    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, as
-    /// [`Codec::circuits_at`] does.
-    ///
-    /// # Errors
-    /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
-    /// undefined.
-    ///
-    /// # Panics
-    /// If the chunk has no such positions.
+    /// Appends the circuits at consecutive `positions` of a chunk to `circuits`, with the errors and
+    /// panics of [`circuits_at`](Codec::circuits_at).
     pub fn circuits_in<E: From<Damage>>(
         &self,
         span: ChunkSpan,
@@ -148,7 +127,7 @@ impl Codec {
     }
 
     /// The blocks, and the list of entries behind them.
-    pub(crate) fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Result<(&'a [u8], &'a [u8]), Damage> {
+    pub(crate) fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Decoded<(&'a [u8], &'a [u8])> {
         Ok(chunk.circuits.split_at(circuits_list(chunk.count, chunk.circuits.len())?))
     }
 
@@ -179,7 +158,7 @@ impl Codec {
         number: usize,
         bytes: &'a [u8],
         check: u64,
-    ) -> Result<CircuitBlock<'a>, Damage> {
+    ) -> Decoded<CircuitBlock<'a>> {
         let start = number * BLOCK_CIRCUITS;
         if check != self.circuits_check(span.first_id + start as u64, bytes) {
             return Err(Damage::Block { column: "circuits", block: number });
@@ -190,7 +169,7 @@ impl Codec {
 }
 
 /// The offset of the list of entries in a column of `count` circuits and `len` bytes.
-fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
+fn circuits_list(count: u64, len: usize) -> Decoded<usize> {
     let tail = count.div_ceil(BLOCK_CIRCUITS as u64).checked_mul(ENTRY_BYTES as u64);
     let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
     list.ok_or(Damage::Size("circuits"))
@@ -198,7 +177,7 @@ fn circuits_list(count: u64, len: usize) -> Result<usize, Damage> {
 
 /// The range of block `number` in the `len` bytes of blocks, and its check. `entries` holds the
 /// entry of the block before it, if there is one, and its own.
-fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Result<(Range<usize>, u64), Damage> {
+fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Decoded<(Range<usize>, u64)> {
     let own = if number == 0 { 0 } else { ENTRY_BYTES };
     let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
     let end = read_u32(entries, own) as usize;
@@ -226,7 +205,7 @@ impl<'a> CircuitBlock<'a> {
         records: Range<usize>,
         codec: &Codec,
         circuits: &mut Circuits,
-    ) -> Result<BitReader<'a>, Damage> {
+    ) -> Decoded<BitReader<'a>> {
         let mut above = [0; BLOCK_CIRCUITS];
         let above = &mut above[..records.len()];
         let (record, sum) = if self.seen.0 <= records.start { self.seen } else { (0, 0) };
@@ -247,7 +226,8 @@ impl<'a> CircuitBlock<'a> {
         let before = records.start * codec.min + before;
         let first_bit = self.records * codec.length_bits as usize + before * codec.letter_bits as usize;
         let mut reader = BitReader::new(self.bytes, first_bit);
-        if !reader.read_many(codec.letter_bits, end - start, codec.letters, letters) {
+        letters.resize(end, 0);
+        if !reader.read_all(codec.letter_bits, codec.letters, &mut letters[start..]) {
             letters.truncate(start);
             ends.truncate(known);
             return Err(Damage::Circuit);

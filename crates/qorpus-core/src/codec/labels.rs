@@ -1,6 +1,6 @@
 //! The column of labels: for each label its name, which records have it, and their values.
 
-use crate::codec::damage::Damage;
+use crate::codec::chunk::{Damage, Decoded};
 use crate::labels::builder::Labels;
 use crate::labels::name::check_shape;
 use crate::labels::value::{Label, LabelColumn};
@@ -107,7 +107,7 @@ enum PackedValues<'a> {
 
 impl<'a> PackedLabels<'a> {
     /// Reads what [`encode`] wrote of `records` records.
-    pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> Result<PackedLabels<'a>, Damage> {
+    pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> Decoded<PackedLabels<'a>> {
         let mut columns: Vec<PackedColumn<'a>> = Vec::new();
         let mut take = |len: usize| {
             let (taken, rest) = bytes.split_at_checked(len).ok_or(Damage::Labels)?;
@@ -148,7 +148,7 @@ impl<'a> PackedLabels<'a> {
     ///
     /// # Errors
     /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
-    pub fn get(&self, row: usize) -> Result<BTreeMap<String, Label>, Damage> {
+    pub fn get(&self, row: usize) -> Decoded<BTreeMap<String, Label>> {
         let has = |column: &&PackedColumn<'_>| column.present[row / 8] >> (row % 8) & 1 == 1;
         let there = self.columns.iter().filter(has);
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
@@ -164,7 +164,7 @@ impl<'a> PackedLabels<'a> {
     ///
     /// # Errors
     /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
-    pub fn check(&self) -> Result<(), Damage> {
+    pub fn check(&self) -> Decoded<()> {
         self.columns.iter().try_for_each(|column| match column.values {
             PackedValues::Texts(ends, _) => {
                 (0..ends.len()).try_for_each(|row| column.values.get(row).map(drop))
@@ -177,11 +177,7 @@ impl<'a> PackedLabels<'a> {
     ///
     /// # Errors
     /// [`Damage::Labels`] if there is no such label, or some record lacks it.
-    pub fn integers(
-        &self,
-        name: &str,
-        records: usize,
-    ) -> Result<impl Iterator<Item = i64> + use<'a>, Damage> {
+    pub fn integers(&self, name: &str, records: usize) -> Decoded<impl Iterator<Item = i64> + use<'a>> {
         let column = self.columns.iter().find(|column| column.name == name).ok_or(Damage::Labels)?;
         let present = column.present;
         let records = 0..records;
@@ -211,7 +207,7 @@ fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
 }
 
 impl PackedValues<'_> {
-    fn get(self, row: usize) -> Result<Label, Damage> {
+    fn get(self, row: usize) -> Decoded<Label> {
         Ok(match self {
             PackedValues::Integers(base, width, values) => Label::Integer(integer(base, width, values, row)),
             PackedValues::Reals(values) => Label::Real(f64::from_le_bytes(values[row])),
@@ -229,16 +225,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn one(label: Label) -> LabelColumn {
-        label.into()
-    }
-
     #[test]
     fn records_need_not_have_every_label() {
         let mut labels = Labels::default();
-        labels.extend(1, &[("reward", one(Label::Integer(1)))]).unwrap();
+        labels.extend(1, &[("reward", Label::Integer(1).into())]).unwrap();
         labels.extend(2, &[]).unwrap();
-        labels.extend(1, &[("by", one(Label::Text("λ".into()))), ("reward", one(Label::Real(0.5)))]).unwrap();
+        labels
+            .extend(1, &[("by", Label::Text("λ".into()).into()), ("reward", Label::Real(0.5).into())])
+            .unwrap();
         assert_eq!(labels.get(0), BTreeMap::from([("reward".into(), Label::Real(1.0))]));
         assert!(labels.get(1).is_empty() && labels.get(2).is_empty());
         assert_eq!(labels.get(3).len(), 2);
@@ -256,9 +250,9 @@ mod tests {
             let mut labels = Labels::default();
             for (integer, real, text) in &rows {
                 let mut given: Vec<(&str, LabelColumn)> = Vec::new();
-                given.extend(integer.map(|value| ("i", one(Label::Integer(value)))));
-                given.extend(real.map(|value| ("r", one(Label::Real(value)))));
-                given.extend(text.clone().map(|value| ("t", one(Label::Text(value)))));
+                given.extend(integer.map(|value| ("i", Label::Integer(value).into())));
+                given.extend(real.map(|value| ("r", Label::Real(value).into())));
+                given.extend(text.clone().map(|value| ("t", Label::Text(value).into())));
                 labels.extend(1, &given).unwrap();
             }
             let cut = cut.min(rows.len());

@@ -1,6 +1,7 @@
 //! The layout of a recipe's chunks: widths of packed numbers, sizes of blocks, and their checks.
 
 use crate::bits;
+use crate::codec::chunk::Decoded;
 use crate::recipe::Recipe;
 use crate::recipe::dtype::Dtype;
 use twox_hash::XxHash3_64;
@@ -40,15 +41,14 @@ impl Codec {
         let alphabet = recipe.alphabet();
         let (min, max) = recipe.space().lengths();
         let [a, b, c, d, e, f, g, h, ..] = recipe.hash();
-        let stored = recipe.stores_unitaries().then(|| recipe.dtype());
-        let unitary_bytes = stored.map_or(0, |dtype| alphabet.dim() * alphabet.dim() * dtype.bytes());
+        let unitary_bytes = recipe.unitary_bytes();
         Codec {
             letters: alphabet.letters().len(),
             letter_bits: bits::width(alphabet.letters().len()),
             min,
             lengths: max - min + 1,
             length_bits: bits::width(max - min + 1),
-            stored,
+            stored: recipe.stores_unitaries().then(|| recipe.dtype()),
             labelled: recipe.space().is_appended(),
             codes: alphabet.letters().iter().map(|letter| xxh3_64(letter.text.as_bytes())).collect(),
             seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
@@ -62,9 +62,8 @@ impl Codec {
         let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
         // Each block is padded to a whole byte.
         let circuits = bits / 8 + records.div_ceil(BLOCK_CIRCUITS) * (1 + ENTRY_BYTES);
-        let checks =
-            if self.stored.is_some() { records.div_ceil(self.block_unitaries()) * CHECK_BYTES } else { 0 };
-        circuits + records * self.unitary_bytes() + checks
+        let blocks = if self.stored.is_some() { records.div_ceil(self.block_unitaries()) } else { 0 };
+        circuits + records * self.unitary_bytes() + blocks * CHECK_BYTES
     }
 
     /// Bytes of a stored unitary; 0 if the recipe stores none.
@@ -90,6 +89,14 @@ impl Codec {
 
     pub(crate) fn labels_check(&self, first_id: u64, bytes: &[u8]) -> u64 {
         XxHash3_64::oneshot_with_seed(self.seed ^ first_id ^ 1 << 63, bytes)
+    }
+}
+
+/// A `fetch` that copies bytes of a column in memory.
+pub(crate) fn copying(column: &[u8]) -> impl FnMut(usize, &mut [u8]) -> Decoded<()> {
+    move |at, out| {
+        out.copy_from_slice(&column[at..at + out.len()]);
+        Ok(())
     }
 }
 

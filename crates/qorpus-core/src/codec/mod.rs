@@ -7,15 +7,13 @@
 pub(crate) mod chunk;
 pub(crate) mod circuits;
 pub(crate) mod content_hash;
-pub(crate) mod damage;
 pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod unitaries;
 
 use crate::circuit::Circuits;
-use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan};
+use crate::codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
 use crate::codec::content_hash::ContentHash;
-use crate::codec::damage::Damage;
 use crate::codec::labels::PackedLabels;
 use crate::codec::layout::{BLOCK_CIRCUITS, CHECK_BYTES, Codec};
 use crate::labels::builder::Labels;
@@ -78,7 +76,7 @@ impl Codec {
     ///
     /// # Errors
     /// The damage that was found; then the contents of `circuits` are undefined.
-    pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Result<(), Damage> {
+    pub fn decode(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Decoded<()> {
         if self.checksum(chunk)? != chunk.checksum {
             return Err(Damage::Checksum);
         }
@@ -95,7 +93,7 @@ impl Codec {
     ///
     /// # Errors
     /// The damage that was found.
-    pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Result<PackedLabels<'a>, Damage> {
+    pub fn labels<'a>(&self, span: ChunkSpan, column: Option<&'a [u8]>) -> Decoded<PackedLabels<'a>> {
         let Some(column) = column else { return Ok(PackedLabels::default()) };
         let records = usize::try_from(span.count).map_err(|_| Damage::Labels)?;
         let (bytes, check) = column.split_last_chunk().ok_or(Damage::Size("labels"))?;
@@ -108,7 +106,7 @@ impl Codec {
         PackedLabels::new(bytes, records)
     }
 
-    fn checksum(&self, chunk: &ChunkRef<'_>) -> Result<u64, Damage> {
+    fn checksum(&self, chunk: &ChunkRef<'_>) -> Decoded<u64> {
         let mut sealed = Vec::with_capacity(4096);
         sealed.extend_from_slice(&chunk.first_id.to_le_bytes());
         sealed.extend_from_slice(&chunk.count.to_le_bytes());
@@ -116,7 +114,10 @@ impl Codec {
         sealed.extend_from_slice(self.entries(chunk)?.1);
         match (chunk.unitaries, self.stored) {
             (None, None) => {}
-            (Some(column), Some(_)) => sealed.extend_from_slice(self.split_unitaries(chunk.count, column)?.1),
+            (Some(column), Some(_)) => {
+                self.check_unitaries_len(chunk.count, column.len())?;
+                sealed.extend_from_slice(&column[chunk.count as usize * self.unitary_bytes..]);
+            }
             _ => return Err(Damage::Size("unitaries")),
         }
         if let Some(labels) = chunk.labels {
@@ -166,9 +167,7 @@ impl Codec {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::alphabet::coupling::Coupling;
-    use crate::codec::layout::ENTRY_BYTES;
-    use crate::gate::Gate;
+    use crate::codec::layout::{ENTRY_BYTES, copying};
     use crate::kernel::{Kernel, Scratch};
     use crate::recipe::Recipe;
     use crate::recipe::dtype::Dtype;
@@ -185,19 +184,17 @@ mod tests {
 
     /// The records 5.. of a random space, as a chunk.
     fn case(
-        gates: &[&str],
+        gates: &str,
         qubits: usize,
         count: u64,
-        lengths: (usize, usize),
+        (min, max): (usize, usize),
         stored: Option<Dtype>,
     ) -> Case {
-        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
-        let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-        let space = Space::random(&alphabet, count + 5, 3, lengths.0, lengths.1).unwrap();
+        let alphabet = Alphabet::of(gates, qubits);
+        let space = Space::random(&alphabet, count + 5, 3, min, max).unwrap();
         let recipe = Recipe::new(alphabet, space, stored.unwrap_or(Dtype::Complex128), stored.is_some());
-        let (codec, mut circuits, mut chunk) = (Codec::new(&recipe), Circuits::default(), Chunk::default());
-        recipe.space().circuits(5..count + 5, &mut circuits);
-        let mut unitaries = Vec::new();
+        let (codec, circuits) = (Codec::new(&recipe), recipe.space().listed(5..count + 5));
+        let (mut chunk, mut unitaries) = (Chunk::default(), Vec::new());
         if stored.is_some() {
             unitaries.resize(circuits.len() << (2 * qubits), Complex64::ZERO);
             Kernel::new(recipe.alphabet()).unitaries(&circuits, &mut Scratch::default(), &mut unitaries);
@@ -207,8 +204,8 @@ mod tests {
     }
 
     fn comes_back(case: &Case) {
-        let (chunk, mut decoded, mut singles) =
-            (case.chunk.as_ref(), Circuits::default(), Circuits::default());
+        let chunk = case.chunk.as_ref();
+        let [mut decoded, mut singles] = [(); 2].map(|()| Circuits::default());
         case.codec.decode(&chunk, &mut decoded).unwrap();
         assert_eq!(decoded, case.circuits);
         let letters = case.circuits.letters(0..case.circuits.len()).len();
@@ -219,8 +216,8 @@ mod tests {
             case.codec.circuit(&chunk, position, &mut singles).unwrap();
             let bytes = case.codec.unitaries(&chunk, position..position + 1).unwrap();
             let dtype = case.recipe.dtype();
-            let entries =
-                &case.unitaries[position * bytes.len() / dtype.bytes()..][..bytes.len() / dtype.bytes()];
+            let size = bytes.len() / dtype.bytes();
+            let entries = &case.unitaries[position * size..][..size];
             let mut expected = Vec::new();
             dtype.encode(entries, &mut expected);
             let same = bytes == expected && (dtype == Dtype::Complex64 || dtype.decode(bytes) == entries);
@@ -229,39 +226,21 @@ mod tests {
         assert_eq!(singles, case.circuits);
         let count = case.circuits.len();
         let positions: Vec<usize> = (0..count).step_by(3).chain((0..count).rev()).collect();
-        let mut fetch = |at: usize, out: &mut [u8]| {
-            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
-            Ok::<(), Damage>(())
-        };
-        let (span, len) = (chunk.span(), chunk.circuits.len());
+        let (span, len, buffer) = (chunk.span(), chunk.circuits.len(), &mut Vec::new());
+        let mut fetch = copying(chunk.circuits);
         let mut found = Circuits::default();
-        case.codec.circuits_at(span, len, &positions, &mut Vec::new(), &mut fetch, &mut found).unwrap();
+        case.codec.circuits_at(span, len, &positions, buffer, &mut fetch, &mut found).unwrap();
         assert!(found.iter().eq(positions.iter().map(|&position| case.circuits.get(position))));
         for run in [0..count, 0..1, count / 3..count, count / 2..count / 2, count / 5..count.div_ceil(2)] {
-            let mut found = Circuits::default();
-            runs(case, &chunk, run.clone(), &mut found).unwrap();
+            found.clear();
+            case.codec.circuits_in(span, len, run.clone(), buffer, &mut fetch, &mut found).unwrap();
             assert!(found.iter().eq(run.map(|position| case.circuits.get(position))));
         }
     }
 
-    /// The circuits at consecutive positions.
-    fn runs(
-        case: &Case,
-        chunk: &ChunkRef<'_>,
-        run: Range<usize>,
-        circuits: &mut Circuits,
-    ) -> Result<(), Damage> {
-        let mut fetch = |at: usize, out: &mut [u8]| {
-            out.copy_from_slice(&chunk.circuits[at..at + out.len()]);
-            Ok::<(), Damage>(())
-        };
-        let len = chunk.circuits.len();
-        case.codec.circuits_in(chunk.span(), len, run, &mut Vec::new(), &mut fetch, circuits)
-    }
-
     #[test]
     fn circuits_take_the_promised_room() {
-        for (gates, bits) in [(&["h", "s", "t"][..], 2), (&["h", "s", "sdg", "t", "tdg"], 3)] {
+        for (gates, bits) in [("h,s,t", 2), ("h,s,sdg,t,tdg", 3)] {
             let case = case(gates, 1, 5000, (10, 10), None);
             let promised = 5000.0 * (10.0 * f64::from(bits) / 8.0) * 1.1 + 2.0 * 5000.0;
             assert!((case.chunk.circuits.len() as f64) < promised);
@@ -271,17 +250,13 @@ mod tests {
 
     #[test]
     fn content_does_not_depend_on_the_cut() {
-        let whole = case(&["h", "cx"], 2, 300, (0, 9), Some(Dtype::Complex128));
+        let whole = case("h,cx", 2, 300, (0, 9), Some(Dtype::Complex128));
         let mut sum = ContentHash::default();
         for range in [200..300, 0..77, 77..200] {
             let (mut part, mut chunk) = (Circuits::default(), Chunk::default());
             range.clone().for_each(|record| part.push(whole.circuits.get(record).iter().copied()));
-            whole.codec.encode(
-                5 + range.start as u64,
-                &part,
-                &whole.unitaries[range.start * 16..range.end * 16],
-                &mut chunk,
-            );
+            let unitaries = &whole.unitaries[range.start * 16..range.end * 16];
+            whole.codec.encode(5 + range.start as u64, &part, unitaries, &mut chunk);
             sum += chunk.content;
         }
         assert_eq!(sum, whole.chunk.content);
@@ -290,19 +265,18 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let intact = case(&["h", "t"], 1, 130, (2, 9), Some(Dtype::Complex64));
+        let intact = case("h,t", 1, 130, (2, 9), Some(Dtype::Complex64));
         let found = |chunk: &Chunk| intact.codec.decode(&chunk.as_ref(), &mut Circuits::default()).is_err();
         assert!(!found(&intact.chunk));
         let mut chunk = intact.chunk.clone();
-        for bit in 0..chunk.circuits.len() * 8 {
-            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
-            assert!(found(&chunk), "circuits bit {bit}");
-            chunk.circuits[bit / 8] ^= 1 << (bit % 8);
-        }
-        for bit in 0..chunk.unitaries.as_ref().unwrap().len() * 8 {
-            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
-            assert!(found(&chunk), "unitaries bit {bit}");
-            chunk.unitaries.as_mut().unwrap()[bit / 8] ^= 1 << (bit % 8);
+        let columns: [fn(&mut Chunk) -> &mut Vec<u8>; 2] =
+            [|chunk| &mut chunk.circuits, |chunk| chunk.unitaries.as_mut().unwrap()];
+        for (number, column) in columns.into_iter().enumerate() {
+            for bit in 0..column(&mut chunk).len() * 8 {
+                column(&mut chunk)[bit / 8] ^= 1 << (bit % 8);
+                assert!(found(&chunk), "column {number}, bit {bit}");
+                column(&mut chunk)[bit / 8] ^= 1 << (bit % 8);
+            }
         }
         for bit in 0..64 {
             let flip = 1u64 << bit;
@@ -326,7 +300,7 @@ mod tests {
 
     #[test]
     fn damage_elsewhere_does_not_touch_a_record() {
-        let mut case = case(&["h", "t"], 1, 200, (5, 5), Some(Dtype::Complex128));
+        let mut case = case("h,t", 1, 200, (5, 5), Some(Dtype::Complex128));
         case.chunk.circuits[0] ^= 1;
         case.chunk.unitaries.as_mut().unwrap()[0] ^= 1;
         let (chunk, mut circuits) = (case.chunk.as_ref(), Circuits::default());
@@ -341,8 +315,8 @@ mod tests {
 
     #[test]
     fn a_chunk_belongs_to_its_recipe() {
-        let mine = case(&["h", "t"], 1, 100, (5, 5), None);
-        let other = case(&["h", "s"], 1, 100, (5, 5), None);
+        let mine = case("h,t", 1, 100, (5, 5), None);
+        let other = case("h,s", 1, 100, (5, 5), None);
         let mut circuits = Circuits::default();
         assert_eq!(mine.codec.decode(&other.chunk.as_ref(), &mut circuits), Err(Damage::Checksum));
         assert!(mine.codec.circuit(&other.chunk.as_ref(), 0, &mut circuits).is_err());
@@ -355,14 +329,14 @@ mod tests {
             gates in 1usize..6, qubits in 1usize..4, count in 1u64..200, min in 0usize..20, extra in 0usize..40,
             stored in prop::option::of(prop::sample::select(vec![Dtype::Complex128, Dtype::Complex64])),
         ) {
-            let gates = &["h", "t", "s", "x", "rx(0.1)"][..gates];
-            comes_back(&case(gates, qubits, count, (min, min + extra), stored));
+            let gates = ["h", "t", "s", "x", "rx(0.1)"][..gates].join(",");
+            comes_back(&case(&gates, qubits, count, (min, min + extra), stored));
         }
 
         #[test]
         fn hostile_bytes_never_panic(count: u64, circuits: Vec<u8>, unitaries: Option<Vec<u8>>, at in 0usize..70) {
             for stored in [None, Some(Dtype::Complex64)] {
-                let case = case(&["h", "t", "s"], 1, 3, (0, 4), stored);
+                let case = case("h,t,s", 1, 3, (0, 4), stored);
                 // The right checks over the wrong bytes, too: a forger can compute them.
                 let mut chunk = Chunk { first_id: 0, count, circuits: circuits.clone(), unitaries: unitaries.clone(), ..Chunk::default() };
                 for count in [count, 1, 3, 64, 70] {

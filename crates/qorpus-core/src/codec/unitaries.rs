@@ -1,9 +1,8 @@
 //! The column of unitaries: a plain array, and behind it a check for each block of about a
 //! kilobyte.
 
-use crate::codec::chunk::{ChunkRef, ChunkSpan};
-use crate::codec::damage::Damage;
-use crate::codec::layout::{CHECK_BYTES, Codec, room};
+use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
+use crate::codec::layout::{CHECK_BYTES, Codec, copying, room};
 use std::ops::Range;
 
 /// About this many bytes of unitaries are copied at a time; then they are checked while in cache.
@@ -13,11 +12,10 @@ impl Codec {
     /// Appends the checks of all blocks to a column of unitaries.
     pub(crate) fn append_unitaries_checks(&self, first_id: u64, column: &mut Vec<u8>) {
         let plain_bytes = column.len();
-        for block in 0..plain_bytes.div_ceil(self.block_bytes()) {
-            let first = first_id + (block * self.block_unitaries()) as u64;
-            let bytes =
-                &column[block * self.block_bytes()..plain_bytes.min((block + 1) * self.block_bytes())];
-            let check = self.unitaries_check(first, bytes);
+        for start in (0..plain_bytes).step_by(self.block_bytes()) {
+            let first = first_id + (start / self.unitary_bytes) as u64;
+            let check =
+                self.unitaries_check(first, &column[start..plain_bytes.min(start + self.block_bytes())]);
             column.extend_from_slice(&check.to_le_bytes());
         }
     }
@@ -56,15 +54,11 @@ impl Codec {
         Ok(())
     }
 
-    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, as
-    /// [`Codec::unitaries_at`] does.
-    ///
-    /// # Errors
-    /// The damage that was found, or the error of `fetch`.
+    /// Writes the stored unitaries at consecutive `positions` of a chunk to `out`, with the errors
+    /// and panics of [`unitaries_at`](Codec::unitaries_at).
     ///
     /// # Panics
-    /// If the recipe stores no unitaries, the chunk no such positions, or `out` has not exactly
-    /// their bytes.
+    /// If `out` has not exactly their bytes.
     pub fn unitaries_in<E: From<Damage>>(
         &self,
         span: ChunkSpan,
@@ -110,7 +104,7 @@ impl Codec {
     }
 
     /// Checks the length of a column of `count` stored unitaries.
-    fn check_unitaries_len(&self, count: u64, len: usize) -> Result<(), Damage> {
+    pub(crate) fn check_unitaries_len(&self, count: u64, len: usize) -> Decoded<()> {
         assert!(self.unitary_bytes > 0, "unitaries are computed, not stored");
         let blocks = (count >> self.block_bits) + u64::from(count & (self.block_unitaries() as u64 - 1) > 0);
         let plain = count.checked_mul(self.unitary_bytes as u64);
@@ -150,32 +144,18 @@ impl Codec {
     ///
     /// # Errors
     /// The damage that was found.
-    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Result<&'a [u8], Damage> {
-        let (column, size) = match (chunk.unitaries, self.unitary_bytes()) {
-            (None, 0) => return Ok(&[]),
-            (Some(column), size) if size > 0 => (column, size),
+    pub fn unitaries<'a>(&self, chunk: &ChunkRef<'a>, positions: Range<usize>) -> Decoded<&'a [u8]> {
+        let size = self.unitary_bytes;
+        let column = match chunk.unitaries {
+            None if size == 0 => return Ok(&[]),
+            Some(column) if size > 0 => column,
             _ => return Err(Damage::Size("unitaries")),
         };
-        let (plain, checks) = self.split_unitaries(chunk.count, column)?;
-        let block_unitaries = self.block_unitaries();
-        for block in positions.start / block_unitaries..positions.end.div_ceil(block_unitaries) {
-            let bytes = plain.chunks(self.block_bytes()).nth(block).unwrap_or_default();
-            let first = chunk.first_id + (block * block_unitaries) as u64;
-            let check = checks.as_chunks().0.get(block).map_or(0, |check| u64::from_le_bytes(*check));
-            if check != self.unitaries_check(first, bytes) {
-                return Err(Damage::Block { column: "unitaries", block });
-            }
+        self.check_unitaries_len(chunk.count, column.len())?;
+        for block in positions.start >> self.block_bits..positions.end.div_ceil(self.block_unitaries()) {
+            let (range, check) = self.unitary_block(chunk.count, block << self.block_bits);
+            self.check_unitaries(chunk.span(), block, &column[range], check, &mut copying(column))?;
         }
-        Ok(&plain[positions.start * size..positions.end * size])
-    }
-
-    /// The unitaries of a column of `count` of them, and the checks behind them.
-    pub(crate) fn split_unitaries<'a>(
-        &self,
-        count: u64,
-        column: &'a [u8],
-    ) -> Result<(&'a [u8], &'a [u8]), Damage> {
-        self.check_unitaries_len(count, column.len())?;
-        Ok(column.split_at(count as usize * self.unitary_bytes))
+        Ok(&column[positions.start * size..positions.end * size])
     }
 }

@@ -1,8 +1,7 @@
 //! Batches of exact unitaries: a letter acts on all of them at once, number by number, in the lanes
 //! of vectors.
 
-use crate::arithmetic::BATCH_LANES;
-use crate::equivalence::Equivalence;
+use crate::arithmetic::{BATCH_LANES, Equivalence};
 use crate::exact::letters::{ExactLetter, ExactLetters};
 use crate::exact::ring::MAX_EXPONENT;
 use crate::exact::unitary::ExactUnitary;
@@ -16,7 +15,7 @@ const TRANSPOSED_ENTRIES: usize = 16;
 type Lanes = [i16; BATCH_LANES];
 
 /// A ring element of each unitary: a, b, c, d.
-type Entry = [Lanes; 4];
+type LaneEntry = [Lanes; 4];
 
 /// Exact unitaries, and their products with a letter.
 #[derive(Debug, Clone)]
@@ -27,31 +26,19 @@ pub struct ExactProducts {
     pub(crate) memory: Vec<u64>,
 }
 
-impl ExactProducts {
-    /// [`BATCH_LANES`] identities.
-    pub(crate) fn new(letters: &ExactLetters) -> ExactProducts {
-        let from = ExactBatch::new(letters);
-        ExactProducts { next: from.clone(), from, memory: Vec::new() }
-    }
-}
-
 /// Exact unitaries, entry by entry.
 #[derive(Debug, Clone)]
 pub(crate) struct ExactBatch {
-    entries: Vec<Entry>,
+    entries: Vec<LaneEntry>,
     exponents: [u16; BATCH_LANES],
 }
 
 impl ExactBatch {
     /// [`BATCH_LANES`] identities.
-    fn new(letters: &ExactLetters) -> ExactBatch {
-        let one = ExactUnitary::identity(letters.dim);
-        let mut batch = ExactBatch {
-            entries: vec![[[0; BATCH_LANES]; 4]; one.entries.len()],
-            exponents: [0; BATCH_LANES],
-        };
-        (0..BATCH_LANES).for_each(|lane| batch.set(lane, &one));
-        batch
+    pub(crate) fn new(letters: &ExactLetters) -> ExactBatch {
+        let one = ExactUnitary::identity(letters.dim).entries.into_iter();
+        let entries = one.map(|entry| entry.map(|number| [number; BATCH_LANES])).collect();
+        ExactBatch { entries, exponents: [0; BATCH_LANES] }
     }
 
     /// Puts a unitary in place `lane`.
@@ -92,17 +79,14 @@ impl ExactBatch {
     }
 
     /// Calls `emit` with each lane whose bit is set in `lanes` and its key, as
-    /// [`ExactUnitary::key`] has it. `memory` is reused from call to call.
+    /// [`key`](crate::Arithmetic::key) has it. `memory` is reused from call to call.
     pub(crate) fn keys(&self, lanes: u32, memory: &mut Vec<u64>, mut emit: impl FnMut(usize, u128)) {
         const { assert!(BATCH_LANES == u32::BITS as usize) }
         let size = self.entries.len();
         memory.resize((size + TRANSPOSED_ENTRIES) * BATCH_LANES, 0);
         let (unitaries, rows) = memory.split_at_mut(size * BATCH_LANES);
-        InstructionSet::best().run(Transpose {
-            entries: &self.entries,
-            rows: rows.as_chunks_mut().0,
-            unitaries,
-        });
+        let rows = rows.as_chunks_mut().0;
+        InstructionSet::best().run(Transpose { entries: &self.entries, rows, unitaries });
         let mut left = lanes;
         while left > 0 {
             let lane = left.trailing_zeros() as usize;
@@ -114,7 +98,7 @@ impl ExactBatch {
 
 /// A transposition from entry by entry to unitary by unitary, an entry's four numbers at once.
 struct Transpose<'a> {
-    entries: &'a [Entry],
+    entries: &'a [LaneEntry],
     /// Memory for some entries.
     rows: &'a mut [[u64; BATCH_LANES]],
     unitaries: &'a mut [u64],
@@ -181,7 +165,7 @@ impl SimdTask for Advance<'_> {
 
 /// Stores `old` ω^`power` in an entry, or adds it.
 #[inline(always)]
-fn put<const ADD: bool>(entry: &mut Entry, old: &Entry, power: usize) {
+fn put<const ADD: bool>(entry: &mut LaneEntry, old: &LaneEntry, power: usize) {
     for (part, old) in old.iter().enumerate() {
         // ω^4 = -1.
         let place = part + power;
@@ -197,7 +181,7 @@ fn put<const ADD: bool>(entry: &mut Entry, old: &Entry, power: usize) {
 
 /// Divides by √2 the unitaries that can be divided and have a denominator. False if there are none.
 #[inline(always)]
-fn reduce(entries: &mut [Entry], exponents: &mut [u16; BATCH_LANES]) -> bool {
+fn reduce(entries: &mut [LaneEntry], exponents: &mut [u16; BATCH_LANES]) -> bool {
     let mut odd = [0i16; BATCH_LANES];
     for [a, b, c, d] in entries.iter() {
         for lane in 0..BATCH_LANES {
@@ -239,8 +223,8 @@ fn reduce(entries: &mut [Entry], exponents: &mut [u16; BATCH_LANES]) -> bool {
 /// Of the eight multiples of each by powers of ω, takes the one whose first entry that is not 0 is
 /// the largest.
 #[inline(always)]
-fn turn(entries: &mut [Entry]) {
-    let mut first: Entry = [[0; BATCH_LANES]; 4];
+fn turn(entries: &mut [LaneEntry]) {
+    let mut first: LaneEntry = [[0; BATCH_LANES]; 4];
     let mut missing = [-1i16; BATCH_LANES];
     for entry in entries.iter() {
         let mut any = 0;
@@ -258,7 +242,7 @@ fn turn(entries: &mut [Entry]) {
     }
     // Loops over lanes without branches, which become vectors: all multiples are compared, part by
     // part.
-    let (mut best, mut power): (Entry, Lanes) = (first, [0; BATCH_LANES]);
+    let (mut best, mut power): (LaneEntry, Lanes) = (first, [0; BATCH_LANES]);
     for candidate in 1..8 {
         // ω^4 = -1: where a part comes from, and its sign.
         let from = [0, 1, 2, 3].map(|part| (part + 8 - candidate) % 8);
@@ -307,16 +291,13 @@ fn choose(mask: i16, one: i16, other: i16) -> i16 {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::alphabet::coupling::Coupling;
     use crate::arithmetic::Arithmetic;
-    use crate::gate::Gate;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn a_batch_is_what_each_would_be_alone(words in prop::collection::vec(prop::collection::vec(0u16..17, 0..14), BATCH_LANES), qubits in 1usize..4, phase: bool, letter in 0u16..100) {
-            let gates = ["h", "t", "sx", "s", "cx", "ccx", "ch"].map(|name| Gate::standard(name).unwrap()).into_iter();
-            let alphabet = Alphabet::new(gates.filter(|gate| gate.qubits() <= qubits).collect(), qubits, Coupling::All).unwrap();
+            let alphabet = Alphabet::of(["h,t,sx,s", "h,t,sx,s,cx,ch", "h,t,sx,s,cx,ccx,ch"][qubits - 1], qubits);
             let letters = ExactLetters::new(&alphabet, if phase { Equivalence::GlobalPhase } else { Equivalence::Exact }).unwrap();
             let known = alphabet.letters().len() as u16;
             let (mut batch, mut next) = (ExactBatch::new(&letters), ExactBatch::new(&letters));
@@ -331,7 +312,7 @@ mod tests {
                 let mut expected = ExactUnitary::default();
                 prop_assert!(letters.advance(&batch.get(lane), letter % known, &mut expected));
                 prop_assert_eq!(&next.get(lane), &expected);
-                prop_assert_eq!(key, expected.key());
+                prop_assert_eq!(key, letters.key(&expected));
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The letters of an alphabet as products over the ring.
 
 use crate::alphabet::Alphabet;
-use crate::equivalence::Equivalence;
+use crate::arithmetic::Equivalence;
 use crate::error::{Error, Result};
 use crate::exact::ring::{MAX_EXPONENT, ZOmega, is_unitary, parts, recognize, word};
 use crate::exact::unitary::ExactUnitary;
 use crate::kernel::letter_rows::LetterRows;
-use crate::simd::dispatch::{InstructionSet, SimdTask};
+use crate::simd::dispatch::SimdTask;
 use num_complex::Complex64;
 
 /// The largest denominator exponent of a gate: beyond it, matching a user-defined matrix would be
@@ -46,14 +46,15 @@ impl ExactLetters {
     /// # Errors
     /// [`Error::NotExact`] for the first gate that is not over the ring.
     pub fn new(alphabet: &Alphabet, up_to: Equivalence) -> Result<ExactLetters> {
-        let dim = alphabet.dim();
+        let (dim, up_to_phase) = (alphabet.dim(), up_to == Equivalence::GlobalPhase);
         let letters = alphabet.letters().iter().map(|letter| {
             let rows = LetterRows::new(alphabet, letter);
-            let refused = || Error::NotExact { gate: alphabet.gates()[letter.gate].name().into(), up_to };
+            let gate = alphabet.gates()[letter.gate].name();
+            let refused = || Err(Error::NotExact { gate: gate.into(), up_to_phase });
             if rows.gate_dim() == 0 {
-                return Err(refused());
+                return refused();
             }
-            let phase = if up_to == Equivalence::GlobalPhase { phase(&rows) } else { Complex64::ONE };
+            let phase = if up_to_phase { phase(&rows) } else { Complex64::ONE };
             let found = (0..=GATE_EXPONENT).find_map(|exponent| {
                 let row = |row| {
                     // Rows that the gate leaves alone are multiplied by its phase as well.
@@ -64,13 +65,11 @@ impl ExactLetters {
                 };
                 Some((exponent, (0..dim).map(row).collect::<Option<Vec<_>>>()?))
             });
-            let (exponent, rows) = found.ok_or_else(refused)?;
-            if !is_unitary(&rows, exponent) {
-                return Err(refused());
-            }
-            let rows =
-                rows.into_iter().map(|row| row.into_iter().flat_map(|(from, z)| terms(from, z)).collect());
-            Ok(ExactLetter { rows: rows.collect(), exponent })
+            let Some((exponent, rows)) = found.filter(|(exponent, rows)| is_unitary(rows, *exponent)) else {
+                return refused();
+            };
+            let row = |row: Vec<_>| row.into_iter().flat_map(|(from, z)| terms(from, z)).collect();
+            Ok(ExactLetter { rows: rows.into_iter().map(row).collect(), exponent })
         });
         Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
     }
@@ -85,27 +84,14 @@ impl ExactLetters {
     pub(crate) fn max_exponent(&self) -> u32 {
         self.letters.iter().map(|letter| letter.exponent).max().unwrap_or(0)
     }
-
-    /// Lets `letter` act on `from` and holds the product in `to`, any of its class up to phase.
-    /// False if it overflows.
-    pub(crate) fn product(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
-        let letter = &self.letters[usize::from(letter)];
-        to.exponent = from.exponent + letter.exponent;
-        if to.exponent > MAX_EXPONENT {
-            return false;
-        }
-        to.entries.resize(from.entries.len(), [0; 4]);
-        InstructionSet::best().run(Multiply { dim: self.dim, letter, from, to });
-        true
-    }
 }
 
 /// A letter after a unitary.
-struct Multiply<'a> {
-    dim: usize,
-    letter: &'a ExactLetter,
-    from: &'a ExactUnitary,
-    to: &'a mut ExactUnitary,
+pub(crate) struct Multiply<'a> {
+    pub(crate) dim: usize,
+    pub(crate) letter: &'a ExactLetter,
+    pub(crate) from: &'a ExactUnitary,
+    pub(crate) to: &'a mut ExactUnitary,
 }
 
 impl SimdTask for Multiply<'_> {

@@ -16,18 +16,24 @@ pub(crate) mod recognize;
 pub(crate) mod ring;
 pub(crate) mod unitary;
 
-use crate::arithmetic::{Arithmetic, Tolerance};
-use crate::equivalence::Equivalence;
-use crate::exact::batch::ExactProducts;
-use crate::exact::letters::ExactLetters;
+use crate::arithmetic::{Arithmetic, Equivalence, Tolerance};
+use crate::exact::batch::{ExactBatch, ExactProducts};
+use crate::exact::letters::{ExactLetters, Multiply};
 use crate::exact::recognize::{LARGEST_ERROR, turned_error, unique_exponent};
-use crate::exact::ring::{MAX_EXPONENT, conjugate};
+use crate::exact::ring::{MAX_EXPONENT, conjugate, root_of_two, value};
 use crate::exact::unitary::ExactUnitary;
+use crate::simd::dispatch::InstructionSet;
 use num_complex::Complex64;
+use xxhash_rust::xxh3::xxh3_128;
 
 impl Arithmetic for ExactLetters {
     type Unitary = ExactUnitary;
     type Batch = ExactProducts;
+
+    const IS_EXACT: bool = true;
+    const PRECISION: f64 = LARGEST_ERROR;
+    /// Keys are equal or distinct.
+    const TOLERANCE: Tolerance = Tolerance { equal: 0, distinct: 0 };
 
     fn identity(&self) -> ExactUnitary {
         ExactUnitary::identity(self.dim)
@@ -38,12 +44,19 @@ impl Arithmetic for ExactLetters {
     }
 
     fn multiply(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
-        self.product(from, letter, to)
+        let letter = &self.letters[usize::from(letter)];
+        to.exponent = from.exponent + letter.exponent;
+        if to.exponent > MAX_EXPONENT {
+            return false;
+        }
+        to.entries.resize(from.entries.len(), [0; 4]);
+        InstructionSet::best().run(Multiply { dim: self.dim, letter, from, to });
+        true
     }
 
     /// The result is in its unique form, or that of its class up to phase.
     fn advance(&self, from: &ExactUnitary, letter: u16, to: &mut ExactUnitary) -> bool {
-        let fits = self.product(from, letter, to);
+        let fits = self.multiply(from, letter, to);
         if fits && self.up_to == Equivalence::GlobalPhase {
             to.turn();
         }
@@ -61,26 +74,15 @@ impl Arithmetic for ExactLetters {
         adjoint
     }
 
+    /// XXH3-128 of the integers, little-endian. Two of 10^9 unitaries have the same key with a
+    /// probability of 1.5e-21.
     fn key(&self, unitary: &ExactUnitary) -> u128 {
-        unitary.key()
-    }
-
-    /// Keys are equal or distinct.
-    fn tolerance(&self) -> Tolerance {
-        Tolerance { equal: 0, distinct: 0 }
+        xxh3_128(bytemuck::cast_slice(&unitary.entries))
     }
 
     /// Both must be in their unique forms.
     fn same(&self, one: &ExactUnitary, other: &ExactUnitary, _error: f64) -> bool {
         one == other
-    }
-
-    fn is_exact(&self) -> bool {
-        true
-    }
-
-    fn precision(&self) -> f64 {
-        LARGEST_ERROR
     }
 
     /// The exact unitary, in its unique form, whose entries are all within 1e-9 of these numbers,
@@ -93,12 +95,23 @@ impl Arithmetic for ExactLetters {
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<ExactUnitary> {
         // Numbers of low precision may match a small denominator, and a large one only by chance;
         // looking for large ones takes long.
-        let most = if error <= LARGEST_ERROR { Some(MAX_EXPONENT) } else { unique_exponent(error) };
-        self.recognize_within(numbers, most?)
+        let most = if error <= LARGEST_ERROR { MAX_EXPONENT } else { unique_exponent(error)? };
+        let turns = self.turns(numbers)?;
+        let over = |exponent| move |&turn: &Complex64| self.over(numbers, turn, exponent, LARGEST_ERROR);
+        (0..=most).find_map(|exponent| turns.iter().find_map(over(exponent)))
     }
 
+    /// With a large error only small denominators tell numbers of the ring apart: of larger ones any
+    /// that is near is taken.
     fn near(&self, numbers: &[Complex64], error: f64) -> Vec<ExactUnitary> {
-        self.candidates(numbers, error)
+        let error = turned_error(error, self.dim);
+        let Some(unique) = unique_exponent(error) else { return Vec::new() };
+        let mut found = Vec::new();
+        for turn in self.turns(numbers).unwrap_or_default() {
+            let exact = (0..=unique).find_map(|exponent| self.over(numbers, turn, exponent, error));
+            found.extend(exact.filter(|exact| !found.contains(exact)));
+        }
+        found
     }
 
     fn is_complete(&self, error: f64, length: usize) -> bool {
@@ -107,7 +120,8 @@ impl Arithmetic for ExactLetters {
     }
 
     fn numbers(&self, unitary: &ExactUnitary) -> Vec<Complex64> {
-        unitary.to_complex()
+        let denominator = root_of_two(unitary.exponent);
+        unitary.entries.iter().map(|&entry| value(entry) / denominator).collect()
     }
 
     /// Keys of different unitaries have nothing in common.
@@ -116,7 +130,8 @@ impl Arithmetic for ExactLetters {
     }
 
     fn batch(&self) -> ExactProducts {
-        ExactProducts::new(self)
+        let from = ExactBatch::new(self);
+        ExactProducts { next: from.clone(), from, memory: Vec::new() }
     }
 
     fn set(&self, batch: &mut ExactProducts, lane: usize, unitary: &ExactUnitary) {
@@ -142,34 +157,11 @@ impl Arithmetic for ExactLetters {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::alphabet::coupling::Coupling;
-    use crate::circuit::Circuits;
-    use crate::equivalence::Equivalence;
     use crate::error::Error;
-    use crate::exact::letters::ExactLetters;
-    use crate::exact::ring::MAX_EXPONENT;
-    use crate::exact::unitary::ExactUnitary;
-    use crate::gate::{Gate, preset};
     use crate::kernel::naive;
     use crate::space::Space;
-    use num_complex::Complex64;
+    use crate::target::distance;
     use std::collections::HashSet;
-
-    fn alphabet(gates: &str, qubits: usize) -> Alphabet {
-        let named = || gates.split(',').map(|name| Gate::standard(name).unwrap()).collect();
-        Alphabet::new(preset(gates, qubits).unwrap_or_else(named), qubits, Coupling::All).unwrap()
-    }
-
-    fn difference(u: &[Complex64], v: &[Complex64]) -> f64 {
-        u.iter().zip(v).map(|(u, v)| (u - v).norm_sqr().sqrt()).fold(0.0, f64::max)
-    }
-
-    /// Multiplied by a phase, so that the entry of `v` that is largest is the same.
-    fn difference_up_to_phase(u: &[Complex64], v: &[Complex64]) -> f64 {
-        let (k, _) = v.iter().enumerate().max_by(|x, y| x.1.norm_sqr().total_cmp(&y.1.norm_sqr())).unwrap();
-        let phase = v[k] / u[k];
-        difference(&u.iter().map(|entry| entry * phase / phase.norm_sqr().sqrt()).collect::<Vec<_>>(), v)
-    }
 
     #[test]
     fn products_are_those_of_the_oracle() {
@@ -182,17 +174,12 @@ mod tests {
             ("rigetti", 2, Equivalence::GlobalPhase),
             ("clifford+t", 1, Equivalence::Exact),
         ] {
-            let alphabet = alphabet(gates, qubits);
+            let alphabet = Alphabet::of(gates, qubits);
             let letters = ExactLetters::new(&alphabet, up_to).unwrap();
-            let mut circuits = Circuits::default();
-            Space::random(&alphabet, 300, 5, 0, 12).unwrap().circuits(0..300, &mut circuits);
-            for circuit in circuits.iter() {
+            for circuit in Space::random(&alphabet, 300, 5, 0, 12).unwrap().listed(0..300).iter() {
                 let (exact, expected) =
                     (letters.unitary(circuit).unwrap(), naive::unitary(&alphabet, circuit));
-                let found = match up_to {
-                    Equivalence::Exact => difference(&exact.to_complex(), &expected),
-                    Equivalence::GlobalPhase => difference_up_to_phase(&exact.to_complex(), &expected),
-                };
+                let found = distance(&letters.numbers(&exact), &expected, up_to);
                 assert!(found < 1e-12, "{found:e}: {}", alphabet.text(circuit));
             }
         }
@@ -200,7 +187,7 @@ mod tests {
 
     #[test]
     fn equal_unitaries_have_one_form() {
-        let alphabet = alphabet("h,s,t,x,z,cx,swap", 2);
+        let alphabet = Alphabet::of("h,s,t,x,z,cx,swap", 2);
         let of = |up_to, text: &str| {
             let letters = ExactLetters::new(&alphabet, up_to).unwrap();
             letters.unitary(&alphabet.circuit(text).unwrap()).unwrap()
@@ -212,7 +199,6 @@ mod tests {
             ("h 0; z 0; h 0", "x 0"),
         ] {
             assert_eq!(of(Equivalence::Exact, one), of(Equivalence::Exact, other), "{one}");
-            assert_eq!(of(Equivalence::Exact, one).key(), of(Equivalence::Exact, other).key(), "{one}");
         }
         // X and Z anticommute.
         let (xz, zx) = ("x 0; z 0", "z 0; x 0");
@@ -222,29 +208,26 @@ mod tests {
 
     #[test]
     fn gates_that_are_not_over_the_ring_are_refused() {
-        let refused = |gates: &str, up_to| {
-            matches!(ExactLetters::new(&alphabet(gates, 1), up_to), Err(Error::NotExact { .. }))
-        };
-        assert!(
-            refused("h,rx(pi/4)", Equivalence::GlobalPhase) && refused("h,rz(0.1)", Equivalence::GlobalPhase)
-        );
-        assert!(
-            refused("h,rz(pi/4)", Equivalence::Exact) && !refused("h,rz(pi/4)", Equivalence::GlobalPhase)
-        );
+        use Equivalence::{Exact, GlobalPhase};
+        let letters = |gates, up_to| ExactLetters::new(&Alphabet::of(gates, 1), up_to);
+        for (gates, up_to) in [("h,rx(pi/4)", GlobalPhase), ("h,rz(0.1)", GlobalPhase), ("h,rz(pi/4)", Exact)]
+        {
+            assert!(matches!(letters(gates, up_to), Err(Error::NotExact { .. })), "{gates}");
+        }
+        assert!(letters("h,rz(pi/4)", GlobalPhase).is_ok());
     }
 
     #[test]
     fn an_overflow_is_seen_before_it_happens() {
-        let alphabet = alphabet("h,t", 1);
+        let alphabet = Alphabet::of("h,t", 1);
         let letters = ExactLetters::new(&alphabet, Equivalence::GlobalPhase).unwrap();
         let long = alphabet.circuit(&"h; t; ".repeat(200)).unwrap();
         assert_eq!(letters.unitary(&long), Err(Error::ExactOverflow));
         let most = (0..).find(|&length| letters.unitary(&long[..length]).is_err()).unwrap() - 1;
         let exact = letters.unitary(&long[..most]).unwrap();
         let expected = naive::unitary(&alphabet, &long[..most]);
-        assert!(
-            exact.exponent == MAX_EXPONENT && difference_up_to_phase(&exact.to_complex(), &expected) < 1e-10
-        );
+        let found = distance(&letters.numbers(&exact), &expected, Equivalence::GlobalPhase);
+        assert!(exact.exponent == MAX_EXPONENT && found < 1e-10);
     }
 
     /// Counts of new unitaries at each length, from a program that is not this one: see the
@@ -258,18 +241,17 @@ mod tests {
             ("h,t,cx", 2, Equivalence::Exact, &[1, 6, 26, 96, 313, 955]),
             ("h,t,cx", 2, Equivalence::GlobalPhase, &[1, 6, 26, 96, 313, 955]),
         ] {
-            let alphabet = alphabet(gates, qubits);
-            let letters = ExactLetters::new(&alphabet, up_to).unwrap();
+            let letters = ExactLetters::new(&Alphabet::of(gates, qubits), up_to).unwrap();
             let mut level = vec![letters.identity()];
-            let mut seen: HashSet<u128> = level.iter().map(ExactUnitary::key).collect();
+            let mut seen: HashSet<u128> = level.iter().map(|one| letters.key(one)).collect();
             let mut found = vec![1];
             while found.len() < counts.len() {
                 let mut next = Vec::new();
                 for from in &level {
-                    for letter in 0..alphabet.letters().len() as u16 {
+                    for letter in 0..letters.letters() {
                         let mut to = ExactUnitary::default();
                         assert!(letters.advance(from, letter, &mut to));
-                        if seen.insert(to.key()) {
+                        if seen.insert(letters.key(&to)) {
                             next.push(to);
                         }
                     }

@@ -1,39 +1,17 @@
 //! Recognition: from floating point to the ring.
 
-use crate::equivalence::Equivalence;
+use crate::arithmetic::Equivalence;
 use crate::exact::letters::ExactLetters;
 use crate::exact::ring::{MAX_EXPONENT, ZOmega, is_unitary, recognize};
 use crate::exact::unitary::ExactUnitary;
+use crate::gate::standard::turn;
 use num_complex::Complex64;
 use std::f64::consts::FRAC_PI_4;
 
 impl ExactLetters {
-    /// Implements [`recognize`](crate::Arithmetic::recognize) for denominator exponents up to
-    /// `most`.
-    pub(crate) fn recognize_within(&self, unitary: &[Complex64], most: u32) -> Option<ExactUnitary> {
-        let turns = self.turns(unitary)?;
-        // To look for numbers takes the longer the larger the denominator, and most are small.
-        (0..=most).find_map(|exponent| {
-            turns.iter().find_map(|&turn| self.over(unitary, turn, exponent, LARGEST_ERROR))
-        })
-    }
-
-    /// Implements [`near`](crate::Arithmetic::near). With a large error only small denominators
-    /// tell numbers of the ring apart: of larger ones any that is near is taken.
-    pub(crate) fn candidates(&self, unitary: &[Complex64], error: f64) -> Vec<ExactUnitary> {
-        let error = turned_error(error, self.dim);
-        let Some(unique) = unique_exponent(error) else { return Vec::new() };
-        let mut found = Vec::new();
-        for turn in self.turns(unitary).unwrap_or_default() {
-            let exact = (0..=unique).find_map(|exponent| self.over(unitary, turn, exponent, error));
-            found.extend(exact.filter(|exact| !found.contains(exact)));
-        }
-        found
-    }
-
     /// The phases that may bring it into the ring: as many as there are rows, up to a global phase.
     /// `None` if it is not a unitary of this size.
-    fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
+    pub(crate) fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
         if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
             return None;
         }
@@ -43,14 +21,14 @@ impl ExactLetters {
                 let determinant = determinant(unitary.to_vec(), self.dim)?;
                 let phase = determinant.im.atan2(determinant.re) / self.dim as f64;
                 let step = FRAC_PI_4 / self.dim as f64;
-                Some((0..self.dim).map(|turn| unit(step * turn as f64 - phase)).collect())
+                Some((0..self.dim).map(|k| turn(step * k as f64 - phase)).collect())
             }
         }
     }
 
     /// The exact unitary over √2^`exponent` that this is within `error`, after multiplication by
     /// `turn`.
-    fn over(
+    pub(crate) fn over(
         &self,
         unitary: &[Complex64],
         turn: Complex64,
@@ -89,11 +67,6 @@ pub(crate) fn unique_exponent(error: f64) -> Option<u32> {
     (0..=MAX_EXPONENT).rev().find(|&exponent| 8.0 * error * (1u64 << exponent) as f64 <= 1.0)
 }
 
-/// e^(i `angle`).
-fn unit(angle: f64) -> Complex64 {
-    Complex64::new(angle.cos(), angle.sin())
-}
-
 /// The largest error of given entries: many products of rounded gates are nearer.
 pub(crate) const LARGEST_ERROR: f64 = 1e-9;
 
@@ -127,43 +100,39 @@ fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::alphabet::coupling::Coupling;
     use crate::arithmetic::Arithmetic;
     use crate::exact::ring::root_of_two;
-    use crate::gate::preset;
+    use crate::gate::standard::diagonal;
+    use crate::splitmix::mix;
     use proptest::prelude::*;
     use std::f64::consts::FRAC_1_SQRT_2;
+
+    fn letters(qubits: usize, up_to: Equivalence) -> ExactLetters {
+        ExactLetters::new(&Alphabet::of("clifford+t", qubits), up_to).unwrap()
+    }
 
     proptest! {
         #[test]
         fn unitaries_of_circuits_are_recognized(word in prop::collection::vec(0u16..18, 0..40), qubits in 1usize..4, phase in 0.0..7.0, up_to_phase: bool) {
-            let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
-            let up_to = if up_to_phase { Equivalence::GlobalPhase } else { Equivalence::Exact };
-            let letters = ExactLetters::new(&alphabet, up_to).unwrap();
-            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            let (up_to, phase) = if up_to_phase { (Equivalence::GlobalPhase, phase) } else { (Equivalence::Exact, 0.0) };
+            let letters = letters(qubits, up_to);
+            let word: Vec<_> = word.iter().map(|letter| letter % letters.letters()).collect();
             let expected = letters.unitary(&word).unwrap();
-            let turn = if up_to_phase { unit(phase) } else { Complex64::ONE };
-            let mut unitary: Vec<_> = expected.to_complex().iter().map(|entry| entry * turn).collect();
+            let mut unitary: Vec<_> = letters.numbers(&expected).iter().map(|entry| entry * turn(phase)).collect();
             prop_assert_eq!(letters.recognize(&unitary, 0.0), Some(expected));
             unitary[0] += 1e-3;
             prop_assert_eq!(letters.recognize(&unitary, 0.0), None);
         }
-    }
 
-    proptest! {
         /// Whatever the noise, the unitary is among the candidates, up to the length that this is
         /// promised for.
         #[test]
         fn noise_hides_no_unitary(word in prop::collection::vec(0u16..18, 0..12), qubits in 1usize..4, digits in 1.0f64..9.0, phase in 0.0..7.0, seed: u64) {
-            let alphabet = Alphabet::new(preset("clifford+t", qubits).unwrap(), qubits, Coupling::All).unwrap();
-            let letters = ExactLetters::new(&alphabet, Equivalence::GlobalPhase).unwrap();
-            let word: Vec<_> = word.iter().map(|letter| letter % alphabet.letters().len() as u16).collect();
+            let letters = letters(qubits, Equivalence::GlobalPhase);
+            let word: Vec<_> = word.iter().map(|letter| letter % letters.letters()).collect();
             let (expected, error) = (letters.unitary(&word).unwrap(), 10f64.powf(-digits));
-            let noise = |k: usize| {
-                let angle = crate::splitmix::mix(seed ^ k as u64) as f64;
-                unit(phase) * unit(angle) * error
-            };
-            let noisy: Vec<_> = expected.to_complex().iter().enumerate().map(|(k, z)| z * unit(phase) + noise(k)).collect();
+            let noise = |k: u64| turn(mix(seed ^ k) as f64) * error;
+            let noisy: Vec<_> = (0..).zip(letters.numbers(&expected)).map(|(k, z)| (z + noise(k)) * turn(phase)).collect();
             if letters.is_complete(error, word.len()) {
                 prop_assert!(letters.near(&noisy, error).contains(&expected));
             }
@@ -195,14 +164,12 @@ mod tests {
 
     #[test]
     fn what_is_not_exact_is_not_recognized() {
-        let alphabet = Alphabet::new(preset("clifford+t", 1).unwrap(), 1, Coupling::All).unwrap();
-        let letters = ExactLetters::new(&alphabet, Equivalence::GlobalPhase).unwrap();
-        let rotation = |angle: f64| [unit(-angle), 0.0.into(), 0.0.into(), unit(angle)];
+        let letters = letters(1, Equivalence::GlobalPhase);
+        let rotation = |angle: f64| diagonal(&[turn(-angle), turn(angle)]);
         assert!(letters.recognize(&rotation(FRAC_PI_4), 0.0).is_some());
         assert!(letters.recognize(&rotation(0.1), 0.0).is_none());
-        assert!(letters.recognize(&[f64::NAN.into(), 0.0.into(), 0.0.into(), 1.0.into()], 0.0).is_none());
-        assert!(
-            letters.recognize(&[Complex64::ZERO; 4], 0.0).is_none() && letters.recognize(&[], 0.0).is_none()
-        );
+        for matrix in [diagonal(&[f64::NAN.into(), Complex64::ONE]), vec![Complex64::ZERO; 4], Vec::new()] {
+            assert!(letters.recognize(&matrix, 0.0).is_none());
+        }
     }
 }

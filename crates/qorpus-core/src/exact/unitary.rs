@@ -1,8 +1,6 @@
 //! Exact unitaries in their unique form.
 
-use crate::exact::ring::{ZOmega, root_of_two, turned, value};
-use num_complex::Complex64;
-use xxhash_rust::xxh3::xxh3_128;
+use crate::exact::ring::{ZOmega, turned};
 
 /// An exact unitary in its unique form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,23 +16,6 @@ impl ExactUnitary {
     pub(crate) fn identity(dim: usize) -> ExactUnitary {
         let entry = |k: usize| if k / dim == k % dim { [1, 0, 0, 0] } else { [0; 4] };
         ExactUnitary { entries: (0..dim * dim).map(entry).collect(), exponent: 0 }
-    }
-
-    /// The smallest denominator exponent.
-    pub fn exponent(&self) -> u32 {
-        self.exponent
-    }
-
-    /// The key: XXH3-128 of the integers, little-endian. It tells unitaries apart in tables and on
-    /// disk. Two of 10^9 have the same key with a probability of 1.5e-21.
-    pub fn key(&self) -> u128 {
-        xxh3_128(bytemuck::cast_slice(&self.entries))
-    }
-
-    /// The matrix in binary64, row-major; each entry is rounded a few times.
-    pub fn to_complex(&self) -> Vec<Complex64> {
-        let denominator = root_of_two(self.exponent);
-        self.entries.iter().map(|&entry| value(entry) / denominator).collect()
     }
 
     /// Divides by √2 as often as all entries can be divided.

@@ -6,14 +6,13 @@
 
 pub(crate) mod angle;
 pub(crate) mod name;
-pub(crate) mod presets;
 pub(crate) mod standard;
 pub(crate) mod synonyms;
 
 use crate::error::{Error, Result};
 use crate::gate::angle::Angle;
 use crate::gate::name::{GateName, check_custom_name};
-use crate::gate::presets::PRESETS;
+use crate::gate::standard::PRESETS;
 use crate::gate::synonyms::advice;
 use num_complex::Complex64;
 
@@ -24,7 +23,7 @@ const UNITARY_TOLERANCE: f64 = 1e-12;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
     name: String,
-    /// Its angles in radians, in the order of its name.
+    /// The angles in radians, in the order of the name.
     angles: Vec<f64>,
     qubits: usize,
     matrix: Vec<Complex64>,
@@ -61,32 +60,32 @@ impl Gate {
     /// values: `rz(tau/4)` is `rz(pi/2)`.
     ///
     /// # Errors
-    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Angle`] if angles are
+    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Unusable`] if angles are
     /// missing, too many, or not [expressions](crate::evaluate).
     pub fn standard(text: &str) -> Result<Gate> {
-        Gate::new(text, Angle::read)
+        Gate::read(text, Angle::read)
     }
 
     /// The standard gate that a stored recipe names.
     pub(crate) fn stored(name: &str) -> Result<Gate> {
-        Gate::new(name, Angle::stored)
+        Gate::read(name, Angle::stored)
     }
 
-    fn new(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Gate> {
+    fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<Gate> {
         let GateName { base, angles } = GateName::read(text, read)?;
         let (values, texts): (Vec<_>, Vec<_>) =
             angles.into_iter().map(|angle| (angle.value, angle.text)).unzip();
         let matrix = standard::matrix(&base, &values)
             .ok_or_else(|| Error::UnknownGate { name: text.trim().into(), advice: advice(&base, &[]) })?;
         let name = if texts.is_empty() { base } else { format!("{base}({})", texts.join(",")) };
-        let qubits = matrix.len().ilog2() as usize / 2;
-        Ok(Gate {
-            name,
-            angles: values,
-            qubits,
-            matrix: without_zero_signs(matrix),
-            kind: GateKind::Standard,
-        })
+        Ok(Gate::new(name, values, matrix, GateKind::Standard))
+    }
+
+    fn new(name: String, angles: Vec<f64>, mut matrix: Vec<Complex64>, kind: GateKind) -> Gate {
+        // Turns -0 into +0, so that equal gates are written alike.
+        matrix.iter_mut().for_each(|entry| *entry += Complex64::ZERO);
+        let qubits = matrix.len().checked_ilog2().unwrap_or(0) as usize / 2;
+        Gate { name, angles, qubits, matrix, kind }
     }
 
     /// The largest relative difference of its angles from those of `other`. `None` if it is another
@@ -116,11 +115,11 @@ impl Gate {
     /// A user-defined gate: its matrix is row-major, 2^`qubits` x 2^`qubits`.
     ///
     /// # Errors
-    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
     /// standard gate, for a number of qubits other than 1, 2, 3, or for a matrix of the wrong size.
     /// [`Error::NotUnitary`] if an entry of U†U - 1 exceeds 1e-12.
     pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
-        let refused = |reason: String| Err(Error::GateDefinition { gate: name.into(), reason });
+        let refused = |reason: String| Err(Error::Unusable { item: format!("gate '{name}'"), reason });
         check_custom_name(name)?;
         if !(1..=3).contains(&qubits) {
             return refused(format!("acts on {qubits} qubits; a gate acts on 1, 2 or 3"));
@@ -133,13 +132,7 @@ impl Gate {
         if residual.is_nan() || residual > UNITARY_TOLERANCE {
             return Err(Error::NotUnitary { gate: name.into(), residual });
         }
-        Ok(Gate {
-            name: name.into(),
-            angles: Vec::new(),
-            qubits,
-            matrix: without_zero_signs(matrix),
-            kind: GateKind::Custom,
-        })
+        Ok(Gate::new(name.into(), Vec::new(), matrix, GateKind::Custom))
     }
 
     /// An opaque gate, of which only the name is known. It may stand on any qubits; what it does is
@@ -147,17 +140,11 @@ impl Gate {
     /// qubits is 0.
     ///
     /// # Errors
-    /// [`Error::GateDefinition`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
+    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
     /// standard gate.
     pub fn opaque(name: &str) -> Result<Gate> {
         check_custom_name(name)?;
-        Ok(Gate {
-            name: name.into(),
-            angles: Vec::new(),
-            qubits: 0,
-            matrix: Vec::new(),
-            kind: GateKind::Opaque,
-        })
+        Ok(Gate::new(name.into(), Vec::new(), Vec::new(), GateKind::Opaque))
     }
 
     /// The name, angles included, in lower case and without blanks if the gate is standard.
@@ -176,7 +163,7 @@ impl Gate {
         standard::parts(&self.name)
     }
 
-    /// How many qubits the gate acts on: 1, 2 or 3; 0 if it is opaque.
+    /// The number of qubits that the gate acts on: 1, 2 or 3; 0 if it is opaque.
     pub fn qubits(&self) -> usize {
         self.qubits
     }
@@ -209,11 +196,6 @@ impl Gate {
     }
 }
 
-/// Turns -0 into +0, so that equal gates are written alike.
-fn without_zero_signs(matrix: Vec<Complex64>) -> Vec<Complex64> {
-    matrix.into_iter().map(|entry| entry + Complex64::ZERO).collect()
-}
-
 /// The largest magnitude among the entries of U†U - 1 for a `dim` x `dim` matrix U, row-major; NaN
 /// if an entry is NaN. Takes time in O(dim^3).
 ///
@@ -237,11 +219,18 @@ pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
     largest.sqrt()
 }
 
+/// The standard gates, with some angles.
+#[cfg(test)]
+pub(crate) fn examples() -> impl Iterator<Item = Gate> {
+    let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
+    standard::STANDARD.iter().map(move |name| Gate::standard(&angles(name)).unwrap())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gate::name::MAX_NAME_BYTES;
-    use crate::gate::standard::{ONE, STANDARD, diagonal, ry, rz, turn};
+    use crate::gate::standard::{ONE, diagonal, ry, rz, turn};
 
     fn product(a: &[Complex64], b: &[Complex64]) -> Vec<Complex64> {
         let dim = a.len().isqrt();
@@ -259,10 +248,8 @@ mod tests {
 
     #[test]
     fn every_standard_gate_is_unitary() {
-        for known in STANDARD {
-            let name = known.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
-            let gate = gate(&name);
-            assert!(unitarity_residual(&gate.matrix, 1 << gate.qubits) < 1e-15, "{name}");
+        for gate in examples() {
+            assert!(unitarity_residual(&gate.matrix, 1 << gate.qubits) < 1e-15, "{}", gate.name);
         }
     }
 
@@ -278,10 +265,8 @@ mod tests {
             let rotations = product(&product(&rz(1.1), &ry(0.3)), &rz(-2.0));
             rotations.iter().map(|entry| entry * turn((1.1 - 2.0) / 2.0)).collect::<Vec<_>>()
         }));
-        assert!(
-            close(&rz(2.0 * std::f64::consts::PI), &diagonal(&[-ONE, -ONE])),
-            "rz has a period of two turns"
-        );
+        let full = rz(2.0 * std::f64::consts::PI);
+        assert!(close(&full, &diagonal(&[-ONE, -ONE])), "rz has a period of two turns");
     }
 
     #[test]
@@ -317,13 +302,9 @@ mod tests {
     fn custom_gates_are_checked() {
         let identity = || diagonal(&[ONE, ONE]);
         assert!(Gate::custom("my_gate", 1, identity()).is_ok());
-        for (name, qubits, matrix) in
-            [("h", 1, identity()), ("1q", 1, identity()), ("a b", 1, identity()), ("m", 2, identity())]
-        {
-            assert!(
-                matches!(Gate::custom(name, qubits, matrix), Err(Error::GateDefinition { .. })),
-                "{name}"
-            );
+        for (name, qubits) in [("h", 1), ("1q", 1), ("a b", 1), ("m", 2)] {
+            let refused = Gate::custom(name, qubits, identity()).unwrap_err();
+            assert!(matches!(refused, Error::Unusable { .. }), "{name}");
         }
         let residual = |entry| match Gate::custom("m", 1, diagonal(&[ONE, entry])) {
             Err(Error::NotUnitary { residual, .. }) => residual,

@@ -18,12 +18,12 @@ impl GateName {
     /// Reads the name of a standard gate with the right number of angles, each by `read`.
     pub(crate) fn read(text: &str, read: fn(&str) -> std::result::Result<Angle, String>) -> Result<GateName> {
         let text = text.trim();
-        let refused = |reason| Error::Angle { gate: text.into(), reason };
+        let refused = |reason| Error::Unusable { item: format!("gate '{text}'"), reason };
         let bytes: usize = text.split_whitespace().map(str::len).sum();
         if bytes > MAX_NAME_BYTES {
-            let gate = text.chars().take(20).chain("...".chars()).collect();
+            let item = format!("gate '{}...'", text.chars().take(20).collect::<String>());
             let reason = format!("takes {bytes} bytes; at most {MAX_NAME_BYTES} are kept");
-            return Err(Error::Angle { gate, reason });
+            return Err(Error::Unusable { item, reason });
         }
         let name = text.to_lowercase();
         let (base, rest) = name.split_once('(').map_or((&name[..], None), |(base, rest)| (base, Some(rest)));
@@ -64,7 +64,8 @@ pub(crate) fn split_outside(text: &str) -> Vec<&str> {
 
 /// Refuses the name of a user-defined gate that is not an identifier, or is taken.
 pub(crate) fn check_custom_name(name: &str) -> Result<()> {
-    let refused = |reason: &str| Err(Error::GateDefinition { gate: name.into(), reason: reason.into() });
+    let item = || format!("gate '{name}'");
+    let refused = |reason: &str| Err(Error::Unusable { item: item(), reason: reason.into() });
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
         return refused("a name is a letter or '_' followed by letters, digits or '_'");

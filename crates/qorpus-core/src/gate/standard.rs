@@ -1,40 +1,30 @@
-//! The standard gates: names and matrices of OpenQASM 3, as Qiskit implements them.
+//! The standard gates: names and matrices of OpenQASM 3, as Qiskit implements them; and presets.
 
 use num_complex::Complex64;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// The names of the standard gates, with the names of their angles.
+#[rustfmt::skip]
 pub const STANDARD: [&str; 29] = [
-    "id",
-    "x",
-    "y",
-    "z",
-    "h",
-    "s",
-    "sdg",
-    "t",
-    "tdg",
-    "sx",
-    "sxdg",
-    "rx(theta)",
-    "ry(theta)",
-    "rz(theta)",
-    "p(theta)",
-    "u3(theta,phi,lambda)",
-    "cx",
-    "cy",
-    "cz",
-    "ch",
-    "cp(theta)",
-    "crx(theta)",
-    "cry(theta)",
-    "crz(theta)",
-    "csx",
-    "swap",
-    "iswap",
-    "ccx",
-    "cswap",
+    "id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg",
+    "rx(theta)", "ry(theta)", "rz(theta)", "p(theta)", "u3(theta,phi,lambda)",
+    "cx", "cy", "cz", "ch", "cp(theta)", "crx(theta)", "cry(theta)", "crz(theta)", "csx",
+    "swap", "iswap", "ccx", "cswap",
 ];
+
+/// The presets: a name and its gates in order.
+pub const PRESETS: [(&str, &[&str]); 6] = [
+    ("clifford", &["h", "s", "sdg", "cx"]),
+    ("clifford+t", &["h", "s", "sdg", "t", "tdg", "cx"]),
+    ("ht", &["h", "t"]),
+    ("nam", &["h", "x", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cx"]),
+    ("ibm", &[RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "sx", "x", "cx"]),
+    ("rigetti", &["rx(pi/2)", "rx(-pi/2)", "rx(pi)", RZ[0], RZ[1], RZ[2], RZ[3], RZ[4], RZ[5], RZ[6], "cz"]),
+];
+
+/// The rotations by multiples of pi/4, other than multiples of 2 pi.
+const RZ: [&str; 7] =
+    ["rz(pi/4)", "rz(pi/2)", "rz(3*pi/4)", "rz(pi)", "rz(-3*pi/4)", "rz(-pi/2)", "rz(-pi/4)"];
 
 /// The name of a gate without its angles.
 pub(crate) fn base(name: &str) -> &str {
@@ -59,9 +49,9 @@ pub(crate) fn angle_count(known: &str) -> usize {
     parts(known).1.len()
 }
 
-const ZERO: Complex64 = Complex64::new(0.0, 0.0);
-pub(crate) const ONE: Complex64 = Complex64::new(1.0, 0.0);
-const I: Complex64 = Complex64::new(0.0, 1.0);
+const ZERO: Complex64 = Complex64::ZERO;
+pub(crate) const ONE: Complex64 = Complex64::ONE;
+const I: Complex64 = Complex64::I;
 
 /// e^(i angle), with exact halves of a turn left as libm gives them.
 pub(crate) fn turn(angle: f64) -> Complex64 {

@@ -1,14 +1,12 @@
 //! Names that other tools give to gates, and how the same gates are written here.
 
-use crate::gate::presets::PRESETS;
-use crate::gate::standard;
-use crate::gate::standard::STANDARD;
+use crate::gate::standard::{self, PRESETS, STANDARD};
 
-/// How a gate of another tool is written here.
+/// The spelling here of another tool's gate.
 #[derive(Debug, Clone, Copy)]
 enum Translation {
     /// A gate, of which `{0}` and so on are the angles of the other one.
-    Gate(&'static str),
+    SameAs(&'static str),
     /// A gate that differs by a global phase.
     UpToPhase(&'static str),
     /// A circuit, for the gate on qubits 0, 1 and so on.
@@ -19,11 +17,11 @@ enum Translation {
     Untranslatable(&'static str),
 }
 
-use Translation::{Circuit, CircuitUpToPhase, Gate, Untranslatable, UpToPhase};
+use Translation::{Circuit, CircuitUpToPhase, SameAs, Untranslatable, UpToPhase};
 
 const NOT_UNITARY: Translation = Untranslatable("it is not a unitary gate; circuits here have nothing else");
 const WIDE: Translation = Untranslatable("gates here act on at most three qubits; decompose it first");
-const TURNED: Translation = Gate("u3({0},{1}-pi/2,pi/2-({1}))");
+const TURNED: Translation = SameAs("u3({0},{1}-pi/2,pi/2-({1}))");
 const RXX: Translation = Circuit("h 0; h 1; cx 0 1; rz({0}) 1; cx 0 1; h 0; h 1");
 const RYY: Translation = Circuit("sx 0; sx 1; cx 0 1; rz({0}) 1; cx 0 1; sxdg 0; sxdg 1");
 const RZZ: Translation = Circuit("cx 0 1; rz({0}) 1; cx 0 1");
@@ -33,38 +31,38 @@ const CU3: Translation = Untranslatable("decompose it with its own library into 
 /// Names in lower case, the angles of the gate by their names, and how it is written here.
 #[rustfmt::skip]
 const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
-    (&["i", "iden", "identity", "u0"], &[], Gate("id")),
-    (&["not", "paulix", "pauli_x", "xgate"], &[], Gate("x")),
-    (&["pauliy", "pauli_y"], &[], Gate("y")),
-    (&["pauliz", "pauli_z"], &[], Gate("z")),
-    (&["had", "hadamard"], &[], Gate("h")),
-    (&["sqrtz", "phasegate"], &[], Gate("s")),
-    (&["si", "sdag", "sdagger", "s†", "s_dag", "s_adj", "sqrtzdg"], &[], Gate("sdg")),
-    (&["ti", "tdag", "tdagger", "t†", "t_dag", "t_adj"], &[], Gate("tdg")),
-    (&["v", "sqrtx", "sqrt_x", "sqrtnot", "srx", "srn"], &[], Gate("sx")),
-    (&["vi", "vdg", "vdag", "sqrtxdg", "sxdag", "sqrt_x_dag"], &[], Gate("sxdg")),
-    (&["x90", "x_90", "rx90", "sx90"], &[], Translation::UpToPhase("sx")),
-    (&["xm90", "mx90", "x_minus90", "x270"], &[], Translation::UpToPhase("sxdg")),
+    (&["i", "iden", "identity", "u0"], &[], SameAs("id")),
+    (&["not", "paulix", "pauli_x", "xgate"], &[], SameAs("x")),
+    (&["pauliy", "pauli_y"], &[], SameAs("y")),
+    (&["pauliz", "pauli_z"], &[], SameAs("z")),
+    (&["had", "hadamard"], &[], SameAs("h")),
+    (&["sqrtz", "phasegate"], &[], SameAs("s")),
+    (&["si", "sdag", "sdagger", "s†", "s_dag", "s_adj", "sqrtzdg"], &[], SameAs("sdg")),
+    (&["ti", "tdag", "tdagger", "t†", "t_dag", "t_adj"], &[], SameAs("tdg")),
+    (&["v", "sqrtx", "sqrt_x", "sqrtnot", "srx", "srn"], &[], SameAs("sx")),
+    (&["vi", "vdg", "vdag", "sqrtxdg", "sxdag", "sqrt_x_dag"], &[], SameAs("sxdg")),
+    (&["x90", "x_90", "rx90", "sx90"], &[], UpToPhase("sx")),
+    (&["xm90", "mx90", "x_minus90", "x270"], &[], UpToPhase("sxdg")),
     (&["y90", "ry90", "sqrty", "sqrt_y"], &[], UpToPhase("ry(pi/2)")),
     (&["ym90", "my90", "sqrtydg", "sqrt_y_dag"], &[], UpToPhase("ry(-pi/2)")),
     (&["z90"], &[], UpToPhase("s")),
-    (&["rotx"], &["theta"], Gate("rx({0})")),
-    (&["roty"], &["theta"], Gate("ry({0})")),
-    (&["rotz"], &["theta"], Gate("rz({0})")),
-    (&["u1", "phase", "phaseshift", "phase_shift", "r1", "rphi"], &["lambda"], Gate("p({0})")),
-    (&["u", "u3gate"], &["theta", "phi", "lambda"], Gate("u3({0},{1},{2})")),
-    (&["u2"], &["phi", "lambda"], Gate("u3(pi/2,{0},{1})")),
+    (&["rotx"], &["theta"], SameAs("rx({0})")),
+    (&["roty"], &["theta"], SameAs("ry({0})")),
+    (&["rotz"], &["theta"], SameAs("rz({0})")),
+    (&["u1", "phase", "phaseshift", "phase_shift", "r1", "rphi"], &["lambda"], SameAs("p({0})")),
+    (&["u", "u3gate"], &["theta", "phi", "lambda"], SameAs("u3({0},{1},{2})")),
+    (&["u2"], &["phi", "lambda"], SameAs("u3(pi/2,{0},{1})")),
     (&["r", "prx", "phasedx", "u1q"], &["theta", "phi"], TURNED),
-    (&["cnot", "cnotgate", "xcx", "controlledx"], &[], Gate("cx")),
-    (&["cphase", "cu1", "cphaseshift", "controlledphase", "cr1", "crphi"], &["lambda"], Gate("cp({0})")),
-    (&["cs"], &[], Gate("cp(pi/2)")),
-    (&["csdg", "csdag"], &[], Gate("cp(-pi/2)")),
-    (&["ct"], &[], Gate("cp(pi/4)")),
-    (&["ctdg"], &[], Gate("cp(-pi/4)")),
-    (&["cv", "csqrtx", "csqrtnot"], &[], Gate("csx")),
+    (&["cnot", "cnotgate", "xcx", "controlledx"], &[], SameAs("cx")),
+    (&["cphase", "cu1", "cphaseshift", "controlledphase", "cr1", "crphi"], &["lambda"], SameAs("cp({0})")),
+    (&["cs"], &[], SameAs("cp(pi/2)")),
+    (&["csdg", "csdag"], &[], SameAs("cp(-pi/2)")),
+    (&["ct"], &[], SameAs("cp(pi/4)")),
+    (&["ctdg"], &[], SameAs("cp(-pi/4)")),
+    (&["cv", "csqrtx", "csqrtnot"], &[], SameAs("csx")),
     (&["cvdg", "csxdg"], &[], Circuit("h 1; cp(-pi/2) 0 1; h 1")),
-    (&["chadamard"], &[], Gate("ch")),
-    (&["swapgate"], &[], Gate("swap")),
+    (&["chadamard"], &[], SameAs("ch")),
+    (&["swapgate"], &[], SameAs("swap")),
     (&["iswapdg", "iswapdag", "iswap_dag"], &[], Circuit("z 0; z 1; iswap 0 1")),
     (&["dcx"], &[], Circuit("cx 0 1; cx 1 0")),
     (&["rxx", "xx", "xxphase", "isingxx"], &["theta"], RXX),
@@ -77,8 +75,8 @@ const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
     (&["ms"], &[], Untranslatable("tools differ in its angles; decompose it with its own library")),
     (&["cu3"], &["theta", "phi", "lambda"], CU3),
     (&["cu"], &["theta", "phi", "lambda", "gamma"], CU3),
-    (&["toffoli", "ccnot", "tof"], &[], Gate("ccx")),
-    (&["fredkin", "cswapgate"], &[], Gate("cswap")),
+    (&["toffoli", "ccnot", "tof"], &[], SameAs("ccx")),
+    (&["fredkin", "cswapgate"], &[], SameAs("cswap")),
     (&["ccz"], &[], Circuit("h 2; ccx 0 1 2; h 2")),
     (&["ccp", "ccu1"], &["lambda"],
         Circuit("cp(({0})/2) 1 2; cx 0 1; cp(-({0})/2) 1 2; cx 0 1; cp(({0})/2) 0 2")),
@@ -89,8 +87,8 @@ const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
 
 /// A hint on what an unknown gate may be; `angles` are its angles as they were written.
 pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
-    if let Some((_, known, here)) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base)) {
-        return here.advice(base, known, angles);
+    if let Some(advice) = translated(base, angles) {
+        return advice;
     }
     if PRESETS.iter().any(|(preset, _)| *preset == base) {
         return format!("'{base}' is a preset, which names several gates: list it among the gates");
@@ -114,34 +112,32 @@ pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
 pub fn synonym(name: &str) -> Option<String> {
     let name = name.trim().to_lowercase();
     let (base, angles) = standard::parts(&name);
-    let (_, known, here) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base))?;
-    Some(here.advice(base, known, &angles))
+    translated(base, &angles)
 }
 
-impl Translation {
-    /// The hint as text. Angles stand by their names if their number is not that of the gate.
-    fn advice(self, base: &str, known: &[&str], angles: &[&str]) -> String {
-        let angles = if angles.len() == known.len() { angles } else { known };
-        let filled = |template: &str| {
-            let fill = |text: String, (k, angle): (usize, &&str)| text.replace(&format!("{{{k}}}"), angle);
-            angles.iter().enumerate().fold(template.to_owned(), fill)
-        };
-        match self {
-            Gate(gate) if gate.contains('(') => {
-                format!("did you mean '{}'? Here the gate is '{}'", standard::base(gate), filled(gate))
-            }
-            Gate(gate) => format!("did you mean '{gate}'?"),
-            UpToPhase(gate) => format!("did you mean '{gate}'? It is the gate up to a global phase"),
-            Circuit(circuit) => {
-                format!("it is not a gate here, but the circuit '{}' is what it does", filled(circuit))
-            }
-            CircuitUpToPhase(circuit) => format!(
-                "it is not a gate here, but the circuit '{}' is what it does up to a global phase",
-                filled(circuit)
-            ),
-            Untranslatable(reason) => format!("'{base}' has no letter: {reason}"),
+/// The hint on a gate of another tool. Angles stand by their names if their number is not that of
+/// the gate.
+fn translated(base: &str, angles: &[&str]) -> Option<String> {
+    let (_, known, here) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base))?;
+    let filled = |template: &str| filled(template, if angles.len() == known.len() { angles } else { known });
+    let circuit =
+        |circuit| format!("it is not a gate here, but the circuit '{}' is what it does", filled(circuit));
+    Some(match here {
+        SameAs(gate) if gate.contains('(') => {
+            format!("did you mean '{}'? Here the gate is '{}'", standard::base(gate), filled(gate))
         }
-    }
+        SameAs(gate) => format!("did you mean '{gate}'?"),
+        UpToPhase(gate) => format!("did you mean '{gate}'? It is the gate up to a global phase"),
+        Circuit(letters) => circuit(letters),
+        CircuitUpToPhase(letters) => circuit(letters) + " up to a global phase",
+        Untranslatable(reason) => format!("'{base}' has no letter: {reason}"),
+    })
+}
+
+/// The template with `angles` in their places.
+fn filled(template: &str, angles: &[&str]) -> String {
+    let fill = |text: String, (k, angle): (usize, &&str)| text.replace(&format!("{{{k}}}"), angle);
+    angles.iter().enumerate().fold(template.to_owned(), fill)
 }
 
 /// Up to three standard names and presets that `name` may be a misspelling of, with as many angles
@@ -154,8 +150,7 @@ fn nearest(name: &str, angles: usize) -> Vec<&'static str> {
         2..=4 => 1,
         _ => 2,
     };
-    let known =
-        STANDARD.iter().copied().filter(|known| angles == 0 || standard::angle_count(known) == angles);
+    let known = STANDARD.into_iter().filter(|known| angles == 0 || standard::angle_count(known) == angles);
     let presets = PRESETS.iter().map(|(preset, _)| *preset).filter(|_| angles == 0);
     let slips = |known: &'static str| (strsim::damerau_levenshtein(name, standard::base(known)), known);
     let mut scored: Vec<_> = known.chain(presets).map(slips).filter(|(slips, _)| *slips <= most).collect();
@@ -169,111 +164,66 @@ mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
     use crate::alphabet::coupling::Coupling;
-    use crate::circuit::Circuits;
-    use crate::gate::Gate as Standard;
+    use crate::gate::Gate;
+    use crate::gate::standard::{diagonal, turn};
     use crate::instruction::Instruction;
-    use crate::kernel::{Kernel, Scratch};
+    use crate::kernel::naive;
     use num_complex::Complex64;
+    use std::f64::consts::FRAC_PI_4;
 
     const ANGLES: [&str; 3] = ["0.7", "-1.1", "0.4"];
 
     /// The unitary of a circuit on `qubits` qubits.
     fn unitary(text: &str, qubits: usize) -> Vec<Complex64> {
-        let mut gates: Vec<Standard> = Vec::new();
-        for letter in text.split(';') {
-            let gate = Instruction::parse(letter, qubits, &[]).unwrap().gate;
-            if gates.iter().all(|known| known.name() != gate.name()) {
-                gates.push(gate);
-            }
-        }
+        let gate = |letter| Instruction::parse(letter, qubits, &[]).unwrap().gate;
+        let mut gates: Vec<Gate> = text.split(';').map(gate).collect();
+        gates.sort_by(|a, b| a.name().cmp(b.name()));
+        gates.dedup();
         let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-        let (mut circuits, mut out) = (Circuits::default(), vec![Complex64::ZERO; alphabet.dim().pow(2)]);
-        circuits.push(alphabet.circuit(text).unwrap());
-        Kernel::new(&alphabet).unitaries(&circuits, &mut Scratch::default(), &mut out);
-        out
-    }
-
-    fn filled(template: &str) -> String {
-        ANGLES
-            .iter()
-            .enumerate()
-            .fold(template.to_owned(), |text, (k, angle)| text.replace(&format!("{{{k}}}"), angle))
+        naive::unitary(&alphabet, &alphabet.circuit(text).unwrap())
     }
 
     /// The matrix of a gate by its definition elsewhere: exp(-i theta/2 P), or a permutation with
     /// phases.
     fn elsewhere(name: &str) -> Option<Vec<Complex64>> {
         let (one, i) = (Complex64::ONE, Complex64::I);
-        let rotation = |pauli: [[Complex64; 4]; 4]| {
-            let (cos, sin) = (0.35f64.cos(), 0.35f64.sin());
-            let entry =
-                |k: usize| one * f64::from(u8::from(k / 4 == k % 4)) * cos - i * sin * pauli[k / 4][k % 4];
-            (0..16).map(entry).collect::<Vec<_>>()
-        };
+        let (cos, sin) = (0.35f64.cos(), 0.35f64.sin());
         let place = |dim: usize, entries: &[(usize, usize, Complex64)]| {
             let mut matrix = vec![Complex64::ZERO; dim * dim];
             entries.iter().for_each(|&(row, column, entry)| matrix[row * dim + column] = entry);
             matrix
         };
-        let matrix4 = |entries: [(usize, usize, Complex64); 4]| {
-            let mut matrix = [[Complex64::ZERO; 4]; 4];
-            entries.iter().for_each(|&(row, column, entry)| matrix[row][column] = entry);
-            matrix
+        let rotation = |pauli: [(usize, usize, Complex64); 4]| {
+            let pauli = place(4, &pauli).into_iter().map(|entry| -i * sin * entry);
+            pauli.zip(diagonal(&[one; 4])).map(|(pauli, one)| one * cos + pauli).collect()
         };
-        let diagonal = |entries: &[Complex64]| {
-            place(
-                entries.len(),
-                &entries.iter().enumerate().map(|(k, &entry)| (k, k, entry)).collect::<Vec<_>>(),
-            )
-        };
-        let turn = |angle: f64| Complex64::new(angle.cos(), angle.sin());
-        let half = 0.5f64.sqrt();
+        let (h, ih) = (one * 0.5f64.sqrt(), i * 0.5f64.sqrt());
         Some(match name {
-            "rxx" => rotation(matrix4([(0, 3, one), (1, 2, one), (2, 1, one), (3, 0, one)])),
-            "ryy" => rotation(matrix4([(0, 3, -one), (1, 2, one), (2, 1, one), (3, 0, -one)])),
-            "rzz" => rotation(matrix4([(0, 0, one), (1, 1, -one), (2, 2, -one), (3, 3, one)])),
-            "rzx" => rotation(matrix4([(0, 1, one), (1, 0, one), (2, 3, -one), (3, 2, -one)])),
+            "rxx" => rotation([(0, 3, one), (1, 2, one), (2, 1, one), (3, 0, one)]),
+            "ryy" => rotation([(0, 3, -one), (1, 2, one), (2, 1, one), (3, 0, -one)]),
+            "rzz" => rotation([(0, 0, one), (1, 1, -one), (2, 2, -one), (3, 3, one)]),
+            "rzx" => rotation([(0, 1, one), (1, 0, one), (2, 3, -one), (3, 2, -one)]),
             "ccz" => diagonal(&[one, one, one, one, one, one, one, -one]),
             "ccp" => diagonal(&[one, one, one, one, one, one, one, turn(0.7)]),
             "cs" => diagonal(&[one, one, one, i]),
             "csdg" => diagonal(&[one, one, one, -i]),
-            "ct" => diagonal(&[one, one, one, turn(std::f64::consts::FRAC_PI_4)]),
-            "ctdg" => diagonal(&[one, one, one, turn(-std::f64::consts::FRAC_PI_4)]),
+            "ct" => diagonal(&[one, one, one, turn(FRAC_PI_4)]),
+            "ctdg" => diagonal(&[one, one, one, turn(-FRAC_PI_4)]),
             "iswapdg" => place(4, &[(0, 0, one), (1, 2, -i), (2, 1, -i), (3, 3, one)]),
             "dcx" => place(4, &[(0, 0, one), (3, 1, one), (1, 2, one), (2, 3, one)]),
-            "sqrtiswap" => place(
-                4,
-                &[
-                    (0, 0, one),
-                    (1, 1, one * half),
-                    (1, 2, i * half),
-                    (2, 1, i * half),
-                    (2, 2, one * half),
-                    (3, 3, one),
-                ],
-            ),
+            "sqrtiswap" => {
+                place(4, &[(0, 0, one), (1, 1, h), (1, 2, ih), (2, 1, ih), (2, 2, h), (3, 3, one)])
+            }
             "cvdg" => {
                 let (a, b) = (Complex64::new(0.5, -0.5), Complex64::new(0.5, 0.5));
                 place(4, &[(0, 0, one), (1, 1, one), (2, 2, a), (2, 3, b), (3, 2, b), (3, 3, a)])
             }
             // (IX - XY) / sqrt(2), the first qubit most significant.
-            "ecr" => place(
-                4,
-                &[
-                    (0, 2, one * half),
-                    (0, 3, i * half),
-                    (1, 2, i * half),
-                    (1, 3, one * half),
-                    (2, 0, one * half),
-                    (2, 1, -i * half),
-                    (3, 0, -i * half),
-                    (3, 1, one * half),
-                ],
-            ),
-            "r" => {
-                let (cos, sin) = (0.35f64.cos(), 0.35f64.sin());
-                vec![one * cos, -i * turn(1.1) * sin, -i * turn(-1.1) * sin, one * cos]
+            "ecr" => {
+                let lower = [(2, 0, h), (2, 1, -ih), (3, 0, -ih), (3, 1, h)];
+                place(4, &[&[(0, 2, h), (0, 3, ih), (1, 2, ih), (1, 3, h)][..], &lower].concat())
             }
+            "r" => vec![one * cos, -i * turn(1.1) * sin, -i * turn(-1.1) * sin, one * cos],
             _ => return None,
         })
     }
@@ -289,18 +239,18 @@ mod tests {
         let mut compared = 0;
         for (names, angles, here) in SYNONYMS {
             let (text, up_to_phase) = match here {
-                Gate(gate) => (*gate, false),
+                SameAs(gate) => (*gate, false),
                 UpToPhase(gate) => (*gate, true),
                 Circuit(circuit) => (*circuit, false),
                 CircuitUpToPhase(circuit) => (*circuit, true),
                 Untranslatable(_) => continue,
             };
-            let text = filled(text);
-            if matches!(here, Gate(_) | UpToPhase(_)) {
-                assert!(Standard::standard(&text).is_ok(), "{text}");
+            let text = filled(text, &ANGLES);
+            if matches!(here, SameAs(_) | UpToPhase(_)) {
+                assert!(Gate::standard(&text).is_ok(), "{text}");
             }
             for name in *names {
-                assert!(Standard::standard(name).is_err(), "{name} is a gate here");
+                assert!(Gate::standard(name).is_err(), "{name} is a gate here");
                 let Some(matrix) = elsewhere(name) else { continue };
                 let qubits = matrix.len().ilog2() as usize / 2;
                 let is_circuit = text.contains(' ');

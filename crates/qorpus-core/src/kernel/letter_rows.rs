@@ -1,7 +1,6 @@
 //! The rows on which gates act: those that differ in the bits of their qubits.
 
-use crate::alphabet::Alphabet;
-use crate::alphabet::letter::Letter;
+use crate::alphabet::{Alphabet, Letter};
 use crate::gate::Gate;
 use num_complex::Complex64;
 

@@ -12,7 +12,6 @@
 //! kernel may leave out terms whose coefficient is zero and still agree to the bit with one that
 //! does not.
 
-pub(crate) mod aligned_buffer;
 pub(crate) mod letter_rows;
 pub mod naive;
 pub(crate) mod prefix_cache;
@@ -23,15 +22,13 @@ pub(crate) mod small;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::Circuits;
-use crate::kernel::aligned_buffer::AlignedBuffer;
 use crate::kernel::prefix_cache::PrefixCache;
 use crate::kernel::prefix_table::PrefixTable;
-use crate::kernel::representation::Representation;
+use crate::kernel::representation::{AlignedBuffer, Representation};
 use crate::kernel::row_updates::{RowUpdates, SplitRows, row_updates};
 use crate::kernel::small::{SmallLetters, SmallUnitaries};
-use crate::simd::dispatch::{InstructionSet, SimdTask};
-use crate::simd::vector::Vector;
-use crate::simd::{dispatch, vector};
+use crate::simd::dispatch::{self, InstructionSet, SimdTask};
+use crate::simd::vector::{self, Vector};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 
@@ -67,13 +64,9 @@ impl Kernel {
     }
 
     fn with_instructions(instructions: InstructionSet, alphabet: &Alphabet) -> Kernel {
-        let letters = match SmallLetters::new(alphabet) {
-            Some(letters) => PreparedLetters::Small(letters),
-            None => {
-                let letters = alphabet.letters().iter();
-                PreparedLetters::Rows(letters.map(|letter| row_updates(alphabet, letter)).collect())
-            }
-        };
+        let updates = |letter| row_updates(alphabet, letter);
+        let rows = || PreparedLetters::Rows(alphabet.letters().iter().map(updates).collect());
+        let letters = SmallLetters::new(alphabet).map_or_else(rows, PreparedLetters::Small);
         Kernel { instructions, dim: alphabet.dim(), letters, prefix_table: OnceLock::new() }
     }
 
@@ -182,22 +175,21 @@ impl UnitaryBatch<'_> {
 mod tests {
     use super::*;
     use crate::alphabet::coupling::Coupling;
-    use crate::gate::standard::STANDARD;
-    use crate::gate::{Gate, preset};
+    use crate::gate::{Gate, examples};
     use crate::space::Space;
     use proptest::prelude::*;
 
     /// Every standard gate, and a dense user-defined gate on three qubits.
     fn every_gate(qubits: usize) -> Alphabet {
-        let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
-        let mut gates: Vec<Gate> =
-            STANDARD.iter().map(|name| Gate::standard(&angles(name)).unwrap()).collect();
-        let dense = Alphabet::new(gates.clone(), 3, Coupling::All).unwrap();
-        let mut word = Circuits::default();
-        word.push(
-            dense.circuit("h 0; ch 0 1; u3(0.3,1.1,-2) 2; csx 1 2; ry(0.3) 0; cp(0.3) 2 0; sx 1").unwrap(),
-        );
-        gates.push(Gate::custom("dense", 3, naive::unitary(&dense, word.get(0))).unwrap());
+        let word = "h 0; ch 0 1; u3(0.3,1.1,-2) 2; csx 1 2; ry(0.3) 0; cp(0.3) 2 0; sx 1";
+        with_dense(examples().collect(), 3, word, qubits)
+    }
+
+    /// The gates, and a user-defined one that is `word` on `dense` qubits, as far as they fit.
+    fn with_dense(mut gates: Vec<Gate>, dense: usize, word: &str, qubits: usize) -> Alphabet {
+        let wide = Alphabet::new(gates.clone(), dense, Coupling::All).unwrap();
+        let matrix = naive::unitary(&wide, &wide.circuit(word).unwrap());
+        gates.push(Gate::custom("dense", dense, matrix).unwrap());
         gates.retain(|gate| gate.qubits() <= qubits);
         Alphabet::new(gates, qubits, Coupling::All).unwrap()
     }
@@ -225,10 +217,9 @@ mod tests {
     #[test]
     fn words_to_the_bit() {
         for (gates, qubits, max) in [("h,t", 1, 7), ("sx,rz(0.1)", 2, 4), ("h,cx", 3, 3)] {
-            let gates = gates.split(',').map(|name| Gate::standard(name).unwrap()).collect();
-            let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-            let (space, mut words) = (Space::words(&alphabet, 0, max).unwrap(), Circuits::default());
-            space.circuits(0..space.len(), &mut words);
+            let alphabet = Alphabet::of(gates, qubits);
+            let space = Space::words(&alphabet, 0, max).unwrap();
+            let words = space.listed(0..space.len());
             assert!(prefix_cache::are_shared(&words));
             agrees_with_the_oracle(&alphabet, &words);
         }
@@ -239,15 +230,8 @@ mod tests {
     fn starts_to_the_bit() {
         for (gates, most) in [("clifford+t", 4), ("ibm", 2), ("rigetti", 2)] {
             for qubits in 1..=most {
-                let alphabet = Alphabet::new(
-                    preset(gates, qubits).unwrap_or_else(|| panic!("{gates}")),
-                    qubits,
-                    Coupling::All,
-                );
-                let (alphabet, count) = (alphabet.unwrap(), [0, 2000, 900, 500, 40][qubits]);
-                let space = Space::random(&alphabet, count, 3, 0, 9).unwrap();
-                let mut circuits = Circuits::default();
-                space.circuits(0..count, &mut circuits);
+                let (alphabet, count) = (Alphabet::of(gates, qubits), [0, 2000, 900, 500, 40][qubits]);
+                let circuits = Space::random(&alphabet, count, 3, 0, 9).unwrap().listed(0..count);
                 let kernel = agrees_with_the_oracle(&alphabet, &circuits);
                 assert!(kernel.prefix_table.get().is_some(), "{gates} on {qubits}");
             }
@@ -265,7 +249,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "not in the alphabet")]
     fn letters_of_another_alphabet_are_refused() {
-        let alphabet = Alphabet::new(preset("clifford+t", 1).unwrap(), 1, Coupling::All).unwrap();
+        let alphabet = Alphabet::of("clifford+t", 1);
         let mut circuits = Circuits::default();
         (0..2000).for_each(|k| circuits.push([k % 5, (k + 1) % 5, 5, 0, 0, 0, 0]));
         let mut out = vec![Complex64::ZERO; 4 * circuits.len()];
@@ -275,21 +259,17 @@ mod tests {
     /// Too dense for lanes, and rows shorter than a vector.
     #[test]
     fn dense_gates_on_two_qubits_to_the_bit() {
-        let mut gates =
-            ["u3(0.3,1.1,-2)", "sx", "t", "cx"].map(|name| Gate::standard(name).unwrap()).to_vec();
-        let two = Alphabet::new(gates.clone(), 2, Coupling::All).unwrap();
-        let word = two.circuit("u3(0.3,1.1,-2) 0; u3(0.3,1.1,-2) 1; cx 0 1; u3(0.3,1.1,-2) 0").unwrap();
-        gates.push(Gate::custom("dense", 2, naive::unitary(&two, &word)).unwrap());
-        let alphabet = Alphabet::new(gates, 2, Coupling::All).unwrap();
-        let (space, mut circuits) = (Space::random(&alphabet, 300, 1, 0, 9).unwrap(), Circuits::default());
-        space.circuits(0..300, &mut circuits);
+        let gates = ["u3(0.3,1.1,-2)", "sx", "t", "cx"].map(|name| Gate::standard(name).unwrap()).to_vec();
+        let word = "u3(0.3,1.1,-2) 0; u3(0.3,1.1,-2) 1; cx 0 1; u3(0.3,1.1,-2) 0";
+        let alphabet = with_dense(gates, 2, word, 2);
+        let circuits = Space::random(&alphabet, 300, 1, 0, 9).unwrap().listed(0..300);
         let kernel = agrees_with_the_oracle(&alphabet, &circuits);
         assert!(matches!(kernel.letters, PreparedLetters::Rows(_)));
     }
 
     #[test]
     fn prefixes_beyond_their_memory() {
-        let alphabet = Alphabet::new(vec![Gate::standard("h").unwrap()], 8, Coupling::All).unwrap();
+        let alphabet = Alphabet::of("h", 8);
         let mut circuits = Circuits::default();
         let long: Vec<u16> = (0..70).map(|k| k % 8).collect();
         circuits.push(long.iter().copied());
@@ -298,11 +278,7 @@ mod tests {
         let mut out = vec![Complex64::ZERO; 2 << 16];
         Kernel::new(&alphabet).unitaries(&circuits, &mut scratch, &mut out);
         assert!(scratch.prefixes.numbers().len() * 8 <= prefix_cache::CACHE_BYTES);
-        let mut alone = Circuits::default();
-        alone.push(circuits.get(1).iter().copied());
-        let mut expected = vec![Complex64::ZERO; 1 << 16];
-        Kernel::new(&alphabet).unitaries(&alone, &mut Scratch::default(), &mut expected);
-        assert_eq!(bits(&out[1 << 16..]), bits(&expected));
+        assert_eq!(bits(&out[1 << 16..]), bits(&naive::unitary(&alphabet, circuits.get(1))));
     }
 
     proptest! {
@@ -310,8 +286,7 @@ mod tests {
         #[test]
         fn random_circuits_to_the_bit(seed: u64, qubits in 1usize..=5) {
             let alphabet = every_gate(qubits);
-            let (space, mut circuits) = (Space::random(&alphabet, 40, seed, 0, 12).unwrap(), Circuits::default());
-            space.circuits(0..40, &mut circuits);
+            let circuits = Space::random(&alphabet, 40, seed, 0, 12).unwrap().listed(0..40);
             prop_assert!(!prefix_cache::are_shared(&circuits));
             agrees_with_the_oracle(&alphabet, &circuits);
         }
@@ -319,8 +294,7 @@ mod tests {
         #[test]
         fn shared_prefixes_of_any_shape_to_the_bit(seed: u64, cuts in prop::collection::vec(0usize..=9, 30)) {
             let alphabet = every_gate(2);
-            let (space, mut tails) = (Space::random(&alphabet, 30, seed, 0, 4).unwrap(), Circuits::default());
-            space.circuits(0..30, &mut tails);
+            let tails = Space::random(&alphabet, 30, seed, 0, 4).unwrap().listed(0..30);
             let mut circuits = Circuits::default();
             let mut last: Vec<u16> = (0..9).collect();
             for (tail, cut) in tails.iter().zip(cuts) {
@@ -336,8 +310,7 @@ mod tests {
     fn wide_circuits_to_the_bit() {
         for qubits in 6..=8 {
             let alphabet = every_gate(qubits);
-            let (space, mut circuits) = (Space::random(&alphabet, 2, 5, 6, 8).unwrap(), Circuits::default());
-            space.circuits(0..2, &mut circuits);
+            let circuits = Space::random(&alphabet, 2, 5, 6, 8).unwrap().listed(0..2);
             agrees_with_the_oracle(&alphabet, &circuits);
         }
     }

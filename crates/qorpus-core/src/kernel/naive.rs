@@ -51,14 +51,11 @@ pub fn unitary(alphabet: &Alphabet, circuit: &[u16]) -> Vec<Complex64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::coupling::Coupling;
-    use crate::gate::Gate;
 
     /// Kronecker products and matrix products, as a textbook has them.
     #[test]
     fn textbook_examples() {
-        let gates = ["h", "t", "cx", "x"].map(|name| Gate::standard(name).unwrap()).to_vec();
-        let alphabet = Alphabet::new(gates, 2, Coupling::All).unwrap();
+        let alphabet = Alphabet::of("h,t,cx,x", 2);
         let real = |text: &str| -> Vec<f64> {
             unitary(&alphabet, &alphabet.circuit(text).unwrap()).iter().map(|entry| entry.re).collect()
         };

@@ -1,8 +1,7 @@
 //! A cache of the current circuit's prefixes, for batches whose neighbours share prefixes.
 
 use crate::circuit::Circuits;
-use crate::kernel::aligned_buffer::AlignedBuffer;
-use crate::kernel::representation::Representation;
+use crate::kernel::representation::{AlignedBuffer, Representation};
 
 /// The most memory for prefixes. Longer circuits are computed from the longest prefix that is kept.
 pub(crate) const CACHE_BYTES: usize = 64 << 20;

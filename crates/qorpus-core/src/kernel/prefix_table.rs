@@ -2,8 +2,7 @@
 //!
 //! A circuit's bits depend on the order of its products, so only a prefix can be looked up.
 
-use crate::kernel::aligned_buffer::AlignedBuffer;
-use crate::kernel::representation::Representation;
+use crate::kernel::representation::{AlignedBuffer, Representation};
 
 /// The most memory of a table: together with the chunk that is written, a part of a core's cache.
 const TABLE_BYTES: usize = 256 << 10;

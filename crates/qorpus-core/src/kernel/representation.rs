@@ -1,5 +1,6 @@
-//! The interface of the representations in which unitaries are computed.
+//! The interface of the representations in which unitaries are computed, and their buffers.
 
+use bytemuck::{Pod, Zeroable};
 use num_complex::Complex64;
 
 /// A representation of unitaries while letters act on them: 2·4^n numbers, in an order of its own.
@@ -34,5 +35,35 @@ pub(crate) trait Representation {
         for k in 0..self.dim() {
             held[self.place(k, k)] = 1.0;
         }
+    }
+}
+
+/// A buffer of numbers that begins with a cache line, so that no vector straddles two. Its length
+/// is a multiple of eight.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AlignedBuffer(Vec<CacheLine>);
+
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct CacheLine([f64; 8]);
+
+impl AlignedBuffer {
+    /// A buffer of `len` zeros.
+    pub(crate) fn zeros(len: usize) -> AlignedBuffer {
+        AlignedBuffer(vec![CacheLine::zeroed(); len.div_ceil(8)])
+    }
+
+    /// The first `len` numbers, with arbitrary contents.
+    pub(crate) fn room(&mut self, len: usize) -> &mut [f64] {
+        let lines = len.div_ceil(8);
+        if self.0.len() < lines {
+            self.0.resize(lines, CacheLine::zeroed());
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
+    }
+
+    /// All numbers.
+    pub(crate) fn numbers(&self) -> &[f64] {
+        bytemuck::cast_slice(&self.0)
     }
 }

@@ -5,8 +5,7 @@
 //! a rotation of the two halves of the other. Rows that are neither read nor written cost nothing,
 //! and adjacent rows that are updated alike are updated as one.
 
-use crate::alphabet::Alphabet;
-use crate::alphabet::letter::Letter;
+use crate::alphabet::{Alphabet, Letter};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::Vector;
@@ -20,7 +19,7 @@ pub(crate) type RowUpdates = Vec<RowUpdate>;
 #[derive(Debug, Clone)]
 pub(crate) struct RowUpdate {
     /// The block, with rows counted from a base.
-    block: Block,
+    block: RowBlock,
     /// The bits of a row's number that are 0 in a base.
     fixed: usize,
     /// The length of a run of adjacent numbers that are updated alike.
@@ -29,7 +28,7 @@ pub(crate) struct RowUpdate {
 
 /// Rows, or halves of rows, that are mixed only with each other, by their offsets.
 #[derive(Debug, Clone)]
-enum Block {
+enum RowBlock {
     /// row *= factor
     Scale { row: usize, factor: f64 },
     /// Exchanges two rows.
@@ -80,7 +79,7 @@ impl RowUpdate {
         let place = |r: usize| 2 * dim * rows.row(indices[r]);
         let all: Vec<_> = (0..indices.len()).collect();
         if all.iter().all(|&r| all.iter().all(|&c| entry(r, c).im == 0.0)) && all.len() <= 2 {
-            return Block::of(&all, |r, c| entry(r, c).re, place).into_iter().map(whole).collect();
+            return RowBlock::of(&all, |r, c| entry(r, c).re, place).into_iter().map(whole).collect();
         }
         // (x + iy)(a + ib) as a real matrix. Sums of one or two products have the same bits either
         // way.
@@ -92,13 +91,13 @@ impl RowUpdate {
         let groups = components(2 * all.len(), |r, c| real(r, c) != 0.0);
         if groups.iter().all(|group| group.len() <= 2) {
             let half = |r: usize| place(r / 2) + r % 2 * dim;
-            return groups.iter().filter_map(|group| Block::of(group, real, half)).map(halves).collect();
+            return groups.iter().filter_map(|group| RowBlock::of(group, real, half)).map(halves).collect();
         }
         let matrix: Vec<_> = all.iter().flat_map(|&r| all.iter().map(move |&c| entry(r, c))).collect();
         let places: Vec<_> = all.iter().map(|&r| place(r)).collect();
         vec![halves(match (places.as_slice(), matrix.as_slice()) {
-            (&[a, b], &[m00, m01, m10, m11]) => Block::Pair { rows: [a, b], matrix: [m00, m01, m10, m11] },
-            _ => Block::Dense { rows: places, matrix },
+            (&[a, b], &[m00, m01, m10, m11]) => RowBlock::Pair { rows: [a, b], matrix: [m00, m01, m10, m11] },
+            _ => RowBlock::Dense { rows: places, matrix },
         })]
     }
 
@@ -108,7 +107,7 @@ impl RowUpdate {
         let bases = Bases { next: 0, fixed: self.fixed, dim };
         let run = self.run;
         match &self.block {
-            Block::Scale { row, factor } => {
+            RowBlock::Scale { row, factor } => {
                 let factor = V::splat(*factor);
                 for base in bases {
                     for numbers in vectors(&mut held[base + row..][..run]) {
@@ -116,7 +115,7 @@ impl RowUpdate {
                     }
                 }
             }
-            Block::Swap { rows } => {
+            RowBlock::Swap { rows } => {
                 for base in bases {
                     let [a, b] = runs(held, [base + rows[0], base + rows[1]], run);
                     for (a, b) in vectors(a).iter_mut().zip(vectors(b)) {
@@ -126,7 +125,7 @@ impl RowUpdate {
                     }
                 }
             }
-            Block::Turn { rows, matrix } => {
+            RowBlock::Turn { rows, matrix } => {
                 let [m00, m01, m10, m11] = matrix.map(V::splat);
                 for base in bases {
                     let [a, b] = runs(held, [base + rows[0], base + rows[1]], run);
@@ -137,7 +136,7 @@ impl RowUpdate {
                     }
                 }
             }
-            Block::Pair { rows: [a, b], matrix } => {
+            RowBlock::Pair { rows: [a, b], matrix } => {
                 let matrix = matrix.map(|entry| [V::splat(entry.re), V::splat(entry.im)]);
                 for base in bases {
                     let places = [base + a, base + a + run, base + b, base + b + run];
@@ -147,7 +146,7 @@ impl RowUpdate {
                     }
                 }
             }
-            Block::Dense { rows, matrix } => {
+            RowBlock::Dense { rows, matrix } => {
                 for base in bases {
                     dense(held, base, run, rows, matrix);
                 }
@@ -156,23 +155,23 @@ impl RowUpdate {
     }
 }
 
-impl Block {
+impl RowBlock {
     /// The block of a real matrix on the `group` of rows, one or two; `None` if it is the identity.
     fn of(
         group: &[usize],
         entry: impl Fn(usize, usize) -> f64,
         place: impl Fn(usize) -> usize,
-    ) -> Option<Block> {
+    ) -> Option<RowBlock> {
         match *group {
             [row] => {
                 let factor = entry(row, row);
-                (factor != 1.0).then(|| Block::Scale { row: place(row), factor })
+                (factor != 1.0).then(|| RowBlock::Scale { row: place(row), factor })
             }
             [a, b] => {
-                let (rows, matrix) =
-                    ([place(a), place(b)], [entry(a, a), entry(a, b), entry(b, a), entry(b, b)]);
+                let rows = [place(a), place(b)];
+                let matrix = [entry(a, a), entry(a, b), entry(b, a), entry(b, b)];
                 let swaps = matrix == [0.0, 1.0, 1.0, 0.0];
-                Some(if swaps { Block::Swap { rows } } else { Block::Turn { rows, matrix } })
+                Some(if swaps { RowBlock::Swap { rows } } else { RowBlock::Turn { rows, matrix } })
             }
             _ => None,
         }

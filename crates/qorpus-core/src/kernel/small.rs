@@ -4,8 +4,7 @@
 //! Letters of random circuits cannot be predicted, so a branch for each of them would cost more
 //! than it saves.
 
-use crate::alphabet::Alphabet;
-use crate::alphabet::letter::Letter;
+use crate::alphabet::{Alphabet, Letter};
 use crate::kernel::letter_rows::LetterRows;
 use crate::kernel::representation::Representation;
 use crate::simd::vector::{Vector, place};

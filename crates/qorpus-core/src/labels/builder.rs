@@ -1,7 +1,7 @@
 //! Builders of labels: columns of values for consecutive records.
 
-use crate::error::{Error, Result};
-use crate::labels::name::{check_name, is_one_in_sql, letter_case_clash};
+use crate::error::Result;
+use crate::labels::name::{check_name, is_one_in_sql, letter_case_clash, refused};
 use crate::labels::value::{Label, LabelColumn, LabelKind};
 use std::collections::BTreeMap;
 
@@ -36,11 +36,10 @@ impl Labels {
     /// Appends `records` records, with a column of that many values for each label.
     ///
     /// # Errors
-    /// [`Error::Label`] for an invalid name, a column of another length, or values that do not go
+    /// [`Error::Unusable`](crate::Error::Unusable) for an invalid name, a column of another length, or values that do not go
     /// together, also with those of records that were [taken](Labels::take). Then nothing is
     /// appended.
     pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
-        let refused = |name: &str, reason: String| Error::Label { name: name.into(), reason };
         let mut kinds = Vec::with_capacity(labels.len());
         let mut names = self.kinds.len();
         for (place, (name, more)) in labels.iter().enumerate() {
@@ -50,11 +49,11 @@ impl Labels {
             }
             let earlier = || labels[..place].iter().map(|(earlier, _)| *earlier);
             if earlier().any(|earlier| earlier == *name) {
-                return Err(refused(name, "is given twice".into()));
+                return Err(refused(name, "is given twice"));
             }
             if let Some(known) = self.kinds.get(*name) {
                 let joined = known.join(more.kind());
-                kinds.push(joined.map_err(|reason| refused(name, reason.into()))?);
+                kinds.push(joined.map_err(|reason| refused(name, reason))?);
             } else {
                 check_name(name)?;
                 let mut others = self.kinds.keys().map(String::as_str).chain(earlier());
@@ -165,18 +164,14 @@ impl SparseColumn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::labels::value::MAX_EXACT_INTEGER;
-
-    fn one(label: Label) -> LabelColumn {
-        label.into()
-    }
 
     #[test]
     fn refusals_change_nothing() {
         let mut labels = Labels::default();
-        labels
-            .extend(1, &[("a", one(Label::Integer(i64::MAX))), ("t", one(Label::Text("x".into())))])
-            .unwrap();
+        let first = [("a", Label::Integer(i64::MAX).into()), ("t", Label::Text("x".into()).into())];
+        labels.extend(1, &first).unwrap();
         let before = labels.clone();
         for (name, value) in [
             ("a", Label::Real(0.5)),
@@ -187,38 +182,38 @@ mod tests {
             ("count_h", Label::Integer(1)),
             ("new\nline", Label::Integer(1)),
         ] {
-            let given = [("fine", one(Label::Integer(3))), (name, one(value))];
-            assert!(matches!(labels.extend(1, &given), Err(Error::Label { .. })), "{name}");
+            let given = [("fine", Label::Integer(3).into()), (name, value.into())];
+            assert!(matches!(labels.extend(1, &given), Err(Error::Unusable { .. })), "{name}");
             assert_eq!(labels, before);
         }
         let long = "x".repeat(65);
-        assert!(labels.extend(1, &[(&long, one(Label::Integer(1)))]).is_err());
-        assert!(labels.extend(2, &[("b", one(Label::Integer(1)))]).is_err());
-        assert!(labels.extend(1, &[("b", one(Label::Integer(1))), ("b", one(Label::Integer(1)))]).is_err());
+        assert!(labels.extend(1, &[(&long, Label::Integer(1).into())]).is_err());
+        assert!(labels.extend(2, &[("b", Label::Integer(1).into())]).is_err());
+        let twice = [("b", Label::Integer(1).into()), ("b", Label::Integer(1).into())];
+        assert!(labels.extend(1, &twice).is_err());
         assert_eq!(labels, before);
     }
 
     #[test]
     fn names_that_sql_takes_for_one_are_refused() {
-        let number = || one(Label::Integer(1));
+        let number = || Label::Integer(1).into();
         let mut labels = Labels::beside([("Depth".to_owned(), false), ("depth".to_owned(), false)]);
         labels.extend(1, &[("seed", number())]).unwrap();
         for name in ["Seed", "SEED", "ID", "Id", "Length", "Circuit", "UNITARY", "COUNT_h", "Count_", "DEPTH"]
         {
-            assert!(matches!(labels.extend(1, &[(name, number())]), Err(Error::Label { .. })), "{name}");
+            assert!(matches!(labels.extend(1, &[(name, number())]), Err(Error::Unusable { .. })), "{name}");
         }
         let both = [("gate", number()), ("Gate", number())];
         assert!(labels.extend(1, &both).unwrap_err().to_string().contains("the label 'gate'"));
         // Other letters have their case, and labels that a file had before go on.
-        labels
-            .extend(1, &[("é", number()), ("É", number()), ("Depth", number()), ("depth", number())])
-            .unwrap();
+        let fine = ["é", "É", "Depth", "depth"].map(|name| (name, number()));
+        labels.extend(1, &fine).unwrap();
         assert_eq!(labels.get(1).len(), 4);
     }
 
     #[test]
     fn what_goes_together_does_not_depend_on_when_records_are_taken() {
-        let given = |label: Label| [("a", one(label))];
+        let given = |label: Label| [("a", label.into())];
         for (first, second) in [
             (Label::Integer(1), Label::Text("x".into())),
             (Label::Real(0.5), Label::Integer(MAX_EXACT_INTEGER + 1)),
@@ -233,7 +228,7 @@ mod tests {
         }
         let mut labels = Labels::default();
         labels.extend(1, &given(Label::Integer(1))).unwrap();
-        let mixed = [("a", one(Label::Real(0.5))), ("id", one(Label::Integer(1)))];
+        let mixed = [("a", Label::Real(0.5).into()), ("id", Label::Integer(1).into())];
         assert!(labels.extend(1, &mixed).is_err());
         assert_eq!(labels.get(0), BTreeMap::from([("a".into(), Label::Integer(1))]));
     }

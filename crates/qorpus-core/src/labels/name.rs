@@ -26,7 +26,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_count = name.get(..6).is_some_and(|begin| is_one_in_sql(begin, "count_"));
     if is_count || RESERVED.iter().any(|reserved| is_one_in_sql(reserved, name)) {
         let reason = "every record has that already, and SQL does not see letter case; choose another name";
-        return Err(Error::Label { name: name.into(), reason: reason.into() });
+        return Err(refused(name, reason));
     }
     Ok(())
 }
@@ -42,5 +42,10 @@ pub(crate) fn check_shape(name: &str) -> Result<()> {
         }
         _ => return Ok(()),
     };
-    Err(Error::Label { name: name.into(), reason: reason.into() })
+    Err(refused(name, reason))
+}
+
+/// The error for a label that cannot be used.
+pub(crate) fn refused(name: &str, reason: impl Into<String>) -> Error {
+    Error::Unusable { item: format!("label '{name}'"), reason: reason.into() }
 }

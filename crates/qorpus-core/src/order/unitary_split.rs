@@ -3,9 +3,10 @@
 
 use crate::approximate::ApproximateLetters;
 use crate::arithmetic::Arithmetic;
-use crate::equivalence::Equivalence;
+use crate::arithmetic::Equivalence;
 use crate::error::Result;
 use crate::exact::letters::ExactLetters;
+use crate::gate::Gate;
 use crate::order::split::PARTS;
 use crate::recipe::Recipe;
 use crate::splitmix::mix;
@@ -22,7 +23,7 @@ const BORDER_NORM: f64 = 1e-11;
 /// A split by unitary: the side of a unitary, one of 1000, is the same for all circuits that make
 /// it.
 ///
-/// Over Z[ω, 1/√2] the key of an [`ExactUnitary`](crate::ExactUnitary) decides. Other unitaries
+/// Over Z[ω, 1/√2] the [key](Arithmetic::key) of an exact unitary decides. Other unitaries
 /// have the two folded numbers of [`ApproximateLetters`], which are continuous. Each is cut into
 /// 4096 cells, and a pair of cells has a side. A unitary so near to a border that one within 1e-11
 /// of it, in Frobenius norm, might be on another side is on none.
@@ -30,14 +31,14 @@ const BORDER_NORM: f64 = 1e-11;
 pub struct UnitarySplit {
     seed: u64,
     letters: SplitLetters,
+    /// Whether some gate has no matrix; then records store their unitaries.
+    is_opaque: bool,
 }
 
 #[derive(Debug, Clone)]
 enum SplitLetters {
     Exact(ExactLetters),
     Approximate(ApproximateLetters),
-    /// Some gates have no matrix; records store their unitaries.
-    Opaque(ApproximateLetters),
 }
 
 impl UnitarySplit {
@@ -46,18 +47,17 @@ impl UnitarySplit {
     pub fn new(recipe: &Recipe, seed: u64) -> UnitarySplit {
         let (alphabet, space) = (recipe.alphabet(), recipe.space());
         let is_bounded = !space.is_appended() || space.enumerates().is_some();
-        let exact = ExactLetters::new(alphabet, Equivalence::GlobalPhase).ok();
+        let up_to = Equivalence::GlobalPhase;
         let holds = |exact: &ExactLetters| is_bounded && exact.holds(space.lengths().1);
-        let letters = match exact.filter(holds) {
+        let letters = match ExactLetters::new(alphabet, up_to).ok().filter(holds) {
             Some(exact) => SplitLetters::Exact(exact),
-            None => match ApproximateLetters::new(alphabet, Equivalence::GlobalPhase) {
-                Ok(letters) => SplitLetters::Approximate(letters),
-                Err(_) => {
-                    SplitLetters::Opaque(ApproximateLetters::keys(alphabet.dim(), Equivalence::GlobalPhase))
-                }
-            },
+            None => {
+                let keys = |_| ApproximateLetters::keys(alphabet.dim(), up_to);
+                SplitLetters::Approximate(ApproximateLetters::new(alphabet, up_to).unwrap_or_else(keys))
+            }
         };
-        UnitarySplit { seed, letters }
+        let is_opaque = alphabet.gates().iter().any(Gate::is_opaque);
+        UnitarySplit { seed, letters, is_opaque }
     }
 
     /// Whether unitaries are compared exactly. If not, a few records may be on no side.
@@ -68,7 +68,7 @@ impl UnitarySplit {
     /// Whether circuits do not determine their unitaries, because some gate has no matrix. Then use
     /// [`side_of_unitary`](UnitarySplit::side_of_unitary).
     pub fn is_opaque(&self) -> bool {
-        matches!(self.letters, SplitLetters::Opaque(_))
+        self.is_opaque
     }
 
     /// The side of a circuit's unitary, from 0 to 999, or none.
@@ -85,9 +85,7 @@ impl UnitarySplit {
                 let key = letters.key(&letters.unitary(circuit)?);
                 Ok(Some(self.part(key as u64 ^ (key >> 64) as u64)))
             }
-            SplitLetters::Approximate(letters) | SplitLetters::Opaque(letters) => {
-                Ok(self.side_by(letters, &letters.unitary(circuit)?))
-            }
+            SplitLetters::Approximate(letters) => Ok(self.side_by(letters, &letters.unitary(circuit)?)),
         }
     }
 
@@ -95,9 +93,7 @@ impl UnitarySplit {
     pub fn side_of_unitary(&self, unitary: &[Complex64]) -> Option<u16> {
         match &self.letters {
             SplitLetters::Exact(_) => None,
-            SplitLetters::Approximate(letters) | SplitLetters::Opaque(letters) => {
-                self.side_by(letters, unitary)
-            }
+            SplitLetters::Approximate(letters) => self.side_by(letters, unitary),
         }
     }
 
@@ -124,16 +120,13 @@ impl UnitarySplit {
 mod tests {
     use super::*;
     use crate::alphabet::Alphabet;
-    use crate::alphabet::coupling::Coupling;
-    use crate::gate::Gate;
     use crate::recipe::dtype::Dtype;
     use crate::space::Space;
     use proptest::prelude::*;
 
-    fn split(gates: &str, qubits: usize, seed: u64) -> (Alphabet, UnitarySplit) {
-        let gates = gates.split(',').map(|name| Gate::standard(name).unwrap()).collect();
-        let alphabet = Alphabet::new(gates, qubits, Coupling::All).unwrap();
-        let space = Space::random(&alphabet, 1000, 0, 0, 20).unwrap();
+    fn split(gates: &str, longest: usize, seed: u64) -> (Alphabet, UnitarySplit) {
+        let alphabet = Alphabet::of(gates, 2);
+        let space = Space::random(&alphabet, 1000, 0, 0, longest).unwrap();
         let recipe = Recipe::new(alphabet.clone(), space, Dtype::Complex128, false);
         (alphabet, UnitarySplit::new(&recipe, seed))
     }
@@ -144,7 +137,7 @@ mod tests {
         #[test]
         fn equal_unitaries_are_on_one_side(word in prop::collection::vec(0u16..100, 0..12), place: usize, letter: u16, seed: u64, is_exact: bool) {
             let gates = if is_exact { "h,t,tdg,s,z,cx" } else { "h,rz(0.3),rz(-0.3),z,cx" };
-            let (alphabet, split) = split(gates, 2, seed);
+            let (alphabet, split) = split(gates, 20, seed);
             prop_assert_eq!(split.is_exact(), is_exact);
             let count = alphabet.letters().len() as u16;
             let word: Vec<u16> = word.iter().map(|letter| letter % count).collect();
@@ -175,10 +168,8 @@ mod tests {
     #[test]
     fn sides_are_even() {
         for gates in ["h,t,cx", "h,rz(0.3),rx(1.1),cx"] {
-            let (alphabet, split) = split(gates, 2, 7);
-            let space = Space::random(&alphabet, 20_000, 1, 12, 20).unwrap();
-            let mut circuits = crate::circuit::Circuits::default();
-            space.circuits(0..20_000, &mut circuits);
+            let (alphabet, split) = split(gates, 20, 7);
+            let circuits = Space::random(&alphabet, 20_000, 1, 12, 20).unwrap().listed(0..20_000);
             let sides: Vec<_> = circuits.iter().map(|circuit| split.side(circuit).unwrap()).collect();
             let none = sides.iter().filter(|side| side.is_none()).count();
             let half = sides.iter().flatten().filter(|&&side| side < 500).count();
@@ -188,9 +179,6 @@ mod tests {
 
     #[test]
     fn long_circuits_are_compared_in_floating_point() {
-        let (alphabet, _) = split("h,t,cx", 2, 0);
-        let space = Space::random(&alphabet, 1000, 0, 0, 29).unwrap();
-        let recipe = Recipe::new(alphabet, space, Dtype::Complex128, false);
-        assert!(!UnitarySplit::new(&recipe, 0).is_exact());
+        assert!(!split("h,t,cx", 29, 0).1.is_exact());
     }
 }

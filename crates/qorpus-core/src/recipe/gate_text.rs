@@ -2,15 +2,15 @@
 //! do.
 
 use crate::bounded_vec::BoundedVec;
-use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt::{Formatter, Result as Written};
+use std::fmt;
 
 /// The most gates of a recipe: letters are numbered with 16 bits, and each gate has a letter.
 pub(crate) const MAX_GATES: usize = 1 << 16;
 
 /// Rows and columns of the largest gate.
-const LARGEST_SIDE: usize = 1 << crate::alphabet::letter::MAX_QUBITS;
+const LARGEST_SIDE: usize = 1 << crate::alphabet::MAX_QUBITS;
 
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -26,15 +26,15 @@ pub(crate) type Matrix = BoundedVec<BoundedVec<[f64; 2], LARGEST_SIDE>, LARGEST_
 // Derived, it would first keep a copy of whatever is there, at many times its size.
 impl<'de> Deserialize<'de> for GateText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Gate;
-        impl<'de> Visitor<'de> for Gate {
+        struct GateVisitor;
+        impl<'de> Visitor<'de> for GateVisitor {
             type Value = GateText;
 
-            fn expecting(&self, f: &mut Formatter<'_>) -> Written {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a gate: its name, or its name and what it is")
             }
 
-            fn visit_str<E: Error>(self, name: &str) -> Result<GateText, E> {
+            fn visit_str<E>(self, name: &str) -> Result<GateText, E> {
                 Ok(GateText::Standard(name.into()))
             }
 
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for GateText {
                         _ => fields.next_value::<IgnoredAny>().map(|_| true)?,
                     };
                     if !is_new {
-                        return Err(Error::custom("a gate says the same thing twice"));
+                        return Err(A::Error::custom("a gate says the same thing twice"));
                     }
                 }
                 match (opaque, name, qubits, matrix) {
@@ -57,11 +57,11 @@ impl<'de> Deserialize<'de> for GateText {
                     (None, Some(name), Some(qubits), Some(matrix)) => {
                         Ok(GateText::Custom { name, qubits, matrix })
                     }
-                    _ => Err(Error::custom("a gate lacks its name, its qubits or its matrix")),
+                    _ => Err(A::Error::custom("a gate lacks its name, its qubits or its matrix")),
                 }
             }
         }
-        deserializer.deserialize_any(Gate)
+        deserializer.deserialize_any(GateVisitor)
     }
 }
 

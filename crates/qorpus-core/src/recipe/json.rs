@@ -4,7 +4,6 @@ use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
 use crate::bounded_vec::BoundedVec;
 use crate::circuit::MAX_LENGTH;
-use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::recipe::dtype::Dtype;
@@ -37,11 +36,9 @@ impl Recipe {
             length: self.space.lengths(),
             space: match self.space.kind() {
                 SpaceKind::Words => SpaceText::Words,
-                SpaceKind::Random { seed } => SpaceText::Random { records: self.space.len(), seed },
+                &SpaceKind::Random { seed } => SpaceText::Random { records: self.space.len(), seed },
                 SpaceKind::Appended => SpaceText::Appended,
-                SpaceKind::Distinct(Distinct { up_to, costs, most_cost }) => {
-                    SpaceText::Distinct { up_to: *up_to, costs: costs.clone(), most_cost: *most_cost }
-                }
+                SpaceKind::Distinct(distinct) => SpaceText::Distinct(distinct.clone()),
             },
             dtype: self.dtype,
             unitaries: self.unitaries,
@@ -56,10 +53,11 @@ impl Recipe {
     /// # Errors
     /// [`Error::Recipe`] for other text, or any error of the parts it describes.
     pub fn from_json(json: &str) -> Result<Recipe> {
-        let refused = |reason: String| Error::Recipe(reason);
-        let text: RecipeText = serde_json::from_str(json).map_err(|error| refused(error.to_string()))?;
+        let refused = |reason: String| Err(Error::Recipe(reason));
+        let text: RecipeText =
+            serde_json::from_str(json).map_err(|error| Error::Recipe(error.to_string()))?;
         if text.format_version != FORMAT_VERSION {
-            return Err(refused(format!("it has format version {}", text.format_version)));
+            return refused(format!("it has format version {}", text.format_version));
         }
         let gates = text.gates.0.into_iter().map(|gate| match gate {
             GateText::Standard(name) => Gate::stored(&name),
@@ -76,17 +74,12 @@ impl Recipe {
         let space = match text.space {
             SpaceText::Words => Space::words(&alphabet, min, max)?,
             SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
-            SpaceText::Appended => {
-                return Err(refused("appended circuits have lengths from 0 to 65535".into()));
+            SpaceText::Appended => return refused("appended circuits have lengths from 0 to 65535".into()),
+            SpaceText::Distinct(_) if min > 0 || text.unitaries => {
+                let rule = "distinct unitaries begin with the empty circuit and are computed on reading";
+                return refused(rule.into());
             }
-            SpaceText::Distinct { .. } if min > 0 || text.unitaries => {
-                return Err(refused(
-                    "distinct unitaries begin with the empty circuit and are computed on reading".into(),
-                ));
-            }
-            SpaceText::Distinct { up_to, costs, most_cost } => {
-                Space::distinct(&alphabet, Distinct { up_to, costs, most_cost }, max)?
-            }
+            SpaceText::Distinct(distinct) => Space::distinct(&alphabet, distinct, max)?,
             SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
         };
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
@@ -115,5 +108,5 @@ enum SpaceText {
     Words,
     Random { records: u64, seed: u64 },
     Appended,
-    Distinct { up_to: Equivalence, costs: Vec<u32>, most_cost: u32 },
+    Distinct(Distinct),
 }

@@ -6,8 +6,8 @@ pub(crate) mod json;
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
+use crate::arithmetic::Equivalence;
 use crate::bits;
-use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
 use crate::gate::Gate;
 use crate::recipe::dtype::Dtype;
@@ -70,13 +70,17 @@ impl Recipe {
     /// The approximate size of a record in its chunk.
     fn typical_record_bytes(&self) -> f64 {
         let (min, max) = self.space.lengths();
-        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
         let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
         let circuit_bits = f64::from(bits::width(max - min + 1)) + letter_bits * self.space.typical_length();
         let labels = if self.space.enumerates().is_some() { LABEL_BYTES_OF_DISTINCT } else { 0.0 };
         // 12 bytes for every 64 circuits, 8 for every 1024 bytes of unitaries: the lists of block
         // checks.
-        circuit_bits / 8.0 + labels + 12.0 / 64.0 + unitary as f64 * (1.0 + 8.0 / 1024.0)
+        circuit_bits / 8.0 + labels + 12.0 / 64.0 + self.unitary_bytes() as f64 * (1.0 + 8.0 / 1024.0)
+    }
+
+    /// The size of a stored unitary; 0 if none are.
+    pub(crate) fn unitary_bytes(&self) -> usize {
+        if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 }
     }
 
     /// The approximate size of a full chunk.
@@ -93,10 +97,9 @@ impl Recipe {
 
     /// The recipe with chunks of this many records. Refused if no library would choose that many.
     pub(crate) fn with_chunk_records(self, chunk_records: u64) -> Result<Recipe> {
-        let unitary = if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 };
         // Whatever the length of appended circuits, their chunks are cut by bytes.
         let letters = if self.space.is_appended() { 0 } else { 2 * self.space.lengths().1 };
-        let record_bytes = (unitary + letters) as u64;
+        let record_bytes = (self.unitary_bytes() + letters) as u64;
         let (fewest, most) = CHUNK_RECORDS;
         let fits = || chunk_records <= most && chunk_records * record_bytes <= BELIEVABLE_BYTES;
         if chunk_records == fewest || chunk_records > fewest && fits() {
@@ -215,7 +218,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use num_complex::Complex64;
+    use crate::gate::standard::{diagonal, turn};
 
     fn recipe(gates: Vec<Gate>, qubits: usize, unitaries: bool) -> Recipe {
         let alphabet = Alphabet::new(gates, qubits, Coupling::Line).unwrap();
@@ -224,8 +227,7 @@ mod tests {
     }
 
     fn custom() -> Gate {
-        let turn = |angle: f64| Complex64::new(angle.cos(), angle.sin());
-        Gate::custom("tenth", 1, vec![turn(0.1), Complex64::ZERO, Complex64::ZERO, turn(1.0 / 3.0)]).unwrap()
+        Gate::custom("tenth", 1, diagonal(&[turn(0.1), turn(1.0 / 3.0)])).unwrap()
     }
 
     #[test]

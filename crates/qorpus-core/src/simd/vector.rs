@@ -7,7 +7,7 @@
 pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn load(numbers: &[f64; WIDTH]) -> Self;
     fn store(self, numbers: &mut [f64; WIDTH]);
-    /// The same number everywhere.
+    /// A vector of equal numbers.
     fn splat(number: f64) -> Self;
     /// Number k becomes what the number at [`place`] `from[k]`, below `WIDTH`, was.
     fn permuted(self, from: &[u64; WIDTH]) -> Self;
@@ -87,7 +87,7 @@ pub(crate) use avx512::Avx512;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::Vector;
+    use crate::simd::vector::Vector;
     use std::arch::x86_64::{
         __m256d, _mm256_add_pd, _mm256_blendv_pd, _mm256_castpd_ps, _mm256_castpd_si256, _mm256_castps_pd,
         _mm256_loadu_pd, _mm256_mul_pd, _mm256_permutevar8x32_ps, _mm256_set1_pd, _mm256_srli_epi64,
@@ -193,7 +193,7 @@ mod avx2 {
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::Vector;
+    use crate::simd::vector::Vector;
     use std::arch::x86_64::{
         __m512d, _mm512_add_pd, _mm512_loadu_epi64, _mm512_loadu_pd, _mm512_mul_pd, _mm512_permutexvar_pd,
         _mm512_set1_pd, _mm512_storeu_pd, _mm512_sub_pd,

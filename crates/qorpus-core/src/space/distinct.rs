@@ -1,9 +1,10 @@
 //! Enumerations of distinct unitaries: which count as the same, and what circuits may cost.
 
 use crate::alphabet::Alphabet;
+use crate::arithmetic::Equivalence;
 use crate::circuit::MAX_LENGTH;
-use crate::equivalence::Equivalence;
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// The most letters of an enumeration: a set of letters is a 32-bit number.
 const MAX_DISTINCT_LETTERS: usize = 32;
@@ -13,9 +14,9 @@ const MAX_COST: u32 = 65_535;
 
 /// An enumeration of the unitaries that some circuit makes at no more than `most_cost` and within
 /// the space's lengths, each with a circuit that is cheapest, and shortest among those.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distinct {
-    /// Which unitaries count as the same.
+    /// The equivalence under which unitaries count as one.
     pub up_to: Equivalence,
     /// The cost of each gate, in the alphabet's order; all 0 if only lengths count.
     pub costs: Vec<u32>,
@@ -36,9 +37,8 @@ impl Distinct {
         let costs = &self.costs;
         let refused = |reason: String| Err(Error::Distinct(reason));
         if letters > MAX_DISTINCT_LETTERS {
-            return refused(format!(
-                "there are {letters} letters; at most {MAX_DISTINCT_LETTERS} are possible"
-            ));
+            let most = MAX_DISTINCT_LETTERS;
+            return refused(format!("there are {letters} letters; at most {most} are possible"));
         }
         if costs.len() != alphabet.gates().len() {
             return refused("each gate needs a cost".into());

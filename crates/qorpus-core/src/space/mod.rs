@@ -9,7 +9,6 @@ use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
 use crate::space::distinct::Distinct;
 use crate::space::sampler::Sampler;
-
 use std::ops::Range;
 
 /// The largest number of records, 2^63.
@@ -19,25 +18,18 @@ const MAX_RECORDS: u64 = 1 << 63;
 /// index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {
-    source: Source,
+    kind: SpaceKind,
+    /// The sampler of random circuits.
+    sampler: Option<Sampler>,
     letters: usize,
     min: usize,
     max: usize,
     len: u64,
 }
 
-/// The source of the circuits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
-    Words,
-    Random { seed: u64, sampler: Sampler },
-    Appended,
-    Distinct(Distinct),
-}
-
 /// The kind of a [`Space`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpaceKind<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpaceKind {
     /// Every word within a range of lengths.
     Words,
     /// Independent draws.
@@ -48,7 +40,7 @@ pub enum SpaceKind<'a> {
     /// Circuits that are appended.
     Appended,
     /// A shortest or cheapest circuit for each distinct unitary.
-    Distinct(&'a Distinct),
+    Distinct(Distinct),
 }
 
 /// The mean length that is assumed for appended circuits when the size of their chunks is chosen:
@@ -59,8 +51,16 @@ impl Space {
     /// The space of appended circuits: any number, of any length. None can be computed from an
     /// index. Its length is the largest possible, 2^63.
     pub fn appended(alphabet: &Alphabet) -> Space {
+        Space::of(SpaceKind::Appended, alphabet, 0, MAX_LENGTH, MAX_RECORDS)
+    }
+
+    fn of(kind: SpaceKind, alphabet: &Alphabet, min: usize, max: usize, len: u64) -> Space {
         let letters = alphabet.letters().len();
-        Space { source: Source::Appended, letters, min: 0, max: MAX_LENGTH, len: MAX_RECORDS }
+        let sampler = match kind {
+            SpaceKind::Random { seed } => Some(Sampler::new(seed, letters, min, max)),
+            _ => None,
+        };
+        Space { kind, sampler, letters, min, max, len }
     }
 
     /// The space of an enumeration: a shortest or cheapest circuit for each distinct unitary. None
@@ -72,8 +72,7 @@ impl Space {
     pub fn distinct(alphabet: &Alphabet, distinct: Distinct, max: usize) -> Result<Space> {
         check_lengths(0, max)?;
         distinct.check(alphabet, max)?;
-        let letters = alphabet.letters().len();
-        Ok(Space { source: Source::Distinct(distinct), letters, min: 0, max, len: MAX_RECORDS })
+        Ok(Space::of(SpaceKind::Distinct(distinct), alphabet, 0, max, MAX_RECORDS))
     }
 
     /// The space of all words of `min` to `max` letters, each once. Shorter words come first, then
@@ -83,13 +82,12 @@ impl Space {
     /// A reversed or too large range of lengths, or more than 2^63 words.
     pub fn words(alphabet: &Alphabet, min: usize, max: usize) -> Result<Space> {
         check_lengths(min, max)?;
-        let letters = alphabet.letters().len();
         let mut len = 0u64;
         for length in min..=max {
-            let words = words_of(letters, length).and_then(|words| len.checked_add(words));
+            let words = words_of(alphabet.letters().len(), length).and_then(|words| len.checked_add(words));
             len = words.filter(|&len| len <= MAX_RECORDS).ok_or(Error::SpaceTooLarge)?;
         }
-        Ok(Space { source: Source::Words, letters, min, max, len })
+        Ok(Space::of(SpaceKind::Words, alphabet, min, max, len))
     }
 
     /// The space of `len` independent draws: a length uniform in `min..=max`, then letters uniform
@@ -107,9 +105,7 @@ impl Space {
         if len > MAX_RECORDS {
             return Err(Error::SpaceTooLarge);
         }
-        let letters = alphabet.letters().len();
-        let sampler = Sampler::new(seed, letters, min, max);
-        Ok(Space { source: Source::Random { seed, sampler }, letters, min, max, len })
+        Ok(Space::of(SpaceKind::Random { seed }, alphabet, min, max, len))
     }
 
     /// The number of circuits.
@@ -124,25 +120,20 @@ impl Space {
     }
 
     /// The kind of the space.
-    pub fn kind(&self) -> SpaceKind<'_> {
-        match &self.source {
-            Source::Words => SpaceKind::Words,
-            Source::Random { seed, .. } => SpaceKind::Random { seed: *seed },
-            Source::Appended => SpaceKind::Appended,
-            Source::Distinct(distinct) => SpaceKind::Distinct(distinct),
-        }
+    pub fn kind(&self) -> &SpaceKind {
+        &self.kind
     }
 
     /// Whether its circuits are stored by an appender or an enumeration, and cannot be computed
     /// from an index.
     pub fn is_appended(&self) -> bool {
-        matches!(self.source, Source::Appended | Source::Distinct(_))
+        matches!(self.kind, SpaceKind::Appended | SpaceKind::Distinct(_))
     }
 
     /// The enumeration, if its circuits are those of distinct unitaries.
     pub fn enumerates(&self) -> Option<&Distinct> {
-        match &self.source {
-            Source::Distinct(distinct) => Some(distinct),
+        match &self.kind {
+            SpaceKind::Distinct(distinct) => Some(distinct),
             _ => None,
         }
     }
@@ -150,10 +141,10 @@ impl Space {
     /// The mean length that decides the size of chunks: exact for random circuits, the longest for
     /// words, since most words are longest.
     pub(crate) fn typical_length(&self) -> f64 {
-        match self.source {
-            Source::Appended => LENGTH_OF_APPENDED,
-            Source::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
-            Source::Words if self.letters > 1 => self.max as f64,
+        match self.kind {
+            SpaceKind::Appended => LENGTH_OF_APPENDED,
+            SpaceKind::Distinct(_) => LENGTH_OF_APPENDED.min(self.max as f64),
+            SpaceKind::Words if self.letters > 1 => self.max as f64,
             _ => (self.min + self.max) as f64 / 2.0,
         }
     }
@@ -173,29 +164,32 @@ impl Space {
     /// If the range reaches beyond the space, or its circuits are appended.
     pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
-        match &self.source {
-            Source::Appended | Source::Distinct(_) => {
-                assert!(indices.is_empty(), "appended circuits cannot be computed");
-            }
-            Source::Random { sampler, .. } => sampler.circuits(indices, out),
-            Source::Words => {
-                if !indices.is_empty() {
-                    let mut word = self.word(indices.start);
-                    out.push(word.iter().copied());
-                    for _ in indices.start + 1..indices.end {
-                        self.advance(&mut word);
-                        out.push(word.iter().copied());
-                    }
-                }
+        if let Some(sampler) = &self.sampler {
+            sampler.circuits(indices, out);
+        } else if !indices.is_empty() {
+            assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
+            let mut word = self.word(indices.start);
+            out.push(word.iter().copied());
+            for _ in indices.start + 1..indices.end {
+                self.advance(&mut word);
+                out.push(word.iter().copied());
             }
         }
+    }
+
+    /// The circuits with these indices.
+    #[cfg(test)]
+    pub(crate) fn listed(&self, indices: Range<u64>) -> Circuits {
+        let mut circuits = Circuits::default();
+        self.circuits(indices, &mut circuits);
+        circuits
     }
 
     /// The index of a word; `None` if the space is not one of words, or does not have this one.
     pub fn index(&self, word: &[u16]) -> Option<u64> {
         let within = (self.min..=self.max).contains(&word.len());
         let known = word.iter().all(|&letter| usize::from(letter) < self.letters);
-        if self.source != Source::Words || !within || !known {
+        if self.kind != SpaceKind::Words || !within || !known {
             return None;
         }
         let shorter: u64 = (self.min..word.len()).filter_map(|length| words_of(self.letters, length)).sum();
@@ -253,32 +247,19 @@ fn words_of(letters: usize, length: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alphabet::coupling::Coupling;
-    use crate::gate::Gate;
     use proptest::prelude::*;
-
-    fn alphabet(gates: &[&str], qubits: usize) -> Alphabet {
-        let gates = gates.iter().map(|name| Gate::standard(name).unwrap()).collect();
-        Alphabet::new(gates, qubits, Coupling::All).unwrap()
-    }
-
-    fn all(space: &Space) -> Circuits {
-        let mut circuits = Circuits::default();
-        space.circuits(0..space.len(), &mut circuits);
-        circuits
-    }
 
     #[test]
     fn words_come_shortest_first_then_in_alphabet_order() {
-        let alphabet = alphabet(&["h", "t"], 1);
-        let words: Vec<_> =
-            all(&Space::words(&alphabet, 0, 2).unwrap()).iter().map(|word| alphabet.text(word)).collect();
+        let alphabet = Alphabet::of("h,t", 1);
+        let words = Space::words(&alphabet, 0, 2).unwrap().listed(0..7);
+        let words: Vec<_> = words.iter().map(|word| alphabet.text(word)).collect();
         assert_eq!(words, ["", "h 0", "t 0", "h 0; h 0", "h 0; t 0", "t 0; h 0", "t 0; t 0"]);
     }
 
     #[test]
     fn limits() {
-        let two = alphabet(&["h", "t"], 1);
+        let two = Alphabet::of("h,t", 1);
         assert_eq!(Space::words(&two, 0, 62).unwrap().len(), (1 << 63) - 1);
         assert_eq!(Space::words(&two, 63, 63).unwrap().len(), 1 << 63);
         assert_eq!(Space::words(&two, 0, 63), Err(Error::SpaceTooLarge));
@@ -287,15 +268,13 @@ mod tests {
         assert!(matches!(Space::words(&two, 0, 65_536), Err(Error::Length { .. })));
         assert_eq!(Space::random(&two, 0, 0, 1, 2), Err(Error::NoRecords));
         assert_eq!(Space::random(&two, (1 << 63) + 1, 0, 1, 2), Err(Error::SpaceTooLarge));
-        assert_eq!(Space::words(&alphabet(&["h"], 1), 5, 65_535).unwrap().len(), 65_531);
+        assert_eq!(Space::words(&Alphabet::of("h", 1), 5, 65_535).unwrap().len(), 65_531);
     }
 
     #[test]
     fn far_words_are_found_directly() {
-        let alphabet = alphabet(&["h", "s", "t"], 1);
-        let space = Space::words(&alphabet, 1, 39).unwrap();
-        let mut last = Circuits::default();
-        space.circuits(space.len() - 1..space.len(), &mut last);
+        let space = Space::words(&Alphabet::of("h,s,t", 1), 1, 39).unwrap();
+        let last = space.listed(space.len() - 1..space.len());
         assert_eq!(last.get(0), [2; 39]);
         assert_eq!(space.index(last.get(0)), Some(space.len() - 1));
     }
@@ -303,12 +282,10 @@ mod tests {
     proptest! {
         #[test]
         fn index_and_word_are_inverse(letters in 1usize..5, min in 0usize..4, extra in 0usize..4, at in any::<u64>()) {
-            let alphabet = alphabet(&["h", "s", "t", "x"][..letters], 1);
+            let alphabet = Alphabet::of(&["h", "s", "t", "x"][..letters].join(","), 1);
             let space = Space::words(&alphabet, min, min + extra).unwrap();
-            let (start, words) = (at % space.len(), all(&space));
-            let mut tail = Circuits::default();
-            space.circuits(start..space.len(), &mut tail);
-            for (index, word) in (start..).zip(tail.iter()) {
+            let (start, words) = (at % space.len(), space.listed(0..space.len()));
+            for (index, word) in (start..).zip(space.listed(start..space.len()).iter()) {
                 prop_assert_eq!(space.index(word), Some(index));
                 prop_assert_eq!(word, words.get(index as usize));
             }
@@ -316,9 +293,8 @@ mod tests {
 
         #[test]
         fn a_random_circuit_does_not_depend_on_the_range_it_is_drawn_in(seed: u64, start in 0u64..900) {
-            let space = Space::random(&alphabet(&["h", "t", "cx"], 3), 1000, seed, 0, 70).unwrap();
-            let (whole, mut part) = (all(&space), Circuits::default());
-            space.circuits(start..start + 100, &mut part);
+            let space = Space::random(&Alphabet::of("h,t,cx", 3), 1000, seed, 0, 70).unwrap();
+            let (whole, part) = (space.listed(0..1000), space.listed(start..start + 100));
             for index in 0..100 {
                 prop_assert_eq!(part.get(index), whole.get(start as usize + index));
             }

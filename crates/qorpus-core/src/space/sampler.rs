@@ -61,12 +61,10 @@ pub(crate) struct Sampler {
     letters: u64,
     shortest: u64,
     lengths: u64,
-    /// Letters drawn from the first word, after the length.
-    first: usize,
-    first_product: RangeProduct,
-    /// Letters drawn from every further word.
-    further: usize,
-    further_product: RangeProduct,
+    /// The letters drawn from the first word after the length, and the product of all ranges.
+    first: (usize, RangeProduct),
+    /// The letters drawn from every further word, likewise.
+    further: (usize, RangeProduct),
     short_words: ShortWords,
 }
 
@@ -86,21 +84,9 @@ impl Sampler {
             }
             (count, RangeProduct::new(product))
         };
-        let (first, first_product) = fill(lengths);
-        let (further, further_product) = fill(1);
+        let (first, further) = (fill(lengths), fill(1));
         let key = [seed as u32, (seed >> 32) as u32];
-        let shortest = shortest as u64;
-        Sampler {
-            key,
-            letters,
-            shortest,
-            lengths,
-            first,
-            first_product,
-            further,
-            further_product,
-            short_words,
-        }
+        Sampler { key, letters, shortest: shortest as u64, lengths, first, further, short_words }
     }
 
     /// Appends the records with these indices.
@@ -109,8 +95,10 @@ impl Sampler {
     }
 
     fn one_by_one(&self, indices: Range<u64>, out: &mut Circuits) {
+        let (letters, ends) = out.buffers();
         for index in indices {
-            out.push_with(|letters| self.circuit(index, letters));
+            self.circuit(index, letters);
+            ends.push(letters.len());
         }
     }
 
@@ -120,13 +108,14 @@ impl Sampler {
     fn batch(&self, first: u64, out: &mut Circuits) {
         let [words, _] = first_blocks(first, self.key);
         let (letters, ends) = out.buffers();
-        let room = self.first + 8;
+        let (most, product) = self.first;
+        let room = most + 8;
         let mut end = letters.len();
         letters.resize(end + BATCH * room, 0);
         for (k, mut word) in words.into_iter().enumerate() {
-            let accepted = word.wrapping_mul(self.first_product.value) >= self.first_product.threshold;
+            let accepted = word.wrapping_mul(product.value) >= product.threshold;
             let length = (self.shortest + draw(&mut word, self.lengths)) as usize;
-            if accepted && length <= self.first {
+            if accepted && length <= most {
                 self.short_words.draw(word, length, &mut letters[end..end + length + 8]);
                 end += length;
             } else {
@@ -143,10 +132,9 @@ impl Sampler {
     /// Appends the letters of record `index` to `out`.
     pub(crate) fn circuit(&self, index: u64, out: &mut Vec<u16>) {
         let mut words = RandomWords::new(self.key, index);
-        let mut word = words.unbiased(self.first_product);
-        let length = (self.shortest + draw(&mut word, self.lengths)) as usize;
-        let mut in_word = self.first;
-        let mut missing = length;
+        let (mut in_word, product) = self.first;
+        let mut word = words.unbiased(product);
+        let mut missing = (self.shortest + draw(&mut word, self.lengths)) as usize;
         loop {
             let now = missing.min(in_word);
             out.extend((0..now).map(|_| draw(&mut word, self.letters) as u16));
@@ -154,8 +142,8 @@ impl Sampler {
             if missing == 0 {
                 return;
             }
-            word = words.unbiased(self.further_product);
-            in_word = self.further;
+            in_word = self.further.0;
+            word = words.unbiased(self.further.1);
         }
     }
 }
@@ -173,7 +161,8 @@ impl SimdTask for Draws<'_> {
         let Range { mut start, end } = self.indices;
         // The table has no words of a very large alphabet, and nothing is gained if a first word
         // never decides a record.
-        let gains = self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first as u64;
+        let gains =
+            self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first.0 as u64;
         while gains && end.saturating_sub(start) >= BATCH as u64 {
             self.sampler.batch(start, self.out);
             start += BATCH as u64;
@@ -188,20 +177,13 @@ mod tests {
 
     #[test]
     fn batches_are_what_is_drawn_one_by_one() {
-        for (letters, shortest, longest) in [
-            (1, 0, 9),
-            (2, 10, 10),
-            (3, 0, 70),
-            (5, 10, 10),
-            (33, 2, 20),
-            (1024, 3, 5),
-            (1025, 3, 5),
-            (65_535, 1, 4),
-        ] {
+        let small = [(1, 0, 9), (2, 10, 10), (3, 0, 70), (5, 10, 10), (33, 2, 20)];
+        let large = [(1024, 3, 5), (1025, 3, 5), (65_535, 1, 4)];
+        for (letters, shortest, longest) in small.into_iter().chain(large) {
             let mut sampler = Sampler::new(7, letters, shortest, longest);
-            for threshold in [sampler.first_product.threshold, 1 << 62] {
+            for threshold in [sampler.first.1.threshold, 1 << 62] {
                 // A higher threshold makes every fourth word one that is rejected.
-                sampler.first_product.threshold = threshold;
+                sampler.first.1.threshold = threshold;
                 let mut expected = Circuits::default();
                 sampler.one_by_one(5..1000, &mut expected);
                 for instructions in InstructionSet::all() {
@@ -243,10 +225,8 @@ mod tests {
         let near = |count: u32, of: f64, p: f64| {
             (f64::from(count) - of * p).abs() < 6.0 * (of * p * (1.0 - p)).sqrt()
         };
-        assert!(
-            lengths[..2] == [0, 0] && lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)),
-            "{lengths:?}"
-        );
+        assert_eq!(lengths[..2], [0, 0]);
+        assert!(lengths[2..].iter().all(|&n| near(n, 40_000.0, 0.25)), "{lengths:?}");
         assert!(letters.iter().all(|&n| near(n, total as f64, 0.2)), "{letters:?}");
     }
 }

@@ -9,7 +9,7 @@ use crate::distinct::row_format::RowFormat;
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
-use qorpus_core::{Arithmetic, Chunk, Circuits, Codec, Recipe, Tolerance};
+use qorpus_core::{ApproximateLetters, Arithmetic, Chunk, Circuits, Codec, ExactLetters, Recipe, Tolerance};
 use std::ops::Range;
 
 /// How candidates are made, compared, written and recorded.
@@ -44,7 +44,10 @@ impl Context {
             format: RowFormat::new(recipe.alphabet().letters().len()),
             is_closed: inverses.iter().enumerate().all(has_equal_cost),
             inverses: inverses.iter().map(|inverse| inverse.map_or(0, |inverse| 1 << inverse)).collect(),
-            tolerance: with_letters!(&letters, letters => letters.tolerance()),
+            tolerance: match &letters {
+                Letters::Exact(_) => ExactLetters::TOLERANCE,
+                Letters::Approximate(_) => ApproximateLetters::TOLERANCE,
+            },
             recipe: recipe.clone(),
             letters,
             costs,

@@ -54,8 +54,8 @@ impl<A: Arithmetic> Search<'_, A> {
             }
         }
         let is_exact = match recognized {
-            Some(_) if letters.is_exact() => true,
-            _ => target.error() <= letters.precision() && !self.is_suspicious()?,
+            Some(_) if A::IS_EXACT => true,
+            _ => target.error() <= A::PRECISION && !self.is_suspicious()?,
         };
         match is_exact {
             true => self.proof(recognized, stop).map(Answer::Known),
@@ -94,7 +94,7 @@ impl<A: Arithmetic> Search<'_, A> {
     /// `None` where nothing can be near: over the ring unitaries are recognized, and those of
     /// circuits are precise.
     fn guard(&self) -> Option<f64> {
-        if self.lookup.letters.is_exact() || self.target.is_circuit() {
+        if A::IS_EXACT || self.target.is_circuit() {
             return None;
         }
         let records = self.lookup.levels.last().map_or(0, |last| last.records) as f64;

@@ -739,7 +739,9 @@ impl Shared {
         });
         match conflict {
             // Another writer was the first to use the name, after this one was opened.
-            Some((name, reason)) => Err(qorpus_core::Error::Label { name, reason }.into()),
+            Some((name, reason)) => {
+                Err(qorpus_core::Error::Unusable { item: format!("label '{name}'"), reason }.into())
+            }
             None => written,
         }
     }
