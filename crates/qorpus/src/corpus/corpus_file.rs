@@ -2,21 +2,21 @@
 
 use crate::corpus::corpus_writer;
 use crate::corpus::ids::Ids;
-use crate::corpus::mapped::{MappedFile, Wanted};
+use crate::corpus::mapped::{MappedFile, Buffers};
 use crate::corpus::record::{GivenLabels, Record, labels_of};
 use crate::error::other_recipe;
 use crate::os::clock::{POLL_INTERVAL, now};
-use crate::paths::{absolute, log};
+use crate::paths::{absolute, wal_path};
 use crate::qubit_order::{Order, reorder};
 use crate::tables::chunks::totals;
 use crate::tables::label_names::label_names;
 use crate::tables::next_level::is_complete;
 
-use crate::corpus::unitary_buffer::{Workspace, Workspaces};
+use crate::corpus::unitary_buffer::{UnitaryBuffer, UnitaryBufferPool};
 use crate::error::not_a_corpus;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::hex::hex;
-use crate::sqlite::connection::{self, Access, FileKind, Identity};
+use crate::sqlite::connection::{self, Access, FileKind, RecipeIdentity};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::guard;
 use crate::sqlite::layout::Layout;
@@ -73,29 +73,29 @@ pub struct CorpusFile {
     pub(crate) recipe: Arc<Recipe>,
     pub(crate) codec: Arc<Codec>,
     pub(crate) kernel: Arc<Kernel>,
-    workspaces: Arc<Workspaces>,
+    buffer_pool: Arc<UnitaryBufferPool>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
     pub(crate) still: RefCell<Option<MappedFile>>,
     /// When it was last looked whether others write.
-    pub(crate) looked: Cell<Option<Duration>>,
+    pub(crate) polled: Cell<Option<Duration>>,
 }
 
 /// What reading needs to know of a recipe; files of one recipe share it.
 #[derive(Debug)]
-pub(crate) struct Means {
+pub(crate) struct SharedRecipe {
     recipe: Arc<Recipe>,
     codec: Arc<Codec>,
     kernel: Arc<Kernel>,
-    workspaces: Arc<Workspaces>,
-    identity: Identity,
+    buffer_pool: Arc<UnitaryBufferPool>,
+    identity: RecipeIdentity,
 }
 
-impl Means {
-    pub(crate) fn new(recipe: Arc<Recipe>) -> Means {
+impl SharedRecipe {
+    pub(crate) fn new(recipe: Arc<Recipe>) -> SharedRecipe {
         let codec = Arc::new(Codec::new(&recipe));
         let kernel = Arc::new(Kernel::new(recipe.alphabet()));
-        Means { identity: Identity::of(&recipe), codec, kernel, workspaces: Arc::default(), recipe }
+        SharedRecipe { identity: RecipeIdentity::of(&recipe), codec, kernel, buffer_pool: Arc::default(), recipe }
     }
 }
 
@@ -122,12 +122,12 @@ impl CorpusFile {
             FileKind::Corpus(recipe) => Arc::new(*recipe),
             FileKind::Empty => return Err(Error::Empty(path)),
         };
-        CorpusFile::opened(path, connection, &Means::new(recipe))
+        CorpusFile::opened(path, connection, &SharedRecipe::new(recipe))
     }
 
     /// Opens the corpus at `path`, which should have a recipe that is known already: then there is
     /// nothing to be read from its text and nothing to be prepared.
-    pub(crate) fn open_known(path: &Path, known: &Means) -> Result<CorpusFile> {
+    pub(crate) fn open_known(path: &Path, known: &SharedRecipe) -> Result<CorpusFile> {
         let path = absolute(path)?;
         let connection = opened(&path)?;
         match connection::identity(&connection, &path)? {
@@ -145,7 +145,7 @@ impl CorpusFile {
     /// all. It remembers at most `rows` rows twice.
     pub(crate) fn published(
         path: PathBuf,
-        known: &Means,
+        known: &SharedRecipe,
         layout: &Layout,
         ids: Range<u64>,
         size: u64,
@@ -161,18 +161,18 @@ impl CorpusFile {
         Some(corpus)
     }
 
-    fn opened(path: PathBuf, connection: Connection, means: &Means) -> Result<CorpusFile> {
+    fn opened(path: PathBuf, connection: Connection, shared: &SharedRecipe) -> Result<CorpusFile> {
         connection::bound_cache(&connection, &path)?;
-        let corpus = CorpusFile::new(path, means);
-        if !corpus.is_at_rest() {
-            corpus_writer::share(&corpus.path, &connection);
+        let corpus = CorpusFile::new(path, shared);
+        if !corpus.has_no_writers() {
+            corpus_writer::enable_wal(&corpus.path, &connection);
         }
         let _ = corpus.connection.set(connection);
         Ok(corpus)
     }
 
-    fn new(path: PathBuf, means: &Means) -> CorpusFile {
-        let Means { recipe, codec, kernel, workspaces, .. } = means;
+    fn new(path: PathBuf, shared: &SharedRecipe) -> CorpusFile {
+        let SharedRecipe { recipe, codec, kernel, buffer_pool, .. } = shared;
         let file = number_of(&path);
         CorpusFile {
             found: (bytes_of(&path), file.map_or(0, guard::faults)),
@@ -183,10 +183,10 @@ impl CorpusFile {
             recipe: recipe.clone(),
             codec: codec.clone(),
             kernel: kernel.clone(),
-            workspaces: workspaces.clone(),
+            buffer_pool: buffer_pool.clone(),
             buffer: RefCell::default(),
             still: RefCell::default(),
-            looked: Cell::default(),
+            polled: Cell::default(),
         }
     }
 
@@ -197,7 +197,7 @@ impl CorpusFile {
         }
         let connection = opened(&self.path).map_err(|error| self.blamed(error))?;
         match connection::identity(&connection, &self.path).map_err(|error| self.blamed(error))? {
-            Some(there) if there == Identity::of(&self.recipe) => {}
+            Some(there) if there == RecipeIdentity::of(&self.recipe) => {}
             _ => {
                 let other = not_a_corpus(&self.path, "it is another one than before".into());
                 return Err(self.blamed(other));
@@ -251,7 +251,7 @@ impl CorpusFile {
             complete,
             recipe_hash: hex(&self.recipe.hash()),
             content_hash: content,
-            bytes: size(&self.path) + size(&log(&self.path)),
+            bytes: size(&self.path) + size(&wal_path(&self.path)),
             format_version: qorpus_core::FORMAT_VERSION,
             sqlite_version: rusqlite::version(),
             wal_missing: wal::is_found(&self.path),
@@ -307,8 +307,8 @@ impl CorpusFile {
         if self.is_torn() {
             return true;
         }
-        let looked = self.looked.get().is_some_and(|looked| now().saturating_sub(looked) < POLL_INTERVAL);
-        !looked && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
+        let polled = self.polled.get().is_some_and(|polled| now().saturating_sub(polled) < POLL_INTERVAL);
+        !polled && number_of(&self.path).is_some_and(|file| Some(file) != self.file)
     }
 
     /// The first id from `id` on whose record is made, or how many there are.
@@ -328,7 +328,7 @@ impl CorpusFile {
     /// As [`record`](CorpusFile::record).
     pub(crate) fn circuits(&self, ids: &Ids<'_>, circuits: &mut Circuits) -> Result<()> {
         let before = circuits.len();
-        if self.read_still(ids, Wanted { circuits: Some(circuits), ..Wanted::default() })? {
+        if self.read_mapped(ids, Buffers { circuits: Some(circuits), ..Buffers::default() })? {
             return Ok(());
         }
         self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
@@ -351,7 +351,7 @@ impl CorpusFile {
         if !self.recipe.stores_unitaries() {
             return self.computed(ids, None, out);
         }
-        if self.read_still(ids, Wanted { unitaries: Some(out), ..Wanted::default() })? {
+        if self.read_mapped(ids, Buffers { unitaries: Some(out), ..Buffers::default() })? {
             return Ok(());
         }
         self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
@@ -382,7 +382,7 @@ impl CorpusFile {
         }
         let labels_before = labels.as_ref().map_or(0, |labels| labels.len());
         let given = labels.as_deref_mut().filter(|_| self.recipe.space().is_appended());
-        if self.read_still(ids, Wanted { circuits: Some(circuits), unitaries: Some(out), labels: given })? {
+        if self.read_mapped(ids, Buffers { circuits: Some(circuits), unitaries: Some(out), labels: given })? {
             return Ok(());
         }
         self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
@@ -400,14 +400,14 @@ impl CorpusFile {
     fn computed(&self, ids: &Ids<'_>, mut circuits: Option<&mut Circuits>, out: &mut [u8]) -> Result<()> {
         let size = self.unitary_bytes();
         let at_once = (SCAN_BYTES as usize / size).max(1);
-        self.workspaces.with(|workspace| {
+        self.buffer_pool.with(|unitary_buffer| {
             for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
                 let start = batch * at_once;
-                workspace.circuits.clear();
-                self.circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits)?;
-                workspace.compute_own(&self.kernel, self.recipe.dtype(), out);
+                unitary_buffer.circuits.clear();
+                self.circuits(&ids.part(start..start + out.len() / size), &mut unitary_buffer.circuits)?;
+                unitary_buffer.compute_own(&self.kernel, self.recipe.dtype(), out);
                 if let Some(circuits) = &mut circuits {
-                    circuits.extend(&workspace.circuits);
+                    circuits.extend(&unitary_buffer.circuits);
                 }
             }
             Ok(())
@@ -424,7 +424,7 @@ impl CorpusFile {
         if !self.recipe.space().is_appended() {
             return Ok(());
         }
-        if self.read_still(ids, Wanted { labels: Some(labels), ..Wanted::default() })? {
+        if self.read_mapped(ids, Buffers { labels: Some(labels), ..Buffers::default() })? {
             return Ok(());
         }
         self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
@@ -449,10 +449,10 @@ impl CorpusFile {
     /// corpus's precision.
     pub(crate) fn compute(&self, circuits: &Circuits) -> Vec<u8> {
         let mut out = vec![0; circuits.len() * self.unitary_bytes()];
-        let compute = |workspace: &mut Workspace| {
-            workspace.compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
+        let compute = |unitary_buffer: &mut UnitaryBuffer| {
+            unitary_buffer.compute(&self.kernel, self.recipe.dtype(), circuits, &mut out);
         };
-        self.workspaces.with(compute);
+        self.buffer_pool.with(compute);
         out
     }
 
@@ -503,7 +503,7 @@ impl CorpusFile {
     }
 
     pub(crate) fn check_process(&self) -> Result<()> {
-        guard::keep();
+        guard::install();
         match self.process == std::process::id() {
             true => Ok(()),
             false => Err(Error::Forked(self.path.clone())),
@@ -517,7 +517,7 @@ impl Drop for CorpusFile {
         if self.process == std::process::id()
             && let Some(connection) = self.connection.get()
         {
-            corpus_writer::leave(&self.path, connection);
+            corpus_writer::leave_wal(&self.path, connection);
         }
     }
 }

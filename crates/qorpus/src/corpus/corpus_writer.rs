@@ -9,10 +9,10 @@
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::options::job::Durability;
-use crate::os::durable_names::{Names, Seen};
+use crate::os::durable_names::{DurableNames, FileState};
 use crate::os::filesystem;
-use crate::os::sidecar_lock::{self, Lock, WriteLock, WriterId, if_free};
-use crate::paths::{absolute, log};
+use crate::os::sidecar_lock::{self, SidecarLock, WriteLock, WriterId, if_free};
+use crate::paths::{absolute, wal_path};
 use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE};
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::wal;
@@ -28,24 +28,24 @@ use std::time::{Duration, Instant};
 const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
 
 /// A write-ahead log above this size is written back behind a transaction.
-const WAL_BYTES: u64 = 32 << 20;
+const WAL_CHECKPOINT_BYTES: u64 = 32 << 20;
 
 /// Above this size, to which only a reader makes it grow, it is cut as well.
-const WAL_LONG: u64 = 4 * WAL_BYTES;
+const WAL_TRUNCATE_BYTES: u64 = 4 * WAL_CHECKPOINT_BYTES;
 
 /// A log that readers keep from being written back may grow to this size; then the writer waits for
 /// them.
-const WAL_LIMIT: u64 = 1 << 30;
+const WAL_WAIT_BYTES: u64 = 1 << 30;
 
 /// How long the last writer waits for readers before it leaves an empty log behind.
-const AT_THE_END: Duration = Duration::from_millis(250);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long a writer waits for others before it says so, and goes on waiting.
-const PATIENTLY: Duration = Duration::from_secs(10);
+const WARN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a change of journal mode or an early checkpoint waits for others; it can as well be
 /// done later.
-const BRIEFLY: Duration = Duration::from_millis(100);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A corpus open for writing.
 #[derive(Debug)]
@@ -53,14 +53,14 @@ pub(crate) struct CorpusWriter {
     path: PathBuf,
     connection: Connection,
     busy_timeout: BusyTimeout,
-    lock: Lock,
+    lock: SidecarLock,
     durability: Durability,
     process: u32,
     poisoned: Cell<bool>,
     /// The file when this store last had the write lock.
-    seen: Cell<Seen>,
+    seen: Cell<FileState>,
     /// The log whose name is known to last.
-    named: Cell<Option<u64>>,
+    saved_wal: Cell<Option<u64>>,
 }
 
 impl CorpusWriter {
@@ -72,7 +72,7 @@ impl CorpusWriter {
             tracing::warn!("{}", wal::warning(&path));
             wal::forget(&path);
         }
-        let lock = Lock::open(&path)?;
+        let lock = SidecarLock::open(&path)?;
         let write_lock = lock.write_lock()?;
         let (connection, busy_timeout) = connection::open(&path, Access::Create)?;
         connection::check_size(&connection, &path)?;
@@ -86,12 +86,12 @@ impl CorpusWriter {
         if is_new {
             connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(failed)?;
         }
-        let names = Names::new(&path, durability);
+        let names = DurableNames::new(&path, durability);
         if is_new || lock.is_alone() {
             names.journal()?;
         }
         if is_new {
-            set_journal_mode(&connection, &busy_timeout, "PERSIST", BRIEFLY);
+            set_journal_mode(&connection, &busy_timeout, "PERSIST", SHORT_TIMEOUT);
             create(&connection, &path, recipe)?;
         }
         connection::bound_cache(&connection, &path)?;
@@ -100,11 +100,11 @@ impl CorpusWriter {
         // Not DELETE, which commits by removing the journal: without a sync of the directory it may
         // come back.
         write_lock.change_mode(|| {
-            if lock.is_alone() || !set_journal_mode(&connection, &busy_timeout, "WAL", BRIEFLY) {
-                set_journal_mode(&connection, &busy_timeout, "PERSIST", BRIEFLY);
+            if lock.is_alone() || !set_journal_mode(&connection, &busy_timeout, "WAL", SHORT_TIMEOUT) {
+                set_journal_mode(&connection, &busy_timeout, "PERSIST", SHORT_TIMEOUT);
             }
         });
-        let Some(seen) = Seen::at(&path)? else {
+        let Some(seen) = FileState::at(&path)? else {
             return Err(Error::LostFile { path, what: "deleted" });
         };
         drop(write_lock);
@@ -117,13 +117,13 @@ impl CorpusWriter {
             process: std::process::id(),
             poisoned: Cell::new(false),
             seen: Cell::new(seen),
-            named: Cell::new(None),
+            saved_wal: Cell::new(None),
         })
     }
 
     /// The name under which this store claims work.
-    pub(crate) fn owner(&self) -> WriterId {
-        self.lock.owner()
+    pub(crate) fn id(&self) -> WriterId {
+        self.lock.id()
     }
 
     /// Whether nobody else has it open for writing.
@@ -131,9 +131,9 @@ impl CorpusWriter {
         self.lock.is_alone()
     }
 
-    /// Whether the writer called `owner` is still alive.
-    pub(crate) fn is_alive(&self, owner: WriterId) -> bool {
-        self.lock.is_alive(owner)
+    /// Whether the writer called `id` is still alive.
+    pub(crate) fn is_alive(&self, id: WriterId) -> bool {
+        self.lock.is_alive(id)
     }
 
     /// Runs `change` as one transaction; when this returns, its effect is durable.
@@ -148,16 +148,16 @@ impl CorpusWriter {
         if self.durability == Durability::Normal {
             // Nobody leaves the log while this writer lives, so that what was found here still
             // holds.
-            let log = is_mode(&self.connection, "wal");
-            self.synchronize(log).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
+            let in_wal_mode = is_mode(&self.connection, "wal");
+            self.synchronize(in_wal_mode).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         }
         let result = self.commit(change)?;
         self.poisoned.set(false);
-        self.bound_log(&write_lock)?;
+        self.checkpoint_wal(&write_lock)?;
         // What somebody does to the file after the commit is found out under the next write lock,
         // or was done to a whole file.
-        if let Some(seen) = Seen::at(&self.path)? {
-            self.seen.set(Seen { len: seen.len, ..self.seen.get() });
+        if let Some(seen) = FileState::at(&self.path)? {
+            self.seen.set(FileState { len: seen.len, ..self.seen.get() });
         }
         Ok(result)
     }
@@ -166,7 +166,7 @@ impl CorpusWriter {
     /// what it says is committed would be lost with a file that has no name any more.
     fn check_file(&self) -> Result<()> {
         let seen = self.seen.get();
-        let what = match Seen::at(&self.path)? {
+        let what = match FileState::at(&self.path)? {
             None => "deleted",
             Some(now) if (now.device, now.inode) != (seen.device, seen.inode) => "replaced",
             // Another program's VACUUM shortens a file too, and leaves it whole.
@@ -192,36 +192,36 @@ impl CorpusWriter {
     fn commit<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         let failed = sqlite_on(&self.connection, &self.path, "write to it");
         let begin = || Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
-        let mut transaction = self.until_free("the lock of another program", begin).map_err(&failed)?;
+        let mut transaction = self.retry_busy("the lock of another program", begin).map_err(&failed)?;
         let result = change(&transaction).map_err(&failed)?;
-        self.name_log()?;
+        self.save_wal_name()?;
         // A commit that meets a reader leaves the transaction as it is, to be committed again.
         let commit = || self.connection.execute_batch("COMMIT");
-        self.until_free("a reader that keeps its transaction open", commit).map_err(&failed)?;
+        self.retry_busy("a reader that keeps its transaction open", commit).map_err(&failed)?;
         transaction.set_drop_behavior(DropBehavior::Ignore);
         Ok(result)
     }
 
     /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may
     /// not have.
-    fn name_log(&self) -> Result<()> {
-        let Some(log) = Seen::at(&log(&self.path))? else { return Ok(()) };
-        if self.named.get() != Some(log.inode) {
-            Names::new(&self.path, self.durability).save()?;
-            self.named.set(Some(log.inode));
+    fn save_wal_name(&self) -> Result<()> {
+        let Some(wal_path) = FileState::at(&wal_path(&self.path))? else { return Ok(()) };
+        if self.saved_wal.get() != Some(wal_path.inode) {
+            DurableNames::new(&self.path, self.durability).save()?;
+            self.saved_wal.set(Some(wal_path.inode));
         }
         Ok(())
     }
 
     /// Repeats `attempt` for as long as SQLite is busy: nobody who writes ever sees a lock error.
-    fn until_free<T>(&self, whom: &str, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    fn retry_busy<T>(&self, whom: &str, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         loop {
-            match self.busy_timeout.limited(PATIENTLY, &attempt) {
+            match self.busy_timeout.limited(WARN_TIMEOUT, &attempt) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                     tracing::warn!("{}: waiting for {whom}", self.path.display());
                 }
                 // Another process is recovering the log: SQLite asks to try again.
-                Err(error) if connection::is_protocol(&error) => std::thread::sleep(connection::PAUSE),
+                Err(error) if connection::is_wal_race(&error) => std::thread::sleep(connection::RETRY_PAUSE),
                 result => return result,
             }
         }
@@ -235,8 +235,8 @@ impl CorpusWriter {
         look(&transaction).map_err(&failed)
     }
 
-    fn synchronize(&self, log: bool) -> rusqlite::Result<()> {
-        self.connection.pragma_update(None, "synchronous", self.durability.pragma(log))
+    fn synchronize(&self, in_wal_mode: bool) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "synchronous", self.durability.pragma(in_wal_mode))
     }
 
     fn check_handle(&self) -> Result<()> {
@@ -249,15 +249,15 @@ impl CorpusWriter {
 
     /// Writes the log back once it is long, so that the next transaction begins it anew, in memory
     /// and on disk where it was; waits for readers only when it has become too long.
-    fn bound_log(&self, _write_lock: &WriteLock<'_>) -> Result<()> {
+    fn checkpoint_wal(&self, _write_lock: &WriteLock<'_>) -> Result<()> {
         let failed = sqlite_on(&self.connection, &self.path, "write its log back");
-        let size = self.log_bytes().map_err(&failed)?;
-        if size <= WAL_BYTES {
+        let size = self.wal_bytes().map_err(&failed)?;
+        if size <= WAL_CHECKPOINT_BYTES {
             return Ok(());
         }
-        let mode = if size > WAL_LONG { "TRUNCATE" } else { "RESTART" };
-        let is_too_long = size > WAL_LIMIT;
-        let limit = if is_too_long { PATIENTLY } else { BRIEFLY };
+        let mode = if size > WAL_TRUNCATE_BYTES { "TRUNCATE" } else { "RESTART" };
+        let is_too_long = size > WAL_WAIT_BYTES;
+        let limit = if is_too_long { WARN_TIMEOUT } else { SHORT_TIMEOUT };
         loop {
             match self.busy_timeout.limited(limit, || self.checkpoint(mode)) {
                 Ok(true) => return Ok(()),
@@ -272,12 +272,12 @@ impl CorpusWriter {
                 ),
             }
             // Somebody else's checkpoint is not waited for by SQLite.
-            std::thread::sleep(connection::PAUSE);
+            std::thread::sleep(connection::RETRY_PAUSE);
         }
     }
 
     /// The bytes of the log, unless there is none or all of it is in the file.
-    fn log_bytes(&self) -> rusqlite::Result<u64> {
+    fn wal_bytes(&self) -> rusqlite::Result<u64> {
         self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
             let (frames, done): (i64, i64) = (row.get(1)?, row.get(2)?);
             // Without a log there are -1 of both.
@@ -307,26 +307,26 @@ impl Drop for CorpusWriter {
             self.lock.release();
             // Leaving the log takes a rollback journal.
             let _ = self.synchronize(false);
-            let names = Names::new(&self.path, self.durability);
+            let names = DurableNames::new(&self.path, self.durability);
             // A reader may have put the file into WAL mode since this connection looked last, and
             // left. SQLite does not look when it goes from one rollback journal to another, and the
             // file would stay marked as being written.
             let _ = self.connection.pragma_query(None, "schema_version", |_| Ok(()));
-            let log = is_mode(&self.connection, "wal");
+            let in_wal_mode = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
                 && self.check_file().is_ok()
-                && (!log || names.journal().is_ok())
+                && (!in_wal_mode || names.journal().is_ok())
                 && !write_lock.change_mode(|| {
-                    set_journal_mode(&self.connection, &self.busy_timeout, "DELETE", AT_THE_END)
+                    set_journal_mode(&self.connection, &self.busy_timeout, "DELETE", CLOSE_TIMEOUT)
                 })
             {
-                if log {
+                if in_wal_mode {
                     names.forget_journal();
                 }
                 // Readers that stay open keep the log; what is in it can be in the file all the
                 // same.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-                let _ = self.busy_timeout.limited(BRIEFLY, checkpoint);
+                let _ = self.busy_timeout.limited(SHORT_TIMEOUT, checkpoint);
             }
         }
     }
@@ -336,12 +336,12 @@ impl Drop for CorpusWriter {
 ///
 /// Only a courtesy: if it is not possible at once, the two wait for each other's short
 /// transactions.
-pub(crate) fn share(path: &Path, reader: &Connection) {
+pub(crate) fn enable_wal(path: &Path, reader: &Connection) {
     let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
     if mode.is_ok_and(|mode| mode != "wal") {
         if_free(path, || {
             if let Ok((connection, busy_timeout)) = connection::open(path, Access::Write) {
-                set_journal_mode(&connection, &busy_timeout, "WAL", BRIEFLY);
+                set_journal_mode(&connection, &busy_timeout, "WAL", SHORT_TIMEOUT);
                 // The last connection to close removes the WAL: the reader has it from now on, for
                 // a file in WAL mode without one looks like a copy that lacks it.
                 let _ = connection::begin_read(reader);
@@ -352,7 +352,7 @@ pub(crate) fn share(path: &Path, reader: &Connection) {
 
 /// Has the last reader leave WAL mode when the writers have left already, so that what stays is one
 /// plain file.
-pub(crate) fn leave(path: &Path, reader: &Connection) {
+pub(crate) fn leave_wal(path: &Path, reader: &Connection) {
     // The mark of a file without its WAL stays, until somebody takes the file as it is.
     if !is_mode(reader, "wal") || wal::is_found(path) {
         return;
@@ -360,7 +360,7 @@ pub(crate) fn leave(path: &Path, reader: &Connection) {
     if sidecar_lock::is_held(path) {
         return;
     }
-    if let Ok(lock) = Lock::open(path)
+    if let Ok(lock) = SidecarLock::open(path)
         && let Ok(write_lock) = lock.write_lock()
     {
         // As a writer does at its end: one that comes or goes meanwhile must not take this one for
@@ -396,7 +396,7 @@ fn set_journal_mode(
         match busy_timeout.limited(limit, set) {
             Ok(now) if now.eq_ignore_ascii_case(mode) => return true,
             _ if begun.elapsed() >= limit => return false,
-            _ => std::thread::sleep(connection::PAUSE),
+            _ => std::thread::sleep(connection::RETRY_PAUSE),
         }
     }
 }
@@ -430,16 +430,16 @@ mod tests {
             }),
         ];
         for (number, (what, harm)) in harms.into_iter().enumerate() {
-            for log in [false, true] {
+            for wal_path in [false, true] {
                 let directory = tempfile::tempdir().unwrap();
                 let path = directory.path().join("c.db");
                 let open = || CorpusWriter::open(&path, &recipe(), Durability::Full).unwrap();
-                let (store, _other) = (open(), log.then(open));
+                let (store, _other) = (open(), wal_path.then(open));
                 store.write(|_| Ok(())).unwrap();
                 harm(&path);
                 let refused = store.write(|_| Ok(())).unwrap_err();
                 let is_it = matches!(refused, Error::LostFile { what: said, .. } if said == what);
-                assert!(is_it, "harm {number}, log {log}: {refused}");
+                assert!(is_it, "harm {number}, WAL {wal_path}: {refused}");
             }
         }
     }
@@ -467,17 +467,17 @@ mod tests {
         let open = || CorpusWriter::open(&path, &recipe(), Durability::Off).unwrap();
         let (store, _other) = (open(), open());
         store.write(|transaction| transaction.execute_batch("CREATE TABLE t (bytes)")).unwrap();
-        let log = || log(&path).metadata().unwrap().len();
+        let wal_path = || wal_path(&path).metadata().unwrap().len();
         let (bytes, mut longest) = (4 << 20, 0);
         for _ in 0..40 {
             store
                 .write(|transaction| transaction.execute("INSERT INTO t VALUES (zeroblob(?1))", [bytes]))
                 .unwrap();
-            assert!(log() >= longest, "it is not cut");
-            longest = log();
+            assert!(wal_path() >= longest, "it is not cut");
+            longest = wal_path();
         }
-        assert!(path.metadata().unwrap().len() > 3 * WAL_BYTES, "it was written back");
-        assert!((WAL_BYTES..WAL_BYTES + 2 * bytes).contains(&longest), "{longest} bytes");
+        assert!(path.metadata().unwrap().len() > 3 * WAL_CHECKPOINT_BYTES, "it was written back");
+        assert!((WAL_CHECKPOINT_BYTES..WAL_CHECKPOINT_BYTES + 2 * bytes).contains(&longest), "{longest} bytes");
     }
 
     /// A torn rollback journal that was synced only once may be rolled back into the file.

@@ -2,11 +2,11 @@
 //! mapping, or by open columns where that cannot be.
 
 use crate::corpus::record::GivenLabels;
-use crate::corpus::row_cache::Found;
-use crate::corpus::row_cache::FoundRows;
+use crate::corpus::row_cache::ChunkCache;
+use crate::corpus::row_cache::RowCache;
 use crate::sqlite::blob::Columns;
-use crate::sqlite::btree::{self, Row};
-use crate::sqlite::layout::usual_root;
+use crate::sqlite::btree::{self, ChunkRow};
+use crate::sqlite::layout::chunks_root;
 use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
 use qorpus_core::Recipe;
 use qorpus_core::{Circuits, Codec, Damage};
@@ -19,13 +19,13 @@ pub(crate) struct MappedFile {
     /// Whose ids are among these is there for good.
     pub(super) ids: Range<u64>,
     pub(super) file: Backing,
-    pub(super) rows: FoundRows,
-    pub(super) chunks: Found,
+    pub(super) rows: RowCache,
+    pub(super) chunks: ChunkCache,
 }
 
 pub(super) enum Backing {
     /// By SQLite, which may have mapped it.
-    Sqlite(StillFile),
+    Sqlite(ImmutableFile),
     /// A published file, and the root of the tree of `chunks` in it.
     File(PublishedMapping, u32),
 }
@@ -33,23 +33,23 @@ pub(super) enum Backing {
 self_cell::self_cell!(
     /// A connection to a file that nobody changes, with its mapping, and with columns that stay
     /// open from read to read.
-    pub(super) struct StillFile {
+    pub(super) struct ImmutableFile {
         owner: Connection,
         #[not_covariant]
-        dependent: Open,
+        dependent: Handles,
     }
 );
 
-pub(super) struct Open<'c> {
+pub(super) struct Handles<'c> {
     pub(super) columns: Columns<'c>,
-    pub(super) table: Option<Table<'c>>,
+    pub(super) table: Option<MappedTable<'c>>,
 }
 
 #[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
 // SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite,
 // compiled for threads, lets any thread use, one at a time, and the mapping is memory of the
 // process that this connection keeps; they are never apart from the connection they belong to.
-unsafe impl Send for StillFile {}
+unsafe impl Send for ImmutableFile {}
 
 impl std::fmt::Debug for MappedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,23 +58,23 @@ impl std::fmt::Debug for MappedFile {
 }
 
 /// The table `chunks` as it is mapped.
-pub(super) struct Table<'c> {
+pub(super) struct MappedTable<'c> {
     pub(super) mapping: Mapping<'c>,
     pub(super) root: u32,
 }
 
-impl Table<'_> {
-    pub(super) fn new(connection: &Connection) -> Option<Table<'_>> {
-        let root = usual_root(connection).ok().flatten()?;
+impl MappedTable<'_> {
+    pub(super) fn new(connection: &Connection) -> Option<MappedTable<'_>> {
+        let root = chunks_root(connection).ok().flatten()?;
         let mapping = Mapping::new(connection)?;
-        btree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
+        btree::has_corpus_pages(mapping.bytes()).then_some(MappedTable { mapping, root })
     }
 }
 
 /// What is wanted of records: circuits and labels are appended, unitaries written from the
 /// beginning on.
 #[derive(Default)]
-pub(crate) struct Wanted<'w> {
+pub(crate) struct Buffers<'w> {
     pub(crate) circuits: Option<&'w mut Circuits>,
     pub(crate) unitaries: Option<&'w mut [u8]>,
     pub(crate) labels: Option<&'w mut Vec<GivenLabels>>,
@@ -82,11 +82,11 @@ pub(crate) struct Wanted<'w> {
 
 /// A record cannot be read from the mapping, for whatever reason: others will read it, or say what
 /// is wrong.
-pub(super) struct Unusual;
+pub(super) struct Fallback;
 
-impl From<Damage> for Unusual {
-    fn from(_: Damage) -> Unusual {
-        Unusual
+impl From<Damage> for Fallback {
+    fn from(_: Damage) -> Fallback {
+        Fallback
     }
 }
 
@@ -105,13 +105,13 @@ impl MappedFile {
         root: u32,
         most: usize,
     ) -> MappedFile {
-        let rows = FoundRows::new(recipe, ids.end - ids.start, most);
-        MappedFile { ids, file: Backing::File(file, root), rows, chunks: Found::new(1) }
+        let rows = RowCache::new(recipe, ids.end - ids.start, most);
+        MappedFile { ids, file: Backing::File(file, root), rows, chunks: ChunkCache::new(1) }
     }
 
     /// Calls `read` with the open columns, and with the chunks of any size that were found before;
     /// `None` if SQLite has not opened the file.
-    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> Option<T> {
+    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut ChunkCache) -> T) -> Option<T> {
         let chunks = &mut self.chunks;
         match &mut self.file {
             Backing::Sqlite(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
@@ -121,37 +121,37 @@ impl MappedFile {
 }
 
 /// A mapped file while records are read from it.
-pub(super) struct Source<'s> {
+pub(super) struct MappedReader<'s> {
     pub(super) file: Bytes<'s>,
     pub(super) root: u32,
     pub(super) ids: Range<u64>,
-    pub(super) rows: &'s mut FoundRows,
+    pub(super) rows: &'s mut RowCache,
     pub(super) codec: &'s Codec,
 }
 
 /// For so many records at once memory is asked for blocks ahead; while those come, others are
 /// checked.
-const AHEAD: usize = 4;
+const PREFETCH_RECORDS: usize = 4;
 
 /// At most so many records of a chunk are read at a time.
-const TOGETHER: usize = 64;
+const MAX_BATCH: usize = 64;
 
-impl Source<'_> {
-    fn row(&mut self, id: u64) -> std::result::Result<Row, Unusual> {
+impl MappedReader<'_> {
+    fn row(&mut self, id: u64) -> std::result::Result<ChunkRow, Fallback> {
         let (file, root) = (self.file, self.root);
         if !self.ids.contains(&id) {
-            return Err(Unusual);
+            return Err(Fallback);
         }
-        self.rows.get(id, || btree::find(file, root, id)).ok_or(Unusual)
+        self.rows.get(id, || btree::find(file, root, id)).ok_or(Fallback)
     }
 
     pub(super) fn read(
         &mut self,
         ids: &[u64],
-        mut wanted: Wanted<'_>,
+        mut buffers: Buffers<'_>,
         buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
-        let (file, codec, mut positions) = (self.file, self.codec, [0; TOGETHER]);
+    ) -> std::result::Result<(), Fallback> {
+        let (file, codec, mut positions) = (self.file, self.codec, [0; MAX_BATCH]);
         let (mut start, mut asked) = (0, 0);
         while start < ids.len() {
             let row = self.row(ids[start])?;
@@ -159,14 +159,14 @@ impl Source<'_> {
                 (ids[start]..row.end()).zip(&ids[start..]).take_while(|&(next, &id)| next == id).count();
             if run > 1 {
                 // What follows is asked for meanwhile.
-                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), &wanted);
-                self.read_neighbours(&row, ids[start], start..start + run, &mut wanted, buffer)?;
+                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), &buffers);
+                self.read_neighbours(&row, ids[start], start..start + run, &mut buffers, buffer)?;
                 start += run;
                 continue;
             }
             let place = row.chunk();
             let (mut end, mut last) = (start, 0);
-            for &id in ids[start..].iter().take(TOGETHER) {
+            for &id in ids[start..].iter().take(MAX_BATCH) {
                 if id < last || !row.holds(id) {
                     break;
                 }
@@ -174,17 +174,17 @@ impl Source<'_> {
                 (last, end) = (id, end + 1);
             }
             let positions = &positions[..end - start];
-            if asked < ids.len() && asked < end + AHEAD {
-                let until = ids.len().min(asked.max(start) + AHEAD);
-                self.prefetch(&ids[asked.max(start)..until], &wanted);
+            if asked < ids.len() && asked < end + PREFETCH_RECORDS {
+                let until = ids.len().min(asked.max(start) + PREFETCH_RECORDS);
+                self.prefetch(&ids[asked.max(start)..until], &buffers);
                 asked = until;
             }
-            if let Some(out) = &mut wanted.unitaries {
+            if let Some(out) = &mut buffers.unitaries {
                 let mut emit = |index: usize, unitary: &[u8]| {
                     out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
                 };
                 let mut fetch =
-                    |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Unusual);
+                    |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Fallback);
                 codec.unitaries_at(
                     place,
                     row.unitaries_len as usize,
@@ -194,8 +194,8 @@ impl Source<'_> {
                     &mut emit,
                 )?;
             }
-            if let Some(circuits) = &mut wanted.circuits {
-                let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Unusual);
+            if let Some(circuits) = &mut buffers.circuits {
+                let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Fallback);
                 codec.circuits_at(
                     place,
                     row.circuits_len as usize,
@@ -205,7 +205,7 @@ impl Source<'_> {
                     circuits,
                 )?;
             }
-            if let Some(labels) = &mut wanted.labels {
+            if let Some(labels) = &mut buffers.labels {
                 self.read_labels(&row, positions.iter().copied(), labels, buffer)?;
             }
             start = end;
@@ -214,25 +214,25 @@ impl Source<'_> {
     }
 
     /// Has what is wanted of some records brought nearer, as far as their chunks were found before.
-    fn prefetch(&self, ids: &[u64], wanted: &Wanted<'_>) {
-        let (mut spans, mut len) = ([(0, 0); 4 * AHEAD], 0);
-        let mut ask = |row: &Row, at, bytes: usize| {
+    fn prefetch(&self, ids: &[u64], buffers: &Buffers<'_>) {
+        let (mut spans, mut len) = ([(0, 0); 4 * PREFETCH_RECORDS], 0);
+        let mut ask = |row: &ChunkRow, at, bytes: usize| {
             let Some((start, there)) = row.place(at) else { return };
             // To find a page in memory takes as long as to get a line of it: that is begun for all
             // pages at once.
             self.file.prefetch(start, 1);
-            spans[len] = (start, bytes.min(there).min(FAR));
+            spans[len] = (start, bytes.min(there).min(PREFETCH_BYTES));
             len += 1;
         };
-        for &id in ids.iter().take(AHEAD) {
+        for &id in ids.iter().take(PREFETCH_RECORDS) {
             let Some(row) = self.rows.found(id) else { continue };
             let (position, count) = ((id - row.first_id) as usize, row.count.into());
-            if wanted.unitaries.is_some() {
+            if buffers.unitaries.is_some() {
                 let (block, check) = self.codec.unitary_block(count, position);
                 ask(row, row.unitaries_at() + block.start, block.len());
                 ask(row, row.unitaries_at() + check, 8);
             }
-            if wanted.circuits.is_some() {
+            if buffers.circuits.is_some() {
                 let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
                 ask(row, entry.start, entry.len());
                 ask(row, block.start, block.len());
@@ -246,15 +246,15 @@ impl Source<'_> {
     pub(super) fn read_run(
         &mut self,
         ids: Range<u64>,
-        mut wanted: Wanted<'_>,
+        mut buffers: Buffers<'_>,
         buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
+    ) -> std::result::Result<(), Fallback> {
         let mut next = ids.start;
         while next < ids.end {
             let row = self.row(next)?;
             let end = ids.end.min(row.end());
             let places = (next - ids.start) as usize..(end - ids.start) as usize;
-            self.read_neighbours(&row, next, places, &mut wanted, buffer)?;
+            self.read_neighbours(&row, next, places, &mut buffers, buffer)?;
             next = end;
         }
         Ok(())
@@ -264,23 +264,23 @@ impl Source<'_> {
     /// `places`.
     fn read_neighbours(
         &self,
-        row: &Row,
+        row: &ChunkRow,
         first: u64,
         places: Range<usize>,
-        wanted: &mut Wanted<'_>,
+        buffers: &mut Buffers<'_>,
         buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
+    ) -> std::result::Result<(), Fallback> {
         let (file, codec, place) = (self.file, self.codec, row.chunk());
         let start = (first - row.first_id) as usize;
         let positions = start..start + places.len();
-        if let Some(out) = &mut wanted.unitaries {
+        if let Some(out) = &mut buffers.unitaries {
             let (size, len) = (codec.unitary_bytes(), row.unitaries_len as usize);
             let part = &mut out[places.start * size..places.end * size];
-            let mut fetch = |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Unusual);
+            let mut fetch = |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Fallback);
             codec.unitaries_in(place, len, positions.clone(), buffer, &mut fetch, part)?;
         }
-        if let Some(circuits) = &mut wanted.circuits {
-            let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Unusual);
+        if let Some(circuits) = &mut buffers.circuits {
+            let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Fallback);
             codec.circuits_in(
                 place,
                 row.circuits_len as usize,
@@ -290,7 +290,7 @@ impl Source<'_> {
                 circuits,
             )?;
         }
-        match &mut wanted.labels {
+        match &mut buffers.labels {
             Some(labels) => self.read_labels(row, positions, labels, buffer),
             None => Ok(()),
         }
@@ -299,17 +299,17 @@ impl Source<'_> {
     /// Appends the labels of the records at these positions of a row.
     fn read_labels(
         &self,
-        row: &Row,
+        row: &ChunkRow,
         positions: impl ExactSizeIterator<Item = usize>,
         labels: &mut Vec<GivenLabels>,
         buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
+    ) -> std::result::Result<(), Fallback> {
         if row.labels_len == 0 {
             labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
             return Ok(());
         }
         buffer.resize(row.labels_len as usize, 0);
-        row.copy(self.file, row.labels_at(), buffer).ok_or(Unusual)?;
+        row.copy(self.file, row.labels_at(), buffer).ok_or(Fallback)?;
         let packed = self.codec.labels(row.chunk(), Some(buffer))?;
         for position in positions {
             labels.push(packed.get(position)?);
@@ -320,7 +320,7 @@ impl Source<'_> {
 
 /// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is
 /// copied.
-const FAR: usize = 4096;
+const PREFETCH_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -393,12 +393,12 @@ mod tests {
             let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
             let mut out = vec![0; ids.len() * size];
             let stored = corpus.recipe().stores_unitaries();
-            let wanted = Wanted {
+            let buffers = Buffers {
                 circuits: Some(&mut circuits),
                 unitaries: stored.then_some(&mut out),
                 labels: labelled.then_some(&mut labels),
             };
-            if !corpus.read_still(&asked, wanted).unwrap() {
+            if !corpus.read_mapped(&asked, buffers).unwrap() {
                 return false;
             }
             for (place, &id) in ids.iter().enumerate() {
@@ -412,8 +412,8 @@ mod tests {
             }
         }
         // Those that are not there are left to others.
-        assert!(!corpus.read_still(&(0..len + 1).into(), Wanted::default()).unwrap());
-        assert!(!corpus.read_still(&(&[0, len]).into(), Wanted::default()).unwrap());
+        assert!(!corpus.read_mapped(&(0..len + 1).into(), Buffers::default()).unwrap());
+        assert!(!corpus.read_mapped(&(&[0, len]).into(), Buffers::default()).unwrap());
         true
     }
 

@@ -1,7 +1,7 @@
 //! A corpus in one file: reading its records, at rest or while others write, and the connection
 //! that writes.
 
-pub(crate) mod at_rest;
+pub(crate) mod immutable;
 pub(crate) mod corpus_file;
 pub(crate) mod corpus_writer;
 pub(crate) mod enumerated;

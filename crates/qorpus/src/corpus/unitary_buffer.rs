@@ -6,28 +6,28 @@ use std::sync::{Mutex, PoisonError};
 /// Memory for computing that no thread is using at present. Files of one corpus share it: each
 /// would keep as much.
 #[derive(Debug, Default)]
-pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
+pub(crate) struct UnitaryBufferPool(Mutex<Vec<UnitaryBuffer>>);
 
-impl Workspaces {
+impl UnitaryBufferPool {
     /// Computes with memory that no other thread uses.
-    pub(crate) fn with<T>(&self, compute: impl FnOnce(&mut Workspace) -> T) -> T {
-        let mut workspace = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let result = compute(&mut workspace);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    pub(crate) fn with<T>(&self, compute: impl FnOnce(&mut UnitaryBuffer) -> T) -> T {
+        let mut unitary_buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let result = compute(&mut unitary_buffer);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(unitary_buffer);
         result
     }
 }
 
 /// Memory that is reused from one computation to the next.
 #[derive(Debug, Default)]
-pub(crate) struct Workspace {
+pub(crate) struct UnitaryBuffer {
     pub(crate) circuits: Circuits,
     scratch: Scratch,
     unitaries: Vec<Complex64>,
     bytes: Vec<u8>,
 }
 
-impl Workspace {
+impl UnitaryBuffer {
     /// Writes the unitaries of `circuits` to `out`: row-major, little-endian, with this precision.
     ///
     /// # Panics

@@ -20,30 +20,30 @@ use std::path::Path;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct GateFile {
     gates: Option<Vec<String>>,
     #[serde(default)]
-    gate: Vec<Definition>,
+    gate: Vec<GateDefinition>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Definition {
+struct GateDefinition {
     name: String,
     qubits: usize,
-    matrix: Vec<Vec<Entry>>,
+    matrix: Vec<Vec<MatrixEntry>>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Entry {
-    Real(Number),
-    Complex([Number; 2]),
+enum MatrixEntry {
+    Real(MatrixNumber),
+    Complex([MatrixNumber; 2]),
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Number {
+enum MatrixNumber {
     Integer(i64),
     Float(f64),
     Expression(String),
@@ -70,7 +70,7 @@ enum Refused {
 }
 
 fn parse(text: &str, qubits: usize) -> std::result::Result<Vec<Gate>, Refused> {
-    let file: File = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
+    let file: GateFile = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
     let defined = file.gate.into_iter().map(define).collect::<std::result::Result<Vec<_>, _>>()?;
     let Some(names) = file.gates else {
         return Ok(defined);
@@ -85,24 +85,24 @@ fn parse(text: &str, qubits: usize) -> std::result::Result<Vec<Gate>, Refused> {
     Ok(names.iter().map(find).collect::<std::result::Result<Vec<_>, _>>()?.concat())
 }
 
-fn define(definition: Definition) -> std::result::Result<Gate, Refused> {
-    let Definition { name, qubits, matrix } = definition;
+fn define(definition: GateDefinition) -> std::result::Result<Gate, Refused> {
+    let GateDefinition { name, qubits, matrix } = definition;
     let dim = matrix.len();
     if let Some(row) = matrix.iter().position(|row| row.len() != dim) {
         let reason =
             format!("gate '{name}': row {row} of its matrix has {} entries, not {dim}", matrix[row].len());
         return Err(Refused::Shape(reason));
     }
-    let number = |number: Number| match number {
-        Number::Integer(value) => Ok(value as f64),
-        Number::Float(value) => Ok(value),
-        Number::Expression(text) => {
+    let number = |number: MatrixNumber| match number {
+        MatrixNumber::Integer(value) => Ok(value as f64),
+        MatrixNumber::Float(value) => Ok(value),
+        MatrixNumber::Expression(text) => {
             evaluate(&text).map_err(|reason| Refused::Shape(format!("gate '{name}': {reason}")))
         }
     };
     let entries = matrix.into_iter().flatten().map(|entry| match entry {
-        Entry::Real(re) => Ok(Complex64::new(number(re)?, 0.0)),
-        Entry::Complex([re, im]) => Ok(Complex64::new(number(re)?, number(im)?)),
+        MatrixEntry::Real(re) => Ok(Complex64::new(number(re)?, 0.0)),
+        MatrixEntry::Complex([re, im]) => Ok(Complex64::new(number(re)?, number(im)?)),
     });
     let entries = entries.collect::<std::result::Result<_, _>>()?;
     Gate::custom(&name, qubits, entries).map_err(Refused::Gate)

@@ -12,17 +12,17 @@ use std::path::Path;
 
 /// A file as it was at some moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct FileState {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     pub(crate) len: u64,
 }
 
-impl Seen {
+impl FileState {
     /// `None` if there is no file.
-    pub(crate) fn at(path: &Path) -> Result<Option<Seen>> {
+    pub(crate) fn at(path: &Path) -> Result<Option<FileState>> {
         match std::fs::metadata(path) {
-            Ok(found) => Ok(Some(Seen { device: found.dev(), inode: found.ino(), len: found.len() })),
+            Ok(found) => Ok(Some(FileState { device: found.dev(), inode: found.ino(), len: found.len() })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io(path, "look at it")(error)),
         }
@@ -35,14 +35,14 @@ impl Seen {
 /// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync
 /// was to save may then be lost whatever later ones say. So each name is saved here, before SQLite
 /// first needs it.
-pub(crate) struct Names<'a> {
+pub(crate) struct DurableNames<'a> {
     path: &'a Path,
     durability: Durability,
 }
 
-impl<'a> Names<'a> {
-    pub(crate) fn new(path: &'a Path, durability: Durability) -> Names<'a> {
-        Names { path, durability }
+impl<'a> DurableNames<'a> {
+    pub(crate) fn new(path: &'a Path, durability: Durability) -> DurableNames<'a> {
+        DurableNames { path, durability }
     }
 
     /// That of the file and of its rollback journal, which is made if there is none: SQLite takes

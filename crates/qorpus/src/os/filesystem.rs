@@ -17,7 +17,7 @@ pub fn report_file_limits() {
 }
 
 /// File system types (statfs(2)) that share files between machines, or hide such a one behind FUSE.
-const NETWORK: [(u32, &str); 12] = [
+const NETWORK_FILE_SYSTEMS: [(u32, &str); 12] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
     (0xFF53_4D42, "CIFS"),
@@ -64,7 +64,7 @@ fn free(directory: &Path) -> Option<u64> {
 
 /// The name of the network file system with this type.
 fn network(kind: u32) -> Option<&'static str> {
-    NETWORK.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
+    NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

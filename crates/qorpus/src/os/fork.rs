@@ -15,28 +15,28 @@ pub(crate) trait ForkAware: Send + Sync {
     fn close_handles(&self);
 }
 
-struct Gate {
+struct ForkState {
     inside: usize,
     /// The thread that forks.
     forking: Option<ThreadId>,
     holders: Vec<Weak<dyn ForkAware>>,
 }
 
-static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: Vec::new() });
+static STATE: Mutex<ForkState> = Mutex::new(ForkState { inside: 0, forking: None, holders: Vec::new() });
 static CHANGED: Condvar = Condvar::new();
 
 thread_local! {
     /// The gate, held by the thread that forks: if another thread had it at that moment, the
     /// child's would be locked for ever.
-    static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
+    static HELD: RefCell<Option<MutexGuard<'static, ForkState>>> = const { RefCell::new(None) };
     /// How many `ForkGuard` this thread has.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Whether one of them is counted in the gate.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn gate() -> MutexGuard<'static, Gate> {
-    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+fn state() -> MutexGuard<'static, ForkState> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether this thread holds the gate. It owns the process then, as far as readers and writers go.
@@ -58,13 +58,13 @@ impl ForkGuard {
     }
 
     /// What lets in a thread that works for this one.
-    pub(crate) fn pass_for_another(&self) -> Pass {
-        Pass(!is_held())
+    pub(crate) fn pass_for_another(&self) -> ForkPass {
+        ForkPass(!is_held())
     }
 }
 
 /// See [`ForkGuard::pass_for_another`].
-pub(crate) struct Pass(bool);
+pub(crate) struct ForkPass(bool);
 
 /// Waits until no fork is under way on another thread. Whoever is inside may enter again.
 pub(crate) fn enter() -> ForkGuard {
@@ -77,11 +77,11 @@ pub(crate) fn enter() -> ForkGuard {
 
 /// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would
 /// wait for it.
-pub(crate) fn follow(pass: Pass) -> ForkGuard {
+pub(crate) fn follow(pass: ForkPass) -> ForkGuard {
     // It is counted itself, so that it may go `outside` while the one that waits is there too.
     // Where that one forks, it holds the gate.
     if pass.0 {
-        gate().inside += 1;
+        state().inside += 1;
     }
     ForkGuard::new(pass.0)
 }
@@ -102,17 +102,17 @@ pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
 }
 
 fn pass() {
-    let mut gate = gate();
-    while gate.forking.is_some_and(|thread| thread != std::thread::current().id()) {
-        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    let mut state = state();
+    while state.forking.is_some_and(|thread| thread != std::thread::current().id()) {
+        state = CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
-    gate.inside += 1;
+    state.inside += 1;
 }
 
 fn leave() {
-    let mut gate = gate();
-    gate.inside = gate.inside.saturating_sub(1);
-    if gate.forking.is_some() {
+    let mut state = state();
+    state.inside = state.inside.saturating_sub(1);
+    if state.forking.is_some() {
         CHANGED.notify_all();
     }
 }
@@ -129,13 +129,13 @@ impl Drop for ForkGuard {
 
 /// Has the handles of `holder` closed before every fork.
 pub(crate) fn register(holder: Weak<dyn ForkAware>) {
-    let add = |gate: &mut Gate| {
-        gate.holders.retain(|holder| holder.strong_count() > 0);
-        gate.holders.push(holder);
+    let add = |state: &mut ForkState| {
+        state.holders.retain(|holder| holder.strong_count() > 0);
+        state.holders.push(holder);
     };
     HELD.with_borrow_mut(|held| match held {
         Some(held) => add(held),
-        None => add(&mut gate()),
+        None => add(&mut state()),
     });
 }
 
@@ -144,26 +144,26 @@ pub(crate) fn register(holder: Weak<dyn ForkAware>) {
 ///
 /// Until [`after_fork`] is called, on the same thread, readers and writers wait.
 pub fn before_fork() {
-    let mut gate = gate();
-    while gate.forking.is_some() {
-        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    let mut state = state();
+    while state.forking.is_some() {
+        state = CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
-    gate.forking = Some(std::thread::current().id());
+    state.forking = Some(std::thread::current().id());
     // Writers finish what they are at before they close; they need not pass the gate for that.
-    while gate.inside > 0 {
-        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
+    while state.inside > 0 {
+        state = CHANGED.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
-    let holders: Vec<_> = gate.holders.iter().filter_map(Weak::upgrade).collect();
-    drop(gate);
+    let holders: Vec<_> = state.holders.iter().filter_map(Weak::upgrade).collect();
+    drop(state);
     holders.iter().for_each(|holder| holder.close_handles());
     drop(holders);
-    HELD.set(Some(self::gate()));
+    HELD.set(Some(self::state()));
 }
 
 /// To be called after a fork, in the parent and in the child: handles open again when they are
 /// needed.
 pub fn after_fork() {
-    let mut gate = HELD.take().unwrap_or_else(gate);
-    gate.forking = None;
+    let mut state = HELD.take().unwrap_or_else(state);
+    state.forking = None;
     CHANGED.notify_all();
 }

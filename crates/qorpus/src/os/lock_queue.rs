@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 /// The thread does nothing but wait.
-const STACK: usize = 128 << 10;
+const STACK_BYTES: usize = 128 << 10;
 
 /// A thread that queues for one lock of an open file, again and again.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Queue {
     pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<Queue> {
         let (orders, ordered) = mpsc::channel();
         let (tell, taken) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("qorpus-lock".into()).stack_size(STACK);
+        let thread = std::thread::Builder::new().name("qorpus-lock".into()).stack_size(STACK_BYTES);
         thread.spawn(move || {
             while ordered.recv().is_ok() {
                 if tell.send(wait(&file, &lock)).is_err() {

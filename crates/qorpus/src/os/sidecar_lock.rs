@@ -40,10 +40,10 @@ const WRITE_BYTE: i64 = 0;
 
 /// An open sidecar file and the byte that shows its holder is alive.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(crate) struct SidecarLock {
     file: Arc<File>,
     path: PathBuf,
-    owner: WriterId,
+    id: WriterId,
     process: u32,
     /// Once others held the write lock when it was wanted.
     queue: RefCell<Option<Queue>>,
@@ -96,9 +96,9 @@ impl WriteLock<'_> {
     }
 }
 
-impl Lock {
+impl SidecarLock {
     /// Opens the sidecar of `corpus`, creating it if need be.
-    pub(crate) fn open(corpus: &Path) -> Result<Lock> {
+    pub(crate) fn open(corpus: &Path) -> Result<SidecarLock> {
         let (mut path, mut wait) = (sidecar(corpus), Wait::begin());
         loop {
             if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
@@ -111,13 +111,13 @@ impl Lock {
             // a fork, though, parent and children draw the same numbers: of those who live at the
             // same time one draws again, and a dead one's name may be taken.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-            let owner = (random >> 2) as i64 | 1;
-            let own = range(libc::F_WRLCK, owner, 1);
+            let id = (random >> 2) as i64 | 1;
+            let own = range(libc::F_WRLCK, id, 1);
             match fcntl(&file, FcntlArg::F_OFD_SETLK(&own)) {
                 Ok(_) => {}
                 // The last writer is about to remove the file.
                 Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {
-                    wait.look(|| awaited(corpus, "its lock file", &file, owner))?;
+                    wait.look(|| awaited(corpus, "its lock file", &file, id))?;
                     std::thread::sleep(Duration::from_micros(100));
                     continue;
                 }
@@ -125,7 +125,7 @@ impl Lock {
             }
             let (queue, gave_up) = (RefCell::default(), Cell::new(false));
             let lock =
-                Lock { file: Arc::new(file), path, owner, process: std::process::id(), queue, gave_up };
+                SidecarLock { file: Arc::new(file), path, id, process: std::process::id(), queue, gave_up };
             // Whoever was alone may have removed the file before its lock was taken; then it is not
             // the lock.
             if lock.is_in_place()? {
@@ -147,8 +147,8 @@ impl Lock {
     }
 
     /// The name under which this writer claims work.
-    pub(crate) fn owner(&self) -> WriterId {
-        self.owner
+    pub(crate) fn id(&self) -> WriterId {
+        self.id
     }
 
     /// Waits for the write lock.
@@ -202,19 +202,19 @@ impl Lock {
     fn awaited(&self) -> String {
         let corpus = self.path.as_os_str().as_encoded_bytes();
         let corpus =
-            String::from_utf8_lossy(corpus.strip_suffix(ENDING.as_bytes()).unwrap_or(corpus)).into_owned();
+            String::from_utf8_lossy(corpus.strip_suffix(SUFFIX.as_bytes()).unwrap_or(corpus)).into_owned();
         awaited(Path::new(&corpus), "the write lock", &self.file, WRITE_BYTE)
     }
 
     /// Releases this writer's liveness byte. Call while holding the write lock.
     pub(crate) fn release(&self) {
         // Closing the file frees it too, but only after the write lock.
-        lock_queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
+        lock_queue::release(&self.file, &range(libc::F_WRLCK, self.id, 1));
     }
 
-    /// Whether the writer called `owner` is still alive.
-    pub(crate) fn is_alive(&self, owner: WriterId) -> bool {
-        owner == self.owner || self.is_held_by_another(owner.max(1), 1)
+    /// Whether the writer called `id` is still alive.
+    pub(crate) fn is_alive(&self, id: WriterId) -> bool {
+        id == self.id || self.is_held_by_another(id.max(1), 1)
     }
 
     /// Whether no other writer has the corpus open.
@@ -249,16 +249,16 @@ fn is_locked(file: &File, start: i64, len: i64) -> bool {
 
 /// A file that says somebody living is at something; of those who want it one has it.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct LockFile {
     /// Open as long as the claim stands.
     _file: File,
     path: PathBuf,
     process: u32,
 }
 
-impl Claim {
+impl LockFile {
     /// Takes the claim at `path`; `None` if another one that lives has it.
-    pub(crate) fn take(path: &Path) -> Result<Option<Claim>> {
+    pub(crate) fn take(path: &Path) -> Result<Option<LockFile>> {
         let failed = io(path, "lock it");
         loop {
             let file = options().create(true).truncate(false).open(path).map_err(&failed)?;
@@ -273,13 +273,13 @@ impl Claim {
             // the claim.
             let held = file.metadata().map_err(&failed)?;
             if path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
-                return Ok(Some(Claim { _file: file, path: path.into(), process: std::process::id() }));
+                return Ok(Some(LockFile { _file: file, path: path.into(), process: std::process::id() }));
             }
         }
     }
 }
 
-impl Drop for Claim {
+impl Drop for LockFile {
     fn drop(&mut self) {
         // A forked child has the same lock as its parent: it is the parent's to give up.
         if self.process == std::process::id() {
@@ -294,7 +294,7 @@ impl Drop for WriteLock<'_> {
     }
 }
 
-impl Drop for Lock {
+impl Drop for SidecarLock {
     /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever
     /// opens the file at this moment finds it gone before trusting it.
     fn drop(&mut self) {
@@ -324,10 +324,10 @@ fn options() -> OpenOptions {
 }
 
 /// What the sidecar's name has behind that of the corpus.
-const ENDING: &str = "-lock";
+const SUFFIX: &str = "-lock";
 
 fn sidecar(corpus: &Path) -> PathBuf {
-    beside(corpus, ENDING)
+    beside(corpus, SUFFIX)
 }
 
 /// A range of bytes to lock; `len` 0 reaches to the end of all offsets.
@@ -344,7 +344,7 @@ fn range(kind: i32, start: i64, len: i64) -> libc::flock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::waiting::led_by;
+    use crate::os::waiting::supervised;
     use std::os::unix::fs::PermissionsExt;
     use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -358,7 +358,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let lock = Lock::open(&corpus).unwrap();
+                        let lock = SidecarLock::open(&corpus).unwrap();
                         let _write_lock = lock.write_lock().unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         rounds.fetch_add(1, Ordering::SeqCst);
@@ -379,7 +379,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     while had.load(Ordering::SeqCst) < 100 {
-                        let Some(_claim) = Claim::take(&path).unwrap() else { continue };
+                        let Some(_claim) = LockFile::take(&path).unwrap() else { continue };
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         had.fetch_add(1, Ordering::SeqCst);
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -394,9 +394,9 @@ mod tests {
     fn the_living_are_seen() {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
-        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
-        let name = second.owner();
-        assert!(first.is_alive(name) && first.is_alive(first.owner()) && !first.is_alive(12345));
+        let (first, second) = (SidecarLock::open(&corpus).unwrap(), SidecarLock::open(&corpus).unwrap());
+        let name = second.id();
+        assert!(first.is_alive(name) && first.is_alive(first.id()) && !first.is_alive(12345));
         assert!(!first.is_alone());
         drop(second);
         assert!(!first.is_alive(name) && first.is_alone());
@@ -421,7 +421,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (corpus, elsewhere) = (directory.path().join("c.db"), directory.path().join("elsewhere"));
         std::os::unix::fs::symlink(&elsewhere, sidecar(&corpus)).unwrap();
-        assert!(matches!(Lock::open(&corpus), Err(Error::NoPlainFile(_))));
+        assert!(matches!(SidecarLock::open(&corpus), Err(Error::NoPlainFile(_))));
         if_free(&corpus, || panic!("there is no lock"));
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
@@ -435,7 +435,7 @@ mod tests {
             heard.borrow_mut().push(text.to_owned());
             ends.store(true, Ordering::Relaxed);
         };
-        let result = led_by(dismissed, Some(Rc::new(tell)), work);
+        let result = supervised(dismissed, Some(Rc::new(tell)), work);
         (result, told.take())
     }
 
@@ -443,7 +443,7 @@ mod tests {
     fn a_wait_that_nobody_ends_says_for_whom_and_can_be_interrupted() {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
-        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
+        let (first, second) = (SidecarLock::open(&corpus).unwrap(), SidecarLock::open(&corpus).unwrap());
         let write_lock = first.write_lock().unwrap();
         let (interrupted, told) = impatiently(|| second.write_lock().unwrap_err());
         let said = format!(
@@ -476,7 +476,7 @@ mod tests {
             .open(sidecar(&corpus))
             .unwrap();
         fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
-        let (interrupted, _) = impatiently(|| Lock::open(&corpus).unwrap_err().to_string());
+        let (interrupted, _) = impatiently(|| SidecarLock::open(&corpus).unwrap_err().to_string());
         assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
     }
 
@@ -485,7 +485,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
         assert!(!is_between_modes(&corpus));
-        let lock = Lock::open(&corpus).unwrap();
+        let lock = SidecarLock::open(&corpus).unwrap();
         let write_lock = lock.write_lock().unwrap();
         assert!(write_lock.change_mode(|| is_between_modes(&corpus)) && !is_between_modes(&corpus));
         drop(write_lock);
@@ -498,7 +498,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
         let mode = || sidecar(&corpus).metadata().unwrap().mode() & 0o777;
-        let lock = Lock::open(&corpus).unwrap();
+        let lock = SidecarLock::open(&corpus).unwrap();
         assert_eq!(mode(), 0o600);
         drop(lock);
         for (of_corpus, of_lock) in [(0o644, 0o600), (0o664, 0o660)] {
@@ -506,7 +506,7 @@ mod tests {
             std::fs::set_permissions(&corpus, std::fs::Permissions::from_mode(of_corpus)).unwrap();
             // As an earlier version has left it.
             File::create(sidecar(&corpus)).unwrap();
-            let _lock = Lock::open(&corpus).unwrap();
+            let _lock = SidecarLock::open(&corpus).unwrap();
             assert_eq!(mode(), of_lock);
         }
     }
@@ -514,7 +514,7 @@ mod tests {
     #[test]
     fn a_removed_lock_file_stops_the_writer() {
         let directory = tempfile::tempdir().unwrap();
-        let lock = Lock::open(&directory.path().join("c.db")).unwrap();
+        let lock = SidecarLock::open(&directory.path().join("c.db")).unwrap();
         std::fs::remove_file(&lock.path).unwrap();
         assert!(matches!(lock.write_lock(), Err(Error::LostLock(_))));
     }

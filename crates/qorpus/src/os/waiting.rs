@@ -25,14 +25,14 @@ pub struct Caller {
 
 /// How long another process is waited for before that is said. Nor does an interrupt end a shorter
 /// wait, in which others do what they always do: what is ready is then committed all the same.
-const PATIENCE: Duration = Duration::from_secs(3);
+const NOTIFY_AFTER: Duration = Duration::from_secs(3);
 
 /// Says what is awaited to whoever should know.
 pub(crate) type Tell = Rc<dyn Fn(&str)>;
 
 /// The thread that one works for.
 #[derive(Clone)]
-struct Leader {
+struct Supervisor {
     /// Whether it does not want the work any more.
     dismissed: Arc<AtomicBool>,
     /// Where it is told what is awaited, if not by the caller.
@@ -42,7 +42,7 @@ struct Leader {
 static CALLER: RwLock<Caller> = RwLock::new(Caller { stop: || false, tell: |text| tracing::warn!("{text}") });
 
 thread_local! {
-    static LEADER: RefCell<Option<Leader>> = const { RefCell::new(None) };
+    static SUPERVISOR: RefCell<Option<Supervisor>> = const { RefCell::new(None) };
 }
 
 /// Has this caller asked and told from now on, in place of the one before.
@@ -57,16 +57,16 @@ fn caller() -> Caller {
 /// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread
 /// must not let it.
 pub(crate) fn is_over() -> bool {
-    fork::outside(|| match LEADER.with_borrow(Option::clone) {
+    fork::outside(|| match SUPERVISOR.with_borrow(Option::clone) {
         // Signals come to the thread for which this one works.
-        Some(leader) => leader.dismissed.load(Ordering::Relaxed),
+        Some(supervisor) => supervisor.dismissed.load(Ordering::Relaxed),
         None => (caller().stop)(),
     })
 }
 
 /// Shows what is awaited.
 pub(crate) fn tell(text: &str) {
-    fork::outside(|| match LEADER.with_borrow(Option::clone).and_then(|leader| leader.tell) {
+    fork::outside(|| match SUPERVISOR.with_borrow(Option::clone).and_then(|supervisor| supervisor.tell) {
         Some(tell) => tell(text),
         None => (caller().tell)(text),
     });
@@ -74,10 +74,10 @@ pub(crate) fn tell(text: &str) {
 
 /// Calls `work` on a thread that works for another one, which can dismiss it, and is told what it
 /// waits for.
-pub(crate) fn led_by<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
-    LEADER.set(Some(Leader { dismissed, tell }));
+pub(crate) fn supervised<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
+    SUPERVISOR.set(Some(Supervisor { dismissed, tell }));
     let result = work();
-    LEADER.set(None);
+    SUPERVISOR.set(None);
     result
 }
 
@@ -97,7 +97,7 @@ impl Wait {
     /// # Errors
     /// [`Error::Interrupted`] if the wait is long and should end.
     pub(crate) fn look(&mut self, what: impl FnOnce() -> String) -> Result<()> {
-        if self.begun.elapsed() < PATIENCE {
+        if self.begun.elapsed() < NOTIFY_AFTER {
             return Ok(());
         }
         if is_over() {
@@ -125,33 +125,33 @@ pub(crate) fn pause(time: Duration) -> bool {
 }
 
 /// Threads that work for this one. When this one stops, they stop waiting.
-pub(crate) struct Crew {
+pub(crate) struct ThreadGroup {
     dismissed: Arc<AtomicBool>,
     working: Sender<()>,
     done: Receiver<()>,
 }
 
 /// What a thread of a crew keeps as long as it works.
-pub(crate) struct Member {
+pub(crate) struct GroupThread {
     dismissed: Arc<AtomicBool>,
     _working: Sender<()>,
 }
 
-impl Crew {
-    pub(crate) fn new() -> Crew {
+impl ThreadGroup {
+    pub(crate) fn new() -> ThreadGroup {
         let (working, done) = channel();
-        Crew { dismissed: Arc::default(), working, done }
+        ThreadGroup { dismissed: Arc::default(), working, done }
     }
 
     /// For a thread that is to begin.
-    pub(crate) fn member(&self) -> Member {
-        Member { dismissed: self.dismissed.clone(), _working: self.working.clone() }
+    pub(crate) fn member(&self) -> GroupThread {
+        GroupThread { dismissed: self.dismissed.clone(), _working: self.working.clone() }
     }
 
     /// Waits until all members are done, who stop waiting `if` it `is_over`, or when a signal
     /// comes.
     pub(crate) fn join(self, is_over: bool) {
-        let Crew { dismissed, working, done } = self;
+        let ThreadGroup { dismissed, working, done } = self;
         drop(working);
         dismissed.store(is_over, Ordering::Relaxed);
         while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(SLICE) {
@@ -162,10 +162,10 @@ impl Crew {
     }
 }
 
-impl Member {
+impl GroupThread {
     /// Calls `work` on the member's own thread.
     pub(crate) fn work<T>(self, work: impl FnOnce() -> T) -> T {
-        led_by(self.dismissed, None, work)
+        supervised(self.dismissed, None, work)
     }
 }
 
@@ -175,12 +175,12 @@ mod tests {
 
     #[test]
     fn members_stop_waiting_when_they_are_dismissed() {
-        let crew = Crew::new();
+        let group = ThreadGroup::new();
         let begin = Instant::now();
         std::thread::scope(|scope| {
-            let member = crew.member();
+            let member = group.member();
             let worker = scope.spawn(move || member.work(|| pause(Duration::from_secs(60))));
-            crew.join(true);
+            group.join(true);
             assert!(worker.join().unwrap());
         });
         assert!(begin.elapsed() < Duration::from_secs(30));
@@ -193,9 +193,9 @@ mod tests {
         let heard = told.clone();
         let tell: Tell = Rc::new(move |text| heard.borrow_mut().push(text.to_owned()));
         let mut wait = Wait::begin();
-        led_by(dismissed.clone(), Some(tell), || {
+        supervised(dismissed.clone(), Some(tell), || {
             wait.look(|| panic!("it has just begun")).unwrap();
-            wait.begun -= PATIENCE;
+            wait.begun -= NOTIFY_AFTER;
             dismissed.store(false, Ordering::Relaxed);
             wait.look(|| "a process".into()).unwrap();
             wait.look(|| "a process".into()).unwrap();

@@ -10,11 +10,11 @@ use crate::error::{Error, Result, brief};
 use crate::options::writer::{PairCheck, WriterOptions};
 use crate::os::filesystem;
 use crate::os::fork::{self, ForkAware};
-use crate::os::waiting::{Tell, led_by};
+use crate::os::waiting::{Tell, supervised};
 use crate::paths::absolute;
-use crate::produce::pair_check::{self, Pairs};
+use crate::produce::pair_check::{self, PairComparer};
 use crate::qubit_order::{Order, reorder};
-use crate::sqlite::connection::LARGEST_VALUE;
+use crate::sqlite::connection::MAX_VALUE_BYTES;
 use crate::tables::chunks::{insert_chunk, set_totals, totals};
 use crate::tables::label_names::{add_label, clashing_label};
 use qorpus_core::{
@@ -38,13 +38,13 @@ const GROUP_BYTES: usize = 8 << 20;
 const GROUP_TIME: Duration = Duration::from_secs(1);
 
 /// Groups that wait to be committed while the next one is filled.
-const MAX_WAITING: usize = 2;
+const MAX_WAITING_GROUPS: usize = 2;
 
 /// How often is looked whether the committing thread has ended.
-const ENDING: Duration = Duration::from_micros(200);
+const JOIN_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Longer than anybody waits at a stretch.
-const FOREVER: Duration = Duration::from_secs(3600);
+const NO_LIMIT: Duration = Duration::from_secs(3600);
 
 /// The columns of a chunk are meant to fit in a page.
 const CHUNK_BYTES: usize = 62_000;
@@ -54,15 +54,15 @@ const CHUNK_BYTES: usize = 62_000;
 const CHUNK_LETTERS: usize = 2 << 20;
 
 /// The labels of a chunk are meant to take no more, since all of them are read for one record.
-const CHUNK_LABELS: usize = 1 << 20;
+const CHUNK_LABEL_BYTES: usize = 1 << 20;
 
 /// The texts of a record's labels take at most this many bytes. What else is in its row, which must
-/// not take more than [`LARGEST_VALUE`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128
+/// not take more than [`MAX_VALUE_BYTES`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128
 /// KiB, the names of 255 labels.
-const MAX_TEXT: usize = LARGEST_VALUE as usize - (4 << 20);
+const MAX_TEXT_BYTES: usize = MAX_VALUE_BYTES as usize - (4 << 20);
 
 /// Every writer of this process.
-static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static WRITERS: Mutex<Vec<Weak<WriterShared>>> = Mutex::new(Vec::new());
 
 /// A corpus to which records are appended, by any number of threads.
 ///
@@ -71,30 +71,30 @@ static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 /// [`close`](Writer::close), it tries to flush. In a forked child it refuses to do anything.
 #[derive(Debug)]
 pub struct Writer {
-    shared: Arc<Shared>,
+    shared: Arc<WriterShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct WriterShared {
     path: PathBuf,
     recipe: Recipe,
     options: WriterOptions,
     codec: Codec,
     kernel: Kernel,
     process: u32,
-    state: Mutex<State>,
+    state: Mutex<WriterState>,
     changed: Condvar,
     /// Memory for comparing unitaries with their circuits.
-    pairs: Mutex<Pairs>,
+    pairs: Mutex<PairComparer>,
     /// Whether the committing thread need not wait for long any more.
     interrupted: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WriterState {
     /// Accepted last, and still growing.
-    group: Group,
-    waiting: VecDeque<Group>,
+    group: RecordGroup,
+    waiting: VecDeque<RecordGroup>,
     /// Records that this writer has accepted.
     accepted: u64,
     /// Those of them that are durable, the first ones.
@@ -115,7 +115,7 @@ struct State {
 
 /// Records of one commit.
 #[derive(Debug, Default)]
-struct Group {
+struct RecordGroup {
     circuits: Circuits,
     /// As the recipe stores them.
     unitaries: Vec<u8>,
@@ -124,11 +124,11 @@ struct Group {
     begun: Option<Instant>,
 }
 
-impl Group {
+impl RecordGroup {
     /// What has been accepted; what is accepted from now on goes with its labels.
-    fn take(&mut self) -> Group {
+    fn take(&mut self) -> RecordGroup {
         let labels = self.labels.take();
-        let empty = Group { labels: std::mem::replace(&mut self.labels, labels), ..Group::default() };
+        let empty = RecordGroup { labels: std::mem::replace(&mut self.labels, labels), ..RecordGroup::default() };
         std::mem::replace(self, empty)
     }
 }
@@ -154,17 +154,17 @@ impl Writer {
         // Refused now rather than at the first commit, and made now so that readers find it.
         let store = CorpusWriter::open(&path, &recipe, options.durability)?;
         let labels = Labels::beside(store.labels()?);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(WriterShared {
             codec: Codec::new(&recipe),
             kernel: Kernel::new(recipe.alphabet()),
             path,
             recipe,
             options: options.clone(),
             process: std::process::id(),
-            state: Mutex::new(State {
-                group: Group { labels, ..Group::default() },
+            state: Mutex::new(WriterState {
+                group: RecordGroup { labels, ..RecordGroup::default() },
                 store: Some(store),
-                ..State::default()
+                ..WriterState::default()
             }),
             changed: Condvar::new(),
             pairs: Mutex::default(),
@@ -184,7 +184,7 @@ impl Writer {
     pub fn all_open() -> Vec<Writer> {
         let _inside = fork::enter();
         let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open = |shared: &Arc<Shared>| shared.check_process().is_ok() && !shared.lock().closed;
+        let is_open = |shared: &Arc<WriterShared>| shared.check_process().is_ok() && !shared.lock().closed;
         writers.iter().filter_map(Weak::upgrade).filter(is_open).map(|shared| Writer { shared }).collect()
     }
 
@@ -215,7 +215,7 @@ impl Writer {
         unitary: Option<&[Complex64]>,
         labels: &[(&str, Label)],
     ) -> Result<()> {
-        while !self.append_within(FOREVER, circuit, unitary, labels)? {}
+        while !self.append_within(NO_LIMIT, circuit, unitary, labels)? {}
         Ok(())
     }
 
@@ -248,7 +248,7 @@ impl Writer {
         unitaries: Option<&[Complex64]>,
         labels: &[(&str, LabelColumn)],
     ) -> Result<()> {
-        while !self.extend_within(FOREVER, circuits, unitaries, labels)? {}
+        while !self.extend_within(NO_LIMIT, circuits, unitaries, labels)? {}
         Ok(())
     }
 
@@ -276,7 +276,7 @@ impl Writer {
     /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
     pub fn flush(&self) -> Result<u64> {
         loop {
-            if let Some(durable) = self.flush_within(FOREVER)? {
+            if let Some(durable) = self.flush_within(NO_LIMIT)? {
                 return Ok(durable);
             }
         }
@@ -303,7 +303,7 @@ impl Writer {
     /// As [`flush`](Writer::flush).
     pub fn close(&self) -> Result<()> {
         loop {
-            if self.close_within(FOREVER)? {
+            if self.close_within(NO_LIMIT)? {
                 return Ok(());
             }
         }
@@ -369,19 +369,19 @@ impl Drop for Writer {
     }
 }
 
-impl ForkAware for Shared {
+impl ForkAware for WriterShared {
     /// The thread commits what is waiting and closes its store; the next record starts another one.
     fn close_handles(&self) {
         self.stop_thread();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl WriterShared {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State>, limit: Duration) -> MutexGuard<'s, State> {
+    fn wait<'s>(&self, state: MutexGuard<'s, WriterState>, limit: Duration) -> MutexGuard<'s, WriterState> {
         self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -392,7 +392,7 @@ impl Shared {
         }
     }
 
-    fn check_open(&self, state: &State) -> Result<()> {
+    fn check_open(&self, state: &WriterState) -> Result<()> {
         self.check_process()?;
         match &state.failure {
             _ if state.closed => Err(Error::Closed(self.path.clone())),
@@ -425,7 +425,7 @@ impl Shared {
         let (mut begun, mut state) = (None, self.lock());
         loop {
             self.check_open(&state)?;
-            if state.waiting.len() < MAX_WAITING {
+            if state.waiting.len() < MAX_WAITING_GROUPS {
                 break;
             }
             let begun: &mut Instant = begun.get_or_insert_with(Instant::now);
@@ -435,7 +435,7 @@ impl Shared {
         }
         // It also commits what has grown old when no more records come.
         self.start_thread(&mut state)?;
-        let State { group, scratch, computed, .. } = &mut *state;
+        let WriterState { group, scratch, computed, .. } = &mut *state;
         group.labels.extend(circuits.len(), labels)?;
         let before = group.circuits.len();
         circuits.iter().for_each(|circuit| group.circuits.push(circuit.iter().copied()));
@@ -606,7 +606,7 @@ impl Shared {
     }
 
     /// Sends off what was accepted and waits until it is durable, but no longer than `limit`.
-    fn flush(self: &Arc<Self>, mut state: MutexGuard<'_, State>, limit: Duration) -> Result<Option<u64>> {
+    fn flush(self: &Arc<Self>, mut state: MutexGuard<'_, WriterState>, limit: Duration) -> Result<Option<u64>> {
         // What others go on to append meanwhile is not waited for.
         let (begun, wanted) = (Instant::now(), state.accepted);
         if !state.group.circuits.is_empty() {
@@ -629,7 +629,7 @@ impl Shared {
 
     /// Starts the committing thread unless it runs. Whoever calls this is inside the gate: a thread
     /// that began during a fork would carry its handles into the child.
-    fn start_thread(self: &Arc<Self>, state: &mut State) -> Result<()> {
+    fn start_thread(self: &Arc<Self>, state: &mut WriterState) -> Result<()> {
         if state.thread.is_some() {
             return Ok(());
         }
@@ -641,7 +641,7 @@ impl Shared {
                 tracing::warn!("{text}");
                 appender.lock().warnings.push(text.into());
             });
-            led_by(interrupted, Some(tell), || shared.commit_groups(store));
+            supervised(interrupted, Some(tell), || shared.commit_groups(store));
         });
         let failed = crate::error::io(&self.path, "start the thread that commits");
         state.thread = Some(thread.map_err(failed)?);
@@ -662,7 +662,7 @@ impl Shared {
             if begun.elapsed() >= limit {
                 return false;
             }
-            std::thread::sleep(ENDING);
+            std::thread::sleep(JOIN_POLL_INTERVAL);
         }
     }
 
@@ -694,7 +694,7 @@ impl Shared {
                     Err(error) => {
                         state.failure = Some(error.to_string());
                         state.waiting.clear();
-                        state.group = Group::default();
+                        state.group = RecordGroup::default();
                     }
                 }
                 self.changed.notify_all();
@@ -711,15 +711,15 @@ impl Shared {
     }
 
     /// A group that waits, or the growing one if it has grown old.
-    fn next_group(&self, state: &mut State) -> Option<Group> {
-        let is_old = |group: &Group| group.begun.is_some_and(|begun| begun.elapsed() >= GROUP_TIME);
+    fn next_group(&self, state: &mut WriterState) -> Option<RecordGroup> {
+        let is_old = |group: &RecordGroup| group.begun.is_some_and(|begun| begun.elapsed() >= GROUP_TIME);
         match state.waiting.pop_front() {
             None if is_old(&state.group) => Some(state.group.take()),
             next => next,
         }
     }
 
-    fn commit(&self, store: &mut Option<CorpusWriter>, group: &Group) -> Result<()> {
+    fn commit(&self, store: &mut Option<CorpusWriter>, group: &RecordGroup) -> Result<()> {
         let store = match store {
             Some(store) => store,
             none => none.insert(CorpusWriter::open(&self.path, &self.recipe, self.options.durability)?),
@@ -745,7 +745,7 @@ impl Shared {
     }
 
     /// Gives the records of a group the next ids and adds them as chunks.
-    fn insert(&self, connection: &Connection, group: &Group) -> rusqlite::Result<()> {
+    fn insert(&self, connection: &Connection, group: &RecordGroup) -> rusqlite::Result<()> {
         let (mut records, mut content) = totals(connection)?;
         let (size, mut start) = (self.codec.unitary_bytes(), 0);
         let (mut circuits, mut chunk) = (Circuits::default(), Chunk::default());
@@ -757,7 +757,7 @@ impl Shared {
                 letters += circuit.len();
                 labels += group.labels.row_bytes(end);
                 let bytes = self.codec.columns_bytes(end + 1 - start, letters);
-                let is_full = bytes > CHUNK_BYTES || letters > CHUNK_LETTERS || labels > CHUNK_LABELS;
+                let is_full = bytes > CHUNK_BYTES || letters > CHUNK_LETTERS || labels > CHUNK_LABEL_BYTES;
                 if is_full && !circuits.is_empty() {
                     break;
                 }
@@ -805,11 +805,11 @@ fn check_texts(records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         .collect();
     let bytes =
         |row: usize| texts.iter().filter_map(|column| column.get(row)).map(String::len).sum::<usize>();
-    match (0..records).find(|row| bytes(*row) > MAX_TEXT) {
+    match (0..records).find(|row| bytes(*row) > MAX_TEXT_BYTES) {
         None => Ok(()),
         Some(position) => {
             let reason = format!(
-                "the texts of its labels have {} bytes, and at most {MAX_TEXT} are kept; keep such texts in files, and their names here",
+                "the texts of its labels have {} bytes, and at most {MAX_TEXT_BYTES} are kept; keep such texts in files, and their names here",
                 bytes(position)
             );
             Err(Error::Refused { position, reason })

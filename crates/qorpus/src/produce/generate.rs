@@ -66,13 +66,13 @@ pub(crate) fn generate_in(
         workers::start(scope, jobs, |_| {
             let deliver = deliver.clone();
             move || {
-                let mut maker = ChunkBuilder::new(recipe, codec, kernel);
+                let mut builder = ChunkBuilder::new(recipe, codec, kernel);
                 let next = || queue.lock().ok()?.recv().ok();
                 // A closed channel on either side is the end of the job.
                 while let Some(number) = next() {
                     // A panic must not leave the others waiting for this chunk.
                     let mut make =
-                        || catch_unwind(AssertUnwindSafe(|| maker.chunk(number))).map_err(|_| number);
+                        || catch_unwind(AssertUnwindSafe(|| builder.chunk(number))).map_err(|_| number);
                     if stop.load(Ordering::Relaxed) || deliver.send(make()).is_err() {
                         break;
                     }
@@ -80,7 +80,7 @@ pub(crate) fn generate_in(
             }
         })?;
         drop(deliver);
-        Job {
+        FileJob {
             store,
             recipe,
             part,
@@ -95,7 +95,7 @@ pub(crate) fn generate_in(
 }
 
 /// The share of a generation that this process has, and where it stands.
-struct Job<'a> {
+struct FileJob<'a> {
     store: CorpusWriter,
     recipe: &'a Recipe,
     part: Range<u64>,
@@ -108,7 +108,7 @@ struct Job<'a> {
     progress: Progress,
 }
 
-impl Job<'_> {
+impl FileJob<'_> {
     fn run(
         mut self,
         finished: mpsc::Receiver<Delivery>,
@@ -160,7 +160,7 @@ impl Job<'_> {
         for chunk in ready {
             self.mine.remove(&(chunk.first_id / self.recipe.chunk_records()));
         }
-        let (store, owner) = (&self.store, self.store.owner());
+        let (store, owner) = (&self.store, self.store.id());
         // Two groups in hand: one that is computed while the other is committed.
         let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
         let (left, claimed, records, new) = store.write(|transaction| {
@@ -171,9 +171,9 @@ impl Job<'_> {
             }
             let new = insert_chunks(transaction, ready)?;
             // What a merge has brought meanwhile is no longer to be done.
-            let owned = claims::owned(transaction, owner)?;
+            let claimed = claims::claimed_by(transaction, owner)?;
             let mut left = self.mine.clone();
-            left.retain(|number| owned.iter().any(|range| range.contains(number)));
+            left.retain(|number| claimed.iter().any(|range| range.contains(number)));
             claims::replace(transaction, owner, &ranges(&left), Some(owner))?;
             let todo = claims::within(transaction, &self.part)?;
             let living: BTreeSet<_> =
@@ -205,7 +205,7 @@ impl Job<'_> {
     fn give_up(&mut self, ready: &[Chunk]) -> Result<()> {
         self.part = 0..0;
         self.commit(ready)?;
-        let (owner, left) = (self.store.owner(), ranges(&self.mine));
+        let (owner, left) = (self.store.id(), ranges(&self.mine));
         self.store.write(|transaction| claims::replace(transaction, owner, &left, None))
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let path = directory.path().join("c.db");
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
         let store = CorpusWriter::open(&path, &recipe, crate::Durability::Off).unwrap();
-        let owner = store.owner();
+        let owner = store.id();
         let everything = 0..recipe.chunks();
         let claimed =
             store.write(|transaction| claims::claim(transaction, owner, &everything, 2, |_| false)).unwrap();

@@ -5,7 +5,7 @@ use crate::qubit_order::{Order, reorder};
 use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Equivalence, Kernel, Scratch, distance};
 
 /// Entries of unitaries that are computed at once: they stay in the cache.
-const ENTRIES_AT_ONCE: usize = 1 << 15;
+const BATCH_ENTRIES: usize = 1 << 15;
 
 /// How far entries of a given unitary may be from those of its circuit's: more than rounding
 /// explains in what computes in single precision, less than any mistake.
@@ -36,13 +36,13 @@ pub(crate) fn shown(difference: f64) -> String {
 
 /// Compares given unitaries with those of their circuits. It keeps its memory from batch to batch.
 #[derive(Debug, Default)]
-pub(crate) struct Pairs {
+pub(crate) struct PairComparer {
     scratch: Scratch,
     circuits: Circuits,
     computed: Vec<Complex64>,
 }
 
-impl Pairs {
+impl PairComparer {
     /// Says of the records at some positions how far their unitary, row-major, is from that of
     /// their circuit, as the largest difference of entries: `None` if a gate of the circuit has no
     /// matrix. `tell` returns whether to go on.
@@ -55,7 +55,7 @@ impl Pairs {
         mut tell: impl FnMut(usize, Option<f64>) -> bool,
     ) {
         let size = alphabet.dim().pow(2);
-        let (mut positions, most) = (positions.peekable(), (ENTRIES_AT_ONCE / size).max(1));
+        let (mut positions, most) = (positions.peekable(), (BATCH_ENTRIES / size).max(1));
         while positions.peek().is_some() {
             let batch: Vec<usize> = positions.by_ref().take(most).collect();
             self.circuits.clear();

@@ -6,12 +6,12 @@ use qorpus_core::{Codec, Kernel, Recipe};
 
 /// About how many bytes `chunks` chunks of `recipe` take, from a few of them.
 pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
-    const TRIED: u64 = 3;
+    const SAMPLED_CHUNKS: u64 = 3;
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let mut maker = ChunkBuilder::new(recipe, &codec, &kernel);
+    let mut builder = ChunkBuilder::new(recipe, &codec, &kernel);
     let (mut made, mut bytes) = (0, 0);
-    for trial in 0..TRIED.min(recipe.chunks()) {
-        let chunk = maker.chunk(tried(recipe.chunks(), trial));
+    for trial in 0..SAMPLED_CHUNKS.min(recipe.chunks()) {
+        let chunk = builder.chunk(tried(recipe.chunks(), trial));
         (made, bytes) = (made + chunk.count, bytes + chunk.bytes() as u64);
     }
     on_disk(recipe, chunks, bytes as f64 / made as f64)

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 /// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after
 /// what time it asks whether to go on. An instruction may be a call of a function, which nothing
 /// interrupts.
-const POLL_INTERVAL: c_int = 64;
-const ASK: Duration = Duration::from_millis(50);
+const POLL_INSTRUCTIONS: c_int = 64;
+const ASK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The most bytes of a text, of a BLOB and of a row: a function over so many returns after some ten
 /// milliseconds. A unitary has at most 1 MiB.
-pub(crate) const LONGEST: usize = 8 << 20;
+pub(crate) const MAX_RESULT_BYTES: usize = 8 << 20;
 
 /// The most calls of functions in the text of a query: they may all stand between two looks at the
 /// clock.
@@ -25,7 +25,7 @@ const MAX_CALLS: usize = 250;
 
 /// The limits, beside those that SQLite has anyway. An argument may cost as much as a call.
 const LIMITS: [(Limit, usize); 4] = [
-    (Limit::SQLITE_LIMIT_LENGTH, LONGEST),
+    (Limit::SQLITE_LIMIT_LENGTH, MAX_RESULT_BYTES),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 100),
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
@@ -36,7 +36,7 @@ const LIMITS: [(Limit, usize); 4] = [
 const TABLES: [&str; 5] = ["records", "json_each", "json_tree", "jsonb_each", "jsonb_tree"];
 
 /// Functions of SQLite that take hours over a few megabytes, and that no query of records needs.
-const ENDLESS: [&str; 3] = ["json_patch", "jsonb_patch", "unhex"];
+const SLOW_FUNCTIONS: [&str; 3] = ["json_patch", "jsonb_patch", "unhex"];
 
 /// Why a query was refused, in our words; SQLite's say only that it was.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +110,7 @@ fn harmless(connection: &Connection, own: &[&str]) -> Result<HashSet<String>> {
     let mut statement = connection.prepare(sql)?;
     let mut names =
         statement.query_map([DIRECT_ONLY], |row| row.get(0))?.collect::<Result<HashSet<String>>>()?;
-    names.retain(|name| !ENDLESS.contains(&name.as_str()));
+    names.retain(|name| !SLOW_FUNCTIONS.contains(&name.as_str()));
     names.extend(own.iter().map(ToString::to_string));
     Ok(names)
 }
@@ -118,9 +118,9 @@ fn harmless(connection: &Connection, own: &[&str]) -> Result<HashSet<String>> {
 /// Whether a query shall end: asked by SQLite between instructions, and by functions that take
 /// long.
 #[derive(Clone)]
-pub(crate) struct Interrupt(Arc<Mutex<Asking>>);
+pub(crate) struct Interrupt(Arc<Mutex<InterruptState>>);
 
-struct Asking {
+struct InterruptState {
     interrupted: Box<dyn FnMut() -> bool + Send>,
     asked: Instant,
 }
@@ -128,19 +128,19 @@ struct Asking {
 impl Interrupt {
     pub(crate) fn new(interrupted: impl FnMut() -> bool + Send + 'static) -> Interrupt {
         let interrupted = Box::new(interrupted);
-        Interrupt(Arc::new(Mutex::new(Asking { interrupted, asked: Instant::now() })))
+        Interrupt(Arc::new(Mutex::new(InterruptState { interrupted, asked: Instant::now() })))
     }
 
     /// Has `connection` ask between instructions.
     pub(crate) fn watch(&self, connection: &mut Connection) -> Result<()> {
         let own = self.clone();
-        connection.progress_handler(POLL_INTERVAL, Some(move || own.is_set()))
+        connection.progress_handler(POLL_INSTRUCTIONS, Some(move || own.is_set()))
     }
 
     /// Asks, if that was some time ago.
     pub(crate) fn is_set(&self) -> bool {
         let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if asking.asked.elapsed() < ASK {
+        if asking.asked.elapsed() < ASK_INTERVAL {
             return false;
         }
         let answer = fork::outside(&mut asking.interrupted);

@@ -5,13 +5,13 @@ use crate::corpus::corpus_file::{CorpusFile, Summary, bytes_of, damaged};
 use crate::corpus::ids::{Ids, Sorted};
 use crate::corpus::record::{GivenLabels, Record, labels_of};
 use crate::corpus::scan::Batch;
-use crate::corpus::unitary_buffer::Workspaces;
+use crate::corpus::unitary_buffer::UnitaryBufferPool;
 use crate::distinct::find::Found;
 use crate::error::other_recipe;
 use crate::error::{ChunkDamage, Error, Result};
 use crate::options::distinct::FindOptions;
 use crate::os::fork::{self, ForkAware};
-use crate::os::waiting::Crew;
+use crate::os::waiting::ThreadGroup;
 use crate::qubit_order::{Order, reorder};
 use crate::read::present::Present;
 use crate::shards::open::OpenShards;
@@ -30,10 +30,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// hundred of them.
 ///
 /// The threads end with the call, because a pool would not live through a fork.
-const SCATTERED: usize = 2048;
+const MIN_SCATTERED_RECORDS: usize = 2048;
 
 /// A thread reads at least so many bytes of neighbouring unitaries.
-const DENSE_BYTES: usize = 1 << 19;
+const MIN_DENSE_BYTES: usize = 1 << 19;
 
 /// Unitaries are computed in batches of about this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -62,7 +62,7 @@ pub struct Corpus {
 
 #[derive(Debug)]
 enum Source {
-    Computed(Kernel, Workspaces),
+    Computed(Kernel, UnitaryBufferPool),
     /// Parts of one recipe: each record is in one of the files.
     Parts(Vec<Arc<File>>),
     /// One file after the other; with each the id that its first record has here.
@@ -197,7 +197,7 @@ impl Corpus {
     pub fn computed(recipe: Recipe) -> Result<Corpus> {
         match recipe.expected() {
             Some(_) => Ok(Corpus {
-                source: Source::Computed(Kernel::new(recipe.alphabet()), Workspaces::default()),
+                source: Source::Computed(Kernel::new(recipe.alphabet()), UnitaryBufferPool::default()),
                 recipe,
             }),
             None => Err(Error::Usage(
@@ -261,7 +261,7 @@ impl Corpus {
         match &self.source {
             Source::Joined(files) => match files.last() {
                 Some((first, file)) => {
-                    Ok(first + file.with(Some(&self.recipe), |corpus| Ok(corpus.records_still()))?)
+                    Ok(first + file.with(Some(&self.recipe), |corpus| Ok(corpus.records_known()))?)
                 }
                 None => Ok(0),
             },
@@ -459,8 +459,8 @@ impl Corpus {
     /// If `out` does not hold exactly one unitary for each id.
     pub fn unitaries<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, out: &mut [u8]) -> Result<()> {
         self.shared_out(&ids.into(), Some(out), |ids, out| {
-            if let Source::Computed(kernel, workspaces) = &self.source {
-                self.compute_rows(kernel, workspaces, ids, None, out);
+            if let Source::Computed(kernel, buffer_pool) = &self.source {
+                self.compute_rows(kernel, buffer_pool, ids, None, out);
             } else {
                 let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
                 self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -600,8 +600,8 @@ impl Corpus {
         out: &mut [u8],
         mut given: Option<&mut Vec<GivenLabels>>,
     ) -> Result<()> {
-        if let Source::Computed(kernel, workspaces) = &self.source {
-            self.compute_rows(kernel, workspaces, ids, Some(circuits), out);
+        if let Source::Computed(kernel, buffer_pool) = &self.source {
+            self.compute_rows(kernel, buffer_pool, ids, Some(circuits), out);
         } else {
             let (size, sorted) = (self.unitary_bytes(), self.sorted(ids)?);
             self.in_files(&sorted.ids(), &mut |corpus, ids, range| {
@@ -810,21 +810,21 @@ impl Corpus {
     fn compute_rows(
         &self,
         kernel: &Kernel,
-        workspaces: &Workspaces,
+        buffer_pool: &UnitaryBufferPool,
         ids: &Ids<'_>,
         mut circuits: Option<&mut Circuits>,
         out: &mut [u8],
     ) {
         let (size, dtype) = (self.unitary_bytes(), self.recipe.dtype());
         let at_once = (BATCH_BYTES / size).max(1);
-        workspaces.with(|workspace| {
+        buffer_pool.with(|unitary_buffer| {
             for (batch, out) in out.chunks_mut(at_once * size).enumerate() {
                 let start = batch * at_once;
-                workspace.circuits.clear();
-                self.compute_circuits(&ids.part(start..start + out.len() / size), &mut workspace.circuits);
-                workspace.compute_own(kernel, dtype, out);
+                unitary_buffer.circuits.clear();
+                self.compute_circuits(&ids.part(start..start + out.len() / size), &mut unitary_buffer.circuits);
+                unitary_buffer.compute_own(kernel, dtype, out);
                 if let Some(circuits) = &mut circuits {
-                    circuits.extend(&workspace.circuits);
+                    circuits.extend(&unitary_buffer.circuits);
                 }
             }
         });
@@ -833,8 +833,8 @@ impl Corpus {
     /// Among how many threads so many records are shared out.
     fn threads(&self, ids: &Ids<'_>) -> usize {
         let least = match (ids, &self.source) {
-            (Ids::List(_), Source::Parts(_) | Source::Joined(_) | Source::Sharded(_)) => SCATTERED,
-            _ => (DENSE_BYTES / self.unitary_bytes()).max(1),
+            (Ids::List(_), Source::Parts(_) | Source::Joined(_) | Source::Sharded(_)) => MIN_SCATTERED_RECORDS,
+            _ => (MIN_DENSE_BYTES / self.unitary_bytes()).max(1),
         };
         match ids.len() / least {
             0 | 1 => 1,
@@ -876,9 +876,9 @@ impl Corpus {
             other.take().map(|(ids, out)| again(|| read(&ids, out)))
         };
         std::thread::scope(|scope| {
-            let (take, crew) = (&take, Crew::new());
+            let (take, group) = (&take, ThreadGroup::new());
             let follow = |place| {
-                let (member, pass) = (crew.member(), inside.pass_for_another());
+                let (member, pass) = (group.member(), inside.pass_for_another());
                 let begin = move || {
                     let _inside = fork::follow(pass);
                     member.work(|| take(place))
@@ -887,7 +887,7 @@ impl Corpus {
             };
             let workers: Vec<_> = (0..others.len()).map(follow).collect();
             let own = again(|| read(&ids.part(0..share), own_out));
-            crew.join(own.is_err());
+            group.join(own.is_err());
             let join = |(place, worker): (usize, Option<std::thread::ScopedJoinHandle<'_, _>>)| match worker {
                 Some(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 None => take(place),

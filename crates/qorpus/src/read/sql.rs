@@ -24,11 +24,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The columns that every table has; behind them come a count for each gate, and the labels.
-const FIXED: [&str; 4] = ["id", "circuit", "length", "unitary"];
+const FIXED_COLUMNS: [&str; 4] = ["id", "circuit", "length", "unitary"];
 
 /// The most records a cursor reads at once; it begins with few, since a query may want no more.
-const MAX_AT_ONCE: usize = 4096;
-const FEW: usize = 16;
+const MAX_BATCH: usize = 4096;
+const MIN_BATCH: usize = 16;
 
 /// What a query found.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ impl Corpus {
         parameters: impl Into<Parameters>,
         interrupted: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Selection> {
-        const MODULE: Module<'static, Connected<'static>> = Module::eponymous_only_module();
+        const MODULE: Module<'static, ConnectedTable<'static>> = Module::eponymous_only_module();
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
@@ -78,7 +78,7 @@ impl Corpus {
         let interrupt = Interrupt::new(interrupted);
         interrupt.watch(&mut connection).map_err(failed)?;
         sql_functions::register(&connection, &interrupt).map_err(failed)?;
-        let (dim, table) = (self.recipe().alphabet().dim(), Table::new(self.clone(), order)?);
+        let (dim, table) = (self.recipe().alphabet().dim(), RecordTable::new(self.clone(), order)?);
         let names = table.names();
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
         let own = [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)];
@@ -182,16 +182,16 @@ fn entries(value: ValueRef<'_>, dim: usize) -> rusqlite::Result<Option<Vec<Compl
 
 /// What the table is of.
 #[derive(Debug, Clone)]
-struct Table {
+struct RecordTable {
     reader: Arc<Corpus>,
     order: Order,
     labels: Vec<String>,
 }
 
-impl Table {
-    fn new(reader: Arc<Corpus>, order: Order) -> Result<Table> {
+impl RecordTable {
+    fn new(reader: Arc<Corpus>, order: Order) -> Result<RecordTable> {
         let labels = reader.label_kinds()?.into_keys().collect();
-        Ok(Table { reader, order, labels })
+        Ok(RecordTable { reader, order, labels })
     }
 
     fn gates(&self) -> usize {
@@ -206,7 +206,7 @@ impl Table {
     fn names(&self) -> Vec<String> {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
-        let given: Vec<_> = FIXED.iter().map(ToString::to_string).chain(counts).collect();
+        let given: Vec<_> = FIXED_COLUMNS.iter().map(ToString::to_string).chain(counts).collect();
         let labels = self.labels.iter().enumerate().map(|(number, label)| {
             let others = given.iter().chain(self.labels.iter().filter(|other| *other != label));
             match { others }.any(|other| other.eq_ignore_ascii_case(label)) {
@@ -226,9 +226,9 @@ impl Table {
 
 /// The table, connected to a query.
 #[repr(C)]
-struct Connected<'vtab> {
+struct ConnectedTable<'vtab> {
     base: sqlite3_vtab,
-    table: Table,
+    table: RecordTable,
     cursors: PhantomData<&'vtab ()>,
 }
 
@@ -247,13 +247,13 @@ const EXACT: c_int = 32;
     reason = "a virtual table is an unsafe trait; a table of rows would be a copy of the corpus"
 )]
 // SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
-unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
-    type Aux = Table;
-    type Cursor = Cursor<'vtab>;
+unsafe impl<'vtab> VTab<'vtab> for ConnectedTable<'vtab> {
+    type Aux = RecordTable;
+    type Cursor = RecordCursor<'vtab>;
 
     fn connect(
         connection: &mut VTabConnection,
-        table: Option<&Table>,
+        table: Option<&RecordTable>,
         _module: &[u8],
         _database: &[u8],
         _name: &[u8],
@@ -262,12 +262,12 @@ unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
         let table = table.cloned().ok_or_else(|| rusqlite::Error::ModuleError("no records".into()))?;
         connection.config(VTabConfig::DirectOnly)?;
         let declaration = CString::new(table.declaration())?;
-        let connected = Connected { base: sqlite3_vtab::default(), table, cursors: PhantomData };
+        let connected = ConnectedTable { base: sqlite3_vtab::default(), table, cursors: PhantomData };
         Ok((Cow::Owned(declaration), connected))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        let (used, fixed, gates) = (info.col_used(), FIXED.len(), self.table.gates());
+        let (used, fixed, gates) = (info.col_used(), FIXED_COLUMNS.len(), self.table.gates());
         let uses = |columns: std::ops::Range<usize>| {
             columns.into_iter().any(|column| used >> column.min(63) & 1 == 1)
         };
@@ -325,8 +325,8 @@ unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
         Ok(true)
     }
 
-    fn open(&'vtab mut self) -> rusqlite::Result<Cursor<'vtab>> {
-        Ok(Cursor {
+    fn open(&'vtab mut self) -> rusqlite::Result<RecordCursor<'vtab>> {
+        Ok(RecordCursor {
             base: sqlite3_vtab_cursor::default(),
             table: self.table.clone(),
             plan: 0,
@@ -335,7 +335,7 @@ unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
             at: 0,
             rows: Rows::default(),
             len: 0,
-            at_once: FEW,
+            batch: MIN_BATCH,
             cursors: PhantomData,
         })
     }
@@ -343,9 +343,9 @@ unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
 
 /// A place among the records, with some read ahead.
 #[repr(C)]
-struct Cursor<'vtab> {
+struct RecordCursor<'vtab> {
     base: sqlite3_vtab_cursor,
-    table: Table,
+    table: RecordTable,
     plan: c_int,
     /// The query wants no record from here on.
     end: u64,
@@ -355,11 +355,11 @@ struct Cursor<'vtab> {
     len: usize,
     at: usize,
     rows: Rows,
-    at_once: usize,
+    batch: usize,
     cursors: PhantomData<&'vtab ()>,
 }
 
-impl Cursor<'_> {
+impl RecordCursor<'_> {
     /// Reads ahead from `id` on.
     fn read(&mut self, mut id: u64) -> rusqlite::Result<()> {
         let reader = &self.table.reader;
@@ -373,12 +373,12 @@ impl Cursor<'_> {
                 Some(_) => recipe.chunk_ids(id / recipe.chunk_records()).end,
                 None => u64::MAX,
             };
-            let until = self.end.min(chunk).min(id.saturating_add(self.at_once.min(most.max(1)) as u64));
+            let until = self.end.min(chunk).min(id.saturating_add(self.batch.min(most.max(1)) as u64));
             let ids: Vec<u64> = (id..until).collect();
             match self.rows_of(&ids) {
                 Ok(rows) => {
                     (self.first, self.at, self.len, self.rows) = (id, 0, ids.len(), rows);
-                    self.at_once = (self.at_once * 4).min(MAX_AT_ONCE);
+                    self.batch = (self.batch * 4).min(MAX_BATCH);
                     return Ok(());
                 }
                 Err(Error::NotYet { .. }) => id = reader.next_made(id).map_err(failed)?,
@@ -414,7 +414,7 @@ impl Cursor<'_> {
 
 #[expect(unsafe_code, reason = "a virtual table's cursor is an unsafe trait")]
 // SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
-unsafe impl VTabCursor for Cursor<'_> {
+unsafe impl VTabCursor for RecordCursor<'_> {
     fn filter(&mut self, plan: c_int, _name: Option<&str>, arguments: &Filters<'_>) -> rusqlite::Result<()> {
         let len = self.table.reader.len().map_err(|error| rusqlite::Error::ModuleError(error.to_string()))?;
         let (mut start, mut end, mut argument) = (0, len, 0);
@@ -437,7 +437,7 @@ unsafe impl VTabCursor for Cursor<'_> {
                 }
             }
         }
-        (self.plan, self.end, self.at_once) = (plan, end, FEW);
+        (self.plan, self.end, self.batch) = (plan, end, MIN_BATCH);
         self.read(start.min(end))
     }
 
@@ -456,7 +456,7 @@ unsafe impl VTabCursor for Cursor<'_> {
     fn column(&self, context: &mut Context, column: c_int) -> rusqlite::Result<()> {
         let (reader, at) = (&self.table.reader, self.at);
         let alphabet = reader.recipe().alphabet();
-        let gate = column as usize - FIXED.len().min(column as usize);
+        let gate = column as usize - FIXED_COLUMNS.len().min(column as usize);
         match column {
             0 => context.set_result((self.first + at as u64) as i64),
             1 => context.set_result(alphabet.text(self.rows.circuits.get(at))),

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, io};
 use crate::hex::hex;
 use crate::options::numbers::parse_count;
 use crate::os::filesystem;
-use crate::os::sidecar_lock::Claim;
+use crate::os::sidecar_lock::LockFile;
 use crate::os::waiting::{self, Wait};
 use crate::paths::beside;
 use crate::shards::private;
@@ -128,7 +128,7 @@ pub(super) struct Room {
     pub(super) path: PathBuf,
     process: u32,
     /// Given up last.
-    _claim: Claim,
+    _claim: LockFile,
 }
 
 impl Drop for Room {
@@ -288,7 +288,7 @@ impl Cache {
             )));
         }
         let path = self.directory.join(name);
-        let Some(claim) = Claim::take(&beside(&path, CLAIM))? else { return Ok(None) };
+        let Some(claim) = LockFile::take(&beside(&path, CLAIM))? else { return Ok(None) };
         let _lock = self.lock(File::try_lock)?;
         let (mut copies, drafts) = self.survey(&path)?;
         let mut taken = drafts.saturating_add(bytes);
@@ -321,7 +321,7 @@ impl Cache {
                 // A claim without a draft is that of a process that begins, or died.
                 let is_claim = parts(draft).is_some_and(|(_, ending)| ending == DRAFT);
                 if is_claim && path != beside(own, CLAIM) && !self.directory.join(draft).exists() {
-                    drop(Claim::take(&path));
+                    drop(LockFile::take(&path));
                 }
                 continue;
             }
@@ -332,7 +332,7 @@ impl Cache {
                         copies.push(Copy { used, bytes, path });
                     }
                 }
-                DRAFT if path != own => match Claim::take(&beside(&path, CLAIM)) {
+                DRAFT if path != own => match LockFile::take(&beside(&path, CLAIM)) {
                     Ok(Some(_claim)) => drop(std::fs::remove_file(&path)),
                     _ => drafts = drafts.saturating_add(bytes),
                 },

@@ -1,7 +1,7 @@
 //! Tests against servers that only pretend to be a store, or are one in trouble.
 
 use super::*;
-use crate::os::waiting::{Caller, Crew, set_caller};
+use crate::os::waiting::{Caller, ThreadGroup, set_caller};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -223,9 +223,9 @@ fn a_busy_store_is_asked_again() {
 fn forks_and_callers_need_not_wait_for_a_store() {
     let address = impostor(|_, _| std::thread::sleep(Duration::from_secs(600)));
     let bucket = bucket(&address);
-    let crew = Crew::new();
+    let group = ThreadGroup::new();
     std::thread::scope(|scope| {
-        let member = crew.member();
+        let member = group.member();
         let waits = scope.spawn(|| member.work(|| bucket.look("x")));
         std::thread::sleep(Duration::from_millis(200));
         let begin = Instant::now();
@@ -233,7 +233,7 @@ fn forks_and_callers_need_not_wait_for_a_store() {
         fork::after_fork();
         assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
         assert!(!waits.is_finished());
-        crew.join(true);
+        group.join(true);
         assert!(matches!(waits.join().unwrap(), Err(Error::Interrupted(_))));
     });
 }

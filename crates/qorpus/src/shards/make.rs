@@ -13,7 +13,7 @@ use crate::hex::hex;
 use crate::options::job::{Durability, GenerateOptions, threads};
 use crate::os::filesystem;
 use crate::os::rights::{self, Rights};
-use crate::os::sidecar_lock::Claim;
+use crate::os::sidecar_lock::LockFile;
 use crate::paths::beside;
 use crate::paths::is_bucket;
 use crate::paths::is_sharded;
@@ -300,10 +300,10 @@ impl Workshop<'_> {
     }
 
     /// Claims the making of a shard; `None` if another process that lives is at it.
-    fn claim(&self, draft: &Path) -> Result<Option<Claim>> {
+    fn claim(&self, draft: &Path) -> Result<Option<LockFile>> {
         let claim = beside(draft, CLAIM);
         loop {
-            match (Claim::take(&claim), self.stage) {
+            match (LockFile::take(&claim), self.stage) {
                 // Another process has just ended, and removed the stage that it had left empty.
                 (Err(Error::Io { source, .. }), Some(stage)) if source.kind() == ErrorKind::NotFound => {
                     private::make(stage, STAGE)?;

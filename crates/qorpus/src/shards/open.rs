@@ -4,8 +4,8 @@
 //! kilobytes: thousands stay. Those that SQLite must read, being unusual or damaged, take more, and
 //! fewer stay.
 
-use crate::corpus::corpus_file::{CorpusFile, Means, Summary};
-use crate::corpus::row_cache::SLOTS;
+use crate::corpus::corpus_file::{CorpusFile, SharedRecipe, Summary};
+use crate::corpus::row_cache::MAX_SLOTS;
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -46,7 +46,7 @@ pub(crate) struct OpenShards {
     shards: Shards,
     /// Whether shards are read, too, that are published and not listed yet.
     reads_unsealed: bool,
-    means: Means,
+    shared: SharedRecipe,
     /// That of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
     listed: RwLock<Listed>,
@@ -120,13 +120,13 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let means = Means::new(Arc::new(shards.recipe().clone()));
+        let shared = SharedRecipe::new(Arc::new(shards.recipe().clone()));
         let listed = RwLock::new(look(&shards)?);
         let idle = Arc::new(Idle::new(shards.cut().count()));
         let holder: Arc<dyn ForkAware> = idle.clone();
         fork::register(Arc::downgrade(&holder));
         let spare = Mutex::default();
-        Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), listed, idle, spare })
+        Ok(OpenShards { shards, reads_unsealed: false, shared, layout: OnceLock::new(), listed, idle, spare })
     }
 
     /// The same, with those shards that are published and not listed yet.
@@ -337,7 +337,7 @@ impl OpenShards {
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Box::new(CorpusFile::open_known(file, &self.means)?);
+        let corpus = Box::new(CorpusFile::open_known(file, &self.shared)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
@@ -354,8 +354,8 @@ impl OpenShards {
     fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
         let (layout, cut) = (self.layout.get()?, self.shards.cut());
         // A directory has at most 2^20 shards, and each has a row at least.
-        let rows = (MAX_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, SLOTS);
-        CorpusFile::published(file.into(), &self.means, layout, cut.ids(number), bytes, rows)
+        let rows = (MAX_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, MAX_SLOTS);
+        CorpusFile::published(file.into(), &self.shared, layout, cut.ids(number), bytes, rows)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
-use crate::os::sidecar_lock::{Claim, Lock};
+use crate::os::sidecar_lock::{LockFile, SidecarLock};
 use crate::paths::beside;
 use crate::shards::manifest::LARGEST_RECEIPT;
 use crate::shards::manifest::Manifest;
@@ -108,7 +108,7 @@ pub(super) fn fold(shards: &Shards, durability: Durability) -> Result<Manifest> 
     // other's manifest then sees the other's receipts. In a bucket nobody replaces a version that
     // was not read.
     let lock = match &shards.place {
-        Place::Directory(directory) => Lock::open(&directory.join(MANIFEST)).ok(),
+        Place::Directory(directory) => SidecarLock::open(&directory.join(MANIFEST)).ok(),
         Place::Bucket(_) => None,
     };
     let write_lock = lock.as_ref().and_then(|lock| lock.write_lock().ok());
@@ -221,7 +221,7 @@ fn sweep(shards: &Shards, manifest: &Manifest) -> Result<()> {
         }
         let draft = directory.join(format!(".{}.db", shards.cut.name(number)));
         if DRAFTS.iter().any(|ending| beside(&draft, ending) == path)
-            && let Ok(Some(_claim)) = Claim::take(&beside(&draft, "-claim"))
+            && let Ok(Some(_claim)) = LockFile::take(&beside(&draft, "-claim"))
         {
             discard(&draft);
         }

@@ -6,7 +6,7 @@ use crate::error::{Error, LOOK_FOR, Result, brief, io};
 use crate::hex::hex;
 use crate::paths::COMPANIONS;
 use crate::paths::beside;
-use crate::paths::log;
+use crate::paths::wal_path;
 use crate::sqlite::failure::{sqlite, sqlite_on};
 use crate::sqlite::guard;
 use crate::sqlite::schema;
@@ -34,7 +34,7 @@ const MMAP_BYTES: i64 = 1 << 40;
 
 /// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is
 /// refused before it is read.
-pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
+pub(crate) const MAX_VALUE_BYTES: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
 const BUSY_TIMEOUT_MS: u64 = 300_000;
@@ -68,7 +68,7 @@ pub(crate) enum Access {
 /// ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeout)> {
     check_version()?;
-    guard::keep();
+    guard::install();
     if access != Access::Create {
         path.metadata().map_err(io(path, LOOK_FOR))?;
     }
@@ -121,7 +121,7 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
         connection.set_db_config(option, on)?;
     }
     connection.pragma_update(None, "cell_size_check", true)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE).map(drop)
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES).map(drop)
 }
 
 /// Has pages mapped instead of copied.
@@ -133,8 +133,8 @@ fn map(connection: &Connection) -> rusqlite::Result<()> {
 ///
 /// Sound for committed records only, which never change, and only because every byte is checked
 /// after it was read: what was read while someone began to write after all does not pass.
-pub(crate) fn open_still(path: &Path) -> Result<Connection> {
-    guard::keep();
+pub(crate) fn open_immutable(path: &Path) -> Result<Connection> {
+    guard::install();
     let failed = sqlite(path, "open it");
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
@@ -183,7 +183,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
             // What the file lacks may still be in the log; nothing is lost from either during the
             // transaction.
             let found = size(path);
-            return match found < expected && size(&log(path)) == 0 {
+            return match found < expected && size(&wal_path(path)) == 0 {
                 true => Err(Error::Truncated { path: path.into(), found }),
                 false => Ok(()),
             };
@@ -204,10 +204,10 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
 }
 
 /// How long to wait before trying again what SQLite could not decide.
-pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether SQLite lost a race for the log against another process and asks to try again.
-pub(crate) fn is_protocol(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_wal_race(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed)
 }
 
@@ -220,7 +220,7 @@ pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transactio
             connection.prepare_cached("SELECT 1 FROM sqlite_schema")?.query([])?.next().map(drop)
         };
         match look(&transaction) {
-            Err(error) if is_protocol(&error) => std::thread::sleep(PAUSE),
+            Err(error) if is_wal_race(&error) => std::thread::sleep(RETRY_PAUSE),
             Err(error) => return Err(error),
             Ok(()) => return Ok(transaction),
         }
@@ -248,7 +248,7 @@ pub(crate) enum FileKind {
 
 /// Looks at the file: application id, version, recipe and its hash.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
-    let Some(Identity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
+    let Some(RecipeIdentity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
     let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
     match hash == hex(&recipe.hash()) {
         true => Ok(FileKind::Corpus(Box::new(recipe))),
@@ -258,19 +258,19 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind>
 
 /// What a file says of its recipe.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct RecipeIdentity {
     json: String,
     hash: String,
 }
 
-impl Identity {
-    pub(crate) fn of(recipe: &Recipe) -> Identity {
-        Identity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
+impl RecipeIdentity {
+    pub(crate) fn of(recipe: &Recipe) -> RecipeIdentity {
+        RecipeIdentity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
     }
 }
 
 /// The same without a look at the recipe itself; `None` for a new file.
-pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
+pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<RecipeIdentity>> {
     let failed = sqlite_on(connection, path, "read it");
     // In one state of the file: someone may be creating it at this moment.
     let connection = &*connection.unchecked_transaction().map_err(&failed)?;
@@ -293,7 +293,7 @@ pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Id
     schema::check(connection, path)?;
     let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
     let hash = meta(connection, path, "recipe_hash")?.unwrap_or_default();
-    Ok(Some(Identity { json, hash }))
+    Ok(Some(RecipeIdentity { json, hash }))
 }
 
 fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {

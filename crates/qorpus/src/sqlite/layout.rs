@@ -38,11 +38,11 @@ impl Layout {
     /// That of the file of a connection, which was checked; `None` if it is unusual, or its
     /// metadata fill more than a page.
     pub(crate) fn new(connection: &Connection, file: Bytes<'_>) -> Option<Layout> {
-        let root = usual_root(connection).ok().flatten()?;
-        let page = root_of(connection, "meta").ok()?.checked_sub(1)? as usize;
+        let root = chunks_root(connection).ok().flatten()?;
+        let page = table_root(connection, "meta").ok()?.checked_sub(1)? as usize;
         let metadata = page_of(file, page)?;
-        let is_usual = btree::is_usual(file) && metadata.first() == Some(&LEAF);
-        is_usual.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
+        let has_corpus_pages = btree::has_corpus_pages(file) && metadata.first() == Some(&LEAF);
+        has_corpus_pages.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
     }
 
     /// The root of the tree of `chunks` of another file, if that has this layout too.
@@ -62,18 +62,18 @@ fn page_of(file: Bytes<'_>, page: usize) -> Option<Vec<u8>> {
 }
 
 /// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
-pub(crate) fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+pub(crate) fn chunks_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
     let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
     let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
     if columns.as_deref() != Some(usual) {
         return Ok(None);
     }
-    root_of(connection, "chunks").map(Some)
+    table_root(connection, "chunks").map(Some)
 }
 
 /// The root of the tree of a table.
-pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
+pub(crate) fn table_root(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
     let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     connection.query_row(sql, [table], |row| row.get(0))
 }

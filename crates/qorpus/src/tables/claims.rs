@@ -96,7 +96,7 @@ pub(crate) fn claim(
 }
 
 /// The chunks that `owner` has claimed and still holds.
-pub(crate) fn owned(connection: &Connection, owner: WriterId) -> Result<Vec<Range<u64>>> {
+pub(crate) fn claimed_by(connection: &Connection, owner: WriterId) -> Result<Vec<Range<u64>>> {
     let sql = "SELECT first_chunk, end_chunk FROM work WHERE owner = ?1 AND first_chunk < end_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([owner], |row| Ok(row.get(0)?..row.get(1)?))?;

@@ -9,7 +9,7 @@ use crate::options::job::{Durability, threads};
 use crate::options::writer::PairCheck;
 use crate::os::workers;
 use crate::produce::chunk_builder::ChunkBuilder;
-use crate::produce::pair_check::{self, Pairs};
+use crate::produce::pair_check::{self, PairComparer};
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
@@ -283,7 +283,7 @@ fn check_pairs(
     let (pair, allowed) = ((alphabet, corpus.kernel()), pair_check::tolerance(recipe.dtype()));
     let record =
         |position: usize| (circuits.get(window.start + position), &unitaries[position * size..][..size]);
-    Pairs::default().compare(pair, 0..window.len(), record, PairCheck::Phase, |position, difference| {
+    PairComparer::default().compare(pair, 0..window.len(), record, PairCheck::Phase, |position, difference| {
         match difference {
             None => result.unknown += 1,
             Some(difference) if difference <= allowed => result.recomputed += 1,

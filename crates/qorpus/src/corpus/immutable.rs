@@ -2,10 +2,10 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
-use crate::corpus::mapped::{Backing, MappedFile, Open, Source, StillFile, Table, Unusual, Wanted};
-use crate::corpus::row_cache::Found;
-use crate::corpus::row_cache::FoundRows;
-use crate::corpus::row_cache::SLOTS;
+use crate::corpus::mapped::{Backing, MappedFile, Handles, MappedReader, ImmutableFile, MappedTable, Fallback, Buffers};
+use crate::corpus::row_cache::ChunkCache;
+use crate::corpus::row_cache::RowCache;
+use crate::corpus::row_cache::MAX_SLOTS;
 use crate::error::Result;
 use crate::os::clock::POLL_INTERVAL;
 use crate::os::clock::now;
@@ -19,7 +19,7 @@ use std::ops::Range;
 impl CorpusFile {
     /// Whether records are read from the mapping, where their order is of no importance.
     pub(crate) fn is_mapped(&self) -> Result<bool> {
-        self.look_around()?;
+        self.poll_writers()?;
         Ok(self.still.borrow().as_ref().is_some_and(|still| match &still.file {
             Backing::Sqlite(file) => file.with_dependent(|_, open| open.table.is_some()),
             Backing::File(..) => true,
@@ -27,16 +27,16 @@ impl CorpusFile {
     }
 
     /// How many records there are for good, as far as is known without a look.
-    pub(crate) fn records_still(&self) -> u64 {
+    pub(crate) fn records_known(&self) -> u64 {
         self.still.borrow().as_ref().map_or(0, |still| still.ids.end)
     }
 
     /// Reads the records with these ids, in any order, from the mapping of a file that is still. If
     /// that is not possible for one of them it says `false`, and what it wrote is of no use.
-    pub(crate) fn read_still(&self, ids: &Ids<'_>, wanted: Wanted<'_>) -> Result<bool> {
+    pub(crate) fn read_mapped(&self, ids: &Ids<'_>, buffers: Buffers<'_>) -> Result<bool> {
         self.mapped(|source, buffer| match ids {
-            Ids::Run(ids) => source.read_run(ids.clone(), wanted, buffer),
-            Ids::List(ids) => source.read(ids, wanted, buffer),
+            Ids::Run(ids) => source.read_run(ids.clone(), buffers, buffer),
+            Ids::List(ids) => source.read(ids, buffers, buffer),
         })
     }
 
@@ -44,13 +44,13 @@ impl CorpusFile {
     #[inline]
     fn mapped(
         &self,
-        read: impl FnOnce(&mut Source<'_>, &mut Vec<u8>) -> std::result::Result<(), Unusual>,
+        read: impl FnOnce(&mut MappedReader<'_>, &mut Vec<u8>) -> std::result::Result<(), Fallback>,
     ) -> Result<bool> {
-        self.look_around()?;
+        self.poll_writers()?;
         let (mut still, mut buffer) = (self.still.borrow_mut(), self.buffer.borrow_mut());
         let Some(MappedFile { ids, file, rows, .. }) = still.as_mut() else { return Ok(false) };
         let read = |file: Bytes<'_>, root| {
-            let mut source = Source { file, root, ids: ids.clone(), rows, codec: &self.codec };
+            let mut source = MappedReader { file, root, ids: ids.clone(), rows, codec: &self.codec };
             read(&mut source, &mut buffer).is_ok()
         };
         Ok(match file {
@@ -62,35 +62,35 @@ impl CorpusFile {
     }
 
     /// Finds out, now and then, whether the file is still.
-    pub(crate) fn look_around(&self) -> Result<()> {
+    pub(crate) fn poll_writers(&self) -> Result<()> {
         let now = now();
-        if self.looked.get().is_some_and(|looked| now.saturating_sub(looked) < POLL_INTERVAL) {
+        if self.polled.get().is_some_and(|polled| now.saturating_sub(polled) < POLL_INTERVAL) {
             return Ok(());
         }
         // A child that inherited a mapping may read it until then, for no lock is involved; to ask
         // the system which process this is would take a fifth of a read.
         self.check_process()?;
-        self.looked.set(Some(now));
+        self.polled.set(Some(now));
         // Nobody writes what was published; were it done after all, checks would fail.
         if self.still.borrow().as_ref().is_some_and(|still| matches!(still.file, Backing::File(..))) {
             return Ok(());
         }
-        match (self.is_at_rest(), self.still.borrow().is_some()) {
+        match (self.has_no_writers(), self.still.borrow().is_some()) {
             (true, true) | (false, false) => return Ok(()),
             _ => {}
         }
         self.still.take();
-        if self.is_at_rest()
-            && let Some(ids) = self.there_in_one()?
+        if self.has_no_writers()
+            && let Some(ids) = self.ids_in_one()?
         {
-            let connection = connection::open_still(&self.path)?;
-            let file = StillFile::new(connection, |connection| Open {
+            let connection = connection::open_immutable(&self.path)?;
+            let file = ImmutableFile::new(connection, |connection| Handles {
                 columns: Columns::new(connection),
-                table: Table::new(connection),
+                table: MappedTable::new(connection),
             });
             let is_mapped = file.with_dependent(|_, open| open.table.is_some());
-            let rows = FoundRows::new(&self.recipe, ids.end - ids.start, SLOTS);
-            let chunks = Found::new(if is_mapped { 64 } else { SLOTS });
+            let rows = RowCache::new(&self.recipe, ids.end - ids.start, MAX_SLOTS);
+            let chunks = ChunkCache::new(if is_mapped { 64 } else { MAX_SLOTS });
             self.still.replace(Some(MappedFile { ids, file: Backing::Sqlite(file), rows, chunks }));
         }
         Ok(())
@@ -98,7 +98,7 @@ impl CorpusFile {
 
     /// The ids of the records that are there, if they follow one another: all, or those of a part
     /// or shard.
-    fn there_in_one(&self) -> Result<Option<Range<u64>>> {
+    fn ids_in_one(&self) -> Result<Option<Range<u64>>> {
         if self.recipe.expected().is_none() {
             return Ok(Some(0..self.read(totals)?.0));
         }
@@ -120,7 +120,7 @@ impl CorpusFile {
     }
 
     /// Whether nobody writes, and nothing that was written is outside the file.
-    pub(crate) fn is_at_rest(&self) -> bool {
+    pub(crate) fn has_no_writers(&self) -> bool {
         let there = |ending| std::fs::metadata(beside(&self.path, ending));
         // An empty log is left behind when readers keep it open.
         there("-lock").is_err()
