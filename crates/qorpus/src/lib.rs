@@ -65,9 +65,10 @@ pub use qorpus_core::{
     self as core, Circuits, Complex64, Dtype, Equivalence, Label, LabelColumn, Recipe, Target,
 };
 pub use qubit_order::Order;
-pub use read::corpus::{Corpus, Rows};
+pub use read::corpus::Corpus;
 pub use read::parameters::Parameters;
 pub use read::present::Present;
+pub use read::rows::Rows;
 pub use read::sql::Selection;
 pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;

@@ -477,7 +477,10 @@ mod tests {
             longest = wal_path();
         }
         assert!(path.metadata().unwrap().len() > 3 * WAL_CHECKPOINT_BYTES, "it was written back");
-        assert!((WAL_CHECKPOINT_BYTES..WAL_CHECKPOINT_BYTES + 2 * bytes).contains(&longest), "{longest} bytes");
+        assert!(
+            (WAL_CHECKPOINT_BYTES..WAL_CHECKPOINT_BYTES + 2 * bytes).contains(&longest),
+            "{longest} bytes"
+        );
     }
 
     /// A torn rollback journal that was synced only once may be rolled back into the file.

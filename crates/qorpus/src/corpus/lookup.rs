@@ -1,7 +1,7 @@
 //! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::corpus::mapped::MappedFile;
+use crate::corpus::mapped::{Backing, MappedFile};
 use crate::corpus::record::GivenLabels;
 use crate::corpus::row_cache::{ChunkCache, ChunkLocation};
 use crate::error::{ChunkDamage, Error, Result};
@@ -15,30 +15,30 @@ use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
 impl CorpusFile {
-    /// Appends the circuits at `positions` of the chunk at `place`.
+    /// Appends the circuits at `positions` of the chunk at `span`.
     pub(crate) fn circuits_in(
         &self,
         columns: &mut Columns<'_>,
-        place: ChunkSpan,
+        span: ChunkSpan,
         positions: &[usize],
         circuits: &mut Circuits,
     ) -> std::result::Result<(), LookupError> {
-        let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(LookupError::Seek)?;
+        let len = columns.seek(Column::Circuits, span.first_id as i64).map_err(LookupError::Seek)?;
         let reader = ColumnReader::new(columns, Column::Circuits, len, positions)?;
         let mut fetch = |at, out: &mut [u8]| reader.read(at, out);
         let buffer = &mut *self.buffer.borrow_mut();
-        self.codec.circuits_at(place, len, positions, buffer, &mut fetch, circuits)
+        self.codec().circuits_at(span, len, positions, buffer, &mut fetch, circuits)
     }
 
-    /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
+    /// Writes the unitaries at `positions` of the chunk at `span` to the beginning of `out`.
     pub(crate) fn unitaries_in(
         &self,
         columns: &mut Columns<'_>,
-        place: ChunkSpan,
+        span: ChunkSpan,
         positions: &[usize],
         out: &mut [u8],
     ) -> std::result::Result<(), LookupError> {
-        let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(LookupError::Seek)?;
+        let len = columns.seek(Column::Unitaries, span.first_id as i64).map_err(LookupError::Seek)?;
         let reader = ColumnReader::new(columns, Column::Unitaries, len, positions)?;
         let mut fetch = |at, out: &mut [u8]| reader.read(at, out);
         let mut slots = out.chunks_exact_mut(self.unitary_bytes());
@@ -48,7 +48,7 @@ impl CorpusFile {
             }
         };
         let buffer = &mut *self.buffer.borrow_mut();
-        self.codec.unitaries_at(place, len, positions, buffer, &mut fetch, &mut emit)
+        self.codec().unitaries_at(span, len, positions, buffer, &mut fetch, &mut emit)
     }
 
     /// Appends the labels of the records at `positions` of a chunk.
@@ -60,17 +60,15 @@ impl CorpusFile {
         labels: &mut Vec<GivenLabels>,
     ) -> std::result::Result<(), LookupError> {
         if !chunk.has_labels {
-            if self.recipe.space().is_appended() {
-                labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
-            }
+            labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
             return Ok(());
         }
         let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
         let mut statement = columns.connection().prepare_cached(sql)?;
-        let mut rows = statement.query([chunk.place.first_id])?;
+        let mut rows = statement.query([chunk.span.first_id])?;
         let row = rows.next()?.ok_or(LookupError::Damage(ChunkDamage::Missing))?;
         let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-        let packed = self.codec.labels(chunk.place, column)?;
+        let packed = self.codec().labels(chunk.span, column)?;
         for &position in positions {
             labels.push(packed.get(position)?);
         }
@@ -78,24 +76,24 @@ impl CorpusFile {
     }
 
     /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the
-    /// chunk's place, the positions of the wanted records in it, and how many ids came before.
+    /// chunk's span, the positions of the wanted records in it, and how many ids came before.
     ///
-    /// Where the file is still it is read without locks. What looks wrong there, someone may just
-    /// be changing: then all is visited once more, in a transaction.
+    /// A file that nobody writes is read without locks. If something looks wrong there, someone may
+    /// just be changing it: then all is visited once more, in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
         self.check_process()?;
         if ids.is_empty() {
             return Ok(());
         }
         self.poll_writers()?;
-        let is_there = |still: &&mut MappedFile| ids.iter().all(|&id| still.has(id));
-        if let Some(still) = self.still.borrow_mut().as_mut().filter(is_there) {
-            let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
-            if visited.is_some_and(|visited| visited.is_ok()) {
-                return Ok(());
-            }
+        let is_there = |mapped: &&mut MappedFile| ids.iter().all(|id| mapped.ids.contains(id));
+        if let Some(MappedFile { file: Backing::Sqlite(file), chunks, .. }) =
+            self.mapped.borrow_mut().as_mut().filter(is_there)
+            && file.with_dependent_mut(|_, open| self.visit_in(&mut open.columns, chunks, ids, visit)).is_ok()
+        {
+            return Ok(());
         }
-        self.still.take();
+        self.mapped.take();
         let connection = self.connection()?;
         let failed = |error| self.blamed(sqlite_on(connection, &self.path, "read it")(error));
         let transaction = connection::begin_read(connection).map_err(failed)?;
@@ -114,9 +112,8 @@ impl CorpusFile {
     ) -> std::result::Result<(), (u64, u64, LookupError)> {
         let (mut index, mut positions) = (0, Vec::new());
         while let Some(&id) = ids.get(index) {
-            let chunk =
-                self.chunk_of(columns.connection(), found, id).map_err(|error| (id, id, error))?;
-            let ChunkSpan { first_id, count } = chunk.place;
+            let chunk = self.chunk_of(columns.connection(), found, id).map_err(|error| (id, id, error))?;
+            let ChunkSpan { first_id, count } = chunk.span;
             let is_next = |pair: &[u64]| pair[0] <= pair[1] && pair[1] - first_id < count;
             let inside = 1 + ids[index..].windows(2).take_while(|pair| is_next(pair)).count();
             positions.clear();
@@ -135,15 +132,15 @@ impl CorpusFile {
         found: &mut ChunkCache,
         id: u64,
     ) -> std::result::Result<ChunkLocation, LookupError> {
-        if id >= self.recipe.space().len() {
+        if id >= self.recipe().space().len() {
             return Err(LookupError::Damage(ChunkDamage::Missing));
         }
-        if !self.recipe.space().is_appended() {
-            let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
-            let place = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
-            return Ok(ChunkLocation { place, has_labels: false });
+        if !self.recipe().space().is_appended() {
+            let ids = self.recipe().chunk_ids(id / self.recipe().chunk_records());
+            let span = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
+            return Ok(ChunkLocation { span, has_labels: false });
         }
-        let slot = found.slot(id, self.recipe.chunk_records());
+        let slot = found.slot(id, self.recipe().chunk_records());
         if let Some(chunk) = slot.iter().flatten().find(|chunk| chunk.holds(id)) {
             return Ok(*chunk);
         }
@@ -151,11 +148,11 @@ impl CorpusFile {
                    WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;
         let chunk = statement.query_row([id], |row| {
-            let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
-            Ok(ChunkLocation { place, has_labels: row.get(2)? })
+            let span = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
+            Ok(ChunkLocation { span, has_labels: row.get(2)? })
         });
         match chunk.optional()? {
-            Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
+            Some(chunk) if chunk.span.count > self.recipe().chunk_records() => {
                 Err(LookupError::Damage(ChunkDamage::Ids))
             }
             Some(chunk) if chunk.holds(id) => {
@@ -175,8 +172,8 @@ impl CorpusFile {
         error: LookupError,
     ) -> std::result::Result<Error, rusqlite::Error> {
         let records = totals(connection)?.0;
-        let len = self.recipe.expected().unwrap_or(records);
-        let number = first_id / self.recipe.stride();
+        let len = self.recipe().expected().unwrap_or(records);
+        let number = first_id / self.recipe().stride();
         if id >= len {
             return Ok(Error::NoRecord { path: self.path.clone(), id, len });
         }
@@ -259,5 +256,5 @@ impl<'c> ColumnReader<'c> {
     }
 }
 
-/// From so many records of a chunk on, its columns are read whole.
+/// With more records of a chunk than these, its columns are read whole.
 const WHOLE_COLUMN_RECORDS: usize = 24;

@@ -2,21 +2,20 @@
 //! mapping, or by open columns where that cannot be.
 
 use crate::corpus::record::GivenLabels;
-use crate::corpus::row_cache::ChunkCache;
-use crate::corpus::row_cache::RowCache;
+use crate::corpus::row_cache::{ChunkCache, RowCache};
+use crate::corpus::rows::RowBuffers;
 use crate::sqlite::blob::Columns;
 use crate::sqlite::btree::{self, ChunkRow};
 use crate::sqlite::layout::chunks_root;
 use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
-use qorpus_core::Recipe;
-use qorpus_core::{Circuits, Codec, Damage};
+use qorpus_core::{Codec, Damage};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A way into a file that nobody changes at present.
+/// A file that nobody changes at present, as it is mapped or open.
 pub(crate) struct MappedFile {
-    /// Whose ids are among these is there for good.
+    /// The records with these ids are there for good.
     pub(super) ids: Range<u64>,
     pub(super) file: Backing,
     pub(super) rows: RowCache,
@@ -71,52 +70,12 @@ impl MappedTable<'_> {
     }
 }
 
-/// What is wanted of records: circuits and labels are appended, unitaries written from the
-/// beginning on.
-#[derive(Default)]
-pub(crate) struct Buffers<'w> {
-    pub(crate) circuits: Option<&'w mut Circuits>,
-    pub(crate) unitaries: Option<&'w mut [u8]>,
-    pub(crate) labels: Option<&'w mut Vec<GivenLabels>>,
-}
-
-/// A record cannot be read from the mapping, for whatever reason: others will read it, or say what
-/// is wrong.
+/// A record cannot be read from the mapping: SQLite will read it, or report the damage.
 pub(super) struct Fallback;
 
 impl From<Damage> for Fallback {
     fn from(_: Damage) -> Fallback {
         Fallback
-    }
-}
-
-impl MappedFile {
-    /// Whether the record with this id is there for good.
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.ids.contains(&id)
-    }
-
-    /// One of a published file that has these ids, and the tree of `chunks` at this root; it
-    /// remembers at most `most` rows twice.
-    pub(crate) fn published(
-        recipe: &Recipe,
-        ids: Range<u64>,
-        file: PublishedMapping,
-        root: u32,
-        most: usize,
-    ) -> MappedFile {
-        let rows = RowCache::new(recipe, ids.end - ids.start, most);
-        MappedFile { ids, file: Backing::File(file, root), rows, chunks: ChunkCache::new(1) }
-    }
-
-    /// Calls `read` with the open columns, and with the chunks of any size that were found before;
-    /// `None` if SQLite has not opened the file.
-    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut ChunkCache) -> T) -> Option<T> {
-        let chunks = &mut self.chunks;
-        match &mut self.file {
-            Backing::Sqlite(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
-            Backing::File(..) => None,
-        }
     }
 }
 
@@ -129,15 +88,18 @@ pub(super) struct MappedReader<'s> {
     pub(super) codec: &'s Codec,
 }
 
-/// For so many records at once memory is asked for blocks ahead; while those come, others are
-/// checked.
+/// Blocks of this many records are prefetched; while those come, others are checked.
 const PREFETCH_RECORDS: usize = 4;
 
-/// At most so many records of a chunk are read at a time.
+/// The beginning of a large block that is prefetched; the rest comes by itself while that is
+/// copied.
+const PREFETCH_BYTES: usize = 4096;
+
+/// Scattered records of a chunk that are read at a time.
 const MAX_BATCH: usize = 64;
 
 impl MappedReader<'_> {
-    fn row(&mut self, id: u64) -> std::result::Result<ChunkRow, Fallback> {
+    fn row(&mut self, id: u64) -> Result<ChunkRow, Fallback> {
         let (file, root) = (self.file, self.root);
         if !self.ids.contains(&id) {
             return Err(Fallback);
@@ -145,26 +107,24 @@ impl MappedReader<'_> {
         self.rows.get(id, || btree::find(file, root, id)).ok_or(Fallback)
     }
 
+    /// Reads records in any order.
     pub(super) fn read(
         &mut self,
         ids: &[u64],
-        mut buffers: Buffers<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Fallback> {
-        let (file, codec, mut positions) = (self.file, self.codec, [0; MAX_BATCH]);
-        let (mut start, mut asked) = (0, 0);
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
+        let (mut positions, mut start, mut prefetched) = ([0; MAX_BATCH], 0, 0);
         while start < ids.len() {
             let row = self.row(ids[start])?;
             let run =
                 (ids[start]..row.end()).zip(&ids[start..]).take_while(|&(next, &id)| next == id).count();
             if run > 1 {
-                // What follows is asked for meanwhile.
-                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), &buffers);
-                self.read_neighbours(&row, ids[start], start..start + run, &mut buffers, buffer)?;
+                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), buffers);
+                self.read_neighbours(&row, ids[start], start..start + run, buffers, block)?;
                 start += run;
                 continue;
             }
-            let place = row.chunk();
             let (mut end, mut last) = (start, 0);
             for &id in ids[start..].iter().take(MAX_BATCH) {
                 if id < last || !row.holds(id) {
@@ -173,48 +133,47 @@ impl MappedReader<'_> {
                 positions[end - start] = (id - row.first_id) as usize;
                 (last, end) = (id, end + 1);
             }
-            let positions = &positions[..end - start];
-            if asked < ids.len() && asked < end + PREFETCH_RECORDS {
-                let until = ids.len().min(asked.max(start) + PREFETCH_RECORDS);
-                self.prefetch(&ids[asked.max(start)..until], &buffers);
-                asked = until;
+            if prefetched < ids.len() && prefetched < end + PREFETCH_RECORDS {
+                let until = ids.len().min(prefetched.max(start) + PREFETCH_RECORDS);
+                self.prefetch(&ids[prefetched.max(start)..until], buffers);
+                prefetched = until;
             }
-            if let Some(out) = &mut buffers.unitaries {
-                let mut emit = |index: usize, unitary: &[u8]| {
-                    out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
-                };
-                let mut fetch =
-                    |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Fallback);
-                codec.unitaries_at(
-                    place,
-                    row.unitaries_len as usize,
-                    positions,
-                    buffer,
-                    &mut fetch,
-                    &mut emit,
-                )?;
-            }
-            if let Some(circuits) = &mut buffers.circuits {
-                let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Fallback);
-                codec.circuits_at(
-                    place,
-                    row.circuits_len as usize,
-                    positions,
-                    buffer,
-                    &mut fetch,
-                    circuits,
-                )?;
-            }
-            if let Some(labels) = &mut buffers.labels {
-                self.read_labels(&row, positions.iter().copied(), labels, buffer)?;
-            }
+            self.read_scattered(&row, &positions[..end - start], start, buffers, block)?;
             start = end;
         }
         Ok(())
     }
 
-    /// Has what is wanted of some records brought nearer, as far as their chunks were found before.
-    fn prefetch(&self, ids: &[u64], buffers: &Buffers<'_>) {
+    /// Reads the records at ascending `positions` of a row; unitaries are written from the place
+    /// `start` on.
+    fn read_scattered(
+        &self,
+        row: &ChunkRow,
+        positions: &[usize],
+        start: usize,
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
+        let (codec, span) = (self.codec, row.span());
+        if let Some(out) = &mut buffers.unitaries {
+            let mut emit = |index: usize, unitary: &[u8]| {
+                out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
+            };
+            let mut fetch = self.fetch(row, row.unitaries_at());
+            codec.unitaries_at(span, row.unitaries_len as usize, positions, block, &mut fetch, &mut emit)?;
+        }
+        if let Some(circuits) = &mut buffers.circuits {
+            let mut fetch = self.fetch(row, 0);
+            codec.circuits_at(span, row.circuits_len as usize, positions, block, &mut fetch, circuits)?;
+        }
+        match &mut buffers.labels {
+            Some(labels) => self.read_labels(row, positions.iter().copied(), labels, block),
+            None => Ok(()),
+        }
+    }
+
+    /// Prefetches the blocks of some records whose chunks are in the row cache.
+    fn prefetch(&self, ids: &[u64], buffers: &RowBuffers<'_>) {
         let (mut spans, mut len) = ([(0, 0); 4 * PREFETCH_RECORDS], 0);
         let mut ask = |row: &ChunkRow, at, bytes: usize| {
             let Some((start, there)) = row.place(at) else { return };
@@ -243,18 +202,19 @@ impl MappedReader<'_> {
         }
     }
 
+    /// Reads consecutive records.
     pub(super) fn read_run(
         &mut self,
         ids: Range<u64>,
-        mut buffers: Buffers<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Fallback> {
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
         let mut next = ids.start;
         while next < ids.end {
             let row = self.row(next)?;
             let end = ids.end.min(row.end());
             let places = (next - ids.start) as usize..(end - ids.start) as usize;
-            self.read_neighbours(&row, next, places, &mut buffers, buffer)?;
+            self.read_neighbours(&row, next, places, buffers, block)?;
             next = end;
         }
         Ok(())
@@ -267,33 +227,31 @@ impl MappedReader<'_> {
         row: &ChunkRow,
         first: u64,
         places: Range<usize>,
-        buffers: &mut Buffers<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Fallback> {
-        let (file, codec, place) = (self.file, self.codec, row.chunk());
-        let start = (first - row.first_id) as usize;
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
+        let (codec, span, start) = (self.codec, row.span(), (first - row.first_id) as usize);
         let positions = start..start + places.len();
         if let Some(out) = &mut buffers.unitaries {
             let (size, len) = (codec.unitary_bytes(), row.unitaries_len as usize);
-            let part = &mut out[places.start * size..places.end * size];
-            let mut fetch = |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Fallback);
-            codec.unitaries_in(place, len, positions.clone(), buffer, &mut fetch, part)?;
+            let out = &mut out[places.start * size..places.end * size];
+            let mut fetch = self.fetch(row, row.unitaries_at());
+            codec.unitaries_in(span, len, positions.clone(), block, &mut fetch, out)?;
         }
         if let Some(circuits) = &mut buffers.circuits {
-            let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Fallback);
-            codec.circuits_in(
-                place,
-                row.circuits_len as usize,
-                positions.clone(),
-                buffer,
-                &mut fetch,
-                circuits,
-            )?;
+            let (mut fetch, len) = (self.fetch(row, 0), row.circuits_len as usize);
+            codec.circuits_in(span, len, positions.clone(), block, &mut fetch, circuits)?;
         }
         match &mut buffers.labels {
-            Some(labels) => self.read_labels(row, positions, labels, buffer),
+            Some(labels) => self.read_labels(row, positions, labels, block),
             None => Ok(()),
         }
+    }
+
+    /// Returns a function that copies bytes of the column that begins at `start`.
+    #[inline]
+    fn fetch(&self, row: &ChunkRow, start: usize) -> impl FnMut(usize, &mut [u8]) -> Result<(), Fallback> {
+        move |at, out| row.copy(self.file, start + at, out).ok_or(Fallback)
     }
 
     /// Appends the labels of the records at these positions of a row.
@@ -302,15 +260,15 @@ impl MappedReader<'_> {
         row: &ChunkRow,
         positions: impl ExactSizeIterator<Item = usize>,
         labels: &mut Vec<GivenLabels>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Fallback> {
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
         if row.labels_len == 0 {
             labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
             return Ok(());
         }
-        buffer.resize(row.labels_len as usize, 0);
-        row.copy(self.file, row.labels_at(), buffer).ok_or(Fallback)?;
-        let packed = self.codec.labels(row.chunk(), Some(buffer))?;
+        block.resize(row.labels_len as usize, 0);
+        row.copy(self.file, row.labels_at(), block).ok_or(Fallback)?;
+        let packed = self.codec.labels(row.span(), Some(block))?;
         for position in positions {
             labels.push(packed.get(position)?);
         }
@@ -318,17 +276,13 @@ impl MappedReader<'_> {
     }
 }
 
-/// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is
-/// copied.
-const PREFETCH_BYTES: usize = 4096;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::CorpusFile;
     use crate::Ids;
     use crate::{Corpus, Durability, GenerateOptions, Order, Recipe, Writer, WriterOptions};
-    use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
+    use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Label, Space};
     use std::path::Path;
 
     fn recipe(qubits: usize, records: u64, stored: bool) -> Recipe {
@@ -393,12 +347,12 @@ mod tests {
             let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
             let mut out = vec![0; ids.len() * size];
             let stored = corpus.recipe().stores_unitaries();
-            let buffers = Buffers {
+            let mut buffers = RowBuffers {
                 circuits: Some(&mut circuits),
                 unitaries: stored.then_some(&mut out),
                 labels: labelled.then_some(&mut labels),
             };
-            if !corpus.read_mapped(&asked, buffers).unwrap() {
+            if !corpus.read_mapped(&asked, &mut buffers).unwrap() {
                 return false;
             }
             for (place, &id) in ids.iter().enumerate() {
@@ -412,8 +366,8 @@ mod tests {
             }
         }
         // Those that are not there are left to others.
-        assert!(!corpus.read_mapped(&(0..len + 1).into(), Buffers::default()).unwrap());
-        assert!(!corpus.read_mapped(&(&[0, len]).into(), Buffers::default()).unwrap());
+        assert!(!corpus.read_mapped(&(0..len + 1).into(), &mut RowBuffers::default()).unwrap());
+        assert!(!corpus.read_mapped(&(&[0, len]).into(), &mut RowBuffers::default()).unwrap());
         true
     }
 

@@ -6,13 +6,13 @@ use qorpus_core::{ChunkSpan, Recipe};
 /// Where a chunk is, and whether its records brought labels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkLocation {
-    pub(crate) place: ChunkSpan,
+    pub(crate) span: ChunkSpan,
     pub(super) has_labels: bool,
 }
 
 impl ChunkLocation {
     pub(super) fn holds(self, id: u64) -> bool {
-        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
+        id.checked_sub(self.span.first_id).is_some_and(|position| position < self.span.count)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Scanning: the chunks of a file in order, each checked as a whole.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::corpus::corpus_file::SCAN_BYTES;
 use crate::corpus::record::GivenLabels;
+use crate::corpus::rows::SCAN_BYTES;
 use crate::error::{ChunkDamage, Result};
 use qorpus_core::{Chunk, ChunkRef, ChunkSpan, Circuits, ContentHash, PackedLabels};
 use rusqlite::{Connection, Row};
@@ -29,14 +29,14 @@ impl CorpusFile {
             for (number, chunk) in chunks {
                 let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
                 self.check_ids(&chunk, number).map_err(damaged)?;
-                self.codec.decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
+                self.codec().decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
                 let stored = self
-                    .codec
+                    .codec()
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
                 let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
                 let labels =
-                    self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
+                    self.codec().labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
                 let labels = BatchLabels { packed: &labels, first: 0 };
                 if !stored.is_empty() {
                     let first_id = chunk.first_id;
@@ -68,7 +68,7 @@ impl CorpusFile {
     /// [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         let (mut next, mut names) = (numbers.start, BTreeSet::new());
-        let stride = self.recipe.stride();
+        let stride = self.recipe().stride();
         let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
         while next < numbers.end {
             let until = numbers.end.min(next.saturating_add(self.scan_chunks()));
@@ -77,7 +77,7 @@ impl CorpusFile {
                 let mut rows = statement.query([ids(next), ids(until)])?;
                 while let Some(row) = rows.next()? {
                     let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
-                    match self.codec.labels(place, row.get_ref(2)?.as_blob_or_null()?) {
+                    match self.codec().labels(place, row.get_ref(2)?.as_blob_or_null()?) {
                         Ok(packed) => names.extend(packed.reals().map(str::to_owned)),
                         Err(damage) => return Ok(Some((place.first_id / stride, damage))),
                     }
@@ -94,8 +94,8 @@ impl CorpusFile {
 
     /// How many chunks a scan reads in one transaction.
     pub(crate) fn scan_chunks(&self) -> u64 {
-        let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
-        if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
+        let chunks = (SCAN_BYTES / self.recipe().typical_chunk_bytes()).max(1);
+        if self.recipe().space().is_appended() { chunks * self.recipe().chunk_records() } else { chunks }
     }
 
     /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and
@@ -111,7 +111,7 @@ impl CorpusFile {
         connection: &Connection,
         numbers: Range<u64>,
     ) -> rusqlite::Result<(Vec<(u64, Chunk)>, u64)> {
-        let stride = self.recipe.stride();
+        let stride = self.recipe().stride();
         let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
         let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
         let mut rows = statement.query([ids(numbers.start), ids(numbers.end)])?;
@@ -140,9 +140,9 @@ impl CorpusFile {
         chunk: &ChunkRef<'_>,
         number: u64,
     ) -> std::result::Result<(), ChunkDamage> {
-        let ids = self.recipe.chunk_ids(number);
-        let fits = match self.recipe.space().is_appended() {
-            true => (1..=self.recipe.chunk_records()).contains(&chunk.count),
+        let ids = self.recipe().chunk_ids(number);
+        let fits = match self.recipe().space().is_appended() {
+            true => (1..=self.recipe().chunk_records()).contains(&chunk.count),
             false => chunk.count == ids.end - ids.start,
         };
         if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }

@@ -40,7 +40,7 @@ impl Input {
             return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
         }
         let files = match path.is_dir() {
-            true => corpus::directory(path)?,
+            true => corpus::corpora_in(path)?,
             false => vec![path.into()],
         };
         files.into_iter().map(|file| Ok(Input::File(Box::new(CorpusFile::open(file)?)))).collect()

@@ -6,7 +6,6 @@ use crate::os::fork;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -124,68 +123,9 @@ pub(crate) fn pause(time: Duration) -> bool {
     }
 }
 
-/// Threads that work for this one. When this one stops, they stop waiting.
-pub(crate) struct ThreadGroup {
-    dismissed: Arc<AtomicBool>,
-    working: Sender<()>,
-    done: Receiver<()>,
-}
-
-/// What a thread of a crew keeps as long as it works.
-pub(crate) struct GroupThread {
-    dismissed: Arc<AtomicBool>,
-    _working: Sender<()>,
-}
-
-impl ThreadGroup {
-    pub(crate) fn new() -> ThreadGroup {
-        let (working, done) = channel();
-        ThreadGroup { dismissed: Arc::default(), working, done }
-    }
-
-    /// For a thread that is to begin.
-    pub(crate) fn member(&self) -> GroupThread {
-        GroupThread { dismissed: self.dismissed.clone(), _working: self.working.clone() }
-    }
-
-    /// Waits until all members are done, who stop waiting `if` it `is_over`, or when a signal
-    /// comes.
-    pub(crate) fn join(self, is_over: bool) {
-        let ThreadGroup { dismissed, working, done } = self;
-        drop(working);
-        dismissed.store(is_over, Ordering::Relaxed);
-        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(SLICE) {
-            if self::is_over() {
-                dismissed.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-impl GroupThread {
-    /// Calls `work` on the member's own thread.
-    pub(crate) fn work<T>(self, work: impl FnOnce() -> T) -> T {
-        supervised(self.dismissed, None, work)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn members_stop_waiting_when_they_are_dismissed() {
-        let group = ThreadGroup::new();
-        let begin = Instant::now();
-        std::thread::scope(|scope| {
-            let member = group.member();
-            let worker = scope.spawn(move || member.work(|| pause(Duration::from_secs(60))));
-            group.join(true);
-            assert!(worker.join().unwrap());
-        });
-        assert!(begin.elapsed() < Duration::from_secs(30));
-        assert!(!pause(Duration::from_millis(1)));
-    }
 
     #[test]
     fn a_long_wait_is_told_once_and_ends_with_an_interrupt() {

@@ -128,7 +128,8 @@ impl RecordGroup {
     /// What has been accepted; what is accepted from now on goes with its labels.
     fn take(&mut self) -> RecordGroup {
         let labels = self.labels.take();
-        let empty = RecordGroup { labels: std::mem::replace(&mut self.labels, labels), ..RecordGroup::default() };
+        let empty =
+            RecordGroup { labels: std::mem::replace(&mut self.labels, labels), ..RecordGroup::default() };
         std::mem::replace(self, empty)
     }
 }
@@ -606,7 +607,11 @@ impl WriterShared {
     }
 
     /// Sends off what was accepted and waits until it is durable, but no longer than `limit`.
-    fn flush(self: &Arc<Self>, mut state: MutexGuard<'_, WriterState>, limit: Duration) -> Result<Option<u64>> {
+    fn flush(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, WriterState>,
+        limit: Duration,
+    ) -> Result<Option<u64>> {
         // What others go on to append meanwhile is not waited for.
         let (begun, wanted) = (Instant::now(), state.accepted);
         if !state.group.circuits.is_empty() {

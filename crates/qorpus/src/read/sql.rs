@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::os::fork;
 use crate::qubit_order::Order;
 use crate::read::authorizer::{self, Interrupt};
-use crate::read::corpus::{Corpus, Rows};
+use crate::read::corpus::Corpus;
 use crate::read::parameters::Parameters;
+use crate::read::rows::Rows;
 use crate::read::sql_error::reason;
 use crate::read::sql_functions;
 use qorpus_core::{Complex64, Dtype, Label};
@@ -392,7 +393,7 @@ impl RecordCursor<'_> {
         let (unitaries, labels) = (self.plan & UNITARIES != 0, self.plan & LABELS != 0);
         match self.plan & CIRCUITS != 0 {
             true if unitaries => {
-                reader.some_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
+                reader.read_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
                 return Ok(rows);
             }
             true => rows.circuits = reader.circuits(ids)?,

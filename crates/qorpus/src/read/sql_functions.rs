@@ -145,7 +145,8 @@ fn trim(
     let (Some(text), Some(set)) = (texts.text(context, 0)?, texts.text(context, 1)?) else {
         return Ok(None);
     };
-    let (mut steps, mut characters, mut start, mut at) = (StepCounter { interrupt, steps: 0 }, Vec::new(), 0, 0);
+    let (mut steps, mut characters, mut start, mut at) =
+        (StepCounter { interrupt, steps: 0 }, Vec::new(), 0, 0);
     while read(&set, &mut at) != 0 {
         characters.push(&set[start..at]);
         start = at;
@@ -248,8 +249,12 @@ impl Pattern {
                 sign => PatternPiece::Character(sign),
             };
             match (piece, pieces.last_mut()) {
-                (PatternPiece::Character(sign @ ..0x80), Some(PatternPiece::Ascii(run))) => run.push(sign as u8),
-                (PatternPiece::Character(sign @ ..0x80), _) => pieces.push(PatternPiece::Ascii(vec![sign as u8])),
+                (PatternPiece::Character(sign @ ..0x80), Some(PatternPiece::Ascii(run))) => {
+                    run.push(sign as u8)
+                }
+                (PatternPiece::Character(sign @ ..0x80), _) => {
+                    pieces.push(PatternPiece::Ascii(vec![sign as u8]))
+                }
                 (piece, _) => pieces.push(piece),
             }
         }

@@ -77,7 +77,13 @@ impl UnitaryParts {
             Ok(SidePart { sides, bits })
         };
         let parts = sides.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(UnitaryParts { reader, among, split, parts, counts: Mutex::new(SideCounts { records: 0, before }) })
+        Ok(UnitaryParts {
+            reader,
+            among,
+            split,
+            parts,
+            counts: Mutex::new(SideCounts { records: 0, before }),
+        })
     }
 
     /// Whether unitaries are compared exactly. If not, a few records may be in no part.
@@ -143,7 +149,9 @@ impl UnitaryParts {
     /// The temporary file cannot be read.
     pub fn contains(&self, part: usize, ids: &[u64]) -> Result<Vec<bool>> {
         let mut last = None;
-        ids.iter().map(|id| Ok(has(self.block_bits(part, id / BLOCK_RECORDS, &mut last)?, id % BLOCK_RECORDS))).collect()
+        ids.iter()
+            .map(|id| Ok(has(self.block_bits(part, id / BLOCK_RECORDS, &mut last)?, id % BLOCK_RECORDS)))
+            .collect()
     }
 
     /// The ids of the records at these places of a part, all of which are there; they ascend with

@@ -1,7 +1,8 @@
 //! Tests against servers that only pretend to be a store, or are one in trouble.
 
 use super::*;
-use crate::os::waiting::{Caller, ThreadGroup, set_caller};
+use crate::os::waiting::{Caller, set_caller};
+use crate::os::workers::ThreadGroup;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -225,7 +226,7 @@ fn forks_and_callers_need_not_wait_for_a_store() {
     let bucket = bucket(&address);
     let group = ThreadGroup::new();
     std::thread::scope(|scope| {
-        let member = group.member();
+        let member = group.thread();
         let waits = scope.spawn(|| member.work(|| bucket.look("x")));
         std::thread::sleep(Duration::from_millis(200));
         let begin = Instant::now();

@@ -46,7 +46,7 @@ pub(crate) struct OpenShards {
     shards: Shards,
     /// Whether shards are read, too, that are published and not listed yet.
     reads_unsealed: bool,
-    shared: SharedRecipe,
+    shared: Arc<SharedRecipe>,
     /// That of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
     listed: RwLock<Listed>,
@@ -120,7 +120,7 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let shared = SharedRecipe::new(Arc::new(shards.recipe().clone()));
+        let shared = SharedRecipe::new(shards.recipe().clone());
         let listed = RwLock::new(look(&shards)?);
         let idle = Arc::new(Idle::new(shards.cut().count()));
         let holder: Arc<dyn ForkAware> = idle.clone();
@@ -355,7 +355,7 @@ impl OpenShards {
         let (layout, cut) = (self.layout.get()?, self.shards.cut());
         // A directory has at most 2^20 shards, and each has a row at least.
         let rows = (MAX_ROWS / cut.count().next_power_of_two() as usize).clamp(LEAST_ROWS, MAX_SLOTS);
-        CorpusFile::published(file.into(), &self.shared, layout, cut.ids(number), bytes, rows)
+        CorpusFile::open_published(file.into(), &self.shared, layout, cut.ids(number), bytes, rows)
     }
 }
 

@@ -54,7 +54,7 @@ impl ChunkRow {
     }
 
     /// Which records its chunk holds.
-    pub(crate) fn chunk(&self) -> ChunkSpan {
+    pub(crate) fn span(&self) -> ChunkSpan {
         ChunkSpan { first_id: self.first_id, count: self.count.into() }
     }
 
@@ -267,7 +267,11 @@ impl<'m> Page<'m> {
             labels_len: labels_len as u32,
             at: self.start + begin,
             local: (start + local_len - begin) as u32,
-            overflow: if local_len < len { self.overflow_pages(start + local_len, len - local_len)? } else { 0 },
+            overflow: if local_len < len {
+                self.overflow_pages(start + local_len, len - local_len)?
+            } else {
+                0
+            },
         })
     }
 

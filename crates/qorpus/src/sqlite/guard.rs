@@ -78,7 +78,8 @@ pub(crate) fn faults((device, number): (u64, u64)) -> u32 {
 }
 
 fn count_at(device: u64, number: u64) -> usize {
-    (device.rotate_left(32) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 54 & (FAULT_COUNTERS - 1)
+    (device.rotate_left(32) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 54
+        & (FAULT_COUNTERS - 1)
 }
 
 /// The place of the count of an open file's faults.
@@ -202,7 +203,8 @@ pub(crate) fn install() {
         // to `there`.
         unsafe { libc::sigaction(libc::SIGBUS, &raw const own, &raw mut there) };
         if there.sa_sigaction != own.sa_sigaction {
-            let new: *mut ReplacedHandler = Box::leak(Box::new(ReplacedHandler { action: there, before: ptr::null_mut() }));
+            let new: *mut ReplacedHandler =
+                Box::leak(Box::new(ReplacedHandler { action: there, before: ptr::null_mut() }));
             let mut before = REPLACED.load(SeqCst);
             loop {
                 // SAFETY: nobody else has it before it is in the list.

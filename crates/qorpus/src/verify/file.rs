@@ -283,26 +283,33 @@ fn check_pairs(
     let (pair, allowed) = ((alphabet, corpus.kernel()), pair_check::tolerance(recipe.dtype()));
     let record =
         |position: usize| (circuits.get(window.start + position), &unitaries[position * size..][..size]);
-    PairComparer::default().compare(pair, 0..window.len(), record, PairCheck::Phase, |position, difference| {
-        match difference {
-            None => result.unknown += 1,
-            Some(difference) if difference <= allowed => result.recomputed += 1,
-            Some(difference) => {
-                let (circuit, given) = record(position);
-                let residual = unitarity_residual(given, alphabet.dim());
-                let allowed = pair_check::tolerance_of(residual, recipe.dtype());
-                result.recomputed += 1;
-                if difference > allowed {
-                    let cause =
-                        pair_check::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
-                    let id = chunk.first_id + (window.start + position) as u64;
-                    let text = format!("entries differ by up to {}; {cause}", pair_check::shown(difference));
-                    result.mismatched.insert(id, text);
+    PairComparer::default().compare(
+        pair,
+        0..window.len(),
+        record,
+        PairCheck::Phase,
+        |position, difference| {
+            match difference {
+                None => result.unknown += 1,
+                Some(difference) if difference <= allowed => result.recomputed += 1,
+                Some(difference) => {
+                    let (circuit, given) = record(position);
+                    let residual = unitarity_residual(given, alphabet.dim());
+                    let allowed = pair_check::tolerance_of(residual, recipe.dtype());
+                    result.recomputed += 1;
+                    if difference > allowed {
+                        let cause =
+                            pair_check::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
+                        let id = chunk.first_id + (window.start + position) as u64;
+                        let text =
+                            format!("entries differ by up to {}; {cause}", pair_check::shown(difference));
+                        result.mismatched.insert(id, text);
+                    }
                 }
             }
-        }
-        result.mismatched.len() < MAX_DAMAGED
-    });
+            result.mismatched.len() < MAX_DAMAGED
+        },
+    );
     Ok(())
 }
 
