@@ -29,6 +29,7 @@ mod paths;
 mod produce;
 mod qubit_order;
 mod read;
+mod remedy;
 mod shards;
 mod sqlite;
 mod tables;

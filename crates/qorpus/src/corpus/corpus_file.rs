@@ -11,10 +11,9 @@ use crate::os::clock::{POLL_INTERVAL, now};
 use crate::paths::{absolute, wal_path};
 use crate::sqlite::connection::{self, Access, FileKind, RecipeIdentity};
 use crate::sqlite::failure::sqlite_on;
-use crate::sqlite::guard;
 use crate::sqlite::layout::Layout;
 use crate::sqlite::mmap::PublishedMapping;
-use crate::sqlite::wal;
+use crate::sqlite::{guard, wal};
 use crate::tables::chunks::totals;
 use crate::tables::claims;
 use crate::tables::label_names::label_names;
@@ -115,7 +114,7 @@ impl CorpusFile {
         // Before SQLite makes a new one. The answer is kept for the whole process.
         let missing = wal::is_missing(&path);
         let connection = connect(&path).map_err(|error| match missing {
-            true => Error::NoWal { warning: wal::warning(&path), source: Box::new(error) },
+            true => Error::NoWal(wal::warning(&path), Box::new(error)),
             false => error,
         })?;
         match connection::identify(&connection, &path)? {

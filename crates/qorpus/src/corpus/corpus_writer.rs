@@ -6,8 +6,7 @@
 //! hold pages that are only appended; the second writer, or a reader, turns the write-ahead log on,
 //! and the last one leaves a single plain file behind.
 
-use crate::error::other_recipe;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, other_recipe};
 use crate::options::job::Durability;
 use crate::os::durable_names::{DurableNames, FileState};
 use crate::os::filesystem;
@@ -105,7 +104,7 @@ impl CorpusWriter {
             }
         });
         let Some(seen) = FileState::at(&path)? else {
-            return Err(Error::LostFile { path, what: "deleted" });
+            return Err(Error::LostFile(path, "deleted"));
         };
         drop(write_lock);
         Ok(CorpusWriter {
@@ -173,7 +172,7 @@ impl CorpusWriter {
             Some(now) if now.len < seen.len && !self.is_whole(now.len) => "cut short",
             Some(_) => return Ok(()),
         };
-        Err(Error::LostFile { path: self.path.clone(), what })
+        Err(Error::LostFile(self.path.clone(), what))
     }
 
     /// Whether a file of `len` bytes holds all pages that SQLite counts.
@@ -438,7 +437,7 @@ mod tests {
                 store.write(|_| Ok(())).unwrap();
                 harm(&path);
                 let refused = store.write(|_| Ok(())).unwrap_err();
-                let is_it = matches!(refused, Error::LostFile { what: said, .. } if said == what);
+                let is_it = matches!(refused, Error::LostFile(_, said) if said == what);
                 assert!(is_it, "harm {number}, WAL {wal_path}: {refused}");
             }
         }

@@ -474,8 +474,7 @@ impl<'a, A: Arithmetic> Lookup<'a, A> {
         for block in index.block(*keys.start())..=index.block(*keys.end()) {
             if self.block.as_ref().is_none_or(|(of, number_of, _)| (*of, *number_of) != (number, block)) {
                 let bytes = corpus.read(|connection| index.read(connection, block))?;
-                let bytes =
-                    bytes.ok_or_else(|| Error::DamagedIndex { path: corpus.path().into(), level: number })?;
+                let bytes = bytes.ok_or_else(|| Error::DamagedIndex(corpus.path().into(), number))?;
                 self.block = Some((number, block, bytes));
             }
             let Some((_, _, bytes)) = &self.block else { return Ok(()) };

@@ -285,7 +285,7 @@ impl Task<'_> {
             Ok(alphabet.text(&whole.collect::<Vec<_>>()))
         };
         match circuit() {
-            Ok(circuit) => Error::Unclear { path: self.path.into(), circuit },
+            Ok(circuit) => Error::Unclear(self.path.into(), circuit),
             Err(error) => error,
         }
     }

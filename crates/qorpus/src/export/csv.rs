@@ -100,7 +100,7 @@ impl Csv<'_> {
 pub(super) fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
     move |error| match error.into_kind() {
         ::csv::ErrorKind::Io(source) => io(out, "write it")(source),
-        other => Error::Export { path: out.into(), reason: format!("{other:?}") },
+        other => Error::Unsupported(out.into(), format!("{other:?}")),
     }
 }
 

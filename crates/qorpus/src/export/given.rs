@@ -60,7 +60,7 @@ impl Given {
                      export to .csv instead",
                     self.name
                 );
-                Err(Error::Export { path: out.into(), reason })
+                Err(Error::Unsupported(out.into(), reason))
             }
             (Kind::Real, Some(&Label::Integer(value))) => Ok(Some(Label::Real(value as f64))),
             (_, label) => Ok(label.cloned()),
@@ -79,7 +79,7 @@ pub(super) fn refuse_names(given: &[Given], others: &[String], out: &Path, other
             let reason = format!(
                 "label '{name}' has the name of another column of the file; export to {other} instead"
             );
-            Err(Error::Export { path: out.into(), reason })
+            Err(Error::Unsupported(out.into(), reason))
         }
     }
 }

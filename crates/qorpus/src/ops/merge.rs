@@ -130,11 +130,11 @@ pub fn merge(
     let recipe = first.recipe();
     if recipe.space().enumerates().is_some() {
         let reason = "an enumeration is whole in one file; there is nothing to merge";
-        return Err(Error::Appended { path: first.path().into(), reason });
+        return Err(Error::Appended(first.path().into(), reason));
     }
     if recipe.space().is_appended() {
         let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
-        return Err(Error::Appended { path: first.path().into(), reason });
+        return Err(Error::Appended(first.path().into(), reason));
     }
     let store = CorpusWriter::open(out, recipe, Durability::Full)?;
     let (records, _) = store.read(|connection| totals(connection))?;

@@ -1,11 +1,9 @@
 //! Options of an enumeration, and of looking up its unitaries.
 
 use crate::error::{Error, Result};
-use crate::options::gates::Gates;
-use crate::options::gates::split_list;
+use crate::options::gates::{Gates, split_list};
 use crate::options::job::Durability;
-use crate::options::recipe::RecipeOptions;
-use crate::options::recipe::alphabet;
+use crate::options::recipe::{RecipeOptions, alphabet};
 use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, Gate, MAX_LENGTH, Recipe, Space};
 
 /// Which distinct unitaries are enumerated, as people write it.

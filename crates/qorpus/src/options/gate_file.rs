@@ -12,8 +12,7 @@
 //! ]
 //! ```
 
-use crate::error::{Error, Result};
-use crate::error::{LOOK_FOR, io};
+use crate::error::{Error, LOOK_FOR, Result, io};
 use qorpus_core::{Complex64, Gate, evaluate, preset};
 use serde::Deserialize;
 use std::path::Path;
@@ -58,7 +57,7 @@ pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
     path.metadata().map_err(io(path, LOOK_FOR))?;
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;
     parse(&text, qubits).map_err(|error| match error {
-        Refused::Shape(reason) => Error::GateFile { path: path.into(), reason },
+        Refused::Shape(reason) => Error::GateFile(path.into(), reason),
         Refused::Gate(error) => Error::Recipe(error),
     })
 }

@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::options::gate_file;
-use qorpus_core::Complex64;
-use qorpus_core::{Gate, preset};
+use qorpus_core::{Complex64, Gate, preset};
 use std::path::Path;
 
 /// A gate set as people write it.

@@ -3,8 +3,7 @@
 use crate::error::{Error, Result};
 use crate::options::gates::Gates;
 use crate::options::job::Durability;
-use crate::options::recipe::RecipeOptions;
-use crate::options::recipe::alphabet;
+use crate::options::recipe::{RecipeOptions, alphabet};
 use crate::qubit_order::Order;
 use qorpus_core::{Dtype, Gate, Recipe, Space};
 

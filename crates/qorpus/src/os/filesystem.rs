@@ -36,7 +36,7 @@ const NETWORK_FILE_SYSTEMS: [(u32, &str); 12] = [
 pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
     let found = statfs(directory).map_err(|error| io(directory, "look at the file system")(error.into()))?;
     match network(found.filesystem_type().0 as u32) {
-        Some(kind) => Err(Error::NetworkFileSystem { path: corpus.into(), kind }),
+        Some(kind) => Err(Error::NetworkFileSystem(corpus.into(), kind)),
         None => Ok(()),
     }
 }

@@ -54,7 +54,7 @@ fn described(process: u32) -> String {
     let parts = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
     parts.map_or_else(String::new, |(name, rest)| {
         let stopped = if rest.trim_start().starts_with(['T', 't']) { ", stopped" } else { "" };
-        format!(" ({}{stopped})", crate::error::brief(name))
+        format!(" ({}{stopped})", crate::remedy::brief(name))
     })
 }
 

@@ -6,7 +6,7 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 use crate::options::writer::{PairCheck, WriterOptions};
 use crate::os::filesystem;
 use crate::os::fork::{self, ForkAware};
@@ -14,6 +14,7 @@ use crate::os::waiting::{Tell, supervised};
 use crate::paths::absolute;
 use crate::produce::pair_check::{self, PairComparer};
 use crate::qubit_order::{Order, reorder};
+use crate::remedy::brief;
 use crate::sqlite::connection::MAX_VALUE_BYTES;
 use crate::tables::chunks::{insert_chunk, set_totals, totals};
 use crate::tables::label_names::{add_label, clashing_label};
@@ -149,7 +150,7 @@ impl Writer {
         };
         if !recipe.space().is_appended() || recipe.space().enumerates().is_some() {
             let reason = "a recipe decides them; append to another file";
-            return Err(Error::Generated { path, reason });
+            return Err(Error::Unsupported(path, reason.into()));
         }
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         // Refused now rather than at the first commit, and made now so that readers find it.
@@ -397,7 +398,7 @@ impl WriterShared {
         self.check_process()?;
         match &state.failure {
             _ if state.closed => Err(Error::Closed(self.path.clone())),
-            Some(reason) => Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() }),
+            Some(reason) => Err(Error::Stopped(self.path.clone(), reason.clone())),
             None => Ok(()),
         }
     }
@@ -620,7 +621,7 @@ impl WriterShared {
         }
         loop {
             if let Some(reason) = &state.failure {
-                return Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() });
+                return Err(Error::Stopped(self.path.clone(), reason.clone()));
             }
             if state.durable >= wanted {
                 return Ok(Some(state.durable));
@@ -692,7 +693,7 @@ impl WriterShared {
             if let Some(group) = self.next_group(&mut state) {
                 drop(state);
                 let commit = AssertUnwindSafe(|| self.commit(&mut store, &group));
-                let result = catch_unwind(commit).unwrap_or(Err(Error::Committer));
+                let result = catch_unwind(commit).unwrap_or_else(|_| Err(Error::Defect("committing".into())));
                 state = self.lock();
                 match result {
                     Ok(()) => state.durable += group.circuits.len() as u64,

@@ -8,8 +8,7 @@
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result};
 use crate::options::job::{GenerateOptions, threads};
-use crate::os::filesystem;
-use crate::os::workers;
+use crate::os::{filesystem, workers};
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
@@ -132,7 +131,8 @@ impl FileJob<'_> {
             {
                 match finished.recv_timeout(POLL_INTERVAL) {
                     Ok(delivery) => {
-                        let chunk = delivery.map_err(Error::Worker)?;
+                        let chunk =
+                            delivery.map_err(|number| Error::Defect(format!("computing chunk {number}")))?;
                         bytes += chunk.bytes() as u64;
                         ready.push(chunk);
                     }

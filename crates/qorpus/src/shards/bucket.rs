@@ -121,7 +121,7 @@ impl Bucket {
             .and_then(|rest| rest.split_once('/').or(Some((rest, ""))))
             .unwrap_or_default();
         let wrong = |reason: &str| match text.len() > LONGEST_BUCKET + LONGEST_PREFIX + 8 {
-            true => Error::Usage(format!("{}: {reason}", crate::error::brief(text))),
+            true => Error::Usage(format!("{}: {reason}", crate::remedy::brief(text))),
             false => wrong(reason),
         };
         let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -384,7 +384,7 @@ impl Bucket {
         let failed = io(from, "read it");
         let same = |found: (u64, u128)| match found == (shard.bytes, shard.xxh128) {
             true => Ok(()),
-            false => Err(Error::LostFile { path: from.into(), what: "changed" }),
+            false => Err(Error::LostFile(from.into(), "changed")),
         };
         if shard.bytes <= PART as u64 {
             let mut bytes = Vec::new();

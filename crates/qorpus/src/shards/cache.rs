@@ -154,7 +154,7 @@ impl Cache {
         private::make(&directory, PLACE)?;
         // Elsewhere an open file does not survive its removal by another machine, and locks are not
         // relied on.
-        if let Err(Error::NetworkFileSystem { kind, .. }) = filesystem::check(&directory, &directory) {
+        if let Err(Error::NetworkFileSystem(_, kind)) = filesystem::check(&directory, &directory) {
             return Err(Error::Usage(format!(
                 "{} is on a network file system ({kind}), and copies of shards belong on a local disk; set {PLACE} to a directory on one",
                 directory.display()
@@ -176,12 +176,12 @@ impl Cache {
             std::fs::read_dir(&self.directory).map_err(io(&self.directory, "read the directory"))?;
         // Whoever makes anything in it has marked it before.
         if entries.next().is_some() && !is_marked() {
-            return Err(Error::Untrusted {
-                path: self.directory.clone(),
-                reason: format!(
+            return Err(Error::Untrusted(
+                self.directory.clone(),
+                format!(
                     "has something in it and no {MARK}, so it is not a cache; move it away, or set {PLACE} to another place"
                 ),
-            });
+            ));
         }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
@@ -542,7 +542,7 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("precious.db"), "").unwrap();
         let refused = Cache::at(directory.clone(), 100).unwrap_err();
-        assert!(matches!(&refused, Error::Untrusted { reason, .. } if reason.contains(MARK)), "{refused}");
+        assert!(matches!(&refused, Error::Untrusted(_, reason) if reason.contains(MARK)), "{refused}");
         std::fs::remove_file(directory.join("precious.db")).unwrap();
         let cache = Cache::at(directory.clone(), 100).unwrap();
         std::fs::write(directory.join("precious.db"), "").unwrap();

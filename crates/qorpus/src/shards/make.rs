@@ -335,14 +335,14 @@ impl Workshop<'_> {
         if rights::is_trusted(&found, &above) {
             return Ok(());
         }
-        Err(Error::Untrusted {
-            path: draft.into(),
-            reason: format!(
+        Err(Error::Untrusted(
+            draft.into(),
+            format!(
                 "is half a shard that another user, of uid {}, has left, who could still write to it; have it removed, or build \
                  shards elsewhere by {STAGE}",
                 found.uid()
             ),
-        })
+        ))
     }
 
     /// Makes shard `number` and publishes it with its receipt. `anew` is for a shard that is not

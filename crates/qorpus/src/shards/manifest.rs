@@ -1,7 +1,8 @@
 //! The manifest and the receipts of a sharded corpus: their text, and what of it is believed.
 
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::remedy::brief;
 use crate::shards::naming::{Cut, MANIFEST, MAX_SHARDS};
 use crate::shards::place::Place;
 use crate::shards::put_mode::Version;
@@ -113,12 +114,12 @@ impl Manifest {
             let path = place.path().into();
             return Err(match place.has_shards()? {
                 true => Error::LostManifest(path),
-                false => Error::NotACorpus { path, reason: format!("there is no {MANIFEST} in it") },
+                false => Error::NotACorpus(path, format!("there is no {MANIFEST} in it")),
             });
         };
         match Manifest::parse(&text) {
             Ok(manifest) => Ok((manifest, version)),
-            Err(reason) => Err(Error::Manifest { path: place.join(MANIFEST), reason }),
+            Err(reason) => Err(Error::Manifest(place.join(MANIFEST), reason)),
         }
     }
 

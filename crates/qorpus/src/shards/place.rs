@@ -140,13 +140,13 @@ impl Place {
         };
         match other {
             // Another process may have finished creating it at this moment.
-            Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus {
-                path: self.path().into(),
-                reason: format!(
+            Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus(
+                self.path().into(),
+                format!(
                     "there is no {MANIFEST}, and {} is in it; name a place that is empty or new",
-                    crate::error::brief(&name)
+                    crate::remedy::brief(&name)
                 ),
-            }),
+            )),
             _ => Ok(()),
         }
     }

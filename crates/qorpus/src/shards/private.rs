@@ -24,9 +24,8 @@ pub(super) fn name(place: &Path, what: &str) -> PathBuf {
 /// # Errors
 /// [`Error::Untrusted`] if others may write to it, or put something else in its place.
 pub(super) fn make(path: &Path, elsewhere: &str) -> Result<()> {
-    let refused = |path: &Path, reason: String| Error::Untrusted {
-        path: path.into(),
-        reason: format!("{reason}; name another place by {elsewhere}"),
+    let refused = |path: &Path, reason: String| {
+        Error::Untrusted(path.into(), format!("{reason}; name another place by {elsewhere}"))
     };
     let above = path.parent().unwrap_or(path);
     let mut builder = DirBuilder::new();

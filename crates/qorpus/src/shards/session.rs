@@ -1,8 +1,9 @@
 //! A session with an S3-compatible store: its client, a runtime that has no thread of its own, and
 //! its refusals as sentences.
 
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 use crate::os::waiting;
+use crate::remedy::brief;
 use crate::shards::wire::{CONNECT, Heard, SILENCE, Wire};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::client::{HttpError, HttpErrorKind};

@@ -214,12 +214,10 @@ impl Shards {
             (_, Error::DamagedChunk { chunk, ids, damage, remedy, .. }) => {
                 Error::DamagedChunk { path: self.file(number), chunk, ids, damage, remedy }
             }
-            (_, Error::OtherRecipe { there, there_hash, asked, asked_hash, .. }) => {
-                Error::OtherRecipe { path: self.file(number), there, there_hash, asked, asked_hash }
+            (_, Error::OtherRecipe { there, asked, .. }) => {
+                Error::OtherRecipe { path: self.file(number), there, asked }
             }
-            (_, Error::NewerFormat { version, .. }) => {
-                Error::NewerFormat { path: self.file(number), version }
-            }
+            (_, Error::NewerFormat(_, version)) => Error::NewerFormat(self.file(number), version),
             (Some(reason), _) => self.damaged(number, &reason),
             (None, error) => error,
         }

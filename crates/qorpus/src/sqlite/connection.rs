@@ -1,15 +1,12 @@
 //! Opening a corpus with SQLite: what every connection is told, and what a file must show to be
 //! believed.
 
-use crate::error::not_a_corpus;
-use crate::error::{Error, LOOK_FOR, Result, brief, io};
+use crate::error::{Error, LOOK_FOR, Result, io, not_a_corpus};
 use crate::hex::hex;
-use crate::paths::COMPANIONS;
-use crate::paths::beside;
-use crate::paths::wal_path;
+use crate::paths::{COMPANIONS, beside, wal_path};
+use crate::remedy::brief;
 use crate::sqlite::failure::{sqlite, sqlite_on};
-use crate::sqlite::guard;
-use crate::sqlite::schema;
+use crate::sqlite::{guard, schema};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -184,7 +181,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
             // transaction.
             let found = size(path);
             return match found < expected && size(&wal_path(path)) == 0 {
-                true => Err(Error::Truncated { path: path.into(), found }),
+                true => Err(Error::Truncated(path.into(), found)),
                 false => Ok(()),
             };
         }
@@ -198,7 +195,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     lenient.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).map_err(&failed)?;
     lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
     match pages(&lenient) {
-        Ok(_) => Err(Error::Truncated { path: path.into(), found }),
+        Ok(_) => Err(Error::Truncated(path.into(), found)),
         Err(_) => Err(failed(refused)),
     }
 }
@@ -285,7 +282,7 @@ pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Re
     }
     let version = number("user_version").map_err(&failed)?;
     if version > i64::from(FORMAT_VERSION) {
-        return Err(Error::NewerFormat { path: path.into(), version });
+        return Err(Error::NewerFormat(path.into(), version));
     }
     if version < 1 {
         return Err(not_a_corpus(format!("its format version is {version}")));

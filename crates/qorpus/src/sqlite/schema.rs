@@ -4,8 +4,7 @@
 //! of indexes and CHECK constraints when one is written. So a table is read only if its definition
 //! is, word for word, the known one.
 
-use crate::error::Result;
-use crate::error::not_a_corpus;
+use crate::error::{Result, not_a_corpus};
 use crate::sqlite::failure::sqlite;
 use rusqlite::Connection;
 use std::path::Path;

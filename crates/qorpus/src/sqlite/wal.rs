@@ -6,8 +6,7 @@
 //! removed, or another program was the last to close it. Nothing in the file tells these apart.
 
 use crate::os::sidecar_lock;
-use crate::paths::absolute;
-use crate::paths::wal_path;
+use crate::paths::{absolute, wal_path};
 use crate::sqlite::mmap::read_header;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;

@@ -1,9 +1,7 @@
 //! The tables `chunks` and `totals`: records, and the sums that say how many there are.
 
-use qorpus_core::Chunk;
-use qorpus_core::ContentHash;
-use rusqlite::Connection;
-use rusqlite::params;
+use qorpus_core::{Chunk, ContentHash};
+use rusqlite::{Connection, params};
 /// Adds the chunks that are not there yet and counts them; returns how many records and bytes were
 /// new.
 ///

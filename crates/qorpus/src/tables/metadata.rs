@@ -6,13 +6,8 @@ use crate::sqlite::connection::APPLICATION_ID;
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::schema;
 use crate::tables::claims;
-use qorpus_core::ContentHash;
-use qorpus_core::FORMAT_VERSION;
-use qorpus_core::Recipe;
-use rusqlite::Connection;
-use rusqlite::Transaction;
-use rusqlite::TransactionBehavior;
-use rusqlite::params;
+use qorpus_core::{ContentHash, FORMAT_VERSION, Recipe};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::path::Path;
 /// Writes tables and metadata into an empty file, in one transaction.

@@ -341,11 +341,11 @@ pub(crate) fn repair_file(
     }
     let recipe = CorpusFile::open(path)?.recipe().clone();
     if let Some(&level) = found.damaged_levels.first() {
-        return Err(Error::DamagedIndex { path: path.into(), level });
+        return Err(Error::DamagedIndex(path.into(), level));
     }
     if recipe.space().is_appended() && !found.damaged.is_empty() {
         let reason = "what is damaged cannot be computed again; restore the file from a copy";
-        return Err(Error::Appended { path: path.into(), reason });
+        return Err(Error::Appended(path.into(), reason));
     }
     if let Some(id) = found.mismatched.keys().next() {
         return Err(Error::Mismatched { path: path.into(), id: *id, records: found.mismatched.len() });
