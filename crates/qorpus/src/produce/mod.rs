@@ -3,7 +3,9 @@
 
 pub(crate) mod append;
 pub(crate) mod chunk_builder;
+pub(crate) mod compare;
 pub(crate) mod generate;
-pub(crate) mod pair_check;
+pub(crate) mod group_commit;
 pub(crate) mod progress;
 pub(crate) mod stored_size;
+pub(crate) mod validate;

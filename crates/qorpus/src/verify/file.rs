@@ -9,7 +9,7 @@ use crate::options::job::{Durability, threads};
 use crate::options::writer::PairCheck;
 use crate::os::workers;
 use crate::produce::chunk_builder::ChunkBuilder;
-use crate::produce::pair_check::{self, PairComparer};
+use crate::produce::compare::{self, PairComparer};
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
@@ -280,7 +280,7 @@ fn check_pairs(
     let window = sampled(number, chunk.count, sample);
     let unitaries = recipe.dtype().decode(corpus.codec().unitaries(&view, window.clone())?);
     let (alphabet, size) = (recipe.alphabet(), recipe.alphabet().dim().pow(2));
-    let (pair, allowed) = ((alphabet, corpus.kernel()), pair_check::tolerance(recipe.dtype()));
+    let (pair, allowed) = ((alphabet, corpus.kernel()), compare::tolerance(recipe.dtype()));
     let record =
         |position: usize| (circuits.get(window.start + position), &unitaries[position * size..][..size]);
     PairComparer::default().compare(
@@ -295,14 +295,13 @@ fn check_pairs(
                 Some(difference) => {
                     let (circuit, given) = record(position);
                     let residual = unitarity_residual(given, alphabet.dim());
-                    let allowed = pair_check::tolerance_of(residual, recipe.dtype());
+                    let allowed = compare::tolerance_of(residual, recipe.dtype());
                     result.recomputed += 1;
                     if difference > allowed {
                         let cause =
-                            pair_check::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
+                            compare::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
                         let id = chunk.first_id + (window.start + position) as u64;
-                        let text =
-                            format!("entries differ by up to {}; {cause}", pair_check::shown(difference));
+                        let text = format!("entries differ by up to {}; {cause}", compare::shown(difference));
                         result.mismatched.insert(id, text);
                     }
                 }
