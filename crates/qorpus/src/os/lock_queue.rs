@@ -3,8 +3,7 @@
 //! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the
 //! thread instead can say what holds the lock, and give up.
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::os::byte_lock::{release, wait};
 use nix::libc;
 use std::fs::File;
 use std::io;
@@ -70,23 +69,4 @@ impl Drop for Queue {
             let _ = self.taken.recv();
         }
     }
-}
-
-/// Waits for a lock without an end.
-pub(crate) fn wait(file: &File, lock: &libc::flock) -> io::Result<()> {
-    loop {
-        match fcntl(file, FcntlArg::F_OFD_SETLKW(lock)) {
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Gives a lock back.
-pub(crate) fn release(file: &File, lock: &libc::flock) {
-    // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it
-    // too.
-    let _ =
-        fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..*lock }));
 }

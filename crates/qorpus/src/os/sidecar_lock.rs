@@ -5,31 +5,26 @@
 //! own, at an offset drawn at random that serves as its name: the kernel frees it when the process
 //! dies, however it dies.
 //!
-//! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older
-//! POSIX locks they also queue threads of one process and are not lost when another descriptor of
-//! the file is closed.
-//!
 //! A lock for reading takes no more than reading the file, and would stop all writers. So only
 //! those who may write the corpus can open its lock file.
 
 use crate::error::{Error, Result, io};
+use crate::os::byte_lock::{self, is_in_place, is_locked, options, range, release, try_lock};
 use crate::os::lock_holder;
-use crate::os::lock_queue::{self, Queue};
+use crate::os::lock_queue::Queue;
 use crate::os::rights::Rights;
 use crate::os::waiting::Wait;
 use crate::paths::beside;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whoever waits looks about so often.
+/// How often a waiting writer checks for an interrupt.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A writer's name: the offset of its byte in the sidecar file.
@@ -59,10 +54,10 @@ pub(crate) struct WriteLock<'a>(&'a File);
 /// Has `action` change the journal mode, under the write lock, if a writer is alive and the lock is
 /// free at once.
 pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
-    let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
+    let write_lock = range(WRITE_BYTE, 1);
     if let Ok(file) = options().open(sidecar(corpus))
         && is_locked(&file, 1, 0)
-        && fcntl(&file, FcntlArg::F_OFD_SETLK(&write_lock)).is_ok()
+        && try_lock(&file, &write_lock).is_ok_and(|taken| taken)
     {
         WriteLock(&file).change_mode(action);
     }
@@ -99,54 +94,40 @@ impl WriteLock<'_> {
 impl SidecarLock {
     /// Opens the sidecar of `corpus`, creating it if need be.
     pub(crate) fn open(corpus: &Path) -> Result<SidecarLock> {
-        let (mut path, mut wait) = (sidecar(corpus), Wait::begin());
+        let (path, mut wait) = (sidecar(corpus), Wait::begin());
         loop {
             if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
                 return Err(Error::NoPlainFile(path));
             }
-            let file = options().create(true).truncate(false).open(&path);
-            let file = file.map_err(io(&path, "open the lock file"))?;
+            let file = byte_lock::open(&path)?;
             Rights::of_writers(corpus).inspect(|rights| rights.give(&file));
             // Random enough: the standard library keys its hashers from the operating system. After
             // a fork, though, parent and children draw the same numbers: of those who live at the
             // same time one draws again, and a dead one's name may be taken.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let id = (random >> 2) as i64 | 1;
-            let own = range(libc::F_WRLCK, id, 1);
-            match fcntl(&file, FcntlArg::F_OFD_SETLK(&own)) {
-                Ok(_) => {}
+            if !try_lock(&file, &range(id, 1)).map_err(io(&path, "lock the lock file"))? {
                 // The last writer is about to remove the file.
-                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {
-                    wait.look(|| awaited(corpus, "its lock file", &file, id))?;
-                    std::thread::sleep(Duration::from_micros(100));
-                    continue;
-                }
-                Err(error) => return Err(io(&path, "lock the lock file")(error.into())),
+                wait.look(|| awaited(corpus, "its lock file", &file, id))?;
+                std::thread::sleep(Duration::from_micros(100));
+                continue;
             }
-            let (queue, gave_up) = (RefCell::default(), Cell::new(false));
-            let lock =
-                SidecarLock { file: Arc::new(file), path, id, process: std::process::id(), queue, gave_up };
-            // Whoever was alone may have removed the file before its lock was taken; then it is not
-            // the lock.
-            if lock.is_in_place()? {
-                return Ok(lock);
+            // A writer that was alone may have removed the file before its lock was taken; then it is
+            // not the lock.
+            if is_in_place(&file, &path)? {
+                return Ok(SidecarLock {
+                    file: Arc::new(file),
+                    path,
+                    id,
+                    process: std::process::id(),
+                    queue: RefCell::default(),
+                    gave_up: Cell::new(false),
+                });
             }
-            path = lock.path.clone();
         }
     }
 
-    /// Whether the file that is locked is still the one that others find.
-    fn is_in_place(&self) -> Result<bool> {
-        let failed = io(&self.path, "look at the lock file");
-        let held = self.file.metadata().map_err(&failed)?;
-        match std::fs::metadata(&self.path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// The name under which this writer claims work.
+    /// The name under which this writer claims chunks.
     pub(crate) fn id(&self) -> WriterId {
         self.id
     }
@@ -157,30 +138,31 @@ impl SidecarLock {
     /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one.
     /// [`Error::Interrupted`].
     pub(crate) fn write_lock(&self) -> Result<WriteLock<'_>> {
-        let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
-        let failed = io(&self.path, "wait for the lock");
+        let write_lock = range(WRITE_BYTE, 1);
         if self.gave_up.get() {
             return Err(Error::Interrupted(self.awaited()));
         }
-        match fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&write_lock)) {
-            Ok(_) => {}
-            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => self.queue(&write_lock)?,
-            Err(error) => return Err(failed(error.into())),
+        if !try_lock(&self.file, &write_lock).map_err(io(&self.path, "wait for the lock"))? {
+            self.queue(&write_lock)?;
         }
         let write_lock = WriteLock(&self.file);
-        if self.is_in_place()? { Ok(write_lock) } else { Err(Error::LostLock(self.path.clone())) }
+        if is_in_place(&self.file, &self.path)? {
+            Ok(write_lock)
+        } else {
+            Err(Error::LostLock(self.path.clone()))
+        }
     }
 
-    /// Waits for the write lock, which somebody else has.
+    /// Waits for the write lock, which another writer has.
     fn queue(&self, write_lock: &libc::flock) -> Result<()> {
         let failed = io(&self.path, "wait for the lock");
         let mut place = self.queue.borrow_mut();
         if place.is_none() {
-            // Without a thread it is waited for all the same.
+            // Without a thread the wait cannot be interrupted.
             *place = Queue::new(self.file.clone(), *write_lock).ok();
         }
         let Some(queue) = &mut *place else {
-            return lock_queue::wait(&self.file, write_lock).map_err(failed);
+            return byte_lock::wait(&self.file, write_lock).map_err(failed);
         };
         let mut wait = Wait::begin();
         queue.join();
@@ -192,13 +174,13 @@ impl SidecarLock {
                 self.gave_up.set(true);
                 drop(place.take());
                 // It may have come at this moment.
-                lock_queue::release(&self.file, write_lock);
+                release(&self.file, write_lock);
                 return Err(interrupted);
             }
         }
     }
 
-    /// What this writer waits for.
+    /// A sentence about the wait for the write lock.
     fn awaited(&self) -> String {
         let corpus = self.path.as_os_str().as_encoded_bytes();
         let corpus =
@@ -209,25 +191,21 @@ impl SidecarLock {
     /// Releases this writer's liveness byte. Call while holding the write lock.
     pub(crate) fn release(&self) {
         // Closing the file frees it too, but only after the write lock.
-        lock_queue::release(&self.file, &range(libc::F_WRLCK, self.id, 1));
+        release(&self.file, &range(self.id, 1));
     }
 
     /// Whether the writer called `id` is still alive.
     pub(crate) fn is_alive(&self, id: WriterId) -> bool {
-        id == self.id || self.is_held_by_another(id.max(1), 1)
+        id == self.id || is_locked(&self.file, id.max(1), 1)
     }
 
     /// Whether no other writer has the corpus open.
     pub(crate) fn is_alone(&self) -> bool {
-        !self.is_held_by_another(1, 0)
-    }
-
-    fn is_held_by_another(&self, start: i64, len: i64) -> bool {
-        is_locked(&self.file, start, len)
+        !is_locked(&self.file, 1, 0)
     }
 }
 
-/// What is waited for, and who has it.
+/// A sentence about a wait, which names the holder.
 fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
     let unseen = || "a process that cannot be seen from here, of another user or container".into();
     let holder = lock_holder::named(file, at).unwrap_or_else(unseen);
@@ -237,60 +215,9 @@ fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
     )
 }
 
-/// Whether bytes of a sidecar file are locked through another opening of it.
-fn is_locked(file: &File, start: i64, len: i64) -> bool {
-    let mut probe = range(libc::F_WRLCK, start, len);
-    match fcntl(file, FcntlArg::F_OFD_GETLK(&mut probe)) {
-        Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
-        // If the kernel does not say, nobody may be taken for dead.
-        Err(_) => true,
-    }
-}
-
-/// A file that says somebody living is at something; of those who want it one has it.
-#[derive(Debug)]
-pub(crate) struct LockFile {
-    /// Open as long as the claim stands.
-    _file: File,
-    path: PathBuf,
-    process: u32,
-}
-
-impl LockFile {
-    /// Takes the claim at `path`; `None` if another one that lives has it.
-    pub(crate) fn take(path: &Path) -> Result<Option<LockFile>> {
-        let failed = io(path, "lock it");
-        loop {
-            let file = options().create(true).truncate(false).open(path).map_err(&failed)?;
-            path.parent().and_then(Rights::within).inspect(|rights| rights.give(&file));
-            match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))) {
-                Ok(_) => {}
-                Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Err(failed(error.into())),
-            }
-            // Whoever had it may have removed the file before its lock was taken; then it is not
-            // the claim.
-            let held = file.metadata().map_err(&failed)?;
-            if path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
-                return Ok(Some(LockFile { _file: file, path: path.into(), process: std::process::id() }));
-            }
-        }
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        // A forked child has the same lock as its parent: it is the parent's to give up.
-        if self.process == std::process::id() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
 impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
-        lock_queue::release(self.0, &range(libc::F_WRLCK, WRITE_BYTE, 1));
+        release(self.0, &range(WRITE_BYTE, 1));
     }
 }
 
@@ -304,23 +231,17 @@ impl Drop for SidecarLock {
         }
         // Of two that end at the same moment, neither may be kept from it by the other's name.
         self.release();
-        let all = range(libc::F_WRLCK, 0, 0);
-        if fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
+        let all = range(0, 0);
+        if try_lock(&self.file, &all).is_ok_and(|taken| taken)
+            && is_in_place(&self.file, &self.path).unwrap_or(false)
+        {
             let _ = std::fs::remove_file(&self.path);
         }
         if self.gave_up.get() {
             // The queue keeps the file open.
-            lock_queue::release(&self.file, &all);
+            release(&self.file, &all);
         }
     }
-}
-
-/// How the sidecar is opened: a link that someone put there would have files made elsewhere. A new
-/// one is for its owner, and for whoever else may write what it locks.
-fn options() -> OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    options
 }
 
 /// What the sidecar's name has behind that of the corpus.
@@ -330,22 +251,11 @@ fn sidecar(corpus: &Path) -> PathBuf {
     beside(corpus, SUFFIX)
 }
 
-/// A range of bytes to lock; `len` 0 reaches to the end of all offsets.
-fn range(kind: i32, start: i64, len: i64) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: start,
-        l_len: len,
-        l_pid: 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::os::waiting::supervised;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -369,25 +279,6 @@ mod tests {
         });
         assert_eq!(rounds.into_inner(), 400);
         assert!(!sidecar(&corpus).exists());
-    }
-
-    #[test]
-    fn of_many_one_has_the_claim_and_then_the_next() {
-        let directory = tempfile::tempdir().unwrap();
-        let (path, inside, had) = (directory.path().join("claim"), AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    while had.load(Ordering::SeqCst) < 100 {
-                        let Some(_claim) = LockFile::take(&path).unwrap() else { continue };
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                        had.fetch_add(1, Ordering::SeqCst);
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        assert!(!path.exists());
     }
 
     #[test]
@@ -475,7 +366,8 @@ mod tests {
             .truncate(false)
             .open(sidecar(&corpus))
             .unwrap();
-        fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
+        let reading = libc::flock { l_type: libc::F_RDLCK as libc::c_short, ..range(0, 0) };
+        assert!(try_lock(&left, &reading).unwrap());
         let (interrupted, _) = impatiently(|| SidecarLock::open(&corpus).unwrap_err().to_string());
         assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, io};
 use crate::hex::hex;
 use crate::options::numbers::parse_count;
 use crate::os::filesystem;
-use crate::os::sidecar_lock::LockFile;
+use crate::os::lock_file::LockFile;
 use crate::os::waiting::{self, Wait};
 use crate::paths::beside;
 use crate::shards::private;

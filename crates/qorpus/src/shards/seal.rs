@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
-use crate::os::sidecar_lock::{LockFile, SidecarLock};
+use crate::os::lock_file::LockFile;
+use crate::os::sidecar_lock::SidecarLock;
 use crate::paths::beside;
 use crate::shards::manifest::LARGEST_RECEIPT;
 use crate::shards::manifest::Manifest;
