@@ -113,9 +113,8 @@ impl CorpusFile {
         let path = absolute(path.as_ref())?;
         // Before SQLite makes a new one. The answer is kept for the whole process.
         let missing = wal::is_missing(&path);
-        let connection = connect(&path).map_err(|error| match missing {
-            true => Error::NoWal(wal::warning(&path), Box::new(error)),
-            false => error,
+        let connection = connect(&path).map_err(|error| {
+            if missing { Error::NoWal(wal::warning(&path), Box::new(error)) } else { error }
         })?;
         match connection::identify(&connection, &path)? {
             FileKind::Corpus(recipe) => CorpusFile::connected(path, connection, SharedRecipe::new(*recipe)),
@@ -291,9 +290,6 @@ impl CorpusFile {
     }
 
     /// The first id from `id` on whose record is made, or how many there are.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
         let (stride, len) = (self.recipe().stride(), self.recipe().space().len());
         let next = self.read(|connection| claims::next_done(connection, id / stride))?;
@@ -302,9 +298,6 @@ impl CorpusFile {
 
     /// The labels that records brought with them, sorted by name, and for each whether it is a
     /// text.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(crate) fn label_kinds(&self) -> Result<Vec<(String, bool)>> {
         if !self.recipe().space().is_appended() {
             return Ok(Vec::new());
@@ -325,9 +318,10 @@ impl CorpusFile {
 
     /// Fails if the file has lost bytes since it was opened.
     pub(crate) fn check_whole(&self) -> Result<()> {
-        match self.is_torn() || bytes_of(&self.path) < self.initial_bytes {
-            true => Err(Error::Changed(self.path.clone())),
-            false => Ok(()),
+        if self.is_torn() || bytes_of(&self.path) < self.initial_bytes {
+            Err(Error::Changed(self.path.clone()))
+        } else {
+            Ok(())
         }
     }
 
@@ -373,9 +367,10 @@ pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: Chunk
         chunk: number,
         ids: recipe.chunk_ids(number),
         damage,
-        remedy: match recipe.space().is_appended() {
-            true => "this one must come from a copy of the file",
-            false => "'qorpus repair' computes this one again",
+        remedy: if recipe.space().is_appended() {
+            "this one must come from a copy of the file"
+        } else {
+            "'qorpus repair' computes this one again"
         },
     }
 }

@@ -22,7 +22,7 @@ impl CorpusFile {
         span: ChunkSpan,
         positions: &[usize],
         circuits: &mut Circuits,
-    ) -> std::result::Result<(), LookupError> {
+    ) -> Result<(), LookupError> {
         let len = columns.seek(Column::Circuits, span.first_id as i64).map_err(LookupError::Seek)?;
         let reader = ColumnReader::new(columns, Column::Circuits, len, positions)?;
         let mut fetch = |at, out: &mut [u8]| reader.read(at, out);
@@ -37,7 +37,7 @@ impl CorpusFile {
         span: ChunkSpan,
         positions: &[usize],
         out: &mut [u8],
-    ) -> std::result::Result<(), LookupError> {
+    ) -> Result<(), LookupError> {
         let len = columns.seek(Column::Unitaries, span.first_id as i64).map_err(LookupError::Seek)?;
         let reader = ColumnReader::new(columns, Column::Unitaries, len, positions)?;
         let mut fetch = |at, out: &mut [u8]| reader.read(at, out);
@@ -58,7 +58,7 @@ impl CorpusFile {
         chunk: ChunkLocation,
         positions: &[usize],
         labels: &mut Vec<GivenLabels>,
-    ) -> std::result::Result<(), LookupError> {
+    ) -> Result<(), LookupError> {
         if !chunk.has_labels {
             labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
             return Ok(());
@@ -109,7 +109,7 @@ impl CorpusFile {
         found: &mut ChunkCache,
         ids: &[u64],
         visit: &mut Visit<'_>,
-    ) -> std::result::Result<(), (u64, u64, LookupError)> {
+    ) -> Result<(), (u64, u64, LookupError)> {
         let (mut index, mut positions) = (0, Vec::new());
         while let Some(&id) = ids.get(index) {
             let chunk = self.chunk_of(columns.connection(), found, id).map_err(|error| (id, id, error))?;
@@ -131,7 +131,7 @@ impl CorpusFile {
         connection: &Connection,
         found: &mut ChunkCache,
         id: u64,
-    ) -> std::result::Result<ChunkLocation, LookupError> {
+    ) -> Result<ChunkLocation, LookupError> {
         if id >= self.recipe().space().len() {
             return Err(LookupError::Damage(ChunkDamage::Missing));
         }
@@ -170,7 +170,7 @@ impl CorpusFile {
         id: u64,
         first_id: u64,
         error: LookupError,
-    ) -> std::result::Result<Error, rusqlite::Error> {
+    ) -> Result<Error, rusqlite::Error> {
         let records = totals(connection)?.0;
         let len = self.recipe().expected().unwrap_or(records);
         let number = first_id / self.recipe().stride();
@@ -202,7 +202,7 @@ impl CorpusFile {
 
 /// See [`CorpusFile::visit`].
 pub(crate) type Visit<'v> =
-    dyn FnMut(&mut Columns<'_>, ChunkLocation, &[usize], usize) -> std::result::Result<(), LookupError> + 'v;
+    dyn FnMut(&mut Columns<'_>, ChunkLocation, &[usize], usize) -> Result<(), LookupError> + 'v;
 
 /// Why records of a chunk could not be read.
 pub(crate) enum LookupError {
@@ -247,7 +247,7 @@ impl<'c> ColumnReader<'c> {
     }
 
     /// Copies the column's bytes from `at` on.
-    fn read(&self, at: usize, out: &mut [u8]) -> std::result::Result<(), LookupError> {
+    fn read(&self, at: usize, out: &mut [u8]) -> Result<(), LookupError> {
         match self.whole.get(at..at + out.len()) {
             Some(bytes) => out.copy_from_slice(bytes),
             None => self.columns.read(self.column, at, out)?,

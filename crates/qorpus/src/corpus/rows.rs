@@ -56,9 +56,6 @@ impl CorpusFile {
     ///
     /// Ids may be in any order; where the file is not mapped, ascending ones are read faster.
     ///
-    /// # Errors
-    /// As [`record`](CorpusFile::record).
-    ///
     /// # Panics
     /// If there is not room for exactly one unitary for each id.
     pub(crate) fn rows(&self, ids: &Ids<'_>, mut buffers: RowBuffers<'_>) -> Result<()> {

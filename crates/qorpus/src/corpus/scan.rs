@@ -13,10 +13,6 @@ impl CorpusFile {
     /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until
     /// it is done with `numbers`. Each chunk is fully checked; a transaction lasts for a few
     /// megabytes only.
-    ///
-    /// # Errors
-    /// What `visit` returns, [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be
-    /// read.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
@@ -63,9 +59,6 @@ impl CorpusFile {
 
     /// The names of the labels that some record of these chunks has as a real; no other column is
     /// read.
-    ///
-    /// # Errors
-    /// [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         let (mut next, mut names) = (numbers.start, BTreeSet::new());
         let stride = self.recipe().stride();
@@ -135,15 +128,12 @@ impl CorpusFile {
     }
 
     /// Whether ids and count are those of chunk `number`.
-    pub(crate) fn check_ids(
-        &self,
-        chunk: &ChunkRef<'_>,
-        number: u64,
-    ) -> std::result::Result<(), ChunkDamage> {
+    pub(crate) fn check_ids(&self, chunk: &ChunkRef<'_>, number: u64) -> Result<(), ChunkDamage> {
         let ids = self.recipe().chunk_ids(number);
-        let fits = match self.recipe().space().is_appended() {
-            true => (1..=self.recipe().chunk_records()).contains(&chunk.count),
-            false => chunk.count == ids.end - ids.start,
+        let fits = if self.recipe().space().is_appended() {
+            (1..=self.recipe().chunk_records()).contains(&chunk.count)
+        } else {
+            chunk.count == ids.end - ids.start
         };
         if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
     }
@@ -183,10 +173,7 @@ pub(crate) struct BatchLabels<'a> {
 
 impl BatchLabels<'_> {
     /// Those of the record at `position` of the batch.
-    ///
-    /// # Errors
-    /// A text is not UTF-8.
-    pub(crate) fn get(self, position: usize) -> std::result::Result<GivenLabels, ChunkDamage> {
+    pub(crate) fn get(self, position: usize) -> Result<GivenLabels, ChunkDamage> {
         Ok(self.packed.get(self.first + position)?)
     }
 }

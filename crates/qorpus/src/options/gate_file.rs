@@ -49,10 +49,6 @@ enum MatrixNumber {
 }
 
 /// Reads the gates of a gate file, of which presets leave out those wider than `qubits`.
-///
-/// # Errors
-/// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate
-/// file, [`Error::Recipe`] for a gate that cannot be.
 pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
     path.metadata().map_err(io(path, LOOK_FOR))?;
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;
@@ -68,9 +64,9 @@ enum Refused {
     Gate(qorpus_core::Error),
 }
 
-fn parse(text: &str, qubits: usize) -> std::result::Result<Vec<Gate>, Refused> {
+fn parse(text: &str, qubits: usize) -> Result<Vec<Gate>, Refused> {
     let file: GateFile = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
-    let defined = file.gate.into_iter().map(define).collect::<std::result::Result<Vec<_>, _>>()?;
+    let defined = file.gate.into_iter().map(define).collect::<Result<Vec<_>, _>>()?;
     let Some(names) = file.gates else {
         return Ok(defined);
     };
@@ -81,10 +77,10 @@ fn parse(text: &str, qubits: usize) -> std::result::Result<Vec<Gate>, Refused> {
             None => Gate::standard(name).map(|gate| vec![gate]).map_err(Refused::Gate),
         },
     };
-    Ok(names.iter().map(find).collect::<std::result::Result<Vec<_>, _>>()?.concat())
+    Ok(names.iter().map(find).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-fn define(definition: GateDefinition) -> std::result::Result<Gate, Refused> {
+fn define(definition: GateDefinition) -> Result<Gate, Refused> {
     let GateDefinition { name, qubits, matrix } = definition;
     let dim = matrix.len();
     if let Some(row) = matrix.iter().position(|row| row.len() != dim) {
@@ -103,7 +99,7 @@ fn define(definition: GateDefinition) -> std::result::Result<Gate, Refused> {
         MatrixEntry::Real(re) => Ok(Complex64::new(number(re)?, 0.0)),
         MatrixEntry::Complex([re, im]) => Ok(Complex64::new(number(re)?, number(im)?)),
     });
-    let entries = entries.collect::<std::result::Result<_, _>>()?;
+    let entries = entries.collect::<Result<_, _>>()?;
     Gate::custom(&name, qubits, entries).map_err(Refused::Gate)
 }
 

@@ -56,9 +56,6 @@ pub struct PlanOptions {
 }
 
 /// The number of worker threads: `jobs`, or one a core.
-///
-/// # Errors
-/// [`Error::Usage`] for none, or more than any machine has.
 pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
     match jobs {
         None => Ok(std::thread::available_parallelism().map_or(1, Into::into)),

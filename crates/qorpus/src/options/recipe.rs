@@ -60,9 +60,10 @@ impl RecipeOptions {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (min, max) = self.length;
-        let space = match self.words {
-            true => Space::words(&alphabet, min, max)?,
-            false => Space::random(&alphabet, self.random, self.seed, min, max)?,
+        let space = if self.words {
+            Space::words(&alphabet, min, max)?
+        } else {
+            Space::random(&alphabet, self.random, self.seed, min, max)?
         };
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
     }

@@ -44,9 +44,6 @@ pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
 /// Refuses `needed` bytes for `corpus` if the file system of its place, or of the first directory
 /// above it that exists, has fewer free. Others may take them meanwhile: this is for jobs that
 /// cannot end well.
-///
-/// # Errors
-/// [`Error::NoRoom`].
 pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()> {
     let place = std::path::absolute(place).map_err(io(place, "find the directory"))?;
     match place.ancestors().find(|above| above.is_dir()).and_then(free) {

@@ -20,9 +20,10 @@ pub(crate) fn named(file: &File, at: i64) -> Option<String> {
     });
     for process in processes.take(MAX_NAMED) {
         let before = if text.is_empty() { "" } else { ", " };
-        let _ = match process == std::process::id() {
-            true => write!(text, "{before}another writer of this process ({process})"),
-            false => write!(text, "{before}process {process}{}", described(process)),
+        let _ = if process == std::process::id() {
+            write!(text, "{before}another writer of this process ({process})")
+        } else {
+            write!(text, "{before}process {process}{}", described(process))
         };
     }
     (!text.is_empty()).then_some(text)

@@ -92,9 +92,6 @@ impl Wait {
     }
 
     /// To be called now and then: says once `what` is waited for.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] if the wait is long and should end.
     pub(crate) fn look(&mut self, what: impl FnOnce() -> String) -> Result<()> {
         if self.begun.elapsed() < NOTIFY_AFTER {
             return Ok(());

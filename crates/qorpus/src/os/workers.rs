@@ -21,9 +21,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(10);
 static WARNED: AtomicBool = AtomicBool::new(false);
 
 /// Starts `count` threads that each do what `work` returns; where the system has no more, fewer.
-///
-/// # Errors
-/// [`Error::Threads`] if not even one can be started.
 pub(crate) fn start<'scope, T, W>(
     scope: &'scope Scope<'scope, '_>,
     count: usize,

@@ -37,7 +37,7 @@ const GROUP_TIME: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A chunk, or the number of one that could not be computed.
-type Delivery = std::result::Result<Chunk, u64>;
+type Delivery = Result<Chunk, u64>;
 
 /// The error of options that one file does not have.
 pub(crate) fn only_sharded(path: &Path) -> Error {
@@ -268,9 +268,12 @@ pub(crate) fn generate_file(
     let part = options.part.chunks(recipe.chunks());
     // A file that does not fit is not begun; of one that is there, what is missing counts.
     let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
-    let check_room = |chunks: u64| match options.force || chunks == 0 {
-        true => Ok(()),
-        false => filesystem::check_room(path, path, stored_bytes(recipe, chunks)),
+    let check_room = |chunks: u64| {
+        if options.force || chunks == 0 {
+            Ok(())
+        } else {
+            filesystem::check_room(path, path, stored_bytes(recipe, chunks))
+        }
     };
     if is_new {
         check_room(part.end - part.start)?;

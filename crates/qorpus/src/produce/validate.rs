@@ -33,9 +33,6 @@ impl Validator {
     }
 
     /// Checks circuits and, if they are given, their unitaries.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] names the first record that cannot be kept.
     pub(super) fn check(&self, circuits: &[&[u16]], unitaries: Option<&[Complex64]>) -> Result<()> {
         for (position, circuit) in circuits.iter().enumerate() {
             self.check_circuit(circuit, unitaries.is_some()).map_err(|reason| refused(position, reason))?;
@@ -62,7 +59,7 @@ impl Validator {
         self.check_unitaries(circuits, unitaries)
     }
 
-    fn check_circuit(&self, circuit: &[u16], has_unitary: bool) -> std::result::Result<(), String> {
+    fn check_circuit(&self, circuit: &[u16], has_unitary: bool) -> Result<(), String> {
         let alphabet = self.recipe.alphabet();
         if circuit.len() > MAX_LENGTH {
             return Err(format!("its circuit has {} letters; at most {MAX_LENGTH} are kept", circuit.len()));

@@ -14,9 +14,6 @@ use std::ops::Range;
 
 impl Corpus {
     /// The first id from `id` on whose record is made, or how many there are.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
         match &self.source {
             Source::Parts(files) => {
@@ -29,9 +26,6 @@ impl Corpus {
     }
 
     /// Calls `visit` with the chunks that are there among `numbers`, as [`CorpusFile::scan`] does.
-    ///
-    /// # Errors
-    /// As that; [`Error::Usage`](crate::Error::Usage) if there are several files that are parts, or none.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
@@ -59,9 +53,6 @@ impl Corpus {
     }
 
     /// The names of the labels that some record of these chunks has as a real.
-    ///
-    /// # Errors
-    /// As [`scan`](Corpus::scan).
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         if self.recipe.space().enumerates().is_some() || !self.recipe.space().is_appended() {
             // An enumeration's labels are integers, and a recipe's records have none.
@@ -117,9 +108,6 @@ impl Corpus {
     }
 
     /// The chunks that are still to be made, in order.
-    ///
-    /// # Errors
-    /// As [`scan`](Corpus::scan).
     pub(crate) fn todo(&self) -> Result<Vec<Range<u64>>> {
         let chunks = 0..self.recipe.chunks();
         if let Source::Sharded(shards) = &self.source {

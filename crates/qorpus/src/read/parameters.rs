@@ -29,9 +29,6 @@ impl<const N: usize> From<&[Value; N]> for Parameters {
 
 impl Parameters {
     /// Binds them to a statement: each parameter has one value, and each value a parameter.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] names what is missing or left over.
     pub(crate) fn bind(&self, statement: &mut Statement<'_>) -> Result<()> {
         let names: Vec<Option<String>> = (1..=statement.parameter_count())
             .map(|place| statement.parameter_name(place).map(Into::into))

@@ -63,11 +63,9 @@ impl PooledFile {
 
     fn reopen(&self) -> Result<Box<CorpusFile>> {
         // Whatever a file is that was cut, it was a corpus.
-        let corpus =
-            CorpusFile::open(&self.path).map_err(|error| match bytes_of(&self.path) < self.bytes {
-                true => Error::Changed(self.path.clone()),
-                false => error,
-            })?;
+        let corpus = CorpusFile::open(&self.path).map_err(|error| {
+            if bytes_of(&self.path) < self.bytes { Error::Changed(self.path.clone()) } else { error }
+        })?;
         if self.recipe.hash() != corpus.recipe().hash() {
             return Err(other_recipe(&self.path, corpus.recipe(), &self.recipe));
         }

@@ -78,10 +78,8 @@ impl Corpus {
     /// How many circuits are read before it is looked whether there is memory for more: some
     /// hundred megabytes of them. Those that people append are seldom as long as they may be.
     fn piece(&self) -> usize {
-        let longest = match self.recipe.space().is_appended() {
-            true => 1 << 10,
-            false => self.recipe.space().lengths().1.max(1),
-        };
+        let longest =
+            if self.recipe.space().is_appended() { 1 << 10 } else { self.recipe.space().lengths().1.max(1) };
         ((1 << 27) / longest).min(1 << 20)
     }
 

@@ -81,10 +81,7 @@ impl StepCounter<'_> {
             return Ok(());
         }
         self.steps = 0;
-        match self.interrupt.is_set() {
-            true => Err(Error::UserFunctionError("interrupted".into())),
-            false => Ok(()),
-        }
+        if self.interrupt.is_set() { Err(Error::UserFunctionError("interrupted".into())) } else { Ok(()) }
     }
 }
 
@@ -312,18 +309,16 @@ impl Pattern {
     fn begins(&self, piece: usize, text: &[u8], at: usize) -> Option<usize> {
         let Some(PatternPiece::Ascii(run)) = self.pieces.get(piece) else { return Some(at) };
         let wanted = run[0];
-        let found = match self.folds {
-            true => memchr2(wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase(), &text[at..]),
-            false => memchr(wanted, &text[at..]),
+        let found = if self.folds {
+            memchr2(wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase(), &text[at..])
+        } else {
+            memchr(wanted, &text[at..])
         };
         found.map(|found| at + found)
     }
 
     fn is_same(&self, run: &[u8], found: &[u8]) -> bool {
-        match self.folds {
-            true => run.eq_ignore_ascii_case(found),
-            false => run == found,
-        }
+        if self.folds { run.eq_ignore_ascii_case(found) } else { run == found }
     }
 }
 

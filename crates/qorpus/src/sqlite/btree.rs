@@ -70,9 +70,10 @@ impl ChunkRow {
     /// Copies bytes of the columns.
     #[inline]
     pub(crate) fn copy(&self, file: Bytes<'_>, at: usize, out: &mut [u8]) -> Option<()> {
-        match at.checked_add(out.len())? <= self.local as usize {
-            true => file.copy(self.at + at, out),
-            false => self.copy_overflow(file, at, out),
+        if at.checked_add(out.len())? <= self.local as usize {
+            file.copy(self.at + at, out)
+        } else {
+            self.copy_overflow(file, at, out)
         }
     }
 
@@ -194,13 +195,10 @@ impl<'m> Page<'m> {
     /// below its child.
     fn key(&self, index: usize) -> Option<u64> {
         let cell = self.cell(index)?;
-        match self.is_leaf {
-            true => self.varint(self.varint(cell)?.1),
-            false => self.varint(cell + 4),
-        }
-        // Rows with negative keys are no chunks.
-        .map(|(key, _)| key)
-        .filter(|&key| key <= i64::MAX as u64)
+        if self.is_leaf { self.varint(self.varint(cell)?.1) } else { self.varint(cell + 4) }
+            // Rows with negative keys are no chunks.
+            .map(|(key, _)| key)
+            .filter(|&key| key <= i64::MAX as u64)
     }
 
     /// How many cells, from the first one on, have keys below `id`: of an inner page, the number of
@@ -209,10 +207,7 @@ impl<'m> Page<'m> {
         let (mut start, mut end) = (0, self.cells);
         while start < end {
             let middle = start.midpoint(end);
-            match self.key(middle)? < id {
-                true => start = middle + 1,
-                false => end = middle,
-            }
+            if self.key(middle)? < id { start = middle + 1 } else { end = middle }
         }
         Some(start)
     }

@@ -136,10 +136,11 @@ pub(crate) fn open_immutable(path: &Path) -> Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-    let escaped = path.as_os_str().as_encoded_bytes().iter().map(|&byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
+    let escaped = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     let uri = format!("file:{}?immutable=1", escaped.collect::<String>());
     let connection = Connection::open_with_flags(uri, flags).map_err(&failed)?;
     restrict(&connection).and_then(|()| map(&connection)).map_err(failed)?;
@@ -180,9 +181,10 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
             // What the file lacks may still be in the log; nothing is lost from either during the
             // transaction.
             let found = size(path);
-            return match found < expected && size(&wal_path(path)) == 0 {
-                true => Err(Error::Truncated(path.into(), found)),
-                false => Ok(()),
+            return if found < expected && size(&wal_path(path)) == 0 {
+                Err(Error::Truncated(path.into(), found))
+            } else {
+                Ok(())
             };
         }
         Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
@@ -247,9 +249,10 @@ pub(crate) enum FileKind {
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
     let Some(RecipeIdentity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
     let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
-    match hash == hex(&recipe.hash()) {
-        true => Ok(FileKind::Corpus(Box::new(recipe))),
-        false => Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into())),
+    if hash == hex(&recipe.hash()) {
+        Ok(FileKind::Corpus(Box::new(recipe)))
+    } else {
+        Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into()))
     }
 }
 
