@@ -13,6 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failure. Each variant's text names the file and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "fields are explained by the text in which they stand")]
 pub enum Error {
     /// A recipe that cannot be.
     #[error(transparent)]
@@ -68,14 +69,7 @@ pub enum Error {
     Manifest(PathBuf, String),
     /// A shard that is not as its directory's manifest says.
     #[error("{}: {reason}; 'qorpus repair {}' makes this shard again", .path.display(), .directory.display())]
-    DamagedShard {
-        /// The shard's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-        /// The corpus.
-        directory: PathBuf,
-    },
+    DamagedShard { path: PathBuf, reason: String, directory: PathBuf },
     /// A copy of a shard that the disk it is on has damaged: what is read then is read again, and
     /// this is for the second time.
     #[error(
@@ -84,22 +78,10 @@ pub enum Error {
          directory on another disk",
         .path.display(), .corpus.display()
     )]
-    DamagedCopy {
-        /// The shard.
-        path: PathBuf,
-        /// The corpus.
-        corpus: PathBuf,
-    },
+    DamagedCopy { path: PathBuf, corpus: PathBuf },
     /// An object store that refused, or was not reached.
     #[error("{}: cannot {action}: {reason}", .path.display())]
-    ObjectStore {
-        /// The object, or the corpus.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed, and what to do.
-        reason: String,
-    },
+    ObjectStore { path: PathBuf, action: &'static str, reason: String },
     /// A corpus of this later format version.
     #[error(
         "{} has format version {}, but this version of Qorpus reads versions up to {}; use a newer Qorpus",
@@ -144,71 +126,28 @@ pub enum Error {
         "{} holds another corpus.\n  there: {there}\n  asked: {asked}\nuse the same recipe, or another file",
         .path.display()
     )]
-    OtherRecipe {
-        /// The file.
-        path: PathBuf,
-        /// The recipe it holds, in words, and the first digits of its hash.
-        there: String,
-        /// The recipe that was asked for.
-        asked: String,
-    },
+    OtherRecipe { path: PathBuf, there: String, asked: String },
     /// A chunk that cannot be believed.
     #[error(
         "{}: chunk {chunk} ({}) is damaged: {damage}; other chunks can still be read, and {remedy}",
         .path.display(), records(.ids)
     )]
-    DamagedChunk {
-        /// The file.
-        path: PathBuf,
-        /// The chunk's number.
-        chunk: u64,
-        /// The ids of its records.
-        ids: Range<u64>,
-        /// What is wrong with it.
-        damage: ChunkDamage,
-        /// What to do about it.
-        remedy: &'static str,
-    },
+    DamagedChunk { path: PathBuf, chunk: u64, ids: Range<u64>, damage: ChunkDamage, remedy: &'static str },
     /// An id past the end.
     #[error("{}there is no record {id}; {}", place(.path), ids(*.len))]
-    NoRecord {
-        /// The file, or nothing for records that are computed.
-        path: PathBuf,
-        /// The id asked for.
-        id: u64,
-        /// How many records the recipe has.
-        len: u64,
-    },
+    NoRecord { path: PathBuf, id: u64, len: u64 },
     /// A record that is still to be made.
     #[error(
         "{}: record {id} is not made yet ({records} of {len} are); run the same 'qorpus generate' again to finish",
         .path.display()
     )]
-    NotYet {
-        /// The file.
-        path: PathBuf,
-        /// The id asked for.
-        id: u64,
-        /// How many records there are.
-        records: u64,
-        /// How many records the recipe has.
-        len: u64,
-    },
+    NotYet { path: PathBuf, id: u64, records: u64, len: u64 },
     /// Something that needs every record.
     #[error(
         "{}: {what} needs the complete corpus, and {records} of {len} records are made; run the same 'qorpus generate' again to finish",
         .path.display()
     )]
-    Incomplete {
-        /// The file.
-        path: PathBuf,
-        /// What needs it.
-        what: &'static str,
-        /// How many records there are.
-        records: u64,
-        /// How many records the recipe has.
-        len: u64,
-    },
+    Incomplete { path: PathBuf, what: &'static str, records: u64, len: u64 },
     /// What cannot be done with appended records, and what can.
     #[error("{}: its records were appended by someone, so {}", .0.display(), .1)]
     Appended(PathBuf, &'static str),
@@ -218,25 +157,13 @@ pub enum Error {
          which of the two is wrong, so nothing was changed: append the records that are right to another file",
         .path.display()
     )]
-    Mismatched {
-        /// The file.
-        path: PathBuf,
-        /// The first of these records.
-        id: u64,
-        /// How many there are.
-        records: usize,
-    },
+    Mismatched { path: PathBuf, id: u64, records: usize },
     /// A query that failed.
     #[error("the query failed: {0}")]
     Query(String),
     /// A record that a writer does not accept.
     #[error("record {position} of those given: {reason}")]
-    Refused {
-        /// Its place among those given, counted from 0.
-        position: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Refused { position: usize, reason: String },
     /// A writer that was closed.
     #[error("{}: this writer was closed; open another one", .0.display())]
     Closed(PathBuf),
@@ -259,14 +186,7 @@ pub enum Error {
          free some room, or begin all the same with --force (force=True in Python)",
         .path.display(), grouped(*.needed), grouped(*.free)
     )]
-    NoRoom {
-        /// The file or directory.
-        path: PathBuf,
-        /// Bytes that are still to be written.
-        needed: u64,
-        /// Bytes that may be written.
-        free: u64,
-    },
+    NoRoom { path: PathBuf, needed: u64, free: u64 },
     /// No room left.
     #[error(
         "{}: the disk is full; what was committed is safe: free some room and run the same command again",
@@ -309,24 +229,10 @@ pub enum Error {
     UnsafeSqlite(String),
     /// The operating system refused.
     #[error("{}: cannot {action}: {}", .path.display(), system_reason(.source))]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, action: &'static str, source: std::io::Error },
     /// SQLite refused.
     #[error("{}: cannot {action}: {}", .path.display(), sqlite_reason(.source))]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        source: rusqlite::Error,
-    },
+    Sqlite { path: PathBuf, action: &'static str, source: rusqlite::Error },
 }
 
 /// What is wrong with a chunk of a file.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, other_recipe};
 use crate::options::job::Durability;
 use crate::os::durable_names::{DurableNames, FileState};
 use crate::os::filesystem;
-use crate::os::sidecar_lock::{self, SidecarLock, WriteLock, WriterId, if_free};
+use crate::os::sidecar_lock::{self, SidecarLock, WriteLock, if_free};
 use crate::paths::{absolute, wal_path};
 use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE};
 use crate::sqlite::failure::sqlite_on;
@@ -120,19 +120,9 @@ impl CorpusWriter {
         })
     }
 
-    /// The name under which this store claims work.
-    pub(crate) fn id(&self) -> WriterId {
-        self.lock.id()
-    }
-
-    /// Whether nobody else has it open for writing.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.lock.is_alone()
-    }
-
-    /// Whether the writer called `id` is still alive.
-    pub(crate) fn is_alive(&self, id: WriterId) -> bool {
-        self.lock.is_alive(id)
+    /// The sidecar lock, which knows this writer's name and which others are alive.
+    pub(crate) fn lock(&self) -> &SidecarLock {
+        &self.lock
     }
 
     /// Runs `change` as one transaction; when this returns, its effect is durable.
@@ -239,11 +229,10 @@ impl CorpusWriter {
     }
 
     fn check_handle(&self) -> Result<()> {
-        match () {
-            () if self.process != std::process::id() => Err(Error::Forked(self.path.clone())),
-            () if self.poisoned.get() => Err(Error::Poisoned(self.path.clone())),
-            () => Ok(()),
+        if self.process != std::process::id() {
+            return Err(Error::Forked(self.path.clone()));
         }
+        if self.poisoned.get() { Err(Error::Poisoned(self.path.clone())) } else { Ok(()) }
     }
 
     /// Writes the log back once it is long, so that the next transaction begins it anew, in memory

@@ -72,12 +72,14 @@ fn parse(text: &str, qubits: usize) -> Result<Vec<Gate>, Refused> {
     };
     let find = |name: &String| match defined.iter().find(|gate| gate.name() == name) {
         Some(gate) => Ok(vec![gate.clone()]),
-        None => match preset(name.trim(), qubits) {
-            Some(gates) => Ok(gates),
-            None => Gate::standard(name).map(|gate| vec![gate]).map_err(Refused::Gate),
-        },
+        None => named(name, qubits).map_err(Refused::Gate),
     };
     Ok(names.iter().map(find).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// Returns the gates of a preset, or a standard gate.
+pub(super) fn named(name: &str, qubits: usize) -> qorpus_core::Result<Vec<Gate>> {
+    preset(name.trim(), qubits).map_or_else(|| Gate::standard(name).map(|gate| vec![gate]), Ok)
 }
 
 fn define(definition: GateDefinition) -> Result<Gate, Refused> {

@@ -25,28 +25,26 @@ enum Mode {
 }
 
 impl Rights {
-    /// Those of the file `corpus`; `None` if there is none yet.
+    fn derived(path: &Path, mode: impl FnOnce(u32) -> Mode) -> Option<Rights> {
+        let found = path.metadata().ok()?;
+        Some(Rights { uid: found.uid(), gid: found.gid(), mode: mode(found.mode()) })
+    }
+
+    /// Returns the rights of the file `corpus`; `None` if there is none yet.
     pub(crate) fn of(corpus: &Path) -> Option<Rights> {
-        let found = corpus.metadata().ok()?;
-        let mode = Mode::Exactly(found.mode() & 0o666);
-        Some(Rights { uid: found.uid(), gid: found.gid(), mode })
+        Rights::derived(corpus, |mode| Mode::Exactly(mode & 0o666))
     }
 
-    /// The same, but for writers alone: who can open a lock file, if only for reading, can lock
-    /// others out.
+    /// Returns the rights of those who may write the file `corpus`: a process that can open a lock
+    /// file, if only for reading, can lock others out.
     pub(crate) fn of_writers(corpus: &Path) -> Option<Rights> {
-        let found = corpus.metadata().ok()?;
-        let write = found.mode() & 0o222;
-        let mode = Mode::Exactly(write | write << 1 | 0o600);
-        Some(Rights { uid: found.uid(), gid: found.gid(), mode })
+        Rights::derived(corpus, |mode| Mode::Exactly(mode & 0o222 | (mode & 0o222) << 1 | 0o600))
     }
 
-    /// Those of files in `directory`: if its group may write there, each of the group may go on
-    /// with what another began.
+    /// Returns the rights of files in `directory`: if its group may write there, each of the group
+    /// may continue the work of another.
     pub(crate) fn within(directory: &Path) -> Option<Rights> {
-        let found = directory.metadata().ok()?;
-        let group = if found.mode() & 0o020 == 0 { 0 } else { 0o060 };
-        Some(Rights { uid: found.uid(), gid: found.gid(), mode: Mode::AtLeast(group) })
+        Rights::derived(directory, |mode| Mode::AtLeast(if mode & 0o020 == 0 { 0 } else { 0o060 }))
     }
 
     /// Gives `file` these rights as far as this process may: those of other users' files stay as

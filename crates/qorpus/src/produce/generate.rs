@@ -160,7 +160,7 @@ impl FileJob<'_> {
         for chunk in ready {
             self.mine.remove(&(chunk.first_id / self.recipe.chunk_records()));
         }
-        let (store, owner) = (&self.store, self.store.id());
+        let (store, owner) = (&self.store, self.store.lock().id());
         // Two groups in hand: one that is computed while the other is committed.
         let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
         let (left, claimed, records, new) = store.write(|transaction| {
@@ -176,10 +176,13 @@ impl FileJob<'_> {
             left.retain(|number| claimed.iter().any(|range| range.contains(number)));
             claims::replace(transaction, owner, &ranges(&left), Some(owner))?;
             let todo = claims::within(transaction, &self.part)?;
-            let living: BTreeSet<_> =
-                todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
+            let living: BTreeSet<_> = todo
+                .iter()
+                .filter_map(|todo| todo.claimed_by)
+                .filter(|&other| store.lock().is_alive(other))
+                .collect();
             let is_free =
-                |todo: &&claims::PendingRange| todo.owner.is_none_or(|owner| !living.contains(&owner));
+                |todo: &&claims::PendingRange| todo.claimed_by.is_none_or(|owner| !living.contains(&owner));
             let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
             let free = sizes.fold(0, u64::saturating_add);
             // The last chunks are shared out in ever smaller portions, so that all finish together.
@@ -205,12 +208,12 @@ impl FileJob<'_> {
     fn give_up(&mut self, ready: &[Chunk]) -> Result<()> {
         self.part = 0..0;
         self.commit(ready)?;
-        let (owner, left) = (self.store.id(), ranges(&self.mine));
+        let (owner, left) = (self.store.lock().id(), ranges(&self.mine));
         self.store.write(|transaction| claims::replace(transaction, owner, &left, None))
     }
 
     fn group_bytes(&self) -> u64 {
-        if self.store.is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
+        if self.store.lock().is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
     }
 
     /// Chunks in a commit.
@@ -234,7 +237,8 @@ impl FileJob<'_> {
             if todo.is_empty() || stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            if todo.iter().any(|todo| todo.owner.is_none_or(|owner| !self.store.is_alive(owner))) {
+            if todo.iter().any(|todo| todo.claimed_by.is_none_or(|owner| !self.store.lock().is_alive(owner)))
+            {
                 self.progress.waiting = false;
                 return Ok(true);
             }
@@ -301,7 +305,7 @@ mod tests {
         let path = directory.path().join("c.db");
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
         let store = CorpusWriter::open(&path, &recipe, crate::Durability::Off).unwrap();
-        let owner = store.id();
+        let owner = store.lock().id();
         let everything = 0..recipe.chunks();
         let claimed =
             store.write(|transaction| claims::claim(transaction, owner, &everything, 2, |_| false)).unwrap();
