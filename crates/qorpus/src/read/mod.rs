@@ -7,6 +7,7 @@ pub(crate) mod corpus;
 pub(crate) mod parameters;
 pub(crate) mod pooled_file;
 pub(crate) mod present;
+pub(crate) mod record_table;
 pub(crate) mod rows;
 pub(crate) mod sorted_ids;
 pub(crate) mod source;
