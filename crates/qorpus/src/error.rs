@@ -40,8 +40,7 @@ pub enum Error {
     /// A pipe, a link, or whatever else stands where a plain file must be.
     #[error("{} is not a plain file, so it is left alone; move it away and run the command again", .0.display())]
     NoPlainFile(PathBuf),
-    /// A file or directory with which another user could change what is read or made: who could, and
-    /// the remedy.
+    /// A file or directory with which another user could tamper: who could, and the remedy.
     #[error("{} {}", .0.display(), .1)]
     Untrusted(PathBuf, String),
     /// A file that already exists and would have to be replaced.
@@ -70,8 +69,7 @@ pub enum Error {
     /// A shard that is not as its directory's manifest says.
     #[error("{}: {reason}; 'qorpus repair {}' makes this shard again", .path.display(), .directory.display())]
     DamagedShard { path: PathBuf, reason: String, directory: PathBuf },
-    /// A copy of a shard that the disk it is on has damaged: what is read then is read again, and
-    /// this is for the second time.
+    /// A cached copy of a shard that was damaged, fetched again, and damaged for the second time.
     #[error(
         "{}: the copy of this shard in the cache was damaged, was removed and fetched again, and is damaged once more, although the \
          shard itself is what the manifest of {} says: the disk or the memory of this machine may fail; set QORPUS_CACHE to a \
@@ -116,7 +114,7 @@ pub enum Error {
         .0.display(), .1
     )]
     Unclear(PathBuf, String),
-    /// What another process made of a level of an enumeration, and what cannot be that.
+    /// Rows of a level, made by another process, that cannot be right, and why.
     #[error(
         "what was made elsewhere of this level cannot be right: {0}; run the same again, it goes on from the last finished level"
     )]
@@ -148,7 +146,7 @@ pub enum Error {
         .path.display()
     )]
     Incomplete { path: PathBuf, what: &'static str, records: u64, len: u64 },
-    /// What cannot be done with appended records, and what can.
+    /// An operation that appended records do not allow, and the alternative.
     #[error("{}: its records were appended by someone, so {}", .0.display(), .1)]
     Appended(PathBuf, &'static str),
     /// Appended records whose unitaries are not those of their circuits.
@@ -170,7 +168,7 @@ pub enum Error {
     /// A writer whose earlier commit failed, and the reason.
     #[error("{}: an earlier commit failed, so this writer has stopped: {}", .0.display(), .1)]
     Stopped(PathBuf, String),
-    /// What cannot be done with a corpus or file of this kind, and what can.
+    /// An operation that this kind of corpus or file does not allow, and the alternative.
     #[error("{}: {}", .0.display(), .1)]
     Unsupported(PathBuf, String),
     /// A file that several processes write on a network file system of this kind, such as NFS.
@@ -235,7 +233,7 @@ pub enum Error {
     Sqlite { path: PathBuf, action: &'static str, source: rusqlite::Error },
 }
 
-/// What is wrong with a chunk of a file.
+/// The damage of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkDamage {
@@ -260,7 +258,7 @@ pub enum ChunkDamage {
 }
 
 impl Error {
-    /// Whether the operating system forbids it, rather than the file being wrong.
+    /// Whether the operating system denied permission.
     pub fn is_permission_denied(&self) -> bool {
         let denied = |source: &std::io::Error| source.kind() == std::io::ErrorKind::PermissionDenied;
         match self {
@@ -285,9 +283,8 @@ impl Error {
         !is_other && !self.is_usage()
     }
 
-    /// What is wrong with a file that is itself damaged, without its name and a remedy. `None` if
-    /// it may be whole: if it holds another corpus, or if what it is on fails, or forbids to read
-    /// it.
+    /// Describes the damage of the file, without its name and a remedy. `None` if it may be whole:
+    /// it holds another corpus, or its disk fails, or permission is denied.
     pub(crate) fn damage(&self) -> Option<String> {
         match self {
             Error::NotACorpus(_, reason) => Some(reason.clone()),
@@ -318,22 +315,22 @@ pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -
     }
 }
 
-/// An action of [`io`] in which a missing file is just that.
+/// An action of [`io`] for which a missing file is [`Error::Missing`].
 pub(crate) const LOOK_FOR: &str = "look for it";
 
-/// The file before a sentence, if there is one.
+/// Formats the path before a sentence, if there is one.
 fn place(path: &Path) -> String {
     if path.as_os_str().is_empty() { String::new() } else { format!("{}: ", path.display()) }
 }
 
-/// A number with its digits in groups of three.
+/// Formats a number with its digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let separated = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     separated.collect::<Vec<_>>().join(",")
 }
 
-/// Which records there are.
+/// Describes the ids of `len` records.
 fn ids(len: u64) -> String {
     match len {
         0 => "there are none".into(),
@@ -342,7 +339,7 @@ fn ids(len: u64) -> String {
     }
 }
 
-/// Records with consecutive ids.
+/// Describes records with consecutive ids.
 fn records(ids: &Range<u64>) -> String {
     match ids.end - ids.start {
         1 => format!("record {}", ids.start),

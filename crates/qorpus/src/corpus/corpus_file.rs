@@ -1,7 +1,7 @@
-//! Reading one file: how it is opened, what it says of itself, and the state that reads share.
-//! Others may be writing it meanwhile.
+//! Opens one file for reading and sums it up; holds the state that its reads share. Others may be
+//! writing it meanwhile.
 
-use crate::corpus::corpus_writer;
+use crate::corpus::journal_mode;
 use crate::corpus::mapped::{Backing, MappedFile};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
 use crate::corpus::unitary_buffer::UnitaryBufferPool;
@@ -17,6 +17,7 @@ use crate::sqlite::{guard, wal};
 use crate::tables::chunks::totals;
 use crate::tables::claims;
 use crate::tables::label_names::label_names;
+use crate::tables::levels::{self, Level};
 use crate::tables::next_level::is_complete;
 use qorpus_core::{Codec, ContentHash, Kernel, Recipe};
 use rusqlite::Connection;
@@ -162,7 +163,7 @@ impl CorpusFile {
         connection::bound_cache(&connection, &path)?;
         let corpus = CorpusFile::new(path, shared);
         if !corpus.has_no_writers() {
-            corpus_writer::enable_wal(&corpus.path, &connection);
+            journal_mode::enable_wal(&corpus.path, &connection);
         }
         let _ = corpus.connection.set(connection);
         Ok(corpus)
@@ -231,9 +232,6 @@ impl CorpusFile {
     }
 
     /// Sums the file up, in time independent of its size.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn summary(&self) -> Result<Summary> {
         let (records, content_hash) = self.read(totals)?;
         let (expected, complete) = if self.recipe().space().enumerates().is_some() {
@@ -257,9 +255,6 @@ impl CorpusFile {
     }
 
     /// How many ids there are: all of the recipe's, made or not, or those appended so far.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn len(&self) -> Result<u64> {
         match self.recipe().expected() {
             Some(expected) => Ok(expected),
@@ -268,11 +263,21 @@ impl CorpusFile {
     }
 
     /// Whether it has no records, which only a corpus has to which nothing was appended yet.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
+    }
+
+    /// The finished levels of an enumeration, in order; none if nothing was enumerated.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contradicts itself.
+    pub fn levels(&self) -> Result<Vec<Level>> {
+        if self.recipe().space().enumerates().is_none() {
+            return Ok(Vec::new());
+        }
+        let levels = self.read(levels::levels)?;
+        levels::check(&levels).map_err(|reason| not_a_corpus(self.path(), reason))?;
+        Ok(levels)
     }
 
     /// Whether this is the file at `path`.
@@ -355,7 +360,7 @@ impl Drop for CorpusFile {
         if self.process == std::process::id()
             && let Some(connection) = self.connection.get()
         {
-            corpus_writer::leave_wal(&self.path, connection);
+            journal_mode::leave_wal(&self.path, connection);
         }
     }
 }

@@ -1,16 +1,17 @@
-//! The store: a corpus open for writing, by the rules that keep it safe among any number of
-//! writers.
+//! The writer of one file: a corpus open for writing, by the rules that keep it safe among any
+//! number of writers.
 //!
 //! A transaction waits for the write lock in the sidecar file, begins IMMEDIATE and commits with
 //! `synchronous=FULL`. While a writer is alone the file keeps a rollback journal, which need not
-//! hold pages that are only appended; the second writer, or a reader, turns the write-ahead log on,
-//! and the last one leaves a single plain file behind.
+//! hold pages that are only appended; the second writer, or a reader, turns the write-ahead log
+//! (WAL) on, and the last one leaves a single plain file behind.
 
+use crate::corpus::journal_mode::{SHORT_TIMEOUT, is_mode, set_journal_mode};
 use crate::error::{Error, Result, other_recipe};
 use crate::options::job::Durability;
 use crate::os::durable_names::{DurableNames, FileState};
 use crate::os::filesystem;
-use crate::os::sidecar_lock::{self, SidecarLock, WriteLock, if_free};
+use crate::os::sidecar_lock::{SidecarLock, WriteLock};
 use crate::paths::{absolute, wal_path};
 use crate::sqlite::connection::{self, Access, BusyTimeout, FileKind, PAGE_SIZE};
 use crate::sqlite::failure::sqlite_on;
@@ -21,30 +22,25 @@ use qorpus_core::Recipe;
 use rusqlite::{Connection, DropBehavior, ErrorCode, Transaction, TransactionBehavior};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A page in the log, with its header.
+/// A page in the WAL, with its header.
 const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
 
-/// A write-ahead log above this size is written back behind a transaction.
+/// A WAL above this size is checkpointed behind a transaction.
 const WAL_CHECKPOINT_BYTES: u64 = 32 << 20;
 
-/// Above this size, to which only a reader makes it grow, it is cut as well.
+/// Above this size, to which only a reader makes it grow, it is truncated as well.
 const WAL_TRUNCATE_BYTES: u64 = 4 * WAL_CHECKPOINT_BYTES;
 
-/// A log that readers keep from being written back may grow to this size; then the writer waits for
-/// them.
+/// A WAL whose checkpoint readers block may grow to this size; then the writer waits for them.
 const WAL_WAIT_BYTES: u64 = 1 << 30;
 
-/// How long the last writer waits for readers before it leaves an empty log behind.
+/// How long the last writer waits for readers before it leaves an empty WAL behind.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a writer waits for others before it says so, and goes on waiting.
+/// How long a writer waits for others before it warns, and waits again.
 const WARN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a change of journal mode or an early checkpoint waits for others; it can as well be
-/// done later.
-const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A corpus open for writing.
 #[derive(Debug)]
@@ -56,9 +52,9 @@ pub(crate) struct CorpusWriter {
     durability: Durability,
     process: u32,
     poisoned: Cell<bool>,
-    /// The file when this store last had the write lock.
+    /// The file when this writer last had the write lock.
     seen: Cell<FileState>,
-    /// The log whose name is known to last.
+    /// The inode of the WAL whose name is durable.
     saved_wal: Cell<Option<u64>>,
 }
 
@@ -94,7 +90,7 @@ impl CorpusWriter {
             create(&connection, &path, recipe)?;
         }
         connection::bound_cache(&connection, &path)?;
-        // Written back here, with the others waiting, instead of inside some transaction.
+        // Checkpoints are made here, with the others waiting, instead of inside some transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
         // Not DELETE, which commits by removing the journal: without a sync of the directory it may
         // come back.
@@ -127,32 +123,32 @@ impl CorpusWriter {
 
     /// Runs `change` as one transaction; when this returns, its effect is durable.
     ///
-    /// After an error, a failed fsync among them, nothing may be assumed about what reached the
-    /// disk, so the store refuses all further writes.
+    /// After an error, such as a failed fsync, it is unknown which pages reached the disk, so the
+    /// writer refuses all further writes.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.check_handle()?;
         let write_lock = self.lock.write_lock()?;
         self.check_file()?;
         self.poisoned.set(true);
         if self.durability == Durability::Normal {
-            // Nobody leaves the log while this writer lives, so that what was found here still
-            // holds.
+            // No process leaves WAL mode while this writer lives, so this still holds at the
+            // commit.
             let in_wal_mode = is_mode(&self.connection, "wal");
             self.synchronize(in_wal_mode).map_err(sqlite_on(&self.connection, &self.path, "write to it"))?;
         }
         let result = self.commit(change)?;
         self.poisoned.set(false);
         self.checkpoint_wal(&write_lock)?;
-        // What somebody does to the file after the commit is found out under the next write lock,
-        // or was done to a whole file.
+        // Harm to the file after the commit is found under the next write lock, or was done to a
+        // whole file.
         if let Some(seen) = FileState::at(&self.path)? {
             self.seen.set(FileState { len: seen.len, ..self.seen.get() });
         }
         Ok(result)
     }
 
-    /// Refuses to go on if somebody took the file away: with a log, SQLite would not notice, and
-    /// what it says is committed would be lost with a file that has no name any more.
+    /// Refuses to continue if the file was taken away: with a WAL, SQLite would not notice, and
+    /// commits would go to a file without a name.
     fn check_file(&self) -> Result<()> {
         let seen = self.seen.get();
         let what = match FileState::at(&self.path)? {
@@ -172,7 +168,7 @@ impl CorpusWriter {
         expected.is_ok_and(|expected| (1..=len).contains(&expected))
     }
 
-    /// See [`labels`].
+    /// Reads the names of the labels; see [`label_names`].
     pub(crate) fn labels(&self) -> Result<Vec<(String, bool)>> {
         self.check_handle()?;
         label_names(&self.connection).map_err(sqlite_on(&self.connection, &self.path, "read its labels"))
@@ -184,15 +180,14 @@ impl CorpusWriter {
         let mut transaction = self.retry_busy("the lock of another program", begin).map_err(&failed)?;
         let result = change(&transaction).map_err(&failed)?;
         self.save_wal_name()?;
-        // A commit that meets a reader leaves the transaction as it is, to be committed again.
+        // A commit that meets a reader leaves the transaction open, to be committed again.
         let commit = || self.connection.execute_batch("COMMIT");
         self.retry_busy("a reader that keeps its transaction open", commit).map_err(&failed)?;
         transaction.set_drop_behavior(DropBehavior::Ignore);
         Ok(result)
     }
 
-    /// Saves the log's name, if there is a log and it is a new one: whoever turned the log on may
-    /// not have.
+    /// Saves the WAL's name, if there is a new WAL: the process that turned it on may not have.
     fn save_wal_name(&self) -> Result<()> {
         let Some(wal_path) = FileState::at(&wal_path(&self.path))? else { return Ok(()) };
         if self.saved_wal.get() != Some(wal_path.inode) {
@@ -202,14 +197,14 @@ impl CorpusWriter {
         Ok(())
     }
 
-    /// Repeats `attempt` for as long as SQLite is busy: nobody who writes ever sees a lock error.
+    /// Repeats `attempt` for as long as SQLite is busy: no writer ever sees a lock error.
     fn retry_busy<T>(&self, whom: &str, attempt: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         loop {
             match self.busy_timeout.limited(WARN_TIMEOUT, &attempt) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                     tracing::warn!("{}: waiting for {whom}", self.path.display());
                 }
-                // Another process is recovering the log: SQLite asks to try again.
+                // Another process is recovering the WAL: SQLite asks to try again.
                 Err(error) if connection::is_wal_race(&error) => std::thread::sleep(connection::RETRY_PAUSE),
                 result => return result,
             }
@@ -235,8 +230,8 @@ impl CorpusWriter {
         if self.poisoned.get() { Err(Error::Poisoned(self.path.clone())) } else { Ok(()) }
     }
 
-    /// Writes the log back once it is long, so that the next transaction begins it anew, in memory
-    /// and on disk where it was; waits for readers only when it has become too long.
+    /// Checkpoints the WAL once it is long, so that the next transaction resets it in place; waits
+    /// for readers only when it has become too long.
     fn checkpoint_wal(&self, _write_lock: &WriteLock<'_>) -> Result<()> {
         let failed = sqlite_on(&self.connection, &self.path, "write its log back");
         let size = self.wal_bytes().map_err(&failed)?;
@@ -259,21 +254,21 @@ impl CorpusWriter {
                     size >> 20
                 ),
             }
-            // Somebody else's checkpoint is not waited for by SQLite.
+            // SQLite does not wait for another process's checkpoint.
             std::thread::sleep(connection::RETRY_PAUSE);
         }
     }
 
-    /// The bytes of the log, unless there is none or all of it is in the file.
+    /// The bytes of the WAL; 0 if there is none or all of it is in the file.
     fn wal_bytes(&self) -> rusqlite::Result<u64> {
         self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
             let (frames, done): (i64, i64) = (row.get(1)?, row.get(2)?);
-            // Without a log there are -1 of both.
+            // Without a WAL both are -1.
             Ok(if frames == done { 0 } else { frames.unsigned_abs() * FRAME_BYTES })
         })
     }
 
-    /// Writes the log back, in this mode; says whether others let it do all of that.
+    /// Checkpoints in this mode; returns whether it could complete.
     fn checkpoint(&self, mode: &str) -> rusqlite::Result<bool> {
         let busy = self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(0));
         busy.map(|busy: bool| !busy)
@@ -281,7 +276,7 @@ impl CorpusWriter {
 }
 
 impl Drop for CorpusWriter {
-    /// The last writer leaves one plain file without journal or log.
+    /// Leaves one plain file without journal or WAL, if this is the last writer.
     fn drop(&mut self) {
         if self.process != std::process::id() {
             // Closing it would take the parent's locks away.
@@ -291,9 +286,10 @@ impl Drop for CorpusWriter {
             return;
         }
         if let Ok(write_lock) = self.lock.write_lock() {
-            // Before the lock is released, so that whoever is next knows whether it is the last.
+            // Before the write lock is released, so that the next writer knows whether it is the
+            // last.
             self.lock.release();
-            // Leaving the log takes a rollback journal.
+            // Leaving WAL mode takes a rollback journal.
             let _ = self.synchronize(false);
             let names = DurableNames::new(&self.path, self.durability);
             // A reader may have put the file into WAL mode since this connection looked last, and
@@ -311,80 +307,10 @@ impl Drop for CorpusWriter {
                 if in_wal_mode {
                     names.forget_journal();
                 }
-                // Readers that stay open keep the log; what is in it can be in the file all the
-                // same.
+                // Readers that stay open keep the WAL; its pages can be in the file all the same.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 let _ = self.busy_timeout.limited(SHORT_TIMEOUT, checkpoint);
             }
-        }
-    }
-}
-
-/// Lets a writer that is alone, if there is one, share the corpus with a reader that comes now.
-///
-/// Only a courtesy: if it is not possible at once, the two wait for each other's short
-/// transactions.
-pub(crate) fn enable_wal(path: &Path, reader: &Connection) {
-    let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
-    if mode.is_ok_and(|mode| mode != "wal") {
-        if_free(path, || {
-            if let Ok((connection, busy_timeout)) = connection::open(path, Access::Write) {
-                set_journal_mode(&connection, &busy_timeout, "WAL", SHORT_TIMEOUT);
-                // The last connection to close removes the WAL: the reader has it from now on, for
-                // a file in WAL mode without one looks like a copy that lacks it.
-                let _ = connection::begin_read(reader);
-            }
-        });
-    }
-}
-
-/// Has the last reader leave WAL mode when the writers have left already, so that what stays is one
-/// plain file.
-pub(crate) fn leave_wal(path: &Path, reader: &Connection) {
-    // The mark of a file without its WAL stays, until somebody takes the file as it is.
-    if !is_mode(reader, "wal") || wal::is_found(path) {
-        return;
-    }
-    if sidecar_lock::is_held(path) {
-        return;
-    }
-    if let Ok(lock) = SidecarLock::open(path)
-        && let Ok(write_lock) = lock.write_lock()
-    {
-        // As a writer does at its end: one that comes or goes meanwhile must not take this one for
-        // another writer.
-        lock.release();
-        if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
-            // Other readers keep the WAL; SQLite does not wait for them here.
-            write_lock.change_mode(|| {
-                let _ = reader.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
-            });
-        }
-    }
-}
-
-/// Whether the journal mode, as far as this connection has seen it, is `mode`.
-fn is_mode(connection: &Connection, mode: &str) -> bool {
-    let now = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
-    now.is_ok_and(|now| now.eq_ignore_ascii_case(mode))
-}
-
-/// Says whether the mode is now `mode`: not if others hold the file for as long as `limit`.
-fn set_journal_mode(
-    connection: &Connection,
-    busy_timeout: &BusyTimeout,
-    mode: &str,
-    limit: Duration,
-) -> bool {
-    let begun = Instant::now();
-    let set =
-        || connection.pragma_update_and_check(None, "journal_mode", mode, |row| row.get::<_, String>(0));
-    loop {
-        // SQLite does not ask the busy handler when it leaves the log.
-        match busy_timeout.limited(limit, set) {
-            Ok(now) if now.eq_ignore_ascii_case(mode) => return true,
-            _ if begun.elapsed() >= limit => return false,
-            _ => std::thread::sleep(connection::RETRY_PAUSE),
         }
     }
 }
@@ -400,7 +326,7 @@ mod tests {
         options.recipe().unwrap().unwrap()
     }
 
-    /// With a log, SQLite would go on and say that all is well.
+    /// With a WAL, SQLite would continue without an error.
     #[test]
     fn a_file_that_is_taken_away_stops_the_writer() {
         type Harm = fn(&Path);
@@ -447,7 +373,7 @@ mod tests {
         store.write(|_| Ok(())).unwrap();
     }
 
-    /// Memory and disk that the log has are used again and again, and it does not grow.
+    /// The WAL's memory and disk are reused, and it does not grow.
     #[test]
     fn a_log_is_begun_anew_where_it_was() {
         let directory = tempfile::tempdir().unwrap();

@@ -163,7 +163,7 @@ impl CorpusFile {
         }
     }
 
-    /// What it means that a record could not be read, in the same state of the file.
+    /// Explains why a record could not be read, in the same state of the file.
     fn explain(
         &self,
         connection: &Connection,
@@ -204,7 +204,7 @@ impl CorpusFile {
 pub(crate) type Visit<'v> =
     dyn FnMut(&mut Columns<'_>, ChunkLocation, &[usize], usize) -> Result<(), LookupError> + 'v;
 
-/// Why records of a chunk could not be read.
+/// The reason that records of a chunk could not be read.
 pub(crate) enum LookupError {
     Damage(ChunkDamage),
     Sqlite(rusqlite::Error),
@@ -224,7 +224,7 @@ impl From<rusqlite::Error> for LookupError {
     }
 }
 
-/// A column of which some records are wanted: copied at once if they are many.
+/// A column of which some records are read: copied at once if they are many.
 struct ColumnReader<'c> {
     columns: &'c Columns<'c>,
     column: Column,

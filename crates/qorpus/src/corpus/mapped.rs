@@ -1,5 +1,5 @@
-//! Mapped files: records of a file that nobody changes, at present or any more, read from the
-//! mapping, or by open columns where that cannot be.
+//! Mapped files: records of a file that nobody changes, read from its mapping, or from open columns
+//! where that is not possible.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::row_cache::{ChunkCache, RowCache};

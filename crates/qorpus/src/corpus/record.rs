@@ -12,16 +12,16 @@ pub struct Record {
     pub circuit: Vec<u16>,
     /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
     pub unitary: Vec<Complex64>,
-    /// What is known about it, by name: `length`, how often each gate occurs (`count_h`), and what
-    /// it was given.
+    /// Its labels, by name: `length`, how often each gate occurs (`count_h`), and those it was
+    /// given.
     pub labels: BTreeMap<String, Label>,
 }
 
 /// Labels that a record brought with it, by name.
 pub(crate) type GivenLabels = BTreeMap<String, Label>;
 
-/// What is known about a record: its length, how often each of the recipe's gates occurs, and what
-/// it was `given`.
+/// All labels of a record: its length, how often each of the recipe's gates occurs, and the `given`
+/// ones.
 pub(crate) fn labels_of(
     recipe: &Recipe,
     circuit: &[u16],

@@ -1,4 +1,4 @@
-//! Chunks that were found before, so that the next record of one need not look for it.
+//! Caches of chunks that were found before, so that the next record of one need not look for it.
 
 use crate::sqlite::btree::ChunkRow;
 use qorpus_core::{ChunkSpan, Recipe};
@@ -45,7 +45,7 @@ pub(super) struct RowCache {
 }
 
 impl RowCache {
-    /// For a file with so many records; of at most `slots` slots, a power of two.
+    /// Makes a cache for a file of `records` records, with at most `slots` slots, a power of two.
     pub(super) fn new(recipe: &Recipe, records: u64, slots: usize) -> RowCache {
         let (most, full) = (recipe.chunk_records(), recipe.expected());
         let step = if full.is_some() { most } else { most.div_ceil(2) };
@@ -86,5 +86,5 @@ impl RowCache {
     }
 }
 
-/// Enough for ten to twenty million records on one qubit.
+/// Slots for ten to twenty million records on one qubit.
 pub(crate) const MAX_SLOTS: usize = 1 << 14;

@@ -62,12 +62,11 @@ impl CorpusFile {
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         let (mut next, mut names) = (numbers.start, BTreeSet::new());
         let stride = self.recipe().stride();
-        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
         while next < numbers.end {
             let until = numbers.end.min(next.saturating_add(self.scan_chunks()));
             let damage = self.read(|connection| {
                 let mut statement = connection.prepare_cached(SELECT_LABELS)?;
-                let mut rows = statement.query([ids(next), ids(until)])?;
+                let mut rows = statement.query(id_bounds(&(next..until), stride))?;
                 while let Some(row) = rows.next()? {
                     let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
                     match self.codec().labels(place, row.get_ref(2)?.as_blob_or_null()?) {
@@ -98,16 +97,15 @@ impl CorpusFile {
         self.read(|connection| self.chunks_in(connection, numbers))
     }
 
-    /// The same within a transaction.
+    /// Reads chunks as [`chunks`](CorpusFile::chunks) does, within a transaction.
     pub(crate) fn chunks_in(
         &self,
         connection: &Connection,
         numbers: Range<u64>,
     ) -> rusqlite::Result<(Vec<(u64, Chunk)>, u64)> {
         let stride = self.recipe().stride();
-        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
         let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
-        let mut rows = statement.query([ids(numbers.start), ids(numbers.end)])?;
+        let mut rows = statement.query(id_bounds(&numbers, stride))?;
         let (mut chunks, mut bytes) = (Vec::<(u64, Chunk)>::new(), 0);
         while let Some(row) = rows.next()? {
             let chunk = chunk_of(row)?;
@@ -119,7 +117,7 @@ impl CorpusFile {
             let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
             bytes += owned.bytes();
             chunks.push((number, owned));
-            // That a number has two rows is damage, and who sees it need not see more of them.
+            // Two rows of one number are damage, which these two show.
             if again || bytes > MAX_BYTES {
                 return Ok((chunks, number + 1));
             }
@@ -137,6 +135,11 @@ impl CorpusFile {
         };
         if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
     }
+}
+
+/// The first ids of chunks with these numbers, and the bound behind them.
+fn id_bounds(numbers: &Range<u64>, stride: u64) -> [u64; 2] {
+    [numbers.start, numbers.end].map(|number| number.saturating_mul(stride).min(i64::MAX as u64))
 }
 
 /// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted
@@ -159,7 +162,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) circuits: &'a Circuits,
     /// Row-major, little-endian, with the corpus's precision.
     pub(crate) unitaries: &'a [u8],
-    /// What the records brought with them.
+    /// The labels that came with the records.
     pub(crate) labels: BatchLabels<'a>,
 }
 
@@ -172,7 +175,7 @@ pub(crate) struct BatchLabels<'a> {
 }
 
 impl BatchLabels<'_> {
-    /// Those of the record at `position` of the batch.
+    /// Returns the labels of the record at `position` of the batch.
     pub(crate) fn get(self, position: usize) -> Result<GivenLabels, ChunkDamage> {
         Ok(self.packed.get(self.first + position)?)
     }

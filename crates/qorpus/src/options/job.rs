@@ -87,13 +87,11 @@ impl Part {
     /// # Errors
     /// [`Error::Usage`] if there is no such part.
     pub fn new(index: u64, of: u64) -> Result<Part> {
-        match index < of {
-            true => Ok(Part { index, of }),
-            false => Err(Error::Usage(format!(
-                "part {index}/{of}: parts are counted from 0/{of} to {}/{of}",
-                of.max(1) - 1
-            ))),
+        if index < of {
+            return Ok(Part { index, of });
         }
+        let last = of.max(1) - 1;
+        Err(Error::Usage(format!("part {index}/{of}: parts are counted from 0/{of} to {last}/{of}")))
     }
 
     /// Into how many parts it is divided.

@@ -76,7 +76,7 @@ pub(crate) fn options() -> OpenOptions {
     options
 }
 
-/// Whether the open file is still the one at `path`, which others find.
+/// Whether the open file is still the one that others find at `path`.
 pub(crate) fn is_in_place(file: &File, path: &Path) -> Result<bool> {
     let failed = io(path, "look at the lock file");
     let held = file.metadata().map_err(&failed)?;

@@ -1,5 +1,5 @@
-//! A corpus's files in their directory: whether they are still the same, and whether their names
-//! will last.
+//! Names of a corpus's files in their directory: whether they still mean the same files, and
+//! whether they outlast a power cut.
 
 use crate::error::{Result, io};
 use crate::options::job::Durability;
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A file as it was at some moment.
+/// The identity and length of a file at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileState {
     pub(crate) device: u64,
@@ -19,7 +19,7 @@ pub(crate) struct FileState {
 }
 
 impl FileState {
-    /// `None` if there is no file.
+    /// Looks at the file at `path`; `None` if there is none.
     pub(crate) fn at(path: &Path) -> Result<Option<FileState>> {
         match std::fs::metadata(path) {
             Ok(found) => Ok(Some(FileState { device: found.dev(), inode: found.ino(), len: found.len() })),
@@ -29,8 +29,7 @@ impl FileState {
     }
 }
 
-/// The names of a corpus's files in their directory, which must last before anything relies on
-/// them.
+/// The names of a corpus's files, which must be durable before anything relies on them.
 ///
 /// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync
 /// was to save may then be lost whatever later ones say. So each name is saved here, before SQLite
@@ -45,8 +44,8 @@ impl<'a> DurableNames<'a> {
         DurableNames { path, durability }
     }
 
-    /// That of the file and of its rollback journal, which is made if there is none: SQLite takes
-    /// an empty one for its own.
+    /// Saves the names of the file and of its rollback journal, which is created if there is none:
+    /// SQLite takes an empty one for its own.
     pub(crate) fn journal(&self) -> Result<()> {
         let journal = beside(self.path, "-journal");
         let mut options = File::options();
@@ -56,8 +55,8 @@ impl<'a> DurableNames<'a> {
         self.save()
     }
 
-    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a
-    /// journal meanwhile.
+    /// Removes a journal that was not needed: readers keep the WAL, and no journal is in use
+    /// meanwhile.
     pub(crate) fn forget_journal(&self) {
         let journal = beside(self.path, "-journal");
         if journal.metadata().is_ok_and(|found| found.len() == 0) {
@@ -65,7 +64,7 @@ impl<'a> DurableNames<'a> {
         }
     }
 
-    /// Those that are there.
+    /// Syncs the directory, unless durability is off.
     pub(crate) fn save(&self) -> Result<()> {
         if self.durability == Durability::Off {
             return Ok(());

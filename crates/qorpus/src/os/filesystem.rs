@@ -7,9 +7,8 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
 
-/// Has writes beyond a limit on the sizes of files (`ulimit -f`) fail with an error that says so;
-/// the system ends a process by default, in the middle of what it was doing. For the whole process,
-/// and for programs it starts.
+/// Turns writes beyond a limit on file sizes (`ulimit -f`) into errors; by default the system ends
+/// the process in the middle of its work. Applies to the whole process, and to programs it starts.
 #[expect(unsafe_code, reason = "a disposition of signals is the process's")]
 pub fn report_file_limits() {
     // SAFETY: to ignore a signal installs no code that might run in the middle of other code.
@@ -41,9 +40,9 @@ pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
     }
 }
 
-/// Refuses `needed` bytes for `corpus` if the file system of its place, or of the first directory
-/// above it that exists, has fewer free. Others may take them meanwhile: this is for jobs that
-/// cannot end well.
+/// Refuses `needed` bytes for `corpus` with [`Error::NoRoom`] if the file system of its place, or
+/// of the first directory above it that exists, has fewer free. Others may take them meanwhile:
+/// this is for jobs that cannot end well.
 pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()> {
     let place = std::path::absolute(place).map_err(io(place, "find the directory"))?;
     match place.ancestors().find(|above| above.is_dir()).and_then(free) {

@@ -1,12 +1,12 @@
-//! Who holds a lock, for messages: the kernel does not say it of locks that belong to an opening of
-//! a file, but in `/proc` each process shows its own.
+//! Names the holder of a lock, for messages: the kernel does not tell it for locks of the
+//! open-file-description kind, but in `/proc` each process shows its own.
 
 use std::fmt::Write;
 use std::fs::{File, read_dir, read_to_string};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// So many are named at most: after a fork, several processes hold one lock.
+/// At most this many are named: after a fork, several processes hold one lock.
 const MAX_NAMED: usize = 3;
 
 /// The processes that hold a lock on `file` that covers the byte `at`, in words, as far as this

@@ -1,7 +1,7 @@
 //! Waiting in the kernel for the write lock, on a thread of its own.
 //!
-//! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the
-//! thread instead can say what holds the lock, and give up.
+//! The kernel's queue is fair, but a wait in it ends only with the lock. A writer that waits for
+//! this thread instead can name the holder, and give up.
 
 use crate::os::byte_lock::{release, wait};
 use nix::libc;
@@ -25,7 +25,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// One for this `lock` of `file`.
+    /// Starts a thread for this `lock` of `file`.
     pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<Queue> {
         let (orders, ordered) = mpsc::channel();
         let (tell, taken) = mpsc::channel();
@@ -33,11 +33,11 @@ impl Queue {
         thread.spawn(move || {
             while ordered.recv().is_ok() {
                 if tell.send(wait(&file, &lock)).is_err() {
-                    // Nobody wants it any more.
+                    // The writer has given up.
                     release(&file, &lock);
                 }
             }
-            // Whoever ends the queue waits until its locks can be gone.
+            // The drop of the queue waits for this: the locks are gone then.
             drop(file);
             drop(tell);
         })?;
@@ -49,7 +49,7 @@ impl Queue {
         self.is_waiting = self.orders.as_ref().is_some_and(|orders| orders.send(()).is_ok());
     }
 
-    /// Waits for so long at most; `None` if the lock is not taken yet.
+    /// Waits for at most `time`; `None` if the lock is not taken yet.
     pub(crate) fn wait(&mut self, time: Duration) -> Option<io::Result<()>> {
         let result = match self.taken.recv_timeout(time) {
             Err(RecvTimeoutError::Timeout) => return None,

@@ -1,12 +1,12 @@
-//! The sidecar lock: writers queue in the kernel, and everyone can see who is still alive.
+//! The sidecar lock: writers queue in the kernel, and see which others are still alive.
 //!
 //! SQLite's busy handler polls and is unfair, so writers queue for a blocking lock beside the
 //! corpus, `FILE-lock`. Its byte 0 is the write lock. Every open writer also holds one byte of its
 //! own, at an offset drawn at random that serves as its name: the kernel frees it when the process
 //! dies, however it dies.
 //!
-//! A lock for reading takes no more than reading the file, and would stop all writers. So only
-//! those who may write the corpus can open its lock file.
+//! A lock for reading needs permission to read alone, and would stop all writers. So only users who
+//! may write the corpus can open its lock file.
 
 use crate::error::{Error, Result, io};
 use crate::os::byte_lock::{self, is_in_place, is_locked, options, range, release, try_lock};
@@ -51,8 +51,8 @@ pub(crate) struct SidecarLock {
 #[derive(Debug)]
 pub(crate) struct WriteLock<'a>(&'a File);
 
-/// Has `action` change the journal mode, under the write lock, if a writer is alive and the lock is
-/// free at once.
+/// Calls `action`, which changes the journal mode, under the write lock, if a writer is alive and
+/// the lock is free at once.
 pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
     let write_lock = range(WRITE_BYTE, 1);
     if let Ok(file) = options().open(sidecar(corpus))
@@ -63,7 +63,7 @@ pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
     }
 }
 
-/// Whether a writer that lives has `corpus` open at this place, or is about to leave it.
+/// Whether a live writer has `corpus` open, or is just closing it.
 pub(crate) fn is_held(corpus: &Path) -> bool {
     let mut reading = File::options();
     reading.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -73,17 +73,17 @@ pub(crate) fn is_held(corpus: &Path) -> bool {
     }
 }
 
-/// Whether whoever changed the journal mode of `corpus` last died while it did.
+/// Whether the process that last changed the journal mode of `corpus` died while it did.
 pub(crate) fn is_between_modes(corpus: &Path) -> bool {
     sidecar(corpus).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 impl WriteLock<'_> {
-    /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file,
-    /// and says that there is one before it makes it; so the sidecar has a byte in it for that
-    /// long, which stays of a process that dies.
+    /// Calls `change`, which changes the journal mode. SQLite removes the WAL before it changes the
+    /// header of the file, and changes the header before it makes a WAL. The sidecar has a byte in
+    /// it meanwhile, which stays if the process dies.
     pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
-        // Without the byte no more is lost than a reason not to warn.
+        // Without the byte only a needless warning is possible.
         let _ = self.0.set_len(1);
         let changed = change();
         let _ = self.0.set_len(0);
@@ -222,14 +222,15 @@ impl Drop for WriteLock<'_> {
 }
 
 impl Drop for SidecarLock {
-    /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever
-    /// opens the file at this moment finds it gone before trusting it.
+    /// Removes the sidecar if this was the last writer: with every byte locked no other holds any,
+    /// and a writer that opens the file at this moment finds it gone before trusting it.
     fn drop(&mut self) {
         // A forked child holds the same locks as its parent: they are the parent's to give up.
         if self.process != std::process::id() {
             return;
         }
-        // Of two that end at the same moment, neither may be kept from it by the other's name.
+        // Of two writers that end at the same moment, the byte of one must not keep the other from
+        // it.
         self.release();
         let all = range(0, 0);
         if try_lock(&self.file, &all).is_ok_and(|taken| taken)
@@ -244,7 +245,7 @@ impl Drop for SidecarLock {
     }
 }
 
-/// What the sidecar's name has behind that of the corpus.
+/// The suffix of the sidecar's name.
 const SUFFIX: &str = "-lock";
 
 fn sidecar(corpus: &Path) -> PathBuf {
@@ -317,8 +318,8 @@ mod tests {
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
-    /// Works for somebody who is told what is awaited, and does not want it any more then; with
-    /// what was said.
+    /// Calls `work` for a supervisor that gives up when it is told of a wait; returns the messages
+    /// too.
     fn impatiently<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
         let (dismissed, told) = (Arc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));
         let (ends, heard) = (dismissed.clone(), told.clone());

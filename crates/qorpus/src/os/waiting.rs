@@ -1,5 +1,5 @@
-//! Waiting for somebody else, such as a store: in slices, between which the caller may end it,
-//! forks may begin, and the caller is told what is awaited.
+//! Waits for other processes and for object stores: in slices, between which the caller may end the
+//! wait, forks may begin, and the caller is told the reason.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
@@ -9,32 +9,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// The caller is asked this often whether to go on, and a fork waits no longer than this.
+/// The caller is asked this often whether to continue, and a fork waits no longer than this.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
-/// What a program does while the library waits.
+/// Hooks of the program, which are called while the library waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
     /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no
     /// lock then.
     pub stop: fn() -> bool,
-    /// Shows what is awaited.
+    /// Shows a sentence about the wait.
     pub tell: fn(&str),
 }
 
-/// How long another process is waited for before that is said. Nor does an interrupt end a shorter
-/// wait, in which others do what they always do: what is ready is then committed all the same.
+/// A wait for another process is reported after this time. An interrupt does not end a shorter
+/// wait, which is ordinary: finished work is then still committed.
 const NOTIFY_AFTER: Duration = Duration::from_secs(3);
 
-/// Says what is awaited to whoever should know.
+/// Shows a sentence about a wait.
 pub(crate) type Tell = Rc<dyn Fn(&str)>;
 
-/// The thread that one works for.
+/// The thread for which this one works.
 #[derive(Clone)]
 struct Supervisor {
-    /// Whether it does not want the work any more.
+    /// Whether it has given the work up.
     dismissed: Arc<AtomicBool>,
-    /// Where it is told what is awaited, if not by the caller.
+    /// Shows it sentences about waits, if not the caller's hook.
     tell: Option<Tell>,
 }
 
@@ -44,7 +44,7 @@ thread_local! {
     static SUPERVISOR: RefCell<Option<Supervisor>> = const { RefCell::new(None) };
 }
 
-/// Has this caller asked and told from now on, in place of the one before.
+/// Replaces the hooks.
 pub fn set_caller(caller: Caller) {
     *CALLER.write().unwrap_or_else(PoisonError::into_inner) = caller;
 }
@@ -63,7 +63,7 @@ pub(crate) fn is_over() -> bool {
     })
 }
 
-/// Shows what is awaited.
+/// Shows a sentence about the wait.
 pub(crate) fn tell(text: &str) {
     fork::outside(|| match SUPERVISOR.with_borrow(Option::clone).and_then(|supervisor| supervisor.tell) {
         Some(tell) => tell(text),
@@ -71,8 +71,8 @@ pub(crate) fn tell(text: &str) {
     });
 }
 
-/// Calls `work` on a thread that works for another one, which can dismiss it, and is told what it
-/// waits for.
+/// Calls `work` on a thread that works for another one, which can dismiss it and is told of its
+/// waits.
 pub(crate) fn supervised<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
     SUPERVISOR.set(Some(Supervisor { dismissed, tell }));
     let result = work();
@@ -91,7 +91,8 @@ impl Wait {
         Wait { begun: Instant::now(), is_told: false }
     }
 
-    /// To be called now and then: says once `what` is waited for.
+    /// Reports `what` is waited for, once, if the wait is long; call it now and then. Fails with
+    /// [`Error::Interrupted`] if a long wait should end.
     pub(crate) fn look(&mut self, what: impl FnOnce() -> String) -> Result<()> {
         if self.begun.elapsed() < NOTIFY_AFTER {
             return Ok(());
@@ -106,7 +107,7 @@ impl Wait {
     }
 }
 
-/// Waits for so long; says whether to stop.
+/// Sleeps for `time`, in slices; returns whether to stop.
 pub(crate) fn pause(time: Duration) -> bool {
     let end = Instant::now() + time;
     loop {

@@ -1,5 +1,5 @@
-//! Threads: those of a job, as many as the system has, and those that share a read with their
-//! caller.
+//! Threads: workers of a job, as many as the system can start, and helpers that share a read with
+//! their caller.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-/// How often the first thread is tried, and how long is waited in between: threads that have just
-/// finished may still be leaving, with their memory.
+/// How often the first thread is tried, and the pause in between: threads that have just finished
+/// may still hold their memory.
 const MAX_TRIES: usize = 20;
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether people know that there are fewer threads than they asked for: once in a process is
-/// enough.
+/// Whether the user was told that there are fewer threads; once in a process is enough.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
-/// Starts `count` threads that each do what `work` returns; where the system has no more, fewer.
+/// Starts `count` threads, each with the closure that `work` returns for it; fewer if the system
+/// cannot start more. Fails with [`Error::Threads`] if not even one starts.
 pub(crate) fn start<'scope, T, W>(
     scope: &'scope Scope<'scope, '_>,
     count: usize,
@@ -53,8 +53,8 @@ where
     Ok(started)
 }
 
-/// Does `work` for each share, the first on this thread and the others on one each, and returns the
-/// results in order. A share for which no thread can be started is left for this one.
+/// Does `work` for each share, the first on this thread and each other on its own, and returns the
+/// results in order. A share for which no thread can be started is done on this one.
 ///
 /// # Panics
 /// If `work` does.

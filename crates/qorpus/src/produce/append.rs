@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// Groups that wait to be committed while the next one is filled.
 const MAX_WAITING_GROUPS: usize = 2;
 
-/// Longer than anybody waits at a stretch.
+/// Longer than any single wait.
 const NO_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Every writer of this process.
@@ -84,7 +84,7 @@ impl Writer {
         &self.shared.path
     }
 
-    /// What its records have in common.
+    /// The recipe, which its records have in common.
     pub fn recipe(&self) -> &Recipe {
         &self.shared.validator.recipe
     }
@@ -110,11 +110,8 @@ impl Writer {
         Ok(())
     }
 
-    /// As [`append`](Writer::append), but waits no longer than `limit`; says whether the record is
-    /// accepted.
-    ///
-    /// # Errors
-    /// As [`append`](Writer::append).
+    /// Does as [`append`](Writer::append), but waits no longer than `limit`; returns whether the
+    /// record is accepted.
     pub fn append_within(
         &self,
         limit: Duration,
@@ -130,9 +127,6 @@ impl Writer {
     /// Accepts records: circuits, their unitaries if they are given (row-major, one after the
     /// other; computed otherwise), and labels with a value for each record. All of them are
     /// accepted, or none.
-    ///
-    /// # Errors
-    /// As [`append`](Writer::append).
     pub fn extend(
         &self,
         circuits: &Circuits,
@@ -143,11 +137,8 @@ impl Writer {
         Ok(())
     }
 
-    /// As [`extend`](Writer::extend), but waits no longer than `limit`; says whether the records
-    /// are accepted.
-    ///
-    /// # Errors
-    /// As [`append`](Writer::append).
+    /// Does as [`extend`](Writer::extend), but waits no longer than `limit`; returns whether the
+    /// records are accepted.
     pub fn extend_within(
         &self,
         limit: Duration,
@@ -173,11 +164,8 @@ impl Writer {
         }
     }
 
-    /// As [`flush`](Writer::flush), but waits no longer than `limit`: `None` if they are not
+    /// Does as [`flush`](Writer::flush), but waits no longer than `limit`; `None` if they are not
     /// durable then.
-    ///
-    /// # Errors
-    /// As [`flush`](Writer::flush).
     pub fn flush_within(&self, limit: Duration) -> Result<Option<u64>> {
         let _inside = fork::enter();
         self.check_process()?;
@@ -189,26 +177,22 @@ impl Writer {
 
     /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which
     /// owns nothing of it.
-    ///
-    /// # Errors
-    /// As [`flush`](Writer::flush).
     pub fn close(&self) -> Result<()> {
         while !self.close_within(NO_LIMIT)? {}
         Ok(())
     }
 
-    /// As [`close`](Writer::close), but waits no longer than `limit`; says whether all is durable.
-    /// If not, the writer accepts nothing any more, goes on committing, and can be closed again.
-    ///
-    /// # Errors
-    /// As [`flush`](Writer::flush).
+    /// Does as [`close`](Writer::close), but waits no longer than `limit`; returns whether all is
+    /// durable. If not, the writer accepts no more records, continues to commit, and can be closed
+    /// again.
     pub fn close_within(&self, limit: Duration) -> Result<bool> {
         let _inside = fork::enter();
         if self.check_process().is_err() {
             return Ok(true);
         }
         let mut state = self.shared.lock();
-        // In the same breath as the last group is sent off, so that nothing is accepted behind it.
+        // Under the lock with which the last group is queued, so that nothing is accepted behind
+        // it.
         let was_closed = std::mem::replace(&mut state.closed, true);
         match self.shared.flush(state, limit) {
             Ok(None) => Ok(false),
@@ -230,7 +214,7 @@ impl Writer {
         self.shared.interrupted.store(true, Ordering::Relaxed);
     }
 
-    /// What the committing thread waits for, as sentences, each once.
+    /// Returns sentences about waits of the committing thread, each once.
     pub fn take_warnings(&self) -> Vec<String> {
         let _inside = fork::enter();
         match self.check_process() {
@@ -340,7 +324,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Whoever has closed it and did not wait for the end does not want to wait now.
+        // A caller that has closed it without waiting for the end does not want to wait now.
         if !self.is_closed()
             && let Err(error) = self.close()
         {

@@ -1,4 +1,4 @@
-//! Whether a unitary that someone brings belongs to its circuit, and if not, why it may not.
+//! Compares given unitaries with their circuits, and names the likely mistake in a mismatch.
 
 use crate::options::writer::PairCheck;
 use crate::qubit_order::{Order, reorder};
@@ -16,16 +16,16 @@ pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     }
 }
 
-/// The same for a matrix that is as far from unitary as `residual`: one of few digits is compared
-/// in these, and one that is nothing like a unitary, which a writer takes only if it is told to, is
-/// not compared.
+/// The tolerance for a matrix that is as far from unitary as `residual`. A matrix of few digits is
+/// compared in these; one that is nothing like a unitary, which a writer takes only if it is told
+/// to, is not compared.
 pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
     // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by
     // chance.
     if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
 }
 
-/// A difference for people.
+/// Formats a difference for messages.
 pub(crate) fn shown(difference: f64) -> String {
     if (0.001..100.0).contains(&difference) {
         format!("{difference:.3}")
@@ -43,9 +43,9 @@ pub(crate) struct PairComparer {
 }
 
 impl PairComparer {
-    /// Says of the records at some positions how far their unitary, row-major, is from that of
-    /// their circuit, as the largest difference of entries: `None` if a gate of the circuit has no
-    /// matrix. `tell` returns whether to go on.
+    /// Tells for the records at some positions how far their unitary, row-major, is from their
+    /// circuit's, as the largest difference of entries: `None` if a gate of the circuit has no
+    /// matrix. `tell` returns whether to continue.
     pub(crate) fn compare<'c>(
         &mut self,
         (alphabet, kernel): (&Alphabet, &Kernel),

@@ -38,7 +38,8 @@ const MAX_CHUNK_BYTES: usize = 62_000;
 /// file.
 const MAX_CHUNK_LETTERS: usize = 2 << 20;
 
-/// The labels of a chunk are meant to take no more, since all of them are read for one record.
+/// The labels of a chunk are meant to take at most this many bytes, since all of them are read for
+/// one record.
 const MAX_LABEL_BYTES: usize = 1 << 20;
 
 /// The state that the threads that append and the thread that commits share.
@@ -99,7 +100,8 @@ impl RecordGroup {
 }
 
 impl ForkAware for WriterShared {
-    /// The thread commits what is waiting and closes its store; the next record starts another one.
+    /// Has the thread commit the groups that wait and close its connection; the next record starts
+    /// another one.
     fn close_handles(&self) {
         self.stop_thread();
     }
@@ -142,7 +144,7 @@ impl WriterShared {
         mut state: MutexGuard<'_, WriterState>,
         limit: Duration,
     ) -> Result<Option<u64>> {
-        // What others go on to append meanwhile is not waited for.
+        // Records that others append meanwhile are not waited for.
         let (begun, wanted) = (Instant::now(), state.accepted);
         if !state.group.circuits.is_empty() {
             let group = state.group.take();
@@ -162,8 +164,8 @@ impl WriterShared {
         }
     }
 
-    /// Starts the committing thread unless it runs. Whoever calls this is inside the gate: a thread
-    /// that began during a fork would carry its handles into the child.
+    /// Starts the committing thread unless it runs. The caller holds a `ForkGuard`: a thread that
+    /// began during a fork would carry its handles into the child.
     pub(super) fn start_thread(self: &Arc<Self>, state: &mut WriterState) -> Result<()> {
         if state.thread.is_some() {
             return Ok(());
@@ -308,7 +310,7 @@ impl WriterShared {
             self.codec.encode_stored(records, &circuits, unitaries, &mut chunk);
             self.codec.encode_labels(&group.labels, start..end, &mut chunk);
             if !insert_chunk(connection, &chunk)? {
-                // Someone's totals do not add up: to go on would overwrite or lose records.
+                // The totals do not add up: to continue would overwrite or lose records.
                 return Err(rusqlite::Error::StatementChangedRows(0));
             }
             records += chunk.count;

@@ -1,4 +1,4 @@
-//! Making records: computing chunks and committing them, and appending records that somebody
+//! Making records: computing chunks and committing them, and appending records that a caller
 //! brings.
 
 pub(crate) mod append;

@@ -61,7 +61,7 @@ impl Corpus {
         self.source.only_file()?.with(|corpus| corpus.real_labels(numbers))
     }
 
-    /// The numbers that chunks may have which were there when this was the summary.
+    /// The numbers that chunks can have that were there at the time of `summary`.
     pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
@@ -71,9 +71,6 @@ impl Corpus {
     /// unsealed](Corpus::with_unsealed).
     ///
     /// Takes time proportional to the number of shards, unless all of them are listed.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn present(&self) -> Result<Present> {
         match &self.source {
             Source::Sharded(shards) => {

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// A sequence of records, for any number of threads.
 ///
-/// What it reads is one file, several files read as one, or a recipe whose records are computed. It
+/// It reads one file, several files as one, shards, or a recipe whose records are computed. It
 /// follows what others commit, and lives through forks: see [`before_fork`](crate::before_fork).
 #[derive(Debug)]
 pub struct Corpus {
@@ -121,24 +121,18 @@ impl Corpus {
         matches!(self.source, Source::Sharded(_))
     }
 
-    /// What stands for all of it in a sentence: its first file, or its directory.
+    /// The path that stands for the corpus in messages: its first file, or its directory.
     pub(crate) fn place(&self) -> PathBuf {
         self.paths().first().map_or_else(PathBuf::new, |path| path.to_path_buf())
     }
 
     /// How many ids there are: all of the recipe's, made or not, or those appended so far.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn len(&self) -> Result<u64> {
         self.len_with(CorpusFile::len)
     }
 
     /// How many ids there are at least: as many as were seen not long ago, without a look at the
     /// file. Records are never taken away.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn at_least(&self) -> Result<u64> {
         self.len_with(|corpus| Ok(corpus.records_known()))
     }
@@ -155,14 +149,11 @@ impl Corpus {
     }
 
     /// Whether there are no records.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// What the files together say of themselves: sums, and the hash is the sum of theirs.
+    /// Sums the files up: counts and hashes are sums of theirs.
     ///
     /// # Errors
     /// A file cannot be read, or there is none because the records are computed.
@@ -187,8 +178,7 @@ impl Corpus {
         Ok(sum)
     }
 
-    /// What a user should know of these files before relying on them, as sentences: those that were
-    /// copied without their WAL.
+    /// Returns warnings about files that were copied without their WAL.
     pub fn warnings(&self) -> Vec<String> {
         let missing = self.source.files().map(|file| file.path()).filter(|path| wal::is_found(path));
         missing.map(wal::warning).collect()
@@ -196,9 +186,6 @@ impl Corpus {
 
     /// The labels that records brought with them, by name, and for each whether it is a text; of
     /// several files, in one of them.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn label_kinds(&self) -> Result<BTreeMap<String, bool>> {
         let mut kinds = BTreeMap::new();
         for file in self.source.files() {
@@ -263,7 +250,7 @@ impl Corpus {
         Ok((0..count).map(|place| ids.start + order.apply(place)).collect())
     }
 
-    /// A unitary of which the qubits are in this order, row-major, in the big order.
+    /// Converts a row-major unitary from this order of qubits to the big one.
     pub fn from_order(&self, unitary: &[Complex64], order: Order) -> Vec<Complex64> {
         let mut unitary = unitary.to_vec();
         reorder(
@@ -275,7 +262,7 @@ impl Corpus {
         unitary
     }
 
-    /// Bytes of a unitary: dimension squared times those of an entry.
+    /// Bytes of a unitary.
     pub fn unitary_bytes(&self) -> usize {
         self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
     }

@@ -12,6 +12,5 @@ pub(crate) mod rows;
 pub(crate) mod sorted_ids;
 pub(crate) mod source;
 pub(crate) mod sql;
-pub(crate) mod sql_error;
 pub(crate) mod sql_functions;
 pub(crate) mod unitary_parts;

@@ -19,7 +19,8 @@ use std::sync::Arc;
 /// The columns that every table has; behind them come a count for each gate, and the labels.
 const FIXED_COLUMNS: [&str; 4] = ["id", "circuit", "length", "unitary"];
 
-/// The most records a cursor reads at once; it begins with few, since a query may want no more.
+/// The most and the fewest records that a cursor reads at once; it begins with few, since a query
+/// may want no more.
 const MAX_BATCH: usize = 4096;
 const MIN_BATCH: usize = 16;
 
@@ -52,10 +53,10 @@ impl RecordTable {
         let given: Vec<_> = FIXED_COLUMNS.iter().map(ToString::to_string).chain(counts).collect();
         let labels = self.labels.iter().enumerate().map(|(number, label)| {
             let others = given.iter().chain(self.labels.iter().filter(|other| *other != label));
-            match { others }.any(|other| other.eq_ignore_ascii_case(label)) {
-                true => format!("{label} ({})", given.len() + number),
-                false => label.clone(),
+            if { others }.any(|other| other.eq_ignore_ascii_case(label)) {
+                return format!("{label} ({})", given.len() + number);
             }
+            label.clone()
         });
         given.iter().cloned().chain(labels).collect()
     }
@@ -109,7 +110,7 @@ pub(super) struct ConnectedTable<'vtab> {
     cursors: PhantomData<&'vtab ()>,
 }
 
-/// What a query needs of each record, as bits of the index number that SQLite hands from plan to
+/// The columns that a query needs, as bits of the index number that SQLite hands from plan to
 /// cursor.
 const CIRCUITS: c_int = 1;
 const UNITARIES: c_int = 2;
@@ -238,17 +239,14 @@ impl RecordCursor<'_> {
 
     fn rows_of(&self, ids: &[u64]) -> Result<Rows> {
         let (mut rows, reader) = (Rows::default(), &self.table.reader);
-        let (unitaries, labels) = (self.plan & UNITARIES != 0, self.plan & LABELS != 0);
-        match self.plan & CIRCUITS != 0 {
-            true if unitaries => {
-                reader.read_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
-                return Ok(rows);
-            }
-            true => rows.circuits = reader.circuits(ids)?,
-            // Whether a record is there shows with its circuit, unless something else of it is
-            // read.
-            false if !unitaries && !labels => rows.circuits = reader.circuits(ids)?,
-            false => {}
+        let [circuits, unitaries, labels] = [CIRCUITS, UNITARIES, LABELS].map(|bit| self.plan & bit != 0);
+        if circuits && unitaries {
+            reader.read_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
+            return Ok(rows);
+        }
+        // Whether a record is there shows with its circuit, unless something else of it is read.
+        if circuits || !(unitaries || labels) {
+            rows.circuits = reader.circuits(ids)?;
         }
         if unitaries {
             rows.unitaries.resize(ids.len() * reader.unitary_bytes(), 0);

@@ -75,8 +75,8 @@ impl Corpus {
         })
     }
 
-    /// How many circuits are read before it is looked whether there is memory for more: some
-    /// hundred megabytes of them. Those that people append are seldom as long as they may be.
+    /// How many circuits are read before a check for more memory: some hundred megabytes of them.
+    /// Appended circuits are seldom as long as they may be.
     fn piece(&self) -> usize {
         let longest =
             if self.recipe.space().is_appended() { 1 << 10 } else { self.recipe.space().lengths().1.max(1) };
@@ -85,9 +85,6 @@ impl Corpus {
 
     /// Writes the unitaries with these ids, in any order, also repeated, to `out`: row-major,
     /// little-endian, of the recipe's dtype, with qubits in this order.
-    ///
-    /// # Errors
-    /// As [`circuits`](Corpus::circuits).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -99,9 +96,6 @@ impl Corpus {
     }
 
     /// Does what [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) do, in one go.
-    ///
-    /// # Errors
-    /// As [`circuits`](Corpus::circuits).
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -118,9 +112,6 @@ impl Corpus {
 
     /// Reads the labels that came with the records with these ids, in any order, also repeated;
     /// nothing at all if records bring none.
-    ///
-    /// # Errors
-    /// As [`circuits`](Corpus::circuits).
     pub fn given_labels<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Vec<GivenLabels>> {
         let (ids, mut labels) = (ids.into(), Vec::new());
         if self.recipe.space().is_appended() {
@@ -133,9 +124,6 @@ impl Corpus {
     }
 
     /// Reads the records with these ids, in any order, also repeated, with qubits in this order.
-    ///
-    /// # Errors
-    /// As [`circuits`](Corpus::circuits).
     pub fn rows<'a>(&self, ids: impl Into<Ids<'a>>, order: Order) -> Result<Rows> {
         let mut rows = Rows::default();
         self.read(ids, order, &mut rows)?;
@@ -190,9 +178,6 @@ impl Corpus {
     }
 
     /// Reads the record with this id, with qubits in this order.
-    ///
-    /// # Errors
-    /// As [`circuits`](Corpus::circuits).
     pub fn record(&self, id: u64, order: Order) -> Result<Record> {
         let mut rows = self.rows(&[id], order)?;
         let circuit = rows.circuits.get(0).to_vec();

@@ -3,11 +3,10 @@
 use crate::error::{Error, Result};
 use crate::os::fork;
 use crate::qubit_order::Order;
-use crate::read::authorizer::{self, Interrupt};
+use crate::read::authorizer::{self, Interrupt, reason};
 use crate::read::corpus::Corpus;
 use crate::read::parameters::Parameters;
 use crate::read::record_table::{ConnectedTable, RecordTable};
-use crate::read::sql_error::reason;
 use crate::read::sql_functions;
 use qorpus_core::{Complex64, Dtype};
 use rusqlite::Connection;
@@ -42,9 +41,8 @@ impl Corpus {
     /// Only what a query looks at is read or computed, and only as many records as it fetches.
     /// `interrupted` is asked now and then whether to stop.
     ///
-    /// # Errors
-    /// [`Error::Usage`] for what is no single `SELECT`, [`Error::Query`] if it fails or is
-    /// interrupted.
+    /// # Errors [`Error::Usage`] for anything but a single `SELECT`, [`Error::Query`] if it fails
+    /// or is interrupted.
     pub fn select(
         self: &Arc<Corpus>,
         order: Order,
@@ -102,7 +100,7 @@ impl Corpus {
     }
 }
 
-/// A reason that may be an unknown column, with the columns that could have been meant.
+/// Adds to a reason that is an unknown column the columns that could have been meant.
 fn with_columns(reason: String, names: &[String]) -> String {
     let Some(unknown) = reason.strip_prefix("no such column: ") else { return reason };
     // SQLite asks whether a text was meant, behind a name in double quotes.

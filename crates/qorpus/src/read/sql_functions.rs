@@ -41,7 +41,7 @@ pub(crate) fn register(connection: &Connection, interrupt: &Interrupt) -> Result
     Ok(())
 }
 
-/// Numbers as texts, which SQLite itself has to write.
+/// Texts of numbers, which SQLite itself has to write.
 #[derive(Default)]
 struct NumberTexts(OnceCell<Connection>);
 
@@ -387,7 +387,7 @@ mod tests {
         Mutex::new(both)
     });
 
-    /// What both say; a text that is not UTF-8 is compared by its bytes.
+    /// Compares both answers; a text that is not UTF-8 is compared by its bytes.
     fn agree(expression: &str, arguments: &[Value]) {
         let both = BOTH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = both.each_ref().map(|connection| {

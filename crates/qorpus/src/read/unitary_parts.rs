@@ -34,7 +34,7 @@ pub struct UnitaryParts {
     counts: Mutex<SideCounts>,
 }
 
-/// Some thousandths of all unitaries.
+/// A part: some thousandths of all unitaries.
 #[derive(Debug)]
 struct SidePart {
     sides: Range<u16>,
@@ -42,7 +42,7 @@ struct SidePart {
     bits: File,
 }
 
-/// What is known so far.
+/// The counts of the records gone through so far.
 #[derive(Debug, Default)]
 struct SideCounts {
     records: u64,
@@ -129,9 +129,6 @@ impl UnitaryParts {
     }
 
     /// How many records below `len` are in a part, all of which were gone through.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
     pub fn count(&self, part: usize, len: u64) -> Result<u64> {
         let before = self.counts().before[part][(len / BLOCK_RECORDS) as usize];
         match len % BLOCK_RECORDS {
@@ -144,9 +141,6 @@ impl UnitaryParts {
     }
 
     /// Whether these records, all of which were gone through, are in a part.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
     pub fn contains(&self, part: usize, ids: &[u64]) -> Result<Vec<bool>> {
         let mut last = None;
         ids.iter()
@@ -156,9 +150,6 @@ impl UnitaryParts {
 
     /// The ids of the records at these places of a part, all of which are there; they ascend with
     /// the places.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
     ///
     /// # Panics
     /// If there is no such place.
@@ -237,7 +228,7 @@ fn has(bits: &[u8], record: u64) -> bool {
     bits[(record / 8) as usize] >> (record % 8) & 1 == 1
 }
 
-/// The record with so many others of the part before it in its block.
+/// The record with `before` others of the part before it in its block.
 fn select(bits: &[u8], mut before: u64) -> u64 {
     for (number, word) in cast_slice::<u8, [u8; 8]>(bits).iter().enumerate() {
         let mut word = u64::from_le_bytes(*word);

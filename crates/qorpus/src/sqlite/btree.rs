@@ -1,8 +1,7 @@
-//! The tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
+//! The b-tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
 //!
 //! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format".
-//! Nothing found here is believed: every offset is checked, and what is unusual in any way, SQLite
-//! may read.
+//! Nothing found here is believed: every offset is checked, and SQLite reads whatever is unusual.
 
 use crate::sqlite::connection::{MAX_VALUE_BYTES, PAGE_SIZE};
 use crate::sqlite::mmap::Bytes;
@@ -10,19 +9,19 @@ use qorpus_core::ChunkSpan;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// A page with what did not fit into a row's own begins with the number of the next one.
+/// An overflow page begins with the number of the next one.
 const NEXT_PAGE_BYTES: usize = 4;
 
-/// Bytes of a row in such a page.
+/// Bytes of a row in an overflow page.
 const OVERFLOW_BYTES: usize = PAGE - NEXT_PAGE_BYTES;
 
-/// The most bytes of a row that are all in its own page.
+/// The largest row without overflow pages.
 const MAX_LOCAL_BYTES: usize = PAGE - 35;
 
-/// The fewest bytes in its own page of a row that continues elsewhere.
+/// The fewest local bytes of a row with overflow pages.
 const MIN_LOCAL_BYTES: usize = (PAGE - 12) * 32 / 255 - 23;
 
-/// Larger than that of any file: each page of the tree has at least two below it.
+/// Deeper than any b-tree: each inner page has at least two pages below it.
 const MAX_DEPTH: usize = 20;
 
 /// A row of `chunks`: where its columns stand in the file.
@@ -37,9 +36,10 @@ pub(crate) struct ChunkRow {
     pub(crate) labels_len: u32,
     /// Where the circuits begin in the file.
     at: usize,
-    /// How many bytes of the columns are there, in the row's own page.
+    /// How many bytes of the columns are local: in the row's own page.
     local: u32,
-    /// The first of the pages, one behind the other, that have the others.
+    /// The first of the overflow pages with the others, which follow one another; 0 if there are
+    /// none.
     overflow: u32,
 }
 
@@ -100,7 +100,7 @@ impl ChunkRow {
     }
 }
 
-/// Whether this is a file as corpora are: of pages of 65536 bytes with nothing reserved in them.
+/// Whether the file has pages as corpora do: of 65536 bytes with nothing reserved in them.
 pub(crate) fn has_corpus_pages(file: Bytes<'_>) -> bool {
     // The page size is 1 for 65536; byte 20 counts the reserved bytes of a page.
     file.array(16)
@@ -196,7 +196,7 @@ impl<'m> Page<'m> {
     fn key(&self, index: usize) -> Option<u64> {
         let cell = self.cell(index)?;
         if self.is_leaf { self.varint(self.varint(cell)?.1) } else { self.varint(cell + 4) }
-            // Rows with negative keys are no chunks.
+            // Rows with negative keys are not chunks.
             .map(|(key, _)| key)
             .filter(|&key| key <= i64::MAX as u64)
     }
@@ -270,7 +270,7 @@ impl<'m> Page<'m> {
         })
     }
 
-    /// The first of the pages with so many more bytes of a row, if these follow one another; its
+    /// The first of the overflow pages with `bytes` bytes of a row, if they follow one another; its
     /// number is at `at`.
     fn overflow_pages(&self, at: usize, bytes: usize) -> Option<u32> {
         let first = u32::from_be_bytes(self.array(at)?);
@@ -299,17 +299,17 @@ impl<'m> Page<'m> {
     }
 }
 
-/// How many of a row's bytes are in its own page.
+/// How many bytes of a row of `len` bytes are local.
 fn local_len(len: usize) -> usize {
     if len <= MAX_LOCAL_BYTES {
         return len;
     }
-    // So many that the last of the other pages is full, if they fit.
+    // As many as fill the last overflow page, if they fit.
     let full = MIN_LOCAL_BYTES + (len - MIN_LOCAL_BYTES) % OVERFLOW_BYTES;
     if full <= MAX_LOCAL_BYTES { full } else { MIN_LOCAL_BYTES }
 }
 
-/// Bytes of an integer of this kind, or serial type.
+/// Bytes of an integer of this serial type.
 fn integer_len(kind: u64) -> Option<usize> {
     match kind {
         1..=4 => Some(kind as usize),
@@ -320,7 +320,7 @@ fn integer_len(kind: u64) -> Option<usize> {
     }
 }
 
-/// Bytes of a BLOB of this kind.
+/// Bytes of a BLOB of this serial type.
 fn blob_len(kind: u64) -> Option<usize> {
     let len = kind.checked_sub(12).filter(|twice| twice % 2 == 0)? / 2;
     usize::try_from(len).ok().filter(|&len| len <= MAX_VALUE_BYTES as usize)
@@ -361,7 +361,7 @@ mod tests {
         (connection, bytes, root, next)
     }
 
-    /// What SQLite says: first id, count, circuits, unitaries and labels.
+    /// The row that SQLite reads: first id, count, circuits, unitaries and labels.
     type Found = (u64, u32, Vec<u8>, Vec<u8>, Vec<u8>);
 
     fn asked(connection: &Connection, id: u64) -> Option<Found> {

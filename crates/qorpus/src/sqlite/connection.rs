@@ -1,5 +1,5 @@
-//! Opening a corpus with SQLite: what every connection is told, and what a file must show to be
-//! believed.
+//! Opens a corpus with SQLite: the settings of every connection, and the checks that a file must
+//! pass.
 
 use crate::error::{Error, LOOK_FOR, Result, io, not_a_corpus};
 use crate::hex::hex;
@@ -29,8 +29,8 @@ const CACHE_KIB: u32 = 32 << 10;
 /// `SQLITE_MAX_MMAP_SIZE`.
 const MMAP_BYTES: i64 = 1 << 40;
 
-/// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is
-/// refused before it is read.
+/// No row of `chunks` takes more bytes, since a writer refuses larger labels; SQLite refuses larger
+/// values before it reads them.
 pub(crate) const MAX_VALUE_BYTES: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
@@ -53,7 +53,7 @@ impl BusyTimeout {
 /// The size of SQLite's smallest page: no database is shorter.
 const HEADER_BYTES: u64 = 512;
 
-/// What a connection is opened for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
@@ -94,8 +94,8 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     Ok((connection, busy_timeout))
 }
 
-/// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be
-/// opened at its other end.
+/// Refuses anything but plain files, here or beside it: SQLite would wait for ever for the other
+/// end of a pipe.
 fn check_plain(path: &Path) -> Result<()> {
     let strange = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_file());
     let names = std::iter::once(path.into()).chain(COMPANIONS.map(|ending| beside(path, ending)));
@@ -121,15 +121,15 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES).map(drop)
 }
 
-/// Has pages mapped instead of copied.
+/// Maps pages instead of copying them.
 fn map(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)
 }
 
-/// Opens a corpus that nobody writes, without any locks.
+/// Opens a corpus that nobody writes as immutable: without any locks.
 ///
 /// Sound for committed records only, which never change, and only because every byte is checked
-/// after it was read: what was read while someone began to write after all does not pass.
+/// after it was read: if a writer begins after all, a torn read does not pass.
 pub(crate) fn open_immutable(path: &Path) -> Result<Connection> {
     guard::install();
     let failed = sqlite(path, "open it");
@@ -171,14 +171,14 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite_on(connection, path, "read it");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let found = size(path);
-    // SQLite takes what is shorter than its header for a new file, and would write over it.
+    // SQLite takes a file shorter than its header for a new one, and would write over it.
     if (1..HEADER_BYTES).contains(&found) {
         return Err(not_a_corpus(path, "it is not an SQLite file".into()));
     }
     let refused = match begin_read(connection) {
         Ok(transaction) => {
             let expected = bytes(&transaction).map_err(&failed)?;
-            // What the file lacks may still be in the log; nothing is lost from either during the
+            // Pages that the file lacks may still be in the WAL; neither loses any during the
             // transaction.
             let found = size(path);
             return if found < expected && size(&wal_path(path)) == 0 {
@@ -202,15 +202,15 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     }
 }
 
-/// How long to wait before trying again what SQLite could not decide.
+/// The pause before a retry that SQLite asks for.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether SQLite lost a race for the log against another process and asks to try again.
+/// Whether SQLite lost a race for the WAL against another process and asks to try again.
 pub(crate) fn is_wal_race(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed)
 }
 
-/// Begins a transaction that sees one consistent state, from now on.
+/// Begins a transaction that sees the file's present state until it ends.
 pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
     loop {
         let transaction = connection.unchecked_transaction()?;
@@ -236,7 +236,7 @@ fn pages(connection: &Connection) -> rusqlite::Result<u64> {
     connection.pragma_query_value(None, "page_count", |row| row.get(0))
 }
 
-/// What an SQLite file turns out to be.
+/// The kind of an SQLite file.
 #[derive(Debug)]
 pub(crate) enum FileKind {
     /// Nothing yet: a new file.
@@ -245,7 +245,7 @@ pub(crate) enum FileKind {
     Corpus(Box<Recipe>),
 }
 
-/// Looks at the file: application id, version, recipe and its hash.
+/// Checks the file's application id, version, recipe and its hash.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
     let Some(RecipeIdentity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
     let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
@@ -256,7 +256,7 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind>
     }
 }
 
-/// What a file says of its recipe.
+/// The recipe of a file as stored: its text and its hash.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecipeIdentity {
     json: String,
@@ -269,7 +269,7 @@ impl RecipeIdentity {
     }
 }
 
-/// The same without a look at the recipe itself; `None` for a new file.
+/// Checks the file and returns its recipe's text and hash, unparsed; `None` for a new file.
 pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<RecipeIdentity>> {
     let failed = sqlite_on(connection, path, "read it");
     // In one state of the file: someone may be creating it at this moment.

@@ -49,8 +49,8 @@ pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Err
     }
 }
 
-/// The operating system's refusal that SQLite may have met at a file: SQLite says only that it
-/// cannot open it, and the same tried again shows why.
+/// The operating system's error that SQLite may have met at a file: SQLite says only that it cannot
+/// open it, and trying again shows why.
 fn refusal(path: &Path) -> Option<std::io::Error> {
     // Without a descriptor of the file: closing it would drop all locks that this process has on
     // the file.

@@ -1,12 +1,12 @@
 //! The guard: a mapped file that loses its end while it is read gives zeros instead of ending the
 //! process.
 //!
-//! Whoever touches a page of a mapping that the file has no more, or that the disk cannot read,
-//! gets the signal SIGBUS, and by default that ends the process. Here a handler puts zeros in the
-//! place of the whole mapping and counts the fault. No check passes over zeros, so the read goes
-//! another way or fails, and then [`faults`] says why. Every mapping of a database is guarded: our
-//! own, and those that SQLite makes, because it asks the system through functions of ours. Signals
-//! that others mean are theirs, as before.
+//! A thread that touches a page of a mapping that the file no longer has, or that the disk cannot
+//! read, gets the signal SIGBUS, which by default ends the process. Here a handler puts zeros in
+//! the place of the whole mapping and counts the fault. No check passes over zeros, so the read
+//! goes another way or fails, and [`faults`] tells the reason. Every mapping of a database is
+//! guarded: our own, and those that SQLite makes, because it asks the system through functions of
+//! ours. Other signals go to the handlers before ours.
 
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::
 /// the table is not mapped.
 const MAX_MAPPINGS: usize = 1 << 16;
 
-/// Counts of faults; files share one if their numbers happen to agree in so many bits.
+/// Counters of faults; files share one if the hashes of their numbers agree in these bits.
 const FAULT_COUNTERS: usize = 1 << 10;
 
 /// A mapping that is guarded. The handler reads these numbers in the middle of anything, so they
@@ -135,7 +135,7 @@ fn replace(address: usize) -> bool {
     new != libc::MAP_FAILED
 }
 
-/// A way to treat SIGBUS that ours has replaced, and the one before.
+/// A handler of SIGBUS that ours has replaced, and the one before it.
 struct ReplacedHandler {
     action: libc::sigaction,
     before: *mut ReplacedHandler,
@@ -156,7 +156,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     Errno::set_raw(errno);
 }
 
-/// Has the signal treated as before ours was the way.
+/// Restores the handler before ours and lets it treat the signal.
 ///
 /// To call the other handler would not do: Python's `faulthandler` prints where the program is,
 /// restores what it found, which may be ours, and sends the signal again.
@@ -180,8 +180,8 @@ fn restore_handler(signal: c_int, is_sent: bool) {
     }
 }
 
-/// Sees to it that the handler is the process's, now and then: others, such as PyTorch in a
-/// loader's workers, put theirs there.
+/// Installs the handler if it is not there, checked now and then: others, such as PyTorch in a
+/// loader's workers, install theirs.
 pub(crate) fn install() {
     static LOOKED: AtomicU64 = AtomicU64::new(0);
     let now = now().as_millis() as u64;

@@ -11,15 +11,15 @@ use rusqlite::Connection;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// What of the file's header decides how the rest is read: sizes and versions, the format of the
-/// schema, the encoding of texts, and whose file it is. See "The Database Header",
+/// The parts of the file's header that decide how the rest is read: sizes and versions, the format
+/// of the schema, the encoding of texts, and the application. See "The Database Header",
 /// <https://sqlite.org/fileformat2.html>.
 const HEADER: [(usize, usize); 4] = [(0, 24), (44, 48), (56, 64), (68, 72)];
 
 /// Bytes of the header.
 const HEADER_BYTES: usize = 100;
 
-/// A page of the tree of a table WITHOUT ROWID that has no others below it.
+/// The type of a leaf page of a table WITHOUT ROWID.
 const LEAF: u8 = 0x0a;
 
 /// The schema and the metadata of a file that SQLite has read, which were found to be as they
@@ -35,7 +35,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// That of the file of a connection, which was checked; `None` if it is unusual, or its
+    /// Reads the layout of a connection's file, which was checked; `None` if it is unusual, or its
     /// metadata fill more than a page.
     pub(crate) fn new(connection: &Connection, file: Bytes<'_>) -> Option<Layout> {
         let root = chunks_root(connection).ok().flatten()?;

@@ -1,5 +1,5 @@
-//! The mapping: a still file as SQLite has mapped it, or a published one as it is, and bytes in
-//! memory that other processes may change.
+//! Mappings: an immutable file as SQLite has mapped it, or a published one, and bytes in memory
+//! that other processes may change.
 
 #![expect(
     unsafe_code,
@@ -121,7 +121,7 @@ impl Drop for Mapping<'_> {
     }
 }
 
-/// A file that nobody writes any more, as it was published; it takes no descriptor.
+/// A mapped file that was published and never changes; it takes no descriptor.
 ///
 /// Only for such files: to close the descriptor drops all locks that this process has on the file,
 /// which matters as little as the locks do.
@@ -158,7 +158,7 @@ pub(crate) struct Bytes<'m> {
 }
 
 impl<'m> Bytes<'m> {
-    /// Copies those from `at` on, if there are so many.
+    /// Copies the bytes from `at` on; `None` if there are too few.
     #[inline]
     pub(crate) fn copy(self, at: usize, out: &mut [u8]) -> Option<()> {
         if self.len.checked_sub(at)? < out.len() {
@@ -182,7 +182,7 @@ impl<'m> Bytes<'m> {
         Some(out)
     }
 
-    /// Has some bytes brought nearer that will be wanted soon.
+    /// Prefetches bytes that will be read soon.
     #[inline]
     pub(crate) fn prefetch(self, at: usize, len: usize) {
         #[cfg(target_arch = "x86_64")]

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 /// The statements that make the tables.
 pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
 
-/// Those that make the tables which an enumeration has besides.
+/// The statements that make the further tables of an enumeration.
 pub(crate) const OF_DISTINCT: &str = include_str!("schema_distinct.sql");
 
 /// Tables that are not in every corpus: the first files of version 1, whose records a recipe

@@ -68,21 +68,21 @@ pub(crate) fn is_found(path: &Path) -> bool {
     !found.is_empty() && identity(path).is_some_and(|file| found.contains(&file)) && is_in_wal_mode(path)
 }
 
-/// Takes the file at `path` as it is: a writer goes on with it.
+/// Forgets that the WAL was missing: a writer accepts the file.
 pub(crate) fn forget(path: &Path) {
     if let Some(file) = identity(path) {
         FOUND.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
     }
 }
 
-/// What to know before the corpus in the file at `path` is opened for writing: a sentence, if its
-/// WAL is missing.
+/// Returns a warning if the WAL of the corpus at `path` is missing; to be shown before it is opened
+/// for writing.
 pub fn missing_wal(path: &Path) -> Option<String> {
     let path = absolute(path).ok()?;
     is_missing(&path).then(|| warning(&path))
 }
 
-/// What to say of a file whose WAL is missing.
+/// The warning about a file whose WAL is missing.
 pub(crate) fn warning(path: &Path) -> String {
     format!(
         "{} is marked as being written (WAL mode), but its WAL, {}, is not beside it: if this is a copy that was made while the \
@@ -93,7 +93,7 @@ pub(crate) fn warning(path: &Path) -> String {
     )
 }
 
-/// Whether the header says so. It is read through SQLite, which knows when it may close a
+/// Whether the header says WAL mode. It is read through SQLite, which knows when it may close a
 /// descriptor: to close one by hand would drop all locks that this process has on the file.
 fn is_in_wal_mode(path: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -10,7 +10,7 @@ pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(Stri
     rows.collect()
 }
 
-/// Adds a label unless it is there; returns whether it is a text there.
+/// Adds a label unless it is there; returns whether the stored one is a text.
 pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> rusqlite::Result<bool> {
     let add = "INSERT INTO labels (name, is_text) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     connection.prepare_cached(add)?.execute(params![name, is_text])?;

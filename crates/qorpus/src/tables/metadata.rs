@@ -1,4 +1,4 @@
-//! A new corpus: its tables, and the table `metadata`, which says what it is.
+//! A new corpus: its tables, and the metadata that explain the file.
 
 use crate::error::Result;
 use crate::hex::hex;
@@ -36,7 +36,7 @@ pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> R
     fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
 }
 
-/// What makes a file explain itself in ten years.
+/// The metadata, which explain the file in ten years.
 fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
     let alphabet = recipe.alphabet();
     let gates = alphabet.gates().iter().map(|gate| {
