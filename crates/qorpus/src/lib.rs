@@ -58,7 +58,7 @@ pub use options::recipe::RecipeOptions;
 pub use options::writer::{PairCheck, WriterOptions};
 pub use os::filesystem::report_file_limits;
 pub use os::fork::{after_fork, before_fork};
-pub use os::waiting::{Caller, set_caller};
+pub use os::waiting::{WaitHooks, set_wait_hooks};
 pub use paths::is_sharded;
 pub use produce::append::Writer;
 pub use produce::progress::{Idle, Outcome, Progress};

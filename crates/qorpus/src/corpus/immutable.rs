@@ -3,8 +3,8 @@
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
 use crate::corpus::mapped::{Backing, Handles, ImmutableFile, MappedFile, MappedReader, MappedTable};
+use crate::corpus::record::RowBuffers;
 use crate::corpus::row_cache::{ChunkCache, MAX_SLOTS, RowCache};
-use crate::corpus::rows::RowBuffers;
 use crate::error::Result;
 use crate::os::clock::{POLL_INTERVAL, now};
 use crate::paths::beside;

@@ -1,9 +1,8 @@
 //! Mapped files: records of a file that nobody changes, read from its mapping, or from open columns
 //! where that is not possible.
 
-use crate::corpus::record::GivenLabels;
+use crate::corpus::record::{GivenLabels, RowBuffers};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
-use crate::corpus::rows::RowBuffers;
 use crate::sqlite::blob::Columns;
 use crate::sqlite::btree::{self, ChunkRow};
 use crate::sqlite::layout::chunks_root;

@@ -1,6 +1,6 @@
-//! A record, and the labels that it brought.
+//! Records: one alone with its labels, and the buffers that many are read into.
 
-use qorpus_core::{Complex64, Label, Recipe};
+use qorpus_core::{Circuits, Complex64, Label, Recipe};
 use std::collections::BTreeMap;
 
 /// One record.
@@ -35,4 +35,14 @@ pub(crate) fn labels_of(
     labels.extend(counts.map(|(gate, count)| (format!("count_{}", gate.name()), Label::Integer(count))));
     labels.insert("length".into(), Label::Integer(circuit.len() as i64));
     labels
+}
+
+/// The columns that a read fills: circuits and labels are appended, unitaries written from the
+/// beginning on.
+#[derive(Default)]
+pub(crate) struct RowBuffers<'b> {
+    pub(crate) circuits: Option<&'b mut Circuits>,
+    /// One unitary for each id: row-major, little-endian, with the corpus's precision.
+    pub(crate) unitaries: Option<&'b mut [u8]>,
+    pub(crate) labels: Option<&'b mut Vec<GivenLabels>>,
 }

@@ -2,23 +2,13 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
-use crate::corpus::record::{GivenLabels, Record, labels_of};
+use crate::corpus::record::{Record, RowBuffers, labels_of};
 use crate::error::Result;
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::Circuits;
 
 /// About how many bytes a scan reads in one transaction, or a read computes at once.
 pub(crate) const SCAN_BYTES: u64 = 4 << 20;
-
-/// The columns that a read fills: circuits and labels are appended, unitaries written from the
-/// beginning on.
-#[derive(Default)]
-pub(crate) struct RowBuffers<'b> {
-    pub(crate) circuits: Option<&'b mut Circuits>,
-    /// One unitary for each id: row-major, little-endian, with the corpus's precision.
-    pub(crate) unitaries: Option<&'b mut [u8]>,
-    pub(crate) labels: Option<&'b mut Vec<GivenLabels>>,
-}
 
 impl CorpusFile {
     /// Reads the record with this id, its unitary with qubits in this order.

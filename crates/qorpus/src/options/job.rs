@@ -68,10 +68,10 @@ pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
 const MAX_JOBS: usize = 1024;
 
 impl Durability {
-    /// The value of SQLite's `PRAGMA synchronous` with a write-ahead log, or without.
-    pub(crate) fn pragma(self, log: bool) -> &'static str {
+    /// The value of SQLite's `PRAGMA synchronous` in WAL mode, or without a WAL.
+    pub(crate) fn pragma(self, in_wal_mode: bool) -> &'static str {
         match self {
-            Durability::Normal if log => "NORMAL",
+            Durability::Normal if in_wal_mode => "NORMAL",
             // NORMAL syncs a rollback journal only once, and what a power cut then leaves of it may
             // be rolled back into the file. EXTRA is FULL, and the directory is synced when a
             // journal is removed.

@@ -14,12 +14,12 @@ pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
 /// Hooks of the program, which are called while the library waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller {
+pub struct WaitHooks {
     /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no
     /// lock then.
-    pub stop: fn() -> bool,
+    pub should_stop: fn() -> bool,
     /// Shows a sentence about the wait.
-    pub tell: fn(&str),
+    pub notify: fn(&str),
 }
 
 /// A wait for another process is reported after this time. An interrupt does not end a shorter
@@ -34,23 +34,24 @@ pub(crate) type Tell = Rc<dyn Fn(&str)>;
 struct Supervisor {
     /// Whether it has given the work up.
     dismissed: Arc<AtomicBool>,
-    /// Shows it sentences about waits, if not the caller's hook.
+    /// Shows it sentences about waits, if not the program's hook.
     tell: Option<Tell>,
 }
 
-static CALLER: RwLock<Caller> = RwLock::new(Caller { stop: || false, tell: |text| tracing::warn!("{text}") });
+static HOOKS: RwLock<WaitHooks> =
+    RwLock::new(WaitHooks { should_stop: || false, notify: |text| tracing::warn!("{text}") });
 
 thread_local! {
     static SUPERVISOR: RefCell<Option<Supervisor>> = const { RefCell::new(None) };
 }
 
 /// Replaces the hooks.
-pub fn set_caller(caller: Caller) {
-    *CALLER.write().unwrap_or_else(PoisonError::into_inner) = caller;
+pub fn set_wait_hooks(hooks: WaitHooks) {
+    *HOOKS.write().unwrap_or_else(PoisonError::into_inner) = hooks;
 }
 
-fn caller() -> Caller {
-    *CALLER.read().unwrap_or_else(PoisonError::into_inner)
+fn hooks() -> WaitHooks {
+    *HOOKS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread
@@ -59,7 +60,7 @@ pub(crate) fn is_over() -> bool {
     fork::outside(|| match SUPERVISOR.with_borrow(Option::clone) {
         // Signals come to the thread for which this one works.
         Some(supervisor) => supervisor.dismissed.load(Ordering::Relaxed),
-        None => (caller().stop)(),
+        None => (hooks().should_stop)(),
     })
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn is_over() -> bool {
 pub(crate) fn tell(text: &str) {
     fork::outside(|| match SUPERVISOR.with_borrow(Option::clone).and_then(|supervisor| supervisor.tell) {
         Some(tell) => tell(text),
-        None => (caller().tell)(text),
+        None => (hooks().notify)(text),
     });
 }
 

@@ -112,7 +112,7 @@ impl Corpus {
     pub fn paths(&self) -> Vec<&Path> {
         match &self.source {
             Source::Sharded(shards) => vec![shards.path()],
-            _ => self.source.files().map(|file| file.path()).collect(),
+            _ => self.source.files().map(PooledFile::path).collect(),
         }
     }
 
@@ -180,7 +180,7 @@ impl Corpus {
 
     /// Returns warnings about files that were copied without their WAL.
     pub fn warnings(&self) -> Vec<String> {
-        let missing = self.source.files().map(|file| file.path()).filter(|path| wal::is_found(path));
+        let missing = self.source.files().map(PooledFile::path).filter(|path| wal::is_found(path));
         missing.map(wal::warning).collect()
     }
 

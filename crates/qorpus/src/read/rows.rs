@@ -2,8 +2,7 @@
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
-use crate::corpus::record::{GivenLabels, Record, labels_of};
-use crate::corpus::rows::RowBuffers;
+use crate::corpus::record::{GivenLabels, Record, RowBuffers, labels_of};
 use crate::error::{Error, Result};
 use crate::os::workers;
 use crate::qubit_order::{Order, reorder};

@@ -1,7 +1,7 @@
 //! Ids in the order in which they are read fastest, and the way back to the order of the question.
 
 use crate::corpus::ids::Ids;
-use crate::corpus::rows::RowBuffers;
+use crate::corpus::record::RowBuffers;
 use qorpus_core::Circuits;
 use std::collections::BTreeMap;
 

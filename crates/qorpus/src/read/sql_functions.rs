@@ -247,10 +247,10 @@ impl Pattern {
             };
             match (piece, pieces.last_mut()) {
                 (PatternPiece::Character(sign @ ..0x80), Some(PatternPiece::Ascii(run))) => {
-                    run.push(sign as u8)
+                    run.push(sign as u8);
                 }
                 (PatternPiece::Character(sign @ ..0x80), _) => {
-                    pieces.push(PatternPiece::Ascii(vec![sign as u8]))
+                    pieces.push(PatternPiece::Ascii(vec![sign as u8]));
                 }
                 (piece, _) => pieces.push(piece),
             }

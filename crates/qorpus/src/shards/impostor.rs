@@ -1,7 +1,7 @@
 //! Tests against servers that only pretend to be a store, or are one in trouble.
 
 use super::*;
-use crate::os::waiting::{Caller, set_caller};
+use crate::os::waiting::{WaitHooks, set_wait_hooks};
 use crate::os::workers::ThreadGroup;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -182,7 +182,10 @@ fn requests_go_nowhere_else() {
 static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn listen() {
-    set_caller(Caller { stop: || false, tell: |text| TOLD.lock().unwrap().push(text.to_owned()) });
+    set_wait_hooks(WaitHooks {
+        should_stop: || false,
+        notify: |text| TOLD.lock().unwrap().push(text.to_owned()),
+    });
 }
 
 fn was_told(text: &str) -> bool {
