@@ -5,7 +5,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
 use crate::{json, text};
 use clap::CommandFactory;
-use qorpus::{Caller, Corpus, CorpusFile, Order, Outcome};
+use qorpus::{Corpus, CorpusFile, Order, Outcome, WaitHooks};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ fn stop_on_interrupt() {
 
 /// Lets the first Ctrl-C end a wait for a store, and shows people what is awaited.
 pub(crate) fn attend() {
-    qorpus::set_caller(Caller { stop: || STOP.load(Ordering::Relaxed), tell: text::warning });
+    qorpus::set_wait_hooks(WaitHooks { should_stop: || STOP.load(Ordering::Relaxed), notify: text::warning });
 }
 
 pub(crate) fn run(command: Command) -> Result<u8, Failure> {

@@ -3,11 +3,11 @@
 
 use crate::errors::{defer, is_deferred, warn};
 use pyo3::prelude::*;
-use qorpus::Caller;
+use qorpus::WaitHooks;
 
 /// Lets the library ask and tell Python while it waits.
 pub(crate) fn attend() {
-    qorpus::set_caller(Caller { stop, tell });
+    qorpus::set_wait_hooks(WaitHooks { should_stop: stop, notify: tell });
 }
 
 /// Whether a signal, or an exception before it, ends what is being waited for. The exception is kept

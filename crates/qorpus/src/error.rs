@@ -1,18 +1,19 @@
-//! What can go wrong with files and jobs, said to a person: what happened, where, what to do.
+//! Errors of files and jobs, in a user's terms: what happened, where, and what to do next.
 
 use crate::hex::hex;
+use crate::remedy::{brief, is_damaged, sqlite_reason, system_reason};
 use nix::libc;
 use qorpus_core::{Damage, Recipe};
-use rusqlite::ErrorCode;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The result of everything in this crate that can fail.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure. Each variant's text names the file and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "fields are explained by the text in which they stand")]
 pub enum Error {
     /// A recipe that cannot be.
     #[error(transparent)]
@@ -20,14 +21,9 @@ pub enum Error {
     /// An argument that cannot be read, or arguments that exclude each other.
     #[error("{0}")]
     Usage(String),
-    /// A gate file that cannot be read as one.
-    #[error("gate file {}: {reason}", .path.display())]
-    GateFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong in it.
-        reason: String,
-    },
+    /// A gate file that cannot be read as one, and the reason.
+    #[error("gate file {}: {}", .0.display(), .1)]
+    GateFile(PathBuf, String),
     /// No such file.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
@@ -37,37 +33,22 @@ pub enum Error {
     /// A directory or a bucket where a file is needed.
     #[error("{} is a directory or a bucket, and this needs a corpus in one file; name a file", .0.display())]
     Directory(PathBuf),
-    /// A file is marked as being written, its WAL is not beside it, and it cannot be opened
-    /// without, as where nobody may write.
-    #[error("{warning}. Here it cannot be opened: {source}")]
-    NoWal {
-        /// What is missing, and what to do.
-        warning: String,
-        /// Why the file cannot be opened.
-        source: Box<Error>,
-    },
+    /// A file in WAL mode without its WAL, which cannot be opened as where nobody may write: the
+    /// warning, and the reason.
+    #[error("{0}. Here it cannot be opened: {1}")]
+    NoWal(String, #[source] Box<Error>),
     /// A pipe, a link, or whatever else stands where a plain file must be.
     #[error("{} is not a plain file, so it is left alone; move it away and run the command again", .0.display())]
     NoPlainFile(PathBuf),
-    /// A file or directory with which somebody else could change what is read or made.
-    #[error("{} {reason}", .path.display())]
-    Untrusted {
-        /// The file or directory.
-        path: PathBuf,
-        /// Who could, and what to do.
-        reason: String,
-    },
+    /// A file or directory with which another user could tamper: who could, and the remedy.
+    #[error("{} {}", .0.display(), .1)]
+    Untrusted(PathBuf, String),
     /// A file that already exists and would have to be replaced.
     #[error("{} already exists; remove it first or choose another name", .0.display())]
     Exists(PathBuf),
-    /// Not a corpus.
-    #[error("{} is not a Qorpus corpus: {reason}", .path.display())]
-    NotACorpus {
-        /// The file.
-        path: PathBuf,
-        /// How that shows.
-        reason: String,
-    },
+    /// A file that is not a corpus, and how that shows.
+    #[error("{} is not a Qorpus corpus: {}", .0.display(), .1)]
+    NotACorpus(PathBuf, String),
     /// A file without a byte, as a power cut or a full disk may leave it.
     #[error("{} is not a Qorpus corpus: it is empty; run 'qorpus generate' again to make it", .0.display())]
     Empty(PathBuf),
@@ -78,74 +59,39 @@ pub enum Error {
         .0.display()
     )]
     LostManifest(PathBuf),
-    /// A manifest that cannot be believed.
+    /// A manifest that cannot be believed, and what is wrong with it.
     #[error(
-        "{}: {reason}; restore it from a copy, or delete it and run the same 'qorpus generate' again: shards that are there are \
+        "{}: {}; restore it from a copy, or delete it and run the same 'qorpus generate' again: shards that are there are \
          found by their receipts, and not made again",
-        .path.display()
+        .0.display(), .1
     )]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Manifest(PathBuf, String),
     /// A shard that is not as its directory's manifest says.
     #[error("{}: {reason}; 'qorpus repair {}' makes this shard again", .path.display(), .directory.display())]
-    DamagedShard {
-        /// The shard's file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-        /// The corpus.
-        directory: PathBuf,
-    },
-    /// A copy of a shard that the disk it is on has damaged: what is read then is read again, and
-    /// this is for the second time.
+    DamagedShard { path: PathBuf, reason: String, directory: PathBuf },
+    /// A cached copy of a shard that was damaged, fetched again, and damaged for the second time.
     #[error(
         "{}: the copy of this shard in the cache was damaged, was removed and fetched again, and is damaged once more, although the \
          shard itself is what the manifest of {} says: the disk or the memory of this machine may fail; set QORPUS_CACHE to a \
          directory on another disk",
         .path.display(), .corpus.display()
     )]
-    DamagedCopy {
-        /// The shard.
-        path: PathBuf,
-        /// The corpus.
-        corpus: PathBuf,
-    },
+    DamagedCopy { path: PathBuf, corpus: PathBuf },
     /// An object store that refused, or was not reached.
     #[error("{}: cannot {action}: {reason}", .path.display())]
-    ObjectStore {
-        /// The object, or the corpus.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed, and what to do.
-        reason: String,
-    },
-    /// A corpus of a later format version.
+    ObjectStore { path: PathBuf, action: &'static str, reason: String },
+    /// A corpus of this later format version.
     #[error(
-        "{} has format version {version}, but this version of Qorpus reads versions up to {}; use a newer Qorpus",
-        .path.display(), qorpus_core::FORMAT_VERSION
+        "{} has format version {}, but this version of Qorpus reads versions up to {}; use a newer Qorpus",
+        .0.display(), .1, qorpus_core::FORMAT_VERSION
     )]
-    NewerFormat {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: i64,
-    },
-    /// A file that ends before its last page.
+    NewerFormat(PathBuf, i64),
+    /// A file that ends after these bytes, before its last page.
     #[error(
-        "{} is truncated: it ends after {found} bytes, before its last page; restore it from a copy, or delete it and generate it again",
-        .path.display()
+        "{} is truncated: it ends after {} bytes, before its last page; restore it from a copy, or delete it and generate it again",
+        .0.display(), .1
     )]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// The bytes it has.
-        found: u64,
-    },
+    Truncated(PathBuf, u64),
     /// A file that lost its end, or was written over, while it was read.
     #[error(
         "{} was truncated or overwritten while it was read, or its disk cannot read it; if a copy is being written over it, read again \
@@ -154,194 +100,91 @@ pub enum Error {
         .0.display()
     )]
     Changed(PathBuf),
-    /// An index of distinct unitaries that is damaged.
+    /// A damaged index of the distinct unitaries of this level.
     #[error(
-        "{}: the index of level {level} is damaged; 'qorpus repair' cannot make it again, restore the file from a copy or enumerate it again",
-        .path.display()
+        "{}: the index of level {} is damaged; 'qorpus repair' cannot make it again, restore the file from a copy or enumerate it again",
+        .0.display(), .1
     )]
-    DamagedIndex {
-        /// The file.
-        path: PathBuf,
-        /// The number of the level.
-        level: usize,
-    },
-    /// Two unitaries in floating point that are neither equal nor clearly different.
+    DamagedIndex(PathBuf, usize),
+    /// Two unitaries in floating point that are neither equal nor clearly different, and the circuit
+    /// of one of them.
     #[error(
-        "{}: the unitary of '{circuit}' and that of another circuit are neither equal nor clearly different: some multiple of what \
+        "{}: the unitary of '{}' and that of another circuit are neither equal nor clearly different: some multiple of what \
          rounding explains lies between them; use gates whose angles differ more, or gates over Clifford+T, which are told apart exactly",
-        .path.display()
+        .0.display(), .1
     )]
-    Unclear {
-        /// The file.
-        path: PathBuf,
-        /// The circuit of one of them.
-        circuit: String,
-    },
-    /// What another process made of a level of an enumeration, and what cannot be that.
+    Unclear(PathBuf, String),
+    /// Rows of a level, made by another process, that cannot be right, and why.
     #[error(
         "what was made elsewhere of this level cannot be right: {0}; run the same again, it goes on from the last finished level"
     )]
     Rows(&'static str),
     /// A corpus of another recipe.
     #[error(
-        "{} holds another corpus.\n  there: {there} (recipe {there_hash})\n  asked: {asked} (recipe {asked_hash})\nuse the same recipe, or another file",
+        "{} holds another corpus.\n  there: {there}\n  asked: {asked}\nuse the same recipe, or another file",
         .path.display()
     )]
-    OtherRecipe {
-        /// The file.
-        path: PathBuf,
-        /// The recipe it holds, in words.
-        there: String,
-        /// The first digits of its hash.
-        there_hash: String,
-        /// The recipe that was asked for, in words.
-        asked: String,
-        /// The first digits of its hash.
-        asked_hash: String,
-    },
+    OtherRecipe { path: PathBuf, there: String, asked: String },
     /// A chunk that cannot be believed.
     #[error(
         "{}: chunk {chunk} ({}) is damaged: {damage}; other chunks can still be read, and {remedy}",
         .path.display(), records(.ids)
     )]
-    DamagedChunk {
-        /// The file.
-        path: PathBuf,
-        /// The chunk's number.
-        chunk: u64,
-        /// The ids of its records.
-        ids: Range<u64>,
-        /// What is wrong with it.
-        damage: ChunkDamage,
-        /// What to do about it.
-        remedy: &'static str,
-    },
+    DamagedChunk { path: PathBuf, chunk: u64, ids: Range<u64>, damage: ChunkDamage, remedy: &'static str },
     /// An id past the end.
     #[error("{}there is no record {id}; {}", place(.path), ids(*.len))]
-    NoRecord {
-        /// The file, or nothing for records that are computed.
-        path: PathBuf,
-        /// The id asked for.
-        id: u64,
-        /// How many records the recipe has.
-        len: u64,
-    },
+    NoRecord { path: PathBuf, id: u64, len: u64 },
     /// A record that is still to be made.
     #[error(
         "{}: record {id} is not made yet ({records} of {len} are); run the same 'qorpus generate' again to finish",
         .path.display()
     )]
-    NotYet {
-        /// The file.
-        path: PathBuf,
-        /// The id asked for.
-        id: u64,
-        /// How many records there are.
-        records: u64,
-        /// How many records the recipe has.
-        len: u64,
-    },
+    NotYet { path: PathBuf, id: u64, records: u64, len: u64 },
     /// Something that needs every record.
     #[error(
         "{}: {what} needs the complete corpus, and {records} of {len} records are made; run the same 'qorpus generate' again to finish",
         .path.display()
     )]
-    Incomplete {
-        /// The file.
-        path: PathBuf,
-        /// What needs it.
-        what: &'static str,
-        /// How many records there are.
-        records: u64,
-        /// How many records the recipe has.
-        len: u64,
-    },
-    /// Something that cannot be done with records that someone appended.
-    #[error("{}: its records were appended by someone, so {reason}", .path.display())]
-    Appended {
-        /// The file.
-        path: PathBuf,
-        /// What cannot be done, and what can.
-        reason: &'static str,
-    },
+    Incomplete { path: PathBuf, what: &'static str, records: u64, len: u64 },
+    /// An operation that appended records do not allow, and the alternative.
+    #[error("{}: its records were appended by someone, so {}", .0.display(), .1)]
+    Appended(PathBuf, &'static str),
     /// Appended records whose unitaries are not those of their circuits.
     #[error(
         "{}: the unitaries of {records} appended records, the first of them record {id}, do not belong to their circuits; nothing says \
          which of the two is wrong, so nothing was changed: append the records that are right to another file",
         .path.display()
     )]
-    Mismatched {
-        /// The file.
-        path: PathBuf,
-        /// The first of these records.
-        id: u64,
-        /// How many there are.
-        records: usize,
-    },
-    /// Records that a recipe decides, where someone wants to append.
-    #[error("{}: {reason}", .path.display())]
-    Generated {
-        /// The file.
-        path: PathBuf,
-        /// What cannot be done, and what can.
-        reason: &'static str,
-    },
+    Mismatched { path: PathBuf, id: u64, records: usize },
     /// A query that failed.
     #[error("the query failed: {0}")]
     Query(String),
     /// A record that a writer does not accept.
     #[error("record {position} of those given: {reason}")]
-    Refused {
-        /// Its place among those given, counted from 0.
-        position: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Refused { position: usize, reason: String },
     /// A writer that was closed.
     #[error("{}: this writer was closed; open another one", .0.display())]
     Closed(PathBuf),
-    /// A writer whose earlier commit failed.
-    #[error("{}: an earlier commit failed, so this writer has stopped: {reason}", .path.display())]
-    Stopped {
-        /// The file.
-        path: PathBuf,
-        /// What had happened.
-        reason: String,
-    },
-    /// A format that cannot express the corpus.
-    #[error("{}: {reason}", .path.display())]
-    Export {
-        /// The file to be written.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// A network file system under a file that several processes write.
+    /// A writer whose earlier commit failed, and the reason.
+    #[error("{}: an earlier commit failed, so this writer has stopped: {}", .0.display(), .1)]
+    Stopped(PathBuf, String),
+    /// An operation that this kind of corpus or file does not allow, and the alternative.
+    #[error("{}: {}", .0.display(), .1)]
+    Unsupported(PathBuf, String),
+    /// A file that several processes write on a network file system of this kind, such as NFS.
     #[error(
-        "{} is on a network file system ({kind}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there, as \
+        "{} is on a network file system ({}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there, as \
          'qorpus generate DIR/ --stage LOCALDIR' does for a directory of files",
-        .path.display()
+        .0.display(), .1
     )]
-    NetworkFileSystem {
-        /// The file.
-        path: PathBuf,
-        /// Such as `NFS`.
-        kind: &'static str,
-    },
+    NetworkFileSystem(PathBuf, &'static str),
     /// A corpus that needs more room than there is.
     #[error(
         "{} needs about {} bytes, and its file system has {} bytes free; make a smaller corpus, choose another place, \
          free some room, or begin all the same with --force (force=True in Python)",
         .path.display(), grouped(*.needed), grouped(*.free)
     )]
-    NoRoom {
-        /// The file or directory.
-        path: PathBuf,
-        /// Bytes that are still to be written.
-        needed: u64,
-        /// Bytes that may be written.
-        free: u64,
-    },
+    NoRoom { path: PathBuf, needed: u64, free: u64 },
     /// No room left.
     #[error(
         "{}: the disk is full; what was committed is safe: free some room and run the same command again",
@@ -357,25 +200,15 @@ pub enum Error {
     /// The writers' lock file was removed or replaced under a writer.
     #[error("{} was removed while the corpus was being written, so writers no longer see each other; run the command again", .0.display())]
     LostLock(PathBuf),
-    /// The file was taken away under a writer.
+    /// A file that was taken away under a writer, and how.
     #[error(
-        "{} was {what} while it was being written, so nothing more is written to it; bring back a whole copy if there is one, then run the command again",
-        .path.display()
+        "{} was {} while it was being written, so nothing more is written to it; bring back a whole copy if there is one, then run the command again",
+        .0.display(), .1
     )]
-    LostFile {
-        /// The file.
-        path: PathBuf,
-        /// What was done to it.
-        what: &'static str,
-    },
-    /// A worker thread that panicked: a defect of this program.
-    #[error(
-        "computing chunk {0} failed in a way that is a defect of Qorpus; please report the message above"
-    )]
-    Worker(u64),
-    /// A thread of an enumeration that panicked: a defect of this program.
-    #[error("enumerating failed in a way that is a defect of Qorpus; please report the message above")]
-    Enumerator,
+    LostFile(PathBuf, &'static str),
+    /// A thread that panicked while it did this: a defect of this program.
+    #[error("{0} failed in a way that is a defect of Qorpus; please report the message above")]
+    Defect(String),
     /// More records at once than fit in memory.
     #[error("{0} records at once are too many for the memory; ask for them in pieces")]
     TooMany(usize),
@@ -384,9 +217,6 @@ pub enum Error {
         "no thread can be started: {0}; end other programs, or raise the limits on threads (ulimit -u) and memory (ulimit -v)"
     )]
     Threads(std::io::Error),
-    /// A writer's thread that panicked: a defect of this program.
-    #[error("committing failed in a way that is a defect of Qorpus; please report the message above")]
-    Committer,
     /// A writer that failed before.
     #[error("{}: an earlier write failed, so this writer has stopped; open the corpus again", .0.display())]
     Poisoned(PathBuf),
@@ -397,27 +227,13 @@ pub enum Error {
     UnsafeSqlite(String),
     /// The operating system refused.
     #[error("{}: cannot {action}: {}", .path.display(), system_reason(.source))]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, action: &'static str, source: std::io::Error },
     /// SQLite refused.
     #[error("{}: cannot {action}: {}", .path.display(), sqlite_reason(.source))]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        source: rusqlite::Error,
-    },
+    Sqlite { path: PathBuf, action: &'static str, source: rusqlite::Error },
 }
 
-/// What is wrong with a chunk of a file.
+/// The damage of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkDamage {
@@ -442,12 +258,12 @@ pub enum ChunkDamage {
 }
 
 impl Error {
-    /// Whether the operating system forbids it, rather than the file being wrong.
+    /// Whether the operating system denied permission.
     pub fn is_permission_denied(&self) -> bool {
         let denied = |source: &std::io::Error| source.kind() == std::io::ErrorKind::PermissionDenied;
         match self {
             Error::Io { source, .. } => denied(source),
-            Error::NoWal { source, .. } => source.is_permission_denied(),
+            Error::NoWal(_, source) => source.is_permission_denied(),
             _ => false,
         }
     }
@@ -467,19 +283,18 @@ impl Error {
         !is_other && !self.is_usage()
     }
 
-    /// What is wrong with a file that is itself damaged, without its name and a remedy. `None` if
-    /// it may be whole: if it holds another corpus, or if what it is on fails, or forbids to read
-    /// it.
+    /// Describes the damage of the file, without its name and a remedy. `None` if it may be whole:
+    /// it holds another corpus, or its disk fails, or permission is denied.
     pub(crate) fn damage(&self) -> Option<String> {
         match self {
-            Error::NotACorpus { reason, .. } => Some(reason.clone()),
+            Error::NotACorpus(_, reason) => Some(reason.clone()),
             Error::Empty(_) => Some("it is empty".into()),
             Error::Missing(_) => Some("it is a link that leads nowhere".into()),
-            Error::Truncated { found, .. } => {
+            Error::Truncated(_, found) => {
                 Some(format!("it is truncated: it ends after {found} bytes, before its last page"))
             }
             Error::DamagedChunk { chunk, damage, .. } => Some(format!("chunk {chunk} is damaged: {damage}")),
-            Error::NoWal { source, .. } => source.damage(),
+            Error::NoWal(_, source) => source.damage(),
             Error::Sqlite { source, .. } if is_damaged(source) => Some(brief(&source.to_string())),
             _ => None,
         }
@@ -500,65 +315,22 @@ pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -
     }
 }
 
-/// An action of [`io`] in which a missing file is just that.
+/// An action of [`io`] for which a missing file is [`Error::Missing`].
 pub(crate) const LOOK_FOR: &str = "look for it";
 
-/// Why the operating system refuses, and what to do about it.
-fn system_reason(error: &std::io::Error) -> String {
-    match error.raw_os_error().and_then(remedy) {
-        Some(reason) => reason.into(),
-        None => error.to_string(),
-    }
-}
-
-/// The same for the errors that people can do something about.
-pub(crate) fn remedy(errno: i32) -> Option<&'static str> {
-    Some(match errno {
-        libc::EMFILE => {
-            "too many open files in this process; close corpora that are not needed, or raise the limit (ulimit -n)"
-        }
-        libc::ENFILE => {
-            "too many open files on this machine; close programs, or have its administrator raise the limit"
-        }
-        libc::EACCES | libc::EPERM => {
-            "permission denied; ask the owner of the file or its directory for access, or use a copy"
-        }
-        libc::EROFS => "the file system is read-only; choose another place, or copy the corpus there",
-        libc::EFBIG => {
-            "file too large: the process's limit (ulimit -f) or the file system allows no larger one; raise the limit or \
-             choose another place, then run the same command again"
-        }
-        libc::ENOSPC => "the disk is full; free some room and run the same command again",
-        libc::EDQUOT => {
-            "disk quota exceeded; what was committed is safe: remove files or have the quota raised, then run the same command \
-             again"
-        }
-        libc::ENOTDIR => "a part of the path is a file, not a directory; check the path",
-        libc::ELOOP => "too many symbolic links, which may lead in a circle; check the path",
-        libc::ENAMETOOLONG => "the name is too long; choose a shorter one",
-        libc::EIO => {
-            "the disk or its connection fails (input/output error); when it works again, run the same command"
-        }
-        _ => return None,
-    })
-}
-
-/// The file before a sentence, if there is one.
+/// Formats the path before a sentence, if there is one.
 fn place(path: &Path) -> String {
-    match path.as_os_str().is_empty() {
-        true => String::new(),
-        false => format!("{}: ", path.display()),
-    }
+    if path.as_os_str().is_empty() { String::new() } else { format!("{}: ", path.display()) }
 }
 
-/// A number with its digits in groups of three.
+/// Formats a number with its digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let separated = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
     separated.collect::<Vec<_>>().join(",")
 }
 
-/// Which records there are.
+/// Describes the ids of `len` records.
 fn ids(len: u64) -> String {
     match len {
         0 => "there are none".into(),
@@ -567,7 +339,7 @@ fn ids(len: u64) -> String {
     }
 }
 
-/// Records with consecutive ids.
+/// Describes records with consecutive ids.
 fn records(ids: &Range<u64>) -> String {
     match ids.end - ids.start {
         1 => format!("record {}", ids.start),
@@ -575,66 +347,14 @@ fn records(ids: &Range<u64>) -> String {
     }
 }
 
-/// Whether the bytes of the file are to blame for SQLite's refusal.
-fn is_damaged(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    match error.sqlite_error_code() {
-        Some(code) => code == ErrorCode::DatabaseCorrupt,
-        None => {
-            matches!(
-                error,
-                FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
-            )
-        }
-    }
-}
-
-fn sqlite_reason(error: &rusqlite::Error) -> String {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, ReadOnly, SystemIoFailure};
-    let remedy = match error.sqlite_error_code() {
-        _ if is_damaged(error) => "; the file is damaged: restore it from a copy, or generate it again",
-        Some(ReadOnly | CannotOpen) => "; check that the file and its directory can be written",
-        Some(SystemIoFailure) => {
-            "; the disk or its connection fails: when it works again, run the same command"
-        }
-        Some(DatabaseBusy) => "; another program has held the file's lock for minutes: stop it and try again",
-        _ => "",
-    };
-    format!("{}{remedy}", brief(&error.to_string()))
-}
-
-/// Characters of a message that come from a file.
-const MAX_QUOTED: usize = 400;
-
-/// A text that someone else may have written, as part of a sentence: not without end, and nothing
-/// that a terminal obeys.
-pub(crate) fn brief(text: &str) -> String {
-    let (mut brief, mut left) = (String::new(), MAX_QUOTED);
-    for c in text.chars() {
-        if left == 0 {
-            brief.push_str("...");
-            break;
-        }
-        left -= 1;
-        if c.is_control() && c != '\n' { brief.extend(c.escape_default()) } else { brief.push(c) }
-    }
-    brief
-}
-
 pub(crate) fn not_a_corpus(path: &Path, reason: String) -> Error {
-    Error::NotACorpus { path: path.into(), reason }
+    Error::NotACorpus(path.into(), reason)
 }
 
 /// The error that names both recipes.
 pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
-    let digits = |recipe: &Recipe| hex(&recipe.hash()[..6]);
-    Error::OtherRecipe {
-        path: path.into(),
-        there: there.summary(),
-        there_hash: digits(there),
-        asked: asked.summary(),
-        asked_hash: digits(asked),
-    }
+    let named = |recipe: &Recipe| format!("{} (recipe {})", recipe.summary(), hex(&recipe.hash()[..6]));
+    Error::OtherRecipe { path: path.into(), there: named(there), asked: named(asked) }
 }
 
 #[cfg(test)]
@@ -665,12 +385,5 @@ mod tests {
         }
         let full = io(path, "write it")(std::io::Error::from_raw_os_error(libc::ENOSPC));
         assert!(matches!(full, Error::DiskFull(_)));
-    }
-
-    #[test]
-    fn quotations_are_short_and_plain() {
-        assert_eq!(brief("a 'gate'"), "a 'gate'");
-        assert_eq!(brief("\u{1b}[2J"), "\\u{1b}[2J");
-        assert_eq!(brief(&"x".repeat(1000)).len(), MAX_QUOTED + 3);
     }
 }

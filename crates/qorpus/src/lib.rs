@@ -29,6 +29,7 @@ mod paths;
 mod produce;
 mod qubit_order;
 mod read;
+mod remedy;
 mod shards;
 mod sqlite;
 mod tables;
@@ -58,7 +59,7 @@ pub use options::recipe::RecipeOptions;
 pub use options::writer::{PairCheck, WriterOptions};
 pub use os::filesystem::report_file_limits;
 pub use os::fork::{after_fork, before_fork};
-pub use os::waiting::{Caller, set_caller};
+pub use os::waiting::{WaitHooks, set_wait_hooks};
 pub use paths::is_sharded;
 pub use produce::append::Writer;
 pub use produce::progress::{Idle, Outcome, Progress};
@@ -66,9 +67,10 @@ pub use qorpus_core::{
     self as core, Circuits, Complex64, Dtype, Equivalence, Label, LabelColumn, Recipe, Target,
 };
 pub use qubit_order::Order;
-pub use read::corpus::{Corpus, Rows};
+pub use read::corpus::Corpus;
 pub use read::parameters::Parameters;
 pub use read::present::Present;
+pub use read::rows::Rows;
 pub use read::sql::Selection;
 pub use read::unitary_parts::UnitaryParts;
 pub use rusqlite::types::Value;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 /// The endings of the files that SQLite keeps beside a database.
 pub(crate) const COMPANIONS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
-/// As many links in a row as Linux follows.
+/// Linux follows at most this many links in a row.
 const MAX_LINKS: usize = 40;
 
-/// The path as SQLite gets it: absolute, so that no name is taken for a URI, and without links. Its
-/// directory must exist.
+/// Returns the path for SQLite: absolute, so that no name is taken for a URI, and without links.
+/// Its directory must exist.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Err(Error::Usage("the file name is empty".into()));
@@ -46,12 +46,12 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// SQLite's write-ahead log beside the file.
-pub(crate) fn log(path: &Path) -> PathBuf {
+/// The path of the file's WAL.
+pub(crate) fn wal_path(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }
 
-/// The file whose name is that of the corpus and an ending.
+/// The path of the corpus with an ending added.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

@@ -1,4 +1,4 @@
-//! The order of the qubits in a unitary: of the same circuit another basis.
+//! The order of the qubits in a unitary.
 
 /// How the qubits of a unitary are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,8 +11,8 @@ pub enum Order {
     Little,
 }
 
-/// The one place where the order of qubits is changed: in each of `unitaries`, whose entries have
-/// `entry` bytes.
+/// Converts each of `unitaries`, whose entries have `entry` bytes, to or from this order of qubits.
+/// No other code does.
 pub(crate) fn reorder(unitaries: &mut [u8], qubits: usize, entry: usize, order: Order) {
     let dim: usize = 1 << qubits;
     if order == Order::Big || qubits == 1 {

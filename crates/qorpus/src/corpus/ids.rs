@@ -1,9 +1,6 @@
 //! Ids of records that are asked for.
 
-use crate::corpus::record::GivenLabels;
-use qorpus_core::Circuits;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Which records are asked for.
@@ -84,54 +81,5 @@ impl<'a> From<&'a Vec<u64>> for Ids<'a> {
 impl<'a, const N: usize> From<&'a [u64; N]> for Ids<'a> {
     fn from(ids: &'a [u64; N]) -> Self {
         Ids::List(ids)
-    }
-}
-
-/// Ids in the order in which they are read.
-pub(crate) struct Sorted<'a> {
-    asked: Ids<'a>,
-    /// In ascending order and, for each one, the place where it stood; unless they are read as they
-    /// were asked for.
-    ascending: Option<(Vec<u64>, Vec<usize>)>,
-}
-
-impl<'a> Sorted<'a> {
-    /// As they were asked for.
-    pub(crate) fn as_asked(ids: &Ids<'a>) -> Sorted<'a> {
-        Sorted { asked: ids.clone(), ascending: None }
-    }
-
-    pub(crate) fn new(ids: &[u64]) -> Sorted<'a> {
-        let mut pairs: Vec<(u64, usize)> = ids.iter().copied().zip(0..).collect();
-        pairs.sort_unstable();
-        Sorted { asked: Ids::List(&[]), ascending: Some(pairs.into_iter().unzip()) }
-    }
-
-    pub(crate) fn ids(&self) -> Ids<'_> {
-        self.ascending.as_ref().map_or(self.asked.clone(), |(ids, _)| Ids::List(ids))
-    }
-
-    pub(crate) fn places(&self) -> Option<&Vec<usize>> {
-        self.ascending.as_ref().map(|(_, places)| places)
-    }
-
-    /// Labels that were read in the sorted order, in the order they were asked for.
-    pub(crate) fn labels_as_asked(&self, labels: Vec<GivenLabels>) -> Vec<GivenLabels> {
-        let Some(places) = self.places().filter(|places| places.len() == labels.len()) else {
-            return labels;
-        };
-        let mut ordered = vec![BTreeMap::new(); labels.len()];
-        labels.into_iter().zip(places).for_each(|(labels, &place)| ordered[place] = labels);
-        ordered
-    }
-
-    /// Circuits that were read in the sorted order, in the order they were asked for.
-    pub(crate) fn circuits_as_asked(&self, circuits: Circuits) -> Circuits {
-        let Some(places) = self.places() else { return circuits };
-        let mut order = vec![0; places.len()];
-        places.iter().enumerate().for_each(|(from, &to)| order[to] = from);
-        let mut ordered = Circuits::default();
-        order.into_iter().for_each(|from| ordered.push(circuits.get(from).iter().copied()));
-        ordered
     }
 }

@@ -1,9 +1,9 @@
 //! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::corpus::mapped::MappedFile;
+use crate::corpus::mapped::{Backing, MappedFile};
 use crate::corpus::record::GivenLabels;
-use crate::corpus::row_cache::{Found, FoundChunk};
+use crate::corpus::row_cache::{ChunkCache, ChunkLocation};
 use crate::error::{ChunkDamage, Error, Result};
 use crate::sqlite::blob::{Column, Columns};
 use crate::sqlite::connection;
@@ -15,32 +15,32 @@ use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
 impl CorpusFile {
-    /// Appends the circuits at `positions` of the chunk at `place`.
+    /// Appends the circuits at `positions` of the chunk at `span`.
     pub(crate) fn circuits_in(
         &self,
         columns: &mut Columns<'_>,
-        place: ChunkSpan,
+        span: ChunkSpan,
         positions: &[usize],
         circuits: &mut Circuits,
-    ) -> std::result::Result<(), Trouble> {
-        let len = columns.seek(Column::Circuits, place.first_id as i64).map_err(Trouble::Seek)?;
-        let wanted = Wanted::new(columns, Column::Circuits, len, positions)?;
-        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+    ) -> Result<(), LookupError> {
+        let len = columns.seek(Column::Circuits, span.first_id as i64).map_err(LookupError::Seek)?;
+        let reader = ColumnReader::new(columns, Column::Circuits, len, positions)?;
+        let mut fetch = |at, out: &mut [u8]| reader.read(at, out);
         let buffer = &mut *self.buffer.borrow_mut();
-        self.codec.circuits_at(place, len, positions, buffer, &mut fetch, circuits)
+        self.codec().circuits_at(span, len, positions, buffer, &mut fetch, circuits)
     }
 
-    /// Writes the unitaries at `positions` of the chunk at `place` to the beginning of `out`.
+    /// Writes the unitaries at `positions` of the chunk at `span` to the beginning of `out`.
     pub(crate) fn unitaries_in(
         &self,
         columns: &mut Columns<'_>,
-        place: ChunkSpan,
+        span: ChunkSpan,
         positions: &[usize],
         out: &mut [u8],
-    ) -> std::result::Result<(), Trouble> {
-        let len = columns.seek(Column::Unitaries, place.first_id as i64).map_err(Trouble::Seek)?;
-        let wanted = Wanted::new(columns, Column::Unitaries, len, positions)?;
-        let mut fetch = |at, out: &mut [u8]| wanted.read(at, out);
+    ) -> Result<(), LookupError> {
+        let len = columns.seek(Column::Unitaries, span.first_id as i64).map_err(LookupError::Seek)?;
+        let reader = ColumnReader::new(columns, Column::Unitaries, len, positions)?;
+        let mut fetch = |at, out: &mut [u8]| reader.read(at, out);
         let mut slots = out.chunks_exact_mut(self.unitary_bytes());
         let mut emit = |_: usize, unitary: &[u8]| {
             if let Some(slot) = slots.next() {
@@ -48,29 +48,27 @@ impl CorpusFile {
             }
         };
         let buffer = &mut *self.buffer.borrow_mut();
-        self.codec.unitaries_at(place, len, positions, buffer, &mut fetch, &mut emit)
+        self.codec().unitaries_at(span, len, positions, buffer, &mut fetch, &mut emit)
     }
 
     /// Appends the labels of the records at `positions` of a chunk.
     pub(crate) fn labels_in(
         &self,
         columns: &mut Columns<'_>,
-        chunk: FoundChunk,
+        chunk: ChunkLocation,
         positions: &[usize],
         labels: &mut Vec<GivenLabels>,
-    ) -> std::result::Result<(), Trouble> {
+    ) -> Result<(), LookupError> {
         if !chunk.has_labels {
-            if self.recipe.space().is_appended() {
-                labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
-            }
+            labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
             return Ok(());
         }
         let sql = "SELECT labels FROM chunks WHERE first_id = ?1";
         let mut statement = columns.connection().prepare_cached(sql)?;
-        let mut rows = statement.query([chunk.place.first_id])?;
-        let row = rows.next()?.ok_or(Trouble::Damage(ChunkDamage::Missing))?;
+        let mut rows = statement.query([chunk.span.first_id])?;
+        let row = rows.next()?.ok_or(LookupError::Damage(ChunkDamage::Missing))?;
         let column = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-        let packed = self.codec.labels(chunk.place, column)?;
+        let packed = self.codec().labels(chunk.span, column)?;
         for &position in positions {
             labels.push(packed.get(position)?);
         }
@@ -78,50 +76,49 @@ impl CorpusFile {
     }
 
     /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the
-    /// chunk's place, the positions of the wanted records in it, and how many ids came before.
+    /// chunk's span, the positions of the wanted records in it, and how many ids came before.
     ///
-    /// Where the file is still it is read without locks. What looks wrong there, someone may just
-    /// be changing: then all is visited once more, in a transaction.
+    /// A file that nobody writes is read without locks. If something looks wrong there, someone may
+    /// just be changing it: then all is visited once more, in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
         self.check_process()?;
         if ids.is_empty() {
             return Ok(());
         }
-        self.look_around()?;
-        let is_there = |still: &&mut MappedFile| ids.iter().all(|&id| still.has(id));
-        if let Some(still) = self.still.borrow_mut().as_mut().filter(is_there) {
-            let visited = still.blobs(|columns, found| self.visit_in(columns, found, ids, visit));
-            if visited.is_some_and(|visited| visited.is_ok()) {
-                return Ok(());
-            }
+        self.poll_writers()?;
+        let is_there = |mapped: &&mut MappedFile| ids.iter().all(|id| mapped.ids.contains(id));
+        if let Some(MappedFile { file: Backing::Sqlite(file), chunks, .. }) =
+            self.mapped.borrow_mut().as_mut().filter(is_there)
+            && file.with_dependent_mut(|_, open| self.visit_in(&mut open.columns, chunks, ids, visit)).is_ok()
+        {
+            return Ok(());
         }
-        self.still.take();
+        self.mapped.take();
         let connection = self.connection()?;
         let failed = |error| self.blamed(sqlite_on(connection, &self.path, "read it")(error));
         let transaction = connection::begin_read(connection).map_err(failed)?;
         let mut columns = Columns::new(&transaction);
-        self.visit_in(&mut columns, &mut Found::new(1), ids, visit).map_err(|(id, first_id, trouble)| {
-            self.explain(&transaction, id, first_id, trouble).unwrap_or_else(failed)
+        self.visit_in(&mut columns, &mut ChunkCache::new(1), ids, visit).map_err(|(id, first_id, error)| {
+            self.explain(&transaction, id, first_id, error).unwrap_or_else(failed)
         })
     }
 
     fn visit_in(
         &self,
         columns: &mut Columns<'_>,
-        found: &mut Found,
+        found: &mut ChunkCache,
         ids: &[u64],
         visit: &mut Visit<'_>,
-    ) -> std::result::Result<(), (u64, u64, Trouble)> {
+    ) -> Result<(), (u64, u64, LookupError)> {
         let (mut index, mut positions) = (0, Vec::new());
         while let Some(&id) = ids.get(index) {
-            let chunk =
-                self.chunk_of(columns.connection(), found, id).map_err(|trouble| (id, id, trouble))?;
-            let ChunkSpan { first_id, count } = chunk.place;
+            let chunk = self.chunk_of(columns.connection(), found, id).map_err(|error| (id, id, error))?;
+            let ChunkSpan { first_id, count } = chunk.span;
             let is_next = |pair: &[u64]| pair[0] <= pair[1] && pair[1] - first_id < count;
             let inside = 1 + ids[index..].windows(2).take_while(|pair| is_next(pair)).count();
             positions.clear();
             positions.extend(ids[index..index + inside].iter().map(|&id| (id - first_id) as usize));
-            visit(columns, chunk, &positions, index).map_err(|trouble| (id, first_id, trouble))?;
+            visit(columns, chunk, &positions, index).map_err(|error| (id, first_id, error))?;
             index += inside;
         }
         Ok(())
@@ -132,18 +129,18 @@ impl CorpusFile {
     fn chunk_of(
         &self,
         connection: &Connection,
-        found: &mut Found,
+        found: &mut ChunkCache,
         id: u64,
-    ) -> std::result::Result<FoundChunk, Trouble> {
-        if id >= self.recipe.space().len() {
-            return Err(Trouble::Damage(ChunkDamage::Missing));
+    ) -> Result<ChunkLocation, LookupError> {
+        if id >= self.recipe().space().len() {
+            return Err(LookupError::Damage(ChunkDamage::Missing));
         }
-        if !self.recipe.space().is_appended() {
-            let ids = self.recipe.chunk_ids(id / self.recipe.chunk_records());
-            let place = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
-            return Ok(FoundChunk { place, has_labels: false });
+        if !self.recipe().space().is_appended() {
+            let ids = self.recipe().chunk_ids(id / self.recipe().chunk_records());
+            let span = ChunkSpan { first_id: ids.start, count: ids.end - ids.start };
+            return Ok(ChunkLocation { span, has_labels: false });
         }
-        let slot = found.slot(id, self.recipe.chunk_records());
+        let slot = found.slot(id, self.recipe().chunk_records());
         if let Some(chunk) = slot.iter().flatten().find(|chunk| chunk.holds(id)) {
             return Ok(*chunk);
         }
@@ -151,42 +148,42 @@ impl CorpusFile {
                    WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;
         let chunk = statement.query_row([id], |row| {
-            let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
-            Ok(FoundChunk { place, has_labels: row.get(2)? })
+            let span = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
+            Ok(ChunkLocation { span, has_labels: row.get(2)? })
         });
         match chunk.optional()? {
-            Some(chunk) if chunk.place.count > self.recipe.chunk_records() => {
-                Err(Trouble::Damage(ChunkDamage::Ids))
+            Some(chunk) if chunk.span.count > self.recipe().chunk_records() => {
+                Err(LookupError::Damage(ChunkDamage::Ids))
             }
             Some(chunk) if chunk.holds(id) => {
                 *slot = [Some(chunk), slot[0]];
                 Ok(chunk)
             }
-            _ => Err(Trouble::Damage(ChunkDamage::Missing)),
+            _ => Err(LookupError::Damage(ChunkDamage::Missing)),
         }
     }
 
-    /// What it means that a record could not be read, in the same state of the file.
+    /// Explains why a record could not be read, in the same state of the file.
     fn explain(
         &self,
         connection: &Connection,
         id: u64,
         first_id: u64,
-        trouble: Trouble,
-    ) -> std::result::Result<Error, rusqlite::Error> {
+        error: LookupError,
+    ) -> Result<Error, rusqlite::Error> {
         let records = totals(connection)?.0;
-        let len = self.recipe.expected().unwrap_or(records);
-        let number = first_id / self.recipe.stride();
+        let len = self.recipe().expected().unwrap_or(records);
+        let number = first_id / self.recipe().stride();
         if id >= len {
             return Ok(Error::NoRecord { path: self.path.clone(), id, len });
         }
         if !claims::within(connection, &(number..number + 1))?.is_empty() {
             return Ok(Error::NotYet { path: self.path.clone(), id, records, len });
         }
-        let damage = match trouble {
-            Trouble::Damage(damage) => damage,
-            Trouble::Sqlite(error) => return Err(error),
-            Trouble::Seek(error) => {
+        let damage = match error {
+            LookupError::Damage(damage) => damage,
+            LookupError::Sqlite(error) => return Err(error),
+            LookupError::Seek(error) => {
                 let sql = "SELECT typeof(circuits) = 'blob' FROM chunks WHERE first_id = ?1";
                 let is_blob = connection.query_row(sql, [first_id], |row| row.get(0)).optional()?;
                 match is_blob {
@@ -205,52 +202,52 @@ impl CorpusFile {
 
 /// See [`CorpusFile::visit`].
 pub(crate) type Visit<'v> =
-    dyn FnMut(&mut Columns<'_>, FoundChunk, &[usize], usize) -> std::result::Result<(), Trouble> + 'v;
+    dyn FnMut(&mut Columns<'_>, ChunkLocation, &[usize], usize) -> Result<(), LookupError> + 'v;
 
-/// Why records of a chunk could not be read.
-pub(crate) enum Trouble {
+/// The reason that records of a chunk could not be read.
+pub(crate) enum LookupError {
     Damage(ChunkDamage),
     Sqlite(rusqlite::Error),
     /// There is no such chunk, or no such column in it, or worse.
     Seek(rusqlite::Error),
 }
 
-impl From<Damage> for Trouble {
-    fn from(damage: Damage) -> Trouble {
-        Trouble::Damage(damage.into())
+impl From<Damage> for LookupError {
+    fn from(damage: Damage) -> LookupError {
+        LookupError::Damage(damage.into())
     }
 }
 
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Trouble {
-        Trouble::Sqlite(error)
+impl From<rusqlite::Error> for LookupError {
+    fn from(error: rusqlite::Error) -> LookupError {
+        LookupError::Sqlite(error)
     }
 }
 
-/// A column of which some records are wanted: copied at once if they are many.
-struct Wanted<'c> {
+/// A column of which some records are read: copied at once if they are many.
+struct ColumnReader<'c> {
     columns: &'c Columns<'c>,
     column: Column,
     whole: Vec<u8>,
 }
 
-impl<'c> Wanted<'c> {
+impl<'c> ColumnReader<'c> {
     fn new(
         columns: &'c Columns<'c>,
         column: Column,
         len: usize,
         positions: &[usize],
-    ) -> rusqlite::Result<Wanted<'c>> {
+    ) -> rusqlite::Result<ColumnReader<'c>> {
         let mut whole = Vec::new();
-        if positions.len() > MANY {
+        if positions.len() > WHOLE_COLUMN_RECORDS {
             whole.resize(len, 0);
             columns.read(column, 0, &mut whole)?;
         }
-        Ok(Wanted { columns, column, whole })
+        Ok(ColumnReader { columns, column, whole })
     }
 
     /// Copies the column's bytes from `at` on.
-    fn read(&self, at: usize, out: &mut [u8]) -> std::result::Result<(), Trouble> {
+    fn read(&self, at: usize, out: &mut [u8]) -> Result<(), LookupError> {
         match self.whole.get(at..at + out.len()) {
             Some(bytes) => out.copy_from_slice(bytes),
             None => self.columns.read(self.column, at, out)?,
@@ -259,5 +256,5 @@ impl<'c> Wanted<'c> {
     }
 }
 
-/// From so many records of a chunk on, its columns are read whole.
-const MANY: usize = 24;
+/// With more records of a chunk than these, its columns are read whole.
+const WHOLE_COLUMN_RECORDS: usize = 24;

@@ -1,31 +1,29 @@
-//! Mapped files: records of a file that nobody changes, at present or any more, read from the
-//! mapping, or by open columns where that cannot be.
+//! Mapped files: records of a file that nobody changes, read from its mapping, or from open columns
+//! where that is not possible.
 
-use crate::corpus::record::GivenLabels;
-use crate::corpus::row_cache::Found;
-use crate::corpus::row_cache::FoundRows;
+use crate::corpus::record::{GivenLabels, RowBuffers};
+use crate::corpus::row_cache::{ChunkCache, RowCache};
 use crate::sqlite::blob::Columns;
-use crate::sqlite::btree::{self, Row};
-use crate::sqlite::layout::usual_root;
+use crate::sqlite::btree::{self, ChunkRow};
+use crate::sqlite::layout::chunks_root;
 use crate::sqlite::mmap::{Bytes, Mapping, PublishedMapping};
-use qorpus_core::Recipe;
-use qorpus_core::{Circuits, Codec, Damage};
+use qorpus_core::{Codec, Damage};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A way into a file that nobody changes at present.
+/// A file that nobody changes at present, as it is mapped or open.
 pub(crate) struct MappedFile {
-    /// Whose ids are among these is there for good.
+    /// The records with these ids are there for good.
     pub(super) ids: Range<u64>,
     pub(super) file: Backing,
-    pub(super) rows: FoundRows,
-    pub(super) chunks: Found,
+    pub(super) rows: RowCache,
+    pub(super) chunks: ChunkCache,
 }
 
 pub(super) enum Backing {
     /// By SQLite, which may have mapped it.
-    Sqlite(StillFile),
+    Sqlite(ImmutableFile),
     /// A published file, and the root of the tree of `chunks` in it.
     File(PublishedMapping, u32),
 }
@@ -33,23 +31,23 @@ pub(super) enum Backing {
 self_cell::self_cell!(
     /// A connection to a file that nobody changes, with its mapping, and with columns that stay
     /// open from read to read.
-    pub(super) struct StillFile {
+    pub(super) struct ImmutableFile {
         owner: Connection,
         #[not_covariant]
-        dependent: Open,
+        dependent: Handles,
     }
 );
 
-pub(super) struct Open<'c> {
+pub(super) struct Handles<'c> {
     pub(super) columns: Columns<'c>,
-    pub(super) table: Option<Table<'c>>,
+    pub(super) table: Option<MappedTable<'c>>,
 }
 
 #[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
 // SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite,
 // compiled for threads, lets any thread use, one at a time, and the mapping is memory of the
 // process that this connection keeps; they are never apart from the connection they belong to.
-unsafe impl Send for StillFile {}
+unsafe impl Send for ImmutableFile {}
 
 impl std::fmt::Debug for MappedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,181 +56,141 @@ impl std::fmt::Debug for MappedFile {
 }
 
 /// The table `chunks` as it is mapped.
-pub(super) struct Table<'c> {
+pub(super) struct MappedTable<'c> {
     pub(super) mapping: Mapping<'c>,
     pub(super) root: u32,
 }
 
-impl Table<'_> {
-    pub(super) fn new(connection: &Connection) -> Option<Table<'_>> {
-        let root = usual_root(connection).ok().flatten()?;
+impl MappedTable<'_> {
+    pub(super) fn new(connection: &Connection) -> Option<MappedTable<'_>> {
+        let root = chunks_root(connection).ok().flatten()?;
         let mapping = Mapping::new(connection)?;
-        btree::is_usual(mapping.bytes()).then_some(Table { mapping, root })
+        btree::has_corpus_pages(mapping.bytes()).then_some(MappedTable { mapping, root })
     }
 }
 
-/// What is wanted of records: circuits and labels are appended, unitaries written from the
-/// beginning on.
-#[derive(Default)]
-pub(crate) struct Wanted<'w> {
-    pub(crate) circuits: Option<&'w mut Circuits>,
-    pub(crate) unitaries: Option<&'w mut [u8]>,
-    pub(crate) labels: Option<&'w mut Vec<GivenLabels>>,
-}
+/// A record cannot be read from the mapping: SQLite will read it, or report the damage.
+pub(super) struct Fallback;
 
-/// A record cannot be read from the mapping, for whatever reason: others will read it, or say what
-/// is wrong.
-pub(super) struct Unusual;
-
-impl From<Damage> for Unusual {
-    fn from(_: Damage) -> Unusual {
-        Unusual
-    }
-}
-
-impl MappedFile {
-    /// Whether the record with this id is there for good.
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.ids.contains(&id)
-    }
-
-    /// One of a published file that has these ids, and the tree of `chunks` at this root; it
-    /// remembers at most `most` rows twice.
-    pub(crate) fn published(
-        recipe: &Recipe,
-        ids: Range<u64>,
-        file: PublishedMapping,
-        root: u32,
-        most: usize,
-    ) -> MappedFile {
-        let rows = FoundRows::new(recipe, ids.end - ids.start, most);
-        MappedFile { ids, file: Backing::File(file, root), rows, chunks: Found::new(1) }
-    }
-
-    /// Calls `read` with the open columns, and with the chunks of any size that were found before;
-    /// `None` if SQLite has not opened the file.
-    pub(crate) fn blobs<T>(&mut self, read: impl FnOnce(&mut Columns<'_>, &mut Found) -> T) -> Option<T> {
-        let chunks = &mut self.chunks;
-        match &mut self.file {
-            Backing::Sqlite(file) => Some(file.with_dependent_mut(|_, open| read(&mut open.columns, chunks))),
-            Backing::File(..) => None,
-        }
+impl From<Damage> for Fallback {
+    fn from(_: Damage) -> Fallback {
+        Fallback
     }
 }
 
 /// A mapped file while records are read from it.
-pub(super) struct Source<'s> {
+pub(super) struct MappedReader<'s> {
     pub(super) file: Bytes<'s>,
     pub(super) root: u32,
     pub(super) ids: Range<u64>,
-    pub(super) rows: &'s mut FoundRows,
+    pub(super) rows: &'s mut RowCache,
     pub(super) codec: &'s Codec,
 }
 
-/// For so many records at once memory is asked for blocks ahead; while those come, others are
-/// checked.
-const AHEAD: usize = 4;
+/// Blocks of this many records are prefetched; while those come, others are checked.
+const PREFETCH_RECORDS: usize = 4;
 
-/// At most so many records of a chunk are read at a time.
-const TOGETHER: usize = 64;
+/// The beginning of a large block that is prefetched; the rest comes by itself while that is
+/// copied.
+const PREFETCH_BYTES: usize = 4096;
 
-impl Source<'_> {
-    fn row(&mut self, id: u64) -> std::result::Result<Row, Unusual> {
+/// Scattered records of a chunk that are read at a time.
+const MAX_BATCH: usize = 64;
+
+impl MappedReader<'_> {
+    fn row(&mut self, id: u64) -> Result<ChunkRow, Fallback> {
         let (file, root) = (self.file, self.root);
         if !self.ids.contains(&id) {
-            return Err(Unusual);
+            return Err(Fallback);
         }
-        self.rows.get(id, || btree::find(file, root, id)).ok_or(Unusual)
+        self.rows.get(id, || btree::find(file, root, id)).ok_or(Fallback)
     }
 
+    /// Reads records in any order.
     pub(super) fn read(
         &mut self,
         ids: &[u64],
-        mut wanted: Wanted<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
-        let (file, codec, mut positions) = (self.file, self.codec, [0; TOGETHER]);
-        let (mut start, mut asked) = (0, 0);
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
+        let (mut positions, mut start, mut prefetched) = ([0; MAX_BATCH], 0, 0);
         while start < ids.len() {
             let row = self.row(ids[start])?;
             let run =
                 (ids[start]..row.end()).zip(&ids[start..]).take_while(|&(next, &id)| next == id).count();
             if run > 1 {
-                // What follows is asked for meanwhile.
-                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), &wanted);
-                self.read_neighbours(&row, ids[start], start..start + run, &mut wanted, buffer)?;
+                self.prefetch(ids[start + run..].get(..1).unwrap_or_default(), buffers);
+                self.read_neighbours(&row, ids[start], start..start + run, buffers, block)?;
                 start += run;
                 continue;
             }
-            let place = row.chunk();
             let (mut end, mut last) = (start, 0);
-            for &id in ids[start..].iter().take(TOGETHER) {
+            for &id in ids[start..].iter().take(MAX_BATCH) {
                 if id < last || !row.holds(id) {
                     break;
                 }
                 positions[end - start] = (id - row.first_id) as usize;
                 (last, end) = (id, end + 1);
             }
-            let positions = &positions[..end - start];
-            if asked < ids.len() && asked < end + AHEAD {
-                let until = ids.len().min(asked.max(start) + AHEAD);
-                self.prefetch(&ids[asked.max(start)..until], &wanted);
-                asked = until;
+            if prefetched < ids.len() && prefetched < end + PREFETCH_RECORDS {
+                let until = ids.len().min(prefetched.max(start) + PREFETCH_RECORDS);
+                self.prefetch(&ids[prefetched.max(start)..until], buffers);
+                prefetched = until;
             }
-            if let Some(out) = &mut wanted.unitaries {
-                let mut emit = |index: usize, unitary: &[u8]| {
-                    out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
-                };
-                let mut fetch =
-                    |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Unusual);
-                codec.unitaries_at(
-                    place,
-                    row.unitaries_len as usize,
-                    positions,
-                    buffer,
-                    &mut fetch,
-                    &mut emit,
-                )?;
-            }
-            if let Some(circuits) = &mut wanted.circuits {
-                let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Unusual);
-                codec.circuits_at(
-                    place,
-                    row.circuits_len as usize,
-                    positions,
-                    buffer,
-                    &mut fetch,
-                    circuits,
-                )?;
-            }
-            if let Some(labels) = &mut wanted.labels {
-                self.read_labels(&row, positions.iter().copied(), labels, buffer)?;
-            }
+            self.read_scattered(&row, &positions[..end - start], start, buffers, block)?;
             start = end;
         }
         Ok(())
     }
 
-    /// Has what is wanted of some records brought nearer, as far as their chunks were found before.
-    fn prefetch(&self, ids: &[u64], wanted: &Wanted<'_>) {
-        let (mut spans, mut len) = ([(0, 0); 4 * AHEAD], 0);
-        let mut ask = |row: &Row, at, bytes: usize| {
+    /// Reads the records at ascending `positions` of a row; unitaries are written from the place
+    /// `start` on.
+    fn read_scattered(
+        &self,
+        row: &ChunkRow,
+        positions: &[usize],
+        start: usize,
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
+        let (codec, span) = (self.codec, row.span());
+        if let Some(out) = &mut buffers.unitaries {
+            let mut emit = |index: usize, unitary: &[u8]| {
+                out[(start + index) * unitary.len()..][..unitary.len()].copy_from_slice(unitary);
+            };
+            let mut fetch = self.fetch(row, row.unitaries_at());
+            codec.unitaries_at(span, row.unitaries_len as usize, positions, block, &mut fetch, &mut emit)?;
+        }
+        if let Some(circuits) = &mut buffers.circuits {
+            let mut fetch = self.fetch(row, 0);
+            codec.circuits_at(span, row.circuits_len as usize, positions, block, &mut fetch, circuits)?;
+        }
+        match &mut buffers.labels {
+            Some(labels) => self.read_labels(row, positions.iter().copied(), labels, block),
+            None => Ok(()),
+        }
+    }
+
+    /// Prefetches the blocks of some records whose chunks are in the row cache.
+    fn prefetch(&self, ids: &[u64], buffers: &RowBuffers<'_>) {
+        let (mut spans, mut len) = ([(0, 0); 4 * PREFETCH_RECORDS], 0);
+        let mut ask = |row: &ChunkRow, at, bytes: usize| {
             let Some((start, there)) = row.place(at) else { return };
             // To find a page in memory takes as long as to get a line of it: that is begun for all
             // pages at once.
             self.file.prefetch(start, 1);
-            spans[len] = (start, bytes.min(there).min(FAR));
+            spans[len] = (start, bytes.min(there).min(PREFETCH_BYTES));
             len += 1;
         };
-        for &id in ids.iter().take(AHEAD) {
+        for &id in ids.iter().take(PREFETCH_RECORDS) {
             let Some(row) = self.rows.found(id) else { continue };
             let (position, count) = ((id - row.first_id) as usize, row.count.into());
-            if wanted.unitaries.is_some() {
+            if buffers.unitaries.is_some() {
                 let (block, check) = self.codec.unitary_block(count, position);
                 ask(row, row.unitaries_at() + block.start, block.len());
                 ask(row, row.unitaries_at() + check, 8);
             }
-            if wanted.circuits.is_some() {
+            if buffers.circuits.is_some() {
                 let (entry, block) = self.codec.circuit_block(count, row.circuits_len as usize, position);
                 ask(row, entry.start, entry.len());
                 ask(row, block.start, block.len());
@@ -243,18 +201,19 @@ impl Source<'_> {
         }
     }
 
+    /// Reads consecutive records.
     pub(super) fn read_run(
         &mut self,
         ids: Range<u64>,
-        mut wanted: Wanted<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
         let mut next = ids.start;
         while next < ids.end {
             let row = self.row(next)?;
             let end = ids.end.min(row.end());
             let places = (next - ids.start) as usize..(end - ids.start) as usize;
-            self.read_neighbours(&row, next, places, &mut wanted, buffer)?;
+            self.read_neighbours(&row, next, places, buffers, block)?;
             next = end;
         }
         Ok(())
@@ -264,53 +223,51 @@ impl Source<'_> {
     /// `places`.
     fn read_neighbours(
         &self,
-        row: &Row,
+        row: &ChunkRow,
         first: u64,
         places: Range<usize>,
-        wanted: &mut Wanted<'_>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
-        let (file, codec, place) = (self.file, self.codec, row.chunk());
-        let start = (first - row.first_id) as usize;
+        buffers: &mut RowBuffers<'_>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
+        let (codec, span, start) = (self.codec, row.span(), (first - row.first_id) as usize);
         let positions = start..start + places.len();
-        if let Some(out) = &mut wanted.unitaries {
+        if let Some(out) = &mut buffers.unitaries {
             let (size, len) = (codec.unitary_bytes(), row.unitaries_len as usize);
-            let part = &mut out[places.start * size..places.end * size];
-            let mut fetch = |at, out: &mut [u8]| row.copy(file, row.unitaries_at() + at, out).ok_or(Unusual);
-            codec.unitaries_in(place, len, positions.clone(), buffer, &mut fetch, part)?;
+            let out = &mut out[places.start * size..places.end * size];
+            let mut fetch = self.fetch(row, row.unitaries_at());
+            codec.unitaries_in(span, len, positions.clone(), block, &mut fetch, out)?;
         }
-        if let Some(circuits) = &mut wanted.circuits {
-            let mut fetch = |at, out: &mut [u8]| row.copy(file, at, out).ok_or(Unusual);
-            codec.circuits_in(
-                place,
-                row.circuits_len as usize,
-                positions.clone(),
-                buffer,
-                &mut fetch,
-                circuits,
-            )?;
+        if let Some(circuits) = &mut buffers.circuits {
+            let (mut fetch, len) = (self.fetch(row, 0), row.circuits_len as usize);
+            codec.circuits_in(span, len, positions.clone(), block, &mut fetch, circuits)?;
         }
-        match &mut wanted.labels {
-            Some(labels) => self.read_labels(row, positions, labels, buffer),
+        match &mut buffers.labels {
+            Some(labels) => self.read_labels(row, positions, labels, block),
             None => Ok(()),
         }
+    }
+
+    /// Returns a function that copies bytes of the column that begins at `start`.
+    #[inline]
+    fn fetch(&self, row: &ChunkRow, start: usize) -> impl FnMut(usize, &mut [u8]) -> Result<(), Fallback> {
+        move |at, out| row.copy(self.file, start + at, out).ok_or(Fallback)
     }
 
     /// Appends the labels of the records at these positions of a row.
     fn read_labels(
         &self,
-        row: &Row,
+        row: &ChunkRow,
         positions: impl ExactSizeIterator<Item = usize>,
         labels: &mut Vec<GivenLabels>,
-        buffer: &mut Vec<u8>,
-    ) -> std::result::Result<(), Unusual> {
+        block: &mut Vec<u8>,
+    ) -> Result<(), Fallback> {
         if row.labels_len == 0 {
             labels.resize_with(labels.len() + positions.len(), BTreeMap::new);
             return Ok(());
         }
-        buffer.resize(row.labels_len as usize, 0);
-        row.copy(self.file, row.labels_at(), buffer).ok_or(Unusual)?;
-        let packed = self.codec.labels(row.chunk(), Some(buffer))?;
+        block.resize(row.labels_len as usize, 0);
+        row.copy(self.file, row.labels_at(), block).ok_or(Fallback)?;
+        let packed = self.codec.labels(row.span(), Some(block))?;
         for position in positions {
             labels.push(packed.get(position)?);
         }
@@ -318,17 +275,13 @@ impl Source<'_> {
     }
 }
 
-/// Of large blocks only the beginning is asked for ahead; the rest comes by itself while that is
-/// copied.
-const FAR: usize = 4096;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::CorpusFile;
     use crate::Ids;
     use crate::{Corpus, Durability, GenerateOptions, Order, Recipe, Writer, WriterOptions};
-    use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Label, Space};
+    use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Label, Space};
     use std::path::Path;
 
     fn recipe(qubits: usize, records: u64, stored: bool) -> Recipe {
@@ -393,12 +346,12 @@ mod tests {
             let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
             let mut out = vec![0; ids.len() * size];
             let stored = corpus.recipe().stores_unitaries();
-            let wanted = Wanted {
+            let mut buffers = RowBuffers {
                 circuits: Some(&mut circuits),
                 unitaries: stored.then_some(&mut out),
                 labels: labelled.then_some(&mut labels),
             };
-            if !corpus.read_still(&asked, wanted).unwrap() {
+            if !corpus.read_mapped(&asked, &mut buffers).unwrap() {
                 return false;
             }
             for (place, &id) in ids.iter().enumerate() {
@@ -412,8 +365,8 @@ mod tests {
             }
         }
         // Those that are not there are left to others.
-        assert!(!corpus.read_still(&(0..len + 1).into(), Wanted::default()).unwrap());
-        assert!(!corpus.read_still(&(&[0, len]).into(), Wanted::default()).unwrap());
+        assert!(!corpus.read_mapped(&(0..len + 1).into(), &mut RowBuffers::default()).unwrap());
+        assert!(!corpus.read_mapped(&(&[0, len]).into(), &mut RowBuffers::default()).unwrap());
         true
     }
 

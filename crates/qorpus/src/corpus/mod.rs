@@ -1,14 +1,15 @@
-//! A corpus in one file: reading its records, at rest or while others write, and the connection
-//! that writes.
+//! A corpus in one file: reading its records, whether others write or not, and the connection that
+//! writes.
 
-pub(crate) mod at_rest;
 pub(crate) mod corpus_file;
 pub(crate) mod corpus_writer;
-pub(crate) mod enumerated;
 pub(crate) mod ids;
+pub(crate) mod immutable;
+pub(crate) mod journal_mode;
 pub(crate) mod lookup;
 pub(crate) mod mapped;
 pub(crate) mod record;
 pub(crate) mod row_cache;
+pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod unitary_buffer;

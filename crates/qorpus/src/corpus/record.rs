@@ -1,6 +1,6 @@
-//! A record, and the labels that it brought.
+//! Records: one alone with its labels, and the buffers that many are read into.
 
-use qorpus_core::{Complex64, Label, Recipe};
+use qorpus_core::{Circuits, Complex64, Label, Recipe};
 use std::collections::BTreeMap;
 
 /// One record.
@@ -12,16 +12,16 @@ pub struct Record {
     pub circuit: Vec<u16>,
     /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
     pub unitary: Vec<Complex64>,
-    /// What is known about it, by name: `length`, how often each gate occurs (`count_h`), and what
-    /// it was given.
+    /// Its labels, by name: `length`, how often each gate occurs (`count_h`), and those it was
+    /// given.
     pub labels: BTreeMap<String, Label>,
 }
 
 /// Labels that a record brought with it, by name.
 pub(crate) type GivenLabels = BTreeMap<String, Label>;
 
-/// What is known about a record: its length, how often each of the recipe's gates occurs, and what
-/// it was `given`.
+/// All labels of a record: its length, how often each of the recipe's gates occurs, and the `given`
+/// ones.
 pub(crate) fn labels_of(
     recipe: &Recipe,
     circuit: &[u16],
@@ -35,4 +35,14 @@ pub(crate) fn labels_of(
     labels.extend(counts.map(|(gate, count)| (format!("count_{}", gate.name()), Label::Integer(count))));
     labels.insert("length".into(), Label::Integer(circuit.len() as i64));
     labels
+}
+
+/// The columns that a read fills: circuits and labels are appended, unitaries written from the
+/// beginning on.
+#[derive(Default)]
+pub(crate) struct RowBuffers<'b> {
+    pub(crate) circuits: Option<&'b mut Circuits>,
+    /// One unitary for each id: row-major, little-endian, with the corpus's precision.
+    pub(crate) unitaries: Option<&'b mut [u8]>,
+    pub(crate) labels: Option<&'b mut Vec<GivenLabels>>,
 }

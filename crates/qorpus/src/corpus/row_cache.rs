@@ -1,41 +1,41 @@
-//! Chunks that were found before, so that the next record of one need not look for it.
+//! Caches of chunks that were found before, so that the next record of one need not look for it.
 
-use crate::sqlite::btree::Row;
+use crate::sqlite::btree::ChunkRow;
 use qorpus_core::{ChunkSpan, Recipe};
 
 /// Where a chunk is, and whether its records brought labels.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FoundChunk {
-    pub(crate) place: ChunkSpan,
+pub(crate) struct ChunkLocation {
+    pub(crate) span: ChunkSpan,
     pub(super) has_labels: bool,
 }
 
-impl FoundChunk {
+impl ChunkLocation {
     pub(super) fn holds(self, id: u64) -> bool {
-        id.checked_sub(self.place.first_id).is_some_and(|position| position < self.place.count)
+        id.checked_sub(self.span.first_id).is_some_and(|position| position < self.span.count)
     }
 }
 
 /// Chunks of any size that were found before: in each slot the last two, since neighbours often
 /// share one.
 #[derive(Debug)]
-pub(crate) struct Found(Vec<[Option<FoundChunk>; 2]>);
+pub(crate) struct ChunkCache(Vec<[Option<ChunkLocation>; 2]>);
 
-impl Found {
-    pub(crate) fn new(slots: usize) -> Found {
-        Found(vec![[None; 2]; slots])
+impl ChunkCache {
+    pub(crate) fn new(slots: usize) -> ChunkCache {
+        ChunkCache(vec![[None; 2]; slots])
     }
 
     /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
-    pub(super) fn slot(&mut self, id: u64, most: u64) -> &mut [Option<FoundChunk>; 2] {
+    pub(super) fn slot(&mut self, id: u64, most: u64) -> &mut [Option<ChunkLocation>; 2] {
         let slots = self.0.len();
         &mut self.0[(id / most.div_ceil(2)) as usize % slots]
     }
 }
 
 /// Rows that were found before: in each slot the last two, since neighbours often share one.
-pub(super) struct FoundRows {
-    slots: Vec<[Row; 2]>,
+pub(super) struct RowCache {
+    slots: Vec<[ChunkRow; 2]>,
     /// Ids of a slot.
     step: u64,
     /// Records of a full chunk.
@@ -44,13 +44,13 @@ pub(super) struct FoundRows {
     full: Option<u64>,
 }
 
-impl FoundRows {
-    /// For a file with so many records; of at most `slots` slots, a power of two.
-    pub(super) fn new(recipe: &Recipe, records: u64, slots: usize) -> FoundRows {
+impl RowCache {
+    /// Makes a cache for a file of `records` records, with at most `slots` slots, a power of two.
+    pub(super) fn new(recipe: &Recipe, records: u64, slots: usize) -> RowCache {
         let (most, full) = (recipe.chunk_records(), recipe.expected());
         let step = if full.is_some() { most } else { most.div_ceil(2) };
         let slots = (records / step).clamp(1, slots as u64).next_power_of_two();
-        FoundRows { slots: vec![[Row::default(); 2]; slots as usize], step, most, full }
+        RowCache { slots: vec![[ChunkRow::default(); 2]; slots as usize], step, most, full }
     }
 
     pub(super) fn slot(&self, id: u64) -> usize {
@@ -58,13 +58,13 @@ impl FoundRows {
     }
 
     #[inline]
-    pub(super) fn found(&self, id: u64) -> Option<&Row> {
+    pub(super) fn found(&self, id: u64) -> Option<&ChunkRow> {
         let [newer, older] = &self.slots[self.slot(id)];
         if newer.holds(id) { Some(newer) } else { Some(older).filter(|row| row.holds(id)) }
     }
 
     /// The row that holds a record: one that was found before, or else what `find` finds.
-    pub(super) fn get(&mut self, id: u64, find: impl FnOnce() -> Option<Row>) -> Option<Row> {
+    pub(super) fn get(&mut self, id: u64, find: impl FnOnce() -> Option<ChunkRow>) -> Option<ChunkRow> {
         self.found(id).copied().or_else(|| {
             let row = find().filter(|row| row.holds(id) && self.fits(row))?;
             let slot = self.slot(id);
@@ -74,7 +74,7 @@ impl FoundRows {
     }
 
     /// Whether there may be such a chunk.
-    pub(super) fn fits(&self, row: &Row) -> bool {
+    pub(super) fn fits(&self, row: &ChunkRow) -> bool {
         let count = u64::from(row.count);
         match self.full {
             Some(records) => {
@@ -86,5 +86,5 @@ impl FoundRows {
     }
 }
 
-/// Enough for ten to twenty million records on one qubit.
-pub(crate) const SLOTS: usize = 1 << 14;
+/// Slots for ten to twenty million records on one qubit.
+pub(crate) const MAX_SLOTS: usize = 1 << 14;

@@ -1,8 +1,8 @@
 //! Scanning: the chunks of a file in order, each checked as a whole.
 
 use crate::corpus::corpus_file::CorpusFile;
-use crate::corpus::corpus_file::SCAN_BYTES;
 use crate::corpus::record::GivenLabels;
+use crate::corpus::rows::SCAN_BYTES;
 use crate::error::{ChunkDamage, Result};
 use qorpus_core::{Chunk, ChunkRef, ChunkSpan, Circuits, ContentHash, PackedLabels};
 use rusqlite::{Connection, Row};
@@ -13,10 +13,6 @@ impl CorpusFile {
     /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until
     /// it is done with `numbers`. Each chunk is fully checked; a transaction lasts for a few
     /// megabytes only.
-    ///
-    /// # Errors
-    /// What `visit` returns, [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be
-    /// read.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
@@ -29,14 +25,14 @@ impl CorpusFile {
             for (number, chunk) in chunks {
                 let (chunk, damaged) = (chunk.as_ref(), |damage| self.damaged(number, damage));
                 self.check_ids(&chunk, number).map_err(damaged)?;
-                self.codec.decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
+                self.codec().decode(&chunk, &mut circuits).map_err(|damage| damaged(damage.into()))?;
                 let stored = self
-                    .codec
+                    .codec()
                     .unitaries(&chunk, 0..circuits.len())
                     .map_err(|damage| damaged(damage.into()))?;
                 let place = ChunkSpan { first_id: chunk.first_id, count: chunk.count };
                 let labels =
-                    self.codec.labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
+                    self.codec().labels(place, chunk.labels).map_err(|damage| damaged(damage.into()))?;
                 let labels = BatchLabels { packed: &labels, first: 0 };
                 if !stored.is_empty() {
                     let first_id = chunk.first_id;
@@ -63,21 +59,17 @@ impl CorpusFile {
 
     /// The names of the labels that some record of these chunks has as a real; no other column is
     /// read.
-    ///
-    /// # Errors
-    /// [`DamagedChunk`](crate::Error::DamagedChunk), or the file cannot be read.
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         let (mut next, mut names) = (numbers.start, BTreeSet::new());
-        let stride = self.recipe.stride();
-        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
+        let stride = self.recipe().stride();
         while next < numbers.end {
             let until = numbers.end.min(next.saturating_add(self.scan_chunks()));
             let damage = self.read(|connection| {
                 let mut statement = connection.prepare_cached(SELECT_LABELS)?;
-                let mut rows = statement.query([ids(next), ids(until)])?;
+                let mut rows = statement.query(id_bounds(&(next..until), stride))?;
                 while let Some(row) = rows.next()? {
                     let place = ChunkSpan { first_id: row.get(0)?, count: row.get(1)? };
-                    match self.codec.labels(place, row.get_ref(2)?.as_blob_or_null()?) {
+                    match self.codec().labels(place, row.get_ref(2)?.as_blob_or_null()?) {
                         Ok(packed) => names.extend(packed.reals().map(str::to_owned)),
                         Err(damage) => return Ok(Some((place.first_id / stride, damage))),
                     }
@@ -94,8 +86,8 @@ impl CorpusFile {
 
     /// How many chunks a scan reads in one transaction.
     pub(crate) fn scan_chunks(&self) -> u64 {
-        let chunks = (SCAN_BYTES / self.recipe.typical_chunk_bytes()).max(1);
-        if self.recipe.space().is_appended() { chunks * self.recipe.chunk_records() } else { chunks }
+        let chunks = (SCAN_BYTES / self.recipe().typical_chunk_bytes()).max(1);
+        if self.recipe().space().is_appended() { chunks * self.recipe().chunk_records() } else { chunks }
     }
 
     /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and
@@ -105,16 +97,15 @@ impl CorpusFile {
         self.read(|connection| self.chunks_in(connection, numbers))
     }
 
-    /// The same within a transaction.
+    /// Reads chunks as [`chunks`](CorpusFile::chunks) does, within a transaction.
     pub(crate) fn chunks_in(
         &self,
         connection: &Connection,
         numbers: Range<u64>,
     ) -> rusqlite::Result<(Vec<(u64, Chunk)>, u64)> {
-        let stride = self.recipe.stride();
-        let ids = |number: u64| number.saturating_mul(stride).min(i64::MAX as u64);
+        let stride = self.recipe().stride();
         let mut statement = connection.prepare_cached(SELECT_CHUNKS)?;
-        let mut rows = statement.query([ids(numbers.start), ids(numbers.end)])?;
+        let mut rows = statement.query(id_bounds(&numbers, stride))?;
         let (mut chunks, mut bytes) = (Vec::<(u64, Chunk)>::new(), 0);
         while let Some(row) = rows.next()? {
             let chunk = chunk_of(row)?;
@@ -126,7 +117,7 @@ impl CorpusFile {
             let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
             bytes += owned.bytes();
             chunks.push((number, owned));
-            // That a number has two rows is damage, and who sees it need not see more of them.
+            // Two rows of one number are damage, which these two show.
             if again || bytes > MAX_BYTES {
                 return Ok((chunks, number + 1));
             }
@@ -135,18 +126,20 @@ impl CorpusFile {
     }
 
     /// Whether ids and count are those of chunk `number`.
-    pub(crate) fn check_ids(
-        &self,
-        chunk: &ChunkRef<'_>,
-        number: u64,
-    ) -> std::result::Result<(), ChunkDamage> {
-        let ids = self.recipe.chunk_ids(number);
-        let fits = match self.recipe.space().is_appended() {
-            true => (1..=self.recipe.chunk_records()).contains(&chunk.count),
-            false => chunk.count == ids.end - ids.start,
+    pub(crate) fn check_ids(&self, chunk: &ChunkRef<'_>, number: u64) -> Result<(), ChunkDamage> {
+        let ids = self.recipe().chunk_ids(number);
+        let fits = if self.recipe().space().is_appended() {
+            (1..=self.recipe().chunk_records()).contains(&chunk.count)
+        } else {
+            chunk.count == ids.end - ids.start
         };
         if fits && chunk.first_id == ids.start { Ok(()) } else { Err(ChunkDamage::Ids) }
     }
+}
+
+/// The first ids of chunks with these numbers, and the bound behind them.
+fn id_bounds(numbers: &Range<u64>, stride: u64) -> [u64; 2] {
+    [numbers.start, numbers.end].map(|number| number.saturating_mul(stride).min(i64::MAX as u64))
 }
 
 /// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted
@@ -169,7 +162,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) circuits: &'a Circuits,
     /// Row-major, little-endian, with the corpus's precision.
     pub(crate) unitaries: &'a [u8],
-    /// What the records brought with them.
+    /// The labels that came with the records.
     pub(crate) labels: BatchLabels<'a>,
 }
 
@@ -182,11 +175,8 @@ pub(crate) struct BatchLabels<'a> {
 }
 
 impl BatchLabels<'_> {
-    /// Those of the record at `position` of the batch.
-    ///
-    /// # Errors
-    /// A text is not UTF-8.
-    pub(crate) fn get(self, position: usize) -> std::result::Result<GivenLabels, ChunkDamage> {
+    /// Returns the labels of the record at `position` of the batch.
+    pub(crate) fn get(self, position: usize) -> Result<GivenLabels, ChunkDamage> {
         Ok(self.packed.get(self.first + position)?)
     }
 }

@@ -56,7 +56,7 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         let keys = keys_near(self.letters, self.letters.key(target), error);
         for block in index.block(*keys.start())..=index.block(*keys.end()) {
             if self.last_block.as_ref().is_none_or(|last| (last.0, last.1) != (number, block)) {
-                let damaged = || Error::DamagedIndex { path: corpus.path().into(), level: number };
+                let damaged = || Error::DamagedIndex(corpus.path().into(), number);
                 let bytes = corpus.read(|connection| index.read(connection, block))?;
                 self.last_block = Some((number, block, bytes.ok_or_else(damaged)?));
             }

@@ -62,7 +62,7 @@ impl Resources<'_> {
         match CorpusFile::open(self.path).and_then(|corpus| corpus.circuit_from(origin)) {
             Ok(circuit) => {
                 let circuit = self.context.recipe.alphabet().text(&circuit);
-                Error::Unclear { path: self.path.into(), circuit }
+                Error::Unclear(self.path.into(), circuit)
             }
             Err(error) => error,
         }

@@ -79,7 +79,8 @@ pub(crate) fn parallel<S, T: Send>(
                         // A panic must not leave the others waiting for this piece.
                         let done = catch_unwind(AssertUnwindSafe(|| work(&mut state, piece)));
                         // After a failure nobody receives.
-                        let _ = send.send(Ok((piece, done.map_err(|_| Error::Enumerator)??)));
+                        let _ =
+                            send.send(Ok((piece, done.map_err(|_| Error::Defect("enumerating".into()))??)));
                     }
                     Ok(())
                 };
@@ -126,7 +127,7 @@ mod tests {
         };
         let result =
             parallel(Threads::new(2, &false.into()), 100, &|| Ok(()), &work, &mut finish, &mut || {});
-        assert!(matches!(result, Err(Error::Enumerator)), "{result:?}");
+        assert!(matches!(result, Err(Error::Defect(_))), "{result:?}");
         assert!(finished.len() < 100 && finished.is_sorted());
     }
 }

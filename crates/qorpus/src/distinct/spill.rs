@@ -264,7 +264,7 @@ pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
         Ok(found) if !found.is_dir() => false,
         Ok(found) if !is_trusted(&found) => {
             let reason = "is another user's, who could change what is read from it; have it removed, and run the command again";
-            return Err(Error::Untrusted { path: directory, reason: reason.into() });
+            return Err(Error::Untrusted(directory, reason.into()));
         }
         Ok(_) => {
             directory.join(RECIPE).exists()

@@ -43,7 +43,7 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     if let Some(GivenColumn { name, .. }) = given.iter().find(|column| entries.contains(&column.name)) {
         let reason =
             format!("label '{name}' has the name of another column of the file; export to .parquet instead");
-        return Err(Error::Export { path: out.into(), reason });
+        return Err(Error::Unsupported(out.into(), reason));
     }
     let before = std::iter::once("circuit".into()).chain(count_names(recipe.alphabet())).collect();
     Ok(Box::new(Csv { recipe, table: CsvTable::create(before, given, entries, out)? }))
@@ -154,7 +154,7 @@ fn is_formula(text: &str) -> bool {
 fn failed(out: &Path) -> impl Fn(::csv::Error) -> Error {
     move |error| match error.into_kind() {
         ::csv::ErrorKind::Io(source) => io(out, "write it")(source),
-        other => Error::Export { path: out.into(), reason: format!("{other:?}") },
+        other => Error::Unsupported(out.into(), format!("{other:?}")),
     }
 }
 

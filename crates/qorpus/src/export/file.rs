@@ -68,7 +68,7 @@ pub fn export(
     let scanned = corpus.scan(numbers.clone(), &mut |batch| {
         if is_stopped() {
             // Any error ends the scan; nobody sees this one.
-            return Err(Error::Export { path: out.clone(), reason: "interrupted".into() });
+            return Err(Error::Unsupported(out.clone(), "interrupted".into()));
         }
         // The numbers of appended chunks are ids: each ends where the next one begins.
         if recipe.space().is_appended() {

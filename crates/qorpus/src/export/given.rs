@@ -61,7 +61,7 @@ impl GivenColumn {
                      export to .csv instead",
                     self.name
                 );
-                Err(Error::Export { path: out.into(), reason })
+                Err(Error::Unsupported(out.into(), reason))
             }
             (ColumnType::Real, Some(&Label::Integer(value))) => Ok(Some(Label::Real(value as f64))),
             (_, label) => Ok(label.cloned()),

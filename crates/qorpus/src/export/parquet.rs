@@ -182,9 +182,9 @@ fn failed(out: &Path) -> impl Fn(ParquetError) -> Error {
     move |error| match error {
         ParquetError::External(source) if source.is::<std::io::Error>() => match source.downcast() {
             Ok(source) => io(out, "write it")(*source),
-            Err(source) => Error::Export { path: out.into(), reason: source.to_string() },
+            Err(source) => Error::Unsupported(out.into(), source.to_string()),
         },
-        other => Error::Export { path: out.into(), reason: other.to_string() },
+        other => Error::Unsupported(out.into(), other.to_string()),
     }
 }
 

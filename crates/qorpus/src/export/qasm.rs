@@ -44,10 +44,8 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         recipe.summary(),
         summary.recipe_hash,
     );
-    let refused = |reason| Error::Export {
-        path: out.into(),
-        reason: format!("{reason}; export to .npy, .parquet or .csv"),
-    };
+    let refused =
+        |reason| Error::Unsupported(out.into(), format!("{reason}; export to .npy, .parquet or .csv"));
     for (index, gate) in alphabet.gates().iter().enumerate() {
         // A gate that the coupling leaves no place needs no definition.
         if alphabet.letters().iter().any(|letter| letter.gate == index)
@@ -187,7 +185,7 @@ mod tests {
         let (directory, corpus) = of_recipe(&recipe(Coupling::All));
         let out = directory.path().join("x.qasm");
         let error = crate::export::file::export(&corpus, &out, &false.into(), &mut |_| {}).unwrap_err();
-        assert!(matches!(error, Error::Export { .. }));
+        assert!(matches!(error, Error::Unsupported { .. }));
         let text = error.to_string();
         assert!(text.contains("'mine' on 3 qubits") && text.contains(".npy, .parquet or .csv"), "{text}");
         assert_eq!(names(&directory), ["c.db"]);

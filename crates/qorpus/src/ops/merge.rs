@@ -31,7 +31,7 @@ impl Input {
         if is_there(path) {
             return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
         }
-        let files = if path.is_dir() { corpus::directory(path)? } else { vec![path.into()] };
+        let files = if path.is_dir() { corpus::corpora_in(path)? } else { vec![path.into()] };
         files.into_iter().map(|file| Ok(Input::File(Box::new(CorpusFile::open(file)?)))).collect()
     }
 
@@ -116,11 +116,11 @@ pub fn merge(
     let recipe = first.recipe();
     if recipe.space().enumerates().is_some() {
         let reason = "an enumeration is whole in one file; there is nothing to merge";
-        return Err(Error::Appended { path: first.path().into(), reason });
+        return Err(Error::Appended(first.path().into(), reason));
     }
     if recipe.space().is_appended() {
         let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
-        return Err(Error::Appended { path: first.path().into(), reason });
+        return Err(Error::Appended(first.path().into(), reason));
     }
     let writer = CorpusWriter::open(out, recipe, Durability::Full)?;
     let (records, _) = writer.read(|connection| totals(connection))?;

@@ -1,6 +1,6 @@
 //! Planning: what a recipe would cost, from a short trial of the processors and the disk.
 
-use crate::corpus::unitary_buffer::Workspace;
+use crate::corpus::unitary_buffer::UnitaryBuffer;
 use crate::error::Result;
 use crate::ops::disk::Rates;
 use crate::options::job::{PlanOptions, threads};
@@ -141,13 +141,13 @@ fn computing(recipe: &Recipe) -> Way {
     let size = recipe.alphabet().dim().pow(2) * recipe.dtype().bytes();
     let (at_once, chunks) = ((BATCH_BYTES / size).max(1) as u64, recipe.chunks());
     let (rate, ..) = on_all_cores(|core| {
-        let (kernel, mut workspace, mut out) = (&kernel, Workspace::default(), Vec::new());
+        let (kernel, mut unitary_buffer, mut out) = (&kernel, UnitaryBuffer::default(), Vec::new());
         move |trial| {
             let ids = recipe.chunk_ids(tried(chunks, core + 97 * trial));
             let ids = ids.start..ids.end.min(ids.start + at_once);
-            recipe.space().circuits(ids.clone(), &mut workspace.circuits);
+            recipe.space().circuits(ids.clone(), &mut unitary_buffer.circuits);
             out.resize((ids.end - ids.start) as usize * size, 0);
-            workspace.compute_own(kernel, recipe.dtype(), &mut out);
+            unitary_buffer.compute_own(kernel, recipe.dtype(), &mut out);
             (ids.end - ids.start, 0)
         }
     });

@@ -1,14 +1,12 @@
 //! Options of an enumeration, and of looking up its unitaries.
 
 use crate::error::{Error, Result};
-use crate::options::gates::Gates;
-use crate::options::gates::split_list;
+use crate::options::gates::{Gates, split_list};
 use crate::options::job::Durability;
-use crate::options::recipe::RecipeOptions;
-use crate::options::recipe::alphabet;
+use crate::options::recipe::{RecipeOptions, alphabet};
 use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, Gate, MAX_LENGTH, Recipe, Space};
 
-/// Which distinct unitaries are enumerated, as people write it.
+/// Options of a recipe of distinct unitaries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DistinctOptions {
     /// The gate set.
@@ -19,7 +17,7 @@ pub struct DistinctOptions {
     pub coupling: String,
     /// The most letters of a circuit.
     pub max_length: Option<usize>,
-    /// What gates cost, such as `t=1,tdg=1`; the others cost nothing.
+    /// The costs of gates, such as `t=1,tdg=1`; the others cost nothing.
     pub cost: Option<String>,
     /// The most that a circuit costs.
     pub max_cost: Option<u32>,
@@ -44,7 +42,7 @@ pub(super) fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
     Ok(costs)
 }
 
-/// How a unitary is looked for among those that were enumerated.
+/// Options of a search for a unitary among those that were enumerated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FindOptions {
     /// Whether circuits up to twice as long as those of the corpus are looked for, put together
@@ -55,7 +53,7 @@ pub struct FindOptions {
     pub tolerance: Option<f64>,
 }
 
-/// How distinct unitaries are enumerated.
+/// Options of an enumeration's run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EnumerateOptions {
     /// Bytes that candidates may take in memory; `None` is half of what is free.

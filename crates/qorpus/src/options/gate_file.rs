@@ -12,53 +12,48 @@
 //! ]
 //! ```
 
-use crate::error::{Error, Result};
-use crate::error::{LOOK_FOR, io};
+use crate::error::{Error, LOOK_FOR, Result, io};
 use qorpus_core::{Complex64, Gate, evaluate, preset};
 use serde::Deserialize;
 use std::path::Path;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct GateFile {
     gates: Option<Vec<String>>,
     #[serde(default)]
-    gate: Vec<Definition>,
+    gate: Vec<GateDefinition>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Definition {
+struct GateDefinition {
     name: String,
     qubits: usize,
-    matrix: Vec<Vec<Entry>>,
+    matrix: Vec<Vec<MatrixEntry>>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Entry {
-    Real(Number),
-    Complex([Number; 2]),
+enum MatrixEntry {
+    Real(MatrixNumber),
+    Complex([MatrixNumber; 2]),
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Number {
+enum MatrixNumber {
     Integer(i64),
     Float(f64),
     Expression(String),
 }
 
 /// Reads the gates of a gate file, of which presets leave out those wider than `qubits`.
-///
-/// # Errors
-/// [`Error::Missing`] or [`Error::Io`] if it cannot be read, [`Error::GateFile`] if it is no gate
-/// file, [`Error::Recipe`] for a gate that cannot be.
 pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
     path.metadata().map_err(io(path, LOOK_FOR))?;
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;
     parse(&text, qubits).map_err(|error| match error {
-        Refused::Shape(reason) => Error::GateFile { path: path.into(), reason },
+        Refused::Shape(reason) => Error::GateFile(path.into(), reason),
         Refused::Gate(error) => Error::Recipe(error),
     })
 }
@@ -69,42 +64,44 @@ enum Refused {
     Gate(qorpus_core::Error),
 }
 
-fn parse(text: &str, qubits: usize) -> std::result::Result<Vec<Gate>, Refused> {
-    let file: File = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
-    let defined = file.gate.into_iter().map(define).collect::<std::result::Result<Vec<_>, _>>()?;
+fn parse(text: &str, qubits: usize) -> Result<Vec<Gate>, Refused> {
+    let file: GateFile = toml::from_str(text).map_err(|error| Refused::Shape(error.to_string()))?;
+    let defined = file.gate.into_iter().map(define).collect::<Result<Vec<_>, _>>()?;
     let Some(names) = file.gates else {
         return Ok(defined);
     };
     let find = |name: &String| match defined.iter().find(|gate| gate.name() == name) {
         Some(gate) => Ok(vec![gate.clone()]),
-        None => match preset(name.trim(), qubits) {
-            Some(gates) => Ok(gates),
-            None => Gate::standard(name).map(|gate| vec![gate]).map_err(Refused::Gate),
-        },
+        None => named(name, qubits).map_err(Refused::Gate),
     };
-    Ok(names.iter().map(find).collect::<std::result::Result<Vec<_>, _>>()?.concat())
+    Ok(names.iter().map(find).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-fn define(definition: Definition) -> std::result::Result<Gate, Refused> {
-    let Definition { name, qubits, matrix } = definition;
+/// Returns the gates of a preset, or a standard gate.
+pub(super) fn named(name: &str, qubits: usize) -> qorpus_core::Result<Vec<Gate>> {
+    preset(name.trim(), qubits).map_or_else(|| Gate::standard(name).map(|gate| vec![gate]), Ok)
+}
+
+fn define(definition: GateDefinition) -> Result<Gate, Refused> {
+    let GateDefinition { name, qubits, matrix } = definition;
     let dim = matrix.len();
     if let Some(row) = matrix.iter().position(|row| row.len() != dim) {
         let reason =
             format!("gate '{name}': row {row} of its matrix has {} entries, not {dim}", matrix[row].len());
         return Err(Refused::Shape(reason));
     }
-    let number = |number: Number| match number {
-        Number::Integer(value) => Ok(value as f64),
-        Number::Float(value) => Ok(value),
-        Number::Expression(text) => {
+    let number = |number: MatrixNumber| match number {
+        MatrixNumber::Integer(value) => Ok(value as f64),
+        MatrixNumber::Float(value) => Ok(value),
+        MatrixNumber::Expression(text) => {
             evaluate(&text).map_err(|reason| Refused::Shape(format!("gate '{name}': {reason}")))
         }
     };
     let entries = matrix.into_iter().flatten().map(|entry| match entry {
-        Entry::Real(re) => Ok(Complex64::new(number(re)?, 0.0)),
-        Entry::Complex([re, im]) => Ok(Complex64::new(number(re)?, number(im)?)),
+        MatrixEntry::Real(re) => Ok(Complex64::new(number(re)?, 0.0)),
+        MatrixEntry::Complex([re, im]) => Ok(Complex64::new(number(re)?, number(im)?)),
     });
-    let entries = entries.collect::<std::result::Result<_, _>>()?;
+    let entries = entries.collect::<Result<_, _>>()?;
     Gate::custom(&name, qubits, entries).map_err(Refused::Gate)
 }
 

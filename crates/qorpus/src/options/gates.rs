@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::options::gate_file;
-use qorpus_core::Complex64;
-use qorpus_core::{Gate, preset};
+use qorpus_core::{Complex64, Gate};
 use std::path::Path;
 
 /// A gate set as people write it.
@@ -79,9 +78,8 @@ impl Gates {
         qubits: usize,
         unknown: fn(&str, qorpus_core::Error) -> qorpus_core::Result<Gate>,
     ) -> Result<Vec<Gate>> {
-        let named = |name: &str| match preset(name.trim(), qubits) {
-            Some(gates) => Ok(gates),
-            None => Gate::standard(name).or_else(|error| unknown(name.trim(), error)).map(|gate| vec![gate]),
+        let named = |name: &str| {
+            gate_file::named(name, qubits).or_else(|error| Ok(vec![unknown(name.trim(), error)?]))
         };
         let gates = match self {
             Gates::Text(text) if text.trim().ends_with(".toml") => {

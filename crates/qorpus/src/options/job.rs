@@ -56,9 +56,6 @@ pub struct PlanOptions {
 }
 
 /// The number of worker threads: `jobs`, or one a core.
-///
-/// # Errors
-/// [`Error::Usage`] for none, or more than any machine has.
 pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
     match jobs {
         None => Ok(std::thread::available_parallelism().map_or(1, Into::into)),
@@ -71,10 +68,10 @@ pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
 const MAX_JOBS: usize = 1024;
 
 impl Durability {
-    /// The value of SQLite's `PRAGMA synchronous` with a write-ahead log, or without.
-    pub(crate) fn pragma(self, log: bool) -> &'static str {
+    /// The value of SQLite's `PRAGMA synchronous` in WAL mode, or without a WAL.
+    pub(crate) fn pragma(self, in_wal_mode: bool) -> &'static str {
         match self {
-            Durability::Normal if log => "NORMAL",
+            Durability::Normal if in_wal_mode => "NORMAL",
             // NORMAL syncs a rollback journal only once, and what a power cut then leaves of it may
             // be rolled back into the file. EXTRA is FULL, and the directory is synced when a
             // journal is removed.
@@ -90,13 +87,11 @@ impl Part {
     /// # Errors
     /// [`Error::Usage`] if there is no such part.
     pub fn new(index: u64, of: u64) -> Result<Part> {
-        match index < of {
-            true => Ok(Part { index, of }),
-            false => Err(Error::Usage(format!(
-                "part {index}/{of}: parts are counted from 0/{of} to {}/{of}",
-                of.max(1) - 1
-            ))),
+        if index < of {
+            return Ok(Part { index, of });
         }
+        let last = of.max(1) - 1;
+        Err(Error::Usage(format!("part {index}/{of}: parts are counted from 0/{of} to {last}/{of}")))
     }
 
     /// Into how many parts it is divided.

@@ -1,6 +1,12 @@
 //! Every option and its default, once, for all faces.
 
+pub(crate) mod distinct;
 pub(crate) mod gate_file;
+pub(crate) mod gates;
+pub(crate) mod job;
+pub(crate) mod numbers;
+pub(crate) mod recipe;
+pub(crate) mod writer;
 
 #[cfg(test)]
 mod tests {
@@ -90,9 +96,3 @@ mod tests {
         );
     }
 }
-pub(crate) mod distinct;
-pub(crate) mod gates;
-pub(crate) mod job;
-pub(crate) mod numbers;
-pub(crate) mod recipe;
-pub(crate) mod writer;

@@ -18,7 +18,7 @@ pub struct RecipeOptions {
     pub words: bool,
     /// How many random circuits.
     pub random: u64,
-    /// What decides the random circuits.
+    /// The seed of the random circuits.
     pub seed: u64,
     /// The shortest and longest length, in letters.
     pub length: (usize, usize),
@@ -28,7 +28,7 @@ pub struct RecipeOptions {
     pub unitaries: bool,
 }
 
-/// The alphabet of a recipe that someone asks for, who names each gate once.
+/// Makes the alphabet of a new recipe, in which each gate is named once.
 pub(super) fn alphabet(gates: Vec<Gate>, qubits: usize, coupling: &str) -> Result<Alphabet> {
     let alphabet = Alphabet::new(gates, qubits, Coupling::parse(coupling)?)?;
     alphabet.check_spellings()?;
@@ -61,9 +61,10 @@ impl RecipeOptions {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (min, max) = self.length;
-        let space = match self.words {
-            true => Space::words(&alphabet, min, max)?,
-            false => Space::random(&alphabet, self.random, self.seed, min, max)?,
+        let space = if self.words {
+            Space::words(&alphabet, min, max)?
+        } else {
+            Space::random(&alphabet, self.random, self.seed, min, max)?
         };
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
     }

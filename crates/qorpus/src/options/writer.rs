@@ -3,12 +3,11 @@
 use crate::error::{Error, Result};
 use crate::options::gates::Gates;
 use crate::options::job::Durability;
-use crate::options::recipe::RecipeOptions;
-use crate::options::recipe::alphabet;
+use crate::options::recipe::{RecipeOptions, alphabet};
 use crate::qubit_order::Order;
 use qorpus_core::{Dtype, Gate, Recipe, Space};
 
-/// What is appended to a corpus, and how.
+/// Options of a writer: the recipe of its records, and how they are checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
     /// The gate set; names that the library does not know are opaque gates. `None`: that of the
@@ -67,8 +66,7 @@ impl WriterOptions {
     /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
     pub fn recipe(&self) -> Result<Option<Recipe>> {
         let Some(gates) = &self.gates else { return Ok(None) };
-        // A name with angles is not an opaque gate's: whoever writes one means a gate that the
-        // library may have.
+        // A name with angles is not an opaque gate's: it means a gate that the library may have.
         let opaque = |name: &str, error| match error {
             qorpus_core::Error::UnknownGate { .. } if !name.contains('(') => Gate::opaque(name),
             error => Err(error),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// How often a corpus looks whether others have begun or finished writing.
+/// How often a corpus checks for other writers.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A time since some moment, coarse to a few milliseconds: to read the exact one takes as long as
-/// to read memory.
+/// The time since some moment, to within a few milliseconds: the exact clock takes as long as a
+/// read from memory.
 pub(crate) fn now() -> Duration {
     let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
     nix::time::clock_gettime(clock).map_or(Duration::MAX, Duration::from)

@@ -1,5 +1,5 @@
-//! A corpus's files in their directory: whether they are still the same, and whether their names
-//! will last.
+//! Names of a corpus's files in their directory: whether they still mean the same files, and
+//! whether they outlast a power cut.
 
 use crate::error::{Result, io};
 use crate::options::job::Durability;
@@ -10,43 +10,42 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A file as it was at some moment.
+/// The identity and length of a file at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct FileState {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     pub(crate) len: u64,
 }
 
-impl Seen {
-    /// `None` if there is no file.
-    pub(crate) fn at(path: &Path) -> Result<Option<Seen>> {
+impl FileState {
+    /// Looks at the file at `path`; `None` if there is none.
+    pub(crate) fn at(path: &Path) -> Result<Option<FileState>> {
         match std::fs::metadata(path) {
-            Ok(found) => Ok(Some(Seen { device: found.dev(), inode: found.ino(), len: found.len() })),
+            Ok(found) => Ok(Some(FileState { device: found.dev(), inode: found.ino(), len: found.len() })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io(path, "look at it")(error)),
         }
     }
 }
 
-/// The names of a corpus's files in their directory, which must last before anything relies on
-/// them.
+/// The names of a corpus's files, which must be durable before anything relies on them.
 ///
 /// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync
 /// was to save may then be lost whatever later ones say. So each name is saved here, before SQLite
 /// first needs it.
-pub(crate) struct Names<'a> {
+pub(crate) struct DurableNames<'a> {
     path: &'a Path,
     durability: Durability,
 }
 
-impl<'a> Names<'a> {
-    pub(crate) fn new(path: &'a Path, durability: Durability) -> Names<'a> {
-        Names { path, durability }
+impl<'a> DurableNames<'a> {
+    pub(crate) fn new(path: &'a Path, durability: Durability) -> DurableNames<'a> {
+        DurableNames { path, durability }
     }
 
-    /// That of the file and of its rollback journal, which is made if there is none: SQLite takes
-    /// an empty one for its own.
+    /// Saves the names of the file and of its rollback journal, which is created if there is none:
+    /// SQLite takes an empty one for its own.
     pub(crate) fn journal(&self) -> Result<()> {
         let journal = beside(self.path, "-journal");
         let mut options = File::options();
@@ -56,8 +55,8 @@ impl<'a> Names<'a> {
         self.save()
     }
 
-    /// Removes the journal that was made for nothing: readers keep the log, and nobody uses a
-    /// journal meanwhile.
+    /// Removes a journal that was not needed: readers keep the WAL, and no journal is in use
+    /// meanwhile.
     pub(crate) fn forget_journal(&self) {
         let journal = beside(self.path, "-journal");
         if journal.metadata().is_ok_and(|found| found.len() == 0) {
@@ -65,7 +64,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Those that are there.
+    /// Syncs the directory, unless durability is off.
     pub(crate) fn save(&self) -> Result<()> {
         if self.durability == Durability::Off {
             return Ok(());

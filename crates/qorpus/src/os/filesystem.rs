@@ -7,9 +7,8 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
 
-/// Has writes beyond a limit on the sizes of files (`ulimit -f`) fail with an error that says so;
-/// the system ends a process by default, in the middle of what it was doing. For the whole process,
-/// and for programs it starts.
+/// Turns writes beyond a limit on file sizes (`ulimit -f`) into errors; by default the system ends
+/// the process in the middle of its work. Applies to the whole process, and to programs it starts.
 #[expect(unsafe_code, reason = "a disposition of signals is the process's")]
 pub fn report_file_limits() {
     // SAFETY: to ignore a signal installs no code that might run in the middle of other code.
@@ -17,7 +16,7 @@ pub fn report_file_limits() {
 }
 
 /// File system types (statfs(2)) that share files between machines, or hide such a one behind FUSE.
-const NETWORK: [(u32, &str); 12] = [
+const NETWORK_FILE_SYSTEMS: [(u32, &str); 12] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
     (0xFF53_4D42, "CIFS"),
@@ -36,17 +35,14 @@ const NETWORK: [(u32, &str); 12] = [
 pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
     let found = statfs(directory).map_err(|error| io(directory, "look at the file system")(error.into()))?;
     match network(found.filesystem_type().0 as u32) {
-        Some(kind) => Err(Error::NetworkFileSystem { path: corpus.into(), kind }),
+        Some(kind) => Err(Error::NetworkFileSystem(corpus.into(), kind)),
         None => Ok(()),
     }
 }
 
-/// Refuses `needed` bytes for `corpus` if the file system of its place, or of the first directory
-/// above it that exists, has fewer free. Others may take them meanwhile: this is for jobs that
-/// cannot end well.
-///
-/// # Errors
-/// [`Error::NoRoom`].
+/// Refuses `needed` bytes for `corpus` with [`Error::NoRoom`] if the file system of its place, or
+/// of the first directory above it that exists, has fewer free. Others may take them meanwhile:
+/// this is for jobs that cannot end well.
 pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()> {
     let place = std::path::absolute(place).map_err(io(place, "find the directory"))?;
     match place.ancestors().find(|above| above.is_dir()).and_then(free) {
@@ -64,7 +60,7 @@ fn free(directory: &Path) -> Option<u64> {
 
 /// The name of the network file system with this type.
 fn network(kind: u32) -> Option<&'static str> {
-    NETWORK.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
+    NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

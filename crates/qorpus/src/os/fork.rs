@@ -9,42 +9,49 @@ use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
-/// Something that holds handles and can close them at any moment when nobody is inside.
+/// A holder of handles, which can close them at any moment when no [`ForkGuard`] lives.
 pub(crate) trait ForkAware: Send + Sync {
-    /// Closes what must not be carried into a child.
+    /// Closes the handles that must not be carried into a child.
     fn close_handles(&self);
 }
 
-struct Gate {
+struct ForkState {
     inside: usize,
     /// The thread that forks.
     forking: Option<ThreadId>,
     holders: Vec<Weak<dyn ForkAware>>,
 }
 
-static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, forking: None, holders: Vec::new() });
+static STATE: Mutex<ForkState> = Mutex::new(ForkState { inside: 0, forking: None, holders: Vec::new() });
 static CHANGED: Condvar = Condvar::new();
 
 thread_local! {
-    /// The gate, held by the thread that forks: if another thread had it at that moment, the
-    /// child's would be locked for ever.
-    static HELD: RefCell<Option<MutexGuard<'static, Gate>>> = const { RefCell::new(None) };
-    /// How many `ForkGuard` this thread has.
+    /// The state, locked by the thread that forks: were another thread to hold it at that moment,
+    /// the child's would stay locked for ever.
+    static HELD: RefCell<Option<MutexGuard<'static, ForkState>>> = const { RefCell::new(None) };
+    /// The number of `ForkGuard`s of this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// Whether one of them is counted in the gate.
+    /// Whether one of them is counted in the state.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn gate() -> MutexGuard<'static, Gate> {
-    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+fn state() -> MutexGuard<'static, ForkState> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether this thread holds the gate. It owns the process then, as far as readers and writers go.
+fn wait_while<'g>(
+    state: MutexGuard<'g, ForkState>,
+    condition: impl Fn(&ForkState) -> bool,
+) -> MutexGuard<'g, ForkState> {
+    CHANGED.wait_while(state, |state| condition(state)).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this thread forks and holds the state: no reader or writer runs then.
 fn is_held() -> bool {
     HELD.with_borrow(Option::is_some)
 }
 
-/// While it lives, no fork begins. It stays on its thread.
+/// Keeps forks from beginning while it lives. It stays on its thread.
 pub(crate) struct ForkGuard {
     counted: bool,
     thread: PhantomData<*const ()>,
@@ -57,16 +64,16 @@ impl ForkGuard {
         ForkGuard { counted, thread: PhantomData }
     }
 
-    /// What lets in a thread that works for this one.
-    pub(crate) fn pass_for_another(&self) -> Pass {
-        Pass(!is_held())
+    /// Returns a pass for a thread that works for this one.
+    pub(crate) fn pass_for_another(&self) -> ForkPass {
+        ForkPass(!is_held())
     }
 }
 
-/// See [`ForkGuard::pass_for_another`].
-pub(crate) struct Pass(bool);
+/// Lets a thread in while a fork may be waiting; see [`ForkGuard::pass_for_another`].
+pub(crate) struct ForkPass(bool);
 
-/// Waits until no fork is under way on another thread. Whoever is inside may enter again.
+/// Waits until no fork is under way on another thread. A thread that is inside may enter again.
 pub(crate) fn enter() -> ForkGuard {
     let counted = DEPTH.get() == 0 && !is_held();
     if counted {
@@ -75,18 +82,18 @@ pub(crate) fn enter() -> ForkGuard {
     ForkGuard::new(counted)
 }
 
-/// Lets a thread in for which one waits that is inside: were it to wait for a fork, the fork would
-/// wait for it.
-pub(crate) fn follow(pass: Pass) -> ForkGuard {
-    // It is counted itself, so that it may go `outside` while the one that waits is there too.
-    // Where that one forks, it holds the gate.
+/// Enters a thread for which another one waits that is inside: were it to wait for a fork, the fork
+/// would wait for it.
+pub(crate) fn follow(pass: ForkPass) -> ForkGuard {
+    // It is counted itself, so that it may go `outside` while the other one is inside. If the other
+    // one forks, it holds the state.
     if pass.0 {
-        gate().inside += 1;
+        state().inside += 1;
     }
     ForkGuard::new(pass.0)
 }
 
-/// Calls `action`, during which forks may begin. Nothing of SQLite may be under way.
+/// Calls `action`, during which forks may begin. No use of SQLite may be under way.
 pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
     if !COUNTED.get() || is_held() {
         return action();
@@ -102,17 +109,14 @@ pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
 }
 
 fn pass() {
-    let mut gate = gate();
-    while gate.forking.is_some_and(|thread| thread != std::thread::current().id()) {
-        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
-    }
-    gate.inside += 1;
+    let is_other = |thread| thread != std::thread::current().id();
+    wait_while(state(), |state| state.forking.is_some_and(is_other)).inside += 1;
 }
 
 fn leave() {
-    let mut gate = gate();
-    gate.inside = gate.inside.saturating_sub(1);
-    if gate.forking.is_some() {
+    let mut state = state();
+    state.inside = state.inside.saturating_sub(1);
+    if state.forking.is_some() {
         CHANGED.notify_all();
     }
 }
@@ -129,41 +133,36 @@ impl Drop for ForkGuard {
 
 /// Has the handles of `holder` closed before every fork.
 pub(crate) fn register(holder: Weak<dyn ForkAware>) {
-    let add = |gate: &mut Gate| {
-        gate.holders.retain(|holder| holder.strong_count() > 0);
-        gate.holders.push(holder);
+    let add = |state: &mut ForkState| {
+        state.holders.retain(|holder| holder.strong_count() > 0);
+        state.holders.push(holder);
     };
     HELD.with_borrow_mut(|held| match held {
         Some(held) => add(held),
-        None => add(&mut gate()),
+        None => add(&mut state()),
     });
 }
 
-/// To be called before a fork: waits for the readers and writers that are at work, and closes their
-/// handles.
+/// Waits for the readers and writers that are at work, and closes their handles. Call before a
+/// fork.
 ///
 /// Until [`after_fork`] is called, on the same thread, readers and writers wait.
 pub fn before_fork() {
-    let mut gate = gate();
-    while gate.forking.is_some() {
-        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
-    }
-    gate.forking = Some(std::thread::current().id());
-    // Writers finish what they are at before they close; they need not pass the gate for that.
-    while gate.inside > 0 {
-        gate = CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner);
-    }
-    let holders: Vec<_> = gate.holders.iter().filter_map(Weak::upgrade).collect();
-    drop(gate);
+    let mut state = wait_while(state(), |state| state.forking.is_some());
+    state.forking = Some(std::thread::current().id());
+    // Writers finish their commits before they close; they need not enter for that.
+    let state = wait_while(state, |state| state.inside > 0);
+    let holders: Vec<_> = state.holders.iter().filter_map(Weak::upgrade).collect();
+    drop(state);
     holders.iter().for_each(|holder| holder.close_handles());
     drop(holders);
-    HELD.set(Some(self::gate()));
+    HELD.set(Some(self::state()));
 }
 
-/// To be called after a fork, in the parent and in the child: handles open again when they are
-/// needed.
+/// Lets readers and writers continue: handles open again when they are needed. Call after a fork,
+/// in the parent and in the child.
 pub fn after_fork() {
-    let mut gate = HELD.take().unwrap_or_else(gate);
-    gate.forking = None;
+    let mut state = HELD.take().unwrap_or_else(state);
+    state.forking = None;
     CHANGED.notify_all();
 }

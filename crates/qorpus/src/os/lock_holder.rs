@@ -1,12 +1,12 @@
-//! Who holds a lock, for messages: the kernel does not say it of locks that belong to an opening of
-//! a file, but in `/proc` each process shows its own.
+//! Names the holder of a lock, for messages: the kernel does not tell it for locks of the
+//! open-file-description kind, but in `/proc` each process shows its own.
 
 use std::fmt::Write;
 use std::fs::{File, read_dir, read_to_string};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// So many are named at most: after a fork, several processes hold one lock.
+/// At most this many are named: after a fork, several processes hold one lock.
 const MAX_NAMED: usize = 3;
 
 /// The processes that hold a lock on `file` that covers the byte `at`, in words, as far as this
@@ -20,9 +20,10 @@ pub(crate) fn named(file: &File, at: i64) -> Option<String> {
     });
     for process in processes.take(MAX_NAMED) {
         let before = if text.is_empty() { "" } else { ", " };
-        let _ = match process == std::process::id() {
-            true => write!(text, "{before}another writer of this process ({process})"),
-            false => write!(text, "{before}process {process}{}", described(process)),
+        let _ = if process == std::process::id() {
+            write!(text, "{before}another writer of this process ({process})")
+        } else {
+            write!(text, "{before}process {process}{}", described(process))
         };
     }
     (!text.is_empty()).then_some(text)
@@ -54,7 +55,7 @@ fn described(process: u32) -> String {
     let parts = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
     parts.map_or_else(String::new, |(name, rest)| {
         let stopped = if rest.trim_start().starts_with(['T', 't']) { ", stopped" } else { "" };
-        format!(" ({}{stopped})", crate::error::brief(name))
+        format!(" ({}{stopped})", crate::remedy::brief(name))
     })
 }
 

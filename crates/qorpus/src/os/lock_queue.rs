@@ -1,10 +1,9 @@
 //! Waiting in the kernel for the write lock, on a thread of its own.
 //!
-//! The kernel's queue is fair, but a wait in it ends with the lock alone. Whoever waits for the
-//! thread instead can say what holds the lock, and give up.
+//! The kernel's queue is fair, but a wait in it ends only with the lock. A writer that waits for
+//! this thread instead can name the holder, and give up.
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::os::byte_lock::{release, wait};
 use nix::libc;
 use std::fs::File;
 use std::io;
@@ -13,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 /// The thread does nothing but wait.
-const STACK: usize = 128 << 10;
+const STACK_BYTES: usize = 128 << 10;
 
 /// A thread that queues for one lock of an open file, again and again.
 #[derive(Debug)]
@@ -26,19 +25,19 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// One for this `lock` of `file`.
+    /// Starts a thread for this `lock` of `file`.
     pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<Queue> {
         let (orders, ordered) = mpsc::channel();
         let (tell, taken) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("qorpus-lock".into()).stack_size(STACK);
+        let thread = std::thread::Builder::new().name("qorpus-lock".into()).stack_size(STACK_BYTES);
         thread.spawn(move || {
             while ordered.recv().is_ok() {
                 if tell.send(wait(&file, &lock)).is_err() {
-                    // Nobody wants it any more.
+                    // The writer has given up.
                     release(&file, &lock);
                 }
             }
-            // Whoever ends the queue waits until its locks can be gone.
+            // The drop of the queue waits for this: the locks are gone then.
             drop(file);
             drop(tell);
         })?;
@@ -50,7 +49,7 @@ impl Queue {
         self.is_waiting = self.orders.as_ref().is_some_and(|orders| orders.send(()).is_ok());
     }
 
-    /// Waits for so long at most; `None` if the lock is not taken yet.
+    /// Waits for at most `time`; `None` if the lock is not taken yet.
     pub(crate) fn wait(&mut self, time: Duration) -> Option<io::Result<()>> {
         let result = match self.taken.recv_timeout(time) {
             Err(RecvTimeoutError::Timeout) => return None,
@@ -70,23 +69,4 @@ impl Drop for Queue {
             let _ = self.taken.recv();
         }
     }
-}
-
-/// Waits for a lock without an end.
-pub(crate) fn wait(file: &File, lock: &libc::flock) -> io::Result<()> {
-    loop {
-        match fcntl(file, FcntlArg::F_OFD_SETLKW(lock)) {
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Gives a lock back.
-pub(crate) fn release(file: &File, lock: &libc::flock) {
-    // Unlocking a byte that is held cannot fail in a way that matters: closing the file frees it
-    // too.
-    let _ =
-        fcntl(file, FcntlArg::F_OFD_SETLK(&libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..*lock }));
 }

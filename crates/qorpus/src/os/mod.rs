@@ -1,10 +1,12 @@
 //! The operating system: locks, forks, signals, clocks, file systems, and whose files are whose.
 
 pub(crate) mod atomic_file;
+pub(crate) mod byte_lock;
 pub(crate) mod clock;
 pub(crate) mod durable_names;
 pub(crate) mod filesystem;
 pub(crate) mod fork;
+pub(crate) mod lock_file;
 pub(crate) mod lock_holder;
 pub(crate) mod lock_queue;
 pub(crate) mod rights;

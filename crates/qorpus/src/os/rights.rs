@@ -1,6 +1,6 @@
-//! Whose the files beside a corpus are: they take its owner, group and mode, as SQLite's own do.
-//! Whoever may write the corpus can then go on after the process of another user was killed, and
-//! nobody else can.
+//! Owner, group and mode of the files beside a corpus: they take those of the corpus, as SQLite's
+//! own files do. Users who may write the corpus can then continue after another user's process was
+//! killed, and no others can.
 
 use nix::libc;
 use nix::unistd::geteuid;
@@ -20,37 +20,35 @@ pub(crate) struct Rights {
 enum Mode {
     /// These bits and no others.
     Exactly(u32),
-    /// What the file has by the umask, and these.
+    /// These bits besides the ones that the umask leaves.
     AtLeast(u32),
 }
 
 impl Rights {
-    /// Those of the file `corpus`; `None` if there is none yet.
+    fn derived(path: &Path, mode: impl FnOnce(u32) -> Mode) -> Option<Rights> {
+        let found = path.metadata().ok()?;
+        Some(Rights { uid: found.uid(), gid: found.gid(), mode: mode(found.mode()) })
+    }
+
+    /// Returns the rights of the file `corpus`; `None` if there is none yet.
     pub(crate) fn of(corpus: &Path) -> Option<Rights> {
-        let found = corpus.metadata().ok()?;
-        let mode = Mode::Exactly(found.mode() & 0o666);
-        Some(Rights { uid: found.uid(), gid: found.gid(), mode })
+        Rights::derived(corpus, |mode| Mode::Exactly(mode & 0o666))
     }
 
-    /// The same, but for writers alone: who can open a lock file, if only for reading, can lock
-    /// others out.
+    /// Returns the rights of those who may write the file `corpus`: a process that can open a lock
+    /// file, if only for reading, can lock others out.
     pub(crate) fn of_writers(corpus: &Path) -> Option<Rights> {
-        let found = corpus.metadata().ok()?;
-        let write = found.mode() & 0o222;
-        let mode = Mode::Exactly(write | write << 1 | 0o600);
-        Some(Rights { uid: found.uid(), gid: found.gid(), mode })
+        Rights::derived(corpus, |mode| Mode::Exactly(mode & 0o222 | (mode & 0o222) << 1 | 0o600))
     }
 
-    /// Those of files in `directory`: if its group may write there, each of the group may go on
-    /// with what another began.
+    /// Returns the rights of files in `directory`: if its group may write there, each of the group
+    /// may continue the work of another.
     pub(crate) fn within(directory: &Path) -> Option<Rights> {
-        let found = directory.metadata().ok()?;
-        let group = if found.mode() & 0o020 == 0 { 0 } else { 0o060 };
-        Some(Rights { uid: found.uid(), gid: found.gid(), mode: Mode::AtLeast(group) })
+        Rights::derived(directory, |mode| Mode::AtLeast(if mode & 0o020 == 0 { 0 } else { 0o060 }))
     }
 
-    /// Gives `file` these rights as far as this process may: those of other users' files stay as
-    /// they are, and only root can give a file away.
+    /// Gives `file` these rights as far as this process may. Other users' files are left alone, and
+    /// only root can give a file away.
     pub(crate) fn give(&self, file: &File) {
         let Ok(found) = file.metadata() else { return };
         let me = geteuid();
@@ -71,7 +69,7 @@ impl Rights {
     }
 
     fn mode_of(&self, found: &Metadata) -> u32 {
-        // Another group's members are not those that are meant.
+        // Members of another group get nothing.
         let meant = if found.gid() == self.gid { 0o777 } else { 0o707 };
         // A directory that can be read can be entered.
         let with_entry = |mode: u32| if found.is_dir() { mode | (mode & 0o444) >> 2 } else { mode };
@@ -82,21 +80,21 @@ impl Rights {
     }
 }
 
-/// Whether nobody but those who may change `directory` anyway can have put there what was found in
-/// it, or still write to it: in a directory such as /tmp everyone can have.
+/// Whether only users who may change `directory` anyway can have put this file there, or can still
+/// write to it. In a directory such as /tmp everyone can.
 pub(crate) fn is_trusted(found: &Metadata, directory: &Metadata) -> bool {
     let is_shared = directory.mode() & 0o022 == 0o020 && found.gid() == directory.gid();
     is_shared || [geteuid().as_raw(), directory.uid(), 0].contains(&found.uid())
 }
 
-/// Opens a file for writing that is made if it is not there, and emptied; a link is not followed.
+/// Creates or empties a file and opens it for writing; a link is not followed.
 pub(crate) fn create(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW);
     options.open(path)
 }
 
-/// Lets the group of the directory above share a directory that was just made.
+/// Shares a new directory with the group of the directory above.
 pub(crate) fn share(made: &Path) {
     let mut options = File::options();
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY);

@@ -1,35 +1,30 @@
-//! The sidecar lock: writers queue in the kernel, and everyone can see who is still alive.
+//! The sidecar lock: writers queue in the kernel, and see which others are still alive.
 //!
 //! SQLite's busy handler polls and is unfair, so writers queue for a blocking lock beside the
 //! corpus, `FILE-lock`. Its byte 0 is the write lock. Every open writer also holds one byte of its
 //! own, at an offset drawn at random that serves as its name: the kernel frees it when the process
 //! dies, however it dies.
 //!
-//! The locks are of the open-file-description kind (fcntl(2), `F_OFD_SETLK`): unlike the older
-//! POSIX locks they also queue threads of one process and are not lost when another descriptor of
-//! the file is closed.
-//!
-//! A lock for reading takes no more than reading the file, and would stop all writers. So only
-//! those who may write the corpus can open its lock file.
+//! A lock for reading needs permission to read alone, and would stop all writers. So only users who
+//! may write the corpus can open its lock file.
 
 use crate::error::{Error, Result, io};
+use crate::os::byte_lock::{self, is_in_place, is_locked, options, range, release, try_lock};
 use crate::os::lock_holder;
-use crate::os::lock_queue::{self, Queue};
+use crate::os::lock_queue::Queue;
 use crate::os::rights::Rights;
 use crate::os::waiting::Wait;
 use crate::paths::beside;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whoever waits looks about so often.
+/// How often a waiting writer checks for an interrupt.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A writer's name: the offset of its byte in the sidecar file.
@@ -40,10 +35,10 @@ const WRITE_BYTE: i64 = 0;
 
 /// An open sidecar file and the byte that shows its holder is alive.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(crate) struct SidecarLock {
     file: Arc<File>,
     path: PathBuf,
-    owner: WriterId,
+    id: WriterId,
     process: u32,
     /// Once others held the write lock when it was wanted.
     queue: RefCell<Option<Queue>>,
@@ -56,19 +51,19 @@ pub(crate) struct Lock {
 #[derive(Debug)]
 pub(crate) struct WriteLock<'a>(&'a File);
 
-/// Has `action` change the journal mode, under the write lock, if a writer is alive and the lock is
-/// free at once.
+/// Calls `action`, which changes the journal mode, under the write lock, if a writer is alive and
+/// the lock is free at once.
 pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
-    let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
+    let write_lock = range(WRITE_BYTE, 1);
     if let Ok(file) = options().open(sidecar(corpus))
         && is_locked(&file, 1, 0)
-        && fcntl(&file, FcntlArg::F_OFD_SETLK(&write_lock)).is_ok()
+        && try_lock(&file, &write_lock).is_ok_and(|taken| taken)
     {
         WriteLock(&file).change_mode(action);
     }
 }
 
-/// Whether a writer that lives has `corpus` open at this place, or is about to leave it.
+/// Whether a live writer has `corpus` open, or is just closing it.
 pub(crate) fn is_held(corpus: &Path) -> bool {
     let mut reading = File::options();
     reading.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -78,17 +73,17 @@ pub(crate) fn is_held(corpus: &Path) -> bool {
     }
 }
 
-/// Whether whoever changed the journal mode of `corpus` last died while it did.
+/// Whether the process that last changed the journal mode of `corpus` died while it did.
 pub(crate) fn is_between_modes(corpus: &Path) -> bool {
     sidecar(corpus).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 impl WriteLock<'_> {
-    /// Has `change` change the journal mode. SQLite removes the WAL before it says so in the file,
-    /// and says that there is one before it makes it; so the sidecar has a byte in it for that
-    /// long, which stays of a process that dies.
+    /// Calls `change`, which changes the journal mode. SQLite removes the WAL before it changes the
+    /// header of the file, and changes the header before it makes a WAL. The sidecar has a byte in
+    /// it meanwhile, which stays if the process dies.
     pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
-        // Without the byte no more is lost than a reason not to warn.
+        // Without the byte only a needless warning is possible.
         let _ = self.0.set_len(1);
         let changed = change();
         let _ = self.0.set_len(0);
@@ -96,59 +91,45 @@ impl WriteLock<'_> {
     }
 }
 
-impl Lock {
+impl SidecarLock {
     /// Opens the sidecar of `corpus`, creating it if need be.
-    pub(crate) fn open(corpus: &Path) -> Result<Lock> {
-        let (mut path, mut wait) = (sidecar(corpus), Wait::begin());
+    pub(crate) fn open(corpus: &Path) -> Result<SidecarLock> {
+        let (path, mut wait) = (sidecar(corpus), Wait::begin());
         loop {
             if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
                 return Err(Error::NoPlainFile(path));
             }
-            let file = options().create(true).truncate(false).open(&path);
-            let file = file.map_err(io(&path, "open the lock file"))?;
+            let file = byte_lock::open(&path)?;
             Rights::of_writers(corpus).inspect(|rights| rights.give(&file));
             // Random enough: the standard library keys its hashers from the operating system. After
             // a fork, though, parent and children draw the same numbers: of those who live at the
             // same time one draws again, and a dead one's name may be taken.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-            let owner = (random >> 2) as i64 | 1;
-            let own = range(libc::F_WRLCK, owner, 1);
-            match fcntl(&file, FcntlArg::F_OFD_SETLK(&own)) {
-                Ok(_) => {}
+            let id = (random >> 2) as i64 | 1;
+            if !try_lock(&file, &range(id, 1)).map_err(io(&path, "lock the lock file"))? {
                 // The last writer is about to remove the file.
-                Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {
-                    wait.look(|| awaited(corpus, "its lock file", &file, owner))?;
-                    std::thread::sleep(Duration::from_micros(100));
-                    continue;
-                }
-                Err(error) => return Err(io(&path, "lock the lock file")(error.into())),
+                wait.look(|| awaited(corpus, "its lock file", &file, id))?;
+                std::thread::sleep(Duration::from_micros(100));
+                continue;
             }
-            let (queue, gave_up) = (RefCell::default(), Cell::new(false));
-            let lock =
-                Lock { file: Arc::new(file), path, owner, process: std::process::id(), queue, gave_up };
-            // Whoever was alone may have removed the file before its lock was taken; then it is not
-            // the lock.
-            if lock.is_in_place()? {
-                return Ok(lock);
+            // A writer that was alone may have removed the file before its lock was taken; then it is
+            // not the lock.
+            if is_in_place(&file, &path)? {
+                return Ok(SidecarLock {
+                    file: Arc::new(file),
+                    path,
+                    id,
+                    process: std::process::id(),
+                    queue: RefCell::default(),
+                    gave_up: Cell::new(false),
+                });
             }
-            path = lock.path.clone();
         }
     }
 
-    /// Whether the file that is locked is still the one that others find.
-    fn is_in_place(&self) -> Result<bool> {
-        let failed = io(&self.path, "look at the lock file");
-        let held = self.file.metadata().map_err(&failed)?;
-        match std::fs::metadata(&self.path) {
-            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// The name under which this writer claims work.
-    pub(crate) fn owner(&self) -> WriterId {
-        self.owner
+    /// The name under which this writer claims chunks.
+    pub(crate) fn id(&self) -> WriterId {
+        self.id
     }
 
     /// Waits for the write lock.
@@ -157,30 +138,31 @@ impl Lock {
     /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one.
     /// [`Error::Interrupted`].
     pub(crate) fn write_lock(&self) -> Result<WriteLock<'_>> {
-        let write_lock = range(libc::F_WRLCK, WRITE_BYTE, 1);
-        let failed = io(&self.path, "wait for the lock");
+        let write_lock = range(WRITE_BYTE, 1);
         if self.gave_up.get() {
             return Err(Error::Interrupted(self.awaited()));
         }
-        match fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&write_lock)) {
-            Ok(_) => {}
-            Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => self.queue(&write_lock)?,
-            Err(error) => return Err(failed(error.into())),
+        if !try_lock(&self.file, &write_lock).map_err(io(&self.path, "wait for the lock"))? {
+            self.queue(&write_lock)?;
         }
         let write_lock = WriteLock(&self.file);
-        if self.is_in_place()? { Ok(write_lock) } else { Err(Error::LostLock(self.path.clone())) }
+        if is_in_place(&self.file, &self.path)? {
+            Ok(write_lock)
+        } else {
+            Err(Error::LostLock(self.path.clone()))
+        }
     }
 
-    /// Waits for the write lock, which somebody else has.
+    /// Waits for the write lock, which another writer has.
     fn queue(&self, write_lock: &libc::flock) -> Result<()> {
         let failed = io(&self.path, "wait for the lock");
         let mut place = self.queue.borrow_mut();
         if place.is_none() {
-            // Without a thread it is waited for all the same.
+            // Without a thread the wait cannot be interrupted.
             *place = Queue::new(self.file.clone(), *write_lock).ok();
         }
         let Some(queue) = &mut *place else {
-            return lock_queue::wait(&self.file, write_lock).map_err(failed);
+            return byte_lock::wait(&self.file, write_lock).map_err(failed);
         };
         let mut wait = Wait::begin();
         queue.join();
@@ -192,42 +174,38 @@ impl Lock {
                 self.gave_up.set(true);
                 drop(place.take());
                 // It may have come at this moment.
-                lock_queue::release(&self.file, write_lock);
+                release(&self.file, write_lock);
                 return Err(interrupted);
             }
         }
     }
 
-    /// What this writer waits for.
+    /// A sentence about the wait for the write lock.
     fn awaited(&self) -> String {
         let corpus = self.path.as_os_str().as_encoded_bytes();
         let corpus =
-            String::from_utf8_lossy(corpus.strip_suffix(ENDING.as_bytes()).unwrap_or(corpus)).into_owned();
+            String::from_utf8_lossy(corpus.strip_suffix(SUFFIX.as_bytes()).unwrap_or(corpus)).into_owned();
         awaited(Path::new(&corpus), "the write lock", &self.file, WRITE_BYTE)
     }
 
     /// Releases this writer's liveness byte. Call while holding the write lock.
     pub(crate) fn release(&self) {
         // Closing the file frees it too, but only after the write lock.
-        lock_queue::release(&self.file, &range(libc::F_WRLCK, self.owner, 1));
+        release(&self.file, &range(self.id, 1));
     }
 
-    /// Whether the writer called `owner` is still alive.
-    pub(crate) fn is_alive(&self, owner: WriterId) -> bool {
-        owner == self.owner || self.is_held_by_another(owner.max(1), 1)
+    /// Whether the writer called `id` is still alive.
+    pub(crate) fn is_alive(&self, id: WriterId) -> bool {
+        id == self.id || is_locked(&self.file, id.max(1), 1)
     }
 
     /// Whether no other writer has the corpus open.
     pub(crate) fn is_alone(&self) -> bool {
-        !self.is_held_by_another(1, 0)
-    }
-
-    fn is_held_by_another(&self, start: i64, len: i64) -> bool {
-        is_locked(&self.file, start, len)
+        !is_locked(&self.file, 1, 0)
     }
 }
 
-/// What is waited for, and who has it.
+/// A sentence about a wait, which names the holder.
 fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
     let unseen = || "a process that cannot be seen from here, of another user or container".into();
     let holder = lock_holder::named(file, at).unwrap_or_else(unseen);
@@ -237,115 +215,48 @@ fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
     )
 }
 
-/// Whether bytes of a sidecar file are locked through another opening of it.
-fn is_locked(file: &File, start: i64, len: i64) -> bool {
-    let mut probe = range(libc::F_WRLCK, start, len);
-    match fcntl(file, FcntlArg::F_OFD_GETLK(&mut probe)) {
-        Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
-        // If the kernel does not say, nobody may be taken for dead.
-        Err(_) => true,
-    }
-}
-
-/// A file that says somebody living is at something; of those who want it one has it.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    /// Open as long as the claim stands.
-    _file: File,
-    path: PathBuf,
-    process: u32,
-}
-
-impl Claim {
-    /// Takes the claim at `path`; `None` if another one that lives has it.
-    pub(crate) fn take(path: &Path) -> Result<Option<Claim>> {
-        let failed = io(path, "lock it");
-        loop {
-            let file = options().create(true).truncate(false).open(path).map_err(&failed)?;
-            path.parent().and_then(Rights::within).inspect(|rights| rights.give(&file));
-            match fcntl(&file, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, 0, 0))) {
-                Ok(_) => {}
-                Err(Errno::EAGAIN | Errno::EACCES) => return Ok(None),
-                Err(Errno::EINTR) => continue,
-                Err(error) => return Err(failed(error.into())),
-            }
-            // Whoever had it may have removed the file before its lock was taken; then it is not
-            // the claim.
-            let held = file.metadata().map_err(&failed)?;
-            if path.metadata().is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())) {
-                return Ok(Some(Claim { _file: file, path: path.into(), process: std::process::id() }));
-            }
-        }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // A forked child has the same lock as its parent: it is the parent's to give up.
-        if self.process == std::process::id() {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
 impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
-        lock_queue::release(self.0, &range(libc::F_WRLCK, WRITE_BYTE, 1));
+        release(self.0, &range(WRITE_BYTE, 1));
     }
 }
 
-impl Drop for Lock {
-    /// The last one removes the sidecar: with every byte locked nobody else holds any, and whoever
-    /// opens the file at this moment finds it gone before trusting it.
+impl Drop for SidecarLock {
+    /// Removes the sidecar if this was the last writer: with every byte locked no other holds any,
+    /// and a writer that opens the file at this moment finds it gone before trusting it.
     fn drop(&mut self) {
         // A forked child holds the same locks as its parent: they are the parent's to give up.
         if self.process != std::process::id() {
             return;
         }
-        // Of two that end at the same moment, neither may be kept from it by the other's name.
+        // Of two writers that end at the same moment, the byte of one must not keep the other from
+        // it.
         self.release();
-        let all = range(libc::F_WRLCK, 0, 0);
-        if fcntl(&*self.file, FcntlArg::F_OFD_SETLK(&all)).is_ok() && self.is_in_place().unwrap_or(false) {
+        let all = range(0, 0);
+        if try_lock(&self.file, &all).is_ok_and(|taken| taken)
+            && is_in_place(&self.file, &self.path).unwrap_or(false)
+        {
             let _ = std::fs::remove_file(&self.path);
         }
         if self.gave_up.get() {
             // The queue keeps the file open.
-            lock_queue::release(&self.file, &all);
+            release(&self.file, &all);
         }
     }
 }
 
-/// How the sidecar is opened: a link that someone put there would have files made elsewhere. A new
-/// one is for its owner, and for whoever else may write what it locks.
-fn options() -> OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    options
-}
-
-/// What the sidecar's name has behind that of the corpus.
-const ENDING: &str = "-lock";
+/// The suffix of the sidecar's name.
+const SUFFIX: &str = "-lock";
 
 fn sidecar(corpus: &Path) -> PathBuf {
-    beside(corpus, ENDING)
-}
-
-/// A range of bytes to lock; `len` 0 reaches to the end of all offsets.
-fn range(kind: i32, start: i64, len: i64) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: start,
-        l_len: len,
-        l_pid: 0,
-    }
+    beside(corpus, SUFFIX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::waiting::led_by;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::os::waiting::supervised;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -358,7 +269,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let lock = Lock::open(&corpus).unwrap();
+                        let lock = SidecarLock::open(&corpus).unwrap();
                         let _write_lock = lock.write_lock().unwrap();
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         rounds.fetch_add(1, Ordering::SeqCst);
@@ -372,31 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn of_many_one_has_the_claim_and_then_the_next() {
-        let directory = tempfile::tempdir().unwrap();
-        let (path, inside, had) = (directory.path().join("claim"), AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    while had.load(Ordering::SeqCst) < 100 {
-                        let Some(_claim) = Claim::take(&path).unwrap() else { continue };
-                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                        had.fetch_add(1, Ordering::SeqCst);
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        assert!(!path.exists());
-    }
-
-    #[test]
     fn the_living_are_seen() {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
-        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
-        let name = second.owner();
-        assert!(first.is_alive(name) && first.is_alive(first.owner()) && !first.is_alive(12345));
+        let (first, second) = (SidecarLock::open(&corpus).unwrap(), SidecarLock::open(&corpus).unwrap());
+        let name = second.id();
+        assert!(first.is_alive(name) && first.is_alive(first.id()) && !first.is_alive(12345));
         assert!(!first.is_alone());
         drop(second);
         assert!(!first.is_alive(name) && first.is_alone());
@@ -421,13 +313,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (corpus, elsewhere) = (directory.path().join("c.db"), directory.path().join("elsewhere"));
         std::os::unix::fs::symlink(&elsewhere, sidecar(&corpus)).unwrap();
-        assert!(matches!(Lock::open(&corpus), Err(Error::NoPlainFile(_))));
+        assert!(matches!(SidecarLock::open(&corpus), Err(Error::NoPlainFile(_))));
         if_free(&corpus, || panic!("there is no lock"));
         assert!(!elsewhere.exists() && sidecar(&corpus).is_symlink());
     }
 
-    /// Works for somebody who is told what is awaited, and does not want it any more then; with
-    /// what was said.
+    /// Calls `work` for a supervisor that gives up when it is told of a wait; returns the messages
+    /// too.
     fn impatiently<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
         let (dismissed, told) = (Arc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));
         let (ends, heard) = (dismissed.clone(), told.clone());
@@ -435,7 +327,7 @@ mod tests {
             heard.borrow_mut().push(text.to_owned());
             ends.store(true, Ordering::Relaxed);
         };
-        let result = led_by(dismissed, Some(Rc::new(tell)), work);
+        let result = supervised(dismissed, Some(Rc::new(tell)), work);
         (result, told.take())
     }
 
@@ -443,7 +335,7 @@ mod tests {
     fn a_wait_that_nobody_ends_says_for_whom_and_can_be_interrupted() {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
-        let (first, second) = (Lock::open(&corpus).unwrap(), Lock::open(&corpus).unwrap());
+        let (first, second) = (SidecarLock::open(&corpus).unwrap(), SidecarLock::open(&corpus).unwrap());
         let write_lock = first.write_lock().unwrap();
         let (interrupted, told) = impatiently(|| second.write_lock().unwrap_err());
         let said = format!(
@@ -475,8 +367,9 @@ mod tests {
             .truncate(false)
             .open(sidecar(&corpus))
             .unwrap();
-        fcntl(&left, FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, 0, 0))).unwrap();
-        let (interrupted, _) = impatiently(|| Lock::open(&corpus).unwrap_err().to_string());
+        let reading = libc::flock { l_type: libc::F_RDLCK as libc::c_short, ..range(0, 0) };
+        assert!(try_lock(&left, &reading).unwrap());
+        let (interrupted, _) = impatiently(|| SidecarLock::open(&corpus).unwrap_err().to_string());
         assert!(interrupted.contains(&format!("process ({})", std::process::id())), "{interrupted}");
     }
 
@@ -485,7 +378,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
         assert!(!is_between_modes(&corpus));
-        let lock = Lock::open(&corpus).unwrap();
+        let lock = SidecarLock::open(&corpus).unwrap();
         let write_lock = lock.write_lock().unwrap();
         assert!(write_lock.change_mode(|| is_between_modes(&corpus)) && !is_between_modes(&corpus));
         drop(write_lock);
@@ -498,7 +391,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let corpus = directory.path().join("c.db");
         let mode = || sidecar(&corpus).metadata().unwrap().mode() & 0o777;
-        let lock = Lock::open(&corpus).unwrap();
+        let lock = SidecarLock::open(&corpus).unwrap();
         assert_eq!(mode(), 0o600);
         drop(lock);
         for (of_corpus, of_lock) in [(0o644, 0o600), (0o664, 0o660)] {
@@ -506,7 +399,7 @@ mod tests {
             std::fs::set_permissions(&corpus, std::fs::Permissions::from_mode(of_corpus)).unwrap();
             // As an earlier version has left it.
             File::create(sidecar(&corpus)).unwrap();
-            let _lock = Lock::open(&corpus).unwrap();
+            let _lock = SidecarLock::open(&corpus).unwrap();
             assert_eq!(mode(), of_lock);
         }
     }
@@ -514,7 +407,7 @@ mod tests {
     #[test]
     fn a_removed_lock_file_stops_the_writer() {
         let directory = tempfile::tempdir().unwrap();
-        let lock = Lock::open(&directory.path().join("c.db")).unwrap();
+        let lock = SidecarLock::open(&directory.path().join("c.db")).unwrap();
         std::fs::remove_file(&lock.path).unwrap();
         assert!(matches!(lock.write_lock(), Err(Error::LostLock(_))));
     }

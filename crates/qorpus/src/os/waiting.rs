@@ -1,83 +1,83 @@
-//! Waiting for somebody else, such as a store: in slices, between which the caller may end it,
-//! forks may begin, and the caller is told what is awaited.
+//! Waits for other processes and for object stores: in slices, between which the caller may end the
+//! wait, forks may begin, and the caller is told the reason.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// The caller is asked this often whether to go on, and a fork waits no longer than this.
+/// The caller is asked this often whether to continue, and a fork waits no longer than this.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
-/// What a program does while the library waits.
+/// Hooks of the program, which are called while the library waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller {
+pub struct WaitHooks {
     /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no
     /// lock then.
-    pub stop: fn() -> bool,
-    /// Shows what is awaited.
-    pub tell: fn(&str),
+    pub should_stop: fn() -> bool,
+    /// Shows a sentence about the wait.
+    pub notify: fn(&str),
 }
 
-/// How long another process is waited for before that is said. Nor does an interrupt end a shorter
-/// wait, in which others do what they always do: what is ready is then committed all the same.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A wait for another process is reported after this time. An interrupt does not end a shorter
+/// wait, which is ordinary: finished work is then still committed.
+const NOTIFY_AFTER: Duration = Duration::from_secs(3);
 
-/// Says what is awaited to whoever should know.
+/// Shows a sentence about a wait.
 pub(crate) type Tell = Rc<dyn Fn(&str)>;
 
-/// The thread that one works for.
+/// The thread for which this one works.
 #[derive(Clone)]
-struct Leader {
-    /// Whether it does not want the work any more.
+struct Supervisor {
+    /// Whether it has given the work up.
     dismissed: Arc<AtomicBool>,
-    /// Where it is told what is awaited, if not by the caller.
+    /// Shows it sentences about waits, if not the program's hook.
     tell: Option<Tell>,
 }
 
-static CALLER: RwLock<Caller> = RwLock::new(Caller { stop: || false, tell: |text| tracing::warn!("{text}") });
+static HOOKS: RwLock<WaitHooks> =
+    RwLock::new(WaitHooks { should_stop: || false, notify: |text| tracing::warn!("{text}") });
 
 thread_local! {
-    static LEADER: RefCell<Option<Leader>> = const { RefCell::new(None) };
+    static SUPERVISOR: RefCell<Option<Supervisor>> = const { RefCell::new(None) };
 }
 
-/// Has this caller asked and told from now on, in place of the one before.
-pub fn set_caller(caller: Caller) {
-    *CALLER.write().unwrap_or_else(PoisonError::into_inner) = caller;
+/// Replaces the hooks.
+pub fn set_wait_hooks(hooks: WaitHooks) {
+    *HOOKS.write().unwrap_or_else(PoisonError::into_inner) = hooks;
 }
 
-fn caller() -> Caller {
-    *CALLER.read().unwrap_or_else(PoisonError::into_inner)
+fn hooks() -> WaitHooks {
+    *HOOKS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread
 /// must not let it.
 pub(crate) fn is_over() -> bool {
-    fork::outside(|| match LEADER.with_borrow(Option::clone) {
+    fork::outside(|| match SUPERVISOR.with_borrow(Option::clone) {
         // Signals come to the thread for which this one works.
-        Some(leader) => leader.dismissed.load(Ordering::Relaxed),
-        None => (caller().stop)(),
+        Some(supervisor) => supervisor.dismissed.load(Ordering::Relaxed),
+        None => (hooks().should_stop)(),
     })
 }
 
-/// Shows what is awaited.
+/// Shows a sentence about the wait.
 pub(crate) fn tell(text: &str) {
-    fork::outside(|| match LEADER.with_borrow(Option::clone).and_then(|leader| leader.tell) {
+    fork::outside(|| match SUPERVISOR.with_borrow(Option::clone).and_then(|supervisor| supervisor.tell) {
         Some(tell) => tell(text),
-        None => (caller().tell)(text),
+        None => (hooks().notify)(text),
     });
 }
 
-/// Calls `work` on a thread that works for another one, which can dismiss it, and is told what it
-/// waits for.
-pub(crate) fn led_by<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
-    LEADER.set(Some(Leader { dismissed, tell }));
+/// Calls `work` on a thread that works for another one, which can dismiss it and is told of its
+/// waits.
+pub(crate) fn supervised<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
+    SUPERVISOR.set(Some(Supervisor { dismissed, tell }));
     let result = work();
-    LEADER.set(None);
+    SUPERVISOR.set(None);
     result
 }
 
@@ -92,12 +92,10 @@ impl Wait {
         Wait { begun: Instant::now(), is_told: false }
     }
 
-    /// To be called now and then: says once `what` is waited for.
-    ///
-    /// # Errors
-    /// [`Error::Interrupted`] if the wait is long and should end.
+    /// Reports `what` is waited for, once, if the wait is long; call it now and then. Fails with
+    /// [`Error::Interrupted`] if a long wait should end.
     pub(crate) fn look(&mut self, what: impl FnOnce() -> String) -> Result<()> {
-        if self.begun.elapsed() < PATIENCE {
+        if self.begun.elapsed() < NOTIFY_AFTER {
             return Ok(());
         }
         if is_over() {
@@ -110,7 +108,7 @@ impl Wait {
     }
 }
 
-/// Waits for so long; says whether to stop.
+/// Sleeps for `time`, in slices; returns whether to stop.
 pub(crate) fn pause(time: Duration) -> bool {
     let end = Instant::now() + time;
     loop {
@@ -124,68 +122,9 @@ pub(crate) fn pause(time: Duration) -> bool {
     }
 }
 
-/// Threads that work for this one. When this one stops, they stop waiting.
-pub(crate) struct Crew {
-    dismissed: Arc<AtomicBool>,
-    working: Sender<()>,
-    done: Receiver<()>,
-}
-
-/// What a thread of a crew keeps as long as it works.
-pub(crate) struct Member {
-    dismissed: Arc<AtomicBool>,
-    _working: Sender<()>,
-}
-
-impl Crew {
-    pub(crate) fn new() -> Crew {
-        let (working, done) = channel();
-        Crew { dismissed: Arc::default(), working, done }
-    }
-
-    /// For a thread that is to begin.
-    pub(crate) fn member(&self) -> Member {
-        Member { dismissed: self.dismissed.clone(), _working: self.working.clone() }
-    }
-
-    /// Waits until all members are done, who stop waiting `if` it `is_over`, or when a signal
-    /// comes.
-    pub(crate) fn join(self, is_over: bool) {
-        let Crew { dismissed, working, done } = self;
-        drop(working);
-        dismissed.store(is_over, Ordering::Relaxed);
-        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(SLICE) {
-            if self::is_over() {
-                dismissed.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-impl Member {
-    /// Calls `work` on the member's own thread.
-    pub(crate) fn work<T>(self, work: impl FnOnce() -> T) -> T {
-        led_by(self.dismissed, None, work)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn members_stop_waiting_when_they_are_dismissed() {
-        let crew = Crew::new();
-        let begin = Instant::now();
-        std::thread::scope(|scope| {
-            let member = crew.member();
-            let worker = scope.spawn(move || member.work(|| pause(Duration::from_secs(60))));
-            crew.join(true);
-            assert!(worker.join().unwrap());
-        });
-        assert!(begin.elapsed() < Duration::from_secs(30));
-        assert!(!pause(Duration::from_millis(1)));
-    }
 
     #[test]
     fn a_long_wait_is_told_once_and_ends_with_an_interrupt() {
@@ -193,9 +132,9 @@ mod tests {
         let heard = told.clone();
         let tell: Tell = Rc::new(move |text| heard.borrow_mut().push(text.to_owned()));
         let mut wait = Wait::begin();
-        led_by(dismissed.clone(), Some(tell), || {
+        supervised(dismissed.clone(), Some(tell), || {
             wait.look(|| panic!("it has just begun")).unwrap();
-            wait.begun -= PATIENCE;
+            wait.begun -= NOTIFY_AFTER;
             dismissed.store(false, Ordering::Relaxed);
             wait.look(|| "a process".into()).unwrap();
             wait.look(|| "a process".into()).unwrap();

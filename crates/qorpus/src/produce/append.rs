@@ -1,68 +1,32 @@
 //! The writer: records that someone brings, appended to one file by any number of processes.
 //!
-//! Records are accepted into memory; a thread of the writer's own commits them in groups, while the
-//! next ones are accepted. Their ids are given in the transaction that commits them, so that
-//! writers need not agree beforehand.
+//! Records are accepted into memory here; [`group_commit`](crate::produce::group_commit) makes them
+//! durable.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
-use crate::error::{Error, Result, brief};
-use crate::options::writer::{PairCheck, WriterOptions};
+use crate::error::{Error, Result};
+use crate::options::writer::WriterOptions;
 use crate::os::filesystem;
 use crate::os::fork::{self, ForkAware};
-use crate::os::waiting::{Tell, led_by};
 use crate::paths::absolute;
-use crate::produce::pair_check::{self, Pairs};
+use crate::produce::group_commit::{GROUP_BYTES, WriterShared, WriterState};
+use crate::produce::validate::{Validator, check_texts};
 use crate::qubit_order::{Order, reorder};
-use crate::sqlite::connection::LARGEST_VALUE;
-use crate::tables::chunks::{insert_chunk, set_totals, totals};
-use crate::tables::label_names::{add_label, clashing_label};
-use qorpus_core::{
-    Chunk, Circuits, Codec, Complex64, Dtype, Kernel, Label, LabelColumn, Labels, MAX_LENGTH, Recipe,
-    Scratch, TEXT_AND_NUMBER, letter_case_clash, synonym, unitarity_residual,
-};
-use rusqlite::Connection;
-use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::JoinHandle;
+use qorpus_core::{Circuits, Complex64, Label, LabelColumn, Labels, Recipe};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// A commit carries about this many bytes...
-const GROUP_BYTES: usize = 8 << 20;
-
-/// ...or what was accepted in this time.
-const GROUP_TIME: Duration = Duration::from_secs(1);
-
 /// Groups that wait to be committed while the next one is filled.
-const MAX_WAITING: usize = 2;
+const MAX_WAITING_GROUPS: usize = 2;
 
-/// How often is looked whether the committing thread has ended.
-const ENDING: Duration = Duration::from_micros(200);
-
-/// Longer than anybody waits at a stretch.
-const FOREVER: Duration = Duration::from_secs(3600);
-
-/// The columns of a chunk are meant to fit in a page.
-const CHUNK_BYTES: usize = 62_000;
-
-/// The letters of a chunk take at most this many bytes in memory, however few they take in the
-/// file.
-const CHUNK_LETTERS: usize = 2 << 20;
-
-/// The labels of a chunk are meant to take no more, since all of them are read for one record.
-const CHUNK_LABELS: usize = 1 << 20;
-
-/// The texts of a record's labels take at most this many bytes. What else is in its row, which must
-/// not take more than [`LARGEST_VALUE`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128
-/// KiB, the names of 255 labels.
-const MAX_TEXT: usize = LARGEST_VALUE as usize - (4 << 20);
+/// Longer than any single wait.
+const NO_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Every writer of this process.
-static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static WRITERS: Mutex<Vec<Weak<WriterShared>>> = Mutex::new(Vec::new());
 
 /// A corpus to which records are appended, by any number of threads.
 ///
@@ -71,66 +35,7 @@ static WRITERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 /// [`close`](Writer::close), it tries to flush. In a forked child it refuses to do anything.
 #[derive(Debug)]
 pub struct Writer {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    path: PathBuf,
-    recipe: Recipe,
-    options: WriterOptions,
-    codec: Codec,
-    kernel: Kernel,
-    process: u32,
-    state: Mutex<State>,
-    changed: Condvar,
-    /// Memory for comparing unitaries with their circuits.
-    pairs: Mutex<Pairs>,
-    /// Whether the committing thread need not wait for long any more.
-    interrupted: Arc<AtomicBool>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Accepted last, and still growing.
-    group: Group,
-    waiting: VecDeque<Group>,
-    /// Records that this writer has accepted.
-    accepted: u64,
-    /// Those of them that are durable, the first ones.
-    durable: u64,
-    /// Why nothing can be committed any more.
-    failure: Option<String>,
-    /// What the committing thread waits for, and nobody was told yet.
-    warnings: Vec<String>,
-    closed: bool,
-    /// Tells the committing thread to finish what is waiting and to end.
-    end: bool,
-    thread: Option<JoinHandle<()>>,
-    /// While no thread has it.
-    store: Option<CorpusWriter>,
-    scratch: Scratch,
-    computed: Vec<Complex64>,
-}
-
-/// Records of one commit.
-#[derive(Debug, Default)]
-struct Group {
-    circuits: Circuits,
-    /// As the recipe stores them.
-    unitaries: Vec<u8>,
-    labels: Labels,
-    bytes: usize,
-    begun: Option<Instant>,
-}
-
-impl Group {
-    /// What has been accepted; what is accepted from now on goes with its labels.
-    fn take(&mut self) -> Group {
-        let labels = self.labels.take();
-        let empty = Group { labels: std::mem::replace(&mut self.labels, labels), ..Group::default() };
-        std::mem::replace(self, empty)
-    }
+    shared: Arc<WriterShared>,
 }
 
 impl Writer {
@@ -148,28 +53,13 @@ impl Writer {
         };
         if !recipe.space().is_appended() || recipe.space().enumerates().is_some() {
             let reason = "a recipe decides them; append to another file";
-            return Err(Error::Generated { path, reason });
+            return Err(Error::Unsupported(path, reason.into()));
         }
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
         // Refused now rather than at the first commit, and made now so that readers find it.
         let store = CorpusWriter::open(&path, &recipe, options.durability)?;
         let labels = Labels::beside(store.labels()?);
-        let shared = Arc::new(Shared {
-            codec: Codec::new(&recipe),
-            kernel: Kernel::new(recipe.alphabet()),
-            path,
-            recipe,
-            options: options.clone(),
-            process: std::process::id(),
-            state: Mutex::new(State {
-                group: Group { labels, ..Group::default() },
-                store: Some(store),
-                ..State::default()
-            }),
-            changed: Condvar::new(),
-            pairs: Mutex::default(),
-            interrupted: Arc::default(),
-        });
+        let shared = WriterShared::new(path, Validator::new(recipe, options.clone()), labels, store);
         let holder: Arc<dyn ForkAware> = shared.clone();
         fork::register(Arc::downgrade(&holder));
         let mut writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,7 +74,8 @@ impl Writer {
     pub fn all_open() -> Vec<Writer> {
         let _inside = fork::enter();
         let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open = |shared: &Arc<Shared>| shared.check_process().is_ok() && !shared.lock().closed;
+        let is_open =
+            |shared: &Arc<WriterShared>| shared.process == std::process::id() && !shared.lock().closed;
         writers.iter().filter_map(Weak::upgrade).filter(is_open).map(|shared| Writer { shared }).collect()
     }
 
@@ -193,9 +84,9 @@ impl Writer {
         &self.shared.path
     }
 
-    /// What its records have in common.
+    /// The recipe, which its records have in common.
     pub fn recipe(&self) -> &Recipe {
-        &self.shared.recipe
+        &self.shared.validator.recipe
     }
 
     /// Accepts one record: a circuit, its unitary if it is given (row-major; computed otherwise),
@@ -215,15 +106,12 @@ impl Writer {
         unitary: Option<&[Complex64]>,
         labels: &[(&str, Label)],
     ) -> Result<()> {
-        while !self.append_within(FOREVER, circuit, unitary, labels)? {}
+        while !self.append_within(NO_LIMIT, circuit, unitary, labels)? {}
         Ok(())
     }
 
-    /// As [`append`](Writer::append), but waits no longer than `limit`; says whether the record is
-    /// accepted.
-    ///
-    /// # Errors
-    /// As [`append`](Writer::append).
+    /// Does as [`append`](Writer::append), but waits no longer than `limit`; returns whether the
+    /// record is accepted.
     pub fn append_within(
         &self,
         limit: Duration,
@@ -233,30 +121,24 @@ impl Writer {
     ) -> Result<bool> {
         let _inside = fork::enter();
         let columns: Vec<_> = labels.iter().map(|(name, label)| (*name, label.clone().into())).collect();
-        self.shared.accept(limit, &[circuit], unitary, &columns)
+        self.accept(limit, &[circuit], unitary, &columns)
     }
 
     /// Accepts records: circuits, their unitaries if they are given (row-major, one after the
     /// other; computed otherwise), and labels with a value for each record. All of them are
     /// accepted, or none.
-    ///
-    /// # Errors
-    /// As [`append`](Writer::append).
     pub fn extend(
         &self,
         circuits: &Circuits,
         unitaries: Option<&[Complex64]>,
         labels: &[(&str, LabelColumn)],
     ) -> Result<()> {
-        while !self.extend_within(FOREVER, circuits, unitaries, labels)? {}
+        while !self.extend_within(NO_LIMIT, circuits, unitaries, labels)? {}
         Ok(())
     }
 
-    /// As [`extend`](Writer::extend), but waits no longer than `limit`; says whether the records
-    /// are accepted.
-    ///
-    /// # Errors
-    /// As [`append`](Writer::append).
+    /// Does as [`extend`](Writer::extend), but waits no longer than `limit`; returns whether the
+    /// records are accepted.
     pub fn extend_within(
         &self,
         limit: Duration,
@@ -266,7 +148,7 @@ impl Writer {
     ) -> Result<bool> {
         let _inside = fork::enter();
         let circuits: Vec<&[u16]> = circuits.iter().collect();
-        self.shared.accept(limit, &circuits, unitaries, labels)
+        self.accept(limit, &circuits, unitaries, labels)
     }
 
     /// Waits until all accepted records are durable; returns how many this writer has made durable
@@ -276,51 +158,41 @@ impl Writer {
     /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
     pub fn flush(&self) -> Result<u64> {
         loop {
-            if let Some(durable) = self.flush_within(FOREVER)? {
+            if let Some(durable) = self.flush_within(NO_LIMIT)? {
                 return Ok(durable);
             }
         }
     }
 
-    /// As [`flush`](Writer::flush), but waits no longer than `limit`: `None` if they are not
+    /// Does as [`flush`](Writer::flush), but waits no longer than `limit`; `None` if they are not
     /// durable then.
-    ///
-    /// # Errors
-    /// As [`flush`](Writer::flush).
     pub fn flush_within(&self, limit: Duration) -> Result<Option<u64>> {
         let _inside = fork::enter();
-        self.shared.check_process()?;
+        self.check_process()?;
         self.shared.interrupted.store(false, Ordering::Relaxed);
         let state = self.shared.lock();
-        self.shared.check_open(&state)?;
+        self.check_open(&state)?;
         self.shared.flush(state, limit)
     }
 
     /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which
     /// owns nothing of it.
-    ///
-    /// # Errors
-    /// As [`flush`](Writer::flush).
     pub fn close(&self) -> Result<()> {
-        loop {
-            if self.close_within(FOREVER)? {
-                return Ok(());
-            }
-        }
+        while !self.close_within(NO_LIMIT)? {}
+        Ok(())
     }
 
-    /// As [`close`](Writer::close), but waits no longer than `limit`; says whether all is durable.
-    /// If not, the writer accepts nothing any more, goes on committing, and can be closed again.
-    ///
-    /// # Errors
-    /// As [`flush`](Writer::flush).
+    /// Does as [`close`](Writer::close), but waits no longer than `limit`; returns whether all is
+    /// durable. If not, the writer accepts no more records, continues to commit, and can be closed
+    /// again.
     pub fn close_within(&self, limit: Duration) -> Result<bool> {
         let _inside = fork::enter();
-        if self.shared.check_process().is_err() {
+        if self.check_process().is_err() {
             return Ok(true);
         }
         let mut state = self.shared.lock();
-        // In the same breath as the last group is sent off, so that nothing is accepted behind it.
+        // Under the lock with which the last group is queued, so that nothing is accepted behind
+        // it.
         let was_closed = std::mem::replace(&mut state.closed, true);
         match self.shared.flush(state, limit) {
             Ok(None) => Ok(false),
@@ -342,10 +214,10 @@ impl Writer {
         self.shared.interrupted.store(true, Ordering::Relaxed);
     }
 
-    /// What the committing thread waits for, as sentences, each once.
+    /// Returns sentences about waits of the committing thread, each once.
     pub fn take_warnings(&self) -> Vec<String> {
         let _inside = fork::enter();
-        match self.shared.check_process() {
+        match self.check_process() {
             Ok(()) => std::mem::take(&mut self.shared.lock().warnings),
             Err(_) => Vec::new(),
         }
@@ -354,13 +226,105 @@ impl Writer {
     /// Whether it was closed; in a forked child it always is.
     pub fn is_closed(&self) -> bool {
         let _inside = fork::enter();
-        self.shared.check_process().is_err() || self.shared.lock().closed
+        self.check_process().is_err() || self.shared.lock().closed
+    }
+
+    fn check_process(&self) -> Result<()> {
+        if self.shared.process == std::process::id() {
+            Ok(())
+        } else {
+            Err(Error::Forked(self.shared.path.clone()))
+        }
+    }
+
+    fn check_open(&self, state: &WriterState) -> Result<()> {
+        self.check_process()?;
+        match &state.failure {
+            _ if state.closed => Err(Error::Closed(self.shared.path.clone())),
+            Some(reason) => Err(Error::Stopped(self.shared.path.clone(), reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Accepts records, all or none of them, waiting no longer than `limit`; returns whether it did.
+    fn accept(
+        &self,
+        limit: Duration,
+        circuits: &[&[u16]],
+        unitaries: Option<&[Complex64]>,
+        labels: &[(&str, LabelColumn)],
+    ) -> Result<bool> {
+        let (shared, validator) = (&self.shared, &self.shared.validator);
+        self.check_process()?;
+        if shared.interrupted.load(Ordering::Relaxed) {
+            shared.interrupted.store(false, Ordering::Relaxed);
+        }
+        let turned = unitaries.filter(|_| validator.options.order == Order::Little).map(|unitaries| {
+            let mut turned = unitaries.to_vec();
+            let qubits = validator.recipe.alphabet().qubits();
+            let bytes = bytemuck::cast_slice_mut(&mut turned);
+            reorder(bytes, qubits, size_of::<Complex64>(), Order::Little);
+            turned
+        });
+        let unitaries = turned.as_deref().or(unitaries);
+        validator.check(circuits, unitaries)?;
+        check_texts(circuits.len(), labels)?;
+        let (mut begun, mut state) = (None, shared.lock());
+        loop {
+            self.check_open(&state)?;
+            if state.waiting.len() < MAX_WAITING_GROUPS {
+                break;
+            }
+            let begun: &mut Instant = begun.get_or_insert_with(Instant::now);
+            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(false) };
+            shared.start_thread(&mut state)?;
+            state = shared.wait(state, left);
+        }
+        // It also commits a group that has grown old when no more records come.
+        shared.start_thread(&mut state)?;
+        self.add(&mut state, circuits, unitaries, labels)?;
+        if state.group.bytes >= GROUP_BYTES {
+            let group = state.group.take();
+            state.waiting.push_back(group);
+            shared.changed.notify_all();
+        }
+        Ok(true)
+    }
+
+    /// Adds records to the growing group.
+    fn add(
+        &self,
+        state: &mut WriterState,
+        circuits: &[&[u16]],
+        unitaries: Option<&[Complex64]>,
+        labels: &[(&str, LabelColumn)],
+    ) -> Result<()> {
+        let WriterShared { validator: Validator { recipe, kernel, .. }, codec, .. } = &*self.shared;
+        let WriterState { group, scratch, computed, .. } = state;
+        group.labels.extend(circuits.len(), labels)?;
+        circuits.iter().for_each(|circuit| group.circuits.push(circuit.iter().copied()));
+        if recipe.stores_unitaries() {
+            let entries = unitaries.unwrap_or_else(|| {
+                let mut own = Circuits::default();
+                circuits.iter().for_each(|circuit| own.push(circuit.iter().copied()));
+                computed.resize(circuits.len() * recipe.alphabet().dim().pow(2), Complex64::ZERO);
+                kernel.unitaries(&own, scratch, computed);
+                computed
+            });
+            recipe.dtype().append(entries, &mut group.unitaries);
+        }
+        let letters: usize = circuits.iter().map(|circuit| circuit.len()).sum();
+        let label_bytes: usize = labels.iter().map(|(_, column)| column_bytes(column)).sum();
+        group.bytes += 2 * letters + (codec.unitary_bytes() + 2) * circuits.len() + label_bytes;
+        group.begun.get_or_insert_with(Instant::now);
+        state.accepted += circuits.len() as u64;
+        Ok(())
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Whoever has closed it and did not wait for the end does not want to wait now.
+        // A caller that has closed it without waiting for the end does not want to wait now.
         if !self.is_closed()
             && let Err(error) = self.close()
         {
@@ -369,452 +333,9 @@ impl Drop for Writer {
     }
 }
 
-impl ForkAware for Shared {
-    /// The thread commits what is waiting and closes its store; the next record starts another one.
-    fn close_handles(&self) {
-        self.stop_thread();
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'s>(&self, state: MutexGuard<'s, State>, limit: Duration) -> MutexGuard<'s, State> {
-        self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn check_process(&self) -> Result<()> {
-        match self.process == std::process::id() {
-            true => Ok(()),
-            false => Err(Error::Forked(self.path.clone())),
-        }
-    }
-
-    fn check_open(&self, state: &State) -> Result<()> {
-        self.check_process()?;
-        match &state.failure {
-            _ if state.closed => Err(Error::Closed(self.path.clone())),
-            Some(reason) => Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Accepts records, all or none of them, waiting no longer than `limit`; says whether it did.
-    fn accept(
-        self: &Arc<Self>,
-        limit: Duration,
-        circuits: &[&[u16]],
-        unitaries: Option<&[Complex64]>,
-        labels: &[(&str, LabelColumn)],
-    ) -> Result<bool> {
-        self.check_process()?;
-        if self.interrupted.load(Ordering::Relaxed) {
-            self.interrupted.store(false, Ordering::Relaxed);
-        }
-        let turned = unitaries.filter(|_| self.options.order == Order::Little).map(|unitaries| {
-            let mut turned = unitaries.to_vec();
-            let (qubits, bytes) = (self.recipe.alphabet().qubits(), bytemuck::cast_slice_mut(&mut turned));
-            reorder(bytes, qubits, size_of::<Complex64>(), Order::Little);
-            turned
-        });
-        let unitaries = turned.as_deref().or(unitaries);
-        self.check(circuits, unitaries)?;
-        check_texts(circuits.len(), labels)?;
-        let (mut begun, mut state) = (None, self.lock());
-        loop {
-            self.check_open(&state)?;
-            if state.waiting.len() < MAX_WAITING {
-                break;
-            }
-            let begun: &mut Instant = begun.get_or_insert_with(Instant::now);
-            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(false) };
-            self.start_thread(&mut state)?;
-            state = self.wait(state, left);
-        }
-        // It also commits what has grown old when no more records come.
-        self.start_thread(&mut state)?;
-        let State { group, scratch, computed, .. } = &mut *state;
-        group.labels.extend(circuits.len(), labels)?;
-        let before = group.circuits.len();
-        circuits.iter().for_each(|circuit| group.circuits.push(circuit.iter().copied()));
-        if self.recipe.stores_unitaries() {
-            let entries = match unitaries {
-                Some(unitaries) => unitaries,
-                None => {
-                    let mut own = Circuits::default();
-                    (before..group.circuits.len())
-                        .for_each(|index| own.push(group.circuits.get(index).iter().copied()));
-                    computed.resize(circuits.len() * self.recipe.alphabet().dim().pow(2), Complex64::ZERO);
-                    self.kernel.unitaries(&own, scratch, computed);
-                    computed
-                }
-            };
-            self.recipe.dtype().append(entries, &mut group.unitaries);
-        }
-        let letters: usize = circuits.iter().map(|circuit| circuit.len()).sum();
-        let unitary_bytes = self.codec.unitary_bytes() * circuits.len();
-        let label_bytes: usize = labels.iter().map(|(_, column)| column_bytes(column)).sum();
-        group.bytes += 2 * letters + unitary_bytes + label_bytes + 2 * circuits.len();
-        group.begun.get_or_insert_with(Instant::now);
-        state.accepted += circuits.len() as u64;
-        let group = &mut state.group;
-        if group.bytes >= GROUP_BYTES {
-            let group = group.take();
-            state.waiting.push_back(group);
-            self.changed.notify_all();
-        }
-        Ok(true)
-    }
-
-    /// Says no to what cannot be kept.
-    fn check(&self, circuits: &[&[u16]], unitaries: Option<&[Complex64]>) -> Result<()> {
-        self.check_circuits(circuits, unitaries.is_some())?;
-        let Some(unitaries) = unitaries else { return Ok(()) };
-        let size = self.recipe.alphabet().dim().pow(2);
-        let refused = |position, reason| Err(Error::Refused { position, reason });
-        if !self.recipe.stores_unitaries() {
-            let reason = "this corpus computes unitaries on reading and keeps none; leave it out";
-            return refused(0, reason.into());
-        }
-        if unitaries.len() != circuits.len() * size {
-            let reason = format!(
-                "{} circuits have {} entries of unitaries, not {}",
-                circuits.len(),
-                circuits.len() * size,
-                unitaries.len()
-            );
-            return refused(0, reason);
-        }
-        // What is stored must be finite, also where it is rounded.
-        let finite: fn(f64) -> bool = match self.recipe.dtype() {
-            Dtype::Complex128 => |part| part.is_finite(),
-            Dtype::Complex64 => |part| (part as f32).is_finite(),
-        };
-        let is_finite = |entry: &Complex64| finite(entry.re) && finite(entry.im);
-        if let Some(place) = unitaries.iter().position(|entry| !is_finite(entry)) {
-            return refused(place / size, "its unitary has an entry that is not a finite number".into());
-        }
-        self.check_unitaries(circuits, unitaries)
-    }
-
-    fn check_circuits(&self, circuits: &[&[u16]], have_unitaries: bool) -> Result<()> {
-        let alphabet = self.recipe.alphabet();
-        let refused = |position, reason| Err(Error::Refused { position, reason });
-        for (position, circuit) in circuits.iter().enumerate() {
-            if circuit.len() > MAX_LENGTH {
-                let reason =
-                    format!("its circuit has {} letters; at most {MAX_LENGTH} are kept", circuit.len());
-                return refused(position, reason);
-            }
-            if let Some(letter) =
-                circuit.iter().find(|letter| usize::from(**letter) >= alphabet.letters().len())
-            {
-                let last = alphabet.letters().len() - 1;
-                return refused(
-                    position,
-                    format!("there is no letter {letter}; letters are numbered 0 to {last}"),
-                );
-            }
-            if !have_unitaries && !alphabet.defines(circuit) {
-                return refused(position, self.opaque_reason(circuit));
-            }
-        }
-        Ok(())
-    }
-
-    /// Why a circuit with a gate of which only the name is known needs a unitary.
-    fn opaque_reason(&self, circuit: &[u16]) -> String {
-        let alphabet = self.recipe.alphabet();
-        let opaque = circuit.iter().find(|letter| !alphabet.defines(&[**letter]));
-        let letter = opaque.map(|&letter| &alphabet.letters()[usize::from(letter)]);
-        let text = letter.map_or("", |letter| &letter.text);
-        let name = letter.map_or("", |letter| alphabet.gates()[letter.gate].name());
-        let advice = synonym(name).map_or(String::new(), |advice| format!(" (gate '{name}': {advice})"));
-        format!(
-            "'{text}' is a gate that the library does not know, so the record must bring its unitary{advice}"
-        )
-    }
-
-    /// Says no to what is not unitary, or not the unitary of its circuit.
-    fn check_unitaries(&self, circuits: &[&[u16]], unitaries: &[Complex64]) -> Result<()> {
-        let (alphabet, size) = (self.recipe.alphabet(), self.recipe.alphabet().dim().pow(2));
-        let unitary = |position: usize| &unitaries[position * size..][..size];
-        if self.options.check == PairCheck::None {
-            return (0..circuits.len()).try_for_each(|at| self.check_unitary(at, unitary(at)));
-        }
-        let (pair, allowed) = ((alphabet, &self.kernel), pair_check::tolerance(self.recipe.dtype()));
-        let (check, mut wrong) = (self.options.check, Ok(()));
-        let dim = alphabet.dim() as f64;
-        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_compared = |position: &usize| pair_check::is_compared(*position, alphabet.qubits());
-        let record = |position: usize| (circuits[position], unitary(position));
-        let compared = (0..circuits.len()).filter(is_compared);
-        pairs.compare(pair, compared, record, check, |position, difference| {
-            let is_unitary = |difference: f64| {
-                // So near to a unitary, the largest entry of U†U - 1 is at most this: an entry of
-                // it adds up products of a column with one of length 1.
-                let residual = difference * (2.0 * dim.sqrt() + dim * difference);
-                self.options.tolerance.is_none_or(|tolerance| residual <= tolerance)
-            };
-            wrong = match difference {
-                Some(difference) if difference <= allowed && is_unitary(difference) => Ok(()),
-                None => self.check_unitary(position, unitary(position)),
-                Some(difference) => self.check_unitary(position, unitary(position)).and_then(|()| {
-                    self.check_pair(position, (circuits[position], unitary(position)), difference)
-                }),
-            };
-            wrong.is_ok()
-        });
-        wrong?;
-        let mut others = (0..circuits.len()).filter(|position| !is_compared(position));
-        others.try_for_each(|position| self.check_unitary(position, unitary(position)))
-    }
-
-    /// Says no to a unitary whose entries differ from those of its circuit's by more than its
-    /// digits explain.
-    fn check_pair(
-        &self,
-        position: usize,
-        (circuit, given): (&[u16], &[Complex64]),
-        difference: f64,
-    ) -> Result<()> {
-        let (alphabet, check) = (self.recipe.alphabet(), self.options.check);
-        let residual = unitarity_residual(given, alphabet.dim());
-        let allowed = pair_check::tolerance_of(residual, self.recipe.dtype());
-        if difference <= allowed || allowed.is_infinite() {
-            return Ok(());
-        }
-        let order = Some(self.options.order);
-        let cause = pair_check::likely_cause((alphabet, &self.kernel), circuit, given, allowed, check, order);
-        let reason = mismatch(&alphabet.text(circuit), difference, allowed, check, &cause);
-        Err(Error::Refused { position, reason })
-    }
-
-    fn check_unitary(&self, position: usize, unitary: &[Complex64]) -> Result<()> {
-        let Some(tolerance) = self.options.tolerance else { return Ok(()) };
-        let residual = unitarity_residual(unitary, self.recipe.alphabet().dim());
-        // Of enormous entries it is no number.
-        if residual > tolerance || residual.is_nan() {
-            let reason = format!(
-                "its unitary is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
-            );
-            return Err(Error::Refused { position, reason });
-        }
-        Ok(())
-    }
-
-    /// Sends off what was accepted and waits until it is durable, but no longer than `limit`.
-    fn flush(self: &Arc<Self>, mut state: MutexGuard<'_, State>, limit: Duration) -> Result<Option<u64>> {
-        // What others go on to append meanwhile is not waited for.
-        let (begun, wanted) = (Instant::now(), state.accepted);
-        if !state.group.circuits.is_empty() {
-            let group = state.group.take();
-            state.waiting.push_back(group);
-        }
-        loop {
-            if let Some(reason) = &state.failure {
-                return Err(Error::Stopped { path: self.path.clone(), reason: reason.clone() });
-            }
-            if state.durable >= wanted {
-                return Ok(Some(state.durable));
-            }
-            let Some(left) = limit.checked_sub(begun.elapsed()) else { return Ok(None) };
-            self.start_thread(&mut state)?;
-            self.changed.notify_all();
-            state = self.wait(state, left);
-        }
-    }
-
-    /// Starts the committing thread unless it runs. Whoever calls this is inside the gate: a thread
-    /// that began during a fork would carry its handles into the child.
-    fn start_thread(self: &Arc<Self>, state: &mut State) -> Result<()> {
-        if state.thread.is_some() {
-            return Ok(());
-        }
-        let (shared, store) = (self.clone(), state.store.take());
-        state.end = false;
-        let thread = std::thread::Builder::new().name("qorpus writer".into()).spawn(move || {
-            let (interrupted, appender) = (shared.interrupted.clone(), shared.clone());
-            let tell: Tell = Rc::new(move |text| {
-                tracing::warn!("{text}");
-                appender.lock().warnings.push(text.into());
-            });
-            led_by(interrupted, Some(tell), || shared.commit_groups(store));
-        });
-        let failed = crate::error::io(&self.path, "start the thread that commits");
-        state.thread = Some(thread.map_err(failed)?);
-        Ok(())
-    }
-
-    /// Has the thread end; says whether it has within `limit`.
-    fn ends_within(&self, limit: Duration) -> bool {
-        let begun = Instant::now();
-        loop {
-            let mut state = self.lock();
-            state.end = true;
-            self.changed.notify_all();
-            if state.thread.as_ref().is_none_or(JoinHandle::is_finished) {
-                return true;
-            }
-            drop(state);
-            if begun.elapsed() >= limit {
-                return false;
-            }
-            std::thread::sleep(ENDING);
-        }
-    }
-
-    /// Has the thread commit what is waiting and end.
-    fn stop_thread(&self) {
-        let mut state = self.lock();
-        state.end = true;
-        let (thread, store) = (state.thread.take(), state.store.take());
-        self.changed.notify_all();
-        drop(state);
-        drop(store);
-        if let Some(thread) = thread {
-            // The thread catches the panics of its commits.
-            let _ = thread.join();
-        }
-    }
-
-    /// The work of the committing thread.
-    fn commit_groups(self: Arc<Self>, mut store: Option<CorpusWriter>) {
-        let mut state = self.lock();
-        loop {
-            if let Some(group) = self.next_group(&mut state) {
-                drop(state);
-                let commit = AssertUnwindSafe(|| self.commit(&mut store, &group));
-                let result = catch_unwind(commit).unwrap_or(Err(Error::Committer));
-                state = self.lock();
-                match result {
-                    Ok(()) => state.durable += group.circuits.len() as u64,
-                    Err(error) => {
-                        state.failure = Some(error.to_string());
-                        state.waiting.clear();
-                        state.group = Group::default();
-                    }
-                }
-                self.changed.notify_all();
-            } else if state.end {
-                return;
-            } else {
-                let limit =
-                    state.group.begun.map_or(GROUP_TIME, |begun| GROUP_TIME.saturating_sub(begun.elapsed()));
-                let limit = limit.max(Duration::from_millis(1));
-                let waited = self.changed.wait_timeout(state, limit);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
-        }
-    }
-
-    /// A group that waits, or the growing one if it has grown old.
-    fn next_group(&self, state: &mut State) -> Option<Group> {
-        let is_old = |group: &Group| group.begun.is_some_and(|begun| begun.elapsed() >= GROUP_TIME);
-        match state.waiting.pop_front() {
-            None if is_old(&state.group) => Some(state.group.take()),
-            next => next,
-        }
-    }
-
-    fn commit(&self, store: &mut Option<CorpusWriter>, group: &Group) -> Result<()> {
-        let store = match store {
-            Some(store) => store,
-            none => none.insert(CorpusWriter::open(&self.path, &self.recipe, self.options.durability)?),
-        };
-        let mut conflict = None;
-        let written = store.write(|transaction| {
-            for (name, is_text) in group.labels.names() {
-                let reason = match clashing_label(transaction, name)? {
-                    Some(other) => letter_case_clash(&other),
-                    None if add_label(transaction, name, is_text)? == is_text => continue,
-                    None => TEXT_AND_NUMBER.into(),
-                };
-                conflict = Some((name.to_owned(), reason));
-                return Err(rusqlite::Error::StatementChangedRows(0));
-            }
-            self.insert(transaction, group)
-        });
-        match conflict {
-            // Another writer was the first to use the name, after this one was opened.
-            Some((name, reason)) => {
-                Err(qorpus_core::Error::Unusable { item: format!("label '{name}'"), reason }.into())
-            }
-            None => written,
-        }
-    }
-
-    /// Gives the records of a group the next ids and adds them as chunks.
-    fn insert(&self, connection: &Connection, group: &Group) -> rusqlite::Result<()> {
-        let (mut records, mut content) = totals(connection)?;
-        let (size, mut start) = (self.codec.unitary_bytes(), 0);
-        let (mut circuits, mut chunk) = (Circuits::default(), Chunk::default());
-        while start < group.circuits.len() {
-            circuits.clear();
-            let (mut letters, mut labels, mut end) = (0, 0, start);
-            while end < group.circuits.len() && circuits.len() < self.recipe.chunk_records() as usize {
-                let circuit = group.circuits.get(end);
-                letters += circuit.len();
-                labels += group.labels.row_bytes(end);
-                let bytes = self.codec.columns_bytes(end + 1 - start, letters);
-                let is_full = bytes > CHUNK_BYTES || letters > CHUNK_LETTERS || labels > CHUNK_LABELS;
-                if is_full && !circuits.is_empty() {
-                    break;
-                }
-                circuits.push(circuit.iter().copied());
-                end += 1;
-            }
-            let unitaries = group.unitaries[start * size..end * size].to_vec();
-            self.codec.encode_stored(records, &circuits, unitaries, &mut chunk);
-            self.codec.encode_labels(&group.labels, start..end, &mut chunk);
-            if !insert_chunk(connection, &chunk)? {
-                // Someone's totals do not add up: to go on would overwrite or lose records.
-                return Err(rusqlite::Error::StatementChangedRows(0));
-            }
-            records += chunk.count;
-            content += chunk.content;
-            start = end;
-        }
-        set_totals(connection, records, content)
-    }
-}
-
-/// The sentence about a unitary that does not belong to its circuit.
-fn mismatch(circuit: &str, difference: f64, allowed: f64, check: PairCheck, cause: &str) -> String {
-    let phase = if check == PairCheck::Phase { " up to a global phase" } else { "" };
-    format!(
-        "its unitary does not belong to its circuit '{}': entries differ by up to {}{phase}, more than {allowed:.0e}; {cause}; check \"none\" takes \
-         any unitary",
-        brief(circuit),
-        pair_check::shown(difference)
-    )
-}
-
 fn column_bytes(column: &LabelColumn) -> usize {
     match column {
         LabelColumn::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
         numbers => 8 * numbers.len(),
-    }
-}
-
-/// Says no to texts that no row can hold.
-fn check_texts(records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
-    let texts: Vec<_> = labels
-        .iter()
-        .filter_map(|(_, column)| if let LabelColumn::Texts(texts) = column { Some(texts) } else { None })
-        .collect();
-    let bytes =
-        |row: usize| texts.iter().filter_map(|column| column.get(row)).map(String::len).sum::<usize>();
-    match (0..records).find(|row| bytes(*row) > MAX_TEXT) {
-        None => Ok(()),
-        Some(position) => {
-            let reason = format!(
-                "the texts of its labels have {} bytes, and at most {MAX_TEXT} are kept; keep such texts in files, and their names here",
-                bytes(position)
-            );
-            Err(Error::Refused { position, reason })
-        }
     }
 }

@@ -2,19 +2,18 @@
 //! share a file.
 //!
 //! A process claims ranges of chunks in the table `work`, in the same transactions that commit its
-//! finished ones. What a process that died had claimed is free again, so that nothing is computed
-//! twice unless someone dies, and nothing is left over.
+//! finished ones. The claims of a process that died are free again, so that a chunk is computed
+//! twice only if a process dies, and none is left over.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result};
 use crate::options::job::{GenerateOptions, threads};
-use crate::os::filesystem;
-use crate::os::workers;
+use crate::os::{filesystem, workers};
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::progress::{Idle, Outcome, Progress};
 use crate::produce::stored_size::stored_bytes;
 use crate::tables::chunks::{insert_chunks, totals};
-use crate::tables::claims;
+use crate::tables::claims::{self, PendingRange};
 use qorpus_core::{Chunk, Codec, Kernel, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -28,17 +27,18 @@ use std::time::{Duration, Instant};
 /// takes...
 const GROUP_BYTES: u64 = 8 << 20;
 
-/// ...that of a lone writer so many, since a slow disk takes as long for its syncs as for some megabytes...
+/// ...that of a lone writer this many, since a slow disk takes as long for its syncs as for some
+/// megabytes...
 pub(crate) const LONE_GROUP_BYTES: u64 = 32 << 20;
 
-/// ...or what has come together in this time.
+/// ...or the chunks of this time.
 const GROUP_TIME: Duration = Duration::from_secs(1);
 
-/// How often a process looks whether the stop flag is set or others have finished.
+/// How often a process checks the stop flag and whether others have finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A chunk, or the number of one that could not be computed.
-type Delivery = std::result::Result<Chunk, u64>;
+type Delivery = Result<Chunk, u64>;
 
 /// The error of options that one file does not have.
 pub(crate) fn only_sharded(path: &Path) -> Error {
@@ -66,13 +66,13 @@ pub(crate) fn generate_in(
         workers::start(scope, jobs, |_| {
             let deliver = deliver.clone();
             move || {
-                let mut maker = ChunkBuilder::new(recipe, codec, kernel);
+                let mut builder = ChunkBuilder::new(recipe, codec, kernel);
                 let next = || queue.lock().ok()?.recv().ok();
                 // A closed channel on either side is the end of the job.
                 while let Some(number) = next() {
                     // A panic must not leave the others waiting for this chunk.
                     let mut make =
-                        || catch_unwind(AssertUnwindSafe(|| maker.chunk(number))).map_err(|_| number);
+                        || catch_unwind(AssertUnwindSafe(|| builder.chunk(number))).map_err(|_| number);
                     if stop.load(Ordering::Relaxed) || deliver.send(make()).is_err() {
                         break;
                     }
@@ -80,13 +80,13 @@ pub(crate) fn generate_in(
             }
         })?;
         drop(deliver);
-        Job {
+        FileJob {
             store,
             recipe,
             part,
             jobs: jobs as u64,
             orders,
-            mine: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
             begun: false,
             progress: Progress::default(),
         }
@@ -94,21 +94,21 @@ pub(crate) fn generate_in(
     })
 }
 
-/// The share of a generation that this process has, and where it stands.
-struct Job<'a> {
+/// This process's share of a generation, and its progress.
+struct FileJob<'a> {
     store: CorpusWriter,
     recipe: &'a Recipe,
     part: Range<u64>,
     jobs: u64,
     orders: mpsc::Sender<u64>,
     /// Claimed and not committed.
-    mine: BTreeSet<u64>,
+    unfinished: BTreeSet<u64>,
     /// Whether its first transaction is over.
     begun: bool,
     progress: Progress,
 }
 
-impl Job<'_> {
+impl FileJob<'_> {
     fn run(
         mut self,
         finished: mpsc::Receiver<Delivery>,
@@ -121,18 +121,19 @@ impl Job<'_> {
             self.commit(&ready)?;
             ready.clear();
             report(self.progress);
-            if self.mine.is_empty() && !self.wait_for_others(stop, report)? {
+            if self.unfinished.is_empty() && !self.wait_for_others(stop, report)? {
                 break;
             }
             let (start, mut bytes, group_bytes) = (Instant::now(), 0, self.group_bytes());
-            while ready.len() < self.mine.len()
+            while ready.len() < self.unfinished.len()
                 && bytes < group_bytes
                 && (start.elapsed() < GROUP_TIME || ready.is_empty())
                 && !stop.load(Ordering::Relaxed)
             {
                 match finished.recv_timeout(POLL_INTERVAL) {
                     Ok(delivery) => {
-                        let chunk = delivery.map_err(Error::Worker)?;
+                        let chunk =
+                            delivery.map_err(|number| Error::Defect(format!("computing chunk {number}")))?;
                         bytes += chunk.bytes() as u64;
                         ready.push(chunk);
                     }
@@ -158,43 +159,45 @@ impl Job<'_> {
     /// Commits `ready` and claims the next chunks, in one transaction.
     fn commit(&mut self, ready: &[Chunk]) -> Result<()> {
         for chunk in ready {
-            self.mine.remove(&(chunk.first_id / self.recipe.chunk_records()));
+            self.unfinished.remove(&(chunk.first_id / self.recipe.chunk_records()));
         }
-        let (store, owner) = (&self.store, self.store.owner());
+        let (store, id) = (&self.store, self.store.lock().id());
         // Two groups in hand: one that is computed while the other is committed.
-        let wanted = (2 * self.group()).saturating_sub(self.mine.len() as u64);
+        let wanted = (2 * self.group()).saturating_sub(self.unfinished.len() as u64);
         let (left, claimed, records, new) = store.write(|transaction| {
             if !self.begun {
                 // A dead process may have had the same name: its claims are not ours, or they would
                 // be dropped below.
-                claims::release(transaction, owner)?;
+                claims::release(transaction, id)?;
             }
             let new = insert_chunks(transaction, ready)?;
             // What a merge has brought meanwhile is no longer to be done.
-            let owned = claims::owned(transaction, owner)?;
-            let mut left = self.mine.clone();
-            left.retain(|number| owned.iter().any(|range| range.contains(number)));
-            claims::replace(transaction, owner, &ranges(&left), Some(owner))?;
-            let todo = claims::within(transaction, &self.part)?;
-            let living: BTreeSet<_> =
-                todo.iter().filter_map(|todo| todo.owner).filter(|&other| store.is_alive(other)).collect();
-            let is_free =
-                |todo: &&claims::PendingRange| todo.owner.is_none_or(|owner| !living.contains(&owner));
-            let sizes = todo.iter().filter(is_free).map(|todo| todo.chunks.end - todo.chunks.start);
+            let claimed = claims::claimed_by(transaction, id)?;
+            let mut left = self.unfinished.clone();
+            left.retain(|number| claimed.iter().any(|range| range.contains(number)));
+            claims::replace(transaction, id, &ranges(&left), Some(id))?;
+            let pending = claims::within(transaction, &self.part)?;
+            let living: BTreeSet<_> = pending
+                .iter()
+                .filter_map(|pending| pending.claimed_by)
+                .filter(|&other| store.lock().is_alive(other))
+                .collect();
+            let is_free = |pending: &&PendingRange| pending.claimed_by.is_none_or(|id| !living.contains(&id));
+            let sizes =
+                pending.iter().filter(is_free).map(|pending| pending.chunks.end - pending.chunks.start);
             let free = sizes.fold(0, u64::saturating_add);
             // The last chunks are shared out in ever smaller portions, so that all finish together.
-            let others = living.iter().filter(|&&other| other != owner).count() as u64;
+            let others = living.iter().filter(|&&other| other != id).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
-            let claimed =
-                claims::claim(transaction, owner, &self.part, want, |other| living.contains(&other))?;
+            let claimed = claims::claim(transaction, id, &self.part, want, |other| living.contains(&other))?;
             Ok((left, claimed, totals(transaction)?.0, new))
         })?;
-        (self.mine, self.begun) = (left, true);
+        (self.unfinished, self.begun) = (left, true);
         self.progress.made += new.0;
         self.progress.bytes += new.1;
         self.progress.records = records;
         for number in claimed.into_iter().flatten() {
-            self.mine.insert(number);
+            self.unfinished.insert(number);
             // The workers outlive the orders, or else there is no one left to want the chunk.
             let _ = self.orders.send(number);
         }
@@ -205,12 +208,12 @@ impl Job<'_> {
     fn give_up(&mut self, ready: &[Chunk]) -> Result<()> {
         self.part = 0..0;
         self.commit(ready)?;
-        let (owner, left) = (self.store.owner(), ranges(&self.mine));
-        self.store.write(|transaction| claims::replace(transaction, owner, &left, None))
+        let (id, left) = (self.store.lock().id(), ranges(&self.unfinished));
+        self.store.write(|transaction| claims::replace(transaction, id, &left, None))
     }
 
     fn group_bytes(&self) -> u64 {
-        if self.store.is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
+        if self.store.lock().is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
     }
 
     /// Chunks in a commit.
@@ -225,16 +228,19 @@ impl Job<'_> {
     /// Waits while living processes hold all that is left; false if there is nothing left.
     fn wait_for_others(&mut self, stop: &AtomicBool, report: &mut dyn FnMut(Progress)) -> Result<bool> {
         loop {
-            let (todo, (records, _)) = self
+            let (pending, (records, _)) = self
                 .store
                 .read(|transaction| Ok((claims::within(transaction, &self.part)?, totals(transaction)?)))?;
             self.progress.records = records;
-            self.progress.waiting = !todo.is_empty();
+            self.progress.waiting = !pending.is_empty();
             report(self.progress);
-            if todo.is_empty() || stop.load(Ordering::Relaxed) {
+            if pending.is_empty() || stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            if todo.iter().any(|todo| todo.owner.is_none_or(|owner| !self.store.is_alive(owner))) {
+            if pending
+                .iter()
+                .any(|pending| pending.claimed_by.is_none_or(|id| !self.store.lock().is_alive(id)))
+            {
                 self.progress.waiting = false;
                 return Ok(true);
             }
@@ -266,19 +272,22 @@ pub(crate) fn generate_file(
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
     let part = options.part.chunks(recipe.chunks());
-    // A file that does not fit is not begun; of one that is there, what is missing counts.
+    // A file that does not fit is not begun; of an existing one, only the missing chunks count.
     let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
-    let check_room = |chunks: u64| match options.force || chunks == 0 {
-        true => Ok(()),
-        false => filesystem::check_room(path, path, stored_bytes(recipe, chunks)),
+    let check_room = |chunks: u64| {
+        if options.force || chunks == 0 {
+            Ok(())
+        } else {
+            filesystem::check_room(path, path, stored_bytes(recipe, chunks))
+        }
     };
     if is_new {
         check_room(part.end - part.start)?;
     }
     let store = CorpusWriter::open(path, recipe, options.durability)?;
     if !is_new {
-        let todo = store.read(|transaction| claims::within(transaction, &part))?;
-        check_room(todo.iter().map(|todo| todo.chunks.end - todo.chunks.start).sum())?;
+        let pending = store.read(|transaction| claims::within(transaction, &part))?;
+        check_room(pending.iter().map(|pending| pending.chunks.end - pending.chunks.start).sum())?;
     }
     let idle = part.is_empty().then(|| Idle { part: options.part, shares: recipe.chunks(), sharded: false });
     let (outcome, progress) = generate_in(store, recipe, jobs, part, stop, report)?;
@@ -298,7 +307,7 @@ mod tests {
         let path = directory.path().join("c.db");
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
         let store = CorpusWriter::open(&path, &recipe, crate::Durability::Off).unwrap();
-        let owner = store.owner();
+        let owner = store.lock().id();
         let everything = 0..recipe.chunks();
         let claimed =
             store.write(|transaction| claims::claim(transaction, owner, &everything, 2, |_| false)).unwrap();

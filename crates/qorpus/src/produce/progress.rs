@@ -1,8 +1,8 @@
-//! How a job stands, and how it ends.
+//! The progress and the outcome of a job.
 
 use crate::options::job::Part;
 
-/// How a job stands.
+/// The progress of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Records in the corpus.
@@ -13,7 +13,7 @@ pub struct Progress {
     pub made: u64,
     /// Bytes of columns this process has written.
     pub bytes: u64,
-    /// Those of the records that are in a shard which is not published yet.
+    /// How many of the records are in a shard that is not published yet.
     pub drafted: u64,
     /// Whether there is nothing left to do but wait for other processes.
     pub waiting: bool,
@@ -22,7 +22,7 @@ pub struct Progress {
     pub idle: Option<Idle>,
 }
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Every record of the part is there.

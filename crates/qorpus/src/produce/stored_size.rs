@@ -1,23 +1,23 @@
-//! How many bytes records take that are not made yet.
+//! Estimates of the bytes that records will take.
 
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::sqlite::connection::PAGE_SIZE;
 use qorpus_core::{Codec, Kernel, Recipe};
 
-/// About how many bytes `chunks` chunks of `recipe` take, from a few of them.
+/// Estimates the bytes of `chunks` chunks of `recipe` from a few of them.
 pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
-    const TRIED: u64 = 3;
+    const SAMPLED_CHUNKS: u64 = 3;
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
-    let mut maker = ChunkBuilder::new(recipe, &codec, &kernel);
+    let mut builder = ChunkBuilder::new(recipe, &codec, &kernel);
     let (mut made, mut bytes) = (0, 0);
-    for trial in 0..TRIED.min(recipe.chunks()) {
-        let chunk = maker.chunk(tried(recipe.chunks(), trial));
+    for trial in 0..SAMPLED_CHUNKS.min(recipe.chunks()) {
+        let chunk = builder.chunk(tried(recipe.chunks(), trial));
         (made, bytes) = (made + chunk.count, bytes + chunk.bytes() as u64);
     }
     on_disk(recipe, chunks, bytes as f64 / made as f64)
 }
 
-/// The size of a file with `chunks` chunks whose records take so many bytes each.
+/// The size of a file with `chunks` chunks whose records take `record_bytes` each.
 pub(crate) fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
     // A chunk has pages to itself, or shares one with as many others as fit.
     let page = f64::from(PAGE_SIZE);

@@ -2,10 +2,15 @@
 //! it.
 
 pub(crate) mod authorizer;
+pub(crate) mod chunks;
 pub(crate) mod corpus;
 pub(crate) mod parameters;
+pub(crate) mod pooled_file;
 pub(crate) mod present;
+pub(crate) mod record_table;
+pub(crate) mod rows;
+pub(crate) mod sorted_ids;
+pub(crate) mod source;
 pub(crate) mod sql;
-pub(crate) mod sql_error;
 pub(crate) mod sql_functions;
 pub(crate) mod unitary_parts;

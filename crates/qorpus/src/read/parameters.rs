@@ -2,6 +2,7 @@
 //! `$name`.
 
 use crate::error::{Error, Result};
+use crate::read::authorizer::reason;
 use rusqlite::Statement;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
@@ -29,9 +30,6 @@ impl<const N: usize> From<&[Value; N]> for Parameters {
 
 impl Parameters {
     /// Binds them to a statement: each parameter has one value, and each value a parameter.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] names what is missing or left over.
     pub(crate) fn bind(&self, statement: &mut Statement<'_>) -> Result<()> {
         let names: Vec<Option<String>> = (1..=statement.parameter_count())
             .map(|place| statement.parameter_name(place).map(Into::into))
@@ -41,9 +39,7 @@ impl Parameters {
             Parameters::Named(values) => named(&names, values)?,
         };
         for (place, value) in values.into_iter().enumerate() {
-            statement
-                .raw_bind_parameter(place + 1, value)
-                .map_err(|error| Error::Query(crate::read::sql_error::reason(&error)))?;
+            statement.raw_bind_parameter(place + 1, value).map_err(|error| Error::Query(reason(&error)))?;
         }
         Ok(())
     }
@@ -62,15 +58,12 @@ fn ordered<'a>(names: &[Option<String>], values: &'a [Value]) -> Result<Vec<&'a 
         )));
     }
     if names.len() != values.len() {
-        let wanted = match names.len() {
-            1 => "1 parameter".to_owned(),
-            count => format!("{count} parameters"),
-        };
-        let given = match values.len() {
-            1 => "1 value was".to_owned(),
-            count => format!("{count} values were"),
-        };
-        return Err(Error::Usage(format!("the query has {wanted}, and {given} given")));
+        let (wanted, given) = (names.len(), values.len());
+        let plural = if wanted == 1 { "" } else { "s" };
+        let values = if given == 1 { "value was" } else { "values were" };
+        return Err(Error::Usage(format!(
+            "the query has {wanted} parameter{plural}, and {given} {values} given"
+        )));
     }
     Ok(values.iter().collect())
 }

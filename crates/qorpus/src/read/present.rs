@@ -1,4 +1,4 @@
-//! What is there of a corpus that is still being made: ids at one moment.
+//! The ids that are there, at one moment, of a corpus that is still being made.
 
 use std::ops::Range;
 
@@ -64,8 +64,7 @@ impl Present {
 
     /// The ids at these places, in runs.
     ///
-    /// # Panics
-    /// If there are not so many.
+    /// # Panics If there are fewer.
     pub fn at(&self, places: Range<u64>) -> Vec<Range<u64>> {
         assert!(places.end <= self.len, "places {places:?} of {}", self.len);
         let (mut runs, mut next) = (Vec::new(), places.start);

@@ -1,36 +1,22 @@
-//! SQL over records: a table `records` with a row a record, whatever the records are read from.
+//! SQL over records: one `SELECT`, its functions, and what it finds.
 
-use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
 use crate::os::fork;
 use crate::qubit_order::Order;
-use crate::read::authorizer::{self, Interrupt};
-use crate::read::corpus::{Corpus, Rows};
+use crate::read::authorizer::{self, Interrupt, reason};
+use crate::read::corpus::Corpus;
 use crate::read::parameters::Parameters;
-use crate::read::sql_error::reason;
+use crate::read::record_table::{ConnectedTable, RecordTable};
 use crate::read::sql_functions;
-use qorpus_core::{Complex64, Dtype, Label};
+use qorpus_core::{Complex64, Dtype};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{Null, Value, ValueRef};
-use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
-    escape_double_quote, sqlite3_vtab, sqlite3_vtab_cursor,
-};
-use std::borrow::Cow;
-use std::ffi::{CStr, CString, c_int};
-use std::marker::PhantomData;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::vtab::{Module, escape_double_quote};
 use std::sync::Arc;
 
-/// The columns that every table has; behind them come a count for each gate, and the labels.
-const FIXED: [&str; 4] = ["id", "circuit", "length", "unitary"];
-
-/// The most records a cursor reads at once; it begins with few, since a query may want no more.
-const MAX_AT_ONCE: usize = 4096;
-const FEW: usize = 16;
-
-/// What a query found.
+/// The columns and rows that a query found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// The names of the columns.
@@ -55,9 +41,8 @@ impl Corpus {
     /// Only what a query looks at is read or computed, and only as many records as it fetches.
     /// `interrupted` is asked now and then whether to stop.
     ///
-    /// # Errors
-    /// [`Error::Usage`] for what is no single `SELECT`, [`Error::Query`] if it fails or is
-    /// interrupted.
+    /// # Errors [`Error::Usage`] for anything but a single `SELECT`, [`Error::Query`] if it fails
+    /// or is interrupted.
     pub fn select(
         self: &Arc<Corpus>,
         order: Order,
@@ -65,7 +50,7 @@ impl Corpus {
         parameters: impl Into<Parameters>,
         interrupted: impl FnMut() -> bool + Send + 'static,
     ) -> Result<Selection> {
-        const MODULE: Module<'static, Connected<'static>> = Module::eponymous_only_module();
+        const MODULE: Module<'static, ConnectedTable<'static>> = Module::eponymous_only_module();
         let failed = |error: rusqlite::Error| Error::Query(reason(&error));
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
@@ -78,7 +63,7 @@ impl Corpus {
         let interrupt = Interrupt::new(interrupted);
         interrupt.watch(&mut connection).map_err(failed)?;
         sql_functions::register(&connection, &interrupt).map_err(failed)?;
-        let (dim, table) = (self.recipe().alphabet().dim(), Table::new(self.clone(), order)?);
+        let (dim, table) = (self.recipe().alphabet().dim(), RecordTable::new(self.clone(), order)?);
         let names = table.names();
         connection.create_module(c"records", &MODULE, Some(table)).map_err(failed)?;
         let own = [("fidelity", fidelity as fn(f64) -> f64), ("distance", distance)];
@@ -115,7 +100,7 @@ impl Corpus {
     }
 }
 
-/// A reason that may be an unknown column, with the columns that could have been meant.
+/// Adds to a reason that is an unknown column the columns that could have been meant.
 fn with_columns(reason: String, names: &[String]) -> String {
     let Some(unknown) = reason.strip_prefix("no such column: ") else { return reason };
     // SQLite asks whether a text was meant, behind a name in double quotes.
@@ -177,311 +162,5 @@ fn entries(value: ValueRef<'_>, dim: usize) -> rusqlite::Result<Option<Vec<Compl
         ValueRef::Blob(bytes) if bytes.len() == dim * dim * 8 => Ok(Some(Dtype::Complex64.decode(bytes))),
         ValueRef::Blob(bytes) => refused(format!("of {}", bytes.len())),
         other => refused(format!("{:?}", other.data_type())),
-    }
-}
-
-/// What the table is of.
-#[derive(Debug, Clone)]
-struct Table {
-    reader: Arc<Corpus>,
-    order: Order,
-    labels: Vec<String>,
-}
-
-impl Table {
-    fn new(reader: Arc<Corpus>, order: Order) -> Result<Table> {
-        let labels = reader.label_kinds()?.into_keys().collect();
-        Ok(Table { reader, order, labels })
-    }
-
-    fn gates(&self) -> usize {
-        self.reader.recipe().alphabet().gates().len()
-    }
-
-    /// The names of the columns, in order.
-    ///
-    /// SQL does not tell names apart by letter case. Labels of several files that differ in nothing
-    /// else have numbers behind their names, all of them: a query must not get one where the other
-    /// is meant.
-    fn names(&self) -> Vec<String> {
-        let gates = self.reader.recipe().alphabet().gates().iter();
-        let counts = gates.map(|gate| format!("count_{}", gate.name()));
-        let given: Vec<_> = FIXED.iter().map(ToString::to_string).chain(counts).collect();
-        let labels = self.labels.iter().enumerate().map(|(number, label)| {
-            let others = given.iter().chain(self.labels.iter().filter(|other| *other != label));
-            match { others }.any(|other| other.eq_ignore_ascii_case(label)) {
-                true => format!("{label} ({})", given.len() + number),
-                false => label.clone(),
-            }
-        });
-        given.iter().cloned().chain(labels).collect()
-    }
-
-    /// What is declared to SQLite.
-    fn declaration(&self) -> String {
-        let columns = self.names().into_iter().map(|name| format!("\"{}\"", escape_double_quote(&name)));
-        format!("CREATE TABLE records({})", columns.collect::<Vec<_>>().join(", "))
-    }
-}
-
-/// The table, connected to a query.
-#[repr(C)]
-struct Connected<'vtab> {
-    base: sqlite3_vtab,
-    table: Table,
-    cursors: PhantomData<&'vtab ()>,
-}
-
-/// What a query needs of each record, as bits of the index number that SQLite hands from plan to
-/// cursor.
-const CIRCUITS: c_int = 1;
-const UNITARIES: c_int = 2;
-const LABELS: c_int = 4;
-/// Which bounds on the id come as arguments, the lower one first.
-const LOWER: c_int = 8;
-const UPPER: c_int = 16;
-const EXACT: c_int = 32;
-
-#[expect(
-    unsafe_code,
-    reason = "a virtual table is an unsafe trait; a table of rows would be a copy of the corpus"
-)]
-// SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
-unsafe impl<'vtab> VTab<'vtab> for Connected<'vtab> {
-    type Aux = Table;
-    type Cursor = Cursor<'vtab>;
-
-    fn connect(
-        connection: &mut VTabConnection,
-        table: Option<&Table>,
-        _module: &[u8],
-        _database: &[u8],
-        _name: &[u8],
-        _arguments: &[&[u8]],
-    ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
-        let table = table.cloned().ok_or_else(|| rusqlite::Error::ModuleError("no records".into()))?;
-        connection.config(VTabConfig::DirectOnly)?;
-        let declaration = CString::new(table.declaration())?;
-        let connected = Connected { base: sqlite3_vtab::default(), table, cursors: PhantomData };
-        Ok((Cow::Owned(declaration), connected))
-    }
-
-    fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        let (used, fixed, gates) = (info.col_used(), FIXED.len(), self.table.gates());
-        let uses = |columns: std::ops::Range<usize>| {
-            columns.into_iter().any(|column| used >> column.min(63) & 1 == 1)
-        };
-        let mut plan = 0;
-        for (bit, is_used) in [
-            (CIRCUITS, uses(1..3) || uses(fixed..fixed + gates)),
-            (UNITARIES, uses(3..4)),
-            (LABELS, uses(fixed + gates..fixed + gates + self.table.labels.len())),
-        ] {
-            plan |= if is_used { bit } else { 0 };
-        }
-        let mut bounds = [None; 3];
-        for (number, constraint) in info.constraints().enumerate() {
-            use IndexConstraintOp as Op;
-            // The rowid is the id.
-            if constraint.is_usable() && constraint.column() <= 0 {
-                match constraint.operator() {
-                    Op::SQLITE_INDEX_CONSTRAINT_GE | Op::SQLITE_INDEX_CONSTRAINT_GT => {
-                        bounds[0] = Some(number);
-                    }
-                    Op::SQLITE_INDEX_CONSTRAINT_LE | Op::SQLITE_INDEX_CONSTRAINT_LT => {
-                        bounds[1] = Some(number);
-                    }
-                    Op::SQLITE_INDEX_CONSTRAINT_EQ => bounds[2] = Some(number),
-                    _ => {}
-                }
-            }
-        }
-        if bounds[2].is_some() {
-            bounds = [None, None, bounds[2]];
-        }
-        // SQLite checks the bounds again, so they may be wider than they were written.
-        let mut arguments = 0;
-        for (bound, bit) in bounds.into_iter().zip([LOWER, UPPER, EXACT]) {
-            if let Some(number) = bound {
-                arguments += 1;
-                plan |= bit;
-                info.constraint_usage(number).set_argv_index(arguments);
-            }
-        }
-        let rows = match plan {
-            plan if plan & EXACT != 0 => 1.0,
-            plan if plan & (LOWER | UPPER) != 0 => 1e6,
-            _ => 1e9,
-        };
-        info.set_estimated_cost(rows * if plan & UNITARIES != 0 { 4.0 } else { 1.0 });
-        info.set_estimated_rows(rows as i64);
-        let ascending = {
-            let mut orders = info.order_bys();
-            let first = orders.next().is_some_and(|order| order.column() <= 0 && !order.is_order_by_desc());
-            first && orders.next().is_none()
-        };
-        info.set_order_by_consumed(ascending);
-        info.set_idx_num(plan);
-        Ok(true)
-    }
-
-    fn open(&'vtab mut self) -> rusqlite::Result<Cursor<'vtab>> {
-        Ok(Cursor {
-            base: sqlite3_vtab_cursor::default(),
-            table: self.table.clone(),
-            plan: 0,
-            end: 0,
-            first: 0,
-            at: 0,
-            rows: Rows::default(),
-            len: 0,
-            at_once: FEW,
-            cursors: PhantomData,
-        })
-    }
-}
-
-/// A place among the records, with some read ahead.
-#[repr(C)]
-struct Cursor<'vtab> {
-    base: sqlite3_vtab_cursor,
-    table: Table,
-    plan: c_int,
-    /// The query wants no record from here on.
-    end: u64,
-    /// The id of the first record that was read ahead, how many there are, and at which of them the
-    /// cursor is.
-    first: u64,
-    len: usize,
-    at: usize,
-    rows: Rows,
-    at_once: usize,
-    cursors: PhantomData<&'vtab ()>,
-}
-
-impl Cursor<'_> {
-    /// Reads ahead from `id` on.
-    fn read(&mut self, mut id: u64) -> rusqlite::Result<()> {
-        let reader = &self.table.reader;
-        let failed = |error: Error| rusqlite::Error::ModuleError(error.to_string());
-        // Wide unitaries are read a few megabytes at once.
-        let most = (4 << 20) / reader.unitary_bytes().max(1);
-        loop {
-            // Records of one chunk are all made, or none of them is.
-            let recipe = reader.recipe();
-            let chunk = match recipe.expected() {
-                Some(_) => recipe.chunk_ids(id / recipe.chunk_records()).end,
-                None => u64::MAX,
-            };
-            let until = self.end.min(chunk).min(id.saturating_add(self.at_once.min(most.max(1)) as u64));
-            let ids: Vec<u64> = (id..until).collect();
-            match self.rows_of(&ids) {
-                Ok(rows) => {
-                    (self.first, self.at, self.len, self.rows) = (id, 0, ids.len(), rows);
-                    self.at_once = (self.at_once * 4).min(MAX_AT_ONCE);
-                    return Ok(());
-                }
-                Err(Error::NotYet { .. }) => id = reader.next_made(id).map_err(failed)?,
-                Err(error) => return Err(failed(error)),
-            }
-        }
-    }
-
-    fn rows_of(&self, ids: &[u64]) -> Result<Rows> {
-        let (mut rows, reader) = (Rows::default(), &self.table.reader);
-        let (unitaries, labels) = (self.plan & UNITARIES != 0, self.plan & LABELS != 0);
-        match self.plan & CIRCUITS != 0 {
-            true if unitaries => {
-                reader.some_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
-                return Ok(rows);
-            }
-            true => rows.circuits = reader.circuits(ids)?,
-            // Whether a record is there shows with its circuit, unless something else of it is
-            // read.
-            false if !unitaries && !labels => rows.circuits = reader.circuits(ids)?,
-            false => {}
-        }
-        if unitaries {
-            rows.unitaries.resize(ids.len() * reader.unitary_bytes(), 0);
-            reader.unitaries(ids, self.table.order, &mut rows.unitaries)?;
-        }
-        if labels {
-            rows.given = reader.given_labels(ids)?;
-        }
-        Ok(rows)
-    }
-}
-
-#[expect(unsafe_code, reason = "a virtual table's cursor is an unsafe trait")]
-// SAFETY: the struct is laid out by C's rules and begins with the base that SQLite uses.
-unsafe impl VTabCursor for Cursor<'_> {
-    fn filter(&mut self, plan: c_int, _name: Option<&str>, arguments: &Filters<'_>) -> rusqlite::Result<()> {
-        let len = self.table.reader.len().map_err(|error| rusqlite::Error::ModuleError(error.to_string()))?;
-        let (mut start, mut end, mut argument) = (0, len, 0);
-        for bit in [LOWER, UPPER, EXACT] {
-            if plan & bit == 0 {
-                continue;
-            }
-            let bound = match arguments.get::<Value>(argument)? {
-                Value::Integer(bound) => Some((bound.max(0) as u64, bound < 0)),
-                Value::Real(bound) if !bound.is_nan() => Some((bound.max(0.0) as u64, bound < 0.0)),
-                _ => None,
-            };
-            argument += 1;
-            if let Some((bound, is_negative)) = bound {
-                if bit != UPPER {
-                    start = bound;
-                }
-                if bit != LOWER {
-                    end = if is_negative { 0 } else { end.min(bound.saturating_add(1)) };
-                }
-            }
-        }
-        (self.plan, self.end, self.at_once) = (plan, end, FEW);
-        self.read(start.min(end))
-    }
-
-    fn next(&mut self) -> rusqlite::Result<()> {
-        self.at += 1;
-        if self.at >= self.len && !self.eof() {
-            self.read(self.first + self.at as u64)?;
-        }
-        Ok(())
-    }
-
-    fn eof(&self) -> bool {
-        self.first + self.at as u64 >= self.end
-    }
-
-    fn column(&self, context: &mut Context, column: c_int) -> rusqlite::Result<()> {
-        let (reader, at) = (&self.table.reader, self.at);
-        let alphabet = reader.recipe().alphabet();
-        let gate = column as usize - FIXED.len().min(column as usize);
-        match column {
-            0 => context.set_result((self.first + at as u64) as i64),
-            1 => context.set_result(alphabet.text(self.rows.circuits.get(at))),
-            2 => context.set_result(self.rows.circuits.get(at).len() as i64),
-            3 => {
-                let size = reader.unitary_bytes();
-                context.set_result(&self.rows.unitaries[at * size..(at + 1) * size])
-            }
-            _ if gate < alphabet.gates().len() => {
-                let is = |letter: &&u16| alphabet.letters()[usize::from(**letter)].gate == gate;
-                context.set_result(self.rows.circuits.get(at).iter().filter(is).count() as i64)
-            }
-            _ => {
-                let name = self.table.labels.get(gate - alphabet.gates().len());
-                match name.and_then(|name| self.rows.given[at].get(name)) {
-                    None => context.set_result(Null),
-                    Some(Label::Integer(value)) => context.set_result(value),
-                    Some(Label::Real(value)) => context.set_result(value),
-                    Some(Label::Text(value)) => context.set_result(value),
-                }
-            }
-        }
-    }
-
-    fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok((self.first + self.at as u64) as i64)
     }
 }

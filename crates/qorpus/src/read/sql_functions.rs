@@ -4,7 +4,7 @@
 //! takes it hours. These return the same, as a test finds, in time that grows with the arguments or
 //! with looks for an interrupt in between.
 
-use crate::read::authorizer::{Interrupt, LONGEST};
+use crate::read::authorizer::{Interrupt, MAX_RESULT_BYTES};
 use memchr::{memchr, memchr2, memmem};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
@@ -23,29 +23,29 @@ pub(crate) fn register(connection: &Connection, interrupt: &Interrupt) -> Result
     let flags =
         FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
     for (name, arguments, syntax) in [("like", 2, LIKE), ("like", 3, LIKE), ("glob", 2, GLOB)] {
-        let (numbers, interrupt) = (Numbers::default(), interrupt.clone());
+        let (texts, interrupt) = (NumberTexts::default(), interrupt.clone());
         connection.create_scalar_function(name, arguments, flags, move |context| {
-            matches(context, &syntax, &numbers, &interrupt)
+            matches(context, &syntax, &texts, &interrupt)
         })?;
     }
-    let numbers = Numbers::default();
-    connection.create_scalar_function("instr", 2, flags, move |context| instr(context, &numbers))?;
-    let numbers = Numbers::default();
-    connection.create_scalar_function("replace", 3, flags, move |context| replace(context, &numbers))?;
+    let texts = NumberTexts::default();
+    connection.create_scalar_function("instr", 2, flags, move |context| instr(context, &texts))?;
+    let texts = NumberTexts::default();
+    connection.create_scalar_function("replace", 3, flags, move |context| replace(context, &texts))?;
     for (name, left, right) in [("trim", true, true), ("ltrim", true, false), ("rtrim", false, true)] {
-        let (numbers, interrupt) = (Numbers::default(), interrupt.clone());
+        let (texts, interrupt) = (NumberTexts::default(), interrupt.clone());
         connection.create_scalar_function(name, 2, flags, move |context| {
-            trim(context, (left, right), &numbers, &interrupt)
+            trim(context, (left, right), &texts, &interrupt)
         })?;
     }
     Ok(())
 }
 
-/// Numbers as texts, which SQLite itself has to write.
+/// Texts of numbers, which SQLite itself has to write.
 #[derive(Default)]
-struct Numbers(OnceCell<Connection>);
+struct NumberTexts(OnceCell<Connection>);
 
-impl Numbers {
+impl NumberTexts {
     /// An argument as a text; `None` is NULL.
     fn text<'a>(&self, context: &'a Context<'_>, argument: usize) -> Result<Option<Cow<'a, [u8]>>> {
         Ok(match context.get_raw(argument) {
@@ -69,28 +69,25 @@ impl Numbers {
 }
 
 /// Counts steps, and looks for an interrupt now and then.
-struct Pace<'a> {
+struct StepCounter<'a> {
     interrupt: &'a Interrupt,
     steps: usize,
 }
 
-impl Pace<'_> {
+impl StepCounter<'_> {
     fn step(&mut self, steps: usize) -> Result<()> {
         self.steps += steps;
         if self.steps < POLL_STEPS {
             return Ok(());
         }
         self.steps = 0;
-        match self.interrupt.is_set() {
-            true => Err(Error::UserFunctionError("interrupted".into())),
-            false => Ok(()),
-        }
+        if self.interrupt.is_set() { Err(Error::UserFunctionError("interrupted".into())) } else { Ok(()) }
     }
 }
 
 /// Where a text is in another, from 1 on, in characters; of two BLOBs in bytes. 0 is nowhere.
-fn instr(context: &Context<'_>, numbers: &Numbers) -> Result<Option<i64>> {
-    let (Some(text), Some(wanted)) = (numbers.text(context, 0)?, numbers.text(context, 1)?) else {
+fn instr(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<i64>> {
+    let (Some(text), Some(wanted)) = (texts.text(context, 0)?, texts.text(context, 1)?) else {
         return Ok(None);
     };
     let is_blob = |argument| matches!(context.get_raw(argument), ValueRef::Blob(_));
@@ -114,8 +111,8 @@ fn is_inside(byte: u8) -> bool {
 }
 
 /// A text with another one in the place of a third.
-fn replace(context: &Context<'_>, numbers: &Numbers) -> Result<Option<String>> {
-    let [text, old, new] = [0, 1, 2].map(|argument| numbers.text(context, argument));
+fn replace(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<String>> {
+    let [text, old, new] = [0, 1, 2].map(|argument| texts.text(context, argument));
     let (Some(text), Some(old)) = (text?, old?) else { return Ok(None) };
     if old.first().is_none_or(|first| *first == 0) {
         return Ok(Some(String::from_utf8_lossy(&text).into_owned()));
@@ -127,7 +124,7 @@ fn replace(context: &Context<'_>, numbers: &Numbers) -> Result<Option<String>> {
         replaced.extend_from_slice(&new);
         next = at + old.len();
         // What is too long is refused as such when it is handed over, and need not be made.
-        if replaced.len() > LONGEST {
+        if replaced.len() > MAX_RESULT_BYTES {
             break;
         }
     }
@@ -139,13 +136,14 @@ fn replace(context: &Context<'_>, numbers: &Numbers) -> Result<Option<String>> {
 fn trim(
     context: &Context<'_>,
     (left, right): (bool, bool),
-    numbers: &Numbers,
+    texts: &NumberTexts,
     interrupt: &Interrupt,
 ) -> Result<Option<String>> {
-    let (Some(text), Some(set)) = (numbers.text(context, 0)?, numbers.text(context, 1)?) else {
+    let (Some(text), Some(set)) = (texts.text(context, 0)?, texts.text(context, 1)?) else {
         return Ok(None);
     };
-    let (mut pace, mut characters, mut start, mut at) = (Pace { interrupt, steps: 0 }, Vec::new(), 0, 0);
+    let (mut steps, mut characters, mut start, mut at) =
+        (StepCounter { interrupt, steps: 0 }, Vec::new(), 0, 0);
     while read(&set, &mut at) != 0 {
         characters.push(&set[start..at]);
         start = at;
@@ -158,7 +156,7 @@ fn trim(
             Some(shorter) if !rest.is_empty() => rest = shorter,
             _ => return Ok(Some(String::from_utf8_lossy(rest).into_owned())),
         }
-        pace.step(2 * characters.len())?;
+        steps.step(2 * characters.len())?;
     }
 }
 
@@ -177,7 +175,7 @@ const GLOB: Syntax = Syntax { many: b'*' as u32, one: b'?' as u32, has_sets: tru
 
 /// A piece of a pattern.
 #[derive(Debug)]
-enum Piece {
+enum PatternPiece {
     /// Any characters, or none.
     Many,
     /// Any one.
@@ -194,7 +192,7 @@ enum Piece {
 
 /// A pattern of `LIKE` or `GLOB`.
 struct Pattern {
-    pieces: Vec<Piece>,
+    pieces: Vec<PatternPiece>,
     folds: bool,
 }
 
@@ -203,7 +201,7 @@ struct Pattern {
 fn matches(
     context: &mut Context<'_>,
     syntax: &Syntax,
-    numbers: &Numbers,
+    texts: &NumberTexts,
     interrupt: &Interrupt,
 ) -> Result<Option<bool>> {
     let context = &*context;
@@ -212,24 +210,24 @@ fn matches(
         2 => match context.get_aux::<Pattern>(0)? {
             Some(pattern) => pattern,
             None => {
-                let Some(pattern) = numbers.text(context, 0)? else { return Ok(None) };
+                let Some(pattern) = texts.text(context, 0)? else { return Ok(None) };
                 context.set_aux(0, Pattern::new(&pattern, syntax, None))?
             }
         },
         _ => {
-            let Some(escape) = numbers.text(context, 2)? else { return Ok(None) };
+            let Some(escape) = texts.text(context, 2)? else { return Ok(None) };
             let mut at = 0;
             let sign = read(&escape, &mut at);
             if sign == 0 || read(&escape, &mut at) != 0 {
                 let reason = "ESCAPE expression must be a single character";
                 return Err(Error::UserFunctionError(reason.into()));
             }
-            let Some(pattern) = numbers.text(context, 0)? else { return Ok(None) };
+            let Some(pattern) = texts.text(context, 0)? else { return Ok(None) };
             Pattern::new(&pattern, syntax, Some(sign)).into()
         }
     };
-    let Some(text) = numbers.text(context, 1)? else { return Ok(None) };
-    pattern.fits(&text, &mut Pace { interrupt, steps: 0 }).map(Some)
+    let Some(text) = texts.text(context, 1)? else { return Ok(None) };
+    pattern.fits(&text, &mut StepCounter { interrupt, steps: 0 }).map(Some)
 }
 
 impl Pattern {
@@ -239,24 +237,28 @@ impl Pattern {
             let piece = match read(text, &mut at) {
                 0 => break,
                 sign if Some(sign) == escape => match read(text, &mut at) {
-                    0 => Piece::Never,
-                    sign => Piece::Character(sign),
+                    0 => PatternPiece::Never,
+                    sign => PatternPiece::Character(sign),
                 },
-                sign if sign == syntax.many => Piece::Many,
-                sign if sign == syntax.one => Piece::One,
+                sign if sign == syntax.many => PatternPiece::Many,
+                sign if sign == syntax.one => PatternPiece::One,
                 sign if syntax.has_sets && sign == u32::from(b'[') => set(text, &mut at),
-                sign => Piece::Character(sign),
+                sign => PatternPiece::Character(sign),
             };
             match (piece, pieces.last_mut()) {
-                (Piece::Character(sign @ ..0x80), Some(Piece::Ascii(run))) => run.push(sign as u8),
-                (Piece::Character(sign @ ..0x80), _) => pieces.push(Piece::Ascii(vec![sign as u8])),
+                (PatternPiece::Character(sign @ ..0x80), Some(PatternPiece::Ascii(run))) => {
+                    run.push(sign as u8);
+                }
+                (PatternPiece::Character(sign @ ..0x80), _) => {
+                    pieces.push(PatternPiece::Ascii(vec![sign as u8]));
+                }
                 (piece, _) => pieces.push(piece),
             }
         }
         Pattern { pieces, folds: syntax.folds }
     }
 
-    fn fits(&self, text: &[u8], pace: &mut Pace<'_>) -> Result<bool> {
+    fn fits(&self, text: &[u8], steps: &mut StepCounter<'_>) -> Result<bool> {
         let (mut piece, mut at) = (0, 0);
         let text = &text[..memchr(0, text).unwrap_or(text.len())];
         // Behind the last piece for many: the piece, and from where on the text was held against
@@ -266,8 +268,8 @@ impl Pattern {
             let mut next = at;
             let character = read(text, &mut next);
             let fits = match self.pieces.get(piece) {
-                Some(Piece::Many) if piece + 1 == self.pieces.len() => return Ok(true),
-                Some(Piece::Many) => {
+                Some(PatternPiece::Many) if piece + 1 == self.pieces.len() => return Ok(true),
+                Some(PatternPiece::Many) => {
                     let Some(start) = self.begins(piece + 1, text, at) else { return Ok(false) };
                     (piece, at) = (piece + 1, start);
                     again = Some((piece, at));
@@ -275,20 +277,20 @@ impl Pattern {
                 }
                 None if character == 0 => return Ok(true),
                 _ if character == 0 => return Ok(false),
-                None | Some(Piece::Never) => false,
-                Some(Piece::One) => true,
-                Some(Piece::Ascii(run)) => {
+                None | Some(PatternPiece::Never) => false,
+                Some(PatternPiece::One) => true,
+                Some(PatternPiece::Ascii(run)) => {
                     next = at + run.len();
-                    pace.step(run.len())?;
+                    steps.step(run.len())?;
                     text.get(at..next).is_some_and(|found| self.is_same(run, found))
                 }
-                Some(Piece::Character(wanted)) => *wanted == character,
-                Some(Piece::Set { ranges, inverted }) => {
-                    pace.step(ranges.len())?;
+                Some(PatternPiece::Character(wanted)) => *wanted == character,
+                Some(PatternPiece::Set { ranges, inverted }) => {
+                    steps.step(ranges.len())?;
                     ranges.iter().any(|(first, last)| (*first..=*last).contains(&character)) != *inverted
                 }
             };
-            pace.step(1)?;
+            steps.step(1)?;
             if fits {
                 (piece, at) = (piece + 1, next);
                 continue;
@@ -305,25 +307,23 @@ impl Pattern {
     /// From `at` on, the first place where this piece may fit. A byte of ASCII is never inside of a
     /// character.
     fn begins(&self, piece: usize, text: &[u8], at: usize) -> Option<usize> {
-        let Some(Piece::Ascii(run)) = self.pieces.get(piece) else { return Some(at) };
+        let Some(PatternPiece::Ascii(run)) = self.pieces.get(piece) else { return Some(at) };
         let wanted = run[0];
-        let found = match self.folds {
-            true => memchr2(wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase(), &text[at..]),
-            false => memchr(wanted, &text[at..]),
+        let found = if self.folds {
+            memchr2(wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase(), &text[at..])
+        } else {
+            memchr(wanted, &text[at..])
         };
         found.map(|found| at + found)
     }
 
     fn is_same(&self, run: &[u8], found: &[u8]) -> bool {
-        match self.folds {
-            true => run.eq_ignore_ascii_case(found),
-            false => run == found,
-        }
+        if self.folds { run.eq_ignore_ascii_case(found) } else { run == found }
     }
 }
 
 /// A set of characters, from behind its `[` to its `]`.
-fn set(text: &[u8], at: &mut usize) -> Piece {
+fn set(text: &[u8], at: &mut usize) -> PatternPiece {
     let (mut ranges, mut before) = (Vec::new(), 0);
     let mut character = read(text, at);
     let inverted = character == u32::from(b'^');
@@ -345,7 +345,7 @@ fn set(text: &[u8], at: &mut usize) -> Piece {
         }
         character = read(text, at);
     }
-    if character == 0 { Piece::Never } else { Piece::Set { ranges, inverted } }
+    if character == 0 { PatternPiece::Never } else { PatternPiece::Set { ranges, inverted } }
 }
 
 /// The character at a place, and the place behind it; 0 is the end. Bytes that are not UTF-8 are
@@ -387,7 +387,7 @@ mod tests {
         Mutex::new(both)
     });
 
-    /// What both say; a text that is not UTF-8 is compared by its bytes.
+    /// Compares both answers; a text that is not UTF-8 is compared by its bytes.
     fn agree(expression: &str, arguments: &[Value]) {
         let both = BOTH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let found = both.each_ref().map(|connection| {

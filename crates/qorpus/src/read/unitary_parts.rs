@@ -15,8 +15,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Records of a block.
-const BLOCK: u64 = 1 << 15;
-const BLOCK_BYTES: usize = (BLOCK / 8) as usize;
+const BLOCK_RECORDS: u64 = 1 << 15;
+const BLOCK_BYTES: usize = (BLOCK_RECORDS / 8) as usize;
 
 /// The records of a reader, split by their unitaries.
 ///
@@ -30,21 +30,21 @@ pub struct UnitaryParts {
     /// The records that are split, if not all of them.
     among: Option<Present>,
     split: UnitarySplit,
-    parts: Vec<Part>,
-    judged: Mutex<Judged>,
+    parts: Vec<SidePart>,
+    counts: Mutex<SideCounts>,
 }
 
-/// Some thousandths of all unitaries.
+/// A part: some thousandths of all unitaries.
 #[derive(Debug)]
-struct Part {
+struct SidePart {
     sides: Range<u16>,
     /// The bits of the records, block by block.
     bits: File,
 }
 
-/// What is known so far.
+/// The counts of the records gone through so far.
 #[derive(Debug, Default)]
-struct Judged {
+struct SideCounts {
     records: u64,
     /// For each part, how many records are in the blocks before, and in all.
     before: Vec<Vec<u64>>,
@@ -74,10 +74,16 @@ impl UnitaryParts {
             let directory = std::env::temp_dir();
             let bits =
                 tempfile::tempfile_in(&directory).map_err(io(&directory, "make a temporary file in it"))?;
-            Ok(Part { sides, bits })
+            Ok(SidePart { sides, bits })
         };
         let parts = sides.into_iter().map(part).collect::<Result<_>>()?;
-        Ok(UnitaryParts { reader, among, split, parts, judged: Mutex::new(Judged { records: 0, before }) })
+        Ok(UnitaryParts {
+            reader,
+            among,
+            split,
+            parts,
+            counts: Mutex::new(SideCounts { records: 0, before }),
+        })
     }
 
     /// Whether unitaries are compared exactly. If not, a few records may be in no part.
@@ -92,21 +98,21 @@ impl UnitaryParts {
     /// # Errors
     /// A record cannot be read, or is not there yet; or the temporary file cannot be written.
     pub fn update(&self, len: u64, stop: &AtomicBool, report: &mut dyn FnMut(u64)) -> Result<bool> {
-        let mut judged = self.judged();
-        if len <= judged.records {
+        let mut counts = self.counts();
+        if len <= counts.records {
             return Ok(true);
         }
-        let first = judged.records / BLOCK;
-        for before in &mut judged.before {
+        let first = counts.records / BLOCK_RECORDS;
+        for before in &mut counts.before {
             // The last block may have been a part of one.
             before.truncate(first as usize + 1);
         }
-        let records = |block: u64| block * BLOCK..len.min((block + 1) * BLOCK);
+        let records = |block: u64| block * BLOCK_RECORDS..len.min((block + 1) * BLOCK_RECORDS);
         let work = |(): &mut (), piece: usize| self.block(records(first + piece as u64));
-        let done = std::cell::Cell::new(first * BLOCK);
+        let done = std::cell::Cell::new(first * BLOCK_RECORDS);
         let mut finish = |piece: usize, bits: Vec<Vec<u8>>| {
             let block = first + piece as u64;
-            for ((part, bits), before) in self.parts.iter().zip(bits).zip(&mut judged.before) {
+            for ((part, bits), before) in self.parts.iter().zip(bits).zip(&mut counts.before) {
                 let path = std::env::temp_dir();
                 let written = part.bits.write_all_at(&bits, block * BLOCK_BYTES as u64);
                 written.map_err(io(&path, "write a temporary file in it"))?;
@@ -115,58 +121,51 @@ impl UnitaryParts {
             done.set(records(block).end);
             Ok(())
         };
-        let blocks = (len.div_ceil(BLOCK) - first) as usize;
+        let blocks = (len.div_ceil(BLOCK_RECORDS) - first) as usize;
         let jobs = Threads::new(threads(None)?, stop);
         let result = parallel(jobs, blocks, &|| Ok(()), &work, &mut finish, &mut || report(done.get()));
-        judged.records = done.get();
+        counts.records = done.get();
         result
     }
 
     /// How many records below `len` are in a part, all of which were gone through.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
     pub fn count(&self, part: usize, len: u64) -> Result<u64> {
-        let before = self.judged().before[part][(len / BLOCK) as usize];
-        match len % BLOCK {
+        let before = self.counts().before[part][(len / BLOCK_RECORDS) as usize];
+        match len % BLOCK_RECORDS {
             0 => Ok(before),
             rest => {
-                let bits = self.bits(part, len / BLOCK)?;
+                let bits = self.bits(part, len / BLOCK_RECORDS)?;
                 Ok(before + (0..rest).filter(|&record| has(&bits, record)).count() as u64)
             }
         }
     }
 
     /// Whether these records, all of which were gone through, are in a part.
-    ///
-    /// # Errors
-    /// The temporary file cannot be read.
     pub fn contains(&self, part: usize, ids: &[u64]) -> Result<Vec<bool>> {
         let mut last = None;
-        ids.iter().map(|id| Ok(has(self.block_bits(part, id / BLOCK, &mut last)?, id % BLOCK))).collect()
+        ids.iter()
+            .map(|id| Ok(has(self.block_bits(part, id / BLOCK_RECORDS, &mut last)?, id % BLOCK_RECORDS)))
+            .collect()
     }
 
     /// The ids of the records at these places of a part, all of which are there; they ascend with
     /// the places.
     ///
-    /// # Errors
-    /// The temporary file cannot be read.
-    ///
     /// # Panics
     /// If there is no such place.
     pub fn ids(&self, part: usize, places: &[u64]) -> Result<Vec<u64>> {
-        let (judged, mut last) = (self.judged(), None);
-        let before = &judged.before[part];
+        let (counts, mut last) = (self.counts(), None);
+        let before = &counts.before[part];
         let id = |&place: &u64| {
             let block = before.partition_point(|&before| before <= place) as u64 - 1;
             let bits = self.block_bits(part, block, &mut last)?;
-            Ok(block * BLOCK + select(bits, place - before[block as usize]))
+            Ok(block * BLOCK_RECORDS + select(bits, place - before[block as usize]))
         };
         places.iter().map(id).collect()
     }
 
-    fn judged(&self) -> MutexGuard<'_, Judged> {
-        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, SideCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bits of a block, which is often the one that was asked for last.
@@ -229,7 +228,7 @@ fn has(bits: &[u8], record: u64) -> bool {
     bits[(record / 8) as usize] >> (record % 8) & 1 == 1
 }
 
-/// The record with so many others of the part before it in its block.
+/// The record with `before` others of the part before it in its block.
 fn select(bits: &[u8], mut before: u64) -> u64 {
     for (number, word) in cast_slice::<u8, [u8; 8]>(bits).iter().enumerate() {
         let mut word = u64::from_le_bytes(*word);
@@ -241,5 +240,5 @@ fn select(bits: &[u8], mut before: u64) -> u64 {
         before -= count;
     }
     // Counts say that it is there; were they wrong, this is beyond the block.
-    BLOCK
+    BLOCK_RECORDS
 }

@@ -4,10 +4,11 @@
 //! which it gets its name (`If-None-Match`, `If-Match`), when it does. So two processes that publish
 //! the same shard need not know of each other.
 
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 use crate::os::atomic_file::random;
 use crate::os::fork::{self, ForkAware};
 use crate::os::waiting;
+use crate::remedy::brief;
 use crate::shards::cache::CopySource;
 use crate::shards::http::bounded;
 use crate::shards::naming::{MAX_SHARDS, RECEIPTS};

@@ -11,8 +11,8 @@ use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::hex::hex;
 use crate::options::job::{Durability, GenerateOptions, threads};
 use crate::os::atomic_file::{random, sync_directory, sync_file};
+use crate::os::lock_file::LockFile;
 use crate::os::rights::{self, Rights};
-use crate::os::sidecar_lock::Claim;
 use crate::paths::beside;
 use crate::produce::generate::generate_in;
 use crate::produce::progress::{Idle, Outcome, Progress};
@@ -191,10 +191,10 @@ impl ShardBuilder<'_> {
     }
 
     /// Claims a draft; `None` if another living process has it.
-    fn claim(&self, draft: &Path) -> Result<Option<Claim>> {
+    fn claim(&self, draft: &Path) -> Result<Option<LockFile>> {
         let claim = beside(draft, CLAIM);
         loop {
-            match (Claim::take(&claim), self.stage) {
+            match (LockFile::take(&claim), self.stage) {
                 // Another process has just ended, and removed the stage that it had left empty.
                 (Err(Error::Io { source, .. }), Some(stage)) if source.kind() == ErrorKind::NotFound => {
                     private_directory::create(stage, STAGE_OPTION)?;
@@ -226,14 +226,14 @@ impl ShardBuilder<'_> {
         if rights::is_trusted(&found, &above) {
             return Ok(());
         }
-        Err(Error::Untrusted {
-            path: draft.into(),
-            reason: format!(
+        Err(Error::Untrusted(
+            draft.into(),
+            format!(
                 "is half a shard that another user, of uid {}, has left, who could still write to it; have it removed, or build \
                  shards elsewhere by {STAGE_OPTION}",
                 found.uid()
             ),
-        })
+        ))
     }
 
     /// Builds shard `number` and publishes it with its receipt, unless that was done.

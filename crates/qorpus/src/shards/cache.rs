@@ -16,7 +16,7 @@ use crate::hex::hex;
 use crate::options::numbers::parse_count;
 use crate::os::atomic_file::random;
 use crate::os::filesystem;
-use crate::os::sidecar_lock::Claim;
+use crate::os::lock_file::LockFile;
 use crate::os::waiting::{self, Wait};
 use crate::paths::beside;
 use crate::shards::private_directory;
@@ -130,7 +130,7 @@ pub(super) struct CacheDraft {
     pub(super) path: PathBuf,
     process: u32,
     /// Given up last.
-    _claim: Claim,
+    _claim: LockFile,
 }
 
 impl Drop for CacheDraft {
@@ -165,7 +165,7 @@ impl Cache {
         private_directory::create(&directory, DIRECTORY_VARIABLE)?;
         // Elsewhere an open file does not survive its removal by another machine, and locks are not
         // relied on.
-        if let Err(Error::NetworkFileSystem { kind, .. }) = filesystem::check(&directory, &directory) {
+        if let Err(Error::NetworkFileSystem(_, kind)) = filesystem::check(&directory, &directory) {
             return Err(Error::Usage(format!(
                 "{} is on a network file system ({kind}), and copies of shards belong on a local disk; set {DIRECTORY_VARIABLE} to a directory on one",
                 directory.display()
@@ -187,12 +187,12 @@ impl Cache {
             std::fs::read_dir(&self.directory).map_err(io(&self.directory, "read the directory"))?;
         // A process that creates anything in it has marked it before.
         if entries.next().is_some() && !is_tagged() {
-            return Err(Error::Untrusted {
-                path: self.directory.clone(),
-                reason: format!(
+            return Err(Error::Untrusted(
+                self.directory.clone(),
+                format!(
                     "has something in it and no {TAG}, so it is not a cache; move it away, or set {DIRECTORY_VARIABLE} to another place"
                 ),
-            });
+            ));
         }
         let created = private_file().create_new(true).open(&tag);
         match created.and_then(|mut file| file.write_all(TAG_TEXT.as_bytes())) {
@@ -296,7 +296,7 @@ impl Cache {
             )));
         }
         let path = self.directory.join(name);
-        let Some(claim) = Claim::take(&beside(&path, CLAIM))? else { return Ok(None) };
+        let Some(claim) = LockFile::take(&beside(&path, CLAIM))? else { return Ok(None) };
         let _lock = self.lock(File::try_lock)?;
         let (mut copies, drafts) = self.survey(&path)?;
         let mut taken = drafts.saturating_add(bytes);
@@ -327,7 +327,7 @@ impl Cache {
                 // A claim without a draft is that of a process that begins, or died.
                 let is_claim = parse_name(draft).is_some_and(|(_, ending)| ending == DRAFT);
                 if is_claim && path != beside(own, CLAIM) && !self.directory.join(draft).exists() {
-                    drop(Claim::take(&path));
+                    drop(LockFile::take(&path));
                 }
                 continue;
             }
@@ -338,7 +338,7 @@ impl Cache {
                         copies.push(OldCopy { used, bytes, path });
                     }
                 }
-                DRAFT if path != own => match Claim::take(&beside(&path, CLAIM)) {
+                DRAFT if path != own => match LockFile::take(&beside(&path, CLAIM)) {
                     Ok(Some(_claim)) => drop(std::fs::remove_file(&path)),
                     _ => drafts = drafts.saturating_add(bytes),
                 },
@@ -546,7 +546,7 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         std::fs::write(directory.join("precious.db"), "").unwrap();
         let refused = Cache::at(directory.clone(), 100).unwrap_err();
-        assert!(matches!(&refused, Error::Untrusted { reason, .. } if reason.contains(TAG)), "{refused}");
+        assert!(matches!(&refused, Error::Untrusted(_, reason) if reason.contains(TAG)), "{refused}");
         std::fs::remove_file(directory.join("precious.db")).unwrap();
         let cache = Cache::at(directory.clone(), 100).unwrap();
         std::fs::write(directory.join("precious.db"), "").unwrap();

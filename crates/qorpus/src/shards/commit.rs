@@ -4,7 +4,8 @@ use crate::error::{Error, Result, io};
 use crate::hex::hex;
 use crate::options::job::Durability;
 use crate::os::atomic_file::is_temporary_name;
-use crate::os::sidecar_lock::{Claim, Lock};
+use crate::os::lock_file::LockFile;
+use crate::os::sidecar_lock::SidecarLock;
 use crate::paths::{COMPANIONS, beside};
 use crate::shards::manifest::Manifest;
 use crate::shards::naming::{MANIFEST, RECEIPTS};
@@ -109,7 +110,7 @@ pub(super) fn commit_manifest(shards: &Shards, durability: Durability) -> Result
     // other's manifest then sees the other's receipts. In a bucket nobody replaces a version that
     // was not read.
     let lock = match &shards.storage {
-        Storage::Directory(directory) => Lock::open(&directory.join(MANIFEST)).ok(),
+        Storage::Directory(directory) => SidecarLock::open(&directory.join(MANIFEST)).ok(),
         Storage::Bucket(_) => None,
     };
     let write_lock = lock.as_ref().and_then(|lock| lock.write_lock().ok());
@@ -224,7 +225,7 @@ fn remove_leftovers(shards: &Shards, directory: &Path, manifest: &Manifest) -> R
         let claim = beside(&draft, "-claim");
         let mut endings = std::iter::once("").chain(COMPANIONS).chain(["-lock", "-claim"]);
         if endings.any(|ending| beside(&draft, ending) == path)
-            && let Ok(Some(_claim)) = Claim::take(&claim)
+            && let Ok(Some(_claim)) = LockFile::take(&claim)
         {
             discard(&draft);
         }

@@ -1,7 +1,8 @@
 //! Tests against servers that only pretend to be a store, or are one in trouble.
 
 use super::*;
-use crate::os::waiting::{Caller, Crew, set_caller};
+use crate::os::waiting::{WaitHooks, set_wait_hooks};
+use crate::os::workers::ThreadGroup;
 use crate::shards::s3_client::RetryLimits;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -185,7 +186,10 @@ fn requests_go_nowhere_else() {
 static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn listen() {
-    set_caller(Caller { stop: || false, tell: |text| TOLD.lock().unwrap().push(text.to_owned()) });
+    set_wait_hooks(WaitHooks {
+        should_stop: || false,
+        notify: |text| TOLD.lock().unwrap().push(text.to_owned()),
+    });
 }
 
 fn was_told(text: &str) -> bool {
@@ -227,9 +231,9 @@ fn a_busy_store_is_asked_again() {
 fn forks_and_callers_need_not_wait_for_a_store() {
     let address = impostor(|_, _| std::thread::sleep(Duration::from_secs(600)));
     let bucket = bucket(&address);
-    let crew = Crew::new();
+    let group = ThreadGroup::new();
     std::thread::scope(|scope| {
-        let member = crew.member();
+        let member = group.thread();
         let waits = scope.spawn(|| member.work(|| bucket.head("x")));
         std::thread::sleep(Duration::from_millis(200));
         let begin = Instant::now();
@@ -237,7 +241,7 @@ fn forks_and_callers_need_not_wait_for_a_store() {
         fork::after_fork();
         assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
         assert!(!waits.is_finished());
-        crew.join(true);
+        group.join(true);
         assert!(matches!(waits.join().unwrap(), Err(Error::Interrupted(_))));
     });
 }

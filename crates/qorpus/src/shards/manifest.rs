@@ -1,7 +1,8 @@
 //! The manifest of a sharded corpus: its text, and what of it is believed.
 
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::remedy::brief;
 use crate::shards::naming::{MANIFEST, MAX_SHARDS, Sharding};
 use crate::shards::put_mode::Version;
 use crate::shards::shard::Shard;
@@ -116,11 +117,11 @@ impl Manifest {
             if storage.has_shards()? {
                 return Err(Error::LostManifest(path));
             }
-            return Err(Error::NotACorpus { path, reason: format!("there is no {MANIFEST} in it") });
+            return Err(Error::NotACorpus(path, format!("there is no {MANIFEST} in it")));
         };
         match Manifest::parse(&text) {
             Ok(manifest) => Ok((manifest, version)),
-            Err(reason) => Err(Error::Manifest { path: storage.join(MANIFEST), reason }),
+            Err(reason) => Err(Error::Manifest(storage.join(MANIFEST), reason)),
         }
     }
 

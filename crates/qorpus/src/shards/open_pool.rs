@@ -5,8 +5,8 @@
 //! kilobytes: thousands stay. Those that SQLite must read, being unusual or damaged, take more, and
 //! fewer stay.
 
-use crate::corpus::corpus_file::{CorpusFile, Means, Summary};
-use crate::corpus::row_cache::SLOTS;
+use crate::corpus::corpus_file::{CorpusFile, SharedRecipe, Summary};
+use crate::corpus::row_cache::MAX_SLOTS;
 use crate::error::other_recipe;
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -47,7 +47,7 @@ pub(crate) struct OpenShards {
     shards: Shards,
     /// Whether shards are read, too, that are published and not listed yet.
     reads_unsealed: bool,
-    means: Means,
+    shared: Arc<SharedRecipe>,
     /// The layout of the first shard that SQLite has read.
     layout: OnceLock<Layout>,
     last: RwLock<ReadManifest>,
@@ -130,13 +130,13 @@ impl OpenShards {
     /// Opens the directory at `path`, and none of its shards.
     pub(crate) fn open(path: &Path) -> Result<OpenShards> {
         let (shards, _) = Shards::open(path)?;
-        let means = Means::new(Arc::new(shards.recipe.clone()));
+        let shared = SharedRecipe::new(shards.recipe.clone());
         let last = RwLock::new(ReadManifest::new(&shards)?);
         let pool = Arc::new(OpenPool::new(shards.sharding.count()));
         let handle: Weak<OpenPool> = Arc::downgrade(&pool);
         fork::register(handle);
         let spare = Mutex::default();
-        Ok(OpenShards { shards, reads_unsealed: false, means, layout: OnceLock::new(), last, pool, spare })
+        Ok(OpenShards { shards, reads_unsealed: false, shared, layout: OnceLock::new(), last, pool, spare })
     }
 
     /// Reads shards, too, that are published and not listed yet.
@@ -347,7 +347,7 @@ impl OpenShards {
             }
             Err(_) => return Err(self.shards.lost(number)),
         }
-        let corpus = Box::new(CorpusFile::open_known(&file, &self.means)?);
+        let corpus = Box::new(CorpusFile::open_known(&file, &self.shared)?);
         if self.layout.get().is_none()
             && let Some(layout) = corpus.layout()
         {
@@ -365,7 +365,8 @@ impl OpenShards {
     fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
         let (layout, sharding) = (self.layout.get()?, self.shards.sharding);
         // A directory has at most 2^20 shards, and each has a row at least.
-        let rows = (MAX_ROWS / sharding.count().next_power_of_two() as usize).clamp(MIN_SHARD_ROWS, SLOTS);
-        CorpusFile::published(file.into(), &self.means, layout, sharding.ids(number), bytes, rows)
+        let rows =
+            (MAX_ROWS / sharding.count().next_power_of_two() as usize).clamp(MIN_SHARD_ROWS, MAX_SLOTS);
+        CorpusFile::open_published(file.into(), &self.shared, layout, sharding.ids(number), bytes, rows)
     }
 }

@@ -23,9 +23,8 @@ pub(super) fn path_in(parent: &Path, purpose: &str) -> PathBuf {
 /// # Errors
 /// [`Error::Untrusted`] if others may write to it, or put something else in its place.
 pub(super) fn create(path: &Path, option: &str) -> Result<()> {
-    let refused = |path: &Path, reason: String| Error::Untrusted {
-        path: path.into(),
-        reason: format!("{reason}; name another place by {option}"),
+    let refused = |path: &Path, reason: String| {
+        Error::Untrusted(path.into(), format!("{reason}; name another place by {option}"))
     };
     let above = path.parent().unwrap_or(path);
     let mut builder = DirBuilder::new();

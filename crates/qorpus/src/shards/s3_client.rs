@@ -1,7 +1,8 @@
 //! A client of an S3-compatible store: its options, and a runtime that has no thread of its own.
 
-use crate::error::{Error, Result, brief};
+use crate::error::{Error, Result};
 use crate::os::waiting;
+use crate::remedy::brief;
 use crate::shards::http::{Activity, CONNECT_TIMEOUT, Connector, LastActivity, READ_TIMEOUT};
 use crate::shards::store_error::{StoreFailure, transport};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};

@@ -195,10 +195,8 @@ impl Shards {
             (_, Error::DamagedChunk { chunk, ids, damage, remedy, .. }) => {
                 Error::DamagedChunk { path, chunk, ids, damage, remedy }
             }
-            (_, Error::OtherRecipe { there, there_hash, asked, asked_hash, .. }) => {
-                Error::OtherRecipe { path, there, there_hash, asked, asked_hash }
-            }
-            (_, Error::NewerFormat { version, .. }) => Error::NewerFormat { path, version },
+            (_, Error::OtherRecipe { there, asked, .. }) => Error::OtherRecipe { path, there, asked },
+            (_, Error::NewerFormat(_, version)) => Error::NewerFormat(path, version),
             (Some(reason), _) => self.damaged(number, &reason),
             (None, error) => error,
         }

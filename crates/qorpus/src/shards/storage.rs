@@ -3,10 +3,11 @@
 //! Both give a name to what is whole, and only under a condition on what had it before. Making,
 //! sealing and reading shards rely on nothing else.
 
-use crate::error::{Error, LOOK_FOR, Result, brief, io};
+use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::options::job::Durability;
 use crate::os::atomic_file;
 use crate::paths::{check_spelling, is_bucket};
+use crate::remedy::brief;
 use crate::shards::bucket::Bucket;
 use crate::shards::directory;
 use crate::shards::naming::{MANIFEST, RECEIPTS, is_part_of_corpus, is_shard};
@@ -133,13 +134,13 @@ impl Storage {
         };
         match other {
             // Another process may have finished creating it at this moment.
-            Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus {
-                path: self.path().into(),
-                reason: format!(
+            Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus(
+                self.path().into(),
+                format!(
                     "there is no {MANIFEST}, and {} is in it; name a place that is empty or new",
                     brief(&name)
                 ),
-            }),
+            )),
             _ => Ok(()),
         }
     }

@@ -1,6 +1,7 @@
 //! Failures of an object store as sentences, and what to do about them.
 
-use crate::error::{Error, brief};
+use crate::error::Error;
+use crate::remedy::brief;
 use object_store::client::{HttpError, HttpErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;

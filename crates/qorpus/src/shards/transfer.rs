@@ -26,7 +26,7 @@ impl Bucket {
     /// returns whether it did.
     pub(super) fn upload(&self, from: &Path, shard: &Shard, name: &str, mode: PutMode<'_>) -> Result<bool> {
         let check = |found: (u64, u128)| {
-            let changed = Error::LostFile { path: from.into(), what: "changed" };
+            let changed = Error::LostFile(from.into(), "changed");
             if found == shard.fingerprint() { Ok(()) } else { Err(changed) }
         };
         if shard.bytes <= PART_BYTES as u64 {

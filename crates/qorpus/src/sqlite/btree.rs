@@ -1,33 +1,32 @@
-//! The tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
+//! The b-tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
 //!
 //! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format".
-//! Nothing found here is believed: every offset is checked, and what is unusual in any way, SQLite
-//! may read.
+//! Nothing found here is believed: every offset is checked, and SQLite reads whatever is unusual.
 
-use crate::sqlite::connection::{LARGEST_VALUE, PAGE_SIZE};
+use crate::sqlite::connection::{MAX_VALUE_BYTES, PAGE_SIZE};
 use crate::sqlite::mmap::Bytes;
 use qorpus_core::ChunkSpan;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// A page with what did not fit into a row's own begins with the number of the next one.
-const NEXT: usize = 4;
+/// An overflow page begins with the number of the next one.
+const NEXT_PAGE_BYTES: usize = 4;
 
-/// Bytes of a row in such a page.
-const CONTINUED: usize = PAGE - NEXT;
+/// Bytes of a row in an overflow page.
+const OVERFLOW_BYTES: usize = PAGE - NEXT_PAGE_BYTES;
 
-/// The most bytes of a row that are all in its own page.
-const MAX_INSIDE: usize = PAGE - 35;
+/// The largest row without overflow pages.
+const MAX_LOCAL_BYTES: usize = PAGE - 35;
 
-/// The fewest bytes in its own page of a row that continues elsewhere.
-const LEAST_INSIDE: usize = (PAGE - 12) * 32 / 255 - 23;
+/// The fewest local bytes of a row with overflow pages.
+const MIN_LOCAL_BYTES: usize = (PAGE - 12) * 32 / 255 - 23;
 
-/// Larger than that of any file: each page of the tree has at least two below it.
-const DEEPEST: usize = 20;
+/// Deeper than any b-tree: each inner page has at least two pages below it.
+const MAX_DEPTH: usize = 20;
 
 /// A row of `chunks`: where its columns stand in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Row {
+pub(crate) struct ChunkRow {
     pub(crate) first_id: u64,
     /// At least 1, but for what was never found.
     pub(crate) count: u32,
@@ -37,13 +36,14 @@ pub(crate) struct Row {
     pub(crate) labels_len: u32,
     /// Where the circuits begin in the file.
     at: usize,
-    /// How many bytes of the columns are there, in the row's own page.
-    near: u32,
-    /// The first of the pages, one behind the other, that have the others.
-    far: u32,
+    /// How many bytes of the columns are local: in the row's own page.
+    local: u32,
+    /// The first of the overflow pages with the others, which follow one another; 0 if there are
+    /// none.
+    overflow: u32,
 }
 
-impl Row {
+impl ChunkRow {
     pub(crate) fn holds(&self, id: u64) -> bool {
         id.wrapping_sub(self.first_id) < u64::from(self.count)
     }
@@ -54,7 +54,7 @@ impl Row {
     }
 
     /// Which records its chunk holds.
-    pub(crate) fn chunk(&self) -> ChunkSpan {
+    pub(crate) fn span(&self) -> ChunkSpan {
         ChunkSpan { first_id: self.first_id, count: self.count.into() }
     }
 
@@ -70,14 +70,15 @@ impl Row {
     /// Copies bytes of the columns.
     #[inline]
     pub(crate) fn copy(&self, file: Bytes<'_>, at: usize, out: &mut [u8]) -> Option<()> {
-        match at.checked_add(out.len())? <= self.near as usize {
-            true => file.copy(self.at + at, out),
-            false => self.copy_far(file, at, out),
+        if at.checked_add(out.len())? <= self.local as usize {
+            file.copy(self.at + at, out)
+        } else {
+            self.copy_overflow(file, at, out)
         }
     }
 
     #[cold]
-    fn copy_far(&self, file: Bytes<'_>, mut at: usize, mut out: &mut [u8]) -> Option<()> {
+    fn copy_overflow(&self, file: Bytes<'_>, mut at: usize, mut out: &mut [u8]) -> Option<()> {
         while !out.is_empty() {
             let (start, len) = self.place(at)?;
             let (piece, rest) = out.split_at_mut(len.min(out.len()));
@@ -90,17 +91,17 @@ impl Row {
     /// Where in the file a byte of the columns is, and how many follow there, that one included.
     #[inline]
     pub(crate) fn place(&self, at: usize) -> Option<(usize, usize)> {
-        let Some(beyond) = at.checked_sub(self.near as usize) else {
-            return Some((self.at + at, self.near as usize - at));
+        let Some(beyond) = at.checked_sub(self.local as usize) else {
+            return Some((self.at + at, self.local as usize - at));
         };
-        let (page, within) = (self.far as usize + beyond / CONTINUED, beyond % CONTINUED);
-        let start = page.checked_sub(1)?.checked_mul(PAGE)? + NEXT;
-        (self.far > 0).then_some((start + within, CONTINUED - within))
+        let (page, within) = (self.overflow as usize + beyond / OVERFLOW_BYTES, beyond % OVERFLOW_BYTES);
+        let start = page.checked_sub(1)?.checked_mul(PAGE)? + NEXT_PAGE_BYTES;
+        (self.overflow > 0).then_some((start + within, OVERFLOW_BYTES - within))
     }
 }
 
-/// Whether this is a file as corpora are: of pages of 65536 bytes with nothing reserved in them.
-pub(crate) fn is_usual(file: Bytes<'_>) -> bool {
+/// Whether the file has pages as corpora do: of 65536 bytes with nothing reserved in them.
+pub(crate) fn has_corpus_pages(file: Bytes<'_>) -> bool {
     // The page size is 1 for 65536; byte 20 counts the reserved bytes of a page.
     file.array(16)
         .is_some_and(|[size_high, size_low, _, _, reserved]| (size_high, size_low, reserved) == (0, 1, 0))
@@ -108,9 +109,9 @@ pub(crate) fn is_usual(file: Bytes<'_>) -> bool {
 
 /// The last row whose first id is not above `id`, in the table whose tree has this root; `None` if
 /// there is none, or SQLite must be asked.
-pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<Row> {
+pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<ChunkRow> {
     let (mut page, mut before) = (Page::new(file, root)?, None);
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         if page.is_leaf {
             return match page.last_not_above(id)? {
                 Some(cell) => page.row(cell),
@@ -128,9 +129,9 @@ pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<Row> {
 }
 
 /// The last row in the tree below this page.
-fn last_below(file: Bytes<'_>, number: u32) -> Option<Row> {
+fn last_below(file: Bytes<'_>, number: u32) -> Option<ChunkRow> {
     let mut page = Page::new(file, number)?;
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         if page.is_leaf {
             return page.row(page.cells.checked_sub(1)?);
         }
@@ -194,13 +195,10 @@ impl<'m> Page<'m> {
     /// below its child.
     fn key(&self, index: usize) -> Option<u64> {
         let cell = self.cell(index)?;
-        match self.is_leaf {
-            true => self.varint(self.varint(cell)?.1),
-            false => self.varint(cell + 4),
-        }
-        // Rows with negative keys are no chunks.
-        .map(|(key, _)| key)
-        .filter(|&key| key <= i64::MAX as u64)
+        if self.is_leaf { self.varint(self.varint(cell)?.1) } else { self.varint(cell + 4) }
+            // Rows with negative keys are not chunks.
+            .map(|(key, _)| key)
+            .filter(|&key| key <= i64::MAX as u64)
     }
 
     /// How many cells, from the first one on, have keys below `id`: of an inner page, the number of
@@ -209,10 +207,7 @@ impl<'m> Page<'m> {
         let (mut start, mut end) = (0, self.cells);
         while start < end {
             let middle = start.midpoint(end);
-            match self.key(middle)? < id {
-                true => start = middle + 1,
-                false => end = middle,
-            }
+            if self.key(middle)? < id { start = middle + 1 } else { end = middle }
         }
         Some(start)
     }
@@ -229,13 +224,13 @@ impl<'m> Page<'m> {
     }
 
     /// The row in a cell of a leaf.
-    fn row(&self, index: usize) -> Option<Row> {
+    fn row(&self, index: usize) -> Option<ChunkRow> {
         let (len, at) = self.varint(self.cell(index)?)?;
         let (first_id, start) = self.varint(at)?;
-        let len = usize::try_from(len).ok().filter(|&len| len <= LARGEST_VALUE as usize)?;
-        let inside = inside(len);
+        let len = usize::try_from(len).ok().filter(|&len| len <= MAX_VALUE_BYTES as usize)?;
+        let local_len = local_len(len);
         let (header, mut at) = self.varint(start)?;
-        let body = start + usize::try_from(header).ok().filter(|&header| header <= inside)?;
+        let body = start + usize::try_from(header).ok().filter(|&header| header <= local_len)?;
         let mut kind = || {
             let (kind, next) = self.varint(at)?;
             at = next;
@@ -256,26 +251,30 @@ impl<'m> Page<'m> {
         };
         let (unitaries_len, labels_len) = (or_null()?, or_null()?);
         let (begin, end) = (body + skipped, body + skipped + circuits_len + unitaries_len + labels_len);
-        if at != body || end != start + len || begin > start + inside || start + inside > PAGE {
+        if at != body || end != start + len || begin > start + local_len || start + local_len > PAGE {
             return None;
         }
-        Some(Row {
+        Some(ChunkRow {
             first_id,
             count: self.small(count_kind, count_len, body)?,
             circuits_len: circuits_len as u32,
             unitaries_len: unitaries_len as u32,
             labels_len: labels_len as u32,
             at: self.start + begin,
-            near: (start + inside - begin) as u32,
-            far: if inside < len { self.continued(start + inside, len - inside)? } else { 0 },
+            local: (start + local_len - begin) as u32,
+            overflow: if local_len < len {
+                self.overflow_pages(start + local_len, len - local_len)?
+            } else {
+                0
+            },
         })
     }
 
-    /// The first of the pages with so many more bytes of a row, if these follow one another; its
+    /// The first of the overflow pages with `bytes` bytes of a row, if they follow one another; its
     /// number is at `at`.
-    fn continued(&self, at: usize, bytes: usize) -> Option<u32> {
+    fn overflow_pages(&self, at: usize, bytes: usize) -> Option<u32> {
         let first = u32::from_be_bytes(self.array(at)?);
-        for page in (1..bytes.div_ceil(CONTINUED) as u32).map(|step| first.checked_add(step)) {
+        for page in (1..bytes.div_ceil(OVERFLOW_BYTES) as u32).map(|step| first.checked_add(step)) {
             let before = (page? as usize).checked_sub(2)?;
             if u32::from_be_bytes(self.file.array(before.checked_mul(PAGE)?)?) != page? {
                 return None;
@@ -300,17 +299,17 @@ impl<'m> Page<'m> {
     }
 }
 
-/// How many of a row's bytes are in its own page.
-fn inside(len: usize) -> usize {
-    if len <= MAX_INSIDE {
+/// How many bytes of a row of `len` bytes are local.
+fn local_len(len: usize) -> usize {
+    if len <= MAX_LOCAL_BYTES {
         return len;
     }
-    // So many that the last of the other pages is full, if they fit.
-    let full = LEAST_INSIDE + (len - LEAST_INSIDE) % CONTINUED;
-    if full <= MAX_INSIDE { full } else { LEAST_INSIDE }
+    // As many as fill the last overflow page, if they fit.
+    let full = MIN_LOCAL_BYTES + (len - MIN_LOCAL_BYTES) % OVERFLOW_BYTES;
+    if full <= MAX_LOCAL_BYTES { full } else { MIN_LOCAL_BYTES }
 }
 
-/// Bytes of an integer of this kind, or serial type.
+/// Bytes of an integer of this serial type.
 fn integer_len(kind: u64) -> Option<usize> {
     match kind {
         1..=4 => Some(kind as usize),
@@ -321,10 +320,10 @@ fn integer_len(kind: u64) -> Option<usize> {
     }
 }
 
-/// Bytes of a BLOB of this kind.
+/// Bytes of a BLOB of this serial type.
 fn blob_len(kind: u64) -> Option<usize> {
     let len = kind.checked_sub(12).filter(|twice| twice % 2 == 0)? / 2;
-    usize::try_from(len).ok().filter(|&len| len <= LARGEST_VALUE as usize)
+    usize::try_from(len).ok().filter(|&len| len <= MAX_VALUE_BYTES as usize)
 }
 
 #[cfg(test)]
@@ -362,7 +361,7 @@ mod tests {
         (connection, bytes, root, next)
     }
 
-    /// What SQLite says: first id, count, circuits, unitaries and labels.
+    /// The row that SQLite reads: first id, count, circuits, unitaries and labels.
     type Found = (u64, u32, Vec<u8>, Vec<u8>, Vec<u8>);
 
     fn asked(connection: &Connection, id: u64) -> Option<Found> {
@@ -413,7 +412,7 @@ mod tests {
         for (rows, most) in [(0, 1), (1, 9), (40, 30_000), (40, 40_000), (20, 500_000), (3_000, 900)] {
             let bytes = |row: u64| 1 + (row * 7_919 % most) as usize;
             let (connection, file, root, end) = table(rows, PAGE_SIZE, bytes);
-            assert!(is_usual(file[..].into()));
+            assert!(has_corpus_pages(file[..].into()));
             for id in (0..end + 3).step_by(if rows > 1_000 { 7 } else { 1 }) {
                 assert_eq!(found(&file, root, id), asked(&connection, id), "{id} of {rows} rows");
             }
@@ -450,13 +449,13 @@ mod tests {
     #[test]
     fn what_is_unusual_is_left_to_sqlite() {
         let (_, file, root, _) = table(9, 4096, |_| 100);
-        assert!(!is_usual(file[..].into()));
+        assert!(!has_corpus_pages(file[..].into()));
         assert_eq!(find(file[..].into(), root, 1), None);
         // A row that is continued on pages that do not follow one another.
         let (_, mut file, root, _) = table(1, PAGE_SIZE, |_| 100_000);
         let row = find(file[..].into(), root, 0).unwrap();
-        assert!(row.far > 0);
-        file[(row.far as usize - 1) * PAGE + 3] ^= 1;
+        assert!(row.overflow > 0);
+        file[(row.overflow as usize - 1) * PAGE + 3] ^= 1;
         assert_eq!(find(file[..].into(), root, 0), None);
         assert_eq!(find(file[..].into(), 0, 1), None);
         assert_eq!(find(file[..].into(), 1, 1), None);

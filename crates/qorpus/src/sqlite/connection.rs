@@ -1,15 +1,12 @@
-//! Opening a corpus with SQLite: what every connection is told, and what a file must show to be
-//! believed.
+//! Opens a corpus with SQLite: the settings of every connection, and the checks that a file must
+//! pass.
 
-use crate::error::not_a_corpus;
-use crate::error::{Error, LOOK_FOR, Result, brief, io};
+use crate::error::{Error, LOOK_FOR, Result, io, not_a_corpus};
 use crate::hex::hex;
-use crate::paths::COMPANIONS;
-use crate::paths::beside;
-use crate::paths::log;
+use crate::paths::{COMPANIONS, beside, wal_path};
+use crate::remedy::brief;
 use crate::sqlite::failure::{sqlite, sqlite_on};
-use crate::sqlite::guard;
-use crate::sqlite::schema;
+use crate::sqlite::{guard, schema};
 use qorpus_core::{FORMAT_VERSION, Recipe};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -32,9 +29,9 @@ const CACHE_KIB: u32 = 32 << 10;
 /// `SQLITE_MAX_MMAP_SIZE`.
 const MMAP_BYTES: i64 = 1 << 40;
 
-/// No row of `chunks` takes more bytes, since a writer refuses larger labels; what is larger is
-/// refused before it is read.
-pub(crate) const LARGEST_VALUE: i32 = 64 << 20;
+/// No row of `chunks` takes more bytes, since a writer refuses larger labels; SQLite refuses larger
+/// values before it reads them.
+pub(crate) const MAX_VALUE_BYTES: i32 = 64 << 20;
 
 /// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
 const BUSY_TIMEOUT_MS: u64 = 300_000;
@@ -56,7 +53,7 @@ impl BusyTimeout {
 /// The size of SQLite's smallest page: no database is shorter.
 const HEADER_BYTES: u64 = 512;
 
-/// What a connection is opened for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
@@ -68,7 +65,7 @@ pub(crate) enum Access {
 /// ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeout)> {
     check_version()?;
-    guard::keep();
+    guard::install();
     if access != Access::Create {
         path.metadata().map_err(io(path, LOOK_FOR))?;
     }
@@ -97,8 +94,8 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     Ok((connection, busy_timeout))
 }
 
-/// Refuses what is no plain file, here or beside it: SQLite would wait for ever for a pipe to be
-/// opened at its other end.
+/// Refuses anything but plain files, here or beside it: SQLite would wait for ever for the other
+/// end of a pipe.
 fn check_plain(path: &Path) -> Result<()> {
     let strange = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_file());
     let names = std::iter::once(path.into()).chain(COMPANIONS.map(|ending| beside(path, ending)));
@@ -121,28 +118,29 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
         connection.set_db_config(option, on)?;
     }
     connection.pragma_update(None, "cell_size_check", true)?;
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LARGEST_VALUE).map(drop)
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES).map(drop)
 }
 
-/// Has pages mapped instead of copied.
+/// Maps pages instead of copying them.
 fn map(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)
 }
 
-/// Opens a corpus that nobody writes, without any locks.
+/// Opens a corpus that nobody writes as immutable: without any locks.
 ///
 /// Sound for committed records only, which never change, and only because every byte is checked
-/// after it was read: what was read while someone began to write after all does not pass.
-pub(crate) fn open_still(path: &Path) -> Result<Connection> {
-    guard::keep();
+/// after it was read: if a writer begins after all, a torn read does not pass.
+pub(crate) fn open_immutable(path: &Path) -> Result<Connection> {
+    guard::install();
     let failed = sqlite(path, "open it");
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-    let escaped = path.as_os_str().as_encoded_bytes().iter().map(|&byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
+    let escaped = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     let uri = format!("file:{}?immutable=1", escaped.collect::<String>());
     let connection = Connection::open_with_flags(uri, flags).map_err(&failed)?;
     restrict(&connection).and_then(|()| map(&connection)).map_err(failed)?;
@@ -173,19 +171,20 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite_on(connection, path, "read it");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let found = size(path);
-    // SQLite takes what is shorter than its header for a new file, and would write over it.
+    // SQLite takes a file shorter than its header for a new one, and would write over it.
     if (1..HEADER_BYTES).contains(&found) {
         return Err(not_a_corpus(path, "it is not an SQLite file".into()));
     }
     let refused = match begin_read(connection) {
         Ok(transaction) => {
             let expected = bytes(&transaction).map_err(&failed)?;
-            // What the file lacks may still be in the log; nothing is lost from either during the
+            // Pages that the file lacks may still be in the WAL; neither loses any during the
             // transaction.
             let found = size(path);
-            return match found < expected && size(&log(path)) == 0 {
-                true => Err(Error::Truncated { path: path.into(), found }),
-                false => Ok(()),
+            return if found < expected && size(&wal_path(path)) == 0 {
+                Err(Error::Truncated(path.into(), found))
+            } else {
+                Ok(())
             };
         }
         Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
@@ -198,20 +197,20 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     lenient.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).map_err(&failed)?;
     lenient.pragma_update(None, "writable_schema", true).map_err(&failed)?;
     match pages(&lenient) {
-        Ok(_) => Err(Error::Truncated { path: path.into(), found }),
+        Ok(_) => Err(Error::Truncated(path.into(), found)),
         Err(_) => Err(failed(refused)),
     }
 }
 
-/// How long to wait before trying again what SQLite could not decide.
-pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+/// The pause before a retry that SQLite asks for.
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether SQLite lost a race for the log against another process and asks to try again.
-pub(crate) fn is_protocol(error: &rusqlite::Error) -> bool {
+/// Whether SQLite lost a race for the WAL against another process and asks to try again.
+pub(crate) fn is_wal_race(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed)
 }
 
-/// Begins a transaction that sees one consistent state, from now on.
+/// Begins a transaction that sees the file's present state until it ends.
 pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
     loop {
         let transaction = connection.unchecked_transaction()?;
@@ -220,7 +219,7 @@ pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transactio
             connection.prepare_cached("SELECT 1 FROM sqlite_schema")?.query([])?.next().map(drop)
         };
         match look(&transaction) {
-            Err(error) if is_protocol(&error) => std::thread::sleep(PAUSE),
+            Err(error) if is_wal_race(&error) => std::thread::sleep(RETRY_PAUSE),
             Err(error) => return Err(error),
             Ok(()) => return Ok(transaction),
         }
@@ -237,7 +236,7 @@ fn pages(connection: &Connection) -> rusqlite::Result<u64> {
     connection.pragma_query_value(None, "page_count", |row| row.get(0))
 }
 
-/// What an SQLite file turns out to be.
+/// The kind of an SQLite file.
 #[derive(Debug)]
 pub(crate) enum FileKind {
     /// Nothing yet: a new file.
@@ -246,31 +245,32 @@ pub(crate) enum FileKind {
     Corpus(Box<Recipe>),
 }
 
-/// Looks at the file: application id, version, recipe and its hash.
+/// Checks the file's application id, version, recipe and its hash.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<FileKind> {
-    let Some(Identity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
+    let Some(RecipeIdentity { json, hash }) = identity(connection, path)? else { return Ok(FileKind::Empty) };
     let recipe = Recipe::from_json(&json).map_err(|error| not_a_corpus(path, brief(&error.to_string())))?;
-    match hash == hex(&recipe.hash()) {
-        true => Ok(FileKind::Corpus(Box::new(recipe))),
-        false => Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into())),
+    if hash == hex(&recipe.hash()) {
+        Ok(FileKind::Corpus(Box::new(recipe)))
+    } else {
+        Err(not_a_corpus(path, "its recipe does not match the recipe's hash".into()))
     }
 }
 
-/// What a file says of its recipe.
+/// The recipe of a file as stored: its text and its hash.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct RecipeIdentity {
     json: String,
     hash: String,
 }
 
-impl Identity {
-    pub(crate) fn of(recipe: &Recipe) -> Identity {
-        Identity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
+impl RecipeIdentity {
+    pub(crate) fn of(recipe: &Recipe) -> RecipeIdentity {
+        RecipeIdentity { json: recipe.to_json(), hash: hex(&recipe.hash()) }
     }
 }
 
-/// The same without a look at the recipe itself; `None` for a new file.
-pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Identity>> {
+/// Checks the file and returns its recipe's text and hash, unparsed; `None` for a new file.
+pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<RecipeIdentity>> {
     let failed = sqlite_on(connection, path, "read it");
     // In one state of the file: someone may be creating it at this moment.
     let connection = &*connection.unchecked_transaction().map_err(&failed)?;
@@ -285,7 +285,7 @@ pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Id
     }
     let version = number("user_version").map_err(&failed)?;
     if version > i64::from(FORMAT_VERSION) {
-        return Err(Error::NewerFormat { path: path.into(), version });
+        return Err(Error::NewerFormat(path.into(), version));
     }
     if version < 1 {
         return Err(not_a_corpus(format!("its format version is {version}")));
@@ -293,7 +293,7 @@ pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Id
     schema::check(connection, path)?;
     let json = meta(connection, path, "recipe")?.ok_or_else(|| not_a_corpus("it has no recipe".into()))?;
     let hash = meta(connection, path, "recipe_hash")?.unwrap_or_default();
-    Ok(Some(Identity { json, hash }))
+    Ok(Some(RecipeIdentity { json, hash }))
 }
 
 fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String>> {

@@ -1,8 +1,9 @@
 //! Failures of SQLite as errors that name the file and, where the operating system is behind them,
 //! its reason.
 
-use crate::error::{Error, io, remedy};
+use crate::error::{Error, io, not_a_corpus};
 use crate::paths::{COMPANIONS, beside};
+use crate::remedy::remedy;
 use nix::unistd::{AccessFlags, access};
 use rusqlite::{Connection, ErrorCode};
 use std::fs::File;
@@ -43,15 +44,13 @@ pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Err
         {
             io(path, action)(found)
         }
-        Some(ErrorCode::NotADatabase) => {
-            Error::NotACorpus { path: path.into(), reason: "it is not an SQLite file".into() }
-        }
+        Some(ErrorCode::NotADatabase) => not_a_corpus(path, "it is not an SQLite file".into()),
         _ => Error::Sqlite { path: path.into(), action, source },
     }
 }
 
-/// The operating system's refusal that SQLite may have met at a file: SQLite says only that it
-/// cannot open it, and the same tried again shows why.
+/// The operating system's error that SQLite may have met at a file: SQLite says only that it cannot
+/// open it, and trying again shows why.
 fn refusal(path: &Path) -> Option<std::io::Error> {
     // Without a descriptor of the file: closing it would drop all locks that this process has on
     // the file.

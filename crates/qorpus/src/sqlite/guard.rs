@@ -1,12 +1,12 @@
 //! The guard: a mapped file that loses its end while it is read gives zeros instead of ending the
 //! process.
 //!
-//! Whoever touches a page of a mapping that the file has no more, or that the disk cannot read,
-//! gets the signal SIGBUS, and by default that ends the process. Here a handler puts zeros in the
-//! place of the whole mapping and counts the fault. No check passes over zeros, so the read goes
-//! another way or fails, and then [`faults`] says why. Every mapping of a database is guarded: our
-//! own, and those that SQLite makes, because it asks the system through functions of ours. Signals
-//! that others mean are theirs, as before.
+//! A thread that touches a page of a mapping that the file no longer has, or that the disk cannot
+//! read, gets the signal SIGBUS, which by default ends the process. Here a handler puts zeros in
+//! the place of the whole mapping and counts the fault. No check passes over zeros, so the read
+//! goes another way or fails, and [`faults`] tells the reason. Every mapping of a database is
+//! guarded: our own, and those that SQLite makes, because it asks the system through functions of
+//! ours. Other signals go to the handlers before ours.
 
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::
 
 /// More than the mappings that Linux allows a process unless told otherwise: 65,530. What is not in
 /// the table is not mapped.
-const MOST: usize = 1 << 16;
+const MAX_MAPPINGS: usize = 1 << 16;
 
-/// Counts of faults; files share one if their numbers happen to agree in so many bits.
-const COUNTS: usize = 1 << 10;
+/// Counters of faults; files share one if the hashes of their numbers agree in these bits.
+const FAULT_COUNTERS: usize = 1 << 10;
 
 /// A mapping that is guarded. The handler reads these numbers in the middle of anything, so they
 /// are atomic and there is no lock.
@@ -39,9 +39,9 @@ struct Guarded {
 /// No address is as high as this.
 const CLAIMED: usize = usize::MAX;
 
-static TABLE: [Guarded; MOST] =
+static TABLE: [Guarded; MAX_MAPPINGS] =
     [const { Guarded { start: AtomicUsize::new(0), end: AtomicUsize::new(0), count: AtomicUsize::new(0) } };
-        MOST];
+        MAX_MAPPINGS];
 
 /// There is no free place before this one.
 static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
@@ -49,7 +49,7 @@ static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
 /// No place from this one on was ever used.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-static FAULTS: [AtomicU32; COUNTS] = [const { AtomicU32::new(0) }; COUNTS];
+static FAULTS: [AtomicU32; FAULT_COUNTERS] = [const { AtomicU32::new(0) }; FAULT_COUNTERS];
 
 /// A place in the table.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Guard {
     /// Guards a mapping of `file` from now until it is dropped, which must be before the mapping
     /// goes; `None` if there are too many.
     pub(crate) fn new(start: usize, len: usize, file: &File) -> Option<Guard> {
-        keep();
+        install();
         guard(start, len, count_of(file.as_raw_fd())).map(Guard)
     }
 }
@@ -78,7 +78,8 @@ pub(crate) fn faults((device, number): (u64, u64)) -> u32 {
 }
 
 fn count_at(device: u64, number: u64) -> usize {
-    (device.rotate_left(32) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 54 & (COUNTS - 1)
+    (device.rotate_left(32) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 54
+        & (FAULT_COUNTERS - 1)
 }
 
 /// The place of the count of an open file's faults.
@@ -96,7 +97,7 @@ fn guard(start: usize, len: usize, count: usize) -> Option<usize> {
     let first = FIRST_FREE.load(SeqCst);
     let is_claimed = |&place: &usize| TABLE[place].start.compare_exchange(0, CLAIMED, SeqCst, SeqCst).is_ok();
     // Again from the beginning, if another thread has set it too high meanwhile.
-    let place = (first..MOST).chain(0..first).find(is_claimed)?;
+    let place = (first..MAX_MAPPINGS).chain(0..first).find(is_claimed)?;
     FIRST_FREE.store(place + 1, SeqCst);
     USED.fetch_max(place + 1, SeqCst);
     let guarded = &TABLE[place];
@@ -134,14 +135,14 @@ fn replace(address: usize) -> bool {
     new != libc::MAP_FAILED
 }
 
-/// A way to treat SIGBUS that ours has replaced, and the one before.
-struct Before {
+/// A handler of SIGBUS that ours has replaced, and the one before it.
+struct ReplacedHandler {
     action: libc::sigaction,
-    before: *mut Before,
+    before: *mut ReplacedHandler,
 }
 
 /// The newest of those.
-static BEFORE: AtomicPtr<Before> = AtomicPtr::new(ptr::null_mut());
+static REPLACED: AtomicPtr<ReplacedHandler> = AtomicPtr::new(ptr::null_mut());
 
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     let errno = Errno::last_raw();
@@ -150,23 +151,23 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     // Signals that someone has sent have no positive code.
     if code <= 0 || !replace(address) {
-        give_way(signal, code <= 0);
+        restore_handler(signal, code <= 0);
     }
     Errno::set_raw(errno);
 }
 
-/// Has the signal treated as before ours was the way.
+/// Restores the handler before ours and lets it treat the signal.
 ///
 /// To call the other handler would not do: Python's `faulthandler` prints where the program is,
 /// restores what it found, which may be ours, and sends the signal again.
-fn give_way(signal: c_int, is_sent: bool) {
-    let before = BEFORE.load(SeqCst);
+fn restore_handler(signal: c_int, is_sent: bool) {
+    let before = REPLACED.load(SeqCst);
     // SAFETY: all bits zero are a `sigaction`: the default, no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: it is null or from `Box::leak`, and is never freed.
     if let Some(before) = unsafe { before.as_ref() } {
         action = before.action;
-        BEFORE.store(before.before, SeqCst);
+        REPLACED.store(before.before, SeqCst);
     }
     // SAFETY: `action` was that of this signal before, or is the default; both calls may be made in
     // a handler.
@@ -179,9 +180,9 @@ fn give_way(signal: c_int, is_sent: bool) {
     }
 }
 
-/// Sees to it that the handler is the process's, now and then: others, such as PyTorch in a
-/// loader's workers, put theirs there.
-pub(crate) fn keep() {
+/// Installs the handler if it is not there, checked now and then: others, such as PyTorch in a
+/// loader's workers, install theirs.
+pub(crate) fn install() {
     static LOOKED: AtomicU64 = AtomicU64::new(0);
     let now = now().as_millis() as u64;
     if now.saturating_sub(LOOKED.load(SeqCst)) < POLL_INTERVAL.as_millis() as u64 {
@@ -202,12 +203,13 @@ pub(crate) fn keep() {
         // to `there`.
         unsafe { libc::sigaction(libc::SIGBUS, &raw const own, &raw mut there) };
         if there.sa_sigaction != own.sa_sigaction {
-            let new: *mut Before = Box::leak(Box::new(Before { action: there, before: ptr::null_mut() }));
-            let mut before = BEFORE.load(SeqCst);
+            let new: *mut ReplacedHandler =
+                Box::leak(Box::new(ReplacedHandler { action: there, before: ptr::null_mut() }));
+            let mut before = REPLACED.load(SeqCst);
             loop {
                 // SAFETY: nobody else has it before it is in the list.
                 unsafe { (*new).before = before };
-                match BEFORE.compare_exchange(before, new, SeqCst, SeqCst) {
+                match REPLACED.compare_exchange(before, new, SeqCst, SeqCst) {
                     Ok(_) => break,
                     Err(other) => before = other,
                 }

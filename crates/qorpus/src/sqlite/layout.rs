@@ -11,15 +11,15 @@ use rusqlite::Connection;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// What of the file's header decides how the rest is read: sizes and versions, the format of the
-/// schema, the encoding of texts, and whose file it is. See "The Database Header",
+/// The parts of the file's header that decide how the rest is read: sizes and versions, the format
+/// of the schema, the encoding of texts, and the application. See "The Database Header",
 /// <https://sqlite.org/fileformat2.html>.
 const HEADER: [(usize, usize); 4] = [(0, 24), (44, 48), (56, 64), (68, 72)];
 
 /// Bytes of the header.
 const HEADER_BYTES: usize = 100;
 
-/// A page of the tree of a table WITHOUT ROWID that has no others below it.
+/// The type of a leaf page of a table WITHOUT ROWID.
 const LEAF: u8 = 0x0a;
 
 /// The schema and the metadata of a file that SQLite has read, which were found to be as they
@@ -35,14 +35,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// That of the file of a connection, which was checked; `None` if it is unusual, or its
+    /// Reads the layout of a connection's file, which was checked; `None` if it is unusual, or its
     /// metadata fill more than a page.
     pub(crate) fn new(connection: &Connection, file: Bytes<'_>) -> Option<Layout> {
-        let root = usual_root(connection).ok().flatten()?;
-        let page = root_of(connection, "meta").ok()?.checked_sub(1)? as usize;
+        let root = chunks_root(connection).ok().flatten()?;
+        let page = table_root(connection, "meta").ok()?.checked_sub(1)? as usize;
         let metadata = page_of(file, page)?;
-        let is_usual = btree::is_usual(file) && metadata.first() == Some(&LEAF);
-        is_usual.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
+        let has_corpus_pages = btree::has_corpus_pages(file) && metadata.first() == Some(&LEAF);
+        has_corpus_pages.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
     }
 
     /// The root of the tree of `chunks` of another file, if that has this layout too.
@@ -62,18 +62,18 @@ fn page_of(file: Bytes<'_>, page: usize) -> Option<Vec<u8>> {
 }
 
 /// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
-pub(crate) fn usual_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+pub(crate) fn chunks_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
     let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
     let usual = "first_id 10,count 00,checksum 00,content 00,circuits 00,unitaries 00,labels 00";
     if columns.as_deref() != Some(usual) {
         return Ok(None);
     }
-    root_of(connection, "chunks").map(Some)
+    table_root(connection, "chunks").map(Some)
 }
 
 /// The root of the tree of a table.
-pub(crate) fn root_of(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
+pub(crate) fn table_root(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
     let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     connection.query_row(sql, [table], |row| row.get(0))
 }

@@ -1,5 +1,5 @@
-//! The mapping: a still file as SQLite has mapped it, or a published one as it is, and bytes in
-//! memory that other processes may change.
+//! Mappings: an immutable file as SQLite has mapped it, or a published one, and bytes in memory
+//! that other processes may change.
 
 #![expect(
     unsafe_code,
@@ -17,10 +17,10 @@ use std::ptr::{self, NonNull};
 
 /// A file is asked for in pieces of this many bytes, because SQLite counts those of a piece in a C
 /// `int`.
-const PIECE: usize = 1 << 30;
+const MAX_FETCH_BYTES: usize = 1 << 30;
 
 /// SQLite hands out no part of a mapping behind which there are fewer bytes than these.
-const MARGIN: usize = 256;
+const FETCH_MARGIN: usize = 256;
 
 /// A part of a file, from its first byte on, that SQLite has mapped and keeps mapped as long as
 /// this lives.
@@ -70,7 +70,7 @@ impl<'c> Mapping<'c> {
         let size = usize::try_from(size).ok().filter(|_| code == ffi::SQLITE_OK)?;
         let whole = size - size % PAGE_SIZE as usize;
         while mapping.len < whole {
-            match mapping.fetch((whole - mapping.len).min(PIECE), whole) {
+            match mapping.fetch((whole - mapping.len).min(MAX_FETCH_BYTES), whole) {
                 Some(more) => mapping.len += more,
                 None => break,
             }
@@ -90,7 +90,7 @@ impl<'c> Mapping<'c> {
         // What is mapped is mapped in pages of the system. The margin, too, of which SQLite hands
         // out nothing, is in the last of them: the file ends with a page of SQLite's, which is made
         // of the system's.
-        let asked = if self.len + len == whole { len - MARGIN } else { len };
+        let asked = if self.len + len == whole { len - FETCH_MARGIN } else { len };
         let (offset, amount) = (i64::try_from(self.len).ok()?, i32::try_from(asked).ok()?);
         // SAFETY: the file is open, and `found` is where the address goes.
         let code = unsafe { fetch(self.file.as_ptr(), offset, amount, &raw mut found) };
@@ -121,7 +121,7 @@ impl Drop for Mapping<'_> {
     }
 }
 
-/// A file that nobody writes any more, as it was published; it takes no descriptor.
+/// A mapped file that was published and never changes; it takes no descriptor.
 ///
 /// Only for such files: to close the descriptor drops all locks that this process has on the file,
 /// which matters as little as the locks do.
@@ -158,7 +158,7 @@ pub(crate) struct Bytes<'m> {
 }
 
 impl<'m> Bytes<'m> {
-    /// Copies those from `at` on, if there are so many.
+    /// Copies the bytes from `at` on; `None` if there are too few.
     #[inline]
     pub(crate) fn copy(self, at: usize, out: &mut [u8]) -> Option<()> {
         if self.len.checked_sub(at)? < out.len() {
@@ -182,19 +182,19 @@ impl<'m> Bytes<'m> {
         Some(out)
     }
 
-    /// Has some bytes brought nearer that will be wanted soon.
+    /// Prefetches bytes that will be read soon.
     #[inline]
     pub(crate) fn prefetch(self, at: usize, len: usize) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            let mut line = at & !(LINE - 1);
+            let mut line = at & !(CACHE_LINE_BYTES - 1);
             while line < at + len {
                 // To the second level: on the way to the first there is room for a dozen lines
                 // only, and a block has more. SAFETY: a prefetch is a hint and reads nothing,
                 // whatever the address.
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(self.start.wrapping_add(line).cast()) };
-                line += LINE;
+                line += CACHE_LINE_BYTES;
             }
         }
     }
@@ -202,7 +202,7 @@ impl<'m> Bytes<'m> {
 
 /// Bytes of a line of the processor's caches.
 #[cfg(target_arch = "x86_64")]
-const LINE: usize = 64;
+const CACHE_LINE_BYTES: usize = 64;
 
 #[cfg(test)]
 impl<'m> From<&'m [u8]> for Bytes<'m> {

@@ -4,8 +4,7 @@
 //! of indexes and CHECK constraints when one is written. So a table is read only if its definition
 //! is, word for word, the known one.
 
-use crate::error::Result;
-use crate::error::not_a_corpus;
+use crate::error::{Result, not_a_corpus};
 use crate::sqlite::failure::sqlite;
 use rusqlite::Connection;
 use std::path::Path;
@@ -14,7 +13,7 @@ use std::sync::LazyLock;
 /// The statements that make the tables.
 pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
 
-/// Those that make the tables which an enumeration has besides.
+/// The statements that make the further tables of an enumeration.
 pub(crate) const OF_DISTINCT: &str = include_str!("schema_distinct.sql");
 
 /// Tables that are not in every corpus: the first files of version 1, whose records a recipe

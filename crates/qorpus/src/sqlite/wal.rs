@@ -6,8 +6,7 @@
 //! removed, or another program was the last to close it. Nothing in the file tells these apart.
 
 use crate::os::sidecar_lock;
-use crate::paths::absolute;
-use crate::paths::log;
+use crate::paths::{absolute, wal_path};
 use crate::sqlite::mmap::read_header;
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
@@ -18,20 +17,20 @@ use std::time::{Duration, SystemTime};
 
 /// Where the header of an SQLite file has the versions that its writers and readers must
 /// understand: 2 of both is WAL mode.
-const VERSIONS: i64 = 18;
+const VERSIONS_OFFSET: i64 = 18;
 
 /// How long a process that leaves WAL mode may be between removing the WAL and saying so in the
 /// header.
-const LEAVING: Duration = Duration::from_millis(100);
+const MODE_CHANGE_TIME: Duration = Duration::from_millis(100);
 
 /// Files that were found without their WAL. A connection to such a file makes a new and empty WAL,
 /// which must not hide it from the rest of this process.
-static FOUND: Mutex<BTreeSet<Identity>> = Mutex::new(BTreeSet::new());
+static FOUND: Mutex<BTreeSet<FileIdentity>> = Mutex::new(BTreeSet::new());
 
 /// A file, told from a later one that has its path and, after it was deleted, its device and number
 /// as well.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Identity {
+struct FileIdentity {
     path: PathBuf,
     device: u64,
     number: u64,
@@ -53,7 +52,7 @@ pub(crate) fn is_missing(path: &Path) -> bool {
     if !missing() {
         return false;
     }
-    std::thread::sleep(LEAVING);
+    std::thread::sleep(MODE_CHANGE_TIME);
     if !missing() {
         return false;
     }
@@ -69,49 +68,49 @@ pub(crate) fn is_found(path: &Path) -> bool {
     !found.is_empty() && identity(path).is_some_and(|file| found.contains(&file)) && is_in_wal_mode(path)
 }
 
-/// Takes the file at `path` as it is: a writer goes on with it.
+/// Forgets that the WAL was missing: a writer accepts the file.
 pub(crate) fn forget(path: &Path) {
     if let Some(file) = identity(path) {
         FOUND.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
     }
 }
 
-/// What to know before the corpus in the file at `path` is opened for writing: a sentence, if its
-/// WAL is missing.
+/// Returns a warning if the WAL of the corpus at `path` is missing; to be shown before it is opened
+/// for writing.
 pub fn missing_wal(path: &Path) -> Option<String> {
     let path = absolute(path).ok()?;
     is_missing(&path).then(|| warning(&path))
 }
 
-/// What to say of a file whose WAL is missing.
+/// The warning about a file whose WAL is missing.
 pub(crate) fn warning(path: &Path) -> String {
     format!(
         "{} is marked as being written (WAL mode), but its WAL, {}, is not beside it: if this is a copy that was made while the \
          corpus was written, committed records are missing. Copy both files, or copy when the writers have ended; if this file \
          is all there is, 'qorpus repair' takes it as it is",
         path.display(),
-        log(path).display()
+        wal_path(path).display()
     )
 }
 
-/// Whether the header says so. It is read through SQLite, which knows when it may close a
+/// Whether the header says WAL mode. It is read through SQLite, which knows when it may close a
 /// descriptor: to close one by hand would drop all locks that this process has on the file.
 fn is_in_wal_mode(path: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // SQLite would wait for the other end of a pipe.
     let is_plain = path.metadata().is_ok_and(|found| found.is_file());
     let connection = is_plain.then(|| Connection::open_with_flags(path, flags).ok()).flatten();
-    connection.is_some_and(|connection| read_header::<2>(&connection, VERSIONS) == Some([2; 2]))
+    connection.is_some_and(|connection| read_header::<2>(&connection, VERSIONS_OFFSET) == Some([2; 2]))
 }
 
 fn is_gone(path: &Path) -> bool {
-    log(path).symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    wal_path(path).symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-fn identity(path: &Path) -> Option<Identity> {
+fn identity(path: &Path) -> Option<FileIdentity> {
     let found = path.metadata().ok()?;
     let (device, number, created) = (found.dev(), found.ino(), found.created().ok());
-    Some(Identity { path: path.into(), device, number, created })
+    Some(FileIdentity { path: path.into(), device, number, created })
 }
 
 #[cfg(test)]
@@ -181,12 +180,12 @@ mod tests {
     fn a_copy_with_its_wal_is_complete() {
         let directory = tempfile::tempdir().unwrap();
         let (copy, _writers) = copied(&directory);
-        std::fs::copy(log(&directory.path().join("c.db")), log(&copy)).unwrap();
+        std::fs::copy(wal_path(&directory.path().join("c.db")), wal_path(&copy)).unwrap();
         let corpus = CorpusFile::open(&copy).unwrap();
         assert!(!corpus.summary().unwrap().wal_missing && corpus.len().unwrap() == 2);
         drop(corpus);
         // The last reader leaves one plain file.
-        assert!(!log(&copy).exists() && is_clean(&copy));
+        assert!(!wal_path(&copy).exists() && is_clean(&copy));
     }
 
     #[test]
@@ -228,7 +227,7 @@ mod tests {
         let path = directory.path().join("c.db");
         let writer = writer(&path);
         let reader = CorpusFile::open(&path).unwrap();
-        assert!(!is_in_wal_mode(&path) || log(&path).exists());
+        assert!(!is_in_wal_mode(&path) || wal_path(&path).exists());
         drop(reader);
         writer.close().unwrap();
         assert!(!is_in_wal_mode(&path) && is_clean(&path));
@@ -260,12 +259,12 @@ mod tests {
         assert!(!missing());
         other.close().unwrap();
         // The reader has kept the writers from leaving WAL mode.
-        assert!(is_in_wal_mode(&path) && log(&path).exists() && !missing());
+        assert!(is_in_wal_mode(&path) && wal_path(&path).exists() && !missing());
         let second = CorpusFile::open(&path).unwrap();
         drop(reader);
         assert!(!missing());
         drop(second);
-        assert!(!is_in_wal_mode(&path) && !log(&path).exists() && !missing() && is_clean(&path));
+        assert!(!is_in_wal_mode(&path) && !wal_path(&path).exists() && !missing() && is_clean(&path));
     }
 
     /// The POSIX locks of this process on a file, which end when it closes any descriptor of the
@@ -310,6 +309,6 @@ mod tests {
         assert!(is_in_wal_mode(&path) && reader.len().unwrap() == 1);
         drop(reader);
         alone.close().unwrap();
-        assert!(!is_in_wal_mode(&path) && !log(&path).exists() && !is_missing(&path) && is_clean(&path));
+        assert!(!is_in_wal_mode(&path) && !wal_path(&path).exists() && !is_missing(&path) && is_clean(&path));
     }
 }

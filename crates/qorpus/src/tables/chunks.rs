@@ -1,9 +1,7 @@
 //! The tables `chunks` and `totals`: records, and the sums that say how many there are.
 
-use qorpus_core::Chunk;
-use qorpus_core::ContentHash;
-use rusqlite::Connection;
-use rusqlite::params;
+use qorpus_core::{Chunk, ContentHash};
+use rusqlite::{Connection, params};
 /// Adds the chunks that are not there yet and counts them; returns how many records and bytes were
 /// new.
 ///
@@ -24,7 +22,7 @@ pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqli
     Ok(new)
 }
 
-/// Adds a chunk unless one is there; says whether it did.
+/// Adds a chunk unless one is there; returns whether it did.
 pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
     let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries, labels)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -48,7 +46,7 @@ pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentH
         .query_row([], |row| Ok((row.get(0)?, ContentHash::from_bytes(row.get(1)?))))
 }
 
-/// Adds the chunks up again.
+/// Recomputes the totals from the chunks.
 pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("SELECT count, content FROM chunks")?;
     let mut rows = statement.query([])?;

@@ -1,7 +1,7 @@
-//! The table `work`: which chunks are still to be made, and who is at it.
+//! The table `work`: which chunks are still to be made, and which writer has claimed them.
 //!
 //! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose
-//! owner has died is free again; whether an owner lives, the sidecar lock knows.
+//! writer has died is free again; the sidecar lock knows which writers live.
 
 use crate::os::sidecar_lock::WriterId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
@@ -11,27 +11,35 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PendingRange {
     pub(crate) chunks: Range<u64>,
-    pub(crate) owner: Option<WriterId>,
+    pub(crate) claimed_by: Option<WriterId>,
 }
 
-/// The ranges that touch `chunks`, in order, cut to it.
-pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingRange>> {
+/// The ranges that touch `chunks`, in order.
+fn touching(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingRange>> {
     let sql = "SELECT first_chunk, end_chunk, owner FROM work
                WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk ORDER BY first_chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
-        let (start, end): (u64, u64) = (row.get(0)?, row.get(1)?);
-        Ok(PendingRange { chunks: start.max(chunks.start)..end.min(chunks.end), owner: row.get(2)? })
+        Ok(PendingRange { chunks: row.get(0)?..row.get(1)?, claimed_by: row.get(2)? })
     })?;
     rows.collect()
+}
+
+/// The ranges that touch `chunks`, in order, cut to it.
+pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingRange>> {
+    let mut ranges = touching(connection, chunks)?;
+    for PendingRange { chunks: pending, .. } in &mut ranges {
+        *pending = pending.start.max(chunks.start)..pending.end.min(chunks.end);
+    }
+    Ok(ranges)
 }
 
 /// The ranges of the chunks of `0..chunks` that are done, in order.
 pub(crate) fn done(connection: &Connection, chunks: u64) -> Result<Vec<Range<u64>>> {
     let (mut done, mut next) = (Vec::new(), 0);
-    for todo in within(connection, &(0..chunks))? {
-        done.push(next..todo.chunks.start);
-        next = next.max(todo.chunks.end);
+    for pending in within(connection, &(0..chunks))? {
+        done.push(next..pending.chunks.start);
+        next = next.max(pending.chunks.end);
     }
     done.push(next..chunks);
     done.retain(|done| !done.is_empty());
@@ -59,8 +67,8 @@ pub(crate) fn done_in_one(connection: &Connection, chunks: u64) -> Result<Option
         "SELECT first_chunk, end_chunk FROM work WHERE first_chunk < end_chunk ORDER BY first_chunk LIMIT 3";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| Ok(row.get(0)?..row.get(1)?))?;
-    let todo: Vec<Range<u64>> = rows.collect::<Result<_>>()?;
-    let done = match &todo[..] {
+    let pending: Vec<Range<u64>> = rows.collect::<Result<_>>()?;
+    let done = match &pending[..] {
         [] => 0..chunks,
         [before] if before.start == 0 => before.end..chunks,
         [behind] if behind.end >= chunks => 0..behind.start,
@@ -70,77 +78,73 @@ pub(crate) fn done_in_one(connection: &Connection, chunks: u64) -> Result<Option
     Ok(Some(done).filter(|done| !done.is_empty()))
 }
 
-/// Takes up to `want` free chunks of `part` for `owner` and returns them.
+/// Takes up to `want` free chunks of `part` for `writer` and returns them.
 pub(crate) fn claim(
     connection: &Connection,
-    owner: WriterId,
+    writer: WriterId,
     part: &Range<u64>,
     want: u64,
     is_alive: impl Fn(WriterId) -> bool,
 ) -> Result<Vec<Range<u64>>> {
     let (mut claimed, mut missing) = (Vec::new(), want);
-    for todo in within(connection, part)? {
+    for pending in within(connection, part)? {
         if missing == 0 {
             break;
         }
-        if todo.owner.is_none_or(|other| !is_alive(other)) {
-            let start = todo.chunks.start;
-            let taken = start..todo.chunks.end.min(start.saturating_add(missing));
+        if pending.claimed_by.is_none_or(|other| !is_alive(other)) {
+            let start = pending.chunks.start;
+            let taken = start..pending.chunks.end.min(start.saturating_add(missing));
             missing -= taken.end - taken.start;
             remove(connection, &taken)?;
-            insert(connection, &taken, Some(owner))?;
+            insert(connection, &taken, Some(writer))?;
             claimed.push(taken);
         }
     }
     Ok(claimed)
 }
 
-/// The chunks that `owner` has claimed and still holds.
-pub(crate) fn owned(connection: &Connection, owner: WriterId) -> Result<Vec<Range<u64>>> {
+/// The chunks that `writer` has claimed and still holds.
+pub(crate) fn claimed_by(connection: &Connection, writer: WriterId) -> Result<Vec<Range<u64>>> {
     let sql = "SELECT first_chunk, end_chunk FROM work WHERE owner = ?1 AND first_chunk < end_chunk";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([owner], |row| Ok(row.get(0)?..row.get(1)?))?;
+    let rows = statement.query_map([writer], |row| Ok(row.get(0)?..row.get(1)?))?;
     rows.collect()
 }
 
-/// Frees what is claimed under the name `owner`, whoever had it before.
-pub(crate) fn release(connection: &Connection, owner: WriterId) -> Result<()> {
+/// Frees the ranges claimed under the name `writer`, which a dead writer may have had.
+pub(crate) fn release(connection: &Connection, writer: WriterId) -> Result<()> {
     let sql = "UPDATE work SET owner = NULL WHERE owner = ?1";
-    connection.prepare_cached(sql)?.execute([owner]).map(drop)
+    connection.prepare_cached(sql)?.execute([writer]).map(drop)
 }
 
-/// Makes `left` what `owner` still has to do; `next_owner` gets it.
+/// Replaces the claims of `writer` by `left`, claimed by `next`.
 pub(crate) fn replace(
     connection: &Connection,
-    owner: WriterId,
+    writer: WriterId,
     left: &[Range<u64>],
-    next_owner: Option<WriterId>,
+    next: Option<WriterId>,
 ) -> Result<()> {
-    connection.prepare_cached("DELETE FROM work WHERE owner = ?1")?.execute([owner])?;
-    left.iter().try_for_each(|range| insert(connection, range, next_owner))
+    connection.prepare_cached("DELETE FROM work WHERE owner = ?1")?.execute([writer])?;
+    left.iter().try_for_each(|range| insert(connection, range, next))
 }
 
 /// Takes `chunks` out of every range: they are done.
 pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
-    let sql = "SELECT first_chunk, end_chunk, owner FROM work WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
-        Ok(PendingRange { chunks: row.get(0)?..row.get(1)?, owner: row.get(2)? })
-    })?;
-    for todo in rows.collect::<Result<Vec<_>>>()? {
-        connection.prepare_cached("DELETE FROM work WHERE first_chunk = ?1")?.execute([todo.chunks.start])?;
-        for rest in [todo.chunks.start..chunks.start, chunks.end..todo.chunks.end] {
-            insert(connection, &rest, todo.owner)?;
+    for pending in touching(connection, chunks)? {
+        let delete = "DELETE FROM work WHERE first_chunk = ?1";
+        connection.prepare_cached(delete)?.execute([pending.chunks.start])?;
+        for rest in [pending.chunks.start..chunks.start, chunks.end..pending.chunks.end] {
+            insert(connection, &rest, pending.claimed_by)?;
         }
     }
     Ok(())
 }
 
 /// Adds a range that overlaps no other; an empty one is nothing.
-pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, owner: Option<WriterId>) -> Result<()> {
+pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, writer: Option<WriterId>) -> Result<()> {
     if !chunks.is_empty() {
         let sql = "INSERT INTO work (first_chunk, end_chunk, owner) VALUES (?1, ?2, ?3)";
-        connection.prepare_cached(sql)?.execute(params![chunks.start, chunks.end, owner])?;
+        connection.prepare_cached(sql)?.execute(params![chunks.start, chunks.end, writer])?;
     }
     Ok(())
 }
@@ -152,19 +156,21 @@ mod tests {
     fn table(rows: &[(u64, u64, Option<WriterId>)]) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("../sqlite/schema.sql")).unwrap();
-        rows.iter().for_each(|&(start, end, owner)| insert(&connection, &(start..end), owner).unwrap());
+        rows.iter().for_each(|&(start, end, writer)| insert(&connection, &(start..end), writer).unwrap());
         connection
     }
 
     fn rows(connection: &Connection) -> Vec<(u64, u64, Option<WriterId>)> {
         let all = within(connection, &(0..u64::MAX >> 1)).unwrap();
-        all.into_iter().map(|todo| (todo.chunks.start, todo.chunks.end, todo.owner)).collect()
+        all.into_iter()
+            .map(|pending| (pending.chunks.start, pending.chunks.end, pending.claimed_by))
+            .collect()
     }
 
     #[test]
     fn claims_take_what_is_free_or_orphaned_inside_the_part() {
         let connection = table(&[(0, 4, Some(7)), (4, 6, Some(8)), (10, 20, None)]);
-        let claimed = claim(&connection, 9, &(3..15), 6, |owner| owner == 7).unwrap();
+        let claimed = claim(&connection, 9, &(3..15), 6, |writer| writer == 7).unwrap();
         assert_eq!(claimed, [4..6, 10..14]);
         assert_eq!(rows(&connection), [(0, 4, Some(7)), (4, 6, Some(9)), (10, 14, Some(9)), (14, 20, None)]);
         let next = claim(&connection, 9, &(3..15), 6, |_| true).unwrap();

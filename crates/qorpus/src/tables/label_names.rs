@@ -1,9 +1,7 @@
 //! The table `labels`: the names of what records bring with them.
 
 use qorpus_core::MAX_LABELS;
-use rusqlite::Connection;
-use rusqlite::OptionalExtension;
-use rusqlite::params;
+use rusqlite::{Connection, OptionalExtension, params};
 /// The labels that appended records have, sorted by name, and for each whether it is a text.
 pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
     let mut statement =
@@ -12,7 +10,7 @@ pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(Stri
     rows.collect()
 }
 
-/// Adds a label unless it is there; returns whether it is a text there.
+/// Adds a label unless it is there; returns whether the stored one is a text.
 pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> rusqlite::Result<bool> {
     let add = "INSERT INTO labels (name, is_text) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     connection.prepare_cached(add)?.execute(params![name, is_text])?;

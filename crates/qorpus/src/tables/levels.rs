@@ -9,7 +9,7 @@ const MAX_LEVELS: usize = 1 << 20;
 /// The circuits of one cost and length, each the first that makes its unitary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level {
-    /// What each costs; 0 if nothing costs anything.
+    /// The cost of each; 0 if nothing costs anything.
     pub cost: u32,
     /// The number of letters.
     pub length: usize,
@@ -36,7 +36,7 @@ pub(crate) fn levels(connection: &Connection) -> rusqlite::Result<Vec<Level>> {
     rows.collect()
 }
 
-/// Whether they follow each other.
+/// Checks that the levels follow one another.
 pub(crate) fn check(levels: &[Level]) -> std::result::Result<(), String> {
     let mut next = 0u64;
     for (number, level) in levels.iter().enumerate() {

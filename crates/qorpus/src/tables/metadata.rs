@@ -1,4 +1,4 @@
-//! A new corpus: its tables, and the table `metadata`, which says what it is.
+//! A new corpus: its tables, and the metadata that explain the file.
 
 use crate::error::Result;
 use crate::hex::hex;
@@ -6,13 +6,8 @@ use crate::sqlite::connection::APPLICATION_ID;
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::schema;
 use crate::tables::claims;
-use qorpus_core::ContentHash;
-use qorpus_core::FORMAT_VERSION;
-use qorpus_core::Recipe;
-use rusqlite::Connection;
-use rusqlite::Transaction;
-use rusqlite::TransactionBehavior;
-use rusqlite::params;
+use qorpus_core::{ContentHash, FORMAT_VERSION, Recipe};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::path::Path;
 /// Writes tables and metadata into an empty file, in one transaction.
@@ -41,7 +36,7 @@ pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> R
     fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
 }
 
-/// What makes a file explain itself in ten years.
+/// The metadata, which explain the file in ten years.
 fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
     let alphabet = recipe.alphabet();
     let gates = alphabet.gates().iter().map(|gate| {

@@ -15,7 +15,7 @@ pub(crate) struct NextLevel {
 }
 
 impl NextLevel {
-    /// The origins of all candidates, if there are so many letters.
+    /// The origins of all candidates over an alphabet of `letters` letters.
     pub(crate) fn origins(&self, letters: u64) -> Range<u64> {
         let ids = |pick: fn(&(Range<u64>, u32)) -> u64| self.sources.iter().map(pick);
         let (start, end) = (ids(|(ids, _)| ids.start).min(), ids(|(ids, _)| ids.end).max());
@@ -23,7 +23,7 @@ impl NextLevel {
     }
 }
 
-/// The pieces into which the circuits of a level's sources are cut, of so many circuits each.
+/// Cuts a level's sources into pieces of at most `parents` circuits.
 pub(crate) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<u64>, u32)> {
     let cut = |(ids, letters): &(Range<u64>, u32)| {
         let (ids, letters) = (ids.clone(), *letters);
@@ -33,7 +33,7 @@ pub(crate) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<
     sources.iter().flat_map(cut).collect()
 }
 
-/// What each letter costs.
+/// The cost of each letter.
 pub(crate) fn costs(recipe: &Recipe) -> Vec<u32> {
     let costs = recipe.space().enumerates().map_or(&[][..], |distinct| &distinct.costs);
     let of = |gate: usize| costs.get(gate).copied().unwrap_or(0);

@@ -9,7 +9,7 @@ use crate::options::job::{Durability, threads};
 use crate::options::writer::PairCheck;
 use crate::os::workers;
 use crate::produce::chunk_builder::ChunkBuilder;
-use crate::produce::pair_check::{self, Pairs};
+use crate::produce::compare::{self, PairComparer};
 use crate::sqlite::wal;
 use crate::tables::chunks::{insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
@@ -252,10 +252,10 @@ impl Segment<'_> {
         let (recipe, found) = (self.corpus.recipe(), &mut self.found);
         let (dtype, alphabet) = (recipe.dtype(), recipe.alphabet());
         let (unitaries, size) = (dtype.decode(stored), alphabet.dim().pow(2));
-        let (pair, allowed) = ((alphabet, self.corpus.kernel()), pair_check::tolerance(dtype));
+        let (pair, allowed) = ((alphabet, self.corpus.kernel()), compare::tolerance(dtype));
         let record = |position: usize| (circuit(position), &unitaries[position * size..][..size]);
         let positions = 0..unitaries.len() / size;
-        Pairs::default().compare(pair, positions, record, PairCheck::Phase, |position, difference| {
+        PairComparer::default().compare(pair, positions, record, PairCheck::Phase, |position, difference| {
             let Some(difference) = difference else {
                 found.unknown += 1;
                 return true;
@@ -264,11 +264,10 @@ impl Segment<'_> {
             if difference > allowed {
                 let (circuit, given) = record(position);
                 let residual = unitarity_residual(given, alphabet.dim());
-                let allowed = pair_check::tolerance_of(residual, dtype);
+                let allowed = compare::tolerance_of(residual, dtype);
                 if difference > allowed {
-                    let cause =
-                        pair_check::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
-                    let text = format!("entries differ by up to {}; {cause}", pair_check::shown(difference));
+                    let cause = compare::likely_cause(pair, circuit, given, allowed, PairCheck::Phase, None);
+                    let text = format!("entries differ by up to {}; {cause}", compare::shown(difference));
                     found.mismatched.insert(first_id + position as u64, text);
                 }
             }
@@ -313,11 +312,11 @@ pub(crate) fn repair_file(
     }
     let recipe = CorpusFile::open(path)?.recipe().clone();
     if let Some(&level) = found.damaged_levels.first() {
-        return Err(Error::DamagedIndex { path: path.into(), level });
+        return Err(Error::DamagedIndex(path.into(), level));
     }
     if recipe.space().is_appended() && !found.damaged.is_empty() {
         let reason = "what is damaged cannot be computed again; restore the file from a copy";
-        return Err(Error::Appended { path: path.into(), reason });
+        return Err(Error::Appended(path.into(), reason));
     }
     if let Some(id) = found.mismatched.keys().next() {
         return Err(Error::Mismatched { path: path.into(), id: *id, records: found.mismatched.len() });

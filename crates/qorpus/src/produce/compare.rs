@@ -1,11 +1,11 @@
-//! Whether a unitary that someone brings belongs to its circuit, and if not, why it may not.
+//! Compares given unitaries with their circuits, and names the likely mistake in a mismatch.
 
 use crate::options::writer::PairCheck;
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Equivalence, Kernel, Scratch, distance};
 
 /// Entries of unitaries that are computed at once: they stay in the cache.
-const ENTRIES_AT_ONCE: usize = 1 << 15;
+const BATCH_ENTRIES: usize = 1 << 15;
 
 /// How far entries of a given unitary may be from those of its circuit's: more than rounding
 /// explains in what computes in single precision, less than any mistake.
@@ -16,16 +16,16 @@ pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     }
 }
 
-/// The same for a matrix that is as far from unitary as `residual`: one of few digits is compared
-/// in these, and one that is nothing like a unitary, which a writer takes only if it is told to, is
-/// not compared.
+/// The tolerance for a matrix that is as far from unitary as `residual`. A matrix of few digits is
+/// compared in these; one that is nothing like a unitary, which a writer takes only if it is told
+/// to, is not compared.
 pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
     // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by
     // chance.
     if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
 }
 
-/// A difference for people.
+/// Formats a difference for messages.
 pub(crate) fn shown(difference: f64) -> String {
     if (0.001..100.0).contains(&difference) {
         format!("{difference:.3}")
@@ -36,16 +36,16 @@ pub(crate) fn shown(difference: f64) -> String {
 
 /// Compares given unitaries with those of their circuits. It keeps its memory from batch to batch.
 #[derive(Debug, Default)]
-pub(crate) struct Pairs {
+pub(crate) struct PairComparer {
     scratch: Scratch,
     circuits: Circuits,
     computed: Vec<Complex64>,
 }
 
-impl Pairs {
-    /// Says of the records at some positions how far their unitary, row-major, is from that of
-    /// their circuit, as the largest difference of entries: `None` if a gate of the circuit has no
-    /// matrix. `tell` returns whether to go on.
+impl PairComparer {
+    /// Tells for the records at some positions how far their unitary, row-major, is from their
+    /// circuit's, as the largest difference of entries: `None` if a gate of the circuit has no
+    /// matrix. `tell` returns whether to continue.
     pub(crate) fn compare<'c>(
         &mut self,
         (alphabet, kernel): (&Alphabet, &Kernel),
@@ -55,7 +55,7 @@ impl Pairs {
         mut tell: impl FnMut(usize, Option<f64>) -> bool,
     ) {
         let size = alphabet.dim().pow(2);
-        let (mut positions, most) = (positions.peekable(), (ENTRIES_AT_ONCE / size).max(1));
+        let (mut positions, most) = (positions.peekable(), (BATCH_ENTRIES / size).max(1));
         while positions.peek().is_some() {
             let batch: Vec<usize> = positions.by_ref().take(most).collect();
             self.circuits.clear();

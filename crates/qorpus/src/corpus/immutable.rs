@@ -1,0 +1,120 @@
+//! Reads of a file that nobody changes, at present or any more: from its mapping, without locks.
+
+use crate::corpus::corpus_file::CorpusFile;
+use crate::corpus::ids::Ids;
+use crate::corpus::mapped::{Backing, Handles, ImmutableFile, MappedFile, MappedReader, MappedTable};
+use crate::corpus::record::RowBuffers;
+use crate::corpus::row_cache::{ChunkCache, MAX_SLOTS, RowCache};
+use crate::error::Result;
+use crate::os::clock::{POLL_INTERVAL, now};
+use crate::paths::beside;
+use crate::sqlite::blob::Columns;
+use crate::sqlite::connection;
+use crate::sqlite::mmap::Bytes;
+use crate::tables::chunks::totals;
+use crate::tables::claims;
+use std::ops::Range;
+
+/// Slots for chunks where their rows are read from the mapping and have a cache of their own.
+const FEW_SLOTS: usize = 64;
+
+impl CorpusFile {
+    /// Whether records are read from the mapping, where their order does not matter.
+    pub(crate) fn is_mapped(&self) -> Result<bool> {
+        self.poll_writers()?;
+        Ok(self.mapped.borrow().as_ref().is_some_and(|mapped| match &mapped.file {
+            Backing::Sqlite(file) => file.with_dependent(|_, open| open.table.is_some()),
+            Backing::File(..) => true,
+        }))
+    }
+
+    /// How many records there are at least, without a look at the file.
+    pub(crate) fn records_known(&self) -> u64 {
+        self.mapped.borrow().as_ref().map_or(0, |mapped| mapped.ids.end)
+    }
+
+    /// Reads the records with these ids, in any order, from the mapping of a file that nobody
+    /// writes. Returns false if one of them cannot be read so; `buffers` then hold nothing of use.
+    #[inline]
+    pub(super) fn read_mapped(&self, ids: &Ids<'_>, buffers: &mut RowBuffers<'_>) -> Result<bool> {
+        self.poll_writers()?;
+        let (mut mapped, mut block) = (self.mapped.borrow_mut(), self.buffer.borrow_mut());
+        let Some(MappedFile { ids: known, file, rows, .. }) = mapped.as_mut() else { return Ok(false) };
+        let mut read = |file: Bytes<'_>, root| {
+            let mut reader = MappedReader { file, root, ids: known.clone(), rows, codec: self.codec() };
+            match ids {
+                Ids::Run(ids) => reader.read_run(ids.clone(), buffers, &mut block),
+                Ids::List(ids) => reader.read(ids, buffers, &mut block),
+            }
+            .is_ok()
+        };
+        Ok(match file {
+            Backing::Sqlite(file) => file.with_dependent(|_, open| {
+                open.table.as_ref().is_some_and(|table| read(table.mapping.bytes(), table.root))
+            }),
+            Backing::File(file, root) => read(file.bytes(), *root),
+        })
+    }
+
+    /// Checks, every few milliseconds, for writers: opens or drops the mapping accordingly.
+    pub(super) fn poll_writers(&self) -> Result<()> {
+        let now = now();
+        if self.polled.get().is_some_and(|polled| now.saturating_sub(polled) < POLL_INTERVAL) {
+            return Ok(());
+        }
+        // A child that inherited a mapping may read it until then, for no lock is involved; to ask
+        // the system which process this is would take a fifth of a read.
+        self.check_process()?;
+        self.polled.set(Some(now));
+        // Nobody writes a published file; were it done after all, checks would fail.
+        if self.mapped.borrow().as_ref().is_some_and(|mapped| matches!(mapped.file, Backing::File(..)))
+            || self.has_no_writers() == self.mapped.borrow().is_some()
+        {
+            return Ok(());
+        }
+        self.mapped.take();
+        if self.has_no_writers()
+            && let Some(ids) = self.ids_in_one()?
+        {
+            let connection = connection::open_immutable(&self.path)?;
+            let file = ImmutableFile::new(connection, |connection| Handles {
+                columns: Columns::new(connection),
+                table: MappedTable::new(connection),
+            });
+            let has_table = file.with_dependent(|_, open| open.table.is_some());
+            let rows = RowCache::new(self.recipe(), ids.end - ids.start, MAX_SLOTS);
+            let chunks = ChunkCache::new(if has_table { FEW_SLOTS } else { MAX_SLOTS });
+            self.mapped.replace(Some(MappedFile { ids, file: Backing::Sqlite(file), rows, chunks }));
+        }
+        Ok(())
+    }
+
+    /// The ids of the records that are there, if they follow one another: all, or those of a part
+    /// or shard.
+    fn ids_in_one(&self) -> Result<Option<Range<u64>>> {
+        if self.recipe().expected().is_none() {
+            return Ok(Some(0..self.read(totals)?.0));
+        }
+        let (size, len) = (self.recipe().chunk_records(), self.recipe().space().len());
+        let ids = |chunks: Range<u64>| chunks.start * size..chunks.end.saturating_mul(size).min(len);
+        Ok(self.made()?.map(ids))
+    }
+
+    /// The chunks that are made, if they follow one another and are some.
+    pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
+        let (chunks, size) = (self.recipe().chunks(), self.recipe().chunk_records());
+        let (done, (records, _)) =
+            self.read(|connection| Ok((claims::done_in_one(connection, chunks)?, totals(connection)?)))?;
+        let end = |done: &Range<u64>| done.end.saturating_mul(size).min(self.recipe().space().len());
+        Ok(done.filter(|done| end(done) - done.start * size == records))
+    }
+
+    /// Whether nobody writes, and nothing that was written is outside the file.
+    pub(super) fn has_no_writers(&self) -> bool {
+        let found = |ending| std::fs::metadata(beside(&self.path, ending));
+        // An empty WAL is left behind when readers keep it open.
+        found("-lock").is_err()
+            && found("-journal").is_err()
+            && found("-wal").map_or(true, |wal| wal.len() == 0)
+    }
+}

@@ -1,0 +1,134 @@
+//! A corpus by its chunks: scans for exports and merges, and which of them are made.
+
+use crate::corpus::corpus_file::{Summary, damaged};
+use crate::corpus::scan::Batch;
+use crate::error::{ChunkDamage, Error, Result};
+use crate::read::corpus::Corpus;
+use crate::read::present::Present;
+use crate::read::rows::again;
+use crate::read::source::Source;
+use crate::shards::commit::Sealed;
+use crate::tables::claims;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+impl Corpus {
+    /// The first id from `id` on whose record is made, or how many there are.
+    pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
+        match &self.source {
+            Source::Parts(files) => {
+                let next = files.iter().map(|file| file.with(|corpus| corpus.next_made(id)));
+                { next }.try_fold(self.recipe.space().len(), |next, found| Ok(next.min(found?)))
+            }
+            Source::Sharded(shards) => Ok(shards.manifest()?.next_listed(id)),
+            _ => Ok(id),
+        }
+    }
+
+    /// Calls `visit` with the chunks that are there among `numbers`, as [`CorpusFile::scan`] does.
+    pub(crate) fn scan(
+        &self,
+        numbers: Range<u64>,
+        visit: &mut dyn FnMut(&Batch<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Source::Sharded(shards) = &self.source else {
+            return self.source.only_file()?.with(|corpus| corpus.scan(numbers, visit));
+        };
+        for (id, chunks) in shards.listed_chunks()? {
+            let chunks = chunks.start.max(numbers.start)..chunks.end.min(numbers.end);
+            if !chunks.is_empty() {
+                let mut next = chunks.start;
+                again(|| {
+                    let from = next;
+                    shards.with_chunks(id, |corpus| {
+                        corpus.scan(from..chunks.end, &mut |batch| {
+                            next = batch.number + 1;
+                            visit(batch)
+                        })
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the labels that some record of these chunks has as a real.
+    pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
+        if self.recipe.space().enumerates().is_some() || !self.recipe.space().is_appended() {
+            // An enumeration's labels are integers, and a recipe's records have none.
+            return Ok(BTreeSet::new());
+        }
+        self.source.only_file()?.with(|corpus| corpus.real_labels(numbers))
+    }
+
+    /// The numbers that chunks can have that were there at the time of `summary`.
+    pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
+        0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
+    }
+
+    /// Returns the ids that are there at this moment: of a sharded corpus the records of all shards that are
+    /// published, whether the manifest lists them yet or not. All of it can be read [with what is
+    /// unsealed](Corpus::with_unsealed).
+    ///
+    /// Takes time proportional to the number of shards, unless all of them are listed.
+    pub fn present(&self) -> Result<Present> {
+        match &self.source {
+            Source::Sharded(shards) => {
+                let there = shards.published()?.shards;
+                Ok(Present::new(there.iter().map(|shard| shards.ids(shard.number))))
+            }
+            Source::Parts(files) => {
+                let mut ranges = Vec::new();
+                for file in files {
+                    let done = file.with(|corpus| {
+                        corpus.read(|connection| claims::done(connection, self.recipe.chunks()))
+                    })?;
+                    let last = |end: u64| self.recipe.chunk_ids(end - 1).end;
+                    ranges.extend(
+                        done.into_iter().map(|done| self.recipe.chunk_ids(done.start).start..last(done.end)),
+                    );
+                }
+                Ok(Present::new(ranges))
+            }
+            Source::Computed(..) | Source::Joined(_) => Ok(Present::new(std::iter::once(0..self.len()?))),
+        }
+    }
+
+    /// Sums up what is published of a sharded corpus, if its manifest does not list all of that yet.
+    ///
+    /// # Errors
+    /// A receipt cannot be read, or the shards cannot be listed.
+    pub fn unsealed(&self) -> Result<Option<Sealed>> {
+        let Source::Sharded(shards) = &self.source else { return Ok(None) };
+        let (listed, published) = (shards.manifest()?, shards.published()?);
+        Ok((published.shards != listed.shards).then(|| Sealed::of(&published)))
+    }
+
+    /// The chunks that are still to be made, in order.
+    pub(crate) fn todo(&self) -> Result<Vec<Range<u64>>> {
+        let chunks = 0..self.recipe.chunks();
+        if let Source::Sharded(shards) = &self.source {
+            let (mut todo, mut next) = (Vec::new(), chunks.start);
+            for (_, listed) in shards.listed_chunks()? {
+                todo.push(next..listed.start);
+                next = listed.end;
+            }
+            todo.push(next..chunks.end);
+            return Ok(todo);
+        }
+        self.source.only_file()?.with(|corpus| {
+            let todo = corpus.read(|connection| claims::within(connection, &chunks))?;
+            Ok(todo.into_iter().map(|todo| todo.chunks).collect())
+        })
+    }
+
+    /// The error of a chunk that should be there and is not.
+    pub(crate) fn lost(&self, number: u64) -> Error {
+        self.damaged(number, ChunkDamage::Missing)
+    }
+
+    /// The error of a damaged chunk.
+    pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
+        damaged(&self.recipe, self.place(), number, damage)
+    }
+}

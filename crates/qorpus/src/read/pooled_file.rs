@@ -1,0 +1,74 @@
+//! A file with its open handles, of which each thread takes one for a read.
+
+use crate::corpus::corpus_file::{CorpusFile, bytes_of};
+use crate::error::{Error, Result, other_recipe};
+use crate::os::fork::{self, ForkAware};
+use qorpus_core::Recipe;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A file with the handles that no thread is using at present.
+#[derive(Debug)]
+pub(super) struct PooledFile {
+    path: PathBuf,
+    recipe: Recipe,
+    /// The size of the file when it was opened first.
+    bytes: u64,
+    #[expect(clippy::vec_box, reason = "they are handed out for every read, and large")]
+    idle: Mutex<Vec<Box<CorpusFile>>>,
+}
+
+impl ForkAware for PooledFile {
+    fn close_handles(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl PooledFile {
+    pub(super) fn open(path: &Path) -> Result<Arc<PooledFile>> {
+        let _inside = fork::enter();
+        let first = Box::new(CorpusFile::open(path)?);
+        let file = Arc::new(PooledFile {
+            path: first.path().into(),
+            recipe: first.recipe().clone(),
+            bytes: first.initial_bytes,
+            idle: Mutex::new(vec![first]),
+        });
+        let holder: Arc<dyn ForkAware> = file.clone();
+        fork::register(Arc::downgrade(&holder));
+        Ok(file)
+    }
+
+    /// The absolute path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Runs `read` with a handle that no other thread uses, of a file that still has this recipe.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
+        let _inside = fork::enter();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let corpus = match idle.filter(|corpus| !corpus.is_replaced()) {
+            Some(corpus) => corpus,
+            None => self.reopen()?,
+        };
+        let result = read(&corpus);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(corpus);
+        result
+    }
+
+    fn reopen(&self) -> Result<Box<CorpusFile>> {
+        // Whatever a file is that was cut, it was a corpus.
+        let corpus = CorpusFile::open(&self.path).map_err(|error| {
+            if bytes_of(&self.path) < self.bytes { Error::Changed(self.path.clone()) } else { error }
+        })?;
+        if self.recipe.hash() != corpus.recipe().hash() {
+            return Err(other_recipe(&self.path, corpus.recipe(), &self.recipe));
+        }
+        Ok(Box::new(corpus))
+    }
+}
