@@ -1,7 +1,6 @@
 //! Why a command failed.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 /// The exit status of a command that Ctrl-C stopped.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -2,14 +2,11 @@
 
 use crate::arguments::{self, flag, given, number, real, text};
 use crate::arrays::{filled, rows_of};
-use crate::distinct;
 use crate::errors::{OrRaise, invalid, missing_record, warn, wrong_type};
 use crate::ids::{self, Chosen};
 use crate::job::{dictionary, from_json};
-use crate::labels;
-use crate::options;
-use crate::query;
 use crate::record::{Origin, Record, order_name};
+use crate::{distinct, labels, options, query};
 use numpy::{PyArray1, PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

@@ -2,8 +2,7 @@
 //! their circuits.
 
 use crate::approximate::ApproximateLetters;
-use crate::arithmetic::Arithmetic;
-use crate::arithmetic::Equivalence;
+use crate::arithmetic::{Arithmetic, Equivalence};
 use crate::error::Result;
 use crate::exact::letters::ExactLetters;
 use crate::gate::Gate;

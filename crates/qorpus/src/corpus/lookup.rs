@@ -80,7 +80,7 @@ impl CorpusFile {
     ///
     /// A file that nobody writes is read without locks. If something looks wrong there, someone may
     /// just be changing it: then all is visited once more, in a transaction.
-    pub(crate) fn visit(&self, ids: &[u64], visit: &mut Visit<'_>) -> Result<()> {
+    pub(crate) fn visit(&self, ids: &[u64], visit: &mut VisitChunk<'_>) -> Result<()> {
         self.check_process()?;
         if ids.is_empty() {
             return Ok(());
@@ -108,7 +108,7 @@ impl CorpusFile {
         columns: &mut Columns<'_>,
         found: &mut ChunkCache,
         ids: &[u64],
-        visit: &mut Visit<'_>,
+        visit: &mut VisitChunk<'_>,
     ) -> Result<(), (u64, u64, LookupError)> {
         let (mut index, mut positions) = (0, Vec::new());
         while let Some(&id) = ids.get(index) {
@@ -201,7 +201,7 @@ impl CorpusFile {
 }
 
 /// See [`CorpusFile::visit`].
-pub(crate) type Visit<'v> =
+pub(crate) type VisitChunk<'v> =
     dyn FnMut(&mut Columns<'_>, ChunkLocation, &[usize], usize) -> Result<(), LookupError> + 'v;
 
 /// The reason that records of a chunk could not be read.

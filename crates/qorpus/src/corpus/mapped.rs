@@ -278,9 +278,7 @@ impl MappedReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CorpusFile;
-    use crate::Ids;
-    use crate::{Corpus, Durability, GenerateOptions, Order, Recipe, Writer, WriterOptions};
+    use crate::{Corpus, CorpusFile, Durability, GenerateOptions, Ids, Order, Recipe, Writer, WriterOptions};
     use qorpus_core::{Alphabet, Circuits, Coupling, Dtype, Gate, Label, Space};
     use std::path::Path;
 

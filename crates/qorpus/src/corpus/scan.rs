@@ -197,8 +197,7 @@ fn chunk_of<'a>(row: &'a Row<'_>) -> rusqlite::Result<ChunkRef<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify;
-    use crate::{Durability, Label, VerifyOptions, Writer, WriterOptions};
+    use crate::{Durability, Label, VerifyOptions, Writer, WriterOptions, verify};
 
     #[test]
     fn chunks_with_long_labels_are_read_in_several_goes() {

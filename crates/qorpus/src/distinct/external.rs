@@ -1,8 +1,7 @@
 //! Levels that do not fit in memory: candidates are spilled as sorted runs, and merged range by
 //! range of their keys.
 
-use crate::distinct::candidate::Shortest;
-use crate::distinct::candidate::{Candidate, KeyRange, halves};
+use crate::distinct::candidate::{Candidate, KeyRange, Shortest, halves};
 use crate::distinct::commit::{ORDERED_PARENTS, RecordPieces};
 use crate::distinct::dedup::{KnownKeySweep, dedup_sorted};
 use crate::distinct::index_builder::IndexFill;

@@ -45,7 +45,7 @@ impl RangeSummary {
 
 /// Records of the frontier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Selection {
+pub(super) struct FrontierRange {
     pub(super) ids: Range<u64>,
     /// The letters that extend them.
     pub(super) letters: u32,
@@ -64,7 +64,7 @@ struct ChunkHead {
 }
 
 /// Packs a chunk of the frontier: a line of JSON, circuits, labels.
-pub(super) fn pack_chunk(selection: &Selection, chunk: &Chunk) -> Vec<u8> {
+pub(super) fn pack_chunk(selection: &FrontierRange, chunk: &Chunk) -> Vec<u8> {
     let &Chunk { first_id, count, checksum, .. } = chunk;
     let (content, circuits_bytes) = (chunk.content.to_bytes(), chunk.circuits.len());
     let head = ChunkHead { first_id, count, checksum, content, circuits_bytes };
@@ -76,7 +76,7 @@ pub(super) fn pack_chunk(selection: &Selection, chunk: &Chunk) -> Vec<u8> {
 }
 
 /// Unpacks a chunk of the frontier.
-pub(super) fn unpack_chunk(bytes: &[u8]) -> Result<(Selection, ChunkRef<'_>)> {
+pub(super) fn unpack_chunk(bytes: &[u8]) -> Result<(FrontierRange, ChunkRef<'_>)> {
     let wrong = Error::Rows("a parcel of circuits cannot be read");
     let mut lines = without_checksum(bytes)?.splitn(2, |&byte| byte == b'\n');
     let (Some(head), Some(columns)) = (lines.next(), lines.next()) else { return Err(wrong) };

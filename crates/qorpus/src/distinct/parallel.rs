@@ -33,7 +33,7 @@ impl<'a> Threads<'a> {
 }
 
 /// The pieces that no thread has taken yet.
-struct Queue<'a> {
+struct PieceQueue<'a> {
     threads: Threads<'a>,
     pieces: u64,
     next: AtomicU64,
@@ -41,7 +41,7 @@ struct Queue<'a> {
     has_failed: AtomicBool,
 }
 
-impl Queue<'_> {
+impl PieceQueue<'_> {
     fn is_stopped(&self) -> bool {
         self.threads.stop.load(Ordering::Relaxed) || self.has_failed.load(Ordering::Relaxed)
     }
@@ -67,7 +67,7 @@ pub(crate) fn parallel<S, T: Send>(
     tick: &mut dyn FnMut(),
 ) -> Result<bool> {
     let (next, finished, has_failed) = Default::default();
-    let queue = &Queue { threads, pieces: pieces as u64, next, finished, has_failed };
+    let queue = &PieceQueue { threads, pieces: pieces as u64, next, finished, has_failed };
     let (send, receive) = mpsc::channel::<Result<(usize, T)>>();
     std::thread::scope(|scope| {
         workers::start(scope, threads.jobs.min(pieces), |_| {

@@ -9,7 +9,7 @@
 use crate::distinct::commit::ORDERED_PARENTS;
 use crate::distinct::context::Context;
 use crate::distinct::external::PARTS;
-use crate::distinct::messages::Selection;
+use crate::distinct::messages::FrontierRange;
 use crate::error::{Error, Result};
 use crate::tables::levels::Level;
 use crate::tables::next_level::{self, NextLevel};
@@ -23,7 +23,7 @@ const WORKER_PIECES: u64 = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
     pub(super) recipe: String,
-    sources: Vec<Selection>,
+    sources: Vec<FrontierRange>,
     /// Candidates that a process may hold.
     pub(super) max_candidates: u64,
     /// Circuits of a piece.
@@ -46,12 +46,12 @@ impl Partition {
     ) -> Partition {
         let source = |(ids, letters): &(Range<u64>, u32)| {
             let is_known = met.iter().any(|level| level.ids() == *ids);
-            Selection { ids: ids.clone(), letters: *letters, is_known }
+            FrontierRange { ids: ids.clone(), letters: *letters, is_known }
         };
-        let mut sources: Vec<Selection> = plan.sources.iter().map(source).collect();
+        let mut sources: Vec<FrontierRange> = plan.sources.iter().map(source).collect();
         for level in met.iter().filter(|level| level.records > 0) {
             if sources.iter().all(|source| source.ids != level.ids()) {
-                sources.push(Selection { ids: level.ids(), letters: 0, is_known: true });
+                sources.push(FrontierRange { ids: level.ids(), letters: 0, is_known: true });
             }
         }
         let max_parents = (max_candidates / context.letter_count()).max(1);
@@ -91,10 +91,10 @@ impl Partition {
     }
 
     /// Returns the records of each piece.
-    pub(super) fn pieces(&self) -> Vec<Selection> {
-        let pieces = |&Selection { ref ids, letters, is_known }: &Selection| {
+    pub(super) fn pieces(&self) -> Vec<FrontierRange> {
+        let pieces = |&FrontierRange { ref ids, letters, is_known }: &FrontierRange| {
             let pieces = next_level::pieces(&[(ids.clone(), letters)], self.piece_parents);
-            pieces.into_iter().map(move |(ids, letters)| Selection { ids, letters, is_known })
+            pieces.into_iter().map(move |(ids, letters)| FrontierRange { ids, letters, is_known })
         };
         self.sources.iter().flat_map(pieces).collect()
     }

@@ -19,13 +19,13 @@ pub(super) const BLOCK_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct SortedFile {
     path: PathBuf,
-    rows: Rows,
+    rows: RowStorage,
     width: usize,
     len: u64,
 }
 
 #[derive(Debug)]
-enum Rows {
+enum RowStorage {
     Disk(File),
     Memory(HeldRows),
 }
@@ -38,12 +38,12 @@ impl SortedFile {
         let file = File::open(&path).map_err(io(&path, "open it"))?;
         let bytes = file.metadata().map_err(io(&path, "look at it"))?.len();
         let len = bytes.saturating_sub(CHECKSUM_BYTES as u64) / width as u64;
-        Ok(SortedFile { path, rows: Rows::Disk(file), width, len })
+        Ok(SortedFile { path, rows: RowStorage::Disk(file), width, len })
     }
 
     pub(super) fn held(path: PathBuf, rows: HeldRows, width: usize) -> SortedFile {
         let len = (rows.len() - ROW_BYTES) as u64 / width as u64;
-        SortedFile { path, rows: Rows::Memory(rows), width, len }
+        SortedFile { path, rows: RowStorage::Memory(rows), width, len }
     }
 
     /// Returns the number of rows.
@@ -54,8 +54,8 @@ impl SortedFile {
     fn read_at(&self, row: u64, out: &mut [u8]) -> Result<()> {
         let at = row * self.width as u64;
         match &self.rows {
-            Rows::Disk(file) => file.read_exact_at(out, at).map_err(io(&self.path, "read it")),
-            Rows::Memory(held) => {
+            RowStorage::Disk(file) => file.read_exact_at(out, at).map_err(io(&self.path, "read it")),
+            RowStorage::Memory(held) => {
                 out.copy_from_slice(&held[at as usize..][..out.len()]);
                 Ok(())
             }
@@ -93,7 +93,7 @@ impl SortedFile {
         rows: Range<u64>,
         mut visit: impl FnMut(&[u8; ROW_BYTES]) -> bool,
     ) -> Result<()> {
-        if let Rows::Memory(held) = &self.rows {
+        if let RowStorage::Memory(held) = &self.rows {
             let start = |row: u64| row as usize * self.width;
             let mut starts = (start(rows.start)..start(rows.end)).step_by(self.width);
             starts.all(|at| held[at..].first_chunk().is_some_and(&mut visit));

@@ -6,7 +6,7 @@ use crate::distinct::context::Context;
 use crate::distinct::dedup::{Ambiguous, Judgement, KnownKeySweep, dedup_sorted};
 use crate::distinct::frontier::Frontier;
 use crate::distinct::messages::{
-    RangeSummary, Selection, pack_chunk, unpack_chunk, with_checksum, without_checksum,
+    FrontierRange, RangeSummary, pack_chunk, unpack_chunk, with_checksum, without_checksum,
 };
 use crate::distinct::partition::Partition;
 use crate::distinct::radix_sort::{SortBuffer, sort_by_key, sort_by_origin};
@@ -64,7 +64,7 @@ impl RemoteWorker {
         let (mut expander, mut frontier) = (self.context.expander(), Frontier::default());
         let (mut buffer, mut known, mut out) = (SortBuffer::default(), Vec::new(), Vec::new());
         for (number, parcel) in parcels.iter().enumerate() {
-            let (Selection { ids, letters, is_known }, chunk) = unpack_chunk(parcel)?;
+            let (FrontierRange { ids, letters, is_known }, chunk) = unpack_chunk(parcel)?;
             if u64::from(letters) >> self.context.letter_count() > 0 {
                 return Err(Error::Rows("there are no such letters"));
             }

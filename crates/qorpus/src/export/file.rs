@@ -108,13 +108,12 @@ fn lost(numbers: Range<u64>, todo: &[Range<u64>]) -> Option<u64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::Recipe;
     use crate::corpus::record::Record;
     use crate::export::format::{count_gates, count_names};
-    use crate::generate;
     use crate::options::job::{GenerateOptions, Part};
     use crate::options::recipe::RecipeOptions;
     use crate::qubit_order::Order;
+    use crate::{Recipe, generate};
     use qorpus_core::{Dtype, Label};
     use tempfile::TempDir;
 

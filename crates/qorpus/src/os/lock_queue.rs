@@ -16,7 +16,7 @@ const STACK_BYTES: usize = 128 << 10;
 
 /// A thread that queues for one lock of an open file, again and again.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct LockQueue {
     /// `None` at the end, and if it is given up.
     orders: Option<Sender<()>>,
     taken: Receiver<io::Result<()>>,
@@ -24,9 +24,9 @@ pub(crate) struct Queue {
     is_waiting: bool,
 }
 
-impl Queue {
+impl LockQueue {
     /// Starts a thread for this `lock` of `file`.
-    pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<Queue> {
+    pub(crate) fn new(file: Arc<File>, lock: libc::flock) -> io::Result<LockQueue> {
         let (orders, ordered) = mpsc::channel();
         let (tell, taken) = mpsc::channel();
         let thread = std::thread::Builder::new().name("qorpus-lock".into()).stack_size(STACK_BYTES);
@@ -41,7 +41,7 @@ impl Queue {
             drop(file);
             drop(tell);
         })?;
-        Ok(Queue { orders: Some(orders), taken, process: std::process::id(), is_waiting: false })
+        Ok(LockQueue { orders: Some(orders), taken, process: std::process::id(), is_waiting: false })
     }
 
     /// Begins to wait.
@@ -61,7 +61,7 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for LockQueue {
     fn drop(&mut self) {
         self.orders.take();
         // In a forked child there is no thread, and one that still waits may do so for long.

@@ -11,7 +11,7 @@
 use crate::error::{Error, Result, io};
 use crate::os::byte_lock::{self, is_in_place, is_locked, options, range, release, try_lock};
 use crate::os::lock_holder;
-use crate::os::lock_queue::Queue;
+use crate::os::lock_queue::LockQueue;
 use crate::os::rights::Rights;
 use crate::os::waiting::Wait;
 use crate::paths::beside;
@@ -41,7 +41,7 @@ pub(crate) struct SidecarLock {
     id: WriterId,
     process: u32,
     /// Once others held the write lock when it was wanted.
-    queue: RefCell<Option<Queue>>,
+    queue: RefCell<Option<LockQueue>>,
     /// Whether a wait was interrupted. The write lock is not taken after that: the queue still
     /// waits, and gives back what it gets.
     gave_up: Cell<bool>,
@@ -159,7 +159,7 @@ impl SidecarLock {
         let mut place = self.queue.borrow_mut();
         if place.is_none() {
             // Without a thread the wait cannot be interrupted.
-            *place = Queue::new(self.file.clone(), *write_lock).ok();
+            *place = LockQueue::new(self.file.clone(), *write_lock).ok();
         }
         let Some(queue) = &mut *place else {
             return byte_lock::wait(&self.file, write_lock).map_err(failed);

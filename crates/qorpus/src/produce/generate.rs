@@ -297,8 +297,7 @@ pub(crate) fn generate_file(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify;
-    use crate::{CorpusFile, RecipeOptions, VerifyOptions};
+    use crate::{CorpusFile, RecipeOptions, VerifyOptions, verify};
 
     /// After a fork, processes draw the same names, one after the other.
     #[test]

@@ -377,8 +377,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rusqlite::types::Value;
-    use std::sync::LazyLock;
-    use std::sync::Mutex;
+    use std::sync::{LazyLock, Mutex};
 
     /// SQLite's own functions, and these.
     static BOTH: LazyLock<Mutex<[Connection; 2]>> = LazyLock::new(|| {

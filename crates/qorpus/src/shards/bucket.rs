@@ -92,7 +92,7 @@ pub(super) struct ListedShard {
 }
 
 /// A function of the name, size and `ETag` of an object.
-type Visit<'e, T> = dyn FnMut(&str, u64, Option<String>) -> ControlFlow<T> + 'e;
+type VisitObject<'e, T> = dyn FnMut(&str, u64, Option<String>) -> ControlFlow<T> + 'e;
 
 impl Bucket {
     /// Returns the prefix that is called `s3://bucket/prefix`. Nothing is asked of the store yet.
@@ -248,7 +248,7 @@ impl Bucket {
     }
 
     /// Calls `visit` with all objects, until it breaks off with a value, which is returned.
-    fn visit<T>(&self, visit: &mut Visit<'_, T>) -> Result<Option<T>> {
+    fn visit<T>(&self, visit: &mut VisitObject<'_, T>) -> Result<Option<T>> {
         let visit = RefCell::new(visit);
         let endless = |what: &str| {
             let reason =

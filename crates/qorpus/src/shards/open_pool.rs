@@ -7,8 +7,7 @@
 
 use crate::corpus::corpus_file::{CorpusFile, SharedRecipe, Summary};
 use crate::corpus::row_cache::MAX_SLOTS;
-use crate::error::other_recipe;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, other_recipe};
 use crate::hex::hex;
 use crate::os::fork::{self, ForkAware};
 use crate::shards::manifest::Manifest;

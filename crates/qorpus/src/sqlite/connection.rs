@@ -306,8 +306,7 @@ fn meta(connection: &Connection, path: &Path, key: &str) -> Result<Option<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paths::COMPANIONS;
-    use crate::paths::beside;
+    use crate::paths::{COMPANIONS, beside};
 
     #[test]
     fn pipes_and_links_beside_a_corpus_are_left_alone() {

@@ -116,9 +116,7 @@ fn identity(path: &Path) -> Option<FileIdentity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repair;
-    use crate::verify;
-    use crate::{CorpusFile, VerifyOptions, Writer, WriterOptions};
+    use crate::{CorpusFile, VerifyOptions, Writer, WriterOptions, repair, verify};
     use tempfile::TempDir;
 
     fn writer(path: &Path) -> Writer {

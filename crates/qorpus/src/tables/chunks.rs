@@ -2,6 +2,7 @@
 
 use qorpus_core::{Chunk, ContentHash};
 use rusqlite::{Connection, params};
+
 /// Adds the chunks that are not there yet and counts them; returns how many records and bytes were
 /// new.
 ///

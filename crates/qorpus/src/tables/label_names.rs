@@ -2,6 +2,7 @@
 
 use qorpus_core::MAX_LABELS;
 use rusqlite::{Connection, OptionalExtension, params};
+
 /// The labels that appended records have, sorted by name, and for each whether it is a text.
 pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
     let mut statement =

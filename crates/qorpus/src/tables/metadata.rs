@@ -10,6 +10,7 @@ use qorpus_core::{ContentHash, FORMAT_VERSION, Recipe};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::path::Path;
+
 /// Writes tables and metadata into an empty file, in one transaction.
 pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> Result<()> {
     let failed = sqlite_on(connection, path, "create it");
