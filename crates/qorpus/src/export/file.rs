@@ -33,7 +33,7 @@ const FORMATS: [(&str, OpenFormat); 4] =
 ///
 /// # Errors
 /// [`Error::Usage`] for another ending or for several files read as one, [`Error::Exists`],
-/// [`Error::MissingDirectory`], [`Error::Incomplete`], [`Error::Export`] if the format cannot
+/// [`Error::MissingDirectory`], [`Error::Incomplete`], [`Error::Unsupported`] if the format cannot
 /// express the corpus, [`Error::DamagedChunk`], or a file cannot be read or written.
 pub fn export(
     corpus: &Corpus,
