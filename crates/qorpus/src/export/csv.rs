@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 
 /// The first characters of formulas.
 ///
-/// A CSV file has no types: a spreadsheet computes a text that begins with one of these, and a formula
-/// may read other cells, ask other machines and run programs. A sign in front would protect its user,
-/// and change the label for all programs that read it. So texts are written unchanged, with a warning.
+/// A CSV file has no types: a spreadsheet computes a text that begins with one of these, and a
+/// formula may read other cells, ask other machines and run programs. A sign in front would protect
+/// its user, and change the label for all programs that read it. So texts are written unchanged,
+/// with a warning.
 const FORMULA_SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 struct Csv<'a> {
@@ -32,7 +33,7 @@ struct Csv<'a> {
 }
 
 /// # Errors
-/// [`Error::Export`] if a label has the name of an entry of the unitary.
+/// [`Error::Unsupported`] if a label has the name of an entry of the unitary.
 pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, given) = (source.corpus.recipe(), source.given);
     let dim = recipe.alphabet().dim();

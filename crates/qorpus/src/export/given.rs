@@ -50,7 +50,7 @@ impl GivenColumn {
     /// Returns the label of a record, as a value of the column.
     ///
     /// # Errors
-    /// [`Error::Export`] for an integer among reals that has no exact binary64.
+    /// [`Error::Unsupported`] for an integer among reals that has no exact binary64.
     pub(super) fn value(&self, labels: &GivenLabels, out: &Path) -> Result<Option<Label>> {
         match (self.column_type, labels.get(&self.name)) {
             (ColumnType::Real, Some(&Label::Integer(value)))

@@ -32,7 +32,7 @@ struct Programs<'a> {
 }
 
 /// # Errors
-/// [`Error::Export`] if a gate of the user's own acts on several qubits.
+/// [`Error::Unsupported`] if a gate of the user's own acts on several qubits.
 pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, summary) = (source.corpus.recipe(), source.summary);
     let alphabet = recipe.alphabet();
