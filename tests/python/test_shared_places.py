@@ -311,7 +311,7 @@ def test_every_waiting_writer_gets_the_lock_in_the_end(corpus):
         said = process.stderr.readline()
         holder.kill()
         said += finish(process).stderr
-    assert said.count("waiting") == 1 and info(corpus)["complete"]
+    assert said.count("waiting for") == 1 and info(corpus)["complete"]
 
 
 @pytest.mark.parametrize("act", ["opening", "flushing"])

@@ -112,18 +112,19 @@ def test_32_processes_fill_one_file_while_it_is_read(corpus, ledgers, chance, ki
         for process in range(32)
     ]
     victims = chance.sample(range(32), killed)
-    # Each dies when this many records are there, before it can be done with its own.
-    moments = sorted(chance.randrange(100_000) for _ in victims)
+    # Each dies when this many records are there, before it can be done with its own; the first at
+    # once.
+    moments = sorted([0, *(chance.randrange(100_000) for _ in victims[1:])][:killed])
     reader, seen = wait_for(corpus), 0
     while any(process.is_alive() for process in processes):
+        while moments and moments[0] <= len(reader):
+            processes[victims[len(moments) - 1]].kill()
+            del moments[0]
         for record in reader[seen : seen + 4096]:
             process, number = record.labels["process"], record.labels["number"]
             assert record.unitary.tobytes() == tables[process][number * 64 : number * 64 + 64]
             assert record.id == seen
             seen += 1
-        while moments and moments[0] <= len(reader):
-            processes[victims[len(moments) - 1]].kill()
-            del moments[0]
     codes = join(processes)
     assert all(codes[process] == 0 or (process in victims and codes[process] == -signal.SIGKILL) for process in range(32))
     assert seen > 0 and (-signal.SIGKILL in codes) == (killed > 0)

@@ -320,6 +320,44 @@ mod tests {
         CorpusFile::open(path).unwrap()
     }
 
+    #[test]
+    fn a_read_that_leaves_the_mapping_half_way_gives_each_record_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("c.db");
+        for stored in [false, true] {
+            std::fs::remove_file(&path).ok();
+            let options = WriterOptions {
+                gates: Some("h,s,t".into()),
+                qubits: 1,
+                unitaries: stored,
+                durability: Durability::Off,
+                ..WriterOptions::default()
+            };
+            let append = |letter| {
+                let writer = Writer::open(&path, &options).unwrap();
+                writer.append(&[letter], None, &[("letter", Label::Integer(letter.into()))]).unwrap();
+                writer.close().unwrap();
+            };
+            append(0);
+            let corpus = CorpusFile::open(&path).unwrap();
+            assert!(corpus.is_mapped().unwrap());
+            append(1);
+            // It does not look for writers meanwhile, so that record 1 is beyond its mapping.
+            corpus.polled.set(Some(std::time::Duration::MAX));
+            let (mut circuits, mut labels) = (Circuits::default(), Vec::new());
+            let mut unitaries = vec![0; 2 * corpus.unitary_bytes()];
+            let buffers = RowBuffers {
+                circuits: Some(&mut circuits),
+                unitaries: Some(&mut unitaries),
+                labels: Some(&mut labels),
+            };
+            corpus.rows(&Ids::List(&[0, 1]), buffers).unwrap();
+            assert_eq!(circuits.iter().collect::<Vec<_>>(), [[0], [1]]);
+            assert_eq!(unitaries, corpus.compute(&circuits));
+            assert_eq!(labels.len(), 2);
+        }
+    }
+
     /// Whether all records come from the mapping, and are those of the recipe, in any order and in
     /// runs.
     fn is_mapped_and_right(corpus: &CorpusFile, recipe: &Recipe, labelled: bool) -> bool {
