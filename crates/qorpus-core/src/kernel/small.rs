@@ -11,6 +11,7 @@ use crate::simd::vector::{Vector, place};
 use num_complex::Complex64;
 use std::array;
 use std::marker::PhantomData;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// The width of a vector: columns of a unitary, one after the other, the real part of an entry
 /// before the imaginary part.
@@ -149,7 +150,12 @@ impl<const VECTORS: usize, const TERMS: usize, V: Vector<WIDTH>> Representation
         let mut vectors: [_; VECTORS] = array::from_fn(|k| V::load(&from[k]));
         for &letter in letters {
             let sum = &self.letters[usize::from(letter)];
-            for vector in &mut vectors {
+            for (index, vector) in vectors.iter_mut().enumerate() {
+                // With AVX2 four vectors and a letter do not fit in the registers. Where the
+                // compiler may not mix the halves of the work, it spills nothing.
+                if index == 2 {
+                    compiler_fence(Ordering::SeqCst);
+                }
                 *vector =
                     if VECTORS == 1 { sum.act::<V, true>(*vector) } else { sum.act::<V, false>(*vector) };
             }
