@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+import qorpus
 from command import QORPUS, described
 from hypothesis import settings
 
@@ -33,3 +34,10 @@ def corpus(tmp_path):
     directory = tmp_path / "corpora"
     directory.mkdir()
     return directory / "c.db"
+
+
+@pytest.fixture
+def writer(corpus):
+    """A writer of one-qubit records, with any unitaries."""
+    with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, check="none", durability="off") as writer:
+        yield writer

@@ -24,8 +24,7 @@ UNITARY_BLOCK_BYTES = 1024
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 
 
-# Random circuits
-# ------------------------------------------------------------------------------------------
+# Random circuits.
 
 
 def philox(counter: list[int], key: list[int]) -> list[int]:
@@ -78,8 +77,7 @@ def random_circuit(seed: int, record: int, letters: int, shortest: int, longest:
         fraction = unbiased(product)
 
 
-# Words
-# --------------------------------------------------------------------------------------------------
+# Words.
 
 
 def word(index: int, letters: int, shortest: int) -> list[int]:
@@ -91,8 +89,7 @@ def word(index: int, letters: int, shortest: int) -> list[int]:
     return [index // letters ** (length - 1 - place) % letters for place in range(length)]
 
 
-# Letters
-# --------------------------------------------------------------------------------------------------
+# Letters.
 
 # Gates that mean the same when these of their qubits are exchanged.
 SYMMETRIC = {
@@ -134,7 +131,6 @@ def alphabet(gates: list[str], qubits: int, coupling: str) -> list[str]:
 
 
 # Unitaries
-# ------------------------------------------------------------------------------------------------
 
 
 def unitary(circuit: list[tuple[np.ndarray, list[int]]], qubits: int) -> np.ndarray:
@@ -170,7 +166,6 @@ def unitary(circuit: list[tuple[np.ndarray, list[int]]], qubits: int) -> np.ndar
 
 
 # Chunks
-# --------------------------------------------------------------------------------------------------
 
 
 def width(values: int) -> int:

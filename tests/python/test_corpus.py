@@ -59,8 +59,7 @@ def appended(directory):
     return qorpus.open(path)
 
 
-# ---------------------------------------------------------------------------------------------- a
-# sequence of records
+# A sequence of records.
 
 
 def test_it_is_a_sequence(shared):
@@ -261,8 +260,7 @@ def test_attributes_are_read_only(shared):
         given.matrices["mine"][0, 0] = 1
 
 
-# -------------------------------------------------------------------------------------------------
-# what they contain
+# What they contain.
 
 
 @pytest.mark.parametrize("dtype", ["complex128", "complex64"])
@@ -371,8 +369,7 @@ def test_appended_records_have_no_recipe_to_compute(appended):
         len(recipe)
 
 
-# ----------------------------------------------------------------------------------------------
-# files and directories
+# Files and directories.
 
 
 def test_parts_are_read_as_one(directory, shared):
@@ -474,8 +471,7 @@ def test_damage(tmp_path, stored):
         assert corpus.unitaries(ids).tobytes() == expected[ids].tobytes()
 
 
-# --------------------------------------------------------------------------------------------------
-# cheap to open
+# Cheap to open.
 
 
 def test_opening_costs_no_memory_for_each_record(directory):
@@ -513,8 +509,7 @@ def test_importing_is_light():
     assert isolated(code).stdout.strip() == "[]"
 
 
-# --------------------------------------------------------------------------------------- threads,
-# forks and processes
+# Threads, forks and processes.
 
 
 def test_pickling(shared):
@@ -721,8 +716,7 @@ def test_a_file_that_grows_under_the_reader(tmp_path):
         assert [record.id for record in records] == [1, 2]
 
 
-# --------------------------------------------------------------------------------------------------
-# how they look
+# How they look.
 
 
 class Parsed(HTMLParser):

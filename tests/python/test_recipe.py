@@ -25,8 +25,7 @@ SMALL_FLAGS = "--gates h,s,t --qubits 1 --random 2000".split()
 LONG = {"qubits": 4, "length": (600, 800), "dtype": "complex64", "random": 40_000}
 
 
-# --------------------------------------------------------------------------------------------------
-# recipes
+# Recipes.
 
 
 def test_defaults_are_those_of_the_command(corpus, tmp_path):
@@ -154,8 +153,7 @@ def test_bad_options(options, kind, text):
     assert kind is TypeError or refusal.type is own[kind] and isinstance(refusal.value, qorpus.Error)
 
 
-# --------------------------------------------------------------------------------------------------
-# making
+# Making.
 
 
 def test_generate_makes_opens_and_resumes(corpus):
@@ -329,8 +327,7 @@ def test_python_threads_run_while_generating(corpus):
     assert finished.is_set() and seen == sorted(seen) and len(set(seen)) > 1
 
 
-# --------------------------------------------------------------------------------------------------
-# the command
+# The command.
 
 
 def scripts():

@@ -44,8 +44,7 @@ def unitary_of(blob: bytes, dtype="complex128") -> np.ndarray:
     return np.frombuffer(blob, dtype).reshape(4, 4)
 
 
-# ------------------------------------------------------------------------------------------------
-# columns, functions
+# Columns, functions.
 
 
 @pytest.mark.parametrize("kind", ["corpus", "recipe", "derived", "narrow"])
@@ -173,8 +172,7 @@ def test_queries(corpus, query):
         assert records.sql(query) == expected
 
 
-# --------------------------------------------------------------------------------------------------
-# parameters, rows
+# Parameters, rows.
 
 
 PARAMETERS = [
@@ -316,8 +314,7 @@ def test_arrow(corpus, labelled):
         corpus.sql("select 1 union all select 'a'").to_arrow()
 
 
-# --------------------------------------------------------------------------------------------------
-# errors
+# Errors.
 
 
 WRITES = [
@@ -395,8 +392,7 @@ def test_an_unfinished_corpus_has_rows_for_its_records(directory):
     assert both.sql("select count(*), min(id), max(id) from records") == [(both.info["records"], 0, 59_999)]
 
 
-# -------------------------------------------------------------------------------------------- large
-# corpora, interrupts
+# Large corpora, interrupts.
 
 
 def isolated(code: str, *arguments) -> subprocess.CompletedProcess:

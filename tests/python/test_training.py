@@ -51,8 +51,7 @@ def labelled(tmp_path_factory):
     return qorpus.open(path)
 
 
-# --------------------------------------------------------------------------------------------------
-# orders
+# Orders.
 
 
 SIZES = st.integers(1, 3000) | st.sampled_from([2**k + off for k in range(1, 13) for off in (-1, 0, 1)])
@@ -117,8 +116,7 @@ def test_an_order_that_cannot_be(recipe):
             Permutation(10, 0).apply(np.array([place]))
 
 
-# --------------------------------------------------------------------------------------------------
-# streams
+# Streams.
 
 
 def test_batches_hold_the_records_of_their_ids(corpus):
@@ -369,8 +367,7 @@ def test_integers_of_numpy(recipe, tmp_path):
                 recipe.stream(**{**numbers, name: wrong})
 
 
-# --------------------------------------------------------------------------------------------------
-# windows
+# Windows.
 
 
 WINDOWED = st.tuples(st.integers(1, 1000), st.integers(1, 90), st.integers(1, 1000), SEEDS)
@@ -445,8 +442,7 @@ def test_orders_of_windows_are_frozen(recipe):
 FROZEN = [[230, 644, 566, 643], [203, 531, 206, 675], [609, 225, 673, 686], [415, 312, 320, 259], [412, 287, 499, 282], [363, 1, 397, 413], [50, 90, 81, 33]]
 
 
-# --------------------------------------------------------------------------------------------------
-# resuming
+# Resuming.
 
 
 def through_json(state):
@@ -558,8 +554,7 @@ def test_streams_are_pickled(corpus):
     assert [batch.ids.tolist() for batch in copy] == [batch.ids.tolist() for batch in stream]
 
 
-# --------------------------------------------------------------------------------------------------
-# splits
+# Splits.
 
 
 FRACTIONS = st.lists(st.integers(0, 1000), min_size=1, max_size=5).filter(lambda parts: 0 < sum(parts) <= 1000)
@@ -650,8 +645,7 @@ def test_splits_that_cannot_be(recipe, fractions, text):
         recipe.split(**fractions)
 
 
-# --------------------------------------------------------------------------------------------------
-# PyTorch
+# PyTorch.
 
 
 def equal(first: dict, second: dict) -> bool:

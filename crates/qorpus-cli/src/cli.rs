@@ -240,8 +240,7 @@ pub(crate) struct Generate {
     /// Begin although the file system has fewer bytes free than the corpus needs
     #[arg(long)]
     force: bool,
-    /// What survives a power cut: all that was committed, all but the last commits, or perhaps
-    /// nothing
+    /// Commits that survive a power cut: all, all but the last ones, or perhaps none
     #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
     durability: Durability,
     /// Print nothing but errors
@@ -297,7 +296,7 @@ pub(crate) struct DistinctArguments {
     /// The most letters of a circuit
     #[arg(long, value_name = "L")]
     max_length: Option<usize>,
-    /// What gates cost instead of one each: t=1,tdg=1; the others cost nothing
+    /// Costs of gates instead of one each: t=1,tdg=1; the others cost nothing
     #[arg(long, value_name = "GATE=COST,...", requires = "max_cost")]
     cost: Option<String>,
     /// The most that a circuit costs
@@ -312,8 +311,7 @@ pub(crate) struct DistinctArguments {
     /// Worker threads [default: one a core]
     #[arg(long, short)]
     jobs: Option<usize>,
-    /// What survives a power cut: all that was committed, all but the last commits, or perhaps
-    /// nothing
+    /// Commits that survive a power cut: all, all but the last ones, or perhaps none
     #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
     durability: Durability,
     /// Print nothing but errors
@@ -401,7 +399,7 @@ pub(crate) struct Recipe {
     #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
           default_value_t = RecipeOptions::default().random, conflicts_with = "words")]
     random: u64,
-    /// What decides the random circuits
+    /// Seed of the random circuits
     #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
     seed: u64,
     /// Every word over the letters instead of random circuits

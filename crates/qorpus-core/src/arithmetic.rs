@@ -30,7 +30,7 @@ pub struct Tolerance {
 
 /// The letters of an alphabet, and operations on the unitaries of its circuits.
 ///
-/// What takes a letter panics if it is not in the alphabet.
+/// Functions that take a letter panic if it is not in the alphabet.
 pub trait Arithmetic: Sync {
     /// A unitary.
     type Unitary: Clone + Default;

@@ -8,8 +8,8 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Label, LabelColumn};
 use std::collections::BTreeMap;
 
-/// The names of labels, and for each what `read` makes of its value: [`label`] or [`column`]. None
-/// is no label.
+/// Returns the names of labels, and for each the value as `read` converts it: [`label`] or
+/// [`column`]. A value of None is left out.
 pub(crate) fn named<T>(
     labels: Option<&Bound<'_, PyDict>>,
     read: fn(&str, &Bound<'_, PyAny>) -> PyResult<T>,

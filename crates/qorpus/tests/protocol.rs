@@ -1,13 +1,14 @@
 //! The protocol by which processes share a file, as a model that is checked in every order of
 //! events.
 //!
-//! What is modelled, and where it is: processes that draw a name and hold its byte (`Lock::open`),
-//! take turns (`Lock::write_lock`, `CorpusWriter::write`), commit what is ready and claim more in
-//! one transaction (`Job::commit` in generate.rs, the functions of work.rs), compute in any order,
-//! give up (`Job::give_up`), end, or die at any point, which frees byte and turn and undoes the
-//! transaction. Another one merges chunks into the same file meanwhile (merge.rs). A process that
-//! starts may draw any name that no living one holds, that of a dead one too: after a fork, the
-//! same generator of random numbers goes on in several processes.
+//! What is modelled, and where it is: processes that draw a name and hold its byte
+//! (`SidecarLock::open`), take turns (`SidecarLock::write_lock`, `CorpusWriter::write`), commit
+//! what is ready and claim more in one transaction (`Job::commit` in produce/generate.rs, the
+//! functions of tables/claims.rs), compute in any order, give up (`Job::give_up`), end, or die at
+//! any point, which frees byte and turn and undoes the transaction. Another one merges chunks into
+//! the same file meanwhile (ops/merge.rs). A process that starts may draw any name that no living
+//! one holds, that of a dead one too: after a fork, the same generator of random numbers goes on in
+//! several processes.
 //!
 //! A model proves nothing about code that is not like it. So it is also checked that the checker
 //! finds the defects which the protocol is there to avoid: each as a small change of the model.

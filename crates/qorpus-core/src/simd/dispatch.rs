@@ -62,7 +62,7 @@ impl InstructionSet {
     pub(crate) fn run(self, work: impl SimdTask) {
         match self.0 {
             Set::Portable => work.run::<PORTABLE>(),
-            // SAFETY: a InstructionSet is made only where its instructions were detected.
+            // SAFETY: an InstructionSet is made only where its instructions were detected.
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { avx2(work) },
             // SAFETY: likewise.

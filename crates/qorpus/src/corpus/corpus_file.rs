@@ -109,7 +109,7 @@ impl CorpusFile {
     /// Opens the corpus at `path`.
     ///
     /// # Errors
-    /// There is no file, it is not a corpus, of a later format version, or truncated.
+    /// The file is missing, not a corpus, of a later format version, or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<CorpusFile> {
         let path = absolute(path.as_ref())?;
         // Before SQLite makes a new one. The answer is kept for the whole process.

@@ -65,7 +65,6 @@ impl CorpusFile {
             self.shared.buffer_pool.compute_rows(kernel, dtype, size, batches, circuits, read)?;
         }
         let RowBuffers { circuits, unitaries, labels } = &buffers;
-        // A read from the mapping that fails leaves some behind, which are cut off below.
         let circuits_before = circuits.as_ref().map_or(0, |circuits| circuits.len());
         let labels_before = labels.as_ref().map_or(0, |labels| labels.len());
         if (circuits.is_none() && unitaries.is_none() && labels.is_none())
@@ -74,6 +73,13 @@ impl CorpusFile {
             return Ok(());
         }
         let RowBuffers { mut circuits, mut unitaries, mut labels } = buffers;
+        // A read from the mapping that fails leaves some behind.
+        if let Some(circuits) = &mut circuits {
+            circuits.truncate(circuits_before);
+        }
+        if let Some(labels) = &mut labels {
+            labels.truncate(labels_before);
+        }
         self.visit(&ids.list(), &mut |columns, chunk, positions, index| {
             if let Some(circuits) = &mut circuits {
                 circuits.truncate(circuits_before + index);

@@ -1,4 +1,4 @@
-//! Enumeration, level by level, until there is no next one.
+//! Enumeration, level by level, up to the last one that the recipe asks for.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::distinct::candidate::Shortest;

@@ -1,8 +1,9 @@
 //! The index of a level, which leads from a unitary's key to its record.
 
+use crate::tables::keys;
 use crate::tables::levels::Level;
 use qorpus_core::Recipe;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -81,26 +82,19 @@ impl Index {
 
     /// Inserts a block unless it is there.
     pub(super) fn insert(&self, connection: &Connection, block: u64, bytes: &[u8]) -> rusqlite::Result<()> {
-        let sql = "INSERT OR IGNORE INTO keys (place, entries) VALUES (?1, ?2)";
-        connection.prepare_cached(sql)?.execute(params![self.place(block), bytes]).map(drop)
+        keys::insert(connection, self.place(block), bytes)
     }
 
     /// Returns how many blocks are in the corpus; they are the first ones.
     pub(super) fn present(&self, connection: &Connection) -> rusqlite::Result<u64> {
-        let sql = "SELECT max(place) FROM keys WHERE place >= ?1 AND place < ?2";
-        let row = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>(0);
-        let last = connection
-            .prepare_cached(sql)?
-            .query_row([self.place(0), (self.number + 1) << LEVEL_SHIFT], row)?;
+        let last = keys::last(connection, self.place(0)..(self.number + 1) << LEVEL_SHIFT)?;
         Ok(last.map_or(0, |last| last - self.place(0) + 1))
     }
 
     /// Reads a block; `None` if it is missing or its checksum fails.
     pub(super) fn read(&self, connection: &Connection, block: u64) -> rusqlite::Result<Option<Vec<u8>>> {
-        let sql = "SELECT entries FROM keys WHERE place = ?1";
-        let found =
-            connection.prepare_cached(sql)?.query_row([self.place(block)], |row| row.get::<_, Vec<u8>>(0));
-        Ok(found.optional()?.and_then(|mut bytes| {
+        let found = keys::entries(connection, self.place(block))?;
+        Ok(found.and_then(|mut bytes| {
             let checksum = bytes.split_off(bytes.len().checked_sub(CHECKSUM_BYTES)?);
             let is_whole = checksum == self.checksum(block, &bytes).to_le_bytes()
                 && bytes.len().is_multiple_of(KEY_PART_BYTES + self.origin_bytes);

@@ -19,3 +19,10 @@ pub(super) enum PutMode<'a> {
     /// Anything, or nothing.
     Overwrite,
 }
+
+impl PutMode<'_> {
+    /// Whether something that is there may be replaced, as far as a directory can tell.
+    pub(super) fn replaces(self) -> bool {
+        !matches!(self, PutMode::Create)
+    }
+}

@@ -87,8 +87,7 @@ impl Storage {
     ) -> Result<bool> {
         match self {
             Storage::Directory(directory) => {
-                let replace = !matches!(mode, PutMode::Create);
-                atomic_file::put(text.as_bytes(), &directory.join(name), replace, durability)
+                atomic_file::put(text.as_bytes(), &directory.join(name), mode.replaces(), durability)
             }
             Storage::Bucket(bucket) => bucket.put(text.as_bytes().to_vec(), name, mode),
         }
@@ -106,8 +105,7 @@ impl Storage {
     ) -> Result<bool> {
         match self {
             Storage::Directory(directory) => {
-                let replace = !matches!(mode, PutMode::Create);
-                directory::publish(from, &directory.join(name), replace, durability)
+                directory::publish(from, &directory.join(name), mode.replaces(), durability)
             }
             Storage::Bucket(bucket) => bucket.upload(from, shard, name, mode),
         }

@@ -2,6 +2,7 @@
 
 use qorpus_core::{Chunk, ContentHash};
 use rusqlite::{Connection, params};
+use std::ops::Range;
 
 /// Adds the chunks that are not there yet and counts them; returns how many records and bytes were
 /// new.
@@ -67,4 +68,16 @@ pub(crate) fn set_totals(
 ) -> rusqlite::Result<()> {
     let sql = "UPDATE totals SET records = ?1, content = ?2 WHERE one = 1";
     connection.prepare_cached(sql)?.execute(params![records, content.to_bytes()]).map(drop)
+}
+
+/// Deletes the chunks whose first ids are these.
+pub(crate) fn delete_chunks(connection: &Connection, first_ids: &Range<u64>) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM chunks WHERE first_id >= ?1 AND first_id < ?2";
+    connection.execute(sql, [first_ids.start, first_ids.end.min(i64::MAX as u64)]).map(drop)
+}
+
+/// Deletes the chunks that do not belong to a corpus of `len` records.
+pub(crate) fn delete_chunks_outside(connection: &Connection, len: u64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM chunks WHERE first_id < 0 OR first_id >= ?1";
+    connection.execute(sql, [len.min(i64::MAX as u64)]).map(drop)
 }

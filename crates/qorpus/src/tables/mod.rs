@@ -2,6 +2,7 @@
 
 pub(crate) mod chunks;
 pub(crate) mod claims;
+pub(crate) mod keys;
 pub(crate) mod label_names;
 pub(crate) mod levels;
 pub(crate) mod metadata;

@@ -11,7 +11,7 @@ use crate::os::workers;
 use crate::produce::chunk_builder::ChunkBuilder;
 use crate::produce::compare::{self, PairComparer};
 use crate::sqlite::wal;
-use crate::tables::chunks::{insert_chunk, recount, totals};
+use crate::tables::chunks::{delete_chunks, delete_chunks_outside, insert_chunk, recount, totals};
 use crate::tables::claims::{self, PendingRange};
 use crate::verify::report::{RepairOptions, Verification, VerifyOptions};
 use qorpus_core::{Chunk, Circuits, Codec, Kernel, unitarity_residual};
@@ -327,15 +327,13 @@ pub(crate) fn repair_file(
     for &number in found.damaged.keys() {
         let (chunk, ids) = (builder.chunk(number), recipe.chunk_ids(number));
         writer.write(|transaction| {
-            let delete = "DELETE FROM chunks WHERE first_id >= ?1 AND first_id < ?2";
-            transaction.execute(delete, [ids.start, ids.end.min(i64::MAX as u64)])?;
+            delete_chunks(transaction, &ids)?;
             claims::remove(transaction, &(number..number + 1))?;
             insert_chunk(transaction, &chunk).map(drop)
         })?;
     }
     writer.write(|transaction| {
-        let outside = "DELETE FROM chunks WHERE first_id < 0 OR first_id >= ?1";
-        transaction.execute(outside, [recipe.space().len().min(i64::MAX as u64)])?;
+        delete_chunks_outside(transaction, recipe.space().len())?;
         recount(transaction)
     })?;
     Ok(found)
