@@ -14,8 +14,8 @@ from harness import ROOT, TARGET, Neighbours, keep, parser
 
 def run(smoke: bool) -> None:
     """Run all benchmarks of all crates, which check their answers first."""
-    # With a single package named, libraries would be compiled again with other features.
-    command = ["cargo", "test" if smoke else "bench", "--quiet", "--locked"]
+    # With other packages or features, libraries would be compiled again.
+    command = ["cargo", "test" if smoke else "bench", "--quiet", "--locked", "--all-features"]
     for path in sorted(ROOT.glob("crates/*/benches/*.rs")):
         command += ["--bench", path.stem]
     subprocess.run(command, check=True, cwd=ROOT)

@@ -80,6 +80,13 @@ pub enum Error {
     /// An object store that refused, or was not reached.
     #[error("{}: cannot {action}: {reason}", .path.display())]
     ObjectStore { path: PathBuf, action: &'static str, reason: String },
+    /// A path that needs a Cargo feature which this build lacks, and the feature.
+    #[error(
+        "{}: this build of Qorpus lacks the feature '{}'; add '--features {}' to the cargo command that builds it, or use the \
+         Python package, whose 'qorpus' command has it",
+        .0.display(), .1, .1
+    )]
+    MissingFeature(PathBuf, &'static str),
     /// A corpus of this later format version.
     #[error(
         "{} has format version {}, but this version of Qorpus reads versions up to {}; use a newer Qorpus",

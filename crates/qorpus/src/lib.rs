@@ -22,6 +22,7 @@ mod distinct;
 mod error;
 mod export;
 mod hex;
+mod npy;
 mod ops;
 mod options;
 mod os;

@@ -191,7 +191,11 @@ pub(super) mod tests {
         names
     }
 
-    const OUTS: [&str; 4] = ["x.npy", "x.parquet", "x.csv", "x.qasm"];
+    const OUTS: &[&str] = if cfg!(feature = "parquet") {
+        &["x.npy", "x.csv", "x.qasm", "x.parquet"]
+    } else {
+        &["x.npy", "x.csv", "x.qasm"]
+    };
 
     fn refused(corpus: &Corpus, out: &Path) -> Error {
         export(corpus, out, &false.into(), &mut |_| {}).unwrap_err()
@@ -234,7 +238,7 @@ pub(super) mod tests {
             let text = refused(&corpus, &at(name)).to_string();
             assert!(text.contains("one of .npy, .parquet, .csv, .qasm"), "{text}");
         }
-        for name in OUTS {
+        for &name in OUTS {
             let out = at("nowhere").join(name);
             assert!(matches!(refused(&corpus, &out), Error::MissingDirectory(path) if path == at("nowhere")));
         }
@@ -247,7 +251,7 @@ pub(super) mod tests {
     fn nothing_is_replaced() {
         let (directory, corpus) = corpus(&recipes()[0]);
         let npy = ["x.circuits.npy", "x.lengths.npy", "x.letters.json", "x.npy.partial"];
-        for name in OUTS.into_iter().chain(npy) {
+        for name in OUTS.iter().copied().chain(npy) {
             let there = directory.path().join(name);
             std::fs::write(&there, "precious").unwrap();
             let out = if npy.contains(&name) { directory.path().join("x.npy") } else { there.clone() };
@@ -261,7 +265,7 @@ pub(super) mod tests {
     #[test]
     fn a_stop_leaves_nothing() {
         let (directory, corpus) = corpus(&recipes()[0]);
-        for name in OUTS {
+        for &name in OUTS {
             let (stop, mut reports) = (AtomicBool::new(false), 0);
             let mut report = |_| {
                 reports += 1;
@@ -281,7 +285,7 @@ pub(super) mod tests {
             let (directory, corpus) = corpus(&recipes()[0]);
             let file = rusqlite::Connection::open(directory.path().join("c.db")).unwrap();
             file.execute(sql, []).unwrap();
-            for name in OUTS {
+            for &name in OUTS {
                 let error = refused(&corpus, &directory.path().join(name));
                 assert!(matches!(error, Error::DamagedChunk { .. }), "{name} after {sql}: {error}");
                 assert_eq!(names(&directory), ["c.db"]);

@@ -51,6 +51,7 @@ impl GivenColumn {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for an integer among reals that has no exact binary64.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only Parquet has types of columns"))]
     pub(super) fn value(&self, labels: &GivenLabels, out: &Path) -> Result<Option<Label>> {
         match (self.column_type, labels.get(&self.name)) {
             (ColumnType::Real, Some(&Label::Integer(value)))

@@ -5,5 +5,9 @@ pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod given;
 pub(crate) mod npy;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
 pub(crate) mod parquet;
 pub(crate) mod qasm;

@@ -5,6 +5,7 @@
 //! the same shard need not know of each other.
 
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::os::atomic_file::random;
 use crate::os::fork::{self, ForkAware};
 use crate::os::waiting;
@@ -14,8 +15,10 @@ use crate::shards::http::bounded;
 use crate::shards::naming::{MAX_SHARDS, RECEIPTS};
 use crate::shards::put_mode::{PutMode, Version};
 use crate::shards::s3_client::{RETRY_LIMITS, S3Client};
+use crate::shards::shard::ListedShard;
 use crate::shards::store_error::{CONDITIONS, StoreFailure, given_up, is_no_bucket, refused, transport};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use md5::{Digest, Md5};
 use object_store::aws::AmazonS3;
 use object_store::client::HttpErrorKind;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -80,15 +83,6 @@ impl ForkAware for Bucket {
     fn close_handles(&self) {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
-}
-
-/// The objects of a shard, as a listing shows them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ListedShard {
-    /// The size of its file's object.
-    pub(super) bytes: Option<u64>,
-    /// The `ETag` of its receipt, if the store has them.
-    pub(super) receipt: Option<Option<String>>,
 }
 
 /// A function of the name, size and `ETag` of an object.
@@ -245,6 +239,12 @@ impl Bucket {
             ControlFlow::Continue(())
         })?;
         Ok(found)
+    }
+
+    /// Returns the `ETag` of a small object with this text, in stores that do not encrypt it by keys
+    /// of their own: there it is another one, and the object is read.
+    pub(super) fn likely_e_tag(&self, text: &str) -> String {
+        format!("\"{}\"", hex(&Md5::digest(text.as_bytes())))
     }
 
     /// Calls `visit` with all objects, until it breaks off with a value, which is returned.

@@ -1,7 +1,6 @@
 //! Sealing: the receipts become the next version of the manifest.
 
 use crate::error::{Error, Result, io};
-use crate::hex::hex;
 use crate::options::job::Durability;
 use crate::os::atomic_file::is_temporary_name;
 use crate::os::lock_file::LockFile;
@@ -14,7 +13,6 @@ use crate::shards::receipt::MAX_RECEIPT_BYTES;
 use crate::shards::shard::{Shard, discard};
 use crate::shards::sharded::Shards;
 use crate::shards::storage::Storage;
-use md5::{Digest, Md5};
 use qorpus_core::{ContentHash, Recipe};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -164,7 +162,7 @@ impl Shards {
         // Without a receipt, or with the one that the manifest knows, there is nothing to be read.
         let is_unread = |number: u64, receipt: &Option<Option<String>>| match receipt {
             Some(Some(e_tag)) => {
-                let known = manifest.shard(number).map(|shard| likely_e_tag(&self.receipt_text(shard)));
+                let known = manifest.shard(number).map(|shard| bucket.likely_e_tag(&self.receipt_text(shard)));
                 known.as_ref() != Some(e_tag)
             }
             Some(None) => true,
@@ -195,12 +193,6 @@ impl Shards {
         let published = numbers.iter().map(|&number| Ok(self.published(number)?.map(|shard| shard.number)));
         published.filter_map(Result::transpose).collect()
     }
-}
-
-/// Returns the `ETag` of a small object with this text, in stores that do not encrypt it by keys of
-/// their own: there it is another one, and the object is read.
-fn likely_e_tag(text: &str) -> String {
-    format!("\"{}\"", hex(&Md5::digest(text.as_bytes())))
 }
 
 /// Removes what killed processes have left in the directory of the making of shards that are there.

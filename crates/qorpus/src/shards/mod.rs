@@ -6,11 +6,16 @@
 //! on any number of machines agree on both without talking to each other. A published shard is
 //! whole: see [`atomic_file`](crate::os::atomic_file).
 
+#[cfg(feature = "buckets")]
+pub(crate) mod bucket;
+#[cfg(not(feature = "buckets"))]
+#[path = "no_bucket.rs"]
 pub(crate) mod bucket;
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod commit;
 pub(crate) mod directory;
+#[cfg(feature = "buckets")]
 pub(crate) mod http;
 pub(crate) mod manifest;
 pub(crate) mod naming;
@@ -18,11 +23,14 @@ pub(crate) mod open_pool;
 pub(crate) mod private_directory;
 pub(crate) mod put_mode;
 pub(crate) mod receipt;
+#[cfg(feature = "buckets")]
 pub(crate) mod s3_client;
 pub(crate) mod shard;
 pub(crate) mod sharded;
 pub(crate) mod stage;
 pub(crate) mod storage;
+#[cfg(feature = "buckets")]
 pub(crate) mod store_error;
+#[cfg(feature = "buckets")]
 pub(crate) mod transfer;
 pub(crate) mod verify;

@@ -1,5 +1,7 @@
 //! The condition under which a name is given to something new.
 
+#![cfg_attr(not(feature = "buckets"), expect(dead_code, reason = "directories ignore versions"))]
+
 /// The version of a file or an object, which tells it from others that had its name before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Version {

@@ -30,6 +30,15 @@ impl Shard {
     }
 }
 
+/// The objects of a shard, as a listing of a bucket shows them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ListedShard {
+    /// The size of its file's object.
+    pub(super) bytes: Option<u64>,
+    /// The `ETag` of its receipt, if the store has them.
+    pub(super) receipt: Option<Option<String>>,
+}
+
 /// Returns the size of a file and its XXH3-128.
 pub(super) fn fingerprint(path: &Path) -> Result<(u64, u128)> {
     read_file(path, |_| Ok(()))
