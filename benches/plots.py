@@ -34,7 +34,7 @@ STYLE = {
 #: Colours and fonts of the picture of the program that is replaced, on light and on dark pages.
 REPLACED_STYLE = """
 .back { fill: #ffffff } .track { fill: #eaeef2 } .before { fill: #8c959f } .now { fill: #1a9c86 }
-text { font: 15px system-ui, sans-serif; fill: #1f2328 } .head, .rate { font-weight: 600 }
+text { font: 17px system-ui, sans-serif; fill: #1f2328 } .head, .rate { font-weight: 600 }
 .rate { text-anchor: end }
 @media (prefers-color-scheme: dark) {
   .back { fill: #0d1117 } .track { fill: #21262d } .before { fill: #8b949e } .now { fill: #3fb8a2 }
@@ -45,7 +45,7 @@ text { font: 15px system-ui, sans-serif; fill: #1f2328 } .head, .rate { font-wei
 REPLACED_BARS = {
     "original": ("Python, multiprocessing, sqlite3, synchronous=OFF", "before"),
     "original with a Writer": ("the same program with qorpus.Writer", "now"),
-    "qorpus stored": ("qorpus generate with unitaries, synchronous=FULL", "now"),
+    "qorpus stored": ("qorpus generate, synchronous=FULL", "now"),
     "qorpus derived": ("qorpus generate, circuits alone", "now"),
 }
 
@@ -69,16 +69,14 @@ def decades(values: list[float]) -> tuple[float, float]:
 def title(section: dict) -> str:
     """Return the title of the picture of the program that is replaced."""
     workload = section["workloads"][0]
-    qubits, gates = workload["qubits"], workload["gates"].replace(",", " ")
-    shortest, longest = workload["length"]
-    many = f"{qubits} qubit{'s' * (qubits > 1)}, {shortest} to {longest} gates of {gates}"
-    return f"Records a second: {many}, {section['jobs']} cores"
+    qubits, (shortest, longest) = workload["qubits"], workload["length"]
+    return f"Records a second, {qubits} qubit{'s' * (qubits > 1)}, {shortest} to {longest} gates, {section['jobs']} cores"
 
 
 def replaced(section: dict) -> str:
     """Draw the program that is replaced, and the ways that replace it, as bars to scale."""
     rates = {name: rate["median"] for name, rate in section["workloads"][0]["records_per_second"].items()}
-    base, most, width, step = rates["original"], max(rates.values()), 640, 48
+    base, most, width, step = rates["original"], max(rates.values()), 560, 52
     height = 44 + step * len(rates)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 40} {height + 12}" role="img" aria-label="{title(section)}">',
@@ -93,8 +91,8 @@ def replaced(section: dict) -> str:
         lines += [
             f'<text x="20" y="{top + 20}">{text}</text>',
             f'<text class="rate" x="{width + 20}" y="{top + 20}">{whole(rate)}{times}</text>',
-            f'<rect class="track" x="20" y="{top + 27}" width="{width}" height="12" rx="2"/>',
-            f'<rect class="{kind}" x="20" y="{top + 27}" width="{bar:.1f}" height="12" rx="2"/>',
+            f'<rect class="track" x="20" y="{top + 28}" width="{width}" height="12" rx="2"/>',
+            f'<rect class="{kind}" x="20" y="{top + 28}" width="{bar:.1f}" height="12" rx="2"/>',
         ]
     return "\n".join([*lines, "</svg>\n"])
 
