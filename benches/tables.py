@@ -181,7 +181,7 @@ def model(section: dict) -> str:
             cells = [f"{millions(cell['records_per_second'])} ({cell['bound_by']})" for cell in row.values()]
             rows.append([name, str(cores), *cells])
     disks = [f"{name}, {number(rate / 1e9)} GB/s" for name, rate in section["disks"].items()]
-    text += "In brackets: what limits the rate.\n\n"
+    text += "In brackets: the limit of the rate.\n\n"
     return text + table(["M records/s, modelled", "cores", *disks], rows)
 
 
