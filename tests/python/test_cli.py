@@ -265,7 +265,7 @@ def test_examples_of_the_help_run(corpus):
     generate(directory / "part0.db", "--part", "0/2", "--random", 3000)
     generate(directory / "part1.db", "--part", "1/2", "--random", 3000)
     generate(directory / "demo.db", "--random", 3000)
-    generate(directory / "big/", "--random", 3000, "--no-unitaries")
+    generate(f"{directory}/big/", "--random", 3000, "--no-unitaries")
     np.save(directory / "target.npy", qiskit_big(["cx 0 1", "h 0"], 2))
     with running() as store, described({**store.environment, "QORPUS_CACHE": str(directory / "cache")}):
         store.client.create_bucket(Bucket="bucket")
