@@ -153,17 +153,17 @@ def test_the_command_prints_that_nothing_is_proven(exact, tmp_path):
     path, file = exact.paths[0], tmp_path / "u.npy"
     np.save(file, exact[30].unitary.astype(np.complex64))
     said = command("find", path, "--unitary", file).stdout
-    assert "record 30" in said and "proof" not in said
+    assert "record 30" in said and "not proven" in said
     shown = json.loads(command("find", path, "--unitary", file, "--json").stdout)
     assert shown["id"] == 30 and shown["distance"] <= shown["tolerance"] < 1e-6
     np.save(file, made("rz(0.1) 0").astype(np.complex64))
     said = command("find", path, "--unitary", file).stdout
-    assert "nothing within" in said and "the nearest is record 0" in said and "proof" not in said
+    assert "no record is within" in said and "nearest: record 0" in said and "proven" not in said
     shown = json.loads(command("find", path, "--unitary", file, "--json").stdout)
     assert shown["circuit"] is None and shown["proven"] is False and shown["nearest"]["id"] == 0
     shown = json.loads(command("find", path, "--unitary", file, "--tolerance", "0.1", "--json").stdout)
     assert shown["id"] == 0
-    assert "this is a proof" in command("find", path, "--circuit", "rz(0.1) 0").stdout
+    assert "proven: no circuit" in command("find", path, "--circuit", "rz(0.1) 0").stdout
 
 
 def test_answers_are_tuples_that_can_be_kept(exact):

@@ -178,7 +178,7 @@ def test_a_lost_manifest_is_reported(place):
         assert "has lost its manifest" in said and "no manifest.json" in said and "qorpus generate" in said
     with pytest.raises(package.Error, match="has lost its manifest"):
         package.open(place.path)
-    assert "nothing was missing" in qorpus("generate", place.path, *RECIPE, *SHARD).stdout
+    assert "nothing to do" in qorpus("generate", place.path, *RECIPE, *SHARD).stdout
     assert info(place.path)["content_hash"] == before
 
 
@@ -202,7 +202,7 @@ def test_info_counts_published_shards(place):
     listed = json.loads(qorpus("info", place.path, "--json").stdout)
     unsealed = listed["unsealed"]
     assert listed["records"] == 0 and unsealed["shards"] == 3 and unsealed["of"] == len(place.shards()) + 6
-    assert f"{unsealed['records']:,}  " in said and "published in 3 of 9 shards" in said and "qorpus seal" in said
+    assert f"{unsealed['records']:,} of {unsealed['expected']:,} (" in said and "published in 3 of 9 shards" in said and "qorpus seal" in said
     assert package.open(place.path).info["unsealed"]["records"] == unsealed["records"]
     sealed = json.loads(qorpus("seal", place.path, "--json", status=1).stdout)
     assert {**unsealed, "version": 1} == sealed
@@ -334,7 +334,7 @@ def test_merge_takes_directories_and_buckets(place, whole, tmp_path):
     out = tmp_path / "all.db"
     said = qorpus("merge", out, place.path).stdout
     records = package.open(place.path).info["unsealed"]["records"]
-    assert f"{records:,} of 24,000 records are there" in said
+    assert f"{records:,} of 24,000 records so far" in said
     generate(place.path, *RECIPE, *SHARD)
     (tmp_path / "files").mkdir()
     generate(tmp_path / "files" / "part.db", *RECIPE, "--part", "3/5")
@@ -388,11 +388,12 @@ def test_an_interruption_says_where_the_work_is(place, stage, tmp_path):
     process.send_signal(signal.SIGINT)
     said = finish(process, status=130).stdout
     if stage or place.store:
-        there, here = said.split(" of 40,000 records are safe in ")[0].split(": ")[1], said.split(", and ")[1].split(" of an unfinished")[0]
+        there = said.split(" of 40,000 records committed in ")[0].split(": ")[1]
+        here = said.split(", and ")[1].split(" of an unfinished")[0]
         assert there == "0" and int(here.replace(",", "")) > 0
-        assert f"on this machine in {built}" in said and "run the same command again, here" in said
+        assert f"in {built}" in said and "run the same command again on this machine" in said
     else:
-        assert "on this machine" not in said and f"are safe in {path}; run the same command again" in said
+        assert "on this machine" not in said and f"committed in {path}; run the same command again" in said
 
 
 def test_ids_take_underscores(whole):

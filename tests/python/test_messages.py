@@ -89,7 +89,7 @@ def test_one_is_not_many(tmp_path):
     assert "1 record in" in qorpus("generate", tmp_path / "c.db", "--random", 1).stdout
     assert "complete with 1 record;" in qorpus("generate", tmp_path / "c.db", "--random", 1).stdout
     assert "1 record intact" in qorpus("verify", tmp_path / "c.db").stdout
-    assert "a directory 1 shard\n" in qorpus("plan", "--random", 1).stdout
+    assert "in a directory  1 shard\n" in qorpus("plan", "--random", 1).stdout
     assert "there is one, number 0" in qorpus("show", tmp_path / "c.db", 1, status=1).stderr
 
 
@@ -197,7 +197,7 @@ def test_a_copy_without_its_wal_is_noticed(copy):
         assert "its WAL is missing" in verified.stdout and "clean" not in verified.stdout
         with pytest.warns(package.QorpusWarning, match="copy.db-wal, is not beside it"):
             package.open(copy)
-    assert "took the file as it is" in qorpus("repair", copy).stdout
+    assert "accepted the file without its WAL" in qorpus("repair", copy).stdout
     assert "clean" in qorpus("verify", copy).stdout and info(copy)["wal_missing"] is False
 
 
@@ -299,6 +299,6 @@ def test_a_missing_wal_beside_the_lock_of_a_killed_writer_is_warned_of(tmp_path)
     with pytest.warns(package.QorpusWarning, match="left.db-wal, is not beside it"):
         package.open(left)
     assert "WAL is missing" in qorpus("verify", left).stdout
-    assert "took the file as it is" in qorpus("repair", left).stdout and qorpus("info", left).stderr == ""
+    assert "accepted the file without its WAL" in qorpus("repair", left).stdout and qorpus("info", left).stderr == ""
     for writer in writers:
         writer.close()

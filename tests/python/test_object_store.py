@@ -96,7 +96,7 @@ def test_a_bucket_is_one_corpus_for_every_command(store, finished, whole, tmp_pa
     assert (tmp_path / "many.npy").read_bytes() == (tmp_path / "one.npy").read_bytes()
     assert "complete" in qorpus("seal", finished).stdout
     again = qorpus("generate", finished, *RECIPE).stdout
-    assert "nothing was missing" in again
+    assert "nothing to do" in again
     assert "seed 1" in qorpus("generate", finished, *RECIPE, "--seed", "1", status=1).stderr
     for command in [["merge", finished, whole], ["find", finished, "--circuit", "h 0"], ["distinct", finished, "--max-length", "3"]]:
         assert "name a file" in qorpus(*command, status=1).stderr

@@ -1,22 +1,59 @@
-//! The command line: flags and their help. Their meaning, and every default, is the library's.
+//! The command line: flags and their help. The library owns their meaning and every default.
 
-#![expect(clippy::doc_markdown, reason = "what documents an argument is its help, not Markdown")]
+#![expect(clippy::doc_markdown, reason = "the doc comment of an argument is its help, not Markdown")]
 
-use crate::names::{self, DTYPES, DURABILITIES, ORDERS, UP_TO};
+use crate::format::grouped;
+use crate::names::{
+    self, DTYPE_MEANINGS, DTYPES, DURABILITIES, DURABILITY_MEANINGS, ORDER_MEANINGS, ORDERS, UP_TO,
+    UP_TO_MEANINGS,
+};
 use clap::{Args, Parser, Subcommand};
+use qorpus::core::{PRESETS, STANDARD};
 use qorpus::{
     DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, FindOptions, GenerateOptions, Order,
     Part, PlanOptions, RecipeOptions, RepairOptions, Target, VerifyOptions,
 };
 use std::path::PathBuf;
 
-/// Corpora of quantum circuits and their unitaries, in one SQLite file or a directory of them.
+/// The examples at the end of a command's help: a line of explanation and a command, for each.
+///
+/// No line is longer than 80 columns, since clap would break it where a shell would not join it.
+macro_rules! examples {
+    ($($explanation:literal: $command:literal),+ $(,)?) => {
+        concat!("\x1b[1m\x1b[4mExamples:\x1b[0m", $("\n  # ", $explanation, "\n  ", $command),+)
+    };
+}
+
+const QUICK_START: &str = "\
+\x1b[1m\x1b[4mQuick start:\x1b[0m
+  qorpus generate demo.db
+  qorpus show demo.db 7
+
+Run 'qorpus COMMAND --help' for the flags of a command, with examples.";
+
+const ABOUT_ALL_COMMANDS: &str = "\
+\x1b[1m\x1b[4mCorpora:\x1b[0m
+  demo.db             A file
+  big/                A directory of shards, which machines can generate together
+  s3://bucket/prefix  Shards in an object store
+
+\x1b[1m\x1b[4mEnvironment:\x1b[0m
+  QORPUS_CACHE        Directory on a local disk for shards from an object store
+                      [default: ~/.cache/qorpus]
+  QORPUS_CACHE_SIZE   Size limit of that directory [default: 20GiB]
+  AWS_*               Object store and credentials: AWS_ENDPOINT_URL, AWS_REGION,
+                      AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+
+\x1b[1m\x1b[4mExit status:\x1b[0m
+  0                   Success
+  1                   Failure, or a corpus that is damaged or lacks shards
+  2                   Wrong usage
+  130                 Interrupted by Ctrl-C";
+
+/// Generate, store and read corpora of (quantum circuit, unitary) pairs
 #[derive(Parser)]
-#[command(
-    name = "qorpus",
-    version,
-    after_help = "Start with:\n  qorpus generate demo.db\n  qorpus show demo.db 7\n\nExit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
-)]
+#[command(name = "qorpus", version, after_help = QUICK_START,
+          after_long_help = format!("{QUICK_START}\n\n{ABOUT_ALL_COMMANDS}"))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -24,154 +61,193 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Make a corpus, or go on making it
+    /// Generate a corpus, or resume it
     ///
-    /// Makes the records that are missing in OUT. Several processes may work on one file at the
-    /// same time: they share the work. Ctrl-C keeps what is ready; the same command goes on from
-    /// there. A corpus that needs more bytes than its file system has free is not begun, unless
-    /// --force is given.
+    /// Generates the records that are missing in OUT on all cores. Any number of processes may run
+    /// this on one corpus at the same time; they share the work. Ctrl-C keeps the committed
+    /// records. Run the same command again to resume.
     ///
-    /// If OUT ends in a slash, or is a directory, the corpus is sharded: a directory of files of
-    /// some hundred megabytes, which machines can make together, and which all commands read as
-    /// one. Each shard is built out of sight, checked and then published; 'qorpus seal' lists what
-    /// is published in the manifest, as the end of a generation without --part does.
-    ///
-    /// OUT may also be s3://BUCKET/PREFIX in an object store, which AWS_ENDPOINT_URL, AWS_REGION,
-    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the like describe. Copies of shards that are
-    /// read are kept in QORPUS_CACHE (~/.cache/qorpus), up to QORPUS_CACHE_SIZE (20GiB).
-    #[command(after_help = "Examples:\n  qorpus generate demo.db\n  \
-        qorpus generate one.db --gates h,s,t --qubits 1 --random 100M --length 5..14 --no-unitaries\n  \
-        qorpus generate words.db --gates ht --qubits 1 --words --length 0..20\n  \
-        qorpus generate mine.db --gates my-gates.toml --coupling line --qubits 3\n  \
-        qorpus generate part.db --part 3/16 --random 1G\n  \
-        qorpus generate big/ --random 10G --no-unitaries\n  \
-        qorpus generate shared/ --random 10G --no-unitaries --stage /tmp --part 3/64\n  \
-        qorpus generate s3://bucket/big/ --random 10G --no-unitaries --stage /tmp")]
+    /// If OUT ends in a slash or is a directory, the corpus is split into shards: files of up to
+    /// 512 MiB, which several machines can generate together. Every command reads the directory as
+    /// one corpus. Without --part, the last process adds the shards to the manifest. With --part,
+    /// run 'qorpus seal' when all parts are done.
+    #[command(after_help = examples!(
+        "A million random Clifford+T circuits on two qubits, with their unitaries":
+            "qorpus generate demo.db",
+        "Circuits of 5 to 14 gates on one qubit, without unitaries":
+            "qorpus generate one.db --gates h,s,t --qubits 1 --length 5..14 --no-unitaries",
+        "Every circuit of up to 20 H and T gates, exactly once":
+            "qorpus generate words.db --gates ht --qubits 1 --words --length 0..20",
+        "Gates of your own, on a line of three qubits":
+            "qorpus generate mine.db --gates my-gates.toml --qubits 3 --coupling line",
+        "Share 3 of 64 of a directory of shards":
+            "qorpus generate big/ --random 10G --no-unitaries --part 3/64",
+        "Shards in an object store, built in /tmp":
+            "qorpus generate s3://bucket/big/ --random 10G --no-unitaries --stage /tmp",
+    ))]
     Generate(Generate),
     /// Enumerate every distinct unitary, each with a provably shortest circuit
     ///
-    /// Goes through all circuits level by level, exactly, and keeps the first circuit of each
-    /// unitary. Ctrl-C keeps what is done; the same command goes on from there. Needs room for
-    /// temporary files beside OUT.
-    #[command(
-        after_help = "Examples:\n  qorpus distinct two.db --gates h,t,tdg,cx --qubits 2 --max-length 8\n  \
-        qorpus distinct group.db --gates clifford --qubits 2 --max-length 100\n  \
-        qorpus distinct t.db --qubits 1 --cost t=1,tdg=1 --max-cost 12"
-    )]
+    /// Searches all circuits breadth-first with exact arithmetic and keeps the first circuit of
+    /// each unitary. Gates that are not over Z[i, 1/sqrt(2)], such as rz(0.3), are compared in
+    /// floating point.
+    ///
+    /// Sets larger than --memory spill to temporary files beside OUT. Ctrl-C keeps the committed
+    /// records. Run the same command again to resume.
+    #[command(after_help = examples!(
+        "Every two-qubit unitary of up to 8 gates":
+            "qorpus distinct two.db --gates h,t,tdg,cx --max-length 8",
+        "The two-qubit Clifford group":
+            "qorpus distinct group.db --gates clifford --max-length 100",
+        "Every one-qubit unitary with a T-count of up to 12":
+            "qorpus distinct t.db --qubits 1 --cost t=1,tdg=1 --max-cost 12",
+    ))]
     Distinct(DistinctArguments),
-    /// Find the shortest circuit of a unitary in a corpus that 'qorpus distinct' made
+    /// Predict the size and the duration of a corpus, on this machine or another
     ///
-    /// Proves it if no circuit up to the corpus's length makes a unitary whose entries are right to
-    /// 1e-9 (1e-12 if some gate is not over Z[i, 1/sqrt(2)]). Of a less precise matrix, or with
-    /// --tolerance, the nearest record within the tolerance is named, and nothing is proven.
-    /// Circuits up to twice as long are put together from two that are in the corpus.
-    #[command(after_help = "Examples:\n  qorpus find two.db --circuit \"cx 0 1; cx 1 0; cx 0 1\"\n  \
-        qorpus find two.db --unitary target.npy --json\n  \
-        qorpus find two.db --unitary target.npy --tolerance 0.01")]
-    #[command(group = clap::ArgGroup::new("target").required(true).args(["circuit", "unitary"]))]
-    Find(Find),
-    /// Show what a recipe would cost, stored or computed, here or on another machine; leaves
-    /// nothing behind
-    ///
-    /// Computes and writes for three seconds to find out how fast this machine is.
-    #[command(after_help = "Examples:\n  qorpus plan\n  \
-        qorpus plan --gates h,s,t --qubits 1 --random 300G --length 5..14 --cores 32 --disk-rate 500M")]
+    /// Measures the processors and the disk of this machine for about three seconds. Compares a
+    /// corpus with stored unitaries, one with circuits only, and records that are computed when
+    /// they are read. Leaves no files behind.
+    #[command(after_help = examples!(
+        "The default recipe on this machine":
+            "qorpus plan",
+        "300 billion circuits on 32 cores, with a disk that writes 500 MB/s":
+            "qorpus plan --gates h,s,t --qubits 1 --random 300G --cores 32 --disk-rate 500M",
+    ))]
     Plan {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         recipe: Recipe,
         #[command(flatten)]
         machine: Machine,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
     },
     /// Show a corpus's recipe, size and progress
-    #[command(
-        after_help = "Examples:\n  qorpus info demo.db\n  qorpus info big/\n  qorpus info s3://bucket/big/\n  qorpus info demo.db --json | jq .content_hash"
-    )]
+    #[command(after_help = examples!(
+        "A file": "qorpus info demo.db",
+        "Shards in an object store": "qorpus info s3://bucket/big/",
+        "The content hash alone": "qorpus info demo.db --json | jq .content_hash",
+    ))]
     Info {
-        /// The corpus
+        /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
         corpus: PathBuf,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print records: circuit, drawing, unitary, labels
-    #[command(
-        after_help = "Examples:\n  qorpus show demo.db 7\n  qorpus show demo.db 0 1 2 --json\n  qorpus show big/ 7_000_000_000\n  \
-        qorpus show demo.db 7 --order little"
-    )]
+    /// Print records: circuit, drawing, unitary and labels
+    #[command(after_help = examples!(
+        "One record, with its circuit as a drawing": "qorpus show demo.db 7",
+        "Three records as JSON, one per line": "qorpus show demo.db 0 1 2 --json",
+        "A unitary in Qiskit's order of qubits": "qorpus show demo.db 7 --order little",
+    ))]
     Show {
-        /// The corpus
+        /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
         corpus: PathBuf,
-        /// Ids of records, counted from 0
+        /// Ids of records, counted from 0: 7, 7_000_000
         #[arg(required = true, value_name = "ID", value_parser = qorpus::parse_id)]
         ids: Vec<u64>,
-        /// Which qubit is the most significant bit: the first (big) or the last (little, as in
-        /// Qiskit)
-        #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
+        /// Order of the qubits in the unitary's indices
+        #[arg(long, value_parser = names::parser(ORDERS, ORDER_MEANINGS), default_value = "big")]
         order: Order,
-        /// Print JSON, one record a line
+        /// Print JSON, one record per line
         #[arg(long)]
         json: bool,
     },
-    /// List the shards of a directory or bucket that are published in its manifest, and say what is
-    /// missing
+    /// Find the shortest circuit of a unitary in a corpus made by 'qorpus distinct'
     ///
-    /// For a corpus whose parts were made with --part. Reads receipts, not records. Exit status 1
-    /// if shards are missing.
-    #[command(
-        after_help = "Examples:\n  qorpus seal big/\n  qorpus seal big/ --json | jq .missing\n  qorpus seal s3://bucket/big/"
-    )]
+    /// Proves the answer if the entries of the unitary are accurate to 1e-9 (1e-12 if a gate is not
+    /// over Z[i, 1/sqrt(2)]). The proof is a shortest circuit, or that no circuit up to the
+    /// corpus's length or cost implements the unitary. For a less accurate unitary, or with
+    /// --tolerance, prints the nearest record within the tolerance, without a proof.
+    ///
+    /// In a corpus enumerated by length, two records are combined to find circuits up to twice as
+    /// long.
+    #[command(after_help = examples!(
+        "The shortest circuit of a swap": "qorpus find two.db --circuit \"swap 0 1\"",
+        "The shortest circuit of a NumPy array": "qorpus find two.db --unitary target.npy",
+        "The nearest record within 0.01 of a noisy unitary":
+            "qorpus find two.db --unitary target.npy --tolerance 0.01",
+    ))]
+    #[command(group = clap::ArgGroup::new("target").required(true).args(["circuit", "unitary"]))]
+    Find(Find),
+    /// Check a corpus for damaged, missing and duplicate records
+    ///
+    /// Checks the checksums of every chunk and recomputes the records of a sample. Other processes
+    /// may write to the corpus meanwhile. Exit status 1 if something is wrong.
+    #[command(after_help = examples!(
+        "Recompute every record": "qorpus verify demo.db",
+        "Recompute one record in a hundred": "qorpus verify big/ --sample 0.01",
+    ))]
+    Verify(Verify),
+    /// Recompute damaged chunks of a file, or damaged and lost shards
+    ///
+    /// Checks the corpus as 'qorpus verify' does, recomputes the damaged parts, and checks it
+    /// again. An intact corpus is left unchanged. Records that a program appended cannot be
+    /// recomputed; restore them from a copy.
+    #[command(after_help = examples!(
+        "Recompute the damaged chunks of a file": "qorpus repair demo.db",
+        "Rebuild damaged and lost shards, looking for damage by checksums only":
+            "qorpus repair big/ --sample 0",
+    ))]
+    Repair(Repair),
+    /// Add the published shards of a directory or bucket to its manifest
+    ///
+    /// Run it when all parts of 'qorpus generate --part' are done. Prints the ranges of missing
+    /// records. Reads the receipts of shards, not their records. Exit status 1 if shards are
+    /// missing.
+    #[command(after_help = examples!(
+        "After the last part": "qorpus seal big/",
+        "The missing ranges as JSON": "qorpus seal big/ --json | jq .missing",
+    ))]
     Seal {
-        /// The directory, or s3://BUCKET/PREFIX
+        /// A directory of shards, or s3://BUCKET/PREFIX
         directory: PathBuf,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Check a corpus: checksums, gaps, duplicates, recomputation
-    #[command(after_help = "Examples:\n  qorpus verify demo.db\n  qorpus verify big.db --sample 0.01")]
-    Verify(Verify),
-    /// Compute damaged or lost chunks again; of a directory or bucket, the shards they are in
-    #[command(after_help = "Examples:\n  qorpus repair demo.db\n  qorpus repair big/\n  \
-        qorpus repair s3://bucket/big/ --sample 0 --stage /tmp")]
-    Repair(Repair),
-    /// Write records to a file of another format
+    /// Merge corpora of one recipe into one file
     ///
-    /// The ending of OUT decides: .npy (unitaries, memory-mappable, with circuits and labels in
-    /// files beside it), .parquet, .csv, .qasm (OpenQASM 3, labels in comments).
-    #[command(
-        after_help = "Examples:\n  qorpus export demo.db demo.npy\n  qorpus export demo.db demo.parquet"
-    )]
+    /// Checks every chunk before it is copied. Records that OUT already has are left unchanged.
+    /// Ctrl-C keeps the committed records. Run the same command again to resume.
+    #[command(after_help = examples!(
+        "Two files": "qorpus merge all.db part0.db part1.db",
+        "A directory of shards, into one file": "qorpus merge whole.db big/",
+    ))]
+    Merge {
+        /// The corpus file to merge into; created if it does not exist
+        out: PathBuf,
+        /// Corpora to merge: files, directories, or s3://BUCKET/PREFIX with every published shard
+        #[arg(required = true, value_name = "IN")]
+        inputs: Vec<PathBuf>,
+        /// Print no progress and no summary
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Export records as NumPy, Parquet, CSV or OpenQASM 3
+    ///
+    /// The extension of OUT selects the format: .npy (unitaries, memory-mappable, with circuits and
+    /// labels in files beside it), .parquet, .csv, or .qasm (OpenQASM 3, with labels in comments).
+    #[command(after_help = examples!(
+        "Unitaries for numpy.load": "qorpus export demo.db demo.npy",
+        "One table with circuits, unitaries and labels": "qorpus export demo.db demo.parquet",
+    ))]
     Export {
-        /// The corpus
+        /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
         corpus: PathBuf,
         /// The file to write; it must not exist
         out: PathBuf,
-        /// Show no progress
+        /// Print no progress and no summary
         #[arg(long, short)]
         quiet: bool,
     },
-    /// Put corpora of one recipe together in one file
-    ///
-    /// Each IN is a file, a directory, or s3://BUCKET/PREFIX; of shards, all that are published are
-    /// taken.
-    #[command(
-        after_help = "Examples:\n  qorpus merge all.db part0.db part1.db\n  qorpus merge whole.db big/\n  qorpus merge local.db s3://bucket/big/"
-    )]
-    Merge {
-        /// The corpus to add to; it is created if need be
-        out: PathBuf,
-        /// The corpora to take from
-        #[arg(required = true, value_name = "IN")]
-        inputs: Vec<PathBuf>,
-        /// Show no progress
-        #[arg(long, short)]
-        quiet: bool,
-    },
-    /// Print a shell's completions
-    #[command(after_help = "Examples:\n  qorpus completions bash > /etc/bash_completion.d/qorpus")]
+    /// Print a shell completion script
+    #[command(after_help = examples!(
+        "Bash": "qorpus completions bash >> ~/.bash_completion",
+        "Zsh, with ~/.zfunc in fpath": "qorpus completions zsh > ~/.zfunc/_qorpus",
+    ))]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -180,22 +256,25 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Find {
-    /// The corpus
+    /// A corpus file made by 'qorpus distinct'
     pub(crate) corpus: PathBuf,
-    /// A circuit that makes the unitary, of any standard gates
+    /// Circuit with the unitary to find, in any standard gates: "h 0; cx 0 1"
     #[arg(long)]
     circuit: Option<String>,
-    /// The unitary, as a NumPy file
+    /// NumPy file with the unitary to find
     #[arg(long, value_name = "FILE.npy")]
     unitary: Option<PathBuf>,
-    /// How the qubits of the unitary are ordered
-    #[arg(long, value_parser = names::parser(ORDERS), default_value = "big")]
+    /// Order of the qubits in the indices of --unitary
+    #[arg(long, value_parser = names::parser(ORDERS, ORDER_MEANINGS), default_value = "big")]
     order: Order,
-    /// Take the nearest record whose entries differ by at most this, up to phase if the corpus is;
-    /// without it, the tolerance follows from the matrix's precision
+    /// Largest difference of an entry at which a record is accepted, up to 2 [default: derived from
+    /// the precision of the unitary]
+    ///
+    /// Differences are taken up to a global phase, unless the corpus distinguishes phases. The
+    /// nearest record within the tolerance is printed, without a proof.
     #[arg(long, value_name = "EPS", allow_negative_numbers = true)]
     tolerance: Option<f64>,
-    /// Look in the corpus alone, not for circuits up to twice as long
+    /// Search only the records, not circuits up to twice as long
     #[arg(long)]
     stored: bool,
     /// Print JSON
@@ -219,44 +298,62 @@ impl Find {
 
 #[derive(Args)]
 pub(crate) struct Generate {
-    /// The file to make, or with a slash at its end the directory; or s3://BUCKET/PREFIX
+    /// The corpus to create or resume: a file, a directory with a slash at its end, or
+    /// s3://BUCKET/PREFIX
     pub(crate) out: PathBuf,
-    #[command(flatten)]
-    pub(crate) recipe: Recipe,
-    /// Worker threads [default: one a core]
-    #[arg(long, short)]
-    jobs: Option<usize>,
-    /// Make only this share: I/N, with I from 0 to N-1; of a directory the shards I, I+N, I+2N and
-    /// so on
-    #[arg(long, value_name = "I/N")]
-    pub(crate) part: Option<Part>,
-    /// Records of a shard, rounded up to whole chunks [default: those of up to 512 MiB]
-    #[arg(long, value_name = "RECORDS", value_parser = qorpus::parse_count)]
-    shard: Option<u64>,
-    /// Build shards in this directory on a local disk, then copy them: for network file systems,
-    /// where SQLite must not write, and for buckets [default for buckets: in the cache]
-    #[arg(long, value_name = "LOCALDIR")]
-    stage: Option<PathBuf>,
-    /// Begin although the file system has fewer bytes free than the corpus needs
-    #[arg(long)]
-    force: bool,
-    /// Commits that survive a power cut: all, all but the last ones, or perhaps none
-    #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
-    durability: Durability,
-    /// Print nothing but errors
+    /// Print no progress and no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) recipe: Recipe,
+    #[command(flatten)]
+    pub(crate) job: GenerateJob,
+}
+
+/// The options of a generation that leave the records unchanged.
+#[derive(Args)]
+#[command(next_help_heading = "Job")]
+pub(crate) struct GenerateJob {
+    /// Number of worker threads [default: one per core]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+    /// Generate only share I of N, with I from 0 to N-1
+    ///
+    /// In a directory or a bucket, a share is every N-th shard: I, I+N, I+2N, and so on. In a file,
+    /// it is a range of chunks.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) part: Option<Part>,
+    /// Records per shard, rounded up to whole chunks [default: as many as fit in 512 MiB]
+    #[arg(long, value_name = "RECORDS", value_parser = qorpus::parse_count)]
+    shard: Option<u64>,
+    /// Directory on a local disk in which shards are built before they are copied to OUT [default:
+    /// OUT, or the cache for a bucket]
+    ///
+    /// Required on network file systems, where SQLite cannot lock files. It needs space for one
+    /// shard.
+    #[arg(long, value_name = "LOCALDIR")]
+    stage: Option<PathBuf>,
+    /// Start even if the corpus needs more space than the file system has free
+    #[arg(long)]
+    force: bool,
+    /// Protection of committed records against a power cut
+    ///
+    /// A killed process loses no committed record with any of these.
+    #[arg(long, value_name = "LEVEL", default_value = "full",
+          value_parser = names::parser(DURABILITIES, DURABILITY_MEANINGS))]
+    durability: Durability,
 }
 
 impl Generate {
     pub(crate) fn options(&self) -> GenerateOptions {
+        let GenerateJob { jobs, part, shard, stage, force, durability } = &self.job;
         GenerateOptions {
-            jobs: self.jobs,
-            part: self.part.unwrap_or_default(),
-            durability: self.durability,
-            shard: self.shard,
-            stage: self.stage.clone(),
-            force: self.force,
+            jobs: *jobs,
+            part: part.unwrap_or_default(),
+            durability: *durability,
+            shard: *shard,
+            stage: stage.clone(),
+            force: *force,
         }
     }
 }
@@ -265,16 +362,20 @@ impl Generate {
 #[derive(Args)]
 #[command(next_help_heading = "Machine")]
 pub(crate) struct Machine {
-    /// Threads on this machine [default: one a core]
-    #[arg(long, short)]
+    /// Number of worker threads on this machine [default: one per core]
+    #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
-    /// Cores of the machine that is asked about [default: as many as here]
-    #[arg(long)]
+    /// Number of cores of the other machine [default: as many as on this machine]
+    #[arg(long, value_name = "N")]
     cores: Option<usize>,
-    /// Bytes a second that its disk takes: 500M, 2G [default: what this one takes]
+    /// Sequential write rate of the other machine's disk, in bytes per second: 500M, 2G [default:
+    /// measured on this machine]
+    ///
+    /// Without --cores, it also replaces the measured rate of this machine.
     #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
     disk_rate: Option<u64>,
-    /// Where this machine's disk is tried [default: the directory of temporary files]
+    /// Directory in which this machine's disk is measured [default: the directory for temporary
+    /// files]
     #[arg(long = "in", value_name = "DIR")]
     directory: Option<PathBuf>,
 }
@@ -289,34 +390,56 @@ impl Machine {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("how far").required(true).args(["max_length", "cost"]))]
 pub(crate) struct DistinctArguments {
-    /// The file to make
+    /// The corpus file to create or resume
     pub(crate) out: PathBuf,
-    #[command(flatten)]
-    alphabet: Alphabet,
-    /// The most letters of a circuit
-    #[arg(long, value_name = "L")]
-    max_length: Option<usize>,
-    /// Costs of gates instead of one each: t=1,tdg=1; the others cost nothing
-    #[arg(long, value_name = "GATE=COST,...", requires = "max_cost")]
-    cost: Option<String>,
-    /// The most that a circuit costs
-    #[arg(long, value_name = "COST", requires = "cost")]
-    max_cost: Option<u32>,
-    /// Unitaries that differ by a global phase alone are the same; or none but equal ones are
-    #[arg(long, value_parser = names::parser(UP_TO), default_value = "phase")]
-    up_to: Equivalence,
-    /// Memory for candidates: 4GiB [default: half of what is free]
-    #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
-    memory: Option<u64>,
-    /// Worker threads [default: one a core]
-    #[arg(long, short)]
-    jobs: Option<usize>,
-    /// Commits that survive a power cut: all, all but the last ones, or perhaps none
-    #[arg(long, value_parser = names::parser(DURABILITIES), default_value = "full")]
-    durability: Durability,
-    /// Print nothing but errors
+    /// Print no progress and no summary
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    alphabet: Alphabet,
+    #[command(flatten)]
+    bound: Bound,
+    #[command(flatten)]
+    job: DistinctJob,
+}
+
+/// The options that bound an enumeration.
+#[derive(Args)]
+#[command(next_help_heading = "Enumeration")]
+struct Bound {
+    /// Largest length of a circuit, in letters
+    #[arg(long, value_name = "LETTERS")]
+    max_length: Option<usize>,
+    /// Costs of gates, to enumerate by cost instead of length: t=1,tdg=1
+    ///
+    /// A gate without a cost costs nothing.
+    #[arg(long, value_name = "GATE=COST,...", requires = "max_cost")]
+    cost: Option<String>,
+    /// Largest cost of a circuit
+    #[arg(long, value_name = "COST", requires = "cost")]
+    max_cost: Option<u32>,
+    /// Difference that equal unitaries may have
+    #[arg(long, value_name = "DIFFERENCE", default_value = "phase",
+          value_parser = names::parser(UP_TO, UP_TO_MEANINGS))]
+    up_to: Equivalence,
+}
+
+/// The options of an enumeration that leave the records unchanged.
+#[derive(Args)]
+#[command(next_help_heading = "Job")]
+struct DistinctJob {
+    /// Memory for candidates, in bytes: 4GiB [default: half of the free memory]
+    #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
+    memory: Option<u64>,
+    /// Number of worker threads [default: one per core]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+    /// Protection of committed records against a power cut
+    ///
+    /// A killed process loses no committed record with any of these.
+    #[arg(long, value_name = "LEVEL", default_value = "full",
+          value_parser = names::parser(DURABILITIES, DURABILITY_MEANINGS))]
+    durability: Durability,
 }
 
 impl DistinctArguments {
@@ -325,30 +448,31 @@ impl DistinctArguments {
             gates: self.alphabet.gates.clone().into(),
             qubits: self.alphabet.qubits,
             coupling: self.alphabet.coupling.clone(),
-            max_length: self.max_length,
-            cost: self.cost.clone(),
-            max_cost: self.max_cost,
-            up_to: self.up_to,
+            max_length: self.bound.max_length,
+            cost: self.bound.cost.clone(),
+            max_cost: self.bound.max_cost,
+            up_to: self.bound.up_to,
             ..DistinctOptions::default()
         }
     }
 
     pub(crate) fn options(&self) -> EnumerateOptions {
-        EnumerateOptions { memory: self.memory, jobs: self.jobs, durability: self.durability }
+        let DistinctJob { memory, jobs, durability } = self.job;
+        EnumerateOptions { memory, jobs, durability }
     }
 }
 
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// The corpus
+    /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
     pub(crate) corpus: PathBuf,
-    /// The fraction of the records to recompute, 0 to 1; checksums are always checked
+    /// Fraction of the records to recompute, 0 to 1; checksums are always checked
     #[arg(long, value_name = "FRACTION", default_value_t = VerifyOptions::default().sample)]
     sample: f64,
-    /// Worker threads [default: one a core]
-    #[arg(long, short)]
+    /// Number of worker threads [default: one per core]
+    #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
-    /// Show no progress
+    /// Print no progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -363,7 +487,11 @@ impl Verify {
 pub(crate) struct Repair {
     #[command(flatten)]
     pub(crate) verify: Verify,
-    /// Build shards in this directory on a local disk, then copy them, as for 'qorpus generate'
+    /// Directory on a local disk in which shards are built before they are copied to the corpus
+    /// [default: CORPUS, or the cache for a bucket]
+    ///
+    /// Required on network file systems, where SQLite cannot lock files. It needs space for one
+    /// shard.
     #[arg(long, value_name = "LOCALDIR")]
     stage: Option<PathBuf>,
 }
@@ -374,19 +502,40 @@ impl Repair {
     }
 }
 
-/// The gates and where they may stand.
+/// The options that decide the alphabet.
 #[derive(Args)]
+#[command(next_help_heading = "Recipe")]
 struct Alphabet {
-    /// A preset (clifford, clifford+t, ht, nam, ibm, rigetti), a gate file (FILE.toml), or gates:
-    /// "h,t,rz(pi/8),cx"
-    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string())]
+    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string(),
+          help = GATES_HELP, long_help = gates_help())]
     gates: String,
     /// Number of qubits, 1 to 8
-    #[arg(long, default_value_t = RecipeOptions::default().qubits)]
+    #[arg(long, value_name = "N", default_value_t = RecipeOptions::default().qubits)]
     qubits: usize,
-    /// Which qubits a gate may join: all, line, ring, or pairs: 0-1,1-2
-    #[arg(long, default_value_t = RecipeOptions::default().coupling)]
+    /// Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2
+    #[arg(long, value_name = "PAIRS", default_value_t = RecipeOptions::default().coupling)]
     coupling: String,
+}
+
+const GATES_HELP: &str =
+    "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml)";
+
+/// Returns the help of `--gates`, with the presets and the standard gates.
+fn gates_help() -> String {
+    let gates = |gates: &[&'static str]| {
+        let mut names: Vec<_> =
+            gates.iter().map(|gate| if gate.starts_with("rz(") { "rz(k*pi/4)" } else { gate }).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    let presets: Vec<_> = PRESETS.iter().map(|(name, set)| format!("{name} ({})", gates(set))).collect();
+    format!(
+        "{GATES_HELP}\n\n\
+         Presets: {}, with k from -3 to 4 except 0.\n\n\
+         Standard gates, as in OpenQASM 3: {}.",
+        presets.join(", "),
+        STANDARD.join(" ")
+    )
 }
 
 /// The options that decide the records.
@@ -395,26 +544,30 @@ struct Alphabet {
 pub(crate) struct Recipe {
     #[command(flatten)]
     alphabet: Alphabet,
-    /// How many random circuits: 1000000, 1M
+    /// Number of random circuits: 1000000, 1_000_000, 1M
     #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
-          default_value_t = RecipeOptions::default().random, conflicts_with = "words")]
+          default_value = default_random(), conflicts_with = "words")]
     random: u64,
     /// Seed of the random circuits
     #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
     seed: u64,
-    /// Every word over the letters instead of random circuits
+    /// Generate every circuit within --length exactly once, instead of random circuits
     #[arg(long)]
     words: bool,
-    /// Shortest and longest circuit, in letters, both included: 5..15, or 10 alone
+    /// Smallest and largest length of a circuit, in letters, both included: 5..15, or 10 alone
     #[arg(long, value_name = "MIN..MAX", value_parser = qorpus::parse_length,
           default_value = default_length())]
     length: (usize, usize),
-    /// Type of the unitaries' entries
-    #[arg(long, value_parser = names::parser(DTYPES), default_value = "complex128")]
+    /// Type of the entries of unitaries
+    #[arg(long, value_parser = names::parser(DTYPES, DTYPE_MEANINGS), default_value = "complex128")]
     dtype: Dtype,
-    /// Store the circuits alone; the unitaries are computed on reading
+    /// Store circuits only, and compute unitaries when they are read
     #[arg(long)]
     no_unitaries: bool,
+}
+
+fn default_random() -> String {
+    grouped(RecipeOptions::default().random).replace(',', "_")
 }
 
 fn default_length() -> String {

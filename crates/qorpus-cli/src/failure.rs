@@ -1,21 +1,21 @@
-//! Why a command failed.
+//! Failures of a command, and their exit statuses.
 
 use std::{fmt, io};
 
-/// The exit status of a command that Ctrl-C stopped.
+/// The exit status of a command that was stopped by Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// The reason why a command failed.
+/// A failure of a command.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library refused or failed.
+    /// An error of the library.
     Library(qorpus::Error),
-    /// Standard output could not be written.
+    /// An error while writing to standard output.
     Output(io::Error),
 }
 
 impl Failure {
-    /// The exit status that tells of it.
+    /// Returns the exit status for this failure.
     pub(crate) fn status(&self) -> u8 {
         match self {
             Failure::Library(error) if error.is_usage() => 2,

@@ -1,9 +1,9 @@
-//! Numbers and places as people read them.
+//! Numbers and paths, formatted for people.
 
 use qorpus::Corpus;
 use std::ops::Range;
 
-/// A number with its digits in groups of three.
+/// Formats a number with thousands separators: `72,559,411`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -16,30 +16,30 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A size: `6.00 GB`.
+/// Formats a size: `6.00 GB`.
 pub(crate) fn bytes(number: u64) -> String {
     indicatif::DecimalBytes(number).to_string()
 }
 
-/// A number of things: `1 shard`, `2 shards`.
+/// Formats a count with its noun: `1 shard`, `2 shards`.
 pub(crate) fn counted(number: u64, name: &str) -> String {
     format!("{} {name}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// A range of ids: `record 5`, `records 5 to 7`.
+/// Formats a range of ids: `record 5`, `records 5 to 7`.
 pub(crate) fn range(ids: &Range<u64>) -> String {
     match ids.end - ids.start {
-        1 => format!("record {}", ids.start),
-        _ => format!("records {} to {}", ids.start, ids.end - 1),
+        1 => format!("record {}", grouped(ids.start)),
+        _ => format!("records {} to {}", grouped(ids.start), grouped(ids.end - 1)),
     }
 }
 
-/// The places of a corpus, in one line.
+/// Formats the paths of a corpus in one line.
 pub(crate) fn places(corpus: &Corpus) -> String {
     corpus.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// A time that has passed, or would.
+/// Formats a duration: `1.25 s`, `22.2 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.2} s"),
@@ -49,7 +49,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// A time that is left, in whole units.
+/// Formats a remaining time in whole units, rounded up: `40 s`, `5 min`.
 pub(crate) fn time_left(seconds: f64) -> String {
     match seconds.ceil() as u64 {
         s if s < 120 => format!("{s} s"),
@@ -58,9 +58,14 @@ pub(crate) fn time_left(seconds: f64) -> String {
     }
 }
 
-/// Records a second, with three digits or so.
+/// Formats the rate of a number of records in a time.
 pub(crate) fn rate(records: u64, seconds: f64) -> String {
-    match records as f64 / seconds.max(f64::MIN_POSITIVE) {
+    per_second(records as f64 / seconds.max(f64::MIN_POSITIVE))
+}
+
+/// Formats a rate: `2.00 M/s`, `1.2 k/s`.
+pub(crate) fn per_second(rate: f64) -> String {
+    match rate {
         rate if rate >= 1e5 => format!("{:.2} M/s", rate / 1e6),
         rate if rate >= 1e3 => format!("{:.1} k/s", rate / 1e3),
         rate => format!("{rate:.0}/s"),
@@ -72,7 +77,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_and_times_have_units() {
+    fn numbers_have_separators_and_units() {
+        assert_eq!([grouped(0), grouped(999), grouped(72_559_411)], ["0", "999", "72,559,411"]);
+        assert_eq!([range(&(5..6)), range(&(7023..9364))], ["record 5", "records 7,023 to 9,363"]);
         assert_eq!([rate(30_000_000, 2.0), rate(2_500, 2.0), rate(7, 2.0)], ["15.00 M/s", "1.2 k/s", "4/s"]);
         assert_eq!([time_left(0.2), time_left(300.0), time_left(7300.0)], ["1 s", "5 min", "3 h"]);
     }

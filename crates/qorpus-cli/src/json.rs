@@ -1,11 +1,11 @@
-//! JSON for scripts, and for the dictionaries of Python.
+//! JSON for scripts, and for Python's dictionaries.
 
 use crate::format::places;
 use qorpus::core::Gate;
 use qorpus::{Corpus, Found, Machine, Plan, Recipe, Record, Sealed, Summary, Way};
 use serde_json::{Map, Value, json};
 
-/// The answer to what is known of a unitary.
+/// Returns the result of looking for a unitary.
 pub(crate) fn found(recipe: &Recipe, found: &Found) -> Value {
     let circuit = |circuit: &[u16]| letters(recipe, circuit);
     match found {
@@ -31,7 +31,7 @@ pub(crate) fn found(recipe: &Recipe, found: &Found) -> Value {
     }
 }
 
-/// The state of a sharded corpus.
+/// Returns the state of a sharded corpus.
 pub fn sealed(sealed: &Sealed) -> Value {
     let missing: Vec<_> = sealed.missing.iter().map(|ids| [ids.start, ids.end]).collect();
     json!({
@@ -48,7 +48,7 @@ pub fn sealed(sealed: &Sealed) -> Value {
     })
 }
 
-/// The cost of a recipe.
+/// Returns the cost of a recipe.
 pub(crate) fn plan(recipe: &Recipe, plan: &Plan) -> Value {
     let machine = |machine: Machine| {
         let (read, compute) = plan.reading(machine);
@@ -86,12 +86,12 @@ pub(crate) fn plan(recipe: &Recipe, plan: &Plan) -> Value {
     })
 }
 
-/// The ways to have the records of a plan, by name.
+/// Returns the ways to store the records of a plan, by name.
 pub(crate) fn ways(plan: &Plan) -> [(&'static str, Way); 3] {
     [("stored", plan.stored), ("derived", plan.derived), ("virtual", plan.computed)]
 }
 
-/// The facts about a corpus.
+/// Returns the facts about a corpus.
 pub fn info(corpus: &Corpus, facts: &Summary, unsealed: Option<&Sealed>) -> Value {
     let alphabet = corpus.recipe().alphabet();
     let mut value = json!({
@@ -113,13 +113,13 @@ pub fn info(corpus: &Corpus, facts: &Summary, unsealed: Option<&Sealed>) -> Valu
         "unsealed": unsealed.map(sealed),
     });
     if let (Value::Object(value), Value::Object(facts)) = (&mut value, summary(facts)) {
-        // Inserting keeps the order of keys.
+        // Extending keeps the order of the keys.
         value.extend(facts);
     }
     value
 }
 
-/// Those facts about a corpus that its records and files decide.
+/// Returns the facts about a corpus that depend on its records and files.
 pub fn summary(summary: &Summary) -> Value {
     json!({
         "records": summary.records,
@@ -134,7 +134,7 @@ pub fn summary(summary: &Summary) -> Value {
     })
 }
 
-/// A record, numbers with round-trip precision.
+/// Returns a record, its numbers with round-trip precision.
 pub(crate) fn record(recipe: &Recipe, record: &Record) -> Value {
     let entries: Vec<[f64; 2]> = record.unitary.iter().map(|entry| [entry.re, entry.im]).collect();
     json!({

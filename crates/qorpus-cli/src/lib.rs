@@ -1,4 +1,4 @@
-//! The `qorpus` command: from arguments to the library, and back to text and JSON. It holds no
+//! The `qorpus` command: parses arguments, calls the library, and prints text or JSON. It holds no
 //! logic of its own.
 
 mod cli;
@@ -18,24 +18,23 @@ use std::ffi::OsString;
 use std::io::Write;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Runs the command with these arguments, the first of which is its name; returns its exit status.
+/// Runs the command with these arguments and returns its exit status. The first argument is the
+/// name of the command.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     qorpus::report_file_limits();
-    // A second command in one process keeps the first one's subscriber.
-    // Messages below warnings are not for people.
-    let told = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
-    let _ = told.without_time().with_target(false).try_init();
-    run::attend();
+    // A second command in the same process keeps the first one's subscriber.
+    let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr);
+    let _ = subscriber.without_time().with_target(false).try_init();
+    run::install_wait_hooks();
     let result = match cli::Arguments::try_parse_from(arguments) {
         Ok(arguments) => run::run(arguments.command),
         Err(usage) => {
-            // Help goes to standard output, refusals to standard error; neither can be told that it
-            // is closed.
+            // Help goes to standard output, errors to standard error. A closed stream is ignored.
             let _ = usage.print();
             return usage.exit_code() as u8;
         }
     };
-    // Within another program nothing else writes out what has no newline yet.
+    // In the wheel, Python does not flush Rust's standard output.
     let _ = std::io::stdout().flush();
     match result {
         Ok(status) => status,

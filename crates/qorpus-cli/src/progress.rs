@@ -1,4 +1,4 @@
-//! Progress of jobs: a bar on a terminal, elsewhere a line now and then.
+//! Progress of jobs: a bar on a terminal, or else a log line every 30 seconds.
 
 use crate::format::{bytes, counted, grouped, rate, time_left};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,20 +8,20 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The time between two lines of a log.
+/// The time between two log lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The time left is estimated from this time alone: what was there before must not count, and other
-/// processes come and go.
+/// The window from which the remaining time is estimated. It is short because records from earlier
+/// runs must not count, and other processes may join or leave.
 const WINDOW: Duration = Duration::from_secs(15);
 
-/// The time between two updates of a terminal on which nothing happens.
+/// The time between two redraws of an idle bar.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The pace of a job, by a clock that begins with it.
+/// The pace of a job. Times are counted from its start.
 #[derive(Debug, Default)]
 struct Pace {
-    /// Counts at some moments of the window, in order.
+    /// Counts at moments of the window, in order.
     moments: VecDeque<(Duration, u64)>,
 }
 
@@ -37,7 +37,7 @@ impl Pace {
         }
     }
 
-    /// Seconds until `left` more are done; `None` if that is not known yet.
+    /// Returns the seconds until `left` more are done, or `None` if no estimate exists yet.
     fn left(&self, left: u64) -> Option<f64> {
         let ((begin, before), (end, after)) = (self.moments.front()?, self.moments.back()?);
         let (seconds, done) = (end.saturating_sub(*begin).as_secs_f64(), after.saturating_sub(*before));
@@ -45,7 +45,7 @@ impl Pace {
     }
 }
 
-/// The clock of a log.
+/// The clock of log lines.
 #[derive(Debug, Default)]
 struct Lines {
     last: Duration,
@@ -61,12 +61,12 @@ impl Lines {
     }
 }
 
-/// A job of records and its counts.
+/// The counts of a job.
 #[derive(Debug, Default)]
 struct Records {
     done: u64,
     of: u64,
-    /// Records that this process has made; those that were there before are not its work.
+    /// Records that this process has generated.
     made: u64,
     bytes: u64,
     waiting: bool,
@@ -86,7 +86,7 @@ impl Records {
         self.pace.record(now, self.done);
     }
 
-    /// The rate, the size and the time left.
+    /// Formats the rate, the size and the remaining time.
     fn pace(&self, now: Duration) -> String {
         if self.waiting {
             return "waiting for other processes".into();
@@ -101,7 +101,7 @@ impl Records {
         parts.join("  ")
     }
 
-    /// The line of a log.
+    /// Formats a log line.
     fn line(&self, now: Duration) -> String {
         let share = 100.0 * self.done as f64 / self.of.max(1) as f64;
         let of = counted(self.of, "record");
@@ -109,7 +109,7 @@ impl Records {
     }
 }
 
-/// The place where progress is shown.
+/// The destination of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Nowhere,
@@ -128,11 +128,11 @@ impl Shown {
 }
 
 fn log(line: &str) {
-    // Nobody can be told that standard error is closed.
+    // A closed standard error is ignored.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A bar on a terminal, or lines of a log.
+/// A bar on a terminal, or log lines.
 struct Display {
     bar: ProgressBar,
     shown: Shown,
@@ -140,17 +140,18 @@ struct Display {
 }
 
 impl Display {
-    /// A bar that is hidden until there is something to show.
+    /// Creates a bar that is hidden until the first update.
     fn new(quiet: bool, template: &str) -> Display {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        // The template is a constant; were it wrong, the plain bar would do.
+        // An invalid template falls back to the plain bar.
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
         Display { bar, shown: Shown::on_standard_error(quiet), start: Instant::now() }
     }
 
-    /// Shows that `done` of `of` are done: a message beside the bar, or a line if one is due.
+    /// Shows that `done` of `of` are done, with a message beside the bar, or with a log line if one is
+    /// due.
     fn show(
         &self,
         lines: &mut Lines,
@@ -185,13 +186,13 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Creates a bar on standard error, or lines where that is not a terminal, unless `quiet`.
+    /// Creates a bar on standard error, or log lines if that is not a terminal. `quiet` shows nothing.
     pub fn new(quiet: bool) -> Bar {
         let template = "{elapsed:>4} {wide_bar:.cyan/dim} {human_pos}/{human_len} {msg}";
         Bar { display: Display::new(quiet, template), records: Mutex::default() }
     }
 
-    /// Creates a bar that ends at `records`, moved by [`reach`](Bar::reach).
+    /// Creates a bar that ends at `records` and is moved by [`reach`](Bar::reach).
     pub fn counting(quiet: bool, records: u64) -> Bar {
         let bar = Bar::new(quiet);
         bar.records().of = records;
@@ -203,12 +204,12 @@ impl Bar {
         self.display.bar.set_position(records);
     }
 
-    /// Shows how a job stands.
+    /// Shows the progress of a job.
     pub fn show(&self, progress: Progress) {
         self.update(|records, now| records.update(now, progress));
     }
 
-    /// Counts records, from any thread.
+    /// Adds records that are done. May be called from any thread.
     pub(crate) fn advance(&self, records: u64) {
         self.update(|known, now| known.advance(now, records));
     }
@@ -227,13 +228,13 @@ impl Bar {
         records.lines = lines;
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.display.bar.finish_and_clear();
     }
 }
 
-/// A bar for each part of a level of an enumeration.
+/// A bar for each phase of each level of an enumeration.
 pub struct LevelBar {
     display: Display,
     now: Option<(u32, usize, Phase)>,
@@ -242,14 +243,14 @@ pub struct LevelBar {
 }
 
 impl LevelBar {
-    /// Creates a bar on standard error, or lines where that is not a terminal, unless `quiet`.
+    /// Creates a bar on standard error, or log lines if that is not a terminal. `quiet` shows nothing.
     pub fn new(quiet: bool) -> LevelBar {
         let template = "{elapsed:>4} {prefix} {wide_bar:.cyan/dim} {percent:>3} % {msg}";
         let display = Display::new(quiet, template);
         LevelBar { display, now: None, pace: Pace::default(), lines: Lines::default() }
     }
 
-    /// Shows how an enumeration stands.
+    /// Shows the progress of an enumeration.
     pub fn show(&mut self, progress: EnumerateProgress) {
         let now = (progress.cost, progress.length, progress.phase);
         if self.now.replace(now) != Some(now) {
@@ -265,31 +266,38 @@ impl LevelBar {
     }
 
     fn message(&self, progress: &EnumerateProgress) -> String {
-        let mut parts =
-            vec![format!("{} distinct of {}", grouped(progress.records), grouped(progress.candidates))];
+        let mut parts = vec![
+            format!("{} distinct", grouped(progress.records)),
+            counted(progress.candidates, "candidate"),
+        ];
         if progress.temporary > 0 {
-            parts.push(format!("at most {} temporary", bytes(progress.temporary)));
+            parts.push(format!("up to {} of temporary files", bytes(progress.temporary)));
         }
         let rest = progress.of.saturating_sub(progress.done);
         parts.extend(self.pace.left(rest).map(|s| format!("ETA {}", time_left(s))));
         parts.join("  ")
     }
 
-    /// Takes it away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.display.bar.finish_and_clear();
     }
 }
 
-/// The part of an enumeration that is being done.
+/// Formats the level and the phase of an enumeration.
 fn phase(progress: &EnumerateProgress) -> String {
     let phase = match progress.phase {
         Phase::Expanding => "expanding",
         Phase::Merging => "merging",
         Phase::Ordering => "ordering",
     };
+    format!("{}: {phase}", level(progress))
+}
+
+/// Formats the level of an enumeration: `length 7`, `cost 3, length 12`.
+pub(crate) fn level(progress: &EnumerateProgress) -> String {
     let cost = if progress.cost > 0 { format!("cost {}, ", progress.cost) } else { String::new() };
-    format!("{cost}length {}: {phase}", progress.length)
+    format!("{cost}length {}", progress.length)
 }
 
 #[cfg(test)]
@@ -319,9 +327,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_on_the_way_counts_only_for_a_while() {
+    fn records_of_an_earlier_run_leave_the_window() {
         let mut pace = Pace::default();
-        // A shard that was half built before.
+        // The first second finds a shard that was half built.
         pace.record(seconds(0), 0);
         pace.record(seconds(1), 1_000_000);
         for second in 2..40 {
@@ -333,14 +341,14 @@ mod tests {
     }
 
     #[test]
-    fn a_log_gets_a_line_every_half_minute() {
+    fn log_lines_come_every_half_minute() {
         let mut lines = Lines::default();
         let due: Vec<_> = (0..100).filter(|&second| lines.is_due(seconds(second))).collect();
         assert_eq!(due, [30, 60, 90]);
     }
 
     #[test]
-    fn nothing_is_drawn_before_there_is_something_to_show() {
+    fn the_bar_is_hidden_until_the_first_update() {
         let mut bar = Bar::new(false);
         bar.display.shown = Shown::Terminal;
         assert!(bar.display.bar.is_hidden());

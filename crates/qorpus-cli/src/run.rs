@@ -1,4 +1,4 @@
-//! From a parsed command to the library and back to what is shown.
+//! Commands: call the library, and show the result.
 
 use crate::cli::{Arguments, Command, DistinctArguments, Find, Generate, Repair, Verify};
 use crate::failure::{Failure, INTERRUPTED};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Set by the first Ctrl-C; the second one ends the process at once.
+/// Set by the first Ctrl-C. The second one exits at once.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn stop_on_interrupt() {
@@ -21,12 +21,12 @@ fn stop_on_interrupt() {
         }
         text::stopping();
     };
-    // Without a handler Ctrl-C ends the process, which loses nothing that was committed.
+    // Without a handler, Ctrl-C ends the process, which loses no committed record.
     let _ = ctrlc::set_handler(handler);
 }
 
-/// Lets the first Ctrl-C end a wait for a store, and shows people what is awaited.
-pub(crate) fn attend() {
+/// Lets the first Ctrl-C end a wait for an object store, and prints what is being waited for.
+pub(crate) fn install_wait_hooks() {
     qorpus::set_wait_hooks(WaitHooks { should_stop: || STOP.load(Ordering::Relaxed), notify: text::warning });
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         }
         Command::Show { corpus, ids, order, json } => {
             let mut out = io::BufWriter::new(out);
-            // What was found before an error is shown as well.
+            // Records before an error are shown.
             let shown = show(&opened(&corpus)?, ids, order, json, &mut out);
             out.flush()?;
             shown.map(|()| 0)
@@ -78,7 +78,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Export { corpus, out: file, quiet } => export(&corpus, &file, quiet, out),
         Command::Merge { out: file, inputs, quiet } => merge(&file, &inputs, quiet, out),
         Command::Completions { shell } => {
-            // Written by itself, it would panic where a pipe closes early.
+            // `generate` panics if it writes to a closed pipe itself.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "qorpus", &mut script);
             out.write_all(&script)?;
@@ -131,11 +131,11 @@ fn export(corpus: &Path, file: &Path, quiet: bool, out: &mut dyn Write) -> Resul
     })?;
     bar.clear();
     if outcome == Outcome::Interrupted {
-        writeln!(out, "interrupted: nothing was left at {}", file.display())?;
+        writeln!(out, "interrupted: {} was not written", file.display())?;
         return Ok(INTERRUPTED);
     }
     if !quiet {
-        text::done(out, file, done, None, start.elapsed())?;
+        text::done(out, file, "exported", done, None, None, start.elapsed())?;
     }
     Ok(0)
 }
@@ -151,12 +151,12 @@ fn merge(file: &Path, inputs: &[PathBuf], quiet: bool, out: &mut dyn Write) -> R
         return Ok(INTERRUPTED);
     }
     if !quiet {
-        text::done(out, file, progress.made, Some(progress), start.elapsed())?;
+        text::done(out, file, "merged", progress.made, Some(progress), None, start.elapsed())?;
     }
     Ok(0)
 }
 
-/// Opens a corpus, and prints its warnings.
+/// Opens a corpus and prints its warnings.
 fn opened(corpus: &Path) -> Result<Corpus, Failure> {
     let reader = Corpus::open(&[corpus.into()])?;
     reader.warnings().iter().for_each(|warning| text::warning(warning));
@@ -182,8 +182,10 @@ fn generate(arguments: Generate, out: &mut dyn Write) -> Result<u8, Failure> {
             text::idle(out, &arguments.out, idle)?;
             return Ok(0);
         }
-        text::done(out, &arguments.out, progress.made, Some(progress), start.elapsed())?;
-        if arguments.part.is_some() && qorpus::is_sharded(&arguments.out) {
+        // The progress of a part of a directory counts the records of the part.
+        let part = arguments.job.part.filter(|_| qorpus::is_sharded(&arguments.out));
+        text::done(out, &arguments.out, "generated", progress.made, Some(progress), part, start.elapsed())?;
+        if part.is_some() {
             text::seal_next(out, &arguments.out)?;
         }
     }
@@ -201,9 +203,7 @@ fn distinct(arguments: &DistinctArguments, out: &mut dyn Write) -> Result<u8, Fa
     bar.clear();
     let (outcome, progress) = result?;
     if outcome == Outcome::Interrupted {
-        let length = progress.length;
-        let remedy = "run the same command again to go on";
-        writeln!(out, "interrupted while making circuits of {length} letters; {remedy}")?;
+        text::enumeration_interrupted(out, &arguments.out, &progress)?;
         return Ok(INTERRUPTED);
     }
     if !arguments.quiet {
@@ -222,11 +222,11 @@ fn repair(arguments: &Repair, out: &mut dyn Write) -> Result<u8, Failure> {
     let found = with_bar(&arguments.verify, |report| {
         qorpus::repair(&arguments.verify.corpus, &arguments.options(), &STOP, report)
     })?;
-    let is_mended = !found.damaged.is_empty()
+    let is_repaired = !found.damaged.is_empty()
         || !found.shards.is_empty()
         || found.totals == Some(false)
         || found.wal_missing;
-    if is_mended && !found.interrupted {
+    if is_repaired && !found.interrupted {
         text::repaired(out, &found)?;
         return verify(&arguments.verify, out);
     }

@@ -1,13 +1,14 @@
-//! Text for people.
+//! Output as text for people.
 
 use crate::failure::Failure;
-use crate::format::{bytes, counted, duration, grouped, places, range, rate};
+use crate::format::{bytes, counted, duration, grouped, per_second, places, range, rate};
 use crate::json::ways;
+use crate::progress::level;
 use anstyle::{AnsiColor, Style};
 use qorpus::core::draw;
 use qorpus::{
-    Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Level, Machine, Plan, Progress, Recipe, Record,
-    Sealed, Summary, Verification,
+    Complex64, Corpus, EnumerateProgress, Found, Idle, Label, Level, Machine, Part, Plan, Progress, Recipe,
+    Record, Sealed, Summary, Verification,
 };
 use std::io::{IsTerminal, Result, Write};
 use std::path::Path;
@@ -20,7 +21,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// Prints the error of a command on standard error.
 pub(crate) fn error(failure: &Failure) {
-    // Nobody can be told that standard error is closed.
+    // A closed standard error is ignored.
     let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {failure}");
 }
 
@@ -29,21 +30,21 @@ pub(crate) fn warning(text: &str) {
     let _ = writeln!(anstream::stderr(), "{STRONG}warning:{STRONG:#} {text}");
 }
 
-/// Tells people what their first Ctrl-C does.
+/// Prints what the first Ctrl-C does, on a terminal.
 pub(crate) fn stopping() {
     if std::io::stderr().is_terminal() {
-        let text = "stopping when the last commit is done; Ctrl-C again leaves at once";
+        let text = "stopping; press Ctrl-C again to quit at once";
         let _ = writeln!(anstream::stderr(), "{text}");
     }
 }
 
-/// The most lines of one kind that are printed.
+/// The largest number of lines of one kind that are printed.
 const MAX_LINES: usize = 20;
 
-/// The most letters of an alphabet that are printed.
+/// The largest number of letters of an alphabet that are printed.
 const MAX_LETTERS: usize = 16;
 
-/// Prints some lines, and how many more there are.
+/// Prints the first lines, and the number of those that are left out.
 fn listed(
     out: &mut dyn Write,
     mut lines: impl ExactSizeIterator<Item = String>,
@@ -69,9 +70,13 @@ pub(crate) fn levels(
     elapsed: Duration,
 ) -> Result<()> {
     let has_costs = levels.iter().any(|level| level.cost > 0);
+    let mut row = |cost: &str, length: &str, records: &str| {
+        let cost = if has_costs { format!("{cost:>6}  ") } else { String::new() };
+        writeln!(out, "{NAME}{cost}{length:>6}{NAME:#}  {records:>15}")
+    };
+    row("cost", "length", "unitaries")?;
     for level in levels {
-        let cost = if has_costs { format!("{:>6}", level.cost) } else { String::new() };
-        writeln!(out, "{NAME}{cost}{:>6}{NAME:#}  {:>15}", level.length, grouped(level.records))?;
+        row(&level.cost.to_string(), &level.length.to_string(), &grouped(level.records))?;
     }
     let seconds = elapsed.as_secs_f64();
     writeln!(
@@ -85,9 +90,11 @@ pub(crate) fn levels(
     )
 }
 
-/// Prints the answer to what is known of a unitary.
+/// Prints the result of looking for a unitary.
 pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Result<()> {
     let letters = |count: usize| counted(count as u64, "letter");
+    let has_costs = recipe.space().enumerates().is_some_and(|distinct| distinct.most_cost > 0);
+    let proof = if has_costs { "proven cheapest" } else { "proven shortest" };
     let text = |circuit: &[u16]| match circuit {
         [] => "the empty circuit".to_owned(),
         circuit => recipe.alphabet().text(circuit),
@@ -95,67 +102,76 @@ pub(crate) fn found(out: &mut dyn Write, recipe: &Recipe, found: &Found) -> Resu
     match found {
         Found::Record { id, circuit } => {
             writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
-            writeln!(out, "record {id}; {}: no circuit is shorter", letters(circuit.len()))
+            writeln!(out, "record {}, {}: {proof}", grouped(*id), letters(circuit.len()))
         }
         Found::Circuit(circuit) => {
             writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
-            writeln!(out, "{}, put together from two records: no circuit is shorter", letters(circuit.len()))
+            writeln!(out, "combined from two records, {}: {proof}", letters(circuit.len()))
         }
         Found::BeyondLength(length) => {
-            writeln!(out, "no circuit of up to {} makes it: this is a proof", letters(*length))
+            writeln!(out, "proven: no circuit of up to {} implements this unitary", letters(*length))
         }
         Found::BeyondCost(cost) => {
-            writeln!(out, "no circuit that costs {cost} or less makes it: this is a proof")
+            writeln!(out, "proven: no circuit with a cost of up to {cost} implements this unitary")
         }
-        Found::Never => writeln!(out, "no circuit over these gates makes it: this is a proof"),
+        Found::Never => writeln!(out, "proven: no circuit over these gates implements this unitary"),
         Found::Near { id, circuit, distance, tolerance } => {
             writeln!(out, "{STRONG}{}{STRONG:#}", text(circuit))?;
             let record = match id {
-                Some(id) => format!("record {id}; {}", letters(circuit.len())),
-                None => format!("{}, put together from two records", letters(circuit.len())),
+                Some(id) => format!("record {}", grouped(*id)),
+                None => "combined from two records".to_owned(),
             };
-            writeln!(out, "{record}: {distance:.2e} from the matrix, within {tolerance:.2e}")
+            let (letters, tolerance) = (letters(circuit.len()), format!("tolerance {tolerance:.2e}"));
+            writeln!(
+                out,
+                "{record}, {letters}: nearest match, off by {distance:.2e} ({tolerance}); not proven"
+            )
         }
-        Found::Unclear { nearest: None, .. } => writeln!(out, "stopped before all records were compared"),
+        Found::Unclear { nearest: None, .. } => writeln!(out, "interrupted before all records were compared"),
         Found::Unclear { nearest: Some((id, circuit, distance)), tolerance, within } => {
             match within {
-                0 => writeln!(out, "nothing within {tolerance:.2e} of the matrix was found")?,
+                0 => writeln!(out, "not found: no record is within {tolerance:.2e} of the matrix")?,
                 1 => writeln!(
                     out,
-                    "one record is within {tolerance:.2e} of the matrix, another almost as near"
+                    "ambiguous: one record is within {tolerance:.2e} of the matrix, another is almost as near"
                 )?,
-                within => {
-                    let records = counted(*within, "record");
-                    writeln!(out, "{records} are within {tolerance:.2e} of the matrix; give more digits")?;
-                }
+                within => writeln!(
+                    out,
+                    "ambiguous: {} are within {tolerance:.2e} of the matrix; use a matrix with more digits",
+                    counted(*within, "record")
+                )?,
             }
-            writeln!(out, "the nearest is record {id} ({}), {distance:.2e} from it", text(circuit))
+            writeln!(out, "nearest: record {} ({}), off by {distance:.2e}", grouped(*id), text(circuit))
         }
     }
 }
 
-/// Prints a line on a job that is done.
+/// Prints the summary of a finished job: the records that it `generated`, for example, and the
+/// state of the corpus, or of the `part` that the progress counts.
 pub(crate) fn done(
     out: &mut dyn Write,
     file: &Path,
-    made: u64,
+    verb: &str,
+    records: u64,
     progress: Option<Progress>,
+    part: Option<Part>,
     elapsed: Duration,
 ) -> Result<()> {
     let seconds = elapsed.as_secs_f64();
-    let rate = rate(made, seconds);
-    let mut parts = match made {
-        0 if progress.is_some() => vec!["nothing was missing".to_string()],
-        _ => vec![format!("{} in {} ({rate})", counted(made, "record"), duration(seconds))],
+    let rate = rate(records, seconds);
+    let mut parts = match records {
+        0 if progress.is_some() => vec!["nothing to do".to_string()],
+        _ => vec![format!("{verb} {} in {} ({rate})", counted(records, "record"), duration(seconds))],
     };
     if let Some(progress) = progress {
         parts.push(if progress.records == progress.expected {
-            format!("{GOOD}complete{GOOD:#} with {}", counted(progress.records, "record"))
+            let part = part.map(|part| format!("part {part} ")).unwrap_or_default();
+            format!("{part}{GOOD}complete{GOOD:#} with {}", counted(progress.records, "record"))
         } else {
-            format!("{} of {} are there", grouped(progress.records), counted(progress.expected, "record"))
+            format!("{} of {} so far", grouped(progress.records), counted(progress.expected, "record"))
         });
     }
-    // The size of a directory is in its manifest when it is sealed.
+    // 'qorpus seal' prints the size of a directory.
     if let Ok(metadata) = std::fs::metadata(file)
         && metadata.is_file()
     {
@@ -164,8 +180,8 @@ pub(crate) fn done(
     writeln!(out, "{STRONG}{}{STRONG:#}: {}", file.display(), parts.join("; "))
 }
 
-/// Prints where the work of an interrupted job is. A shard that is built elsewhere is not in its
-/// place before it is whole.
+/// Prints where an interrupted job has kept its records. A shard that is built elsewhere moves to
+/// its place when it is complete.
 pub(crate) fn interrupted(
     out: &mut dyn Write,
     file: &Path,
@@ -175,23 +191,37 @@ pub(crate) fn interrupted(
     let Progress { records, expected, drafted, .. } = progress;
     let there = if built_in == file { records } else { records - drafted };
     let (of, place) = (counted(expected, "record"), file.display());
-    write!(out, "interrupted: {} of {of} are safe in {place}", grouped(there))?;
+    write!(out, "interrupted: {} of {of} committed in {place}", grouped(there))?;
     if built_in == file {
-        return writeln!(out, "; run the same command again to go on");
+        return writeln!(out, "; run the same command again to resume");
     }
     let (records, place) = (grouped(drafted), built_in.display());
-    write!(out, ", and {records} of an unfinished shard on this machine in {place}")?;
-    writeln!(out, "; run the same command again, here, to go on")
+    write!(out, ", and {records} of an unfinished shard in {place} on this machine")?;
+    writeln!(out, "; run the same command again on this machine to resume")
 }
 
-/// Prints that a part has nothing to make.
+/// Prints where an interrupted enumeration has stopped.
+pub(crate) fn enumeration_interrupted(
+    out: &mut dyn Write,
+    file: &Path,
+    progress: &EnumerateProgress,
+) -> Result<()> {
+    let (records, level) = (counted(progress.records, "record"), level(progress));
+    let place = file.display();
+    writeln!(
+        out,
+        "interrupted at {level}: {records} committed in {place}; run the same command again to resume"
+    )
+}
+
+/// Prints that a part contains nothing to generate.
 pub(crate) fn idle(out: &mut dyn Write, file: &Path, idle: Idle) -> Result<()> {
     writeln!(out, "{STRONG}{}{STRONG:#}: {idle}", file.display())
 }
 
-/// Prints what to do when all parts are made.
+/// Prints the next step after all parts.
 pub(crate) fn seal_next(out: &mut dyn Write, directory: &Path) -> Result<()> {
-    writeln!(out, "this is one part; when all are done, run: qorpus seal {}", directory.display())
+    writeln!(out, "this is one part; after all parts, run: qorpus seal {}", directory.display())
 }
 
 /// Prints the state of a sharded corpus.
@@ -212,73 +242,80 @@ pub(crate) fn sealed(out: &mut dyn Write, directory: &Path, sealed: &Sealed) -> 
 }
 
 fn incomplete() -> String {
-    format!("{BAD}incomplete{BAD:#}; the same 'qorpus generate' makes what is missing")
+    let remedy = "run the same 'qorpus generate' command again to generate the missing records";
+    format!("{BAD}incomplete{BAD:#}; {remedy}")
 }
 
-/// Prints what was made again.
+/// Prints the damage that was repaired.
 pub(crate) fn repaired(out: &mut dyn Write, found: &Verification) -> Result<()> {
     let (chunks, shards) = (found.damaged.len() as u64, found.shards.len() as u64);
     let damaged = counted(chunks, "damaged chunk");
     match shards {
         0 if chunks == 0 && found.wal_missing => {
-            writeln!(out, "took the file as it is, without what its WAL may have held")
+            writeln!(out, "accepted the file without its WAL; records that only the WAL had are lost")
         }
-        0 => writeln!(out, "computed {damaged} again"),
-        _ => writeln!(out, "made {} again, and those of {damaged}", counted(shards, "shard")),
+        0 if chunks == 0 => writeln!(out, "corrected the totals"),
+        0 => writeln!(out, "recomputed {damaged}"),
+        _ if chunks == 0 => writeln!(out, "rebuilt {}", counted(shards, "shard")),
+        _ => writeln!(out, "rebuilt {}, and those with {damaged}", counted(shards, "shard")),
     }
 }
 
-/// Prints the cost of a recipe.
+/// Prints the cost of a recipe, on this machine and on another one if it differs.
 pub(crate) fn plan(out: &mut dyn Write, recipe: &Recipe, plan: &Plan) -> Result<()> {
+    let mut machines = vec![("this machine", plan.here)];
+    machines.extend((plan.there != plan.here).then_some(("other machine", plan.there)));
     let shards = plan.records.div_ceil(plan.shard_records);
-    let machine = |machine: Machine| {
-        let cores = counted(machine.cores as u64, "core");
-        let (disk, corpus) = (bytes(machine.disk_rate as u64), bytes(machine.corpus_rate as u64));
-        format!("{cores}, {disk}/s to disk, {corpus}/s of a corpus")
-    };
-    table(
-        out,
-        &[
-            ("recipe", recipe.summary()),
-            ("letters", recipe.alphabet().letters().len().to_string()),
-            ("records", grouped(plan.records)),
-            ("chunks", format!("{}; as a directory {}", grouped(plan.chunks), counted(shards, "shard"))),
-            ("here", machine(plan.here)),
-            ("there", machine(plan.there)),
-        ],
-    )?;
-    let heads = ["", "size", "a core and second", "core-hours", "here", "there"];
-    let mut rows = vec![heads.map(str::to_owned)];
-    for (name, way) in ways(plan) {
-        rows.push([
-            name.to_owned(),
-            bytes(way.bytes),
-            format!("{:.2} M", way.rate / 1e6),
-            format!("{:.1}", plan.core_seconds(way) / 3600.0),
-            duration(plan.seconds(way, plan.here)),
-            duration(plan.seconds(way, plan.there)),
-        ]);
+    let mut rows = vec![
+        ("recipe", recipe.summary()),
+        ("letters", grouped(recipe.alphabet().letters().len() as u64)),
+        ("records", grouped(plan.records)),
+        ("chunks", grouped(plan.chunks)),
+        ("in a directory", counted(shards, "shard")),
+    ];
+    rows.extend(machines.iter().map(|&(name, machine)| (name, machine_text(machine))));
+    table(out, &rows)?;
+    let mut heads = vec!["", "size", "per core", "core-hours"];
+    heads.extend(machines.iter().map(|(name, _)| *name));
+    let mut rows: Vec<Vec<String>> = vec![heads.into_iter().map(str::to_owned).collect()];
+    for ((_, way), name) in ways(plan).into_iter().zip(WAYS) {
+        let core_hours = format!("{:.1}", plan.core_seconds(way) / 3600.0);
+        let mut row = vec![name.to_owned(), bytes(way.bytes), per_second(way.rate), core_hours];
+        row.extend(machines.iter().map(|&(_, machine)| duration(plan.seconds(way, machine))));
+        rows.push(row);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     writeln!(out)?;
     for row in &rows {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
-        writeln!(out, "{}", cells.join("  "))?;
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  "))?;
     }
     writeln!(out)?;
-    for (place, machine) in [("here", plan.here), ("there", plan.there)] {
+    for (name, machine) in machines {
         let (stored, computed) = plan.reading(machine);
-        let verdict = if plan.is_storing_slower(machine) {
-            format!("{BAD}storing unitaries is slower than computing them on the fly{BAD:#}")
+        let faster = if plan.is_storing_slower(machine) {
+            format!("{BAD}computing them is faster{BAD:#}")
         } else {
-            "stored unitaries are read faster than they are computed".to_string()
+            "reading them is faster".to_owned()
         };
         let (stored, computed) = (duration(stored), duration(computed));
-        let times = format!("to read all of them once takes {stored}, to compute them {computed}");
-        writeln!(out, "{place}: {verdict}: {times}")?;
+        writeln!(out, "{name}: all unitaries take {stored} to read, {computed} to compute; {faster}")?;
     }
     Ok(())
+}
+
+/// The names of the [`ways`] to store records.
+const WAYS: [&str; 3] = ["unitaries stored", "circuits only", "nothing stored"];
+
+/// Formats the speed of a machine.
+fn machine_text(machine: Machine) -> String {
+    let cores = counted(machine.cores as u64, "core");
+    let (disk, corpus) = (bytes(machine.disk_rate as u64), bytes(machine.corpus_rate as u64));
+    format!("{cores}, disk {disk}/s in sequence, {corpus}/s for a corpus")
 }
 
 /// Prints the facts about a corpus.
@@ -288,25 +325,32 @@ pub(crate) fn info(
     summary: &Summary,
     unsealed: Option<&Sealed>,
 ) -> Result<()> {
-    let share =
-        |records: u64, of: u64| format!("{:.1} % of {}", 100.0 * records as f64 / of as f64, grouped(of));
-    let (records, size, state) = match (summary.expected, unsealed) {
+    let share = |records: u64, of: u64| {
+        format!("{} of {} ({:.1} %)", grouped(records), grouped(of), 100.0 * records as f64 / of as f64)
+    };
+    let is_enumerated = corpus.recipe().space().enumerates().is_some();
+    let job = if is_enumerated { "qorpus distinct" } else { "qorpus generate" };
+    let resume = format!("the same '{job}' command resumes it");
+    let (count, size, records) = match (summary.expected, unsealed) {
         (_, Some(sealed)) => {
             let (shards, of) = (grouped(sealed.shards), counted(sealed.of, "shard"));
-            let state = format!(
-                "{}, published in {shards} of {of}; 'qorpus seal {}' lists them",
+            let records = format!(
+                "{}, published in {shards} of {of}; run 'qorpus seal {}' to add them to the manifest",
                 share(sealed.records, sealed.expected),
                 places(corpus)
             );
-            (sealed.records, sealed.bytes, state)
+            (sealed.records, sealed.bytes, records)
         }
-        (None, None) => (summary.records, summary.bytes, "appended so far".to_string()),
+        (None, None) if is_enumerated => {
+            let records = format!("{} so far; {resume}", grouped(summary.records));
+            (summary.records, summary.bytes, records)
+        }
+        (None, None) => (summary.records, summary.bytes, format!("{}, appended", grouped(summary.records))),
         (Some(expected), None) if summary.records == expected => {
-            (expected, summary.bytes, format!("{GOOD}complete{GOOD:#}"))
+            (expected, summary.bytes, format!("{}, {GOOD}complete{GOOD:#}", grouped(expected)))
         }
         (Some(expected), None) => {
-            let state = format!("{}; 'qorpus generate' goes on", share(summary.records, expected));
-            (summary.records, summary.bytes, state)
+            (summary.records, summary.bytes, format!("{}; {resume}", share(summary.records, expected)))
         }
     };
     let alphabet = corpus.recipe().alphabet().letters();
@@ -315,25 +359,22 @@ pub(crate) fn info(
     let mut rows = vec![
         ("corpus", format!("{STRONG}{}{STRONG:#}", places(corpus))),
         ("recipe", corpus.recipe().summary()),
-        ("records", format!("{}  {state}", grouped(records))),
-        ("size", format!("{}, {:.2} bytes a record", bytes(size), size as f64 / records.max(1) as f64)),
+        ("records", records),
+        ("size", format!("{}, {:.2} bytes per record", bytes(size), size as f64 / count.max(1) as f64)),
         ("letters", format!("{}: {}", alphabet.len(), letters.join(", "))),
         ("recipe hash", summary.recipe_hash.clone()),
         ("content hash", summary.content_hash.to_string()),
-        (
-            "format",
-            format!("version {}, read with SQLite {}", summary.format_version, summary.sqlite_version),
-        ),
+        ("format", format!("version {}, read by SQLite {}", summary.format_version, summary.sqlite_version)),
     ];
-    // Appended records may be anything, and an enumeration has each unitary once.
+    // Nothing is known of appended records, and an enumeration has each unitary once.
     if !corpus.recipe().space().is_appended() {
-        let text = "records may repeat a unitary; in Python, split(by=\"unitary\") keeps equal ones together";
+        let text = "may repeat; in Python, split(by=\"unitary\") keeps equal ones in one split";
         rows.push(("unitaries", text.into()));
     }
     table(out, &rows)
 }
 
-/// Prints a record: letters, drawing, matrix, labels.
+/// Prints a record: letters, drawing, unitary and labels.
 pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> Result<()> {
     let alphabet = recipe.alphabet();
     writeln!(out, "{STRONG}record {}{STRONG:#}", grouped(record.id))?;
@@ -352,7 +393,7 @@ pub(crate) fn record(out: &mut dyn Write, recipe: &Recipe, record: &Record) -> R
     writeln!(out, "\n{NAME}{}{NAME:#}\n", labels.join(", "))
 }
 
-/// A text that someone else may have written, with nothing in it that a terminal obeys.
+/// Escapes control characters, so that a label cannot send commands to the terminal.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars() {
@@ -361,7 +402,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Four digits of a complex number, with parts that round to zero left out.
+/// Formats a complex number with four decimals, without parts that round to zero.
 fn entry_text(entry: Complex64) -> String {
     let part = |value: f64| (value.abs() >= 5e-5).then(|| format!("{value:.4}"));
     match (part(entry.re), part(entry.im)) {
@@ -372,7 +413,7 @@ fn entry_text(entry: Complex64) -> String {
     }
 }
 
-/// Prints what a verification found.
+/// Prints the findings of a verification.
 pub(crate) fn verification(
     out: &mut dyn Write,
     file: &Path,
@@ -380,39 +421,41 @@ pub(crate) fn verification(
     found: &Verification,
 ) -> Result<()> {
     let chunks = found.damaged.iter().map(|(&number, damage)| {
-        format!("{BAD}damaged{BAD:#}: chunk {number} ({}): {damage}", range(&recipe.chunk_ids(number)))
+        let ids = range(&recipe.chunk_ids(number));
+        format!("{BAD}damaged{BAD:#}: chunk {} ({ids}): {damage}", grouped(number))
     });
     listed(out, chunks, |more| format!("{} more", grouped(more)))?;
     let records = found.mismatched.iter().map(|(id, cause)| {
-        format!("{BAD}damaged{BAD:#}: record {id}: its unitary does not belong to its circuit: {cause}")
+        let id = grouped(*id);
+        format!("{BAD}damaged{BAD:#}: record {id}: the unitary is not that of the circuit: {cause}")
     });
     listed(out, records, |more| format!("{} more records", grouped(more)))?;
     for level in &found.damaged_levels {
-        let remedy = "restore the file from a copy or enumerate it again";
-        writeln!(out, "{BAD}damaged{BAD:#}: the index of level {level}; {remedy}")?;
+        writeln!(out, "{BAD}damaged{BAD:#}: the index of level {level}")?;
     }
     let shards = found.shards.iter();
-    let shards = shards.map(|(number, reason)| format!("{BAD}damaged{BAD:#}: shard {number}: {reason}"));
+    let shards =
+        shards.map(|(&number, reason)| format!("{BAD}damaged{BAD:#}: shard {}: {reason}", grouped(number)));
     listed(out, shards, |more| counted(more, "more shard"))?;
     for ids in found.missing.iter().take(MAX_LINES) {
-        writeln!(out, "{BAD}missing{BAD:#}: no shard has {}", range(ids))?;
+        writeln!(out, "{BAD}missing{BAD:#}: {}", range(ids))?;
     }
     if found.totals == Some(false) {
         writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
     }
     let unknown = match found.unknown {
         0 => String::new(),
-        unknown => format!(" ({} cannot be: the library does not know all of their gates)", grouped(unknown)),
+        unknown => format!(", {} with a gate whose matrix is unknown", grouped(unknown)),
     };
     let checked = format!(
-        "{} intact, {} of them recomputed{unknown}",
+        "{} intact, {} recomputed{unknown}",
         counted(found.records, "record"),
         grouped(found.recomputed)
     );
     let verdict = match (found.interrupted, found.is_clean()) {
         (true, _) => "interrupted".to_string(),
         (false, true) if found.wal_missing => {
-            format!("{BAD}perhaps incomplete{BAD:#}: its WAL is missing; see the warning above")
+            format!("{BAD}possibly incomplete{BAD:#}: its WAL is missing; see the warning above")
         }
         (false, true) => format!("{GOOD}clean{GOOD:#}"),
         (false, false)
@@ -420,12 +463,24 @@ pub(crate) fn verification(
         {
             incomplete()
         }
-        (false, false) if !found.mismatched.is_empty() => {
-            format!("{BAD}damaged{BAD:#}; append the records that are right to another file")
-        }
-        (false, false) => format!("{BAD}damaged{BAD:#}; 'qorpus repair' computes damaged chunks again"),
+        (false, false) => format!("{BAD}damaged{BAD:#}; {}", remedy(file, recipe, found)),
     };
     writeln!(out, "{STRONG}{}{STRONG:#}: {checked}: {verdict}", file.display())
+}
+
+/// Returns the next step for a damaged corpus.
+fn remedy(file: &Path, recipe: &Recipe, found: &Verification) -> String {
+    let cannot_repair = recipe.space().is_appended() && !found.damaged.is_empty();
+    if !found.damaged_levels.is_empty() || (cannot_repair && recipe.space().enumerates().is_some()) {
+        return "restore the file from a copy, or enumerate it again".to_owned();
+    }
+    if cannot_repair {
+        return "restore the file from a copy".to_owned();
+    }
+    if !found.mismatched.is_empty() {
+        return "append the correct records to another file".to_owned();
+    }
+    format!("run 'qorpus repair {}' to recompute the damaged parts", file.display())
 }
 
 #[cfg(test)]
@@ -434,7 +489,7 @@ mod tests {
     use qorpus::RecipeOptions;
 
     #[test]
-    fn labels_are_shown_without_what_terminals_obey() {
+    fn control_characters_in_labels_are_escaped() {
         let recipe = RecipeOptions { random: 1, qubits: 1, ..RecipeOptions::default() }.recipe().unwrap();
         let text = "λ\u{1b}]0;mine\u{7}\u{9b}2J\r\nrecord 7";
         let labels = [("note".to_owned(), Label::Text(text.into()))].into();
