@@ -1,16 +1,17 @@
-"""Corpora for quantum compiling: huge sets of (circuit, unitary) pairs, in one SQLite file.
+"""Corpora for quantum compiling: large sets of (circuit, unitary) pairs in one SQLite file.
 
-    import qorpus
-
-    qorpus.generate("c.db", gates="clifford+t", qubits=2, random=1_000_000)
-    corpus = qorpus.open("c.db")
-    corpus[7].unitary                      # (4, 4) complex128
-    corpus.unitaries(slice(0, 1000))       # (1000, 4, 4)
-
-    qorpus.distinct("all.db", gates="h,t,tdg,cx", qubits=2, max_length=8)
-
-    with qorpus.Writer("mine.db", gates=["h", "s", "t"], qubits=1) as writer:
-        writer.append(["h", "t"], reward=0.5)
+Examples:
+    >>> import qorpus
+    >>> corpus = qorpus.generate("demo.db", gates="clifford+t", qubits=2, random=10_000)
+    >>> corpus[7].unitary.shape, corpus.unitaries(slice(0, 1000)).shape
+    ((4, 4), (1000, 4, 4))
+    >>> with qorpus.Writer("mine.db", gates=["h", "s", "t"], qubits=1) as writer:
+    ...     writer.append(["h", "t"], reward=0.5)
+    >>> qorpus.open("mine.db")[0].labels["reward"]
+    0.5
+    >>> every = qorpus.distinct("every.db", gates="h,t", qubits=1, max_length=6)
+    >>> every.find("t; h; h").circuit
+    ('t 0',)
 """
 
 import os
@@ -37,6 +38,5 @@ __all__ = [
 __all__ += errors.__all__
 __all__ += interop.__all__
 
-# SQLite's handles and locks do not live through a fork: they are closed before it and opened again
-# when needed.
+# SQLite's handles and locks must not cross a fork: they are closed before it and reopened on demand.
 os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=after_fork)

@@ -1,4 +1,4 @@
-"""The `qorpus` command, by the code of the binary."""
+"""The `qorpus` command, which runs the code of the binary."""
 
 import sys
 

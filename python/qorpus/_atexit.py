@@ -1,4 +1,4 @@
-"""Closing of the writers that are open when the process ends: their records become durable."""
+"""Close the writers that are still open when the process exits: their records become durable."""
 
 import os
 from multiprocessing import util
@@ -9,14 +9,13 @@ _watched = None
 
 
 def watch() -> None:
-    """Close the writers when this process ends. Opening a writer calls this.
+    """Close all open writers when this process exits. Opening a writer calls this.
 
-    A forked child of multiprocessing, such as a worker of a pool, ends without Python's own end:
-    nothing is dropped there, and only multiprocessing's finalizers run. In other processes they run
-    too, at exit.
+    Forked children of multiprocessing, such as the workers of a pool, skip Python's normal
+    shutdown and run only multiprocessing's finalizers. Other processes run these at exit as well.
     """
     global _watched
     if _watched != os.getpid():
         _watched = os.getpid()
-        # A finalizer does nothing in a fork of its process.
+        # A finalizer does nothing in a fork of the process that registered it.
         util.Finalize(None, close_writers, exitpriority=-100)

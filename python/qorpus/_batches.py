@@ -11,14 +11,22 @@ from numpy.typing import NDArray
 
 
 class Batch(NamedTuple):
-    """A batch of records, as arrays. Columns that the stream leaves out are None.
+    """A batch of k records as arrays. A column that the stream leaves out is None.
 
     Attributes:
-        ids: shape (k,), int64.
-        unitaries: shape (k, d, d) of the corpus's dtype; or (k, 2, d, d), real and imaginary parts.
-        circuits: shape (k, longest), int32: the numbers of letters in time order, padded with -1.
-        labels: for each label an array of shape (k,): float64 or texts. A record without it has NaN
-            or "".
+        ids: int64 of shape (k,): the ids in the corpus.
+        unitaries: shape (k, d, d) for d = 2**qubits, in the corpus's dtype; with `real_imag` real
+            and imaginary parts of shape (k, 2, d, d).
+        circuits: int32 of shape (k, longest): numbers of letters in time order, padded with -1.
+            Letter number j is `letters[j]` of the corpus.
+        labels: an array of shape (k,) for each label, float64 or strings. A record without the
+            label has NaN or "".
+
+    Examples:
+        >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+        >>> batch = next(iter(recipe.stream(64, seed=1)))
+        >>> batch.ids.shape, batch.unitaries.shape, batch.labels
+        ((64,), (64, 4, 4), None)
     """
 
     ids: NDArray[np.int64]
@@ -27,7 +35,19 @@ class Batch(NamedTuple):
     labels: dict[str, NDArray[Any]] | None
 
     def take(self, places: NDArray[np.int64]) -> Batch:
-        """Copy the records at these places of the batch."""
+        """Copy the records at the given places of the batch.
+
+        Args:
+            places: int64 of shape (j,): places within the batch, counted from 0.
+
+        Returns:
+            A batch of j records with the same columns.
+
+        Examples:
+            >>> batch = next(iter(qorpus.Recipe(random=1000).stream(64)))
+            >>> batch.take(np.array([0, 3])).ids.shape
+            (2,)
+        """
         return Batch(
             self.ids[places],
             None if self.unitaries is None else self.unitaries.take(places, axis=0),
@@ -39,8 +59,8 @@ class Batch(NamedTuple):
 class Window:
     """The window that was read last, for any number of threads.
 
-    Each window is written to the memory of the one before: new memory from the system costs more
-    than reading.
+    Each window is written to the memory of the previous one, because new memory from the system
+    costs more than reading.
     """
 
     def __init__(self) -> None:
@@ -52,9 +72,9 @@ class Window:
         self._order = np.empty(0, np.int64)
 
     def batch(self, key: Hashable, read: Callable[[], tuple[NDArray[np.int64], Iterable[Batch]]], places: slice) -> Batch:
-        """Copy the records at these places of the window with this key, which is read if need be.
+        """Copy records of the window with this key, which is read first if needed.
 
-        `read` returns the window's order, and its records in pieces.
+        `read` returns the order of the window and its records in pieces.
         """
         # The lock is held while records are copied: the next window would overwrite them.
         with self._lock:
@@ -92,7 +112,7 @@ class Window:
 
 
 def _room(memory: NDArray[Any] | None, size: int, piece: NDArray[Any]) -> NDArray[Any]:
-    """Return memory for `size` rows like those of the piece, which may be wider than before."""
+    """Return memory for `size` rows as wide as the piece; keep `memory` if it is large enough."""
     if memory is not None and len(memory) >= size and memory.shape[1] >= piece.shape[1]:
         return memory
     rows, width = (0, 0) if memory is None else memory.shape[:2]

@@ -6,14 +6,20 @@ from typing import Any, NamedTuple
 
 
 class Level(NamedTuple):
-    """The records of one cost and length, each the first circuit that makes its unitary."""
+    """The records of an enumeration whose circuits have the same cost and length.
+
+    Examples:
+        >>> every = qorpus.distinct("every.db", gates="h,t", qubits=1, max_length=3)
+        >>> every.levels[2]
+        Level(cost=0, length=2, ids=range(3, 6))
+    """
 
     cost: int
-    """The cost of each circuit; 0 if no gate has a cost."""
+    """Cost of each circuit; 0 if no gate has a cost."""
     length: int
-    """The number of letters of each circuit."""
+    """Number of letters of each circuit."""
     ids: range
-    """The records."""
+    """Ids of the records."""
 
 
 class _Found(NamedTuple):
@@ -23,21 +29,30 @@ class _Found(NamedTuple):
 
 
 class Found(_Found):
-    """An answer about a unitary: a tuple of circuit, id and none_up_to, with more attributes.
+    """The answer of `find`: a tuple (circuit, id, none_up_to) with more attributes.
 
     Attributes:
-        circuit: the first of its shortest circuits, or of its cheapest ones if gates have costs;
-            None if there is none, or none is known.
-        id: the record with this circuit; None if the circuit is longer than those of the corpus.
-        none_up_to: the largest length, or cost, up to which it is proven that no circuit makes the
-            unitary. None if no circuit of any length does (see `proven`), or if nothing is proven.
-        proven: whether it is proven that there is no circuit.
-        tolerance: the tolerance within which records were compared, because the target was not
-            precise or because one was given. None if the question was exact.
+        circuit: the first of the unitary's shortest circuits, or of its cheapest ones if gates have
+            costs; None if there is none or none is known.
+        id: the id of the record with this circuit; None if the circuit is longer than those in the
+            corpus.
+        none_up_to: the largest length (or cost) for which it is proven that no circuit up to that
+            length makes the unitary. None if nothing is proven, or if no circuit of any length
+            makes it; `proven` distinguishes the two.
+        proven: whether it is proven that there is no circuit, up to `none_up_to` or at all.
+        tolerance: the largest difference of entries at which a record counted as found. None if the
+            comparison was exact.
         distance: with a tolerance, the largest difference of entries between the target and the
             nearest record or the circuit; up to a global phase if the corpus is.
-        nearest: with a tolerance, the id of the nearest record, even if it is farther than that.
-        within: the number of records within the tolerance, if none is clearly the one meant.
+        nearest: with a tolerance, the id of the nearest record, even beyond the tolerance.
+        within: the number of records within the tolerance, if none of them is clearly nearest.
+
+    Examples:
+        >>> every = qorpus.distinct("every.db", gates="h,t,tdg", qubits=1, max_length=3)
+        >>> every.find("t; t; h; h")
+        Found(circuit=('t 0', 't 0'), id=7, none_up_to=None)
+        >>> every.find("rz(0.1) 0").none_up_to
+        6
     """
 
     proven: bool = False

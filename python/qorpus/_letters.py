@@ -22,13 +22,13 @@ FIXED = (
 )
 TURNING = ("rx", "ry", "rz", "p", "u3", "cp", "crx", "cry", "crz")
 
-#: The largest difference between entries of matrices that are taken for the same.
+#: The largest difference between entries of matrices that count as equal.
 _SAME_MATRIX = 1e-13
 
 #: The most qubits of a circuit.
 MAX_QUBITS = 8
 
-#: Divisors of pi in the angles that people write.
+#: Divisors of pi that are common in angles.
 _DIVISORS = (*range(1, 17), 32, 64)
 
 
@@ -41,7 +41,7 @@ def gate_text(name: str, angles: Iterable[float]) -> str:
 def angle_text(value: float) -> str:
     """Write an angle as a multiple of pi if it is one to the last bits, else as a decimal."""
     if not isfinite(value):
-        raise InvalidArgument(f"{value} is not an angle; angles are finite numbers")
+        raise InvalidArgument(f"{value} is not an angle; an angle must be a finite number")
     for divisor in _DIVISORS if abs(value) < 1000 else ():
         multiple = round(value / pi * divisor)
         if 0 < abs(multiple) <= 256 and abs(multiple * pi / divisor - value) <= 1e-15 * abs(value):
@@ -51,7 +51,7 @@ def angle_text(value: float) -> str:
 
 
 def named(unitary: Matrix) -> str | None:
-    """Return the standard gate that has exactly this matrix."""
+    """Return the standard gate with exactly this matrix, if there is one."""
     return next((name for name in _candidates(unitary) if is_gate(name, unitary)), None)
 
 
@@ -74,7 +74,7 @@ def _candidates(unitary: Matrix) -> Iterator[str]:
 
 
 def is_gate(name: str, unitary: Matrix) -> bool:
-    """Return whether there is a gate of this name, and this is its matrix."""
+    """Return whether a standard gate of this name has this matrix."""
     if name.split("(")[0] not in (*FIXED, *TURNING):
         return False
     known = matrix(name)
@@ -82,16 +82,16 @@ def is_gate(name: str, unitary: Matrix) -> bool:
 
 
 def phase_of(unitary: Matrix) -> float:
-    """Return the phase by which a gate differs from ours, whose corner is 1 or a cosine."""
+    """Return the phase relative to a gate of ours, whose corner entry is 1 or a cosine."""
     return phase(unitary[0, 0] if abs(unitary[0, 0]) > _SAME_MATRIX else unitary[1, 0])
 
 
 def permuted(unitary: Matrix, order: Sequence[int]) -> Matrix:
-    """Return the matrix with its qubits in another order: qubit k was qubit `order[k]`."""
+    """Return the matrix with its qubits reordered: qubit k was qubit `order[k]`."""
     axes = [*order, *(len(order) + qubit for qubit in order)]
     return unitary.reshape([2] * len(axes)).transpose(axes).reshape(unitary.shape)
 
 
 def qubits_text(places: Sequence[int]) -> str:
-    """Name qubits, as in 'qubits 0, 3'."""
+    """Name qubits for messages, as in 'qubits 0, 3'."""
     return f"qubit{'s' * (len(places) > 1)} {', '.join(map(str, places))}" if places else "no qubit"

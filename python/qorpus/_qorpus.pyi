@@ -1,4 +1,4 @@
-"""Types of the native module; its docstrings are in the module itself."""
+"""Types of the native module, which has the docstrings."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ __all__ = [
     "check_job",
     "close_writers",
     "command",
+    "defaults",
     "distinct_recipe",
     "enumerate",
     "enumerate_elsewhere",
@@ -60,6 +61,7 @@ def placed(
 ) -> list[tuple[str, list[float], list[int]]]: ...
 def to_qasm2(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> str: ...
 def to_qasm3(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> str: ...
+def defaults() -> dict[str, dict[str, Any]]: ...
 def recipe(**options: Any) -> str: ...
 def distinct_recipe(**options: Any) -> str: ...
 def enumerate(path: Path, recipe: str, **options: Any) -> None: ...
@@ -129,8 +131,8 @@ class Records:
         *,
         files: Sequence[Path] | None = None,
         recipe: str | None = None,
-        order: str | None = None,
-        unsealed: bool | None = None,
+        order: str = "big",
+        unsealed: bool = False,
     ) -> Self: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
@@ -207,7 +209,7 @@ class UnitaryParts:
     ) -> Self: ...
     @property
     def is_exact(self) -> bool: ...
-    def update(self, len: int, progress: bool | Callable[[int, int], object] | None = None) -> None: ...
+    def update(self, len: int, progress: bool | Callable[[int, int], object] = False) -> None: ...
     def count(self, part: int, len: int) -> int: ...
     def contains(self, part: int, ids: NDArray[np.int64]) -> NDArray[np.bool_]: ...
     def ids(self, part: int, places: NDArray[np.int64]) -> NDArray[np.int64]: ...
@@ -218,15 +220,15 @@ class Writer:
         cls,
         path: Path,
         gates: Gates | None = None,
-        qubits: int | None = None,
+        qubits: int = 2,
         *,
-        coupling: str | None = None,
-        dtype: DTypeLike | None = None,
-        unitaries: bool | None = None,
-        tolerance: float | None = None,
-        order: str | None = None,
-        check: str | None = None,
-        durability: str | None = None,
+        coupling: str = "all",
+        dtype: DTypeLike = "complex128",
+        unitaries: bool = True,
+        tolerance: float = 1e-6,
+        order: str = "big",
+        check: str = "phase",
+        durability: str = "full",
     ) -> Self: ...
     def append(self, circuit: Circuit, unitary: ArrayLike | None = None, **labels: Any) -> None: ...
     def extend(

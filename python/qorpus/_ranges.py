@@ -1,4 +1,4 @@
-"""Ranges of integers, in which each integer has a place."""
+"""Ranges of integers, numbered through."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Integers: TypeAlias = "NDArray[np.int64]"
 
 
 class Ranges:
-    """Disjoint ranges in order, whose integers have places that are counted from 0 through all."""
+    """Disjoint ascending ranges of integers.
+
+    The place of an integer is its position among all integers of the ranges, counted from 0.
+    """
 
     def __init__(self, starts: Sequence[int] | Integers, stops: Sequence[int] | Integers) -> None:
         self.starts, self.stops = np.asarray(starts, np.int64), np.asarray(stops, np.int64)
@@ -24,7 +27,7 @@ class Ranges:
 
     @property
     def pairs(self) -> list[list[int]]:
-        """The ranges, each as its first integer and the one after its last."""
+        """The ranges as pairs [first, last + 1]."""
         pairs: list[list[int]] = np.stack([self.starts, self.stops], axis=1).tolist()
         return pairs
 
@@ -35,7 +38,7 @@ class Ranges:
         return integers
 
     def contains(self, integers: Integers) -> NDArray[np.bool_]:
-        """Return whether the integers are in one of the ranges."""
+        """Return for each integer whether it is in one of the ranges."""
         ranges = np.searchsorted(self.starts, integers, side="right") - 1
         inside: NDArray[np.bool_] = ranges >= 0
         inside[inside] = integers[inside] < self.stops[ranges[inside]]

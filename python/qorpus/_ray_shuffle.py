@@ -1,7 +1,6 @@
-"""One level of an enumeration of distinct unitaries as a Ray Data shuffle.
+"""One level of an enumeration of distinct unitaries, as a Ray Data shuffle.
 
-This module moves bytes. The native `Worker` knows what is in them, and does everything that is done
-with them.
+This module only moves bytes; the native `Worker` reads and writes their contents.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ from qorpus._qorpus import Worker
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Pieces that are read at the same time, on the driver's node: reading takes little, and must not
+# Pieces that the driver's node reads at the same time: few, because reading is cheap and must not
 # fill its memory.
 MAX_READERS = 2
 
 
 def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Places of the stream of survivors and their rows, in order: what `enumerate_elsewhere` takes.
+    """Yield the places and rows of the surviving candidates, in order, for `enumerate_elsewhere`.
 
-    Pieces are read on this node, where the corpus is, and expanded on all; what comes out of each
-    goes as one row of bytes for each range of keys to where that range is merged; the survivors are
-    sorted by their places. Blocks are in Ray's object store, which spills them to disk; those of
-    nodes that die are made again.
+    The driver's node, which has the corpus, reads pieces, and all nodes expand them. The result of
+    each piece is split by ranges of keys; a row of bytes for each range goes to the node that
+    merges that range. Survivors are sorted by their places. Ray's object store holds the blocks,
+    spills them to disk, and recreates those of nodes that die.
     """
     import ray
     import ray.data
@@ -60,11 +59,11 @@ def survivors(division: str, path: str) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _set_up(context: Any) -> None:
-    """Set up the context of these datasets, whatever the driver has set for its own."""
+    """Set the context of these datasets, independent of the driver's own settings."""
     from ray.data.context import ShuffleStrategy
 
-    # Tasks alone, each begun again as often as nodes die; actors that hold what was shuffled would
-    # be lost with their nodes.
+    # Only tasks, which Ray restarts when nodes die; actors would lose the shuffled data with their
+    # nodes.
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
     context.raise_original_map_exception = True
     context.enable_progress_bars = False

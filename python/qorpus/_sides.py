@@ -1,4 +1,4 @@
-"""The parts of a split, by unitary, or by id among some records."""
+"""Parts of a split: by id among some records, or by unitary."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 
 class IdSide:
-    """A part, in some ranges, of a split by id, with the interface of `_qorpus.Split`."""
+    """A part of a split by id, within some ranges, with the interface of `_qorpus.Split`."""
 
     def __init__(self, share: _qorpus.Split, among: Ranges) -> None:
         self._share, self._among = share, among
-        # Members of a split are counted in the order of ids: those in a range have consecutive
-        # places.
+        # Places count members in the order of ids, so members of a range have consecutive places.
         self._places = Ranges([*map(share.count, among.starts)], [*map(share.count, among.stops)])
 
     def count(self, records: int) -> int:
@@ -29,19 +28,19 @@ class IdSide:
         return len(self._places)
 
     def ids(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return its ids at these places, which ascend with them."""
+        """Return the ids at these places. Ids ascend with places."""
         return self._share.ids(self._places.ids(places))
 
     def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether these ids belong to it."""
+        """Return for each id whether it is in the part."""
         return self._share.contains(ids) & self._among.contains(ids)
 
 
 class UnitarySides:
     """The parts of a split by unitary, each with the interface of `_qorpus.Split`.
 
-    Records are read when the parts are first used, and again only if there are more of them. If
-    only some records are split, only those are read.
+    The first use of a part reads all records, or only those that are split. Later uses read only
+    records that were added since.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class UnitarySides:
         self._known = 0
 
     def known(self, records: int | None = None) -> _qorpus.UnitaryParts:
-        """Return the parts, once so many records are known, or all that there are."""
+        """Return the parts after reading this many records, by default all."""
         records = len(self.records) if records is None else records
         if records > self._known:
             self._parts.update(records, self._progress)
@@ -74,16 +73,16 @@ class UnitarySide:
         self._sides, self._number = sides, number
 
     def count(self, records: int) -> int:
-        """Return how many of so many records belong to it."""
+        """Return the number of members among the first `records` records."""
         return self._sides.known(records).count(self._number, records)
 
     def ids(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return its ids at these places, which ascend with them."""
+        """Return the ids at these places. Ids ascend with places."""
         found = self._sides.known().ids(self._number, places)
         return found if self._sides.among is None else self._sides.among.ids(found)
 
     def contains(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether these ids belong to it."""
+        """Return for each id whether it is in the part."""
         among = self._sides.among
         inside: NDArray[Any] = (ids >= 0) & (ids < len(self._sides.records)) if among is None else among.contains(ids)
         places = ids[inside] if among is None else among.places(ids[inside])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qorpus._ranges import Ranges
     from qorpus._sides import IdSide, UnitarySide
 
-#: The most records, and bytes of their unitaries, that iterating reads ahead.
+#: The most records, and bytes of their unitaries, that iteration reads ahead.
 PREFETCH_RECORDS = 1024
 PREFETCH_BYTES = 16 << 20
 
@@ -30,29 +30,40 @@ def ahead(records: Records) -> int:
 
 
 class Subset:
-    """Some records of a corpus, with its reading interface; their places are counted from 0."""
+    """Some records of a corpus, with its reading interface; places are counted from 0."""
 
-    #: The noun for them in messages.
+    #: The noun for these records in messages.
     _noun = "subset"
 
     def __init__(self, records: Records, members: Ranges | _qorpus.Split | IdSide | UnitarySide) -> None:
         self._records, self._members = records, members
-        #: The ids among which they are chosen, if not among all: states of streams name them.
+        #: The ids from which the records are chosen, unless from all; states of streams contain them.
         self._present: Ranges | None = None
 
     def __len__(self) -> int:
         raise NotImplementedError
 
     def _whole(self) -> tuple[Records, Ranges | None]:
-        """Return the records to split, and the ids of some if not all are to be split."""
+        """Return the records to split, and the ids among them unless all are to be split."""
         return cast("Records", self), None
 
     def ids(self, places: Ids) -> NDArray[np.int64]:
-        """Return the ids of the records at these places: a slice, or integers.
+        """Return the ids in the corpus of the records at some places.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            An int64 array of shape (k,).
 
         Raises:
-            qorpus.MissingRecord: there is no such place.
-            qorpus.WrongType: they are something else.
+            qorpus.MissingRecord: a place does not exist.
+            qorpus.WrongType: `places` is neither a slice nor integers.
+
+        Examples:
+            >>> test = qorpus.Recipe(random=1000).split(train=0.9, test=0.1)["test"]
+            >>> test.ids(slice(0, 5)).shape, test.ids([3]).tolist() == [test[3].id]
+            ((5,), True)
         """
         size = len(self)
         if isinstance(places, slice):
@@ -60,11 +71,24 @@ class Subset:
         array = integers(places, "places")
         outside = array[(array < -size) | (array >= size)]
         if outside.size:
-            raise MissingRecord(f"there is no record {outside[0]}; the {self._noun} has {size}, numbered from 0")
+            raise MissingRecord(f"there is no record {outside[0]}; the {self._noun} has {size} records, numbered from 0")
         return self._members.ids(np.where(array < 0, array + size, array))
 
     def contains(self, ids: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
-        """Return whether the records with these ids are among them."""
+        """Return for each id of the corpus whether its record is among these.
+
+        Args:
+            ids: integers in one dimension.
+
+        Returns:
+            A bool array of the same length.
+
+        Examples:
+            >>> split = qorpus.Recipe(random=1000).split(train=0.9, test=0.1)
+            >>> ids = split["test"].ids([0, 1])
+            >>> split["test"].contains(ids).tolist(), split["train"].contains(ids).tolist()
+            ([True, True], [False, False])
+        """
         return self._members.contains(integers(ids, "ids"))
 
     @overload
@@ -90,26 +114,94 @@ class Subset:
             yield from self[start : start + count]
 
     def unitaries(self, places: Ids) -> NDArray[Any]:
-        """Read the unitaries at these places, of shape (k, d, d)."""
+        """Read the unitaries of the records at some places.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            An array of shape (k, d, d) for d = 2**qubits, in the corpus's dtype.
+
+        Raises:
+            qorpus.MissingRecord: a place does not exist.
+
+        Examples:
+            >>> train = qorpus.Recipe(qubits=2, random=1000).split(train=0.9)["train"]
+            >>> train.unitaries(slice(0, 64)).shape
+            (64, 4, 4)
+        """
         return self._records.unitaries(self.ids(places))
 
     def circuits(self, places: Ids) -> list[tuple[str, ...]]:
-        """Read the circuits at these places."""
+        """Read the circuits of the records at some places.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            A tuple of letters in time order for each place.
+
+        Raises:
+            qorpus.MissingRecord: a place does not exist.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2))
+            >>> recipe.split(all=1)["all"].circuits([0, 4])
+            [(), ('h 0', 't 0')]
+        """
         return self._records.circuits(self.ids(places))
 
     def letters_array(self, places: Ids) -> NDArray[np.int32]:
-        """Read the circuits at these places as numbers of letters, padded with -1."""
+        """Read the circuits of the records at some places as numbers of letters.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            An int32 array of shape (k, longest) in time order, padded with -1.
+
+        Raises:
+            qorpus.MissingRecord: a place does not exist.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2))
+            >>> recipe.split(all=1)["all"].letters_array([1, 4]).tolist()
+            [[0, -1], [0, 1]]
+        """
         return self._records.letters_array(self.ids(places))
 
     def _pairs(self, places: Ids) -> tuple[NDArray[Any], NDArray[np.int32]]:
         return self._records._pairs(self.ids(places))
 
     def labels(self, places: Ids) -> list[dict[str, Any]]:
-        """Read the labels at these places."""
+        """Read the labels of the records at some places.
+
+        Args:
+            places: a slice, or integers in one dimension; negative ones count from the end.
+
+        Returns:
+            A dict of labels by name for each place.
+
+        Raises:
+            qorpus.MissingRecord: a place does not exist.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2))
+            >>> recipe.split(all=1)["all"].labels([4])
+            [{'count_h': 1, 'count_t': 1, 'length': 2}]
+        """
         return self._records.labels(self.ids(places))
 
     def label_types(self) -> dict[str, type]:
-        """Return the types of the labels that records brought with them: `float` or `str`."""
+        """Return the types of the labels that were appended with the records: `float` or `str`.
+
+        Returns:
+            A dict from names to types; empty for records of a recipe.
+
+        Examples:
+            >>> qorpus.Recipe(random=1000).split(train=0.9)["train"].label_types()
+            {}
+        """
         return self._records.label_types()
 
     @property
@@ -119,7 +211,7 @@ class Subset:
 
     @property
     def order(self) -> str:
-        """The order of the qubits: "big" or "little"."""
+        """The order of qubits: "big" or "little"."""
         return self._records.order
 
     @property
@@ -134,17 +226,17 @@ class Subset:
 
     @property
     def letters(self) -> tuple[str, ...]:
-        """The letters in order: letter number k is the k-th."""
+        """The letters in order: letter number j is `letters[j]`."""
         return self._records.letters
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """The shortest and the longest circuit that there can be."""
+        """The lengths of the shortest and longest possible circuit, in letters."""
         return self._records.lengths
 
     @property
     def is_appended(self) -> bool:
-        """Whether the records were appended."""
+        """Whether a `Writer` appended the records."""
         return self._records.is_appended
 
     @property
@@ -157,6 +249,6 @@ def _indices(places: slice, size: int) -> tuple[int, int, int]:
     try:
         return places.indices(size)
     except TypeError as error:
-        raise WrongType(f"a slice is of integers: {error}") from error
+        raise WrongType(f"a slice must have integer bounds and step: {error}") from error
     except ValueError as error:
-        raise InvalidArgument(f"a slice cannot be: {error}") from error
+        raise InvalidArgument(f"the slice is invalid: {error}") from error

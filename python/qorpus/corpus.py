@@ -1,4 +1,4 @@
-"""Corpora: sequences of records that are stored."""
+"""Corpora: sequences of stored records."""
 
 from __future__ import annotations
 
@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 
 
 class Corpus(RecordSequence):
-    """A sequence of stored records: a file, several read as one, or a directory of shards.
+    """A sequence of stored records: of one file, of several files, or of a directory of shards.
 
-        corpus = qorpus.open("c.db")
-        len(corpus); corpus[7]; corpus[-1]; corpus[10:20]; corpus[[3, 1, 2]]
-        corpus.unitaries(slice(0, 1000))          # (1000, 2**n, 2**n)
-        corpus.circuits([1, 2, 3])                # tuples of letters
+    `qorpus.open`, `qorpus.generate` and `qorpus.distinct` return one. A corpus can be pickled,
+    shared among threads and carried through a fork, and it sees records that other processes add.
+    Its length is the number of records of the recipe, or the number appended so far. Reading a
+    record that is not made yet raises `qorpus.MissingRecord`.
 
-    It may be pickled, shared among threads and carried through a fork, and it sees what others
-    write. Its length is that of the recipe, or the number of records appended so far; a record that
-    is not made yet raises `qorpus.MissingRecord`.
+    Args:
+        paths: paths as `qorpus.open` accepts them, in a list.
+        order: "big" or "little", as for `qorpus.open`.
+
+    Examples:
+        >>> corpus = qorpus.generate("demo.db", gates="clifford+t", qubits=2, random=10_000)
+        >>> len(corpus), corpus[7].id, corpus[-1].id, len(corpus[10:20])
+        (10000, 7, 9999, 10)
+        >>> corpus.unitaries([3, 1, 2]).shape
+        (3, 4, 4)
     """
 
     def __new__(cls, paths: Sequence[Path], order: str = "big") -> Corpus:
@@ -41,89 +48,104 @@ class Corpus(RecordSequence):
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe. It has no records if the corpus is of appended ones."""
+        """The recipe. If the records were appended, it has no records of its own."""
         return Recipe.from_json(self._recipe_json, self.order)
 
     @property
     def paths(self) -> list[str]:
-        """The absolute paths of the files; of a sharded corpus the directory or bucket."""
+        """The absolute paths of the files; for a sharded corpus the directory or bucket."""
         return self._paths
 
     @property
     def info(self) -> dict[str, Any]:
-        """The facts of `qorpus info --json` without `path`, summed over several files."""
+        """The facts of `qorpus info --json` without `path`; several files are summed."""
         return self._info()
 
     def present(self, ranges: Sequence[Sequence[int]] | None = None) -> Present:
-        """Return the records that exist now, to read them while others are still made.
+        """Return the records that exist now, so that you can read a corpus while it is being made.
 
-            present = corpus.present()
-            train = present.split(train=0.9, test=0.1)["train"]
-            for batch in train.stream(256, seed=1):
-                ...
-
-        Of a directory or bucket these are the records of all published shards, sealed or not, in
-        the order of their ids, with places counted from 0. Later records do not change them: ask
-        again for more. Splits are those of the corpus: a record is in the split `train` of what is
-        present if it is in the split `train` of all records.
+        In a directory or bucket these are the records of all published shards, sealed or not, in
+        the order of their ids. Records that come later do not change the result; call `present`
+        again to include them. Splits agree with those of the corpus: a record is in the split
+        `train` of the result if it is in the split `train` of the corpus.
 
         Args:
-            ranges: those of an earlier answer, for the same records again: `present.ranges`, or
-                `state["present"]` of a stream's state, which then resumes exactly.
+            ranges: ranges of ids, to get the same records as before: `present.ranges`, or
+                `state["present"]` of a stream's state, from which the stream resumes exactly. By
+                default all records that exist.
+
+        Returns:
+            The records, with places counted from 0.
 
         Raises:
-            qorpus.MissingRecord: records of the ranges are missing.
-            qorpus.WrongType: the ranges are something else.
+            qorpus.MissingRecord: records of the ranges do not exist.
+            qorpus.WrongType: `ranges` are not pairs of ids.
+
+        Examples:
+            >>> corpus = qorpus.generate("half.db", random=10_000, part="0/2")
+            >>> present = corpus.present()
+            >>> len(corpus), len(present) < len(corpus)
+            (10000, True)
+            >>> train = present.split(train=0.9, test=0.1)["train"]
         """
         return Present(self, self._present_ranges(ranges))
 
     @property
     def content_hash(self) -> str:
-        """The sum of the records' hashes, each of an id, a circuit and a stored unitary."""
+        """The sum of the records' hashes: of id, circuit and stored unitary."""
         return str(self._summary()["content_hash"])
 
     @property
     def complete(self) -> bool:
-        """Whether every record of the recipe is there; a corpus of appended records always is."""
+        """Whether every record of the recipe exists; always true if records were appended."""
         return bool(self._summary()["complete"])
 
     @property
     def levels(self) -> list[Level]:
-        """The finished levels, in order, of a corpus that `qorpus.distinct` made."""
+        """The finished levels of an enumeration by `qorpus.distinct`, in order."""
         return [Level(cost, length, range(first, first + records)) for cost, length, first, records in self._levels]
 
     def find(
         self, target: ArrayLike | str | Sequence[str], *, further: bool = True, tolerance: float | None = None
     ) -> Found:
-        """Find the shortest circuit of a unitary, or the proof that there is none.
+        """Find the shortest circuit of a unitary, or a proof that there is none.
 
-        The corpus must be one that `qorpus.distinct` made.
-
-            corpus.find(numpy.kron(a, b))
-            corpus.find("cx 0 1; cx 1 0; cx 0 1").circuit
-            corpus.find(noisy, tolerance=0.01).id
+        The corpus must come from `qorpus.distinct`. If it identifies unitaries up to a global
+        phase, the target's phase does not matter.
 
         A target whose entries are right to 1e-9 (to 1e-12 if some gate is not over Z[i, 1/sqrt(2)])
         is found or proven absent. The precision of an array follows from its dtype, its digits and
-        its distance from unitarity. A less precise one, such as an array of complex64 or of numbers
-        rounded to six decimals, is compared with the records within the tolerance that this
-        implies: a record that is clearly nearer than all others is found. Otherwise `nearest` and
-        `distance` name the nearest one, in time proportional to the number of records, and nothing
-        is proven.
-
-        If the corpus is of unitaries up to a global phase, the target's phase does not matter.
+        its distance from unitarity. A less precise array, such as complex64 or numbers rounded to
+        six decimals, is compared with the records within the tolerance that its precision implies.
+        It is found if one record is clearly nearer than all others. Otherwise nothing is proven,
+        and `nearest` and `distance` describe the nearest record; this takes time proportional to
+        the number of records.
 
         Args:
-            target: an array of shape `(2**n, 2**n)`, in the corpus's order of qubits; or a circuit
-                of any standard gates, as text or letters.
-            further: whether to search circuits up to twice as long as those of the corpus as well,
-                put together from two of them.
+            target: an array of shape (d, d) for d = 2**qubits, in the corpus's order of qubits; or
+                a circuit of any standard gates, as a string or letters.
+            further: whether to search circuits up to twice as long as those in the corpus as well,
+                by joining two of them.
             tolerance: the largest difference of entries at which the nearest record counts as
-                found. With a tolerance nothing is proven.
+                found. Nothing is proven then. By default the target's precision decides.
+
+        Returns:
+            A `Found` with circuit, id, and the length up to which absence is proven.
 
         Raises:
-            qorpus.InvalidArgument: the corpus is another one, or the target is not a finite unitary
-                on as many qubits.
+            qorpus.InvalidArgument: the corpus is not an enumeration, or the target is not a finite
+                unitary on the corpus's qubits.
+            qorpus.WrongType: the target is neither an array of numbers nor a circuit.
+
+        Examples:
+            >>> every = qorpus.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=3)
+            >>> every.find("cx 0 1; cx 1 0; cx 0 1").circuit
+            ('cx 0 1', 'cx 1 0', 'cx 0 1')
+            >>> every.find(np.kron([[0, 1], [1, 0]], np.eye(2))).circuit
+            ('h 0', 't 0', 't 0', 't 0', 't 0', 'h 0')
+            >>> noisy = every[5].unitary + 1e-4
+            >>> every.find(noisy, tolerance=0.01).id
+            5
         """
         return self.find_many([target], further=further, tolerance=tolerance)[0]
 
@@ -134,33 +156,48 @@ class Corpus(RecordSequence):
         further: bool = True,
         tolerance: float | None = None,
     ) -> list[Found]:
-        """Find many unitaries as `find` does, on all cores, in one pass over the records.
-
-            found = corpus.find_many(unitaries)              # shape (k, 2**n, 2**n)
+        """Find many unitaries as `find` does, on all cores and in one pass over the records.
 
         Args:
-            targets: an array of shape `(k, 2**n, 2**n)`, or a list of targets of `find`.
+            targets: an array of shape (k, d, d), or a list of targets of `find`.
             further: as for `find`.
             tolerance: as for `find`.
 
+        Returns:
+            A list of k answers.
+
         Raises:
-            qorpus.InvalidArgument: as for `find`, of the first invalid target.
+            qorpus.InvalidArgument: as for `find`, for the first invalid target.
+            qorpus.WrongType: as for `find`.
+
+        Examples:
+            >>> every = qorpus.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=3)
+            >>> found = every.find_many(every.unitaries(slice(0, 100)))
+            >>> [answer.id for answer in found] == list(range(100))
+            True
         """
         answers = self._find(targets, further, tolerance)
         return [Found(circuit, id, none_up_to, **(more or {})) for circuit, id, none_up_to, more in answers]
 
     def sample(self, *, distance: int, n: int, seed: int = 0) -> NDArray[np.int64]:
-        """Draw distinct unitaries at a distance from the identity, uniformly, each at most once.
-
-            corpus.unitaries(corpus.sample(distance=5, n=256, seed=1))
+        """Draw distinct unitaries at a distance from the identity, uniformly.
 
         Args:
             distance: the length of the shortest circuits; or their cost, if gates have costs.
-            n: the number of unitaries.
-            seed: the seed of the draw; a seed draws the same ids in every version.
+            n: the number of unitaries, each drawn at most once.
+            seed: the seed of the draw. A seed draws the same ids in every version.
+
+        Returns:
+            An int64 array of n ids.
 
         Raises:
-            qorpus.InvalidArgument: there are fewer.
+            qorpus.InvalidArgument: the level has fewer than n records.
+
+        Examples:
+            >>> every = qorpus.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=3)
+            >>> ids = every.sample(distance=3, n=16, seed=1)
+            >>> {len(circuit) for circuit in every.circuits(ids)}
+            {3}
         """
         return self._sample(distance, n, seed)
 
@@ -190,8 +227,14 @@ class Corpus(RecordSequence):
 class Present(Subset, Readable):
     """The records of a corpus that existed when `corpus.present()` was called.
 
-    They have the reading interface of a corpus; their places are counted from 0, and `ids` returns
-    their ids in the corpus. Later records do not change them: call `corpus.present()` again.
+    They have the reading interface of a corpus. Places are counted from 0, and `ids` returns the
+    ids in the corpus. Records that come later do not change them; call `corpus.present()` again.
+
+    Examples:
+        >>> corpus = qorpus.generate("half.db", random=10_000, part="1/2")
+        >>> present = corpus.present()
+        >>> present.ids([0]).tolist() == [present[0].id] == present.ranges[0][:1]
+        True
     """
 
     _noun = "part that was present"
@@ -199,7 +242,7 @@ class Present(Subset, Readable):
     def __init__(self, corpus: Corpus, ranges: Sequence[Sequence[int]]) -> None:
         self._corpus = corpus
         self._ranges = Ranges([start for start, _ in ranges], [stop for _, stop in ranges])
-        # A corpus reads sealed shards only.
+        # A corpus reads only sealed shards.
         super().__init__(Records(files=corpus.paths, order=corpus.order, unsealed=True), self._ranges)
         self._present = self._ranges
 
@@ -211,11 +254,11 @@ class Present(Subset, Readable):
 
     @property
     def ranges(self) -> list[list[int]]:
-        """Their ids, as pairs of a first id and the one after the last, for `corpus.present`."""
+        """The ids as pairs [first, last + 1], for `corpus.present`."""
         return self._ranges.pairs
 
     def _whole(self) -> tuple[Records, Ranges]:
-        # Splits are those of the corpus, whatever part of it existed.
+        # Splits are those of the whole corpus.
         return self._records, self._ranges
 
     def __repr__(self) -> str:
@@ -226,18 +269,30 @@ def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
     """Open a corpus for reading.
 
     Args:
-        path: a sharded corpus, whose files are opened when they are needed, also
-            `s3://bucket/prefix`; or a file, a directory of files, or a list of either, read as one
-            sequence. Generated files must be parts of one recipe; files of appended records follow
+        path: a file; a directory of files or a list of paths, read as one sequence; or a sharded
+            corpus, a directory or `s3://bucket/prefix`, whose files are opened on demand. Several
+            files of generated records must be parts of one recipe; files of appended records follow
             one another.
-        order: "big": qubit 0 is the most significant bit of a unitary's indices, as in textbooks,
-            Cirq and BQSKit. "little": it is the least significant one, as in Qiskit.
+        order: the order of qubits in unitaries. "big": qubit 0 is the most significant bit of the
+            indices, as in textbooks, Cirq and BQSKit. "little": it is the least significant bit, as
+            in Qiskit.
+
+    Returns:
+        The corpus.
 
     Raises:
-        qorpus.MissingFile: there is no such file.
-        qorpus.Error: it is not a corpus, is damaged, or the files do not belong together.
+        qorpus.MissingFile: the file does not exist.
+        qorpus.Error: the file is not a corpus or is damaged, or the files do not belong together.
+
+    Examples:
+        >>> with qorpus.Writer("mine.db", gates=["h", "t"], qubits=1) as writer:
+        ...     writer.append("h; t")
+        >>> qorpus.open("mine.db")[0].circuit
+        ('h 0', 't 0')
+        >>> len(qorpus.open(["mine.db", "mine.db"]))
+        2
     """
     ordered(path, "paths")
     if not isinstance(path, str | os.PathLike) and not hasattr(path, "__iter__"):
-        raise WrongType(f"a corpus is opened by its path, or a list of paths, not {kind(path)}")
+        raise WrongType(f"path must be a path or a list of paths, not {kind(path)}")
     return Corpus([path] if isinstance(path, str | os.PathLike) else path, order)

@@ -1,4 +1,4 @@
-"""Corpora as data sets: splits, and streams for training."""
+"""Corpora as datasets: splits, and streams for training."""
 
 from __future__ import annotations
 
@@ -24,21 +24,31 @@ if TYPE_CHECKING:
 
 
 class Readable:
-    """Records that can be split, and streamed into a training."""
+    """Records that can be split and streamed for training."""
 
     def stream(self, batch_size: int, **options: Unpack[StreamOptions]) -> Stream:
-        """Stream batches as NumPy arrays.
-
-            for batch in corpus.stream(256, seed=1):
-                batch.unitaries, batch.circuits, batch.ids
+        """Stream batches of NumPy arrays in an order that takes no memory.
 
         Args:
             batch_size: records of a batch.
-            **options: those of `Stream`.
+            **options: the options of `Stream`: shuffle, window, seed, epoch, rank, world_size,
+                drop_last, columns and real_imag.
+
+        Returns:
+            A `Stream`. Iterating over it yields a `Batch` at a time.
 
         Raises:
             qorpus.InvalidArgument: an option is invalid.
             qorpus.WrongType: an option has the wrong type.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+            >>> for batch in recipe.stream(256, seed=1):
+            ...     print(batch.unitaries.shape)
+            (256, 4, 4)
+            (256, 4, 4)
+            (256, 4, 4)
+            (232, 4, 4)
         """
         return Stream(cast("Records", self), batch_size, **options)
 
@@ -51,53 +61,67 @@ class Readable:
     def torch(self, batch_size: int, **options: Unpack[qorpus.torch.LoadingOptions]) -> qorpus.torch.Stream: ...
 
     def torch(self, batch_size: int | None = None, **options: Any) -> qorpus.torch.Dataset | qorpus.torch.Stream:
-        """Make a data set or a stream for PyTorch.
+        """Make a dataset or a stream for PyTorch.
 
-        Without a batch size this is a `qorpus.torch.Dataset`, which a DataLoader takes and may
-        shuffle. With one it is a `qorpus.torch.Stream`, which shuffles without memory, is sharded
-        over ranks and workers, and resumes exactly.
-
-            loader = torch.utils.data.DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
-            stream = corpus.torch(batch_size=64, seed=0, num_workers=4)
+        Without a batch size this returns a `qorpus.torch.Dataset`, which a DataLoader takes and may
+        shuffle. With one it returns a `qorpus.torch.Stream`, which shuffles without memory, is
+        sharded over ranks and workers, and resumes exactly.
 
         Args:
             batch_size: records of a batch, or None for single records.
-            **options: those of `qorpus.torch.Dataset` or `qorpus.torch.Stream`.
+            **options: the options of `qorpus.torch.Dataset` or `qorpus.torch.Stream`.
+
+        Returns:
+            The dataset or the stream.
 
         Raises:
             qorpus.MissingLibrary: PyTorch is not installed.
             qorpus.InvalidArgument: an option is invalid.
             qorpus.WrongType: an option has the wrong type.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+            >>> batch = next(iter(recipe.torch(batch_size=64, seed=0)))
+            >>> batch["unitary"].shape, batch["circuit"].shape
+            (torch.Size([64, 4, 4]), torch.Size([64, 15]))
+            >>> import torch
+            >>> loader = torch.utils.data.DataLoader(recipe.torch(), batch_size=64, shuffle=True)
+            >>> len(loader)
+            16
         """
         try:
             from qorpus import torch
         except ImportError as error:
-            raise MissingLibrary("this needs PyTorch; pip install torch") from error
+            raise MissingLibrary("torch() needs PyTorch; pip install torch") from error
         records = cast("Records", self)
         if batch_size is None:
             if others := options.keys() - {"longest", "real_imag", "labels"}:
                 raise WrongType(
-                    f"without a batch_size there is no {', '.join(sorted(others))}: a DataLoader that takes the dataset has such "
-                    "options; pass a batch_size for a stream that has them itself"
+                    f"torch() accepts {', '.join(sorted(others))} only with a batch_size; pass one to get a stream, or pass "
+                    "such options to the DataLoader that takes the dataset"
                 )
             return torch.Dataset(records, **options)
         return torch.Stream(records, batch_size, **options)
 
     def pairs(self, ids: Ids) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        """Read the circuits and unitaries of some records in one go.
+        """Read the circuits and unitaries of some records together.
 
-            letters, unitaries = corpus.pairs(slice(0, 1024))
+        Where unitaries are computed on reading, this takes half as long as two calls.
 
         Args:
-            ids: a slice, or integers in one dimension, in any order, also repeated. Negative ones
-                count from the end.
+            ids: a slice; integers in one dimension, in any order and with repetitions, where
+                negative ones count from the end; or a bool array with an entry for each record.
 
         Returns:
-            The arrays that `letters_array` and `unitaries` return. Where unitaries are computed on
-                reading, this takes half as long as two calls.
+            The arrays that `letters_array` and `unitaries` return.
 
         Raises:
-            IndexError: there is no such record.
+            qorpus.MissingRecord: a record does not exist.
+
+        Examples:
+            >>> letters, unitaries = qorpus.Recipe(qubits=2, random=1000).pairs(slice(0, 64))
+            >>> letters.shape, unitaries.shape
+            ((64, 15), (64, 4, 4))
         """
         unitaries, letters = cast("Records", self)._pairs(ids)
         return letters, unitaries
@@ -105,36 +129,51 @@ class Readable:
     def split(
         self, *, by: str = "id", seed: int = 0, progress: bool | Callable[[int, int], object] = True, **fractions: float
     ) -> dict[str, Split]:
-        """Cut the records into named splits, as in `corpus.split(train=0.8, test=0.2)`.
+        """Divide the records into named splits.
 
-        The split of a record depends on its id, the fractions and the seed alone: it does not
-        change when a corpus grows. Every 1000 consecutive records are split exactly.
+        By id, the split of a record depends only on its id, the fractions and the seed: it does not
+        change when a corpus grows. Every 1000 consecutive records are divided exactly.
 
-        Random circuits, words and appended records may repeat a unitary. Records with equal
-        unitaries are then in several splits, and a network is tested on answers that it has seen.
-        `split(by="unitary", ...)` keeps records whose unitaries are equal up to a global phase
-        together. A corpus that `qorpus.distinct` made has each unitary once and needs no such care.
+        Random circuits, words and appended records may repeat a unitary. Splits by id then share
+        unitaries, and a network is tested on answers that it has seen. `by="unitary"` keeps records
+        whose unitaries are equal up to a global phase together. A corpus of `qorpus.distinct` has
+        each unitary once and does not need this.
 
-        By unitary, a record's split depends on its unitary, the fractions and the seed alone.
-        Fractions are those of the unitaries, and hold for the records on average. All records are
-        read once, when the splits are first read, on all cores: about a million two-qubit records
-        in a second on two cores. That takes a bit a record for each split, in a temporary file; a
-        pickled split does it anew. Unitaries over Z[i, 1/sqrt(2)] are compared exactly if no
-        circuit is longer than 28 letters. Others are compared in floating point: two unitaries
-        whose difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few
-        records (about 1 in 20,000) that are so near to the border between two splits are in none.
+        By unitary, the split of a record depends only on its unitary, the fractions and the seed.
+        Fractions are fractions of the unitaries, and hold for the records on average. The first
+        read of a split reads all records once, on all cores: about a million two-qubit records a
+        second on two cores. The result takes one bit a record and split, in a temporary file; a
+        pickled split computes it again. Unitaries over Z[i, 1/sqrt(2)] are compared exactly if no
+        circuit has more than 28 letters. Others are compared in floating point: two unitaries whose
+        difference has a Frobenius norm of at most 1e-11 are never in two splits, and the few
+        records (about 1 in 20,000) this close to a border between splits are in none.
 
         Args:
             by: "id" or "unitary".
             seed: the seed of the split.
-            progress: by unitary, whether a terminal shows a bar; or a function that is called
-                instead, with the number of records read so far and in all.
-            **fractions: for each name its share of the records, in thousandths; together at most 1.
+            progress: by unitary, True shows a progress bar on a terminal, or a line every 30
+                seconds elsewhere. A function is called instead, with the number of records read and
+                of all.
+            **fractions: for each name its fraction of the records, a multiple of 0.001; together at
+                most 1.
+
+        Returns:
+            A dict from names to splits.
 
         Raises:
-            qorpus.InvalidArgument: shares are not thousandths, or more than 1 together; or, by
-                unitary, gates have no matrices or unitaries are complex64, which is too imprecise.
-            qorpus.WrongType: a share is not a number, or the seed is not an integer.
+            qorpus.InvalidArgument: a fraction is not a multiple of 0.001, or their sum exceeds 1;
+                or, by unitary, a gate has no matrix, or unitaries are complex64, which is too
+                imprecise.
+            qorpus.WrongType: a fraction is not a number, or the seed is not an integer.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=10_000)
+            >>> splits = recipe.split(train=0.8, validation=0.1, test=0.1)
+            >>> {name: len(split) for name, split in splits.items()}
+            {'train': 8000, 'validation': 1000, 'test': 1000}
+            >>> splits = recipe.split(by="unitary", train=0.8, test=0.2)
+            >>> 0 < len(splits["test"]) < 10_000
+            True
         """
         seed = integer(seed, "seed")
         ranges: dict[str, tuple[int, int]] = {}
@@ -143,11 +182,11 @@ class Readable:
             size = _thousandths(name, fraction)
             ranges[name] = (start, start := start + size)
         if start > 1000:
-            raise InvalidArgument(f"the splits take {start / 1000} of the records; together they may take at most 1")
+            raise InvalidArgument(f"the fractions of the splits sum to {start / 1000}; together they may be at most 1")
         if not isinstance(by, str):
-            raise WrongType(f"records are split by 'id' or 'unitary', a text, not by {kind(by)}")
+            raise WrongType(f"by must be 'id' or 'unitary', not {kind(by)}")
         if by not in ("id", "unitary"):
-            raise InvalidArgument(f"records are split by 'id' or 'unitary', not by {by!r}")
+            raise InvalidArgument(f"by is {by!r}; it must be 'id' or 'unitary'")
         records = cast("Records", self)
         if by == "id":
             return {name: Split(records, name, *shares, seed) for name, shares in ranges.items()}
@@ -159,10 +198,18 @@ class Readable:
 
 
 class Split(Subset, Readable):
-    """A split of a corpus, with its reading interface; places are counted from 0.
+    """A split of a corpus or recipe, with its reading interface. `split` makes it.
 
-    `Record.id` and `ids` have the records' ids in the corpus. Unless they were split
-    `by="unitary"`, records of other splits may have the same unitaries.
+    Places are counted from 0; `ids` and `Record.id` have the ids in the corpus. A split by id may
+    share unitaries with other splits; one made with `by="unitary"` does not.
+
+    Examples:
+        >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+        >>> test = recipe.split(train=0.9, test=0.1)["test"]
+        >>> len(test), test.ids([7]).tolist() == [test[7].id]
+        (100, True)
+        >>> test.unitaries(slice(0, 10)).shape
+        (10, 4, 4)
     """
 
     _noun = "split"
@@ -190,14 +237,14 @@ class Split(Subset, Readable):
 
 
 def _thousandths(name: str, fraction: float) -> int:
-    """Return the share of a split as a number of thousandths."""
+    """Return the fraction of a split as a number of thousandths."""
     if not isinstance(fraction, Real):
-        raise WrongType(f"split {name!r}: a share is a number such as 0.125, not {kind(fraction)}")
-    # NumPy's small integers cannot hold a thousand.
+        raise WrongType(f"split {name!r}: a fraction must be a number such as 0.125, not {kind(fraction)}")
+    # NumPy's 8-bit integers cannot hold a thousand.
     share = (int(fraction) if isinstance(fraction, Integral) else fraction) * 1000
     if not 0 <= share <= 1e6 or abs(round(share) - share) > 1e-6:
         found = short(fraction) if isinstance(fraction, int) else str(fraction)
-        raise InvalidArgument(f"split {name!r}: {found} is not a number of thousandths, such as 0.125")
+        raise InvalidArgument(f"split {name!r}: {found} is not a multiple of 0.001 from 0 to 1, such as 0.125")
     return round(share)
 
 

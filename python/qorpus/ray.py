@@ -1,13 +1,7 @@
-"""Corpora on a Ray cluster: made, enumerated, and read as a Ray Data dataset.
+"""Corpora on a Ray cluster: generated, enumerated, and read as a Ray Data dataset.
 
-    import qorpus.ray
-
-    corpus = qorpus.ray.generate(recipe, "/shared/big/", stage="/tmp")
-    dataset = qorpus.ray.read(corpus)
-    corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
-
-The shards' destination must be a directory that all nodes see under this name, or a prefix of a
-bucket: `s3://bucket/big`. Needs Ray: `pip install 'ray[data]'`.
+Shards are written to a directory that all nodes see under the same name, or to a prefix of a
+bucket, `s3://bucket/prefix`. Needs Ray: `pip install 'ray[data]'`.
 """
 
 from __future__ import annotations
@@ -36,23 +30,46 @@ if TYPE_CHECKING:
     from qorpus._jobs import DistinctOptions
     from qorpus._qorpus import Path
 
-#: The most attempts at a shard whose workers or nodes die: nodes may come and go, but a shard that
-#: kills its workers must not be tried for ever.
+#: The most retries of a shard whose workers or nodes die: nodes may come and go, but a shard that
+#: kills its workers must not be retried forever.
 MAX_RETRIES = 10
 
-#: The bytes of unitaries in a block of a dataset, about.
+#: The approximate bytes of unitaries in a block of a dataset.
 BLOCK_BYTES = 32 << 20
 
 
-def make_shard(path: str, recipe: str, number: int, of: int, jobs: int, stage: str | None, durability: str | None) -> str:
-    """Make one shard of a corpus that was begun, unless it is there, and return its receipt.
+def make_shard(
+    path: str, recipe: str, number: int, of: int, jobs: int = 1, stage: str | None = None, durability: str | None = "full"
+) -> str:
+    """Make one shard of a corpus that `generate` has started, unless it exists; return its receipt.
 
-    Tasks of `generate` call it. Running it twice, also at the same time, does no harm.
+    The tasks of `generate` call this. Calling it twice, even at the same time, does no harm.
+
+    Args:
+        path: the directory or `s3://bucket/prefix`.
+        recipe: the recipe as JSON, `Recipe.json`.
+        number: the number of the shard, counted from 0.
+        of: the number of shards.
+        jobs: the number of threads.
+        stage: as for `generate`.
+        durability: as for `generate`.
+
+    Returns:
+        The receipt of the shard, as JSON.
+
+    Raises:
+        qorpus.Error: the shard cannot be made.
+
+    Examples:
+        >>> recipe = qorpus.Recipe("h,s,t", 1, random=20_000, unitaries=False)
+        >>> corpus = qorpus.ray.generate(recipe, "shards/", shard=10_000, progress=False)
+        >>> of = qorpus.seal("shards/")["of"]
+        >>> receipt = qorpus.ray.make_shard("shards/", recipe.json, 0, of)
     """
     _qorpus.generate(path, recipe, part=(number, of), jobs=jobs, stage=stage, durability=durability)
     receipt = _qorpus.receipt(path, number)
     if receipt is None:
-        raise Error(f"shard {number} of {path} vanished after it was published")
+        raise Error(f"{path}: shard {number} was removed after it was published; call qorpus.ray.generate again")
     return receipt
 
 
@@ -63,44 +80,54 @@ def generate(
     jobs: int = 1,
     shard: int | str | None = None,
     stage: Path | None = None,
-    durability: str | None = None,
+    durability: str = "full",
     progress: bool | Callable[[int, int], object] = True,
 ) -> Corpus:
-    """Make the shards that a directory lacks, on all nodes of the Ray cluster, and open it.
+    """Make the missing shards of a corpus on all nodes of the Ray cluster, and open the corpus.
 
-    A task makes one shard, publishes it and returns its receipt. Tasks of workers and nodes that
-    die run again elsewhere. The driver hands out as many tasks as the cluster runs at once and a
-    few in reserve, and seals the corpus at the end. After an interrupt published shards stay, tasks
-    under way run to their end, and the next call continues.
-
-        corpus = qorpus.ray.generate(qorpus.Recipe("hst", 1, random="10G", unitaries=False), "/shared/big/", stage="/tmp")
+    A task makes one shard, publishes it and returns its receipt. If its worker or node dies, the
+    task runs again elsewhere. The driver hands out as many tasks as the cluster can run, and a few
+    in reserve, and seals the corpus at the end. After an interrupt, published shards are kept,
+    running tasks finish, and the next call continues.
 
     Args:
         recipe: the recipe.
-        path: the directory, which all nodes must see under this name, created if need be; or
-            `s3://bucket/prefix`, of a store that the variables `AWS_*` describe on each node.
-        jobs: threads of a task, and the cores that Ray counts for it.
-        shard: records of a shard, as for `qorpus.generate`.
-        stage: a directory on a local disk of each node where shards are built, if `path` is on a
-            network file system; for buckets the cache, unless another one is named.
+        path: a directory that all nodes see under this name, created if it does not exist; or
+            `s3://bucket/prefix`, of a store that the environment variables `AWS_*` describe on each
+            node.
+        jobs: the number of threads of a task, and of cores that Ray reserves for it.
+        shard: the records of a shard, as for `qorpus.generate`.
+        stage: a directory on a local disk of each node in which shards are built, if `path` is on a
+            network file system. For buckets shards are built in the cache by default.
         durability: "full", "normal" or "off", as for `qorpus.generate`.
-        progress: whether a terminal shows the progress; or a function that is called instead, with
-            the number of records so far and in all.
+        progress: True shows the progress on a terminal. A function is called instead, with the
+            number of records made and of all.
+
+    Returns:
+        The corpus, opened for reading.
 
     Raises:
         qorpus.InvalidArgument: an option is invalid.
-        qorpus.Error: the directory holds something else, or a shard could not be made.
-        ray.exceptions.RayError: the cluster failed, or a shard's workers died too often.
+        qorpus.WrongType: `recipe` is not a `Recipe`.
+        qorpus.MissingLibrary: Ray is not installed.
+        qorpus.Error: the directory holds something else, or a shard cannot be made.
+        ray.exceptions.RayError: the cluster failed, or the workers of a shard died too often.
+
+    Examples:
+        >>> recipe = qorpus.Recipe("h,s,t", 1, random=20_000, unitaries=False)
+        >>> corpus = qorpus.ray.generate(recipe, "big/", shard=10_000, progress=False)
+        >>> len(corpus), corpus.complete
+        (20000, True)
     """
     _require_ray()
     import ray
 
     if not isinstance(recipe, Recipe):
-        raise WrongType(f"a recipe is a qorpus.Recipe, not {kind(recipe)}")
+        raise WrongType(f"recipe must be a qorpus.Recipe, not {kind(recipe)}")
     jobs = integer(jobs, "jobs", least=1, most=1 << 22)
-    # The slash marks a directory that does not exist yet; it exists before a node sees its path.
+    # A trailing slash marks a new directory, which is created before a node sees its path.
     named = _path(path)
-    # Options are checked before Ray starts and the directory is made.
+    # Check options before Ray starts and the directory is created.
     _qorpus.check_job(durability=durability, stage=stage, progress=progress)
     place = named if named.startswith("s3:") else os.path.abspath(named)
     begun = _qorpus.begin(place, recipe.json, shard)
@@ -115,7 +142,7 @@ def generate(
     tell(records, begun["expected"])
     try:
         while True:
-            # Nodes come and go, so the cluster is asked each time.
+            # Nodes come and go, so ask the cluster each time.
             places = int(ray.cluster_resources().get("CPU", 1) // jobs) or 1
             while len(running) < places + places // 2 + 1 and (number := next(todo, None)) is not None:
                 made = task.remote(place, recipe.json, number, begun["of"], jobs, where, durability)
@@ -134,8 +161,8 @@ def generate(
         try:
             _qorpus.seal(place)
         except Error as unsealed:
-            # This often has the same cause, which must not be hidden.
-            warnings.warn(f"what is published was not sealed: {unsealed}", QorpusWarning, stacklevel=2)
+            # The cause is often the same, and the first exception must not be hidden.
+            warnings.warn(f"{place}: the published shards were not sealed: {unsealed}", QorpusWarning, stacklevel=2)
         raise
     _qorpus.seal(place)
     return open(place, recipe.order)
@@ -146,17 +173,17 @@ def _require_ray() -> None:
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
-        raise MissingLibrary("this needs Ray; pip install 'ray[data]'") from error
+        raise MissingLibrary("qorpus.ray needs Ray; pip install 'ray[data]'") from error
 
 
 def _path(path: Path) -> str:
-    """Return a path as a text."""
+    """Return a path as a string."""
     try:
         text = os.fspath(path)
     except (TypeError, ValueError) as error:
-        raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}") from error
+        raise WrongType(f"path must be a str or os.PathLike, not {kind(path)}") from error
     if not isinstance(text, str):
-        raise WrongType(f"a path is a text or a pathlib.Path, not {kind(path)}")
+        raise WrongType(f"path must be a str or os.PathLike, not {kind(path)}")
     return text
 
 
@@ -186,51 +213,59 @@ def distinct(
     *,
     memory: int | str | None = None,
     jobs: int | None = None,
-    alone: int | str | None = None,
-    durability: str | None = None,
+    alone: int | str = 16_777_216,
+    durability: str = "full",
     progress: bool | Callable[[int, int], object] = True,
     **options: Unpack[DistinctOptions],
 ) -> Corpus:
     """Enumerate every distinct unitary on all nodes of the Ray cluster, and open the corpus.
 
-    It is the corpus that `qorpus.distinct` makes on one machine, with the same `content_hash`,
-    labels and index.
+    The corpus is the one that `qorpus.distinct` makes on a single machine, with the same
+    `content_hash`, labels and index.
 
-    Tasks extend the circuits of earlier levels by one letter, a Ray Data shuffle groups candidates
-    by key, tasks deduplicate them, and the driver writes the survivors in order, part by part. Ray
-    spills to the disks of the nodes when its object store is full. Tasks of workers and nodes that
-    die run again elsewhere; the driver's own node must live.
+    Tasks extend the circuits of earlier levels by one letter, a Ray Data shuffle groups the
+    candidates by key, tasks deduplicate them, and the driver writes the survivors in order. Ray
+    spills to the disks of the nodes when its object store is full. If a worker or node dies, its
+    tasks run again elsewhere; the driver's own node must survive.
 
-    After an interrupt finished levels stay, and the next call, also of `qorpus.distinct`, continues
-    with the next one.
-
-        corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=14)
+    After an interrupt, finished levels are kept. The next call, also of `qorpus.distinct`,
+    continues with the next level.
 
     Args:
-        path: the file, on a disk of the driver's node, created if need be; no other node needs it.
-        memory: bytes for candidates in each task, of which a node runs one a core, and in the
-            driver; by default 512 MiB.
-        jobs: threads of the driver; by default one a core.
-        alone: the most candidates of a level that the driver makes alone, in seconds; by default 16
-            million.
+        path: the file, on a disk of the driver's node, created if it does not exist. No other node
+            needs it.
+        memory: the bytes for candidates in the driver and in each task, of which a node runs one
+            per core; by default 512 MiB.
+        jobs: the number of threads of the driver; by default one per core.
+        alone: the largest number of candidates of a level that the driver processes alone, which
+            takes seconds.
         durability: "full", "normal" or "off", as for `Writer`.
         progress: as for `qorpus.distinct`.
         **options: the options of `qorpus.distinct` that decide the recipe: gates, qubits, coupling,
             max_length, cost, max_cost, up_to and dtype.
 
+    Returns:
+        The corpus, opened for reading.
+
     Raises:
         qorpus.InvalidArgument: an option is invalid.
-        qorpus.Error: unitaries in floating point are neither equal nor clearly different, or the
-            file holds something else or cannot be written.
+        qorpus.MissingLibrary: Ray is not installed.
+        qorpus.Error: two unitaries in floating point are neither equal nor clearly different, or
+            the file holds something else or cannot be written.
         ray.exceptions.RayError: the cluster failed.
-        KeyboardInterrupt: it was interrupted; finished levels stay.
+        KeyboardInterrupt: the call was interrupted; finished levels are kept.
+
+    Examples:
+        >>> corpus = qorpus.ray.distinct("two.db", gates="h,t,tdg,cx", qubits=2, max_length=3)
+        >>> len(corpus)
+        249
     """
     _require_ray()
     import ray
 
     recipe = _qorpus.distinct_recipe(**options)
     place = os.path.abspath(_path(path))
-    # Options are checked before Ray starts.
+    # Check options before Ray starts.
     _qorpus.check_job(memory=memory, jobs=jobs, alone=alone, durability=durability, progress=progress)
     if not ray.is_initialized():
         ray.init()
@@ -243,28 +278,37 @@ def distinct(
 
 
 def read(corpus: Corpus | Recipe) -> ray.data.Dataset:
-    """Read a corpus, or a recipe that is computed while it is read, as a Ray Data dataset.
+    """Read a corpus or a recipe as a Ray Data dataset.
 
-    Blocks are read in parallel, wherever the cluster has room, straight from the shards. Rows have
-    `id`, `length`, `circuit` (numbers of `corpus.letters`, then -1 up to the longest circuit), and
-    `unitary`, an array of shape `(2**n, 2**n, 2)` of real and imaginary parts, because Arrow knows
-    no complex numbers.
-
-        for batch in qorpus.ray.read(corpus).iter_batches(batch_size=1024):
-            unitaries = batch["unitary"].view("complex128")[..., 0]
+    Blocks are read in parallel, straight from the shards, on any node that has room. A row has
+    `id`; `length`; `circuit`, numbers of `corpus.letters` padded with -1 to the longest circuit;
+    and `unitary`, an array of shape (d, d, 2) for d = 2**qubits with real and imaginary parts,
+    because Arrow has no complex numbers.
 
     Args:
-        corpus: the corpus, in files that all nodes see under their names, or in a bucket, of which
-            each node caches shards; or a recipe.
+        corpus: a corpus in files that all nodes see under the same names, or in a bucket, whose
+            shards each node caches; or a recipe, whose records are computed.
+
+    Returns:
+        A `ray.data.Dataset` with a row for each record.
 
     Raises:
+        qorpus.WrongType: `corpus` is neither a corpus nor a recipe.
+        qorpus.MissingLibrary: Ray is not installed.
         qorpus.MissingRecord: a record is not made yet when it is read.
+
+    Examples:
+        >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+        >>> for batch in qorpus.ray.read(recipe).iter_batches(batch_size=1000):
+        ...     unitaries = np.ascontiguousarray(batch["unitary"]).view("complex128")[..., 0]
+        >>> unitaries.shape
+        (1000, 4, 4)
     """
     _require_ray()
     import ray.data
 
     if not isinstance(corpus, Corpus | Recipe):
-        raise WrongType(f"what is read is a corpus or a recipe, not {kind(corpus)}")
+        raise WrongType(f"read() takes a Corpus or a Recipe, not {kind(corpus)}")
     dim = 2**corpus.qubits
     blocks = -(-len(corpus) * dim * dim * corpus.dtype.itemsize // BLOCK_BYTES)
 

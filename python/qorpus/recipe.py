@@ -1,4 +1,4 @@
-"""Recipes: sequences of records that are computed while they are read."""
+"""Recipes: sequences of records that are computed on reading."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         order: str
 
 
-#: More than any id, for places counted from the end.
+#: Larger than any id; the least place counted from the end.
 _BEYOND_IDS = 1 << 64
 
 
@@ -41,7 +41,7 @@ class RecordSequence(Records, Readable):
     """A sequence of records, stored or computed."""
 
     def __iter__(self) -> Iterator[Record]:
-        """Yield the records in order; of a corpus that grows also those that come meanwhile."""
+        """Yield the records in order, including those added to the corpus meanwhile."""
         start, count = 0, ahead(self)
         while ids := range(start, min(len(self), start + count)):
             yield from self.__getitems__(ids)
@@ -59,46 +59,75 @@ class RecordSequence(Records, Readable):
             return False
 
     def index(self, record: object, start: int = 0, stop: int | None = None) -> int:
-        """Return the id of a record that is in the sequence.
+        """Return the id of a record of this sequence.
+
+        Args:
+            record: the record.
+            start: the first id that counts.
+            stop: the id after the last that counts; by default all count.
 
         Raises:
-            qorpus.InvalidArgument: it is not, or not between `start` and `stop`.
+            qorpus.InvalidArgument: the record is not in the sequence, or not between `start` and
+                `stop`.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(random=1000)
+            >>> recipe.index(recipe[7])
+            7
         """
         if not isinstance(record, Record) or record not in self:
             raise InvalidArgument("the record is not in the sequence")
         begin = integer(start, "start", least=-_BEYOND_IDS)
         end = None if stop is None else integer(stop, "stop", least=-_BEYOND_IDS)
         if record.id not in range(*slice(begin, end).indices(len(self))):
-            raise InvalidArgument(f"record {record.id} is not between start and stop")
+            raise InvalidArgument(f"record {record.id} is in the sequence, but not between start and stop")
         return record.id
 
     def count(self, record: object) -> int:
-        """Return 1 if the record is in the sequence, or 0: every id occurs once."""
+        """Return 1 if the record is in the sequence, else 0. Every id occurs once.
+
+        Args:
+            record: the record.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(random=1000)
+            >>> recipe.count(recipe[7]), recipe.count(qorpus.Recipe(random=1000, seed=1)[7])
+            (1, 0)
+        """
         return int(record in self)
 
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Rows:
-        """Run one SELECT over the table `records`, with a row for each record.
+        """Run a SELECT over the table `records`, which has a row for each record.
 
-        Columns: `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes of
-        the corpus's dtype), `count_GATE` for each gate, and one for each label. Functions:
-        `fidelity(a, b)` = |tr(A†B)|²/d² and `distance(a, b)` = sqrt(1 - |tr(A†B)|/d), which does
-        not see a global phase, of two unitaries. Only what a query looks at is read or computed.
-
-            corpus.sql("select id, circuit from records where length = 5 and count_t = 1 limit 5")
-            corpus.sql("select id from records order by distance(unitary, ?) limit 1", [target])
-            corpus.sql("select id from records where length < :most", {"most": 5})
+        Columns are `id`, `circuit` (letters joined by "; "), `length`, `unitary` (row-major bytes
+        in the corpus's dtype), `count_GATE` for each gate, and one for each label. For two
+        unitaries, `fidelity(a, b)` is |tr(A†B)|²/d² and `distance(a, b)` is sqrt(1 - |tr(A†B)|/d),
+        which ignores a global phase. Only the columns that a query uses are read or computed.
 
         Args:
             query: the SELECT.
-            parameters: a list of values for its "?", in order, or a mapping from names to values
-                for ":name", "@name" or "$name": None, numbers, texts, bytes, or arrays, which stand
-                for unitaries. An array in one dimension is such a list.
+            parameters: a list of values for each "?" in order, or a mapping from names to values
+                for ":name", "@name" or "$name". Values are None, numbers, strings, bytes, or arrays
+                that stand for unitaries. A one-dimensional array is a list of values.
+
+        Returns:
+            The rows, a list of tuples with the names of the columns.
 
         Raises:
-            qorpus.InvalidArgument: it is not a single SELECT, or a parameter has no value, or a
-                value no parameter.
-            qorpus.WrongType: the parameters are something else, such as a text or a set.
-            qorpus.Error: it failed.
+            qorpus.InvalidArgument: the query is not a single SELECT, a parameter has no value, or a
+                value has no parameter.
+            qorpus.WrongType: `parameters` is neither a list nor a mapping.
+            qorpus.Error: the query failed.
+
+        Examples:
+            >>> words = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 4))
+            >>> words.sql("select id, circuit from records where length = 2 and count_t = 1")
+            [(4, 'h 0; t 0'), (5, 't 0; h 0')]
+            >>> words.sql("select count(*) from records where length < :most", {"most": 3})
+            [(7,)]
+            >>> target = np.diag([1, 1j])
+            >>> words.sql("select circuit from records order by distance(unitary, ?), id limit 1", [target])
+            [('t 0; t 0',)]
         """
         return Rows(*self._select(query, parameters))
 
@@ -107,46 +136,56 @@ Sequence.register(RecordSequence)
 
 
 class Recipe(RecordSequence):
-    """A recipe of records, which is also the sequence of them: computed on reading, not stored.
+    """A recipe, and the sequence of its records: computed on reading, not stored.
 
-        r = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
-        len(r); r[123]; r.unitaries([1, 2, 3])
-
-    Omitted options have the defaults of the command line. Random circuits and words repeat
-    unitaries: several records may have the same one, up to a global phase. A corpus that
-    `qorpus.distinct` made has each once.
+    Random circuits and words repeat unitaries: several records may have the same unitary up to a
+    global phase. `qorpus.distinct` makes a corpus that has each unitary once.
 
     Args:
-        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"), a gate file
-            ("my.toml"), gates separated by commas, names, pairs of a name and a matrix, or a
-            mapping from names to matrices or None.
-        qubits: 1 to 8.
-        coupling: "all", "line", "ring", or pairs such as "0-1,1-2".
-        words: every word of these lengths instead of random circuits.
-        random: the number of random circuits; an integer, or a text such as "1M".
-        seed: the seed of the random circuits.
-        length: (shortest, longest) in letters, both included; a number; or a text such as "5..15".
-        dtype: "complex128" or "complex64".
-        unitaries: whether a corpus of the recipe stores unitaries, or computes them on reading.
-        order: the order of qubits of unitaries that are read: "big" (qubit 0 is the most
-            significant bit) or "little" (Qiskit's).
+        gates: a preset ("clifford", "clifford+t", "ht", "nam", "ibm", "rigetti"); a gate file
+            ("my.toml"); gates in one string, separated by commas; a list of names and of pairs
+            (name, matrix); or a mapping from names to matrices, or to None for a standard gate. A
+            matrix has shape (2**k, 2**k), the first qubit most significant.
+        qubits: the number of qubits, 1 to 8.
+        coupling: the pairs of qubits on which gates may act: "all", "line", "ring", or pairs such
+            as "0-1,1-2".
+        words: whether the records are all words of the lengths instead of random circuits.
+        random: the number of random circuits, an integer or a string such as "1M"; by default
+            1,000,000. Leave it out with `words`.
+        seed: the seed of the random circuits, 0 to 2**64 - 1; by default 0. Leave it out with
+            `words`.
+        length: the lengths of circuits in letters: (shortest, longest), both included; one number;
+            or a string such as "5..15".
+        dtype: the dtype of unitaries, "complex128" or "complex64".
+        unitaries: whether a corpus of this recipe stores unitaries. If not, they are computed on
+            reading.
+        order: the order of qubits in unitaries: "big" (qubit 0 is the most significant bit) or
+            "little" (Qiskit's).
 
     Raises:
         qorpus.InvalidArgument: an option is invalid.
+        qorpus.WrongType: an option has the wrong type.
+
+    Examples:
+        >>> words = qorpus.Recipe(gates="h,t,cx", qubits=2, words=True, length=(0, 10))
+        >>> len(words), words[123].circuit
+        (72559411, ('t 0', 'h 1', 't 0'))
+        >>> words.unitaries([1, 2, 3]).shape
+        (3, 4, 4)
     """
 
     def __new__(
         cls,
-        gates: Gates | None = None,
-        qubits: int | None = None,
+        gates: Gates = "clifford+t",
+        qubits: int = 2,
         *,
-        coupling: str | None = None,
-        words: bool | None = None,
+        coupling: str = "all",
+        words: bool = False,
         random: int | str | None = None,
         seed: int | None = None,
-        length: tuple[int, int] | int | str | None = None,
-        dtype: DTypeLike | None = None,
-        unitaries: bool | None = None,
+        length: tuple[int, int] | int | str = (5, 15),
+        dtype: DTypeLike = "complex128",
+        unitaries: bool = True,
         order: str = "big",
     ) -> Recipe:
         text = _qorpus.recipe(
@@ -157,7 +196,20 @@ class Recipe(RecordSequence):
 
     @classmethod
     def from_json(cls, text: str, order: str = "big") -> Recipe:
-        """Make a recipe from the text of `json`."""
+        """Make a recipe from the text of its property `json`.
+
+        Args:
+            text: the recipe as JSON.
+            order: "big" or "little", as for `Recipe`.
+
+        Raises:
+            qorpus.Error: the text is not a recipe.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(gates="h,t", qubits=1, random=1000)
+            >>> qorpus.Recipe.from_json(recipe.json) == recipe
+            True
+        """
         return super().__new__(cls, recipe=text, order=order)
 
     @property
@@ -167,7 +219,7 @@ class Recipe(RecordSequence):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the recipe, in hexadecimal: the identity of its corpora."""
+        """The SHA-256 of the recipe in hexadecimal, which identifies its corpora."""
         return self._recipe_hash
 
     def __eq__(self, other: object) -> bool:

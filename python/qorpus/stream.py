@@ -1,8 +1,8 @@
 """Streams for training: batches in a shuffled order that takes no memory, for any number of ranks.
 
-The order of an epoch is a keyed permutation of the ids, each place of which is computed by itself.
-So a stream over 10**12 records is as cheap as one over ten, may be resumed anywhere, and is equal
-on every machine.
+The order of an epoch is a keyed permutation of the ids, and each place of it is computed on its
+own. A stream over 10**12 records therefore costs as little as one over ten, can be resumed
+anywhere, and is the same on every machine.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The columns of a batch besides its ids.
+#: The columns of a batch besides the ids.
 COLUMNS = ("unitaries", "circuits", "labels")
 
-#: The options that decide the order of an epoch, which a state must share.
+#: The options that decide the order of an epoch. A state must agree with them.
 ORDER = ("batch_size", "shuffle", "window", "seed", "drop_last")
 
-#: The largest number of an epoch, a rank, or records of a batch.
+#: The largest epoch, rank and batch size.
 MAX_NUMBER = (1 << 63) - 1
 
-#: Neighbours that come into a window together: enough to make the checks at both ends cheap.
+#: The length of the runs in a window: long enough to make the checks at both ends cheap.
 RUN_RECORDS = 128
 
 
 class OrderOptions(TypedDict, total=False):
-    """The options that `Stream` and the one for PyTorch share."""
+    """The options that `Stream` shares with the stream for PyTorch."""
 
     shuffle: bool
     window: int | None
@@ -58,54 +58,60 @@ class StreamOptions(OrderOptions, total=False):
 
 
 class Stream:
-    """Batches of records, epoch after epoch, in an order that depends on seed and epoch alone.
+    """Batches of records, epoch after epoch, in an order that only the seed and the epoch decide.
 
-    Iterating yields the batches that are left of the epoch. The epoch is over when its last batch
-    was yielded, whether or not the loop asks once more: from then on `epoch` and `state_dict` are
-    those of the next epoch, which the next loop yields. After a loop that was left early, or a
-    loaded state, the next loop resumes after the last batch.
+    Iterating yields the remaining batches of the epoch. The epoch ends when its last batch is
+    yielded, even if the loop never asks for another one: `epoch` and `state_dict` then describe the
+    next epoch, which the next loop yields. After a loop that ended early, or a loaded state, the
+    next loop resumes after the last batch.
 
-    A stream has one place, so one loop at a time: the loop that begins last resumes at the stream's
-    place. An older loop that is asked for more of an unfinished epoch raises `qorpus.Error`, also
-    if `set_epoch`, `next_epoch` or `load_state_dict` has moved the stream meanwhile. Two loops at
-    once need two streams.
+    A stream has one position, so only one loop at a time can use it. The loop that starts last
+    resumes from the position. An older loop that asks for more of an unfinished epoch raises
+    `qorpus.Error`, as it does after `set_epoch`, `next_epoch` or `load_state_dict`. Two loops at
+    the same time need two streams.
 
-        stream = corpus.stream(256, seed=1)
-        for epoch in range(3):
-            for batch in stream:
-                ...                                   # batch.unitaries, batch.circuits
-        checkpoint = stream.state_dict()
+    Batch g of an epoch holds the records from place g * batch_size of its order. Rank r of n has
+    the batches r, r + n, r + 2n and so on. No record is left out or repeated, and memory does not
+    grow with the number of records.
 
-    Batch g of an epoch holds the records from place g * batch_size of its order; rank r of n has
-    the batches r, r + n, r + 2n and so on. Nothing is left out or yielded twice, and no memory
-    grows with the number of records.
+    The rank is never guessed. Under `torch.distributed`, pass `rank=torch.distributed.get_rank(),
+    world_size=torch.distributed.get_world_size()`.
 
-    The rank is never guessed. Under `torch.distributed` pass
-
-        corpus.stream(256, rank=torch.distributed.get_rank(), world_size=torch.distributed.get_world_size())
-
-    With a `window`, runs of 128 neighbours come in a random order, and the records of a window are
-    permuted exactly. This reads files several times as fast, and holds a window in memory. For
-    records that are drawn at random, such as those of a recipe, it is as good as a permutation of
-    all; a larger window mixes others better. Every rank reads all windows, whole.
+    With a `window`, runs of 128 neighbouring records come in random order, and the records of each
+    window are permuted exactly. This reads files several times as fast and holds a window in
+    memory. For records that are drawn at random, such as the random circuits of a recipe, it is as
+    good as a permutation of all records; for others, a larger window mixes better. Every rank reads
+    every window as a whole.
 
     Args:
-        records: the records to stream.
-        batch_size: records of a batch; the last one of an epoch may be shorter.
-        shuffle: whether the order is random, or that of the ids.
-        window: the fewest records of a window, which has whole batches. None permutes all records.
+        records: a corpus, a recipe, or a split of one.
+        batch_size: records of a batch. The last batch of an epoch may be shorter.
+        shuffle: whether the order is random; otherwise it is the order of ids.
+        window: the least number of records of a window, rounded up to whole batches. None permutes
+            all records.
         seed: the seed of the permutations.
         epoch: the first epoch.
         rank: the number of this rank, counted from 0.
         world_size: the number of ranks.
-        drop_last: leave out the short batch, and batches that some ranks would have and others not.
-        columns: the columns of a batch, of "unitaries", "circuits" and "labels".
-        real_imag: unitaries as real and imaginary parts, of shape (k, 2, d, d), instead of complex
-            numbers.
+        drop_last: whether to leave out a short last batch, and batches that only some ranks would
+            have.
+        columns: the columns of a batch, among "unitaries", "circuits" and "labels".
+        real_imag: whether unitaries are real and imaginary parts of shape (k, 2, d, d) instead of
+            complex numbers of shape (k, d, d).
 
     Raises:
         qorpus.InvalidArgument: a number or a column is invalid.
         qorpus.WrongType: an option has the wrong type, such as 3.0 for an integer.
+
+    Examples:
+        >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+        >>> stream = qorpus.Stream(recipe, 256, seed=1)
+        >>> for epoch in range(3):
+        ...     for batch in stream:
+        ...         unitaries, circuits = batch.unitaries, batch.circuits
+        >>> stream.epoch, len(stream)
+        (3, 4)
+        >>> checkpoint = stream.state_dict()
     """
 
     def __init__(
@@ -133,17 +139,17 @@ class Stream:
         self.rank = integer(rank, "rank", most=self.world_size - 1)
         self.columns = texts(columns, "columns")
         if unknown := [column for column in self.columns if column not in COLUMNS]:
-            raise InvalidArgument(f"columns has {unknown[0]!r}; a batch may have {', '.join(COLUMNS)}")
+            raise InvalidArgument(f"columns contains {unknown[0]!r}; the columns of a batch are {', '.join(COLUMNS)}")
         if window is not None and not self.shuffle:
-            raise InvalidArgument(f"window is {window!r}, but only shuffled streams have windows")
-        #: Records of a window: whole batches.
+            raise InvalidArgument(f"window is {window!r}, but shuffle is False; leave window out or shuffle")
+        #: The records of a window, a multiple of the batch size.
         self.window = None
         if window is not None:
             self.window = -(-integer(window, "window", least=1, most=MAX_NUMBER) // self.batch_size) * self.batch_size
         self.epoch = integer(epoch, "epoch", most=MAX_NUMBER)
         self._yielded = 0
         self._size = len(records)
-        #: The loop that moves the stream.
+        #: The loop that may move the stream.
         self._loop: object = None
         self._order: tuple[tuple[int, int], _qorpus.Permutation] | None = None
         self._window = Window()
@@ -155,7 +161,7 @@ class Stream:
         self.__dict__.update(state, _window=Window())
 
     def _batches(self) -> int:
-        """Return the number of batches of an epoch, of all ranks."""
+        """Return the number of batches of an epoch, over all ranks."""
         batches, rest = divmod(self._size, self.batch_size)
         if self.drop_last:
             return batches - batches % self.world_size
@@ -166,10 +172,21 @@ class Stream:
         return len(range(self.rank, self._batches(), self.world_size))
 
     def ids(self, number: int) -> NDArray[np.int64]:
-        """Return the ids of this rank's batch `number` in the present epoch.
+        """Return the ids of a batch of this rank in the current epoch, without reading records.
+
+        Args:
+            number: the number of the batch, counted from 0.
+
+        Returns:
+            An int64 array of shape (k,).
 
         Raises:
-            qorpus.MissingRecord: there is no such batch.
+            qorpus.MissingRecord: the batch does not exist.
+
+        Examples:
+            >>> stream = qorpus.Recipe(random=1000).stream(256, shuffle=False)
+            >>> stream.ids(3)[:2]
+            array([768, 769])
         """
         places = self._places(self._existing(number))
         if not self.shuffle:
@@ -180,24 +197,24 @@ class Stream:
         return self._window_ids(window)[self._window_order(window)[within]]
 
     def _places(self, number: int) -> range:
-        """Return the places in the epoch's order of this rank's batch `number`."""
+        """Return the places of this rank's batch `number` in the order of the epoch."""
         first = (self.rank + number * self.world_size) * self.batch_size
         return range(first, max(first, min(first + self.batch_size, self._size)))
 
     def _mixed(self, window: int = 0) -> int:
         """Return the seed of the epoch, or of one of its windows, counted from 1."""
-        # Consecutive ones must not share orders: odd numbers of 64 bits spread them.
+        # Consecutive seeds and epochs must not share orders; odd 64-bit factors spread them.
         return (self.seed + self.epoch * 0xD1B54A32D192ED03 + window * 0x8CB92BA72F3D8DD7) % (1 << 64)
 
     def _permutation(self, size: int) -> _qorpus.Permutation:
-        """Return the epoch's permutation of so many places."""
+        """Return the permutation of `size` places in the current epoch."""
         order, key = self._order, (size, self.epoch)
         if order is None or order[0] != key:
             order = self._order = (key, _qorpus.Permutation(size, self._mixed()))
         return order[1]
 
     def _within(self, places: range) -> tuple[int, slice]:
-        """Return the window that has these places, and their places in it."""
+        """Return the window that contains these places, and their places in it."""
         assert self.window is not None
         window, start = divmod(places.start, self.window)
         return window, slice(start, start + len(places))
@@ -211,12 +228,12 @@ class Stream:
         return _qorpus.shuffled(len(self._window_places(window)), self._mixed(window + 1))
 
     def _window_ids(self, window: int) -> NDArray[np.int64]:
-        """Return the ids of a window: runs of neighbours, in the order in which they are read."""
+        """Return the ids of a window, as runs of neighbours in the order of reading."""
         runs, places = -(-self._size // RUN_RECORDS), self._window_places(window)
         missing, order = runs * RUN_RECORDS - self._size, self._permutation(runs)
         at = np.arange(places.start, places.stop, dtype=np.int64)
         if missing:
-            # The last run is short; later places continue as if it were not.
+            # The last run is short: places after it in the order are shifted past the gap.
             at[at >= (order.place(runs - 1) + 1) * RUN_RECORDS - missing] += missing
         turn, within = np.divmod(at, RUN_RECORDS)
         first = turn[0]
@@ -224,12 +241,18 @@ class Stream:
         return ids
 
     def batch(self, number: int) -> Batch:
-        """Read this rank's batch `number` in the present epoch, counted from 0.
+        """Read a batch of this rank in the current epoch. The stream keeps its position.
 
-        The stream stays where it is.
+        Args:
+            number: the number of the batch, counted from 0.
 
         Raises:
-            qorpus.MissingRecord: there is no such batch.
+            qorpus.MissingRecord: the batch does not exist.
+
+        Examples:
+            >>> stream = qorpus.Recipe(qubits=2, random=1000).stream(256, seed=1)
+            >>> stream.batch(3).unitaries.shape
+            (232, 4, 4)
         """
         number = self._existing(number)
         if self.window is None:
@@ -241,7 +264,7 @@ class Stream:
             order = self._window_order(window)
             count = ahead(self.records)
             if self.records._is_sharded:
-                # Reading shard by shard opens, or fetches, each once. The order of batches stays.
+                # In ascending order each shard is opened or fetched once. Batches keep their order.
                 ascending = np.argsort(places, kind="stable")
                 rank = np.empty_like(ascending)
                 rank[ascending] = np.arange(len(places))
@@ -256,7 +279,8 @@ class Stream:
         try:
             return integer(number, "the number of a batch", most=len(self) - 1)
         except InvalidArgument as error:
-            raise MissingRecord(f"there is no batch {short(operator.index(number))}; this rank has {len(self)}") from error
+            missing = short(operator.index(number))
+            raise MissingRecord(f"there is no batch {missing}; this rank has {len(self)}, numbered from 0") from error
 
     def _read(self, places: NDArray[np.int64]) -> Batch:
         """Read the records at these places."""
@@ -278,39 +302,55 @@ class Stream:
         return self._counted(lambda: map(self.batch, range(self._yielded, len(self))))
 
     def _counted(self, begin: Callable[[], Iterator[T]]) -> Iterator[T]:
-        """Yield and count the batches that are left of the epoch, which is over with the last one.
+        """Yield and count the remaining batches of the epoch, which ends with the last one.
 
-        `begin` is called when the first one is asked for, and returns as many as are left.
+        `begin` is called when the first batch is asked for, and returns the remaining batches.
         """
         loop = self._loop = object()
         batches = begin()
         for left in reversed(range(len(self) - self._yielded)):
             if self._loop is not loop:
                 raise Error(
-                    "the stream has gone on elsewhere since this loop gave its last batch: another loop has begun, or "
-                    "its epoch or state was set; two loops at once need two streams"
+                    "this loop lost its place in the stream: another loop over the stream started, or its epoch or state "
+                    "was set; use two streams for two loops at the same time"
                 )
             batch = next(batches)
             self._yielded += 1
             if not left:
-                # The reader ahead ends now: this loop may never be asked again.
+                # End reading ahead now, because the loop may never ask again.
                 next(batches, None)
                 self.next_epoch()
             yield batch
         if self._loop is loop:
-            # Nothing was left: this rank has no batch, or has yielded all while others have not.
+            # No batch was left: this rank has none, or has yielded all while other ranks have not.
             self.next_epoch()
 
     def next_epoch(self) -> None:
-        """Begin the next epoch; of a corpus that has grown, with all its records."""
+        """Start the next epoch. If the corpus has grown, the epoch includes the new records.
+
+        Examples:
+            >>> stream = qorpus.Recipe(random=1000).stream(256)
+            >>> stream.next_epoch()
+            >>> stream.epoch
+            1
+        """
         self.set_epoch(self.epoch + 1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin this epoch.
+        """Start an epoch from its first batch.
+
+        Args:
+            epoch: the epoch, 0 or more.
 
         Raises:
-            qorpus.InvalidArgument: a negative number.
-            qorpus.WrongType: it is not an integer.
+            qorpus.InvalidArgument: `epoch` is negative.
+            qorpus.WrongType: `epoch` is not an integer.
+
+        Examples:
+            >>> stream = qorpus.Recipe(random=1000).stream(256)
+            >>> stream.set_epoch(7)
+            >>> stream.epoch
+            7
         """
         self._move(integer(epoch, "epoch", most=MAX_NUMBER), 0, len(self.records))
 
@@ -318,14 +358,22 @@ class Stream:
         self.epoch, self._yielded, self._size, self._loop = epoch, yielded, size, None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the place of the stream, for `load_state_dict`: a dict that JSON can hold.
-
-        If the stream is of what was present of a corpus, `present` has the ranges of ids:
-        `corpus.present(state["present"])` are the same records again, however many have come since.
+        """Return the position of the stream, for `load_state_dict`.
 
         All ranks have the same state after the same number of batches. After its last batch a rank
-        is at the next epoch, also if others have one batch more: then keep the state of rank 0,
-        which has most.
+        is at the next epoch, even if other ranks have one batch more. Keep the state of rank 0,
+        which has the most batches.
+
+        Returns:
+            A dict that JSON can store. For a stream over `corpus.present()`, its item "present" has
+            the ranges of ids: `corpus.present(state["present"])` returns the same records again,
+            however many were added since.
+
+        Examples:
+            >>> stream = qorpus.Recipe(random=1000).stream(256, seed=1)
+            >>> first = next(iter(stream))
+            >>> stream.state_dict()["batches"]
+            1
         """
         state: dict[str, Any] = {"epoch": self.epoch, "batches": self._yielded * self.world_size, "records": self._size}
         state |= {name: getattr(self, name) for name in ORDER}
@@ -334,44 +382,60 @@ class Stream:
         return state
 
     def _present(self) -> list[list[int]] | None:
-        """Return the ranges of ids among which records are chosen, if not the whole corpus."""
+        """Return the ranges of ids from which records are chosen, or None for all."""
         present = self.records._present if isinstance(self.records, Subset) else None
         return None if present is None else present.pairs
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume exactly at the place of a state, also with another number of ranks or workers.
+        """Resume exactly at the position of a state, also with another number of ranks or workers.
+
+        Args:
+            state: a dict from `state_dict`.
 
         Raises:
-            qorpus.InvalidArgument: the state is of a stream in another order, or of more records,
-                or the ranks cannot share the rest of the epoch.
-            qorpus.WrongType: it is not a dict of `state_dict`.
+            qorpus.InvalidArgument: the state belongs to another order or to more records, or the
+                ranks cannot share the rest of the epoch.
+            qorpus.WrongType: `state` is not a dict.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(random=1000)
+            >>> stream = recipe.stream(256, seed=1)
+            >>> first = next(iter(stream))
+            >>> resumed = recipe.stream(256, seed=1)
+            >>> resumed.load_state_dict(stream.state_dict())
+            >>> bool((next(iter(resumed)).ids == stream.ids(1)).all())
+            True
         """
         if isinstance(state, Mapping) and state.get("worker") is not None:
-            raise InvalidArgument("the state is of one worker of a DataLoader, which alone can go on from it")
+            raise InvalidArgument("the state belongs to one worker of a DataLoader; only that worker can resume from it")
         self._move(*self._place_of(state))
         if self._yielded * self.world_size >= self._batches() > 0:
-            # Earlier versions saved this state after the last batch.
+            # Such a state was saved after the last batch of an epoch.
             self.next_epoch()
 
     def _place_of(self, state: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Return the epoch, this rank's batches and the records of a state."""
+        """Return the epoch, this rank's batches and the number of records of a state."""
         if not isinstance(state, Mapping):
-            raise WrongType(f"a state is the dict that state_dict returned, not {kind(state)}")
+            raise WrongType(f"state must be a dict from state_dict, not {kind(state)}")
         if (present := state.get("present")) != self._present():
             again = "the corpus" if present is None else 'corpus.present(state["present"])'
-            raise InvalidArgument(f"the state is of a stream over other records of the corpus; it goes on over those of {again}")
+            raise InvalidArgument(f"the state belongs to a stream over other records; resume with a stream over {again}")
         if missing := self.state_dict().keys() - state.keys():
-            raise InvalidArgument(f"the state lacks {', '.join(sorted(missing))}; pass what state_dict returned")
+            raise InvalidArgument(f"the state lacks {', '.join(sorted(missing))}; pass a dict from state_dict")
         for name in ORDER:
             if state[name] != getattr(self, name):
-                raise InvalidArgument(f"the state has {name}={state[name]}, this stream {name}={getattr(self, name)}")
+                raise InvalidArgument(
+                    f"the state has {name}={state[name]}, but this stream has {name}={getattr(self, name)}; resume with the "
+                    "options of the stream that saved it"
+                )
         epoch, batches, size = (integer(state[name], name, most=MAX_NUMBER) for name in ("epoch", "batches", "records"))
         if size > len(self.records):
-            raise InvalidArgument(f"the state is of {size} records, and there are only {len(self.records)}")
+            fewer = f"the state covers {size} records, but there are only {len(self.records)}"
+            raise InvalidArgument(f"{fewer}; resume with the same records")
         yielded, rest = divmod(batches, self.world_size)
         if rest:
-            uneven = f"{batches} batches of the epoch were given, which {self.world_size} ranks cannot have shared evenly"
-            raise InvalidArgument(f"{uneven}; resume with a number of ranks that divides it")
+            uneven = f"the state is after {batches} batches of the epoch, which {self.world_size} ranks cannot share evenly"
+            raise InvalidArgument(f"{uneven}; resume with a number of ranks that divides {batches}")
         return epoch, yielded, size
 
     def __repr__(self) -> str:
@@ -379,7 +443,7 @@ class Stream:
 
 
 def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:
-    """Make arrays of labels, both counted ones and those that were given with records."""
+    """Return arrays of labels, both counted ones and those appended with records."""
     counted = [name for name in (labels[0] if labels else {}) if name not in given]
     columns: dict[str, NDArray[Any]] = {}
     for name in [*counted, *given]:

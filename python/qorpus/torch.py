@@ -1,6 +1,6 @@
 """Corpora for PyTorch: a map-style dataset, and a stream that shuffles without memory.
 
-`corpus.torch()` imports this; nothing else in the package needs PyTorch.
+`corpus.torch()` imports this module; nothing else in the package needs PyTorch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 #: The key of a batch: the epoch, the number of its records, and the batch's number.
 Key: TypeAlias = tuple[int, int, int]
 
-#: Batches that each worker reads ahead, as in PyTorch.
+#: The batches that each worker reads ahead, by default; the same number as in PyTorch.
 PREFETCH_BATCHES = 2
 
 
@@ -53,7 +53,7 @@ def _longest(records: Records, longest: int | None) -> int:
     if longest is not None:
         return integer(longest, "longest", most=np.iinfo(np.int32).max)
     if records.is_appended:
-        raise InvalidArgument("appended circuits may be of any length: pass longest=..., the letters to pad them to")
+        raise InvalidArgument("appended circuits may have any length; pass longest=, the letters to which they are padded")
     return records.lengths[1]
 
 
@@ -64,7 +64,7 @@ def _tensors(
     lengths, width = (circuits >= 0).sum(axis=1), circuits.shape[1]
     if width > longest:
         row = int(np.argmax(lengths))
-        raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest} leaves room for")
+        raise InvalidArgument(f"record {ids[row]} has {lengths[row]} letters, more than longest={longest}; pass a larger longest")
     if width < longest:
         circuits = np.pad(circuits, ((0, 0), (0, longest - width)), constant_values=-1)
     return {
@@ -78,25 +78,35 @@ def _tensors(
 class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     """Single records for a DataLoader, which collates them to batches of tensors.
 
-        loader = DataLoader(corpus.torch(), batch_size=64, shuffle=True, num_workers=2)
-        for batch in loader:
-            batch["unitary"]           # (64, d, d), complex
-            batch["circuit"]           # (64, longest), int64: numbers of letters, padded with -1
-            batch["length"]            # (64,), int64
-            batch["id"]                # (64,), int64
+    `corpus.torch()` makes one. A sample is a dict:
 
-    A DataLoader's own shuffling keeps a permutation of all ids in memory; `Stream` does not.
+    * "unitary": shape (d, d) for d = 2**qubits, complex128 or complex64; with `real_imag` real and
+      imaginary parts of shape (2, d, d).
+    * "circuit": int64 of shape (longest,): numbers of letters in time order, padded with -1.
+    * "length": the number of letters, int64.
+    * "id": the id in the corpus, int64.
+
+    Shuffling in a DataLoader keeps a permutation of all ids in memory; `Stream` does not.
 
     Args:
         records: a corpus, a recipe, or a split of one.
-        longest: letters to which circuits are padded; by default the most that the recipe allows.
-        real_imag: unitaries as real and imaginary parts, (2, d, d), instead of complex numbers.
-        labels: whether samples have "labels": a dict of numbers and texts, which collates to
+        longest: the number of letters to which circuits are padded; by default the largest length
+            that the recipe allows.
+        real_imag: whether unitaries are real and imaginary parts instead of complex numbers.
+        labels: whether samples have "labels": a dict of numbers and strings, which collates to
             tensors and lists. A missing label is NaN or "".
 
     Raises:
         qorpus.InvalidArgument: the records were appended, and `longest` is left out.
         qorpus.WrongType: an option has the wrong type.
+
+    Examples:
+        >>> from torch.utils.data import DataLoader
+        >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+        >>> loader = DataLoader(recipe.torch(), batch_size=64, shuffle=True)
+        >>> batch = next(iter(loader))
+        >>> batch["unitary"].shape, batch["circuit"].shape, batch["length"].shape, batch["id"].shape
+        (torch.Size([64, 4, 4]), torch.Size([64, 15]), torch.Size([64]), torch.Size([64]))
     """
 
     def __init__(self, records: Records, *, longest: int | None = None, real_imag: bool = False, labels: bool = False) -> None:
@@ -113,8 +123,8 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
         """Read the samples at these places together. A DataLoader calls this.
 
         Raises:
-            qorpus.MissingRecord: there is no such place.
-            qorpus.WrongType: they are not integers.
+            qorpus.MissingRecord: a place does not exist.
+            qorpus.WrongType: the places are not integers.
         """
         records = self.records
         ids = integers(places, "places")
@@ -138,43 +148,52 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
 class Stream(IterableDataset[dict[str, Any]]):
     """Batches of tensors, epoch after epoch, in an order that takes no memory; see `qorpus.Stream`.
 
-        stream = corpus.torch(batch_size=256, seed=1, num_workers=4)
-        for epoch in range(3):
-            for batch in stream:
-                batch["unitary"], batch["circuit"], batch["length"], batch["id"]
-        checkpoint = stream.state_dict()          # exact, whatever the workers have read ahead
+    `corpus.torch(batch_size=...)` makes one. A batch is a dict of "unitary", "circuit", "length"
+    and "id", as in `Dataset`. The batches and their order depend neither on the number of workers
+    nor on any random state of PyTorch. The rank is never guessed; see `qorpus.Stream`.
 
-    The batches and their order depend neither on the number of workers nor on any random state of
-    PyTorch. The rank is never guessed: see `qorpus.Stream`.
+    A DataLoader of your own takes the stream with `batch_size=None`. It shares the batches among
+    its workers, and each loop over the loader is a whole epoch. Call `set_epoch` before each loop;
+    it also reaches persistent workers. Without it, workers with `persistent_workers=True` start the
+    next epoch with each loop, also after a loop that ended early; workers that are started for each
+    loop start with the stream's epoch again.
 
-    In a DataLoader of your own, with `batch_size=None`, it is sharded over the workers as well, and
-    each loop over the loader is a whole epoch. Call `set_epoch` before each; it also reaches
-    persistent workers. Without it, workers with `persistent_workers=True` begin the next epoch with
-    each loop, also after a loop that was left; workers that are started for each loop begin again
-    with the stream's epoch. Count the batches yourself. A loader that asks its workers for their
-    states, such as torchdata's StatefulDataLoader, gets them from `state_dict`, resumes exactly and
-    has whole epochs from then on. Loading refuses only a state that was saved between an epoch's
-    last batch and the end of its loop: there the workers' states do not show the epoch's end.
+    The stream in the main process does not see how far such a loader is, so count its batches
+    yourself. A loader that asks its workers for their states, such as torchdata's
+    StatefulDataLoader, gets them from `state_dict`, resumes exactly, and has whole epochs from then
+    on. Loading refuses only a state that was saved between the last batch of an epoch and the end
+    of its loop, because the workers' states do not show that the epoch has ended.
 
     Args:
         records: a corpus, a recipe, or a split of one.
         batch_size: records of a batch.
-        num_workers: threads that read ahead, or processes; 0 reads when a batch is asked for.
-        multiprocessing_context: the start method of processes: "fork", "spawn" or "forkserver".
-            None means threads: reading releases the interpreter, and nothing is sent between
-            processes.
+        num_workers: the number of threads or processes that read ahead. With 0, a batch is read
+            when it is asked for.
+        multiprocessing_context: how processes are started: "fork", "spawn" or "forkserver". None
+            uses threads: reading releases the GIL, and nothing is sent between processes.
         persistent_workers: whether processes are kept from one epoch to the next.
-        longest: letters to which circuits are padded; by default the most that the recipe allows.
-        labels: whether batches have "labels": a dict of tensors, and of lists of texts.
+        longest: the number of letters to which circuits are padded; by default the largest length
+            that the recipe allows.
+        labels: whether batches have "labels": a dict of tensors, and of lists of strings.
         pin_memory: whether tensors are in page-locked memory, from which a GPU copies faster.
-        prefetch_factor: batches that each worker reads ahead.
-        **options: those of `qorpus.Stream`: shuffle, window, seed, epoch, rank, world_size,
-            drop_last, real_imag.
+        prefetch_factor: the number of batches that each worker reads ahead; by default 2.
+        **options: the options of `qorpus.Stream`: shuffle, window, seed, epoch, rank, world_size,
+            drop_last and real_imag.
 
     Raises:
         qorpus.InvalidArgument: an option is invalid, or the records were appended and `longest` is
             left out.
         qorpus.WrongType: an option has the wrong type.
+
+    Examples:
+        >>> recipe = qorpus.Recipe(gates="h,t,cx", qubits=2, random=1000)
+        >>> stream = recipe.torch(batch_size=256, seed=1, num_workers=2)
+        >>> for epoch in range(2):
+        ...     for batch in stream:
+        ...         unitaries, circuits = batch["unitary"], batch["circuit"]
+        >>> unitaries.shape, circuits.shape
+        (torch.Size([232, 4, 4]), torch.Size([232, 15]))
+        >>> checkpoint = stream.state_dict()
     """
 
     def __init__(
@@ -201,7 +220,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._loading: dict[str, Any] | None = None
         known = isinstance(multiprocessing_context, str) and multiprocessing_context in ("fork", "spawn", "forkserver")
         if multiprocessing_context is not None and not known:
-            raise InvalidArgument("multiprocessing_context must be 'fork', 'spawn', 'forkserver' or None")
+            raise InvalidArgument("multiprocessing_context must be 'fork', 'spawn', 'forkserver', or None for threads")
         if num_workers and multiprocessing_context is not None:
             self._loading = {
                 "num_workers": num_workers, "pin_memory": pin_memory, "prefetch_factor": prefetch_factor,
@@ -209,13 +228,13 @@ class Stream(IterableDataset[dict[str, Any]]):
             }  # fmt: skip
         self._loader: DataLoader[dict[str, Any]] | None = None
         self._position = workers.SharedPosition()
-        #: In a worker of a user's loader: its place, and the batches of the rounds of its turns.
+        #: In a worker of a user's loader: its place, and the batches of the rounds that it took part in.
         self._worker: workers.WorkerPlace | None = None
         self._worker_yielded: int | None = None
         self._began = False
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers get the stream, not the loader that starts them.
+        # Workers get the stream without the loader that starts them.
         return {**self.__dict__, "_loader": None}
 
     def __len__(self) -> int:
@@ -224,19 +243,19 @@ class Stream(IterableDataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
         if worker is not None:
-            # The loop begins here, not with the first batch: a loader tells its workers that a loop
-            # begins, and then asks for batches.
+            # The loop starts here, not with the first batch: a loader announces a loop to its workers
+            # and asks for batches later.
             return self._batches_of_worker(worker, resumed=self._begin(worker))
         if self._worker is not None:
             number, of = self._worker
-            raise Error(f"the stream loaded the state of worker {number} of {of}; only that worker can go on from it")
+            raise Error(f"the stream loaded the state of worker {number} of {of}; only that worker can resume from it")
         return self._stream._counted(self._read_ahead)
 
     def _read_ahead(self) -> Iterator[dict[str, Any]]:
-        """Return the batches that are left of the epoch, read by threads or processes."""
+        """Return the remaining batches of the epoch, read by threads or processes."""
         stream = self._stream
         if self._loading is None:
-            # Threads that still read for a loop that was left must not see this one's place.
+            # Threads that still read for an abandoned loop must not see this loop's position.
             batches = _Batches(copy(stream), self._batches.longest)
             return self._threads.map(batches.__getitem__, _Keys(stream))
         loader = self._loader
@@ -247,17 +266,17 @@ class Stream(IterableDataset[dict[str, Any]]):
         return iter(loader)
 
     def _begin(self, worker: WorkerInfo) -> bool:
-        """Begin a loop in a worker of a loader; return whether it resumes from a saved state."""
+        """Start a loop in a worker of a loader; return whether it resumes from a state."""
         stream, place = self._stream, self._worker
         if place is not None and (place.number, place.of) != (worker.id, worker.num_workers):
             raise Error(
-                f"the state is of worker {place.number} of {place.of}, and this is worker {worker.id} of "
-                f"{worker.num_workers}; resume with as many workers"
+                f"the state belongs to worker {place.number} of {place.of}, but this is worker {worker.id} of "
+                f"{worker.num_workers}; resume with {place.of} workers, each with its own state"
             )
         resumed = place is not None and not self._began
-        # The first loop in a process is that of the state it began with; later ones are new epochs.
+        # The first loop in a process continues the state it started with; later loops are new epochs.
         if self._began and not self._position.follow(stream):
-            # Other workers may see another number of records by now.
+            # Keep the number of records: other workers may see another number by now.
             stream._move(stream.epoch + 1, 0, stream._size)
         if place is None:
             place = workers.WorkerPlace(worker.id, worker.num_workers)
@@ -267,14 +286,14 @@ class Stream(IterableDataset[dict[str, Any]]):
         return resumed
 
     def _batches_of_worker(self, worker: WorkerInfo, resumed: bool) -> Iterator[dict[str, Any]]:
-        """Yield the batches of a worker of a loader, which asks its workers in turn."""
+        """Yield the batches of one worker of a loader, which asks its workers in turn."""
         stream, number, of = copy(self._stream), worker.id, worker.num_workers
         if resumed and 0 < len(stream) <= stream._yielded + number and self._position.wait_for_end(worker):
-            # The error must come with the first batch: a loader that was asked once more discards
-            # this loop before that and begins another.
+            # Raise with the first batch: a loader that is iterated once more discards this loop before
+            # that and starts another.
             raise Error(
-                f"the state was saved behind the last batch of epoch {stream.epoch}, and a loader whose loop had not "
-                f"ended then resumes without batches: load no state, and call set_epoch({stream.epoch + 1}) instead"
+                f"the state was saved after the last batch of epoch {stream.epoch}, but before its loop ended, so the loader "
+                f"would yield no batches; load no state, and call set_epoch({stream.epoch + 1}) instead"
             )
         for first in range(stream._yielded, len(stream), of):
             if first + number < len(stream):
@@ -282,25 +301,49 @@ class Stream(IterableDataset[dict[str, Any]]):
                 yield self._batches.tensors(stream.batch(first + number))
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin this epoch, as `qorpus.Stream.set_epoch` does."""
+        """Start an epoch from its first batch, as `qorpus.Stream.set_epoch` does.
+
+        Args:
+            epoch: the epoch, 0 or more.
+
+        Raises:
+            qorpus.InvalidArgument: `epoch` is negative.
+            qorpus.WrongType: `epoch` is not an integer.
+
+        Examples:
+            >>> stream = qorpus.Recipe(random=1000).torch(batch_size=256)
+            >>> stream.set_epoch(7)
+            >>> stream.epoch
+            7
+        """
         self._stream.set_epoch(epoch)
         self._publish()
 
     def _publish(self) -> None:
-        """Tell workers of loaders the stream's place. Workers tell each other nothing."""
+        """Share the position with the workers of loaders. Workers share nothing."""
         if get_worker_info() is None:
             self._position = self._position.publish(self._stream)
 
     @property
     def epoch(self) -> int:
-        """The present epoch."""
+        """The current epoch."""
         return self._stream.epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the place of the stream after the last batch that was yielded, as a dict for JSON.
+        """Return the position after the last yielded batch, for `load_state_dict`.
 
-        In a worker of a DataLoader of your own it is the place of that worker, for the worker with
-        its number among as many.
+        Batches that workers have read ahead do not count. In a worker of a DataLoader of your own
+        it is the position of that worker; the worker with the same number among as many workers can
+        load it.
+
+        Returns:
+            A dict that JSON can store.
+
+        Examples:
+            >>> stream = qorpus.Recipe(random=1000).torch(batch_size=256, seed=1, num_workers=2)
+            >>> first = next(iter(stream))
+            >>> stream.state_dict()["batches"]
+            1
         """
         state = self._stream.state_dict()
         if self._worker_yielded is not None:
@@ -310,13 +353,31 @@ class Stream(IterableDataset[dict[str, Any]]):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume exactly at the place of a state, as `qorpus.Stream.load_state_dict` does."""
+        """Resume exactly at the position of a state, as `qorpus.Stream.load_state_dict` does.
+
+        Args:
+            state: a dict from `state_dict`.
+
+        Raises:
+            qorpus.InvalidArgument: the state belongs to another order or to more records, or the
+                ranks cannot share the rest of the epoch.
+            qorpus.WrongType: `state` is not a dict.
+
+        Examples:
+            >>> recipe = qorpus.Recipe(random=1000)
+            >>> stream = recipe.torch(batch_size=256, seed=1)
+            >>> first = next(iter(stream))
+            >>> resumed = recipe.torch(batch_size=256, seed=1)
+            >>> resumed.load_state_dict(stream.state_dict())
+            >>> len(list(resumed))
+            3
+        """
         place = self._stream._place_of(state)
         self._worker, self._worker_yielded, self._began = workers.WorkerPlace.of_state(state), None, False
         if self._worker is None:
             self._stream.load_state_dict(state)
         else:
-            # Another worker may have batches left of an epoch that this one has finished.
+            # Stay in the epoch: other workers may have batches left of it.
             self._stream._move(*place)
         self._publish()
 
@@ -329,7 +390,7 @@ class _Threads:
         self.pin_memory = pin_memory and torch.cuda.is_available()
 
     def map(self, read: Callable[[Key], dict[str, Any]], keys: Iterable[Key]) -> Iterator[dict[str, Any]]:
-        """Yield the batches of these keys; errors are raised at the place of their batch."""
+        """Yield the batches of these keys; an error is raised at the place of its batch."""
         if self.number == 0:
             yield from (self._ready(read, key) for key in keys)
             return
@@ -354,11 +415,11 @@ class _Threads:
 
 
 class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
-    """A stream's batches by key, as tensors: workers need not know the stream's place.
+    """The batches of a stream by key, as tensors. Workers need not know the stream's position.
 
-    It is apart from the stream, which keeps a loader of it with persistent workers. If the loader
-    referred to the stream, both would be collected as a cycle, and PyTorch then ends the workers
-    only after seconds.
+    This is separate from the stream, which keeps a loader of it with persistent workers. A loader
+    that referred to the stream would form a cycle with it, and PyTorch ends the workers of a
+    collected cycle only after seconds.
     """
 
     def __init__(self, stream: ArrayStream, longest: int) -> None:
@@ -369,7 +430,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
         return self.tensors(self.stream.batch(number))
 
     def tensors(self, batch: Batch) -> dict[str, Any]:
-        """Convert a batch of arrays to one of tensors."""
+        """Convert a batch of arrays to tensors."""
         assert batch.unitaries is not None and batch.circuits is not None
         unitaries = torch.from_numpy(batch.unitaries)
         tensors: dict[str, Any] = {**_tensors(batch.ids, unitaries, batch.circuits, self.longest)}
@@ -382,7 +443,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 class _Keys(torch.utils.data.Sampler[Key]):
-    """The keys of the batches that are left of a stream's epoch."""
+    """The keys of the remaining batches of a stream's epoch."""
 
     def __init__(self, stream: ArrayStream) -> None:
         self.stream = stream

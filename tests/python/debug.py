@@ -17,7 +17,7 @@ def main() -> None:
         shutil.copy(sys.argv[1], package / "_qorpus.abi3.so")
         command = [sys.executable, "-c", "import qorpus"]
         found = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stderr
-    assert "RuntimeWarning: qorpus was built without optimisation" in found, found
+    assert "RuntimeWarning: qorpus was built without optimization" in found, found
     print("a debug build warns")
 
 

@@ -226,7 +226,7 @@ def test_arguments_that_are_not_circuits(things, none):
     before = things["writer"].flush()
     for name, given in [("writer.append", [none]), ("writer.append", [[none]]), ("writer.extend", [[none]]), ("writer.extend", [none]),
                         ("qorpus.to_qasm2", [none, 2]), ("qorpus.to_qasm3", [none, 2]), ("every.find_many", [none])]:  # fmt: skip
-        with pytest.raises(qorpus.WrongType, match="pass a list|a letter is a text or a number"):
+        with pytest.raises(qorpus.WrongType, match="pass a list|a letter must be a string or a number"):
             call(things, name, given, {})
     with pytest.raises(qorpus.Error):
         things["every"].find(none)
@@ -248,6 +248,6 @@ def test_arguments_that_are_not_gates(things, none):
 def test_arguments_that_are_not_couplings(things, none):
     """A coupling is a text: pairs in a set, which have no order, are not guessed at."""
     for name, given in [("qorpus.Recipe", []), ("qorpus.distinct", ["@no.db"]), ("qorpus.Writer", ["@no.db", "h", 2])]:
-        with pytest.raises(qorpus.WrongType, match="coupling .* is a text, not"):
+        with pytest.raises(qorpus.WrongType, match="coupling .* must be a string, not"):
             call(things, name, given, {"coupling": none})
     assert not (things["directory"] / "no.db").exists()

@@ -284,7 +284,7 @@ def test_letters_that_cannot_be(to, circuit, qubits, text):
 def test_circuits_as_people_write_them(to):
     assert str(to(["H 0", " rz( pi/2 ) 0"], 1)) == str(to("h; rz(pi/2)", 1)) == str(to(iter(["h", "rz(pi/2) 0"]), 1))
     for circuit in [7, [7], [("h", 0)]]:
-        with pytest.raises(TypeError, match="a circuit is a text or a sequence of letters"):
+        with pytest.raises(TypeError, match="a circuit must be a string or a sequence of letters"):
             to(circuit, 1)
     with pytest.raises(InvalidArgument, match="not unitary"):
         to(("m 0",), 1, {"m": 2 * np.eye(2)})
@@ -440,20 +440,20 @@ def test_circuits_of_cirq_without_letters_are_refused():
         ([cirq.reset(b)], "on qubit 1 has no unitary"),
         ([cirq.measure(a, key="m"), cirq.X(b).with_classical_controls("m")], "has no unitary"),
         ([cirq.rx(sympy.Symbol("angle"))(a)], "has parameters without values"),
-        ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is not a gate of Qorpus, and has no decomposition"),
+        ([Unnamed()(a, c)], "'Unnamed' on qubits 0, 2 is not a gate of Qorpus and has no exact decomposition"),
         ([cirq.X(cirq.LineQubit(8))], "is none of the qubits 0 to 7; pass all qubits"),
         ([cirq.IdentityGate(qid_shape=(3,))(cirq.LineQid(0, 3))], "has 3 levels; letters act on qubits"),
     ]:
         with pytest.raises(InvalidArgument, match=re.escape(text)):
             interop.from_cirq(cirq.Circuit(operations), ignore_phase=True)
-    with pytest.raises(InvalidArgument, match="name all, in their order"):
+    with pytest.raises(InvalidArgument, match="name all qubits in order"):
         interop.from_cirq(cirq.Circuit(cirq.X(a), cirq.X(b)), [a])
 
 
 def test_circuits_of_bqskit_without_letters_are_refused():
     for gate, params, text in [
         (MeasurementPlaceholder([("c", 1)], {0: ("c", 0)}), [], "has no unitary"),
-        (ConstantUnitaryGate(OWN["two"]), [], "on qubits 0, 1 is not a gate of Qorpus, and has no decomposition"),
+        (ConstantUnitaryGate(OWN["two"]), [], "on qubits 0, 1 is not a gate of Qorpus and has no exact decomposition"),
     ]:
         built = bqskit.Circuit(2)
         built.append_gate(gate, list(range(gate.num_qudits)), params)
@@ -490,9 +490,9 @@ def without_torch():
         ("cirq", lambda: interop.to_cirq(("h",), 1), "to_cirq needs Cirq; pip install cirq-core"),
         ("bqskit.ir", lambda: interop.to_bqskit(("h",), 1), "to_bqskit needs BQSKit; pip install bqskit"),
         ("qiskit_qasm3_import", lambda: interop.from_qasm3(""), "pip install qiskit qiskit-qasm3-import"),
-        ("qorpus.torch", lambda: without_torch(), "this needs PyTorch; pip install torch"),
-        ("ray.data", lambda: qorpus.ray.read(qorpus.Recipe(random=1)), r"this needs Ray; pip install 'ray\[data\]'"),
-        ("pyarrow", lambda: qorpus.Rows(["a"], [(1,)]).to_arrow(), "an Arrow table needs pyarrow; pip install pyarrow"),
+        ("qorpus.torch", lambda: without_torch(), "needs PyTorch; pip install torch"),
+        ("ray.data", lambda: qorpus.ray.read(qorpus.Recipe(random=1)), r"qorpus.ray needs Ray; pip install 'ray\[data\]'"),
+        ("pyarrow", lambda: qorpus.Rows(["a"], [(1,)]).to_arrow(), "to_arrow needs pyarrow; pip install pyarrow"),
     ],
 )
 def test_missing_libraries(monkeypatch, module, call, text):

@@ -332,7 +332,7 @@ def test_little_order_permutes_the_bits_of_the_indices(tmp_path, qubits, dtype):
 
 def test_order_must_be_one_of_two(shared):
     """Any other order is refused by name."""
-    with pytest.raises(qorpus.InvalidArgument, match="'middle' is neither 'big' nor 'little'"):
+    with pytest.raises(qorpus.InvalidArgument, match="order is 'middle'; it must be 'big' or 'little'"):
         qorpus.open(shared.paths, order="middle")
 
 

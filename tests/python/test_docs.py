@@ -1,20 +1,15 @@
 """The documentation is true: its code runs, its links lead somewhere, and it builds without a
 network."""
 
-import doctest
-import importlib
-import inspect
-import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy
 import pytest
 import qorpus
 from command import PATIENCE, ROOT
-from run_page import OPTIONS
+from docstrings import EXAMPLES, public, run_examples
 
 # Pages of the site that are links to files at the root are tested there.
 PAGES = sorted(
@@ -40,35 +35,26 @@ def test_code_of_a_page(page, tmp_path):
     run(Path(__file__).with_name("run_page.py"), ROOT / page, directory=tmp_path)
 
 
-def docstrings():
-    """Every docstring of the package, native ones too, by the name of what it is about."""
-    modules = [info.name for info in pkgutil.iter_modules(qorpus.__path__, "qorpus.") if info.name != "qorpus.__main__"]
-    found = {}
-    for module in map(importlib.import_module, ["qorpus", *modules]):
-        found[module.__name__] = module.__doc__
-        for name, thing in vars(module).items():
-            home = str(getattr(thing, "__module__", ""))
-            if home.split(".")[0] != "qorpus" or not (inspect.isclass(thing) or inspect.isroutine(thing)):
-                continue
-            found[f"{home}.{name}"] = thing.__doc__
-            if inspect.isclass(thing):
-                found |= {f"{home}.{name}.{member}": inspect.getdoc(value) for member, value in vars(thing).items()}
-    return found
-
-
-DOCTESTS = {name: text for name, text in docstrings().items() if text and ">>>" in text}
-
-
 def test_native_docstrings_are_found():
-    assert {"qorpus.Writer", "qorpus._qorpus.Record", "qorpus._qorpus.Records.unitaries"} <= DOCTESTS.keys()
+    assert {"qorpus.Writer", "qorpus._qorpus.Record", "qorpus._qorpus.Records.unitaries"} <= EXAMPLES.keys()
 
 
-@pytest.mark.parametrize("name", DOCTESTS)
+# The examples of qorpus.ray need a cluster: test_ray.py runs them.
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if not name.startswith("qorpus.ray.")])
 def test_docstring(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    test = doctest.DocTestParser().get_doctest(DOCTESTS[name], {"qorpus": qorpus, "np": numpy}, name, None, 0)
-    said = []
-    assert doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=said.append).failed == 0, "".join(said)
+    run_examples(name)
+
+
+def test_everything_public_has_an_example():
+    lacking = {name for name, text in public() if ">>>" not in text}
+    assert not lacking
+
+
+def test_no_example_is_left_unrun():
+    """Indented code in a docstring would not be run; examples begin with `>>>`."""
+    for name, text in public():
+        assert not re.search(r"\n\n {4,}\S", text.partition("Examples:")[0]), name
 
 
 def test_before_and_after_are_excerpts():
@@ -117,4 +103,4 @@ def test_site(tmp_path):
     assert set(qorpus.__all__) - {"__version__"} <= shown, "the reference leaves something out"
     # The docstring and the signature of a native method, which come from different places.
     writer = (site / "reference/writer.html").read_text()
-    assert "Accepts one record" in writer and "durability" in writer
+    assert "Accept one record" in writer and "durability" in writer

@@ -217,7 +217,7 @@ def test_arguments_that_are_no_targets(exact):
     with pytest.raises(qorpus.InvalidArgument, match="shape"):
         exact.find(np.zeros((0, 0)))
     for target in [None, {}, {"h 0"}, exact[1]]:
-        with pytest.raises(TypeError, match="is not an array of numbers, but "):
+        with pytest.raises(TypeError, match="must be an array of numbers, not "):
             exact.find(target)
     with pytest.raises(TypeError, match=r"astype\(complex\)"):
         exact.find(exact[1].unitary.astype(np.clongdouble))
@@ -228,5 +228,5 @@ def test_the_reason_of_a_library_that_gives_no_array_is_kept(exact):
         def __array__(self, dtype=None, copy=None):
             raise RuntimeError("call detach() first")
 
-    with pytest.raises(qorpus.InvalidArgument, match=r"but Tensor: call detach\(\) first"):
+    with pytest.raises(qorpus.InvalidArgument, match=r"not Tensor: call detach\(\) first"):
         exact.find(Tensor())

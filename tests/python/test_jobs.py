@@ -241,9 +241,9 @@ def test_present_records_are_read_split_and_streamed(place, whole):
     for others in (more, corpus):
         with pytest.raises(package.InvalidArgument, match=r'corpus\.present\(state\["present"\]\)'):
             others.stream(100, seed=3).load_state_dict(state)
-    with pytest.raises(package.InvalidArgument, match="those of the corpus"):
+    with pytest.raises(package.InvalidArgument, match="a stream over the corpus"):
         present.stream(100, seed=3).load_state_dict(corpus.stream(100, seed=3).state_dict())
-    with pytest.raises(package.MissingRecord, match="not there"):
+    with pytest.raises(package.MissingRecord, match="does not exist"):
         corpus.present([[0, len(corpus)]])
     # In another process, too.
     assert pickle.loads(pickle.dumps(present)).ranges == present.ranges

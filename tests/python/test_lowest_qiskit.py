@@ -35,9 +35,9 @@ def test_it_is_the_lower_bound(found):
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ("condition", "'x' on qubit 0 has a condition, so it has no unitary"),
-        ("c_if", "'x' on qubit 0 has a condition, so it has no unitary"),
-        ("c_if inside", "'x' on qubit 0 has a condition, so it has no unitary"),
+        ("condition", "'x' on qubit 0 has a condition and therefore no unitary"),
+        ("c_if", "'x' on qubit 0 has a condition and therefore no unitary"),
+        ("c_if inside", "'x' on qubit 0 has a condition and therefore no unitary"),
         ("reset", "'reset' on qubit 0 has no unitary"),
         ("middle", "'measure' on qubit 0 is not final: 'x' follows"),
         ("evolution", "'PauliEvolution' on qubits 0, 1 has a definition that is not its matrix"),

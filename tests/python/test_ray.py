@@ -13,6 +13,7 @@ import qorpus
 import ray
 from command import PATIENCE, content_hash, described, generate
 from command import qorpus as run
+from docstrings import EXAMPLES, run_examples
 from nodes import STORE, several_nodes
 from object_store import BUCKET, running
 
@@ -129,7 +130,7 @@ def test_a_seal_that_fails_hides_no_error(cluster, tmp_path):
             (tmp_path / "big" / "manifest.json").unlink()
             raise Enough
 
-    with pytest.warns(qorpus.errors.QorpusWarning, match="was not sealed"), pytest.raises(Enough):
+    with pytest.warns(qorpus.errors.QorpusWarning, match="were not sealed"), pytest.raises(Enough):
         qorpus.ray.generate(recipe, tmp_path / "big", shard=2_500, progress=stop)
 
 
@@ -261,3 +262,10 @@ def test_distinct_refuses_invalid_options(cluster, tmp_path):
     generated = qorpus.generate(tmp_path / "g.db", gates="h,t", qubits=1, random=10, progress=False)
     with pytest.raises(qorpus.Error, match="holds another corpus"):
         qorpus.ray.distinct(generated.paths[0], gates="h,t", qubits=1, max_length=3, progress=False)
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name.startswith("qorpus.ray.")])
+def test_docstring(cluster, tmp_path, monkeypatch, name):
+    """The examples of docstrings, on this cluster."""
+    monkeypatch.chdir(tmp_path)
+    run_examples(name)

@@ -119,8 +119,8 @@ BAD = [
     ({"qubits": 0}, ValueError, "qubits"),
     ({"qubits": 9}, ValueError, "qubits"),
     ({"qubits": -1}, ValueError, "qubits is -1"),
-    ({"qubits": "two"}, TypeError, "qubits is an integer"),
-    ({"qubits": 2.0}, TypeError, "qubits is an integer"),
+    ({"qubits": "two"}, TypeError, "qubits must be an integer"),
+    ({"qubits": 2.0}, TypeError, "qubits must be an integer"),
     ({"coupling": "star"}, ValueError, "star"),
     ({"coupling": "0-5"}, ValueError, "5"),
     ({"random": -1}, ValueError, "random is -1"),
@@ -190,7 +190,7 @@ def test_bad_options_of_generate(corpus):
         with pytest.raises(kind):
             qorpus.generate(corpus, **{"progress": False, **SMALL, **options})
         assert os.listdir(corpus.parent) == [], options
-    with pytest.raises(TypeError, match="a recipe is given, so seed cannot be"):
+    with pytest.raises(TypeError, match="a recipe or its options, not both; leave out seed"):
         qorpus.generate(corpus, qorpus.Recipe(), seed=1)
     with pytest.raises(qorpus.MissingFile, match="no/such does not exist"):
         qorpus.generate(corpus.parent / "no" / "such" / "c.db", progress=False)

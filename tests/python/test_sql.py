@@ -249,7 +249,7 @@ def test_arguments_that_are_not_parameters(corpus, given):
     """Parameters without an order, for a single pass, or of one value are refused, whatever their
     number."""
     for query in ["select ?", "select :name", "select 1"]:
-        with pytest.raises(qorpus.WrongType, match=r"parameters are a list of values for \?, or a mapping of names"):
+        with pytest.raises(qorpus.WrongType, match=r"parameters must be a list of values for \?, or a mapping from names"):
             corpus.sql(query, given)
 
 
@@ -281,9 +281,9 @@ def test_parameters_that_do_not_fit(corpus, query, given, words):
 
 def test_names_of_parameters_are_texts(corpus):
     """A name that is not a text is refused, and so is a value that SQL does not have."""
-    with pytest.raises(qorpus.WrongType, match="the name of a parameter is a text, not int"):
+    with pytest.raises(qorpus.WrongType, match="the name of a parameter must be a string, not int"):
         corpus.sql("select :a", {1: 1})
-    with pytest.raises(qorpus.WrongType, match="a parameter is None, a number, a text, bytes or an array, not list"):
+    with pytest.raises(qorpus.WrongType, match="a parameter must be None, a number, a string, bytes or an array, not list"):
         corpus.sql("select :a", {"a": [1]})
 
 

@@ -496,7 +496,7 @@ def test_resuming_with_another_number_of_ranks(recipe):
     assert sorted(seen) == list(range(700)) and state["epoch"] == 1
     odd = recipe.stream(8, seed=4, rank=0, world_size=2, columns=())
     next(iter(odd))
-    with pytest.raises(ValueError, match="2 batches of the epoch were given, which 3 ranks cannot"):
+    with pytest.raises(ValueError, match="after 2 batches of the epoch, which 3 ranks cannot"):
         recipe.stream(8, seed=4, rank=0, world_size=3).load_state_dict(odd.state_dict())
 
 
@@ -637,8 +637,8 @@ def test_a_stream_of_a_split(corpus):
     assert len(list(corpus.split(none=0)["none"].stream(32))) == 0
 
 
-@pytest.mark.parametrize(("fractions", "text"), [({"a": 0.6, "b": 0.5}, "together"), ({"a": 1 / 3}, "thousandths"),
-                         ({"a": -0.1}, "thousandths"), ({"a": 1.001}, "together")])  # fmt: skip
+@pytest.mark.parametrize(("fractions", "text"), [({"a": 0.6, "b": 0.5}, "together"), ({"a": 1 / 3}, "multiple of 0.001"),
+                         ({"a": -0.1}, "multiple of 0.001"), ({"a": 1.001}, "together")])  # fmt: skip
 def test_splits_that_cannot_be(recipe, fractions, text):
     """Shares that are too many, negative or no thousandths are refused."""
     with pytest.raises(ValueError, match=text):
@@ -881,7 +881,7 @@ def test_a_loader_that_saves_the_states_of_its_workers(corpus, workers):
     if workers == 0:
         assert [numbers(batch) for batch in resumed] == expected[1]
     else:
-        with pytest.raises(qorpus.Error, match=r"behind the last batch of epoch 0.*set_epoch\(1\)"):
+        with pytest.raises(qorpus.Error, match=r"after the last batch of epoch 0.*set_epoch\(1\)"):
             list(resumed)
 
 

@@ -154,7 +154,7 @@ CIRCUITS = {
     "a negative number of an array": (np.array([0, -2]), ValueError, ["-2"]),
     "a large number of an array": (np.array([1 << 63], dtype=np.uint64), ValueError, [str(1 << 63)]),
     "65535, which is no padding": (np.array([65535], dtype=np.uint16), ValueError, ["65535"]),
-    "letters behind the padding": (np.array([0, -1, 1]), ValueError, ["-1", "pads"]),
+    "letters behind the padding": (np.array([0, -1, 1]), ValueError, ["-1", "padding"]),
     "an array of two dimensions": (np.array([[0, 1]]), ValueError, ["(1, 2)"]),
     "an array of no dimension": (np.array(0), ValueError, ["()"]),
     "an array of reals": (np.array([0.0, 1.0]), TypeError, ["float64"]),
@@ -309,7 +309,7 @@ def test_a_commit_that_fails_behind_an_exception(corpus, tmp_path):
         corpus.rename(tmp_path / "elsewhere.db")
         raise KeyError("mine")
     assert said.value.args == ("mine",)
-    assert "records that were accepted before are lost" in said.value.__notes__[0] and str(corpus) in said.value.__notes__[0]
+    assert "records that the writer had accepted are lost" in said.value.__notes__[0] and str(corpus) in said.value.__notes__[0]
 
 
 def test_an_exception_before_the_first_commit(corpus):

@@ -78,7 +78,7 @@ UNITARIES = {
     "bytes": (b"1", TypeError, ["S1"]),
     "dates": (np.zeros((2, 2), dtype="M8[s]"), TypeError, ["datetime64"]),
     "a structure": (np.zeros((2, 2), dtype=[("re", "f8"), ("im", "f8")]), TypeError, ["re"]),
-    "a mapping": ({0: 1}, TypeError, ["array of numbers, but dict"]),
+    "a mapping": ({0: 1}, TypeError, ["array of numbers, not dict"]),
     "lists of other lengths": ([[1, 0], [1]], ValueError, ["inhomogeneous"]),
 }
 
@@ -225,7 +225,7 @@ def test_the_order_of_given_unitaries(corpus, pair):
             writer.append(BELL, right)
     assert given.tobytes() == little(right).tobytes()
     assert all(record.unitary.tobytes() == right.tobytes() for record in records(path))
-    with pytest.raises(ValueError, match="'middle' is neither"):
+    with pytest.raises(ValueError, match="order is 'middle'; it must be 'big' or"):
         qorpus.Writer(path, order="middle")
 
 

@@ -1,7 +1,7 @@
-//! Arguments as Rust's values.
+//! Arguments as Rust values.
 //!
-//! Whatever else is passed is refused with the argument's name by an exception of the package.
-//! PyO3's own conversions raise plain exceptions, so they are for nothing that people pass.
+//! Every function names the argument in the exceptions of the package that it raises. PyO3's own
+//! conversions raise plain exceptions, so values from users never go through them.
 
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{PyArray1, PyArrayMethods};
@@ -10,7 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyIterator, PyList, PyMemoryView, PyString, PyTuple};
 use std::path::PathBuf;
 
-/// The meaning of an argument that may be left out.
+/// The error of a string that UTF-8 cannot encode.
+const LONE_SURROGATE: &str = "contains a lone surrogate, which is not a character; pass valid Unicode";
+
+/// Converts an argument that may be left out.
 pub(crate) fn given<'a, 'py, T>(
     value: Option<&'a Bound<'py, PyAny>>,
     name: &str,
@@ -19,44 +22,41 @@ pub(crate) fn given<'a, 'py, T>(
     value.map(|value| meaning(value, name)).transpose()
 }
 
-/// A text.
+/// Converts a string.
 pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, name: &str) -> PyResult<&'a str> {
     match value.cast::<PyString>() {
         Ok(text) => encoded(text, name),
-        Err(_) => Err(wrong_type(value.py(), format!("{name} is a text, not {}", class(value)))),
+        Err(_) => Err(wrong_type(value.py(), format!("{name} must be a string, not {}", class(value)))),
     }
 }
 
-/// The UTF-8 of a text, unless it has half a character (a lone surrogate), as of a file name that
-/// was decoded wrongly.
+/// Returns a string as UTF-8. A lone surrogate, as in a wrongly decoded file name, is refused.
 pub(crate) fn encoded<'a>(text: &'a Bound<'_, PyString>, name: &str) -> PyResult<&'a str> {
     let py = text.py();
-    text.to_str().map_err(|error| {
-        unconverted(py, error, || format!("{name} is not a text: it has half a character, a lone surrogate"))
-    })
+    text.to_str().map_err(|error| unconverted(py, error, || format!("{name} {LONE_SURROGATE}")))
 }
 
-/// A truth value.
+/// Converts a truth value.
 pub(crate) fn flag(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     value.extract().map_err(|error| {
-        unconverted(value.py(), error, || format!("{name} is True or False, not {}", class(value)))
+        unconverted(value.py(), error, || format!("{name} must be True or False, not {}", class(value)))
     })
 }
 
-/// A path.
+/// Converts a path.
 pub(crate) fn path(value: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf> {
     value.extract().map_err(|error| {
         unconverted(value.py(), error, || {
             if value.is_instance_of::<PyString>() {
-                format!("{name} is not a path: it has half a character, a lone surrogate")
+                format!("{name} {LONE_SURROGATE}")
             } else {
-                format!("{name} is a path, as a text or a pathlib.Path, not {}", class(value))
+                format!("{name} must be a str or os.PathLike, not {}", class(value))
             }
         })
     })
 }
 
-/// An integer that is not negative.
+/// Converts a non-negative integer.
 pub(crate) fn number<'py, T>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<T>
 where
     T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
@@ -64,47 +64,47 @@ where
     let py = value.py();
     value.extract::<T>().map_err(|error| {
         if error.is_instance_of::<PyOverflowError>(py) {
-            invalid(py, format!("{name} is {}; it must be 0 or more, and less than 2**64", shown(value)))
+            invalid(py, format!("{name} is {}; it must be from 0 to 2**64 - 1", shown(value)))
         } else {
-            unconverted(py, error, || format!("{name} is an integer, not {}", class(value)))
+            unconverted(py, error, || format!("{name} must be an integer, not {}", class(value)))
         }
     })
 }
 
-/// A real number.
+/// Converts a real number.
 pub(crate) fn real(value: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
     let py = value.py();
     value.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(py) {
-            invalid(py, format!("{name} is {}, too large to be a real number", shown(value)))
+            invalid(py, format!("{name} is {}, which is too large for a float", shown(value)))
         } else {
-            unconverted(py, error, || format!("{name} is a number, not {}", class(value)))
+            unconverted(py, error, || format!("{name} must be a number, not {}", class(value)))
         }
     })
 }
 
-/// Paths of files, in order.
+/// Converts paths of files, in order.
 pub(crate) fn paths(files: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<PathBuf>> {
     ordered(files, name)?;
     let refused = |error| {
         let class = class(files);
-        unconverted(files.py(), error, || format!("{name} are a path or a list of paths, not {class}"))
+        unconverted(files.py(), error, || format!("{name} must be a path or a list of paths, not {class}"))
     };
     each(files).map_err(refused)?.map(|file| path(&file?, "a path")).collect()
 }
 
-/// Ids or places, in the array that the package's Python half makes of them.
+/// Converts ids or places, in the array that the package's Python half passes.
 pub(crate) fn int64s(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<i64>> {
     match value.cast::<PyArray1<i64>>() {
         Ok(array) => Ok(array.try_readonly()?.as_array().to_vec()),
         Err(_) => {
-            let text = format!("{name} are an array of int64 in one dimension, not {}", class(value));
+            let text = format!("{name} must be a one-dimensional int64 array, not {}", class(value));
             Err(wrong_type(value.py(), text))
         }
     }
 }
 
-/// A count, which may also be a text such as "1M".
+/// Converts a count: an integer, or a string such as "1M".
 pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     match value.cast::<PyString>() {
         Ok(text) => qorpus::parse_count(encoded(text, name)?).or_raise(value.py()),
@@ -112,10 +112,10 @@ pub(crate) fn count(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     }
 }
 
-/// Refuses a value that has no order, or whose items are not what is meant.
+/// Raise an exception for a value without an order, or whose items are not its elements.
 ///
-/// A set has another order in each process, of a mapping only keys would be taken, and of bytes
-/// numbers. Python calls the keys and the items of a dict sets, too.
+/// A set has another order in each process, a mapping would lose its values, and bytes would become
+/// numbers. The keys and items of a dict count as sets.
 #[pyfunction]
 pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     let py = value.py();
@@ -128,22 +128,22 @@ pub(crate) fn ordered(value: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
         return Err(wrong_type(py, text));
     }
     if is_binary(value) || value.is_instance(&abstract_class("Mapping")?)? {
-        return Err(wrong_type(py, format!("{name} cannot be given as {}; pass a list", class(value))));
+        return Err(wrong_type(py, format!("{name} must be a sequence, not {}; pass a list", class(value))));
     }
     Ok(())
 }
 
-/// Whether a value is a sequence of bytes.
+/// Returns whether a value is a sequence of bytes.
 pub(crate) fn is_binary(value: &Bound<'_, PyAny>) -> bool {
     value.is_instance_of::<PyBytes>()
         || value.is_instance_of::<PyByteArray>()
         || value.is_instance_of::<PyMemoryView>()
 }
 
-/// The items of something, one by one.
+/// Iterates over a value without asking for a size hint.
 ///
-/// Python is not asked how many there may be: an iterator over a huge range would answer with an
-/// exception that cannot be raised.
+/// An iterator over a huge range would answer that question with an exception that cannot be
+/// raised.
 pub(crate) fn each<'py>(value: &Bound<'py, PyAny>) -> PyResult<Each<'py>> {
     value.try_iter().map(Each)
 }
@@ -159,10 +159,10 @@ impl<'py> Iterator for Each<'py> {
     }
 }
 
-/// The items of a mapping, if it is one.
+/// Returns the items of a mapping, or `None` for another value.
 ///
-/// A cast to PyMapping asks the same question of `collections.abc`, which is Python and so can be
-/// interrupted; the cast would report the KeyboardInterrupt on stderr and go on.
+/// A cast to `PyMapping` asks `collections.abc` as well. That is Python code, which a signal can
+/// interrupt; the cast would print the KeyboardInterrupt and continue.
 pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<'py>>>> {
     let mapping = value.py().import("collections.abc")?.getattr("Mapping")?;
     if !value.is_instance_of::<PyDict>() && !value.is_instance(&mapping)? {
@@ -175,12 +175,12 @@ pub(crate) fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Item<
 /// A key and its value.
 pub(crate) type Item<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// The name of a value's type.
+/// Returns the name of a value's type.
 pub(crate) fn class(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "another type".into(), |name| name.to_string())
 }
 
-/// A value in a message; of an integer with more digits than Python prints, how large it is.
+/// Formats a value for a message; for an integer with more digits than Python prints, its size.
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     let bits = || value.call_method0("bit_length").and_then(|bits| bits.extract::<u64>());
     match value.is_instance_of::<PyInt>().then(bits) {
@@ -189,22 +189,22 @@ pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// The options of a call, by name. One that is left out or None keeps the library's default.
+/// The options of a call, by name. An option that is left out or None keeps the engine's default.
 pub(crate) struct Options<'py>(Bound<'py, PyDict>);
 
 impl<'py> Options<'py> {
-    /// The keywords of a call.
+    /// Returns the keywords of a call.
     pub(crate) fn new(py: Python<'py>, keywords: Option<&Bound<'py, PyDict>>) -> Options<'py> {
         Options(keywords.cloned().unwrap_or_else(|| PyDict::new(py)))
     }
 
-    /// Adds an argument that has a place of its own in the call.
+    /// Adds a positional argument of the call.
     pub(crate) fn with(self, name: &str, value: Option<&Bound<'py, PyAny>>) -> PyResult<Options<'py>> {
         value.map_or(Ok(()), |value| self.0.set_item(name, value))?;
         Ok(self)
     }
 
-    /// Whether an option was given, and not taken yet.
+    /// Returns whether an option was given and not taken yet.
     pub(crate) fn has(&self, name: &str) -> PyResult<bool> {
         Ok(self.0.get_item(name)?.is_some_and(|value| !value.is_none()))
     }

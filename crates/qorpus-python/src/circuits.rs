@@ -9,22 +9,24 @@ use pyo3::types::PyString;
 use qorpus::GateOption;
 use qorpus::core::{Error, Gate, Instruction, MAX_QUBITS, Qasm};
 
-/// Writes a circuit as a complete OpenQASM 2 program, which Qiskit, Cirq and BQSKit read with the
-/// same unitary.
+/// Write a circuit as a complete OpenQASM 2 program.
 ///
-/// Gates that its standard gates lack are defined in front, global phases included: so are gates of
-/// one's own on one qubit, unless they have a global phase, for which OpenQASM 2 has no words.
+/// Qiskit, Cirq and BQSKit read the program with the same unitary, global phase included. Gates
+/// beyond the standard gates of OpenQASM 2 are defined at its beginning. Your own gates can be
+/// written if they act on one qubit and have no global phase, which OpenQASM 2 cannot express.
 ///
 /// Args:
-///     circuit: letters in time order, such as ("h 0", "cx 0 1").
-///     qubits: how many there are, 1 to 8.
-///     matrices: gates of one's own: a name and a matrix, first qubit most significant.
+///     circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
+///     qubits: the number of qubits, 1 to 8.
+///     matrices: matrices of your own gates by name, of shape (2**k, 2**k), the first qubit most
+///         significant.
 ///
 /// Returns:
-///     The program's text.
+///     The text of the program.
 ///
 /// Raises:
-///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 2 has no words for.
+///     qorpus.InvalidArgument: a letter is invalid, or OpenQASM 2 cannot express a gate.
+///     qorpus.WrongType: an argument has the wrong type.
 ///
 /// Examples:
 ///     >>> print(qorpus.to_qasm2(("h 0", "cx 0 1"), 2))
@@ -44,21 +46,23 @@ pub(crate) fn to_qasm2(
     program(Qasm::Two, circuit, qubits, matrices)
 }
 
-/// Writes a circuit as a complete OpenQASM 3 program.
+/// Write a circuit as a complete OpenQASM 3 program with the same unitary, global phase included.
 ///
-/// Gates that its standard gates lack are defined in front, global phases included: so are gates of
-/// one's own on one qubit.
+/// Gates beyond the standard gates of OpenQASM 3 are defined at its beginning. Your own gates can
+/// be written if they act on one qubit.
 ///
 /// Args:
-///     circuit: letters in time order, such as ("h 0", "cx 0 1").
-///     qubits: how many there are, 1 to 8.
-///     matrices: gates of one's own: a name and a matrix, first qubit most significant.
+///     circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
+///     qubits: the number of qubits, 1 to 8.
+///     matrices: matrices of your own gates by name, of shape (2**k, 2**k), the first qubit most
+///         significant.
 ///
 /// Returns:
-///     The program's text.
+///     The text of the program.
 ///
 /// Raises:
-///     qorpus.InvalidArgument: a letter that cannot be, or a gate that OpenQASM 3 has no words for.
+///     qorpus.InvalidArgument: a letter is invalid, or OpenQASM 3 cannot express a gate.
+///     qorpus.WrongType: an argument has the wrong type.
 ///
 /// Examples:
 ///     >>> qorpus.to_qasm3(("h", "t"), 1).splitlines()[2:]
@@ -86,7 +90,7 @@ fn program(
 /// A gate's name, its angles, and its qubits.
 type Parts = (String, Vec<f64>, Vec<usize>);
 
-/// Returns each letter as its gate's name without angles, its angles in radians, and its qubits.
+/// Return each letter as the name of its gate, its angles in radians, and its qubits.
 #[pyfunction]
 #[pyo3(signature = (circuit, qubits, matrices=None))]
 pub(crate) fn placed(
@@ -98,7 +102,7 @@ pub(crate) fn placed(
     let letters = letters(circuit, qubits, matrices)?;
     let parts = letters.into_iter().map(|Instruction { gate, qubits }| {
         let (name, angles) = gate.parts();
-        // The angles of a gate that exists are expressions.
+        // The angles of a parsed gate are valid expressions.
         (name.into(), angles.into_iter().flat_map(qorpus::core::evaluate).collect(), qubits)
     });
     Ok(parts.collect())
@@ -111,14 +115,14 @@ fn letters(
 ) -> PyResult<Vec<Instruction>> {
     let py = circuit.py();
     if !(1..=MAX_QUBITS).contains(&qubits) {
-        // A circuit may have no letter that says so.
+        // Checked here, because a circuit without letters would not fail later.
         return Err(Error::Qubits(qubits)).or_raise(py);
     }
     let mut own = Vec::new();
     if let Some(matrices) = matrices {
         let refused = || {
             let class = class(matrices);
-            wrong_type(py, format!("matrices are a mapping of names to matrices, not {class}"))
+            wrong_type(py, format!("matrices must be a mapping from names to matrices, not {class}"))
         };
         for (name, matrix) in items(matrices)?.ok_or_else(refused)? {
             if let GateOption::Matrix(name, entries) = matrix_of(text(&name, "the name of a gate")?, &matrix)?
@@ -134,8 +138,8 @@ fn letters(
         return letters.filter(|letter| !letter.is_empty()).map(placed).collect();
     }
     let refused = |item: &Bound<'_, PyAny>| {
-        let class = class(item);
-        wrong_type(py, format!("a circuit is a text or a sequence of letters such as 'cx 0 1', not {class}"))
+        let expected = "a string or a sequence of letters such as 'cx 0 1'";
+        wrong_type(py, format!("a circuit must be {expected}, not {}", class(item)))
     };
     ordered(circuit, "a circuit")?;
     let letter = |item: Bound<'_, PyAny>| match item.cast::<PyString>() {
@@ -145,10 +149,10 @@ fn letters(
     each(circuit).map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
 }
 
-/// Returns the value of an angle such as "3*pi/4", in radians.
+/// Return the value in radians of an angle such as "3*pi/4".
 ///
 /// Raises:
-///     ValueError: the text is no angle.
+///     qorpus.InvalidArgument: the text is not an angle.
 ///
 /// Examples:
 ///     >>> qorpus._qorpus.evaluate("3*pi/4")
@@ -159,11 +163,13 @@ pub(crate) fn evaluate(py: Python<'_>, text: &Bound<'_, PyAny>) -> PyResult<f64>
     qorpus::core::evaluate(text).map_err(|reason| invalid(py, format!("'{text}': {reason}")))
 }
 
-/// Returns the matrix of a standard gate, angles in its name: shape `(2**k, 2**k)`, complex128,
-/// first qubit most significant.
+/// Return the matrix of a standard gate, such as "rz(pi/4)".
+///
+/// Returns:
+///     A complex128 array of shape (2**k, 2**k), the first qubit most significant.
 ///
 /// Raises:
-///     ValueError: there is no such gate.
+///     qorpus.InvalidArgument: the gate does not exist.
 ///
 /// Examples:
 ///     >>> qorpus._qorpus.matrix("s").tolist()

@@ -14,7 +14,9 @@ use qorpus::{Corpus, FindOptions, Found, Order, Partition, Remote, TakeRows, Tar
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// Enumerates what is missing. Signals and exceptions of `progress` stop it; what is done is kept.
+/// Enumerate the missing levels of a corpus.
+///
+/// Signals and exceptions of `progress` stop it; finished levels are kept.
 #[pyfunction]
 #[pyo3(signature = (path, recipe, **options))]
 pub(crate) fn enumerate(
@@ -30,10 +32,10 @@ pub(crate) fn enumerate(
     })
 }
 
-/// Enumerates what is missing with candidates from elsewhere.
+/// Enumerate the missing levels of a corpus with candidates that other processes make.
 ///
-/// `make` returns for the text of a division an iterator over places and their rows. Its exceptions
-/// are raised.
+/// `make` gets a division as text, and returns an iterator over places and their rows. Its
+/// exceptions are raised.
 #[pyfunction]
 #[pyo3(signature = (path, recipe, make, *, workers, **options))]
 pub(crate) fn enumerate_elsewhere(
@@ -63,7 +65,7 @@ pub(crate) fn enumerate_elsewhere(
                 }
                 Ok(Ok(()))
             };
-            // Python's exception is raised at the end; until then the job counts as stopped.
+            // Stop the job now, and raise Python's exception when it has ended.
             hand_over().unwrap_or_else(|error| {
                 raised = Some(error);
                 stop.store(true, Ordering::Relaxed);
@@ -76,7 +78,7 @@ pub(crate) fn enumerate_elsewhere(
     raised.map_or(result, Err)
 }
 
-/// A place and its rows.
+/// Returns the next place and its rows.
 fn next_place(stream: &Bound<'_, PyIterator>) -> PyResult<Option<(u64, Vec<PyBackedBytes>)>> {
     stream.clone().next().map(|item| item?.extract()).transpose()
 }
@@ -98,19 +100,19 @@ impl Worker {
         self.0.pieces()
     }
 
-    /// Returns the circuits of a piece, in parcels.
+    /// Return the circuits of a piece, in parcels.
     fn read(&self, py: Python<'_>, path: PathBuf, piece: usize) -> PyResult<Vec<Py<PyBytes>>> {
         let parcels = py.detach(|| self.0.read(&path, piece)).or_raise(py)?;
         Ok(parcels.iter().map(|bytes| PyBytes::new(py, bytes).unbind()).collect())
     }
 
-    /// Appends letters to the circuits in parcels and returns ranges of keys with their rows.
+    /// Append letters to the circuits in parcels; return ranges of keys with their rows.
     fn expand(&self, py: Python<'_>, parcels: Vec<PyBackedBytes>) -> PyResult<Vec<NumberedRows>> {
         let rows = py.detach(|| self.0.expand(&slices(&parcels))).or_raise(py)?;
         Ok(numbered(py, &rows))
     }
 
-    /// Merges all rows of a range and returns places of the survivors with their rows.
+    /// Merge all rows of a range; return the places of the survivors with their rows.
     fn merge(&self, py: Python<'_>, range: u64, rows: Vec<PyBackedBytes>) -> PyResult<Vec<NumberedRows>> {
         let rows = py.detach(|| self.0.merge(range, &slices(&rows))).or_raise(py)?;
         Ok(numbered(py, &rows))
@@ -128,12 +130,11 @@ fn numbered(py: Python<'_>, rows: &[(u64, Vec<u8>)]) -> Vec<NumberedRows> {
     rows.iter().map(|(number, bytes)| (*number, PyBytes::new(py, bytes).unbind())).collect()
 }
 
-/// The answer to what is known of a unitary: circuit, id, none_up_to, and by name what else there
-/// is.
+/// An answer about a unitary: circuit, id, none_up_to, and further attributes by name.
 pub(crate) type Answer<'py> =
     (Option<Bound<'py, PyTuple>>, Option<u64>, Option<u64>, Option<Bound<'py, PyDict>>);
 
-/// Looks for unitaries, or for those of circuits.
+/// Finds unitaries, or the unitaries of circuits.
 pub(crate) fn find_many(
     py: Python<'_>,
     reader: &Corpus,
@@ -144,18 +145,18 @@ pub(crate) fn find_many(
     ordered(targets, "targets")?;
     let refused = || {
         let wanted = "a sequence of unitaries or circuits";
-        wrong_type(py, format!("targets are {wanted}, not {}; find looks for one", class(targets)))
+        wrong_type(py, format!("targets must be {wanted}, not {}; use find for a single one", class(targets)))
     };
     if targets.is_instance_of::<PyString>() {
         return Err(refused());
     }
-    // One by one, so that the first that cannot be ends it, however many come.
+    // One at a time, so that the first invalid target ends even an infinite iterator.
     let targets = each(targets).map_err(|_| refused())?.map(|target| judged(reader, &target?, order));
     let targets = targets.collect::<PyResult<Vec<_>>>()?;
     py.detach(|| reader.find_many(&targets, options, &mut stop)).or_raise(py)
 }
 
-/// The target that an array or a circuit is.
+/// Converts an array or a circuit to a target.
 fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<Target> {
     let (py, alphabet) = (target.py(), reader.recipe().alphabet());
     if let Some(letters) = texts(target) {
@@ -166,7 +167,7 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     let (array, dtype) = numbers(target, "the unitary")?;
     if array.shape() != [dim; 2] {
         let found = shape_text(array.shape());
-        let text = format!("the unitary has shape {found}; those of this corpus have ({dim}, {dim})");
+        let text = format!("the unitary has shape {found}; in this corpus it must be ({dim}, {dim})");
         return Err(invalid(py, text));
     }
     let is_single = match dtype.kind() {
@@ -178,13 +179,13 @@ fn judged(reader: &Corpus, target: &Bound<'_, PyAny>, order: Order) -> PyResult<
     Target::new(numbers, dim, is_single).or_raise(py)
 }
 
-/// Converts an answer for Python; `tuple` makes the letters of a circuit.
+/// Converts an answer for Python; `tuple` converts the letters of a circuit.
 pub(crate) fn answer<'py>(
     py: Python<'py>,
     found: &Found,
     tuple: impl Fn(&[u16]) -> PyResult<Bound<'py, PyTuple>>,
 ) -> PyResult<Answer<'py>> {
-    // Of what is found exactly there is nothing else to say.
+    // An exact answer has no further attributes.
     if let Found::Record { circuit, .. } | Found::Circuit(circuit) = found {
         let id = if let Found::Record { id, .. } = found { Some(*id) } else { None };
         return Ok((Some(tuple(circuit)?), id, None, None));
@@ -214,14 +215,14 @@ pub(crate) fn answer<'py>(
     Ok((circuit.map(|circuit| tuple(circuit)).transpose()?, id, none_up_to, Some(more)))
 }
 
-/// A circuit as text: one, or a list or tuple of letters.
+/// Returns the letters of a circuit: of a string, or of a list or tuple of strings.
 fn texts(target: &Bound<'_, PyAny>) -> Option<Vec<String>> {
     match target.cast::<PyString>() {
         Ok(text) => Some(vec![text.to_str().ok()?.to_owned()]),
         Err(_) if target.cast::<PyUntypedArray>().is_ok() => None,
         Err(_) => {
             let letters: Vec<String> = target.extract().ok()?;
-            // The empty circuit, but not a matrix without rows.
+            // An empty list is the empty circuit; an empty array is a matrix without rows.
             (!letters.is_empty() || !target.hasattr("shape").ok()?).then_some(letters)
         }
     }

@@ -1,4 +1,4 @@
-//! The library's errors as Python's exceptions.
+//! The engine's errors as Python exceptions.
 
 use pyo3::exceptions::{
     PyArithmeticError, PyAttributeError, PyKeyboardInterrupt, PyLookupError, PyRuntimeError, PyTypeError,
@@ -11,22 +11,22 @@ use std::cell::RefCell;
 use std::ffi::CString;
 
 thread_local! {
-    /// An exception that came up on this thread where none can be raised, such as within a wait of
-    /// the library.
+    /// An exception that occurred on this thread where it could not be raised, such as while the
+    /// engine waits.
     static DEFERRED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
 }
 
-/// Keeps an exception until the library returns.
+/// Keeps an exception until the engine returns.
 pub(crate) fn defer(error: PyErr) {
     DEFERRED.set(Some(error));
 }
 
-/// Whether an exception is kept for this thread.
+/// Returns whether an exception is kept for this thread.
 pub(crate) fn is_deferred() -> bool {
     DEFERRED.with_borrow(Option::is_some)
 }
 
-/// The exception that was kept for this thread, once.
+/// Takes the exception that was kept for this thread.
 pub(crate) fn deferred() -> Option<PyErr> {
     DEFERRED.take()
 }
@@ -52,25 +52,25 @@ impl Class {
     }
 }
 
-/// An `InvalidArgument`, which is a `ValueError`.
+/// Creates an `InvalidArgument`, a `ValueError`.
 pub(crate) fn invalid(py: Python<'_>, text: impl Into<String>) -> PyErr {
     INVALID_ARGUMENT.with(py, text.into())
 }
 
-/// A `WrongType`, which is a `TypeError`.
+/// Creates a `WrongType`, a `TypeError`.
 pub(crate) fn wrong_type(py: Python<'_>, text: impl Into<String>) -> PyErr {
     WRONG_TYPE.with(py, text.into())
 }
 
-/// A `TooManyRecords`, which is a `MemoryError`.
+/// Creates a `TooManyRecords`, a `MemoryError`.
 pub(crate) fn too_many_records(py: Python<'_>, text: impl Into<String>) -> PyErr {
     TOO_MANY_RECORDS.with(py, text.into())
 }
 
-/// The exception for an argument that Python or NumPy could not convert, caused by theirs.
+/// Creates the exception for an argument that Python or NumPy could not convert.
 ///
-/// An exception that is not about the argument, such as a KeyboardInterrupt that came meanwhile, is
-/// returned unchanged.
+/// Their exception becomes its cause. An exception that is not about the argument, such as a
+/// KeyboardInterrupt, is returned unchanged.
 pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> String) -> PyErr {
     let ours = if error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyAttributeError>(py) {
         wrong_type(py, text())
@@ -87,14 +87,14 @@ pub(crate) fn unconverted(py: Python<'_>, error: PyErr, text: impl FnOnce() -> S
     ours
 }
 
-/// A `MissingRecord`, which is an `IndexError`.
+/// Creates a `MissingRecord`, an `IndexError`.
 pub(crate) fn missing_record(py: Python<'_>, text: impl Into<String>) -> PyErr {
     MISSING_RECORD.with(py, text.into())
 }
 
-/// The exception for an error of the library.
+/// Creates the exception for an error of the engine.
 ///
-/// An exception that ended a wait on the way takes precedence over the library's own error.
+/// An exception that ended a wait takes precedence over the engine's error.
 pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     use qorpus::Error;
     if let Some(deferred) = deferred() {
@@ -113,22 +113,22 @@ pub(crate) fn raised(py: Python<'_>, error: &qorpus::Error) -> PyErr {
     class.with(py, error.to_string())
 }
 
-/// Issues a `QorpusWarning` where the package was called.
+/// Issues a `QorpusWarning` at the caller of the package.
 pub(crate) fn warn(py: Python<'_>, text: &str) -> PyResult<()> {
     let category = WARNING.1.import(py, "qorpus.errors", WARNING.0)?;
-    // Texts of the library have no zero bytes but those of a path, which cannot have any.
+    // Messages contain no zero bytes: only paths could, and they cannot have any.
     let text = CString::new(text)?;
     PyErr::warn(py, category, &text, 2)
 }
 
-/// A result of the library that becomes one of Python.
+/// A result of the engine that becomes a result of Python.
 pub(crate) trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;
 }
 
 impl<T> OrRaise<T> for qorpus::Result<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
-        // A wait that an interrupt should have ended may have had its answer at that moment.
+        // An interrupt may arrive when a wait has just succeeded.
         match deferred() {
             Some(ended) => Err(ended),
             None => self.map_err(|error| raised(py, &error)),

@@ -1,4 +1,4 @@
-//! Jobs that take long, with Python looking on.
+//! Long jobs, interruptible by signals.
 
 use crate::arguments::{self, Options, class, count, given};
 use crate::errors::{OrRaise, deferred, warn, wrong_type};
@@ -10,8 +10,9 @@ use qorpus_cli::{Bar, LevelBar, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Makes the records that a corpus lacks. Signals and exceptions of `progress` stop it; what is
-/// ready is committed.
+/// Make the missing records of a corpus.
+///
+/// Signals and exceptions of `progress` stop it; finished records are committed.
 #[pyfunction]
 #[pyo3(signature = (path, recipe, **options))]
 pub(crate) fn generate(
@@ -35,7 +36,7 @@ pub(crate) fn generate(
     idle.map_or(Ok(()), |idle| warn(py, &format!("{}: {idle}", path.display())))
 }
 
-/// A job: what to make, where, and who looks on.
+/// A job: its path, its recipe, its options, and how its progress is reported.
 pub(crate) struct Job<T> {
     pub(crate) path: PathBuf,
     pub(crate) recipe: Recipe,
@@ -62,7 +63,7 @@ impl<T> Job<T> {
     }
 }
 
-/// Refuses options of jobs that run elsewhere, before anything is begun there.
+/// Check the options of a job before it starts in other processes.
 #[pyfunction]
 #[pyo3(signature = (**options))]
 pub(crate) fn check_job(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
@@ -74,15 +75,14 @@ pub(crate) fn check_job(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> 
     given.finish("check_job")
 }
 
-/// Folds the receipts of a sharded corpus into its manifest; returns what `qorpus seal --json`
-/// says.
+/// List the published shards of a corpus in its manifest; return `qorpus seal --json`.
 #[pyfunction]
 pub(crate) fn seal<'py>(py: Python<'py>, path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let path = arguments::path(path, "path")?;
     dictionary(py, py.detach(|| qorpus::seal(&path)).or_raise(py)?)
 }
 
-/// Creates a sharded corpus, unless there is one of this recipe, and seals it.
+/// Create a sharded corpus unless it exists, and seal it.
 #[pyfunction]
 #[pyo3(signature = (path, recipe, shard=None))]
 pub(crate) fn begin<'py>(
@@ -97,13 +97,13 @@ pub(crate) fn begin<'py>(
     dictionary(py, py.detach(|| qorpus::begin(&path, &recipe, shard)).or_raise(py)?)
 }
 
-/// The receipt of a shard as it was published, or None.
+/// Return the receipt of a published shard, or None.
 #[pyfunction]
 pub(crate) fn receipt(py: Python<'_>, path: PathBuf, number: u64) -> PyResult<Option<String>> {
     py.detach(|| qorpus::receipt(&path, number)).or_raise(py)
 }
 
-/// The state of a sharded corpus, as `qorpus seal --json` says it, with ranges as tuples.
+/// Converts the state of a sharded corpus: `qorpus seal --json`, with ranges as tuples.
 pub(crate) fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, PyDict>> {
     let result = from_json(py, &json::sealed(&sealed).to_string())?;
     let missing = sealed.missing.into_iter().map(|ids| (ids.start, ids.end));
@@ -111,15 +111,15 @@ pub(crate) fn dictionary(py: Python<'_>, sealed: Sealed) -> PyResult<Bound<'_, P
     Ok(result)
 }
 
-/// The dictionary that a text in JSON is.
+/// Parses a JSON object.
 pub(crate) fn from_json<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>> {
     Ok(py.import("json")?.call_method1("loads", (text,))?.cast_into()?)
 }
 
-/// How people look on at a job.
+/// How the progress of a job is reported.
 #[derive(Default)]
 pub(crate) struct Watch {
-    /// Whether a terminal shows a bar.
+    /// Whether a bar, or lines of a log, are shown.
     pub(crate) shown: bool,
     /// A function that is called instead.
     call: Option<Py<PyAny>>,
@@ -133,14 +133,16 @@ impl Watch {
                 Ok(Watch { shown: false, call: Some(progress.clone().unbind()) })
             }
             Err(_) => {
-                let text = format!("{name} is True, False or what is called, not {}", class(progress));
+                let text = format!("{name} must be True, False or a function, not {}", class(progress));
                 Err(wrong_type(progress.py(), text))
             }
         }
     }
 }
 
-/// Runs a job without the GIL. It gets a flag that says when to stop, and tells two numbers now and
+/// Runs a job without the GIL.
+///
+/// The job gets a flag that asks it to stop, and a function to which it reports two numbers now and
 /// then.
 pub(crate) fn watched(
     py: Python<'_>,
@@ -151,7 +153,7 @@ pub(crate) fn watched(
     let mut failure = None;
     let result = py.detach(|| {
         let mut tell = |one: u64, other: u64| {
-            // A progress function that has raised is not called again.
+            // A progress function that raised is not called again.
             if failure.is_some() {
                 return;
             }
@@ -168,7 +170,7 @@ pub(crate) fn watched(
     result.or_raise(py)
 }
 
-/// Runs an enumeration as [`watched`] runs a job: it reports its progress level by level.
+/// Runs an enumeration as [`watched`] runs a job. It reports its progress level by level.
 pub(crate) fn watched_levels(
     py: Python<'_>,
     watch: &Watch,

@@ -1,4 +1,4 @@
-//! Labels, from Python to the library and back.
+//! Labels, from Python to the engine and back.
 
 use crate::arguments::{class, each, encoded, shown, text};
 use crate::errors::{invalid, unconverted, wrong_type};
@@ -8,8 +8,8 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use qorpus::{Label, LabelColumn};
 use std::collections::BTreeMap;
 
-/// Returns the names of labels, and for each the value as `read` converts it: [`label`] or
-/// [`column`]. A value of None is left out.
+/// Returns the names of labels, and the values that `read` ([`label`] or [`column`]) converts. A
+/// value of None is left out.
 pub(crate) fn named<T>(
     labels: Option<&Bound<'_, PyDict>>,
     read: fn(&str, &Bound<'_, PyAny>) -> PyResult<T>,
@@ -25,7 +25,7 @@ pub(crate) fn named<T>(
     Ok((names, values))
 }
 
-/// The label of one record: a number or a text.
+/// Converts the label of one record: a number or a string.
 pub(crate) fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
     if value.is_instance_of::<PyFloat>() {
         return Ok(Label::Real(value.extract()?));
@@ -40,7 +40,7 @@ pub(crate) fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
         return Ok(Label::Text(encoded(text, &format!("label '{name}'"))?.into()));
     }
     // NumPy's and PyTorch's scalars.
-    let refused = || format!("label '{name}' is a number or a text, not {}", class(value));
+    let refused = || format!("label '{name}' must be a number or a string, not {}", class(value));
     if value.hasattr("item")?
         && value.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).unwrap_or(0) == 0
     {
@@ -52,14 +52,14 @@ pub(crate) fn label(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Label> {
     Err(wrong_type(value.py(), refused()))
 }
 
-/// The labels of several records: a number for each, or a text for each.
+/// Converts the labels of several records: a number for each, or a string for each.
 pub(crate) fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     let py = values.py();
     let refused = |what: &str| {
-        let wanted = "a number for each record, or a text for each";
-        wrong_type(py, format!("label '{name}' needs {wanted}, not {what}"))
+        let wanted = "a number for each record, or a string for each";
+        wrong_type(py, format!("label '{name}' must have {wanted}, not {what}"))
     };
-    // NumPy would make texts of numbers beside texts, and reals of integers too large for it.
+    // NumPy would turn numbers beside strings into strings, and large integers into floats.
     if values.is_instance_of::<PyList>() || values.is_instance_of::<PyTuple>() {
         return listed(name, values);
     }
@@ -71,7 +71,7 @@ pub(crate) fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelCol
     if array.ndim() != 1 {
         return Err(refused(&match array.ndim() {
             0 => class(values),
-            dimensions => format!("an array of {dimensions} dimensions"),
+            dimensions => format!("an array with {dimensions} dimensions"),
         }));
     }
     let cast = |dtype: &str| array.call_method1("astype", (dtype,));
@@ -90,14 +90,17 @@ pub(crate) fn column(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelCol
     }
 }
 
-/// A list of labels, one a record.
+/// Converts a list of labels, one per record.
 fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
     let mut column: Option<LabelColumn> = None;
     for (position, value) in each(values)?.enumerate() {
         let value = value?;
         if value.is_none() {
-            let text = format!("label '{name}' is None for record {position} of those given");
-            return Err(wrong_type(values.py(), text + ": append records without it apart"));
+            let text = format!("record {position} of those given: label '{name}' is None");
+            return Err(wrong_type(
+                values.py(),
+                text + "; append records without this label in another call",
+            ));
         }
         let label = label(name, &value)?;
         match &mut column {
@@ -111,7 +114,8 @@ fn listed(name: &str, values: &Bound<'_, PyAny>) -> PyResult<LabelColumn> {
 }
 
 fn too_large(name: &str, value: impl std::fmt::Display) -> PyErr {
-    Python::attach(|py| invalid(py, format!("label '{name}' is {value}, which has more than 64 bits")))
+    let text = format!("label '{name}' is {value}, which does not fit in 64 bits; pass a float or a string");
+    Python::attach(|py| invalid(py, text))
 }
 
 /// Converts labels to a dict.

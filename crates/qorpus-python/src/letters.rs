@@ -1,4 +1,4 @@
-//! Circuits in the forms that people pass, as numbers of letters.
+//! Circuits, from every form of argument, as numbers of letters.
 
 use crate::arguments::{class, each, encoded, ordered, shown};
 use crate::arrays::{is_aligned, shape_text};
@@ -13,8 +13,9 @@ use qorpus::Circuits;
 use qorpus::core::{Alphabet, MAX_LENGTH};
 use std::fmt::Display;
 
-/// Appends one circuit to `letters`: a text `"h 0; t 0"`, or a sequence of letters or of their
-/// numbers.
+/// Appends one circuit to `letters`.
+///
+/// A circuit is a string `"h 0; t 0"`, or a sequence of letters or their numbers.
 pub(crate) fn circuit(
     alphabet: &Alphabet,
     circuit: &Bound<'_, PyAny>,
@@ -34,8 +35,7 @@ pub(crate) fn circuit(
     }
     if let Some(array) = integers(circuit) {
         if array.ndim() != 1 {
-            let text =
-                format!("a circuit is an array of shape (letters,), not {}", shape_text(array.shape()));
+            let text = format!("a circuit must have shape (letters,), not {}", shape_text(array.shape()));
             return Err(invalid(py, text));
         }
         let mut circuits = Circuits::default();
@@ -47,22 +47,23 @@ pub(crate) fn circuit(
     let refused = |error| {
         let class = class(circuit);
         unconverted(py, error, || {
-            format!("a circuit is a text, or a sequence of letters or their numbers, not {class}")
+            format!("a circuit must be a string, or a sequence of letters or their numbers, not {class}")
         })
     };
-    // One more than there can be, however many come: the writer refuses so many.
+    // At most one more than the limit, which the writer refuses: the iterator may be infinite.
     each(circuit).map_err(refused)?.take(MAX_LENGTH + 1).try_for_each(|item| push(&item?))
 }
 
-/// Several circuits: a sequence of them, or an array of shape (records, longest) of numbers of
-/// letters, padded with -1.
+/// Converts several circuits.
+///
+/// They are a sequence, or an array of letter numbers of shape (records, longest) padded with -1.
 pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyResult<Circuits> {
     let py = circuits.py();
     let mut all = Circuits::default();
     if let Some(array) = integers(circuits) {
         if array.ndim() != 2 {
             let text = format!(
-                "circuits are an array of shape (records, longest), not {}",
+                "an array of circuits must have shape (records, longest), not {}",
                 shape_text(array.shape())
             );
             return Err(invalid(py, text));
@@ -71,13 +72,13 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
         return Ok(all);
     }
     if circuits.is_instance_of::<PyString>() {
-        return Err(wrong_type(py, "circuits are a sequence of circuits, not one text; use append"));
+        return Err(wrong_type(py, "circuits must be a sequence of circuits, not one string; use append"));
     }
     ordered(circuits, "circuits")?;
     let refused = |error| {
         let class = class(circuits);
         unconverted(py, error, || {
-            format!("circuits are a sequence of circuits, or an array of numbers of letters, not {class}")
+            format!("circuits must be a sequence of circuits or an array of letter numbers, not {class}")
         })
     };
     let mut letters = Vec::new();
@@ -89,8 +90,8 @@ pub(crate) fn circuits(alphabet: &Alphabet, circuits: &Bound<'_, PyAny>) -> PyRe
     Ok(all)
 }
 
-/// Says in an exception which record it is about, unless it comes from elsewhere, as a
-/// KeyboardInterrupt does.
+/// Adds the place of the record to an exception about it. Others, such as a KeyboardInterrupt, are
+/// returned unchanged.
 fn at(py: Python<'_>, position: usize, error: PyErr) -> PyErr {
     let text = |error: &PyErr| format!("record {position} of those given: {}", error.value(py));
     if error.is_instance_of::<PyTypeError>(py) {
@@ -106,7 +107,7 @@ fn letter(alphabet: &Alphabet, item: &Bound<'_, PyAny>) -> PyResult<u16> {
     if let Ok(text) = item.cast::<PyString>() {
         return alphabet.letter(encoded(text, "a letter")?).or_raise(item.py());
     }
-    let refused = || format!("a letter is a text or a number, not {}", class(item));
+    let refused = || format!("a letter must be a string or a number, not {}", class(item));
     if item.is_instance_of::<PyInt>() || item.hasattr("__index__")? {
         return item.extract().map_err(|error: PyErr| {
             if error.is_instance_of::<PyOverflowError>(item.py()) {
@@ -123,13 +124,13 @@ fn unknown(letter: impl Display) -> String {
     format!("there is no letter {letter}; letters are numbered from 0")
 }
 
-/// An array of integers, if it is one.
+/// Returns a value as an array of integers, if it is one.
 fn integers<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyUntypedArray>> {
     let array = value.cast::<PyUntypedArray>().ok()?;
     matches!(array.dtype().kind(), b'i' | b'u').then(|| array.clone())
 }
 
-/// Appends the rows of an array of integers, which end at the first -1.
+/// Appends the rows of an array of integers, each up to its first -1.
 fn rows(array: &Bound<'_, PyUntypedArray>, circuits: &mut Circuits) -> PyResult<()> {
     match (array.dtype().kind(), array.dtype().itemsize()) {
         (b'i', 4) => typed_rows::<i32>(array, circuits),
@@ -163,7 +164,8 @@ where
             return Err(at(py, position, invalid(py, unknown(number))));
         }
         if row.iter().skip(end).any(|&number| !matches!(number.try_into(), Ok(-1i64))) {
-            return Err(at(py, position, invalid(py, "its circuit goes on behind a -1, which only pads")));
+            let text = "its circuit has a letter after a -1; -1 is only for padding at the end";
+            return Err(at(py, position, invalid(py, text)));
         }
     }
     Ok(())

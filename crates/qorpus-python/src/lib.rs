@@ -1,7 +1,7 @@
-//! The native module of the Python package: convert, release the GIL, call the library, map the
-//! error.
+//! The native module of the Python package: it converts arguments, releases the GIL, calls the
+//! engine, and maps errors to exceptions.
 
-#![allow(clippy::doc_markdown, reason = "what documents a Python object is a docstring, not Rust's Markdown")]
+#![allow(clippy::doc_markdown, reason = "comments on Python objects are docstrings, not Rust's Markdown")]
 
 mod arguments;
 mod arrays;
@@ -24,7 +24,7 @@ mod writer;
 use pyo3::prelude::*;
 use std::ffi::OsString;
 
-/// Runs the `qorpus` command with these arguments and returns its exit status.
+/// Run the `qorpus` command with these arguments, and return its exit status.
 #[pyfunction]
 fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     let status = py.detach(|| qorpus_cli::command(std::iter::once("qorpus".into()).chain(arguments)));
@@ -32,13 +32,13 @@ fn command(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     status
 }
 
-/// Closes what must not be carried through a fork.
+/// Close handles and locks before a fork.
 #[pyfunction]
 fn before_fork(py: Python<'_>) {
     py.detach(qorpus::before_fork);
 }
 
-/// Lets readers and writers go on after a fork.
+/// Let readers and writers continue after a fork.
 #[pyfunction]
 fn after_fork() {
     qorpus::after_fork();
@@ -53,7 +53,7 @@ mod _qorpus {
     #[pymodule_export]
     use super::job::{begin, check_job, generate, receipt, seal};
     #[pymodule_export]
-    use super::options::{distinct_recipe, recipe};
+    use super::options::{defaults, distinct_recipe, recipe};
     #[pymodule_export]
     use super::record::{Origin, Record};
     #[pymodule_export]
@@ -70,14 +70,15 @@ mod _qorpus {
     #[pymodule_init]
     fn prepare(module: &Bound<'_, PyModule>) -> PyResult<()> {
         if cfg!(debug_assertions) {
-            let text = c"qorpus was built without optimisation and is many times slower than it should be; \
+            let text = c"qorpus was built without optimization and is many times slower than a release; \
                          build it with 'maturin build --release' or 'pip install .'";
             let category = module.py().get_type::<PyRuntimeWarning>();
             PyErr::warn(module.py(), &category, text, 2)?;
         }
         super::waiting::attend();
-        // NumPy looks for its functions where they are called first, and panics if an interrupt
-        // arrives there; its modules come first, since their import ends with an exception.
+        // The numpy crate looks up NumPy's functions at their first use, and panics if an interrupt
+        // arrives meanwhile. Do it now; import the module before, because an interrupted import
+        // raises an exception.
         module.py().import("numpy.lib")?;
         numpy::dtype::<f64>(module.py());
         module.add("__version__", env!("CARGO_PKG_VERSION"))

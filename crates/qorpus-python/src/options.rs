@@ -1,4 +1,4 @@
-//! Options as the library's. One that is left out keeps the library's default.
+//! Options, converted to the engine's. An option that is left out keeps the engine's default.
 
 use crate::arguments::{
     Options, class, count, each, encoded, flag, items, number, ordered, path, real, text,
@@ -6,22 +6,25 @@ use crate::arguments::{
 use crate::arrays::{complex, shape_text};
 use crate::errors::{OrRaise, invalid, unconverted, wrong_type};
 use numpy::{PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::{
     DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, GateOption, Gates, GenerateOptions,
-    Order, PairCheck, Part, RecipeOptions, WriterOptions,
+    Order, PairCheck, Part, RecipeOptions, Remote, WriterOptions,
 };
-use qorpus_cli::names::{DTYPES, DURABILITIES, Names, ORDERS, UP_TO, named};
+use qorpus_cli::names::{DTYPES, DURABILITIES, Names, ORDERS, UP_TO, name_of, named};
 
-/// Returns the recipe of these options as JSON.
+/// Return the recipe of these options as JSON.
 #[pyfunction]
 #[pyo3(signature = (**options))]
 pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<String> {
     let given = Options::new(py, options);
     let words = given.take("words", flag)?;
     if words == Some(true) && (given.has("random")? || given.has("seed")?) {
-        return Err(invalid(py, "words are all words: leave out random and seed, or words"));
+        let text = "random and seed are for random circuits, but words is True: leave out random and seed, \
+                    or words";
+        return Err(invalid(py, text));
     }
     let defaults = RecipeOptions::default();
     let options = RecipeOptions {
@@ -39,7 +42,7 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
     Ok(py.detach(|| options.recipe()).or_raise(py)?.to_json())
 }
 
-/// Returns the recipe of an enumeration with these options as JSON.
+/// Return the recipe of an enumeration with these options as JSON.
 #[pyfunction]
 #[pyo3(signature = (**options))]
 pub(crate) fn distinct_recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<String> {
@@ -59,7 +62,85 @@ pub(crate) fn distinct_recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>
     Ok(py.detach(|| options.recipe()).or_raise(py)?.to_json())
 }
 
-/// The options of a generation.
+/// Return the engine's default of every option, by the function or class that takes it.
+///
+/// Signatures of the package repeat these defaults for help() and the documentation; a test compares
+/// them. None stands for a default that depends on the machine or on other options.
+#[pyfunction]
+pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let recipe = RecipeOptions::default();
+    let distinct = DistinctOptions::default();
+    let GenerateOptions { jobs, part, durability, shard, stage, force } = GenerateOptions::default();
+    let enumerate = EnumerateOptions::default();
+    let writer = WriterOptions::default();
+    let is_default = |check: &&str| check.parse::<PairCheck>().ok() == Some(writer.check);
+    let check = ["phase", "exact", "none"].into_iter().find(is_default);
+    let all = PyDict::new(py);
+    let add = |name: &str, defaults: &[(&str, Bound<'_, PyAny>)]| {
+        let dict = PyDict::new(py);
+        defaults.iter().try_for_each(|(option, value)| dict.set_item(*option, value))?;
+        all.set_item(name, dict)
+    };
+    add(
+        "Recipe",
+        &[
+            ("gates", recipe.gates.to_string().into_bound_py_any(py)?),
+            ("qubits", recipe.qubits.into_bound_py_any(py)?),
+            ("coupling", recipe.coupling.into_bound_py_any(py)?),
+            ("words", recipe.words.into_bound_py_any(py)?),
+            ("random", recipe.random.into_bound_py_any(py)?),
+            ("seed", recipe.seed.into_bound_py_any(py)?),
+            ("length", recipe.length.into_bound_py_any(py)?),
+            ("dtype", name_of(DTYPES, recipe.dtype).into_bound_py_any(py)?),
+            ("unitaries", recipe.unitaries.into_bound_py_any(py)?),
+        ],
+    )?;
+    add(
+        "generate",
+        &[
+            ("jobs", jobs.into_bound_py_any(py)?),
+            ("part", (part != Part::default()).then(|| part.to_string()).into_bound_py_any(py)?),
+            ("durability", name_of(DURABILITIES, durability).into_bound_py_any(py)?),
+            ("shard", shard.into_bound_py_any(py)?),
+            ("stage", stage.into_bound_py_any(py)?),
+            ("force", force.into_bound_py_any(py)?),
+        ],
+    )?;
+    add(
+        "distinct",
+        &[
+            ("gates", distinct.gates.to_string().into_bound_py_any(py)?),
+            ("qubits", distinct.qubits.into_bound_py_any(py)?),
+            ("coupling", distinct.coupling.into_bound_py_any(py)?),
+            ("max_length", distinct.max_length.into_bound_py_any(py)?),
+            ("cost", distinct.cost.into_bound_py_any(py)?),
+            ("max_cost", distinct.max_cost.into_bound_py_any(py)?),
+            ("up_to", name_of(UP_TO, distinct.up_to).into_bound_py_any(py)?),
+            ("dtype", name_of(DTYPES, distinct.dtype).into_bound_py_any(py)?),
+            ("memory", enumerate.memory.into_bound_py_any(py)?),
+            ("jobs", enumerate.jobs.into_bound_py_any(py)?),
+            ("durability", name_of(DURABILITIES, enumerate.durability).into_bound_py_any(py)?),
+            ("alone", Remote::LOCAL_THRESHOLD.into_bound_py_any(py)?),
+        ],
+    )?;
+    add(
+        "Writer",
+        &[
+            ("gates", writer.gates.map(|gates| gates.to_string()).into_bound_py_any(py)?),
+            ("qubits", writer.qubits.into_bound_py_any(py)?),
+            ("coupling", writer.coupling.into_bound_py_any(py)?),
+            ("dtype", name_of(DTYPES, writer.dtype).into_bound_py_any(py)?),
+            ("unitaries", writer.unitaries.into_bound_py_any(py)?),
+            ("tolerance", writer.tolerance.into_bound_py_any(py)?),
+            ("order", name_of(ORDERS, writer.order).into_bound_py_any(py)?),
+            ("check", check.into_bound_py_any(py)?),
+            ("durability", name_of(DURABILITIES, writer.durability).into_bound_py_any(py)?),
+        ],
+    )?;
+    Ok(all)
+}
+
+/// Converts the options of a generation.
 pub(crate) fn generate_options(given: &Options<'_>) -> PyResult<GenerateOptions> {
     Ok(GenerateOptions {
         jobs: given.take("jobs", number)?,
@@ -71,7 +152,7 @@ pub(crate) fn generate_options(given: &Options<'_>) -> PyResult<GenerateOptions>
     })
 }
 
-/// The options of an enumeration.
+/// Converts the options of an enumeration.
 pub(crate) fn enumerate_options(given: &Options<'_>) -> PyResult<EnumerateOptions> {
     Ok(EnumerateOptions {
         memory: given.take("memory", count)?,
@@ -80,7 +161,7 @@ pub(crate) fn enumerate_options(given: &Options<'_>) -> PyResult<EnumerateOption
     })
 }
 
-/// The options of a writer.
+/// Converts the options of a writer.
 pub(crate) fn writer_options(given: &Options<'_>) -> PyResult<WriterOptions> {
     let defaults = WriterOptions::default();
     Ok(WriterOptions {
@@ -98,19 +179,22 @@ pub(crate) fn writer_options(given: &Options<'_>) -> PyResult<WriterOptions> {
     })
 }
 
-/// The distance from unitarity that is accepted; any, if infinite.
+/// Converts the accepted distance from unitarity; infinity accepts any.
 fn tolerance(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<f64>> {
     match real(value, name)? {
         f64::INFINITY => Ok(None),
         tolerance if tolerance >= 0.0 => Ok(Some(tolerance)),
-        other => Err(invalid(value.py(), format!("{name} {other} is not 0 or more"))),
+        other => {
+            let text = format!("{name} is {other}; it must be 0 or more, or math.inf to accept any");
+            Err(invalid(value.py(), text))
+        }
     }
 }
 
-/// Costs as a text, or as a mapping from gates to numbers.
+/// Converts costs: a string, or a mapping from gates to integers.
 fn cost(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     let Some(costs) = items(value)? else {
-        let name = format!("{name} (such as \"t=1\", or a mapping of gates to numbers)");
+        let name = format!("{name} (such as \"t=1\", or a mapping from gates to integers)");
         return text(value, &name).map(Into::into);
     };
     let item = |(name, cost): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
@@ -119,7 +203,7 @@ fn cost(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     Ok(costs.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
 }
 
-/// Lengths as a text `"5..15"`, as a number, or as the shortest and the longest.
+/// Converts lengths: a string `"5..15"`, a number, or a pair (shortest, longest).
 fn length(value: &Bound<'_, PyAny>, name: &str) -> PyResult<(usize, usize)> {
     if let Ok(text) = value.cast::<PyString>() {
         return qorpus::parse_length(encoded(text, name)?).or_raise(value.py());
@@ -128,17 +212,20 @@ fn length(value: &Bound<'_, PyAny>, name: &str) -> PyResult<(usize, usize)> {
     if value.hasattr("__index__")? {
         return number(value, name).map(|length| (length, length));
     }
-    // Two are wanted, and there may be any number.
+    // Two are expected, but the iterator may be infinite.
     match each(value).and_then(|items| items.take(3).collect::<PyResult<Vec<_>>>()).as_deref() {
         Ok([min, max]) => Ok((number(min, name)?, number(max, name)?)),
-        _ => Err(wrong_type(value.py(), format!("{name} is a number of letters, or (shortest, longest)"))),
+        _ => {
+            let text = format!("{name} must be a number of letters, or (shortest, longest)");
+            Err(wrong_type(value.py(), text))
+        }
     }
 }
 
-/// The type of the unitaries' entries, as anything that NumPy takes for a dtype.
+/// Converts the dtype of unitaries, in any form that NumPy accepts.
 fn dtype(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Dtype> {
     let py = value.py();
-    let refused = |given: &str| format!("{name} is complex128 or complex64, not {given}");
+    let refused = |given: &str| format!("{name} must be complex128 or complex64, not {given}");
     let dtype = py.import("numpy")?.call_method1("dtype", (value,)).map_err(|error| {
         let given = match value.cast::<PyString>() {
             Ok(text) => format!("'{}'", text.to_string_lossy()),
@@ -150,13 +237,13 @@ fn dtype(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Dtype> {
     named(DTYPES, &found).ok_or_else(|| invalid(py, refused(&found)))
 }
 
-/// Pairs of qubits, by name or one by one.
+/// Converts a coupling.
 fn coupling(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     let name = format!("{name} (\"all\", \"line\", \"ring\", or pairs such as \"0-1,1-2\")");
     text(value, &name).map(Into::into)
 }
 
-/// One of a few values, by its name.
+/// Converts the name of one of a few values.
 fn one_of<T: Copy>(
     value: &Bound<'_, PyAny>,
     name: &str,
@@ -168,32 +255,39 @@ fn one_of<T: Copy>(
 }
 
 pub(crate) fn order(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Order> {
-    one_of(value, name, ORDERS, |other| format!("{name} '{other}' is neither 'big' nor 'little'"))
+    one_of(value, name, ORDERS, |other| format!("{name} is '{other}'; it must be 'big' or 'little'"))
 }
 
 pub(crate) fn durability(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Durability> {
-    one_of(value, name, DURABILITIES, |other| format!("{name} '{other}' is none of 'full', 'normal', 'off'"))
+    let refused = |other: &str| format!("{name} is '{other}'; it must be 'full', 'normal' or 'off'");
+    one_of(value, name, DURABILITIES, refused)
 }
 
 fn up_to(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Equivalence> {
-    one_of(value, name, UP_TO, |other| format!("{name} is 'phase' or 'nothing', not '{other}'"))
+    one_of(value, name, UP_TO, |other| format!("{name} is '{other}'; it must be 'phase' or 'nothing'"))
 }
 
-/// A part written `"0/4"` or `(0, 4)`.
+/// Converts a part: `"0/4"` or `(0, 4)`.
 fn part(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Part> {
     if let Ok(text) = value.cast::<PyString>() {
         return encoded(text, name)?.parse::<Part>().or_raise(value.py());
     }
     match value.cast::<PyTuple>().map(|part| part.iter().collect::<Vec<_>>()).as_deref() {
         Ok([index, of]) => Part::new(number(index, name)?, number(of, name)?).or_raise(value.py()),
-        _ => Err(wrong_type(value.py(), format!("{name} is (index, parts), or a text such as \"0/4\""))),
+        _ => {
+            let text = format!("{name} must be (index, parts), or a string such as \"0/4\"");
+            Err(wrong_type(value.py(), text))
+        }
     }
 }
 
-/// More gates than an alphabet has letters: of an endless iterator no more are asked for.
+/// The largest number of gates that are read, because the iterator may be infinite. An alphabet has
+/// fewer letters.
 const MAX_GATES: usize = 1 << 16;
 
-/// A gate set: a text, a file, a sequence of names and (name, matrix), or a mapping from names to
+/// Converts a gate set.
+///
+/// It is a string, a path, a sequence of names and pairs (name, matrix), or a mapping from names to
 /// matrices or None.
 fn gates(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Gates> {
     if let Ok(text) = value.cast::<PyString>() {
@@ -207,7 +301,8 @@ fn gates(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Gates> {
         return gates.collect::<PyResult<_>>().map(Gates::List);
     }
     let refused = || {
-        let text = "are a text, a sequence of names and (name, matrix), or a mapping of names to matrices";
+        let text = "must be a string, a sequence of names and pairs (name, matrix), or a mapping from \
+                    names to matrices";
         wrong_type(value.py(), format!("{name} {text}"))
     };
     ordered(value, name)?;
@@ -226,13 +321,13 @@ fn gates(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Gates> {
     gates.collect::<PyResult<_>>().map(Gates::List)
 }
 
-/// A gate by its name, with its matrix unless that is None.
+/// Converts a gate, by its name and a matrix or None.
 fn gate(name: &Bound<'_, PyAny>, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
     let name = text(name, "the name of a gate")?;
     if matrix.is_none() { Ok(GateOption::Name(name.into())) } else { matrix_of(name, matrix) }
 }
 
-/// A gate with a matrix of its own.
+/// Converts a gate with its own matrix.
 pub(crate) fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateOption> {
     let py = matrix.py();
     let array = complex(matrix, &format!("the matrix of gate '{name}'"))?;
@@ -242,7 +337,7 @@ pub(crate) fn matrix_of(name: &str, matrix: &Bound<'_, PyAny>) -> PyResult<GateO
         }
         ref shape => {
             let text = format!(
-                "the matrix of gate '{name}' has shape {}; it must be a square of 2, 4 or 8 rows",
+                "the matrix of gate '{name}' has shape {}; it must be (2, 2), (4, 4) or (8, 8)",
                 shape_text(shape)
             );
             Err(invalid(py, text))

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The names of the columns, and the rows as tuples.
 pub(crate) type Selected<'py> = (Vec<String>, Bound<'py, PyList>);
 
-/// Runs one `SELECT`; a signal interrupts it.
+/// Runs one `SELECT`. A signal interrupts it.
 pub(crate) fn select<'py>(
     py: Python<'py>,
     reader: &Arc<Corpus>,
@@ -42,24 +42,25 @@ fn cell(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// The bytes of a unitary: complex64 unchanged, and anything else as complex128.
+/// Returns the bytes of a unitary: complex64 unchanged, anything else as complex128.
 fn unitary(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let numpy = value.py().import("numpy")?;
     let array = numpy.call_method1("asarray", (value,)).map_err(|error| {
         unconverted(value.py(), error, || format!("a parameter of type {} is not an array", class(value)))
     })?;
     let narrow = array.getattr("dtype")?.eq("complex64")?;
-    let what = "an array that stands for a unitary";
+    let what = "an array parameter (a unitary)";
     let array = if narrow { array } else { complex(&array, what)?.into_any() };
     array.call_method0("tobytes")?.extract()
 }
 
-/// The most parameters that a query of SQLite has.
+/// The largest number of parameters of a query in SQLite.
 const MAX_PARAMETERS: usize = 32_766;
 
-/// Values for the parameters of a query: a list, a tuple or another sequence, or an array in one
-/// dimension, for `?`; a mapping for `:name`. Other things that can be iterated over have no order,
-/// or are one value.
+/// Converts the values for the parameters of a query.
+///
+/// A sequence or a one-dimensional array has values for `?`, a mapping for `:name`. Other iterables
+/// have no order or are a single value.
 fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
     let py = parameters.py();
     if let Some(items) = items(parameters)? {
@@ -78,22 +79,22 @@ fn parameters_of(parameters: &Bound<'_, PyAny>) -> PyResult<Parameters> {
         }
     };
     if !several {
-        let wanted = "a list of values for ?, or a mapping of names to values for :name";
-        return Err(wrong_type(py, format!("parameters are {wanted}, not {}", class(parameters))));
+        let wanted = "a list of values for ?, or a mapping from names to values for :name";
+        return Err(wrong_type(py, format!("parameters must be {wanted}, not {}", class(parameters))));
     }
     let values = each(parameters)?.take(MAX_PARAMETERS + 1).map(|value| parameter(&value?));
     values.collect::<PyResult<_>>().map(Parameters::Ordered)
 }
 
-/// Converts the value of a parameter: None, a number, a text, bytes, or an array, which is a
-/// unitary.
+/// Converts the value of a parameter: None, a number, a string, bytes, or an array (a unitary).
 fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     let py = value.py();
     if value.is_none() {
         return Ok(Value::Null);
     }
     if value.is_instance_of::<PyBool>() || value.is_instance_of::<PyInt>() {
-        let too_large = |_| invalid(py, format!("SQLite has no integer as large as {}", shown(value)));
+        let text = || format!("the parameter {} does not fit in SQLite's 64-bit integers", shown(value));
+        let too_large = |_| invalid(py, text());
         return value.extract().map(Value::Integer).map_err(too_large);
     }
     if value.is_instance_of::<PyFloat>() {
@@ -110,11 +111,11 @@ fn parameter(value: &Bound<'_, PyAny>) -> PyResult<Value> {
             return Ok(Value::Blob(unitary(value)?));
         };
         let item = value.call_method0("item")?;
-        // An array of objects may hold itself.
+        // An array of objects may contain itself.
         if !item.hasattr("__array__")? {
             return parameter(&item);
         }
     }
-    let class = class(value);
-    Err(wrong_type(py, format!("a parameter is None, a number, a text, bytes or an array, not {class}")))
+    let expected = "None, a number, a string, bytes or an array";
+    Err(wrong_type(py, format!("a parameter must be {expected}, not {}", class(value))))
 }

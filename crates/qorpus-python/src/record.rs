@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Origin {
     recipe: Recipe,
     pub(crate) order: Order,
-    /// The gates' names, in order.
+    /// The names of the gates, in order.
     pub(crate) gates: Vec<String>,
     pub(crate) matrices: Py<PyDict>,
 }
@@ -41,7 +41,7 @@ impl Origin {
         for gate in gates.iter().filter(|gate| !gate.is_standard() && !gate.is_opaque()) {
             let dim = 1 << gate.qubits();
             let matrix = gate.matrix().to_pyarray(py).reshape([dim, dim])?;
-            // All records share it.
+            // All records share the matrix.
             matrix.call_method1("setflags", (false,))?;
             matrices.set_item(gate.name(), matrix)?;
         }
@@ -54,17 +54,16 @@ impl Origin {
     }
 }
 
-/// The name of an order of qubits.
+/// Returns the name of an order of qubits.
 pub(crate) fn order_name(order: Order) -> &'static str {
     name_of(ORDERS, order)
 }
 
 /// A record: a circuit, its unitary and its labels.
 ///
-/// Records come from a corpus or a recipe; they can be compared, hashed and pickled.
+/// Records come from reading a corpus or a recipe. They can be compared, hashed and pickled.
 ///
 /// Examples:
-///     >>> import qorpus
 ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
 ///     >>> record
 ///     Record(id=9, circuit=('h 0', 't 0', 'h 0'), qubits=1)
@@ -75,13 +74,13 @@ pub(crate) fn order_name(order: Order) -> &'static str {
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct Record {
     #[pyo3(get)]
-    /// Its place in the corpus.
+    /// The id: the place of the record in its corpus, counted from 0.
     pub(crate) id: u64,
     #[pyo3(get)]
-    /// Its letters in time order, such as `("h 0", "cx 0 1")`.
+    /// The letters in time order, such as `("h 0", "cx 0 1")`.
     pub(crate) circuit: Py<PyTuple>,
     #[pyo3(get)]
-    /// Array of shape `(2**qubits, 2**qubits)` and the corpus's dtype.
+    /// The unitary: an array of shape (d, d) for d = 2**qubits, complex128 or complex64.
     pub(crate) unitary: Py<PyAny>,
     pub(crate) given: Option<Py<PyDict>>,
     pub(crate) origin: Py<Origin>,
@@ -99,7 +98,8 @@ impl Record {
         origin: &Bound<'_, PyAny>,
     ) -> PyResult<Record> {
         let refused = |name: &str, value: &Bound<'_, PyAny>| {
-            let text = format!("a record is made by reading a corpus; its {name} cannot be {}", class(value));
+            let class = class(value);
+            let text = format!("the {name} of a record cannot be {class}; read records from a corpus");
             wrong_type(value.py(), text)
         };
         Ok(Record {
@@ -115,8 +115,10 @@ impl Record {
         })
     }
 
-    /// The labels by name: `length`, `count_GATE` for every gate of the corpus, and what it was
-    /// given.
+    /// The labels by name.
+    ///
+    /// These are `length`, `count_GATE` for each gate of the corpus, and the labels that were
+    /// appended with the record.
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
@@ -128,47 +130,94 @@ impl Record {
         self.origin.get().qubits()
     }
 
-    /// "big" if qubit 0 is the most significant bit of the unitary's indices, "little" if it is the
-    /// least.
+    /// The order of qubits, "big" or "little".
+    ///
+    /// "big": qubit 0 is the most significant bit of the unitary's indices. "little": it is the
+    /// least significant bit.
     #[getter]
     fn order(&self) -> &'static str {
         order_name(self.origin.get().order)
     }
 
-    /// The matrices of the gates of the corpus that are not standard, by name: shape `(2**k,
-    /// 2**k)`, complex128.
+    /// The matrices of gates that are not standard, by name.
+    ///
+    /// A matrix is complex128 of shape (2**k, 2**k), the first qubit most significant.
     #[getter]
     fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.origin.get().matrices.bind(py).copy()
     }
 
-    /// Converts the circuit to a `qiskit.QuantumCircuit`. Qubits keep their numbers, so its
-    /// `Operator` is in little order.
+    /// Convert the circuit to a `qiskit.QuantumCircuit`.
+    ///
+    /// Qubits keep their numbers, so its `Operator` is the unitary in little order. See
+    /// `qorpus.to_qiskit`.
+    ///
+    /// Raises:
+    ///     qorpus.MissingLibrary: Qiskit is not installed.
+    ///
+    /// Examples:
+    ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
+    ///     >>> record.to_qiskit().size()
+    ///     3
     fn to_qiskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qiskit")
     }
 
-    /// Converts the circuit to a `cirq.Circuit` on `cirq.LineQubit.range(qubits)`.
+    /// Convert the circuit to a `cirq.Circuit` on `cirq.LineQubit.range(qubits)`.
+    ///
+    /// See `qorpus.to_cirq`.
+    ///
+    /// Raises:
+    ///     qorpus.MissingLibrary: Cirq is not installed.
+    ///
+    /// Examples:
+    ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
+    ///     >>> print(record.to_cirq())
+    ///     0: ───H───T───H───
     fn to_cirq<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_cirq")
     }
 
-    /// Converts the circuit to a `bqskit.ir.Circuit`.
+    /// Convert the circuit to a `bqskit.ir.Circuit`.
+    ///
+    /// See `qorpus.to_bqskit`.
+    ///
+    /// Raises:
+    ///     qorpus.MissingLibrary: BQSKit is not installed.
+    ///
+    /// Examples:
+    ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
+    ///     >>> record.to_bqskit().num_operations
+    ///     3
     fn to_bqskit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_bqskit")
     }
 
-    /// Writes the circuit in OpenQASM 2.
+    /// Write the circuit as a complete OpenQASM 2 program.
+    ///
+    /// See `qorpus.to_qasm2`.
+    ///
+    /// Examples:
+    ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
+    ///     >>> record.to_qasm2().splitlines()[2:]
+    ///     ['qreg q[1];', 'h q[0];', 't q[0];', 'h q[0];']
     fn to_qasm2<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qasm2")
     }
 
-    /// Writes the circuit in OpenQASM 3.
+    /// Write the circuit as a complete OpenQASM 3 program.
+    ///
+    /// See `qorpus.to_qasm3`.
+    ///
+    /// Examples:
+    ///     >>> record = qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 3))[9]
+    ///     >>> record.to_qasm3().splitlines()[2:]
+    ///     ['qubit[1] q;', 'h q[0];', 't q[0];', 'h q[0];']
     fn to_qasm3<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.convert(py, "to_qasm3")
     }
 
-    /// Shows circuit, labels, and the unitary as a heat map in notebooks.
+    /// Show the circuit, its labels, and the unitary as a heat map in notebooks.
     fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let arguments = (self.id, &self.circuit, &self.unitary, self.labels(py)?);
         py.import("qorpus._html")?.call_method1("record", arguments)
@@ -205,13 +254,13 @@ impl Record {
         py.import("qorpus.interop")?.call_method1(function, arguments)
     }
 
-    /// The labels, as `Records.labels` has them, in the same order.
+    /// Counts the labels, in the order of `Records.labels`.
     fn count_labels(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let gates = &self.origin.get().gates;
         let mut counts = vec![0u32; gates.len()];
         for letter in self.circuit.bind(py) {
             let letter = letter.cast::<PyString>()?.to_str()?;
-            // A letter is its gate, which has no blanks, and the qubits.
+            // A letter is the name of a gate, which has no blanks, and qubits.
             let gate = letter.split(' ').next().unwrap_or_default();
             if let Some(place) = gates.iter().position(|known| known == gate) {
                 counts[place] += 1;

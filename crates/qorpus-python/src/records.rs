@@ -28,18 +28,21 @@ thread_local! {
 #[pyclass(subclass, frozen, module = "qorpus._qorpus")]
 pub(crate) struct Records {
     recipe: Recipe,
-    /// The records. A recipe of appended circuits has none: they cannot be computed.
+    /// The records. A recipe of appended circuits has none, because they cannot be computed.
     reader: Option<Arc<Corpus>>,
     order: Order,
     origin: Py<Origin>,
-    /// Every letter is one string, however often it occurs.
+    /// One string for each letter, shared by all circuits.
     letters: Vec<Py<PyString>>,
 }
 
 #[pymethods]
 impl Records {
     #[new]
-    #[pyo3(signature = (*, files=None, recipe=None, order=None, unsealed=None))]
+    #[pyo3(
+        signature = (*, files=None, recipe=None, order=None, unsealed=None),
+        text_signature = "(*, files=None, recipe=None, order='big', unsealed=False)"
+    )]
     fn new(
         py: Python<'_>,
         files: Option<&Bound<'_, PyAny>>,
@@ -61,7 +64,7 @@ impl Records {
                 let recipe = Recipe::from_json(json).or_raise(py)?;
                 (recipe.clone(), Corpus::computed(recipe).ok().map(Arc::new))
             }
-            _ => return Err(wrong_type(py, "either files or a recipe")),
+            _ => return Err(wrong_type(py, "pass either files or a recipe")),
         };
         let letters = recipe.alphabet().letters().iter();
         let letters = letters.map(|letter| PyString::intern(py, &letter.text).unbind()).collect();
@@ -70,7 +73,7 @@ impl Records {
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        // Python knows no larger lengths.
+        // Python has no larger lengths.
         Ok(usize::try_from(self.len(py)?).unwrap_or(usize::MAX).min(isize::MAX as usize))
     }
 
@@ -79,8 +82,7 @@ impl Records {
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        // Most are integers; what else has an __index__ is an integer too, and what has none is
-        // many.
+        // Most indices are integers, or have __index__. Any other index means several records.
         let index = match index.extract::<i64>() {
             Ok(index) => index,
             Err(_) => match py.import("operator")?.call_method1("index", (index,)) {
@@ -90,7 +92,7 @@ impl Records {
         };
         let id = ids::one(py, index, || self.len(py))?;
         let reader = self.reader(py)?;
-        // While Python makes an object, anything may run on this thread, this function too.
+        // Any code, this function included, may run on this thread while Python creates an object.
         let mut rows = ROWS.take();
         py.detach(|| reader.read(&[id], self.order, &mut rows)).or_raise(py)?;
         let record = self.assemble(py, id, rows.circuits.get(0), &rows.unitaries, rows.given.first())?;
@@ -98,13 +100,18 @@ impl Records {
         Ok(Bound::new(py, record)?.into_any())
     }
 
-    /// Reads the records with these ids. `torch.utils.data.DataLoader` calls this.
+    /// Read the records with these ids. `torch.utils.data.DataLoader` calls this.
     ///
     /// Args:
-    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
     ///
     /// Raises:
-    ///     IndexError: there is no such record.
+    ///     qorpus.MissingRecord: a record does not exist.
+    ///
+    /// Examples:
+    ///     >>> [record.id for record in qorpus.Recipe(random=1000).__getitems__([7, -1])]
+    ///     [7, 999]
     fn __getitems__<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let ids = self.ids(ids)?.list(py)?;
         let reader = self.reader(py)?;
@@ -119,16 +126,19 @@ impl Records {
         Ok(list)
     }
 
-    /// Reads the unitaries of some records.
+    /// Read the unitaries of some records.
     ///
     /// Args:
-    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
     ///
     /// Returns:
-    ///     Array of shape `(k, 2**n, 2**n)` and the corpus's dtype, for k ids and n qubits. It is yours.
+    ///     A new array of shape (k, d, d) for k ids and d = 2**qubits, in the corpus's dtype.
     ///
     /// Raises:
-    ///     IndexError: there is no such record.
+    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.WrongType: `ids` are neither a slice nor integers.
+    ///     qorpus.TooManyRecords: the array does not fit in memory.
     ///
     /// Examples:
     ///     >>> qorpus.Recipe(gates="h,cx", random=1000).unitaries([7, -1]).shape
@@ -142,16 +152,19 @@ impl Records {
         })
     }
 
-    /// Reads the circuits of some records.
+    /// Read the circuits of some records.
     ///
     /// Args:
-    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
     ///
     /// Returns:
-    ///     A tuple of letters in time order for each id, such as `("h 0", "cx 0 1")`.
+    ///     A list with a tuple of letters in time order for each id, such as ("h 0", "cx 0 1").
     ///
     /// Raises:
-    ///     IndexError: there is no such record.
+    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.WrongType: `ids` are neither a slice nor integers.
+    ///     qorpus.TooManyRecords: the list does not fit in memory.
     ///
     /// Examples:
     ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).circuits([0, 4])
@@ -164,17 +177,20 @@ impl Records {
         Ok(list)
     }
 
-    /// Reads the circuits of some records as numbers of letters.
+    /// Read the circuits of some records as numbers of letters.
     ///
     /// Args:
-    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
     ///
     /// Returns:
-    ///     Array of shape (k, longest) and dtype int32, for k ids: numbers of letters, `letters[number]` is the text, in
-    ///     time order, padded with -1 behind.
+    ///     An int32 array of shape (k, longest) for k ids: numbers of letters in time order, padded
+    ///     with -1. Letter number j is `letters[j]`.
     ///
     /// Raises:
-    ///     IndexError: there is no such record.
+    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.WrongType: `ids` are neither a slice nor integers.
+    ///     qorpus.TooManyRecords: the array does not fit in memory.
     ///
     /// Examples:
     ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).letters_array([1, 4])
@@ -188,7 +204,7 @@ impl Records {
         rows_of(py, &self.read_circuits(py, ids)?)
     }
 
-    /// Reads what `unitaries` and `letters_array` return in one go.
+    /// Read the results of `unitaries` and `letters_array` together.
     fn _pairs<'py>(
         &self,
         py: Python<'py>,
@@ -205,16 +221,24 @@ impl Records {
         Ok((unitaries, rows_of(py, &circuits)?))
     }
 
-    /// Reads the labels of some records.
+    /// Read the labels of some records.
     ///
     /// Args:
-    ///     ids: a slice, or integers in one dimension, in any order, also repeated; negative ones count from the end.
+    ///     ids: a slice; integers in one dimension, in any order and with repetitions, where
+    ///         negative ones count from the end; or a bool array with an entry for each record.
     ///
     /// Returns:
-    ///     A dict for each id: `length`, `count_GATE` for every gate of the corpus, and what the record was given.
+    ///     A list with a dict for each id: `length`, `count_GATE` for each gate of the corpus, and
+    ///     the labels that were appended with the record.
     ///
     /// Raises:
-    ///     IndexError: there is no such record.
+    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.WrongType: `ids` are neither a slice nor integers.
+    ///     qorpus.TooManyRecords: the list does not fit in memory.
+    ///
+    /// Examples:
+    ///     >>> qorpus.Recipe(gates="h,t", qubits=1, words=True, length=(0, 2)).labels([4])
+    ///     [{'count_h': 1, 'count_t': 1, 'length': 2}]
     fn labels<'py>(&self, py: Python<'py>, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         let ids = self.ids(ids)?.list(py)?;
         let reader = self.reader(py)?;
@@ -222,7 +246,7 @@ impl Records {
         let (circuits, given) = py.detach(read).or_raise(py)?;
         ids::check_room(py, circuits.len(), ids::objects(&circuits, ids::DICT_BYTES))?;
         let list = PyList::empty(py);
-        // Records of a recipe bring none.
+        // Records of a recipe have no appended labels.
         let given = given.into_iter().chain(std::iter::repeat_with(BTreeMap::new));
         for (circuit, given) in circuits.iter().zip(given) {
             list.append(labels::dict(py, &reader.labels(circuit, given))?)?;
@@ -230,8 +254,11 @@ impl Records {
         Ok(list)
     }
 
-    /// Returns the types of the labels that records brought with them: `float` for numbers, `str`
-    /// for texts.
+    /// Return the types of the labels that were appended with records.
+    ///
+    /// Returns:
+    ///     A dict from names to `float` for numbers or `str` for strings. It is empty if records
+    ///     were generated.
     ///
     /// Examples:
     ///     >>> with qorpus.Writer("labelled.db", gates=["h"], qubits=1) as writer:
@@ -254,8 +281,10 @@ impl Records {
         self.recipe.alphabet().qubits()
     }
 
-    /// "big" if qubit 0 is the most significant bit of the unitaries' indices, "little" if it is
-    /// the least.
+    /// The order of qubits, "big" or "little".
+    ///
+    /// "big": qubit 0 is the most significant bit of the unitaries' indices. "little": it is the
+    /// least significant bit.
     #[getter]
     fn order(&self) -> &'static str {
         order_name(self.order)
@@ -270,32 +299,33 @@ impl Records {
         }
     }
 
-    /// The names of the gates, in the order they were listed.
+    /// The names of the gates, in the order of the recipe.
     #[getter]
     fn gates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.origin.get().gates)
     }
 
-    /// The letters, gates placed on qubits: letter number k is `letters[k]`.
+    /// The letters, gates placed on qubits. Letter number j is `letters[j]`.
     #[getter]
     fn letters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.letters)
     }
 
-    /// The matrices of the gates that are not standard, by name: shape `(2**k, 2**k)`, complex128,
-    /// big order.
+    /// The matrices of gates that are not standard, by name.
+    ///
+    /// A matrix is complex128 of shape (2**k, 2**k), the first qubit most significant.
     #[getter]
     fn matrices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.origin.get().matrices.bind(py).copy()
     }
 
-    /// The lengths of the shortest and the longest circuit that there can be, in letters.
+    /// The lengths of the shortest and longest possible circuit, in letters.
     #[getter]
     fn lengths(&self) -> (usize, usize) {
         self.recipe.space().lengths()
     }
 
-    /// Whether unitaries are stored, rather than computed on reading.
+    /// Whether unitaries are stored; otherwise they are computed on reading.
     #[getter]
     fn stores_unitaries(&self) -> bool {
         self.recipe.stores_unitaries()
@@ -316,13 +346,13 @@ impl Records {
         self.recipe.hash().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether the records were appended. If not, the recipe decides them.
+    /// Whether a `Writer` appended the records; otherwise the recipe decides them.
     #[getter]
     fn is_appended(&self) -> bool {
         self.recipe.space().is_appended()
     }
 
-    /// The absolute paths of the files, as texts: the name of a bucket is not a path.
+    /// The absolute paths of the files, as strings, because a bucket is not a path.
     #[getter]
     fn _paths(&self) -> Vec<OsString> {
         self.reader.iter().flat_map(|reader| reader.paths()).map(Into::into).collect()
@@ -334,7 +364,7 @@ impl Records {
         self.reader.as_ref().is_some_and(|reader| reader.is_sharded())
     }
 
-    /// Returns the facts that `qorpus info --json` prints; of several files their sums.
+    /// Return the facts of `qorpus info --json`, summed over several files.
     fn _info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;
         let summary = py.detach(|| reader.summary()).or_raise(py)?;
@@ -345,15 +375,14 @@ impl Records {
         Ok(facts)
     }
 
-    /// Returns those facts that the records and their files decide, without the recipe.
+    /// Return the facts of `info` about records and files, without the recipe.
     fn _summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let reader = self.reader(py)?;
         let summary = py.detach(|| reader.summary()).or_raise(py)?;
         from_json(py, &json::summary(&summary).to_string())
     }
 
-    /// Returns the ids that are there, as ranges in order; or those that are `wanted`, which must
-    /// be there.
+    /// Return the ids that exist as ascending ranges; or the `wanted` ids, all of which must exist.
     #[pyo3(signature = (wanted=None))]
     fn _present_ranges(
         &self,
@@ -364,7 +393,10 @@ impl Records {
         let there = py.detach(|| reader.present()).or_raise(py)?;
         let chosen = match given(wanted, "ranges", ids::present)? {
             Some(wanted) => match there.first_without(&wanted) {
-                Some(id) => return Err(missing_record(py, format!("record {id} is not there"))),
+                Some(id) => {
+                    let text = format!("record {id} of the ranges does not exist, or is not made yet");
+                    return Err(missing_record(py, text));
+                }
                 None => wanted,
             },
             None => there,
@@ -372,7 +404,7 @@ impl Records {
         Ok(chosen.ranges().iter().map(|ids| (ids.start, ids.end)).collect())
     }
 
-    /// The levels of an enumeration: cost, length, first id, records.
+    /// The levels of an enumeration: cost, length, first id, number of records.
     #[getter]
     fn _levels(&self, py: Python<'_>) -> PyResult<Vec<(u32, usize, u64, u64)>> {
         let reader = self.reader(py)?;
@@ -380,8 +412,9 @@ impl Records {
         Ok(levels.iter().map(|level| (level.cost, level.length, level.first_id, level.records)).collect())
     }
 
-    /// Finds unitaries, or those of circuits: returns for each circuit, id, none_up_to, and what
-    /// else there is.
+    /// Find unitaries, or the unitaries of circuits.
+    ///
+    /// Returns circuit, id, none_up_to and further attributes for each.
     fn _find<'py>(
         &self,
         py: Python<'py>,
@@ -395,7 +428,7 @@ impl Records {
         found.iter().map(|found| distinct::answer(py, found, |circuit| self.tuple(py, circuit))).collect()
     }
 
-    /// Draws ids at a distance from the identity.
+    /// Draw ids at a distance from the identity.
     fn _sample<'py>(
         &self,
         py: Python<'py>,
@@ -410,7 +443,7 @@ impl Records {
         Ok(PyArray1::from_iter(py, ids.into_iter().map(u64::cast_signed)))
     }
 
-    /// Runs one SELECT over the table `records`; returns the names of the columns and the rows.
+    /// Run one SELECT over the table `records`; return the names of the columns, and the rows.
     fn _select<'py>(
         &self,
         py: Python<'py>,
@@ -425,7 +458,7 @@ impl Records {
     pub(crate) fn reader(&self, py: Python<'_>) -> PyResult<&Arc<Corpus>> {
         match &self.reader {
             Some(reader) => Ok(reader),
-            // The library says why they cannot be computed.
+            // The engine's error says why they cannot be computed.
             None => Corpus::computed(self.recipe.clone())
                 .or_raise(py)
                 .and_then(|_| Err(invalid(py, "there are no records"))),
@@ -478,7 +511,7 @@ impl Records {
         })
     }
 
-    /// A new array of the corpus's dtype whose bytes `fill` writes, all of them.
+    /// Creates an array of the corpus's dtype. `fill` must write all of its bytes.
     fn filled<'py, const N: usize>(
         &self,
         py: Python<'py>,

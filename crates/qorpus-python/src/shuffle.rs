@@ -6,7 +6,7 @@ use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use std::ops::Range;
 
-/// A pseudo-random order of the numbers below `len` that is decided by a seed and takes no memory.
+/// A pseudo-random permutation of the numbers below `len`, decided by a seed, that takes no memory.
 ///
 /// Examples:
 ///     >>> from qorpus._qorpus import Permutation
@@ -21,7 +21,7 @@ impl Permutation {
     fn new(py: Python<'_>, len: &Bound<'_, PyAny>, seed: &Bound<'_, PyAny>) -> PyResult<Permutation> {
         let (len, seed) = (number(len, "len")?, number(seed, "seed")?);
         if !(1..=1 << 63).contains(&len) {
-            return Err(invalid(py, format!("a permutation is of 1 to 2**63 numbers, not of {len}")));
+            return Err(invalid(py, format!("len is {len}; it must be from 1 to 2**63")));
         }
         Ok(Permutation(qorpus::core::Permutation::new(len, seed)))
     }
@@ -30,31 +30,31 @@ impl Permutation {
         usize::try_from(self.0.len()).unwrap_or(usize::MAX).min(isize::MAX as usize)
     }
 
-    /// Returns the numbers at these places: int64 for int64.
+    /// Return the numbers at these places, as int64.
     fn apply<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let places = int64s(places, "places")?;
         let len = self.0.len();
         if let Some(place) =
             places.iter().find(|&&place| u64::try_from(place).map_or(true, |place| place >= len))
         {
-            return Err(missing_record(py, format!("there is no place {place} among {len}")));
+            return Err(missing_record(py, format!("there is no place {place} in a permutation of {len}")));
         }
         let numbers = || places.iter().map(|&place| self.0.apply(place as u64) as i64).collect::<Vec<_>>();
         Ok(py.detach(numbers).into_pyarray(py))
     }
 
-    /// Returns the place of a number.
+    /// Return the place of a number.
     fn place(&self, py: Python<'_>, number: &Bound<'_, PyAny>) -> PyResult<u64> {
         let number: u64 = arguments::number(number, "number")?;
         let len = self.0.len();
         if number >= len {
-            return Err(missing_record(py, format!("there is no number {number} among {len}")));
+            return Err(missing_record(py, format!("there is no number {number} in a permutation of {len}")));
         }
         Ok(self.0.invert(number))
     }
 }
 
-/// Returns the numbers below `len` in a random order that a seed decides: int64.
+/// Return the numbers below `len` in a pseudo-random order that a seed decides, as int64.
 ///
 /// Examples:
 ///     >>> from qorpus._qorpus import shuffled
@@ -68,7 +68,7 @@ pub(crate) fn shuffled<'py>(
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let (len, seed) = (number::<usize>(len, "len")?, number(seed, "seed")?);
     let mut numbers = Vec::new();
-    let refused = |_| too_many_records(py, format!("{len} numbers are too many for the memory"));
+    let refused = |_| too_many_records(py, format!("{len} numbers do not fit in memory"));
     numbers.try_reserve_exact(len).map_err(refused)?;
     py.detach(|| {
         numbers.extend(0..len as i64);
@@ -77,7 +77,7 @@ pub(crate) fn shuffled<'py>(
     Ok(numbers.into_pyarray(py))
 }
 
-/// A split: some thousandths of all ids, decided by a seed, whatever the number of ids.
+/// A split: some thousandths of all ids, decided by a seed, independent of the number of ids.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct Split {
     share: qorpus::core::Split,
@@ -95,13 +95,13 @@ impl Split {
     ) -> PyResult<Split> {
         let (start, stop, seed) = (number(start, "start")?, number(stop, "stop")?, number(seed, "seed")?);
         if start > stop || stop > 1000 {
-            let text = format!("a split goes from 0 to 1000 thousandths, not from {start} to {stop}");
+            let text = format!("start is {start} and stop is {stop}; thousandths must ascend from 0 to 1000");
             return Err(invalid(py, text));
         }
         Ok(Split { share: qorpus::core::Split::new(Range { start, end: stop }, seed), size: stop - start })
     }
 
-    /// Returns for each of these ids whether it belongs to the split.
+    /// Return for each id whether it is in the split.
     fn contains<'py>(
         &self,
         py: Python<'py>,
@@ -115,16 +115,16 @@ impl Split {
         Ok(py.detach(belong).into_pyarray(py))
     }
 
-    /// Returns the number of ids below `len` that belong to the split.
+    /// Return the number of ids below `len` in the split.
     fn count(&self, len: &Bound<'_, PyAny>) -> PyResult<u64> {
         number(len, "len").map(|len| self.share.count(len))
     }
 
-    /// Returns the ids at these places of the split, which ascend with them: int64 for int64.
+    /// Return the ids at these places of the split, as int64. Ids ascend with places.
     fn ids<'py>(&self, py: Python<'py>, places: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let places = int64s(places, "places")?;
-        // Blocks of 1000 ids have `size` of them; the last one ends with the ids of 63 bits, and is
-        // looked at when it is asked for.
+        // Each block of 1000 ids has `size` members. The last block ends at 2**63, and is counted
+        // only when needed.
         let whole = (i64::MAX as u64 / 1000).saturating_mul(self.size);
         let is_there = |place: u64| place < whole || place < self.share.count(i64::MAX as u64);
         if let Some(place) = places.iter().find(|&&place| !u64::try_from(place).is_ok_and(is_there)) {

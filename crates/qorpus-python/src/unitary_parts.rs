@@ -9,8 +9,9 @@ use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use qorpus_cli::Bar;
 
-/// Parts of a corpus that no unitary, up to phase, is in two of. Each is some thousandths of all
-/// unitaries.
+/// Parts of a corpus that share no unitary, up to a global phase.
+///
+/// Each part has some thousandths of all unitaries.
 #[pyclass(frozen, module = "qorpus._qorpus")]
 pub(crate) struct UnitaryParts(qorpus::UnitaryParts);
 
@@ -27,9 +28,9 @@ impl UnitaryParts {
     ) -> PyResult<UnitaryParts> {
         let records = records
             .cast::<Records>()
-            .map_err(|_| wrong_type(py, format!("a corpus is split, not {}", class(records))))?;
+            .map_err(|_| wrong_type(py, format!("records must be a corpus, not {}", class(records))))?;
         let parts: Vec<(u16, u16)> = parts.extract().map_err(|error| {
-            unconverted(py, error, || format!("parts are pairs of thousandths, not {}", class(parts)))
+            unconverted(py, error, || format!("parts must be pairs of thousandths, not {}", class(parts)))
         })?;
         let seed = number(seed, "seed")?;
         let among = given(among, "ranges", present)?;
@@ -44,10 +45,10 @@ impl UnitaryParts {
         self.0.is_exact()
     }
 
-    /// Goes through the records below `len` that were not gone through yet.
+    /// Read the records below `len` that were not read before.
     ///
     /// Signals and exceptions of `progress` stop it.
-    #[pyo3(signature = (len, progress=None))]
+    #[pyo3(signature = (len, progress=None), text_signature = "($self, len, progress=False)")]
     fn update(
         &self,
         py: Python<'_>,
@@ -67,13 +68,13 @@ impl UnitaryParts {
         })
     }
 
-    /// Returns the number of records below `len`, which were gone through, that are in a part.
+    /// Return the number of records below `len` in a part. `update` must have read them.
     fn count(&self, py: Python<'_>, part: &Bound<'_, PyAny>, len: &Bound<'_, PyAny>) -> PyResult<u64> {
         let (part, len) = (number(part, "part")?, number(len, "len")?);
         py.detach(|| self.0.count(part, len)).or_raise(py)
     }
 
-    /// Returns for each of these records, which were gone through, whether it is in a part.
+    /// Return for each id whether its record is in a part. `update` must have read the records.
     fn contains<'py>(
         &self,
         py: Python<'py>,
@@ -84,7 +85,7 @@ impl UnitaryParts {
         Ok(py.detach(|| self.0.contains(part, &ids)).or_raise(py)?.into_pyarray(py))
     }
 
-    /// Returns the ids of the records at these places of a part: int64 for int64.
+    /// Return the ids of the records at these places of a part, as int64.
     fn ids<'py>(
         &self,
         py: Python<'py>,
@@ -98,8 +99,7 @@ impl UnitaryParts {
 }
 
 fn numbers(values: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<u64>> {
-    let number = |value: i64| {
-        u64::try_from(value).map_err(|_| invalid(values.py(), format!("{value} is not a record or a place")))
-    };
+    let refused = |value: i64| invalid(values.py(), format!("{name} contains {value}; it must be 0 or more"));
+    let number = |value: i64| u64::try_from(value).map_err(|_| refused(value));
     int64s(values, name)?.into_iter().map(number).collect()
 }

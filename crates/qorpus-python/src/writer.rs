@@ -13,41 +13,52 @@ use qorpus::core::Complex64;
 use std::path::Path;
 use std::time::Duration;
 
-/// The time between two looks for signals while someone waits.
+/// The time between two checks for signals during a wait.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Appends records to a corpus that any number of processes and threads may be writing.
+/// Append records to a corpus file, together with any number of other processes and threads.
 ///
-/// `append` and `extend` accept records; `flush` and leaving the `with` return when all that were
-/// accepted are durable, also if an exception, or Ctrl-C, ends the block: as with files, what was
-/// accepted before is kept. The exception of the block is the one that is raised; if the commit
-/// fails as well, a note says so. Ctrl-C during that commit gives up waiting for it. Open one in
-/// each process: one that was inherited through a fork refuses. Writers that are still open when
-/// their process ends are closed, in children of multiprocessing too, but not in processes that are
-/// killed.
+/// `append` and `extend` accept records. `flush`, and the end of a `with` block, return when all
+/// accepted records are durable. If an exception or Ctrl-C ends the block, the records accepted
+/// before are kept, as with files. That exception is raised; if the commit fails too, a note on it
+/// says so. Ctrl-C during that commit stops waiting for it.
+///
+/// Open a writer in each process: a writer inherited through a fork raises `qorpus.Error`. Writers
+/// that are still open when their process ends are closed, also in children of multiprocessing, but
+/// not when the process is killed.
 ///
 /// Args:
-///     path: the file. It is created if need be; otherwise its gates, qubits, coupling, dtype and unitaries must be these.
-///     gates: a preset or gate file (`"clifford+t"`, `"mine.toml"`), names (`["h", "t", "cx"]`), or names with matrices
-///         (`{"h": None, "root_y": array}`, `[("root_y", array)]`) of shape `(2**k, 2**k)`, first qubit most significant.
-///         A name that the library does not know is an opaque gate: a record with it must bring its unitary. None: those
-///         of the corpus, which must exist, with its qubits, coupling, dtype and unitaries.
+///     path: the file, created if it does not exist. The gates, qubits, coupling, dtype and
+///         unitaries of an existing file must be equal to these.
+///     gates: a preset or a gate file ("clifford+t", "mine.toml"); names (["h", "t", "cx"]); or
+///         names with matrices of shape (2**k, 2**k), the first qubit most significant ({"h": None,
+///         "root_y": array} or [("root_y", array)]). A name without a matrix that is not a standard
+///         gate is an opaque gate: a record with it must bring its unitary. None continues an
+///         existing corpus with its gates, qubits, coupling, dtype and unitaries, which must then
+///         be left out.
 ///     qubits: the number of qubits, 1 to 8.
-///     coupling: where gates on several qubits may stand: "all", "line", "ring", or pairs such as "0-1,1-2".
-///     dtype: "complex128" or "complex64".
-///     unitaries: whether unitaries are stored; if not, they are computed on reading and none can be given.
-///     tolerance: how far a given unitary may be from unitary, as the largest entry of U†U - 1; `math.inf` takes
-///         anything finite.
-///     order: the order of qubits in given unitaries, "big" (qubit 0 is the most significant bit) or "little" (Qiskit's).
-///     check: how a given unitary is compared with that of its circuit, if the library knows all gates: "phase" (up to a
-///         global phase), "exact", or "none". `extend` on one or two qubits compares its first 256 records and every eighth
-///         behind them, `append` and wider ones all. Entries may differ by 1e-6, in a corpus of complex64 by 1e-5. The error names
-///         the likely cause: the other order of qubits, the conjugate, the transpose, the inverse, or the letters backwards.
-///     durability: "full" (survives a power cut), "normal" (a power cut may lose the last commits if several write),
-///         or "off" (it may ruin the file).
+///     coupling: the pairs of qubits on which gates may act: "all", "line", "ring", or pairs such
+///         as "0-1,1-2".
+///     dtype: the dtype of stored unitaries, "complex128" or "complex64".
+///     unitaries: whether unitaries are stored. If not, they are computed on reading, and records
+///         may not bring any.
+///     tolerance: how far a given unitary may be from unitary, as the largest entry of |U†U - 1|.
+///         `math.inf` accepts anything finite.
+///     order: the order of qubits in given unitaries: "big" (qubit 0 is the most significant bit)
+///         or "little" (Qiskit's).
+///     check: how a given unitary is compared with the unitary of its circuit, if all its gates
+///         have matrices: "phase" (up to a global phase), "exact" or "none". On one and two qubits,
+///         `extend` compares its first 256 records and every eighth after them; otherwise every
+///         record is compared. Entries may differ by 1e-6, and by 1e-5 in a corpus of complex64.
+///         The error names the likely cause: the other order of qubits, the conjugate, the
+///         transpose, the inverse, or the letters backwards.
+///     durability: "full" (commits survive a power cut), "normal" (a power cut may lose the last
+///         commits if several processes write), or "off" (a power cut may ruin the file).
 ///
 /// Raises:
-///     ValueError: an option cannot be.
+///     qorpus.InvalidArgument: an option is invalid.
+///     qorpus.WrongType: an option has the wrong type.
+///     qorpus.MissingFile: `gates` is left out, and the file does not exist.
 ///     qorpus.Error: the path cannot hold a corpus, or holds another one.
 ///
 /// Examples:
@@ -68,8 +79,8 @@ impl Writer {
     #[new]
     #[pyo3(
         signature = (path, gates=None, qubits=None, **options),
-        text_signature = "(path, gates=None, qubits=None, *, coupling=None, dtype=None, unitaries=None, \
-                          tolerance=None, order=None, check=None, durability=None)"
+        text_signature = "(path, gates=None, qubits=2, *, coupling='all', dtype='complex128', \
+                          unitaries=True, tolerance=1e-06, order='big', check='phase', durability='full')"
     )]
     fn new(
         py: Python<'_>,
@@ -82,8 +93,8 @@ impl Writer {
         if gates.is_none() {
             for name in ["qubits", "coupling", "dtype", "unitaries"] {
                 if given.has(name)? {
-                    let text = "without gates those of the corpus are used, and its";
-                    let text = format!("{text} {name} too: give gates, or leave {name} out");
+                    let text = "without gates the writer uses the gates of the corpus, and its";
+                    let text = format!("{text} {name}; pass gates too, or leave {name} out");
                     return Err(invalid(py, text));
                 }
             }
@@ -98,19 +109,29 @@ impl Writer {
         Ok(Writer { writer })
     }
 
-    /// Accepts one record; waits while two groups of records wait to be committed.
+    /// Accept one record. This waits while two groups of records are waiting to be committed.
     ///
     /// Args:
-    ///     circuit: letters in time order (`["h 0", "cx 0 1"]`, on one qubit also `["h", "t"]`), one text
-    ///         (`"h 0; cx 0 1"`), or the numbers of letters, also as an array.
-    ///     unitary: array of shape `(2**n, 2**n)` that NumPy converts to complex128 without loss, qubits in the writer's
-    ///         order; it must be the circuit's, as far as the writer checks. Computed if it is left out.
-    ///     **labels: numbers and texts by name; None is no label.
+    ///     circuit: letters in time order: ["h 0", "cx 0 1"], on one qubit also ["h", "t"]; one
+    ///         string, "h 0; cx 0 1"; or numbers of letters, also as an array.
+    ///     unitary: an array of shape (d, d) for d = 2**qubits that NumPy converts to complex128
+    ///         without loss, in the writer's order of qubits. It must be the unitary of the
+    ///         circuit, as far as the writer checks. By default it is computed.
+    ///     **labels: numbers and strings by name. None adds no label.
     ///
     /// Raises:
-    ///     ValueError: no such letter, another shape, not unitary, not the circuit's unitary, or a label that cannot be.
-    ///     TypeError: something that is no circuit, no array of numbers, or no label; a set, which has no order.
-    ///     qorpus.Error: the writer was closed or inherited through a fork, or an earlier commit failed.
+    ///     qorpus.InvalidArgument: a letter does not exist; the array has another shape, is not
+    ///         unitary or is not the unitary of the circuit; or a label is invalid.
+    ///     qorpus.WrongType: an argument has the wrong type, such as a set, which has no order.
+    ///     qorpus.Error: the writer was closed or inherited through a fork, or an earlier commit
+    ///         failed.
+    ///
+    /// Examples:
+    ///     >>> with qorpus.Writer("bell.db", gates=["h", "cx"], qubits=2) as writer:
+    ///     ...     writer.append(["h 0", "cx 0 1"], fidelity=0.99, device="simulator")
+    ///     ...     writer.append("h 1", np.kron(np.eye(2), [[1, 1], [1, -1]]) / np.sqrt(2))
+    ///     >>> qorpus.open("bell.db")[0].labels["fidelity"]
+    ///     0.99
     #[pyo3(signature = (circuit, unitary=None, **labels))]
     fn append(
         &self,
@@ -129,19 +150,25 @@ impl Writer {
         until_done(py, &self.writer, || Ok(append()?.then_some(())))
     }
 
-    /// Accepts records, all or none of them; waits while two groups of records wait to be
-    /// committed.
+    /// Accept k records, all or none. This waits while two groups are waiting to be committed.
     ///
     /// Args:
-    ///     circuits: a sequence of circuits as `append` takes them, or an array of shape (k, longest) of numbers of
-    ///         letters, padded with -1 behind.
-    ///     unitaries: array of shape `(k, 2**n, 2**n)`, as in `append`.
-    ///     **labels: by name, k numbers or k texts; None is no label.
+    ///     circuits: a sequence of k circuits as in `append`, or an integer array of shape (k,
+    ///         longest): numbers of letters, padded with -1.
+    ///     unitaries: an array of shape (k, d, d), as in `append`.
+    ///     **labels: k numbers or k strings by name. None adds no label.
     ///
     /// Raises:
-    ///     ValueError: as in `append`, naming the record by its place; or k differs.
-    ///     TypeError: as in `append`.
+    ///     qorpus.InvalidArgument: as in `append`, naming the record by its place; or the numbers
+    ///         of circuits, unitaries and labels differ.
+    ///     qorpus.WrongType: as in `append`.
     ///     qorpus.Error: as in `append`.
+    ///
+    /// Examples:
+    ///     >>> with qorpus.Writer("many.db", gates=["h", "t"], qubits=1) as writer:
+    ///     ...     writer.extend(np.array([[0, 1, 0], [1, -1, -1]]), reward=[0.5, 1.0])
+    ///     >>> qorpus.open("many.db").circuits(slice(None))
+    ///     [('h 0', 't 0', 'h 0'), ('t 0',)]
     #[pyo3(signature = (circuits, unitaries=None, **labels))]
     fn extend(
         &self,
@@ -160,19 +187,32 @@ impl Writer {
         until_done(py, &self.writer, || Ok(extend()?.then_some(())))
     }
 
-    /// Returns when all records that were accepted are durable: how many this writer has made
-    /// durable so far.
+    /// Wait until all accepted records are durable.
+    ///
+    /// Returns:
+    ///     The number of records that this writer has made durable so far.
     ///
     /// Raises:
     ///     qorpus.Error: a commit failed, or the writer was closed or inherited through a fork.
+    ///
+    /// Examples:
+    ///     >>> with qorpus.Writer("mine.db", gates=["h"], qubits=1) as writer:
+    ///     ...     writer.append("h")
+    ///     ...     writer.flush()
+    ///     1
     fn flush(&self, py: Python<'_>) -> PyResult<u64> {
         until_done(py, &self.writer, || self.writer.flush_within(POLL_INTERVAL))
     }
 
-    /// Flushes, and accepts nothing from then on. Closing again does nothing.
+    /// Flush, and accept no more records. Closing again does nothing.
     ///
     /// Raises:
     ///     qorpus.Error: a commit failed.
+    ///
+    /// Examples:
+    ///     >>> writer = qorpus.Writer("mine.db", gates=["h"], qubits=1)
+    ///     >>> writer.append("h")
+    ///     >>> writer.close()
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         close(py, &self.writer)
     }
@@ -192,14 +232,13 @@ impl Writer {
         let _ = traceback;
         let closed = self.close(py);
         match closed {
-            // The exception of the block is the one that is raised; what went wrong afterwards is
-            // told with it.
+            // The exception of the block is raised, with a note about the later failure.
             Err(error) if !kind.is_none() && !error.is_instance_of::<PyKeyboardInterrupt>(py) => {
                 let failure = error.value(py).to_string();
                 if failure != value.to_string() {
-                    let note = format!("records that were accepted before are lost: {failure}");
+                    let note = format!("records that the writer had accepted are lost: {failure}");
                     value.call_method1("add_note", (note,)).map(drop).unwrap_or_else(|_| {
-                        // Python 3.10 knows no notes.
+                        // Python 3.10 has no notes.
                         error.write_unraisable(py, None);
                     });
                 }
@@ -209,20 +248,20 @@ impl Writer {
         }
     }
 
-    /// The file, absolute.
+    /// The absolute path of the file.
     #[getter]
     fn path(&self) -> &Path {
         self.writer.path()
     }
 
-    /// The recipe of the corpus, a `qorpus.Recipe`: what its records have in common.
+    /// The recipe of the corpus, a `qorpus.Recipe`: gates, qubits, coupling, dtype and unitaries.
     #[getter]
     fn recipe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let json = self.writer.recipe().to_json();
         py.import("qorpus.recipe")?.getattr("Recipe")?.call_method1("from_json", (json,))
     }
 
-    /// The letters, gates placed on qubits: letter number k is `letters[k]`.
+    /// The letters, gates placed on qubits. Letter number j is `letters[j]`.
     #[getter]
     fn letters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let letters = self.writer.recipe().alphabet().letters().iter();
@@ -234,16 +273,16 @@ impl Writer {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Python::attach(|py| Err(wrong_type(py, "a Writer stays in its process; open one in each")))
+        Python::attach(|py| Err(wrong_type(py, "a Writer cannot be pickled; open one in each process")))
     }
 }
 
-/// Closes a writer, unless a signal says to stop waiting for that.
+/// Closes a writer. A signal ends the wait.
 fn close(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
     until_done(py, writer, || Ok(writer.close_within(POLL_INTERVAL)?.then_some(())))
 }
 
-/// Repeats what waits for a short while only, until it has an answer or a signal comes.
+/// Repeats a short wait until it has an answer or a signal arrives.
 fn until_done<T: Send>(
     py: Python<'_>,
     writer: &qorpus::Writer,
@@ -257,17 +296,17 @@ fn until_done<T: Send>(
     }
 }
 
-/// Says what the writer waits for; after a signal it need not wait for long any more.
+/// Issues the writer's warnings, and checks for signals. After a signal the writer stops waiting.
 fn look(py: Python<'_>, writer: &qorpus::Writer) -> PyResult<()> {
-    // Detached, as all that may wait for a fork: whoever forks holds the gate and waits for the
+    // Detached, because this may wait for a fork, which holds a lock while it waits for the
     // interpreter.
     let warnings = py.detach(|| writer.take_warnings());
     let warned = warnings.iter().try_for_each(|text| warn(py, text));
-    // A signal may come while Python warns, which raises it there.
+    // A signal that arrives while Python warns is raised there.
     warned.and_then(|()| py.check_signals()).inspect_err(|_| writer.interrupt())
 }
 
-/// Closes every writer of this process that is open.
+/// Close every open writer of this process.
 #[pyfunction]
 pub(crate) fn close_writers(py: Python<'_>) {
     for writer in py.detach(qorpus::Writer::all_open) {
@@ -278,7 +317,7 @@ pub(crate) fn close_writers(py: Python<'_>) {
 }
 
 impl Writer {
-    /// Unitaries as they are given, of one record or of several.
+    /// Converts the unitary of one record, or the unitaries of several.
     fn unitaries<'py>(
         &self,
         unitaries: &Bound<'py, PyAny>,
@@ -286,8 +325,8 @@ impl Writer {
     ) -> PyResult<PyReadonlyArrayDyn<'py, Complex64>> {
         let dim = self.writer.recipe().alphabet().dim();
         let (shape, what, name) = match records {
-            None => (vec![dim, dim], "unitary", "a unitary"),
-            Some(records) => (vec![records, dim, dim], "array of unitaries", "unitaries"),
+            None => (vec![dim, dim], "unitary", "the unitary"),
+            Some(records) => (vec![records, dim, dim], "array of unitaries", "the array of unitaries"),
         };
         let array = complex(unitaries, name)?;
         if array.shape() != shape {
@@ -299,7 +338,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Makes accepted records durable unless the writer was closed. A failure cannot be raised here.
+    /// Closes the writer if it is open. A failure cannot be raised here, so Python prints it.
     fn drop(&mut self) {
         Python::try_attach(|py| {
             if py.detach(|| self.writer.is_closed()) {

@@ -1,7 +1,7 @@
-"""Circuits of Qiskit, Cirq, BQSKit and OpenQASM, out and in, with exactly the same unitaries.
+"""Convert circuits to and from Qiskit, Cirq, BQSKit and OpenQASM with exactly the same unitaries.
 
 A circuit is a sequence of letters in time order, such as `("h 0", "cx 0 1")`. Qubit k is qubit k
-everywhere. The libraries are imported when they are needed.
+everywhere. The libraries are imported on demand.
 """
 
 from qorpus._qorpus import to_qasm2, to_qasm3

@@ -26,14 +26,22 @@ def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
     """Convert letters to a `bqskit.ir.Circuit`.
 
     Args:
-        circuit: letters in time order.
-        qubits: how many there are, 1 to 8.
-        matrices: gates of one's own, first qubit most significant; each becomes a
-            `ConstantUnitaryGate` with its name.
+        circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
+        qubits: the number of qubits, 1 to 8.
+        matrices: matrices of your own gates by name, the first qubit most significant. Each becomes
+            a `ConstantUnitaryGate` of its name.
+
+    Returns:
+        The circuit.
 
     Raises:
-        qorpus.errors.MissingLibrary: BQSKit is not installed.
-        qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
+        qorpus.MissingLibrary: BQSKit is not installed.
+        qorpus.InvalidArgument: a letter is invalid, or the matrix of a gate is missing.
+
+    Examples:
+        >>> circuit = qorpus.to_bqskit(("h 0", "cx 0 1"), 2)
+        >>> circuit.num_qudits, circuit.num_operations
+        (2, 2)
     """
     ir = library("bqskit.ir", "to_bqskit", "BQSKit", "bqskit")
     gates = dict(_bqskit_gates())
@@ -43,7 +51,7 @@ def to_bqskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, 
     for name, angles, places in letters:
         if matrices and name in matrices and name not in gates:
             gates[name] = own(np.asarray(matrices[name], dtype=np.complex128))
-            # BQSKit keeps the name of every gate here.
+            # BQSKit stores the name of every gate here.
             gates[name]._name = name
         built.append_gate(gates[name], places, angles)
     return built
@@ -54,22 +62,38 @@ def from_bqskit(
 ) -> Imported:
     """Convert a `bqskit.ir.Circuit` to letters, cycle by cycle.
 
-    `CircuitGate`s are unfolded, and barriers left out. A gate that Qorpus does not have is
-    decomposed by its matrix, if a rule of Qorpus gives letters with the same unitary to 1e-12 in
-    every entry: diagonal and controlled gates, rotations such as RXX, and FSim are among them. An
+    `CircuitGate`s are unfolded, and barriers are left out. A gate that Qorpus does not have is
+    decomposed by its matrix, if a rule of Qorpus gives letters whose unitary agrees to 1e-12 in
+    every entry. Diagonal and controlled gates, rotations such as RXX, and FSim are among these. An
     identity on several qubits adds no letter.
 
     Args:
-        circuit: at most 8 qubits, without measurements.
-        ignore_phase: as for `qorpus.from_qiskit`.
-        final_measurements: as for `qorpus.from_qiskit`.
-        idle_qubits: as for `qorpus.from_qiskit`.
+        circuit: a circuit on at most 8 qubits without measurements.
+        ignore_phase: whether a global phase that letters cannot express is dropped; otherwise it is
+            refused.
+        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
+            "refuse" raises an error for them.
+        idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
+            their order. The circuit may then have any number of qubits, of which at most 8 have
+            letters.
+
+    Returns:
+        The letters, a tuple of strings.
 
     Raises:
-        qorpus.errors.MissingLibrary: BQSKit is not installed.
-        qorpus.InvalidArgument: something in it that letters cannot express, such as a measurement
-            or a global phase.
-        qorpus.errors.WrongType: an argument of another type.
+        qorpus.MissingLibrary: BQSKit is not installed.
+        qorpus.InvalidArgument: letters cannot express something in it, such as a measurement or a
+            global phase.
+        qorpus.WrongType: `circuit` is not a `bqskit.ir.Circuit`.
+
+    Examples:
+        >>> from bqskit.ir import Circuit
+        >>> from bqskit.ir.gates import CNOTGate, HGate
+        >>> circuit = Circuit(2)
+        >>> _ = circuit.append_gate(HGate(), 0)
+        >>> _ = circuit.append_gate(CNOTGate(), (0, 1))
+        >>> qorpus.from_bqskit(circuit)
+        ('h 0', 'cx 0 1')
     """
     ir = library("bqskit.ir", "from_bqskit", "BQSKit", "bqskit")
     expect(circuit, ir.Circuit, "from_bqskit", "bqskit.ir.Circuit")
@@ -78,7 +102,7 @@ def from_bqskit(
     with asking("BQSKit", "the circuit"):
         if not circuit.is_qubit_only():
             levels = ", ".join(map(str, circuit.radixes))
-            raise InvalidArgument(f"the circuit is on qudits with {levels} levels; letters act on qubits, with 2 each")
+            raise InvalidArgument(f"the circuit has qudits with {levels} levels; letters act on qubits with 2 levels")
         unfolded = circuit.copy()
         if any(isinstance(gate, import_module("bqskit.ir.gates").CircuitGate) for gate in circuit.gate_set):
             unfolded.unfold_all()
@@ -92,7 +116,7 @@ def from_bqskit(
 
 
 def _fragment(operation: Any) -> Fragment:
-    """Return the letters of an operation on its own qubits. Refusals name those of the circuit."""
+    """Return the letters of an operation on its own qubits. Errors name the circuit's qubits."""
     gate, location = operation.gate, tuple(operation.location)
     places = tuple(range(len(location)))
     if isinstance(gate, import_module("bqskit.ir.gates.barrier").BarrierPlaceholder):
@@ -105,8 +129,8 @@ def _fragment(operation: Any) -> Fragment:
         return Fragment([Step(gate_text(name, operation.params), places)])
     if len(places) <= MAX_QUBITS and (found := fragment_of(np.asarray(operation.get_unitary().numpy))):
         return found
-    remedy = "decompose it into gates that are, such as u3 and cx, and pass the result"
-    raise no_letters(gate.name, location, f"{remedy} (bqskit.compile does so to within a chosen error)")
+    remedy = "decompose it first into gates such as u3 and cx, for example with bqskit.compile"
+    raise no_letters(gate.name, location, remedy)
 
 
 @cache
@@ -116,7 +140,7 @@ def _bqskit_names() -> dict[Any, str]:
 
 @cache
 def _bqskit_gates() -> dict[str, Any]:
-    """Gates of BQSKit with exactly our matrices."""
+    """Return the gates of BQSKit with exactly our matrices."""
     g = import_module("bqskit.ir.gates")
     fixed = (
         *(g.IdentityGate(), g.XGate(), g.YGate(), g.ZGate(), g.HGate(), g.SGate(), g.SdgGate(), g.TGate(), g.TdgGate()),

@@ -25,21 +25,30 @@ if TYPE_CHECKING:
 
 
 def to_cirq(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> Circuit:
-    """Convert letters to a `cirq.Circuit` on `cirq.LineQubit`s, one operation for each letter.
+    """Convert letters to a `cirq.Circuit` on `cirq.LineQubit`s, one operation per letter.
 
-    A circuit of Cirq has no idle qubits: for the whole unitary pass them, as in
+    A circuit of Cirq has no idle qubits. Pass the qubits to get the whole unitary:
     `c.unitary(qubit_order=line, qubits_that_should_be_present=line)` with `line =
     cirq.LineQubit.range(qubits)`.
 
     Args:
-        circuit: letters in time order.
-        qubits: how many there are, 1 to 8.
-        matrices: gates of one's own, first qubit most significant; each becomes a `MatrixGate` with
-            its name. So does u3, which Cirq does not have with this global phase.
+        circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
+        qubits: the number of qubits, 1 to 8.
+        matrices: matrices of your own gates by name, the first qubit most significant. Each becomes
+            a `MatrixGate` of its name. So does u3, which Cirq does not have with this global phase.
+
+    Returns:
+        The circuit.
 
     Raises:
-        qorpus.errors.MissingLibrary: Cirq is not installed.
-        qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
+        qorpus.MissingLibrary: Cirq is not installed.
+        qorpus.InvalidArgument: a letter is invalid, or the matrix of a gate is missing.
+
+    Examples:
+        >>> print(qorpus.to_cirq(("h 0", "cx 0 1"), 2))
+        0: ───H───@───
+                  │
+        1: ───────X───
     """
     cirq = library("cirq", "to_cirq", "Cirq", "cirq-core")
     letters = placed(circuit, qubits, matrices)
@@ -68,23 +77,36 @@ def from_cirq(
     """Convert a `cirq.Circuit` to letters, moment by moment.
 
     A gate that Qorpus does not have is decomposed by its matrix or by `cirq.decompose_once`, if the
-    letters have the same unitary to 1e-12 in every entry. An identity on several qubits adds no
+    unitary of the letters agrees to 1e-12 in every entry. An identity on several qubits adds no
     letter.
 
     Args:
-        circuit: at most 8 qubits, parameters resolved, without measurements.
-        qubits: the qubits in order, from qubit 0 on: a list, not a set, or a `cirq.QubitOrder`. By
-            default `LineQubit(k)` is qubit k; other qubits are taken in Cirq's order.
-            `Imported.qubits` has places in this order.
-        ignore_phase: as for `qorpus.from_qiskit`.
-        final_measurements: as for `qorpus.from_qiskit`.
-        idle_qubits: as for `qorpus.from_qiskit`.
+        circuit: a circuit on at most 8 qubits without measurements, with resolved parameters.
+        qubits: the qubits in order, starting with qubit 0: a list or a `cirq.QubitOrder`. By
+            default `LineQubit(k)` is qubit k, and other qubits are sorted in Cirq's order.
+            `Imported.qubits` refers to this order.
+        ignore_phase: whether a global phase that letters cannot express is dropped; otherwise it is
+            refused.
+        final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
+            "refuse" raises an error for them.
+        idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
+            their order. The circuit may then have any number of qubits, of which at most 8 have
+            letters.
+
+    Returns:
+        The letters, a tuple of strings.
 
     Raises:
-        qorpus.errors.MissingLibrary: Cirq is not installed.
-        qorpus.InvalidArgument: something in it that letters cannot express, such as a measurement
-            or a global phase.
-        qorpus.errors.WrongType: an argument of another type.
+        qorpus.MissingLibrary: Cirq is not installed.
+        qorpus.InvalidArgument: letters cannot express something in it, such as a measurement or a
+            global phase.
+        qorpus.WrongType: `circuit` is not a `cirq.Circuit`, or `qubits` has no order.
+
+    Examples:
+        >>> import cirq
+        >>> a, b = cirq.LineQubit.range(2)
+        >>> qorpus.from_cirq(cirq.Circuit(cirq.H(a), cirq.CNOT(a, b)))
+        ('h 0', 'cx 0 1')
     """
     cirq = library("cirq", "from_cirq", "Cirq", "cirq-core")
     expect(circuit, cirq.AbstractCircuit, "from_cirq", "cirq.Circuit")
@@ -104,10 +126,10 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
     if isinstance(qubits, cirq.QubitOrder):
         qubits = qubits.order_for(found)
     if qubits is not None:
-        # Sets have no order, and an iterator may be that of a set.
+        # A set has no order, and an iterator may come from a set.
         if not isinstance(qubits, Sequence | np.ndarray):
             raise WrongType(
-                f"qubits is a {type(qubits).__name__}, which need not have an order; pass a list, such as "
+                f"the order of qubits matters, and a {type(qubits).__name__} may have none; pass a list, such as "
                 "sorted(circuit.all_qubits())"
             )
         numbers = {qubit: number for number, qubit in enumerate(qubits)}
@@ -120,20 +142,20 @@ def _numbers(cirq: Any, circuit: Any, qubits: Any, any_number: bool) -> dict[Any
         numbers = {qubit: number for number, qubit in enumerate(found)}
     for qubit in found:
         if qubit.dimension != 2:
-            raise InvalidArgument(f"{qubit!r} has {qubit.dimension} levels; letters act on qubits, with 2 each")
+            raise InvalidArgument(f"{qubit!r} has {qubit.dimension} levels; letters act on qubits with 2 levels")
         if qubit not in numbers:
-            raise InvalidArgument(f"qubits does not name {qubit!r}, which the circuit acts on; name all, in their order")
+            raise InvalidArgument(f"qubits does not name {qubit!r}, which the circuit acts on; name all qubits in order")
         number = numbers[qubit]
         if number < 0 or (number >= MAX_QUBITS and not any_number):
             raise InvalidArgument(
-                f"{qubit!r} is none of the qubits 0 to {MAX_QUBITS - 1}; pass all qubits, at most {MAX_QUBITS}, in their "
-                'order in qubits, or idle_qubits="drop" if the others are idle'
+                f"{qubit!r} is none of the qubits 0 to {MAX_QUBITS - 1}; pass all qubits in order with qubits=, at most "
+                f'{MAX_QUBITS}, or idle_qubits="drop" if the others are idle'
             )
     return numbers
 
 
 def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[int, tuple[Any, Fragment]]) -> None:
-    """Take the letters of an operation; `read` has the gates that were read, by their ids."""
+    """Take the letters of an operation; `read` has the gates read so far, by object id."""
     cirq = import_module("cirq")
     operation = operation.untagged
     if isinstance(operation, cirq.CircuitOperation) and operation.repeat_until is None:
@@ -142,8 +164,8 @@ def _take(taken: Taken, operation: Any, numbers: Mapping[Any, int], read: dict[i
         return
     places = [numbers[qubit] for qubit in operation.qubits]
     try:
-        # Equal gates of Cirq may differ by 1e-8, so only the same object is read once. Keeping it
-        # keeps its id from being reused.
+        # Equal gates of Cirq may differ by 1e-8, so gates are cached by identity. The cache keeps a
+        # gate alive, so that its id is not reused.
         gate = operation.gate
         if gate is None or id(gate) not in read:
             read[id(gate)] = gate, _fragment(operation)
@@ -159,9 +181,9 @@ def _fragment(operation: Any) -> Fragment:
     name = _name(operation)
     if cirq.is_parameterized(operation):
         if cirq.parameter_names(operation):
-            remedy = "resolve them, as with cirq.resolve_parameters, and pass the result"
+            remedy = "resolve them first, for example with cirq.resolve_parameters"
             raise InvalidArgument(f"'{name}' has parameters without values; {remedy}")
-        # Cirq makes floats of numbers of SymPy when it resolves anything.
+        # Cirq converts SymPy numbers to floats when it resolves anything.
         operation = cirq.resolve_parameters(operation, {"": 0})
     if isinstance(operation.gate, cirq.GlobalPhaseGate):
         return Fragment([], phase(operation.gate.coefficient))
@@ -178,7 +200,7 @@ def _fragment(operation: Any) -> Fragment:
         return found
     if found := _decomposed(cirq, operation, unitary):
         return found
-    remedy = "decompose it, as with cirq.decompose or cirq.optimize_for_target_gateset, and pass the result"
+    remedy = "decompose it first, for example with cirq.decompose or cirq.optimize_for_target_gateset"
     raise no_letters(name, places, remedy)
 
 
@@ -197,7 +219,7 @@ def _is_opaque(cirq: Any, operation: Any) -> bool:
 
 
 def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment | None:
-    """Return letters by Cirq's decomposition, if their unitary is that of the operation."""
+    """Return the letters of Cirq's decomposition, if their unitary is the operation's."""
     parts = cirq.decompose_once(operation, None)
     numbers = {qubit: number for number, qubit in enumerate(operation.qubits)}
     if parts is None or any(qubit not in numbers for part in parts for qubit in part.qubits):
@@ -211,14 +233,14 @@ def _decomposed(cirq: Any, operation: Any, unitary: Matrix | None) -> Fragment |
     made = found.unitary(len(operation.qubits))
     if made is None or unitary is None:
         return found if unitary is None else None
-    # Cirq's decompositions may lose the phase, but nothing else.
+    # Cirq's decompositions may lose only the global phase.
     lost = phase(complex(np.vdot(made, unitary)))
     found.phase += lost
     return found if difference(made * rect(1, lost), unitary) <= TOLERANCE else None
 
 
 def _cirq_name(gate: Any) -> tuple[str, list[float]] | None:
-    """Return our name and the angles of a gate of Cirq that has exactly the matrix of ours."""
+    """Return our name and the angles of a gate of Cirq with exactly our matrix."""
     cirq = import_module("cirq")
     if isinstance(gate, cirq.ControlledGate):
         inner = _cirq_name(gate.sub_gate)
@@ -233,7 +255,7 @@ def _cirq_name(gate: Any) -> tuple[str, list[float]] | None:
 
 
 def _family(gate: Any) -> tuple[Any, float] | None:
-    """Return the family of a gate: gates of one family differ in their angle alone."""
+    """Return the family of a gate. Gates of one family differ only in their angle."""
     cirq = import_module("cirq")
     for family in (cirq.XPowGate, cirq.YPowGate, cirq.ZPowGate, cirq.CZPowGate):
         if isinstance(gate, family):
@@ -243,7 +265,7 @@ def _family(gate: Any) -> tuple[Any, float] | None:
 
 @cache
 def _cirq_gates() -> dict[str, Any]:
-    """Return gates of Cirq with exactly our matrices, or functions that make them from an angle."""
+    """Return the gates of Cirq with exactly our matrices, or functions from angles to them."""
     cirq = import_module("cirq")
     fixed = (
         *(cirq.I, cirq.X, cirq.Y, cirq.Z, cirq.H, cirq.S, cirq.S**-1, cirq.T, cirq.T**-1, cirq.X**0.5, cirq.X**-0.5),

@@ -14,12 +14,12 @@ from qorpus._letters import MAX_QUBITS, Matrix, qubits_text
 from qorpus._qorpus import matrix
 from qorpus.errors import InvalidArgument
 
-#: The largest difference between entries of the unitaries of an operation and of its letters, and
-#: the largest global phase that counts as none.
+#: The largest difference between the entries of an operation's unitary and its letters' unitary, and
+#: the largest global phase that counts as zero.
 TOLERANCE = 1e-12
 
-#: The most letters of a circuit: a short program whose definitions and loops double them at each
-#: line can have any number.
+#: The largest number of letters of a circuit: definitions and loops can double it with every line of
+#: a program.
 _MAX_STEPS = 1_000_000
 
 
@@ -31,14 +31,14 @@ class Step(NamedTuple):
 
 
 class Refusal(Exception):
-    """An operation that letters cannot express, with its qubits in the circuit around it."""
+    """An operation that letters cannot express, and its qubits in the surrounding circuit."""
 
     def __init__(self, operation: str, places: Sequence[int], why: str) -> None:
         super().__init__(operation, places, why)
         self.operation, self.places, self.why = operation, tuple(places), why
 
     def on(self, places: Sequence[int]) -> Refusal:
-        """Return the refusal with qubit k numbered `places[k]`."""
+        """Return the refusal with qubit k renumbered `places[k]`."""
         return Refusal(self.operation, [places[place] for place in self.places], self.why)
 
     def __str__(self) -> str:
@@ -46,23 +46,23 @@ class Refusal(Exception):
 
 
 def no_unitary(operation: str, places: Sequence[int]) -> Refusal:
-    """Refuse an operation that is not unitary."""
-    return Refusal(operation, places, "has no unitary; remove it and pass the rest")
+    """Return the refusal of an operation that is not unitary."""
+    return Refusal(operation, places, "has no unitary; remove it from the circuit")
 
 
 def no_letters(operation: str, places: Sequence[int], remedy: str) -> Refusal:
-    """Refuse a unitary operation for which there are no exact letters."""
-    why = f"is not a gate of Qorpus, and has no decomposition that is exact; {remedy}"
+    """Return the refusal of a unitary operation without exact letters."""
+    why = f"is not a gate of Qorpus and has no exact decomposition; {remedy}"
     return Refusal(operation, places, why)
 
 
 def checked(unitary: Matrix, operation: str, places: Sequence[int]) -> Matrix:
-    """Refuse the matrix of an operation if it has another size, or is not unitary."""
+    """Return the matrix of an operation; refuse a matrix of another size or not unitary."""
     size = 2 ** len(places)
     if unitary.shape != (size, size):
         raise Refusal(operation, places, f"has a matrix of shape {unitary.shape}, not {(size, size)}")
     if (off := difference(unitary @ unitary.conj().T, np.eye(size, dtype=np.complex128))) > TOLERANCE:
-        why = f"has a matrix that is not unitary: the largest entry of |UU† - 1| is {off:.2g}; correct it"
+        why = f"has a matrix that is not unitary: the largest entry of |UU† - 1| is {off:.2g}; correct the matrix"
         raise Refusal(operation, places, why)
     return unitary
 
@@ -83,7 +83,7 @@ class Fragment:
         if len(self.steps) + len(other.steps) > _MAX_STEPS:
             raise InvalidArgument(
                 f"the circuit has more than {_MAX_STEPS:,} letters when its definitions and loops are expanded; "
-                "pass a part of it"
+                "convert it in parts"
             )
         self.steps += [Step(gate, tuple(places[place] for place in on)) for gate, on in other.steps]
         self.phase += other.phase
@@ -93,7 +93,7 @@ class Fragment:
         return Fragment([Step(_INVERSE.get(gate or "", gate), on) for gate, on in reversed(self.steps)], -self.phase)
 
     def unitary(self, qubits: int) -> Matrix | None:
-        """Return the unitary, qubit 0 most significant; None on over 8 qubits or if measured."""
+        """Return the unitary, qubit 0 most significant; None beyond 8 qubits or if measured."""
         if qubits > MAX_QUBITS or any(step.gate is None for step in self.steps):
             return None
         total: Matrix = np.eye(2**qubits, dtype=np.complex128) * np.exp(1j * self.phase)

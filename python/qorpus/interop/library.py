@@ -1,4 +1,4 @@
-"""Other libraries: imported when needed, and their failures as errors of Qorpus."""
+"""Other libraries: imported on demand, and their failures as errors of Qorpus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qorpus.interop.fragment import Refusal
 
 
 def library(module: str, function: str, name: str, package: str) -> Any:
-    """Import a module of a library, or say how to install it."""
+    """Import a module of a library, or raise an error with the command that installs it."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -21,7 +21,7 @@ def library(module: str, function: str, name: str, package: str) -> Any:
 
 
 def expect(value: object, kind: type, function: str, name: str) -> None:
-    """Refuse an argument that is not the library's circuit."""
+    """Refuse an argument that is not a circuit of the library."""
     if not isinstance(value, kind):
         raise WrongType(f"{function} takes a {name}, not {described(value)}")
 
@@ -35,15 +35,15 @@ def described(value: object) -> str:
 
 
 def message(error: BaseException) -> str:
-    """Return the text of an exception on one line. Qiskit's exceptions would print it in quotes."""
+    """Return the text of an exception on one line, without the quotes that Qiskit adds."""
     return " ".join(str(getattr(error, "message", error)).split())
 
 
 def reason(error: BaseException) -> str:
-    """Return the reason that an exception gives, or its class if it gives none."""
+    """Return the message of an exception, or its class if it has none."""
     text, name = message(error), type(error).__name__
     if not text:
-        return f"it raises {name} without a reason"
+        return f"it raised {name} without a message"
     return text if name.startswith(("QASM", "Qiskit", "Circuit", "Conversion")) else f"{name}: {text}"
 
 
@@ -51,11 +51,11 @@ def reason(error: BaseException) -> str:
 def asking(name: str, about: str, explain: Callable[[BaseException], str] = reason) -> Iterator[None]:
     """Turn every exception of a library or of a user's gate into an error of Qorpus.
 
-    A parser or a definition may raise anything, panics of Rust included, so no list of classes
-    would be complete.
+    A parser or a definition may raise anything, even a panic of Rust, so a list of classes would
+    never be complete.
     """
     try:
-        # A library warns about its own affairs, such as the format of a sparse matrix.
+        # Warnings of the library are about its own internals, such as the format of a sparse matrix.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -71,7 +71,7 @@ def asking(name: str, about: str, explain: Callable[[BaseException], str] = reas
     except Exception as error:
         raise InvalidArgument(f"{name} cannot read {about}: {explain(error)}") from error
     except BaseException as error:
-        # The panic of a library in Rust derives from BaseException alone.
+        # The panic of a Rust library derives directly from BaseException.
         if type(error).__name__ != "PanicException":
             raise
-        raise InvalidArgument(f"{name} cannot read {about}: it failed inside: {error}") from error
+        raise InvalidArgument(f"{name} cannot read {about}: it failed internally: {error}") from error

@@ -22,8 +22,8 @@ from qorpus.interop.synthesis import fragment_of
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
-#: Gates that Qiskit calls otherwise: the name of its method first, then its other gates with the
-#: same matrix.
+#: Gates with other names in Qiskit: the name of its method first, then its other gates with the same
+#: matrix.
 _QISKIT = {"u3": ("u", "u3"), "p": ("p", "u1"), "cp": ("cp", "cu1")}
 _FROM_QISKIT = {name: name for name in (*FIXED, *TURNING)} | {
     theirs: ours for ours, names in _QISKIT.items() for theirs in names
@@ -31,17 +31,27 @@ _FROM_QISKIT = {name: name for name in (*FIXED, *TURNING)} | {
 
 
 def to_qiskit(circuit: str | Iterable[str], qubits: int, matrices: Mapping[str, ArrayLike] | None = None) -> QuantumCircuit:
-    """Convert letters to a `qiskit.QuantumCircuit`; its `Operator` is the unitary in little order.
+    """Convert letters to a `qiskit.QuantumCircuit`.
+
+    Qubits keep their numbers, so the circuit's `Operator` is the unitary in little order.
 
     Args:
-        circuit: letters in time order.
-        qubits: how many there are, 1 to 8.
-        matrices: gates of one's own, first qubit most significant; each becomes a `UnitaryGate`
-            labelled by its name.
+        circuit: letters in time order, such as ("h 0", "cx 0 1"), or one string, "h 0; cx 0 1".
+        qubits: the number of qubits, 1 to 8.
+        matrices: matrices of your own gates by name, the first qubit most significant. Each becomes
+            a `UnitaryGate` with its name as the label.
+
+    Returns:
+        The circuit.
 
     Raises:
-        qorpus.errors.MissingLibrary: Qiskit is not installed.
-        qorpus.InvalidArgument: a letter that cannot be, or a gate whose matrix is not known.
+        qorpus.MissingLibrary: Qiskit is not installed.
+        qorpus.InvalidArgument: a letter is invalid, or the matrix of a gate is missing.
+
+    Examples:
+        >>> circuit = qorpus.to_qiskit(("h 0", "cx 0 1"), 2)
+        >>> [(operation.name, len(operation.qubits)) for operation in circuit.data]
+        [('h', 1), ('cx', 2)]
     """
     qiskit = library("qiskit", "to_qiskit", "Qiskit", "qiskit")
     unitary_gate = import_module("qiskit.circuit.library").UnitaryGate
@@ -63,26 +73,39 @@ def from_qiskit(
     final_measurements: Choice = "refuse",
     idle_qubits: Choice = "refuse",
 ) -> Imported:
-    """Convert a `qiskit.QuantumCircuit` to letters, qubit k as qubit k.
+    """Convert a `qiskit.QuantumCircuit` to letters. Qubit k stays qubit k.
 
-    Gates that are not standard are expanded by their definitions, or found by their matrix. A gate
-    that has both is refused unless they differ by at most 1e-12 in every entry; on more than 8
-    qubits the definition is believed. Barriers are left out; boxes, and `for` loops over numbers,
-    are replaced by their bodies. An identity on several qubits adds no letter.
+    Gates that are not standard are expanded by their definitions or decomposed by their matrices. A
+    gate that has both is refused if they differ by more than 1e-12 in an entry; on more than 8
+    qubits the definition is not checked. Barriers are left out. Boxes, and `for` loops over
+    numbers, are replaced by their bodies. An identity on several qubits adds no letter.
 
     Args:
-        circuit: at most 8 qubits, parameters bound, without measurements.
-        ignore_phase: whether a global phase that the letters do not have is dropped rather than
+        circuit: a circuit on at most 8 qubits without measurements, with bound parameters.
+        ignore_phase: whether a global phase that letters cannot express is dropped; otherwise it is
             refused.
         final_measurements: "drop" leaves out measurements that no gate on the same qubit follows.
-        idle_qubits: "drop" leaves out qubits without letters and numbers the others from 0, in
-            their order. The circuit may then have any number of qubits; letters act on at most 8.
+            "refuse" raises an error for them.
+        idle_qubits: "drop" leaves out qubits without letters, and numbers the others from 0 in
+            their order. The circuit may then have any number of qubits, of which at most 8 have
+            letters.
+
+    Returns:
+        The letters, a tuple of strings.
 
     Raises:
-        qorpus.errors.MissingLibrary: Qiskit is not installed.
-        qorpus.InvalidArgument: something in it that letters cannot express, such as a measurement
-            or a global phase.
-        qorpus.errors.WrongType: an argument of another type.
+        qorpus.MissingLibrary: Qiskit is not installed.
+        qorpus.InvalidArgument: letters cannot express something in it, such as a measurement or a
+            global phase.
+        qorpus.WrongType: `circuit` is not a `qiskit.QuantumCircuit`.
+
+    Examples:
+        >>> from qiskit import QuantumCircuit
+        >>> circuit = QuantumCircuit(2)
+        >>> _ = circuit.h(0)
+        >>> _ = circuit.cx(0, 1)
+        >>> qorpus.from_qiskit(circuit)
+        ('h 0', 'cx 0 1')
     """
     qiskit = library("qiskit", "from_qiskit", "Qiskit", "qiskit")
     expect(circuit, qiskit.QuantumCircuit, "from_qiskit", "qiskit.QuantumCircuit")
@@ -102,7 +125,7 @@ class _Reader:
     """The reader of one circuit. It reads each of its gates once."""
 
     def __init__(self) -> None:
-        # Keeping the operation itself keeps its id from being reused.
+        # The operation is kept alive, so that its id is not reused.
         self._fragments: dict[Any, tuple[Any, Fragment]] = {}
         self._matrices: dict[Any, tuple[Any, Matrix | None]] = {}
 
@@ -130,7 +153,7 @@ class _Reader:
             return self._control_flow(operation, places)
         # Qiskit 1 puts a condition on any operation, whose class and matrix stay the same.
         if getattr(operation, "_condition", None) is not None:
-            raise Refusal(operation.name, places, "has a condition, so it has no unitary; remove it and pass the rest")
+            raise Refusal(operation.name, places, "has a condition and therefore no unitary; remove it from the circuit")
         if isinstance(operation, qiskit.Barrier):
             return Fragment()
         if isinstance(operation, qiskit.Measure):
@@ -150,14 +173,14 @@ class _Reader:
         return self._by_definition(operation, definition, places)
 
     def _control_flow(self, operation: Any, places: Sequence[int]) -> Fragment:
-        """Return the body of a box, or of a `for` loop over numbers; all else has no unitary."""
+        """Return the body of a box, or of a `for` loop over numbers; refuse anything else."""
         if operation.name == "box":
             return self.circuit(operation.blocks[0])
         if operation.name != "for_loop":
             raise no_unitary(operation.name, places)
         values, parameter, body = operation.params
         if not isinstance(values, Iterable):
-            raise Refusal(operation.name, places, "has a range that is not numbers; unroll it and pass the result")
+            raise Refusal(operation.name, places, "loops over values that are not numbers; unroll the loop first")
         read = Fragment()
         once = self.circuit(body) if parameter is None else None
         for value in values:
@@ -189,16 +212,16 @@ class _Reader:
             raise no_unitary(operation.name, places)
         if found := fragment_of(unitary):
             return found
-        remedy = 'decompose it as with qiskit.transpile(circuit, basis_gates=["u3", "cx"]), and pass the result'
+        remedy = 'decompose it first, for example with qiskit.transpile(circuit, basis_gates=["u3", "cx"])'
         raise no_letters(operation.name, places, remedy)
 
     def _by_definition(self, operation: Any, definition: Any, places: Sequence[int]) -> Fragment:
         read = self.circuit(definition)
-        # Gates of OpenQASM 2 compute their matrix from their definition, anew at every level.
+        # Gates of OpenQASM 2 compute their matrix from their definition, again at every level.
         if type(operation).__module__ != "qiskit.qasm2.parse":
             read = self._agreeing(operation.name, read, self._matrix(operation), places)
         if operation.name in _FROM_QISKIT and len(places) < 4 and (unitary := read.unitary(len(places))) is not None:
-            # The circuit defines a gate named like one of ours, as OpenQASM programs do.
+            # The circuit defines a gate with the name of one of ours, as OpenQASM programs do.
             name, angles = _FROM_QISKIT[operation.name], [float(angle) for angle in operation.params]
             known = gate_text(name, angles)
             if len(angles) == (3 if name == "u3" else name in TURNING) and is_gate(known, unitary):
@@ -210,7 +233,7 @@ class _Reader:
         made = None if own is None else read.unitary(len(places))
         if own is not None and made is not None and (apart := difference(made, own)) > TOLERANCE:
             why = f"has a definition that is not its matrix: their entries differ by up to {apart:.2g}; "
-            why += "replace the gate by its definition, as with circuit.decompose(), if that is meant"
+            why += "replace the gate by its definition, for example with circuit.decompose(), if the definition is right"
             raise Refusal(name, places, why)
         return read
 
@@ -225,7 +248,7 @@ class _Reader:
         qubits = operation.num_qubits
         if qubits > MAX_QUBITS:
             return None
-        # A class without a matrix of its own raises one or the other.
+        # A class without its own matrix raises one of these.
         with suppress(AttributeError, import_module("qiskit.exceptions").QiskitError):
             little = np.asarray(operation.to_matrix(), dtype=np.complex128)
             return permuted(checked(little, operation.name, range(qubits)), range(qubits)[::-1])
@@ -233,7 +256,7 @@ class _Reader:
             return permuted(_evolved(operation), range(qubits)[::-1])
         base = getattr(operation, "base_gate", None)
         controls = getattr(operation, "num_ctrl_qubits", 0)
-        # Some have more qubits, which only the definition knows.
+        # Some gates have more qubits, which only the definition knows.
         if base is None or controls + base.num_qubits != qubits:
             return None
         inner = self._matrix_of_all(base)
@@ -259,7 +282,7 @@ class _Reader:
 
 def _key(operation: Any) -> Any:
     """Return a key that only operations with equal definitions and matrices share."""
-    # Each gate without angles has a class of its own, which belongs to no module.
+    # Each gate without angles has its own class, which belongs to no module.
     module = str(getattr(operation, "base_class", type(operation)).__module__)
     params = getattr(operation, "params", [])
     if getattr(operation, "_condition", None) is None and all(isinstance(angle, int | float) for angle in params):
@@ -271,7 +294,7 @@ def _key(operation: Any) -> Any:
 
 
 def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
-    """Return the matrix of a gate behind controls; the first is the lowest bit of `state`."""
+    """Return the matrix of a gate with controls; the first is the lowest bit of `state`."""
     size = len(inner)
     first = int(format(state, f"0{controls}b")[::-1], 2) * size
     whole = np.eye(size << controls, dtype=np.complex128)
@@ -280,7 +303,7 @@ def _controlled(inner: Matrix, controls: int, state: int) -> Matrix:
 
 
 def _evolved(operation: Any) -> Matrix:
-    """Return the matrix of a `PauliEvolutionGate`, which old versions of Qiskit do not have."""
+    """Return the matrix of a `PauliEvolutionGate`, which old versions of Qiskit lack."""
     total: Matrix = np.eye(2**operation.num_qubits, dtype=np.complex128)
     operators = operation.operator if isinstance(operation.operator, list) else [operation.operator]
     for operator in operators:
@@ -290,7 +313,7 @@ def _evolved(operation: Any) -> Matrix:
 
 
 def _repeated(gate: Any, power: int) -> Any:
-    """Return the gate so often, or its inverse."""
+    """Return the gate repeated `power` times; its inverse if `power` is negative."""
     repeated = import_module("qiskit").QuantumCircuit(gate.num_qubits)
     for _ in range(abs(power)):
         repeated.append(gate if power > 0 else gate.inverse(), range(gate.num_qubits))
@@ -308,5 +331,5 @@ def _number(value: Any, of: str) -> float:
     try:
         return float(value)
     except TypeError as error:
-        remedy = "bind it, as with assign_parameters, and pass the result"
+        remedy = "bind it first, for example with assign_parameters"
         raise InvalidArgument(f"{of} has the parameter '{value}' without a value; {remedy}") from error

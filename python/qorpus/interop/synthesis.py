@@ -1,7 +1,7 @@
-"""Exact letters for matrices of standard gates, and of products and controls of one-qubit gates.
+"""Exact letters for matrices of standard gates, and for products and controls of one-qubit gates.
 
-A decomposition is used only if the product of its letters is the matrix, so nothing here needs to
-be trusted.
+A decomposition is used only if the product of its letters is the matrix, so no rule needs to be
+trusted.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import numpy as np
 from qorpus._letters import Matrix, gate_text, named, permuted, phase_of
 from qorpus.interop.fragment import TOLERANCE, Fragment, Step, difference
 
-#: Angles that are rounding errors.
+#: The largest angle that counts as a rounding error.
 _NO_ANGLE = 1e-15
 
-#: Entries that are rounding errors.
+#: The largest entry that counts as a rounding error.
 _ZERO = 1e-13
 
 _X = np.array([[0, 1], [1, 0]], dtype=np.complex128)
 
 
 def fragment_of(unitary: Matrix) -> Fragment | None:
-    """Find letters with this matrix, first qubit most significant; None if no rule here applies."""
+    """Return letters with this matrix, first qubit most significant; None if no rule applies."""
     qubits = len(unitary).bit_length() - 1
     if not np.isfinite(unitary).all() or difference(unitary @ unitary.conj().T, _eye(len(unitary))) > TOLERANCE:
         return None
@@ -39,7 +39,7 @@ def fragment_of(unitary: Matrix) -> Fragment | None:
 
 
 def _identity(unitary: Matrix, qubits: int) -> Fragment | None:
-    """The identity on several qubits, which needs no letter, times a phase."""
+    """Decompose the identity on several qubits, which needs no letter, times a phase."""
     angle = phase(unitary[0, 0])
     if qubits > 1 and difference(unitary * rect(1, -angle), _eye(len(unitary))) < _ZERO:
         return Fragment([], angle)
@@ -47,7 +47,7 @@ def _identity(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _standard(unitary: Matrix, qubits: int) -> Fragment | None:
-    """One letter, on the qubits in any order, times a phase."""
+    """Decompose one letter, on the qubits in any order, times a phase."""
     if qubits > 3:
         return None
     for order in permutations(range(qubits)):
@@ -59,7 +59,7 @@ def _standard(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _independent(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A gate that leaves one of its qubits alone."""
+    """Decompose a gate that leaves one of its qubits unchanged."""
     for idle in range(qubits if qubits > 1 else 0):
         rest = [qubit for qubit in range(qubits) if qubit != idle]
         blocks = permuted(unitary, [idle, *rest]).reshape(2, len(unitary) // 2, 2, len(unitary) // 2)
@@ -71,10 +71,10 @@ def _independent(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _permutation(unitary: Matrix, qubits: int) -> Fragment | None:
-    """Qubits in another order: swaps."""
+    """Decompose a permutation of qubits into swaps."""
     if np.count_nonzero(unitary) != len(unitary):
         return None
-    # The images of the states in which one qubit is 1.
+    # The images of the basis states with a single qubit in state 1.
     states = np.abs(unitary[:, [1 << (qubits - 1 - qubit) for qubit in range(qubits)]]).argmax(axis=0).tolist()
     goes = [qubits - state.bit_length() for state in states]
     if sorted(goes) != list(range(qubits)):
@@ -89,7 +89,7 @@ def _permutation(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _open_controls(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A letter between x on some of its qubits, such as cswap with a control that acts on 0."""
+    """Decompose a letter between x on some of its qubits, such as cswap controlled on 0."""
     if qubits != 3:
         return None
     for flips in product((0, 1), repeat=qubits):
@@ -101,18 +101,18 @@ def _open_controls(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _diagonal(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A diagonal matrix: an angle for each parity of some of the qubits, between ladders of cx."""
+    """Decompose a diagonal matrix: an angle per parity of qubits, between ladders of cx."""
     entries = np.diagonal(unitary)
     if qubits > 6 or np.abs(unitary - np.diag(entries)).max() > _ZERO:
         return None
     angles = np.angle(entries / entries[0])
-    # Both ends of the interval are one angle; rounding must not choose.
+    # -pi and pi are the same angle; rounding must not choose between them.
     angles[angles < _ZERO - np.pi] += 2 * np.pi
     subsets = list(product((0, 1), repeat=qubits))
     signs = 1 - 2 * (np.array(subsets) @ np.array(subsets).T % 2)
     turns = -2 * (signs @ angles) / len(entries)
     made = Fragment([], phase(entries[0]))
-    # p has a phase that rz does not have: take the one that leaves no global phase.
+    # p and rz differ by a phase: use the one that leaves no global phase.
     half = float(turns[1:].sum()) / 2
     gate = "rz" if abs(exp(1j * (made.phase + half)) - 1) < _ZERO < abs(exp(1j * made.phase) - 1) else "p"
     made.phase += half if gate == "rz" else 0.0
@@ -125,7 +125,7 @@ def _diagonal(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _multiplexer(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A gate on one qubit for each value of the others, by controlled gates."""
+    """Decompose a one-qubit gate for each value of the other qubits by controlled gates."""
     for target in range(qubits if qubits > 1 else 0):
         others = [qubit for qubit in range(qubits) if qubit != target]
         size = len(unitary) // 2
@@ -148,7 +148,10 @@ def _multiplexer(unitary: Matrix, qubits: int) -> Fragment | None:
 
 
 def _conjugated(unitary: Matrix, qubits: int) -> Fragment | None:
-    """A gate on two qubits that another basis makes diagonal or a multiplexer: RXX, FSim, ECR."""
+    """Decompose a two-qubit gate that is diagonal or a multiplexer in another basis.
+
+    RXX, FSim and ECR are examples.
+    """
     if qubits != 2:
         return None
     for around in _bases():
@@ -173,7 +176,10 @@ def _bases() -> Iterator[Fragment]:
 
 
 def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
-    """A gate on one qubit with controls (Barenco et al., PRA 52, 3457, lemmas 5.1 and 7.5)."""
+    """Decompose a one-qubit gate with controls.
+
+    See Barenco et al., PRA 52, 3457, lemmas 5.1 and 7.5.
+    """
     whole = _eye(2 ** (len(controls) + 1))
     whole[-2:, -2:] = gate
     if len(controls) < 3 and (name := named(whole)):
@@ -195,7 +201,10 @@ def _controlled(gate: Matrix, controls: Sequence[int], target: int) -> Fragment:
 
 
 def _controlled_once(gate: Matrix, control: int, target: int) -> Fragment:
-    """A gate with one control: a phase of the control, and one rotation, or three around two cx."""
+    """Decompose a one-qubit gate with one control.
+
+    The result is a phase of the control, and one rotation or three rotations around two cx.
+    """
     angle = phase(np.linalg.det(gate)) / 2
     special = gate * exp(-1j * angle)
     (a, _), (c, d) = special.tolist()
@@ -229,7 +238,7 @@ def _turn(made: Fragment, gate: str, angle: float, place: int) -> None:
 
 
 def _root(gate: Matrix) -> Matrix:
-    """A square root of a unitary matrix of two rows, by Cayley and Hamilton."""
+    """Return a square root of a unitary 2 x 2 matrix, by the Cayley-Hamilton theorem."""
     (a, b), (c, d) = gate.tolist()
     root = sqrt(a * d - b * c)
     if abs(a + d + 2 * root) < abs(a + d - 2 * root):
@@ -239,12 +248,12 @@ def _root(gate: Matrix) -> Matrix:
 
 
 def _between(around: Fragment, unitary: Matrix, qubits: int) -> Matrix:
-    """Return the matrix between `around` and its inverse in the letters of `unitary`."""
+    """Return the matrix that is `unitary` between `around` and its inverse."""
     return _product(around, _product(around, unitary.conj().T).conj().T)
 
 
 def _product(fragment: Fragment, unitary: Matrix) -> Matrix:
-    """Return the matrix of `unitary` and then the fragment."""
+    """Return the matrix of `unitary` followed by the fragment."""
     made = fragment.unitary(len(unitary).bit_length() - 1)
     assert made is not None, "a fragment here has no measurement"
     return made @ unitary
