@@ -61,7 +61,9 @@ pub enum Error {
     #[error("{0} qubits are out of range: a corpus has 1 to 8 qubits")]
     Qubits(usize),
     /// A gate on more qubits than the circuits have.
-    #[error("gate '{gate}' acts on {needs} qubits, but the circuits have only {qubits}; use more qubits or leave it out")]
+    #[error(
+        "gate '{gate}' acts on {needs} qubits, but the circuits have only {qubits}; use more qubits or leave it out"
+    )]
     TooWide {
         /// The gate's name.
         gate: String,
@@ -103,7 +105,9 @@ pub enum Error {
     #[error("distinct unitaries: {0}")]
     Distinct(String),
     /// An alphabet with more letters than 16 bits can number.
-    #[error("the alphabet has {0} letters or more, but at most 65,535 are supported; use fewer gates or qubits")]
+    #[error(
+        "the alphabet has {0} letters or more, but at most 65,535 are supported; use fewer gates or qubits"
+    )]
     LargeAlphabet(usize),
     /// A text that is not a letter of the alphabet.
     #[error("'{letter}' is not a letter of this alphabet; {advice}its letters are {alphabet}")]

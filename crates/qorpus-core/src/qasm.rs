@@ -384,7 +384,12 @@ mod tests {
         let opaque = Gate::opaque("secret").unwrap();
         for version in BOTH {
             assert!(defined(version, two.matrix()).unwrap_err().contains("'mine' on 2 qubits"));
-            assert!(version.definition(&opaque, &[]).unwrap_err().contains("the gate 'secret' has no known matrix"));
+            assert!(
+                version
+                    .definition(&opaque, &[])
+                    .unwrap_err()
+                    .contains("the gate 'secret' has no known matrix")
+            );
         }
         let circuit = [Instruction { gate: mine(two.matrix()), qubits: vec![1, 0] }];
         let error = Qasm::Two.program(&circuit, 2).unwrap_err().to_string();

@@ -32,9 +32,7 @@ pub(crate) fn remedy(errno: i32) -> Option<&'static str> {
         libc::ENOTDIR => "a part of the path is a file, not a directory; check the path",
         libc::ELOOP => "too many symbolic links, perhaps in a circle; check the path",
         libc::ENAMETOOLONG => "the name is too long; choose a shorter one",
-        libc::EIO => {
-            "the disk or its connection failed (input/output error); try again once it works"
-        }
+        libc::EIO => "the disk or its connection failed (input/output error); try again once it works",
         _ => return None,
     })
 }
@@ -57,9 +55,7 @@ pub(crate) fn sqlite_reason(error: &rusqlite::Error) -> String {
     let remedy = match error.sqlite_error_code() {
         _ if is_damaged(error) => "; the file is damaged: restore it from a copy, or generate it again",
         Some(ReadOnly | CannotOpen) => "; check that the file and its directory are writable",
-        Some(SystemIoFailure) => {
-            "; the disk or its connection failed: try again once it works"
-        }
+        Some(SystemIoFailure) => "; the disk or its connection failed: try again once it works",
         Some(DatabaseBusy) => "; another program has held the file's lock for minutes: stop it and try again",
         _ => "",
     };

@@ -320,10 +320,7 @@ fn labels_that_sql_takes_for_one_are_refused_across_writers() {
     first.close().unwrap();
     second.append(&[0], None, &[("Seed", Label::Integer(2))]).unwrap();
     let said = second.flush().unwrap_err().to_string();
-    assert!(
-        said.contains("label 'Seed'") && said.contains("the label 'seed' only in letter case"),
-        "{said}"
-    );
+    assert!(said.contains("label 'Seed'") && said.contains("the label 'seed' only in letter case"), "{said}");
     drop(second);
     assert!(is_clean(&path) && CorpusFile::open(&path).unwrap().len().unwrap() == 1);
 }

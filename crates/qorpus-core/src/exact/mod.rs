@@ -63,7 +63,7 @@ impl Arithmetic for ExactLetters {
         fits
     }
 
-    /// Stores the result in its unique form, or in the unique form of its class up to phase.
+    /// Returns the adjoint in its unique form, or in the unique form of its class up to phase.
     fn adjoint(&self, unitary: &ExactUnitary) -> ExactUnitary {
         let dim = self.dim;
         let entries = (0..dim * dim).map(|k| conjugate(unitary.entries[k % dim * dim + k / dim]));

@@ -19,7 +19,8 @@ enum Translation {
 
 use Translation::{Circuit, CircuitUpToPhase, SameAs, Untranslatable, UpToPhase};
 
-const NOT_UNITARY: Translation = Untranslatable("it is not a unitary gate, and circuits hold unitary gates only");
+const NOT_UNITARY: Translation =
+    Untranslatable("it is not a unitary gate, and circuits hold unitary gates only");
 const WIDE: Translation = Untranslatable("gates act on at most three qubits; decompose it first");
 const TURNED: Translation = SameAs("u3({0},{1}-pi/2,pi/2-({1}))");
 const RXX: Translation = Circuit("h 0; h 1; cx 0 1; rz({0}) 1; cx 0 1; h 0; h 1");
@@ -120,8 +121,7 @@ pub fn synonym(name: &str) -> Option<String> {
 fn translated(base: &str, angles: &[&str]) -> Option<String> {
     let (_, known, here) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base))?;
     let filled = |template: &str| filled(template, if angles.len() == known.len() { angles } else { known });
-    let circuit =
-        |circuit| format!("write it as the circuit '{}'", filled(circuit));
+    let circuit = |circuit| format!("write it as the circuit '{}'", filled(circuit));
     Some(match here {
         SameAs(gate) if gate.contains('(') => {
             format!("did you mean '{}'? Write it as '{}'", standard::base(gate), filled(gate))

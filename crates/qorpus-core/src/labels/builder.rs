@@ -62,7 +62,10 @@ impl Labels {
                 }
                 names += 1;
                 if names > MAX_LABELS {
-                    return Err(refused(name, format!("a corpus has at most {MAX_LABELS} labels, and this would be one more")));
+                    return Err(refused(
+                        name,
+                        format!("a corpus has at most {MAX_LABELS} labels, and this would be one more"),
+                    ));
                 }
                 kinds.push(more.kind());
             }

@@ -15,9 +15,7 @@ pub(crate) fn is_one_in_sql(a: &str, b: &str) -> bool {
 
 /// Returns the reason to refuse a name that differs from another one only in letter case.
 pub fn letter_case_clash(other: &str) -> String {
-    format!(
-        "it differs from the label '{other}' only in letter case, which SQL ignores; choose another name"
-    )
+    format!("it differs from the label '{other}' only in letter case, which SQL ignores; choose another name")
 }
 
 /// Refuses a text that cannot be the name of a new label.
@@ -25,7 +23,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     check_shape(name)?;
     let is_count = name.get(..6).is_some_and(|begin| is_one_in_sql(begin, "count_"));
     if is_count || RESERVED.iter().any(|reserved| is_one_in_sql(reserved, name)) {
-        let reason = "every record has a column of this name already (SQL ignores letter case); choose another name";
+        let reason =
+            "every record has a column of this name already (SQL ignores letter case); choose another name";
         return Err(refused(name, reason));
     }
     Ok(())

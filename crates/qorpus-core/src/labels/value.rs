@@ -137,9 +137,9 @@ impl LabelKind {
         match (self, other) {
             _ if self == other => Ok(self),
             (LabelKind::Text, _) | (_, LabelKind::Text) => Err(TEXT_AND_NUMBER),
-            (LabelKind::Real, LabelKind::LargeInteger) | (LabelKind::LargeInteger, LabelKind::Real) => {
-                Err("it mixes reals with integers that binary64 cannot hold exactly; give all values as integers or all as reals")
-            }
+            (LabelKind::Real, LabelKind::LargeInteger) | (LabelKind::LargeInteger, LabelKind::Real) => Err(
+                "it mixes reals with integers that binary64 cannot hold exactly; give all values as integers or all as reals",
+            ),
             (LabelKind::Real, _) | (_, LabelKind::Real) => Ok(LabelKind::Real),
             _ => Ok(LabelKind::LargeInteger),
         }

@@ -57,7 +57,10 @@ impl Recipe {
         let text: RecipeText =
             serde_json::from_str(json).map_err(|error| Error::Recipe(error.to_string()))?;
         if text.format_version != FORMAT_VERSION {
-            return refused(format!("this version of Qorpus cannot read its format version, {}", text.format_version));
+            return refused(format!(
+                "this version of Qorpus cannot read its format version, {}",
+                text.format_version
+            ));
         }
         let gates = text.gates.0.into_iter().map(|gate| match gate {
             GateText::Standard(name) => Gate::stored(&name),

@@ -38,7 +38,9 @@ impl Distinct {
         let refused = |reason: String| Err(Error::Distinct(reason));
         if letters > MAX_DISTINCT_LETTERS {
             let most = MAX_DISTINCT_LETTERS;
-            return refused(format!("there are {letters} letters, but at most {most} are supported; use fewer gates or qubits"));
+            return refused(format!(
+                "there are {letters} letters, but at most {most} are supported; use fewer gates or qubits"
+            ));
         }
         if costs.len() != alphabet.gates().len() {
             return refused("each gate needs a cost".into());

@@ -95,8 +95,8 @@ fn run(
 
 fn half_of_free_memory() -> Result<u64> {
     let path = Path::new("/proc/meminfo");
-    let text =
-        std::fs::read_to_string(path).map_err(io(path, "find the free memory (set a limit by --memory, memory= in Python)"))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(io(path, "find the free memory (set a limit by --memory, memory= in Python)"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     Ok((kib.unwrap_or(0) << 10) / 2)

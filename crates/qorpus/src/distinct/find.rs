@@ -95,7 +95,8 @@ impl CorpusFile {
         let dim = self.recipe().alphabet().dim();
         let mut sizes = targets.iter().map(|target| target.numbers().len());
         if let Some(entries) = sizes.find(|&entries| entries != dim * dim) {
-            let text = format!("the unitary has {entries} entries, but this corpus has unitaries of {dim} x {dim}");
+            let text =
+                format!("the unitary has {entries} entries, but this corpus has unitaries of {dim} x {dim}");
             return Err(Error::Usage(text));
         }
         let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;

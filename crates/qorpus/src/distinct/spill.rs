@@ -264,7 +264,8 @@ pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         Ok(found) if !found.is_dir() => false,
         Ok(found) if !is_trusted(&found) => {
-            let reason = "belongs to another user, who could change its files; have it removed, then start again";
+            let reason =
+                "belongs to another user, who could change its files; have it removed, then start again";
             return Err(Error::Untrusted(directory, reason.into()));
         }
         Ok(_) => {

@@ -42,8 +42,9 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         entries.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
     }
     if let Some(GivenColumn { name, .. }) = given.iter().find(|column| entries.contains(&column.name)) {
-        let reason =
-            format!("label '{name}' has the same name as another column of the file; export to .parquet instead");
+        let reason = format!(
+            "label '{name}' has the same name as another column of the file; export to .parquet instead"
+        );
         return Err(Error::Unsupported(out.into(), reason));
     }
     let before = std::iter::once("circuit".into()).chain(count_names(recipe.alphabet())).collect();

@@ -111,7 +111,10 @@ pub fn merge(
             return Err(other_recipe(input.path(), input.recipe(), first.recipe()));
         }
         if input.has(out) {
-            return Err(Error::Usage(format!("{} is both an input and the output; choose another output", out.display())));
+            return Err(Error::Usage(format!(
+                "{} is both an input and the output; choose another output",
+                out.display()
+            )));
         }
     }
     let recipe = first.recipe();

@@ -32,7 +32,8 @@ pub(super) fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
     let mut costs = vec![0; alphabet.gates().len()];
     for item in split_list(text.trim()) {
         let refused = |reason: String| Error::Usage(format!("cost '{}': {reason}", item.trim()));
-        let (name, cost) = item.rsplit_once('=').ok_or_else(|| refused("write it as GATE=COST, such as t=1".into()))?;
+        let (name, cost) =
+            item.rsplit_once('=').ok_or_else(|| refused("write it as GATE=COST, such as t=1".into()))?;
         let place = alphabet.gate_number(name).ok_or_else(|| {
             let names: Vec<_> = alphabet.gates().iter().map(Gate::name).collect();
             refused(format!("the alphabet has no such gate; its gates are {}", names.join(", ")))

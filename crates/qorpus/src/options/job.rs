@@ -60,7 +60,9 @@ pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
     match jobs {
         None => Ok(std::thread::available_parallelism().map_or(1, Into::into)),
         Some(jobs @ 1..=MAX_JOBS) => Ok(jobs),
-        Some(jobs) => Err(Error::Usage(format!("{jobs} worker threads are not possible; use 1 to {MAX_JOBS}"))),
+        Some(jobs) => {
+            Err(Error::Usage(format!("{jobs} worker threads are not possible; use 1 to {MAX_JOBS}")))
+        }
     }
 }
 
@@ -91,7 +93,9 @@ impl Part {
             return Ok(Part { index, of });
         }
         let last = of.max(1) - 1;
-        Err(Error::Usage(format!("part {index}/{of} does not exist; parts are numbered 0/{of} to {last}/{of}")))
+        Err(Error::Usage(format!(
+            "part {index}/{of} does not exist; parts are numbered 0/{of} to {last}/{of}"
+        )))
     }
 
     /// Returns the number of parts.

@@ -193,7 +193,10 @@ mod tests {
             (transposed(&own), "it is the transpose of the circuit's"),
             (turned(&transposed(&conjugate)), "it is the inverse"),
             (backwards, "it is the unitary of the letters in reverse order"),
-            (swapped(&conjugate), "it is the conjugate of the circuit's, and its qubits are in reverse order"),
+            (
+                swapped(&conjugate),
+                "it is the conjugate of the circuit's, and its qubits are in reverse order",
+            ),
             (unitary("h 0"), "it is the unitary of another circuit"),
         ] {
             for check in [PairCheck::Phase, PairCheck::Exact] {

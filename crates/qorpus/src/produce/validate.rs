@@ -40,12 +40,14 @@ impl Validator {
         let Some(unitaries) = unitaries else { return Ok(()) };
         let size = self.recipe.alphabet().dim().pow(2);
         if !self.recipe.stores_unitaries() {
-            let reason = "this corpus computes unitaries when they are read and stores none; append the circuit alone";
+            let reason =
+                "this corpus computes unitaries when they are read and stores none; append the circuit alone";
             return Err(refused(0, reason));
         }
         if unitaries.len() != circuits.len() * size {
             let (records, wanted, given) = (circuits.len(), circuits.len() * size, unitaries.len());
-            let reason = format!("{records} circuits need unitaries with {wanted} entries, but {given} were given");
+            let reason =
+                format!("{records} circuits need unitaries with {wanted} entries, but {given} were given");
             return Err(refused(0, reason));
         }
         // A stored unitary must be finite, also after rounding.
@@ -62,7 +64,10 @@ impl Validator {
     fn check_circuit(&self, circuit: &[u16], has_unitary: bool) -> Result<(), String> {
         let alphabet = self.recipe.alphabet();
         if circuit.len() > MAX_LENGTH {
-            return Err(format!("its circuit has {} letters, but at most {MAX_LENGTH} are allowed", circuit.len()));
+            return Err(format!(
+                "its circuit has {} letters, but at most {MAX_LENGTH} are allowed",
+                circuit.len()
+            ));
         }
         let letters = alphabet.letters().len();
         if let Some(letter) = circuit.iter().find(|letter| usize::from(**letter) >= letters) {

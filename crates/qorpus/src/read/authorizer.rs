@@ -103,9 +103,7 @@ pub(crate) fn restrict(connection: &mut Connection, own: &[&str]) -> Result<Refu
             if calls <= MAX_CALLS {
                 return Authorization::Allow;
             }
-            refused.because(format!(
-                "a query may call at most {MAX_CALLS} functions; split it into several"
-            ))
+            refused.because(format!("a query may call at most {MAX_CALLS} functions; split it into several"))
         }
         AuthAction::Function { function_name } => {
             refused.because(format!("a query cannot call the function {function_name}"))

@@ -49,7 +49,10 @@ impl Corpus {
         let mut files = Vec::new();
         for path in paths {
             if is_there(path) {
-                let text = format!("{} is a sharded corpus, which cannot be combined with others; open it alone", path.display());
+                let text = format!(
+                    "{} is a sharded corpus, which cannot be combined with others; open it alone",
+                    path.display()
+                );
                 return Err(Error::Usage(text));
             }
             if path.is_dir() {
@@ -69,7 +72,9 @@ impl Corpus {
             return Ok(Corpus { recipe, source: Source::Parts(files) });
         }
         if recipe.space().enumerates().is_some() && files.len() > 1 {
-            return Err(Error::Usage("an enumeration cannot be combined with other files; open it alone".into()));
+            return Err(Error::Usage(
+                "an enumeration cannot be combined with other files; open it alone".into(),
+            ));
         }
         let (mut next, mut joined) = (0, Vec::new());
         for file in files {
@@ -165,8 +170,11 @@ impl Corpus {
             return shards.summary();
         }
         let mut summaries = self.source.files().map(|file| file.with(CorpusFile::summary));
-        let none =
-            || Err(Error::Usage("a recipe computes its records when they are read, so there is no file to summarize".into()));
+        let none = || {
+            Err(Error::Usage(
+                "a recipe computes its records when they are read, so there is no file to summarize".into(),
+            ))
+        };
         let mut sum = summaries.next().unwrap_or_else(none)?;
         for summary in summaries {
             let Summary { records, content_hash, bytes, wal_missing, .. } = summary?;
@@ -294,7 +302,10 @@ pub(crate) fn corpora_in(path: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(Error::Usage(format!("{} holds no corpora: there is no *.db file in it", path.display())));
+        return Err(Error::Usage(format!(
+            "{} holds no corpora: there is no *.db file in it",
+            path.display()
+        )));
     }
     Ok(files)
 }

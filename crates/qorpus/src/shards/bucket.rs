@@ -118,8 +118,9 @@ impl Bucket {
         }
         // The parser accepts a slash at its beginning.
         let key = Key::parse(prefix).ok().filter(|key| key.as_ref() == prefix);
-        let key =
-            key.ok_or_else(|| wrong("the prefix has an empty part, a part of dots alone, or control characters"))?;
+        let key = key.ok_or_else(|| {
+            wrong("the prefix has an empty part, a part of dots alone, or control characters")
+        })?;
         let path = ["s3://", bucket, if prefix.is_empty() { "" } else { "/" }, prefix].concat().into();
         let bucket = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, client: Mutex::default() });
         let handle: Weak<Bucket> = Arc::downgrade(&bucket);
@@ -251,8 +252,9 @@ impl Bucket {
     fn visit<T>(&self, visit: &mut VisitObject<'_, T>) -> Result<Option<T>> {
         let visit = RefCell::new(visit);
         let endless = |what: &str| {
-            let reason =
-                format!("{what}; check AWS_ENDPOINT_URL, and that nothing but the corpus is under this prefix");
+            let reason = format!(
+                "{what}; check AWS_ENDPOINT_URL, and that nothing but the corpus is under this prefix"
+            );
             Error::ObjectStore { path: self.path.clone(), action: "list what is under it", reason }
         };
         let prefix = Some(self.prefix.as_ref()).filter(|prefix| !prefix.is_empty());

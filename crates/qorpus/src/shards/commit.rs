@@ -81,7 +81,8 @@ pub fn receipt(path: &Path, number: u64) -> Result<Option<String>> {
     let (shards, _) = Shards::open(path)?;
     let count = shards.sharding.count();
     if number >= count {
-        let text = format!("{} has no shard {number}; its {count} shards are numbered from 0", path.display());
+        let text =
+            format!("{} has no shard {number}; its {count} shards are numbered from 0", path.display());
         return Err(Error::Usage(text));
     }
     Ok(shards.published(number)?.map(|shard| shards.receipt_text(&shard)))

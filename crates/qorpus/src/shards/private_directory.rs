@@ -33,8 +33,7 @@ pub(super) fn create(path: &Path, option: &str) -> Result<()> {
     // In /tmp the sticky bit keeps users from renaming files of others.
     if found.mode() & 0o1002 == 0o002 {
         let reason =
-            "is writable by everyone and has no sticky bit, so other users can replace files in it"
-                .into();
+            "is writable by everyone and has no sticky bit, so other users can replace files in it".into();
         return Err(refused(above, reason));
     }
     match builder.recursive(false).create(path) {

@@ -134,10 +134,7 @@ impl Storage {
             // Another process may have finished creating it at this moment.
             Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus(
                 self.path().into(),
-                format!(
-                    "there is no {MANIFEST} in it, but {}; choose a new or empty place",
-                    brief(&name)
-                ),
+                format!("there is no {MANIFEST} in it, but {}; choose a new or empty place", brief(&name)),
             )),
             _ => Ok(()),
         }

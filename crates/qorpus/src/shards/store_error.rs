@@ -114,8 +114,7 @@ pub(super) fn refused(
 }
 
 /// The requirement on a store that several processes write to.
-pub(super) const CONDITIONS: &str =
-    "the store must support conditional writes (If-None-Match, If-Match), or processes could overwrite each other's \
+pub(super) const CONDITIONS: &str = "the store must support conditional writes (If-None-Match, If-Match), or processes could overwrite each other's \
      work; generate into a local directory and copy that to the bucket with another tool: reading needs no conditions";
 
 /// Returns the answer of a store from the text that quotes it, without the request and its signature.
