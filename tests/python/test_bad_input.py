@@ -233,4 +233,4 @@ def test_ids_past_the_end(corpus):
 
 def test_a_record_that_is_not_made_yet(corpus):
     generate(corpus, *SMALL, "--part", "0/3")
-    assert "not made yet" in refused(corpus.parent, "show", "c.db", 1999, status=1)
+    assert "not generated yet" in refused(corpus.parent, "show", "c.db", 1999, status=1)

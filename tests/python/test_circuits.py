@@ -244,7 +244,7 @@ def test_own_names_that_mean_something_else(name):
 @pytest.mark.parametrize(
     ("function", "name", "text"),
     [
-        (interop.to_qasm2, "phase", "no words for the global phase of the gate 'phase'; OpenQASM 3 has"),
+        (interop.to_qasm2, "phase", "cannot express the global phase of the gate 'phase', but OpenQASM 3 can"),
         (interop.to_qasm2, "two", "a decomposition of the gate 'two' on 2 qubits"),
         (interop.to_qasm3, "three", "a decomposition of the gate 'three' on 3 qubits"),
     ],
@@ -263,12 +263,12 @@ TO = [interop.to_qiskit, interop.to_cirq, interop.to_bqskit, interop.to_qasm2, i
 @pytest.mark.parametrize(
     ("circuit", "qubits", "text"),
     [
-        (("secret 0",), 2, "gate 'secret' is not known to the library; it needs a matrix"),
+        (("secret 0",), 2, "gate 'secret' is unknown to Qorpus; it needs a matrix"),
         (("h 2",), 2, "'h 2': there is no qubit 2; the qubits are 0 to 1"),
         (("cx 1 1",), 2, "'cx 1 1': qubit 1 is named twice"),
         (("cx 1",), 2, "'cx 1': gate 'cx' acts on 2 qubits, not on 1"),
         (("h",), 2, "'h': gate 'h' acts on 1 qubit, not on 0"),
-        (("rz 0",), 2, "gate 'rz': needs one angle"),
+        (("rz 0",), 2, "gate 'rz': it needs one angle"),
         (("h 0",), 9, "9 qubits are out of range"),
         ((), 9, "9 qubits are out of range"),
         ((), 0, "0 qubits are out of range"),

@@ -90,7 +90,7 @@ def page(tmp_path, store, monkeypatch):
                 lines = (f"{line}\necho $? >> statuses\n" for line in here(block, store).splitlines())
                 done = subprocess.run(["bash"], input="".join(lines), env=environment, capture_output=True, text=True, timeout=PATIENCE)
                 assert "panicked" not in done.stderr and "not found" not in done.stderr, done.stderr
-                assert "nothing to make" not in done.stdout, done.stdout
+                assert "nothing to generate" not in done.stdout, done.stdout
                 said = zip(block.splitlines(), (tmp_path / "statuses").read_text().split(), strict=True)
                 statuses += [(line.split()[1] if line.startswith("qorpus") else line.split()[0], int(status)) for line, status in said]
                 assert all(status == 0 or command == "seal" for command, status in statuses), f"{statuses}\n{done.stdout}\n{done.stderr}"

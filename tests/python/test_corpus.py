@@ -390,7 +390,7 @@ def test_parts_are_read_as_one(directory, shared):
         assert corpus.circuits(ids) == shared.circuits(ids)
     some = qorpus.open(files[:2])
     assert not some.complete and len(some) == 6000 and some.info["records"] < 6000
-    with pytest.raises(qorpus.MissingRecord, match="not made yet"):
+    with pytest.raises(qorpus.MissingRecord, match="not generated yet"):
         some[5999]
 
 
@@ -641,10 +641,10 @@ def test_reading_while_three_processes_write(tmp_path):
     path = tmp_path / "c.db"
     options = "--qubits 4 --length 600..800 --dtype complex64 --random 6000".split()
     recipe = qorpus.Recipe(qubits=4, length="600..800", dtype="complex64", random=6000)
-    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to make"):
+    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to generate"):
         qorpus.generate(path, recipe, part=(0, 10**6), progress=False)
     corpus, chance, seen, missed = qorpus.open(path), random.Random(1), set(), 0
-    with pytest.raises(qorpus.MissingRecord, match="record 17 is not made yet"):
+    with pytest.raises(qorpus.MissingRecord, match="record 17 is not generated yet"):
         corpus[17]
     assert corpus.info["records"] == 0 and not corpus.complete and recipe[17] not in corpus
     writers = [start("generate", path, *options, "--jobs", 1, "--quiet") for _ in range(3)]
@@ -653,7 +653,7 @@ def test_reading_while_three_processes_write(tmp_path):
         try:
             record = corpus[id]
         except qorpus.MissingRecord as missing:
-            assert "not made yet" in str(missing) and id not in seen
+            assert "not generated yet" in str(missing) and id not in seen
             missed += 1
             continue
         seen.add(id)
@@ -670,7 +670,7 @@ def test_iterating_stops_where_nothing_is_made(tmp_path):
     were all."""
     corpus = qorpus.generate(tmp_path / "c.db", **{**RECIPE, "random": 20_000}, part=(0, 2), progress=False)
     seen = 0
-    with pytest.raises(qorpus.MissingRecord, match="is not made yet"):
+    with pytest.raises(qorpus.MissingRecord, match="is not generated yet"):
         for record in corpus:
             seen += record.id == seen
     assert 0 < seen <= corpus.info["records"] < 20_000
@@ -774,7 +774,7 @@ def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
 def test_notebooks_show_corpora_and_recipes_without_records(tmp_path, appended):
     """A corpus of which nothing is made yet, and the recipe of appended records, are shown without
     circuits."""
-    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to make"):
+    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to generate"):
         unmade = qorpus.generate(tmp_path / "c.db", random=3000, part=(0, 10**6), progress=False)
     assert "0 of 3,000" in Parsed(unmade._repr_html_()).text
     assert "appended" in Parsed(appended.recipe._repr_html_()).text

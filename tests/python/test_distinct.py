@@ -136,7 +136,7 @@ def test_refusals(two, tmp_path):
     assert not (tmp_path / "no.db").exists()
     with pytest.raises(qorpus.InvalidArgument, match="shape"):
         two.find(np.eye(2))
-    with pytest.raises(qorpus.Error, match="recipe decides"):
+    with pytest.raises(qorpus.Error, match="follow from a recipe"):
         qorpus.Writer(two.paths[0])
     generated = qorpus.generate(tmp_path / "g.db", gates="h,t", qubits=1, random=10, progress=False)
     with pytest.raises(qorpus.InvalidArgument, match="qorpus distinct"):

@@ -39,7 +39,7 @@ READS = """
             read()
         except qorpus.Error as error:
             # The second sentence is of a file that is opened anew, the third of a shard.
-            said = ["was truncated or overwritten while it was read", "is truncated: it ends after", "bytes instead of"]
+            said = ["was truncated or overwritten while it was being read", "is truncated: it ends after", "bytes instead of"]
             assert any(words in str(error) for words in said[: 1 if first else 3]), error
             assert ".db" in str(error)
         else:
@@ -175,7 +175,7 @@ def test_commands_whose_file_is_cut_fail_with_a_sentence(tmp_path, command):
     begun.send_signal(signal.SIGCONT)
     said, _ = begun.communicate(timeout=PATIENCE)
     assert begun.returncode == 1, said
-    assert "was truncated or overwritten while it was read" in said
+    assert "was truncated or overwritten while it was being read" in said
 
 
 def test_handlers_of_others_do_not_stand_in_the_way(corpus):

@@ -37,7 +37,7 @@ def test_the_package_refuses_it_in_the_same_words(tmp_path):
     said = qorpus("generate", "c.db", "--random", HUGE, status=1, cwd=tmp_path).stderr
     with pytest.raises(package.Error) as raised:
         package.generate(tmp_path / "c.db", random=int(HUGE), progress=False)
-    assert said.split("; make")[1].strip() == str(raised.value).split("; make")[1].strip()
+    assert said.split("; free")[1].strip() == str(raised.value).split("; free")[1].strip()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -58,9 +58,9 @@ def test_a_part_without_work_says_so(tmp_path):
     for out, unit in [("d/", "1 shard for 64 parts"), ("c.db", "426 chunks for 1000 parts")]:
         part = "17/64" if out == "d/" else "0/1000"
         said = qorpus("generate", out, "--random", "100k", "--part", part, cwd=tmp_path).stdout
-        assert f"part {part} has nothing to make" in said and unit in said and "complete" not in said
+        assert f"part {part} has nothing to generate" in said and unit in said and "complete" not in said
         assert ("--shard" in said) == (out == "d/")
-        with pytest.warns(package.QorpusWarning, match="has nothing to make"):
+        with pytest.warns(package.QorpusWarning, match="has nothing to generate"):
             package.generate(f"{tmp_path}/{out}", random="100k", part=part, progress=False)
 
 
@@ -260,7 +260,7 @@ def test_a_killed_writer_raises_no_alarm(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path, arguments):
     os.mkfifo(tmp_path / "pipe")
     result = qorpus(*arguments, status=1, cwd=tmp_path)
-    assert "pipe is not a plain file" in result.stderr
+    assert "pipe is not a regular file" in result.stderr
 
 
 @pytest.mark.parametrize("name, said", [("loop", "symbolic links"), ("n" * 300, "too long")])

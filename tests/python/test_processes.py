@@ -235,7 +235,7 @@ def test_reading_while_four_write(corpus, undisturbed):
             assert (record.unitary == expected[wanted].unitary).all()
             seen.add(wanted)
         else:
-            assert wanted not in seen and "not made yet" in result.stderr, result.stderr
+            assert wanted not in seen and "not generated yet" in result.stderr, result.stderr
     for process in processes:
         assert finish(process).stderr == ""
     assert counts == sorted(counts)

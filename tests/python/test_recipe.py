@@ -196,7 +196,7 @@ def test_bad_options_of_generate(corpus):
         qorpus.generate(corpus.parent / "no" / "such" / "c.db", progress=False)
     # A directory would become a sharded corpus, but not one with something else in it.
     (corpus.parent / "mine.txt").touch()
-    with pytest.raises(qorpus.Error, match="mine.txt is in it"):
+    with pytest.raises(qorpus.Error, match="no manifest.json in it, but mine.txt"):
         qorpus.generate(corpus.parent, progress=False)
 
 

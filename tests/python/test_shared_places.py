@@ -176,7 +176,7 @@ def test_a_draft_that_is_a_link_is_refused(tmp_path):
     (tmp_path / "elsewhere").write_text("")
     (shard.parent / f".{shard.name}").symlink_to(tmp_path / "elsewhere")
     said = generate(f"{tmp_path}/big/", *RECIPE, status=1).stderr
-    assert f".{shard.name}" in said and "plain file" in said
+    assert f".{shard.name}" in said and "regular file" in said
     assert (tmp_path / "elsewhere").read_text() == "" and not shard.exists()
 
 

@@ -289,9 +289,9 @@ def test_labels_that_sql_takes_for_one_are_refused(writer, name):
     """SQL does not see letter case: names that differ in it alone are refused, whatever was
     appended before."""
     writer.append("h", seed=1)
-    with pytest.raises(ValueError, match="SQL does not see"):
+    with pytest.raises(ValueError, match="SQL ignores"):
         writer.append("h", **{name: 2})
-    with pytest.raises(ValueError, match="SQL does not see"):
+    with pytest.raises(ValueError, match="SQL ignores"):
         writer.extend(["h"], gate=[1], Gate=[2])
     (record,) = records(writer)
     assert record.labels["seed"] == 1

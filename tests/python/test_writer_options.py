@@ -73,7 +73,7 @@ def test_opaque_gates(corpus):
         writer.append("h 0")
         writer.append("h 0; magic", unitary(1, 4))
         writer.append(["magic 1", "magic 1 0"], unitary(2, 4))
-        with pytest.raises(ValueError, match="'magic 1 0'.*must bring its unitary"):
+        with pytest.raises(ValueError, match="'magic 1 0'.*must come with its unitary"):
             writer.append("h 1; magic 1 0")
         with pytest.raises(ValueError, match="record 2 .*'magic'"):
             writer.extend(["h 0", "h 1", "magic"])
@@ -256,7 +256,7 @@ def test_names_of_other_tools(corpus):
     with qorpus.Writer(corpus, gates=["h", "cx"], qubits=2) as writer, pytest.raises(ValueError, match="did you mean 'cx'"):
         writer.append("cnot 0 1")
     with qorpus.Writer(corpus.with_name("2.db"), gates=["cnot"], qubits=2) as writer:
-        with pytest.raises(ValueError, match="must bring its unitary.*did you mean 'cx'"):
+        with pytest.raises(ValueError, match="must come with its unitary.*did you mean 'cx'"):
             writer.append("cnot 0 1")
-    with pytest.raises(ValueError, match=r"did you mean 'p'\? Here the gate is 'p\(pi/4\)'"):
+    with pytest.raises(ValueError, match=r"did you mean 'p'\? Write it as 'p\(pi/4\)'"):
         qorpus.Writer(corpus.with_name("3.db"), gates=["u1(pi/4)"], qubits=1)

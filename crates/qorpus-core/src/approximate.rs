@@ -1,11 +1,12 @@
-//! Approximate unitaries, for gates that are not over Z[ω, 1/√2]: equal ones are found by two
-//! numbers of each.
+//! Approximate unitaries, for gates that are not over Z[ω, 1/√2]: two numbers identify equal
+//! unitaries.
 //!
 //! Both numbers are smooth functions of the unitary, up to phase if that is the equivalence, in
 //! general position: with fixed matrices A and B of pseudo-random entries, they are tr(A†U) and
-//! tr(B†U), or the product of one with the conjugate of the other. Unitaries that differ by
-//! rounding have numbers that differ as little, and other unitaries have the same numbers only by
-//! chance. A difference is equal within rounding, clearly distinct, or ambiguous in between.
+//! tr(B†U), or the product of one with the conjugate of the other. The numbers of unitaries that
+//! differ by rounding errors differ equally little, and different unitaries have the same numbers
+//! only by chance. A difference is equal within rounding, clearly distinct, or ambiguous in
+//! between.
 
 use crate::alphabet::Alphabet;
 use crate::arithmetic::{Arithmetic, BATCH_LANES, Equivalence, Tolerance};
@@ -15,7 +16,7 @@ use crate::kernel::letter_rows::LetterRows;
 use crate::splitmix::mix;
 use num_complex::Complex64;
 
-/// The number of folds of a number into 0 to 1, so that it is spread about evenly and stays
+/// The number of times that a number is folded into 0 to 1, which spreads it evenly and keeps it
 /// continuous.
 const FOLDS: f64 = 16.0;
 
@@ -23,15 +24,15 @@ const FOLDS: f64 = 16.0;
 /// other.
 const SHIFT: f64 = 0.618_033_988_749_894_8;
 
-/// The largest difference of folded numbers that rounding explains: a hundred times as much as a
-/// test sees with fifty letters on three qubits.
+/// The largest difference of folded numbers that counts as rounding error: a hundred times the
+/// largest in a test with fifty letters on three qubits.
 const EQUAL: f64 = 1e-11;
 
 /// The difference of folded numbers beyond which unitaries are distinct.
 const DISTINCT: f64 = 1e-9;
 
-/// The largest difference of the entries of equal unitaries, up to phase. Distinct ones of up to
-/// three qubits whose entries are so near are not beyond [`DISTINCT`].
+/// The largest difference of the entries of equal unitaries, up to phase. Distinct unitaries on up
+/// to three qubits that are nearer than this do not exceed [`DISTINCT`].
 const ENTRY_TOLERANCE: f64 = 1e-12;
 
 /// The letters of an alphabet in floating point.
@@ -39,19 +40,19 @@ const ENTRY_TOLERANCE: f64 = 1e-12;
 pub struct ApproximateLetters {
     dim: usize,
     up_to: Equivalence,
-    /// For each letter and row of a product: the rows that it is a sum of, with their coefficients.
+    /// For each letter and row of a product, the rows that are summed, with their coefficients.
     letters: Vec<Vec<Vec<(usize, Complex64)>>>,
     /// The entries of A and B, conjugated.
     weights: [Vec<Complex64>; 2],
 }
 
-/// A batch of unitaries. For each lane, and for A and B: for every two rows the sum over all
-/// columns of a weight in the one and an entry in the other.
+/// A batch of unitaries. For each lane, and for A and B, it holds for every pair of rows the sum
+/// over all columns of the weights in one row times the entries in the other.
 #[derive(Debug, Clone)]
 pub struct ApproximateBatch(Vec<[Vec<Complex64>; 2]>);
 
 impl ApproximateLetters {
-    /// The letters of `alphabet`.
+    /// Returns the letters of `alphabet`.
     ///
     /// # Errors
     /// [`Error::NotExact`] for a gate that has no matrix.
@@ -66,28 +67,28 @@ impl ApproximateLetters {
         Ok(letters)
     }
 
-    /// The keys of unitaries of this dimension, without letters.
+    /// Returns the keys of unitaries of this dimension, without letters.
     pub(crate) fn keys(dim: usize, up_to: Equivalence) -> ApproximateLetters {
         let weights = [0, 1].map(|which| weights(dim, which));
         ApproximateLetters { dim, up_to, letters: Vec::new(), weights }
     }
 
-    /// The key of a unitary, row-major.
+    /// Returns the key of a unitary, row-major.
     pub(crate) fn key_of(&self, unitary: &[Complex64]) -> u128 {
         let sum = |which: usize| self.weights[which].iter().zip(unitary).map(|(w, u)| w * u).sum();
         self.folded([sum(0), sum(1)])
     }
 
-    /// The largest difference between each half of a unitary's key and that of one whose difference
-    /// has this Frobenius norm.
+    /// Returns the largest difference between the halves of the keys of two unitaries whose
+    /// difference has this Frobenius norm.
     pub(crate) fn shift(&self, norm: f64) -> u64 {
-        // A sum of weights and entries is off by the norm at most, and both are at most √dim; rows
-        // count `dim` times.
+        // A sum of weights and entries has an error of at most the norm, and both are at most √dim;
+        // rows count `dim` times.
         let dim = self.dim as f64;
         (FOLDS * dim * 2.0 * dim.sqrt() * norm * TWO_TO_64) as u64
     }
 
-    /// Both numbers, from the sums of weights and entries.
+    /// Returns both numbers as one key, computed from the sums of weights and entries.
     fn folded(&self, [a, b]: [Complex64; 2]) -> u128 {
         let size = self.dim as f64;
         let number = match self.up_to {
@@ -96,13 +97,13 @@ impl ApproximateLetters {
         };
         let half = |x: f64| {
             let place = (x * FOLDS + SHIFT).rem_euclid(2.0);
-            // 0 to 1 and back; 64 bits of it.
+            // Folded to 0 to 1, as 64 bits.
             ((if place <= 1.0 { place } else { 2.0 - place }) * TWO_TO_64) as u64
         };
         u128::from(half(number.re)) << 64 | u128::from(half(number.im))
     }
 
-    /// The number by whose phase `one` differs from `other`, if they are the same.
+    /// Returns the global phase between `one` and `other`; `None` if they are clearly different.
     fn turn(&self, one: &[Complex64], other: &[Complex64]) -> Option<Complex64> {
         if self.up_to == Equivalence::Exact {
             return Some(Complex64::ONE);
@@ -115,7 +116,7 @@ impl ApproximateLetters {
 
 const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 
-/// Pseudo-random entries of a matrix whose squares add up to one.
+/// Returns the pseudo-random entries of a matrix, whose squares add up to one.
 fn weights(dim: usize, which: u64) -> Vec<Complex64> {
     let number = |k: u64| mix(k) as i64 as f64 / (TWO_TO_64 / 2.0);
     let entry = |k| Complex64::new(number(4 * k + which), number(4 * k + which + 2));
@@ -186,7 +187,7 @@ impl Arithmetic for ApproximateLetters {
     }
 
     fn reach(&self, error: f64) -> u64 {
-        // Of `dim`² entries that are off by `error` each, the norm is `dim` times as much.
+        // With an error of `error` in each of `dim`² entries, the norm is `dim` times `error`.
         self.shift(self.dim as f64 * error.max(ENTRY_TOLERANCE))
     }
 
@@ -218,7 +219,7 @@ impl Arithmetic for ApproximateLetters {
         while left > 0 {
             let lane = left.trailing_zeros() as usize;
             left &= left - 1;
-            // Only what the letter does to these sums is needed, not the product itself.
+            // Only the effect of the letter on these sums is needed, not the product itself.
             let sum = |which: usize| {
                 let of_row = batch.0[lane][which].chunks_exact(self.dim).zip(rows);
                 of_row.flat_map(|(sums, terms)| terms.iter().map(|&(row, z)| z * sums[row])).sum()

@@ -16,7 +16,7 @@ pub enum Equivalence {
     Exact,
 }
 
-/// The unitaries of a batch, a lane each.
+/// The number of unitaries of a batch, one a lane.
 pub const BATCH_LANES: usize = 32;
 
 /// The tolerances within which keys count as equal or distinct, for each half of a key.
@@ -24,7 +24,8 @@ pub const BATCH_LANES: usize = 32;
 pub struct Tolerance {
     /// If neither half differs by more, the unitaries are equal.
     pub equal: u64,
-    /// If one half differs by more, they are distinct. Differences in between are ambiguous.
+    /// If one half differs by more, the unitaries are distinct. Differences in between are
+    /// ambiguous.
     pub distinct: u64,
 }
 
@@ -34,24 +35,24 @@ pub struct Tolerance {
 pub trait Arithmetic: Sync {
     /// A unitary.
     type Unitary: Clone + Default;
-    /// Up to [`BATCH_LANES`] unitaries.
+    /// A batch of up to [`BATCH_LANES`] unitaries.
     type Batch;
 
     /// Whether arithmetic is exact.
     const IS_EXACT: bool;
-    /// The largest error of entries with which a unitary is distinguished from all others that
-    /// circuits make.
+    /// The largest error of entries with which a unitary can still be distinguished from those of
+    /// all other circuits.
     const PRECISION: f64;
     /// The tolerance of keys.
     const TOLERANCE: Tolerance;
 
-    /// The number of letters.
+    /// Returns the number of letters.
     fn letters(&self) -> u16;
 
-    /// The identity.
+    /// Returns the identity.
     fn identity(&self) -> Self::Unitary;
 
-    /// For each letter an inverse one, if there is one.
+    /// Returns an inverse of each letter, or `None` for a letter without one.
     fn inverses(&self) -> Vec<Option<u16>> {
         let identity = self.identity();
         let is_inverse = |letter, other: &u16| {
@@ -74,7 +75,7 @@ pub trait Arithmetic: Sync {
         self.multiply(from, letter, to)
     }
 
-    /// The unitary of a circuit, in the form that [`advance`](Arithmetic::advance) has.
+    /// Returns the unitary of a circuit, in the form that [`advance`](Arithmetic::advance) has.
     ///
     /// # Errors
     /// [`Error::ExactOverflow`].
@@ -90,37 +91,38 @@ pub trait Arithmetic: Sync {
         Ok(now)
     }
 
-    /// The adjoint.
+    /// Returns the adjoint.
     fn adjoint(&self, unitary: &Self::Unitary) -> Self::Unitary;
 
-    /// The key that tells unitaries apart in tables and on disk, up to phase if that is the
+    /// Returns the key that identifies a unitary in tables and on disk, up to phase if that is the
     /// equivalence.
     fn key(&self, unitary: &Self::Unitary) -> u128;
 
-    /// Whether two unitaries are equal, up to phase if that is the equivalence, and within `error`
-    /// in each entry if arithmetic is not exact.
+    /// Returns whether two unitaries are equal, up to phase if that is the equivalence, and within
+    /// `error` in each entry if arithmetic is not exact.
     fn same(&self, one: &Self::Unitary, other: &Self::Unitary, error: f64) -> bool;
 
-    /// The unitary with these entries, row-major, each within `error`, if circuits can make one.
+    /// Returns the unitary with these entries, row-major, each within `error`, if some circuit has
+    /// it.
     fn recognize(&self, numbers: &[Complex64], error: f64) -> Option<Self::Unitary>;
 
-    /// The unitaries whose entries may be these numbers, row-major, each within `error`, up to
-    /// phase if that is the equivalence. They include those of circuits of at most `length` letters
-    /// if [`is_complete`](Arithmetic::is_complete).
+    /// Returns the unitaries whose entries may be these numbers, row-major, each within `error`, up
+    /// to phase if that is the equivalence. They include the unitaries of all circuits of at most
+    /// `length` letters if [`is_complete`](Arithmetic::is_complete) says so.
     fn near(&self, numbers: &[Complex64], error: f64) -> Vec<Self::Unitary>;
 
-    /// Whether [`near`](Arithmetic::near) misses no unitary of a circuit of `length` letters or
-    /// fewer.
+    /// Returns whether [`near`](Arithmetic::near) misses no unitary of a circuit of `length`
+    /// letters or fewer.
     fn is_complete(&self, error: f64, length: usize) -> bool;
 
-    /// The matrix, row-major, or any that is equal to it up to phase.
+    /// Returns the matrix, row-major, or any that is equal to it up to phase.
     fn numbers(&self, unitary: &Self::Unitary) -> Vec<Complex64>;
 
-    /// The largest difference between the first half of a unitary's key and that of one whose
+    /// Returns the largest difference between the first halves of the keys of two unitaries whose
     /// entries are within `error`.
     fn reach(&self, error: f64) -> u64;
 
-    /// An empty batch.
+    /// Returns an empty batch.
     fn batch(&self) -> Self::Batch;
 
     /// Puts a unitary in lane `lane` of a batch.
@@ -129,8 +131,8 @@ pub trait Arithmetic: Sync {
     /// If the lane is not below [`BATCH_LANES`], or the unitary is on another number of qubits.
     fn set(&self, batch: &mut Self::Batch, lane: usize, unitary: &Self::Unitary);
 
-    /// Calls `emit` with each lane whose bit is set in `lanes`, and with the key of the product of
-    /// `letter` and the unitary there. False if one of the batch overflows.
+    /// Calls `emit` with each lane whose bit is set in `lanes` and with the key of the product of
+    /// `letter` and the unitary in that lane. False if a unitary of the batch overflows.
     #[must_use]
     fn products(
         &self,

@@ -1,11 +1,12 @@
 //! Streams of small numbers, packed from the least significant bit of the first byte on.
 
-/// The number of bits that tell `values` values apart: ceil(log2(values)), 0 for a single one.
+/// Returns the number of bits that encode `values` different values: ceil(log2(values)), 0 for a
+/// single one.
 pub(crate) fn width(values: usize) -> u32 {
     values.max(1).next_power_of_two().trailing_zeros()
 }
 
-/// Appends packed numbers to a byte buffer.
+/// A writer that appends packed numbers to a byte buffer.
 pub(crate) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
     pending: u64,
@@ -63,8 +64,8 @@ impl<'a> BitWriter<'a> {
     }
 }
 
-/// The count of numbers of `width` bits that fit in 57 bits, which a word of 64 always holds from
-/// any bit of a byte on.
+/// Returns the count of numbers of `width` bits that fit in 57 bits, which a word of 64 always
+/// holds from any bit of a byte on.
 #[inline]
 fn in_word(width: u32) -> usize {
     const COUNTS: [u8; 17] = [57, 57, 28, 19, 14, 11, 9, 8, 7, 6, 5, 5, 4, 4, 4, 3, 3];
@@ -91,7 +92,7 @@ fn mask(width: u32) -> u64 {
     (1 << width) - 1
 }
 
-/// A reader of packed numbers, from any bit on.
+/// A reader of packed numbers, starting at any bit.
 #[derive(Clone)]
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
@@ -103,8 +104,8 @@ impl<'a> BitReader<'a> {
         BitReader { bytes, at }
     }
 
-    /// The sum of the next `count` numbers of `width` (at most 16) bits, or `None` if there are
-    /// fewer.
+    /// Returns the sum of the next `count` numbers of `width` (at most 16) bits, or `None` if there
+    /// are fewer.
     #[inline]
     pub(crate) fn sum(&mut self, width: u32, mut count: usize) -> Option<usize> {
         if !self.has(width, count) {
@@ -115,7 +116,7 @@ impl<'a> BitReader<'a> {
         while count > 0 {
             let now = count.min(in_word);
             let bits = now as u32 * width;
-            // Neighbours are added, then neighbouring sums, all over the word at once.
+            // Neighbours are added, then neighbouring sums, throughout the word at once.
             let (mut word, mut lane) = (self.word() & mask(bits), width.max(1));
             while lane < bits {
                 let even = EVEN[lane as usize];
@@ -167,13 +168,13 @@ impl<'a> BitReader<'a> {
         known
     }
 
-    /// Whether there are `count` more numbers.
+    /// Returns whether there are `count` more numbers.
     fn has(&self, width: u32, count: usize) -> bool {
         let end = count.checked_mul(width as usize).and_then(|bits| bits.checked_add(self.at));
         end.is_some_and(|end| end <= self.bytes.len() * 8)
     }
 
-    /// The next bits, at least 57 of them, with zeros behind the end.
+    /// Returns the next bits, at least 57 of them, with zeros behind the end.
     #[inline]
     fn word(&self) -> u64 {
         let rest = &self.bytes[self.at / 8..];
@@ -184,7 +185,7 @@ impl<'a> BitReader<'a> {
         word >> (self.at % 8)
     }
 
-    /// The last `bytes` bytes, fewer than eight.
+    /// Returns the last `bytes` bytes, fewer than eight.
     fn last_word(&self, bytes: usize) -> u64 {
         match self.bytes.last_chunk::<8>() {
             Some(last) => u64::from_le_bytes(*last).checked_shr(64 - 8 * bytes as u32).unwrap_or(0),
@@ -195,7 +196,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// The next `width` (at most 16) bits, or `None` at the end.
+    /// Returns the next `width` (at most 16) bits, or `None` at the end.
     #[inline]
     pub(crate) fn read(&mut self, width: u32) -> Option<u16> {
         let value = self.has(width, 1).then(|| self.word() & mask(width))?;
@@ -203,7 +204,7 @@ impl<'a> BitReader<'a> {
         Some(value as u16)
     }
 
-    /// Whether less than a byte is left, and all of it zero.
+    /// Returns whether less than a byte is left, and all of it zero.
     pub(crate) fn ends_in_padding(&mut self) -> bool {
         let left = self.bytes.len() * 8 - self.at;
         left < 8 && self.read(left as u32) == Some(0)

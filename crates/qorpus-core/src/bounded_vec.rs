@@ -1,12 +1,12 @@
-//! Lists in JSON that may come from anyone.
+//! Lists in untrusted JSON.
 
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A list of at most N items. A longer one is refused at item N + 1, before memory for more is
-/// taken.
+/// A list of at most N items. A longer one is refused at item N + 1, before more memory is
+/// allocated.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct BoundedVec<T, const N: usize>(

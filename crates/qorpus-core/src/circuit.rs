@@ -6,10 +6,10 @@ use std::ops::Range;
 /// The largest length of a circuit, in letters.
 pub const MAX_LENGTH: usize = 65_535;
 
-/// Numbers of a row that are written in one step.
+/// The number of numbers that are written in one step.
 const LANES: usize = 8;
 
-/// Masks: eight words from `LANES - k` on leave the first k numbers of a group as they are and turn
+/// Masks: eight words from `LANES - k` on leave the first k numbers of a group unchanged and turn
 /// the others into -1.
 const PADDING: [i32; 2 * LANES] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
 
@@ -22,12 +22,12 @@ pub struct Circuits {
 }
 
 impl Circuits {
-    /// The number of circuits.
+    /// Returns the number of circuits.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -44,21 +44,21 @@ impl Circuits {
         self.letters.truncate(self.ends.last().copied().unwrap_or(0));
     }
 
-    /// The letters of circuit `index`.
+    /// Returns the letters of circuit `index`.
     ///
     /// # Panics
-    /// If there is not a circuit with this index.
+    /// If there is no circuit with this index.
     pub fn get(&self, index: usize) -> &[u16] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.letters[start..self.ends[index]]
     }
 
-    /// The circuits in order.
+    /// Returns the circuits in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u16]> {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// The length of the longest circuit, 0 if there is none.
+    /// Returns the length of the longest circuit, 0 if there is none.
     pub fn longest(&self) -> usize {
         let first = self.ends.first().copied().unwrap_or(0);
         self.ends.windows(2).map(|ends| ends[1] - ends[0]).fold(first, usize::max)
@@ -67,7 +67,7 @@ impl Circuits {
     /// Writes each circuit to a row of `longest` numbers, padded with -1 at the end.
     ///
     /// # Panics
-    /// If the number of rows is not that of the circuits, or a circuit is longer than a row.
+    /// If there are not as many rows as circuits, or a circuit is longer than a row.
     pub fn write_rows(&self, longest: usize, rows: &mut [i32]) {
         assert_eq!(rows.len(), self.len() * longest, "a row for each circuit");
         assert!(self.longest() <= longest, "room for the longest circuit");
@@ -83,7 +83,8 @@ impl Circuits {
                 padding.fill(-1);
                 continue;
             }
-            // Whole groups, whatever the length of the circuit: the next row overwrites the excess.
+            // Whole groups are copied for any length of the circuit: the next row overwrites the
+            // excess.
             let (row, letters) = (row[..wide].as_chunks_mut().0, letters[..wide].as_chunks().0);
             let mut left = len;
             for (row, letters) in row.iter_mut().zip(letters) {
@@ -106,13 +107,13 @@ impl Circuits {
     /// Reserves memory for `circuits` more circuits that have `letters` letters in all.
     ///
     /// # Errors
-    /// There is not enough memory. The batch is unchanged.
+    /// There is not enough memory; the batch is unchanged.
     pub fn try_reserve(&mut self, circuits: usize, letters: usize) -> Result<(), TryReserveError> {
         self.ends.try_reserve(circuits)?;
         self.letters.try_reserve(letters)
     }
 
-    /// The number of letters of all circuits together.
+    /// Returns the number of letters of all circuits together.
     pub fn total(&self) -> usize {
         self.letters.len()
     }
@@ -124,12 +125,12 @@ impl Circuits {
         self.ends.extend(other.ends.iter().map(|end| start + end));
     }
 
-    /// The letters of all circuits and the ends of the circuits, to append to both.
+    /// Returns the letters of all circuits and the ends of the circuits, to append to both.
     pub(crate) fn buffers(&mut self) -> (&mut Vec<u16>, &mut Vec<usize>) {
         (&mut self.letters, &mut self.ends)
     }
 
-    /// All letters of the circuits in `range`, one after the other.
+    /// Returns all letters of the circuits in `range`, one after the other.
     pub(crate) fn letters(&self, range: Range<usize>) -> &[u16] {
         let begin = |index: usize| if index == 0 { 0 } else { self.ends[index - 1] };
         &self.letters[begin(range.start)..begin(range.end)]

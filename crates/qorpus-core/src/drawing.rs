@@ -22,13 +22,13 @@ use crate::alphabet::Alphabet;
 /// If a number in `circuit` is not a letter of the alphabet.
 pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
     let qubits = alphabet.qubits();
-    // A letter stands in the first column in which all wires from its first to its last qubit are
+    // A letter is drawn in the first column in which all wires from its first to its last qubit are
     // free.
     let mut free = vec![0; qubits];
     let mut columns: Vec<Vec<(usize, Vec<String>)>> = Vec::new();
     for &letter in circuit {
         let letter = &alphabet.letters()[usize::from(letter)];
-        // An opaque gate that does not say where it stands may stand anywhere.
+        // An opaque gate without qubits may act on any of them.
         let places = if letter.qubits.is_empty() { (0..qubits).collect() } else { letter.qubits.clone() };
         let (top, bottom) = span(&places);
         let column = free[top..=bottom].iter().copied().max().unwrap_or(0);
@@ -67,7 +67,7 @@ fn span(qubits: &[usize]) -> (usize, usize) {
     qubits.iter().fold((usize::MAX, 0), |(top, bottom), &q| (top.min(q), bottom.max(q)))
 }
 
-/// The symbol on each of the gate's qubits.
+/// Returns the symbol on each of the gate's qubits.
 fn symbols(name: &str, qubits: usize) -> Vec<String> {
     let symbols: &[&str] = match name {
         "cx" => &["●", "⊕"],

@@ -1,9 +1,9 @@
-//! Errors: refused gates, alphabets, spaces, recipes, labels and targets, as sentences for people.
+//! Errors: invalid gates, alphabets, spaces, recipes, labels and targets.
 
 /// A result with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A refused input. The text of each variant states the problem and the remedy.
+/// An invalid input. The text of each variant states the problem and the remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,7 +12,7 @@ pub enum Error {
     UnknownGate {
         /// The name as given.
         name: String,
-        /// A clause that names the gate that may be meant.
+        /// A clause with the most likely gate.
         advice: String,
     },
     /// A gate, coupling, letter or label that cannot be used.
@@ -24,7 +24,10 @@ pub enum Error {
         reason: String,
     },
     /// A user-defined matrix that is not unitary.
-    #[error("gate '{gate}' is not unitary: the largest entry of U†U - 1 is {residual:e}, more than 1e-12")]
+    #[error(
+        "gate '{gate}' is not unitary: the largest entry of U†U - 1 is {residual:e}, more than 1e-12; give its \
+         matrix with all digits of double precision"
+    )]
     NotUnitary {
         /// The gate's name.
         gate: String,
@@ -32,7 +35,7 @@ pub enum Error {
         residual: f64,
     },
     /// A target with an entry that is NaN or infinite.
-    #[error("the matrix is not a unitary: its entry in row {row}, column {column} is not a finite number")]
+    #[error("the matrix is not unitary: its entry in row {row}, column {column} is not a finite number")]
     NotFinite {
         /// The row, counted from 0.
         row: usize,
@@ -45,20 +48,22 @@ pub enum Error {
         /// The largest magnitude among the entries of U†U - 1; NaN if it overflows.
         residual: f64,
     },
-    /// A tolerance that nothing can be within.
-    #[error("the tolerance is {0}; it is the largest difference of entries, a number above 0 and at most 2")]
+    /// A tolerance out of range.
+    #[error("the tolerance is {0}; the largest difference between entries must be above 0 and at most 2")]
     Tolerance(f64),
     /// A gate that is listed twice.
     #[error("gate '{0}' is listed twice; list each gate once")]
     DuplicateGate(String),
     /// A gate listed twice with its angles written differently.
-    #[error("gates '{0}' and '{1}' are the same gate, whose angle is written in two ways; list it once")]
+    #[error("gates '{0}' and '{1}' are the same gate with its angle written in two ways; list it once")]
     OneGateTwice(String, String),
     /// A number of qubits that is not supported.
     #[error("{0} qubits are out of range: a corpus has 1 to 8 qubits")]
     Qubits(usize),
-    /// A gate on more qubits than the circuit has.
-    #[error("gate '{gate}' acts on {needs} qubits, but the circuits have only {qubits}")]
+    /// A gate on more qubits than the circuits have.
+    #[error(
+        "gate '{gate}' acts on {needs} qubits, but the circuits have only {qubits}; use more qubits or leave it out"
+    )]
     TooWide {
         /// The gate's name.
         gate: String,
@@ -71,7 +76,7 @@ pub enum Error {
     #[error("the alphabet is empty: {0}")]
     EmptyAlphabet(String),
     /// A gate without a matrix where one is needed.
-    #[error("gate '{gate}' is not known to the library; it needs {reason}")]
+    #[error("gate '{gate}' is unknown to Qorpus; it needs {reason}")]
     Opaque {
         /// The gate's name.
         gate: String,
@@ -80,7 +85,8 @@ pub enum Error {
     },
     /// A gate whose entries are not numbers a + bω + cω² + dω³ over a power of √2.
     #[error(
-        "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as those of Clifford+T are",
+        "gate '{gate}' is not exact{}: its entries must be sums of powers of e^(i pi/4) over a power of sqrt(2), as for \
+         Clifford+T",
         if *.up_to_phase { " up to a global phase" } else { "" }
     )]
     NotExact {
@@ -91,23 +97,26 @@ pub enum Error {
     },
     /// An exact unitary with a denominator beyond √2^28.
     #[error(
-        "the circuit's exact unitary has a denominator beyond sqrt(2)^28, more than 16-bit integers can hold"
+        "the circuit's exact unitary has a denominator above sqrt(2)^28, more than 16-bit integers can hold; use a \
+         shorter circuit"
     )]
     ExactOverflow,
-    /// An enumeration of distinct unitaries that cannot be.
+    /// An impossible enumeration of distinct unitaries.
     #[error("distinct unitaries: {0}")]
     Distinct(String),
-    /// More letters than 16 bits can number.
-    #[error("the alphabet has {0} letters or more; at most 65535 are supported")]
+    /// An alphabet with more letters than 16 bits can number.
+    #[error(
+        "the alphabet has {0} letters or more, but at most 65,535 are supported; use fewer gates or qubits"
+    )]
     LargeAlphabet(usize),
-    /// Text that is not a letter of the alphabet.
+    /// A text that is not a letter of the alphabet.
     #[error("'{letter}' is not a letter of this alphabet; {advice}its letters are {alphabet}")]
     UnknownLetter {
         /// The text as given.
         letter: String,
-        /// A clause that names the letter that may be meant, with its separator, or nothing.
+        /// A clause with the most likely letter and a separator, or an empty text.
         advice: String,
-        /// The beginning of the alphabet, as text.
+        /// The first letters of the alphabet, as text.
         alphabet: String,
     },
     /// A circuit that cannot be written in OpenQASM.
@@ -127,7 +136,7 @@ pub enum Error {
     #[error("the number of circuits is 0; ask for at least 1")]
     NoRecords,
     /// A space of more than 2^63 circuits.
-    #[error("the space holds more than 2^63 circuits; shorten the length range or drop gates")]
+    #[error("there are more than 2^63 circuits; shorten the length range or use fewer gates")]
     SpaceTooLarge,
     /// JSON that is not a recipe of this version.
     #[error("the recipe cannot be read: {0}")]

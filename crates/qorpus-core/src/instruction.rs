@@ -16,12 +16,12 @@ pub struct Instruction {
 
 impl Instruction {
     /// Parses a letter of a circuit on `qubits` qubits. On one qubit the qubit may be left out. The
-    /// gate is one of `own`, or standard.
+    /// gate is one of `own` or a standard gate.
     ///
     /// # Errors
     /// [`Error::Qubits`] for an unsupported number of qubits; [`Error::Opaque`] for a gate without
-    /// a matrix; the errors of [`Gate::standard`]; [`Error::Unusable`] for qubits on which the
-    /// gate cannot stand.
+    /// a matrix; the errors of [`Gate::standard`]; [`Error::Unusable`] for qubits on which the gate
+    /// cannot act.
     ///
     /// ```
     /// use qorpus_core::Instruction;
@@ -38,8 +38,8 @@ impl Instruction {
         let gate = match own.iter().find(|gate| gate.name() == name) {
             Some(gate) => gate.clone(),
             None => Gate::standard(&name).map_err(|error| {
-                // A text that is not a name at all, such as `rz(`, and a name that another tool
-                // gives to a gate, are better explained by the first error.
+                // The first error explains better a text that is not a name, such as `rz(`, or a
+                // name from another tool.
                 let is_name = matches!(error, Error::UnknownGate { .. }) && Gate::opaque(&name).is_ok();
                 if !is_name || synonym(&name).is_some() {
                     return error;
@@ -97,11 +97,11 @@ mod tests {
         for (text, qubits, sentence) in [
             ("h 0", 0, "0 qubits are out of range"),
             ("h 0", 9, "9 qubits are out of range"),
-            ("mine 0", 1, "gate 'mine' is not known to the library; it needs a matrix"),
+            ("mine 0", 1, "gate 'mine' is unknown to Qorpus; it needs a matrix"),
             ("", 1, "unknown gate ''"),
             ("cnot 0 1", 2, "unknown gate 'cnot'; did you mean 'cx'?"),
             ("u1(pi/4) 0", 1, "unknown gate 'u1(pi/4)'; did you mean 'p'?"),
-            ("rz 0", 1, "gate 'rz': needs one angle"),
+            ("rz 0", 1, "gate 'rz': it needs one angle"),
             ("rz(", 1, "gate 'rz(': ')' is missing"),
             ("h", 2, "'h': gate 'h' acts on 1 qubit, not on 0"),
             ("h 0 1", 2, "'h 0 1': gate 'h' acts on 1 qubit, not on 2"),

@@ -7,8 +7,8 @@
 //! gate -> alphabet -> space: index -> circuit -> kernel: unitary -> chunk bytes
 //! ```
 //!
-//! Folders and files are stages of that way. Each imports only from its own floor and from those
-//! further down this list, which `tests/python/test_layers.py` holds:
+//! Folders and files are the stages. Each imports only from its own level and from levels further
+//! down this list, as `tests/python/test_layers.py` enforces:
 //!
 //! ```text
 //! order        permutations and splits of ids, splits by unitary

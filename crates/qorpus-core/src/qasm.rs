@@ -1,8 +1,8 @@
 //! OpenQASM 2 and 3: names and definitions of gates, and circuits as programs.
 //!
 //! Every gate has the matrix that Qiskit gives it, global phase included. In OpenQASM 2 that also
-//! holds for the parsers of BQSKit and Cirq, which know more gates than its `qelib1.inc` and leave
-//! our definitions of them aside.
+//! holds for the parsers of BQSKit and Cirq, which know more gates than `qelib1.inc` and ignore our
+//! definitions of them.
 
 use crate::error::{Error, Result};
 use crate::gate::Gate;
@@ -42,8 +42,8 @@ const ISWAP: (&str, &str) = ("iswap", "gate iswap q0, q1 { s q0; s q1; h q0; cx 
 /// Standard gates that have another name in `qelib1.inc`. BQSKit knows `p`, but as a rotation.
 const RENAMED_2: [(&str, &str); 2] = [("p", "u1"), ("cp", "cu1")];
 
-/// Names that have a meaning in OpenQASM 2, its `qelib1.inc`, or the additions of Qiskit and
-/// BQSKit, and that a user-defined gate may have.
+/// Names with a meaning in OpenQASM 2, its `qelib1.inc`, or the additions of Qiskit and BQSKit,
+/// which a user-defined gate may have.
 #[rustfmt::skip]
 const TAKEN_2: &[&str] = &[
     "acos", "asin", "atan", "b", "barrier", "c3sqrtx", "c3x", "c4x", "ccp", "cos", "creg", "cs", "ct", "cu", "cu1",
@@ -52,8 +52,7 @@ const TAKEN_2: &[&str] = &[
     "u0", "u1", "u1q", "u2", "v", "xx", "yy", "zz",
 ];
 
-/// Names that have a meaning in OpenQASM 3 or its `stdgates.inc` and that a user-defined gate may
-/// have.
+/// Names with a meaning in OpenQASM 3 or its `stdgates.inc`, which a user-defined gate may have.
 #[rustfmt::skip]
 const TAKEN_3: &[&str] = &[
     "angle", "arccos", "arcsin", "arctan", "array", "barrier", "bit", "bool", "box", "break", "cal", "case",
@@ -70,7 +69,7 @@ const TAKEN_3: &[&str] = &[
 const PHASE_TOLERANCE: f64 = 1e-12;
 
 impl Qasm {
-    /// The first lines of a program.
+    /// Returns the first lines of a program.
     pub fn header(self) -> &'static str {
         match self {
             Qasm::Two => "OPENQASM 2.0;\ninclude \"qelib1.inc\";\n",
@@ -78,9 +77,9 @@ impl Qasm {
         }
     }
 
-    /// The name of the gate, with its angles as OpenQASM reads them. A user-defined gate has one or
-    /// more `_` at its end if its name has another meaning there, or is that of another one of
-    /// `gates`.
+    /// Returns the name of the gate, with its angles as OpenQASM reads them. The name of a
+    /// user-defined gate gets one or more `_` at its end if it has another meaning in OpenQASM or
+    /// belongs to another of `gates`.
     pub fn name(self, gate: &Gate, gates: &[Gate]) -> String {
         if !gate.is_standard() {
             return self.free_name(gate.name(), gates);
@@ -95,10 +94,10 @@ impl Qasm {
         format!("{base}({})", angles.join(", "))
     }
 
-    /// The definition of a gate that the version's standard library lacks, or `None`.
+    /// Returns the definition of a gate that the version's standard library lacks, or `None`.
     ///
     /// # Errors
-    /// A clause that says why the gate cannot be defined.
+    /// A clause with the reason why the gate cannot be defined.
     pub fn definition(self, gate: &Gate, gates: &[Gate]) -> std::result::Result<Option<String>, String> {
         let (base, _) = gate.parts();
         if gate.is_standard() {
@@ -110,7 +109,7 @@ impl Qasm {
             return Ok(definition.map(|(_, definition)| (*definition).into()));
         }
         if gate.is_opaque() {
-            return Err(format!("nothing but the name of the gate '{base}' is known"));
+            return Err(format!("the gate '{base}' has no known matrix"));
         }
         let &[a, b, c, d] = gate.matrix() else {
             let gate = format!("the gate '{base}' on {} qubits", gate.qubits());
@@ -118,10 +117,10 @@ impl Qasm {
         };
         let body = match self {
             Qasm::Two => without_phase([a, b, c, d]).ok_or_else(|| {
-                format!("OpenQASM 2 has no words for the global phase of the gate '{base}'; OpenQASM 3 has")
+                format!("OpenQASM 2 cannot express the global phase of the gate '{base}', but OpenQASM 3 can")
             })?,
-            // Not the built-in U: editions of OpenQASM 3 differ in its global phase, and none in
-            // that of rz and ry.
+            // Not the built-in U: editions of OpenQASM 3 differ in its global phase, but agree on
+            // rz and ry.
             Qasm::Three => {
                 let [phase, lambda, theta, phi] = rotations([a, b, c, d]);
                 format!("gphase({}); {}", decimal(phase), turns(lambda, theta, phi))
@@ -130,7 +129,7 @@ impl Qasm {
         Ok(Some(format!("gate {} q0 {{ {body}; }}", self.name(gate, gates))))
     }
 
-    /// The circuit on `qubits` qubits as a complete program.
+    /// Returns the circuit on `qubits` qubits as a complete OpenQASM program.
     ///
     /// # Errors
     /// [`Error::Qasm`] for a user-defined gate that acts on several qubits, or, in OpenQASM 2, has
@@ -159,7 +158,7 @@ impl Qasm {
                 let remedy = "convert the circuit to Qiskit, Cirq or BQSKit, which take matrices";
                 Error::Qasm(format!("{reason}; {remedy}"))
             };
-            // A gate that takes an angle is defined once for all angles.
+            // A gate with an angle is defined once for all angles.
             if let Some(definition) = self.definition(gate, &gates).map_err(refused)?
                 && !defined.contains(&definition)
             {
@@ -180,7 +179,7 @@ impl Qasm {
     }
 
     fn free_name(self, name: &str, gates: &[Gate]) -> String {
-        // The names that programs give to records and qubits.
+        // The names of records and qubits in programs.
         let is_numbered = |name: &str| {
             let number = name.strip_prefix(['c', 'q']);
             number.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
@@ -189,7 +188,7 @@ impl Qasm {
             Qasm::Two => TAKEN_2,
             Qasm::Three => TAKEN_3,
         };
-        // OpenQASM 2 keeps other initials for itself.
+        // OpenQASM 2 reserves other initials.
         let is_reserved = self == Qasm::Two && !name.starts_with(|c: char| c.is_ascii_lowercase());
         let mut free = if is_reserved { format!("g{name}") } else { name.to_owned() };
         while taken.contains(&free.as_str())
@@ -202,12 +201,13 @@ impl Qasm {
     }
 }
 
-/// The body of a gate with this matrix in OpenQASM 2, or `None` if its global phase cannot be had.
+/// Returns the body of a gate with this matrix in OpenQASM 2, or `None` if its global phase cannot
+/// be had.
 fn without_phase(matrix: [Complex64; 4]) -> Option<String> {
-    // The phase of a vanishing entry is anything; that of 0 is 0.
+    // A vanishing entry has no phase; the phase of 0 is 0.
     let [a, b, c, d] = matrix.map(|entry| if entry.norm_sqr() < 1e-24 { Complex64::ZERO } else { entry });
     let [phase, lambda, theta, phi] = rotations([a, b, c, d]);
-    // Each form has its matrix, or the negative of it with one of its angles changed.
+    // Each form gives the matrix, or its negative with one angle changed.
     let half_turns = |phase: f64| {
         let turns = (phase / PI).round();
         ((phase - turns * PI).abs() <= PHASE_TOLERANCE).then_some(turns.rem_euclid(2.0) == 1.0)
@@ -221,29 +221,29 @@ fn without_phase(matrix: [Complex64; 4]) -> Option<String> {
     }
 }
 
-/// The rotations rz(phi) ry(theta) rz(lambda), the last one first.
+/// Returns the rotations rz(phi) ry(theta) rz(lambda), the last one first.
 fn turns(lambda: f64, theta: f64, phi: f64) -> String {
     let turns = [("rz", lambda), ("ry", theta), ("rz", phi)];
     turns.map(|(name, angle)| format!("{name}({}) q0", decimal(angle))).join("; ")
 }
 
-/// The angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) =
+/// Returns the angles alpha, lambda, theta, phi with e^(i alpha) rz(phi) ry(theta) rz(lambda) =
 /// `[[a, b], [c, d]]`.
 fn rotations([a, b, c, d]: [Complex64; 4]) -> [f64; 4] {
     let size = |entry: Complex64| entry.re.hypot(entry.im);
     let turn = |entry: Complex64| entry.im.atan2(entry.re);
     let theta = 2.0 * size(c).atan2(size(a));
-    // The matrix is e^(i start) [[cos, -e^(i lambda) sin],
-    // [e^(i phi) sin, e^(i(phi + lambda)) cos]]. The phase of a small entry is mostly rounding, so
-    // what two angles make together is taken from the large ones.
+    // The matrix is e^(i start) [[cos, -e^(i lambda) sin], [e^(i phi) sin, e^(i(phi + lambda))
+    // cos]]. The phase of a small entry is mostly rounding error, so sums of angles are taken from
+    // large entries.
     let start = turn(a);
     let phi = turn(c) - start;
     let lambda = if size(a) < size(c) { turn(-b) - start } else { turn(d) - start - phi };
     [start + (phi + lambda) / 2.0, lambda, theta, phi]
 }
 
-/// The angle as it is written if OpenQASM certainly reads it alike, else its value: in OpenQASM 1/2
-/// is a division of integers, and Qiskit does not know `sqrt`.
+/// Returns the angle as it is written if OpenQASM reads it the same way, else its value: in
+/// OpenQASM 1/2 is an integer division, and Qiskit does not know `sqrt`.
 fn angle(text: &str) -> String {
     let is_integer =
         |text: &str| (1..10).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
@@ -257,7 +257,8 @@ fn angle(text: &str) -> String {
     }
 }
 
-/// The number as both versions read it: with an exponent it has a point, too.
+/// Returns the number in a form that both versions read: one with an exponent has a decimal point,
+/// too.
 fn decimal(value: f64) -> String {
     let text = format!("{value:?}");
     match text.split_once('e') {
@@ -383,7 +384,12 @@ mod tests {
         let opaque = Gate::opaque("secret").unwrap();
         for version in BOTH {
             assert!(defined(version, two.matrix()).unwrap_err().contains("'mine' on 2 qubits"));
-            assert!(version.definition(&opaque, &[]).unwrap_err().contains("name of the gate 'secret'"));
+            assert!(
+                version
+                    .definition(&opaque, &[])
+                    .unwrap_err()
+                    .contains("the gate 'secret' has no known matrix")
+            );
         }
         let circuit = [Instruction { gate: mine(two.matrix()), qubits: vec![1, 0] }];
         let error = Qasm::Two.program(&circuit, 2).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! Scrambled words: the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014).
 
-/// 2^64 divided by the golden ratio, made odd: its multiples are far apart from each other.
+/// 2^64 divided by the golden ratio, rounded to an odd number: its multiples are far apart.
 pub(crate) const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Scrambles a word.

@@ -1,9 +1,8 @@
-//! Targets: matrices to be looked up, and how precise they are.
+//! Targets: matrices to look up, and their precision.
 //!
 //! The precision of a matrix shows in three ways: how far it is from unitary; the number of digits
 //! of its entries, if it was rounded to eight decimals or stored in binary32; and its type. Only a
-//! precise matrix can be distinguished from all others, so only for a precise one can anything be
-//! proven.
+//! precise matrix can be distinguished from all others, so proofs exist only for precise matrices.
 
 use crate::arithmetic::Equivalence;
 use crate::error::{Error, Result};
@@ -13,8 +12,8 @@ use num_complex::Complex64;
 /// The largest residual of a matrix that is accepted.
 const MAX_RESIDUAL: f64 = 0.05;
 
-/// Rounding leaves a residual. Digits that leave less than this fraction of what rounding to them
-/// would leave are exact: (3 + 4i)/5 has one decimal and is not rounded.
+/// The fraction of the residual of rounding below which digits are exact, not rounded: (3 + 4i)/5
+/// has one decimal and is not rounded.
 const ROUNDED: f64 = 1e-6;
 
 /// The most digits of a rounded matrix: binary64 has more, so a matrix whose entries have no more
@@ -38,7 +37,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Judges a matrix. `numbers` are row-major, qubit 0 most significant; `is_single` says that
+    /// Judges a matrix. `numbers` are row-major, qubit 0 most significant; `is_single` is whether
     /// they were stored in binary32 or less.
     ///
     /// # Errors
@@ -53,7 +52,7 @@ impl Target {
             return Err(Error::NotFinite { row: place / dim, column: place % dim });
         }
         let residual = unitarity_residual(&numbers, dim);
-        // Of entries beyond all measure it is not a number.
+        // For enormous entries it is NaN.
         if residual.is_nan() || residual > MAX_RESIDUAL {
             return Err(Error::TargetNotUnitary { residual });
         }
@@ -63,41 +62,41 @@ impl Target {
         Ok(Target { numbers, error, is_circuit: false })
     }
 
-    /// The computed unitary of a circuit: its error is 0.
+    /// Creates a target from the computed unitary of a circuit, whose error is 0.
     pub fn of_circuit(numbers: Vec<Complex64>) -> Target {
         Target { numbers, error: 0.0, is_circuit: true }
     }
 
-    /// The entries, row-major.
+    /// Returns the entries, row-major.
     pub fn numbers(&self) -> &[Complex64] {
         &self.numbers
     }
 
-    /// Whether it is the unitary of a circuit, so that no digit is missing.
+    /// Returns whether it is the unitary of a circuit, so that all its digits are known.
     pub fn is_circuit(&self) -> bool {
         self.is_circuit
     }
 
-    /// The error of an entry, as far as the matrix shows.
+    /// Returns the estimated error of an entry.
     pub fn error(&self) -> f64 {
         self.error
     }
 
-    /// The distance within which the intended unitary should be.
+    /// Returns the distance within which the intended unitary should be.
     pub fn tolerance(&self) -> f64 {
         SAFETY * self.error
     }
 }
 
-/// The errors that rounding would have left if the matrix had been rounded to the decimals or
-/// binary digits that its entries have.
+/// Returns the errors that rounding would have left if the matrix had been rounded to the decimals
+/// or binary digits that its entries have.
 fn digits(numbers: &[Complex64]) -> [f64; 2] {
     let parts = || numbers.iter().flat_map(|entry| [entry.re, entry.im]);
     let has = |decimals: &i32| {
         let power = 10f64.powi(*decimals);
         parts().all(|part| (part * power - (part * power).round()).abs() <= 1e-15 * power)
     };
-    // A matrix with all its digits has no few decimals: then there is nothing to look for.
+    // A matrix with all its digits does not have few decimals, so nothing needs to be tried.
     let few = has(&(MAX_ROUNDED_DECIMALS - 1)).then(|| (0..MAX_ROUNDED_DECIMALS).find(has)).flatten();
     let decimal = few.map_or(0.0, |decimals| 0.5 * 10f64.powi(-decimals));
     // A mantissa has 52 digits behind the first one, which is not written; 0 has none.
@@ -107,9 +106,9 @@ fn digits(numbers: &[Complex64]) -> [f64; 2] {
     [decimal, binary]
 }
 
-/// The largest magnitude among the entries of the difference of two unitaries of the same size,
-/// row-major. Up to a global phase, one is first multiplied by the phase that makes tr(A†B)
-/// positive. Takes time in O(4^n).
+/// Returns the largest magnitude among the entries of the difference of two unitaries of the same
+/// size, row-major. Up to a global phase, one matrix is first multiplied by the phase for which
+/// tr(A†B) is positive. Takes time in O(4^n).
 pub fn distance(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let turn = match up_to {
         Equivalence::Exact => Complex64::ONE,

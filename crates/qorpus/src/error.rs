@@ -1,4 +1,4 @@
-//! Errors of files and jobs, in a user's terms: what happened, where, and what to do next.
+//! Errors of files and jobs, in the user's terms: what happened, where, and what to do next.
 
 use crate::hex::hex;
 use crate::remedy::{brief, is_damaged, sqlite_reason, system_reason};
@@ -7,77 +7,80 @@ use qorpus_core::{Damage, Recipe};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The result of everything in this crate that can fail.
+/// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure. Each variant's text names the file and, where there is one, the remedy.
+/// A failure. Each variant's text names the file and, if there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "fields are explained by the text in which they stand")]
 pub enum Error {
-    /// A recipe that cannot be.
+    /// An invalid recipe.
     #[error(transparent)]
     Recipe(#[from] qorpus_core::Error),
     /// An argument that cannot be read, or arguments that exclude each other.
     #[error("{0}")]
     Usage(String),
-    /// A gate file that cannot be read as one, and the reason.
+    /// A gate file that cannot be read, and the reason.
     #[error("gate file {}: {}", .0.display(), .1)]
     GateFile(PathBuf, String),
-    /// No such file.
+    /// A missing file.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
-    /// A directory that would have to exist first.
+    /// A missing directory.
     #[error("the directory {} does not exist; create it first", .0.display())]
     MissingDirectory(PathBuf),
     /// A directory or a bucket where a file is needed.
-    #[error("{} is a directory or a bucket, and this needs a corpus in one file; name a file", .0.display())]
+    #[error(
+        "{} is a directory or a bucket, but this operation needs a corpus in a single file; name a file",
+        .0.display()
+    )]
     Directory(PathBuf),
-    /// A file in WAL mode without its WAL, which cannot be opened as where nobody may write: the
+    /// A file in WAL mode without its WAL, which cannot be opened where nobody may write: the
     /// warning, and the reason.
-    #[error("{0}. Here it cannot be opened: {1}")]
+    #[error("{0}. It cannot be opened here: {1}")]
     NoWal(String, #[source] Box<Error>),
-    /// A pipe, a link, or whatever else stands where a plain file must be.
-    #[error("{} is not a plain file, so it is left alone; move it away and run the command again", .0.display())]
+    /// A pipe, a link or anything else where a regular file must be.
+    #[error("{} is not a regular file, so it is left alone; move it away and try again", .0.display())]
     NoPlainFile(PathBuf),
-    /// A file or directory with which another user could tamper: who could, and the remedy.
+    /// A file or directory that another user could tamper with: which user, and the remedy.
     #[error("{} {}", .0.display(), .1)]
     Untrusted(PathBuf, String),
-    /// A file that already exists and would have to be replaced.
+    /// An existing file that would have to be replaced.
     #[error("{} already exists; remove it first or choose another name", .0.display())]
     Exists(PathBuf),
-    /// A file that is not a corpus, and how that shows.
+    /// A file that is not a corpus, and the evidence.
     #[error("{} is not a Qorpus corpus: {}", .0.display(), .1)]
     NotACorpus(PathBuf, String),
-    /// A file without a byte, as a power cut or a full disk may leave it.
-    #[error("{} is not a Qorpus corpus: it is empty; run 'qorpus generate' again to make it", .0.display())]
+    /// An empty file, as a power cut or a full disk may leave it.
+    #[error("{} is not a Qorpus corpus: it is empty; generate it again", .0.display())]
     Empty(PathBuf),
-    /// A sharded corpus whose manifest is gone.
+    /// A sharded corpus without its manifest.
     #[error(
-        "{} has lost its manifest: there is no manifest.json in it, although there are shards; restore it from a copy, or run the same \
-         'qorpus generate' again: shards that are there are found by their receipts, and not made again",
+        "{} has shards but no manifest.json; restore the manifest from a copy, or run the same generate again: \
+         published shards are found by their receipts and are not built again",
         .0.display()
     )]
     LostManifest(PathBuf),
-    /// A manifest that cannot be believed, and what is wrong with it.
+    /// An invalid manifest, and the reason.
     #[error(
-        "{}: {}; restore it from a copy, or delete it and run the same 'qorpus generate' again: shards that are there are \
-         found by their receipts, and not made again",
+        "{}: {}; restore it from a copy, or delete it and run the same generate again: published shards are \
+         found by their receipts and are not built again",
         .0.display(), .1
     )]
     Manifest(PathBuf, String),
-    /// A shard that is not as its directory's manifest says.
-    #[error("{}: {reason}; 'qorpus repair {}' makes this shard again", .path.display(), .directory.display())]
+    /// A shard that does not match its directory's manifest.
+    #[error("{}: {reason}; 'qorpus repair {}' builds this shard again", .path.display(), .directory.display())]
     DamagedShard { path: PathBuf, reason: String, directory: PathBuf },
-    /// A cached copy of a shard that was damaged, fetched again, and damaged for the second time.
+    /// A cached copy of a shard that was damaged, fetched again, and damaged a second time.
     #[error(
-        "{}: the copy of this shard in the cache was damaged, was removed and fetched again, and is damaged once more, although the \
-         shard itself is what the manifest of {} says: the disk or the memory of this machine may fail; set QORPUS_CACHE to a \
-         directory on another disk",
+        "{}: the cached copy of this shard was damaged, was fetched again, and is damaged again, although the \
+         shard itself matches the manifest of {}: the disk or the memory of this machine may be failing; set \
+         QORPUS_CACHE to a directory on another disk",
         .path.display(), .corpus.display()
     )]
     DamagedCopy { path: PathBuf, corpus: PathBuf },
-    /// An object store that refused, or was not reached.
+    /// An object store that refused or could not be reached.
     #[error("{}: cannot {action}: {reason}", .path.display())]
     ObjectStore { path: PathBuf, action: &'static str, reason: String },
     /// A path that needs a Cargo feature which this build lacks, and the feature.
@@ -93,37 +96,41 @@ pub enum Error {
         .0.display(), .1, qorpus_core::FORMAT_VERSION
     )]
     NewerFormat(PathBuf, i64),
-    /// A file that ends after these bytes, before its last page.
+    /// A file that ends before its last page, after this many bytes.
     #[error(
-        "{} is truncated: it ends after {} bytes, before its last page; restore it from a copy, or delete it and generate it again",
+        "{} is truncated: it ends after {} bytes, before its last page; restore it from a copy, or delete it \
+         and generate it again",
         .0.display(), .1
     )]
     Truncated(PathBuf, u64),
-    /// A file that lost its end, or was written over, while it was read.
+    /// A file that lost its end, or was overwritten, while it was read.
     #[error(
-        "{} was truncated or overwritten while it was read, or its disk cannot read it; if a copy is being written over it, read again \
-         when that is finished, otherwise restore it from a copy or make it again. Replace a corpus by renaming another file to its \
-         name, not by writing over it",
+        "{} was truncated or overwritten while it was being read, or its disk failed to read it; if a copy is \
+         being written over it, wait until that is finished and read again, otherwise restore it from a copy or \
+         generate it again. To replace a corpus, rename another file to its name instead of writing over it",
         .0.display()
     )]
     Changed(PathBuf),
-    /// A damaged index of the distinct unitaries of this level.
+    /// An enumeration whose index of this level is damaged.
     #[error(
-        "{}: the index of level {} is damaged; 'qorpus repair' cannot make it again, restore the file from a copy or enumerate it again",
+        "{}: the index of level {} is damaged and cannot be repaired; restore the file from a copy or \
+         enumerate it again",
         .0.display(), .1
     )]
     DamagedIndex(PathBuf, usize),
     /// Two unitaries in floating point that are neither equal nor clearly different, and the circuit
     /// of one of them.
     #[error(
-        "{}: the unitary of '{}' and that of another circuit are neither equal nor clearly different: some multiple of what \
-         rounding explains lies between them; use gates whose angles differ more, or gates over Clifford+T, which are told apart exactly",
+        "{}: the unitary of '{}' is neither equal to that of another circuit nor clearly different: the \
+         difference is larger than rounding errors, but too small to be sure; use gates whose angles differ \
+         more, or gates over Clifford+T, which are compared exactly",
         .0.display(), .1
     )]
     Unclear(PathBuf, String),
-    /// Rows of a level, made by another process, that cannot be right, and why.
+    /// Rows of a level from another process that cannot be right, and the reason.
     #[error(
-        "what was made elsewhere of this level cannot be right: {0}; run the same again, it goes on from the last finished level"
+        "rows of this level that another process sent are invalid: {0}; run the same enumeration again: it \
+         resumes after the last finished level"
     )]
     Rows(&'static str),
     /// A corpus of another recipe.
@@ -132,7 +139,7 @@ pub enum Error {
         .path.display()
     )]
     OtherRecipe { path: PathBuf, there: String, asked: String },
-    /// A chunk that cannot be believed.
+    /// A damaged chunk.
     #[error(
         "{}: chunk {chunk} ({}) is damaged: {damage}; other chunks can still be read, and {remedy}",
         .path.display(), records(.ids)
@@ -141,25 +148,26 @@ pub enum Error {
     /// An id past the end.
     #[error("{}there is no record {id}; {}", place(.path), ids(*.len))]
     NoRecord { path: PathBuf, id: u64, len: u64 },
-    /// A record that is still to be made.
+    /// A record that is not generated yet.
     #[error(
-        "{}: record {id} is not made yet ({records} of {len} are); run the same 'qorpus generate' again to finish",
+        "{}: record {id} is not generated yet ({records} of {len} are); run the same generate again to finish",
         .path.display()
     )]
     NotYet { path: PathBuf, id: u64, records: u64, len: u64 },
-    /// Something that needs every record.
+    /// An operation that needs every record of an incomplete corpus.
     #[error(
-        "{}: {what} needs the complete corpus, and {records} of {len} records are made; run the same 'qorpus generate' again to finish",
+        "{}: {what} needs the complete corpus, but only {records} of {len} records are generated; run the same \
+         generate again to finish",
         .path.display()
     )]
     Incomplete { path: PathBuf, what: &'static str, records: u64, len: u64 },
-    /// An operation that appended records do not allow, and the alternative.
-    #[error("{}: its records were appended by someone, so {}", .0.display(), .1)]
+    /// An operation that appended or enumerated records do not allow, and the alternative.
+    #[error("{}: {}", .0.display(), .1)]
     Appended(PathBuf, &'static str),
-    /// Appended records whose unitaries are not those of their circuits.
+    /// Appended records whose unitaries do not match their circuits.
     #[error(
-        "{}: the unitaries of {records} appended records, the first of them record {id}, do not belong to their circuits; nothing says \
-         which of the two is wrong, so nothing was changed: append the records that are right to another file",
+        "{}: the unitaries of {records} appended records, the first of them record {id}, do not match their \
+         circuits; either could be wrong, so nothing was changed: append the correct records to another file",
         .path.display()
     )]
     Mismatched { path: PathBuf, id: u64, records: usize },
@@ -178,50 +186,54 @@ pub enum Error {
     /// An operation that this kind of corpus or file does not allow, and the alternative.
     #[error("{}: {}", .0.display(), .1)]
     Unsupported(PathBuf, String),
-    /// A file that several processes write on a network file system of this kind, such as NFS.
+    /// A corpus file on a network file system of this kind, such as NFS.
     #[error(
-        "{} is on a network file system ({}), where SQLite cannot lock safely; build the corpus on a local disk, then copy the finished file there, as \
-         'qorpus generate DIR/ --stage LOCALDIR' does for a directory of files",
+        "{} is on a network file system ({}), where SQLite cannot lock safely; build the corpus on a local disk \
+         and copy the finished file there, or generate a directory of shards with a local stage (--stage LOCALDIR, \
+         stage= in Python)",
         .0.display(), .1
     )]
     NetworkFileSystem(PathBuf, &'static str),
-    /// A corpus that needs more room than there is.
+    /// A corpus that needs more space than its file system has free.
     #[error(
-        "{} needs about {} bytes, and its file system has {} bytes free; make a smaller corpus, choose another place, \
-         free some room, or begin all the same with --force (force=True in Python)",
+        "{} needs about {} bytes, but its file system has only {} bytes free; free some space, choose another \
+         place, make the corpus smaller, or start anyway with --force (force=True in Python)",
         .path.display(), grouped(*.needed), grouped(*.free)
     )]
     NoRoom { path: PathBuf, needed: u64, free: u64 },
-    /// No room left.
-    #[error(
-        "{}: the disk is full; what was committed is safe: free some room and run the same command again",
-        .0.display()
-    )]
+    /// A full disk.
+    #[error("{}: the disk is full; free some space and try again (everything committed is safe)", .0.display())]
     DiskFull(PathBuf),
     /// A handle that was carried into another process.
-    #[error("{}: the handle was opened in another process; open the corpus again after a fork", .0.display())]
+    #[error("{}: this handle was opened in another process; open the corpus again after a fork", .0.display())]
     Forked(PathBuf),
-    /// The caller did not want to wait any longer for another process or a store.
-    #[error("{0}; this was interrupted, and what was committed before is safe")]
+    /// A wait for another process or a store that the caller ended.
+    #[error("{0}; interrupted, and everything committed before is safe")]
     Interrupted(String),
-    /// The writers' lock file was removed or replaced under a writer.
-    #[error("{} was removed while the corpus was being written, so writers no longer see each other; run the command again", .0.display())]
-    LostLock(PathBuf),
-    /// A file that was taken away under a writer, and how.
+    /// A lock file that was removed or replaced while a writer had it.
     #[error(
-        "{} was {} while it was being written, so nothing more is written to it; bring back a whole copy if there is one, then run the command again",
+        "{} was removed while the corpus was being written, so writers no longer see each other; start the job \
+         again",
+        .0.display()
+    )]
+    LostLock(PathBuf),
+    /// A file that was removed or changed while it was written, and how.
+    #[error(
+        "{} was {} while it was being written, so nothing more is written to it; restore it from a copy if there \
+         is one, then start the job again",
         .0.display(), .1
     )]
     LostFile(PathBuf, &'static str),
-    /// A thread that panicked while it did this: a defect of this program.
-    #[error("{0} failed in a way that is a defect of Qorpus; please report the message above")]
+    /// A thread that panicked during this action: a bug.
+    #[error("{0} failed because of a bug in Qorpus; please report the message above")]
     Defect(String),
     /// More records at once than fit in memory.
-    #[error("{0} records at once are too many for the memory; ask for them in pieces")]
+    #[error("{0} records at once are too many for the memory; read them in smaller batches")]
     TooMany(usize),
-    /// Not one thread could be started.
+    /// A system that cannot start a single thread.
     #[error(
-        "no thread can be started: {0}; end other programs, or raise the limits on threads (ulimit -u) and memory (ulimit -v)"
+        "no thread can be started: {0}; close other programs, or raise the limits on threads (ulimit -u) and \
+         memory (ulimit -v)"
     )]
     Threads(std::io::Error),
     /// A writer that failed before.
@@ -229,13 +241,14 @@ pub enum Error {
     Poisoned(PathBuf),
     /// A linked SQLite that is known to lose data.
     #[error(
-        "SQLite {0} can lose committed data when several processes write; Qorpus needs 3.51.3 or later, and not 3.52.0"
+        "SQLite {0} can lose committed data when several processes write; Qorpus needs 3.51.3 or later, except \
+         3.52.0"
     )]
     UnsafeSqlite(String),
-    /// The operating system refused.
+    /// A refusal of the operating system.
     #[error("{}: cannot {action}: {}", .path.display(), system_reason(.source))]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
-    /// SQLite refused.
+    /// A refusal of SQLite.
     #[error("{}: cannot {action}: {}", .path.display(), sqlite_reason(.source))]
     Sqlite { path: PathBuf, action: &'static str, source: rusqlite::Error },
 }
@@ -244,28 +257,28 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkDamage {
-    /// Its bytes.
+    /// Damaged bytes.
     #[error(transparent)]
     Bytes(#[from] Damage),
-    /// Its place: ids or count that do not fit the recipe.
+    /// Ids or a count that do not fit the recipe.
     #[error("its ids do not fit the recipe")]
     Ids,
-    /// It should be there.
+    /// A missing chunk.
     #[error("it is missing although the corpus counts it as done")]
     Missing,
-    /// It should not be there.
-    #[error("it is there although the corpus counts it as still to be made")]
+    /// A chunk that should not exist yet.
+    #[error("it exists although the corpus counts it as still to be generated")]
     Unexpected,
-    /// SQLite cannot read the page it is on.
+    /// A page that SQLite cannot read.
     #[error("SQLite cannot read it")]
     Unreadable,
-    /// Intact bytes, but not those that the recipe makes.
+    /// Intact bytes that differ from what the recipe generates.
     #[error("recomputing it gives other records")]
     Recomputed,
 }
 
 impl Error {
-    /// Whether the operating system denied permission.
+    /// Returns whether the operating system denied permission.
     pub fn is_permission_denied(&self) -> bool {
         let denied = |source: &std::io::Error| source.kind() == std::io::ErrorKind::PermissionDenied;
         match self {
@@ -275,7 +288,7 @@ impl Error {
         }
     }
 
-    /// Whether the bytes of a file that was read may be the reason.
+    /// Returns whether damaged bytes of a file that was read may be the cause.
     pub(crate) fn may_be_damage(&self) -> bool {
         let is_other = matches!(
             self,
@@ -290,13 +303,13 @@ impl Error {
         !is_other && !self.is_usage()
     }
 
-    /// Describes the damage of the file, without its name and a remedy. `None` if it may be whole:
-    /// it holds another corpus, or its disk fails, or permission is denied.
+    /// Describes the damage of the file, without its name and a remedy. `None` if the file may be
+    /// whole: it holds another corpus, its disk fails, or permission is denied.
     pub(crate) fn damage(&self) -> Option<String> {
         match self {
             Error::NotACorpus(_, reason) => Some(reason.clone()),
             Error::Empty(_) => Some("it is empty".into()),
-            Error::Missing(_) => Some("it is a link that leads nowhere".into()),
+            Error::Missing(_) => Some("it is a dangling symbolic link".into()),
             Error::Truncated(_, found) => {
                 Some(format!("it is truncated: it ends after {found} bytes, before its last page"))
             }
@@ -307,13 +320,14 @@ impl Error {
         }
     }
 
-    /// Whether the command was used wrongly, rather than failed: exit status 2 instead of 1.
+    /// Returns whether the caller made a mistake, for which the command exits with status 2 instead
+    /// of 1.
     pub fn is_usage(&self) -> bool {
         matches!(self, Error::Recipe(_) | Error::Usage(_) | Error::GateFile { .. })
     }
 }
 
-/// Turns an operating system's refusal into an error that names the file and what was tried.
+/// Converts an error of the operating system into one that names the file and the action.
 pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> Error {
     move |source| match source.raw_os_error() {
         Some(libc::ENOSPC) => Error::DiskFull(path.into()),
@@ -322,10 +336,10 @@ pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -
     }
 }
 
-/// An action of [`io`] for which a missing file is [`Error::Missing`].
+/// An action of [`io`] whose missing file is [`Error::Missing`].
 pub(crate) const LOOK_FOR: &str = "look for it";
 
-/// Formats the path before a sentence, if there is one.
+/// Formats the path as the beginning of a sentence, if it is not empty.
 fn place(path: &Path) -> String {
     if path.as_os_str().is_empty() { String::new() } else { format!("{}: ", path.display()) }
 }
@@ -337,10 +351,10 @@ fn grouped(number: u64) -> String {
     separated.collect::<Vec<_>>().join(",")
 }
 
-/// Describes the ids of `len` records.
+/// Describes which ids `len` records have.
 fn ids(len: u64) -> String {
     match len {
-        0 => "there are none".into(),
+        0 => "the corpus is empty".into(),
         1 => "there is one, number 0".into(),
         len => format!("there are {len}, numbered 0 to {}", len - 1),
     }
@@ -354,11 +368,12 @@ fn records(ids: &Range<u64>) -> String {
     }
 }
 
+/// Returns the error for a file that is not a corpus.
 pub(crate) fn not_a_corpus(path: &Path, reason: String) -> Error {
     Error::NotACorpus(path.into(), reason)
 }
 
-/// The error that names both recipes.
+/// Returns the error that names both recipes.
 pub(crate) fn other_recipe(path: &Path, there: &Recipe, asked: &Recipe) -> Error {
     let named = |recipe: &Recipe| format!("{} (recipe {})", recipe.summary(), hex(&recipe.hash()[..6]));
     Error::OtherRecipe { path: path.into(), there: named(there), asked: named(asked) }

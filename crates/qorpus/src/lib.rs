@@ -15,7 +15,7 @@
 //! # Ok::<(), qorpus::Error>(())
 //! ```
 //!
-//! Linux only: the writers' lock needs its open-file-description locks.
+//! Linux only: the writers' lock is an open-file-description lock.
 
 mod corpus;
 mod distinct;

@@ -1,10 +1,10 @@
 //! The order of the qubits in a unitary.
 
-/// How the qubits of a unitary are ordered.
+/// The order of the qubits in a unitary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// Qubit 0 is the most significant bit of a row's or column's number: the textbook's order, and
-    /// the stored one.
+    /// Qubit 0 is the most significant bit of a row's or column's number: the order of textbooks
+    /// and of stored unitaries.
     #[default]
     Big,
     /// Qubit 0 is the least significant bit: Qiskit's order.
@@ -12,7 +12,7 @@ pub enum Order {
 }
 
 /// Converts each of `unitaries`, whose entries have `entry` bytes, to or from this order of qubits.
-/// No other code does.
+/// All conversions use this function.
 pub(crate) fn reorder(unitaries: &mut [u8], qubits: usize, entry: usize, order: Order) {
     let dim: usize = 1 << qubits;
     if order == Order::Big || qubits == 1 {

@@ -338,7 +338,7 @@ fn other_files_are_left_alone() {
     Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
     for (path, reason) in [
         (&text, "not an SQLite file"),
-        (&database, "another program's SQLite file"),
+        (&database, "an SQLite file of another program"),
         (&newer, "use a newer Qorpus"),
     ] {
         let before = std::fs::read(path).unwrap();

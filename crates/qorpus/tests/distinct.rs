@@ -535,7 +535,10 @@ fn what_was_left_behind_does_no_harm() {
     std::fs::write(theirs.join("run-1-of-mine"), "mine").unwrap();
     let path = directory.path().join("d.db");
     let refused = enumerate(&path, &one, options(16 << 20, 2), &false.into(), &mut |_| {}).unwrap_err();
-    assert!(refused.to_string().contains("something else") && !path.exists(), "{refused}");
+    assert!(
+        refused.to_string().contains("is not a directory of this corpus's temporary files") && !path.exists(),
+        "{refused}"
+    );
     assert!(theirs.join("run-1-of-mine").exists());
 }
 

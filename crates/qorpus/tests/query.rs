@@ -212,10 +212,10 @@ fn a_query_reads_records_and_does_nothing_else() {
     let reader = computed();
     let tokenizer = [Value::Text("simple".into()), Value::Blob(vec![0x41; 8])];
     for (query, given, words) in [
-        ("pragma hard_heap_limit = 1000", &[][..], "one SELECT"),
-        ("pragma soft_heap_limit = 1000", &[], "one SELECT"),
-        ("pragma temp_store_directory = '/nowhere'", &[], "one SELECT"),
-        ("explain pragma hard_heap_limit = 1000", &[], "one SELECT"),
+        ("pragma hard_heap_limit = 1000", &[][..], "single SELECT"),
+        ("pragma soft_heap_limit = 1000", &[], "single SELECT"),
+        ("pragma temp_store_directory = '/nowhere'", &[], "single SELECT"),
+        ("explain pragma hard_heap_limit = 1000", &[], "single SELECT"),
         ("select * from pragma_hard_heap_limit(1000)", &[], "not pragma_hard_heap_limit"),
         ("select * from pragma_hard_heap_limit where arg = 1000", &[], "not pragma_hard_heap_limit"),
         ("select count(*) from pragma_hard_heap_limit(1000)", &[], ""),
@@ -231,12 +231,12 @@ fn a_query_reads_records_and_does_nothing_else() {
         ("select sqlite_log(1, 'x')", &[], "function sqlite_log"),
         ("select rtreecheck('main', 't')", &[], "function rtreecheck"),
         ("select json_patch('{}', '{}')", &[], "function json_patch"),
-        ("attach ':memory:' as m", &[], "one SELECT"),
-        ("vacuum into '/nowhere/x.db'", &[], "one SELECT"),
-        ("create temp table t(x)", &[], "one SELECT"),
-        ("create virtual table t using fts5(x)", &[], "one SELECT"),
-        ("begin", &[], "one SELECT"),
-        ("savepoint s", &[], "one SELECT"),
+        ("attach ':memory:' as m", &[], "single SELECT"),
+        ("vacuum into '/nowhere/x.db'", &[], "single SELECT"),
+        ("create temp table t(x)", &[], "single SELECT"),
+        ("create virtual table t using fts5(x)", &[], "single SELECT"),
+        ("begin", &[], "single SELECT"),
+        ("savepoint s", &[], "single SELECT"),
     ] {
         let error = reader.select(Order::Big, query, given, || false).unwrap_err();
         assert!(matches!(error, Error::Usage(_) | Error::Query(_)), "{query}: {error:?}");

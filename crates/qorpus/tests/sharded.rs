@@ -208,7 +208,10 @@ fn another_recipe_or_cut_is_refused_and_named() {
     assert!(text.contains("5001 random") && text.contains("5002 random"), "{text}");
     let shard = Some(recipe().chunk_records());
     let refused = try_generate(&path, &recipe(), GenerateOptions { shard, ..options() }).unwrap_err();
-    assert!(refused.is_usage() && refused.to_string().contains("leave --shard out"), "{refused}");
+    assert!(
+        refused.is_usage() && refused.to_string().contains("leave the shard size out (--shard"),
+        "{refused}"
+    );
     generate(&path, GenerateOptions { shard: None, ..options() });
     // A file takes neither.
     let file = directory.path().join("c.db");

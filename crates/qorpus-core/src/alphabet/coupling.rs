@@ -35,12 +35,13 @@ impl Coupling {
         let pairs = || text.split(',').map(pair).collect::<Option<_>>().map(Coupling::Pairs);
         let named = NAMED.into_iter().find(|named| named.to_string() == text.trim());
         named.or_else(pairs).ok_or_else(|| {
-            let reason = "is none of all, line, ring, or pairs such as 0-1,1-2".into();
+            let reason = "use all, line, ring, or pairs such as 0-1,1-2".into();
             Error::Unusable { item: format!("coupling '{text}'"), reason }
         })
     }
 
-    /// The coupled pairs on `qubits` qubits, each with the smaller qubit first, sorted, each once.
+    /// Returns the coupled pairs on `qubits` qubits, each with the smaller qubit first, sorted,
+    /// each once.
     pub(crate) fn pairs(&self, qubits: usize) -> Result<Vec<(usize, usize)>> {
         let mut pairs = match self {
             Coupling::All => (0..qubits).flat_map(|a| (a + 1..qubits).map(move |b| (a, b))).collect(),
@@ -54,7 +55,7 @@ impl Coupling {
             Coupling::Pairs(pairs) => {
                 let refused = |reason| Err(Error::Unusable { item: format!("coupling '{self}'"), reason });
                 if pairs.is_empty() {
-                    return refused("names no pair".into());
+                    return refused("it names no pair of qubits".into());
                 }
                 for &(a, b) in pairs {
                     let (most, last) = (a.max(b), qubits - 1);
@@ -73,8 +74,8 @@ impl Coupling {
         Ok(pairs)
     }
 
-    /// The first of `all`, `line`, `ring` with the same pairs on `qubits` qubits, else the sorted
-    /// pairs.
+    /// Returns the first of `all`, `line`, `ring` with the same pairs on `qubits` qubits, else the
+    /// sorted pairs.
     pub(crate) fn canonical(&self, qubits: usize) -> Result<Coupling> {
         let pairs = self.pairs(qubits)?;
         let same = |named: &Coupling| named.pairs(qubits).as_ref() == Ok(&pairs);

@@ -51,7 +51,7 @@ pub struct Alphabet {
 }
 
 impl Alphabet {
-    /// Places `gates` on `qubits` qubits wherever `coupling` allows it.
+    /// Creates the alphabet of `gates` on `qubits` qubits, placed wherever `coupling` allows it.
     ///
     /// # Errors
     /// Qubits out of range, a coupling of qubits that do not exist, a gate that is listed twice or
@@ -62,7 +62,7 @@ impl Alphabet {
         }
         let pairs = coupling.pairs(qubits)?;
         if gates.is_empty() {
-            return Err(Error::EmptyAlphabet("no gates were given".into()));
+            return Err(Error::EmptyAlphabet("no gates were given; name at least one".into()));
         }
         let mut letters = Vec::new();
         let mut names = HashSet::new();
@@ -83,44 +83,45 @@ impl Alphabet {
             }
         }
         if letters.is_empty() {
-            let reason = format!("the coupling '{coupling}' joins no qubits that its gates could act on");
+            let reason = format!("the coupling '{coupling}' connects no qubits that its gates could act on");
             return Err(Error::EmptyAlphabet(reason));
         }
         let mut by_text: HashMap<_, _> =
             letters.iter().zip(0..).map(|(letter, index)| (letter.text.clone(), index)).collect();
         if qubits == 1 {
-            // There the qubit may be left out.
+            // On one qubit, the qubit may be left out.
             by_text.extend(letters.iter().zip(0..).map(|(letter, k)| (gates[letter.gate].name().into(), k)));
         }
         Ok(Alphabet { qubits, coupling: coupling.canonical(qubits)?, gates, letters, by_text })
     }
 
-    /// The number of qubits, n.
+    /// Returns the number of qubits, n.
     pub fn qubits(&self) -> usize {
         self.qubits
     }
 
-    /// The dimension of the unitaries, 2^n.
+    /// Returns the dimension of the unitaries, 2^n.
     pub fn dim(&self) -> usize {
         1 << self.qubits
     }
 
-    /// The coupling, in its simplest spelling: on two qubits, `line` is `all`.
+    /// Returns the coupling, in its simplest spelling: on two qubits, `line` is `all`.
     pub fn coupling(&self) -> &Coupling {
         &self.coupling
     }
 
-    /// The gates, in the order they were listed.
+    /// Returns the gates, in the order they were listed.
     pub fn gates(&self) -> &[Gate] {
         &self.gates
     }
 
-    /// The letters, in order.
+    /// Returns the letters, in order.
     pub fn letters(&self) -> &[Letter] {
         &self.letters
     }
 
-    /// The alphabet of a preset, or of standard gates such as `h,rz(pi/4)`, with all couplings.
+    /// Returns the alphabet of a preset, or of standard gates such as `h,rz(pi/4)`, with all
+    /// couplings.
     #[cfg(test)]
     pub(crate) fn of(gates: &str, qubits: usize) -> Alphabet {
         let names = || crate::gate::name::split_outside(gates).into_iter();
@@ -129,7 +130,7 @@ impl Alphabet {
         Alphabet::new(gates, qubits, Coupling::All).unwrap()
     }
 
-    /// Whether the unitary of `circuit` can be computed: none of its gates is opaque.
+    /// Returns whether the unitary of `circuit` can be computed: none of its gates is opaque.
     ///
     /// # Panics
     /// If a number in `circuit` is not a letter of this alphabet.
@@ -137,7 +138,7 @@ impl Alphabet {
         circuit.iter().all(|&letter| !self.gates[self.letters[usize::from(letter)].gate].is_opaque())
     }
 
-    /// The circuit as text, letters joined by `; `.
+    /// Returns the circuit as text, letters joined by `; `.
     ///
     /// # Panics
     /// If a number in `circuit` is not a letter of this alphabet.
@@ -161,9 +162,9 @@ impl Alphabet {
         Ok(())
     }
 
-    /// The index of the gate written as `text`: in its own spelling, in other letter case, or with
-    /// angles whose values differ by rounding at most. If several gates match, it is the one with
-    /// the nearest angles.
+    /// Returns the index of the gate written as `text`: in its own spelling, in other letter case,
+    /// or with angles whose values differ by rounding at most. If several gates match, it is the
+    /// one with the nearest angles.
     pub fn gate_number(&self, text: &str) -> Option<usize> {
         let named = |text: &str| self.gates.iter().position(|gate| gate.name() == text);
         let text: String = text.split_whitespace().collect();
@@ -186,14 +187,13 @@ impl Alphabet {
         }
     }
 
-    /// The letter written as `text`. On one qubit the qubit may be left out. An angle may be
-    /// written in any way: its value counts, to within a relative 1e-15, and the letter has the
-    /// alphabet's spelling.
+    /// Returns the letter written as `text`. On one qubit the qubit may be left out. An angle may
+    /// be written in any way: its value is compared, to within a relative 1e-15.
     ///
     /// # Errors
     /// [`Error::UnknownLetter`].
     pub fn letter(&self, text: &str) -> Result<u16> {
-        // Most are written as they are listed.
+        // Most letters are written as they are listed.
         if let Some(letter) = self.by_text.get(text) {
             return Ok(*letter);
         }
@@ -214,12 +214,12 @@ impl Alphabet {
         })
     }
 
-    /// The letter of a gate on the qubits that `places` names.
+    /// Returns the letter of a gate on the qubits that `places` names.
     fn placed(&self, gate: &Gate, places: &[&str]) -> Option<u16> {
         self.by_text.get(&[&[gate.name()][..], places].concat().join(" ")).copied()
     }
 
-    /// The letter standing for a placement that means the same unitary: `cz 0 1` for `cz 1 0`.
+    /// Returns the letter that represents a placement with the same unitary: `cz 0 1` for `cz 1 0`.
     fn same_unitary(&self, gate: &Gate, places: &[&str]) -> Option<u16> {
         if gate.is_opaque() || places.len() != gate.qubits() {
             return None;
@@ -229,8 +229,8 @@ impl Alphabet {
         moved.find_map(|order| self.placed(gate, &order.iter().map(|&k| places[k]).collect::<Vec<_>>()))
     }
 
-    /// The circuit written as letters separated by `;`, in time order; blank text is the empty
-    /// circuit.
+    /// Returns the circuit written as letters separated by `;`, in time order; blank text is the
+    /// empty circuit.
     ///
     /// # Errors
     /// [`Error::UnknownLetter`] for the first letter that is not in the alphabet.
@@ -287,10 +287,10 @@ mod tests {
         assert!(refused("h", 2, "1-1").contains("cannot be coupled with itself"));
         let none = Alphabet::new(vec![Gate::standard("h").unwrap()], 2, Coupling::Pairs(Vec::new()));
         assert!(none.unwrap_err().to_string().contains("names no pair"));
-        assert!(refused("h", 2, "star").contains("none of all, line, ring"));
+        assert!(refused("h", 2, "star").contains("use all, line, ring"));
         assert!(refused("ccx", 2, "all").contains("acts on 3 qubits"));
         assert!(refused("h,t,h", 2, "all").contains("listed twice"));
-        assert!(refused("ccx", 3, "0-1").contains("joins no qubits"));
+        assert!(refused("ccx", 3, "0-1").contains("connects no qubits"));
     }
 
     #[test]

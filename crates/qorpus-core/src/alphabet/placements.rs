@@ -1,8 +1,8 @@
-//! Placements: the tuples of qubits on which a gate may stand.
+//! Placements: the tuples of qubits on which a gate may be placed.
 
 use crate::gate::Gate;
 
-/// All tuples of `width` distinct qubits, in lexicographic order.
+/// Returns all tuples of `width` distinct qubits, in lexicographic order.
 fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
     let mut tuples: Vec<Vec<usize>> = vec![Vec::new()];
     for _ in 0..width {
@@ -15,8 +15,8 @@ fn tuples(width: usize, qubits: usize) -> Vec<Vec<usize>> {
     tuples
 }
 
-/// The tuples of qubits on which the gate may stand, in lexicographic order. An opaque gate stands
-/// on one to three qubits in any order, or, if there are several qubits, on none.
+/// Returns the tuples of qubits on which the gate may be placed, in lexicographic order. An opaque
+/// gate is placed on one to three qubits in any order and, if there are several qubits, on none.
 pub(crate) fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -> Vec<Vec<usize>> {
     if gate.is_opaque() {
         let widths = usize::from(qubits == 1)..=3;
@@ -38,7 +38,7 @@ pub(crate) fn placements(gate: &Gate, qubits: usize, pairs: &[(usize, usize)]) -
     placements
 }
 
-/// All orders of `0..n`.
+/// Returns all orders of `0..n`.
 pub(crate) fn permutations(n: usize) -> Vec<Vec<usize>> {
     tuples(n, n)
 }

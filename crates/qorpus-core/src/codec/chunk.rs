@@ -1,5 +1,5 @@
-//! Chunks: some thousand consecutive records as bytes, and the damage that they may have.
-//! `docs/format.md` is the specification.
+//! Chunks: some thousand consecutive records as bytes, and the kinds of damage. `docs/format.md` is
+//! the specification.
 
 use crate::codec::content_hash::ContentHash;
 
@@ -26,14 +26,14 @@ pub struct Chunk<C = Vec<u8>> {
 pub type ChunkRef<'a> = Chunk<&'a [u8]>;
 
 impl Chunk {
-    /// A view of the chunk.
+    /// Returns a view of the chunk.
     pub fn as_ref(&self) -> ChunkRef<'_> {
         let Chunk { first_id, count, checksum, content, .. } = *self;
         let (unitaries, labels) = (self.unitaries.as_deref(), self.labels.as_deref());
         Chunk { first_id, count, checksum, content, circuits: &self.circuits, unitaries, labels }
     }
 
-    /// The bytes of its columns.
+    /// Returns the number of bytes of its columns.
     pub fn bytes(&self) -> usize {
         let len = |column: &Option<Vec<u8>>| column.as_ref().map_or(0, Vec::len);
         self.circuits.len() + len(&self.unitaries) + len(&self.labels)
@@ -41,7 +41,7 @@ impl Chunk {
 }
 
 impl<C> Chunk<C> {
-    /// The records that it holds.
+    /// Returns which records it holds.
     pub fn span(&self) -> ChunkSpan {
         ChunkSpan { first_id: self.first_id, count: self.count }
     }
@@ -83,7 +83,7 @@ pub enum Damage {
     /// Bytes that pass their check and are not labels, or labels in a corpus that has none.
     #[error("its labels cannot be read")]
     Labels,
-    /// The content hash is not that of the records.
-    #[error("its content hash is not that of its records")]
+    /// The content hash does not match the records.
+    #[error("its content hash does not match its records")]
     Content,
 }

@@ -7,7 +7,7 @@ use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
 use crate::codec::layout::{BLOCK_CIRCUITS, Codec, ENTRY_BYTES, copying, room};
 use std::ops::Range;
 
-/// The most letters of a chunk that is accepted: many times what any library would put there.
+/// The most letters of a chunk that is accepted: many times as many as any library stores.
 const MAX_CHUNK_LETTERS: usize = 32 << 20;
 
 impl Codec {
@@ -32,7 +32,7 @@ impl Codec {
         out.extend_from_slice(&entries);
     }
 
-    /// Replaces the contents of `circuits` by those of a chunk, checking every block.
+    /// Replaces the contents of `circuits` by the circuits of a chunk, checking every block.
     pub(crate) fn decode_circuits(&self, chunk: &ChunkRef<'_>, circuits: &mut Circuits) -> Decoded<()> {
         circuits.clear();
         let (blocks, entries) = self.entries(chunk)?;
@@ -62,7 +62,7 @@ impl Codec {
     }
 
     /// Appends the circuits at `positions` of a chunk to `circuits`. Only their blocks are checked.
-    /// The column has `len` bytes; `fetch` copies those from an offset on, and `buffer` is reused.
+    /// The column has `len` bytes; `fetch` copies bytes from an offset on, and `buffer` is reused.
     ///
     /// # Errors
     /// The damage that was found, or the error of `fetch`; then the contents of `circuits` are
@@ -114,8 +114,9 @@ impl Codec {
         Ok(())
     }
 
-    /// For the circuit at `position` in a column of `len` bytes: where the list entry of its block
-    /// stands, and about where the block itself. All blocks are about as long.
+    /// Returns the range of the list entry of the block with the circuit at `position` in a column
+    /// of `len` bytes, and the approximate range of the block itself: all blocks have about the
+    /// same length.
     pub fn circuit_block(&self, count: u64, len: usize, position: usize) -> (Range<usize>, Range<usize>) {
         let blocks = count.div_ceil(BLOCK_CIRCUITS as u64) as usize;
         let number = position / BLOCK_CIRCUITS;
@@ -126,7 +127,7 @@ impl Codec {
         (entry.saturating_sub(ENTRY_BYTES)..entry + ENTRY_BYTES, begin..begin + mean + mean / 2)
     }
 
-    /// The blocks, and the list of entries behind them.
+    /// Returns the blocks, and the list of entries behind them.
     pub(crate) fn entries<'a>(&self, chunk: &ChunkRef<'a>) -> Decoded<(&'a [u8], &'a [u8])> {
         Ok(chunk.circuits.split_at(circuits_list(chunk.count, chunk.circuits.len())?))
     }
@@ -142,7 +143,7 @@ impl Codec {
         fetch: &mut impl FnMut(usize, &mut [u8]) -> Result<(), E>,
     ) -> Result<CircuitBlock<'a>, E> {
         let mut entries = [0; 2 * ENTRY_BYTES];
-        // The entry of the block before it tells where a block begins.
+        // The entry of the previous block gives the beginning of a block.
         let own = &mut entries[..ENTRY_BYTES * (number.min(1) + 1)];
         fetch(list + number.saturating_sub(1) * ENTRY_BYTES, own)?;
         let (range, check) = block_at(list, span.count, number, own)?;
@@ -168,15 +169,15 @@ impl Codec {
     }
 }
 
-/// The offset of the list of entries in a column of `count` circuits and `len` bytes.
+/// Returns the offset of the list of entries in a column of `count` circuits and `len` bytes.
 fn circuits_list(count: u64, len: usize) -> Decoded<usize> {
     let tail = count.div_ceil(BLOCK_CIRCUITS as u64).checked_mul(ENTRY_BYTES as u64);
     let list = tail.and_then(|tail| len.checked_sub(usize::try_from(tail).ok()?));
     list.ok_or(Damage::Size("circuits"))
 }
 
-/// The range of block `number` in the `len` bytes of blocks, and its check. `entries` holds the
-/// entry of the block before it, if there is one, and its own.
+/// Returns the range of block `number` in the `len` bytes of blocks, and its check. `entries` holds
+/// the entry of the block before it, if there is one, and its own.
 fn block_at(len: usize, count: u64, number: usize, entries: &[u8]) -> Decoded<(Range<usize>, u64)> {
     let own = if number == 0 { 0 } else { ENTRY_BYTES };
     let begin = if number == 0 { 0 } else { read_u32(entries, 0) as usize };
@@ -197,8 +198,8 @@ struct CircuitBlock<'a> {
 }
 
 impl<'a> CircuitBlock<'a> {
-    /// Appends the circuits of consecutive records of the block and returns a reader of what
-    /// follows their letters. Letters follow each other across circuits and are read in one go. If
+    /// Appends the circuits of consecutive records of the block and returns a reader of the bits
+    /// after their letters. Letters follow each other across circuits and are read in one call. If
     /// it fails, `circuits` is unchanged.
     fn circuits(
         &mut self,

@@ -1,4 +1,4 @@
-//! Content hashes: sums of record hashes, which compare the records of chunks and corpora.
+//! Content hashes: sums of record hashes, by which the records of chunks and corpora are compared.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -6,17 +6,17 @@ use xxhash_rust::xxh3::xxh3_128;
 /// ordered.
 ///
 /// A record's hash is XXH3-128 of its id, its letters' codes and its stored unitary; a letter's
-/// code is XXH3-64 of its text. It finds accidents, not forgeries.
+/// code is XXH3-64 of its text. It detects accidents, not forgeries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ContentHash(u128);
 
 impl ContentHash {
-    /// The hash of one record: XXH3-128 of its id, letter codes and unitary.
+    /// Returns the hash of one record: XXH3-128 of its id, letter codes and unitary.
     pub(crate) fn of_record(bytes: &[u8]) -> ContentHash {
         ContentHash(xxh3_128(bytes))
     }
 
-    /// The stored form: 16 bytes, little-endian.
+    /// Returns the stored form: 16 bytes, little-endian.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
     }

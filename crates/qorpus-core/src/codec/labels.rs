@@ -23,7 +23,7 @@ pub(crate) fn encode(labels: &Labels, rows: Range<usize>) -> Vec<u8> {
         out.push(name.len() as u8);
         out.extend_from_slice(name.as_bytes());
         out.push(kind);
-        // Behind the last record that has one, there is nothing.
+        // Values end with the last record that has one.
         let there = rows.start.min(column.present.len())..rows.end.min(column.present.len());
         let bits = column.present[there.clone()].chunks(8).map(|bits| {
             bits.iter().enumerate().fold(0, |byte, (bit, &present)| byte | u8::from(present) << bit)
@@ -53,7 +53,7 @@ pub(crate) fn encode(labels: &Labels, rows: Range<usize>) -> Vec<u8> {
 }
 
 /// Appends the smallest of the integers, a width in bytes, and the differences from the smallest in
-/// that width: values that hardly vary in a chunk take hardly any room.
+/// that width: values that hardly vary in a chunk take hardly any space.
 fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec<u8>) {
     let given = || values.iter().zip(present);
     let base = given().filter_map(|(&value, &present)| present.then_some(value)).min().unwrap_or(0);
@@ -82,7 +82,7 @@ fn pack_integers(values: &[i64], present: &[bool], records: usize, out: &mut Vec
     }
 }
 
-/// The encoded labels of a chunk, decoded where they are asked for.
+/// The encoded labels of a chunk, decoded on demand.
 #[derive(Debug, Clone, Default)]
 pub struct PackedLabels<'a> {
     columns: Vec<PackedColumn<'a>>,
@@ -106,7 +106,7 @@ enum PackedValues<'a> {
 }
 
 impl<'a> PackedLabels<'a> {
-    /// Reads what [`encode`] wrote of `records` records.
+    /// Reads the column that [`encode`] wrote for `records` records.
     pub(crate) fn new(mut bytes: &'a [u8], records: usize) -> Decoded<PackedLabels<'a>> {
         let mut columns: Vec<PackedColumn<'a>> = Vec::new();
         let mut take = |len: usize| {
@@ -144,7 +144,7 @@ impl<'a> PackedLabels<'a> {
         Ok(PackedLabels { columns })
     }
 
-    /// The labels of the record at `row`, which must exist.
+    /// Returns the labels of the record at `row`, which must exist.
     ///
     /// # Errors
     /// [`Damage::Labels`] for a text that is not UTF-8 or out of bounds.
@@ -154,7 +154,7 @@ impl<'a> PackedLabels<'a> {
         there.map(|column| Ok((column.name.to_owned(), column.values.get(row)?))).collect()
     }
 
-    /// The names of the labels that have reals.
+    /// Returns the names of the labels that have reals.
     pub fn reals(&self) -> impl Iterator<Item = &'a str> {
         let is_real = |column: &&PackedColumn<'a>| matches!(column.values, PackedValues::Reals(_));
         self.columns.iter().filter(is_real).map(|column| column.name)
@@ -173,7 +173,7 @@ impl<'a> PackedLabels<'a> {
         })
     }
 
-    /// The values of an integer label that every record of the chunk has.
+    /// Returns the values of an integer label that every record of the chunk has.
     ///
     /// # Errors
     /// [`Damage::Labels`] if there is no such label, or some record lacks it.
@@ -192,7 +192,7 @@ impl<'a> PackedLabels<'a> {
     }
 }
 
-/// The integer at `row`, as [`pack_integers`] wrote it.
+/// Returns the integer at `row`, as [`pack_integers`] wrote it.
 fn integer(base: i64, width: usize, values: &[u8], row: usize) -> i64 {
     // A copy of a length that is not known at compile time would be a call.
     let bytes = &values[row * width..][..width];

@@ -17,7 +17,7 @@ const UNITARY_BLOCK_BYTES: usize = 1024;
 /// Bytes of the check of a unitaries block, or of labels.
 pub(crate) const CHECK_BYTES: usize = 8;
 
-/// Writes and reads the chunks of one recipe.
+/// A codec that writes and reads the chunks of one recipe.
 #[derive(Debug, Clone)]
 pub struct Codec {
     pub(crate) letters: usize,
@@ -36,7 +36,7 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// The codec of `recipe`.
+    /// Creates the codec of `recipe`.
     pub fn new(recipe: &Recipe) -> Codec {
         let alphabet = recipe.alphabet();
         let (min, max) = recipe.space().lengths();
@@ -57,7 +57,8 @@ impl Codec {
         }
     }
 
-    /// The most bytes that circuits and unitaries take, for this many records and letters in all.
+    /// Returns the most bytes that circuits and unitaries take, for this many records and letters
+    /// in all.
     pub fn columns_bytes(&self, records: usize, letters: usize) -> usize {
         let bits = records * self.length_bits as usize + letters * self.letter_bits as usize;
         // Each block is padded to a whole byte.
@@ -66,7 +67,7 @@ impl Codec {
         circuits + records * self.unitary_bytes() + blocks * CHECK_BYTES
     }
 
-    /// Bytes of a stored unitary; 0 if the recipe stores none.
+    /// Returns the number of bytes of a stored unitary; 0 if the recipe stores none.
     pub fn unitary_bytes(&self) -> usize {
         self.unitary_bytes
     }
@@ -92,7 +93,7 @@ impl Codec {
     }
 }
 
-/// A `fetch` that copies bytes of a column in memory.
+/// Returns a `fetch` function that copies bytes of a column in memory.
 pub(crate) fn copying(column: &[u8]) -> impl FnMut(usize, &mut [u8]) -> Decoded<()> {
     move |at, out| {
         out.copy_from_slice(&column[at..at + out.len()]);
@@ -100,7 +101,7 @@ pub(crate) fn copying(column: &[u8]) -> impl FnMut(usize, &mut [u8]) -> Decoded<
     }
 }
 
-/// The first `len` bytes of `buffer`, with arbitrary contents.
+/// Returns the first `len` bytes of `buffer`, with arbitrary contents.
 pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     if buffer.len() < len {
         buffer.resize(len, 0);

@@ -1,8 +1,8 @@
 //! The codec: records to the bytes of a chunk and back. `docs/format.md` is the specification.
 //!
-//! Circuits are packed in blocks of 64, unitaries stand as a plain array; behind each column
-//! follows a list of checks, one a block, so that reading one record checks about a kilobyte and
-//! not the whole chunk.
+//! Circuits are packed in blocks of 64, and unitaries are a plain array. A list of checks, one a
+//! block, ends each column, so that reading one record checks about a kilobyte and not the whole
+//! chunk.
 
 pub(crate) mod chunk;
 pub(crate) mod circuits;
@@ -22,8 +22,8 @@ use std::ops::Range;
 use twox_hash::XxHash3_64;
 
 impl Codec {
-    /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries`, which are
-    /// empty if the recipe stores none.
+    /// Encodes `circuits`, whose ids count up from `first_id`, with their `unitaries`, which must
+    /// be empty if the recipe stores none.
     ///
     /// # Panics
     /// If there are not exactly as many unitaries as circuits when the recipe stores them.
@@ -127,7 +127,7 @@ impl Codec {
     }
 
     fn content(&self, first_id: u64, circuits: &Circuits, unitaries: &[u8]) -> ContentHash {
-        // Ids, codes and entries are all made of words of 8 bytes.
+        // Ids, codes and entries all consist of words of 8 bytes.
         let mut words = Vec::<u64>::new();
         let mut content = ContentHash::default();
         let code = |&letter: &u16| self.codes[usize::from(letter)];
@@ -145,15 +145,15 @@ impl Codec {
         }
         for start in (0..circuits.len()).step_by(BLOCK_CIRCUITS) {
             let records = start..circuits.len().min(start + BLOCK_CIRCUITS);
-            // One loop over the letters of many records: its end is foreseen more often than that
-            // of short ones.
+            // One loop over the letters of many records: its end is predicted better than the ends
+            // of short loops.
             words.clear();
             words.push(0);
             words.extend(circuits.letters(records.clone()).iter().map(code));
             let mut begin = 0;
             for record in records {
                 let end = begin + circuits.get(record).len();
-                // In the place of the last code of the record before it, which has been hashed.
+                // In place of the last code of the previous record, which has been hashed.
                 words[begin] = first_id + record as u64;
                 content += ContentHash::of_record(bytemuck::cast_slice(&words[begin..=end]));
                 begin = end;

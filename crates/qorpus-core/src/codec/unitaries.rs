@@ -5,7 +5,8 @@ use crate::codec::chunk::{ChunkRef, ChunkSpan, Damage, Decoded};
 use crate::codec::layout::{CHECK_BYTES, Codec, copying, room};
 use std::ops::Range;
 
-/// About this many bytes of unitaries are copied at a time; then they are checked while in cache.
+/// The approximate bytes of unitaries that are copied at a time, to be checked while they are in
+/// the cache.
 const PIECE_BYTES: usize = 4096;
 
 impl Codec {
@@ -21,7 +22,7 @@ impl Codec {
     }
 
     /// Calls `emit` with the index and the stored unitary of each of `positions`. Only their blocks
-    /// are checked. The column has `len` bytes; `fetch` copies those from an offset on, and
+    /// are checked. The column has `len` bytes; `fetch` copies bytes from an offset on, and
     /// `buffer` is reused.
     ///
     /// # Errors
@@ -58,7 +59,7 @@ impl Codec {
     /// and panics of [`unitaries_at`](Codec::unitaries_at).
     ///
     /// # Panics
-    /// If `out` has not exactly their bytes.
+    /// If `out` does not have exactly their size.
     pub fn unitaries_in<E: From<Damage>>(
         &self,
         span: ChunkSpan,
@@ -88,7 +89,7 @@ impl Codec {
                 out = rest;
                 continue;
             }
-            // Blocks that are wanted as a whole need no buffer; some at once are copied faster.
+            // Blocks that are wanted as a whole need no buffer; copying several at once is faster.
             let blocks =
                 if last { 1 } else { (out.len() / block.len()).clamp(1, (PIECE_BYTES / block.len()).max(1)) };
             let (piece, rest) = out.split_at_mut(blocks * block.len());
@@ -112,15 +113,15 @@ impl Codec {
         if expected == Some(len as u64) { Ok(()) } else { Err(Damage::Size("unitaries")) }
     }
 
-    /// The range of the block with the unitary at `position` in a column of `count`, and the offset
-    /// of its check.
+    /// Returns the range of the block with the unitary at `position` in a column of `count`, and
+    /// the offset of its check.
     pub fn unitary_block(&self, count: u64, position: usize) -> (Range<usize>, usize) {
         let (block, plain) = (position >> self.block_bits, count as usize * self.unitary_bytes);
         let start = block * self.block_bytes();
         (start..plain.min(start + self.block_bytes()), plain + block * CHECK_BYTES)
     }
 
-    /// Checks a block of unitaries; its check stands at offset `check` in the column.
+    /// Checks a block of unitaries, whose check is at offset `check` in the column.
     #[inline]
     fn check_unitaries<E: From<Damage>>(
         &self,
@@ -139,8 +140,8 @@ impl Codec {
         Err(Damage::Block { column: "unitaries", block }.into())
     }
 
-    /// The stored unitaries at `positions`, row-major and little-endian; empty if the recipe stores
-    /// none. Only their blocks are checked.
+    /// Returns the stored unitaries at `positions`, row-major and little-endian; empty if the
+    /// recipe stores none. Only their blocks are checked.
     ///
     /// # Errors
     /// The damage that was found.

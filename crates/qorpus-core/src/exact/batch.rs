@@ -17,7 +17,7 @@ type Lanes = [i16; BATCH_LANES];
 /// A ring element of each unitary: a, b, c, d.
 type LaneEntry = [Lanes; 4];
 
-/// Exact unitaries, and their products with a letter.
+/// A batch of exact unitaries, and their products with a letter.
 #[derive(Debug, Clone)]
 pub struct ExactProducts {
     pub(crate) from: ExactBatch,
@@ -34,7 +34,7 @@ pub(crate) struct ExactBatch {
 }
 
 impl ExactBatch {
-    /// [`BATCH_LANES`] identities.
+    /// Returns a batch of [`BATCH_LANES`] identities.
     pub(crate) fn new(letters: &ExactLetters) -> ExactBatch {
         let one = ExactUnitary::identity(letters.dim).entries.into_iter();
         let entries = one.map(|entry| entry.map(|number| [number; BATCH_LANES])).collect();
@@ -71,7 +71,7 @@ impl ExactBatch {
         true
     }
 
-    /// The unitary in place `lane`.
+    /// Returns the unitary in place `lane`.
     #[cfg(test)]
     fn get(&self, lane: usize) -> ExactUnitary {
         let entries = self.entries.iter().map(|entry| [0, 1, 2, 3].map(|part| entry[part][lane]));
@@ -150,7 +150,7 @@ impl SimdTask for Advance<'_> {
         }
         to.exponents = from.exponents.map(|exponent| exponent + letter.exponent as u16);
         // A letter without denominators has an inverse without denominators, so it leaves the
-        // smallest exponent as it is.
+        // smallest exponent unchanged.
         let most = if letter.exponent == 0 { 0 } else { MAX_EXPONENT };
         for _ in 0..most {
             if !reduce(&mut to.entries, &mut to.exponents) {
@@ -188,7 +188,7 @@ fn reduce(entries: &mut [LaneEntry], exponents: &mut [u16; BATCH_LANES]) -> bool
             odd[lane] |= a[lane] ^ c[lane] | b[lane] ^ d[lane];
         }
     }
-    // All bits of those that are divided.
+    // All bits of the unitaries that are divided.
     let mut divided = [0i16; BATCH_LANES];
     let mut any = 0;
     for lane in 0..BATCH_LANES {
@@ -220,8 +220,8 @@ fn reduce(entries: &mut [LaneEntry], exponents: &mut [u16; BATCH_LANES]) -> bool
     true
 }
 
-/// Of the eight multiples of each by powers of ω, takes the one whose first entry that is not 0 is
-/// the largest.
+/// Replaces each unitary by the one of its eight multiples by powers of ω whose first nonzero entry
+/// is the largest.
 #[inline(always)]
 fn turn(entries: &mut [LaneEntry]) {
     let mut first: LaneEntry = [[0; BATCH_LANES]; 4];

@@ -9,8 +9,8 @@ use crate::kernel::letter_rows::LetterRows;
 use crate::simd::dispatch::SimdTask;
 use num_complex::Complex64;
 
-/// The largest denominator exponent of a gate: beyond it, matching a user-defined matrix would be
-/// guesswork.
+/// The largest denominator exponent of a gate. Above it, a user-defined matrix would match by
+/// chance.
 const GATE_EXPONENT: u32 = 6;
 
 /// The largest difference of a gate's entries from numbers of the ring.
@@ -40,8 +40,8 @@ pub(crate) struct Term {
 }
 
 impl ExactLetters {
-    /// The letters of `alphabet`. Up to a global phase, a gate may differ from one over the ring by
-    /// any phase, as `rz(pi/4)` does.
+    /// Returns the letters of `alphabet`. Up to a global phase, a gate may differ from one over the
+    /// ring by any phase, as `rz(pi/4)` does.
     ///
     /// # Errors
     /// [`Error::NotExact`] for the first gate that is not over the ring.
@@ -57,7 +57,7 @@ impl ExactLetters {
             let phase = if up_to_phase { phase(&rows) } else { Complex64::ONE };
             let found = (0..=GATE_EXPONENT).find_map(|exponent| {
                 let row = |row| {
-                    // Rows that the gate leaves alone are multiplied by its phase as well.
+                    // Rows that the gate leaves unchanged are multiplied by its phase as well.
                     let term = |(from, entry): (usize, Complex64)| {
                         Some((from, recognize(entry * phase, exponent, RING_TOLERANCE)?))
                     };
@@ -74,13 +74,13 @@ impl ExactLetters {
         Ok(ExactLetters { dim, up_to, letters: letters.collect::<Result<_>>()? })
     }
 
-    /// Whether the integers of all circuits of at most `length` letters are certain to fit in 16
-    /// bits.
+    /// Returns whether the integers of all circuits of at most `length` letters are certain to fit
+    /// in 16 bits.
     pub fn holds(&self, length: usize) -> bool {
         self.max_exponent() as usize * length <= MAX_EXPONENT as usize
     }
 
-    /// The largest denominator exponent of a letter.
+    /// Returns the largest denominator exponent of a letter.
     pub(crate) fn max_exponent(&self) -> u32 {
         self.letters.iter().map(|letter| letter.exponent).max().unwrap_or(0)
     }
@@ -114,8 +114,8 @@ impl SimdTask for Multiply<'_> {
     }
 }
 
-/// Stores z ω^`power` for each z of `source` in an entry, or adds it. Sums may overflow 16 bits on
-/// their way; their results fit. There is no branch on the power, which would be unpredictable: z
+/// Stores z ω^`power` for each z of `source` in an entry, or adds it. Intermediate sums may
+/// overflow 16 bits; results fit. There is no branch on the power, which would be unpredictable: z
 /// is rotated as one word, whose parts then get their signs.
 #[inline(always)]
 fn put<const ADD: bool>(row: &mut [ZOmega], source: &[ZOmega], power: usize) {
@@ -131,14 +131,14 @@ fn put<const ADD: bool>(row: &mut [ZOmega], source: &[ZOmega], power: usize) {
     }
 }
 
-/// The phase that makes the first nonzero entry of a gate positive.
+/// Returns the phase that makes the first nonzero entry of a gate positive.
 fn phase(rows: &LetterRows<'_>) -> Complex64 {
     let entries = (0..rows.gate_dim()).map(|column| rows.entry(0, column));
     let first = entries.into_iter().find(|entry| entry.norm_sqr() > RING_TOLERANCE);
     first.map_or(Complex64::ONE, |entry| entry.conj() / entry.norm_sqr().sqrt())
 }
 
-/// `z` times row `row` as a sum of powers of ω.
+/// Returns `z` times row `row` as a sum of powers of ω.
 fn terms(row: usize, z: ZOmega) -> impl Iterator<Item = Term> {
     z.into_iter().enumerate().flat_map(move |(k, count)| {
         let power = if count < 0 { k + 4 } else { k };

@@ -9,8 +9,8 @@ use num_complex::Complex64;
 use std::f64::consts::FRAC_PI_4;
 
 impl ExactLetters {
-    /// The phases that may bring it into the ring: as many as there are rows, up to a global phase.
-    /// `None` if it is not a unitary of this size.
+    /// Returns the phases that may bring a unitary into the ring: as many as there are rows, up to
+    /// a global phase. `None` if it is not a unitary of this size.
     pub(crate) fn turns(&self, unitary: &[Complex64]) -> Option<Vec<Complex64>> {
         if unitary.len() != self.dim * self.dim || !unitary.iter().all(|entry| entry.is_finite()) {
             return None;
@@ -26,8 +26,8 @@ impl ExactLetters {
         }
     }
 
-    /// The exact unitary over √2^`exponent` that this is within `error`, after multiplication by
-    /// `turn`.
+    /// Returns the exact unitary over √2^`exponent` that this is within `error`, after
+    /// multiplication by `turn`.
     pub(crate) fn over(
         &self,
         unitary: &[Complex64],
@@ -50,7 +50,7 @@ impl ExactLetters {
     }
 }
 
-/// The error of entries after they are multiplied by the phase of the determinant.
+/// Returns the error of entries after they are multiplied by the phase of the determinant.
 ///
 /// With errors of `error` in all entries, ln det is off by tr(U†E), so by dim √dim errors at most,
 /// and its phase counts once for each row. The factor leaves a margin for terms of second order.
@@ -58,19 +58,19 @@ pub(crate) fn turned_error(error: f64, dim: usize) -> f64 {
     1.25 * error * (1.0 + (dim as f64).sqrt())
 }
 
-/// The largest exponent k for which an entry over √2^k within `error` of a number is unique, if
-/// there is such a k.
+/// Returns the largest exponent k for which an entry over √2^k within `error` of a number is
+/// unique, if there is such a k.
 ///
-/// Two different real parts (a√2 + b)/√2^(k+1), whose conjugates are at most 1 as those of entries
-/// are, differ by at least 1/(4 2^k): the norm of their difference is an integer over 2^(k+1).
+/// Two different real parts (a√2 + b)/√2^(k+1), whose conjugates are at most 1 like those of
+/// entries, differ by at least 1/(4 2^k): the norm of their difference is an integer over 2^(k+1).
 pub(crate) fn unique_exponent(error: f64) -> Option<u32> {
     (0..=MAX_EXPONENT).rev().find(|&exponent| 8.0 * error * (1u64 << exponent) as f64 <= 1.0)
 }
 
-/// The largest error of given entries: many products of rounded gates are nearer.
+/// The largest accepted error of given entries: products of many rounded gates are nearer.
 pub(crate) const LARGEST_ERROR: f64 = 1e-9;
 
-/// The determinant, by elimination; `None` if it is close to 0.
+/// Returns the determinant, by elimination; `None` if it is close to 0.
 fn determinant(mut rows: Vec<Complex64>, dim: usize) -> Option<Complex64> {
     let mut product = Complex64::ONE;
     for column in 0..dim {

@@ -9,7 +9,7 @@ pub(crate) type ZOmega = [i16; 4];
 /// The largest denominator exponent: integers are at most √2^k, and must fit in 16 bits.
 pub(crate) const MAX_EXPONENT: u32 = 28;
 
-/// z ω^`power`.
+/// Returns z ω^`power`.
 #[inline(always)]
 pub(crate) fn turned([a, b, c, d]: ZOmega, power: usize) -> ZOmega {
     match power % 8 {
@@ -24,7 +24,7 @@ pub(crate) fn turned([a, b, c, d]: ZOmega, power: usize) -> ZOmega {
     }
 }
 
-/// Complex conjugation turns ω into -ω³.
+/// Returns the complex conjugate: ω becomes -ω³.
 pub(crate) fn conjugate([a, b, c, d]: ZOmega) -> ZOmega {
     [a, -d, -c, -b]
 }
@@ -39,30 +39,30 @@ pub(crate) fn add_product(sum: &mut [i64; 4], x: ZOmega, y: ZOmega) {
     }
 }
 
-/// The four numbers in one word, the first in the lowest bits.
+/// Returns the four numbers in one word, the first in the lowest bits.
 #[inline(always)]
 pub(crate) fn word(z: ZOmega) -> u64 {
     u64::from_le(bytemuck::cast(z.map(i16::to_le)))
 }
 
-/// The four numbers of a word.
+/// Returns the four numbers of a word.
 #[inline(always)]
 pub(crate) fn parts(word: u64) -> ZOmega {
     bytemuck::cast::<u64, ZOmega>(word.to_le()).map(i16::from_le)
 }
 
-/// √2^`exponent`.
+/// Returns √2^`exponent`.
 pub(crate) fn root_of_two(exponent: u32) -> f64 {
     (1u64 << (exponent / 2)) as f64 * if exponent % 2 == 1 { SQRT_2 } else { 1.0 }
 }
 
-/// The element in binary64.
+/// Returns the element in binary64.
 pub(crate) fn value([a, b, c, d]: ZOmega) -> Complex64 {
     let [a, b, c, d] = [a, b, c, d].map(f64::from);
     Complex64::new(a + (b - d) * FRAC_1_SQRT_2, c + (b + d) * FRAC_1_SQRT_2)
 }
 
-/// Whether rows, each given by its entries that are not 0, are those of a unitary times
+/// Returns whether rows, each given by its nonzero entries, are the rows of a unitary times
 /// √2^`exponent`.
 pub(crate) fn is_unitary(rows: &[Vec<(usize, ZOmega)>], exponent: u32) -> bool {
     let product = |row: &[(usize, ZOmega)], other: &[(usize, ZOmega)]| {
@@ -78,7 +78,8 @@ pub(crate) fn is_unitary(rows: &[Vec<(usize, ZOmega)>], exponent: u32) -> bool {
     (0..rows.len()).all(|i| (0..=i).all(|j| product(&rows[i], &rows[j]) == if i == j { one } else { [0; 4] }))
 }
 
-/// The ring element whose quotient by √2^`exponent` is `entry` within `error`, if there is one.
+/// Returns the ring element whose quotient by √2^`exponent` is `entry` within `error`, if there is
+/// one.
 ///
 /// The real part of a + bω + cω² + dω³ is a + (b - d) / √2, the imaginary part c + (b + d) / √2.
 /// Both, and their conjugates with -√2 for √2, are at most √2^k, as entries of the conjugate

@@ -1,4 +1,4 @@
-//! Exact unitaries in their unique form.
+//! Exact unitaries in unique form.
 
 use crate::exact::ring::{ZOmega, turned};
 
@@ -12,7 +12,7 @@ pub struct ExactUnitary {
 }
 
 impl ExactUnitary {
-    /// The `dim` x `dim` identity.
+    /// Returns the `dim` x `dim` identity.
     pub(crate) fn identity(dim: usize) -> ExactUnitary {
         let entry = |k: usize| if k / dim == k % dim { [1, 0, 0, 0] } else { [0; 4] };
         ExactUnitary { entries: (0..dim * dim).map(entry).collect(), exponent: 0 }

@@ -1,4 +1,4 @@
-//! Real expressions such as `3*pi/4` or `1/sqrt(2)`, as they stand in gate names and gate files.
+//! Real expressions such as `3*pi/4` or `1/sqrt(2)` in gate names and gate files.
 
 use std::f64::consts::{E, PI, TAU};
 
@@ -6,7 +6,8 @@ use std::f64::consts::{E, PI, TAU};
 const MAX_DEPTH: usize = 32;
 
 /// The largest relative difference of two angles that count as the same. It is 4 to 9 units in the
-/// last place, as much as `3*pi/8` and its decimal, or `pi/3*2` and `2*pi/3`, differ by rounding.
+/// last place: the rounding error between `3*pi/8` and its decimal, or between `pi/3*2` and
+/// `2*pi/3`.
 const SAME_ANGLE: f64 = 1e-15;
 
 /// Evaluates a real expression by the rules of OpenQASM.
@@ -20,8 +21,8 @@ const SAME_ANGLE: f64 = 1e-15;
 /// from a pure-Rust libm, so the value has the same bits on every machine.
 ///
 /// # Errors
-/// A sentence that names the first character that does not fit, the division by zero, or another
-/// operation without a finite value.
+/// A sentence that names the first unexpected character, a division by zero, or another operation
+/// without a finite value.
 ///
 /// ```
 /// assert_eq!(qorpus_core::evaluate("-3*pi/4"), Ok(-3.0 * std::f64::consts::PI / 4.0));
@@ -33,12 +34,12 @@ pub fn evaluate(text: &str) -> Result<f64, String> {
     parser.trouble.map_or(Ok(value), Err)
 }
 
-/// Whether two angles differ by rounding at most.
+/// Returns whether two angles differ by rounding at most.
 pub(crate) fn is_same(a: f64, b: f64) -> bool {
     a == b || distance(a, b) <= SAME_ANGLE
 }
 
-/// The difference of two angles as a fraction of the larger one.
+/// Returns the difference of two angles as a fraction of the larger one.
 pub(crate) fn distance(a: f64, b: f64) -> f64 {
     if a == b { 0.0 } else { (a - b).abs() / a.abs().max(b.abs()) }
 }
@@ -52,8 +53,8 @@ pub(crate) struct Angle {
 }
 
 impl Angle {
-    /// Reads an angle as people write it. Names keep the text without blanks if every reader of
-    /// format version 1 can evaluate it, and its value otherwise.
+    /// Reads an angle from user input. A name keeps the text, without blanks, if every reader of
+    /// format version 1 can evaluate it, and otherwise the value.
     ///
     /// # Errors
     /// As [`evaluate`].
@@ -66,8 +67,8 @@ impl Angle {
         Ok(Angle { value, text })
     }
 
-    /// Reads an angle of a stored recipe. A value that is infinite on the way to a finite result
-    /// was once accepted, and still is.
+    /// Reads an angle of a stored recipe. An infinite intermediate value with a finite result was
+    /// once accepted and still is.
     ///
     /// # Errors
     /// As [`evaluate`].
@@ -80,7 +81,8 @@ impl Angle {
     }
 }
 
-/// The text of a value: a multiple of pi if it is one to the bit, else the shortest decimal.
+/// Returns the text of a value: a multiple of pi if it is one to the bit, else the shortest
+/// decimal.
 fn spelling(value: f64) -> String {
     for divisor in (1..=16).chain([32, 64]) {
         let multiple = (value / PI * f64::from(divisor)).round();
@@ -95,7 +97,7 @@ fn spelling(value: f64) -> String {
     if value == 0.0 { "0".into() } else { format!("{value:?}") }
 }
 
-/// The value of an expression, and the parser at its end.
+/// Returns the value of an expression, and the parser at its end.
 fn parse(text: &str) -> Result<(f64, Parser<'_>), String> {
     let mut parser = Parser { text, at: 0, depth: 0, is_extended: false, trouble: None };
     let value = parser.sum()?;
@@ -116,7 +118,8 @@ struct Parser<'a> {
     trouble: Option<String>,
 }
 
-/// The function of one value with this name. `log` is the natural logarithm, as in OpenQASM 3.
+/// Returns the function of one value with this name. `log` is the natural logarithm, as in OpenQASM
+/// 3.
 fn function(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "sqrt" => libm::sqrt,
@@ -149,7 +152,7 @@ impl Parser<'_> {
 
     fn unexpected(&self) -> String {
         match self.text[self.at..].chars().next() {
-            Some(c) => format!("'{c}' is unexpected in the expression '{}'", self.text),
+            Some(c) => format!("unexpected '{c}' in the expression '{}'", self.text),
             None => format!("the expression '{}' ends too early", self.text),
         }
     }
@@ -192,7 +195,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A power, with signs in front of it.
+    /// Parses a power, with signs in front of it.
     fn factor(&mut self) -> Result<f64, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -258,7 +261,7 @@ impl Parser<'_> {
         Ok(self.finite(value, TOO_LARGE))
     }
 
-    /// A constant or a function.
+    /// Parses a constant or a function.
     fn word(&mut self, name: &str) -> Result<f64, String> {
         let constant = match name {
             "pi" | "π" => Some(PI),
@@ -268,7 +271,7 @@ impl Parser<'_> {
         };
         let function = function(name);
         if constant.is_none() && function.is_none() && name != "pow" {
-            return Err(format!("'{name}' is unknown in the expression '{}'", self.text));
+            return Err(format!("unknown name '{name}' in the expression '{}'", self.text));
         }
         self.is_extended |= !matches!(name, "pi" | "sqrt" | "sin" | "cos");
         self.at += name.len();
@@ -289,13 +292,13 @@ impl Parser<'_> {
         let argument = self.closing()?;
         let reason = match name {
             "exp" | "tan" => TOO_LARGE,
-            _ => "is not a real number: it has a function of a value for which it is not defined",
+            _ => "is not a real number: a function in it is not defined for its argument",
         };
         Ok(self.finite(function(argument), reason))
     }
 }
 
-const TOO_LARGE: &str = "is not a finite number: it has a value that is too large";
+const TOO_LARGE: &str = "is not a finite number: a value in it is too large";
 
 #[cfg(test)]
 mod tests {

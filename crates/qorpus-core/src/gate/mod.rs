@@ -1,8 +1,8 @@
 //! Gates: named unitaries on one to three qubits.
 //!
-//! Names and matrices are those of OpenQASM 3 `stdgates.inc` as Qiskit implements them, global
-//! phase included. A gate's first qubit is the most significant bit of its matrix index; a
-//! controlled gate's control comes first.
+//! Names and matrices follow OpenQASM 3 `stdgates.inc` as Qiskit implements it, global phase
+//! included. A gate's first qubit is the most significant bit of its matrix index; a controlled
+//! gate's control comes first.
 
 pub(crate) mod angle;
 pub(crate) mod name;
@@ -37,8 +37,8 @@ enum GateKind {
     Opaque,
 }
 
-/// The gates of the preset `name` that fit on `qubits` qubits, or `None` if there is not such a
-/// preset.
+/// Returns the gates of the preset `name` that fit on `qubits` qubits, or `None` if there is not
+/// such a preset.
 ///
 /// Gates on more qubits than there are (`cx` on one qubit) are left out.
 pub fn preset(name: &str, qubits: usize) -> Option<Vec<Gate>> {
@@ -48,7 +48,7 @@ pub fn preset(name: &str, qubits: usize) -> Option<Vec<Gate>> {
 }
 
 impl Gate {
-    /// The standard gate with this name. Angles are part of the name: `rz(pi/4)`,
+    /// Returns the standard gate with this name. Angles are part of the name: `rz(pi/4)`,
     /// `u3(pi/2, 0, pi)`.
     ///
     /// Letter case does not matter, nor do blanks around the name and in the angles. Matrices
@@ -60,13 +60,13 @@ impl Gate {
     /// values: `rz(tau/4)` is `rz(pi/2)`.
     ///
     /// # Errors
-    /// [`Error::UnknownGate`] with the gate that may be meant; [`Error::Unusable`] if angles are
-    /// missing, too many, or not [expressions](crate::evaluate).
+    /// [`Error::UnknownGate`] with the most likely gate; [`Error::Unusable`] if angles are missing,
+    /// too many, or not [expressions](crate::evaluate).
     pub fn standard(text: &str) -> Result<Gate> {
         Gate::read(text, Angle::read)
     }
 
-    /// The standard gate that a stored recipe names.
+    /// Returns the standard gate that a stored recipe names.
     pub(crate) fn stored(name: &str) -> Result<Gate> {
         Gate::read(name, Angle::stored)
     }
@@ -88,8 +88,8 @@ impl Gate {
         Gate { name, angles, qubits, matrix, kind }
     }
 
-    /// The largest relative difference of its angles from those of `other`. `None` if it is another
-    /// gate, or an angle differs by more than [rounding](angle::is_same).
+    /// Returns the largest relative difference between its angles and the angles of `other`. `None`
+    /// if it is another gate, or an angle differs by more than [rounding](angle::is_same).
     pub(crate) fn distance(&self, other: &GateName) -> Option<f64> {
         let angles = || self.angles.iter().zip(&other.angles).map(|(a, b)| (*a, b.value));
         let is_same = self.is_standard()
@@ -99,12 +99,12 @@ impl Gate {
         is_same.then(|| angles().map(|(a, b)| angle::distance(a, b)).fold(0.0, f64::max))
     }
 
-    /// Whether it is T or its inverse up to a phase: diag(1, e^(i a)) with an odd multiple a of
-    /// pi/4.
+    /// Returns whether it is T or its inverse up to a phase: diag(1, e^(i a)) with an odd multiple
+    /// a of pi/4.
     pub fn is_t(&self) -> bool {
         match self.matrix[..] {
             [one, b, c, other] if b == Complex64::ZERO && c == Complex64::ZERO => {
-                // (1 + i) / √2 to the power of 4 is -1, to that of 2 it is not real.
+                // (1 + i) / √2 to the power 4 is -1; to the power 2 it is not real.
                 let fourth = (other * one.conj()).powu(4);
                 (fourth + 1.0).norm_sqr() < UNITARY_TOLERANCE
             }
@@ -112,21 +112,21 @@ impl Gate {
         }
     }
 
-    /// A user-defined gate: its matrix is row-major, 2^`qubits` x 2^`qubits`.
+    /// Creates a user-defined gate from its matrix, row-major, 2^`qubits` x 2^`qubits`.
     ///
     /// # Errors
-    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
-    /// standard gate, for a number of qubits other than 1, 2, 3, or for a matrix of the wrong size.
+    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or belongs to a standard
+    /// gate, for a number of qubits other than 1, 2, 3, or for a matrix of the wrong size.
     /// [`Error::NotUnitary`] if an entry of U†U - 1 exceeds 1e-12.
     pub fn custom(name: &str, qubits: usize, matrix: Vec<Complex64>) -> Result<Gate> {
         let refused = |reason: String| Err(Error::Unusable { item: format!("gate '{name}'"), reason });
         check_custom_name(name)?;
         if !(1..=3).contains(&qubits) {
-            return refused(format!("acts on {qubits} qubits; a gate acts on 1, 2 or 3"));
+            return refused(format!("it acts on {qubits} qubits, but a gate must act on 1, 2 or 3"));
         }
         let dim = 1 << qubits;
         if matrix.len() != dim * dim {
-            return refused(format!("its matrix has {} entries; {dim} x {dim} are needed", matrix.len()));
+            return refused(format!("its matrix has {} entries, but {dim} x {dim} are needed", matrix.len()));
         }
         let residual = unitarity_residual(&matrix, dim);
         if residual.is_nan() || residual > UNITARY_TOLERANCE {
@@ -135,24 +135,24 @@ impl Gate {
         Ok(Gate::new(name.into(), Vec::new(), matrix, GateKind::Custom))
     }
 
-    /// An opaque gate, of which only the name is known. It may stand on any qubits; what it does is
-    /// known only from the unitary that comes with a circuit. Its matrix is empty and its number of
-    /// qubits is 0.
+    /// Creates an opaque gate, of which only the name is known. It may act on any qubits, and its
+    /// effect is known only from the unitary that comes with a circuit. Its matrix is empty and its
+    /// number of qubits is 0.
     ///
     /// # Errors
-    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or is taken by a
-    /// standard gate.
+    /// [`Error::Unusable`] for a name that is not `[A-Za-z_][A-Za-z0-9_]*` or belongs to a standard
+    /// gate.
     pub fn opaque(name: &str) -> Result<Gate> {
         check_custom_name(name)?;
         Ok(Gate::new(name.into(), Vec::new(), Vec::new(), GateKind::Opaque))
     }
 
-    /// The name, angles included, in lower case and without blanks if the gate is standard.
+    /// Returns the name, angles included, in lower case and without blanks if the gate is standard.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name without its angles, and the angles as they are written in it.
+    /// Returns the name without its angles, and the angles as they are written in it.
     ///
     /// ```
     /// let gate = qorpus_core::Gate::standard("u3(pi/2, 0, pi)")?;
@@ -163,28 +163,30 @@ impl Gate {
         standard::parts(&self.name)
     }
 
-    /// The number of qubits that the gate acts on: 1, 2 or 3; 0 if it is opaque.
+    /// Returns the number of qubits that the gate acts on: 1, 2 or 3; 0 if it is opaque.
     pub fn qubits(&self) -> usize {
         self.qubits
     }
 
-    /// The matrix, row-major, 2^qubits x 2^qubits; the gate's first qubit is the most significant
-    /// index bit.
+    /// Returns the matrix, row-major, 2^qubits x 2^qubits; the gate's first qubit is the most
+    /// significant index bit.
     pub fn matrix(&self) -> &[Complex64] {
         &self.matrix
     }
 
-    /// Whether name and matrix are those of OpenQASM 3, so that the name alone determines the gate.
+    /// Returns whether it is a standard gate of OpenQASM 3, so that its name alone determines its
+    /// matrix.
     pub fn is_standard(&self) -> bool {
         self.kind == GateKind::Standard
     }
 
-    /// Whether only the name is known.
+    /// Returns whether only the name is known.
     pub fn is_opaque(&self) -> bool {
         self.kind == GateKind::Opaque
     }
 
-    /// Whether permuting its qubits leaves the matrix unchanged; `order[k]` takes the place of k.
+    /// Returns whether permuting its qubits leaves the matrix unchanged; `order[k]` takes the place
+    /// of k.
     pub(crate) fn is_symmetric_under(&self, order: &[usize]) -> bool {
         let dim = 1 << self.qubits;
         let moved = |index: usize| {
@@ -196,8 +198,8 @@ impl Gate {
     }
 }
 
-/// The largest magnitude among the entries of U†U - 1 for a `dim` x `dim` matrix U, row-major; NaN
-/// if an entry is NaN. Takes time in O(dim^3).
+/// Returns the largest magnitude among the entries of U†U - 1 for a `dim` x `dim` matrix U,
+/// row-major; NaN if an entry is NaN. Takes time in O(dim^3).
 ///
 /// # Panics
 /// If the matrix has fewer entries.
@@ -219,7 +221,7 @@ pub fn unitarity_residual(matrix: &[Complex64], dim: usize) -> f64 {
     largest.sqrt()
 }
 
-/// The standard gates, with some angles.
+/// Returns the standard gates, with some angles.
 #[cfg(test)]
 pub(crate) fn examples() -> impl Iterator<Item = Gate> {
     let angles = |name: &str| name.replace("theta", "0.3").replace("phi", "1.1").replace("lambda", "-2");
@@ -278,19 +280,19 @@ mod tests {
         for (text, sentence) in [
             ("hh", "unknown gate 'hh'; the nearest names are"),
             ("tgd", "unknown gate 'tgd'; did you mean 'tdg'?"),
-            ("frobnicate", "unknown gate 'frobnicate'; the gates are id, x, y"),
-            ("U1(pi/4)", "unknown gate 'U1(pi/4)'; did you mean 'p'? Here the gate is 'p(pi/4)'"),
+            ("frobnicate", "unknown gate 'frobnicate'; the standard gates are id, x, y"),
+            ("U1(pi/4)", "unknown gate 'U1(pi/4)'; did you mean 'p'? Write it as 'p(pi/4)'"),
             ("u2(0, pow(2, 3))", "unknown gate 'u2(0, pow(2, 3))'; did you mean 'u3'?"),
-            ("frob(theta)", "unknown gate 'frob(theta)'; the gates are"),
+            ("frob(theta)", "unknown gate 'frob(theta)'; the standard gates are"),
             ("s x", "unknown gate 's x'"),
-            ("h()", "gate 'h()': takes no angle"),
-            ("rz(1 2)", "gate 'rz(1 2)': '2' is unexpected"),
+            ("h()", "gate 'h()': it takes no angle"),
+            ("rz(1 2)", "gate 'rz(1 2)': unexpected '2'"),
             ("rz(pi/0)", "gate 'rz(pi/0)': 'pi/0' divides by zero"),
-            ("rz", "gate 'rz': needs one angle, such as 'rz(pi/4)'"),
-            ("h(pi)", "gate 'h(pi)': takes no angle"),
-            ("u3(1)", "gate 'u3(1)': needs 3 angles: u3(theta,phi,lambda)"),
+            ("rz", "gate 'rz': it needs one angle, such as 'rz(pi/4)'"),
+            ("h(pi)", "gate 'h(pi)': it takes no angle"),
+            ("u3(1)", "gate 'u3(1)': it needs 3 angles: u3(theta,phi,lambda)"),
             ("rz(pi", "gate 'rz(pi': ')' is missing"),
-            ("rz(theta)", "gate 'rz(theta)': 'theta' is unknown in the expression 'theta'"),
+            ("rz(theta)", "gate 'rz(theta)': unknown name 'theta' in the expression 'theta'"),
             ("", "unknown gate ''"),
         ] {
             let error = Gate::standard(text).unwrap_err().to_string();

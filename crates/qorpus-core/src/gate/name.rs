@@ -1,11 +1,11 @@
-//! Names of gates as texts: read, and checked.
+//! Names of gates: parsing and checks.
 
 use crate::error::{Error, Result};
 use crate::gate::angle::Angle;
 use crate::gate::standard;
 use crate::gate::synonyms::advice;
 
-/// The most bytes of a name, angles included: it is repeated in hundreds of letters.
+/// The most bytes of a name, angles included, since hundreds of letters repeat it.
 pub(crate) const MAX_NAME_BYTES: usize = 256;
 
 /// The name of a standard gate, parsed.
@@ -22,7 +22,7 @@ impl GateName {
         let bytes: usize = text.split_whitespace().map(str::len).sum();
         if bytes > MAX_NAME_BYTES {
             let item = format!("gate '{}...'", text.chars().take(20).collect::<String>());
-            let reason = format!("takes {bytes} bytes; at most {MAX_NAME_BYTES} are kept");
+            let reason = format!("its name has {bytes} bytes; at most {MAX_NAME_BYTES} are allowed");
             return Err(Error::Unusable { item, reason });
         }
         let name = text.to_lowercase();
@@ -38,9 +38,9 @@ impl GateName {
         let needs = standard::angle_count(known);
         if angles.len() != needs {
             return Err(refused(match needs {
-                0 => "takes no angle".into(),
-                1 => format!("needs one angle, such as '{base}(pi/4)'"),
-                n => format!("needs {n} angles: {known}"),
+                0 => "it takes no angle".into(),
+                1 => format!("it needs one angle, such as '{base}(pi/4)'"),
+                n => format!("it needs {n} angles: {known}"),
             }));
         }
         let angles = angles.into_iter().map(read).collect::<std::result::Result<_, _>>().map_err(refused)?;
@@ -62,19 +62,20 @@ pub(crate) fn split_outside(text: &str) -> Vec<&str> {
     text.split(outside).collect()
 }
 
-/// Refuses the name of a user-defined gate that is not an identifier, or is taken.
+/// Refuses the name of a user-defined gate that is not an identifier, or belongs to a standard
+/// gate.
 pub(crate) fn check_custom_name(name: &str) -> Result<()> {
     let item = || format!("gate '{name}'");
     let refused = |reason: &str| Err(Error::Unusable { item: item(), reason: reason.into() });
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return refused("a name is a letter or '_' followed by letters, digits or '_'");
+        return refused("a name must be a letter or '_' followed by letters, digits or '_'");
     }
     if name.len() > MAX_NAME_BYTES {
-        return refused(&format!("a name takes at most {MAX_NAME_BYTES} bytes"));
+        return refused(&format!("a name may have at most {MAX_NAME_BYTES} bytes"));
     }
     if standard::find(&name.to_lowercase()).is_some() {
-        return refused("is the name of a standard gate; choose another");
+        return refused("it is the name of a standard gate; choose another name");
     }
     Ok(())
 }

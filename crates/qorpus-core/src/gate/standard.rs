@@ -26,12 +26,12 @@ pub const PRESETS: [(&str, &[&str]); 6] = [
 const RZ: [&str; 7] =
     ["rz(pi/4)", "rz(pi/2)", "rz(3*pi/4)", "rz(pi)", "rz(-3*pi/4)", "rz(-pi/2)", "rz(-pi/4)"];
 
-/// The name of a gate without its angles.
+/// Returns the name of a gate without its angles.
 pub(crate) fn base(name: &str) -> &str {
     name.split('(').next().unwrap_or(name)
 }
 
-/// The name without its angles, and the angles as they are written in it.
+/// Returns the name without its angles, and the angles as they are written in it.
 pub(crate) fn parts(name: &str) -> (&str, Vec<&str>) {
     match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
         Some((base, angles)) => (base, angles.split(',').collect()),
@@ -39,12 +39,12 @@ pub(crate) fn parts(name: &str) -> (&str, Vec<&str>) {
     }
 }
 
-/// The entry of [`STANDARD`] with this base name.
+/// Returns the entry of [`STANDARD`] with this base name.
 pub(crate) fn find(name: &str) -> Option<&'static str> {
     STANDARD.into_iter().find(|known| base(known) == name)
 }
 
-/// The number of angles that an entry of [`STANDARD`] takes.
+/// Returns the number of angles that an entry of [`STANDARD`] takes.
 pub(crate) fn angle_count(known: &str) -> usize {
     parts(known).1.len()
 }
@@ -53,13 +53,13 @@ const ZERO: Complex64 = Complex64::ZERO;
 pub(crate) const ONE: Complex64 = Complex64::ONE;
 const I: Complex64 = Complex64::I;
 
-/// e^(i angle), with exact halves of a turn left as libm gives them.
+/// Returns e^(i angle) as libm computes it, also for exact half turns.
 pub(crate) fn turn(angle: f64) -> Complex64 {
     Complex64::new(libm::cos(angle), libm::sin(angle))
 }
 
-/// The matrix of a standard gate, row-major; `None` for an unknown name or the wrong number of
-/// angles.
+/// Returns the matrix of a standard gate, row-major; `None` for an unknown name or the wrong number
+/// of angles.
 pub(crate) fn matrix(name: &str, angles: &[f64]) -> Option<Vec<Complex64>> {
     let half = Complex64::new(0.5, 0.5);
     let eighth = Complex64::new(FRAC_1_SQRT_2, FRAC_1_SQRT_2);
@@ -103,7 +103,7 @@ pub(crate) fn diagonal(entries: &[Complex64]) -> Vec<Complex64> {
     matrix
 }
 
-/// The block diagonal matrix of the identity and `target`: a control on a new first qubit.
+/// Returns the block diagonal matrix of the identity and `target`: a control on a new first qubit.
 fn controlled(target: &[Complex64]) -> Vec<Complex64> {
     let half = target.len().isqrt();
     let dim = 2 * half;

@@ -1,11 +1,11 @@
-//! Names that other tools give to gates, and how the same gates are written here.
+//! Names of gates in other tools, and how Qorpus writes these gates.
 
 use crate::gate::standard::{self, PRESETS, STANDARD};
 
-/// The spelling here of another tool's gate.
+/// The translation of another tool's gate.
 #[derive(Debug, Clone, Copy)]
 enum Translation {
-    /// A gate, of which `{0}` and so on are the angles of the other one.
+    /// A gate; `{0}` and so on are the angles of the translated gate.
     SameAs(&'static str),
     /// A gate that differs by a global phase.
     UpToPhase(&'static str),
@@ -19,16 +19,17 @@ enum Translation {
 
 use Translation::{Circuit, CircuitUpToPhase, SameAs, Untranslatable, UpToPhase};
 
-const NOT_UNITARY: Translation = Untranslatable("it is not a unitary gate; circuits here have nothing else");
-const WIDE: Translation = Untranslatable("gates here act on at most three qubits; decompose it first");
+const NOT_UNITARY: Translation =
+    Untranslatable("it is not a unitary gate, and circuits hold unitary gates only");
+const WIDE: Translation = Untranslatable("gates act on at most three qubits; decompose it first");
 const TURNED: Translation = SameAs("u3({0},{1}-pi/2,pi/2-({1}))");
 const RXX: Translation = Circuit("h 0; h 1; cx 0 1; rz({0}) 1; cx 0 1; h 0; h 1");
 const RYY: Translation = Circuit("sx 0; sx 1; cx 0 1; rz({0}) 1; cx 0 1; sxdg 0; sxdg 1");
 const RZZ: Translation = Circuit("cx 0 1; rz({0}) 1; cx 0 1");
 const RZX: Translation = Circuit("h 1; cx 0 1; rz({0}) 1; cx 0 1; h 1");
-const CU3: Translation = Untranslatable("decompose it with its own library into u3 and cx");
+const CU3: Translation = Untranslatable("decompose it into u3 and cx with the library that defines it");
 
-/// Names in lower case, the angles of the gate by their names, and how it is written here.
+/// Names in lower case, the names of the gate's angles, and its translation.
 #[rustfmt::skip]
 const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
     (&["i", "iden", "identity", "u0"], &[], SameAs("id")),
@@ -72,7 +73,7 @@ const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
     (&["ecr"], &[], CircuitUpToPhase("s 0; sx 1; cx 0 1; x 0")),
     (&["sqrtiswap", "sqrt_iswap", "siswap", "sqisw", "sqiswap"], &[],
         Circuit("sx 0; sx 1; cx 0 1; rz(-pi/4) 1; cx 0 1; sxdg 0; sxdg 1; h 0; h 1; cx 0 1; rz(-pi/4) 1; cx 0 1; h 0; h 1")),
-    (&["ms"], &[], Untranslatable("tools differ in its angles; decompose it with its own library")),
+    (&["ms"], &[], Untranslatable("libraries define its angles differently; decompose it with the library that defines it")),
     (&["cu3"], &["theta", "phi", "lambda"], CU3),
     (&["cu"], &["theta", "phi", "lambda", "gamma"], CU3),
     (&["toffoli", "ccnot", "tof"], &[], SameAs("ccx")),
@@ -82,28 +83,28 @@ const SYNONYMS: &[(&[&str], &[&str], Translation)] = &[
         Circuit("cp(({0})/2) 1 2; cx 0 1; cp(-({0})/2) 1 2; cx 0 1; cp(({0})/2) 0 2")),
     (&["mcx", "mcp", "c3x", "c4x", "cccx", "c3sx", "rc3x"], &[], WIDE),
     (&["measure", "reset", "barrier", "delay", "if", "m"], &[], NOT_UNITARY),
-    (&["gphase", "globalphase"], &["gamma"], Untranslatable("circuits here have no global phase of their own; leave it out")),
+    (&["gphase", "globalphase"], &["gamma"], Untranslatable("a circuit has no separate global phase; leave it out")),
 ];
 
-/// A hint on what an unknown gate may be; `angles` are its angles as they were written.
+/// Returns a hint about an unknown gate; `angles` are its angles as they were written.
 pub(crate) fn advice(base: &str, angles: &[&str]) -> String {
     if let Some(advice) = translated(base, angles) {
         return advice;
     }
     if PRESETS.iter().any(|(preset, _)| *preset == base) {
-        return format!("'{base}' is a preset, which names several gates: list it among the gates");
+        return format!("'{base}' is a preset of several gates; use it as a gate set, not as a gate");
     }
     match &nearest(base, angles.len())[..] {
         [] => {
             let known = STANDARD.map(standard::base);
-            format!("the gates are {}; give others with their matrices", known.join(", "))
+            format!("the standard gates are {}; define any other gate by its matrix", known.join(", "))
         }
         [one] => format!("did you mean '{one}'?"),
         many => format!("the nearest names are {}", many.join(", ")),
     }
 }
 
-/// A hint on how the gate that other tools call `name` is written here; `None` for other names.
+/// Returns a hint about how to write a gate that other tools call `name`; `None` for other names.
 ///
 /// ```
 /// assert_eq!(qorpus_core::synonym("cnot").as_deref(), Some("did you mean 'cx'?"));
@@ -115,36 +116,35 @@ pub fn synonym(name: &str) -> Option<String> {
     translated(base, &angles)
 }
 
-/// The hint on a gate of another tool. Angles stand by their names if their number is not that of
-/// the gate.
+/// Returns the hint about a gate of another tool. The hint names the angles if their number is
+/// wrong.
 fn translated(base: &str, angles: &[&str]) -> Option<String> {
     let (_, known, here) = SYNONYMS.iter().find(|(names, ..)| names.contains(&base))?;
     let filled = |template: &str| filled(template, if angles.len() == known.len() { angles } else { known });
-    let circuit =
-        |circuit| format!("it is not a gate here, but the circuit '{}' is what it does", filled(circuit));
+    let circuit = |circuit| format!("write it as the circuit '{}'", filled(circuit));
     Some(match here {
         SameAs(gate) if gate.contains('(') => {
-            format!("did you mean '{}'? Here the gate is '{}'", standard::base(gate), filled(gate))
+            format!("did you mean '{}'? Write it as '{}'", standard::base(gate), filled(gate))
         }
         SameAs(gate) => format!("did you mean '{gate}'?"),
-        UpToPhase(gate) => format!("did you mean '{gate}'? It is the gate up to a global phase"),
+        UpToPhase(gate) => format!("did you mean '{gate}'? The two are equal up to a global phase"),
         Circuit(letters) => circuit(letters),
-        CircuitUpToPhase(letters) => circuit(letters) + " up to a global phase",
-        Untranslatable(reason) => format!("'{base}' has no letter: {reason}"),
+        CircuitUpToPhase(letters) => circuit(letters) + ", which is equal up to a global phase",
+        Untranslatable(reason) => format!("'{base}' cannot be a letter of a circuit: {reason}"),
     })
 }
 
-/// The template with `angles` in their places.
+/// Returns the template with `angles` in their places.
 fn filled(template: &str, angles: &[&str]) -> String {
     let fill = |text: String, (k, angle): (usize, &&str)| text.replace(&format!("{{{k}}}"), angle);
     angles.iter().enumerate().fold(template.to_owned(), fill)
 }
 
-/// Up to three standard names and presets that `name` may be a misspelling of, with as many angles
-/// as were given.
+/// Returns up to three standard names and presets, with this number of angles, that `name` may be a
+/// misspelling of.
 fn nearest(name: &str, angles: usize) -> Vec<&'static str> {
-    // One typo in short names, two in long ones; every name of one character is one typo from every
-    // other.
+    // One typo in short names, two in long ones. Every name of one character is one typo away from
+    // every other.
     let most = match name.chars().count() {
         0 | 1 => return Vec::new(),
         2..=4 => 1,
@@ -270,20 +270,20 @@ mod tests {
             ("cnot", &[][..], "did you mean 'cx'?"),
             ("toffoli", &[], "did you mean 'ccx'?"),
             ("fredkin", &[], "did you mean 'cswap'?"),
-            ("u", &["1", "2", "3"], "did you mean 'u3'? Here the gate is 'u3(1,2,3)'"),
-            ("u2", &["0", "pi"], "did you mean 'u3'? Here the gate is 'u3(pi/2,0,pi)'"),
-            ("u1", &["pi/4"], "did you mean 'p'? Here the gate is 'p(pi/4)'"),
-            ("u1", &[], "did you mean 'p'? Here the gate is 'p(lambda)'"),
+            ("u", &["1", "2", "3"], "did you mean 'u3'? Write it as 'u3(1,2,3)'"),
+            ("u2", &["0", "pi"], "did you mean 'u3'? Write it as 'u3(pi/2,0,pi)'"),
+            ("u1", &["pi/4"], "did you mean 'p'? Write it as 'p(pi/4)'"),
+            ("u1", &[], "did you mean 'p'? Write it as 'p(lambda)'"),
             ("phase", &["1"], "did you mean 'p'?"),
             ("cphase", &["1"], "did you mean 'cp'?"),
-            ("rxx", &["pi/2"], "it is not a gate here, but the circuit 'h 0; h 1; cx 0 1; rz(pi/2) 1;"),
-            ("x90", &[], "did you mean 'sx'? It is the gate up to a global phase"),
-            ("cs", &[], "did you mean 'cp'? Here the gate is 'cp(pi/2)'"),
+            ("rxx", &["pi/2"], "write it as the circuit 'h 0; h 1; cx 0 1; rz(pi/2) 1;"),
+            ("x90", &[], "did you mean 'sx'? The two are equal up to a global phase"),
+            ("cs", &[], "did you mean 'cp'? Write it as 'cp(pi/2)'"),
             ("i", &[], "did you mean 'id'?"),
             ("v", &[], "did you mean 'sx'?"),
             ("not", &[], "did you mean 'x'?"),
             ("nam", &[], "'nam' is a preset"),
-            ("measure", &[], "'measure' has no letter: it is not a unitary gate"),
+            ("measure", &[], "'measure' cannot be a letter of a circuit: it is not a unitary gate"),
             ("tgd", &[], "did you mean 'tdg'?"),
             ("rzs", &["1"], "did you mean 'rz(theta)'?"),
             ("cliford+t", &[], "did you mean 'clifford+t'?"),

@@ -1,4 +1,4 @@
-//! The rows on which gates act: those that differ in the bits of their qubits.
+//! The rows on which gates act, which differ in the bits of the gates' qubits.
 
 use crate::alphabet::{Alphabet, Letter};
 use crate::gate::Gate;
@@ -25,28 +25,28 @@ impl<'a> LetterRows<'a> {
         LetterRows { gate, rows: (0..dim).map(row).collect() }
     }
 
-    /// The dimension of the gate's matrix; 0 if it is opaque.
+    /// Returns the dimension of the gate's matrix; 0 if it is opaque.
     pub(crate) fn gate_dim(&self) -> usize {
         self.rows.len()
     }
 
-    /// The row of a unitary for `index` of the matrix, if all other qubits are 0.
+    /// Returns the row of a unitary for `index` of the matrix, if all other qubits are 0.
     pub(crate) fn row(&self, index: usize) -> usize {
         self.rows[index]
     }
 
-    /// The bits of the gate's qubits.
+    /// Returns the bits of the gate's qubits.
     pub(crate) fn own(&self) -> usize {
         self.rows.last().copied().unwrap_or(0)
     }
 
-    /// The entry of the gate's matrix.
+    /// Returns the entry of the gate's matrix.
     pub(crate) fn entry(&self, row: usize, column: usize) -> Complex64 {
         self.gate.matrix()[row * self.gate_dim() + column]
     }
 
-    /// The rows that row `row` of a product is a sum of, with their coefficients. An opaque gate
-    /// does nothing.
+    /// Returns the rows that row `row` of a product is a sum of, with their coefficients. An opaque
+    /// gate does nothing.
     pub(crate) fn entries(&self, row: usize) -> Vec<(usize, Complex64)> {
         let Some(index) = self.rows.iter().position(|&own| own == row & self.own()) else {
             return vec![(row, Complex64::ONE)];

@@ -9,8 +9,7 @@
 //! ```
 //!
 //! and at the end every zero becomes +0. The sign of a zero never changes another number, so a
-//! kernel may leave out terms whose coefficient is zero and still agree to the bit with one that
-//! does not.
+//! kernel may leave out terms whose coefficient is zero without changing a bit.
 
 pub(crate) mod letter_rows;
 pub mod naive;
@@ -32,21 +31,21 @@ use crate::simd::vector::{self, Vector};
 use num_complex::Complex64;
 use std::sync::OnceLock;
 
-/// Memory that a kernel reuses from batch to batch: unitaries of prefixes, and the one that is
-/// being computed.
+/// The memory that a kernel reuses from batch to batch: unitaries of prefixes, and the current
+/// unitary.
 #[derive(Debug, Default)]
 pub struct Scratch {
     prefixes: AlignedBuffer,
     current: AlignedBuffer,
 }
 
-/// Computes unitaries of circuits over one alphabet, one to eight qubits.
+/// A kernel that computes unitaries of circuits over one alphabet, on one to eight qubits.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     instructions: InstructionSet,
     dim: usize,
     letters: PreparedLetters,
-    /// The table of prefixes, made when there is enough to compute.
+    /// The table of prefixes, computed when the work is worth it.
     prefix_table: OnceLock<PrefixTable>,
 }
 
@@ -58,7 +57,8 @@ enum PreparedLetters {
 }
 
 impl Kernel {
-    /// Prepares every letter. Those of opaque gates do nothing: ask [`Alphabet::defines`] first.
+    /// Creates the kernel of `alphabet`. Letters of opaque gates do nothing: check
+    /// [`Alphabet::defines`] first.
     pub fn new(alphabet: &Alphabet) -> Kernel {
         Kernel::with_instructions(InstructionSet::best(), alphabet)
     }
@@ -84,7 +84,7 @@ impl Kernel {
         self.instructions.run(UnitaryBatch { kernel: self, circuits, scratch, out });
     }
 
-    /// The table of prefixes, if it is made or costs less than these circuits.
+    /// Returns the table of prefixes, if it exists or costs less than these circuits.
     #[inline(always)]
     fn prefix_table(
         &self,
@@ -101,7 +101,7 @@ impl Kernel {
         assert!(usize::from(last) < representation.letters(), "letter {last} is not in the alphabet");
         if length > 0 && words <= letters.len() && self.prefix_table.get().is_none() {
             // Not in a closure, which would not be compiled for the instruction set. If two threads
-            // make it, one is dropped.
+            // compute it, one result is dropped.
             let _ = self.prefix_table.set(PrefixTable::new(representation, length));
         }
         self.prefix_table.get()

@@ -1,12 +1,12 @@
-//! The oracle: the definition of a unitary, written down without any cleverness.
+//! The oracle: the definition of a unitary, computed naively.
 
 use crate::alphabet::Alphabet;
 use num_complex::Complex64;
 
-/// The unitary of `circuit`, row-major, by the formula of the format: every term, zero coefficients
-/// included.
+/// Computes the unitary of `circuit`, row-major, by the formula of the format: every term, zero
+/// coefficients included.
 ///
-/// Slow, and the judge of every other kernel.
+/// It is slow; every other kernel is tested against it.
 ///
 /// # Panics
 /// If a letter is not in the alphabet, or its gate is opaque.

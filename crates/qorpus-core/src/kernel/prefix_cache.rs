@@ -9,7 +9,7 @@ pub(crate) const CACHE_BYTES: usize = 64 << 20;
 /// The number of neighbours that are sampled to tell how much of a batch is shared.
 const SAMPLE: usize = 64;
 
-/// Whether neighbours share at least half of their letters as prefixes.
+/// Returns whether neighbours share at least half of their letters as prefixes.
 pub(crate) fn are_shared(circuits: &Circuits) -> bool {
     let (mut shared, mut letters) = (0, 0);
     for index in (1..circuits.len()).step_by(circuits.len().div_ceil(SAMPLE).max(1)) {
@@ -19,7 +19,7 @@ pub(crate) fn are_shared(circuits: &Circuits) -> bool {
     shared > 0 && 2 * shared >= letters
 }
 
-/// The length of the longest common prefix of two circuits.
+/// Returns the length of the longest common prefix of two circuits.
 #[inline(always)]
 fn common(a: &[u16], b: &[u16]) -> usize {
     // Four letters are compared as one number.
@@ -46,7 +46,7 @@ pub(crate) struct PrefixCache<'a> {
 }
 
 impl<'a> PrefixCache<'a> {
-    /// A cache for the prefixes of all `circuits`.
+    /// Returns a cache for the prefixes of all `circuits`.
     #[inline(always)]
     pub(crate) fn new(
         representation: &impl Representation,
@@ -61,8 +61,8 @@ impl<'a> PrefixCache<'a> {
         PrefixCache { held, letters: &[], most }
     }
 
-    /// The unitary of the longest cacheable prefix of `circuit`, and the letters after it: at least
-    /// the last one, which neighbours rarely share.
+    /// Returns the unitary of the longest cacheable prefix of `circuit`, and the letters after it:
+    /// at least the last one, which neighbours rarely share.
     #[inline(always)]
     pub(crate) fn split(
         &mut self,

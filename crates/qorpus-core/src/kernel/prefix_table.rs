@@ -4,7 +4,7 @@
 
 use crate::kernel::representation::{AlignedBuffer, Representation};
 
-/// The most memory of a table: together with the chunk that is written, a part of a core's cache.
+/// The most memory of a table. Together with the current chunk it takes a part of a core's cache.
 const TABLE_BYTES: usize = 256 << 10;
 
 /// The unitaries of all words of some length, in the order of the numbers whose digits are the
@@ -16,8 +16,8 @@ pub(crate) struct PrefixTable {
     held: AlignedBuffer,
 }
 
-/// The largest length of words over `letters` letters whose unitaries, each of `size` numbers, all
-/// fit in a table.
+/// Returns the largest length of words over `letters` letters whose unitaries, each of `size`
+/// numbers, all fit in a table.
 pub(crate) fn length(letters: usize, size: usize) -> usize {
     let (mut length, mut words) = (0, 1);
     // One letter has one word of each length: 16 letters are as good a bound as any.
@@ -29,7 +29,7 @@ pub(crate) fn length(letters: usize, size: usize) -> usize {
 }
 
 impl PrefixTable {
-    /// The table of all words of `length` letters.
+    /// Returns the table of all words of `length` letters.
     #[inline(always)]
     pub(crate) fn new(representation: &impl Representation, length: usize) -> PrefixTable {
         let (size, letters) = (representation.size(), representation.letters());
@@ -49,8 +49,8 @@ impl PrefixTable {
         PrefixTable { length, letters, held }
     }
 
-    /// The unitary of a circuit's prefix, and the letters after it; `None` if the circuit is too
-    /// short. Its letters must be in the alphabet, or they would be digits of another word.
+    /// Returns the unitary of a circuit's prefix, and the letters after it; `None` if the circuit
+    /// is too short. Its letters must be in the alphabet, or they would be digits of another word.
     #[inline(always)]
     pub(crate) fn split<'a, 'c>(&'a self, circuit: &'c [u16], size: usize) -> Option<(&'a [f64], &'c [u16])> {
         let (start, rest) = circuit.split_at_checked(self.length)?;

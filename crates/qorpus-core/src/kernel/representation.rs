@@ -3,17 +3,17 @@
 use bytemuck::{Pod, Zeroable};
 use num_complex::Complex64;
 
-/// A representation of unitaries while letters act on them: 2·4^n numbers, in an order of its own.
+/// A representation of unitaries while letters act on them: 2·4^n numbers in any order.
 ///
 /// All methods must be `#[inline(always)]`, see [`SimdTask`](crate::simd::dispatch::SimdTask).
 pub(crate) trait Representation {
-    /// The dimension of a unitary.
+    /// Returns the dimension of a unitary.
     fn dim(&self) -> usize;
 
-    /// The number of letters.
+    /// Returns the number of letters.
     fn letters(&self) -> usize;
 
-    /// The index of the real part of an entry.
+    /// Returns the index of the real part of an entry.
     fn place(&self, row: usize, column: usize) -> usize;
 
     /// Lets `letters` act on the unitary `from`, one after the other, and holds the result in `to`.
@@ -22,7 +22,7 @@ pub(crate) trait Representation {
     /// Writes the unitary as a matrix, row-major. Every -0 becomes +0.
     fn finish(&self, held: &[f64], out: &mut [Complex64]);
 
-    /// The number of numbers.
+    /// Returns how many numbers represent a unitary.
     #[inline(always)]
     fn size(&self) -> usize {
         2 * self.dim() * self.dim()
@@ -48,12 +48,12 @@ pub(crate) struct AlignedBuffer(Vec<CacheLine>);
 struct CacheLine([f64; 8]);
 
 impl AlignedBuffer {
-    /// A buffer of `len` zeros.
+    /// Returns a buffer of `len` zeros.
     pub(crate) fn zeros(len: usize) -> AlignedBuffer {
         AlignedBuffer(vec![CacheLine::zeroed(); len.div_ceil(8)])
     }
 
-    /// The first `len` numbers, with arbitrary contents.
+    /// Returns the first `len` numbers, with arbitrary contents.
     pub(crate) fn room(&mut self, len: usize) -> &mut [f64] {
         let lines = len.div_ceil(8);
         if self.0.len() < lines {
@@ -62,7 +62,7 @@ impl AlignedBuffer {
         &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
     }
 
-    /// All numbers.
+    /// Returns all numbers.
     pub(crate) fn numbers(&self) -> &[f64] {
         bytemuck::cast_slice(&self.0)
     }

@@ -1,9 +1,9 @@
 //! Letters as row updates: the blocks into which a gate's matrix decomposes.
 //!
 //! A row is stored as its real parts and then its imaginary parts, so it is also two rows of real
-//! numbers. The matrix of `cx` is two fixed rows and one exchange; that of `t` is one fixed row and
-//! a rotation of the two halves of the other. Rows that are neither read nor written cost nothing,
-//! and adjacent rows that are updated alike are updated as one.
+//! numbers. The matrix of `cx` is two fixed rows and one exchange; the matrix of `t` is one fixed
+//! row and a rotation of the two halves of the other. Rows that are neither read nor written cost
+//! nothing, and adjacent rows that are updated alike are updated as one.
 
 use crate::alphabet::{Alphabet, Letter};
 use crate::kernel::letter_rows::LetterRows;
@@ -41,7 +41,7 @@ enum RowBlock {
     Dense { rows: Vec<usize>, matrix: Vec<Complex64> },
 }
 
-/// The row updates of one letter.
+/// Returns the row updates of one letter.
 pub(crate) fn row_updates(alphabet: &Alphabet, letter: &Letter) -> RowUpdates {
     let rows = LetterRows::new(alphabet, letter);
     let dim = alphabet.dim();
@@ -50,8 +50,8 @@ pub(crate) fn row_updates(alphabet: &Alphabet, letter: &Letter) -> RowUpdates {
     groups.flat_map(|indices| RowUpdate::of(&rows, &indices, dim)).collect()
 }
 
-/// The connected components of the indices below `dim` under `linked`; components and members
-/// ascend.
+/// Returns the connected components of the indices below `dim` under `linked`; components and
+/// members ascend.
 fn components(dim: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
     let mut group: Vec<usize> = (0..dim).collect();
     for a in 0..dim {
@@ -67,7 +67,8 @@ fn components(dim: usize, linked: impl Fn(usize, usize) -> bool) -> Vec<Vec<usiz
 }
 
 impl RowUpdate {
-    /// The updates of the rows `indices` of a gate's matrix, which are mixed only with each other.
+    /// Returns the updates of the rows `indices` of a gate's matrix, which are mixed only with each
+    /// other.
     fn of(rows: &LetterRows, indices: &[usize], dim: usize) -> Vec<RowUpdate> {
         let own = rows.own();
         let rows_in_a_run = 1 << own.trailing_zeros();
@@ -156,7 +157,8 @@ impl RowUpdate {
 }
 
 impl RowBlock {
-    /// The block of a real matrix on the `group` of rows, one or two; `None` if it is the identity.
+    /// Returns the block of a real matrix on the `group` of rows, one or two; `None` if it is the
+    /// identity.
     fn of(
         group: &[usize],
         entry: impl Fn(usize, usize) -> f64,
@@ -197,14 +199,14 @@ impl Iterator for Bases {
     }
 }
 
-/// Disjoint runs of numbers.
+/// Returns disjoint runs of numbers.
 #[inline(always)]
 fn runs<const N: usize>(held: &mut [f64], places: [usize; N], run: usize) -> [&mut [f64]; N] {
     let runs = held.get_disjoint_mut(places.map(|place| place..place + run));
     runs.expect("rows of a gate are different rows")
 }
 
-/// A run as vectors of a width that the compiler knows. Runs are multiples of it.
+/// Returns a run as vectors of a width that the compiler knows. Runs are multiples of it.
 #[inline(always)]
 fn vectors<const WIDTH: usize>(run: &mut [f64]) -> &mut [[f64; WIDTH]] {
     run.as_chunks_mut().0
@@ -224,7 +226,7 @@ fn pair<const WIDTH: usize, V: Vector<WIDTH>>(halves: [&mut [f64; WIDTH]; 4], ma
     im(m10, a).plus(im(m11, b)).store(b_im);
 }
 
-/// A dense matrix on three to eight rows: only user-defined gates have one.
+/// Applies a dense matrix to three to eight rows. Only user-defined gates have one.
 fn dense(held: &mut [f64], base: usize, dim: usize, rows: &[usize], matrix: &[Complex64]) {
     for column in base..base + dim {
         let mut old = [Complex64::ZERO; 8];

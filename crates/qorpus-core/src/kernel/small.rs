@@ -1,5 +1,5 @@
 //! One and two qubits, without branches: a unitary fills one or four vectors of eight numbers, and
-//! every letter is a sum of a few products with numbers in other places of the same vector.
+//! every letter is a sum of a few products with numbers at other positions of the vector.
 //!
 //! Letters of random circuits cannot be predicted, so a branch for each of them would cost more
 //! than it saves.
@@ -34,8 +34,8 @@ pub(crate) enum SmallLetters {
 }
 
 impl SmallLetters {
-    /// The letters of `alphabet`; `None` on more than two qubits, or if a gate mixes more than two
-    /// rows.
+    /// Returns the letters of `alphabet`; `None` on more than two qubits, or if a gate mixes more
+    /// than two rows.
     pub(crate) fn new(alphabet: &Alphabet) -> Option<SmallLetters> {
         if alphabet.qubits() > 2 {
             return None;
@@ -71,7 +71,7 @@ impl SmallLetter<4> {
         Some(sum)
     }
 
-    /// The letter without terms that are zero, if at most two are left everywhere.
+    /// Returns the letter without terms that are zero, if at most two are left everywhere.
     fn simplified(&self) -> Option<SmallLetter<2>> {
         let own = array::from_fn(place);
         let mut sum = SmallLetter { factors: [[0.0; WIDTH]; 2], from: [own; 2] };
@@ -94,7 +94,8 @@ impl SmallLetter<4> {
 }
 
 impl<const TERMS: usize> SmallLetter<TERMS> {
-    /// On one qubit, where a half of the vector is a column, no number leaves it.
+    /// Lets the letter act on a vector. On one qubit, where half of the vector is a column, no
+    /// number leaves its half.
     #[inline(always)]
     fn act<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V) -> V {
         let first =
@@ -107,7 +108,7 @@ impl<const TERMS: usize> SmallLetter<TERMS> {
         first.plus(third.plus(V::load(&self.factors[3]).times(self.from::<V, ONE_QUBIT>(old, 3))))
     }
 
-    /// The numbers of one term.
+    /// Returns the numbers of one term.
     #[inline(always)]
     fn from<V: Vector<WIDTH>, const ONE_QUBIT: bool>(&self, old: V, term: usize) -> V {
         if ONE_QUBIT { old.permuted_within_halves(&self.from[term]) } else { old.permuted(&self.from[term]) }

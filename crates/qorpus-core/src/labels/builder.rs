@@ -13,7 +13,7 @@ pub const MAX_LABELS: usize = 255;
 pub struct Labels {
     records: usize,
     columns: BTreeMap<String, SparseColumn>,
-    /// The kinds of all values so far, including those of records that were taken.
+    /// The kinds of all values so far, including records that were taken.
     kinds: BTreeMap<String, LabelKind>,
 }
 
@@ -25,8 +25,8 @@ pub(crate) struct SparseColumn {
 }
 
 impl Labels {
-    /// An empty builder beside records with known labels: for each name whether its values are
-    /// texts.
+    /// Returns an empty builder for records beside others with `known` labels, given as names and
+    /// whether their values are texts.
     pub fn beside(known: impl IntoIterator<Item = (String, bool)>) -> Labels {
         let kind = |is_text| if is_text { LabelKind::Text } else { LabelKind::Integer };
         let kinds = known.into_iter().map(|(name, is_text)| (name, kind(is_text))).collect();
@@ -36,20 +36,20 @@ impl Labels {
     /// Appends `records` records, with a column of that many values for each label.
     ///
     /// # Errors
-    /// [`Error::Unusable`](crate::Error::Unusable) for an invalid name, a column of another length, or values that do not go
-    /// together, also with those of records that were [taken](Labels::take). Then nothing is
-    /// appended.
+    /// [`Error::Unusable`](crate::Error::Unusable) for an invalid name, a column of another length,
+    /// or values of incompatible kinds, also with records that were [taken](Labels::take). Then
+    /// nothing is appended.
     pub fn extend(&mut self, records: usize, labels: &[(&str, LabelColumn)]) -> Result<()> {
         let mut kinds = Vec::with_capacity(labels.len());
         let mut names = self.kinds.len();
         for (place, (name, more)) in labels.iter().enumerate() {
             if more.len() != records {
-                let reason = format!("has {} values for {records} records", more.len());
+                let reason = format!("it has {} values for {records} records", more.len());
                 return Err(refused(name, reason));
             }
             let earlier = || labels[..place].iter().map(|(earlier, _)| *earlier);
             if earlier().any(|earlier| earlier == *name) {
-                return Err(refused(name, "is given twice"));
+                return Err(refused(name, "it is given twice"));
             }
             if let Some(known) = self.kinds.get(*name) {
                 let joined = known.join(more.kind());
@@ -62,7 +62,10 @@ impl Labels {
                 }
                 names += 1;
                 if names > MAX_LABELS {
-                    return Err(refused(name, format!("would be one label more than {MAX_LABELS}")));
+                    return Err(refused(
+                        name,
+                        format!("a corpus has at most {MAX_LABELS} labels, and this would be one more"),
+                    ));
                 }
                 kinds.push(more.kind());
             }
@@ -89,42 +92,42 @@ impl Labels {
         Ok(())
     }
 
-    /// Removes and returns all records. The kinds of values that names can have stay.
+    /// Removes and returns all records. The kinds of the labels are kept.
     #[must_use]
     pub fn take(&mut self) -> Labels {
         let kinds = std::mem::take(&mut self.kinds);
         std::mem::replace(self, Labels { kinds, ..Labels::default() })
     }
 
-    /// The number of records.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.records
     }
 
-    /// Whether there are none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.records == 0
     }
 
-    /// The names, sorted, and for each whether its values are texts.
+    /// Returns the names, sorted, each with whether its values are texts.
     pub fn names(&self) -> impl Iterator<Item = (&str, bool)> {
         let is_text = |column: &SparseColumn| matches!(column.values, LabelColumn::Texts(_));
         self.columns.iter().map(move |(name, column)| (name.as_str(), is_text(column)))
     }
 
-    /// The labels of the record at `row`.
+    /// Returns the labels of the record at `row`.
     pub fn get(&self, row: usize) -> BTreeMap<String, Label> {
         let has = |column: &&SparseColumn| column.present.get(row) == Some(&true);
         let there = self.columns.iter().filter(|(_, column)| has(column));
         there.map(|(name, column)| (name.clone(), column.values.get(row))).collect()
     }
 
-    /// The columns by their names, sorted.
+    /// Returns the columns by their names, sorted.
     pub(crate) fn columns(&self) -> &BTreeMap<String, SparseColumn> {
         &self.columns
     }
 
-    /// The approximate size in bytes of the labels of the record at `row`.
+    /// Returns the approximate size in bytes of the labels of the record at `row`.
     pub fn row_bytes(&self, row: usize) -> usize {
         let bytes = |column: &SparseColumn| match &column.values {
             LabelColumn::Texts(texts) => texts.get(row).map_or(4, |text| text.len() + 4),
@@ -133,7 +136,7 @@ impl Labels {
         self.columns.values().map(bytes).sum()
     }
 
-    /// The approximate size in bytes of the labels of all records.
+    /// Returns the approximate size in bytes of the labels of all records.
     pub fn bytes(&self) -> usize {
         let bytes = |column: &SparseColumn| match &column.values {
             LabelColumn::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
@@ -144,7 +147,7 @@ impl Labels {
 }
 
 impl SparseColumn {
-    /// An empty column of the type of `other`.
+    /// Returns an empty column of the type of `other`.
     fn like(other: &LabelColumn) -> SparseColumn {
         let values = match other {
             LabelColumn::Integers(_) => LabelColumn::Integers(Vec::new()),

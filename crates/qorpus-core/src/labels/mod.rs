@@ -1,4 +1,4 @@
-//! Labels: what people say about their records, kept as named columns of integers, reals or texts.
+//! Labels: named integers, reals or texts that belong to records, kept in columns.
 
 pub(crate) mod builder;
 pub(crate) mod name;

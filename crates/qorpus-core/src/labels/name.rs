@@ -1,23 +1,21 @@
-//! Names of labels, and which of them are refused.
+//! Names of labels, and the rules for them.
 
 use crate::error::{Error, Result};
 
 /// The most bytes of a name.
 const MAX_NAME_BYTES: usize = 64;
 
-/// Columns that every record has anyway.
+/// Columns that every record has.
 const RESERVED: [&str; 4] = ["id", "circuit", "unitary", "length"];
 
-/// Whether SQL takes two names for one: it ignores the case of the letters A to Z.
+/// Returns whether two names are the same to SQL, which ignores the case of the letters A to Z.
 pub(crate) fn is_one_in_sql(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
 }
 
-/// The reason to refuse a name that differs from another one by letter case alone.
+/// Returns the reason to refuse a name that differs from another one only in letter case.
 pub fn letter_case_clash(other: &str) -> String {
-    format!(
-        "differs from the label '{other}' by letter case alone, which SQL does not see; choose another name"
-    )
+    format!("it differs from the label '{other}' only in letter case, which SQL ignores; choose another name")
 }
 
 /// Refuses a text that cannot be the name of a new label.
@@ -25,27 +23,28 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     check_shape(name)?;
     let is_count = name.get(..6).is_some_and(|begin| is_one_in_sql(begin, "count_"));
     if is_count || RESERVED.iter().any(|reserved| is_one_in_sql(reserved, name)) {
-        let reason = "every record has that already, and SQL does not see letter case; choose another name";
+        let reason =
+            "every record has a column of this name already (SQL ignores letter case); choose another name";
         return Err(refused(name, reason));
     }
     Ok(())
 }
 
-/// Refuses a text that is not the name of a label in any file.
+/// Refuses a text that cannot be the name of a label in any file.
 pub(crate) fn check_shape(name: &str) -> Result<()> {
     let reason = match name {
         "" => "a label needs a name",
-        name if name.len() > MAX_NAME_BYTES => "a name takes at most 64 bytes",
-        name if name.chars().any(char::is_control) => "a name has no control characters",
+        name if name.len() > MAX_NAME_BYTES => "a name may have at most 64 bytes",
+        name if name.chars().any(char::is_control) => "a name may not have control characters",
         name if RESERVED.contains(&name) || name.starts_with("count_") => {
-            "every record has that already; choose another name"
+            "every record has a column of this name already; choose another name"
         }
         _ => return Ok(()),
     };
     Err(refused(name, reason))
 }
 
-/// The error for a label that cannot be used.
+/// Returns the error for a label that cannot be used.
 pub(crate) fn refused(name: &str, reason: impl Into<String>) -> Error {
     Error::Unusable { item: format!("label '{name}'"), reason: reason.into() }
 }

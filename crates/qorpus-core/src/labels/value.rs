@@ -1,9 +1,9 @@
-//! Values of labels: integers, reals or texts, and which of them go together.
+//! Values of labels: integers, reals or texts, and which of them can share a column.
 
 /// The largest integer up to which all have an exact binary64.
 pub(crate) const MAX_EXACT_INTEGER: i64 = 1 << 53;
 
-/// One label.
+/// A label.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Label {
@@ -15,7 +15,7 @@ pub enum Label {
     Text(String),
 }
 
-/// One label of some consecutive records.
+/// A column of one label of some consecutive records.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LabelColumn {
     /// 64-bit integers.
@@ -37,7 +37,7 @@ impl std::fmt::Display for Label {
 }
 
 impl LabelColumn {
-    /// The number of records.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         match self {
             LabelColumn::Integers(values) => values.len(),
@@ -46,7 +46,7 @@ impl LabelColumn {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -54,8 +54,8 @@ impl LabelColumn {
     /// Appends a label. Integers beside reals become reals.
     ///
     /// # Errors
-    /// A text beside numbers, or a real beside integers that cannot be reals, as a clause for
-    /// people.
+    /// A clause about a text beside numbers, or a real beside integers that binary64 cannot hold
+    /// exactly.
     pub fn push(&mut self, label: Label) -> std::result::Result<(), &'static str> {
         match (&mut *self, label) {
             (LabelColumn::Integers(values), Label::Integer(value)) => values.push(value),
@@ -99,7 +99,7 @@ impl LabelColumn {
         }
     }
 
-    /// Appends `more`, whose kind must go with this one's. Integers beside reals become reals.
+    /// Appends `more`, whose kind must be compatible. Integers beside reals become reals.
     pub(crate) fn append(&mut self, more: &LabelColumn) {
         let reals = |values: &[i64]| values.iter().map(|&value| value as f64).collect::<Vec<_>>();
         match (&mut *self, more) {
@@ -118,7 +118,7 @@ impl LabelColumn {
 }
 
 /// The reason to refuse a text beside numbers.
-pub const TEXT_AND_NUMBER: &str = "is a text for some records and a number for others; use two names";
+pub const TEXT_AND_NUMBER: &str = "it is a text for some records and a number for others; use two names";
 
 /// The kind of the values that one name has had so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -132,14 +132,14 @@ pub(crate) enum LabelKind {
 }
 
 impl LabelKind {
-    /// The kind of these values together with those of `other`.
+    /// Returns the kind of these values together with those of `other`.
     pub(crate) fn join(self, other: LabelKind) -> std::result::Result<LabelKind, &'static str> {
         match (self, other) {
             _ if self == other => Ok(self),
             (LabelKind::Text, _) | (_, LabelKind::Text) => Err(TEXT_AND_NUMBER),
-            (LabelKind::Real, LabelKind::LargeInteger) | (LabelKind::LargeInteger, LabelKind::Real) => {
-                Err("mixes reals with integers too large to be reals; give all of them as one kind")
-            }
+            (LabelKind::Real, LabelKind::LargeInteger) | (LabelKind::LargeInteger, LabelKind::Real) => Err(
+                "it mixes reals with integers that binary64 cannot hold exactly; give all values as integers or all as reals",
+            ),
             (LabelKind::Real, _) | (_, LabelKind::Real) => Ok(LabelKind::Real),
             _ => Ok(LabelKind::LargeInteger),
         }

@@ -3,19 +3,19 @@
 use crate::splitmix::{GOLDEN, below, mix};
 use std::array::from_fn;
 
-/// The rounds of the network. Four look random to any one observer; twice as many cost little.
+/// The rounds of the network. Four look random to any observer; twice as many cost little.
 const ROUNDS: usize = 8;
 
-/// A keyed bijection of `0..len`: a shuffled order in which any place is found in constant time and
-/// memory.
+/// A keyed bijection of `0..len`: a shuffled order in which any position is found in constant time
+/// and memory.
 ///
 /// It is a Feistel network over pairs (l, r) with l below a and r below b, where a =
 /// ceil(sqrt(len)) and b = ceil(len / a): index i is the pair (i div b, i mod b). Even rounds
 /// replace l by (l + F(r)) mod a, odd ones r by (r + F(l)) mod b. Results that are not below `len`,
-/// fewer than a, are walked on until they are: Black and Rogaway, *Ciphers with arbitrary finite
-/// domains*, CT-RSA 2002. F(x) in round k is the high word of the 128-bit product of mix(x xor key
-/// k) and the modulus; mix is the finaliser of `SplitMix64` (Steele, Lea and Flood, OOPSLA 2014),
-/// and key k is mix(seed + (k + 1) * 0x9e3779b97f4a7c15), modulo 2^64.
+/// of which there are fewer than a, are mapped again until they are: Black and Rogaway, *Ciphers
+/// with arbitrary finite domains*, CT-RSA 2002. F(x) in round k is the high word of the 128-bit
+/// product of mix(x xor key k) and the modulus; mix is the finaliser of `SplitMix64` (Steele, Lea
+/// and Flood, OOPSLA 2014), and key k is mix(seed + (k + 1) * 0x9e3779b97f4a7c15), modulo 2^64.
 ///
 /// The order of a length and a seed never changes. It is for shuffling, not for secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// The order of `0..len` with this seed.
+    /// Creates the order of `0..len` with this seed.
     ///
     /// # Panics
     /// If `len` is 0 or more than 2^63.
@@ -41,13 +41,13 @@ impl Permutation {
         Permutation { len, a, b: len.div_ceil(a), keys }
     }
 
-    /// The number of numbers.
+    /// Returns how many numbers represent a unitary.
     #[expect(clippy::len_without_is_empty, reason = "a permutation is never empty")]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// The number at place `index`.
+    /// Returns the number at position `index`.
     ///
     /// # Panics
     /// If `index` is not below the length.
@@ -67,7 +67,7 @@ impl Permutation {
         }
     }
 
-    /// The place of `number`.
+    /// Returns the position of `number`.
     ///
     /// # Panics
     /// If `number` is not below the length.
@@ -89,11 +89,11 @@ impl Permutation {
 }
 
 /// Shuffles items in memory by the method of Fisher and Yates (Durstenfeld, Algorithm 235, CACM 7,
-/// 1964), several times as fast as a [`Permutation`] is applied. For i from the last place down to
-/// 1 the items at i and at floor(w(i)·(i + 1) / 2^64) are exchanged, with w(i) = mix(key +
+/// 1964), several times as fast as a [`Permutation`] is applied. For i from the last position down
+/// to 1, the items at i and at floor(w(i)·(i + 1) / 2^64) are exchanged, with w(i) = mix(key +
 /// i·0x9e3779b97f4a7c15), modulo 2^64, and the same mix.
 ///
-/// The order that a key gives to a number of items never changes.
+/// The order for a key and a number of items never changes.
 pub fn shuffle<T>(key: u64, items: &mut [T]) {
     for place in (1..items.len()).rev() {
         let word = mix(key.wrapping_add((place as u64).wrapping_mul(GOLDEN)));
@@ -101,7 +101,7 @@ pub fn shuffle<T>(key: u64, items: &mut [T]) {
     }
 }
 
-/// The sum of two numbers below `modulus`, which is at most 2^32.
+/// Returns the sum of two numbers below `modulus`, which is at most 2^32.
 fn add(a: u64, b: u64, modulus: u64) -> u64 {
     let sum = a + b;
     if sum >= modulus { sum - modulus } else { sum }

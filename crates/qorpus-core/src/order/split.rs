@@ -7,12 +7,12 @@ use std::ops::Range;
 /// A split consists of thousandths.
 pub(crate) const PARTS: u64 = 1000;
 
-/// A split: some thousandths of all ids, whatever the number of records. A corpus that grows keeps
-/// its splits.
+/// A split: some thousandths of all ids, for any number of records. A corpus that grows keeps its
+/// splits.
 ///
-/// Ids are cut into blocks of 1000. Those of block j are shuffled by [`shuffle`] with the key
-/// mix(seed xor mix(j)), with the mix of a [`Permutation`](crate::Permutation). The ids that then
-/// stand at places within the split's range belong to it.
+/// Ids are cut into blocks of 1000. The ids of block j are shuffled by [`shuffle`] with the key
+/// mix(seed xor mix(j)), with the mix of a [`Permutation`](crate::Permutation). The ids at
+/// positions within the split's range then belong to it.
 ///
 /// Finding one id takes some microseconds; ids of one block are found together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Split {
     seed: u64,
 }
 
-/// The members of a block: bit i of the words stands for its i-th id.
+/// The members of a block: bit i of the words represents its i-th id.
 #[derive(Clone, Copy)]
 struct Members {
     block: u64,
@@ -29,7 +29,7 @@ struct Members {
 }
 
 impl Split {
-    /// The thousandths `range` of the splits with this seed.
+    /// Returns the thousandths `range` of the splits with this seed.
     ///
     /// # Panics
     /// If the range is reversed or ends beyond 1000.
@@ -38,24 +38,24 @@ impl Split {
         Split { range, seed }
     }
 
-    /// For each of these ids whether it belongs to the split.
+    /// Returns whether each of these ids belongs to the split.
     pub fn contains(&self, ids: impl IntoIterator<Item = u64>) -> Vec<bool> {
         let mut last = None;
         let contains = |id: u64| self.known(&mut last, id / PARTS).has(id % PARTS);
         ids.into_iter().map(contains).collect()
     }
 
-    /// The number of ids below `len` that belong to it.
+    /// Returns the number of ids below `len` that belong to it.
     pub fn count(&self, len: u64) -> u64 {
         let whole = len / PARTS;
         let members = self.members(whole);
         whole * self.size() + (0..len % PARTS).filter(|&id| members.has(id)).count() as u64
     }
 
-    /// The ids at these places of the split; they ascend with the places.
+    /// Returns the ids at these positions of the split; they ascend with the positions.
     ///
     /// # Panics
-    /// If the split is empty and there is a place, or an id would be beyond 2^64.
+    /// If the split is empty and a position is given, or an id would be above 2^64.
     pub fn ids(&self, places: impl IntoIterator<Item = u64>) -> Vec<u64> {
         let size = self.size();
         let mut last = None;
@@ -67,12 +67,12 @@ impl Split {
         places.into_iter().map(id).collect()
     }
 
-    /// The number of ids of a whole block that belong to it.
+    /// Returns the number of ids of a whole block that belong to it.
     fn size(&self) -> u64 {
         self.range.end - self.range.start
     }
 
-    /// The members of a block; `last` holds those that were asked for last.
+    /// Returns the members of a block; `last` caches the previous block.
     fn known<'l>(&self, last: &'l mut Option<Members>, block: u64) -> &'l Members {
         let known = last.take().filter(|members| members.block == block);
         last.insert(known.unwrap_or_else(|| self.members(block)))
@@ -94,7 +94,7 @@ impl Members {
         self.words[(id / 64) as usize] >> (id % 64) & 1 == 1
     }
 
-    /// The member with `place` smaller ones, which there must be.
+    /// Returns the member at position `place` of the block, which must exist.
     fn id(&self, place: u64) -> u64 {
         let (mut word, mut left) = (0, place as u32);
         while left >= self.words[word].count_ones() {

@@ -1,5 +1,5 @@
-//! Splits by unitary: records whose unitaries are equal up to phase go to the same side, whatever
-//! their circuits.
+//! Splits by unitary: records whose unitaries are equal up to phase are on the same side, for any
+//! circuits.
 
 use crate::approximate::ApproximateLetters;
 use crate::arithmetic::{Arithmetic, Equivalence};
@@ -19,18 +19,17 @@ const CELL_BITS: u32 = 12;
 /// different sides.
 const BORDER_NORM: f64 = 1e-11;
 
-/// A split by unitary: the side of a unitary, one of 1000, is the same for all circuits that make
-/// it.
+/// A split by unitary: all circuits of a unitary have the same side, one of 1000.
 ///
-/// Over Z[ω, 1/√2] the [key](Arithmetic::key) of an exact unitary decides. Other unitaries
-/// have the two folded numbers of [`ApproximateLetters`], which are continuous. Each is cut into
-/// 4096 cells, and a pair of cells has a side. A unitary so near to a border that one within 1e-11
-/// of it, in Frobenius norm, might be on another side is on none.
+/// Over Z[ω, 1/√2] the [key](Arithmetic::key) of an exact unitary decides. Other unitaries have the
+/// two folded numbers of [`ApproximateLetters`], which are continuous. Each is cut into 4096 cells,
+/// and a pair of cells has a side. A unitary near a border, so that another unitary within 1e-11 in
+/// Frobenius norm might be on another side, is on none.
 #[derive(Debug, Clone)]
 pub struct UnitarySplit {
     seed: u64,
     letters: SplitLetters,
-    /// Whether some gate has no matrix; then records store their unitaries.
+    /// Whether some gate has no matrix, so that records store their unitaries.
     is_opaque: bool,
 }
 
@@ -41,8 +40,9 @@ enum SplitLetters {
 }
 
 impl UnitarySplit {
-    /// The split of a recipe's records. They are compared exactly if all gates are exact and no
-    /// circuit is so long that its integers might overflow, and approximately otherwise.
+    /// Creates the split of a recipe's records. Unitaries are compared exactly if all gates are
+    /// exact and no circuit is long enough for its integers to overflow, and approximately
+    /// otherwise.
     pub fn new(recipe: &Recipe, seed: u64) -> UnitarySplit {
         let (alphabet, space) = (recipe.alphabet(), recipe.space());
         let is_bounded = !space.is_appended() || space.enumerates().is_some();
@@ -59,18 +59,18 @@ impl UnitarySplit {
         UnitarySplit { seed, letters, is_opaque }
     }
 
-    /// Whether unitaries are compared exactly. If not, a few records may be on no side.
+    /// Returns whether unitaries are compared exactly. If not, a few records may be on no side.
     pub fn is_exact(&self) -> bool {
         matches!(self.letters, SplitLetters::Exact(_))
     }
 
-    /// Whether circuits do not determine their unitaries, because some gate has no matrix. Then use
-    /// [`side_of_unitary`](UnitarySplit::side_of_unitary).
+    /// Returns whether circuits do not determine their unitaries, because some gate has no matrix.
+    /// Then use [`side_of_unitary`](UnitarySplit::side_of_unitary).
     pub fn is_opaque(&self) -> bool {
         self.is_opaque
     }
 
-    /// The side of a circuit's unitary, from 0 to 999, or none.
+    /// Returns the side of a circuit's unitary, from 0 to 999, or `None` if it is on none.
     ///
     /// # Errors
     /// [`Error::ExactOverflow`](crate::Error::ExactOverflow) for a circuit that is longer than the
@@ -88,7 +88,7 @@ impl UnitarySplit {
         }
     }
 
-    /// The side of a unitary, row-major; `None` also if unitaries are compared exactly.
+    /// Returns the side of a unitary, row-major; `None` also if unitaries are compared exactly.
     pub fn side_of_unitary(&self, unitary: &[Complex64]) -> Option<u16> {
         match &self.letters {
             SplitLetters::Exact(_) => None,

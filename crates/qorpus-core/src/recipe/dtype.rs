@@ -3,7 +3,7 @@
 use num_complex::{Complex32, Complex64};
 use serde::{Deserialize, Serialize};
 
-// Numbers are stored little-endian, as they stand in memory.
+// Numbers are stored little-endian, as in memory.
 const _: () = assert!(cfg!(target_endian = "little"), "qorpus needs a little-endian machine");
 
 /// The type of a unitary's entries.
@@ -17,7 +17,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of one entry.
+    /// Returns the number of bytes of one entry.
     pub fn bytes(self) -> usize {
         match self {
             Dtype::Complex128 => 16,
@@ -58,7 +58,7 @@ impl Dtype {
         }
     }
 
-    /// The name: `complex128` or `complex64`.
+    /// Returns the name: `complex128` or `complex64`.
     pub fn name(self) -> &'static str {
         match self {
             Dtype::Complex128 => "complex128",

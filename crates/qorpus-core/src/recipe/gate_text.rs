@@ -1,5 +1,4 @@
-//! Gates in a recipe's JSON. It may come from anyone: reading it takes no more memory than gates
-//! do.
+//! Gates in a recipe's JSON, which is untrusted: reading it takes no more memory than the gates.
 
 use crate::bounded_vec::BoundedVec;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
@@ -23,7 +22,7 @@ pub(crate) enum GateText {
 /// Rows of numbers, each a real and an imaginary part.
 pub(crate) type Matrix = BoundedVec<BoundedVec<[f64; 2], LARGEST_SIDE>, LARGEST_SIDE>;
 
-// Derived, it would first keep a copy of whatever is there, at many times its size.
+// A derived implementation would first keep a copy of any value, at many times its size.
 impl<'de> Deserialize<'de> for GateText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct GateVisitor;
@@ -31,7 +30,7 @@ impl<'de> Deserialize<'de> for GateText {
             type Value = GateText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a gate: its name, or its name and what it is")
+                f.write_str("a gate: its name, or an object that defines it")
             }
 
             fn visit_str<E>(self, name: &str) -> Result<GateText, E> {
@@ -49,7 +48,7 @@ impl<'de> Deserialize<'de> for GateText {
                         _ => fields.next_value::<IgnoredAny>().map(|_| true)?,
                     };
                     if !is_new {
-                        return Err(A::Error::custom("a gate says the same thing twice"));
+                        return Err(A::Error::custom("a field of a gate is given twice"));
                     }
                 }
                 match (opaque, name, qubits, matrix) {

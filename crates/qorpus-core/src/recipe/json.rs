@@ -1,4 +1,4 @@
-//! The JSON of a recipe: what is stored, and what the recipe's hash covers.
+//! The JSON of a recipe, which is stored and which the recipe's hash covers.
 
 use crate::alphabet::Alphabet;
 use crate::alphabet::coupling::Coupling;
@@ -15,8 +15,8 @@ use num_complex::Complex64;
 use serde::{Deserialize, Serialize};
 
 impl Recipe {
-    /// The recipe as one line of JSON, always with the same keys in the same order. It is stored
-    /// and hashed.
+    /// Returns the recipe as one line of JSON, always with the same keys in the same order. It is
+    /// stored and hashed.
     pub fn to_json(&self) -> String {
         let gate = |gate: &Gate| match gate {
             gate if gate.is_standard() => GateText::Standard(gate.name().into()),
@@ -57,7 +57,10 @@ impl Recipe {
         let text: RecipeText =
             serde_json::from_str(json).map_err(|error| Error::Recipe(error.to_string()))?;
         if text.format_version != FORMAT_VERSION {
-            return refused(format!("it has format version {}", text.format_version));
+            return refused(format!(
+                "this version of Qorpus cannot read its format version, {}",
+                text.format_version
+            ));
         }
         let gates = text.gates.0.into_iter().map(|gate| match gate {
             GateText::Standard(name) => Gate::stored(&name),
@@ -74,9 +77,9 @@ impl Recipe {
         let space = match text.space {
             SpaceText::Words => Space::words(&alphabet, min, max)?,
             SpaceText::Appended if (min, max) == (0, MAX_LENGTH) => Space::appended(&alphabet),
-            SpaceText::Appended => return refused("appended circuits have lengths from 0 to 65535".into()),
+            SpaceText::Appended => return refused("appended circuits have lengths from 0 to 65,535".into()),
             SpaceText::Distinct(_) if min > 0 || text.unitaries => {
-                let rule = "distinct unitaries begin with the empty circuit and are computed on reading";
+                let rule = "distinct unitaries start from the empty circuit and are not stored";
                 return refused(rule.into());
             }
             SpaceText::Distinct(distinct) => Space::distinct(&alphabet, distinct, max)?,

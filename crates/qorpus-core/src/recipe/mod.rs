@@ -16,34 +16,34 @@ use crate::space::{Space, SpaceKind};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
-/// The version of the file format that this library writes. It reads this version and all before
-/// it.
+/// The version of the file format that this library writes. It reads this version and all earlier
+/// ones.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The intended size of a chunk: a little less than a page of 65536 bytes, so that it needs no
-/// second one.
+/// The intended size of a chunk: a little less than a page of 65,536 bytes, so that it fits in one.
 const CHUNK_BYTES: f64 = 62_000.0;
 
-/// The most bytes of a shard's chunks: few enough to be made in minutes and copied at once, and
-/// enough that thousands of shards are hundreds of billions of records.
+/// The most bytes of a shard's chunks: few enough to generate in minutes and copy at once, enough
+/// for hundreds of billions of records in thousands of shards.
 const SHARD_BYTES: u64 = 512 << 20;
 
 /// The approximate size of the labels of an enumerated record.
 const LABEL_BYTES_OF_DISTINCT: f64 = 8.0;
 
-/// The fewest and the most records of a chunk, whatever their size.
+/// The fewest and the most records of a chunk, for any size of records.
 const CHUNK_RECORDS: (u64, u64) = (4, 16_384);
 
 /// The most bytes that the decoded letters of a chunk are meant to take: over an alphabet of one
-/// letter they would take no room at all in the file.
+/// letter they take no space in the file.
 const CHUNK_LETTER_BYTES: f64 = (4 << 20) as f64;
 
 /// The largest chunk in memory that is accepted from a file; libraries choose smaller ones.
 const BELIEVABLE_BYTES: u64 = 64 << 20;
 
-/// Everything that decides the records: alphabet, space, columns and the cut into chunks.
+/// The recipe of a corpus, which determines its records: alphabet, space, columns and the division
+/// into chunks.
 ///
-/// Two recipes with the same [hash](Recipe::hash) make the same corpus, to the bit.
+/// Recipes with the same [hash](Recipe::hash) generate the same corpus, to the bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     alphabet: Alphabet,
@@ -54,8 +54,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Makes a recipe; `space` must be over `alphabet`. Without `unitaries` they are not stored but
-    /// computed on reading.
+    /// Creates a recipe; `space` must be over `alphabet`. Without `unitaries`, unitaries are not
+    /// stored but computed on reading.
     ///
     /// With opaque gates the space must be of appended circuits and unitaries must be stored: see
     /// [`check`](Recipe::check).
@@ -67,7 +67,7 @@ impl Recipe {
         recipe
     }
 
-    /// The approximate size of a record in its chunk.
+    /// Returns the approximate size of a record in its chunk.
     fn typical_record_bytes(&self) -> f64 {
         let (min, max) = self.space.lengths();
         let letter_bits = f64::from(bits::width(self.alphabet.letters().len()));
@@ -78,26 +78,27 @@ impl Recipe {
         circuit_bits / 8.0 + labels + 12.0 / 64.0 + self.unitary_bytes() as f64 * (1.0 + 8.0 / 1024.0)
     }
 
-    /// The size of a stored unitary; 0 if none are.
+    /// Returns the size of a stored unitary; 0 if the recipe stores none.
     pub(crate) fn unitary_bytes(&self) -> usize {
         if self.unitaries { self.alphabet.dim().pow(2) * self.dtype.bytes() } else { 0 }
     }
 
-    /// The approximate size of a full chunk.
+    /// Returns the approximate size of a full chunk.
     pub fn typical_chunk_bytes(&self) -> u64 {
         (self.typical_record_bytes() * self.chunk_records as f64) as u64 + 1
     }
 
-    /// The default number of records of a shard: the largest power of two of chunks that take up to
-    /// 512 MiB.
+    /// Returns the default number of records of a shard: the largest power of two of chunks that
+    /// take up to 512 MiB.
     pub fn shard_records(&self) -> u64 {
         let chunks = (SHARD_BYTES / self.typical_chunk_bytes()).max(1);
         (1 << chunks.ilog2()) * self.chunk_records
     }
 
-    /// The recipe with chunks of this many records. Refused if no library would choose that many.
+    /// Returns the recipe with chunks of this many records. Refuses a number that no version of the
+    /// library would choose.
     pub(crate) fn with_chunk_records(self, chunk_records: u64) -> Result<Recipe> {
-        // Whatever the length of appended circuits, their chunks are cut by bytes.
+        // Chunks of appended circuits of any length are cut by bytes.
         let letters = if self.space.is_appended() { 0 } else { 2 * self.space.lengths().1 };
         let record_bytes = (self.unitary_bytes() + letters) as u64;
         let (fewest, most) = CHUNK_RECORDS;
@@ -108,49 +109,50 @@ impl Recipe {
         Err(Error::Recipe(format!("it has chunks of {chunk_records} records")))
     }
 
-    /// The letters.
+    /// Returns the letters.
     pub fn alphabet(&self) -> &Alphabet {
         &self.alphabet
     }
 
-    /// The circuits.
+    /// Returns the circuits.
     pub fn space(&self) -> &Space {
         &self.space
     }
 
-    /// The type of the unitaries' entries, stored or computed on reading.
+    /// Returns the type of the unitaries' entries, stored or computed on reading.
     pub fn dtype(&self) -> Dtype {
         self.dtype
     }
 
-    /// Whether unitaries are stored.
+    /// Returns whether unitaries are stored.
     pub fn stores_unitaries(&self) -> bool {
         self.unitaries
     }
 
-    /// The number of records of a chunk; the last one may hold fewer.
+    /// Returns the number of records of a chunk; the last one may hold fewer.
     pub fn chunk_records(&self) -> u64 {
         self.chunk_records
     }
 
-    /// The number of chunks. If records are appended, the largest possible one.
+    /// Returns the number of chunks. If records are appended, the largest possible number.
     pub fn chunks(&self) -> u64 {
         self.space.len().div_ceil(self.stride())
     }
 
-    /// The ids of the records of chunk `chunk`. If records are appended, the most that it can have.
+    /// Returns the ids of the records of chunk `chunk`. If records are appended, the most ids that
+    /// it can have.
     pub fn chunk_ids(&self, chunk: u64) -> Range<u64> {
         let first = chunk * self.stride();
         first..(first + self.chunk_records).min(self.space.len())
     }
 
-    /// The distance between the first ids of consecutive chunks. An appended chunk may have any
-    /// number of records; its number is its first id, so the stride is 1.
+    /// Returns the distance between the first ids of consecutive chunks. An appended chunk may have
+    /// any number of records; its number is its first id, so the stride is 1.
     pub fn stride(&self) -> u64 {
         if self.space.is_appended() { 1 } else { self.chunk_records }
     }
 
-    /// The number of records; `None` if they are appended.
+    /// Returns the number of records; `None` if they are appended.
     pub fn expected(&self) -> Option<u64> {
         (!self.space.is_appended()).then(|| self.space.len())
     }
@@ -163,19 +165,19 @@ impl Recipe {
         match self.alphabet.gates().iter().find(|gate| gate.is_opaque()) {
             Some(gate) if !self.space.is_appended() || !self.unitaries => Err(Error::Opaque {
                 gate: gate.name().into(),
-                reason: "records that bring their unitaries, and these must be stored",
+                reason: "records that come with their unitaries, and a corpus that stores them",
             }),
             _ => Ok(()),
         }
     }
 
-    /// The corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
+    /// Returns the corpus's identity: SHA-256 of [`to_json`](Recipe::to_json).
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.to_json()).into()
     }
 
-    /// The recipe as text for people, such as
-    /// `clifford: h, s, cx on 2 qubits; 1000 random circuits of 5..15 letters, seed 0`.
+    /// Returns a summary for people, such as `clifford: h, s, cx on 2 qubits; 1000 random circuits
+    /// of 5..15 letters, seed 0`.
     pub fn summary(&self) -> String {
         let gates: Vec<_> = self.alphabet.gates().iter().map(Gate::name).collect();
         let (qubits, (min, max)) = (self.alphabet.qubits(), self.space.lengths());

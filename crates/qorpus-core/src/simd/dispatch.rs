@@ -1,5 +1,5 @@
-//! Runtime dispatch: code that gains by vector instructions is compiled once for each instruction
-//! set, and the best set that the machine has runs.
+//! Runtime dispatch: code that benefits from vector instructions is compiled once for each
+//! instruction set, and the best set of the machine is used.
 
 /// A set of instructions. Values exist only for sets that this machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,8 @@ enum Set {
 
 /// Code that is compiled once for each instruction set.
 pub(crate) trait SimdTask {
-    /// Does the work. Everything hot in it must be `#[inline(always)]`: only what is inlined is
-    /// compiled for the set. Intrinsics may be used only where `SET` says so: [`AVX2`], [`AVX512`].
+    /// Does the work. All hot code in it must be `#[inline(always)]`: only inlined code is compiled
+    /// for the set. Intrinsics may be used only where `SET` is [`AVX2`] or [`AVX512`].
     fn run<const SET: u8>(self);
 }
 
@@ -30,7 +30,7 @@ pub(crate) const AVX2: u8 = 1;
 pub(crate) const AVX512: u8 = 2;
 
 impl InstructionSet {
-    /// The best set that this machine has.
+    /// Returns the best set that this machine has.
     pub(crate) fn best() -> InstructionSet {
         #[cfg(target_arch = "x86_64")]
         {
@@ -44,7 +44,7 @@ impl InstructionSet {
         InstructionSet(Set::Portable)
     }
 
-    /// All sets that this machine has.
+    /// Returns all sets that this machine has.
     #[cfg(test)]
     pub(crate) fn all() -> Vec<InstructionSet> {
         #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are no others"))]

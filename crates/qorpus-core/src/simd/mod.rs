@@ -1,4 +1,4 @@
-//! Vector instructions: which ones this machine has, and arithmetic with them.
+//! Vector instructions: detection, dispatch and arithmetic.
 
 pub(crate) mod dispatch;
 pub(crate) mod vector;

@@ -7,11 +7,12 @@
 pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn load(numbers: &[f64; WIDTH]) -> Self;
     fn store(self, numbers: &mut [f64; WIDTH]);
-    /// A vector of equal numbers.
+    /// Returns a vector of equal numbers.
     fn splat(number: f64) -> Self;
-    /// Number k becomes what the number at [`place`] `from[k]`, below `WIDTH`, was.
+    /// Returns the vector whose number k is the number at [`place`] `from[k]`, below `WIDTH`, of
+    /// this one.
     fn permuted(self, from: &[u64; WIDTH]) -> Self;
-    /// The same, if no number leaves its half.
+    /// Does as `permuted`, where no number leaves its half.
     #[inline(always)]
     fn permuted_within_halves(self, from: &[u64; WIDTH]) -> Self {
         self.permuted(from)
@@ -21,9 +22,9 @@ pub(crate) trait Vector<const WIDTH: usize>: Copy {
     fn minus(self, other: Self) -> Self;
 }
 
-/// The number of one of eight places, in the form that every instruction set can look it up by. The
-/// three lowest bits are the place. AVX2 moves numbers within four as halves of 32 bits: it reads
-/// the half, three bits higher, and the sign, which is set in the upper four.
+/// Returns the index of one of eight numbers in a form that every instruction set can use. The
+/// three lowest bits are the index. AVX2 permutes numbers within groups of four as halves of 32
+/// bits: it reads the half, three bits higher, and the sign, which is set in the upper group.
 pub(crate) fn place(k: usize) -> u64 {
     let half = 2 * (k as u64 % 4);
     k as u64 | half << 3 | (half + 1) << 35 | (k as u64 / 4) << 63
@@ -133,7 +134,7 @@ mod avx2 {
             // SAFETY: see the type.
             unsafe {
                 let (first, second) = (load_places(&halves[0]), load_places(&halves[1]));
-                // By its sign a place chooses between the halves.
+                // The sign of an index selects the half.
                 Avx2(
                     _mm256_blendv_pd(moved(self.0, first), moved(self.1, first), first),
                     _mm256_blendv_pd(moved(self.0, second), moved(self.1, second), second),
@@ -179,7 +180,7 @@ mod avx2 {
         unsafe { _mm256_loadu_pd(places.as_ptr().cast()) }
     }
 
-    /// Numbers moved within the four.
+    /// Returns the numbers permuted within each group of four.
     #[inline(always)]
     #[expect(unsafe_code, reason = "see the trait")]
     unsafe fn moved(numbers: __m256d, places: __m256d) -> __m256d {

@@ -1,4 +1,4 @@
-//! Enumerations of distinct unitaries: which count as the same, and what circuits may cost.
+//! Enumerations of distinct unitaries: their equivalence and the costs of circuits.
 
 use crate::alphabet::Alphabet;
 use crate::arithmetic::Equivalence;
@@ -12,8 +12,8 @@ const MAX_DISTINCT_LETTERS: usize = 32;
 /// The largest cost of a gate or a circuit.
 const MAX_COST: u32 = 65_535;
 
-/// An enumeration of the unitaries that some circuit makes at no more than `most_cost` and within
-/// the space's lengths, each with a circuit that is cheapest, and shortest among those.
+/// An enumeration of the unitaries of all circuits of at most `most_cost` and within the space's
+/// lengths, each with the shortest of its cheapest circuits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distinct {
     /// The equivalence under which unitaries count as one.
@@ -25,12 +25,12 @@ pub struct Distinct {
 }
 
 impl Distinct {
-    /// Whether circuits have costs, and not only lengths.
+    /// Returns whether circuits have costs, and not only lengths.
     pub fn has_costs(&self) -> bool {
         self.costs.iter().any(|&cost| cost > 0)
     }
 
-    /// Refuses an enumeration that cannot be over `alphabet` with circuits of at most `max`
+    /// Refuses an enumeration that is impossible over `alphabet` with circuits of at most `max`
     /// letters.
     pub(crate) fn check(&self, alphabet: &Alphabet, max: usize) -> Result<()> {
         let letters = alphabet.letters().len();
@@ -38,19 +38,21 @@ impl Distinct {
         let refused = |reason: String| Err(Error::Distinct(reason));
         if letters > MAX_DISTINCT_LETTERS {
             let most = MAX_DISTINCT_LETTERS;
-            return refused(format!("there are {letters} letters; at most {most} are possible"));
+            return refused(format!(
+                "there are {letters} letters, but at most {most} are supported; use fewer gates or qubits"
+            ));
         }
         if costs.len() != alphabet.gates().len() {
             return refused("each gate needs a cost".into());
         }
         if !self.has_costs() && self.most_cost > 0 {
-            return refused("no gate costs anything".into());
+            return refused("no gate has a cost above 0".into());
         }
         if self.has_costs() && max < MAX_LENGTH {
-            return refused("cheap circuits may be long: with costs there is no other bound".into());
+            return refused("a maximum length cannot be combined with costs".into());
         }
         if costs.iter().any(|&cost| cost > MAX_COST) || self.most_cost > MAX_COST {
-            return refused(format!("costs go up to {MAX_COST}"));
+            return refused(format!("a cost is at most {MAX_COST}"));
         }
         Ok(())
     }

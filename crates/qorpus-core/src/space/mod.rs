@@ -43,13 +43,13 @@ pub enum SpaceKind {
     Distinct(Distinct),
 }
 
-/// The mean length that is assumed for appended circuits when the size of their chunks is chosen:
-/// it is not known beforehand.
+/// The mean length that is assumed for appended circuits, to choose the size of their chunks: it is
+/// not known beforehand.
 const LENGTH_OF_APPENDED: f64 = 16.0;
 
 impl Space {
-    /// The space of appended circuits: any number, of any length. None can be computed from an
-    /// index. Its length is the largest possible, 2^63.
+    /// Returns the space of appended circuits: any number, of any length. None can be computed from
+    /// an index. Its length is the largest possible, 2^63.
     pub fn appended(alphabet: &Alphabet) -> Space {
         Space::of(SpaceKind::Appended, alphabet, 0, MAX_LENGTH, MAX_RECORDS)
     }
@@ -63,9 +63,9 @@ impl Space {
         Space { kind, sampler, letters, min, max, len }
     }
 
-    /// The space of an enumeration: a shortest or cheapest circuit for each distinct unitary. None
-    /// can be computed from an index. Its length is the largest possible, 2^63. Either only lengths
-    /// count, or gates have costs and lengths are unbounded.
+    /// Returns the space of an enumeration: a shortest or cheapest circuit for each distinct
+    /// unitary. None can be computed from an index. Its length is the largest possible, 2^63.
+    /// Either only lengths count, or gates have costs and lengths are unbounded.
     ///
     /// # Errors
     /// [`Error::Distinct`], or [`Error::Length`] if `max` is too large.
@@ -75,8 +75,8 @@ impl Space {
         Ok(Space::of(SpaceKind::Distinct(distinct), alphabet, 0, max, MAX_RECORDS))
     }
 
-    /// The space of all words of `min` to `max` letters, each once. Shorter words come first, then
-    /// words in the order of the alphabet with the first letter most significant.
+    /// Returns the space of all words of `min` to `max` letters, each once. Shorter words come
+    /// first, then words in the order of the alphabet with the first letter most significant.
     ///
     /// # Errors
     /// A reversed or too large range of lengths, or more than 2^63 words.
@@ -90,8 +90,8 @@ impl Space {
         Ok(Space::of(SpaceKind::Words, alphabet, min, max, len))
     }
 
-    /// The space of `len` independent draws: a length uniform in `min..=max`, then letters uniform
-    /// in the alphabet.
+    /// Returns the space of `len` independent draws: a length uniform in `min..=max`, then letters
+    /// uniform in the alphabet.
     ///
     /// Record i depends on `seed` and i alone; the generator is specified in `docs/format.md`.
     ///
@@ -108,29 +108,29 @@ impl Space {
         Ok(Space::of(SpaceKind::Random { seed }, alphabet, min, max, len))
     }
 
-    /// The number of circuits.
+    /// Returns the number of circuits.
     #[expect(clippy::len_without_is_empty, reason = "a space is never empty")]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// The shortest and the longest length, in letters.
+    /// Returns the shortest and the longest length, in letters.
     pub fn lengths(&self) -> (usize, usize) {
         (self.min, self.max)
     }
 
-    /// The kind of the space.
+    /// Returns the kind of the space.
     pub fn kind(&self) -> &SpaceKind {
         &self.kind
     }
 
-    /// Whether its circuits are stored by an appender or an enumeration, and cannot be computed
-    /// from an index.
+    /// Returns whether its circuits are stored by an appender or an enumeration, and cannot be
+    /// computed from an index.
     pub fn is_appended(&self) -> bool {
         matches!(self.kind, SpaceKind::Appended | SpaceKind::Distinct(_))
     }
 
-    /// The enumeration, if its circuits are those of distinct unitaries.
+    /// Returns the enumeration, if it is a space of distinct unitaries.
     pub fn enumerates(&self) -> Option<&Distinct> {
         match &self.kind {
             SpaceKind::Distinct(distinct) => Some(distinct),
@@ -138,8 +138,8 @@ impl Space {
         }
     }
 
-    /// The mean length that decides the size of chunks: exact for random circuits, the longest for
-    /// words, since most words are longest.
+    /// Returns the mean length that decides the size of chunks: exact for random circuits, the
+    /// longest for words, since most words are longest.
     pub(crate) fn typical_length(&self) -> f64 {
         match self.kind {
             SpaceKind::Appended => LENGTH_OF_APPENDED,
@@ -177,7 +177,7 @@ impl Space {
         }
     }
 
-    /// The circuits with these indices.
+    /// Returns the circuits with these indices.
     #[cfg(test)]
     pub(crate) fn listed(&self, indices: Range<u64>) -> Circuits {
         let mut circuits = Circuits::default();
@@ -185,7 +185,8 @@ impl Space {
         circuits
     }
 
-    /// The index of a word; `None` if the space is not one of words, or does not have this one.
+    /// Returns the index of a word; `None` if the space is not one of words, or does not have this
+    /// one.
     pub fn index(&self, word: &[u16]) -> Option<u64> {
         let within = (self.min..=self.max).contains(&word.len());
         let known = word.iter().all(|&letter| usize::from(letter) < self.letters);
@@ -231,15 +232,15 @@ impl Space {
 fn check_lengths(min: usize, max: usize) -> Result<()> {
     let refused = |reason| Err(Error::Length { min, max, reason });
     if min > max {
-        return refused("the shortest length comes first");
+        return refused("the shortest length must come first");
     }
     if max > MAX_LENGTH {
-        return refused("circuits have at most 65535 letters");
+        return refused("a circuit has at most 65,535 letters");
     }
     Ok(())
 }
 
-/// letters^length, if it fits in 64 bits.
+/// Returns letters^length, if it fits in 64 bits.
 fn words_of(letters: usize, length: usize) -> Option<u64> {
     (letters as u64).checked_pow(length as u32)
 }

@@ -2,18 +2,18 @@
 //!
 //! Philox: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
 //! SC'11. Several draws from one word: N. Brackett-Rozinsky, D. Lemire, "Batched ranged random
-//! integer generation", Software: Practice and Experience, 2024. `docs/format.md` says how the two
-//! are put together.
+//! integer generation", Software: Practice and Experience, 2024. `docs/format.md` specifies how the
+//! two are combined.
 
 use std::array;
 
 /// The number of records whose first blocks are computed at once.
 pub(crate) const BATCH: usize = 8;
 
-/// A block of Philox4x32-10 for each of `N` counters, as two words: 128 random bits that depend on
-/// the counter and `key` alone.
+/// Returns a block of Philox4x32-10 for each of `N` counters, as two words: 128 random bits that
+/// depend on the counter and `key` alone.
 ///
-/// Numbers of 32 bits stand in the low halves of 64 bits, as vector multiplications take them. The
+/// Numbers of 32 bits are in the low halves of 64 bits, as vector multiplications need them. The
 /// high halves do not matter until the end.
 #[inline(always)]
 fn philox<const N: usize>(mut counter: [[u64; N]; 4], mut key: [u32; 2]) -> [[u64; N]; 2] {
@@ -40,7 +40,7 @@ fn philox<const N: usize>(mut counter: [[u64; N]; 4], mut key: [u32; 2]) -> [[u6
     words
 }
 
-/// The first block of each of the records from `first` on, as two words.
+/// Returns the first block of each of the records from `first` on, as two words.
 #[inline(always)]
 pub(crate) fn first_blocks(first: u64, key: [u32; 2]) -> [[u64; BATCH]; 2] {
     let records: [u64; BATCH] = array::from_fn(|k| first.wrapping_add(k as u64));
@@ -56,7 +56,7 @@ pub(crate) struct RandomWords {
 }
 
 impl RandomWords {
-    /// The words of `record`, from the first on.
+    /// Returns the words of `record`, from the first on.
     pub(crate) fn new(key: [u32; 2], record: u64) -> RandomWords {
         RandomWords { key, record, next_block: 0, spare: None }
     }
@@ -73,7 +73,7 @@ impl RandomWords {
         word
     }
 
-    /// A word from which draws whose ranges multiply to `product` are unbiased.
+    /// Returns a word from which draws whose ranges multiply to `product` are unbiased.
     pub(crate) fn unbiased(&mut self, product: RangeProduct) -> u64 {
         loop {
             let word = self.next();

@@ -9,9 +9,9 @@ use std::sync::Arc;
 /// The largest product of the ranges drawn from one word: a word is rejected once in 2^16 at most.
 const PRODUCT_LIMIT: u64 = 1 << 48;
 
-/// All short words over an alphabet, to draw several letters by one multiplication. The number
-/// below A^k that is drawn from a word has as its digits the k letters that would be drawn one
-/// after the other, and leaves the same rest of the fraction.
+/// All short words over an alphabet, to draw several letters by one multiplication. The digits of
+/// the number below A^k that is drawn from a word are the k letters that would be drawn one by one,
+/// and the same fraction remains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ShortWords {
     /// Letters of each word, at most eight.
@@ -40,8 +40,8 @@ impl ShortWords {
         ShortWords { length, words: (0..letters.pow(length as u32)).map(word).collect() }
     }
 
-    /// Draws letters until there are `count`, and perhaps some more. All are written to the
-    /// beginning of `to`, which must have room for 8 more than `count`.
+    /// Draws at least `count` letters and writes them to the beginning of `to`, which must have
+    /// room for 8 more than `count`.
     #[inline(always)]
     fn draw(&self, mut word: u64, count: usize, to: &mut [u16]) {
         let mut drawn = 0;
@@ -69,15 +69,16 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler over `letters` letters and lengths `shortest..=longest`, both far below 2^17.
+    /// Returns a sampler over `letters` letters and lengths `shortest..=longest`, both far below
+    /// 2^17.
     pub(crate) fn new(seed: u64, letters: usize, shortest: usize, longest: usize) -> Sampler {
         let short_words = ShortWords::new(letters);
         let letters = letters as u64;
         let lengths = (longest - shortest + 1) as u64;
         let fill = |start: u64| {
             let (mut product, mut count) = (start, 0);
-            // An alphabet of one letter leaves nothing to draw: 64 letters a word is as good a
-            // bound as any.
+            // An alphabet of one letter leaves nothing to draw; 64 letters a word is an arbitrary
+            // bound.
             while product * letters <= PRODUCT_LIMIT && count < 64 {
                 product *= letters;
                 count += 1;
@@ -102,8 +103,8 @@ impl Sampler {
         }
     }
 
-    /// Appends the records from `first` on. Nearly all are decided by the first word of the first
-    /// block.
+    /// Appends the records from `first` on. Nearly all are determined by the first word of the
+    /// first block.
     #[inline(always)]
     fn batch(&self, first: u64, out: &mut Circuits) {
         let [words, _] = first_blocks(first, self.key);
@@ -159,8 +160,8 @@ impl SimdTask for Draws<'_> {
     #[inline(always)]
     fn run<const SET: u8>(self) {
         let Range { mut start, end } = self.indices;
-        // The table has no words of a very large alphabet, and nothing is gained if a first word
-        // never decides a record.
+        // A very large alphabet has no table, and a batch gains nothing if a first word never
+        // determines a record.
         let gains =
             self.sampler.short_words.length > 0 && self.sampler.shortest <= self.sampler.first.0 as u64;
         while gains && end.saturating_sub(start) >= BATCH as u64 {

@@ -1,4 +1,4 @@
-//! Opens one file for reading and sums it up; holds the state that its reads share. Others may be
+//! A corpus file open for reading: its summary, and the state that its reads share. Others may be
 //! writing it meanwhile.
 
 use crate::corpus::journal_mode;
@@ -33,9 +33,9 @@ use std::time::Duration;
 pub struct Summary {
     /// Committed records.
     pub records: u64,
-    /// Records the recipe has, unless they are appended by someone, or are still being enumerated.
+    /// Records of the recipe; `None` if records are appended or still being enumerated.
     pub expected: Option<u64>,
-    /// Whether all of them are there.
+    /// Whether all records are generated.
     pub complete: bool,
     /// SHA-256 of the recipe, in hexadecimal.
     pub recipe_hash: String,
@@ -45,7 +45,7 @@ pub struct Summary {
     pub bytes: u64,
     /// The version of the file's format.
     pub format_version: u32,
-    /// The SQLite that reads it.
+    /// The version of SQLite that reads it.
     pub sqlite_version: &'static str,
     /// Whether it is marked as being written and its WAL is missing, so that committed records may
     /// be missing too: see [`Corpus::warnings`](crate::Corpus::warnings).
@@ -54,30 +54,30 @@ pub struct Summary {
 
 /// A corpus open for reading.
 ///
-/// It follows what others commit; each call sees one consistent state. Not to be shared between
-/// threads: open it once in each.
+/// It sees commits of other processes; each call sees one consistent state. It cannot be shared
+/// between threads: open it once in each.
 #[derive(Debug)]
 pub struct CorpusFile {
     pub(super) path: PathBuf,
-    /// Of a file that is mapped, opened when it is first needed.
+    /// For a mapped file, it is opened when it is first needed.
     connection: OnceCell<Connection>,
     process: u32,
     /// Device and inode number of the file.
     file_id: Option<(u64, u64)>,
     /// The size of the file when it was opened.
     pub(crate) initial_bytes: u64,
-    /// How many of the file's mappings had given zeros when it was opened.
+    /// The number of the file's mappings that were replaced by zeros before it was opened.
     initial_faults: u32,
     pub(super) shared: Arc<SharedRecipe>,
     /// A block that is being read; kept for its memory.
     pub(crate) buffer: RefCell<Vec<u8>>,
     /// The file's mapping while nobody writes.
     pub(super) mapped: RefCell<Option<MappedFile>>,
-    /// When the file was last checked for writers.
+    /// The time when the file was last checked for writers.
     pub(super) polled: Cell<Option<Duration>>,
 }
 
-/// A recipe and what reading derives from it; files of one recipe share it.
+/// A recipe and values derived from it for reading; files of one recipe share it.
 #[derive(Debug)]
 pub(crate) struct SharedRecipe {
     recipe: Recipe,
@@ -112,7 +112,7 @@ impl CorpusFile {
     /// The file is missing, not a corpus, of a later format version, or truncated.
     pub fn open(path: impl AsRef<Path>) -> Result<CorpusFile> {
         let path = absolute(path.as_ref())?;
-        // Before SQLite makes a new one. The answer is kept for the whole process.
+        // Before SQLite creates a new WAL. The result is kept for the whole process.
         let missing = wal::is_missing(&path);
         let connection = connect(&path).map_err(|error| {
             if missing { Error::NoWal(wal::warning(&path), Box::new(error)) } else { error }
@@ -123,8 +123,8 @@ impl CorpusFile {
         }
     }
 
-    /// Opens the corpus at `path`, which should have a recipe that is known already: its text is
-    /// compared and not parsed again.
+    /// Opens the corpus at `path` with a recipe that is known already: its text is compared and not
+    /// parsed again.
     pub(crate) fn open_known(path: &Path, known: &Arc<SharedRecipe>) -> Result<CorpusFile> {
         let path = absolute(path)?;
         let connection = connect(&path)?;
@@ -139,8 +139,8 @@ impl CorpusFile {
     }
 
     /// Opens the published file at `path`, whose layout, recipe and ids are known, without SQLite.
-    /// Records that the mapping does not give have SQLite open it after all. Its row cache has at
-    /// most `rows` slots.
+    /// For records that the mapping cannot give, SQLite opens it. Its row cache has at most `rows`
+    /// slots.
     pub(crate) fn open_published(
         path: PathBuf,
         known: &Arc<SharedRecipe>,
@@ -149,7 +149,7 @@ impl CorpusFile {
         size: u64,
         rows: usize,
     ) -> Option<CorpusFile> {
-        // Before it is mapped: if another file comes in its place meanwhile, the next read sees it.
+        // Before it is mapped: if another file takes its place meanwhile, the next read sees it.
         let corpus = CorpusFile::new(path, known.clone());
         let file = PublishedMapping::new(&corpus.path, size)?;
         let root = layout.root(file.bytes())?;
@@ -193,7 +193,7 @@ impl CorpusFile {
         let reconnect = || {
             let connection = connect(&self.path)?;
             if connection::identity(&connection, &self.path)?.as_ref() != Some(&self.shared.identity) {
-                return Err(not_a_corpus(&self.path, "it is another one than before".into()));
+                return Err(not_a_corpus(&self.path, "another file has taken its place".into()));
             }
             Ok(connection)
         };
@@ -202,23 +202,23 @@ impl CorpusFile {
         Ok(self.connection.get_or_init(|| connection))
     }
 
-    /// Whether SQLite has it open.
+    /// Returns whether SQLite has it open.
     pub(crate) fn is_connected(&self) -> bool {
         self.connection.get().is_some()
     }
 
-    /// Returns the file's layout, for others that may have the same.
+    /// Returns the file's layout, for other files that may have the same layout.
     pub(crate) fn layout(&self) -> Option<Layout> {
         let size = self.path.metadata().ok()?.len();
         Layout::new(self.connection().ok()?, PublishedMapping::new(&self.path, size)?.bytes())
     }
 
-    /// The absolute path of the file.
+    /// Returns the absolute path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The recipe, which decides the records.
+    /// Returns the recipe, which decides the records.
     pub fn recipe(&self) -> &Recipe {
         &self.shared.recipe
     }
@@ -231,7 +231,7 @@ impl CorpusFile {
         &self.shared.codec
     }
 
-    /// Sums the file up, in time independent of its size.
+    /// Returns a summary of the file, in time independent of its size.
     pub fn summary(&self) -> Result<Summary> {
         let (records, content_hash) = self.read(totals)?;
         let (expected, complete) = if self.recipe().space().enumerates().is_some() {
@@ -254,7 +254,8 @@ impl CorpusFile {
         })
     }
 
-    /// How many ids there are: all of the recipe's, made or not, or those appended so far.
+    /// Returns the number of ids: all ids of the recipe, generated or not, or the ids appended so
+    /// far.
     pub fn len(&self) -> Result<u64> {
         match self.recipe().expected() {
             Some(expected) => Ok(expected),
@@ -262,12 +263,12 @@ impl CorpusFile {
         }
     }
 
-    /// Whether it has no records, which only a corpus has to which nothing was appended yet.
+    /// Returns whether it has no ids, as a corpus to which nothing was appended yet.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// The finished levels of an enumeration, in order; none if nothing was enumerated.
+    /// Returns the finished levels of an enumeration, in order; none if nothing was enumerated.
     ///
     /// # Errors
     /// The file cannot be read, or contradicts itself.
@@ -280,13 +281,13 @@ impl CorpusFile {
         Ok(levels)
     }
 
-    /// Whether this is the file at `path`.
+    /// Returns whether this is the file at `path`.
     pub(crate) fn is_of(&self, path: &Path) -> bool {
         self.file_id.is_some() && file_id(path) == self.file_id
     }
 
-    /// Whether another file has taken this one's place, which is checked every few milliseconds, or
-    /// this one's mapping gives zeros.
+    /// Returns whether another file has taken this one's place, which is checked every few
+    /// milliseconds, or the mapping of this one was replaced by zeros.
     pub(crate) fn is_replaced(&self) -> bool {
         let is_polled =
             || self.polled.get().is_some_and(|polled| now().saturating_sub(polled) < POLL_INTERVAL);
@@ -294,14 +295,14 @@ impl CorpusFile {
         self.is_torn() || (!is_polled() && is_other())
     }
 
-    /// The first id from `id` on whose record is made, or how many there are.
+    /// Returns the first id from `id` on whose record is generated, or the number of ids.
     pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
         let (stride, len) = (self.recipe().stride(), self.recipe().space().len());
         let next = self.read(|connection| claims::next_done(connection, id / stride))?;
         Ok(next.saturating_mul(stride).clamp(id.min(len), len))
     }
 
-    /// The labels that records brought with them, sorted by name, and for each whether it is a
+    /// Returns the labels that came with the records, sorted by name, each with whether it is a
     /// text.
     pub(crate) fn label_kinds(&self) -> Result<Vec<(String, bool)>> {
         if !self.recipe().space().is_appended() {
@@ -314,8 +315,8 @@ impl CorpusFile {
         self.blamed(damaged(self.recipe(), self.path.clone(), number, damage))
     }
 
-    /// Whether a mapping of the file has given zeros since this was opened: then it may hold more
-    /// of them.
+    /// Returns whether a mapping of the file was replaced by zeros since this was opened, so that
+    /// its data cannot be trusted.
     #[inline]
     fn is_torn(&self) -> bool {
         self.file_id.is_some_and(|file| guard::faults(file) != self.initial_faults)
@@ -356,7 +357,7 @@ impl CorpusFile {
 
 impl Drop for CorpusFile {
     fn drop(&mut self) {
-        // A forked child must leave its parent's file alone.
+        // A forked child must not touch its parent's file.
         if self.process == std::process::id()
             && let Some(connection) = self.connection.get()
         {
@@ -365,7 +366,7 @@ impl Drop for CorpusFile {
     }
 }
 
-/// The error of a chunk that is not as it should be.
+/// Returns the error of a damaged chunk.
 pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: ChunkDamage) -> Error {
     Error::DamagedChunk {
         path,
@@ -373,19 +374,19 @@ pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: Chunk
         ids: recipe.chunk_ids(number),
         damage,
         remedy: if recipe.space().is_appended() {
-            "this one must come from a copy of the file"
+            "this one can only be restored from a copy of the file"
         } else {
-            "'qorpus repair' computes this one again"
+            "'qorpus repair' recomputes this one"
         },
     }
 }
 
-/// Device and inode number, which tell a file from others whatever its name.
+/// Returns the device and inode number, which identify a file under any name.
 fn file_id(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// The size of a file; 0 if there is none.
+/// Returns the size of a file; 0 if there is none.
 pub(crate) fn bytes_of(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }

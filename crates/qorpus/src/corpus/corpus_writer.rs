@@ -27,19 +27,20 @@ use std::time::Duration;
 /// A page in the WAL, with its header.
 const FRAME_BYTES: u64 = PAGE_SIZE as u64 + 24;
 
-/// A WAL above this size is checkpointed behind a transaction.
+/// A WAL above this size is checkpointed after a transaction.
 const WAL_CHECKPOINT_BYTES: u64 = 32 << 20;
 
-/// Above this size, to which only a reader makes it grow, it is truncated as well.
+/// The size above which a WAL, which grows so much only because of a reader, is also truncated.
 const WAL_TRUNCATE_BYTES: u64 = 4 * WAL_CHECKPOINT_BYTES;
 
-/// A WAL whose checkpoint readers block may grow to this size; then the writer waits for them.
+/// A WAL whose checkpoint is blocked by readers may grow to this size; then the writer waits for
+/// them.
 const WAL_WAIT_BYTES: u64 = 1 << 30;
 
-/// How long the last writer waits for readers before it leaves an empty WAL behind.
+/// The time that the last writer waits for readers before it leaves an empty WAL behind.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long a writer waits for others before it warns, and waits again.
+/// The time that a writer waits for others before it warns and waits again.
 const WARN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A corpus open for writing.
@@ -54,12 +55,13 @@ pub(crate) struct CorpusWriter {
     poisoned: Cell<bool>,
     /// The file when this writer last had the write lock.
     seen: Cell<FileState>,
-    /// The inode of the WAL whose name is durable.
+    /// The inode of the WAL whose directory entry is durable.
     saved_wal: Cell<Option<u64>>,
 }
 
 impl CorpusWriter {
-    /// Opens the corpus at `path`, creating it if there is none; it must have this recipe.
+    /// Opens the corpus at `path`, creating it if it does not exist. An existing one must have this
+    /// recipe.
     pub(crate) fn open(path: &Path, recipe: &Recipe, durability: Durability) -> Result<CorpusWriter> {
         let path = absolute(path)?;
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
@@ -90,10 +92,11 @@ impl CorpusWriter {
             create(&connection, &path, recipe)?;
         }
         connection::bound_cache(&connection, &path)?;
-        // Checkpoints are made here, with the others waiting, instead of inside some transaction.
+        // This writer checkpoints by itself, while the others wait, instead of inside some
+        // transaction.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
-        // Not DELETE, which commits by removing the journal: without a sync of the directory it may
-        // come back.
+        // Not DELETE, which commits by removing the journal: without a sync of the directory the
+        // journal may come back.
         write_lock.change_mode(|| {
             if lock.is_alone() || !set_journal_mode(&connection, &busy_timeout, "WAL", SHORT_TIMEOUT) {
                 set_journal_mode(&connection, &busy_timeout, "PERSIST", SHORT_TIMEOUT);
@@ -116,7 +119,7 @@ impl CorpusWriter {
         })
     }
 
-    /// The sidecar lock, which knows this writer's name and which others are alive.
+    /// Returns the sidecar lock, which knows this writer's name and which others are alive.
     pub(crate) fn lock(&self) -> &SidecarLock {
         &self.lock
     }
@@ -139,16 +142,16 @@ impl CorpusWriter {
         let result = self.commit(change)?;
         self.poisoned.set(false);
         self.checkpoint_wal(&write_lock)?;
-        // Harm to the file after the commit is found under the next write lock, or was done to a
-        // whole file.
+        // Damage after the commit is found under the next write lock, or happened to a complete
+        // file.
         if let Some(seen) = FileState::at(&self.path)? {
             self.seen.set(FileState { len: seen.len, ..self.seen.get() });
         }
         Ok(result)
     }
 
-    /// Refuses to continue if the file was taken away: with a WAL, SQLite would not notice, and
-    /// commits would go to a file without a name.
+    /// Refuses to continue if the file was removed or replaced: with a WAL, SQLite would not
+    /// notice, and commits would go to a file without a name.
     fn check_file(&self) -> Result<()> {
         let seen = self.seen.get();
         let what = match FileState::at(&self.path)? {
@@ -161,7 +164,7 @@ impl CorpusWriter {
         Err(Error::LostFile(self.path.clone(), what))
     }
 
-    /// Whether a file of `len` bytes holds all pages that SQLite counts.
+    /// Returns whether a file of `len` bytes holds all pages that SQLite counts.
     fn is_whole(&self, len: u64) -> bool {
         let expected =
             connection::begin_read(&self.connection).and_then(|reading| connection::bytes(&reading));
@@ -187,7 +190,7 @@ impl CorpusWriter {
         Ok(result)
     }
 
-    /// Saves the WAL's name, if there is a new WAL: the process that turned it on may not have.
+    /// Makes the directory entry of a new WAL durable: the process that created it may not have.
     fn save_wal_name(&self) -> Result<()> {
         let Some(wal_path) = FileState::at(&wal_path(&self.path))? else { return Ok(()) };
         if self.saved_wal.get() != Some(wal_path.inode) {
@@ -230,10 +233,10 @@ impl CorpusWriter {
         if self.poisoned.get() { Err(Error::Poisoned(self.path.clone())) } else { Ok(()) }
     }
 
-    /// Checkpoints the WAL once it is long, so that the next transaction resets it in place; waits
-    /// for readers only when it has become too long.
+    /// Checkpoints the WAL once it is long, so that the next transaction resets it in place. Waits
+    /// for readers only when it is too long.
     fn checkpoint_wal(&self, _write_lock: &WriteLock<'_>) -> Result<()> {
-        let failed = sqlite_on(&self.connection, &self.path, "write its log back");
+        let failed = sqlite_on(&self.connection, &self.path, "checkpoint its WAL");
         let size = self.wal_bytes().map_err(&failed)?;
         if size <= WAL_CHECKPOINT_BYTES {
             return Ok(());
@@ -259,7 +262,7 @@ impl CorpusWriter {
         }
     }
 
-    /// The bytes of the WAL; 0 if there is none or all of it is in the file.
+    /// Returns the bytes of the WAL; 0 if there is none or all of it is in the file.
     fn wal_bytes(&self) -> rusqlite::Result<u64> {
         self.connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
             let (frames, done): (i64, i64) = (row.get(1)?, row.get(2)?);
@@ -279,7 +282,7 @@ impl Drop for CorpusWriter {
     /// Leaves one plain file without journal or WAL, if this is the last writer.
     fn drop(&mut self) {
         if self.process != std::process::id() {
-            // Closing it would take the parent's locks away.
+            // Closing it would release the parent's locks.
             if let Ok(nothing) = Connection::open_in_memory() {
                 std::mem::forget(std::mem::replace(&mut self.connection, nothing));
             }
@@ -292,9 +295,9 @@ impl Drop for CorpusWriter {
             // Leaving WAL mode takes a rollback journal.
             let _ = self.synchronize(false);
             let names = DurableNames::new(&self.path, self.durability);
-            // A reader may have put the file into WAL mode since this connection looked last, and
-            // left. SQLite does not look when it goes from one rollback journal to another, and the
-            // file would stay marked as being written.
+            // A reader may have put the file into WAL mode since this connection last looked, and
+            // then closed it. SQLite does not look when it changes between rollback journals, and
+            // the file would stay marked as being written.
             let _ = self.connection.pragma_query(None, "schema_version", |_| Ok(()));
             let in_wal_mode = is_mode(&self.connection, "wal");
             if self.lock.is_alone()
@@ -307,7 +310,7 @@ impl Drop for CorpusWriter {
                 if in_wal_mode {
                     names.forget_journal();
                 }
-                // Readers that stay open keep the WAL; its pages can be in the file all the same.
+                // Readers that stay open keep the WAL, but its pages can be moved to the file.
                 let checkpoint = || self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
                 let _ = self.busy_timeout.limited(SHORT_TIMEOUT, checkpoint);
             }

@@ -1,19 +1,19 @@
-//! Ids of records that are asked for.
+//! Ids of requested records.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Which records are asked for.
+/// The ids of requested records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ids<'a> {
-    /// Consecutive ones.
+    /// Consecutive ids.
     Run(Range<u64>),
-    /// Any, in any order, also repeated.
+    /// A list of ids in any order, also repeated.
     List(&'a [u64]),
 }
 
 impl Ids<'_> {
-    /// How many there are.
+    /// Returns the number of ids.
     pub fn len(&self) -> usize {
         match self {
             Ids::Run(ids) => usize::try_from(ids.end.saturating_sub(ids.start)).unwrap_or(usize::MAX),
@@ -21,7 +21,7 @@ impl Ids<'_> {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -35,7 +35,7 @@ impl Ids<'_> {
 }
 
 impl<'a> Ids<'a> {
-    /// One by one.
+    /// Returns the ids as a list.
     pub(crate) fn list(&self) -> Cow<'a, [u64]> {
         match self {
             Ids::Run(ids) => Cow::Owned(ids.clone().collect()),
@@ -43,7 +43,7 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// The one at this place.
+    /// Returns the id at this position.
     pub(crate) fn at(&self, place: usize) -> Option<u64> {
         match self {
             Ids::Run(ids) => ids.start.checked_add(place as u64).filter(|&id| id < ids.end),
@@ -51,7 +51,7 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// The ones at these places.
+    /// Returns the ids at these positions.
     pub(crate) fn part(&self, places: Range<usize>) -> Ids<'a> {
         match self {
             Ids::Run(ids) => Ids::Run(ids.start + places.start as u64..ids.start + places.end as u64),

@@ -1,4 +1,4 @@
-//! Reads of a file that nobody changes, at present or any more: from its mapping, without locks.
+//! Reads of a file that nobody changes, from its mapping and without locks.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
@@ -15,11 +15,11 @@ use crate::tables::chunks::totals;
 use crate::tables::claims;
 use std::ops::Range;
 
-/// Slots for chunks where their rows are read from the mapping and have a cache of their own.
+/// Slots for chunks of a mapped file, whose rows have their own cache.
 const FEW_SLOTS: usize = 64;
 
 impl CorpusFile {
-    /// Whether records are read from the mapping, where their order does not matter.
+    /// Returns whether records are read from the mapping, where their order does not matter.
     pub(crate) fn is_mapped(&self) -> Result<bool> {
         self.poll_writers()?;
         Ok(self.mapped.borrow().as_ref().is_some_and(|mapped| match &mapped.file {
@@ -28,13 +28,14 @@ impl CorpusFile {
         }))
     }
 
-    /// How many records there are at least, without a look at the file.
+    /// Returns a lower bound of the number of records, without looking at the file.
     pub(crate) fn records_known(&self) -> u64 {
         self.mapped.borrow().as_ref().map_or(0, |mapped| mapped.ids.end)
     }
 
     /// Reads the records with these ids, in any order, from the mapping of a file that nobody
-    /// writes. Returns false if one of them cannot be read so; `buffers` then hold nothing of use.
+    /// writes. Returns false if one of them cannot be read this way; the contents of `buffers` are
+    /// then undefined.
     #[inline]
     pub(super) fn read_mapped(&self, ids: &Ids<'_>, buffers: &mut RowBuffers<'_>) -> Result<bool> {
         self.poll_writers()?;
@@ -62,11 +63,11 @@ impl CorpusFile {
         if self.polled.get().is_some_and(|polled| now.saturating_sub(polled) < POLL_INTERVAL) {
             return Ok(());
         }
-        // A child that inherited a mapping may read it until then, for no lock is involved; to ask
-        // the system which process this is would take a fifth of a read.
+        // A child that inherited a mapping may read it until then, since no lock is involved.
+        // Asking the system for the process id would take a fifth of the time of a read.
         self.check_process()?;
         self.polled.set(Some(now));
-        // Nobody writes a published file; were it done after all, checks would fail.
+        // Nobody writes a published file; if someone did, checks would fail.
         if self.mapped.borrow().as_ref().is_some_and(|mapped| matches!(mapped.file, Backing::File(..)))
             || self.has_no_writers() == self.mapped.borrow().is_some()
         {
@@ -89,8 +90,7 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// The ids of the records that are there, if they follow one another: all, or those of a part
-    /// or shard.
+    /// Returns the ids of the existing records if they are consecutive: all, or a part or shard.
     fn ids_in_one(&self) -> Result<Option<Range<u64>>> {
         if self.recipe().expected().is_none() {
             return Ok(Some(0..self.read(totals)?.0));
@@ -100,7 +100,7 @@ impl CorpusFile {
         Ok(self.made()?.map(ids))
     }
 
-    /// The chunks that are made, if they follow one another and are some.
+    /// Returns the chunks that are done, if there are any and they are consecutive.
     pub(crate) fn made(&self) -> Result<Option<Range<u64>>> {
         let (chunks, size) = (self.recipe().chunks(), self.recipe().chunk_records());
         let (done, (records, _)) =
@@ -109,7 +109,7 @@ impl CorpusFile {
         Ok(done.filter(|done| end(done) - done.start * size == records))
     }
 
-    /// Whether nobody writes, and nothing that was written is outside the file.
+    /// Returns whether nobody writes the file, and all that was written is in it.
     pub(super) fn has_no_writers(&self) -> bool {
         let found = |ending| std::fs::metadata(beside(&self.path, ending));
         // An empty WAL is left behind when readers keep it open.

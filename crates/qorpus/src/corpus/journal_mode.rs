@@ -8,13 +8,13 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a change of journal mode or an early checkpoint waits for others; it can as well be
-/// done later.
+/// The time that a change of journal mode or an early checkpoint waits for others; both can be done
+/// later.
 pub(super) const SHORT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Turns the WAL on for a reader that comes now, if a writer is alone.
+/// Turns the WAL on for a new reader, if a writer is alone.
 ///
-/// Only a courtesy: if it is not possible at once, the two wait for each other's short
+/// This is optional: if it is not possible at once, the two wait for each other's short
 /// transactions.
 pub(super) fn enable_wal(path: &Path, reader: &Connection) {
     let mode = reader.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
@@ -22,16 +22,15 @@ pub(super) fn enable_wal(path: &Path, reader: &Connection) {
         if_free(path, || {
             if let Ok((connection, busy_timeout)) = connection::open(path, Access::Write) {
                 set_journal_mode(&connection, &busy_timeout, "WAL", SHORT_TIMEOUT);
-                // The last connection to close removes the WAL: the reader has it from now on, for
-                // a file in WAL mode without one looks like a copy that lacks it.
+                // The last connection to close removes the WAL, so the reader opens it now: a file
+                // in WAL mode without a WAL looks like an incomplete copy.
                 let _ = connection::begin_read(reader);
             }
         });
     }
 }
 
-/// Leaves WAL mode if this is the last reader and the writers have left already, so that one plain
-/// file stays.
+/// Leaves WAL mode if this is the last reader and no writer is left, so that a single file remains.
 pub(super) fn leave_wal(path: &Path, reader: &Connection) {
     // A file that lacks its WAL stays marked, until a writer accepts it.
     if !is_mode(reader, "wal") || wal::is_found(path) || sidecar_lock::is_held(path) {
@@ -40,8 +39,8 @@ pub(super) fn leave_wal(path: &Path, reader: &Connection) {
     if let Ok(lock) = SidecarLock::open(path)
         && let Ok(write_lock) = lock.write_lock()
     {
-        // As a writer does at its end: one that comes or goes meanwhile must not take this one for
-        // another writer.
+        // As a writer does when it closes: a writer that comes or goes meanwhile must not count
+        // this one as a writer.
         lock.release();
         if lock.is_alone() && reader.pragma_update(None, "query_only", false).is_ok() {
             // Other readers keep the WAL; SQLite does not wait for them here.
@@ -52,7 +51,7 @@ pub(super) fn leave_wal(path: &Path, reader: &Connection) {
     }
 }
 
-/// Whether the journal mode, as far as this connection has seen it, is `mode`.
+/// Returns whether the journal mode, as far as this connection has seen it, is `mode`.
 pub(super) fn is_mode(connection: &Connection, mode: &str) -> bool {
     let now = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
     now.is_ok_and(|now| now.eq_ignore_ascii_case(mode))

@@ -1,4 +1,4 @@
-//! Looking up: single records anywhere in a file by SQLite, without reading their chunks whole.
+//! Lookups of single records anywhere in a file by SQLite, without reading whole chunks.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::mapped::{Backing, MappedFile};
@@ -78,8 +78,8 @@ impl CorpusFile {
     /// Calls `visit` for each run of `ids` that ascends within a chunk: with the columns, the
     /// chunk's span, the positions of the wanted records in it, and how many ids came before.
     ///
-    /// A file that nobody writes is read without locks. If something looks wrong there, someone may
-    /// just be changing it: then all is visited once more, in a transaction.
+    /// A file that nobody writes is read without locks. If something looks wrong, another process
+    /// may just be changing it: then everything is visited again in a transaction.
     pub(crate) fn visit(&self, ids: &[u64], visit: &mut VisitChunk<'_>) -> Result<()> {
         self.check_process()?;
         if ids.is_empty() {
@@ -124,8 +124,8 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// Which chunk should hold a record; where chunks are of any size, it is looked up unless it
-    /// was found before.
+    /// Returns the chunk that should hold a record. Where chunks have any size, it is looked up
+    /// unless it is cached.
     fn chunk_of(
         &self,
         connection: &Connection,
@@ -200,7 +200,7 @@ impl CorpusFile {
     }
 }
 
-/// See [`CorpusFile::visit`].
+/// A callback of [`CorpusFile::visit`].
 pub(crate) type VisitChunk<'v> =
     dyn FnMut(&mut Columns<'_>, ChunkLocation, &[usize], usize) -> Result<(), LookupError> + 'v;
 
@@ -208,7 +208,7 @@ pub(crate) type VisitChunk<'v> =
 pub(crate) enum LookupError {
     Damage(ChunkDamage),
     Sqlite(rusqlite::Error),
-    /// There is no such chunk, or no such column in it, or worse.
+    /// The chunk or its column does not exist, or SQLite failed.
     Seek(rusqlite::Error),
 }
 
@@ -224,7 +224,7 @@ impl From<rusqlite::Error> for LookupError {
     }
 }
 
-/// A column of which some records are read: copied at once if they are many.
+/// A reader of some records of a column, which is copied as a whole if they are many.
 struct ColumnReader<'c> {
     columns: &'c Columns<'c>,
     column: Column,
@@ -256,5 +256,5 @@ impl<'c> ColumnReader<'c> {
     }
 }
 
-/// With more records of a chunk than these, its columns are read whole.
+/// The most records of a chunk that are read one by one; for more, its columns are read whole.
 const WHOLE_COLUMN_RECORDS: usize = 24;

@@ -1,5 +1,5 @@
-//! Mapped files: records of a file that nobody changes, read from its mapping, or from open columns
-//! where that is not possible.
+//! Mapped files: records of a file that nobody changes, read from its mapping or, where that is not
+//! possible, from open columns.
 
 use crate::corpus::record::{GivenLabels, RowBuffers};
 use crate::corpus::row_cache::{ChunkCache, RowCache};
@@ -12,9 +12,9 @@ use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A file that nobody changes at present, as it is mapped or open.
+/// A file that nobody changes at present, mapped or open.
 pub(crate) struct MappedFile {
-    /// The records with these ids are there for good.
+    /// The ids of records that exist and will not change.
     pub(super) ids: Range<u64>,
     pub(super) file: Backing,
     pub(super) rows: RowCache,
@@ -44,9 +44,9 @@ pub(super) struct Handles<'c> {
 }
 
 #[expect(unsafe_code, reason = "what stays open from read to read makes single reads several times faster")]
-// SAFETY: the connection is Send. The columns are handles of the same connection, which SQLite,
-// compiled for threads, lets any thread use, one at a time, and the mapping is memory of the
-// process that this connection keeps; they are never apart from the connection they belong to.
+// SAFETY: the connection is Send. The columns are handles of the same connection, which a
+// thread-safe SQLite lets any thread use, one at a time, and the mapping is memory of the process
+// that this connection keeps. Neither is ever separated from its connection.
 unsafe impl Send for ImmutableFile {}
 
 impl std::fmt::Debug for MappedFile {
@@ -55,7 +55,7 @@ impl std::fmt::Debug for MappedFile {
     }
 }
 
-/// The table `chunks` as it is mapped.
+/// The mapped table `chunks`.
 pub(super) struct MappedTable<'c> {
     pub(super) mapping: Mapping<'c>,
     pub(super) root: u32,
@@ -69,7 +69,7 @@ impl MappedTable<'_> {
     }
 }
 
-/// A record cannot be read from the mapping: SQLite will read it, or report the damage.
+/// A record that cannot be read from the mapping: SQLite reads it, or reports the damage.
 pub(super) struct Fallback;
 
 impl From<Damage> for Fallback {
@@ -87,10 +87,10 @@ pub(super) struct MappedReader<'s> {
     pub(super) codec: &'s Codec,
 }
 
-/// Blocks of this many records are prefetched; while those come, others are checked.
+/// Blocks of this many records are prefetched while others are checked.
 const PREFETCH_RECORDS: usize = 4;
 
-/// The beginning of a large block that is prefetched; the rest comes by itself while that is
+/// The prefetched beginning of a large block; the processor prefetches the rest while that is
 /// copied.
 const PREFETCH_BYTES: usize = 4096;
 
@@ -176,8 +176,8 @@ impl MappedReader<'_> {
         let (mut spans, mut len) = ([(0, 0); 4 * PREFETCH_RECORDS], 0);
         let mut ask = |row: &ChunkRow, at, bytes: usize| {
             let Some((start, there)) = row.place(at) else { return };
-            // To find a page in memory takes as long as to get a line of it: that is begun for all
-            // pages at once.
+            // Finding a page in memory takes as long as fetching a line of it, so both are begun
+            // for all pages at once.
             self.file.prefetch(start, 1);
             spans[len] = (start, bytes.min(there).min(PREFETCH_BYTES));
             len += 1;

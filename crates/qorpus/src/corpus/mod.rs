@@ -1,4 +1,4 @@
-//! A corpus in one file: reading its records, whether others write or not, and the connection that
+//! A corpus in one file: reading its records, also while others write, and the connection that
 //! writes.
 
 pub(crate) mod corpus_file;

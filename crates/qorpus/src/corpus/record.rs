@@ -1,27 +1,26 @@
-//! Records: one alone with its labels, and the buffers that many are read into.
+//! Records: a single one with its labels, and the buffers for many.
 
 use qorpus_core::{Circuits, Complex64, Label, Recipe};
 use std::collections::BTreeMap;
 
-/// One record.
+/// A record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Its place in the corpus.
+    /// Its position in the corpus.
     pub id: u64,
     /// Its letters in time order, as numbers in the alphabet.
     pub circuit: Vec<u16>,
     /// Its unitary, row-major, 2^n x 2^n, with the corpus's precision.
     pub unitary: Vec<Complex64>,
-    /// Its labels, by name: `length`, how often each gate occurs (`count_h`), and those it was
-    /// given.
+    /// Its labels by name: `length`, the count of each gate (`count_h`), and the given labels.
     pub labels: BTreeMap<String, Label>,
 }
 
-/// Labels that a record brought with it, by name.
+/// The labels that came with a record, by name.
 pub(crate) type GivenLabels = BTreeMap<String, Label>;
 
-/// All labels of a record: its length, how often each of the recipe's gates occurs, and the `given`
-/// ones.
+/// Returns all labels of a record: its length, the count of each gate of the recipe, and the
+/// `given` ones.
 pub(crate) fn labels_of(
     recipe: &Recipe,
     circuit: &[u16],

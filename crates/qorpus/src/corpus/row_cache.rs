@@ -1,9 +1,9 @@
-//! Caches of chunks that were found before, so that the next record of one need not look for it.
+//! Caches of the positions of chunks that were found before.
 
 use crate::sqlite::btree::ChunkRow;
 use qorpus_core::{ChunkSpan, Recipe};
 
-/// Where a chunk is, and whether its records brought labels.
+/// The position of a chunk, and whether labels came with its records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkLocation {
     pub(crate) span: ChunkSpan,
@@ -26,7 +26,7 @@ impl ChunkCache {
         ChunkCache(vec![[None; 2]; slots])
     }
 
-    /// Where the chunk of a record is, if it was found; a full chunk has `most` records.
+    /// Returns the slot for the chunk of a record; a full chunk has `most` records.
     pub(super) fn slot(&mut self, id: u64, most: u64) -> &mut [Option<ChunkLocation>; 2] {
         let slots = self.0.len();
         &mut self.0[(id / most.div_ceil(2)) as usize % slots]
@@ -40,12 +40,12 @@ pub(super) struct RowCache {
     step: u64,
     /// Records of a full chunk.
     most: u64,
-    /// Records of all chunks, if they are all full but the last one.
+    /// The number of records, if all chunks but the last are full.
     full: Option<u64>,
 }
 
 impl RowCache {
-    /// Makes a cache for a file of `records` records, with at most `slots` slots, a power of two.
+    /// Creates a cache for a file of `records` records, with at most `slots` slots, a power of two.
     pub(super) fn new(recipe: &Recipe, records: u64, slots: usize) -> RowCache {
         let (most, full) = (recipe.chunk_records(), recipe.expected());
         let step = if full.is_some() { most } else { most.div_ceil(2) };
@@ -63,7 +63,7 @@ impl RowCache {
         if newer.holds(id) { Some(newer) } else { Some(older).filter(|row| row.holds(id)) }
     }
 
-    /// The row that holds a record: one that was found before, or else what `find` finds.
+    /// Returns the row that holds a record: a cached one, or else the result of `find`.
     pub(super) fn get(&mut self, id: u64, find: impl FnOnce() -> Option<ChunkRow>) -> Option<ChunkRow> {
         self.found(id).copied().or_else(|| {
             let row = find().filter(|row| row.holds(id) && self.fits(row))?;
@@ -73,7 +73,7 @@ impl RowCache {
         })
     }
 
-    /// Whether there may be such a chunk.
+    /// Returns whether there may be such a chunk.
     pub(super) fn fits(&self, row: &ChunkRow) -> bool {
         let count = u64::from(row.count);
         match self.full {

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::Circuits;
 
-/// About how many bytes a scan reads in one transaction, or a read computes at once.
+/// The approximate bytes that a scan reads in one transaction, or a read computes at once.
 pub(crate) const SCAN_BYTES: u64 = 4 << 20;
 
 impl CorpusFile {
@@ -31,7 +31,7 @@ impl CorpusFile {
         Ok(Record { id, circuit, unitary: recipe.dtype().decode(&unitary), labels })
     }
 
-    /// Bytes of a unitary with the corpus's precision, stored or not.
+    /// Returns the number of bytes of a unitary with the corpus's precision, stored or not.
     pub(crate) fn unitary_bytes(&self) -> usize {
         self.recipe().alphabet().dim().pow(2) * self.recipe().dtype().bytes()
     }
@@ -41,8 +41,8 @@ impl CorpusFile {
         self.rows(ids, RowBuffers { circuits: Some(circuits), ..RowBuffers::default() })
     }
 
-    /// Reads the columns that `buffers` asks for of the records with these ids. Where records bring
-    /// no labels none are appended.
+    /// Reads the columns that `buffers` requests of the records with these ids. Without labels in
+    /// the file, none are appended.
     ///
     /// Ids may be in any order; where the file is not mapped, ascending ones are read faster.
     ///
@@ -73,7 +73,7 @@ impl CorpusFile {
             return Ok(());
         }
         let RowBuffers { mut circuits, mut unitaries, mut labels } = buffers;
-        // A read from the mapping that fails leaves some behind.
+        // A failed read from the mapping leaves some behind.
         if let Some(circuits) = &mut circuits {
             circuits.truncate(circuits_before);
         }

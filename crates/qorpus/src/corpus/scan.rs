@@ -10,9 +10,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 impl CorpusFile {
-    /// Calls `visit` with the chunks that are there, in order, from chunk `numbers.start` on, until
-    /// it is done with `numbers`. Each chunk is fully checked; a transaction lasts for a few
-    /// megabytes only.
+    /// Calls `visit` with the existing chunks, in order, from chunk `numbers.start` to the end of
+    /// `numbers`. Each chunk is fully checked; a transaction lasts for a few megabytes only.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
@@ -39,8 +38,8 @@ impl CorpusFile {
                     visit(&Batch { number, first_id, circuits: &circuits, unitaries: stored, labels })?;
                     continue;
                 }
-                // A chunk of circuits alone holds thousands; on eight qubits each unitary takes a
-                // megabyte.
+                // A chunk without unitaries holds thousands of records; on eight qubits each
+                // unitary takes a megabyte.
                 let at_once = (SCAN_BYTES as usize / self.unitary_bytes()).max(1);
                 for start in (0..circuits.len()).step_by(at_once) {
                     part.clear();
@@ -57,8 +56,8 @@ impl CorpusFile {
         Ok(())
     }
 
-    /// The names of the labels that some record of these chunks has as a real; no other column is
-    /// read.
+    /// Returns the names of the labels that some record of these chunks has as a real. No other
+    /// column is read.
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         let (mut next, mut names) = (numbers.start, BTreeSet::new());
         let stride = self.recipe().stride();
@@ -84,15 +83,15 @@ impl CorpusFile {
         Ok(names)
     }
 
-    /// How many chunks a scan reads in one transaction.
+    /// Returns the number of chunks that a scan reads in one transaction.
     pub(crate) fn scan_chunks(&self) -> u64 {
         let chunks = (SCAN_BYTES / self.recipe().typical_chunk_bytes()).max(1);
         if self.recipe().space().is_appended() { chunks * self.recipe().chunk_records() } else { chunks }
     }
 
-    /// The chunks that are there among `numbers`, as they are stored, read in one transaction, and
-    /// the number of the first that was not looked for any more: the end, unless chunks are so
-    /// large that they come in several goes.
+    /// Returns the existing chunks among `numbers` as they are stored, read in one transaction, and
+    /// the number at which to continue: the end, unless the chunks are so large that they are read
+    /// in several calls.
     pub(crate) fn chunks(&self, numbers: Range<u64>) -> Result<(Vec<(u64, Chunk)>, u64)> {
         self.read(|connection| self.chunks_in(connection, numbers))
     }
@@ -117,7 +116,7 @@ impl CorpusFile {
             let owned = Chunk { first_id, count, checksum, content, circuits, unitaries, labels };
             bytes += owned.bytes();
             chunks.push((number, owned));
-            // Two rows of one number are damage, which these two show.
+            // Two rows with one number are damage, which the pair shows.
             if again || bytes > MAX_BYTES {
                 return Ok((chunks, number + 1));
             }
@@ -125,7 +124,7 @@ impl CorpusFile {
         Ok((chunks, numbers.end))
     }
 
-    /// Whether ids and count are those of chunk `number`.
+    /// Returns whether ids and count are those of chunk `number`.
     pub(crate) fn check_ids(&self, chunk: &ChunkRef<'_>, number: u64) -> Result<(), ChunkDamage> {
         let ids = self.recipe().chunk_ids(number);
         let fits = if self.recipe().space().is_appended() {
@@ -137,13 +136,13 @@ impl CorpusFile {
     }
 }
 
-/// The first ids of chunks with these numbers, and the bound behind them.
+/// Returns the first ids of chunks with these numbers, and the bound behind them.
 fn id_bounds(numbers: &Range<u64>, stride: u64) -> [u64; 2] {
     [numbers.start, numbers.end].map(|number| number.saturating_mul(stride).min(i64::MAX as u64))
 }
 
-/// Where a read ends early: labels may be long, and the pages of a file that is not to be trusted
-/// may be in many rows.
+/// The bytes at which a read ends early: labels may be long, and many rows of an untrusted file may
+/// share pages.
 const MAX_BYTES: usize = 4 * SCAN_BYTES as usize;
 
 const SELECT_CHUNKS: &str =

@@ -1,12 +1,12 @@
-//! Computing: unitaries of circuits as the bytes that would be stored.
+//! Computing unitaries of circuits, as the bytes that would be stored.
 
 use qorpus_core::{Circuits, Complex64, Dtype, Kernel, Scratch};
 use std::ops::Range;
 use std::slice::ChunksMut;
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers that no thread is using at present. Files of one corpus share them: each would keep as
-/// many.
+/// Buffers that no thread is using. Files of one corpus share them, instead of keeping as many
+/// each.
 #[derive(Debug, Default)]
 pub(crate) struct UnitaryBufferPool(Mutex<Vec<UnitaryBuffer>>);
 

@@ -1,9 +1,9 @@
-//! Candidates: unitaries that one more letter makes, and the ranges of their keys.
+//! Candidates: products of known unitaries and one more letter, and the ranges of their keys.
 
 use qorpus_core::Tolerance;
 use std::ops::Range;
 
-/// A unitary that one more letter makes.
+/// A product of a known unitary and one more letter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Candidate {
     /// Two halves, because 128 bits would have to be aligned.
@@ -113,7 +113,7 @@ impl KeyRanges {
         half >> (u64::BITS - self.count.ilog2())
     }
 
-    /// Returns how many leading zeros the distances from a range's start have in common.
+    /// Returns the number of leading zeros that the distances from a range's start have in common.
     pub(super) fn common_zeros(self) -> u32 {
         // With a margin on both sides a range is less than twice as long.
         self.count.ilog2() - u32::from(self.tolerance.distinct > 0)

@@ -19,13 +19,13 @@ use std::ops::Range;
 /// the chunks.
 pub(super) const ORDERED_PARENTS: u64 = 1 << 15;
 
-/// Bytes of a commit, about.
+/// The approximate bytes of a commit.
 pub(super) const COMMIT_BYTES: usize = 16 << 20;
 
-/// Bytes of results that may be made while others are committed.
+/// Bytes of results that may be prepared while others are committed.
 const WAITING_BYTES: usize = 2 * COMMIT_BYTES;
 
-/// Bytes of a record with its labels, about.
+/// The approximate bytes of a record with its labels.
 const RECORD_BYTES: usize = 20;
 
 /// The pieces of the frontier, and the records that come from them.
@@ -51,7 +51,7 @@ impl CommitBatch {
 }
 
 impl Enumeration<'_> {
-    /// Begins the records of a level, of which some may be there.
+    /// Begins the records of a level, some of which may exist already.
     pub(super) fn begin_records(&self, level: &Level) -> Result<()> {
         let present = self.writer.read(|transaction| totals(transaction))?.0;
         self.reporter.begin(Phase::Ordering, present - level.first_id, level.records);
@@ -60,7 +60,7 @@ impl Enumeration<'_> {
     }
 
     /// Commits the records that are missing, piece by piece, and in between the blocks of an index.
-    /// `survivors` appends those of a piece, sorted by origin. False if it was told to stop.
+    /// `survivors` appends those of a piece, sorted by origin. False if it was stopped.
     pub(super) fn record(
         &self,
         RecordPieces { parents, first_ids, cost }: &RecordPieces<'_>,

@@ -1,4 +1,4 @@
-//! The context of an enumeration: all that follows from its recipe, for every thread, process and
+//! The context of an enumeration: everything derived from its recipe, for every thread, process and
 //! machine that works on it.
 
 use crate::distinct::candidate::{KeyRanges, Shortest};
@@ -12,7 +12,7 @@ use crate::tables::next_level::{self, NextLevel};
 use qorpus_core::{ApproximateLetters, Arithmetic, Chunk, Circuits, Codec, ExactLetters, Recipe, Tolerance};
 use std::ops::Range;
 
-/// How candidates are made, compared, written and recorded.
+/// The rules by which candidates are computed, compared, written and recorded.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) recipe: Recipe,
@@ -29,7 +29,7 @@ pub(super) struct Context {
 
 impl Context {
     /// # Errors
-    /// A recipe that enumerates nothing, or whose letters no arithmetic has.
+    /// A recipe that enumerates nothing, or with a letter without a matrix.
     pub(super) fn new(recipe: &Recipe) -> Result<Context> {
         let Some(distinct) = recipe.space().enumerates() else {
             return Err(Error::Usage("this recipe does not enumerate distinct unitaries".into()));
@@ -71,7 +71,7 @@ impl Context {
         KeyRanges { count, tolerance: self.tolerance }
     }
 
-    /// Returns the origins of what circuits with these ids make.
+    /// Returns the origins of the candidates of circuits with these ids.
     pub(super) fn origins(&self, ids: &Range<u64>) -> Range<u64> {
         ids.start * self.letter_count()..ids.end * self.letter_count()
     }
@@ -84,17 +84,18 @@ impl Context {
         labels::names(self.has_costs())
     }
 
-    /// Returns whether unitaries of level `earlier` may come out again when a letter of one of
-    /// these costs leads to level `now`.
+    /// Returns whether unitaries of level `earlier` may recur when a letter of one of these costs
+    /// leads to level `now`.
     ///
     /// If letters can be inverted, a product is never nearer to the identity than its factor by
-    /// more than the letter. Where it is nearer by all of it, the letter was left out.
+    /// more than the letter. Where it is nearer by the whole cost of the letter, the letter was
+    /// left out.
     pub(super) fn meets(&self, earlier: &Level, now: &Level, costs: impl Fn(u32) -> bool) -> bool {
         let reach = |cost: u32| (earlier.cost + 2 * cost, earlier.length + 1) >= (now.cost, now.length);
         !self.is_closed || self.costs.iter().any(|&cost| costs(cost) && reach(cost))
     }
 
-    /// Returns the numbers of the levels whose unitaries may come out again.
+    /// Returns the numbers of the levels whose unitaries may recur.
     pub(super) fn met(&self, levels: &[Level], plan: &NextLevel) -> Vec<usize> {
         let is_cheap = |cost| cost <= plan.level.cost;
         (0..levels.len()).filter(|&earlier| self.meets(&levels[earlier], &plan.level, is_cheap)).collect()

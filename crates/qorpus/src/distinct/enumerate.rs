@@ -29,7 +29,8 @@ const MIN_BYTES: u64 = 16 << 20;
 /// interrupted is resumed.
 ///
 /// `report` is called on this thread at least twenty times a second. Takes time in O(n log n) for n
-/// candidates. Takes `memory` for candidates, and up to a hundred megabytes to read and write files.
+/// candidates, the memory of the options for candidates, and up to a hundred megabytes to read and
+/// write files.
 ///
 /// # Errors
 /// A recipe that enumerates nothing, unitaries in floating point that are neither equal nor clearly
@@ -44,13 +45,14 @@ pub fn enumerate(
     run(path, recipe, options, None, stop, report)
 }
 
-/// Enumerates with the help of other processes, which make the candidates of all but small levels.
+/// Enumerates with the help of other processes, which compute the candidates of all but small
+/// levels.
 ///
 /// The corpus is the same as that of [`enumerate`]. An interrupted job resumes after the last
 /// finished level, in either way.
 ///
 /// `memory` is for candidates of each worker, and of this process; by default 512 MiB. `report` is
-/// called when rows have come.
+/// called when rows arrive.
 ///
 /// # Errors
 /// As [`enumerate`]; an error of [`Remote::run`]; or [`Error::Rows`] if its rows are wrong.
@@ -81,7 +83,7 @@ fn run(
         (None, None) => half_of_free_memory()?,
     };
     if memory < MIN_BYTES {
-        return Err(Error::Usage(format!("{memory} bytes of memory are too few; give at least 16MiB")));
+        return Err(Error::Usage(format!("{memory} bytes of memory are not enough; allow at least 16MiB")));
     }
     let path = &crate::paths::absolute(path)?;
     spill::check_directory(path)?;
@@ -93,8 +95,8 @@ fn run(
 
 fn half_of_free_memory() -> Result<u64> {
     let path = Path::new("/proc/meminfo");
-    let text =
-        std::fs::read_to_string(path).map_err(io(path, "read how much memory is free; give --memory"))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(io(path, "find the free memory (set a limit by --memory, memory= in Python)"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     Ok((kib.unwrap_or(0) << 10) / 2)
@@ -126,7 +128,7 @@ impl Enumeration<'_> {
         Ok((Outcome::Complete, EnumerateProgress { records, ..self.reporter.progress() }))
     }
 
-    /// Makes the level of the empty circuit.
+    /// Creates the level of the empty circuit.
     fn begin(&self) -> Result<Level> {
         let context = self.resources.context;
         let level = Level { cost: 0, length: 0, first_id: 0, records: 1 };
@@ -147,7 +149,7 @@ impl Enumeration<'_> {
         Ok(level)
     }
 
-    /// Removes the keys of levels whose unitaries no later level can make again.
+    /// Removes the keys of levels whose unitaries cannot recur in later levels.
     fn forget(&self, levels: &[Level]) -> Result<()> {
         let Some(last) = levels.last() else { return Ok(()) };
         let (Resources { context, spill, .. }, next) =
@@ -160,7 +162,7 @@ impl Enumeration<'_> {
         Ok(())
     }
 
-    /// Makes a level on this machine; `None` if it was told to stop.
+    /// Computes a level on this machine; `None` if it was stopped.
     fn level(&self, levels: &[Level], plan: &NextLevel) -> Result<Option<Level>> {
         let (number, Resources { context, spill, .. }) = (plan.number, &self.resources);
         let mut older = Vec::new();
@@ -176,7 +178,7 @@ impl Enumeration<'_> {
         if let Some(begun) = spill.bucketing(number).filter(fits) {
             return self.level_external(plan, begun, &older);
         }
-        // The files of a job with more memory are of no use.
+        // The files of an earlier run with less memory are not needed.
         ["run", "keys", "found"].iter().try_for_each(|kind| spill.remove(&format!("{kind}-{number}-")))?;
         if self.resources.fits_in_memory(plan) {
             return self.level_in_memory(plan, &older);

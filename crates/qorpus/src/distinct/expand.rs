@@ -1,4 +1,4 @@
-//! Expansion: the candidates that one more letter makes of the frontier.
+//! Expansion: the candidates of the frontier and one more letter.
 
 use crate::distinct::candidate::{Candidate, Shortest, halves};
 use crate::distinct::frontier::Frontier;
@@ -30,7 +30,7 @@ impl<'a, A: Arithmetic> Expander<'a, A> {
     }
 
     /// Appends the products of a batch and a letter. The letter is left out where it inverts the
-    /// last letter of some shortest circuit: that circuit without its end is known.
+    /// last letter of some shortest circuit: that circuit without its last letter is known.
     fn multiply(
         &mut self,
         frontier: &Frontier,
@@ -61,7 +61,7 @@ impl<A: Arithmetic> Expand for Expander<'_, A> {
         if letters == 0 {
             for row in frontier.rows.clone() {
                 let key = halves(self.letters.key(&self.letters.unitary(frontier.circuits.get(row))?));
-                // These origins are never read, but tell the records apart.
+                // These origins are never read, but distinguish the records.
                 let origin = (frontier.first_id + row as u64) * self.inverses.len() as u64;
                 out.push(Candidate { key, shortest: Shortest { origin, circuits: 1, first: 0, last: 0 } });
             }

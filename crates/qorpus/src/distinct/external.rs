@@ -20,14 +20,14 @@ use std::ops::Range;
 /// Files of a run, by the candidates' keys. A part is removed as soon as all of it is merged.
 pub(super) const PARTS: u64 = 8;
 
-/// Levels whose unitaries may come out again, and how their keys are cut.
+/// Levels whose unitaries may recur, and how their keys are divided.
 pub(super) type OlderLevels<'a> = &'a [(usize, Bucketing)];
 
-/// A level that is made with files on disk.
+/// A level that is computed with files on disk.
 struct ExternalLevel<'a> {
     plan: &'a NextLevel,
     bucketing: Bucketing,
-    /// `None` of a finished level, of which only the keys are made.
+    /// `None` for a finished level, of which only the keys are computed.
     older: Option<OlderLevels<'a>>,
 }
 
@@ -38,7 +38,8 @@ impl ExternalLevel<'_> {
 }
 
 impl Enumeration<'_> {
-    /// Makes a level with files on disk, some of which may be there; `None` if it was told to stop.
+    /// Computes a level with files on disk, some of which may exist already; `None` if it was
+    /// stopped.
     pub(super) fn level_external(
         &self,
         plan: &NextLevel,
@@ -69,8 +70,8 @@ impl Enumeration<'_> {
         self.finish(number, level).map(Some)
     }
 
-    /// Returns how the keys of a finished level are cut, after making those that are missing;
-    /// `None` if it was told to stop.
+    /// Returns how the keys of a finished level are divided, after computing the missing ones;
+    /// `None` if it was stopped.
     pub(super) fn keys_of(&self, number: usize, level: &Level) -> Result<Option<Bucketing>> {
         let (resources, spill) = (&self.resources, &self.resources.spill);
         let is_whole = |Bucketing { buckets, .. }: &Bucketing| {
@@ -99,18 +100,19 @@ impl Enumeration<'_> {
     /// Fails if the level may not fit on the disk.
     fn check_space(&self, plan: &NextLevel) -> Result<()> {
         let Resources { context, spill, path, .. } = &self.resources;
-        // As many may survive, but of candidates that are merged at once far fewer are left.
+        // All of them may survive, but far fewer candidates remain of those that are merged at
+        // once.
         let needed = context.max_candidates(plan) * context.format.full().len() as u64;
         self.reporter.update(|progress| progress.temporary = needed);
         let found = nix::sys::statvfs::statvfs(&spill.directory)
-            .map_err(|error| io(&spill.directory, "look how much room there is")(error.into()))?;
+            .map_err(|error| io(&spill.directory, "find its free space")(error.into()))?;
         let free = found.blocks_available() * found.fragment_size();
         if needed <= free {
             return Ok(());
         }
         Err(Error::Usage(format!(
-            "{}: circuits of {} letters may need {} MiB of temporary files beside it, and {} MiB are free; make room and run \
-             the command again, it goes on from here",
+            "{}: circuits of {} letters may need {} MiB of temporary files beside it, but only {} MiB are free; free \
+             some space and run the same enumeration again: it resumes from here",
             path.display(),
             plan.level.length,
             needed >> 20,
@@ -118,8 +120,7 @@ impl Enumeration<'_> {
         )))
     }
 
-    /// Expands a level and writes each piece's candidates, sorted by key. False if it was told to
-    /// stop.
+    /// Expands a level and writes each piece's candidates, sorted by key. False if it was stopped.
     fn spill_runs(&self, external: &ExternalLevel<'_>) -> Result<bool> {
         let (number, pieces, resources) = (external.plan.number, external.pieces(), &self.resources);
         let Resources { context, spill, .. } = resources;
@@ -137,8 +138,8 @@ impl Enumeration<'_> {
         self.expand_pieces(&pieces, &todo, &keep, &mut |_, ()| Ok(()))
     }
 
-    /// Merges the runs of a level into files of keys and files of survivors. False if it was told to
-    /// stop.
+    /// Merges the runs of a level into files of keys and files of survivors. False if it was
+    /// stopped.
     fn merge_runs(&self, external: &ExternalLevel<'_>) -> Result<bool> {
         let Enumeration { resources, reporter, .. } = self;
         let (number, buckets, spill) = (external.plan.number, external.bucketing.buckets, &resources.spill);
@@ -183,7 +184,7 @@ impl Enumeration<'_> {
         parallel(resources.threads(), todo.len(), &begin, &work, &mut finish, &mut || {})
     }
 
-    /// Makes records of the survivors, sorted by origin. False if it was told to stop.
+    /// Turns the survivors, sorted by origin, into records. False if it was stopped.
     fn record_survivors(&self, external: &ExternalLevel<'_>, level: Level) -> Result<bool> {
         let ExternalLevel { plan, bucketing, .. } = external;
         let Resources { context, spill, .. } = &self.resources;
@@ -223,7 +224,7 @@ impl Resources<'_> {
         self.spill.sorted(&run_name(level, part, piece), &self.context.format.full())
     }
 
-    /// Returns how many ranges of keys hold few enough candidates each.
+    /// Returns the number of ranges of keys for which each holds few enough candidates.
     fn count_buckets(&self, external: &ExternalLevel<'_>) -> Result<u64> {
         let mut candidates = 0;
         for piece in 0..external.pieces().len() {
@@ -231,13 +232,13 @@ impl Resources<'_> {
                 candidates += self.run(external.plan.number, part, piece)?.len();
             }
         }
-        // Some ranges hold a little more than others.
+        // Some ranges hold slightly more than others.
         let buckets = (candidates * 9 / 8).div_ceil(self.candidates_of(self.jobs).max(1));
         Ok(buckets.next_power_of_two().max(PARTS))
     }
 
-    /// Merges the candidates of a bucket and its margin, and writes the survivors. Returns how many
-    /// they are.
+    /// Merges the candidates of a bucket and its margin, writes the survivors and returns their
+    /// number.
     fn merge_bucket(
         &self,
         ExternalLevel { plan, bucketing, older }: &ExternalLevel<'_>,
@@ -260,7 +261,7 @@ impl Resources<'_> {
         Ok(candidates.len() as u64)
     }
 
-    /// Merges equal candidates of a range, sorted by key, and drops those of `older` levels.
+    /// Merges equal candidates of a range, sorted by key, and drops candidates of `older` levels.
     pub(super) fn dedup(
         &self,
         candidates: &mut Vec<Candidate>,

@@ -1,7 +1,8 @@
-//! Finding unitaries: from a unitary to its shortest circuit, stored or put together from two.
+//! Finding unitaries: from a unitary to its shortest circuit, stored or combined from two.
 //!
-//! A precise target is told from all other unitaries, so it is found or proven absent. Of one that
-//! is less precise the records within its tolerance are compared; then the answer is not a proof.
+//! A precise target can be distinguished from all other unitaries, so it is found or proven absent.
+//! A less precise one is compared with the records within its tolerance; then the answer is not a
+//! proof.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::found::Found;
@@ -26,21 +27,21 @@ struct Searches<'a> {
 }
 
 impl CorpusFile {
-    /// Looks for a unitary among those that were enumerated, up to phase if they are.
+    /// Looks up a unitary among the enumerated ones, up to phase if the enumeration is.
     ///
-    /// A target whose entries are right to 1e-9 (1e-12 if not all gates are exact) is found or
-    /// proven absent. Of others, or with a tolerance, the records within the tolerance are
-    /// compared: the one that is clearly meant is [`Found::Near`].
+    /// A target whose entries are correct to 1e-9 (1e-12 if not all gates are exact) is found or
+    /// proven absent. Other targets, and all targets if a tolerance is given, are compared with the
+    /// records within the tolerance: the one that is clearly meant is [`Found::Near`].
     ///
-    /// If `extend` is set and only lengths count, circuits up to twice as long are looked for:
-    /// those with a beginning and an end that are both in the corpus. That takes time in O(n log n)
-    /// for n records of a level, from the shortest on. `stop` is called now and then and ends it,
-    /// as if the remaining lengths had not been asked for. To name the nearest record where none is
+    /// If `extend` is set and only lengths count, circuits up to twice as long are searched, whose
+    /// beginning and end are both in the corpus, shortest first. That takes time in O(n log n) for
+    /// n records of a level. `stop` is called now and then; if it returns true, the search ends as
+    /// if the remaining lengths had not been requested. Naming the nearest record where none is
     /// within the tolerance takes time in O(n).
     ///
     /// # Errors
     /// A corpus that enumerates nothing or has no level yet, a unitary on another number of qubits,
-    /// a tolerance that is not one, or the file cannot be read.
+    /// a tolerance out of range, or the file cannot be read.
     pub fn find(
         &self,
         target: &Target,
@@ -84,7 +85,7 @@ impl CorpusFile {
     /// Checks the corpus, the targets and the options.
     fn searches(&self, targets: &[Target], options: FindOptions) -> Result<Searches<'_>> {
         let Some(distinct) = self.recipe().space().enumerates() else {
-            let text = "only corpora that 'qorpus distinct' made can be searched";
+            let text = "only an enumeration of distinct unitaries (qorpus distinct) can be searched";
             return Err(Error::Usage(format!("{}: {text}", self.path().display())));
         };
         let is_possible = |tolerance: &f64| *tolerance > 0.0 && *tolerance <= 2.0;
@@ -94,7 +95,8 @@ impl CorpusFile {
         let dim = self.recipe().alphabet().dim();
         let mut sizes = targets.iter().map(|target| target.numbers().len());
         if let Some(entries) = sizes.find(|&entries| entries != dim * dim) {
-            let text = format!("the unitary has {entries} entries; those of this corpus have {dim} x {dim}");
+            let text =
+                format!("the unitary has {entries} entries, but this corpus has unitaries of {dim} x {dim}");
             return Err(Error::Usage(text));
         }
         let letters = Letters::new(self.recipe().alphabet(), distinct.up_to)?;

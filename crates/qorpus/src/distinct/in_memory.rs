@@ -1,5 +1,5 @@
-//! Levels that fit in memory: nothing is written but the corpus. Candidates are grouped by key and
-//! then by origin, and sorted group by group in a core's cache.
+//! Levels that fit in memory: only the corpus is written. Candidates are grouped by key and then by
+//! origin, and sorted group by group in a core's cache.
 
 use crate::distinct::candidate::{Candidate, CompactCandidate, KeyRange, KeyRanges, Shortest};
 use crate::distinct::commit::{ORDERED_PARENTS, RecordPieces};
@@ -19,7 +19,7 @@ use crate::tables::next_level::{self, NextLevel};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{PoisonError, RwLock};
 
-/// Candidates of a group: 40 bytes each when they are merged, and as much to sort them.
+/// Candidates in a group: 40 bytes each when they are merged, and as much again to sort them.
 const GROUP_CANDIDATES: u64 = 1 << 12;
 
 /// The ends of more groups would not fit in the caches.
@@ -28,7 +28,8 @@ const MAX_GROUPS: u64 = 1 << 12;
 /// Groups of the origins of a piece that is sorted at once.
 const PIECE_GROUPS: u64 = 16;
 
-/// Ranges of keys that are merged at once: the survivors of one fit where others' candidates were.
+/// Ranges of keys that are merged at once: survivors of one fit in the memory of other ranges'
+/// candidates.
 const MAX_BUCKETS: u64 = 256;
 
 /// Bytes of a candidate before it is merged, as a survivor, and as a key for later levels.
@@ -55,7 +56,8 @@ fn group_origins(context: &Context) -> u64 {
 }
 
 impl Enumeration<'_> {
-    /// Makes a level in memory; `None` if it was told to stop. Then a later run begins it anew.
+    /// Computes a level in memory; `None` if it was stopped. A later run then starts the level
+    /// over.
     pub(super) fn level_in_memory(&self, plan: &NextLevel, older: OlderLevels<'_>) -> Result<Option<Level>> {
         let Resources { context, spill, .. } = &self.resources;
         let groups = context.max_candidates(plan) / GROUP_CANDIDATES;
@@ -108,7 +110,7 @@ impl Enumeration<'_> {
         self.expand_pieces(pieces, &all, &keep, &mut finish)
     }
 
-    /// Merges candidates, and holds the survivors' keys; `None` if it was told to stop.
+    /// Merges candidates and keeps the survivors' keys; `None` if it was stopped.
     fn merge_in_memory(
         &self,
         plan: &NextLevel,
@@ -198,8 +200,9 @@ impl GroupedCandidates {
         }
     }
 
-    /// Frees the part before that of a group; survivors take its memory. Only the group's neighbour
-    /// may need candidates before the group, for a margin that is far less than a group.
+    /// Frees the part before the part of a group; survivors reuse its memory. Only the group's
+    /// neighbour may need candidates before the group, for a margin that is much smaller than a
+    /// group.
     fn free_before(&self, group: u64) {
         if let Some(part) = (group as usize / self.part_groups).checked_sub(1) {
             *self.parts[part].write().unwrap_or_else(PoisonError::into_inner) = Vec::new();

@@ -1,4 +1,4 @@
-//! The index of a level, which leads from a unitary's key to its record.
+//! The index of a level, which maps a unitary's key to its record.
 
 use crate::tables::keys;
 use crate::tables::levels::Level;
@@ -7,19 +7,20 @@ use rusqlite::Connection;
 use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Bytes of an entry's key, after the bits that its block has in common.
+/// Bytes of an entry's key, after the common bits of its block.
 const KEY_PART_BYTES: usize = 5;
 
-/// The part of a key that an entry has.
+/// The part of a key that an entry stores.
 pub(super) type KeyPart = [u8; KEY_PART_BYTES];
 
-/// The most entries of an average block. Of large levels the average is more than half of it.
+/// The most entries of an average block. In large levels the average is more than half of it.
 const MAX_MEAN_ENTRIES: u64 = 128;
 
 /// Bytes of the checksum behind a block.
 const CHECKSUM_BYTES: usize = 8;
 
-/// The position of the level in the place of a block, whose number has the bits below.
+/// The bit position of the level's number in the place of a block; the block's number has the bits
+/// below.
 const LEVEL_SHIFT: u32 = 40;
 
 /// The index of one level.
@@ -80,12 +81,12 @@ impl Index {
         xxh3_64_with_seed(bytes, self.seed ^ self.place(block))
     }
 
-    /// Inserts a block unless it is there.
+    /// Inserts a block unless it exists.
     pub(super) fn insert(&self, connection: &Connection, block: u64, bytes: &[u8]) -> rusqlite::Result<()> {
         keys::insert(connection, self.place(block), bytes)
     }
 
-    /// Returns how many blocks are in the corpus; they are the first ones.
+    /// Returns the number of blocks in the corpus, which are the first ones.
     pub(super) fn present(&self, connection: &Connection) -> rusqlite::Result<u64> {
         let last = keys::last(connection, self.place(0)..(self.number + 1) << LEVEL_SHIFT)?;
         Ok(last.map_or(0, |last| last - self.place(0) + 1))

@@ -14,7 +14,7 @@ use std::ops::Range;
 /// Keys whose blocks are filled together.
 const FILL_KEYS: u64 = 1 << 16;
 
-/// Bytes of the blocks of that many keys, about.
+/// The approximate bytes of the blocks of these keys.
 pub(super) const FILL_BYTES: usize = 11 << 16;
 
 /// The number of a block of an index, and its bytes.
@@ -35,7 +35,7 @@ impl BlockBuilder {
         BlockBuilder { index, next: first, entries: Vec::new(), full: Vec::new() }
     }
 
-    /// Adds the key and the origin of a record; keys ascend. Those of blocks before the first are
+    /// Adds the key and the origin of a record; keys ascend. Keys of blocks before the first are
     /// ignored.
     fn add(&mut self, (key, origin): (u128, u64)) {
         let block = self.index.block(key);
@@ -96,7 +96,7 @@ impl IndexFill {
     }
 }
 
-/// A writer of the index of a level. It resumes after the blocks that are there.
+/// A writer of the index of a level. It resumes after the existing blocks.
 pub(super) struct IndexWriter<'a> {
     writer: &'a CorpusWriter,
     builder: BlockBuilder,

@@ -1,4 +1,4 @@
-//! Lookups in the index: from a unitary to the circuits that may make it, and to their records.
+//! Lookups in the index: from a unitary to the circuits that may have it, and to their records.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::index::Index;
@@ -22,7 +22,7 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         IndexLookup { corpus, letters, levels, last_block: None }
     }
 
-    /// Returns the circuit of a level that makes `target` within `error`.
+    /// Returns the circuit of a level whose unitary is `target` within `error`.
     pub(super) fn find(
         &mut self,
         number: usize,
@@ -39,8 +39,8 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
         Ok(found)
     }
 
-    /// Calls `visit` with the circuits of a level that may make `target` within `error`, until it
-    /// returns true. The index is a hint; the unitary decides.
+    /// Calls `visit` with the circuits of a level whose unitary may be `target` within `error`,
+    /// until it returns true. The index is a hint; the unitary is compared.
     pub(super) fn visit(
         &mut self,
         number: usize,
@@ -77,7 +77,7 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
     pub(super) fn id(&self, number: usize, circuit: &[u16]) -> Result<u64> {
         let (costs, ids) = (next_level::costs(self.corpus.recipe()), self.levels[number].ids());
         // Records are ordered by the record of the circuit without its last letter, and then by
-        // that letter: by what the circuit costs without its last letters, from the end on, and
+        // that letter: by the costs of the circuit without its last letters, from the end on, and
         // then letter by letter.
         let rank = |circuit: &[u16]| {
             let add = |sum: &mut u64, letter: &u16| {
@@ -98,11 +98,12 @@ impl<'a, A: Arithmetic> IndexLookup<'a, A> {
     }
 }
 
-/// Returns the keys that a unitary with this key may have if its entries are within `error`.
+/// Returns the possible keys of unitaries whose entries are within `error` of the unitary with this
+/// key.
 pub(super) fn keys_near<A: Arithmetic>(letters: &A, key: u128, error: f64) -> RangeInclusive<u128> {
     match u128::from(letters.reach(error)) << 64 {
         0 => key..=key,
-        // Only the first halves are compared: few are this near.
+        // Only the first halves are compared: few keys are this near.
         reach => {
             let first = key >> 64 << 64;
             first.saturating_sub(reach)..=first.saturating_add(reach) | u128::from(u64::MAX)

@@ -1,5 +1,5 @@
-//! The job of an enumeration: what its threads share, and the expansion with which every level
-//! begins.
+//! The job of an enumeration: the state that its threads share, and the expansion with which every
+//! level begins.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -18,10 +18,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Bytes of a candidate: 40, as many again while it is sorted, and a part of files' buffers.
+/// Bytes of a candidate: 40, as many again for sorting, and a part of the files' buffers.
 pub(super) const CANDIDATE_BYTES: u64 = 88;
 
-/// The most candidates of a thread. More take longer to sort, in memory that is new and far apart.
+/// The most candidates of a thread. More take longer to sort, in new memory that is far apart.
 const MAX_CANDIDATES: u64 = 1 << 23;
 
 /// The resources of an enumeration, shared by its threads.
@@ -47,7 +47,7 @@ impl Resources<'_> {
         Threads::new(self.jobs, self.stop)
     }
 
-    /// Returns how many candidates each of `threads` threads may hold.
+    /// Returns the number of candidates that each of `threads` threads may hold.
     pub(super) fn candidates_of(&self, threads: usize) -> u64 {
         MAX_CANDIDATES.min(self.memory / threads as u64 / CANDIDATE_BYTES)
     }
@@ -71,8 +71,8 @@ impl Resources<'_> {
 
 impl Enumeration<'_> {
     /// Expands the pieces `todo` of the frontier; a piece without letters gives its own keys.
-    /// `keep` gets the candidates on many threads, and its results come to `finish` in order.
-    /// False if it was told to stop.
+    /// `keep` gets the candidates on many threads, and its results come to `finish` in order. False
+    /// if it was stopped.
     pub(super) fn expand_pieces<T: Send>(
         &self,
         pieces: &[(Range<u64>, u32)],
@@ -114,7 +114,7 @@ impl Enumeration<'_> {
         parallel(resources.threads(), todo.len(), &begin, &work, finish, &mut tick)
     }
 
-    /// Adds a level, whose records and index are there, to the finished ones.
+    /// Adds a level, whose records and index are complete, to the finished ones.
     pub(super) fn finish(&self, number: usize, level: Level) -> Result<Level> {
         self.writer.write(|transaction| levels::insert(transaction, number, &level))?;
         self.resources.spill.remove(&format!("found-{number}-"))?;

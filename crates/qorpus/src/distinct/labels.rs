@@ -3,7 +3,7 @@
 use crate::distinct::candidate::Shortest;
 use qorpus_core::{Alphabet, Circuits, LabelColumn, Labels, Letter, Result};
 
-/// The labels from which the next level is made.
+/// The labels from which the next level is computed.
 pub(super) const CIRCUITS: &str = "shortest_circuits";
 pub(super) const FIRST: &str = "first_letters";
 pub(super) const LAST: &str = "last_letters";
@@ -23,7 +23,7 @@ pub(super) fn labels(
     survivors: &[Shortest],
     cost: Option<u32>,
 ) -> Result<Labels> {
-    // Both counts of gates are added up at once, in the halves of a number.
+    // Both counts of gates are summed at once, in the halves of a number.
     let counts = |letter: &Letter| {
         let gate = &alphabet.gates()[letter.gate];
         u64::from(gate.is_t()) | u64::from(gate.qubits() == 2) << 32

@@ -1,8 +1,8 @@
-//! The arithmetic of an enumeration: how its unitaries are multiplied and told apart.
+//! The arithmetic of an enumeration: how its unitaries are multiplied and compared.
 
 use qorpus_core::{Alphabet, ApproximateLetters, Arithmetic, Equivalence, Error, ExactLetters, Result};
 
-/// The letters of an alphabet in the arithmetic that has them.
+/// The letters of an alphabet in the arithmetic that can represent them.
 #[derive(Debug)]
 pub(super) enum Letters {
     Exact(ExactLetters),

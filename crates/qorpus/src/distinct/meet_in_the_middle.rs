@@ -1,4 +1,4 @@
-//! Meeting in the middle: circuits longer than those of the corpus, put together from two of them.
+//! Meeting in the middle: circuits longer than those in the corpus, combined from two of them.
 
 use crate::corpus::ids::Ids;
 use crate::distinct::index_lookup::IndexLookup;
@@ -15,7 +15,7 @@ pub(super) type Stop<'s> = &'s mut dyn FnMut() -> bool;
 /// The result of looking for a longer circuit.
 pub(super) enum Extension {
     Circuit(Vec<u16>),
-    /// There is none of up to this many letters more.
+    /// No circuit with up to this many additional letters.
     NoneWithin(usize),
 }
 
@@ -27,8 +27,8 @@ enum Meeting {
 }
 
 impl<A: Arithmetic> IndexLookup<'_, A> {
-    /// Looks for a circuit within `error` that is longer than those of the corpus, from the
-    /// shortest on. Ends where there is none, but one within `guard`, which may have been meant.
+    /// Looks for a circuit within `error` that is longer than those in the corpus, shortest first.
+    /// Ends at a length without one, but with a circuit within `guard`, which may have been meant.
     pub(super) fn extend(
         &mut self,
         target: &A::Unitary,
@@ -51,10 +51,10 @@ impl<A: Arithmetic> IndexLookup<'_, A> {
         Ok(Extension::NoneWithin(self.levels.len() - 1))
     }
 
-    /// Looks for a circuit within `error` that begins like one of level `beginning` and ends like
-    /// one of the last level; the first in the order of the alphabet.
+    /// Looks for the first circuit within `error`, in the order of the alphabet, whose beginning is
+    /// in level `beginning` and whose end is in the last level.
     ///
-    /// Where P is the unitary of the beginning, W that of the end and V the target, V = W·P, so
+    /// With P the unitary of the beginning, W the unitary of the end and V the target, V = W·P, so
     /// that W is the adjoint of P·V†: the letters of the beginning act on V†.
     fn meet_in_the_middle(
         &mut self,

@@ -1,4 +1,4 @@
-//! Messages among processes: bytes with a checksum behind them.
+//! Messages between processes: bytes followed by a checksum.
 
 use crate::error::{Error, Result};
 use qorpus_core::{Chunk, ChunkRef, ContentHash};
@@ -19,7 +19,7 @@ pub(super) fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
 /// [`Error::Rows`] if it is wrong.
 pub(super) fn without_checksum(bytes: &[u8]) -> Result<&[u8]> {
     let is_right = |(bytes, checksum): &(&[u8], &[u8; 8])| u64::from_le_bytes(**checksum) == xxh3_64(bytes);
-    let whole = bytes.split_last_chunk().filter(is_right).ok_or(Error::Rows("a check fails"))?;
+    let whole = bytes.split_last_chunk().filter(is_right).ok_or(Error::Rows("a checksum does not match"))?;
     Ok(whole.0)
 }
 
@@ -49,7 +49,7 @@ pub(super) struct FrontierRange {
     pub(super) ids: Range<u64>,
     /// The letters that extend them.
     pub(super) letters: u32,
-    /// Whether they may come out again themselves.
+    /// Whether they may recur themselves.
     pub(super) is_known: bool,
 }
 

@@ -1,13 +1,13 @@
-//! Enumerating distinct unitaries: level by level, exactly, in bounded memory, each with the first
-//! of its shortest circuits. And finding them.
+//! Enumerating distinct unitaries, level by level, exactly, in bounded memory, each with the first
+//! of its shortest circuits; and finding them.
 //!
-//! A level is made by a breadth-first search in external memory. One more letter extends every
+//! Each level is a step of a breadth-first search in external memory. One more letter extends every
 //! circuit of the frontier, and the candidates are spilled to disk, sorted by the unitaries' keys
 //! (`job`, `expand`). Then all candidates within a range of keys are merged, equal ones into one,
-//! and those of earlier levels are dropped (`external`, `dedup`). At last the survivors are sorted
-//! by their circuits and become records (`commit`). Every finished piece is a file or committed, so
-//! that an interrupted job resumes. A level that fits in memory is made there (`in_memory`), and
-//! other machines may make its candidates (`remote`, `partition`, `worker`).
+//! and candidates of earlier levels are dropped (`external`, `dedup`). Finally the survivors are
+//! sorted by their circuits and become records (`commit`). Every finished piece is a file or
+//! committed, so that an interrupted job resumes. A level that fits in memory needs no files
+//! (`in_memory`), and other machines may compute its candidates (`remote`, `partition`, `worker`).
 
 pub(crate) mod candidate;
 pub(crate) mod commit;

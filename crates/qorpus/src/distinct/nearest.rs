@@ -29,7 +29,7 @@ impl Nearest {
     pub(super) const NONE: Nearest =
         Nearest { id: u64::MAX, distance: f64::INFINITY, second: f64::INFINITY, within: 0 };
 
-    /// Adds a record, whose id is above those before.
+    /// Adds a record, whose id is above all earlier ones.
     pub(super) fn add(&mut self, id: u64, distance: f64, tolerance: f64) {
         self.within += u64::from(distance <= tolerance);
         if distance < self.distance {
@@ -71,7 +71,7 @@ pub(super) fn scan(
         let start = piece as u64 * PIECE_RECORDS;
         circuits.clear();
         corpus.circuits(&Ids::Run(start..records.min(start + PIECE_RECORDS)), circuits)?;
-        // In binary64, whatever the corpus's precision.
+        // In binary64, for any precision of the corpus.
         unitaries.resize(circuits.len() * dim * dim, Complex64::ZERO);
         kernel.unitaries(circuits, scratch, unitaries);
         let mut nearest = vec![Nearest::NONE; targets.len()];
@@ -98,8 +98,8 @@ pub(super) fn scan(
 
 /// Returns a lower bound of the distance of two unitaries, in one pass.
 ///
-/// Of d² entries one differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re
-/// tr(A†B), where up to phase the magnitude stands for the real part.
+/// One of the d² entries differs by at least |A - B|_F/d, and |A - B|_F² = |A|_F² + |B|_F² - 2 Re
+/// tr(A†B), where up to phase the magnitude replaces the real part.
 fn distance_bound(one: &[Complex64], other: &[Complex64], up_to: Equivalence) -> f64 {
     let (mut overlap, mut sizes) = (Complex64::ZERO, 0.0);
     for (u, v) in one.iter().zip(other) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-/// How often the first thread calls `tick`.
+/// The interval at which the first thread calls `tick`.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The threads of a job.
@@ -16,7 +16,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) struct Threads<'a> {
     jobs: usize,
     stop: &'a AtomicBool,
-    /// Pieces that may be done before the first of them is finished.
+    /// The number of pieces that may be done before the first of them is finished.
     ahead: u64,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Threads<'a> {
     }
 }
 
-/// The pieces that no thread has taken yet.
+/// The queue of pieces that no thread has begun.
 struct PieceQueue<'a> {
     threads: Threads<'a>,
     pieces: u64,
@@ -56,8 +56,8 @@ impl PieceQueue<'_> {
     }
 }
 
-/// Does `pieces` pieces of work on all threads; `finish` gets the results in order, on this thread,
-/// which calls `tick` at least twenty times a second. False if it was told to stop.
+/// Runs `pieces` pieces of work on all threads; `finish` gets the results in order, on this thread,
+/// which calls `tick` at least twenty times a second. False if it was stopped.
 pub(crate) fn parallel<S, T: Send>(
     threads: Threads<'_>,
     pieces: usize,

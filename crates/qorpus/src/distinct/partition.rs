@@ -16,7 +16,7 @@ use crate::tables::next_level::{self, NextLevel};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Pieces of a worker, so that all workers end at about the same time.
+/// Pieces for each worker, so that all workers finish at about the same time.
 const WORKER_PIECES: u64 = 4;
 
 /// A partition of the work of a level.
@@ -26,7 +26,7 @@ pub struct Partition {
     sources: Vec<FrontierRange>,
     /// Candidates that a process may hold.
     pub(super) max_candidates: u64,
-    /// Circuits of a piece.
+    /// Circuits in a piece.
     piece_parents: u64,
     /// Ranges of keys, a power of two.
     pub(super) ranges: u64,
@@ -35,8 +35,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Partitions the level of `plan` among workers. Unitaries of the levels `met` may come out
-    /// again.
+    /// Partitions the level of `plan` among workers. Unitaries of the levels `met` may recur.
     pub(super) fn new(
         context: &Context,
         plan: &NextLevel,

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-/// A phase of making a level.
+/// A phase of computing a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
     /// One more letter extends the circuits of earlier levels.
@@ -17,25 +17,25 @@ pub enum Phase {
 /// The progress of an enumeration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EnumerateProgress {
-    /// The cost of the circuits of the level that is being made.
+    /// The cost of the circuits of the current level.
     pub cost: u32,
     /// Their length.
     pub length: usize,
-    /// The phase of making the level.
+    /// The phase of the level.
     pub phase: Phase,
-    /// Circuits, ranges of keys or records of the phase that are done.
+    /// The finished circuits, ranges of keys or records of the phase.
     pub done: u64,
     /// All circuits, ranges of keys or records of the phase.
     pub of: u64,
     /// Records in the corpus.
     pub records: u64,
-    /// Products of a unitary and a letter that were made in this run.
+    /// Products of a unitary and a letter that were computed in this run.
     pub candidates: u64,
-    /// Bytes of temporary files that this level is expected to need at most.
+    /// The most bytes of temporary files that this level is expected to need.
     pub temporary: u64,
 }
 
-/// The progress, and the callback that is told of it.
+/// The progress, and the callback for it.
 pub(super) struct Reporter<'r> {
     progress: Cell<EnumerateProgress>,
     callback: RefCell<&'r mut dyn FnMut(EnumerateProgress)>,
@@ -50,14 +50,14 @@ impl<'r> Reporter<'r> {
         self.progress.get()
     }
 
-    /// Changes the progress, and reports nothing yet.
+    /// Changes the progress without reporting it.
     pub(super) fn update(&self, change: impl FnOnce(&mut EnumerateProgress)) {
         let mut progress = self.progress.get();
         change(&mut progress);
         self.progress.set(progress);
     }
 
-    /// Begins a phase of which some is done already.
+    /// Begins a phase that may be partly done.
     pub(super) fn begin(&self, phase: Phase, done: u64, of: u64) {
         self.progress.set(EnumerateProgress { phase, done, of, ..self.progress.get() });
     }

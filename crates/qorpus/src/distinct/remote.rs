@@ -1,5 +1,5 @@
-//! Levels whose candidates other processes make: the partition that is sent, and the checks of the
-//! rows that come back.
+//! Levels whose candidates other processes compute: the partition that is sent, and the checks of
+//! the rows that come back.
 
 use crate::distinct::candidate::Shortest;
 use crate::distinct::commit::{COMMIT_BYTES, ORDERED_PARENTS, RecordPieces};
@@ -18,23 +18,24 @@ use crate::tables::next_level::{self, NextLevel};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Takes all rows of the next place of the stream of survivors. False if no more are needed.
+/// A callback that receives all rows of the next place of the stream of survivors. Returns false if
+/// no more are needed.
 pub type TakeRows<'t> = &'t mut dyn FnMut(u64, &[&[u8]]) -> Result<bool>;
 
-/// Other processes that make candidates.
+/// The other processes that compute candidates.
 pub struct Remote<'a> {
-    /// The most candidates of a level that is made in this process.
+    /// The most candidates of a level that is computed in this process.
     pub local_threshold: u64,
-    /// How many workers run at the same time.
+    /// The number of workers that run at the same time.
     pub workers: u64,
-    /// Makes a level: has the pieces of a partition read, expanded and merged by
-    /// [`RemoteWorker`](crate::RemoteWorker)s, and passes on all their rows, sorted by place, those
-    /// of a place at once.
+    /// Computes a level: has [`RemoteWorker`](crate::RemoteWorker)s read, expand and merge the
+    /// pieces of a partition, and passes on all their rows, sorted by place, all rows of a place at
+    /// once.
     pub run: &'a mut dyn FnMut(&Partition, TakeRows<'_>) -> Result<()>,
 }
 
 impl Remote<'_> {
-    /// The default of [`local_threshold`](Remote::local_threshold): some seconds' work.
+    /// The default of [`local_threshold`](Remote::local_threshold): some seconds of work.
     pub const LOCAL_THRESHOLD: u64 = 1 << 24;
 }
 
@@ -47,7 +48,7 @@ impl std::fmt::Debug for Remote<'_> {
 }
 
 impl Enumeration<'_> {
-    /// Makes a level of remote candidates; `None` if it was told to stop.
+    /// Computes a level from remote candidates; `None` if it was stopped.
     pub(super) fn level_remote(
         &self,
         levels: &[Level],
@@ -84,27 +85,27 @@ impl Enumeration<'_> {
     }
 }
 
-/// The rows of a level that have come back. None are committed before all are known to be whole.
+/// The rows of a level that have arrived. None are committed before all are known to be complete.
 struct ReceivedLevel<'a, 'e> {
     job: &'a Enumeration<'e>,
     number: usize,
-    /// The level; from the summaries on with its number of records.
+    /// The level; its number of records is set by the summaries.
     level: Level,
     parts: Vec<(Range<u64>, u32)>,
     partition: &'a Partition,
-    /// The last place that came.
+    /// The last place that arrived.
     last: Option<u64>,
-    /// The number of rows at each place after the summaries, which give it.
+    /// The number of rows at each place after the summaries, which contain it.
     expected: Vec<u64>,
     /// The number of these places that are complete.
     arrived: usize,
-    /// The index; from the summaries on.
+    /// The index; `None` before the summaries.
     index: Option<IndexWriter<'a>>,
     is_stopped: bool,
 }
 
 impl ReceivedLevel<'_, '_> {
-    /// Takes all rows of a place. False if no more are needed.
+    /// Receives all rows of a place. False if no more are needed.
     fn take(&mut self, place: u64, rows: &[&[u8]]) -> Result<bool> {
         if self.is_stopped {
             return Ok(false);
@@ -138,7 +139,7 @@ impl ReceivedLevel<'_, '_> {
         if !summaries.iter().map(|summary| summary.range).eq(0..self.partition.ranges)
             || summaries.iter().any(|summary| summary.parts.len() != parts)
         {
-            return Err(Error::Rows("there is not one summary of each range"));
+            return Err(Error::Rows("a range has no summary, or more than one"));
         }
         if let Some(origin) = summaries.iter().filter_map(|summary| summary.ambiguous).min() {
             return Err(self.job.resources.ambiguous(Ambiguous(origin)));
@@ -161,16 +162,16 @@ impl ReceivedLevel<'_, '_> {
         Ok(())
     }
 
-    /// Checks that as many rows as expected came at the next place.
+    /// Checks that as many rows as expected arrived at the next place.
     fn arrive(&mut self, rows: usize) -> Result<()> {
         if self.expected[self.arrived] != rows as u64 {
-            return Err(Error::Rows("there are other survivors than were counted"));
+            return Err(Error::Rows("the number of survivors does not match the summaries"));
         }
         self.arrived += 1;
         Ok(())
     }
 
-    /// Commits the records of a part. False if it was told to stop.
+    /// Commits the records of a part. False if it was stopped.
     fn record_part(&mut self, part: usize, rows: &[&[u8]]) -> Result<bool> {
         let context = self.job.resources.context;
         let origins = context.origins(&self.parts[part].0);
@@ -180,7 +181,7 @@ impl ReceivedLevel<'_, '_> {
             survivors.extend(rows.map(|row| context.format.survivor(&row)));
         }
         if !survivors.iter().all(|row: &Shortest| origins.contains(&row.origin)) {
-            return Err(Error::Rows("survivors are of another part"));
+            return Err(Error::Rows("survivors belong to another part"));
         }
         sort_by_origin(&mut survivors, &origins, |row| row.origin, &mut spare);
         if !survivors.is_sorted_by(|one, other| one.origin < other.origin) {
@@ -220,13 +221,13 @@ impl ReceivedLevel<'_, '_> {
         self.index.as_mut().map_or(Ok(()), |index| index.add(entries, COMMIT_BYTES))
     }
 
-    /// Adds the level to the finished ones; `None` if it was told to stop.
+    /// Adds the level to the finished ones; `None` if it was stopped.
     fn finish(mut self) -> Result<Option<Level>> {
         if self.is_stopped || self.job.is_stopped() {
             return Ok(None);
         }
         self.skip_to(self.expected.len())?;
-        self.index.ok_or(Error::Rows("nothing came"))?.finish()?;
+        self.index.ok_or(Error::Rows("no rows arrived"))?.finish()?;
         self.job.finish(self.number, self.level).map(Some)
     }
 }

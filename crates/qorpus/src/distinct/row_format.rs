@@ -11,7 +11,7 @@ const COUNT_BYTES: usize = 4;
 
 /// Bytes of a survivor's row, which has no key, and of a full row, for sets of letters of four
 /// bytes. Rows with smaller sets are copied at these lengths, too: the next row overwrites the
-/// rest.
+/// excess.
 const SURVIVOR_BYTES: usize = ORIGIN_BYTES + COUNT_BYTES + 8;
 pub(super) const ROW_BYTES: usize = KEY_BYTES + SURVIVOR_BYTES;
 
@@ -27,17 +27,17 @@ impl RowFormat {
         RowFormat { set_bytes: letters.div_ceil(8) }
     }
 
-    /// The bytes of a full row.
+    /// Returns the bytes of a full row.
     pub(super) fn full(self) -> Range<usize> {
         0..ROW_BYTES - 8 + 2 * self.set_bytes
     }
 
-    /// The bytes of the key and the origin.
+    /// Returns the bytes of the key and the origin.
     pub(super) fn keys(self) -> Range<usize> {
         0..KEY_BYTES + ORIGIN_BYTES
     }
 
-    /// The bytes of all columns but the key.
+    /// Returns the bytes of all columns but the key.
     pub(super) fn survivors(self) -> Range<usize> {
         KEY_BYTES..self.full().end
     }

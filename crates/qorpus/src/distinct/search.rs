@@ -10,23 +10,23 @@ use crate::options::distinct::FindOptions;
 use crate::tables::next_level;
 use qorpus_core::{Arithmetic, Distinct, Target, distance};
 
-/// A record is clearly meant if the next one is this many times as far away.
+/// A record is clearly meant if the next one is this many times farther away.
 const CLEAR_RATIO: f64 = 4.0;
 
-/// A precise target at this distance from a record may have lost digits without a trace: nothing is
+/// A precise target at this distance from a record may have lost digits unnoticed: nothing is
 /// proven.
 const GUARD_DISTANCE: f64 = 1e-6;
 
-/// With more candidates by the index it is faster to scan the records.
+/// The most candidates in the index that are compared; above this, scanning the records is faster.
 const MAX_CANDIDATES: f64 = 4096.0;
 
-/// With more candidates for an end it takes too long to meet in the middle.
+/// The most candidates for an end; above this, meeting in the middle takes too long.
 const MAX_END_CANDIDATES: f64 = 16.0;
 
 /// The result of a search by the index.
 pub(super) enum Answer {
     Known(Found),
-    /// The records have to be scanned for those within this tolerance.
+    /// The records must be scanned for those within this tolerance.
     Scan(f64),
 }
 
@@ -63,20 +63,20 @@ impl<A: Arithmetic> Search<'_, A> {
         }
     }
 
-    /// Returns what is proven of a unitary that no record has, or a longer circuit. A unitary off
-    /// the ring is `None`: no circuit makes it, for none that was enumerated has a larger
+    /// Returns the proof about a unitary that no record has, or a longer circuit. `unitary` is
+    /// `None` outside the ring: no circuit has it, because no enumerated one has a larger
     /// denominator than those that are recognized.
     fn proof(&mut self, unitary: Option<A::Unitary>, stop: Stop<'_>) -> Result<Found> {
         let IndexLookup { corpus, levels, .. } = self.lookup;
         let last = levels.iter().rfind(|level| level.records > 0);
         let last = last.ok_or_else(|| nothing_yet(corpus))?;
         if self.distinct.has_costs() {
-            // Of the cost of a level that is not the last one, all lengths are there.
+            // For the cost of any level but the last, all lengths are enumerated.
             let complete = next_level::is_complete(corpus.recipe(), levels);
             let cost = if complete { Some(self.distinct.most_cost) } else { last.cost.checked_sub(1) };
             return cost.map(Found::BeyondCost).ok_or_else(|| nothing_yet(corpus));
         }
-        // A group that has come to its end has an empty level.
+        // A group that is enumerated completely has an empty level.
         if levels.last().is_some_and(|level| level.records == 0) {
             return Ok(Found::Never);
         }
@@ -89,10 +89,10 @@ impl<A: Arithmetic> Search<'_, A> {
         })
     }
 
-    /// Returns the distance at which a longer circuit may be the one that was meant by a matrix
-    /// that seems precise: [`GUARD_DISTANCE`], or less if that leaves many candidates for an end.
-    /// `None` where nothing can be near: over the ring unitaries are recognized, and those of
-    /// circuits are precise.
+    /// Returns the distance at which a longer circuit may have been meant by a matrix that seems
+    /// precise: [`GUARD_DISTANCE`], or less if that leaves many candidates for an end. `None` where
+    /// nothing can be near: over the ring unitaries are recognized, and unitaries of circuits are
+    /// precise.
     fn guard(&self) -> Option<f64> {
         if A::IS_EXACT || self.target.is_circuit() {
             return None;
@@ -107,7 +107,7 @@ impl<A: Arithmetic> Search<'_, A> {
         self.lookup.letters.reach(error) as f64 / (u64::MAX / 2) as f64
     }
 
-    /// Returns whether a matrix that seems precise and that no record has is next to a record.
+    /// Returns whether a record is next to a matrix that seems precise and that no record has.
     fn is_suspicious(&mut self) -> Result<bool> {
         if self.target.is_circuit() {
             return Ok(false);
@@ -116,7 +116,7 @@ impl<A: Arithmetic> Search<'_, A> {
         Ok(self.nearest(&candidates, GUARD_DISTANCE)?.within > 0)
     }
 
-    /// Looks for records within the tolerance, by the index if it has them all; then for longer
+    /// Looks for records within the tolerance, by the index if it is complete; then for longer
     /// circuits.
     fn approximate(&mut self, tolerance: f64, stop: Stop<'_>) -> Result<Answer> {
         let IndexLookup { corpus, letters, levels, .. } = self.lookup;
@@ -186,6 +186,6 @@ pub(super) fn judge(
 
 /// Returns the error of a corpus without any finished level.
 pub(super) fn nothing_yet(corpus: &CorpusFile) -> Error {
-    let text = "nothing is proven yet; run 'qorpus distinct' on it to its end";
+    let text = "no level of the enumeration is finished yet, so nothing is proven; run it to the end first";
     Error::Usage(format!("{}: {text}", corpus.path().display()))
 }

@@ -30,7 +30,7 @@ enum RowStorage {
     Memory(HeldRows),
 }
 
-/// Rows in memory, with space for another row behind the last one.
+/// Rows in memory, with space for another row after the last one.
 pub(super) type HeldRows = Arc<Vec<u8>>;
 
 impl SortedFile {
@@ -86,7 +86,7 @@ impl SortedFile {
         self.between(&start.to_be_bytes(), end.map(u64::to_be_bytes).as_ref().map(|end| &end[..]))
     }
 
-    /// Calls `visit` with each of `rows` in order, and with any bytes behind it, until it returns
+    /// Calls `visit` with each of `rows` in order, followed by arbitrary bytes, until it returns
     /// false.
     pub(super) fn visit(
         &self,

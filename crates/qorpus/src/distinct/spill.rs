@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-/// The file with the recipe of the others, its name while it is written, and the lock file.
+/// The names of the file with the recipe, of this file while it is written, and of the lock file.
 const RECIPE: &str = "recipe.json";
 const RECIPE_PART: &str = "recipe.json.part";
 const LOCK: &str = "lock";
 
-/// The beginnings of all other names.
+/// The prefixes of all other names.
 const PREFIXES: [&str; 4] = ["run-", "keys-", "found-", "cut-"];
 
 /// Returns the name of the file with the candidates of one piece in one part of the keys.
@@ -39,17 +39,18 @@ pub(super) fn survivors_name(level: usize, bucket: u64) -> String {
     format!("found-{level}-{bucket}")
 }
 
-/// How the work of a level is cut. It is kept beside the files, for runs with other memory.
+/// The division of a level's work. It is kept beside the files, for runs with another amount of
+/// memory.
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(super) struct Bucketing {
-    /// Circuits of a piece.
+    /// Circuits in a piece.
     pub(super) parents: u64,
-    /// Ranges of keys, a power of two; 0 until all candidates are there.
+    /// Ranges of keys, a power of two; 0 until all candidates are written.
     pub(super) buckets: u64,
 }
 
 /// The directory of temporary files beside a corpus, locked for one process. Keys of levels that
-/// fit in memory are held there instead.
+/// fit in memory are kept in memory instead.
 #[derive(Debug)]
 pub(super) struct SpillDirectory {
     pub(super) directory: PathBuf,
@@ -60,10 +61,10 @@ pub(super) struct SpillDirectory {
     _lock: File,
 }
 
-/// The files that need not be checked, and how levels are cut.
+/// The files that need not be checked, and the divisions of levels.
 #[derive(Debug, Default)]
 struct Known {
-    /// By name, with the rows of those in memory.
+    /// By name, with the rows if they are in memory.
     files: HashMap<String, Option<HeldRows>>,
     bucketings: HashMap<usize, Bucketing>,
 }
@@ -83,7 +84,7 @@ impl SpillDirectory {
         let name = directory.join(LOCK);
         let lock = create(&name, rights).map_err(io(&name, "create it"))?;
         if lock.try_lock().is_err() {
-            let reason = "another process is enumerating it; wait until that one has ended";
+            let reason = "another process is enumerating it; wait until that process ends";
             return Err(Error::Usage(format!("{}: {reason}", corpus.display())));
         }
         let spill = SpillDirectory { directory, rights, known: Mutex::default(), _lock: lock };
@@ -103,7 +104,7 @@ impl SpillDirectory {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds rows in memory as if they were a file.
+    /// Keeps rows in memory as if they were a file.
     pub(super) fn hold(&self, name: String, mut rows: Vec<u8>) {
         rows.resize(rows.len() + ROW_BYTES, 0);
         self.known().files.insert(name, Some(Arc::new(rows)));
@@ -127,13 +128,13 @@ impl SpillDirectory {
             file.write_all(&buffer[..len]).map_err(&failed)?;
         }
         file.write_all(&checksum.digest().to_le_bytes()).map_err(&failed)?;
-        // Not synced: after a power cut its checksum tells.
+        // Not synced: after a power cut its checksum shows damage.
         std::fs::rename(&part, &path).map_err(&failed)?;
         self.known().files.insert(name.into(), None);
         Ok(())
     }
 
-    /// Opens a file that [`write`](SpillDirectory::write) or [`hold`](SpillDirectory::hold) made.
+    /// Opens a file from [`write`](SpillDirectory::write) or [`hold`](SpillDirectory::hold).
     pub(super) fn sorted(&self, name: &str, columns: &Range<usize>) -> Result<SortedFile> {
         let held = self.known().files.get(name).cloned().flatten();
         match held {
@@ -142,7 +143,7 @@ impl SpillDirectory {
         }
     }
 
-    /// Returns whether a file is there and whole. Files of this run are not read again.
+    /// Returns whether a file exists and is intact. Files of this run are not read again.
     pub(super) fn contains(&self, name: &str) -> bool {
         let is_known = self.known().files.contains_key(name);
         if !is_known && self.is_whole(name).unwrap_or(false) {
@@ -183,18 +184,18 @@ impl SpillDirectory {
         (checksum == format!("{:016x}", xxh3_64(text.as_bytes()))).then(|| text.to_owned())
     }
 
-    /// Returns how a level is cut, in this run or an earlier one.
+    /// Returns the division of a level, in this run or an earlier one.
     pub(super) fn bucketing(&self, level: usize) -> Option<Bucketing> {
         let known = self.known().bucketings.get(&level).copied();
         known.or_else(|| serde_json::from_str(&self.text(&format!("cut-{level}.json"))?).ok())
     }
 
-    /// Sets how a level is cut, for this run.
+    /// Sets the division of a level for this run.
     pub(super) fn set_bucketing(&self, level: usize, bucketing: Bucketing) {
         self.known().bucketings.insert(level, bucketing);
     }
 
-    /// Sets how a level is cut, also for later runs.
+    /// Sets the division of a level, also for later runs.
     pub(super) fn save_bucketing(&self, level: usize, bucketing: Bucketing) -> Result<()> {
         self.set_bucketing(level, bucketing);
         let text = serde_json::to_string(&bucketing).unwrap_or_default();
@@ -209,7 +210,7 @@ impl SpillDirectory {
         Ok(())
     }
 
-    /// Removes the files whose names begin like this.
+    /// Removes the files whose names begin with `prefix`.
     pub(super) fn remove(&self, prefix: &str) -> Result<()> {
         self.known().files.retain(|name, _| !name.starts_with(prefix));
         let failed = || io(&self.directory, "remove temporary files in it");
@@ -226,7 +227,7 @@ impl SpillDirectory {
         PREFIXES.iter().try_for_each(|prefix| self.remove(prefix))
     }
 
-    /// Removes every file that was made here, and the directory unless others put files in it.
+    /// Removes every file created here, and the directory unless it holds other files.
     pub(super) fn end(self) -> Result<()> {
         self.clear()?;
         self.remove(RECIPE)?;
@@ -240,18 +241,18 @@ impl SpillDirectory {
     }
 }
 
-/// Creates a file for all who may write the corpus.
+/// Creates a file that everyone who may write the corpus can use.
 fn create(path: &Path, rights: Option<Rights>) -> std::io::Result<File> {
     let file = rights::create(path)?;
     rights.inspect(|rights| rights.give(&file));
     Ok(file)
 }
 
-/// Returns the directory of temporary files of `corpus`, which may not be there yet. A new one holds
-/// nothing but the lock file.
+/// Returns the directory of temporary files of `corpus`, which may not exist yet. A new one holds
+/// only the lock file.
 ///
 /// # Errors
-/// [`Error::Usage`] if it holds other files; [`Error::Untrusted`] if it is another user's.
+/// [`Error::Usage`] if it holds other files; [`Error::Untrusted`] if it belongs to another user.
 pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
     let directory = beside(corpus, "-distinct");
     let is_known = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -263,7 +264,8 @@ pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         Ok(found) if !found.is_dir() => false,
         Ok(found) if !is_trusted(&found) => {
-            let reason = "is another user's, who could change what is read from it; have it removed, and run the command again";
+            let reason =
+                "belongs to another user, who could change its files; have it removed, then start again";
             return Err(Error::Untrusted(directory, reason.into()));
         }
         Ok(_) => {
@@ -271,6 +273,6 @@ pub(super) fn check_directory(corpus: &Path) -> Result<PathBuf> {
                 || std::fs::read_dir(&directory).is_ok_and(|mut entries| entries.all(is_known))
         }
     };
-    let reason = "holds something else; move it away and run the command again";
+    let reason = "is not a directory of this corpus's temporary files; move it away, then start again";
     if is_ours { Ok(directory) } else { Err(Error::Usage(format!("{} {reason}", directory.display()))) }
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 pub fn circuit_unitary(text: &str, qubits: usize) -> Result<Vec<Complex64>> {
     let mut gates: Vec<Gate> = Vec::new();
     for letter in text.split(';').map(str::trim).filter(|letter| !letter.is_empty()) {
-        // The qubits stand behind the last parenthesis, if there is one, or behind the name.
+        // The qubits follow the last parenthesis, if there is one, or the name.
         let end = letter.rfind(')').map_or_else(|| letter.find(' ').unwrap_or(letter.len()), |end| end + 1);
         let gate = Gate::standard(&letter[..end])?;
         if gates.iter().all(|known| known.name() != gate.name()) {

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 /// Blocks that are verified together, with some hundred thousand entries: neighbours in the order
-/// of their circuits are read together, and share prefixes.
+/// of their circuits are read together and share prefixes.
 const GROUP_BLOCKS: usize = 1 << 11;
 
 /// The result of verifying an index.
@@ -22,11 +22,11 @@ const GROUP_BLOCKS: usize = 1 << 11;
 pub(crate) struct IndexReport {
     /// The numbers of the levels whose index is damaged.
     pub(crate) damaged: BTreeSet<usize>,
-    /// Entries whose unitaries were computed again.
+    /// Entries whose unitaries were recomputed.
     pub(crate) recomputed: u64,
 }
 
-/// Verifies every block of the index of the corpus, and that the part `sample` of their entries
+/// Verifies every block of the index of the corpus, and that a fraction `sample` of the entries
 /// leads to circuits with their keys.
 pub(crate) fn verify_index(
     corpus: &CorpusFile,
@@ -80,8 +80,8 @@ struct SampledEntry {
     part: KeyPart,
 }
 
-/// Returns the numbers of entries of these blocks, as far as the index has them, and of unitaries
-/// that were computed again; `None` if a block is damaged.
+/// Returns the numbers of entries of these blocks, as far as the index has them, and of recomputed
+/// unitaries; `None` if a block is damaged.
 fn verify_blocks<A: Arithmetic>(
     corpus: &CorpusFile,
     letters: &A,
@@ -104,8 +104,8 @@ fn verify_blocks<A: Arithmetic>(
         }
         count += entries.len() as u64;
         let len = (entries.len() as f64 * sample).ceil() as usize;
-        // The sample may begin anywhere; the block's number decides, so that a repeated run reads
-        // the same entries.
+        // The sample may begin anywhere; the block's number determines it, so that a repeated run
+        // reads the same entries.
         let start = block.wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize % (entries.len() - len + 1);
         let entry = |&(part, origin): &(KeyPart, u64)| SampledEntry { origin, block, part };
         sampled.extend(entries[start..start + len].iter().map(entry));
@@ -122,7 +122,7 @@ fn verify_blocks<A: Arithmetic>(
     Ok(are_right.then_some((count, sampled.len() as u64)))
 }
 
-/// Returns whether the circuits of entries, sorted by origin, have keys that are right.
+/// Returns whether the circuits of entries, sorted by origin, have the right keys.
 fn have_keys<A: Arithmetic>(
     corpus: &CorpusFile,
     letters: &A,
@@ -130,7 +130,7 @@ fn have_keys<A: Arithmetic>(
     sampled: &[SampledEntry],
     is_right: &impl Fn(&SampledEntry, u128) -> bool,
 ) -> Result<bool> {
-    // An origin is a record of a level before, and a letter.
+    // An origin is a record of an earlier level, and a letter.
     let alphabet = u64::from(letters.letters());
     let ids: Vec<u64> = sampled.iter().map(|entry| entry.origin / alphabet).collect();
     if ids.last().is_some_and(|&last| last >= level.first_id) {
@@ -139,7 +139,7 @@ fn have_keys<A: Arithmetic>(
     let mut parents = Circuits::default();
     corpus.circuits(&Ids::List(&ids), &mut parents)?;
     let mut walk = PrefixWalk::new(letters, letters.identity());
-    // For each letter, the unitaries that it will extend once their batch is full.
+    // For each letter, the unitaries that it extends once their batch is full.
     let mut waiting: Vec<(A::Batch, Vec<&SampledEntry>)> =
         (0..alphabet).map(|_| (letters.batch(), Vec::new())).collect();
     let multiply = |letter: usize, batch: &mut A::Batch, entries: &mut Vec<&SampledEntry>| {

@@ -1,4 +1,4 @@
-//! A remote worker: it expands and merges a level's candidates, bytes in and bytes out.
+//! A remote worker, which expands and merges a level's candidates as bytes.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::distinct::candidate::{Candidate, KeyRanges, halves};
@@ -27,7 +27,7 @@ impl RemoteWorker {
     /// Creates a worker from the text of a [`Partition`].
     ///
     /// # Errors
-    /// [`Error::Rows`] if the text is not that of a partition.
+    /// [`Error::Rows`] if the text is not a partition.
     pub fn new(text: &str) -> Result<RemoteWorker> {
         let partition = Partition::from_json(text)?;
         let context = Context::new(&Recipe::from_json(&partition.recipe)?)?;
@@ -39,10 +39,10 @@ impl RemoteWorker {
         self.partition.pieces().len()
     }
 
-    /// Reads the circuits of a piece, in parcels. Call where the corpus is.
+    /// Reads the circuits of a piece, in parcels. Call on a machine with the corpus.
     ///
     /// # Errors
-    /// There is no such piece, or the file cannot be read.
+    /// The piece does not exist, or the file cannot be read.
     pub fn read(&self, path: &Path, piece: usize) -> Result<Vec<Vec<u8>>> {
         let pieces = self.partition.pieces();
         let piece = pieces.get(piece).ok_or(Error::Rows("there is no such piece"))?;
@@ -55,8 +55,8 @@ impl RemoteWorker {
     }
 
     /// Expands the circuits in parcels. Returns rows for each range of keys, for
-    /// [`merge`](RemoteWorker::merge). Takes as much memory as the partition allows, and that of
-    /// the rows.
+    /// [`merge`](RemoteWorker::merge). Takes as much memory as the partition allows, and the memory
+    /// of the rows.
     ///
     /// # Errors
     /// [`Error::Rows`] for bytes that are not a parcel, or an exact unitary that overflows.
@@ -70,7 +70,7 @@ impl RemoteWorker {
             }
             frontier
                 .decode(&self.context.codec, &chunk)
-                .map_err(|_| Error::Rows("a check of circuits fails"))?;
+                .map_err(|_| Error::Rows("a checksum of circuits does not match"))?;
             frontier.select(&ids);
             if letters > 0 {
                 expander.expand(&frontier, letters, &mut buffer.rows)?;
@@ -100,7 +100,7 @@ impl RemoteWorker {
         let Context { format, tolerance, .. } = &self.context;
         sort_by_key(candidates, 0, 0, spare);
         sort_by_key(known, 0, 0, spare);
-        // Floating-point candidates are judged where all of a range are together.
+        // Floating-point candidates are compared where all candidates of a range are together.
         if tolerance.distinct == 0 {
             let is_clear = dedup_sorted(candidates, *tolerance).is_ok();
             debug_assert!(is_clear, "exact keys are never ambiguous");
@@ -126,8 +126,8 @@ impl RemoteWorker {
         rest.split_at_checked(new.checked_mul(self.context.format.full().len())?)
     }
 
-    /// Merges all rows of a range, and drops those of earlier levels. Returns the survivors' rows
-    /// with their places in the stream that [`enumerate_remote`](crate::enumerate_remote) takes.
+    /// Merges all rows of a range, and drops unitaries of earlier levels. Returns the survivors'
+    /// rows with their places in the stream for [`enumerate_remote`](crate::enumerate_remote).
     ///
     /// # Errors
     /// [`Error::Rows`] for bytes that are not rows of this range.
@@ -150,7 +150,7 @@ impl RemoteWorker {
         let origins = self.context.origins(&ids);
         let fits = |row: &Candidate| keys.contains(row.key[0]) && origins.contains(&row.shortest.origin);
         if !candidates.iter().all(fits) {
-            return Err(Error::Rows("rows are of another range"));
+            return Err(Error::Rows("rows belong to another range"));
         }
         sort_by_key(candidates, keys.start, ranges.common_zeros(), spare);
         // Each message is a sorted run.
@@ -183,7 +183,7 @@ impl RemoteWorker {
         Ok(out)
     }
 
-    /// Merges equal candidates, and marks those with known keys; both are sorted by key.
+    /// Merges equal candidates and marks candidates with known keys; both are sorted by key.
     fn dedup(&self, candidates: &mut Vec<Candidate>, known: Vec<[u64; 2]>) -> Judgement<()> {
         dedup_sorted(candidates, self.context.tolerance)?;
         let mut sweep = KnownKeySweep::new(candidates, self.context.tolerance);

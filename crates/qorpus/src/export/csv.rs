@@ -1,11 +1,11 @@
 //! `.csv`: a table for everything that reads text.
 //!
 //! Columns `id`, `circuit` (letters in time order, joined by `; `), `length`, `count_GATE` for
-//! every gate, the labels that records brought with them, and the unitary row by row: `u_0_0_re`,
+//! every gate, the labels that came with the records, and the unitary row by row: `u_0_0_re`,
 //! `u_0_0_im`, `u_0_1_re`, ... with the fewest digits that give the same number again, as binary64
 //! or, if the corpus is complex64, binary32. A label that a record does not have is an empty field,
-//! as is an empty text. Texts are written as they are, and of those that a spreadsheet takes for
-//! formulas there is a warning.
+//! as is an empty text. Texts are written unchanged, with a warning about texts that a spreadsheet
+//! treats as formulas.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// The first characters of formulas.
 ///
-/// A CSV file has no types: a spreadsheet computes a text that begins with one of these, and a
-/// formula may read other cells, ask other machines and run programs. A sign in front would protect
-/// its user, and change the label for all programs that read it. So texts are written unchanged,
+/// A CSV file has no types: a spreadsheet evaluates a text that begins with one of these, and a
+/// formula may read other cells, contact other machines and run programs. A prefix would protect
+/// its user, but change the label for all programs that read it. So texts are written unchanged,
 /// with a warning.
 const FORMULA_SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
@@ -42,8 +42,9 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
         entries.extend(["re", "im"].map(|part| format!("u_{row}_{column}_{part}")));
     }
     if let Some(GivenColumn { name, .. }) = given.iter().find(|column| entries.contains(&column.name)) {
-        let reason =
-            format!("label '{name}' has the name of another column of the file; export to .parquet instead");
+        let reason = format!(
+            "label '{name}' has the same name as another column of the file; export to .parquet instead"
+        );
         return Err(Error::Unsupported(out.into(), reason));
     }
     let before = std::iter::once("circuit".into()).chain(count_names(recipe.alphabet())).collect();
@@ -52,7 +53,7 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
 
 impl Format for Csv<'_> {
     fn write(&mut self, batch: &Batch<'_>, given: &[GivenLabels]) -> Result<()> {
-        // The precision decides how many digits a number has.
+        // The precision determines the number of digits.
         match self.recipe.dtype() {
             Dtype::Complex128 => self.write_rows(batch, given, doubles),
             Dtype::Complex64 => self.write_rows(batch, given, floats),
@@ -90,17 +91,17 @@ impl Csv<'_> {
     }
 }
 
-/// A table being written, with a column for each label that records brought with them.
+/// A table being written, with a column for each label that came with the records.
 pub(super) struct CsvTable {
     given: Vec<GivenColumn>,
     out: PathBuf,
     writer: Writer<AtomicFile>,
-    /// Whether there was a warning of formulas: once a file.
+    /// Whether a formula was warned about, which happens once a file.
     has_warned: bool,
 }
 
 impl CsvTable {
-    /// Creates a table of ids with columns before and behind those of labels.
+    /// Creates a table of ids, with columns `before` and `behind` the columns of labels.
     pub(super) fn create(
         before: Vec<String>,
         given: &[GivenColumn],
@@ -133,8 +134,8 @@ impl CsvTable {
     fn warn_of_formula(&mut self, text: impl Display) {
         self.has_warned = true;
         tracing::warn!(
-            "{}: {text} begins like a formula, which a spreadsheet may run; open the file in one only with its columns \
-             imported as text, or export to .parquet",
+            "{}: {text} begins like a formula, which a spreadsheet may run; import the columns as text, or export to \
+             .parquet",
             self.out.display()
         );
     }

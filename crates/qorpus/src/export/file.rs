@@ -1,4 +1,4 @@
-//! Exporting a corpus in the format that the ending of a file names.
+//! Exporting a corpus in the format that the ending of the file name selects.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
@@ -13,23 +13,23 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Refuses what the format cannot express, then begins the file.
+/// A function that refuses a corpus which the format cannot express, or begins the file.
 type OpenFormat = for<'a> fn(&ExportSource<'a>, &Path) -> Result<Box<dyn Format + 'a>>;
 
 /// The formats by the ending of a file's name.
 const FORMATS: [(&str, OpenFormat); 4] =
     [("npy", npy::open), ("parquet", parquet::open), ("csv", csv::open), ("qasm", qasm::open)];
 
-/// Writes the records of `corpus` to the new file `out`, in the format that its ending names.
+/// Writes the records of `corpus` to the new file `out`, in the format that its ending selects.
 ///
 /// `.npy`: the unitaries as one array, beside it three files with the circuits and, if records have
-/// labels, a fourth with those; needs the complete corpus. `.parquet` and `.csv`: a row a record,
-/// with its circuit, labels and unitary. `.qasm`: OpenQASM 3, a gate a record, with its labels in a
-/// comment. Qubit 0 is the most significant bit of a unitary's index in all of them.
+/// labels, a fourth with the labels; needs the complete corpus. `.parquet` and `.csv`: a row a
+/// record, with its circuit, labels and unitary. `.qasm`: OpenQASM 3, a gate a record, with its
+/// labels in a comment. Qubit 0 is the most significant bit of a unitary's index in all of them.
 ///
-/// Goes through the corpus once, holding a few chunks, and for `.parquet` a row group of 64 MiB.
-/// `report` is called with the number of records written so far. The file gets its name when it is
-/// finished: if this fails, or `stop` is set, there is none.
+/// Reads the corpus once and holds a few chunks in memory, and for `.parquet` a row group of 64
+/// MiB. `report` is called with the number of records written so far. The file gets its name when
+/// it is finished: after a failure, or if `stop` is set, it does not exist.
 ///
 /// # Errors
 /// [`Error::Usage`] for another ending or for several files read as one, [`Error::Exists`],
@@ -45,13 +45,13 @@ pub fn export(
     let Some((_, open)) = FORMATS.iter().find(ending) else {
         let known = FORMATS.map(|(ending, _)| format!(".{ending}")).join(", ");
         return Err(Error::Usage(format!(
-            "{}: the format follows from the file name's ending, which must be one of {known}",
+            "{}: the format follows from the ending of the file name; use one of {known}",
             out.display()
         )));
     };
     let out = absolute(out)?;
     let (recipe, summary) = (corpus.recipe(), corpus.summary()?);
-    // Read before the chunks: what is done by now is there later, too.
+    // Read before the chunks: chunks that are done now exist later, too.
     let todo = if summary.complete { Vec::new() } else { corpus.todo()? };
     let numbers = corpus.numbers(&summary);
     let (mut next, mut written) = (0, 0);
@@ -67,7 +67,7 @@ pub fn export(
     let mut format = open(&ExportSource { corpus, summary: &summary, given: &given }, &out)?;
     let scanned = corpus.scan(numbers.clone(), &mut |batch| {
         if is_stopped() {
-            // Any error ends the scan; nobody sees this one.
+            // Any error ends the scan; this one is not shown.
             return Err(Error::Unsupported(out.clone(), "interrupted".into()));
         }
         // The numbers of appended chunks are ids: each ends where the next one begins.
@@ -91,14 +91,14 @@ pub fn export(
     Ok(Outcome::Complete)
 }
 
-/// The labels that the records of `batch` brought with them.
+/// Returns the labels that came with the records of `batch`.
 fn labels_of(corpus: &Corpus, batch: &Batch<'_>) -> Result<Vec<GivenLabels>> {
     let positions = 0..batch.circuits.len();
     let labels: std::result::Result<_, _> = positions.map(|position| batch.labels.get(position)).collect();
     labels.map_err(|damage| corpus.damaged(batch.number, damage))
 }
 
-/// The first of `numbers` that is not still to be made: a chunk that should be there.
+/// Returns the first of `numbers` that is not pending: a chunk that should exist.
 fn lost(numbers: Range<u64>, todo: &[Range<u64>]) -> Option<u64> {
     let skip = |at, todo: &Range<u64>| if todo.contains(&at) { todo.end } else { at };
     let at = todo.iter().fold(numbers.start, skip);
@@ -152,7 +152,7 @@ pub(super) mod tests {
         generated(recipe, GenerateOptions::default())
     }
 
-    /// The second of three chunks.
+    /// Returns the second of three chunks.
     pub(in crate::export) fn unfinished() -> (TempDir, Corpus) {
         let recipe = RecipeOptions { random: 700, ..RecipeOptions::default() }.recipe().unwrap();
         assert_eq!(recipe.chunks(), 3);
@@ -182,7 +182,7 @@ pub(super) mod tests {
         (0..corpus.recipe().space().len()).map(|id| corpus.record(id, Order::Big).unwrap()).collect()
     }
 
-    /// The files that are there, but for those that belong to SQLite and the writers' lock.
+    /// Returns the existing files, except those of SQLite and the writers' lock.
     pub(in crate::export) fn names(directory: &TempDir) -> Vec<String> {
         let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Labels that records brought with them, as columns of a table.
+//! Labels that came with the records, as columns of a table.
 
 use crate::corpus::record::GivenLabels;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ const MAX_EXACT: i64 = 1 << 53;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnType {
     Integer,
-    /// Some record has a real; integers of others become reals.
+    /// Some record has a real; the integers of others become reals.
     Real,
     Text,
 }
@@ -58,8 +58,8 @@ impl GivenColumn {
                 if !(-MAX_EXACT..=MAX_EXACT).contains(&value) =>
             {
                 let reason = format!(
-                    "label '{}' is a real for some records and {value} for another, which is not exact as a real; \
-                     export to .csv instead",
+                    "label '{}' is a real for some records and {value} for another, which binary64 cannot hold \
+                     exactly; export to .csv instead",
                     self.name
                 );
                 Err(Error::Unsupported(out.into(), reason))

@@ -1,4 +1,4 @@
-//! `.npy`: arrays for NumPy, which maps them into memory: `np.load("demo.npy", mmap_mode="r")`.
+//! `.npy`: arrays that NumPy can map into memory: `np.load("demo.npy", mmap_mode="r")`.
 //!
 //! | file | shape | type | contents |
 //! | --- | --- | --- | --- |
@@ -20,8 +20,8 @@ use crate::os::atomic_file::{AtomicFile, publish_all, refuse_existing};
 use qorpus_core::Dtype;
 use std::path::Path;
 
-/// Stands behind the last letter of a circuit. No letter has this number: an alphabet has at most
-/// 65535.
+/// The padding after the last letter of a circuit. No letter has this number: an alphabet has at
+/// most 65,535.
 const NO_LETTER: u16 = u16::MAX;
 
 struct Npy {
@@ -31,7 +31,7 @@ struct Npy {
     lengths: AtomicFile,
     letters: AtomicFile,
     labels: Option<CsvTable>,
-    /// A circuit's row; kept for its memory.
+    /// A circuit's row; reused for its memory.
     row: Vec<u8>,
 }
 
@@ -54,7 +54,8 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     let recipe = corpus.recipe();
     let mut longest = recipe.space().lengths().1;
     if recipe.space().is_appended() {
-        // Every circuit has a row as long as the longest that is there, not as one could be.
+        // Every circuit has a row as long as the longest existing circuit, not the longest
+        // possible.
         longest = 0;
         corpus.scan(0..summary.records, &mut |batch| {
             longest = batch.circuits.iter().map(<[u16]>::len).fold(longest, usize::max);
@@ -97,14 +98,14 @@ impl Format for Npy {
             let none = std::iter::repeat_n(&NO_LETTER, self.longest - circuit.len());
             self.row.extend(circuit.iter().chain(none).flat_map(|letter| letter.to_le_bytes()));
             self.circuits.append(&self.row)?;
-            // A circuit has at most 65535 letters.
+            // A circuit has at most 65,535 letters.
             self.lengths.append(&(circuit.len() as u16).to_le_bytes())?;
         }
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        // The name that was asked for comes last: where it is, the others are.
+        // The requested name comes last: if it exists, the other files exist.
         let labels = self.labels.map(CsvTable::finish).transpose()?;
         let arrays = [self.letters, self.lengths, self.circuits, self.unitaries];
         publish_all(labels.into_iter().chain(arrays).collect())

@@ -42,7 +42,7 @@ struct Parquet<'a> {
     writer: ArrowWriter<AtomicFile>,
     schema: SchemaRef,
     entry: FieldRef,
-    /// How many records there were at the start, and their content hash.
+    /// The number of records at the start, and their content hash.
     content: (u64, String),
     written: u64,
 }
@@ -91,7 +91,7 @@ impl Format for Parquet<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         let (records, hash) = self.content;
-        // If records have come since, nobody has computed the hash of those in the file.
+        // If records were added since, the hash of the exported ones is unknown.
         if self.written == records {
             self.writer.append_key_value_metadata(KeyValue::new("content_hash".into(), hash));
         }
@@ -137,7 +137,7 @@ fn data_type(column: ColumnType) -> DataType {
     }
 }
 
-/// A column of labels, with null for each record that does not have this one.
+/// Returns a column of labels, with null for each record that does not have this one.
 fn values(column: &GivenColumn, records: &[GivenLabels], out: &Path) -> Result<ArrayRef> {
     let values = records.iter().map(|labels| column.value(labels, out)).collect::<Result<Vec<_>>>()?;
     Ok(match column.column_type {
@@ -156,12 +156,12 @@ fn values(column: &GivenColumn, records: &[GivenLabels], out: &Path) -> Result<A
     })
 }
 
-/// How many numbers a unitary has: at most 2^17, on eight qubits.
+/// Returns the number of real numbers of a unitary: at most 2^17, on eight qubits.
 fn numbers(recipe: &Recipe) -> i32 {
     2 << (2 * recipe.alphabet().qubits())
 }
 
-/// Returns the metadata by which the file explains itself.
+/// Returns the metadata that describe the file.
 fn metadata(recipe: &Recipe, summary: &Summary) -> Vec<KeyValue> {
     let (dim, dtype) = (recipe.alphabet().dim(), recipe.dtype().name());
     let unitary = format!(

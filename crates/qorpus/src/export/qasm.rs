@@ -8,9 +8,10 @@
 //! gate c7 q0, q1 { sxdg q0; cx q0, q1; }
 //! ```
 //!
-//! Standard gates are called by their names, with the global phases that Qiskit gives `stdgates.inc`; those it
-//! lacks are defined in front, as are the user's own gates on one qubit. Labels that a record brought with it stand in its
-//! comment as a JSON object: `// record 7, length 2, labels {"reward":0.5}`.
+//! Standard gates are called by their names, with the global phases of Qiskit's `stdgates.inc`.
+//! Gates that it lacks, and user-defined gates on one qubit, are defined first. The labels that
+//! came with a record are in its comment as a JSON object:
+//! `// record 7, length 2, labels {"reward":0.5}`.
 
 use crate::corpus::record::GivenLabels;
 use crate::corpus::scan::Batch;
@@ -27,12 +28,12 @@ struct Programs<'a> {
     file: AtomicFile,
     /// The call of each letter: `cx q0, q1;`.
     calls: Vec<String>,
-    /// The text of a batch; kept for its memory.
+    /// The text of a batch; reused for its memory.
     text: String,
 }
 
 /// # Errors
-/// [`Error::Unsupported`] if a gate of the user's own acts on several qubits.
+/// [`Error::Unsupported`] if a user-defined gate acts on several qubits.
 pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let (recipe, summary) = (source.corpus.recipe(), source.summary);
     let alphabet = recipe.alphabet();
@@ -47,7 +48,7 @@ pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn 
     let refused =
         |reason| Error::Unsupported(out.into(), format!("{reason}; export to .npy, .parquet or .csv"));
     for (index, gate) in alphabet.gates().iter().enumerate() {
-        // A gate that the coupling leaves no place needs no definition.
+        // A gate without letters under the coupling needs no definition.
         if alphabet.letters().iter().any(|letter| letter.gate == index)
             && let Some(definition) = Qasm::Three.definition(gate, alphabet.gates()).map_err(refused)?
         {
@@ -91,7 +92,8 @@ impl Format for Programs<'_> {
     }
 }
 
-/// The labels that a record brought with it, as they stand behind its length: without line ends, whatever texts hold.
+/// Returns the labels that came with a record as the end of its comment. It has no line breaks,
+/// whatever the texts hold.
 fn comment(labels: Option<&GivenLabels>) -> String {
     match labels.filter(|labels| !labels.is_empty()) {
         None => String::new(),
@@ -107,7 +109,7 @@ fn comment(labels: Option<&GivenLabels>) -> String {
     }
 }
 
-/// Qubits as they stand behind a gate's name: `q0, q1`.
+/// Returns the qubits of a gate as OpenQASM writes them: `q0, q1`.
 fn parameters(qubits: &[usize]) -> String {
     qubits.iter().map(|qubit| format!("q{qubit}")).collect::<Vec<_>>().join(", ")
 }

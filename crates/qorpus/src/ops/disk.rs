@@ -1,7 +1,7 @@
-//! How fast a disk is written: in sequence, and by a corpus.
+//! Measures the write rates of a disk: in sequence, and by a corpus.
 //!
 //! A corpus is written by one thread that copies chunks into pages, writes the pages and waits for
-//! the disk, one after the other, so that it takes a share of what the disk takes in sequence.
+//! the disk, one after the other, so it reaches a fraction of the disk's sequential rate.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result, io};
@@ -24,16 +24,16 @@ const TRIAL_BYTES: u64 = 1 << 29;
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// The bytes a second that a disk takes, syncs included.
+/// The write rates of a disk in bytes a second, syncs included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) sequential: f64,
-    /// Bytes of a corpus, which is written by a lone process.
+    /// The rate of a corpus that one process writes.
     pub(crate) corpus: f64,
 }
 
 impl Rates {
-    /// Tries the disk of `directory`, and leaves nothing there.
+    /// Measures the disk of `directory`, and leaves nothing there.
     ///
     /// # Errors
     /// The directory cannot be written.
@@ -47,7 +47,7 @@ impl Rates {
         }
     }
 
-    /// Returns the rates of a disk that takes `sequential` bytes a second.
+    /// Returns the rates of a disk with a sequential rate of `sequential` bytes a second.
     pub(crate) fn scaled(self, sequential: f64) -> Rates {
         Rates { sequential, corpus: self.corpus * sequential / self.sequential }
     }
@@ -55,7 +55,7 @@ impl Rates {
 
 /// Writes a file in sequence.
 fn sequential(directory: &Path) -> Result<f64> {
-    let failed = io(directory, "try how fast it is written");
+    let failed = io(directory, "measure how fast it is written");
     let mut file = tempfile::tempfile_in(directory).map_err(&failed)?;
     // Not zeros, which a disk may store as nothing.
     let mut state = 1u64;
@@ -74,7 +74,7 @@ fn sequential(directory: &Path) -> Result<f64> {
     Ok(written as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Commits one chunk again and again to a corpus, in groups as large as those of a generation.
+/// Commits one chunk again and again to a corpus, in groups as large as in a generation.
 fn corpus(directory: &Path, recipe: &Recipe) -> Result<f64> {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let chunk = ChunkBuilder::new(recipe, &codec, &kernel).chunk(0);

@@ -1,4 +1,4 @@
-//! Generating, in one file or in shards.
+//! Generating a corpus in one file or in shards.
 
 use crate::error::Result;
 use crate::options::job::GenerateOptions;
@@ -10,22 +10,22 @@ use qorpus_core::Recipe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// Makes the records of `recipe` that are still missing in the corpus at `path`, creating it if
-/// need be.
+/// Generates the records of `recipe` that are still missing in the corpus at `path`, creating it if
+/// it does not exist.
 ///
 /// A path that ends in a slash, or is a directory, is a sharded corpus: a directory of files of
-/// some hundred megabytes each, and a manifest. `s3://bucket/prefix` is a sharded corpus in an object
-/// store, which the variables `AWS_*` of the environment describe. Then a part is every N-th shard
-/// from the I-th on, the progress is that of the part, and if there is only one part it is sealed at
-/// the end: see [`seal`](crate::seal). Several processes each make other shards.
+/// some hundred megabytes each, and a manifest. `s3://bucket/prefix` is a sharded corpus in an
+/// object store, which the environment variables `AWS_*` describe. For a sharded corpus, a part is
+/// every N-th shard from the I-th on, the progress is the part's, and a single part is sealed at
+/// the end: see [`seal`](crate::seal). Several processes build different shards.
 ///
-/// Returns when all of the part is there, whichever process made it, or soon after `stop` is set. `report` is
-/// called on this thread at least twenty times a second. Memory is bounded by a few groups of
-/// chunks.
+/// Returns when the part is complete, whichever process generated it, or soon after `stop` is set.
+/// `report` is called on this thread at least twenty times a second. Memory is bounded by a few
+/// groups of chunks.
 ///
 /// # Errors
-/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. What was
-/// committed stays.
+/// The path cannot hold a corpus, it holds one of another recipe, or writing fails. Committed
+/// records remain.
 pub fn generate(
     path: &Path,
     recipe: &Recipe,

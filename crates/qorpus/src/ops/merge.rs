@@ -21,12 +21,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 enum Input {
     /// A file.
     File(Box<CorpusFile>),
-    /// A sharded corpus, of which one shard after the other is open.
+    /// A sharded corpus, of which one shard is open at a time.
     Sharded(Box<OpenShards>),
 }
 
 impl Input {
-    /// Opens the corpora at `path`: one, or those in a directory that is not a corpus itself.
+    /// Opens the corpora at `path`: one corpus, or all corpora in a directory that is not a corpus
+    /// itself.
     fn open(path: &Path) -> Result<Vec<Input>> {
         if is_there(path) {
             return Ok(vec![Input::Sharded(Box::new(OpenShards::open(path)?.with_unsealed()))]);
@@ -60,8 +61,8 @@ impl Input {
         own.is_ok_and(|own| there.is_ok_and(|there| own == there))
     }
 
-    /// Returns all of its chunks, those of one file after the other, and the first id of each file: of
-    /// a sharded corpus the shards that are published, listed or not.
+    /// Returns all of its chunks, file by file, with the first id of each file. The files of a
+    /// sharded corpus are its published shards, listed or not.
     fn chunks(&self) -> Result<Vec<(u64, Range<u64>)>> {
         match self {
             Input::File(corpus) => Ok(vec![(0, 0..corpus.recipe().chunks())]),
@@ -78,16 +79,16 @@ impl Input {
     }
 }
 
-/// Adds the chunks of `inputs`, all of one recipe, to the corpus at `out`, creating it if need be.
-/// An input is a file, a sharded corpus, of which all that is published is taken, or a directory of
-/// files.
+/// Adds the chunks of `inputs`, all of one recipe, to the corpus at `out`, creating it if it does
+/// not exist. An input is a file, a directory of files, or a sharded corpus, of which all published
+/// shards are merged.
 ///
 /// Every chunk is fully checked before it is copied; chunks that `out` already has are left
 /// unchanged. Merging again after an interruption continues where it stopped.
 ///
 /// # Errors
-/// An input cannot be read, is damaged or of another recipe, or writing fails. What was committed
-/// stays.
+/// An input cannot be read, is damaged or of another recipe, or writing fails. Committed records
+/// remain.
 pub fn merge(
     out: &Path,
     inputs: &[PathBuf],
@@ -110,16 +111,19 @@ pub fn merge(
             return Err(other_recipe(input.path(), input.recipe(), first.recipe()));
         }
         if input.has(out) {
-            return Err(Error::Usage(format!("{} is both merged and merged into", out.display())));
+            return Err(Error::Usage(format!(
+                "{} is both an input and the output; choose another output",
+                out.display()
+            )));
         }
     }
     let recipe = first.recipe();
     if recipe.space().enumerates().is_some() {
-        let reason = "an enumeration is whole in one file; there is nothing to merge";
+        let reason = "an enumeration is complete in one file, so it cannot be merged";
         return Err(Error::Appended(first.path().into(), reason));
     }
     if recipe.space().is_appended() {
-        let reason = "they have no ids of their own to merge them by; qorpus.open in Python reads several files as one";
+        let reason = "appended records have no fixed ids, so they cannot be merged; qorpus.open in Python reads several files as one";
         return Err(Error::Appended(first.path().into(), reason));
     }
     let writer = CorpusWriter::open(out, recipe, Durability::Full)?;
@@ -140,7 +144,7 @@ pub fn merge(
     Ok((Outcome::Complete, progress))
 }
 
-/// Adds those of the `chunks` of a file that are still missing.
+/// Adds the missing ones of the `chunks` of a file.
 fn add(
     writer: &CorpusWriter,
     corpus: &CorpusFile,

@@ -1,4 +1,4 @@
-//! Jobs on a corpus, whether it is a file, a directory of shards or a bucket.
+//! Jobs on a corpus in a file, a directory of shards or a bucket.
 
 pub(crate) mod disk;
 pub(crate) mod generate;

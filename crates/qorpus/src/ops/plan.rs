@@ -1,4 +1,4 @@
-//! Planning: what a recipe would cost, from a short trial of the processors and the disk.
+//! Planning: estimates of a recipe's cost from a short trial of the processors and the disk.
 
 use crate::corpus::unitary_buffer::UnitaryBuffer;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::produce::stored_size::{on_disk, tried};
 use qorpus_core::{Codec, Kernel, Recipe};
 use std::time::{Duration, Instant};
 
-/// The length of a trial on all cores at once: a core that has others beside it is slower.
+/// The length of a trial on all cores at once, because a core alone is faster.
 const TRIAL_TIME: Duration = Duration::from_millis(300);
 
 /// Bytes of unitaries that are computed at once.
@@ -25,7 +25,7 @@ pub struct Plan {
     pub chunks: u64,
     /// Records of a shard, if the corpus is sharded.
     pub shard_records: u64,
-    /// Whether the recipe stores unitaries, so that its way is `stored`, or else `derived`.
+    /// Whether the recipe stores unitaries, so that its own way is `stored`, or else `derived`.
     pub stores_unitaries: bool,
     /// Circuits and unitaries stored.
     pub stored: Way,
@@ -35,28 +35,28 @@ pub struct Plan {
     pub computed: Way,
     /// This machine, as it was measured.
     pub here: Machine,
-    /// The machine that was asked about: where nothing was said, it is like this one.
+    /// The machine of the options; where they say nothing, it is like this one.
     pub there: Machine,
 }
 
-/// A way to have the records, and its cost.
+/// A way to provide the records, and its cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Way {
-    /// About the size of the finished corpus, in bytes.
+    /// The approximate size of the finished corpus, in bytes.
     pub bytes: u64,
-    /// Records a second that one core makes.
+    /// Records a second that one core generates.
     pub rate: f64,
 }
 
-/// Processors and a disk.
+/// A machine: its processors and its disk.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Machine {
     /// Cores that work.
     pub cores: usize,
-    /// Bytes a second that the disk takes in sequence, syncs included; that it gives as many is
-    /// assumed.
+    /// Bytes a second that the disk writes in sequence, syncs included; reading is assumed to be as
+    /// fast.
     pub disk_rate: f64,
-    /// Bytes a second that a corpus is written with: one thread copies, writes and waits for the
+    /// Bytes a second at which a corpus is written: one thread copies, writes and waits for the
     /// disk in turn.
     pub corpus_rate: f64,
 }
@@ -84,19 +84,20 @@ impl Plan {
         (self.stored.bytes as f64 / on.disk_rate, self.core_seconds(self.computed) / on.cores as f64)
     }
 
-    /// Returns whether a machine computes unitaries faster than its disk would deliver them.
+    /// Returns whether a machine computes unitaries faster than it can read them from its disk.
     pub fn is_storing_slower(&self, on: Machine) -> bool {
         let (stored, computed) = self.reading(on);
         stored > computed
     }
 }
 
-/// Computes a few chunks of `recipe` in each way for a third of a second on all cores, and writes
-/// to the disk for about two seconds, in sequence and as a corpus. Removes what it has written.
+/// Estimates the cost of `recipe`: computes a few chunks in each way for a third of a second on all
+/// cores, and writes to the disk for about two seconds, in sequence and as a corpus. Removes all
+/// files that it has written.
 ///
 /// # Errors
-/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads; the directory cannot
-/// be written.
+/// [`Error::Usage`](crate::Error::Usage) for an impossible number of threads, or the directory
+/// cannot be written.
 pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     let jobs = threads(options.jobs)?;
     let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
@@ -104,7 +105,7 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
         |unitaries| Recipe::new(recipe.alphabet().clone(), recipe.space().clone(), recipe.dtype(), unitaries);
     let measured = Rates::measured(&directory, &with(true))?;
     let asked = options.disk_rate.map_or(measured, |rate| measured.scaled(rate.max(1) as f64));
-    // Without other cores the question is about this machine with another disk.
+    // Without other cores, the plan is for this machine with another disk.
     let own = if options.cores.is_some() { measured } else { asked };
     let machine =
         |cores, rates: Rates| Machine { cores, disk_rate: rates.sequential, corpus_rate: rates.corpus };
@@ -121,7 +122,7 @@ pub fn plan(recipe: &Recipe, options: &PlanOptions) -> Result<Plan> {
     })
 }
 
-/// Tries to make the chunks of a recipe.
+/// Measures generating the chunks of a recipe.
 fn making(recipe: &Recipe) -> Way {
     let (codec, kernel) = (Codec::new(recipe), Kernel::new(recipe.alphabet()));
     let chunks = recipe.chunks();
@@ -135,7 +136,7 @@ fn making(recipe: &Recipe) -> Way {
     Way { bytes: on_disk(recipe, chunks, bytes as f64 / made as f64), rate }
 }
 
-/// Tries to compute records that are not stored.
+/// Measures computing records that are not stored.
 fn computing(recipe: &Recipe) -> Way {
     let kernel = Kernel::new(recipe.alphabet());
     let size = recipe.alphabet().dim().pow(2) * recipe.dtype().bytes();
@@ -154,13 +155,13 @@ fn computing(recipe: &Recipe) -> Way {
     Way { bytes: 0, rate }
 }
 
-/// Has every core work for a while, each with a function of `begin` that makes records and returns
-/// their number and bytes. Returns the records a second and core, and both sums.
+/// Lets every core work for a while, each with a function from `begin` that generates records and
+/// returns their number and bytes. Returns the records a second and core, and both sums.
 fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) -> (f64, u64, u64) {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let work = |core: u64| {
         let mut work = begin(core);
-        // The first one fills tables and caches.
+        // The first call fills tables and caches.
         let (first, mut bytes) = work(0);
         let (mut timed, mut trial, start) = (0, 0, Instant::now());
         while timed == 0 || start.elapsed() < TRIAL_TIME {
@@ -172,8 +173,8 @@ fn on_all_cores<W: FnMut(u64) -> (u64, u64)>(begin: impl Fn(u64) -> W + Sync) ->
         (timed as f64 / start.elapsed().as_secs_f64(), first + timed, bytes)
     };
     std::thread::scope(|scope| {
-        // Where fewer threads can be started, fewer share the machine; without one, this thread is
-        // it.
+        // If fewer threads can be started, fewer share the machine; if none can, this thread does
+        // the work.
         let work = &work;
         let Ok(workers) = workers::start(scope, cores, |core| move || work(core as u64)) else {
             return work(0);

@@ -11,16 +11,16 @@ use std::sync::atomic::AtomicBool;
 
 /// Verifies the corpus at `path` while others may be writing it.
 ///
-/// Every chunk is read and its checksums are checked; `sample` of its records are recomputed. The
-/// unitaries of appended records are computed from their circuits, where all gates are known, and
-/// compared up to a global phase. Of an enumeration of distinct unitaries, every block of the index
-/// is checked, and that `sample` of its entries lead to records with their keys. Damage is part of
-/// the result, not an error. Chunks are verified in parallel, each thread with a few
-/// megabytes. Of a sharded corpus every shard is verified so and held against the manifest, which
-/// must list each record once.
+/// Every chunk is read and its checksums are checked; a fraction `sample` of its records is
+/// recomputed. The unitaries of appended records are computed from their circuits, where all gates
+/// are known, and compared up to a global phase. In an enumeration of distinct unitaries, every
+/// block of the index is checked, and that a fraction `sample` of its entries leads to records with
+/// their keys. Damage is part of the result, not an error. Chunks are verified in parallel, each
+/// thread with a few megabytes. In a sharded corpus every shard is verified this way and compared
+/// with the manifest, which must list each record once.
 ///
 /// # Errors
-/// The file or the manifest cannot be read at all, or the sample is no fraction.
+/// The file or the manifest cannot be read at all, or the sample is not a fraction from 0 to 1.
 pub fn verify(
     path: &Path,
     options: VerifyOptions,
@@ -33,16 +33,16 @@ pub fn verify(
     verify_file(path, options, stop, report)
 }
 
-/// Computes the damaged chunks of the corpus at `path` again and puts its totals right.
+/// Recomputes the damaged chunks of the corpus at `path` and corrects its totals.
 ///
-/// Appended records are left as they are: where a unitary does not belong to its circuit, nothing
-/// says which of the two is wrong. Returns what was found and mended; verifying again shows whether
-/// the file is clean. Nothing is changed in a corpus that is intact. Of a sharded corpus whole
-/// shards are made again, those that are lost or damaged.
+/// Appended records are left unchanged: where a unitary does not match its circuit, either could be
+/// wrong. Returns the findings before the repair; verifying again shows whether the file is clean.
+/// An intact corpus is not changed. In a sharded corpus, lost and damaged shards are built again as
+/// a whole.
 ///
 /// # Errors
-/// The file cannot be read or written; pages that SQLite itself cannot read are beyond repair, and
-/// so are appended records.
+/// The file cannot be read or written; pages that SQLite itself cannot read, and appended records,
+/// cannot be repaired.
 pub fn repair(
     path: &Path,
     options: &RepairOptions,

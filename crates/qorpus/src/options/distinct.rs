@@ -1,4 +1,4 @@
-//! Options of an enumeration, and of looking up its unitaries.
+//! Options of an enumeration, and of searches in it.
 
 use crate::error::{Error, Result};
 use crate::options::gates::{Gates, split_list};
@@ -6,7 +6,7 @@ use crate::options::job::Durability;
 use crate::options::recipe::{RecipeOptions, alphabet};
 use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, Gate, MAX_LENGTH, Recipe, Space};
 
-/// Options of a recipe of distinct unitaries.
+/// The options of a recipe of distinct unitaries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DistinctOptions {
     /// The gate set.
@@ -17,11 +17,11 @@ pub struct DistinctOptions {
     pub coupling: String,
     /// The most letters of a circuit.
     pub max_length: Option<usize>,
-    /// The costs of gates, such as `t=1,tdg=1`; the others cost nothing.
+    /// The costs of gates, such as `t=1,tdg=1`; other gates cost nothing.
     pub cost: Option<String>,
-    /// The most that a circuit costs.
+    /// The largest cost of a circuit.
     pub max_cost: Option<u32>,
-    /// Which unitaries count as the same.
+    /// The equivalence under which unitaries count as one.
     pub up_to: Equivalence,
     /// The type of the unitaries' entries; they are computed on reading.
     pub dtype: Dtype,
@@ -32,35 +32,36 @@ pub(super) fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
     let mut costs = vec![0; alphabet.gates().len()];
     for item in split_list(text.trim()) {
         let refused = |reason: String| Error::Usage(format!("cost '{}': {reason}", item.trim()));
-        let (name, cost) = item.rsplit_once('=').ok_or_else(|| refused("write it as t=1".into()))?;
+        let (name, cost) =
+            item.rsplit_once('=').ok_or_else(|| refused("write it as GATE=COST, such as t=1".into()))?;
         let place = alphabet.gate_number(name).ok_or_else(|| {
             let names: Vec<_> = alphabet.gates().iter().map(Gate::name).collect();
-            refused(format!("there is no such gate; the gates are {}", names.join(", ")))
+            refused(format!("the alphabet has no such gate; its gates are {}", names.join(", ")))
         })?;
-        costs[place] = cost.trim().parse().map_err(|_| refused("a cost is a whole number".into()))?;
+        costs[place] = cost.trim().parse().map_err(|_| refused("a cost must be a whole number".into()))?;
     }
     Ok(costs)
 }
 
-/// Options of a search for a unitary among those that were enumerated.
+/// The options of a search for an enumerated unitary.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FindOptions {
-    /// Whether circuits up to twice as long as those of the corpus are looked for, put together
-    /// from two of them.
+    /// Whether to look for circuits up to twice as long as those in the corpus, combined from two
+    /// of them.
     pub extend: bool,
-    /// The largest difference of entries, up to phase if the corpus is, of the nearest record that
-    /// is taken. `None`: what the target's precision implies.
+    /// The largest accepted difference between the entries of the target and of the nearest record,
+    /// up to phase if the enumeration is. `None` derives it from the target's precision.
     pub tolerance: Option<f64>,
 }
 
-/// Options of an enumeration's run.
+/// The options of a run of an enumeration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EnumerateOptions {
-    /// Bytes that candidates may take in memory; `None` is half of what is free.
+    /// Bytes that candidates may take in memory; `None` is half of the free memory.
     pub memory: Option<u64>,
-    /// Worker threads; `None` is one a core.
+    /// The number of worker threads; `None` is one a core.
     pub jobs: Option<usize>,
-    /// How a commit is made to last.
+    /// The durability of commits.
     pub durability: Durability,
 }
 
@@ -73,11 +74,10 @@ impl Default for DistinctOptions {
 }
 
 impl DistinctOptions {
-    /// The recipe these options mean.
+    /// Returns the recipe that these options describe.
     ///
     /// # Errors
-    /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], with the first option that
-    /// cannot be.
+    /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], for the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
@@ -85,8 +85,8 @@ impl DistinctOptions {
             (None, None, Some(max)) => (vec![0; alphabet.gates().len()], 0, max),
             (Some(costs), Some(most), None) => (parse_costs(costs, &alphabet)?, most, MAX_LENGTH),
             _ => {
-                let text = "say how far to go: either the most letters of a circuit (max length), or what gates cost and the most \
-                            that a circuit costs (cost and max cost)";
+                let text = "set one limit: either the maximum length of a circuit (--max-length, max_length= in Python), or \
+                            gate costs and a maximum cost (--cost and --max-cost, cost= and max_cost= in Python)";
                 return Err(Error::Usage(text.into()));
             }
         };

@@ -1,4 +1,4 @@
-//! Gate files: a gate set with gates of the user's own, as TOML.
+//! Gate files: a gate set with user-defined gates, as TOML.
 //!
 //! ```toml
 //! gates = ["h", "root_y", "cx"]        # optional: gates and presets in order; default: the gates defined here
@@ -48,7 +48,7 @@ enum MatrixNumber {
     Expression(String),
 }
 
-/// Reads the gates of a gate file, of which presets leave out those wider than `qubits`.
+/// Reads the gates of a gate file, where presets leave out gates wider than `qubits`.
 pub(crate) fn read(path: &Path, qubits: usize) -> Result<Vec<Gate>> {
     path.metadata().map_err(io(path, LOOK_FOR))?;
     let text = std::fs::read_to_string(path).map_err(io(path, "read the gate file"))?;

@@ -1,26 +1,25 @@
-//! The gate set of a recipe, as people name it.
+//! The gate set of a recipe in user input.
 
 use crate::error::Result;
 use crate::options::gate_file;
 use qorpus_core::{Complex64, Gate};
 use std::path::Path;
 
-/// A gate set as people write it.
+/// A gate set in user input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Gates {
     /// A preset, a gate file (`*.toml`), or standard gates and presets separated by commas.
     Text(String),
-    /// One gate after the other.
+    /// The gates in order.
     List(Vec<GateOption>),
 }
 
-/// A gate as people write it.
+/// A gate in user input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GateOption {
     /// A standard gate, or a preset.
     Name(String),
-    /// A gate with a matrix of its own: name and entries, row-major, the first qubit most
-    /// significant.
+    /// A user-defined gate: its name and its matrix, row-major, the first qubit most significant.
     Matrix(String, Vec<Complex64>),
 }
 
@@ -71,8 +70,8 @@ impl From<String> for Gates {
 }
 
 impl Gates {
-    /// The gates, of which presets leave out those wider than `qubits`. `unknown` makes a gate of a
-    /// name that is neither standard nor a preset, or passes the error on.
+    /// Returns the gates, where presets leave out gates wider than `qubits`. `unknown` turns a name
+    /// that is neither standard nor a preset into a gate, or returns the error.
     pub(super) fn gates(
         &self,
         qubits: usize,

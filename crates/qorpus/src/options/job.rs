@@ -1,66 +1,68 @@
-//! Options of a job: its share, its threads, and how durable its commits are.
+//! Options of a job: its share, its threads, and the durability of its commits.
 
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
-/// How a commit is made to last.
+/// The durability of commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// Nothing acknowledged is lost, even by a power cut.
     #[default]
     Full,
-    /// A power cut may lose the last commits, nothing before; of a writer that is alone nothing at
-    /// all.
+    /// A power cut may lose the last commits, but not earlier ones; a writer that is alone loses
+    /// nothing.
     Normal,
-    /// A power cut may ruin the file; a killed process does no harm.
+    /// A power cut may ruin the file; a killed process does not.
     Off,
 }
 
-/// One of several equal shares of the chunks.
+/// A share of the chunks or shards, one of several equal ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     index: u64,
     of: u64,
 }
 
-/// How a corpus is generated.
+/// The options of a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GenerateOptions {
-    /// Worker threads; `None` is one a core.
+    /// The number of worker threads; `None` is one a core.
     pub jobs: Option<usize>,
-    /// The share of the chunks to make, or of the shards.
+    /// The share of the chunks, or of the shards, to generate.
     pub part: Part,
-    /// How a commit is made to last.
+    /// The durability of commits.
     pub durability: Durability,
-    /// Records of a shard, which are rounded up to whole chunks; `None` is what the directory has,
-    /// or [`Recipe::shard_records`](qorpus_core::Recipe::shard_records).
+    /// Records of a shard, rounded up to whole chunks; `None` is the size of the directory's
+    /// shards, or [`Recipe::shard_records`](qorpus_core::Recipe::shard_records) for a new one.
     pub shard: Option<u64>,
     /// A directory on a local disk where shards are built before they are copied to their place;
-    /// `None` builds them there, and those of buckets in the cache.
+    /// `None` builds them in place, or in the cache for a bucket.
     pub stage: Option<PathBuf>,
-    /// Whether to begin although the file system has fewer bytes free than the corpus needs.
+    /// Whether to start although the file system has too little free space for the corpus.
     pub force: bool,
 }
 
-/// For which machine is planned.
+/// The options of a plan: the machine to plan for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlanOptions {
-    /// Threads on this machine; `None` is one a core.
+    /// The number of threads on this machine; `None` is one a core.
     pub jobs: Option<usize>,
-    /// Cores of the machine that is asked about; `None` is as many as here.
+    /// Cores of the machine to plan for; `None` is as many as here.
     pub cores: Option<usize>,
-    /// Bytes a second that its disk takes; `None` is what this one takes.
+    /// Bytes a second that its disk writes; `None` is the rate of this machine's disk.
     pub disk_rate: Option<u64>,
-    /// Where this machine's disk is tried; `None` is the directory of temporary files.
+    /// The directory whose disk is measured; `None` is the directory of temporary files.
     pub directory: Option<PathBuf>,
 }
 
-/// The number of worker threads: `jobs`, or one a core.
+/// Returns the number of worker threads: `jobs`, or one a core.
 pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
     match jobs {
         None => Ok(std::thread::available_parallelism().map_or(1, Into::into)),
         Some(jobs @ 1..=MAX_JOBS) => Ok(jobs),
-        Some(jobs) => Err(Error::Usage(format!("{jobs} worker threads; use 1 to {MAX_JOBS}"))),
+        Some(jobs) => {
+            Err(Error::Usage(format!("{jobs} worker threads are not possible; use 1 to {MAX_JOBS}")))
+        }
     }
 }
 
@@ -68,13 +70,13 @@ pub(crate) fn threads(jobs: Option<usize>) -> Result<usize> {
 const MAX_JOBS: usize = 1024;
 
 impl Durability {
-    /// The value of SQLite's `PRAGMA synchronous` in WAL mode, or without a WAL.
+    /// Returns the value of SQLite's `PRAGMA synchronous`, in WAL mode or without a WAL.
     pub(crate) fn pragma(self, in_wal_mode: bool) -> &'static str {
         match self {
             Durability::Normal if in_wal_mode => "NORMAL",
-            // NORMAL syncs a rollback journal only once, and what a power cut then leaves of it may
-            // be rolled back into the file. EXTRA is FULL, and the directory is synced when a
-            // journal is removed.
+            // NORMAL syncs a rollback journal only once, so that after a power cut a partial
+            // journal may be rolled back into the file. EXTRA is FULL, and also syncs the directory
+            // when a journal is removed.
             Durability::Full | Durability::Normal => "EXTRA",
             Durability::Off => "OFF",
         }
@@ -82,34 +84,37 @@ impl Durability {
 }
 
 impl Part {
-    /// Part `index`, counted from 0, of `of`.
+    /// Returns part `index`, counted from 0, of `of`.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is no such part.
+    /// [`Error::Usage`] if the part does not exist.
     pub fn new(index: u64, of: u64) -> Result<Part> {
         if index < of {
             return Ok(Part { index, of });
         }
         let last = of.max(1) - 1;
-        Err(Error::Usage(format!("part {index}/{of}: parts are counted from 0/{of} to {last}/{of}")))
+        Err(Error::Usage(format!(
+            "part {index}/{of} does not exist; parts are numbered 0/{of} to {last}/{of}"
+        )))
     }
 
-    /// Into how many parts it is divided.
+    /// Returns the number of parts.
     pub(crate) fn of(self) -> u64 {
         self.of
     }
 
-    /// Whether it is everything.
+    /// Returns whether it is the only part.
     pub(crate) fn is_all(self) -> bool {
         self.of == 1
     }
 
-    /// This part of `0..shards`: every one whose number leaves the rest `index`.
+    /// Returns this part of `0..shards`: every shard whose number modulo the number of parts is
+    /// `index`.
     pub(crate) fn shards(self, shards: u64) -> impl Iterator<Item = u64> {
         (self.index..shards).step_by(self.of.try_into().unwrap_or(usize::MAX))
     }
 
-    /// This part of `0..chunks`.
+    /// Returns this part of `0..chunks`.
     pub(crate) fn chunks(self, chunks: u64) -> std::ops::Range<u64> {
         let cut = |at: u64| (u128::from(chunks) * u128::from(at) / u128::from(self.of)) as u64;
         cut(self.index)..cut(self.index + 1)

@@ -1,4 +1,4 @@
-//! Every option and its default, once, for all faces.
+//! Every option and its default, once for the command, Python and Rust.
 
 pub(crate) mod distinct;
 pub(crate) mod gate_file;

@@ -1,4 +1,4 @@
-//! Numbers as people write them: counts, ids and lengths.
+//! Numbers in user input: counts, ids and lengths.
 
 use crate::error::{Error, Result};
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// is allowed.
 ///
 /// # Errors
-/// [`Error::Usage`] for anything else, or what does not fit in 64 bits.
+/// [`Error::Usage`] for other text, or a number that does not fit in 64 bits.
 ///
 /// ```
 /// assert_eq!(qorpus::parse_count("1_000_000")?, qorpus::parse_count("1M")?);
@@ -38,7 +38,7 @@ pub fn parse_count(text: &str) -> Result<u64> {
 /// Reads the id of a record: `7_000_000`.
 ///
 /// # Errors
-/// [`Error::Usage`] for anything else, or what does not fit in 64 bits.
+/// [`Error::Usage`] for other text, or a number that does not fit in 64 bits.
 ///
 /// ```
 /// assert_eq!(qorpus::parse_id("1_000")?, 1000);
@@ -53,7 +53,7 @@ pub fn parse_id(text: &str) -> Result<u64> {
 /// Reads a length range: `5..15`, both included, or `10` alone.
 ///
 /// # Errors
-/// [`Error::Usage`] for anything else.
+/// [`Error::Usage`] for other text.
 pub fn parse_length(text: &str) -> Result<(usize, usize)> {
     let number = |text: &str| text.trim().parse().ok();
     let range = match text.split_once("..") {

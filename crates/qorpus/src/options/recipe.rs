@@ -4,8 +4,7 @@ use crate::error::Result;
 use crate::options::gates::Gates;
 use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space};
 
-/// A recipe as people write it: names and texts, each with the default that holds when it is left
-/// out.
+/// A recipe in user input: names and texts, each with a default.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecipeOptions {
     /// The gate set.
@@ -14,9 +13,9 @@ pub struct RecipeOptions {
     pub qubits: usize,
     /// `all`, `line`, `ring`, or pairs such as `0-1,1-2`.
     pub coupling: String,
-    /// Every word instead of random circuits.
+    /// Whether the circuits are all words instead of random ones.
     pub words: bool,
-    /// How many random circuits.
+    /// The number of random circuits.
     pub random: u64,
     /// The seed of the random circuits.
     pub seed: u64,
@@ -28,7 +27,7 @@ pub struct RecipeOptions {
     pub unitaries: bool,
 }
 
-/// Makes the alphabet of a new recipe, in which each gate is named once.
+/// Creates the alphabet of a new recipe, in which each gate is named once.
 pub(super) fn alphabet(gates: Vec<Gate>, qubits: usize, coupling: &str) -> Result<Alphabet> {
     let alphabet = Alphabet::new(gates, qubits, Coupling::parse(coupling)?)?;
     alphabet.check_spellings()?;
@@ -52,11 +51,11 @@ impl Default for RecipeOptions {
 }
 
 impl RecipeOptions {
-    /// The recipe these options mean.
+    /// Returns the recipe that these options describe.
     ///
     /// # Errors
-    /// [`Error::Recipe`](crate::Error::Recipe) or [`Error::GateFile`](crate::Error::GateFile), with
-    /// the first option that cannot be.
+    /// [`Error::Recipe`](crate::Error::Recipe) or [`Error::GateFile`](crate::Error::GateFile), for
+    /// the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;

@@ -7,11 +7,11 @@ use crate::options::recipe::{RecipeOptions, alphabet};
 use crate::qubit_order::Order;
 use qorpus_core::{Dtype, Gate, Recipe, Space};
 
-/// Options of a writer: the recipe of its records, and how they are checked.
+/// The options of a writer: the recipe of its records, and their checks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
-    /// The gate set; names that the library does not know are opaque gates. `None`: that of the
-    /// corpus, which must exist.
+    /// The gate set; unknown names are opaque gates. `None` is the gate set of the corpus, which
+    /// must exist.
     pub gates: Option<Gates>,
     /// The number of qubits, 1 to 8.
     pub qubits: usize,
@@ -19,34 +19,30 @@ pub struct WriterOptions {
     pub coupling: String,
     /// The type of the unitaries' entries.
     pub dtype: Dtype,
-    /// Whether unitaries are stored; if not, they are computed on reading, and none can be given.
+    /// Whether unitaries are stored; if not, they are computed on reading, and none may be given.
     pub unitaries: bool,
-    /// How far a unitary that is given may be from unitary, as the largest entry of U†U - 1;
-    /// `None`: anything finite.
+    /// The largest entry of U†U - 1 of a given unitary; `None` accepts any finite matrix.
     pub tolerance: Option<f64>,
-    /// The order of qubits in the unitaries that are given; they are stored with qubit 0 most
-    /// significant.
+    /// The order of qubits in given unitaries; they are stored with qubit 0 most significant.
     pub order: Order,
-    /// How a unitary that is given is compared with its circuit's. Entries may differ by 1e-6, in a
-    /// corpus of complex64 by 1e-5. A circuit with a gate of which only the name is known is not
-    /// compared. Of the records of one [`extend`](crate::Writer::extend) on one or two qubits the
-    /// first 256 and then every eighth are compared, of all others every record;
-    /// [`verify`](crate::verify()) compares all.
+    /// The comparison of a given unitary with its circuit's. Entries may differ by 1e-6, in a
+    /// corpus of complex64 by 1e-5. A circuit with an opaque gate is not compared. In a call of
+    /// [`extend`](crate::Writer::extend) on one or two qubits, the first 256 records and then every
+    /// eighth are compared; otherwise every record is. [`verify`](crate::verify()) compares all.
     pub check: PairCheck,
-    /// How a commit is made to last.
+    /// The durability of commits.
     pub durability: Durability,
 }
 
-/// How a unitary that is given with a circuit is held against that circuit, where all of its gates
-/// are known.
+/// The comparison of a given unitary with its circuit, if all gates of the circuit are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PairCheck {
-    /// It is the circuit's unitary up to a global phase.
+    /// The unitary must be the circuit's up to a global phase.
     #[default]
     Phase,
-    /// It is the circuit's unitary.
+    /// The unitary must be the circuit's.
     Exact,
-    /// They are not compared.
+    /// The two are not compared.
     None,
 }
 
@@ -60,13 +56,14 @@ impl Default for WriterOptions {
 }
 
 impl WriterOptions {
-    /// The recipe of appended circuits that these options mean, if they name gates.
+    /// Returns the recipe of appended circuits that these options describe, if they name gates.
     ///
     /// # Errors
-    /// [`Error::Recipe`] or [`Error::GateFile`], with the first option that cannot be.
+    /// [`Error::Recipe`] or [`Error::GateFile`], for the first invalid option.
     pub fn recipe(&self) -> Result<Option<Recipe>> {
         let Some(gates) = &self.gates else { return Ok(None) };
-        // A name with angles is not an opaque gate's: it means a gate that the library may have.
+        // A name with angles does not become an opaque gate: it means a gate that the library may
+        // have.
         let opaque = |name: &str, error| match error {
             qorpus_core::Error::UnknownGate { .. } if !name.contains('(') => Gate::opaque(name),
             error => Err(error),
@@ -88,7 +85,7 @@ impl std::str::FromStr for PairCheck {
             "phase" => Ok(PairCheck::Phase),
             "exact" => Ok(PairCheck::Exact),
             "none" => Ok(PairCheck::None),
-            other => Err(Error::Usage(format!("check '{other}' is none of 'phase', 'exact', 'none'"))),
+            other => Err(Error::Usage(format!("check '{other}' is unknown; use 'phase', 'exact' or 'none'"))),
         }
     }
 }

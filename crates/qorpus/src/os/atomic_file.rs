@@ -1,12 +1,13 @@
-//! Atomic files: written under a temporary name, and named when they are whole.
+//! Atomic files: written under a temporary name, and named when they are complete.
 //!
 //! A file is written under a name that nobody reads, synced, and then linked to its own name, which
-//! fails if that exists. A reader of the name finds all of the file, and of two processes that
-//! publish the same name one loses harmlessly.
+//! fails if that exists. A reader of the name finds the complete file, and if two processes publish
+//! the same name, one loses without harm.
 //!
 //! `tempfile` removes the temporary names. It does not give the final ones: its `persist_noclobber`
-//! renames before it tries a link, so that a lost answer of NFS cannot be told from a lost race, and
-//! calls the kernel past the C library, where the fault campaigns can neither count nor fail it.
+//! renames before it tries a link, so that a lost answer of NFS cannot be distinguished from a lost
+//! race, and calls the kernel without the C library, where the fault campaigns can neither count
+//! nor fail the call.
 
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
@@ -24,17 +25,17 @@ use tempfile::TempPath;
 /// Errors of file systems that give a file no second name, or do not rename without replacing.
 const UNSUPPORTED: [i32; 5] = [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS, libc::EMLINK, libc::EINVAL];
 
-/// A file under a temporary name beside its target; dropped unpublished, it is removed.
+/// A file under a temporary name beside its target. If it is dropped unpublished, it is removed.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     target: PathBuf,
-    /// Before the file in this list, so that the name is gone when the file is closed.
+    /// Declared before the file, so that the name is removed before the file is closed.
     pub(crate) path: TempPath,
     file: BufWriter<File>,
 }
 
 impl AtomicFile {
-    /// Creates a file beside `target` with a random name, for all who share the directory.
+    /// Creates a file beside `target` with a random name, for everyone who shares the directory.
     pub(crate) fn create(target: &Path) -> Result<AtomicFile> {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         loop {
@@ -54,8 +55,7 @@ impl AtomicFile {
     /// Creates `TARGET.partial`, which only one process can write at a time.
     ///
     /// # Errors
-    /// [`Error::Exists`] if `target` or the partial file exists, which may be what a killed process
-    /// has left.
+    /// [`Error::Exists`] if `target` or the partial file exists, perhaps left by a killed process.
     pub(crate) fn create_partial(target: &Path) -> Result<AtomicFile> {
         refuse_existing(target)?;
         AtomicFile::create_as(beside(target, ".partial"), target)
@@ -85,7 +85,7 @@ impl AtomicFile {
     }
 }
 
-/// For encoders that write by themselves; their errors must be led back to [`io`].
+/// For encoders that write by themselves; their errors must be mapped back to [`io`].
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.file.write(bytes)
@@ -102,8 +102,8 @@ pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Returns whether `name` is a temporary name of `target`. Nothing else that begins like it may be
-/// removed.
+/// Returns whether `name` is a temporary name of `target`. Other files that begin like it must not
+/// be removed.
 pub(crate) fn is_temporary_name(name: &str, target: &str) -> bool {
     let random = name.strip_prefix('.').and_then(|name| name.strip_prefix(target)?.strip_prefix('.'));
     random.is_some_and(|random| {
@@ -111,7 +111,7 @@ pub(crate) fn is_temporary_name(name: &str, target: &str) -> bool {
     })
 }
 
-/// Refuses a target that would have to be replaced, a dangling link among them.
+/// Refuses a target that would have to be replaced, including a dangling link.
 ///
 /// # Errors
 /// [`Error::Exists`].
@@ -122,14 +122,14 @@ pub(crate) fn refuse_existing(target: &Path) -> Result<()> {
 /// Makes the files durable, then gives them their names in this order: all of them, or none.
 ///
 /// # Errors
-/// A disk is full or fails, or a target was created meanwhile; then the files are gone.
+/// The disk is full or fails, or a target was created meanwhile; then the files are removed.
 pub(crate) fn publish_all(mut files: Vec<AtomicFile>) -> Result<()> {
     files.iter_mut().try_for_each(|file| file.sync(Durability::Full))?;
     for AtomicFile { target, path, .. } in &mut files {
         match link(path, target) {
             Ok(true) => {}
             Ok(false) => return Err(Error::Exists(target.clone())),
-            // A file system on which looking first is the best there is.
+            // On this file system, looking first is the best possible check.
             Err(Error::Io { source, .. }) if UNSUPPORTED.contains(&source.raw_os_error().unwrap_or(0)) => {
                 refuse_existing(target)?;
                 std::fs::rename(&*path, &*target).map_err(io(target, "give it its name"))?;
@@ -141,21 +141,21 @@ pub(crate) fn publish_all(mut files: Vec<AtomicFile>) -> Result<()> {
     }
     for AtomicFile { target, path, .. } in files {
         let _ = path.keep();
-        // Not every file system can; a power cut then takes the name, not the contents.
+        // Not every file system can; a power cut then loses the name, not the contents.
         let _ = sync_directory_of(&target, Durability::Full);
     }
     Ok(())
 }
 
-/// Writes `bytes` to the file `target`, in place of another one only if `replace`; returns whether
-/// it did.
+/// Writes `bytes` to the file `target`, replacing another one only if `replace`; returns whether it
+/// did.
 pub(crate) fn put(bytes: &[u8], target: &Path, replace: bool, durability: Durability) -> Result<bool> {
     loop {
         let mut file = AtomicFile::create(target)?;
         file.append(bytes)?;
         file.sync(durability)?;
         match name(&file.path, target, replace) {
-            // Another process took it for one that a dead process has left.
+            // Another process removed it as the leftover of a dead process.
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound && target.exists() => {}
             named => {
                 let named = named?;
@@ -180,7 +180,8 @@ fn link(from: &Path, target: &Path) -> Result<bool> {
     let Err(refused) = std::fs::hard_link(from, target) else { return Ok(true) };
     match refused.raw_os_error() {
         Some(libc::EEXIST) => Ok(is_same(from, target)),
-        // Another process took `from` for one that a dead process has left: it had lost already.
+        // Another process removed `from` as the leftover of a dead process: this one had lost
+        // already.
         Some(libc::ENOENT) if target.exists() => Ok(false),
         // A file system without links; most of them can rename without replacing.
         Some(error) if UNSUPPORTED.contains(&error) => {
@@ -194,8 +195,8 @@ fn link(from: &Path, target: &Path) -> Result<bool> {
     }
 }
 
-/// Returns whether both names are of one file: NFS may make a link, lose its answer, and then say
-/// that it was there.
+/// Returns whether both names are of one file: NFS may create a link, lose its answer, and then
+/// report that it existed.
 fn is_same(one: &Path, other: &Path) -> bool {
     let number = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
     number(one).is_some_and(|one| Some(one) == number(other))

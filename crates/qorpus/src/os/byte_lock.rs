@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A lock for writing on `len` bytes from `start` on; `len` 0 reaches to the end of all offsets.
+/// Returns a write lock on `len` bytes from `start` on; `len` 0 reaches to the largest offset.
 pub(crate) fn range(start: i64, len: i64) -> libc::flock {
     libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -22,7 +22,7 @@ pub(crate) fn range(start: i64, len: i64) -> libc::flock {
     }
 }
 
-/// Takes a lock; returns false if another opening of the file has it.
+/// Takes a lock; returns false if another open file description has it.
 pub(crate) fn try_lock(file: &File, lock: &libc::flock) -> std::io::Result<bool> {
     loop {
         match fcntl(file, FcntlArg::F_OFD_SETLK(lock)) {
@@ -34,7 +34,7 @@ pub(crate) fn try_lock(file: &File, lock: &libc::flock) -> std::io::Result<bool>
     }
 }
 
-/// Waits for a lock without an end.
+/// Waits for a lock without a limit.
 pub(crate) fn wait(file: &File, lock: &libc::flock) -> std::io::Result<()> {
     loop {
         match fcntl(file, FcntlArg::F_OFD_SETLKW(lock)) {
@@ -53,30 +53,31 @@ pub(crate) fn release(file: &File, lock: &libc::flock) {
     let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&unlock));
 }
 
-/// Whether some of these bytes are locked through another opening of the file.
+/// Returns whether some of these bytes are locked through another open file description.
 pub(crate) fn is_locked(file: &File, start: i64, len: i64) -> bool {
     let mut probe = range(start, len);
     match fcntl(file, FcntlArg::F_OFD_GETLK(&mut probe)) {
         Ok(_) => probe.l_type != libc::F_UNLCK as libc::c_short,
-        // If the kernel does not say, no writer may be taken for dead.
+        // If the kernel does not answer, no writer may be assumed dead.
         Err(_) => true,
     }
 }
 
-/// Opens the lock file at `path`, creating it if need be.
+/// Opens the lock file at `path`, creating it if it does not exist.
 pub(crate) fn open(path: &Path) -> Result<File> {
     options().create(true).truncate(false).open(path).map_err(io(path, "open the lock file"))
 }
 
-/// How lock files are opened: a link that someone put there would have files made elsewhere. A new
-/// one is for its owner, and for those who may write the file that it locks.
+/// Returns the options to open lock files with. Symbolic links are not followed, or another user
+/// could have files created elsewhere. A new lock file is for its owner and for those who may write
+/// the file that it locks.
 pub(crate) fn options() -> OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
 
-/// Whether the open file is still the one that others find at `path`.
+/// Returns whether the open file is still the file at `path`.
 pub(crate) fn is_in_place(file: &File, path: &Path) -> Result<bool> {
     let failed = io(path, "look at the lock file");
     let held = file.metadata().map_err(&failed)?;

@@ -1,5 +1,5 @@
-//! Names of a corpus's files in their directory: whether they still mean the same files, and
-//! whether they outlast a power cut.
+//! Names of a corpus's files in their directory: whether they still refer to the same files, and
+//! whether they survive a power cut.
 
 use crate::error::{Result, io};
 use crate::options::job::Durability;
@@ -31,9 +31,8 @@ impl FileState {
 
 /// The names of a corpus's files, which must be durable before anything relies on them.
 ///
-/// SQLite syncs the directory as well, but does not say when that fails, and what the failed sync
-/// was to save may then be lost whatever later ones say. So each name is saved here, before SQLite
-/// first needs it.
+/// SQLite syncs the directory as well, but does not report a failure, and after a failed sync later
+/// successful ones prove nothing. So each name is made durable here, before SQLite first needs it.
 pub(crate) struct DurableNames<'a> {
     path: &'a Path,
     durability: Durability,
@@ -44,8 +43,8 @@ impl<'a> DurableNames<'a> {
         DurableNames { path, durability }
     }
 
-    /// Saves the names of the file and of its rollback journal, which is created if there is none:
-    /// SQLite takes an empty one for its own.
+    /// Makes the names of the file and of its rollback journal durable. A missing journal is
+    /// created: SQLite accepts an empty one as its own.
     pub(crate) fn journal(&self) -> Result<()> {
         let journal = beside(self.path, "-journal");
         let mut options = File::options();
@@ -71,6 +70,6 @@ impl<'a> DurableNames<'a> {
         }
         let directory = self.path.parent().unwrap_or(self.path);
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(io(self.path, "save its name in the directory"))
+        synced.map_err(io(self.path, "sync its directory"))
     }
 }

@@ -1,5 +1,5 @@
-//! File systems: those on which SQLite's locks and shared memory do not work between machines, and
-//! how much room they have.
+//! File systems: network file systems, where SQLite's locks and shared memory do not work between
+//! machines, and free space.
 
 use crate::error::{Error, Result, io};
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -7,15 +7,15 @@ use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 use std::path::Path;
 
-/// Turns writes beyond a limit on file sizes (`ulimit -f`) into errors; by default the system ends
-/// the process in the middle of its work. Applies to the whole process, and to programs it starts.
+/// Turns writes beyond a limit on file sizes (`ulimit -f`) into errors; by default the system kills
+/// the process. Applies to the whole process, and to programs it starts.
 #[expect(unsafe_code, reason = "a disposition of signals is the process's")]
 pub fn report_file_limits() {
-    // SAFETY: to ignore a signal installs no code that might run in the middle of other code.
+    // SAFETY: ignoring a signal installs no code that might interrupt other code.
     let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
 }
 
-/// File system types (statfs(2)) that share files between machines, or hide such a one behind FUSE.
+/// File system types (statfs(2)) that share files between machines, or FUSE, which may hide one.
 const NETWORK_FILE_SYSTEMS: [(u32, &str); 12] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
@@ -40,9 +40,9 @@ pub(crate) fn check(directory: &Path, corpus: &Path) -> Result<()> {
     }
 }
 
-/// Refuses `needed` bytes for `corpus` with [`Error::NoRoom`] if the file system of its place, or
-/// of the first directory above it that exists, has fewer free. Others may take them meanwhile:
-/// this is for jobs that cannot end well.
+/// Refuses `needed` bytes for `corpus` with [`Error::NoRoom`] if the file system of `place`, or of
+/// the first existing directory above it, has less free space. Other programs may use the space
+/// meanwhile, so this only stops jobs that cannot succeed.
 pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()> {
     let place = std::path::absolute(place).map_err(io(place, "find the directory"))?;
     match place.ancestors().find(|above| above.is_dir()).and_then(free) {
@@ -51,14 +51,15 @@ pub(crate) fn check_room(place: &Path, corpus: &Path, needed: u64) -> Result<()>
     }
 }
 
-/// Bytes that this user may still write; `None` if the file system does not say.
+/// Returns the bytes that this user may still write; `None` if the file system does not report
+/// them.
 fn free(directory: &Path) -> Option<u64> {
     let found = statvfs(directory).ok()?;
     let size = found.fragment_size();
     (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(size))
 }
 
-/// The name of the network file system with this type.
+/// Returns the name of the network file system with this type.
 fn network(kind: u32) -> Option<&'static str> {
     NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
 }
@@ -75,7 +76,7 @@ mod tests {
         let refused = check_room(&corpus, &corpus, u64::MAX).unwrap_err();
         let Error::NoRoom { needed: u64::MAX, free, .. } = refused else { panic!("{refused}") };
         let text = refused.to_string();
-        assert!(text.contains("18,446,744,073,709,551,615 bytes, and"), "{text}");
+        assert!(text.contains("18,446,744,073,709,551,615 bytes, but"), "{text}");
         assert!(free > 0 && text.contains("--force") && text.contains("force=True"), "{text}");
     }
 

@@ -1,15 +1,15 @@
 //! Forks: SQLite's handles and locks do not survive one, so before it every handle is closed.
 //!
-//! SQLite keeps one account of locks for a process. A child inherits the account but not the locks,
-//! and would read a file while believing that it holds them. What is closed before the fork is in
-//! neither account; both processes open it again when they need it.
+//! SQLite keeps one table of locks for a process. A child inherits the table but not the locks, and
+//! would read a file as if it held them. A handle closed before the fork is in neither table; both
+//! processes open it again when they need it.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::ThreadId;
 
-/// A holder of handles, which can close them at any moment when no [`ForkGuard`] lives.
+/// A holder of handles that can close them whenever no [`ForkGuard`] lives.
 pub(crate) trait ForkAware: Send + Sync {
     /// Closes the handles that must not be carried into a child.
     fn close_handles(&self);
@@ -26,8 +26,8 @@ static STATE: Mutex<ForkState> = Mutex::new(ForkState { inside: 0, forking: None
 static CHANGED: Condvar = Condvar::new();
 
 thread_local! {
-    /// The state, locked by the thread that forks: were another thread to hold it at that moment,
-    /// the child's would stay locked for ever.
+    /// The state, locked by the thread that forks. If another thread held it at that moment, the
+    /// child's copy would stay locked for ever.
     static HELD: RefCell<Option<MutexGuard<'static, ForkState>>> = const { RefCell::new(None) };
     /// The number of `ForkGuard`s of this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
@@ -46,12 +46,12 @@ fn wait_while<'g>(
     CHANGED.wait_while(state, |state| condition(state)).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether this thread forks and holds the state: no reader or writer runs then.
+/// Returns whether this thread forks and holds the state: no reader or writer runs then.
 fn is_held() -> bool {
     HELD.with_borrow(Option::is_some)
 }
 
-/// Keeps forks from beginning while it lives. It stays on its thread.
+/// A guard that keeps forks from beginning while it lives. It stays on its thread.
 pub(crate) struct ForkGuard {
     counted: bool,
     thread: PhantomData<*const ()>,
@@ -70,10 +70,10 @@ impl ForkGuard {
     }
 }
 
-/// Lets a thread in while a fork may be waiting; see [`ForkGuard::pass_for_another`].
+/// A pass that lets a thread in while a fork may be waiting; see [`ForkGuard::pass_for_another`].
 pub(crate) struct ForkPass(bool);
 
-/// Waits until no fork is under way on another thread. A thread that is inside may enter again.
+/// Waits until no fork is in progress on another thread. A thread that is inside may enter again.
 pub(crate) fn enter() -> ForkGuard {
     let counted = DEPTH.get() == 0 && !is_held();
     if counted {
@@ -82,18 +82,18 @@ pub(crate) fn enter() -> ForkGuard {
     ForkGuard::new(counted)
 }
 
-/// Enters a thread for which another one waits that is inside: were it to wait for a fork, the fork
-/// would wait for it.
+/// Enters a thread that another thread inside waits for. If it waited for a fork, the fork would
+/// wait for it.
 pub(crate) fn follow(pass: ForkPass) -> ForkGuard {
     // It is counted itself, so that it may go `outside` while the other one is inside. If the other
-    // one forks, it holds the state.
+    // one forks, that one holds the state.
     if pass.0 {
         state().inside += 1;
     }
     ForkGuard::new(pass.0)
 }
 
-/// Calls `action`, during which forks may begin. No use of SQLite may be under way.
+/// Calls `action`, during which forks may begin. SQLite must not be in use.
 pub(crate) fn outside<T>(action: impl FnOnce() -> T) -> T {
     if !COUNTED.get() || is_held() {
         return action();
@@ -143,8 +143,7 @@ pub(crate) fn register(holder: Weak<dyn ForkAware>) {
     });
 }
 
-/// Waits for the readers and writers that are at work, and closes their handles. Call before a
-/// fork.
+/// Waits for active readers and writers, and closes their handles. Call before a fork.
 ///
 /// Until [`after_fork`] is called, on the same thread, readers and writers wait.
 pub fn before_fork() {

@@ -1,4 +1,4 @@
-//! Lock files: of the processes that want one, one has it for as long as it lives.
+//! Lock files: one process at a time holds a lock file, for as long as it lives.
 
 use crate::error::{Result, io};
 use crate::os::byte_lock::{self, is_in_place, range, try_lock};
@@ -6,7 +6,7 @@ use crate::os::rights::Rights;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// A lock file that this process has; it is removed on drop.
+/// A lock file that this process holds; it is removed on drop.
 #[derive(Debug)]
 pub(crate) struct LockFile {
     /// Open as long as the lock is held.
@@ -24,8 +24,8 @@ impl LockFile {
             if !try_lock(&file, &range(0, 0)).map_err(io(path, "lock it"))? {
                 return Ok(None);
             }
-            // The process that had it may have removed the file before its lock was taken; then it
-            // is not the lock.
+            // The previous holder may have removed the file before it was locked; then it is not
+            // the lock file.
             if is_in_place(&file, path)? {
                 return Ok(Some(LockFile { _file: file, path: path.into(), process: std::process::id() }));
             }
@@ -35,7 +35,7 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // A forked child has the same lock as its parent: it is the parent's to release.
+        // A forked child shares its parent's lock, which only the parent may release.
         if self.process == std::process::id() {
             let _ = std::fs::remove_file(&self.path);
         }

@@ -1,16 +1,16 @@
-//! Names the holder of a lock, for messages: the kernel does not tell it for locks of the
-//! open-file-description kind, but in `/proc` each process shows its own.
+//! Names the holder of a lock, for messages. The kernel does not report the holder of an
+//! open-file-description lock, but `/proc` shows the locks of each process.
 
 use std::fmt::Write;
 use std::fs::{File, read_dir, read_to_string};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// At most this many are named: after a fork, several processes hold one lock.
+/// The most holders that are named: after a fork, several processes hold one lock.
 const MAX_NAMED: usize = 3;
 
-/// The processes that hold a lock on `file` that covers the byte `at`, in words, as far as this
-/// user may look.
+/// Describes the processes that hold a lock on `file` covering the byte `at`, as far as this user
+/// may see them.
 pub(crate) fn named(file: &File, at: i64) -> Option<String> {
     let number = file.metadata().ok()?.ino();
     let mut text = String::new();
@@ -29,7 +29,7 @@ pub(crate) fn named(file: &File, at: i64) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Whether a process, of which this is the directory, has such a lock.
+/// Returns whether the process with this directory has such a lock.
 fn holds(process: &Path, number: u64, at: i64) -> bool {
     let Ok(files) = read_dir(process.join("fdinfo")) else { return false };
     files.flatten().filter_map(|file| read_to_string(file.path()).ok()).any(|text| {
@@ -37,8 +37,8 @@ fn holds(process: &Path, number: u64, at: i64) -> bool {
     })
 }
 
-/// Whether a line such as `1: OFDLCK ADVISORY WRITE -1 08:02:1234 0 EOF` is a lock of this byte of
-/// the file with this number.
+/// Returns whether a line such as `1: OFDLCK ADVISORY WRITE -1 08:02:1234 0 EOF` is a lock of this
+/// byte of the file with this number.
 fn covers(lock: &str, number: u64, at: i64) -> bool {
     let words: Vec<&str> = lock.split_whitespace().collect();
     let [.., file, start, end] = words[..] else { return false };
@@ -48,10 +48,10 @@ fn covers(lock: &str, number: u64, at: i64) -> bool {
     is_file && is_range && from_start && (end == "EOF" || end.parse().is_ok_and(|end: i64| at <= end))
 }
 
-/// The name of a process's program, and whether the process is stopped.
+/// Returns the name of a process's program, and whether the process is stopped.
 fn described(process: u32) -> String {
     let stat = read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The name is in parentheses and may have some itself.
+    // The name is in parentheses and may contain parentheses.
     let parts = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
     parts.map_or_else(String::new, |(name, rest)| {
         let stopped = if rest.trim_start().starts_with(['T', 't']) { ", stopped" } else { "" };

@@ -1,7 +1,7 @@
-//! Waiting in the kernel for the write lock, on a thread of its own.
+//! Waiting in the kernel for the write lock, on a separate thread.
 //!
 //! The kernel's queue is fair, but a wait in it ends only with the lock. A writer that waits for
-//! this thread instead can name the holder, and give up.
+//! this thread instead can name the holder and give up.
 
 use crate::os::byte_lock::{release, wait};
 use nix::libc;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-/// The thread does nothing but wait.
+/// The thread only waits.
 const STACK_BYTES: usize = 128 << 10;
 
 /// A thread that queues for one lock of an open file, again and again.
 #[derive(Debug)]
 pub(crate) struct LockQueue {
-    /// `None` at the end, and if it is given up.
+    /// `None` at the end and after giving up.
     orders: Option<Sender<()>>,
     taken: Receiver<io::Result<()>>,
     process: u32,
@@ -37,7 +37,7 @@ impl LockQueue {
                     release(&file, &lock);
                 }
             }
-            // The drop of the queue waits for this: the locks are gone then.
+            // Dropping the queue waits for this: the locks are then released.
             drop(file);
             drop(tell);
         })?;
@@ -64,7 +64,7 @@ impl LockQueue {
 impl Drop for LockQueue {
     fn drop(&mut self) {
         self.orders.take();
-        // In a forked child there is no thread, and one that still waits may do so for long.
+        // In a forked child the thread does not exist, and one that still waits may wait for long.
         if self.process == std::process::id() && !self.is_waiting {
             let _ = self.taken.recv();
         }

@@ -1,4 +1,4 @@
-//! The operating system: locks, forks, signals, clocks, file systems, and whose files are whose.
+//! The operating system: locks, forks, signals, clocks, file systems, and ownership of files.
 
 pub(crate) mod atomic_file;
 pub(crate) mod byte_lock;

@@ -1,6 +1,6 @@
-//! Owner, group and mode of the files beside a corpus: they take those of the corpus, as SQLite's
-//! own files do. Users who may write the corpus can then continue after another user's process was
-//! killed, and no others can.
+//! Owner, group and mode of the files beside a corpus, which are copied from the corpus as SQLite
+//! does for its own files. Then exactly the users who may write the corpus can continue after
+//! another user's process was killed.
 
 use nix::libc;
 use nix::unistd::geteuid;
@@ -8,7 +8,7 @@ use std::fs::{File, Metadata, Permissions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
-/// The owner, the group and the permissions of a file that is made.
+/// The owner, the group and the permissions of a new file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rights {
     uid: u32,
@@ -18,9 +18,9 @@ pub(crate) struct Rights {
 
 #[derive(Debug, Clone, Copy)]
 enum Mode {
-    /// These bits and no others.
+    /// Exactly these bits.
     Exactly(u32),
-    /// These bits besides the ones that the umask leaves.
+    /// These bits in addition to those that the umask leaves.
     AtLeast(u32),
 }
 
@@ -35,20 +35,20 @@ impl Rights {
         Rights::derived(corpus, |mode| Mode::Exactly(mode & 0o666))
     }
 
-    /// Returns the rights of those who may write the file `corpus`: a process that can open a lock
-    /// file, if only for reading, can lock others out.
+    /// Returns the rights for users who may write the file `corpus`: a process that can open a lock
+    /// file, even for reading only, can lock out others.
     pub(crate) fn of_writers(corpus: &Path) -> Option<Rights> {
         Rights::derived(corpus, |mode| Mode::Exactly(mode & 0o222 | (mode & 0o222) << 1 | 0o600))
     }
 
-    /// Returns the rights of files in `directory`: if its group may write there, each of the group
-    /// may continue the work of another.
+    /// Returns the rights of files in `directory`: if its group may write there, each member may
+    /// continue the work of another.
     pub(crate) fn within(directory: &Path) -> Option<Rights> {
         Rights::derived(directory, |mode| Mode::AtLeast(if mode & 0o020 == 0 { 0 } else { 0o060 }))
     }
 
-    /// Gives `file` these rights as far as this process may. Other users' files are left alone, and
-    /// only root can give a file away.
+    /// Gives `file` these rights as far as this process may. Files of other users are not changed,
+    /// and only root can change an owner.
     pub(crate) fn give(&self, file: &File) {
         let Ok(found) = file.metadata() else { return };
         let me = geteuid();
@@ -80,8 +80,8 @@ impl Rights {
     }
 }
 
-/// Whether only users who may change `directory` anyway can have put this file there, or can still
-/// write to it. In a directory such as /tmp everyone can.
+/// Returns whether only users who may change `directory` anyway can have created this file or can
+/// still write to it. In a directory such as /tmp everyone can.
 pub(crate) fn is_trusted(found: &Metadata, directory: &Metadata) -> bool {
     let is_shared = directory.mode() & 0o022 == 0o020 && found.gid() == directory.gid();
     is_shared || [geteuid().as_raw(), directory.uid(), 0].contains(&found.uid())

@@ -1,12 +1,12 @@
-//! The sidecar lock: writers queue in the kernel, and see which others are still alive.
+//! The sidecar lock: writers queue in the kernel, and see which other writers are alive.
 //!
 //! SQLite's busy handler polls and is unfair, so writers queue for a blocking lock beside the
 //! corpus, `FILE-lock`. Its byte 0 is the write lock. Every open writer also holds one byte of its
 //! own, at an offset drawn at random that serves as its name: the kernel frees it when the process
 //! dies, however it dies.
 //!
-//! A lock for reading needs permission to read alone, and would stop all writers. So only users who
-//! may write the corpus can open its lock file.
+//! A read lock needs only permission to read, and would stop all writers. So only users who may
+//! write the corpus can open its lock file.
 
 use crate::error::{Error, Result, io};
 use crate::os::byte_lock::{self, is_in_place, is_locked, options, range, release, try_lock};
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a waiting writer checks for an interrupt.
+/// The interval at which a waiting writer checks for an interrupt.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A writer's name: the offset of its byte in the sidecar file.
@@ -33,17 +33,17 @@ pub(crate) type WriterId = i64;
 /// The byte whose lock is the write lock.
 const WRITE_BYTE: i64 = 0;
 
-/// An open sidecar file and the byte that shows its holder is alive.
+/// An open sidecar file, and the byte that shows that its holder is alive.
 #[derive(Debug)]
 pub(crate) struct SidecarLock {
     file: Arc<File>,
     path: PathBuf,
     id: WriterId,
     process: u32,
-    /// Once others held the write lock when it was wanted.
+    /// Set once another writer held the write lock when this one wanted it.
     queue: RefCell<Option<LockQueue>>,
     /// Whether a wait was interrupted. The write lock is not taken after that: the queue still
-    /// waits, and gives back what it gets.
+    /// waits, and releases the lock when it gets it.
     gave_up: Cell<bool>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn if_free(corpus: &Path, action: impl FnOnce()) {
     }
 }
 
-/// Whether a live writer has `corpus` open, or is just closing it.
+/// Returns whether a live writer has `corpus` open, or is just closing it.
 pub(crate) fn is_held(corpus: &Path) -> bool {
     let mut reading = File::options();
     reading.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -73,17 +73,17 @@ pub(crate) fn is_held(corpus: &Path) -> bool {
     }
 }
 
-/// Whether the process that last changed the journal mode of `corpus` died while it did.
+/// Returns whether the process that last changed the journal mode of `corpus` died while it did.
 pub(crate) fn is_between_modes(corpus: &Path) -> bool {
     sidecar(corpus).symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 impl WriteLock<'_> {
     /// Calls `change`, which changes the journal mode. SQLite removes the WAL before it changes the
-    /// header of the file, and changes the header before it makes a WAL. The sidecar has a byte in
-    /// it meanwhile, which stays if the process dies.
+    /// header of the file, and changes the header before it creates a WAL. Meanwhile the sidecar
+    /// contains a byte, which stays if the process dies.
     pub(crate) fn change_mode<T>(&self, change: impl FnOnce() -> T) -> T {
-        // Without the byte only a needless warning is possible.
+        // Without the byte, the worst case is a needless warning.
         let _ = self.0.set_len(1);
         let changed = change();
         let _ = self.0.set_len(0);
@@ -92,7 +92,7 @@ impl WriteLock<'_> {
 }
 
 impl SidecarLock {
-    /// Opens the sidecar of `corpus`, creating it if need be.
+    /// Opens the sidecar of `corpus`, creating it if it does not exist.
     pub(crate) fn open(corpus: &Path) -> Result<SidecarLock> {
         let (path, mut wait) = (sidecar(corpus), Wait::begin());
         loop {
@@ -102,8 +102,8 @@ impl SidecarLock {
             let file = byte_lock::open(&path)?;
             Rights::of_writers(corpus).inspect(|rights| rights.give(&file));
             // Random enough: the standard library keys its hashers from the operating system. After
-            // a fork, though, parent and children draw the same numbers: of those who live at the
-            // same time one draws again, and a dead one's name may be taken.
+            // a fork, though, parent and children draw the same numbers: if several live at the
+            // same time, all but one draw again, and a dead one's name may be reused.
             let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
             let id = (random >> 2) as i64 | 1;
             if !try_lock(&file, &range(id, 1)).map_err(io(&path, "lock the lock file"))? {
@@ -112,8 +112,8 @@ impl SidecarLock {
                 std::thread::sleep(Duration::from_micros(100));
                 continue;
             }
-            // A writer that was alone may have removed the file before its lock was taken; then it is
-            // not the lock.
+            // A writer that was alone may have removed the file before it was locked; then it is
+            // not the lock file.
             if is_in_place(&file, &path)? {
                 return Ok(SidecarLock {
                     file: Arc::new(file),
@@ -127,7 +127,7 @@ impl SidecarLock {
         }
     }
 
-    /// The name under which this writer claims chunks.
+    /// Returns the name under which this writer claims chunks.
     pub(crate) fn id(&self) -> WriterId {
         self.id
     }
@@ -135,7 +135,7 @@ impl SidecarLock {
     /// Waits for the write lock.
     ///
     /// # Errors
-    /// [`Error::LostLock`] if the file is gone: writers that come now do not see this one.
+    /// [`Error::LostLock`] if the file is gone, since new writers would not see this one.
     /// [`Error::Interrupted`].
     pub(crate) fn write_lock(&self) -> Result<WriteLock<'_>> {
         let write_lock = range(WRITE_BYTE, 1);
@@ -153,7 +153,7 @@ impl SidecarLock {
         }
     }
 
-    /// Waits for the write lock, which another writer has.
+    /// Waits for the write lock, which another writer holds.
     fn queue(&self, write_lock: &libc::flock) -> Result<()> {
         let failed = io(&self.path, "wait for the lock");
         let mut place = self.queue.borrow_mut();
@@ -173,14 +173,14 @@ impl SidecarLock {
             if let Err(interrupted) = wait.look(|| self.awaited()) {
                 self.gave_up.set(true);
                 drop(place.take());
-                // It may have come at this moment.
+                // It may have arrived at this moment.
                 release(&self.file, write_lock);
                 return Err(interrupted);
             }
         }
     }
 
-    /// A sentence about the wait for the write lock.
+    /// Returns a sentence about the wait for the write lock.
     fn awaited(&self) -> String {
         let corpus = self.path.as_os_str().as_encoded_bytes();
         let corpus =
@@ -194,23 +194,23 @@ impl SidecarLock {
         release(&self.file, &range(self.id, 1));
     }
 
-    /// Whether the writer called `id` is still alive.
+    /// Returns whether the writer called `id` is still alive.
     pub(crate) fn is_alive(&self, id: WriterId) -> bool {
         id == self.id || is_locked(&self.file, id.max(1), 1)
     }
 
-    /// Whether no other writer has the corpus open.
+    /// Returns whether no other writer has the corpus open.
     pub(crate) fn is_alone(&self) -> bool {
         !is_locked(&self.file, 1, 0)
     }
 }
 
-/// A sentence about a wait, which names the holder.
+/// Returns a sentence about a wait that names the holder.
 fn awaited(corpus: &Path, what: &str, file: &File, at: i64) -> String {
-    let unseen = || "a process that cannot be seen from here, of another user or container".into();
+    let unseen = || "a process of another user or container that is not visible here".into();
     let holder = lock_holder::named(file, at).unwrap_or_else(unseen);
     format!(
-        "{}: waiting for {what}, which is held by {holder}; it is released when that process goes on or ends",
+        "{}: waiting for {what}, which is held by {holder}; it is released when that process continues or ends",
         corpus.display()
     )
 }
@@ -225,12 +225,12 @@ impl Drop for SidecarLock {
     /// Removes the sidecar if this was the last writer: with every byte locked no other holds any,
     /// and a writer that opens the file at this moment finds it gone before trusting it.
     fn drop(&mut self) {
-        // A forked child holds the same locks as its parent: they are the parent's to give up.
+        // A forked child shares its parent's locks, which only the parent may release.
         if self.process != std::process::id() {
             return;
         }
-        // Of two writers that end at the same moment, the byte of one must not keep the other from
-        // it.
+        // If two writers end at the same moment, the byte of one must not keep the other from
+        // removing the file.
         self.release();
         let all = range(0, 0);
         if try_lock(&self.file, &all).is_ok_and(|taken| taken)

@@ -1,5 +1,5 @@
-//! Waits for other processes and for object stores: in slices, between which the caller may end the
-//! wait, forks may begin, and the caller is told the reason.
+//! Waits for other processes and for object stores, in slices. Between slices the caller may end
+//! the wait or be notified, and forks may begin.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// The caller is asked this often whether to continue, and a fork waits no longer than this.
+/// The interval at which the caller is asked whether to continue; a fork waits no longer than this.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
-/// Hooks of the program, which are called while the library waits.
+/// The hooks of the program that are called while the library waits.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitHooks {
-    /// Whether to stop waiting: a signal came. It is asked on the thread that waits, which holds no
-    /// lock then.
+    /// Returns whether to stop waiting, because a signal came. Called on the waiting thread, which
+    /// holds no lock then.
     pub should_stop: fn() -> bool,
     /// Shows a sentence about the wait.
     pub notify: fn(&str),
@@ -32,9 +32,9 @@ pub(crate) type Tell = Rc<dyn Fn(&str)>;
 /// The thread for which this one works.
 #[derive(Clone)]
 struct Supervisor {
-    /// Whether it has given the work up.
+    /// Whether it has given up the work.
     dismissed: Arc<AtomicBool>,
-    /// Shows it sentences about waits, if not the program's hook.
+    /// Shows sentences about waits, instead of the program's hook.
     tell: Option<Tell>,
 }
 
@@ -54,11 +54,11 @@ fn hooks() -> WaitHooks {
     *HOOKS.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether to stop waiting. A fork that another thread has begun happens now, unless this thread
-/// must not let it.
+/// Returns whether to stop waiting. Lets a fork that another thread has begun happen now, unless
+/// this thread must not.
 pub(crate) fn is_over() -> bool {
     fork::outside(|| match SUPERVISOR.with_borrow(Option::clone) {
-        // Signals come to the thread for which this one works.
+        // Signals arrive at the thread for which this one works.
         Some(supervisor) => supervisor.dismissed.load(Ordering::Relaxed),
         None => (hooks().should_stop)(),
     })
@@ -72,7 +72,7 @@ pub(crate) fn tell(text: &str) {
     });
 }
 
-/// Calls `work` on a thread that works for another one, which can dismiss it and is told of its
+/// Calls `work` on a thread that works for another one, which can dismiss it and is notified of its
 /// waits.
 pub(crate) fn supervised<T>(dismissed: Arc<AtomicBool>, tell: Option<Tell>, work: impl FnOnce() -> T) -> T {
     SUPERVISOR.set(Some(Supervisor { dismissed, tell }));
@@ -92,8 +92,8 @@ impl Wait {
         Wait { begun: Instant::now(), is_told: false }
     }
 
-    /// Reports `what` is waited for, once, if the wait is long; call it now and then. Fails with
-    /// [`Error::Interrupted`] if a long wait should end.
+    /// Reports the reason of the wait, `what`, once, if the wait is long. Call it now and then.
+    /// Fails with [`Error::Interrupted`] if a long wait should end.
     pub(crate) fn look(&mut self, what: impl FnOnce() -> String) -> Result<()> {
         if self.begun.elapsed() < NOTIFY_AFTER {
             return Ok(());

@@ -1,5 +1,4 @@
-//! Threads: workers of a job, as many as the system can start, and helpers that share a read with
-//! their caller.
+//! Threads: workers of a job, and helpers that share a read with their caller.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
@@ -11,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-/// How often the first thread is tried, and the pause in between: threads that have just finished
-/// may still hold their memory.
+/// The number of attempts to start the first thread, and the pause between them: threads that have
+/// just finished may still hold their memory.
 const MAX_TRIES: usize = 20;
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether the user was told that there are fewer threads; once in a process is enough.
+/// Whether the user was warned of fewer threads, which happens once in a process.
 static WARNED: AtomicBool = AtomicBool::new(false);
 
 /// Starts `count` threads, each with the closure that `work` returns for it; fewer if the system
@@ -43,7 +42,7 @@ where
                 if !WARNED.swap(true, Ordering::Relaxed) {
                     let there = started.len();
                     tracing::warn!(
-                        "only {there} of {count} threads can be started ({source}); the job goes on with {there}"
+                        "only {there} of {count} threads can be started ({source}); the job continues with {there}"
                     );
                 }
                 break;
@@ -54,7 +53,7 @@ where
 }
 
 /// Does `work` for each share, the first on this thread and each other on its own, and returns the
-/// results in order. A share for which no thread can be started is done on this one.
+/// results in order. A share whose thread cannot be started is done on this one.
 ///
 /// # Panics
 /// If `work` does.
@@ -86,7 +85,7 @@ pub(crate) fn share<S: Send, T: Send>(
     })
 }
 
-/// Threads that work for this one. When this one stops, they stop waiting.
+/// A group of threads that work for this one. When this one stops, they stop waiting.
 pub(crate) struct ThreadGroup {
     dismissed: Arc<AtomicBool>,
     working: Sender<()>,
@@ -105,7 +104,7 @@ impl ThreadGroup {
         ThreadGroup { dismissed: Arc::default(), working, done }
     }
 
-    /// Adds a thread that is to begin.
+    /// Adds a thread that will begin.
     pub(crate) fn thread(&self) -> GroupThread {
         GroupThread { dismissed: self.dismissed.clone(), _working: self.working.clone() }
     }

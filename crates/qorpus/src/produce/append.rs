@@ -1,4 +1,4 @@
-//! The writer: records that someone brings, appended to one file by any number of processes.
+//! The writer: appends a caller's records to one file, from any number of processes.
 //!
 //! Records are accepted into memory here; [`group_commit`](crate::produce::group_commit) makes them
 //! durable.
@@ -19,30 +19,30 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// Groups that wait to be committed while the next one is filled.
+/// The most groups that wait to be committed while the next one is filled.
 const MAX_WAITING_GROUPS: usize = 2;
 
-/// Longer than any single wait.
+/// A time longer than any single wait.
 const NO_LIMIT: Duration = Duration::from_secs(3600);
 
-/// Every writer of this process.
+/// All writers of this process.
 static WRITERS: Mutex<Vec<Weak<WriterShared>>> = Mutex::new(Vec::new());
 
-/// A corpus to which records are appended, by any number of threads.
+/// A writer that appends records to a corpus, from any number of threads.
 ///
 /// [`append`](Writer::append) and [`extend`](Writer::extend) accept records; when
 /// [`flush`](Writer::flush) returns, all that were accepted before are durable. Dropped without
-/// [`close`](Writer::close), it tries to flush. In a forked child it refuses to do anything.
+/// [`close`](Writer::close), it tries to flush. In a forked child every operation fails.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<WriterShared>,
 }
 
 impl Writer {
-    /// Opens the corpus at `path` for appending, creating it if need be.
+    /// Opens the corpus at `path` for appending, creating it if it does not exist.
     ///
     /// # Errors
-    /// The path cannot hold a corpus, there is one with another recipe or with generated records,
+    /// The path cannot hold a corpus, an existing corpus has another recipe or generated records,
     /// or there is none and no gates are given.
     pub fn open(path: &Path, options: &WriterOptions) -> Result<Writer> {
         let path = absolute(path)?;
@@ -52,11 +52,11 @@ impl Writer {
             None => CorpusFile::open(&path)?.recipe().clone(),
         };
         if !recipe.space().is_appended() || recipe.space().enumerates().is_some() {
-            let reason = "a recipe decides them; append to another file";
+            let reason = "its records follow from a recipe, so none can be appended; append to another file";
             return Err(Error::Unsupported(path, reason.into()));
         }
         filesystem::check(path.parent().unwrap_or(&path), &path)?;
-        // Refused now rather than at the first commit, and made now so that readers find it.
+        // Opened now, so that errors show before the first commit and readers find the file.
         let store = CorpusWriter::open(&path, &recipe, options.durability)?;
         let labels = Labels::beside(store.labels()?);
         let shared = WriterShared::new(path, Validator::new(recipe, options.clone()), labels, store);
@@ -69,8 +69,7 @@ impl Writer {
         Ok(Writer { shared })
     }
 
-    /// The writers of this process that are open: to close them when it ends in a way that drops
-    /// nothing.
+    /// Returns the open writers of this process, to close them when it ends without dropping them.
     pub fn all_open() -> Vec<Writer> {
         let _inside = fork::enter();
         let writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,23 +78,22 @@ impl Writer {
         writers.iter().filter_map(Weak::upgrade).filter(is_open).map(|shared| Writer { shared }).collect()
     }
 
-    /// The absolute path of the file.
+    /// Returns the absolute path of the file.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 
-    /// The recipe, which its records have in common.
+    /// Returns the recipe, which its records have in common.
     pub fn recipe(&self) -> &Recipe {
         &self.shared.validator.recipe
     }
 
-    /// Accepts one record: a circuit, its unitary if it is given (row-major; computed otherwise),
-    /// and labels.
+    /// Accepts one record: a circuit, optionally its unitary (row-major; computed otherwise), and
+    /// labels.
     ///
-    /// A unitary that is given is compared with that of its circuit, as the
-    /// [options](WriterOptions::check) say.
+    /// A given unitary is compared with its circuit's, as the [options](WriterOptions::check) say.
     ///
-    /// Waits while two groups of records wait to be committed.
+    /// Blocks while two groups of records wait to be committed.
     ///
     /// # Errors
     /// [`Error::Refused`] if the record cannot be kept, [`Error::Stopped`] if an earlier commit
@@ -124,9 +122,9 @@ impl Writer {
         self.accept(limit, &[circuit], unitary, &columns)
     }
 
-    /// Accepts records: circuits, their unitaries if they are given (row-major, one after the
-    /// other; computed otherwise), and labels with a value for each record. All of them are
-    /// accepted, or none.
+    /// Accepts records: circuits, optionally their unitaries (row-major, one after the other;
+    /// computed otherwise), and labels with a value for each record. All of them are accepted, or
+    /// none.
     pub fn extend(
         &self,
         circuits: &Circuits,
@@ -151,8 +149,8 @@ impl Writer {
         self.accept(limit, &circuits, unitaries, labels)
     }
 
-    /// Waits until all accepted records are durable; returns how many this writer has made durable
-    /// in all.
+    /// Waits until all accepted records are durable; returns the number of records that this writer
+    /// has made durable in total.
     ///
     /// # Errors
     /// [`Error::Stopped`] if a commit failed, [`Error::Closed`], [`Error::Forked`].
@@ -175,8 +173,7 @@ impl Writer {
         self.shared.flush(state, limit)
     }
 
-    /// Flushes and closes; closing again does nothing, nor does closing in a forked child, which
-    /// owns nothing of it.
+    /// Flushes and closes the writer. Closing again, or in a forked child, does nothing.
     pub fn close(&self) -> Result<()> {
         while !self.close_within(NO_LIMIT)? {}
         Ok(())
@@ -191,13 +188,12 @@ impl Writer {
             return Ok(true);
         }
         let mut state = self.shared.lock();
-        // Under the lock with which the last group is queued, so that nothing is accepted behind
-        // it.
+        // Under the same lock that queues the last group, so that nothing is accepted after it.
         let was_closed = std::mem::replace(&mut state.closed, true);
         match self.shared.flush(state, limit) {
             Ok(None) => Ok(false),
             flushed => {
-                // Its store may wait for others once more, to leave a file that is whole.
+                // Its store may wait for others again, to leave a complete file.
                 if !self.shared.ends_within(limit) {
                     return Ok(false);
                 }
@@ -207,9 +203,9 @@ impl Writer {
         }
     }
 
-    /// Has the committing thread give up if it waits for other processes, unless it has just begun
-    /// to: what it has is then lost, and the writer has stopped. What is appended or flushed
-    /// afterwards takes this back.
+    /// Lets the committing thread give up if it waits for other processes, unless the wait has just
+    /// begun: its records are then lost, and the writer has stopped. A later append or flush
+    /// cancels this.
     pub fn interrupt(&self) {
         self.shared.interrupted.store(true, Ordering::Relaxed);
     }
@@ -223,7 +219,7 @@ impl Writer {
         }
     }
 
-    /// Whether it was closed; in a forked child it always is.
+    /// Returns whether it was closed; in a forked child it always is.
     pub fn is_closed(&self) -> bool {
         let _inside = fork::enter();
         self.check_process().is_err() || self.shared.lock().closed
@@ -280,7 +276,7 @@ impl Writer {
             shared.start_thread(&mut state)?;
             state = shared.wait(state, left);
         }
-        // It also commits a group that has grown old when no more records come.
+        // It also commits an old group when no more records come.
         shared.start_thread(&mut state)?;
         self.add(&mut state, circuits, unitaries, labels)?;
         if state.group.bytes >= GROUP_BYTES {
@@ -324,7 +320,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A caller that has closed it without waiting for the end does not want to wait now.
+        // A caller that closed it without waiting does not want to wait now.
         if !self.is_closed()
             && let Err(error) = self.close()
         {

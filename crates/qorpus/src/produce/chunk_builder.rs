@@ -1,8 +1,8 @@
-//! Making records: the pure core's parts put together for one recipe.
+//! Generating chunks: the parts of the pure core combined for one recipe.
 
 use qorpus_core::{Chunk, Circuits, Codec, Complex64, Kernel, Recipe, Scratch};
 
-/// Makes chunks of one recipe; the buffers are reused from chunk to chunk.
+/// A generator of the chunks of one recipe, which reuses its buffers.
 #[derive(Debug)]
 pub(crate) struct ChunkBuilder<'a> {
     recipe: &'a Recipe,
@@ -19,7 +19,7 @@ impl<'a> ChunkBuilder<'a> {
         ChunkBuilder { recipe, codec, kernel, circuits, unitaries, scratch: Scratch::default() }
     }
 
-    /// Makes chunk number `number`.
+    /// Generates chunk number `number`.
     pub(crate) fn chunk(&mut self, number: u64) -> Chunk {
         let (ids, mut chunk) = (self.recipe.chunk_ids(number), Chunk::default());
         let first = ids.start;

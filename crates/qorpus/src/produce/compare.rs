@@ -4,11 +4,11 @@ use crate::options::writer::PairCheck;
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::{Alphabet, Circuits, Complex64, Dtype, Equivalence, Kernel, Scratch, distance};
 
-/// Entries of unitaries that are computed at once: they stay in the cache.
+/// Entries of unitaries that are computed at once, few enough to stay in the cache.
 const BATCH_ENTRIES: usize = 1 << 15;
 
-/// How far entries of a given unitary may be from those of its circuit's: more than rounding
-/// explains in what computes in single precision, less than any mistake.
+/// Returns the tolerance between the entries of a given unitary and its circuit's: more than
+/// rounding errors in single precision, less than any mistake.
 pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::Complex128 => 1e-6,
@@ -16,12 +16,12 @@ pub(crate) fn tolerance(dtype: Dtype) -> f64 {
     }
 }
 
-/// The tolerance for a matrix that is as far from unitary as `residual`. A matrix of few digits is
-/// compared in these; one that is nothing like a unitary, which a writer takes only if it is told
-/// to, is not compared.
+/// Returns the tolerance for a matrix that is as far from unitary as `residual`. A matrix with few
+/// digits is compared in these; one that is far from unitary, which a writer accepts only on
+/// request, is not compared.
 pub(crate) fn tolerance_of(residual: f64, dtype: Dtype) -> f64 {
-    // Entries that are off by d make the residual up to 2 d sqrt(dim), and as little as d / 10 by
-    // chance.
+    // Errors of d in the entries give a residual of up to 2 d sqrt(dim), and by chance as little as
+    // d / 10.
     if residual.is_nan() { f64::INFINITY } else { tolerance(dtype).max(10.0 * residual) }
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn shown(difference: f64) -> String {
     }
 }
 
-/// Compares given unitaries with those of their circuits. It keeps its memory from batch to batch.
+/// A comparison of given unitaries with their circuits', which reuses its memory.
 #[derive(Debug, Default)]
 pub(crate) struct PairComparer {
     scratch: Scratch,
@@ -43,9 +43,9 @@ pub(crate) struct PairComparer {
 }
 
 impl PairComparer {
-    /// Tells for the records at some positions how far their unitary, row-major, is from their
-    /// circuit's, as the largest difference of entries: `None` if a gate of the circuit has no
-    /// matrix. `tell` returns whether to continue.
+    /// Calls `tell` for the records at some positions with the largest difference between the
+    /// entries of their unitary, row-major, and their circuit's; `None` if a gate of the circuit
+    /// has no matrix. `tell` returns whether to continue.
     pub(crate) fn compare<'c>(
         &mut self,
         (alphabet, kernel): (&Alphabet, &Kernel),
@@ -73,21 +73,21 @@ impl PairComparer {
     }
 }
 
-/// Which of the records that are given at once are compared: all from three qubits on and the first
-/// 256, then every eighth, so that on one and two qubits comparing takes less than a tenth of what
-/// appending takes.
+/// Returns whether the record at this position of a call is compared: all from three qubits on;
+/// below, the first 256 and then every eighth, so that comparing takes less than a tenth of the
+/// time of appending.
 pub(crate) fn is_compared(position: usize, qubits: usize) -> bool {
     qubits > 2 || position < 256 || position.is_multiple_of(8)
 }
 
-/// The largest difference between entries of two matrices, up to a global phase unless they are
-/// compared exactly.
+/// Returns the largest difference between entries of two matrices, up to a global phase unless they
+/// are compared exactly.
 fn difference(a: &[Complex64], b: &[Complex64], check: PairCheck) -> f64 {
     distance(a, b, if check == PairCheck::Phase { Equivalence::GlobalPhase } else { Equivalence::Exact })
 }
 
-/// Why a unitary that does not belong to its circuit may not, as a clause for people: which mistake
-/// makes exactly this unitary, if one does. `order` is that in which a writer was given it.
+/// Describes the likely cause of a mismatch: the mistake that produces exactly this unitary, if
+/// there is one. `order` is the qubit order in which a writer was given it.
 pub(crate) fn likely_cause(
     (alphabet, kernel): (&Alphabet, &Kernel),
     circuit: &[u16],
@@ -115,25 +115,25 @@ pub(crate) fn likely_cause(
     if check == PairCheck::Exact && is(&own, PairCheck::Phase) {
         let overlap: Complex64 = given.iter().zip(&own).map(|(a, b)| a * b.conj()).sum();
         return format!(
-            "it is the circuit's but for a global phase of {:.6}; check \"phase\" takes it",
+            "it differs from the circuit's by a global phase of {:.6}; check \"phase\" accepts it",
             overlap.im.atan2(overlap.re)
         );
     }
     let kinds = [
-        ("its conjugate", conjugate(&own)),
-        ("its transpose", transpose(&own)),
-        ("its inverse, the conjugate transpose", conjugate(&transpose(&own))),
-        ("that of the letters from the last to the first", unitary(&mut circuit.iter().rev().copied())),
+        ("the conjugate of the circuit's", conjugate(&own)),
+        ("the transpose of the circuit's", transpose(&own)),
+        ("the inverse (conjugate transpose) of the circuit's", conjugate(&transpose(&own))),
+        ("the unitary of the letters in reverse order", unitary(&mut circuit.iter().rev().copied())),
     ];
     let is_either = |matrix: &[Complex64]| is(matrix, check) || is(matrix, PairCheck::Phase);
     let remedy = match order {
         Some(Order::Big) => {
-            "give it with qubit 0 as the most significant bit, or, as Qiskit has it, with order \"little\""
+            "give it with qubit 0 as the most significant bit, or use order \"little\" as Qiskit does"
         }
-        Some(Order::Little) => "qubit 0 is its most significant bit; give it with order \"big\"",
+        Some(Order::Little) => "qubit 0 is its most significant bit; use order \"big\"",
         None => "append it to another file with order \"little\"",
     };
-    let turned_round = format!("the qubits are in the other order: {remedy}");
+    let turned_round = format!("its qubits are in reverse order: {remedy}");
     if is_either(&turned(own.clone())) {
         return turned_round;
     }
@@ -145,7 +145,7 @@ pub(crate) fn likely_cause(
     if let Some((name, _)) = names.next() {
         return format!("it is {name}, and {turned_round}");
     }
-    "it is that of another circuit".into()
+    "it is the unitary of another circuit".into()
 }
 
 #[cfg(test)]
@@ -187,14 +187,17 @@ mod tests {
         };
         let backwards = unitary("t 1; u3(0.3,0.2,1) 0; cx 0 1; rx(0.3) 1; t 0; h 0");
         for (given, said) in [
-            (swapped(&own), "the qubits are in the other order"),
-            (turned(&swapped(&own)), "the qubits are in the other order"),
-            (conjugate.clone(), "it is its conjugate"),
-            (transposed(&own), "it is its transpose"),
-            (turned(&transposed(&conjugate)), "it is its inverse"),
-            (backwards, "it is that of the letters from the last to the first"),
-            (swapped(&conjugate), "it is its conjugate, and the qubits are in the other order"),
-            (unitary("h 0"), "it is that of another circuit"),
+            (swapped(&own), "its qubits are in reverse order"),
+            (turned(&swapped(&own)), "its qubits are in reverse order"),
+            (conjugate.clone(), "it is the conjugate of the circuit's"),
+            (transposed(&own), "it is the transpose of the circuit's"),
+            (turned(&transposed(&conjugate)), "it is the inverse"),
+            (backwards, "it is the unitary of the letters in reverse order"),
+            (
+                swapped(&conjugate),
+                "it is the conjugate of the circuit's, and its qubits are in reverse order",
+            ),
+            (unitary("h 0"), "it is the unitary of another circuit"),
         ] {
             for check in [PairCheck::Phase, PairCheck::Exact] {
                 assert!(cause(&given, check).starts_with(said), "{said}: {}", cause(&given, check));
@@ -202,8 +205,8 @@ mod tests {
         }
         assert!(cause(&turned(&own), PairCheck::Exact).contains("a global phase of 0.7"));
         for (order, said) in [
-            (Some(Order::Big), "or, as Qiskit has it, with order \"little\""),
-            (Some(Order::Little), "give it with order \"big\""),
+            (Some(Order::Big), "or use order \"little\" as Qiskit does"),
+            (Some(Order::Little), "use order \"big\""),
             (None, "append it to another file with order \"little\""),
         ] {
             let given = swapped(&own);

@@ -2,8 +2,8 @@
 //! share a file.
 //!
 //! A process claims ranges of chunks in the table `work`, in the same transactions that commit its
-//! finished ones. The claims of a process that died are free again, so that a chunk is computed
-//! twice only if a process dies, and none is left over.
+//! finished ones. The claims of a dead process become free, so that a chunk is computed twice only
+//! if a process dies, and no chunk is left out.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, Result};
@@ -23,33 +23,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// A commit of several writers carries about this many bytes: the others wait no longer than it
-/// takes...
+/// A commit of several writers has about this many bytes, since the others wait meanwhile...
 const GROUP_BYTES: u64 = 8 << 20;
 
-/// ...that of a lone writer this many, since a slow disk takes as long for its syncs as for some
-/// megabytes...
+/// ...a commit of a lone writer this many, since a sync of a slow disk takes as long as writing
+/// some megabytes...
 pub(crate) const LONE_GROUP_BYTES: u64 = 32 << 20;
 
 /// ...or the chunks of this time.
 const GROUP_TIME: Duration = Duration::from_secs(1);
 
-/// How often a process checks the stop flag and whether others have finished.
+/// The interval at which a process checks the stop flag and whether others have finished.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A chunk, or the number of one that could not be computed.
 type Delivery = Result<Chunk, u64>;
 
-/// The error of options that one file does not have.
+/// Returns the error of options that a single file does not have.
 pub(crate) fn only_sharded(path: &Path) -> Error {
     Error::Usage(format!(
-        "{} is one file; shards and where they are built are for directories, whose names end in a slash: {}/",
+        "{} is a single file; a shard size and a stage need a directory, whose name ends in a slash: {}/",
         path.display(),
         path.display()
     ))
 }
 
-/// Makes the chunks of `part` that are still missing in `store`.
+/// Generates the chunks of `part` that are still missing in `store`.
 pub(crate) fn generate_in(
     store: CorpusWriter,
     recipe: &Recipe,
@@ -68,7 +67,7 @@ pub(crate) fn generate_in(
             move || {
                 let mut builder = ChunkBuilder::new(recipe, codec, kernel);
                 let next = || queue.lock().ok()?.recv().ok();
-                // A closed channel on either side is the end of the job.
+                // A closed channel on either side ends the job.
                 while let Some(number) = next() {
                     // A panic must not leave the others waiting for this chunk.
                     let mut make =
@@ -147,7 +146,7 @@ impl FileJob<'_> {
         }
         let interrupted = stop.load(Ordering::Relaxed) && !self.is_done()?;
         if interrupted {
-            // The workers stop after the chunk they are at; all that is computed is kept.
+            // The workers stop after their current chunk; all computed chunks are kept.
             drop(std::mem::replace(&mut self.orders, mpsc::channel().0));
             ready.extend(finished.iter().flatten());
             self.give_up(&ready)?;
@@ -162,16 +161,16 @@ impl FileJob<'_> {
             self.unfinished.remove(&(chunk.first_id / self.recipe.chunk_records()));
         }
         let (store, id) = (&self.store, self.store.lock().id());
-        // Two groups in hand: one that is computed while the other is committed.
+        // Two groups are claimed: one is computed while the other is committed.
         let wanted = (2 * self.group()).saturating_sub(self.unfinished.len() as u64);
         let (left, claimed, records, new) = store.write(|transaction| {
             if !self.begun {
-                // A dead process may have had the same name: its claims are not ours, or they would
-                // be dropped below.
+                // A dead process may have had the same name; its claims would otherwise be treated
+                // as ours below.
                 claims::release(transaction, id)?;
             }
             let new = insert_chunks(transaction, ready)?;
-            // What a merge has brought meanwhile is no longer to be done.
+            // Chunks that a merge has added meanwhile are no longer pending.
             let claimed = claims::claimed_by(transaction, id)?;
             let mut left = self.unfinished.clone();
             left.retain(|number| claimed.iter().any(|range| range.contains(number)));
@@ -186,7 +185,8 @@ impl FileJob<'_> {
             let sizes =
                 pending.iter().filter(is_free).map(|pending| pending.chunks.end - pending.chunks.start);
             let free = sizes.fold(0, u64::saturating_add);
-            // The last chunks are shared out in ever smaller portions, so that all finish together.
+            // The last chunks are distributed in ever smaller portions, so that all finish
+            // together.
             let others = living.iter().filter(|&&other| other != id).count() as u64;
             let want = wanted.min(free.div_ceil(2 * (others + 1)).max(self.jobs));
             let claimed = claims::claim(transaction, id, &self.part, want, |other| living.contains(&other))?;
@@ -198,13 +198,13 @@ impl FileJob<'_> {
         self.progress.records = records;
         for number in claimed.into_iter().flatten() {
             self.unfinished.insert(number);
-            // The workers outlive the orders, or else there is no one left to want the chunk.
+            // The workers outlive the orders, or else nobody needs the chunk.
             let _ = self.orders.send(number);
         }
         Ok(())
     }
 
-    /// Commits `ready` and gives the rest of the claims back.
+    /// Commits `ready` and releases the other claims.
     fn give_up(&mut self, ready: &[Chunk]) -> Result<()> {
         self.part = 0..0;
         self.commit(ready)?;
@@ -216,7 +216,7 @@ impl FileJob<'_> {
         if self.store.lock().is_alone() { LONE_GROUP_BYTES } else { GROUP_BYTES }
     }
 
-    /// Chunks in a commit.
+    /// Returns the number of chunks of a commit.
     fn group(&self) -> u64 {
         (self.group_bytes() / self.recipe.typical_chunk_bytes()).max(self.jobs)
     }
@@ -225,7 +225,7 @@ impl FileJob<'_> {
         Ok(self.store.read(|transaction| claims::within(transaction, &self.part))?.is_empty())
     }
 
-    /// Waits while living processes hold all that is left; false if there is nothing left.
+    /// Waits while living processes hold all pending chunks; false if none is pending.
     fn wait_for_others(&mut self, stop: &AtomicBool, report: &mut dyn FnMut(Progress)) -> Result<bool> {
         loop {
             let (pending, (records, _)) = self
@@ -249,7 +249,7 @@ impl FileJob<'_> {
     }
 }
 
-/// Consecutive numbers as ranges.
+/// Returns consecutive numbers as ranges.
 fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
     let mut ranges: Vec<Range<u64>> = Vec::new();
     for &number in numbers {
@@ -261,8 +261,8 @@ fn ranges(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
     ranges
 }
 
-/// Makes the records that are still missing in the file at `path`, as [`generate`](crate::generate)
-/// does.
+/// Generates the records that are still missing in the file at `path`, as
+/// [`generate`](crate::generate) does.
 pub(crate) fn generate_file(
     path: &Path,
     recipe: &Recipe,
@@ -272,7 +272,7 @@ pub(crate) fn generate_file(
 ) -> Result<(Outcome, Progress)> {
     let jobs = threads(options.jobs)?;
     let part = options.part.chunks(recipe.chunks());
-    // A file that does not fit is not begun; of an existing one, only the missing chunks count.
+    // A file that does not fit is not started; for an existing one, only the missing chunks count.
     let is_new = !path.metadata().is_ok_and(|found| found.len() > 0);
     let check_room = |chunks: u64| {
         if options.force || chunks == 0 {

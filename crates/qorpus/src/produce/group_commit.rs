@@ -1,7 +1,7 @@
-//! Group commit: a thread of the writer's own commits accepted records in groups, while the next ones
-//! are accepted.
+//! Group commit: a thread of the writer commits accepted records in groups, while the next ones are
+//! accepted.
 //!
-//! Ids are given in the transaction that commits the records, so that writers need not agree
+//! Ids are assigned in the transaction that commits the records, so that writers need not agree
 //! beforehand.
 
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -22,20 +22,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A commit carries about this many bytes...
+/// A commit has about this many bytes...
 pub(super) const GROUP_BYTES: usize = 8 << 20;
 
 /// ...or the records that were accepted in this time.
 const GROUP_TIME: Duration = Duration::from_secs(1);
 
-/// How often a closing writer checks whether the committing thread has ended.
+/// The interval at which a closing writer checks whether the committing thread has ended.
 const JOIN_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// The columns of a chunk are meant to fit in a page.
 const MAX_CHUNK_BYTES: usize = 62_000;
 
-/// The letters of a chunk take at most this many bytes in memory, however few they take in the
-/// file.
+/// The most bytes that the letters of a chunk take in memory, however few they take in the file.
 const MAX_CHUNK_LETTERS: usize = 2 << 20;
 
 /// The labels of a chunk are meant to take at most this many bytes, since all of them are read for
@@ -51,38 +50,38 @@ pub(super) struct WriterShared {
     state: Mutex<WriterState>,
     pub(super) changed: Condvar,
     pub(super) process: u32,
-    /// Whether the committing thread need not wait for long any more.
+    /// Whether the committing thread should stop waiting.
     pub(super) interrupted: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct WriterState {
-    /// Accepted last, and still growing.
+    /// The last group, which is still growing.
     pub(super) group: RecordGroup,
     pub(super) waiting: VecDeque<RecordGroup>,
     /// Records that this writer has accepted.
     pub(super) accepted: u64,
-    /// How many of these are durable, the first ones.
+    /// The number of these that are durable; they are the first ones.
     durable: u64,
-    /// Why nothing can be committed any more.
+    /// The reason why nothing can be committed any more.
     pub(super) failure: Option<String>,
-    /// Sentences about waits of the committing thread that were not shown yet.
+    /// Sentences about waits of the committing thread that are not shown yet.
     pub(super) warnings: Vec<String>,
     pub(super) closed: bool,
-    /// Tells the committing thread to commit the groups that wait and to end.
+    /// Whether the committing thread should commit the waiting groups and end.
     end: bool,
     thread: Option<JoinHandle<()>>,
-    /// While no thread has it.
+    /// `None` while the committing thread has it.
     store: Option<CorpusWriter>,
     pub(super) scratch: Scratch,
     pub(super) computed: Vec<Complex64>,
 }
 
-/// Records of one commit.
+/// The records of one commit.
 #[derive(Debug, Default)]
 pub(super) struct RecordGroup {
     pub(super) circuits: Circuits,
-    /// As the recipe stores them.
+    /// In the form that the recipe stores.
     pub(super) unitaries: Vec<u8>,
     pub(super) labels: Labels,
     pub(super) bytes: usize,
@@ -90,7 +89,7 @@ pub(super) struct RecordGroup {
 }
 
 impl RecordGroup {
-    /// Takes the accepted records; later ones go on with their labels.
+    /// Takes the accepted records; later ones keep the kinds of the labels.
     pub(super) fn take(&mut self) -> RecordGroup {
         let labels = self.labels.take();
         let empty =
@@ -100,8 +99,8 @@ impl RecordGroup {
 }
 
 impl ForkAware for WriterShared {
-    /// Has the thread commit the groups that wait and close its connection; the next record starts
-    /// another one.
+    /// Lets the thread commit the waiting groups and close its connection; the next record starts
+    /// another thread.
     fn close_handles(&self) {
         self.stop_thread();
     }
@@ -144,7 +143,7 @@ impl WriterShared {
         mut state: MutexGuard<'_, WriterState>,
         limit: Duration,
     ) -> Result<Option<u64>> {
-        // Records that others append meanwhile are not waited for.
+        // This does not wait for records that others append meanwhile.
         let (begun, wanted) = (Instant::now(), state.accepted);
         if !state.group.circuits.is_empty() {
             let group = state.group.take();
@@ -203,7 +202,7 @@ impl WriterShared {
         }
     }
 
-    /// Has the thread commit the groups that wait, and joins it.
+    /// Lets the thread commit the waiting groups, and joins it.
     pub(super) fn stop_thread(&self) {
         let mut state = self.lock();
         state.end = true;
@@ -217,7 +216,7 @@ impl WriterShared {
         }
     }
 
-    /// Commits groups until it is told to end: the committing thread.
+    /// Commits groups until `end` is set. This is the committing thread.
     fn commit_groups(self: Arc<Self>, mut store: Option<CorpusWriter>) {
         let mut state = self.lock();
         loop {
@@ -245,7 +244,7 @@ impl WriterShared {
         }
     }
 
-    /// Takes a group that waits, or the growing one if it has grown old.
+    /// Takes a waiting group, or the growing one if it is old.
     fn next_group(&self, state: &mut WriterState) -> Option<RecordGroup> {
         let is_old = |group: &RecordGroup| group.begun.is_some_and(|begun| begun.elapsed() >= GROUP_TIME);
         match state.waiting.pop_front() {
@@ -277,7 +276,7 @@ impl WriterShared {
             self.insert(transaction, group)
         });
         match conflict {
-            // Another writer was the first to use the name, after this one was opened.
+            // Another writer used the name first, after this one was opened.
             Some((name, reason)) => {
                 Err(qorpus_core::Error::Unusable { item: format!("label '{name}'"), reason }.into())
             }
@@ -285,7 +284,7 @@ impl WriterShared {
         }
     }
 
-    /// Gives the records of a group the next ids and adds them as chunks.
+    /// Assigns the next ids to the records of a group and adds them as chunks.
     fn insert(&self, connection: &Connection, group: &RecordGroup) -> rusqlite::Result<()> {
         let (mut records, mut content) = totals(connection)?;
         let (size, mut start) = (self.codec.unitary_bytes(), 0);
@@ -312,7 +311,7 @@ impl WriterShared {
             self.codec.encode_stored(records, &circuits, unitaries, &mut chunk);
             self.codec.encode_labels(&group.labels, start..end, &mut chunk);
             if !insert_chunk(connection, &chunk)? {
-                // The totals do not add up: to continue would overwrite or lose records.
+                // The totals are wrong: continuing would overwrite or lose records.
                 return Err(rusqlite::Error::StatementChangedRows(0));
             }
             records += chunk.count;

@@ -1,5 +1,4 @@
-//! Making records: computing chunks and committing them, and appending records that a caller
-//! brings.
+//! Producing records: computing and committing chunks, and appending a caller's records.
 
 pub(crate) mod append;
 pub(crate) mod chunk_builder;

@@ -7,35 +7,35 @@ use crate::options::job::Part;
 pub struct Progress {
     /// Records in the corpus.
     pub records: u64,
-    /// Records it will have.
+    /// Records that it will have.
     pub expected: u64,
-    /// Records this process has made.
+    /// Records that this process has generated.
     pub made: u64,
-    /// Bytes of columns this process has written.
+    /// Bytes of columns that this process has written.
     pub bytes: u64,
-    /// How many of the records are in a shard that is not published yet.
+    /// The number of records in a shard that is not published yet.
     pub drafted: u64,
-    /// Whether there is nothing left to do but wait for other processes.
+    /// Whether the process only waits for other processes.
     pub waiting: bool,
-    /// Whether the part has nothing to make, however empty the corpus is: the reason, which is a
-    /// sentence.
+    /// The reason, as a sentence, why the part has nothing to generate although the corpus may be
+    /// empty.
     pub idle: Option<Idle>,
 }
 
 /// The outcome of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every record of the part is there.
+    /// Every record of the part is generated.
     Complete,
-    /// It was told to stop; what was ready is committed.
+    /// The job was stopped; all finished chunks are committed.
     Interrupted,
 }
 
-/// A part without anything to make.
+/// A part without anything to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idle {
     pub(crate) part: Part,
-    /// How many chunks or shards the corpus has, which are not divided.
+    /// The number of chunks or shards of the corpus, which are not divided.
     pub(crate) shares: u64,
     pub(crate) sharded: bool,
 }
@@ -46,14 +46,14 @@ impl std::fmt::Display for Idle {
         let (name, smaller) = match sharded {
             true => (
                 "shard",
-                ", or begin a new directory with smaller shards (--shard RECORDS, shard= in Python)",
+                ", or start a new directory with smaller shards (--shard RECORDS, shard= in Python)",
             ),
             false => ("chunk", ""),
         };
         let plural = if *shares == 1 { "" } else { "s" };
         write!(
             f,
-            "part {part} has nothing to make: the corpus has {shares} {name}{plural} for {} parts; use at most {shares} \
+            "part {part} has nothing to generate: the corpus has {shares} {name}{plural} for {} parts; use at most {shares} \
              part{plural}{smaller}",
             part.of()
         )

@@ -17,7 +17,7 @@ pub(crate) fn stored_bytes(recipe: &Recipe, chunks: u64) -> u64 {
     on_disk(recipe, chunks, bytes as f64 / made as f64)
 }
 
-/// The size of a file with `chunks` chunks whose records take `record_bytes` each.
+/// Estimates the size of a file with `chunks` chunks whose records take `record_bytes` each.
 pub(crate) fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
     // A chunk has pages to itself, or shares one with as many others as fit.
     let page = f64::from(PAGE_SIZE);
@@ -26,8 +26,8 @@ pub(crate) fn on_disk(recipe: &Recipe, chunks: u64, record_bytes: f64) -> u64 {
     (chunk_bytes * chunks as f64 + 8.0 * page) as u64
 }
 
-/// A chunk's number in the trial: spread over the space, from the end on, since in a space of words
-/// the longest, which are most, come last.
+/// Returns the number of the chunk of a trial. Trials are spread over the space from the end on: in
+/// a space of words the longest, which are the most, come last.
 pub(crate) fn tried(chunks: u64, trial: u64) -> u64 {
     chunks - 1 - trial.wrapping_mul(0x9E37_79B9) % chunks
 }

@@ -1,4 +1,4 @@
-//! Validation of records that a writer is given: circuits, unitaries and texts that can be kept.
+//! Validation of a writer's records: circuits, unitaries and texts that can be stored.
 
 use crate::error::{Error, Result};
 use crate::options::writer::{PairCheck, WriterOptions};
@@ -8,12 +8,12 @@ use crate::sqlite::connection::MAX_VALUE_BYTES;
 use qorpus_core::{Complex64, Dtype, Kernel, LabelColumn, MAX_LENGTH, Recipe, synonym, unitarity_residual};
 use std::sync::{Mutex, PoisonError};
 
-/// The texts of a record's labels take at most this many bytes. What else is in its row, which must
-/// not take more than [`MAX_VALUE_BYTES`], is far below 4 MiB: a unitary of 1 MiB, a circuit of 128
-/// KiB, the names of 255 labels.
+/// The most bytes of the texts of a record's labels. The rest of its row, which is limited to
+/// [`MAX_VALUE_BYTES`], takes far less than 4 MiB: a unitary of 1 MiB, a circuit of 128 KiB, the
+/// names of 255 labels.
 const MAX_TEXT_BYTES: usize = MAX_VALUE_BYTES as usize - (4 << 20);
 
-/// Refuses records that cannot be kept.
+/// A check that refuses records that cannot be stored.
 #[derive(Debug)]
 pub(super) struct Validator {
     pub(super) recipe: Recipe,
@@ -32,7 +32,7 @@ impl Validator {
         Validator { kernel: Kernel::new(recipe.alphabet()), recipe, options, pairs: Mutex::default() }
     }
 
-    /// Checks circuits and, if they are given, their unitaries.
+    /// Checks circuits and, if given, their unitaries.
     pub(super) fn check(&self, circuits: &[&[u16]], unitaries: Option<&[Complex64]>) -> Result<()> {
         for (position, circuit) in circuits.iter().enumerate() {
             self.check_circuit(circuit, unitaries.is_some()).map_err(|reason| refused(position, reason))?;
@@ -40,15 +40,17 @@ impl Validator {
         let Some(unitaries) = unitaries else { return Ok(()) };
         let size = self.recipe.alphabet().dim().pow(2);
         if !self.recipe.stores_unitaries() {
-            let reason = "this corpus computes unitaries on reading and keeps none; leave it out";
+            let reason =
+                "this corpus computes unitaries when they are read and stores none; append the circuit alone";
             return Err(refused(0, reason));
         }
         if unitaries.len() != circuits.len() * size {
             let (records, wanted, given) = (circuits.len(), circuits.len() * size, unitaries.len());
-            let reason = format!("{records} circuits have {wanted} entries of unitaries, not {given}");
+            let reason =
+                format!("{records} circuits need unitaries with {wanted} entries, but {given} were given");
             return Err(refused(0, reason));
         }
-        // A stored unitary must be finite, also where it is rounded.
+        // A stored unitary must be finite, also after rounding.
         let is_finite: fn(f64) -> bool = match self.recipe.dtype() {
             Dtype::Complex128 => |part| part.is_finite(),
             Dtype::Complex64 => |part| (part as f32).is_finite(),
@@ -62,7 +64,10 @@ impl Validator {
     fn check_circuit(&self, circuit: &[u16], has_unitary: bool) -> Result<(), String> {
         let alphabet = self.recipe.alphabet();
         if circuit.len() > MAX_LENGTH {
-            return Err(format!("its circuit has {} letters; at most {MAX_LENGTH} are kept", circuit.len()));
+            return Err(format!(
+                "its circuit has {} letters, but at most {MAX_LENGTH} are allowed",
+                circuit.len()
+            ));
         }
         let letters = alphabet.letters().len();
         if let Some(letter) = circuit.iter().find(|letter| usize::from(**letter) >= letters) {
@@ -75,7 +80,7 @@ impl Validator {
         Ok(())
     }
 
-    /// Why a circuit with a gate of which only the name is known needs a unitary.
+    /// Returns why a circuit with an opaque gate needs a unitary.
     fn opaque_reason(&self, circuit: &[u16]) -> String {
         let alphabet = self.recipe.alphabet();
         let opaque = circuit.iter().find(|letter| !alphabet.defines(&[**letter]));
@@ -83,9 +88,7 @@ impl Validator {
         let text = letter.map_or("", |letter| &letter.text);
         let name = letter.map_or("", |letter| alphabet.gates()[letter.gate].name());
         let advice = synonym(name).map_or(String::new(), |advice| format!(" (gate '{name}': {advice})"));
-        format!(
-            "'{text}' is a gate that the library does not know, so the record must bring its unitary{advice}"
-        )
+        format!("'{text}' has no known matrix, so the record must come with its unitary{advice}")
     }
 
     /// Refuses a matrix that is not unitary, or not the unitary of its circuit.
@@ -104,8 +107,8 @@ impl Validator {
         let compared = (0..circuits.len()).filter(is_compared);
         pairs.compare(pair, compared, record, check, |position, difference| {
             let is_unitary = |difference: f64| {
-                // So near to a unitary, the largest entry of U†U - 1 is at most this: an entry of
-                // it adds up products of a column with one of length 1.
+                // So near to a unitary, the largest entry of U†U - 1 is at most this: each entry is
+                // a sum of products of a column with one of length 1.
                 let residual = difference * (2.0 * dim.sqrt() + dim * difference);
                 self.options.tolerance.is_none_or(|tolerance| residual <= tolerance)
             };
@@ -123,8 +126,8 @@ impl Validator {
         others.try_for_each(|position| self.check_unitary(position, unitary(position)))
     }
 
-    /// Refuses a unitary whose entries differ from those of its circuit's by more than its digits
-    /// explain.
+    /// Refuses a unitary whose entries differ from its circuit's by more than the precision of its
+    /// digits.
     fn check_pair(
         &self,
         position: usize,
@@ -146,10 +149,10 @@ impl Validator {
     fn check_unitary(&self, position: usize, unitary: &[Complex64]) -> Result<()> {
         let Some(tolerance) = self.options.tolerance else { return Ok(()) };
         let residual = unitarity_residual(unitary, self.recipe.alphabet().dim());
-        // Of enormous entries it is no number.
+        // For enormous entries it is NaN.
         if residual > tolerance || residual.is_nan() {
             let reason = format!(
-                "its unitary is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
+                "its matrix is not unitary: the largest entry of U†U - 1 is {residual:.1e}, more than {tolerance:.1e}"
             );
             return Err(refused(position, reason));
         }
@@ -157,12 +160,12 @@ impl Validator {
     }
 }
 
-/// The sentence about a unitary that does not belong to its circuit.
+/// Returns the sentence about a unitary that does not match its circuit.
 fn mismatch(circuit: &str, difference: f64, allowed: f64, check: PairCheck, cause: &str) -> String {
     let phase = if check == PairCheck::Phase { " up to a global phase" } else { "" };
     format!(
-        "its unitary does not belong to its circuit '{}': entries differ by up to {}{phase}, more than {allowed:.0e}; {cause}; check \"none\" takes \
-         any unitary",
+        "its unitary does not match its circuit '{}': entries differ by up to {}{phase}, more than {allowed:.0e}; \
+         {cause}; check \"none\" accepts any unitary",
         brief(circuit),
         compare::shown(difference)
     )
@@ -178,7 +181,8 @@ pub(super) fn check_texts(records: usize, labels: &[(&str, LabelColumn)]) -> Res
         |row: usize| texts.iter().filter_map(|column| column.get(row)).map(String::len).sum::<usize>();
     let Some(position) = (0..records).find(|row| bytes(*row) > MAX_TEXT_BYTES) else { return Ok(()) };
     let reason = format!(
-        "the texts of its labels have {} bytes, and at most {MAX_TEXT_BYTES} are kept; keep such texts in files, and their names here",
+        "its label texts have {} bytes, but at most {MAX_TEXT_BYTES} fit in a record; keep such texts in files and \
+         their names in labels",
         bytes(position)
     );
     Err(refused(position, reason))

@@ -1,4 +1,4 @@
-//! Limits of a query: what SQLite may do for it, and how much at once.
+//! Limits of a query: the operations that SQLite may perform, and their size.
 
 use crate::os::fork;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -9,21 +9,21 @@ use std::ffi::c_int;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a query looks at the clock, in instructions of SQLite's virtual machine, and after
-/// what time it asks whether to go on. An instruction may be a call of a function, which nothing
-/// interrupts.
+/// The number of instructions of SQLite's virtual machine between two looks at the clock, and the
+/// time after which a query asks whether to continue. An instruction may be a function call, which
+/// cannot be interrupted.
 const POLL_INSTRUCTIONS: c_int = 64;
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The most bytes of a text, of a BLOB and of a row: a function over so many returns after some ten
-/// milliseconds. A unitary has at most 1 MiB.
+/// The most bytes of a text, of a BLOB and of a row: a function over this many returns after about
+/// ten milliseconds. A unitary has at most 1 MiB.
 pub(crate) const MAX_RESULT_BYTES: usize = 8 << 20;
 
-/// The most calls of functions in the text of a query: they may all stand between two looks at the
+/// The most function calls in the text of a query, all of which may run between two looks at the
 /// clock.
 const MAX_CALLS: usize = 250;
 
-/// The limits, beside those that SQLite has anyway. An argument may cost as much as a call.
+/// The limits in addition to SQLite's own. An argument may cost as much as a call.
 const LIMITS: [(Limit, usize); 4] = [
     (Limit::SQLITE_LIMIT_LENGTH, MAX_RESULT_BYTES),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
@@ -31,14 +31,14 @@ const LIMITS: [(Limit, usize); 4] = [
     (Limit::SQLITE_LIMIT_ATTACHED, 0),
 ];
 
-/// The tables of a query; those of JSON let a parameter be a list. `pragma_...` are tables too,
-/// which set what they read.
+/// The tables of a query; the JSON tables let a parameter be a list. `pragma_...` tables are
+/// excluded because reading them can change settings.
 const TABLES: [&str; 5] = ["records", "json_each", "json_tree", "jsonb_each", "jsonb_tree"];
 
-/// Functions of SQLite that take hours over a few megabytes, and that no query of records needs.
+/// Functions of SQLite that take hours over a few megabytes and that no query of records needs.
 const SLOW_FUNCTIONS: [&str; 3] = ["json_patch", "jsonb_patch", "unhex"];
 
-/// The reason that a query was refused; SQLite's own message says only that it was.
+/// The reason that a query was refused, which SQLite's own message lacks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusal(Arc<Mutex<Option<String>>>);
 
@@ -53,22 +53,22 @@ impl Refusal {
     }
 }
 
-/// SQLite's own words, without the codes around them.
+/// Returns SQLite's message, without the codes around it.
 pub(crate) fn reason(error: &rusqlite::Error) -> String {
     match error {
         error if error.sqlite_error_code() == Some(ErrorCode::TooBig) => format!(
-            "a text, BLOB or row of the query is too long; it has at most {} MiB, and the query at most 1 MiB",
+            "a text, BLOB or row of the query is too long; each may have at most {} MiB, and the query itself 1 MiB",
             MAX_RESULT_BYTES >> 20
         ),
         rusqlite::Error::SqliteFailure(_, Some(text)) | rusqlite::Error::ModuleError(text) => text.clone(),
-        rusqlite::Error::MultipleStatement => "a query is one SELECT".into(),
+        rusqlite::Error::MultipleStatement => "a query must be a single SELECT".into(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         error => error.to_string(),
     }
 }
 
-/// Lets `connection` do nothing but read tables and compute, within limits. To be called when its
-/// functions are there.
+/// Restricts `connection` to reading tables and computing, within limits. Call after registering
+/// its functions.
 ///
 /// SQLite asks before it does anything: a PRAGMA takes effect while the statement is prepared, in
 /// the whole process.
@@ -76,7 +76,7 @@ pub(crate) fn restrict(connection: &mut Connection, own: &[&str]) -> Result<Refu
     for (limit, value) in LIMITS {
         connection.set_limit(limit, value as c_int)?;
     }
-    // Which functions there are, the library that is linked decides.
+    // The available functions depend on the linked library.
     static FUNCTIONS: OnceLock<HashSet<String>> = OnceLock::new();
     let functions = match FUNCTIONS.get() {
         Some(functions) => functions,
@@ -89,34 +89,32 @@ pub(crate) fn restrict(connection: &mut Connection, own: &[&str]) -> Result<Refu
     let (refused, mut calls) = (refusal.clone(), 0);
     connection.authorizer(Some(move |asked: AuthContext<'_>| match asked.action {
         AuthAction::Select | AuthAction::Recursive => Authorization::Allow,
-        // Of a table without columns in the query, its name may be one that the query gave it.
+        // For a table without columns in the query, the name may be an alias of the query.
         AuthAction::Read { table_name, column_name }
             if column_name.is_empty() || TABLES.contains(&table_name) =>
         {
             Authorization::Allow
         }
         AuthAction::Read { table_name, .. } => {
-            refused.because(format!("a query reads the table records, not {table_name}"))
+            refused.because(format!("a query can read the table records only, not {table_name}"))
         }
         AuthAction::Function { function_name } if functions.contains(&function_name.to_lowercase()) => {
             calls += 1;
             if calls <= MAX_CALLS {
                 return Authorization::Allow;
             }
-            refused.because(format!(
-                "a query calls at most {MAX_CALLS} functions; ask for the rest in another one"
-            ))
+            refused.because(format!("a query may call at most {MAX_CALLS} functions; split it into several"))
         }
         AuthAction::Function { function_name } => {
             refused.because(format!("a query cannot call the function {function_name}"))
         }
-        _ => refused.because("a query is one SELECT".into()),
+        _ => refused.because("a query must be a single SELECT".into()),
     }))?;
     Ok(refusal)
 }
 
-/// The functions without effects: the built-in ones that SQLite lets a schema call, and `own`.
-/// Extensions have functions that handle pointers.
+/// Returns the functions without side effects: the built-in ones that a schema may call, and `own`.
+/// Functions of extensions may handle pointers.
 fn harmless(connection: &Connection, own: &[&str]) -> Result<HashSet<String>> {
     const DIRECT_ONLY: i64 = 0x8_0000;
     let sql = "SELECT DISTINCT lower(name) FROM pragma_function_list
@@ -129,8 +127,8 @@ fn harmless(connection: &Connection, own: &[&str]) -> Result<HashSet<String>> {
     Ok(names)
 }
 
-/// Whether a query shall end: asked by SQLite between instructions, and by functions that take
-/// long.
+/// The flag to end a query, which SQLite checks between instructions, and slow functions check
+/// while they run.
 #[derive(Clone)]
 pub(crate) struct Interrupt(Arc<Mutex<InterruptState>>);
 
@@ -145,13 +143,13 @@ impl Interrupt {
         Interrupt(Arc::new(Mutex::new(InterruptState { interrupted, asked: Instant::now() })))
     }
 
-    /// Has `connection` ask between instructions.
+    /// Lets `connection` check the flag between instructions.
     pub(crate) fn watch(&self, connection: &mut Connection) -> Result<()> {
         let own = self.clone();
         connection.progress_handler(POLL_INSTRUCTIONS, Some(move || own.is_set()))
     }
 
-    /// Whether to end the query; asks if the last answer is some time ago.
+    /// Returns whether to end the query; asks the caller if the last answer is old.
     pub(crate) fn is_set(&self) -> bool {
         let mut asking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if asking.asked.elapsed() < ASK_INTERVAL {

@@ -1,4 +1,4 @@
-//! A corpus by its chunks: scans for exports and merges, and which of them are made.
+//! A corpus by its chunks: scans for exports and merges, and which chunks are done.
 
 use crate::corpus::corpus_file::{Summary, damaged};
 use crate::corpus::scan::Batch;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 impl Corpus {
-    /// The first id from `id` on whose record is made, or how many there are.
+    /// Returns the first id from `id` on whose record is generated, or the number of ids.
     pub(crate) fn next_made(&self, id: u64) -> Result<u64> {
         match &self.source {
             Source::Parts(files) => {
@@ -25,7 +25,7 @@ impl Corpus {
         }
     }
 
-    /// Calls `visit` with the chunks that are there among `numbers`, as [`CorpusFile::scan`] does.
+    /// Calls `visit` with the existing chunks among `numbers`, as [`CorpusFile::scan`] does.
     pub(crate) fn scan(
         &self,
         numbers: Range<u64>,
@@ -52,7 +52,7 @@ impl Corpus {
         Ok(())
     }
 
-    /// The names of the labels that some record of these chunks has as a real.
+    /// Returns the names of the labels that some record of these chunks has as a real.
     pub(crate) fn real_labels(&self, numbers: Range<u64>) -> Result<BTreeSet<String>> {
         if self.recipe.space().enumerates().is_some() || !self.recipe.space().is_appended() {
             // An enumeration's labels are integers, and a recipe's records have none.
@@ -61,14 +61,14 @@ impl Corpus {
         self.source.only_file()?.with(|corpus| corpus.real_labels(numbers))
     }
 
-    /// The numbers that chunks can have that were there at the time of `summary`.
+    /// Returns the possible numbers of the chunks that existed at the time of `summary`.
     pub(crate) fn numbers(&self, summary: &Summary) -> Range<u64> {
         0..summary.expected.unwrap_or(summary.records).div_ceil(self.recipe.stride())
     }
 
-    /// Returns the ids that are there at this moment: of a sharded corpus the records of all shards that are
-    /// published, whether the manifest lists them yet or not. All of it can be read [with what is
-    /// unsealed](Corpus::with_unsealed).
+    /// Returns the ids of the records that exist at this moment: in a sharded corpus the records of
+    /// all published shards, even if the manifest does not list them yet. All of them can be read
+    /// with [`with_unsealed`](Corpus::with_unsealed).
     ///
     /// Takes time proportional to the number of shards, unless all of them are listed.
     pub fn present(&self) -> Result<Present> {
@@ -94,7 +94,8 @@ impl Corpus {
         }
     }
 
-    /// Sums up what is published of a sharded corpus, if its manifest does not list all of that yet.
+    /// Returns a summary of the published shards of a sharded corpus, if its manifest does not list
+    /// all of them yet.
     ///
     /// # Errors
     /// A receipt cannot be read, or the shards cannot be listed.
@@ -104,7 +105,7 @@ impl Corpus {
         Ok((published.shards != listed.shards).then(|| Sealed::of(&published)))
     }
 
-    /// The chunks that are still to be made, in order.
+    /// Returns the pending chunks, in order.
     pub(crate) fn todo(&self) -> Result<Vec<Range<u64>>> {
         let chunks = 0..self.recipe.chunks();
         if let Source::Sharded(shards) = &self.source {
@@ -122,12 +123,12 @@ impl Corpus {
         })
     }
 
-    /// The error of a chunk that should be there and is not.
+    /// Returns the error of a missing chunk.
     pub(crate) fn lost(&self, number: u64) -> Error {
         self.damaged(number, ChunkDamage::Missing)
     }
 
-    /// The error of a damaged chunk.
+    /// Returns the error of a damaged chunk.
     pub(crate) fn damaged(&self, number: u64, damage: ChunkDamage) -> Error {
         damaged(&self.recipe, self.place(), number, damage)
     }

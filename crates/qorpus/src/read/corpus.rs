@@ -18,10 +18,10 @@ use qorpus_core::{Complex64, Distinct, Kernel, Permutation, Recipe, Target};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A sequence of records, for any number of threads.
+/// A sequence of records that any number of threads may read.
 ///
-/// It reads one file, several files as one, shards, or a recipe whose records are computed. It
-/// follows what others commit, and lives through forks: see [`before_fork`](crate::before_fork).
+/// It reads one file, several files as one, shards, or a recipe whose records are computed. It sees
+/// commits of other processes, and survives forks: see [`before_fork`](crate::before_fork).
 #[derive(Debug)]
 pub struct Corpus {
     pub(super) recipe: Recipe,
@@ -29,15 +29,16 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Opens files as one sequence of records, or a sharded corpus, of which files are opened when
-    /// they are needed. Another directory stands for the `*.db` in it, in the order of their names.
+    /// Opens files as one sequence of records, or a sharded corpus, whose files are opened when
+    /// they are needed. Another directory means the `*.db` files in it, in the order of their
+    /// names.
     ///
     /// All must have one recipe. Generated files are parts of one corpus: each record is read from
-    /// the file that has it. Files to which records were appended follow one another; then only the
-    /// last one may grow.
+    /// the file that has it. Files of appended records follow one another; only the last one may
+    /// grow.
     ///
     /// # Errors
-    /// There is no file, one of them is no corpus, or they have different recipes.
+    /// There is no file, one of them is not a corpus, or they have different recipes.
     pub fn open(paths: &[PathBuf]) -> Result<Corpus> {
         if let [path] = paths
             && is_there(path)
@@ -48,7 +49,10 @@ impl Corpus {
         let mut files = Vec::new();
         for path in paths {
             if is_there(path) {
-                let text = format!("{} is a sharded corpus, which is whole; open it alone", path.display());
+                let text = format!(
+                    "{} is a sharded corpus, which cannot be combined with others; open it alone",
+                    path.display()
+                );
                 return Err(Error::Usage(text));
             }
             if path.is_dir() {
@@ -68,7 +72,9 @@ impl Corpus {
             return Ok(Corpus { recipe, source: Source::Parts(files) });
         }
         if recipe.space().enumerates().is_some() && files.len() > 1 {
-            return Err(Error::Usage("an enumeration is whole in one file; open it alone".into()));
+            return Err(Error::Usage(
+                "an enumeration cannot be combined with other files; open it alone".into(),
+            ));
         }
         let (mut next, mut joined) = (0, Vec::new());
         for file in files {
@@ -79,8 +85,8 @@ impl Corpus {
         Ok(Corpus { recipe, source: Source::Joined(joined) })
     }
 
-    /// Includes, of a sharded corpus, the records of shards that are published and not listed in the
-    /// manifest yet. Queries and all that is of the corpus as a whole leave these out.
+    /// Includes the records of shards of a sharded corpus that are published but not listed in the
+    /// manifest yet. Queries and summaries still leave them out.
     #[must_use]
     pub fn with_unsealed(self) -> Corpus {
         let source = match self.source {
@@ -90,25 +96,26 @@ impl Corpus {
         Corpus { source, ..self }
     }
 
-    /// Computes the records of a recipe while they are read; nothing is stored.
+    /// Creates a corpus whose records are computed from a recipe while they are read; nothing is
+    /// stored.
     ///
     /// # Errors
     /// [`Error::Usage`] for a recipe of appended circuits, which cannot be computed.
     pub fn computed(recipe: Recipe) -> Result<Corpus> {
         if recipe.expected().is_none() {
-            let text = "appended circuits cannot be computed; a recipe needs words or random circuits";
+            let text = "appended circuits cannot be computed; use a recipe of words or random circuits";
             return Err(Error::Usage(text.into()));
         }
         let source = Source::Computed(Kernel::new(recipe.alphabet()), UnitaryBufferPool::default());
         Ok(Corpus { recipe, source })
     }
 
-    /// The recipe, which decides the records; several files share one.
+    /// Returns the recipe, which decides the records; several files share one.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// The files, absolute; of a sharded corpus the directory.
+    /// Returns the absolute paths of the files, or the directory of a sharded corpus.
     pub fn paths(&self) -> Vec<&Path> {
         match &self.source {
             Source::Sharded(shards) => vec![shards.path()],
@@ -116,28 +123,29 @@ impl Corpus {
         }
     }
 
-    /// Whether it is a sharded corpus.
+    /// Returns whether it is a sharded corpus.
     pub fn is_sharded(&self) -> bool {
         matches!(self.source, Source::Sharded(_))
     }
 
-    /// The path that stands for the corpus in messages: its first file, or its directory.
+    /// Returns the path that names the corpus in messages: its first file, or its directory.
     pub(crate) fn place(&self) -> PathBuf {
         self.paths().first().map_or_else(PathBuf::new, |path| path.to_path_buf())
     }
 
-    /// How many ids there are: all of the recipe's, made or not, or those appended so far.
+    /// Returns the number of ids: all ids of the recipe, generated or not, or the ids appended so
+    /// far.
     pub fn len(&self) -> Result<u64> {
         self.len_with(CorpusFile::len)
     }
 
-    /// How many ids there are at least: as many as were seen not long ago, without a look at the
-    /// file. Records are never taken away.
+    /// Returns a lower bound of the number of ids, as seen not long ago, without looking at the
+    /// file. Records are never removed.
     pub fn at_least(&self) -> Result<u64> {
         self.len_with(|corpus| Ok(corpus.records_known()))
     }
 
-    /// The number of ids, where `len` is that of the last file, which may grow.
+    /// Returns the number of ids, where `len` is that of the last file, which may grow.
     fn len_with(&self, len: impl FnOnce(&CorpusFile) -> Result<u64>) -> Result<u64> {
         match &self.source {
             Source::Joined(files) => match files.last() {
@@ -148,22 +156,25 @@ impl Corpus {
         }
     }
 
-    /// Whether there are no records.
+    /// Returns whether there are no records.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// Sums the files up: counts and hashes are sums of theirs.
+    /// Returns a summary of all files: counts and hashes are their sums.
     ///
     /// # Errors
-    /// A file cannot be read, or there is none because the records are computed.
+    /// A file cannot be read, or the records are computed, so that there is none.
     pub fn summary(&self) -> Result<Summary> {
         if let Source::Sharded(shards) = &self.source {
             return shards.summary();
         }
         let mut summaries = self.source.files().map(|file| file.with(CorpusFile::summary));
-        let none =
-            || Err(Error::Usage("the records of a recipe are computed; there is no file to sum up".into()));
+        let none = || {
+            Err(Error::Usage(
+                "a recipe computes its records when they are read, so there is no file to summarize".into(),
+            ))
+        };
         let mut sum = summaries.next().unwrap_or_else(none)?;
         for summary in summaries {
             let Summary { records, content_hash, bytes, wal_missing, .. } = summary?;
@@ -184,8 +195,8 @@ impl Corpus {
         missing.map(wal::warning).collect()
     }
 
-    /// The labels that records brought with them, by name, and for each whether it is a text; of
-    /// several files, in one of them.
+    /// Returns the labels that came with the records, by name, each with whether it is a text; with
+    /// several files, whether it is in one of them.
     pub fn label_kinds(&self) -> Result<BTreeMap<String, bool>> {
         let mut kinds = BTreeMap::new();
         for file in self.source.files() {
@@ -196,7 +207,7 @@ impl Corpus {
         Ok(kinds)
     }
 
-    /// The finished levels of an enumeration, in order; none of another corpus.
+    /// Returns the finished levels of an enumeration, in order; none for another corpus.
     ///
     /// # Errors
     /// The file cannot be read, or contradicts itself.
@@ -204,7 +215,7 @@ impl Corpus {
         self.source.files().next().map_or_else(|| Ok(Vec::new()), |file| file.with(CorpusFile::levels))
     }
 
-    /// Looks for unitaries as [`CorpusFile::find_many`] does.
+    /// Looks up unitaries as [`CorpusFile::find_many`] does.
     ///
     /// # Errors
     /// As [`CorpusFile::find`].
@@ -215,9 +226,9 @@ impl Corpus {
         stop: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<Found>> {
         let text = if self.is_sharded() {
-            "only a corpus that 'qorpus distinct' made can be searched, and that is one file"
+            "only an enumeration of distinct unitaries (qorpus distinct), in a single file, can be searched"
         } else {
-            "the records of a recipe are computed; there is no file to search"
+            "a recipe computes its records when they are read, so there is no file to search"
         };
         let file = self.source.files().next().ok_or_else(|| Error::Usage(text.into()))?;
         file.with(|corpus| match targets {
@@ -226,12 +237,12 @@ impl Corpus {
         })
     }
 
-    /// The ids of `count` records at this distance from the identity, drawn uniformly and without
-    /// repetition: what a seed draws never changes. The distance is what the circuits cost, or, if
-    /// nothing costs anything, their length.
+    /// Returns the ids of `count` records at this distance from the identity, drawn uniformly and
+    /// without repetition. A seed always draws the same ids. The distance is the cost of the
+    /// circuits or, without costs, their length.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are fewer, or the level is not there yet.
+    /// [`Error::Usage`] if there are fewer, or the level is not finished yet.
     pub fn sample(&self, distance: u64, count: u64, seed: u64) -> Result<Vec<u64>> {
         let levels = self.levels()?;
         let has_costs = self.recipe.space().enumerates().is_some_and(Distinct::has_costs);
@@ -243,14 +254,14 @@ impl Corpus {
         if count > ids.end - ids.start {
             let there = ids.end - ids.start;
             return Err(Error::Usage(format!(
-                "there are {there} records at distance {distance}, not {count}"
+                "there are {there} records at distance {distance}, fewer than {count}"
             )));
         }
         let order = Permutation::new((ids.end - ids.start).max(1), seed);
         Ok((0..count).map(|place| ids.start + order.apply(place)).collect())
     }
 
-    /// Converts a row-major unitary from this order of qubits to the big one.
+    /// Converts a row-major unitary from this order of qubits to [`Order::Big`].
     pub fn from_order(&self, unitary: &[Complex64], order: Order) -> Vec<Complex64> {
         let mut unitary = unitary.to_vec();
         reorder(
@@ -262,7 +273,7 @@ impl Corpus {
         unitary
     }
 
-    /// Bytes of a unitary.
+    /// Returns the number of bytes of a unitary.
     pub fn unitary_bytes(&self) -> usize {
         self.recipe.alphabet().dim().pow(2) * self.recipe.dtype().bytes()
     }
@@ -291,7 +302,10 @@ pub(crate) fn corpora_in(path: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(Error::Usage(format!("{} holds no corpora: there is no *.db in it", path.display())));
+        return Err(Error::Usage(format!(
+            "{} holds no corpora: there is no *.db file in it",
+            path.display()
+        )));
     }
     Ok(files)
 }

@@ -1,4 +1,4 @@
-//! Reading for many threads: one file, several, shards or a recipe as one corpus, and queries over
+//! Reading from many threads: one file, several, shards or a recipe as one corpus, and queries over
 //! it.
 
 pub(crate) mod authorizer;

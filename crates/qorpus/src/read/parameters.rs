@@ -7,7 +7,7 @@ use rusqlite::Statement;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
 
-/// Values for the parameters of a query.
+/// The values for the parameters of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parameters {
     /// One for each `?`, in order.
@@ -29,7 +29,8 @@ impl<const N: usize> From<&[Value; N]> for Parameters {
 }
 
 impl Parameters {
-    /// Binds them to a statement: each parameter has one value, and each value a parameter.
+    /// Binds the values to a statement: each parameter must have one value, and each value a
+    /// parameter.
     pub(crate) fn bind(&self, statement: &mut Statement<'_>) -> Result<()> {
         let names: Vec<Option<String>> = (1..=statement.parameter_count())
             .map(|place| statement.parameter_name(place).map(Into::into))
@@ -45,7 +46,7 @@ impl Parameters {
     }
 }
 
-/// The name of a parameter without the mark in front; `?` and `?7` have none.
+/// Returns the name of a parameter without the mark in front; `?` and `?7` have none.
 fn bare(name: Option<&String>) -> Option<&str> {
     name.and_then(|name| name.strip_prefix([':', '@', '$']))
 }
@@ -53,8 +54,7 @@ fn bare(name: Option<&String>) -> Option<&str> {
 fn ordered<'a>(names: &[Option<String>], values: &'a [Value]) -> Result<Vec<&'a Value>> {
     if let Some(name) = names.iter().flatten().find(|name| bare(Some(name)).is_some()) {
         return Err(Error::Usage(format!(
-            "the query has the parameter {name}, whose value is found by its name: give names and values, or write ? \
-             for values in order"
+            "the query has the named parameter {name}: give values by name, or write ? to give them in order"
         )));
     }
     if names.len() != values.len() {
@@ -62,7 +62,7 @@ fn ordered<'a>(names: &[Option<String>], values: &'a [Value]) -> Result<Vec<&'a 
         let plural = if wanted == 1 { "" } else { "s" };
         let values = if given == 1 { "value was" } else { "values were" };
         return Err(Error::Usage(format!(
-            "the query has {wanted} parameter{plural}, and {given} {values} given"
+            "the query has {wanted} parameter{plural}, but {given} {values} given"
         )));
     }
     Ok(values.iter().collect())
@@ -72,19 +72,19 @@ fn named<'a>(names: &[Option<String>], values: &'a BTreeMap<String, Value>) -> R
     let value = |name: &Option<String>| {
         let Some(name) = bare(name.as_ref()) else {
             return Err(Error::Usage(
-                "the query has a parameter ?, which has no name: give values in order, or write :name".into(),
+                "the query has the unnamed parameter ?: give values in order, or write :name".into(),
             ));
         };
         values.get(name).ok_or_else(|| {
             Error::Usage(format!(
-                "the query has a parameter named '{name}', and no value of that name was given"
+                "the query has a parameter named '{name}', but no value of that name was given"
             ))
         })
     };
     let bound = names.iter().map(value).collect::<Result<Vec<_>>>()?;
     match values.keys().find(|key| !names.iter().any(|name| bare(name.as_ref()) == Some(key.as_str()))) {
         Some(surplus) => {
-            Err(Error::Usage(format!("there is a value named '{surplus}', and the query has no :{surplus}")))
+            Err(Error::Usage(format!("a value named '{surplus}' was given, but the query has no :{surplus}")))
         }
         None => Ok(bound),
     }

@@ -1,4 +1,4 @@
-//! A file with its open handles, of which each thread takes one for a read.
+//! A file with its open handles, one of which each thread takes for a read.
 
 use crate::corpus::corpus_file::{CorpusFile, bytes_of};
 use crate::error::{Error, Result, other_recipe};
@@ -7,7 +7,7 @@ use qorpus_core::Recipe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A file with the handles that no thread is using at present.
+/// A file with the handles that no thread is using.
 #[derive(Debug)]
 pub(super) struct PooledFile {
     path: PathBuf,
@@ -39,7 +39,7 @@ impl PooledFile {
         Ok(file)
     }
 
-    /// The absolute path.
+    /// Returns the absolute path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -62,7 +62,7 @@ impl PooledFile {
     }
 
     fn reopen(&self) -> Result<Box<CorpusFile>> {
-        // Whatever a file is that was cut, it was a corpus.
+        // A truncated file may no longer look like a corpus, but it was one.
         let corpus = CorpusFile::open(&self.path).map_err(|error| {
             if bytes_of(&self.path) < self.bytes { Error::Changed(self.path.clone()) } else { error }
         })?;

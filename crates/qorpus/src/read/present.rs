@@ -1,21 +1,21 @@
-//! The ids that are there, at one moment, of a corpus that is still being made.
+//! The ids of the records of a growing corpus at one moment.
 
 use std::ops::Range;
 
-/// The ids of the records that were there at some moment. Each has a place among them, counted from
+/// The ids of the records that existed at some moment. Each has a position among them, counted from
 /// 0 in the order of ids.
 ///
-/// Takes memory for the ranges that they come in, of a sharded corpus one a shard at most.
+/// Takes memory for their ranges, of which a sharded corpus has one a shard at most.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Present {
     ranges: Vec<Range<u64>>,
-    /// For each range, how many ids are in those before it.
+    /// For each range, the number of ids in earlier ranges.
     before: Vec<u64>,
     len: u64,
 }
 
 impl Present {
-    /// The ids of ranges in any order, which may overlap.
+    /// Returns the ids of ranges in any order, which may overlap.
     pub fn new(ranges: impl IntoIterator<Item = Range<u64>>) -> Present {
         let mut given: Vec<Range<u64>> = ranges.into_iter().filter(|ids| !ids.is_empty()).collect();
         given.sort_unstable_by_key(|ids| ids.start);
@@ -35,22 +35,22 @@ impl Present {
         Present { before: before.collect(), ranges, len }
     }
 
-    /// How many there are.
+    /// Returns the number of ids.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there are none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// In ranges that do not touch, in order.
+    /// Returns them as ascending ranges that do not touch.
     pub fn ranges(&self) -> &[Range<u64>] {
         &self.ranges
     }
 
-    /// The first id of some others that is not among them.
+    /// Returns the first id of `others` that is not among them.
     pub fn first_without(&self, others: &Present) -> Option<u64> {
         others.ranges.iter().find_map(|ids| {
             let place = self.ranges.partition_point(|own| own.end <= ids.start);
@@ -62,7 +62,7 @@ impl Present {
         })
     }
 
-    /// The ids at these places, in runs.
+    /// Returns the ids at these positions, as ranges.
     ///
     /// # Panics If there are fewer.
     pub fn at(&self, places: Range<u64>) -> Vec<Range<u64>> {

@@ -1,4 +1,4 @@
-//! The virtual table `records`: a row a record, whatever the records are read from.
+//! The virtual table `records`: a row a record, from any source of records.
 
 use crate::corpus::ids::Ids;
 use crate::error::{Error, Result};
@@ -16,11 +16,11 @@ use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// The columns that every table has; behind them come a count for each gate, and the labels.
+/// The columns that every table has, followed by a count for each gate, and the labels.
 const FIXED_COLUMNS: [&str; 4] = ["id", "circuit", "length", "unitary"];
 
-/// The most and the fewest records that a cursor reads at once; it begins with few, since a query
-/// may want no more.
+/// The most and the fewest records that a cursor reads at once. It begins with few, since a query
+/// may need no more.
 const MAX_BATCH: usize = 4096;
 const MIN_BATCH: usize = 16;
 
@@ -42,11 +42,10 @@ impl RecordTable {
         self.reader.recipe().alphabet().gates().len()
     }
 
-    /// The names of the columns, in order.
+    /// Returns the names of the columns, in order.
     ///
-    /// SQL does not tell names apart by letter case. Labels of several files that differ in nothing
-    /// else have numbers behind their names, all of them: a query must not get one where the other
-    /// is meant.
+    /// SQL ignores letter case in names. If labels of several files differ only in letter case,
+    /// numbers are appended to all their names, so that a query cannot confuse them.
     pub(super) fn names(&self) -> Vec<String> {
         let gates = self.reader.recipe().alphabet().gates().iter();
         let counts = gates.map(|gate| format!("count_{}", gate.name()));
@@ -61,14 +60,14 @@ impl RecordTable {
         given.iter().cloned().chain(labels).collect()
     }
 
-    /// The statement that declares the table to SQLite.
+    /// Returns the statement that declares the table to SQLite.
     fn declaration(&self) -> String {
         let columns = self.names().into_iter().map(|name| format!("\"{}\"", escape_double_quote(&name)));
         format!("CREATE TABLE records({})", columns.collect::<Vec<_>>().join(", "))
     }
 }
 
-/// Has SQLite pass the bounds on the id as arguments; returns their bits.
+/// Lets SQLite pass the bounds on the id as arguments; returns their bits.
 fn take_bounds(info: &mut IndexInfo) -> c_int {
     use IndexConstraintOp as Op;
     let mut bounds = [None; 3];
@@ -90,7 +89,7 @@ fn take_bounds(info: &mut IndexInfo) -> c_int {
     if bounds[2].is_some() {
         bounds = [None, None, bounds[2]];
     }
-    // SQLite checks the bounds again, so they may be wider than they were written.
+    // SQLite checks the bounds again, so they may be wider than written.
     let (mut plan, mut arguments) = (0, 0);
     for (bound, bit) in bounds.into_iter().zip([LOWER, UPPER, EXACT]) {
         if let Some(number) = bound {
@@ -110,12 +109,12 @@ pub(super) struct ConnectedTable<'vtab> {
     cursors: PhantomData<&'vtab ()>,
 }
 
-/// The columns that a query needs, as bits of the index number that SQLite hands from plan to
+/// The columns that a query needs, as bits of the index number that SQLite passes from plan to
 /// cursor.
 const CIRCUITS: c_int = 1;
 const UNITARIES: c_int = 2;
 const LABELS: c_int = 4;
-/// Which bounds on the id come as arguments, the lower one first.
+/// The bounds on the id that come as arguments, the lower one first.
 const LOWER: c_int = 8;
 const UPPER: c_int = 16;
 const EXACT: c_int = 32;
@@ -191,16 +190,16 @@ unsafe impl<'vtab> VTab<'vtab> for ConnectedTable<'vtab> {
     }
 }
 
-/// A place among the records, with some read ahead.
+/// A position among the records, with some records read ahead.
 #[repr(C)]
 pub(super) struct RecordCursor<'vtab> {
     base: sqlite3_vtab_cursor,
     table: RecordTable,
     plan: c_int,
-    /// The query wants no record from here on.
+    /// The query needs no record from this id on.
     end: u64,
-    /// The id of the first record that was read ahead, how many there are, and at which of them the
-    /// cursor is.
+    /// The id of the first record that was read ahead, their number, and the cursor's position
+    /// among them.
     first: u64,
     len: usize,
     at: usize,
@@ -214,10 +213,10 @@ impl RecordCursor<'_> {
     fn read(&mut self, mut id: u64) -> rusqlite::Result<()> {
         let reader = &self.table.reader;
         let failed = |error: Error| rusqlite::Error::ModuleError(error.to_string());
-        // Wide unitaries are read a few megabytes at once.
+        // Wide unitaries are read in batches of a few megabytes.
         let most = (4 << 20) / reader.unitary_bytes().max(1);
         loop {
-            // Records of one chunk are all made, or none of them is.
+            // The records of a chunk exist together or not at all.
             let recipe = reader.recipe();
             let chunk = match recipe.expected() {
                 Some(_) => recipe.chunk_ids(id / recipe.chunk_records()).end,
@@ -244,7 +243,7 @@ impl RecordCursor<'_> {
             reader.read_rows(&Ids::List(ids), self.table.order, labels, &mut rows)?;
             return Ok(rows);
         }
-        // Whether a record is there shows with its circuit, unless something else of it is read.
+        // If no other column is read, reading the circuit shows whether a record exists.
         if circuits || !(unitaries || labels) {
             rows.circuits = reader.circuits(ids)?;
         }

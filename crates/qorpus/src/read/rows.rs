@@ -13,40 +13,39 @@ use qorpus_core::{Circuits, Label};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-/// A thread reads at least this many scattered records: to start one takes as long as some three
-/// hundred of them.
+/// The fewest scattered records that a thread reads: starting one takes as long as reading about
+/// three hundred.
 ///
-/// The threads end with the call, because a pool would not live through a fork.
+/// The threads end with the call, because a pool would not survive a fork.
 const MIN_SCATTERED_RECORDS: usize = 2048;
 
-/// A thread reads at least this many bytes of neighbouring unitaries.
+/// The fewest bytes of neighbouring unitaries that a thread reads.
 const MIN_DENSE_BYTES: usize = 1 << 19;
 
-/// Unitaries are computed in batches of about this many bytes.
+/// The approximate bytes of a batch of computed unitaries.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Some records, in the order they were asked for.
+/// The records of a request, in its order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
     /// Their circuits, as numbers of letters.
     pub circuits: Circuits,
     /// Their unitaries, row-major, little-endian, of the corpus's dtype.
     pub unitaries: Vec<u8>,
-    /// The labels that came with them, or nothing at all if records bring none; those that are
-    /// counted are left out.
+    /// The labels that came with them, without the counted ones; empty if the corpus has none.
     pub given: Vec<GivenLabels>,
 }
 
 impl Corpus {
-    /// Reads the circuits with these ids, in any order, also repeated, as numbers of letters. Many are
-    /// read in parallel, here and in what follows.
+    /// Reads the circuits with these ids, in any order, also repeated, as numbers of letters. Many
+    /// are read in parallel, as in all methods below.
     ///
     /// # Errors
     /// [`Error::NoRecord`], [`Error::NotYet`], [`Error::DamagedChunk`], or a file cannot be read.
     pub fn circuits<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Circuits> {
         let ids = ids.into();
-        // An array of unitaries does not fit in memory or it does; circuits grow, and memory must
-        // not end in between.
+        // An array of unitaries either fits in memory or does not, but circuits grow, so memory is
+        // reserved in steps.
         let piece = self.piece();
         if ids.len() <= piece {
             return Ok(joined(self.circuit_shares(&ids)?));
@@ -74,8 +73,8 @@ impl Corpus {
         })
     }
 
-    /// How many circuits are read before a check for more memory: some hundred megabytes of them.
-    /// Appended circuits are seldom as long as they may be.
+    /// Returns the number of circuits that are read before memory for more is requested: some
+    /// hundred megabytes. Appended circuits are seldom as long as they may be.
     fn piece(&self) -> usize {
         let longest =
             if self.recipe.space().is_appended() { 1 << 10 } else { self.recipe.space().lengths().1.max(1) };
@@ -94,7 +93,7 @@ impl Corpus {
         .map(drop)
     }
 
-    /// Does what [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) do, in one go.
+    /// Reads both [`circuits`](Corpus::circuits) and [`unitaries`](Corpus::unitaries) in one call.
     ///
     /// # Panics
     /// If `out` does not hold exactly one unitary for each id.
@@ -110,7 +109,7 @@ impl Corpus {
     }
 
     /// Reads the labels that came with the records with these ids, in any order, also repeated;
-    /// nothing at all if records bring none.
+    /// empty if the corpus has none.
     pub fn given_labels<'a>(&self, ids: impl Into<Ids<'a>>) -> Result<Vec<GivenLabels>> {
         let (ids, mut labels) = (ids.into(), Vec::new());
         if self.recipe.space().is_appended() {
@@ -129,15 +128,15 @@ impl Corpus {
         Ok(rows)
     }
 
-    /// Reads records into memory that is reused: what was in `rows` is replaced.
+    /// Reads records into `rows`, whose contents are replaced and whose memory is reused.
     ///
     /// # Errors
-    /// As [`circuits`](Corpus::circuits); then there is nothing of use in `rows`.
+    /// As [`circuits`](Corpus::circuits); then the contents of `rows` are undefined.
     pub fn read<'a>(&self, ids: impl Into<Ids<'a>>, order: Order, rows: &mut Rows) -> Result<()> {
         self.read_rows(&ids.into(), order, true, rows)
     }
 
-    /// Reads records, `with_labels` or without those that were given.
+    /// Reads records, with the given labels if `with_labels`.
     pub(super) fn read_rows(
         &self,
         ids: &Ids<'_>,
@@ -184,12 +183,12 @@ impl Corpus {
         Ok(Record { id, circuit, unitary: self.recipe.dtype().decode(&rows.unitaries), labels })
     }
 
-    /// All labels of a record: those that are counted from its circuit, and those it was `given`.
+    /// Returns all labels of a record: those counted from its circuit, and the `given` ones.
     pub fn labels(&self, circuit: &[u16], given: GivenLabels) -> BTreeMap<String, Label> {
         labels_of(&self.recipe, circuit, given)
     }
 
-    /// Reads or computes one thread's share of some records; circuits and labels are empty before.
+    /// Reads or computes one thread's share of some records; circuits and labels must be empty.
     fn read_share(&self, ids: &Ids<'_>, order: Order, mut buffers: RowBuffers<'_>) -> Result<()> {
         let size = self.unitary_bytes();
         if let Source::Computed(kernel, pool) = &self.source {
@@ -230,8 +229,8 @@ impl Corpus {
         Ok(())
     }
 
-    /// Ids in the order in which they are read fastest: as they are, unless pages have to be looked
-    /// up one by one.
+    /// Returns the ids in the order in which they are read fastest: unchanged, unless pages have to
+    /// be looked up one by one.
     fn sorted<'a>(&self, ids: &Ids<'a>) -> Result<SortedIds<'a>> {
         let is_mapped =
             || self.source.single_file().map_or(Ok(false), |file| file.with(CorpusFile::is_mapped));
@@ -253,7 +252,7 @@ impl Corpus {
         }
     }
 
-    /// The number of threads that these records are shared out to.
+    /// Returns the number of threads that share the reading of these records.
     fn threads(&self, ids: &Ids<'_>) -> usize {
         let least = match (ids, &self.source) {
             (Ids::List(_), Source::Parts(_) | Source::Joined(_) | Source::Sharded(_)) => {
@@ -267,8 +266,8 @@ impl Corpus {
         }
     }
 
-    /// Shares out ids and the places for their unitaries, if these are wanted, to threads that each
-    /// `read` some; their results are in the order of the ids.
+    /// Distributes ids and the memory for their unitaries, if wanted, to threads that each `read`
+    /// some; the results are in the order of the ids.
     fn share_out<T: Send>(
         &self,
         ids: &Ids<'_>,
@@ -294,14 +293,14 @@ impl Corpus {
     }
 }
 
-/// Repeats a read if a copy of a shard was damaged, and therefore removed: it is fetched again,
-/// once.
+/// Repeats a read once if a cached copy of a shard was damaged and therefore removed: it is fetched
+/// again.
 pub(super) fn again<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
     let mut seen = BTreeSet::new();
     loop {
         match read() {
             Err(Error::DamagedCopy { path, .. }) if !seen.contains(&path) => {
-                tracing::warn!("{}: its copy in the cache was damaged and is fetched again", path.display());
+                tracing::warn!("{}: its cached copy was damaged and is fetched again", path.display());
                 seen.insert(path);
             }
             result => return result,
@@ -309,7 +308,7 @@ pub(super) fn again<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Joins the circuits of one share after the other.
+/// Joins the circuits of all shares in order.
 fn joined(shares: Vec<Circuits>) -> Circuits {
     let joined = shares.into_iter().reduce(|mut circuits, more| {
         circuits.extend(&more);

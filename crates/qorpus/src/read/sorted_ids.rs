@@ -1,4 +1,4 @@
-//! Ids in the order in which they are read fastest, and the way back to the order of the question.
+//! Ids in the order in which they are read fastest, and the way back to the requested order.
 
 use crate::corpus::ids::Ids;
 use crate::corpus::record::RowBuffers;
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 /// Ids in the order in which they are read.
 pub(super) struct SortedIds<'a> {
     asked: Ids<'a>,
-    /// Ascending ids and, for each one, the place where it stood; unless they are read as they were
-    /// asked for.
+    /// Ascending ids, each with its requested position; `None` if they are read in the requested
+    /// order.
     ascending: Option<(Vec<u64>, Vec<usize>)>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> SortedIds<'a> {
         self.ascending.as_ref().map_or(self.asked.clone(), |(ids, _)| Ids::List(ids))
     }
 
-    /// Puts what was read in this order where it was asked for; unitaries have `size` bytes.
+    /// Moves the results to their requested positions; unitaries have `size` bytes.
     pub(super) fn restore(&self, buffers: &mut RowBuffers<'_>, size: usize) {
         let Some((_, places)) = &self.ascending else { return };
         if let Some(out) = &mut buffers.unitaries {
@@ -43,7 +43,7 @@ impl<'a> SortedIds<'a> {
             from.into_iter().for_each(|place| ordered.push(circuits.get(place).iter().copied()));
             **circuits = ordered;
         }
-        // There are none at all if records bring none.
+        // Without labels in the corpus there are none.
         if let Some(labels) = &mut buffers.labels
             && labels.len() == places.len()
         {

@@ -1,4 +1,4 @@
-//! Sources of records: which file has a record, or the recipe that computes it.
+//! Sources of records: the file that has a record, or the recipe that computes it.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::ids::Ids;
@@ -15,17 +15,18 @@ pub(super) enum Source {
     Computed(Kernel, UnitaryBufferPool),
     /// Parts of one recipe: each record is in one of the files.
     Parts(Vec<Arc<PooledFile>>),
-    /// One file after the other; with each the id that its first record has here.
+    /// Files that follow one another, each with the id of its first record in the sequence.
     Joined(Vec<(u64, Arc<PooledFile>)>),
     /// A directory or bucket of files, each with its range of ids.
     Sharded(Box<OpenShards>),
 }
 
-/// Reads records of one file: with these ids there, and at these places among those asked for.
+/// A function that reads records of one file, given their ids in the file and their positions in
+/// the request.
 pub(super) type ReadSome<'r> = dyn FnMut(&CorpusFile, &Ids<'_>, Range<usize>) -> Result<()> + 'r;
 
 impl Source {
-    /// The files; none of shards, which are opened when they are needed.
+    /// Returns the files; none for shards, which are opened when they are needed.
     pub(super) fn files(&self) -> impl Iterator<Item = &PooledFile> {
         let (parts, joined) = match self {
             Source::Computed(..) | Source::Sharded(_) => (&[][..], &[][..]),
@@ -35,19 +36,19 @@ impl Source {
         parts.iter().chain(joined.iter().map(|(_, file)| file)).map(|file| &**file)
     }
 
-    /// The file, if there is just one.
+    /// Returns the file, if there is just one.
     pub(super) fn single_file(&self) -> Option<&PooledFile> {
         let mut files = self.files();
         files.next().filter(|_| files.next().is_none())
     }
 
-    /// The file; an error if there are several, or none.
+    /// Returns the file, or an error if there is not exactly one.
     pub(super) fn only_file(&self) -> Result<&PooledFile> {
-        let text = "this needs one file, or a sharded corpus; merge the files first";
+        let text = "this operation needs a single file or a sharded corpus; merge the files first";
         self.single_file().ok_or_else(|| Error::Usage(text.into()))
     }
 
-    /// Calls `read` for runs of `ids` that one file has. They ascend if there are several files;
+    /// Calls `read` for runs of `ids` in one file. The ids must ascend if there are several files;
     /// chunks have `chunk_records` records.
     pub(super) fn read(&self, ids: &Ids<'_>, chunk_records: u64, read: &mut ReadSome<'_>) -> Result<()> {
         if let Some(file) = self.single_file() {

@@ -1,4 +1,4 @@
-//! SQL over records: one `SELECT`, its functions, and what it finds.
+//! SQL over records: one `SELECT`, its functions and its result.
 
 use crate::error::{Error, Result};
 use crate::os::fork;
@@ -16,7 +16,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::vtab::{Module, escape_double_quote};
 use std::sync::Arc;
 
-/// The columns and rows that a query found.
+/// The result of a query: its columns and rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// The names of the columns.
@@ -30,16 +30,16 @@ impl Corpus {
     ///
     /// The columns are `id`, `circuit` (letters joined by `; `), `length`, `unitary` (a BLOB:
     /// row-major, little-endian, of the corpus's dtype, with qubits in this order), `count_GATE`
-    /// for each gate, and a column for each label. Records that are not made yet have no row. Two
-    /// functions take unitaries of the corpus or of its dimension:
+    /// for each gate, and a column for each label. Records that are not generated yet have no row.
+    /// Two functions take unitaries of the corpus, or others of its dimension:
     ///
     /// * `fidelity(a, b)` = |tr(A†B)|² / d², the process fidelity (Nielsen, Phys. Lett. A 303,
     ///   2002);
-    /// * `distance(a, b)` = sqrt(1 - |tr(A†B)| / d), which does not see a global phase (Fowler,
+    /// * `distance(a, b)` = sqrt(1 - |tr(A†B)| / d), which ignores a global phase (Fowler,
     ///   quant-ph/0411206).
     ///
-    /// Only what a query looks at is read or computed, and only as many records as it fetches.
-    /// `interrupted` is asked now and then whether to stop.
+    /// Only the columns that a query uses are read or computed, and only for the records that it
+    /// fetches. `interrupted` is called now and then and returns whether to stop.
     ///
     /// # Errors [`Error::Usage`] for anything but a single `SELECT`, [`Error::Query`] if it fails
     /// or is interrupted.
@@ -55,8 +55,8 @@ impl Corpus {
         // SQLite's own locks must not be held while another thread forks.
         let _inside = fork::enter();
         let mut connection = Connection::open_in_memory().map_err(failed)?;
-        // An unknown name in double quotes would be a text: a condition on it holds for every
-        // record or for none.
+        // An unknown name in double quotes would be a text, and a condition on it would hold for
+        // every record or for none.
         for option in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
             connection.set_db_config(option, false).map_err(failed)?;
         }
@@ -86,7 +86,7 @@ impl Corpus {
             Error::Usage(refusal.take().unwrap_or_else(|| with_columns(reason(&error), &names)))
         })?;
         if !statement.readonly() || statement.column_count() == 0 {
-            return Err(Error::Usage("a query is one SELECT".into()));
+            return Err(Error::Usage("a query must be a single SELECT".into()));
         }
         parameters.into().bind(&mut statement)?;
         let columns: Vec<String> = statement.column_names().map(Into::into).collect();
@@ -100,10 +100,10 @@ impl Corpus {
     }
 }
 
-/// Adds to a reason that is an unknown column the columns that could have been meant.
+/// Adds the likely columns to a reason about an unknown column.
 fn with_columns(reason: String, names: &[String]) -> String {
     let Some(unknown) = reason.strip_prefix("no such column: ") else { return reason };
-    // SQLite asks whether a text was meant, behind a name in double quotes.
+    // After a name in double quotes, SQLite asks whether a text was meant.
     let (unknown, _) = unknown.split_once(" - ").unwrap_or((unknown, ""));
     let reason = format!("no such column: {unknown}");
     let is_quoted = unknown.starts_with('"');
@@ -113,7 +113,7 @@ fn with_columns(reason: String, names: &[String]) -> String {
         let name = name.to_lowercase();
         strsim::damerau_levenshtein(&unknown, &name).min(strsim::damerau_levenshtein(column, &name))
     };
-    // More edits than this make another name: of a short one most letters must be right.
+    // More edits than this give another name: in a short one most letters must be right.
     let is_near = |name: &&String| {
         let shorter = column.chars().count().min(name.chars().count());
         distance(name) <= shorter.saturating_sub(1).min(3)
@@ -123,19 +123,19 @@ fn with_columns(reason: String, names: &[String]) -> String {
         Some(name) => format!("{reason}; did you mean {}?", quoted(name)),
         None => {
             let names: Vec<_> = names.iter().map(|name| quoted(name)).collect();
-            let text = if is_quoted { "; a text stands in single quotes" } else { "" };
+            let text = if is_quoted { "; write a text in single quotes" } else { "" };
             format!("{reason}; the columns are {}{text}", names.join(", "))
         }
     }
 }
 
-/// A column as a query writes it: in double quotes where it is not a plain word.
+/// Returns a column as a query writes it: in double quotes where it is not a plain word.
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if is_plain { name.to_owned() } else { format!("\"{}\"", escape_double_quote(name)) }
 }
 
-/// |tr(A†B)|.
+/// Returns |tr(A†B)|.
 fn overlap(a: &[Complex64], b: &[Complex64]) -> f64 {
     let trace: Complex64 = a.iter().zip(b).map(|(a, b)| a.conj() * b).sum();
     trace.re.hypot(trace.im)
@@ -149,11 +149,11 @@ fn distance(overlap: f64) -> f64 {
     (1.0 - overlap).max(0.0).sqrt()
 }
 
-/// A unitary given to a function, of either precision; NULL is none.
+/// Returns the unitary passed to an SQL function, of either precision; `None` for NULL.
 fn entries(value: ValueRef<'_>, dim: usize) -> rusqlite::Result<Option<Vec<Complex64>>> {
     let refused = |what: String| {
         let text =
-            format!("a unitary here is a BLOB of {} or {} bytes, not {what}", dim * dim * 16, dim * dim * 8);
+            format!("a unitary must be a BLOB of {} or {} bytes, not {what}", dim * dim * 16, dim * dim * 8);
         Err(rusqlite::Error::UserFunctionError(text.into()))
     };
     match value {

@@ -1,8 +1,8 @@
-//! Functions over texts whose time grows faster than their arguments, as a query calls them.
+//! SQL functions over texts, in place of SQLite's, which can take superlinear time.
 //!
-//! SQLite looks for an interrupt between two instructions, and one `LIKE` or `instr` over megabytes
-//! takes it hours. These return the same, as a test finds, in time that grows with the arguments or
-//! with looks for an interrupt in between.
+//! SQLite checks for an interrupt between two instructions, and one `LIKE` or `instr` over
+//! megabytes takes hours. These functions return the same values, as a test checks, in linear time
+//! or with checks for an interrupt in between.
 
 use crate::read::authorizer::{Interrupt, MAX_RESULT_BYTES};
 use memchr::{memchr, memchr2, memmem};
@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 /// The names of these functions.
 pub(crate) const NAMES: [&str; 7] = ["like", "glob", "instr", "replace", "trim", "ltrim", "rtrim"];
 
-/// Steps between two looks for an interrupt, which take well under a millisecond.
+/// Steps between two checks for an interrupt, which take well under a millisecond.
 const POLL_STEPS: usize = 1 << 16;
 
 /// Replaces SQLite's functions in `connection`.
@@ -41,12 +41,12 @@ pub(crate) fn register(connection: &Connection, interrupt: &Interrupt) -> Result
     Ok(())
 }
 
-/// Texts of numbers, which SQLite itself has to write.
+/// Numbers as texts, which SQLite itself must format.
 #[derive(Default)]
 struct NumberTexts(OnceCell<Connection>);
 
 impl NumberTexts {
-    /// An argument as a text; `None` is NULL.
+    /// Returns an argument as a text; `None` for NULL.
     fn text<'a>(&self, context: &'a Context<'_>, argument: usize) -> Result<Option<Cow<'a, [u8]>>> {
         Ok(match context.get_raw(argument) {
             ValueRef::Null => None,
@@ -68,7 +68,7 @@ impl NumberTexts {
     }
 }
 
-/// Counts steps, and looks for an interrupt now and then.
+/// A counter of steps that checks for an interrupt now and then.
 struct StepCounter<'a> {
     interrupt: &'a Interrupt,
     steps: usize,
@@ -85,7 +85,8 @@ impl StepCounter<'_> {
     }
 }
 
-/// Where a text is in another, from 1 on, in characters; of two BLOBs in bytes. 0 is nowhere.
+/// Returns the position of a text in another, counted from 1, in characters, or in bytes if both
+/// are BLOBs; 0 if it is not found.
 fn instr(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<i64>> {
     let (Some(text), Some(wanted)) = (texts.text(context, 0)?, texts.text(context, 1)?) else {
         return Ok(None);
@@ -94,7 +95,7 @@ fn instr(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<i64>> {
     let in_bytes = is_blob(0) && is_blob(1);
     let found = match wanted.first() {
         None => return Ok(Some(1)),
-        // No character but the first begins inside of one.
+        // Only the first character can begin inside another.
         Some(&first) if !in_bytes && is_inside(first) => text.starts_with(&wanted).then_some(0),
         Some(_) => memmem::find(&text, &wanted),
     };
@@ -105,12 +106,12 @@ fn instr(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<i64>> {
     }))
 }
 
-/// Whether a byte of UTF-8 continues a character.
+/// Returns whether a byte of UTF-8 continues a character.
 fn is_inside(byte: u8) -> bool {
     byte & 0xc0 == 0x80
 }
 
-/// A text with another one in the place of a third.
+/// Returns a text in which every occurrence of a second one is replaced by a third.
 fn replace(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<String>> {
     let [text, old, new] = [0, 1, 2].map(|argument| texts.text(context, argument));
     let (Some(text), Some(old)) = (text?, old?) else { return Ok(None) };
@@ -123,7 +124,7 @@ fn replace(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<String>>
         replaced.extend_from_slice(&text[next..at]);
         replaced.extend_from_slice(&new);
         next = at + old.len();
-        // What is too long is refused as such when it is handed over, and need not be made.
+        // A result that is too long would be refused, so it is not computed.
         if replaced.len() > MAX_RESULT_BYTES {
             break;
         }
@@ -132,7 +133,7 @@ fn replace(context: &Context<'_>, texts: &NumberTexts) -> Result<Option<String>>
     Ok(Some(String::from_utf8_lossy(&replaced).into_owned()))
 }
 
-/// A text without the characters of a second one at its ends.
+/// Returns a text whose ends are stripped of the characters of a second one.
 fn trim(
     context: &Context<'_>,
     (left, right): (bool, bool),
@@ -160,13 +161,13 @@ fn trim(
     }
 }
 
-/// The signs that a pattern has beside characters.
+/// The special characters of a pattern.
 #[derive(Clone, Copy)]
 struct Syntax {
     many: u32,
     one: u32,
     has_sets: bool,
-    /// Whether ASCII's capitals are the same as its small letters.
+    /// Whether the case of ASCII letters is ignored.
     folds: bool,
 }
 
@@ -178,15 +179,15 @@ const GLOB: Syntax = Syntax { many: b'*' as u32, one: b'?' as u32, has_sets: tru
 enum PatternPiece {
     /// Any characters, or none.
     Many,
-    /// Any one.
+    /// Any one character.
     One,
-    /// These, of ASCII.
+    /// These ASCII characters.
     Ascii(Vec<u8>),
-    /// This one.
+    /// This character.
     Character(u32),
-    /// One from these ranges, or one from none of them.
+    /// One character from these ranges, or from outside them.
     Set { ranges: Vec<(u32, u32)>, inverted: bool },
-    /// None: the pattern ends where it may not.
+    /// No character: the pattern is incomplete.
     Never,
 }
 
@@ -196,8 +197,8 @@ struct Pattern {
     folds: bool,
 }
 
-/// Whether the second argument is like the first; a third is the sign before `%` and `_` that stand
-/// for themselves.
+/// Returns whether the second argument matches the pattern in the first. The third is the escape
+/// character for a literal `%` or `_`.
 fn matches(
     context: &mut Context<'_>,
     syntax: &Syntax,
@@ -206,7 +207,7 @@ fn matches(
 ) -> Result<Option<bool>> {
     let context = &*context;
     let pattern = match context.len() {
-        // SQLite keeps what it is given for an argument that is a constant.
+        // SQLite keeps the auxiliary data of a constant argument.
         2 => match context.get_aux::<Pattern>(0)? {
             Some(pattern) => pattern,
             None => {
@@ -261,7 +262,7 @@ impl Pattern {
     fn fits(&self, text: &[u8], steps: &mut StepCounter<'_>) -> Result<bool> {
         let (mut piece, mut at) = (0, 0);
         let text = &text[..memchr(0, text).unwrap_or(text.len())];
-        // Behind the last piece for many: the piece, and from where on the text was held against
+        // The piece after the last `Many`, and the position from which the text was matched with
         // it.
         let mut again = None;
         loop {
@@ -304,8 +305,8 @@ impl Pattern {
         }
     }
 
-    /// From `at` on, the first place where this piece may fit. A byte of ASCII is never inside of a
-    /// character.
+    /// Returns the first position from `at` on where this piece may fit. A byte of ASCII is never
+    /// inside a character.
     fn begins(&self, piece: usize, text: &[u8], at: usize) -> Option<usize> {
         let Some(PatternPiece::Ascii(run)) = self.pieces.get(piece) else { return Some(at) };
         let wanted = run[0];
@@ -322,7 +323,7 @@ impl Pattern {
     }
 }
 
-/// A set of characters, from behind its `[` to its `]`.
+/// Parses a set of characters, from after its `[` to its `]`.
 fn set(text: &[u8], at: &mut usize) -> PatternPiece {
     let (mut ranges, mut before) = (Vec::new(), 0);
     let mut character = read(text, at);
@@ -348,8 +349,8 @@ fn set(text: &[u8], at: &mut usize) -> PatternPiece {
     if character == 0 { PatternPiece::Never } else { PatternPiece::Set { ranges, inverted } }
 }
 
-/// The character at a place, and the place behind it; 0 is the end. Bytes that are not UTF-8 are
-/// what SQLite makes of them.
+/// Reads the character at a position and advances the position; 0 is the end. Bytes that are not
+/// UTF-8 are decoded as SQLite decodes them.
 fn read(text: &[u8], at: &mut usize) -> u32 {
     let Some(&first) = text.get(*at).filter(|first| **first != 0) else { return 0 };
     *at += 1;

@@ -1,4 +1,4 @@
-//! Splits by unitary: which records are on which side, one bit each, in a temporary file.
+//! Splits by unitary: the side of each record, one bit each, in a temporary file.
 
 use crate::distinct::parallel::{Threads, parallel};
 use crate::error::{Error, Result, io};
@@ -20,14 +20,14 @@ const BLOCK_BYTES: usize = (BLOCK_RECORDS / 8) as usize;
 
 /// The records of a reader, split by their unitaries.
 ///
-/// To know the sides, every record is gone through once. Each takes a bit for each part, in a
-/// temporary file without a name, and no more memory than 8 bytes for 32768 records. Among those
-/// that are present, records are counted by their places. Records that come later are gone through
-/// when they are asked for; none changes its side.
+/// Finding the sides takes one pass over all records. Each record takes a bit for each part, in a
+/// temporary file without a name, and 8 bytes of memory for 32,768 records. With `among`, records
+/// are counted by their positions in it. Records that come later are read when they are requested;
+/// no record changes its side.
 #[derive(Debug)]
 pub struct UnitaryParts {
     reader: Arc<Corpus>,
-    /// The records that are split, if not all of them.
+    /// The records that are split; `None` means all.
     among: Option<Present>,
     split: UnitarySplit,
     parts: Vec<SidePart>,
@@ -42,21 +42,21 @@ struct SidePart {
     bits: File,
 }
 
-/// The counts of the records gone through so far.
+/// The counts of the records that were read so far.
 #[derive(Debug, Default)]
 struct SideCounts {
     records: u64,
-    /// For each part, how many records are in the blocks before, and in all.
+    /// For each part, the number of records before each block, and in total.
     before: Vec<Vec<u64>>,
 }
 
 impl UnitaryParts {
-    /// The parts with these sides, of 1000, of all records or `among` some. Nothing is gone through
-    /// yet.
+    /// Creates the parts with these sides, of 1000, of all records or of those `among` some. Reads
+    /// no records yet.
     ///
     /// # Errors
     /// [`Error::Usage`] for records in complex64 with gates that have no matrix: they are not
-    /// precise enough. Or a temporary file cannot be made.
+    /// precise enough. Another error if a temporary file cannot be created.
     pub fn new(
         reader: Arc<Corpus>,
         among: Option<Present>,
@@ -65,15 +65,15 @@ impl UnitaryParts {
     ) -> Result<UnitaryParts> {
         let split = UnitarySplit::new(reader.recipe(), seed);
         if split.is_opaque() && reader.recipe().dtype() == Dtype::Complex64 {
-            let text = "gates without a matrix, and unitaries in complex64: they are too imprecise to be split by unitary; \
-                        split by id";
+            let text = "records with gates without a matrix and unitaries in complex64 are too imprecise to be split by \
+                        unitary; split them by id";
             return Err(Error::Usage(text.into()));
         }
         let before = vec![vec![0]; sides.len()];
         let part = |sides| {
             let directory = std::env::temp_dir();
             let bits =
-                tempfile::tempfile_in(&directory).map_err(io(&directory, "make a temporary file in it"))?;
+                tempfile::tempfile_in(&directory).map_err(io(&directory, "create a temporary file in it"))?;
             Ok(SidePart { sides, bits })
         };
         let parts = sides.into_iter().map(part).collect::<Result<_>>()?;
@@ -86,17 +86,17 @@ impl UnitaryParts {
         })
     }
 
-    /// Whether unitaries are compared exactly. If not, a few records may be in no part.
+    /// Returns whether unitaries are compared exactly. If not, a few records may be in no part.
     pub fn is_exact(&self) -> bool {
         self.split.is_exact()
     }
 
-    /// Goes through those records below `len` that were not gone through yet, on all cores, until
-    /// `stop` is set; `report` is told how many are done, some twenty times a second. False if it
-    /// was stopped.
+    /// Reads the records below `len` that were not read yet, on all cores, until `stop` is set;
+    /// `report` is called with the number of finished records about twenty times a second. Returns
+    /// false if it was stopped.
     ///
     /// # Errors
-    /// A record cannot be read, or is not there yet; or the temporary file cannot be written.
+    /// A record cannot be read or is not generated yet, or the temporary file cannot be written.
     pub fn update(&self, len: u64, stop: &AtomicBool, report: &mut dyn FnMut(u64)) -> Result<bool> {
         let mut counts = self.counts();
         if len <= counts.records {
@@ -104,7 +104,7 @@ impl UnitaryParts {
         }
         let first = counts.records / BLOCK_RECORDS;
         for before in &mut counts.before {
-            // The last block may have been a part of one.
+            // The last block may have been incomplete.
             before.truncate(first as usize + 1);
         }
         let records = |block: u64| block * BLOCK_RECORDS..len.min((block + 1) * BLOCK_RECORDS);
@@ -128,7 +128,8 @@ impl UnitaryParts {
         result
     }
 
-    /// How many records below `len` are in a part, all of which were gone through.
+    /// Returns the number of records below `len` in a part. All of them must have been read by
+    /// [`update`](UnitaryParts::update).
     pub fn count(&self, part: usize, len: u64) -> Result<u64> {
         let before = self.counts().before[part][(len / BLOCK_RECORDS) as usize];
         match len % BLOCK_RECORDS {
@@ -140,7 +141,8 @@ impl UnitaryParts {
         }
     }
 
-    /// Whether these records, all of which were gone through, are in a part.
+    /// Returns whether each of these records is in a part. All of them must have been read by
+    /// [`update`](UnitaryParts::update).
     pub fn contains(&self, part: usize, ids: &[u64]) -> Result<Vec<bool>> {
         let mut last = None;
         ids.iter()
@@ -148,11 +150,11 @@ impl UnitaryParts {
             .collect()
     }
 
-    /// The ids of the records at these places of a part, all of which are there; they ascend with
-    /// the places.
+    /// Returns the ids of the records at these positions of a part, which must exist; they ascend
+    /// with the positions.
     ///
     /// # Panics
-    /// If there is no such place.
+    /// If there is no such position.
     pub fn ids(&self, part: usize, places: &[u64]) -> Result<Vec<u64>> {
         let (counts, mut last) = (self.counts(), None);
         let before = &counts.before[part];
@@ -168,7 +170,7 @@ impl UnitaryParts {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The bits of a block, which is often the one that was asked for last.
+    /// Returns the bits of a block; `last` caches the previous one.
     fn block_bits<'l>(
         &self,
         part: usize,
@@ -187,7 +189,7 @@ impl UnitaryParts {
         Ok(bits)
     }
 
-    /// The bits of each part, for the records at these places of one block.
+    /// Returns the bits of each part, for the records at these places of one block.
     fn block(&self, places: Range<u64>) -> Result<Vec<Vec<u8>>> {
         let runs = match &self.among {
             None => vec![places],
@@ -228,7 +230,7 @@ fn has(bits: &[u8], record: u64) -> bool {
     bits[(record / 8) as usize] >> (record % 8) & 1 == 1
 }
 
-/// The record with `before` others of the part before it in its block.
+/// Returns the record of the part that has `before` others of it before it in its block.
 fn select(bits: &[u8], mut before: u64) -> u64 {
     for (number, word) in cast_slice::<u8, [u8; 8]>(bits).iter().enumerate() {
         let mut word = u64::from_le_bytes(*word);
@@ -239,6 +241,6 @@ fn select(bits: &[u8], mut before: u64) -> u64 {
         }
         before -= count;
     }
-    // Counts say that it is there; were they wrong, this is beyond the block.
+    // The counts say that it exists; if they were wrong, this is beyond the block.
     BLOCK_RECORDS
 }

@@ -1,8 +1,8 @@
 //! A prefix of a bucket of an S3-compatible store.
 //!
-//! An object is there as a whole or not at all, and the store itself checks the condition under
-//! which it gets its name (`If-None-Match`, `If-Match`), when it does. So two processes that publish
-//! the same shard need not know of each other.
+//! An object exists completely or not at all, and the store itself checks the condition for its
+//! name (`If-None-Match`, `If-Match`) at that moment. So two processes that publish the same shard
+//! need not know of each other.
 
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -38,29 +38,29 @@ const CONCURRENT_READS: usize = 32;
 /// whose answer was lost.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// The most names that are looked at to learn what is under a prefix.
+/// The most names that are examined to find out what is under a prefix.
 const MAX_SAMPLED_NAMES: usize = 1000;
 
 /// The most names that are listed: twice those of the largest corpus, which has a shard and a receipt
 /// for each number.
 const MAX_LISTED_NAMES: usize = 4 * MAX_SHARDS as usize;
 
-/// A list comes in pages, of up to 1000 names in most stores. This many may have fewer...
+/// A list comes in pages, of up to 1000 names in most stores. This many pages may have fewer...
 const FREE_PAGES: usize = 1000;
 
 /// ...than this many names.
 const MIN_PAGE_NAMES: usize = 10;
 
-/// The longest token that is sent back for the next page. It is part of an address.
+/// The longest token that is sent back for the next page, as a part of an address.
 const MAX_TOKEN_BYTES: usize = 8 << 10;
 
-/// The longest `ETag` that is believed to be one.
+/// The longest accepted `ETag`.
 const MAX_ETAG_BYTES: usize = 1 << 10;
 
-/// The longest name of a bucket that any store has had.
+/// The longest name of a bucket in any store.
 const MAX_BUCKET_BYTES: usize = 255;
 
-/// The longest prefix: names of objects have up to 1024 bytes, and the longest that a shard has is
+/// The longest prefix: names of objects have up to 1024 bytes, and the longest name of a shard is
 /// shorter than the rest.
 const MAX_PREFIX_BYTES: usize = 900;
 
@@ -89,21 +89,21 @@ impl ForkAware for Bucket {
 type VisitObject<'e, T> = dyn FnMut(&str, u64, Option<String>) -> ControlFlow<T> + 'e;
 
 impl Bucket {
-    /// Returns the prefix that is called `s3://bucket/prefix`. Nothing is asked of the store yet.
+    /// Returns the prefix with the name `s3://bucket/prefix`. Sends no request yet.
     pub(super) fn new(path: &Path) -> Result<Arc<Bucket>> {
         let wrong = |reason: &str| Error::Usage(format!("{}: {reason}", brief(&path.display().to_string())));
-        let text = path.to_str().ok_or_else(|| wrong("names of buckets are UTF-8"))?;
+        let text = path.to_str().ok_or_else(|| wrong("the name of a bucket must be UTF-8"))?;
         let (bucket, prefix) = text
             .strip_prefix("s3://")
             .and_then(|rest| rest.split_once('/').or(Some((rest, ""))))
             .unwrap_or_default();
         let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-        // In an address `.` and `..` would mean something else, and other dots at an end or
-        // together would be lost.
+        // In an address `.` and `..` have a meaning, and other dots at an end or together would be
+        // lost.
         let is_odd = bucket.starts_with('.') || bucket.ends_with('.') || bucket.contains("..");
         if bucket.is_empty() || bucket.len() > MAX_BUCKET_BYTES || is_odd || !bucket.chars().all(is_name) {
             return Err(wrong(
-                "a bucket is named s3://BUCKET/PREFIX, and BUCKET has 3 to 63 letters, digits, dots and hyphens",
+                "write s3://BUCKET/PREFIX, where BUCKET has 3 to 63 letters, digits, dots and hyphens",
             ));
         }
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
@@ -112,8 +112,9 @@ impl Bucket {
         }
         // The parser accepts a slash at its beginning.
         let key = Key::parse(prefix).ok().filter(|key| key.as_ref() == prefix);
-        let key =
-            key.ok_or_else(|| wrong("the prefix has an empty part, or one of dots or control characters"))?;
+        let key = key.ok_or_else(|| {
+            wrong("the prefix has an empty part, a part of dots alone, or control characters")
+        })?;
         let path = ["s3://", bucket, if prefix.is_empty() { "" } else { "/" }, prefix].concat().into();
         let bucket = Arc::new(Bucket { path, bucket: bucket.into(), prefix: key, client: Mutex::default() });
         let handle: Weak<Bucket> = Arc::downgrade(&bucket);
@@ -143,7 +144,7 @@ impl Bucket {
         Ok(CopySource::new(self.client()?.address(), &self.bucket, self.prefix.as_ref()))
     }
 
-    /// Runs `work` with the store and the key of the object called `name`. It may be begun twice.
+    /// Runs `work` with the store and the key of the object called `name`. It may be started twice.
     pub(super) fn run<T>(
         &self,
         name: &str,
@@ -173,7 +174,7 @@ impl Bucket {
                 return Ok(None);
             };
             let version = version(found.meta.e_tag.clone());
-            // The body of one that is too large is not even waited for.
+            // The body of an object that is too large is not read.
             if found.meta.size > max_bytes {
                 return Ok(Some((vec![0; max_bytes as usize + 1], version)));
             }
@@ -181,8 +182,8 @@ impl Bucket {
         })
     }
 
-    /// Reads the objects with these names, many at a time; returns those that are there by their
-    /// numbers, and one of more than `max_bytes` as an empty text, whose checksum fails.
+    /// Reads the objects with these names, many at a time; returns the existing ones by their
+    /// numbers, and an object of more than `max_bytes` as an empty text, whose checksum fails.
     pub(super) fn read_many(
         &self,
         names: &[(u64, String)],
@@ -247,12 +248,13 @@ impl Bucket {
         format!("\"{}\"", hex(&Md5::digest(text.as_bytes())))
     }
 
-    /// Calls `visit` with all objects, until it breaks off with a value, which is returned.
+    /// Calls `visit` with all objects, until it breaks with a value, which is returned.
     fn visit<T>(&self, visit: &mut VisitObject<'_, T>) -> Result<Option<T>> {
         let visit = RefCell::new(visit);
         let endless = |what: &str| {
-            let reason =
-                format!("{what}; check AWS_ENDPOINT_URL, and that nothing else is under this prefix");
+            let reason = format!(
+                "{what}; check AWS_ENDPOINT_URL, and that nothing but the corpus is under this prefix"
+            );
             Error::ObjectStore { path: self.path.clone(), action: "list what is under it", reason }
         };
         let prefix = Some(self.prefix.as_ref()).filter(|prefix| !prefix.is_empty());
@@ -280,10 +282,10 @@ impl Bucket {
                 let next = page.page_token.filter(|token| !token.is_empty());
                 let Some(token) = &next else { return Ok(None) };
                 if token.len() > MAX_TOKEN_BYTES {
-                    return Err(endless("the store's name for the next page of its list is too long").into());
+                    return Err(endless("the store's token for the next page of its list is too long").into());
                 }
                 if next == page_token {
-                    return Err(endless("the store's list begins again and again at the same place").into());
+                    return Err(endless("the store's list keeps restarting at the same place").into());
                 }
                 page_token = next;
             }
@@ -293,7 +295,7 @@ impl Bucket {
     /// Puts a small object if `mode` allows it; returns whether it did.
     pub(super) fn put(&self, bytes: Vec<u8>, name: &str, mode: PutMode<'_>) -> Result<bool> {
         let bytes: PutPayload = bytes.into();
-        // A process that lost against an object that is not there any more tries again.
+        // A process that lost to an object that no longer exists tries again.
         self.put_repeatedly(name, matches!(mode, PutMode::Create), || {
             self.run(name, "write it", async |store, key| {
                 let options = object_store::PutOptions::from(store_mode(mode));
@@ -302,8 +304,8 @@ impl Bucket {
         })
     }
 
-    /// Calls `put` until its fate is known; returns whether the object was put. If it
-    /// `yields`, anything that has the name meanwhile is another one.
+    /// Calls `put` until its fate is known; returns whether the object was put. If it `yields`, an
+    /// object with the name is assumed to be another process's.
     pub(super) fn put_repeatedly(
         &self,
         name: &str,
@@ -330,8 +332,8 @@ impl Bucket {
         }
     }
 
-    /// Refuses a store that puts an object although the condition does not hold, which it shows with
-    /// an object that is removed again.
+    /// Refuses a store that ignores conditions, which is tested with an object that is removed
+    /// again.
     pub(super) fn check_conditions(&self) -> Result<()> {
         let name = format!(".conditions-{:016x}", random());
         let no_version = Version::ETag("\"00000000000000000000000000000000\"".into());
@@ -342,7 +344,7 @@ impl Bucket {
             (false, true) => Some("If-Match"),
             (false, false) => None,
         };
-        // A process that may not remove objects leaves it, and it is in nobody's way.
+        // A process that may not remove objects leaves it behind, which does no harm.
         let _ = self.run(&name, "remove it", async |store, key| Ok(store.delete(&key).await?));
         let Some(header) = ignored else { return Ok(()) };
         let reason = format!("the store ignores {header}; {CONDITIONS}");
@@ -350,13 +352,13 @@ impl Bucket {
     }
 }
 
-/// Returns the version with an `ETag`. Those of stores without `ETag`s are all alike, and no
+/// Returns the version with an `ETag`. In stores without `ETag`s all versions are equal, and no
 /// condition on them ever holds.
 fn version(e_tag: Option<String>) -> Version {
     Version::ETag(e_tag.unwrap_or_default())
 }
 
-/// Returns `None` for an object that is not there; a bucket that is not there is an error.
+/// Returns `None` for a missing object; a missing bucket is an error.
 pub(super) fn if_found<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
@@ -378,9 +380,9 @@ fn store_mode(mode: PutMode<'_>) -> object_store::PutMode {
 /// The fate of an object that was put.
 pub(super) enum PutFate {
     Done,
-    /// Something else has the name.
+    /// Another object has the name.
     Lost,
-    /// It may be there or not: an answer was lost, or another process was at the same name.
+    /// The object may exist or not: an answer was lost, or another process used the same name.
     Unknown(object_store::Error),
 }
 
@@ -390,8 +392,8 @@ pub(super) fn fate(result: object_store::Result<()>) -> object_store::Result<Put
         Ok(()) => Ok(PutFate::Done),
         Err(Precondition { .. }) => Ok(PutFate::Lost),
         Err(error) if is_no_bucket(&error) => Err(error),
-        // A conflict also if the other one removed it; an upload that is not there was completed by
-        // an earlier attempt.
+        // A conflict may also mean that the other process removed it; a missing upload was
+        // completed by an earlier attempt.
         Err(error @ (AlreadyExists { .. } | NotFound { .. })) => Ok(PutFate::Unknown(error)),
         Err(error) => match transport(&error) {
             Some(HttpErrorKind::Timeout | HttpErrorKind::Interrupted) => Ok(PutFate::Unknown(error)),

@@ -1,10 +1,10 @@
-//! Building: a process takes shards one after the other, builds each where nobody reads it, and
-//! publishes it.
+//! Building: a process builds shards one after the other, each where nobody reads it, and publishes
+//! them.
 //!
-//! While a shard is built, its draft is claimed: a lock that ends with the process, however that
-//! ends. The draft of a dead process is continued. On network file systems, where locks cannot be
-//! relied on, and for buckets, shards are built in a directory of each machine, and a shard that two
-//! machines build is published once.
+//! While a shard is built, its draft is claimed: a lock that is released when the process ends in
+//! any way. The draft of a dead process is continued. On network file systems, where locks are
+//! unreliable, and for buckets, shards are built in a directory of each machine, and a shard that
+//! two machines build is published once.
 
 use crate::corpus::corpus_writer::CorpusWriter;
 use crate::error::{Error, LOOK_FOR, Result, io};
@@ -42,10 +42,10 @@ const CLAIM: &str = "-claim";
 /// The ending of the copy of a published shard beside the draft.
 const COPY: &str = "-published";
 
-/// The time between two looks at shards that other processes build.
+/// The interval of checks for shards that other processes build.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Makes the shards of a part; see [`generate`](crate::generate).
+/// Builds the shards of a part; see [`generate`](crate::generate).
 pub(crate) fn generate(
     path: &Path,
     recipe: &Recipe,
@@ -84,7 +84,7 @@ pub(crate) fn generate(
         check_room(path, stage, recipe, &shards.sharding, todo.iter().copied(), built)?;
     }
     report(progress);
-    // Machines that see no claims of each other should not all begin with the same shard.
+    // Machines that do not see each other's claims should not all begin with the same shard.
     if stage.is_some() && part.is_all() && !todo.is_empty() {
         todo.rotate_left(random() as usize % todo.len());
     }
@@ -95,24 +95,24 @@ pub(crate) fn generate(
     Ok((outcome, progress))
 }
 
-/// A shard that was checked, or a reason not to publish the file.
+/// A checked shard, or a reason not to publish the file.
 type Inspected = std::result::Result<Shard, String>;
 
-/// How an attempt to build a shard ended.
+/// The outcome of an attempt to build a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BuildOutcome {
-    /// It is published, by this process or another one.
+    /// The shard is published, by this process or another one.
     Published,
     /// Another process builds it.
     Busy,
-    /// There was a stop; the draft is kept.
+    /// The build was stopped; the draft is kept.
     Interrupted,
 }
 
 /// A builder of shards of a corpus.
 pub(super) struct ShardBuilder<'a> {
     pub(super) shards: &'a Shards,
-    /// The directory where they are built, unless it is that of the corpus.
+    /// The directory where they are built, if it is not the corpus's.
     pub(super) stage: Option<&'a Path>,
     pub(super) jobs: usize,
     pub(super) durability: Durability,
@@ -120,14 +120,14 @@ pub(super) struct ShardBuilder<'a> {
 }
 
 impl ShardBuilder<'_> {
-    /// Builds these shards, and waits for those that other processes build.
+    /// Builds these shards, and waits for shards that other processes build.
     fn build_all(
         &self,
         mut todo: VecDeque<u64>,
         progress: &mut Progress,
         report: &mut dyn FnMut(Progress),
     ) -> Result<Outcome> {
-        // Shards in a row that other processes build.
+        // The number of consecutive shards that other processes build.
         let mut busy = 0;
         while let Some(number) = todo.pop_front() {
             let done = *progress;
@@ -175,8 +175,8 @@ impl ShardBuilder<'_> {
         }
     }
 
-    /// Removes the draft of a published shard in the stage, which a dead process has left. Sealing
-    /// sees none of these.
+    /// Removes the draft of a published shard from the stage, which a dead process has left.
+    /// Sealing does not see these drafts.
     fn clear(&self, number: u64) -> Result<()> {
         let draft = self.draft(number);
         let copy = beside(&draft, COPY);
@@ -195,7 +195,7 @@ impl ShardBuilder<'_> {
         let claim = beside(draft, CLAIM);
         loop {
             match (LockFile::take(&claim), self.stage) {
-                // Another process has just ended, and removed the stage that it had left empty.
+                // Another process has just ended and removed the empty stage.
                 (Err(Error::Io { source, .. }), Some(stage)) if source.kind() == ErrorKind::NotFound => {
                     private_directory::create(stage, STAGE_OPTION)?;
                 }
@@ -204,16 +204,16 @@ impl ShardBuilder<'_> {
         }
     }
 
-    /// Refuses a draft that another user may have put there to own the shard that it becomes, and
-    /// creates one if there is none.
+    /// Refuses a draft that another user may have created to own the resulting shard, and creates a
+    /// missing one.
     fn check_draft(&self, draft: &Path) -> Result<()> {
         let directory = draft.parent().unwrap_or(draft);
         let found = match draft.symlink_metadata() {
             Ok(found) if !found.is_file() => return Err(Error::NoPlainFile(draft.into())),
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // So that the group of the directory can continue it; SQLite takes an empty file for a
-                // new one.
+                // So that the group of the directory can continue it; SQLite treats an empty file
+                // as new.
                 let mut options = File::options();
                 options.write(true).create_new(true).custom_flags(libc::O_NOFOLLOW);
                 let file = options.open(draft).map_err(io(draft, "create it"))?;
@@ -229,14 +229,14 @@ impl ShardBuilder<'_> {
         Err(Error::Untrusted(
             draft.into(),
             format!(
-                "is half a shard that another user, of uid {}, has left, who could still write to it; have it removed, or build \
-                 shards elsewhere by {STAGE_OPTION}",
+                "is an unfinished shard of another user (uid {}), who could still write to it; have it removed, or build \
+                 shards elsewhere with {STAGE_OPTION}",
                 found.uid()
             ),
         ))
     }
 
-    /// Builds shard `number` and publishes it with its receipt, unless that was done.
+    /// Builds shard `number` and publishes it with its receipt, unless that was done before.
     fn build(&self, number: u64, report: &mut dyn FnMut(Progress)) -> Result<BuildOutcome> {
         let draft = self.draft(number);
         let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
@@ -249,32 +249,32 @@ impl ShardBuilder<'_> {
         let Some(version) = self.shards.storage.version(&name)? else {
             return self.build_draft(number, &draft, PutMode::Create, report);
         };
-        // The process that published it did not come to give it a receipt.
+        // The process that published it ended before giving it a receipt.
         match self.inspect_published(number, &draft)? {
             Ok(shard) => {
                 if let Storage::Directory(directory) = &self.shards.storage {
-                    // Its bytes and name may not last yet.
+                    // Its bytes and name may not be durable yet.
                     sync_file(&directory.join(&name), self.durability)?;
                     sync_directory(directory, self.durability)?;
                 }
                 self.finish(&draft, &shard)
             }
             Err(reason) => {
-                tracing::warn!("{}: {reason}, so it is made again", self.shards.file(number).display());
+                tracing::warn!("{}: {reason}, so it is built again", self.shards.file(number).display());
                 self.build_draft(number, &draft, PutMode::Update(&version), report)
             }
         }
     }
 
-    /// Builds shard `number` again. If its name still has this version, that is replaced, and if
-    /// there was nothing, something else may have come.
+    /// Builds shard `number` again, to replace this version of its name. `None` means that the name
+    /// was free.
     pub(super) fn rebuild(&self, number: u64, version: Option<&Version>) -> Result<BuildOutcome> {
         let draft = self.draft(number);
         let Some(_claim) = self.claim(&draft)? else { return Ok(BuildOutcome::Busy) };
         self.refuse_irreplaceable(number)?;
         let mode = match (version, &self.shards.storage) {
             (Some(version), _) => PutMode::Update(version),
-            // In a directory a link may have the name that leads nowhere.
+            // In a directory a dangling link may have the name.
             (None, Storage::Directory(_)) => PutMode::Overwrite,
             (None, Storage::Bucket(_)) => PutMode::Create,
         };
@@ -282,11 +282,11 @@ impl ShardBuilder<'_> {
         self.build_draft(number, &draft, mode, &mut |_| {})
     }
 
-    /// Refuses to build a shard whose name has something that no file can replace.
+    /// Refuses to build a shard whose name belongs to something that a file cannot replace.
     fn refuse_irreplaceable(&self, number: u64) -> Result<()> {
         let Storage::Directory(_) = self.shards.storage else { return Ok(()) };
         let file = self.shards.file(number);
-        // A link is replaced itself.
+        // A link itself can be replaced.
         match file.symlink_metadata() {
             Ok(found) if !found.is_file() && !found.is_symlink() => Err(Error::NoPlainFile(file)),
             _ => Ok(()),
@@ -302,8 +302,7 @@ impl ShardBuilder<'_> {
         report: &mut dyn FnMut(Progress),
     ) -> Result<BuildOutcome> {
         let (shards, damaged) = (self.shards, |reason: String| self.shards.damaged(number, &reason));
-        // A draft that a power cut has left, without syncs, may be anything: then it is built once
-        // more.
+        // A draft without syncs may be damaged after a power cut: then it is built again.
         let mut built = Err(String::new());
         for _ in 0..2 {
             self.check_draft(draft)?;
@@ -320,8 +319,8 @@ impl ShardBuilder<'_> {
         let mut shard = built.map_err(damaged)?;
         sync_file(draft, self.durability)?;
         if !shards.storage.publish(draft, &shard, &shards.name(number), mode, self.durability)? {
-            // A process that was faster may have given it a receipt by now. Its bytes may be arranged
-            // otherwise than ours.
+            // A faster process may have given it a receipt by now. Its bytes may be arranged
+            // differently.
             if shards.published(number)?.is_some_and(|there| there.content == shard.content) {
                 discard(draft);
                 return Ok(BuildOutcome::Published);
@@ -338,8 +337,8 @@ impl ShardBuilder<'_> {
         Ok(BuildOutcome::Published)
     }
 
-    /// Makes the chunks that a draft lacks of shard `number`, and inspects it; `None` if there was a
-    /// stop.
+    /// Generates the missing chunks of the draft of shard `number` and inspects it; `None` if it
+    /// was stopped.
     fn complete(
         &self,
         draft: &Path,
@@ -354,7 +353,7 @@ impl ShardBuilder<'_> {
         }
     }
 
-    /// Checks the published shard `number`, of a bucket by a copy beside the draft.
+    /// Checks the published shard `number`; in a bucket, by a copy beside the draft.
     fn inspect_published(&self, number: u64, draft: &Path) -> Result<Inspected> {
         let bucket = match &self.shards.storage {
             Storage::Directory(_) => return self.inspect(&self.shards.file(number), number),
@@ -364,7 +363,7 @@ impl ShardBuilder<'_> {
         let max_bytes = self.max_bytes(number);
         let found = match bucket.download(&self.shards.name(number), &copy, 0..=max_bytes) {
             Ok(Some((bytes, _))) if bytes > max_bytes => {
-                Ok(Err(format!("it has {bytes} bytes, more than any such shard has")))
+                Ok(Err(format!("it has {bytes} bytes, more than any such shard can have")))
             }
             Ok(Some(_)) => self.inspect(&copy, number),
             Ok(None) => Ok(Err("it was removed again".into())),
@@ -374,10 +373,10 @@ impl ShardBuilder<'_> {
         found
     }
 
-    /// Returns a size that no shard with this number exceeds, however its chunks are arranged.
+    /// Returns a size that no shard with this number exceeds, for any arrangement of its chunks.
     fn max_bytes(&self, number: u64) -> u64 {
         let chunks = self.shards.chunks(number);
-        // Some chunks are tried, and others may have longer circuits.
+        // The size is estimated from some chunks, and others may have longer circuits.
         let typical = stored_bytes(&self.shards.recipe, chunks.end - chunks.start);
         typical.saturating_mul(4).saturating_add(16 << 20)
     }
@@ -390,7 +389,7 @@ impl ShardBuilder<'_> {
         })
     }
 
-    /// Checks a finished file of shard `number`, where one that cannot be read is an error.
+    /// Checks a finished file of shard `number`; a file that cannot be read is an error.
     fn examine(&self, file: &Path, number: u64) -> Result<Inspected> {
         if !file.metadata().map_err(io(file, LOOK_FOR))?.is_file() {
             return Err(Error::NoPlainFile(self.shards.file(number)));
@@ -401,10 +400,10 @@ impl ShardBuilder<'_> {
         }
         let checksums = VerifyOptions { sample: 0.0, jobs: Some(self.jobs) };
         let never = AtomicBool::new(false);
-        // A corpus of another recipe may be precious, so only a repair replaces it.
+        // A corpus of another recipe may be valuable, so only a repair replaces it.
         let (found, is_whole) = self.shards.verify_file(number, file, checksums, &never, &|_| {})?;
         if !found.is_clean() || !is_whole {
-            return Ok(Err("not all of its chunks are whole, or they are not those of the shard".into()));
+            return Ok(Err("some of its chunks are damaged or missing, or belong to another shard".into()));
         }
         let (bytes, xxh128) = fingerprint(file)?;
         Ok(Ok(Shard { number, content: found.content, bytes, xxh128 }))

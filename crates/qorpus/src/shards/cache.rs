@@ -1,14 +1,14 @@
-//! The cache: copies of shards of buckets on a local disk, within a size, for all processes of this
-//! machine that share it.
+//! The cache: copies of shards of buckets on a local disk, of limited size, shared by all processes
+//! of this machine.
 //!
-//! A copy is named by its source and by the checksum and the size of the shard, so it is right or not
-//! there, and no bucket answers for another one. It is fetched as a draft, which a living process
-//! claims, checked, and renamed. Room is made before: the copies used longest ago are removed, and
-//! drafts count with the size they will have. A process that has a removed copy open reads on. So
-//! that no process loses one between finding and opening it, both happen under a shared lock, and
-//! copies are removed under an exclusive one.
+//! A copy is named by its source and by the checksum and the size of the shard, so an existing copy
+//! is right, and one bucket's copy is never used for another. It is fetched as a draft, which a
+//! living process claims, checked, and renamed. Space is freed before: the least recently used
+//! copies are removed, and drafts count with their final size. A process that has a removed copy
+//! open can still read it. Finding and opening a copy happen under a shared lock, and removing
+//! copies under an exclusive one, so that no copy disappears in between.
 //!
-//! The directory is this user's alone and has a mark. Only files with names that are given here are
+//! The directory is this user's alone and has a mark. Only files with names of this form are
 //! removed from it.
 
 use crate::error::{Error, Result, io};
@@ -33,19 +33,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// The variable with the directory of the cache.
+/// The environment variable with the directory of the cache.
 const DIRECTORY_VARIABLE: &str = "QORPUS_CACHE";
 
-/// The variable with the most bytes of the cache.
+/// The environment variable with the size limit of the cache.
 const SIZE_VARIABLE: &str = "QORPUS_CACHE_SIZE";
 
-/// The most bytes of the cache if the variable is not set.
+/// The size limit of the cache if the variable is not set.
 const DEFAULT_BYTES: u64 = 20 << 30;
 
-/// The directory in it where shards for buckets are built.
+/// The subdirectory where shards for buckets are built.
 const STAGE: &str = "stage";
 
-/// The file that marks the directory as a cache, also for programs that make backups:
+/// The file that marks the directory as a cache, also for backup programs:
 /// <https://bford.info/cachedir/>.
 const TAG: &str = "CACHEDIR.TAG";
 
@@ -61,21 +61,21 @@ const CLAIM: &str = "-claim";
 /// Bytes of the hash of a source in a name.
 const SOURCE_BYTES: usize = 16;
 
-/// The time between two looks for what other processes have fetched.
+/// The interval of checks for copies that other processes fetch.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The time between two attempts to take the lock.
+/// The interval of attempts to take the lock.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// A directory of copies, and the most bytes that they may take together.
+/// A directory of copies, and the limit of their total size.
 #[derive(Debug)]
 pub(super) struct Cache {
     directory: PathBuf,
     max_bytes: u64,
 }
 
-/// The source of copies, as a cryptographic hash: checksums are no proof against someone who wants
-/// two objects to have one.
+/// The source of copies, as a cryptographic hash: an attacker can create two objects with the same
+/// checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CopySource(String);
 
@@ -109,41 +109,41 @@ fn parse_name(name: &str) -> Option<(u64, &str)> {
     is_ours.then_some((bytes, ending))
 }
 
-/// A copy that may have to go.
+/// A copy that may have to be removed.
 struct OldCopy {
     used: SystemTime,
     bytes: u64,
     path: PathBuf,
 }
 
-/// A copy that stays where it is as long as this lives.
+/// A copy that is not removed while this lives.
 #[derive(Debug)]
 pub(super) struct CachedShard {
     pub(super) path: PathBuf,
-    /// Whether it was fetched now, so that others may have gone.
+    /// Whether it was just fetched, so that others may have been removed.
     pub(super) is_new: bool,
     _lock: File,
 }
 
-/// A file with room in the cache, which is removed with this unless it was renamed.
+/// A file with reserved space in the cache, which is removed on drop unless it was renamed.
 #[derive(Debug)]
 pub(super) struct CacheDraft {
     pub(super) path: PathBuf,
     process: u32,
-    /// Given up last.
+    /// Released last.
     _claim: LockFile,
 }
 
 impl Drop for CacheDraft {
     fn drop(&mut self) {
-        // A forked child has the same draft as its parent: it is the parent's to remove.
+        // A forked child shares its parent's draft, which only the parent may remove.
         if self.process == std::process::id() {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Returns the options of a file of this user alone, which is not a link.
+/// Returns the options for a file of this user alone, without following links.
 fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
@@ -151,7 +151,8 @@ fn private_file() -> OpenOptions {
 }
 
 impl Cache {
-    /// Opens this user's cache, which the environment may describe, creating it if need be.
+    /// Opens this user's cache, which the environment may configure, creating it if it does not
+    /// exist.
     pub(super) fn open() -> Result<Cache> {
         let max_bytes = match std::env::var(SIZE_VARIABLE) {
             Ok(text) => {
@@ -164,11 +165,12 @@ impl Cache {
 
     fn at(directory: PathBuf, max_bytes: u64) -> Result<Cache> {
         private_directory::create(&directory, DIRECTORY_VARIABLE)?;
-        // Elsewhere an open file does not survive its removal by another machine, and locks are not
-        // relied on.
+        // On a network file system, an open file does not survive its removal by another machine,
+        // and locks are unreliable.
         if let Err(Error::NetworkFileSystem(_, kind)) = filesystem::check(&directory, &directory) {
             return Err(Error::Usage(format!(
-                "{} is on a network file system ({kind}), and copies of shards belong on a local disk; set {DIRECTORY_VARIABLE} to a directory on one",
+                "{} is on a network file system ({kind}), but the cache must be on a local disk; set {DIRECTORY_VARIABLE} to \
+                 a directory on one",
                 directory.display()
             )));
         }
@@ -177,7 +179,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// Marks the directory; one that has anything else in it and no mark is not a cache.
+    /// Marks the directory as a cache; one with other files and without the mark is refused.
     fn tag(&self) -> Result<()> {
         let tag = self.directory.join(TAG);
         let is_tagged = || tag.symlink_metadata().is_ok_and(|found| found.is_file());
@@ -186,12 +188,13 @@ impl Cache {
         }
         let mut entries =
             std::fs::read_dir(&self.directory).map_err(io(&self.directory, "read the directory"))?;
-        // A process that creates anything in it has marked it before.
+        // Every process marks the directory before it creates other files.
         if entries.next().is_some() && !is_tagged() {
             return Err(Error::Untrusted(
                 self.directory.clone(),
                 format!(
-                    "has something in it and no {TAG}, so it is not a cache; move it away, or set {DIRECTORY_VARIABLE} to another place"
+                    "is not empty and has no {TAG}, so it is not a cache; move it away, or set {DIRECTORY_VARIABLE} to \
+                     another place"
                 ),
             ));
         }
@@ -202,7 +205,7 @@ impl Cache {
         }
     }
 
-    /// Returns the directory where shards are built that no option places.
+    /// Returns the directory where shards are built by default.
     pub(super) fn stage(&self) -> Result<PathBuf> {
         let stage = self.directory.join(STAGE);
         private_directory::create(&stage, DIRECTORY_VARIABLE)?;
@@ -224,8 +227,8 @@ impl Cache {
         loop {
             let lock = self.lock(File::try_lock_shared)?;
             if is_there() {
-                // The time of its last use, set by its name: to open it for that would be to close it
-                // again, under SQLite's locks.
+                // The time of its last use is set by name: opening the file would mean closing it,
+                // which drops SQLite's locks.
                 let (now, links) = (TimeSpec::UTIME_NOW, UtimensatFlags::NoFollowSymlink);
                 let _ = utimensat(AT_FDCWD, &path, &now, &now, links);
                 return Ok(CachedShard { path, is_new: false, _lock: lock });
@@ -246,8 +249,8 @@ impl Cache {
         }
     }
 
-    /// Removes the copy of a shard if `is_wrong`, which reads it, returns true; returns whether
-    /// there is none any more.
+    /// Removes the copy of a shard if `is_wrong`, which reads it, returns true; returns whether it
+    /// no longer exists.
     pub(super) fn remove_if(
         &self,
         source: &CopySource,
@@ -262,7 +265,7 @@ impl Cache {
         Ok(is_wrong(&path) && std::fs::remove_file(&path).is_ok())
     }
 
-    /// Reserves room for a file that will not be kept.
+    /// Reserves space for a file that will not be kept.
     pub(super) fn reserve(&self, bytes: u64) -> Result<CacheDraft> {
         let mut wait = Wait::begin();
         loop {
@@ -274,26 +277,26 @@ impl Cache {
         }
     }
 
-    /// Waits a little for other processes.
+    /// Waits briefly for other processes.
     fn pause(&self, wait: &mut Wait) -> Result<()> {
         let _ = waiting::pause(POLL_INTERVAL);
         wait.look(|| {
             format!(
-                "{}: waiting for other processes that fetch shards into this cache, the same one or so many that there is no room \
+                "{}: waiting for other processes, which are fetching the same shard or need all the space of this cache \
                  (QORPUS_CACHE_SIZE)",
                 self.directory.display()
             )
         })
     }
 
-    /// Reserves room for the draft with this name and size; `None` if another process is at it, or
-    /// others need the room at present.
+    /// Reserves space for the draft with this name and size; `None` if another process has it, or
+    /// other drafts need the space.
     fn try_reserve(&self, name: &str, bytes: u64) -> Result<Option<CacheDraft>> {
         if bytes > self.max_bytes {
             return Err(Error::Usage(format!(
-                "a shard has {bytes} bytes, and copies may take {} in {}; set {SIZE_VARIABLE} to more",
-                self.max_bytes,
-                self.directory.display()
+                "a shard has {bytes} bytes, but the cache {} is limited to {}; set {SIZE_VARIABLE} to more",
+                self.directory.display(),
+                self.max_bytes
             )));
         }
         let path = self.directory.join(name);
@@ -304,7 +307,7 @@ impl Cache {
         if taken > self.max_bytes {
             return Ok(None);
         }
-        // The last used is the last to go.
+        // The most recently used is removed last.
         copies.sort_by_key(|copy| Reverse(copy.used));
         for copy in copies {
             match taken.saturating_add(copy.bytes) {
@@ -316,8 +319,8 @@ impl Cache {
         Ok(Some(CacheDraft { path, process: std::process::id(), _claim: claim }))
     }
 
-    /// Returns the copies that are there, and the size of all drafts but `own`. The drafts of
-    /// processes that died are removed.
+    /// Returns the copies, and the size of all drafts but `own`. Removes the drafts of dead
+    /// processes.
     fn survey(&self, own: &Path) -> Result<(Vec<OldCopy>, u64)> {
         let failed = io(&self.directory, "read the directory");
         let (mut copies, mut drafts) = (Vec::new(), 0u64);
@@ -325,7 +328,7 @@ impl Cache {
             let path = entry.map_err(&failed)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if let Some(draft) = name.strip_suffix(CLAIM) {
-                // A claim without a draft is that of a process that begins, or died.
+                // A claim without a draft belongs to a process that is starting, or died.
                 let is_claim = parse_name(draft).is_some_and(|(_, ending)| ending == DRAFT);
                 if is_claim && path != beside(own, CLAIM) && !self.directory.join(draft).exists() {
                     drop(LockFile::take(&path));
@@ -358,7 +361,7 @@ impl Cache {
         loop {
             match try_lock(&file) {
                 Ok(()) => return Ok(file),
-                // Others hold it for as long as a file takes to be opened or removed.
+                // Others hold it only while they open or remove a file.
                 Err(TryLockError::WouldBlock) => {
                     wait.look(|| format!("{}: waiting for another process to release it", path.display()))?;
                     std::thread::sleep(LOCK_POLL_INTERVAL);
@@ -380,7 +383,7 @@ fn directory() -> Result<PathBuf> {
         .or_else(|| given("HOME").map(|home| home.join(".cache/qorpus")));
     let parent = parent.ok_or_else(|| {
         Error::Usage(format!(
-            "there is no home directory to keep copies of shards in; set {DIRECTORY_VARIABLE} to a directory"
+            "there is no home directory for the cache of shards; set {DIRECTORY_VARIABLE} to a directory"
         ))
     })?;
     let directory = private_directory::path_in(&parent, "cache");

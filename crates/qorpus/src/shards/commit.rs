@@ -1,4 +1,4 @@
-//! Sealing: the receipts become the next version of the manifest.
+//! Sealing: folding the receipts into the next version of the manifest.
 
 use crate::error::{Error, Result, io};
 use crate::options::job::Durability;
@@ -18,7 +18,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 
-/// The fewest shards of which one listing of all is less to ask for than two objects of each.
+/// The fewest shards for which listing all takes fewer requests than asking for two objects of
+/// each.
 const MIN_LISTED: usize = 17;
 
 /// The state of a sharded corpus after it was sealed.
@@ -26,60 +27,60 @@ const MIN_LISTED: usize = 17;
 pub struct Sealed {
     /// The version of its manifest.
     pub version: u64,
-    /// Shards that are there.
+    /// Published shards.
     pub shards: u64,
-    /// Shards that there will be.
+    /// Shards of the complete corpus.
     pub of: u64,
-    /// Records of every shard but the last: shard number k has the ids from k times that on.
+    /// Records of every shard but the last: the ids of shard number k begin at k times this number.
     pub shard_records: u64,
-    /// Their records.
+    /// Records of the published shards.
     pub records: u64,
-    /// Records that there will be.
+    /// Records of the complete corpus.
     pub expected: u64,
-    /// The sum of their hashes: that of one file with the same records.
+    /// The sum of the records' hashes, as of a single file with the same records.
     pub content_hash: ContentHash,
-    /// The size of their files.
+    /// The size of the shards' files.
     pub bytes: u64,
-    /// The ids that are missing, neighbouring shards together.
+    /// The missing ids, with neighbouring shards combined.
     pub missing: Vec<Range<u64>>,
 }
 
 /// Folds the receipts of the sharded corpus at `path` into its manifest, and checks that each
 /// record is in one shard.
 ///
-/// Takes time proportional to the number of shards, whose files are looked at but not read:
-/// [`verify`](crate::verify) reads them. To seal again changes nothing, and several processes may do
-/// so at once, also while shards are made.
+/// Takes time proportional to the number of shards, whose files are not read:
+/// [`verify`](crate::verify) reads them. Sealing again changes nothing, and several processes may
+/// seal at once, also while shards are built.
 ///
 /// # Errors
-/// There is no sharded corpus, its manifest cannot be believed, or it cannot be written.
+/// There is no sharded corpus, its manifest is invalid, or it cannot be written.
 pub fn seal(path: &Path) -> Result<Sealed> {
     let (shards, _) = Shards::open(path)?;
     Ok(Sealed::of(&commit_manifest(&shards, Durability::Full)?))
 }
 
 /// Creates the sharded corpus at `path`, unless there is one of this recipe, and [seals](seal) it,
-/// for programs that hand out shards. The number of a shard is its part:
+/// for programs that distribute shards. The number of a shard is its part:
 /// `Part::new(number, sealed.of)`.
 ///
 /// # Errors
-/// As [`generate`](crate::generate), which need not be told of `shard` any more, and
-/// [`seal`].
+/// As [`generate`](crate::generate), which then needs no shard size, and [`seal`].
 pub fn begin(path: &Path, recipe: &Recipe, shard: Option<u64>) -> Result<Sealed> {
     let shards = Shards::create(path, recipe, shard, Durability::Full)?;
     Ok(Sealed::of(&commit_manifest(&shards, Durability::Full)?))
 }
 
-/// Reads the receipt of shard `number` of the sharded corpus at `path`; `None` if the shard is still
-/// to be made.
+/// Reads the receipt of shard `number` of the sharded corpus at `path`; `None` if the shard is not
+/// published yet.
 ///
 /// # Errors
-/// There is no sharded corpus, its manifest cannot be believed, or the receipt cannot be read.
+/// There is no sharded corpus, its manifest is invalid, or the receipt cannot be read.
 pub fn receipt(path: &Path, number: u64) -> Result<Option<String>> {
     let (shards, _) = Shards::open(path)?;
     let count = shards.sharding.count();
     if number >= count {
-        let text = format!("{} has {count} shards, and none with the number {number}", path.display());
+        let text =
+            format!("{} has no shard {number}; its {count} shards are numbered from 0", path.display());
         return Err(Error::Usage(text));
     }
     Ok(shards.published(number)?.map(|shard| shards.receipt_text(&shard)))
@@ -101,12 +102,11 @@ impl Sealed {
     }
 }
 
-/// Folds the receipts into the manifest; returns the manifest that it is now.
+/// Folds the receipts into the manifest; returns the new manifest.
 pub(super) fn commit_manifest(shards: &Shards, durability: Durability) -> Result<Manifest> {
-    // One after the other, so that no version is there twice. Where locks do not work, the last
-    // look below still makes that nothing is left out: of two who commit, the one that replaces the
-    // other's manifest then sees the other's receipts. In a bucket nobody replaces a version that
-    // was not read.
+    // Under a lock, so that no version exists twice. Where locks do not work, the last check below
+    // still ensures completeness: the process that replaces another's manifest then sees the
+    // other's receipts. In a bucket a version is replaced only by a process that has read it.
     let lock = match &shards.storage {
         Storage::Directory(directory) => SidecarLock::open(&directory.join(MANIFEST)).ok(),
         Storage::Bucket(_) => None,
@@ -130,7 +130,7 @@ pub(super) fn commit_manifest(shards: &Shards, durability: Durability) -> Result
             };
             let file = shards.file(shard.number);
             tracing::warn!(
-                "{}: {reason}, so it is not listed any more; the same 'qorpus generate' makes it again",
+                "{}: {reason}, so it is no longer listed; run the same generate again to build it again",
                 file.display()
             );
         }
@@ -140,7 +140,7 @@ pub(super) fn commit_manifest(shards: &Shards, durability: Durability) -> Result
 }
 
 impl Shards {
-    /// Returns the shards that are there, as their receipts describe them or, without a receipt, the
+    /// Returns the published shards, as described by their receipts or, without a receipt, by the
     /// manifest.
     pub(super) fn present(&self, manifest: &Manifest) -> Result<Vec<Shard>> {
         let mut found = Vec::new();
@@ -157,9 +157,9 @@ impl Shards {
             }
             return Ok(found);
         };
-        // Names and sizes come a thousand at a time; receipts would come one by one.
+        // Names and sizes are listed a thousand at a time; receipts are read one by one.
         let there = bucket.list(|name| self.sharding.number(name))?;
-        // Without a receipt, or with the one that the manifest knows, there is nothing to be read.
+        // A missing receipt, or one that the manifest knows, need not be read.
         let is_unread = |number: u64, receipt: &Option<Option<String>>| match receipt {
             Some(Some(e_tag)) => {
                 let known = manifest.shard(number).map(|shard| bucket.likely_e_tag(&self.receipt_text(shard)));
@@ -182,7 +182,7 @@ impl Shards {
         Ok(found)
     }
 
-    /// Returns the numbers of those of these shards that are published.
+    /// Returns which of these shards are published.
     pub(super) fn published_among(&self, numbers: &[u64]) -> Result<BTreeSet<u64>> {
         if let Storage::Bucket(_) = self.storage
             && numbers.len() >= MIN_LISTED
@@ -195,7 +195,7 @@ impl Shards {
     }
 }
 
-/// Removes what killed processes have left in the directory of the making of shards that are there.
+/// Removes leftovers of killed processes that belong to published shards.
 fn remove_leftovers(shards: &Shards, directory: &Path, manifest: &Manifest) -> Result<()> {
     let failed = io(directory, "read the directory");
     let listed = |name: &str| shards.sharding.number(name).filter(|&number| manifest.shard(number).is_some());
@@ -207,8 +207,8 @@ fn remove_leftovers(shards: &Shards, directory: &Path, manifest: &Manifest) -> R
         if is_temporary_name(&name, MANIFEST)
             || number.is_some_and(|number| is_temporary_name(&name, &shards.name(number)))
         {
-            // A process that is still writing the manifest writes it once more, and the copy of a
-            // shard that is there will not be missed.
+            // A process that is still writing the manifest writes it again, and the copy of a
+            // published shard is not needed.
             let _ = std::fs::remove_file(&path);
             continue;
         }

@@ -13,11 +13,11 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Creates the directory at `path`, unless it is there; returns its absolute path, and whether it
-/// is new.
+/// Creates the directory at `path` unless it exists; returns its absolute path, and whether it is
+/// new.
 pub(super) fn create(path: &Path) -> Result<(PathBuf, bool)> {
     check_spelling(path)?;
-    // Of those who create it at the same time one does, and for the others it is there.
+    // If several processes create it at the same time, one succeeds, and for the others it exists.
     let is_new = match std::fs::create_dir(path) {
         Ok(()) => true,
         Err(_) if path.is_dir() => false,
@@ -30,7 +30,7 @@ pub(super) fn create(path: &Path) -> Result<(PathBuf, bool)> {
     Ok((path.canonicalize().map_err(io(path, "find the directory"))?, is_new))
 }
 
-/// Creates the directory of the receipts, unless it is there.
+/// Creates the directory of the receipts unless it exists.
 pub(super) fn create_receipts(directory: &Path, durability: Durability) -> Result<()> {
     let receipts = directory.join(RECEIPTS);
     match std::fs::create_dir(&receipts) {
@@ -55,9 +55,9 @@ pub(super) fn other_file(directory: &Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Returns the size and version of the file at `path`; of anything else the size is 0.
+/// Returns the size and version of the file at `path`; the size of anything else is 0.
 pub(super) fn head(path: &Path) -> Option<(u64, Version)> {
-    // A link that leads nowhere has the name all the same.
+    // A dangling link has the name as well.
     let found = path.metadata().or_else(|_| path.symlink_metadata()).ok()?;
     Some((if found.is_file() { found.len() } else { 0 }, version(&found)))
 }
@@ -65,8 +65,8 @@ pub(super) fn head(path: &Path) -> Option<(u64, Version)> {
 /// Reads the file at `path`, and no more than one byte beyond `max_bytes`; returns its version, too.
 pub(super) fn read(path: &Path, max_bytes: u64) -> Result<Option<(Vec<u8>, Version)>> {
     let failed = io(path, "read it");
-    // A pipe would be waited for without end. The version is that from before: what changes
-    // meanwhile is read again.
+    // Reading a pipe could wait for ever. The version is the one before reading: a file that
+    // changes meanwhile is read again.
     let version = match path.metadata() {
         Ok(found) if found.is_file() => version(&found),
         Ok(_) => return Err(Error::NoPlainFile(path.into())),
@@ -82,21 +82,22 @@ fn version(found: &Metadata) -> Version {
     Version::File(found.dev(), found.ino(), found.mtime(), found.mtime_nsec())
 }
 
-/// Gives the finished file `from` the name `target`, on any file system, which another file may
-/// have only if `replace`; returns whether it did.
+/// Gives the finished file `from` the name `target`, on any file system, replacing another file
+/// only if `replace`; returns whether it did.
 pub(super) fn publish(from: &Path, target: &Path, replace: bool, durability: Durability) -> Result<bool> {
     let directory = target.parent().unwrap_or(target);
     let device = |path: &Path| path.metadata().map(|found| found.dev()).map_err(io(path, "look at it"));
     let mut copy = None;
     if device(from)? == device(directory)? {
         if let (Some(rights), Ok(file)) = (Rights::within(directory), File::open(from)) {
-            // It was made for one user alone, and is for those from now on who share the directory.
+            // It was created for one user alone, and from now on is for everyone who shares the
+            // directory.
             rights.give(&file);
         }
     } else {
         let copy = copy.insert(AtomicFile::create(target)?);
         read_file(from, |piece| copy.append(piece))?;
-        // A network file system may say no sooner than now that something could not be written.
+        // A network file system may report only now that something could not be written.
         copy.sync(durability)?;
     }
     let named = name(copy.as_ref().map_or(from, |copy| &copy.path), target, replace)?;

@@ -1,8 +1,8 @@
-//! HTTP connections to a store: requests go nowhere else, answers are bounded, and the time of the
-//! last answer is known.
+//! HTTP connections to a store: requests are not redirected, answers are bounded, and the time of
+//! the last answer is recorded.
 //!
-//! A store may be hostile, or be another web server. Requests carry credentials, so no
-//! redirect is followed. No more of an answer is taken than was asked for.
+//! A store may be hostile, or be another web server. Requests carry credentials, so no redirect is
+//! followed. No more of an answer is read than was requested.
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Limited};
@@ -17,29 +17,28 @@ use std::time::{Duration, Instant};
 /// The longest time until a store accepts a connection...
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// ...and between two pieces of an answer. An upload is answered when all of it has come.
+/// ...and between two pieces of an answer. An upload is answered when all of it has arrived.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest list of names that is read: a thousand names have at most a megabyte, and the text
+/// The longest list of names that is read: a thousand names have at most a megabyte, plus the text
 /// between them.
 const MAX_LIST_BYTES: u64 = 16 << 20;
 
-/// The longest other answer that is read. A name in it fits in an address, of which a client takes
-/// 65,534 bytes.
+/// The longest other answer that is read. A name in it fits in an address, which has at most 65,534
+/// bytes.
 const MAX_ANSWER_BYTES: u64 = 16 << 10;
 
-/// The longest time that all of a refusal may take.
+/// The longest time to read the body of a refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a body that count as progress: a store that sends one now and then is as silent as one
-/// that sends none.
+/// Bytes of a body that count as progress: a store that sends a byte now and then counts as silent.
 const PROGRESS_BYTES: u64 = 16 << 10;
 
 /// The most bytes of an answer's body; an extension of the request.
 #[derive(Debug, Clone, Copy)]
 struct MaxBodyBytes(u64);
 
-/// Returns options to get an object, of which no more than `max_bytes` are taken.
+/// Returns options to get an object, of which no more than `max_bytes` are read.
 pub(super) fn bounded(max_bytes: u64) -> GetOptions {
     let mut options = GetOptions::default();
     options.extensions.insert(MaxBodyBytes(max_bytes));
@@ -53,9 +52,9 @@ pub(super) struct Activity(Mutex<LastActivity>);
 /// The last activity of a store.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct LastActivity {
-    /// When the store last was of use.
+    /// The time of the last progress.
     pub(super) progress: Option<Instant>,
-    /// The status by which it has answered since then that it is busy.
+    /// The status of a later answer that the store is busy.
     pub(super) busy: Option<u16>,
 }
 
@@ -80,7 +79,7 @@ impl Activity {
     }
 
     fn set_answer(&self, status: u16) {
-        // With these statuses the same request may be answered later.
+        // With these statuses the same request may succeed later.
         if matches!(status, 408 | 429 | 500..=599) {
             self.set(LastActivity { busy: Some(status), ..self.last() });
         } else {
@@ -89,7 +88,7 @@ impl Activity {
     }
 }
 
-/// A maker of connections to a store.
+/// A factory of connections to a store.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     pub(super) activity: Arc<Activity>,
@@ -105,15 +104,15 @@ impl HttpConnector for Connector {
     }
 }
 
-/// Returns the client that `object_store` would make of these options, but without redirects, which
-/// it cannot turn off.
+/// Returns the client that `object_store` would create from these options, but without redirects,
+/// which it cannot turn off.
 fn client(options: &ClientOptions) -> object_store::Result<reqwest::Client> {
     let failed =
         |error: reqwest::Error| object_store::Error::Generic { store: "HTTP client", source: error.into() };
     let text = |key| options.get_config_value(&key);
     let is_set =
         |key| text(key).is_some_and(|value| matches!(value.as_str(), "true" | "1" | "yes" | "on" | "y"));
-    // A machine's credentials are looked for with less patience than a store.
+    // A machine's credential service gets a shorter timeout than a store.
     let seconds = |key, default| {
         let given = text(key).and_then(|text| text.strip_suffix('s')?.parse().ok());
         given.map_or(default, Duration::from_secs)
@@ -121,7 +120,7 @@ fn client(options: &ClientOptions) -> object_store::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .http1_only()
-        // Sizes are those of what is stored.
+        // Sizes refer to stored bytes.
         .no_gzip()
         .no_brotli()
         .no_zstd()
@@ -156,8 +155,8 @@ impl HttpService for Connection {
     async fn call(&self, mut request: HttpRequest) -> std::result::Result<HttpResponse, HttpError> {
         let query = request.uri().query().unwrap_or_default();
         let (is_list, completes) = (query.contains("list-type="), query.starts_with("uploadId="));
-        // To begin an upload asks for `?uploads`, to complete it for `?uploadId=`. Headers like
-        // these are not signed.
+        // Beginning an upload requests `?uploads`, completing it `?uploadId=`. Headers like these
+        // are not signed.
         if let Some((header, value)) = &self.connector.condition
             && request.method() == "POST"
             && completes
@@ -193,7 +192,7 @@ impl HttpService for Connection {
     }
 }
 
-/// Reads the answer of a store that refuses; one that is too long or too slow is empty.
+/// Reads the body of a refusal; one that is too long or too slow is replaced by an empty one.
 async fn refusal(body: HttpResponseBody) -> HttpResponseBody {
     let whole = Limited::new(body, MAX_ANSWER_BYTES as usize).collect();
     match tokio::time::timeout(REFUSAL_TIMEOUT, whole).await {
@@ -203,5 +202,5 @@ async fn refusal(body: HttpResponseBody) -> HttpResponseBody {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is longer than what was asked for")]
+#[error("the answer is longer than requested")]
 struct BodyTooLong;

@@ -105,7 +105,7 @@ fn no_more_is_taken_than_was_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("x");
     let said = bucket.download("x.db", &file, 100..=100).unwrap_err().to_string();
-    assert!(said.contains("longer than what was asked for"), "{said}");
+    assert!(said.contains("longer than requested"), "{said}");
     assert!(bucket.find(|_| true).unwrap_err().to_string().contains("longer"));
     assert!(bucket.read("refused", 100).unwrap_err().to_string().contains("refuses these credentials"));
     // What is on its way counts, which is some megabytes in a system's buffers, and a list may be
@@ -176,7 +176,7 @@ fn requests_go_nowhere_else() {
             [bucket.read("x", 100).unwrap_err(), bucket.put(b"x".into(), "x", PutMode::Create).unwrap_err()]
         {
             let said = said.to_string();
-            assert!(said.contains("sends elsewhere") && said.contains("AWS_REGION"), "{said}");
+            assert!(said.contains("redirects requests") && said.contains("AWS_REGION"), "{said}");
         }
     }
     assert_eq!(seen.load(Ordering::Relaxed), 0);

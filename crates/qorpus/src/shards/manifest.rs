@@ -1,4 +1,4 @@
-//! The manifest of a sharded corpus: its text, and what of it is believed.
+//! The manifest of a sharded corpus: its text and its checks.
 
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -20,10 +20,10 @@ pub(super) const VERSION: u32 = 1;
 /// [`MAX_SHARDS`].
 const MAX_MANIFEST_BYTES: u64 = 1 << 28;
 
-/// A parsed text, or the reason not to believe it, as the end of a sentence.
+/// A parsed text, or the reason to reject it, as the end of a sentence.
 pub(super) type Parsed<T> = std::result::Result<T, String>;
 
-/// The recipe of a sharded corpus, and a list of the shards that are there.
+/// The recipe of a sharded corpus, and a list of its published shards.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Manifest {
     /// Grows with every change of the list.
@@ -42,7 +42,7 @@ impl Manifest {
 
     /// Returns the shard with this number, if it is listed.
     pub(crate) fn shard(&self, number: u64) -> Option<&Shard> {
-        // Where none is missing its place is its number.
+        // If no shard is missing, its position is its number.
         let direct = usize::try_from(number).ok().and_then(|place| self.shards.get(place));
         direct.filter(|shard| shard.number == number).or_else(|| {
             let place = self.shards.binary_search_by_key(&number, |shard| shard.number).ok()?;
@@ -57,7 +57,7 @@ impl Manifest {
         next.unwrap_or(self.sharding.len)
     }
 
-    /// Returns the ids of shards that are not listed, neighbours together.
+    /// Returns the ids of shards that are not listed, with neighbours combined.
     pub(crate) fn missing(&self) -> Vec<Range<u64>> {
         let (mut missing, mut next) = (Vec::new(), 0);
         for shard in &self.shards {
@@ -75,7 +75,7 @@ impl Manifest {
         self.shards.iter().map(|shard| self.sharding.records(shard.number)).sum()
     }
 
-    /// Returns the sum of their hashes: that of a corpus in one file with the same records.
+    /// Returns the sum of their hashes, as of a single file with the same records.
     pub(crate) fn content(&self) -> ContentHash {
         let mut content = ContentHash::default();
         self.shards.iter().for_each(|shard| content += shard.content);
@@ -110,7 +110,7 @@ impl Manifest {
         ))
     }
 
-    /// Reads the manifest in `storage`, and which version of the file or object it is.
+    /// Reads the manifest in `storage`, and the version of its file or object.
     pub(super) fn read(storage: &Storage) -> Result<(Manifest, Version)> {
         let Some((text, version)) = storage.read(MANIFEST, MAX_MANIFEST_BYTES)? else {
             let path = storage.path().into();
@@ -121,14 +121,20 @@ impl Manifest {
         };
         match Manifest::parse(&text) {
             Ok(manifest) => Ok((manifest, version)),
-            Err(reason) => Err(Error::Manifest(storage.join(MANIFEST), reason)),
+            Err(reason) => Err(match from_json(&text, "manifest") {
+                // To restore or to delete the manifest would not help.
+                Ok(ManifestVersion { qorpus_manifest: found }) if found > VERSION => {
+                    Error::NewerFormat(storage.join(MANIFEST), found.into())
+                }
+                _ => Error::Manifest(storage.join(MANIFEST), reason),
+            }),
         }
     }
 
     fn parse(text: &str) -> Parsed<Manifest> {
         let ManifestVersion { qorpus_manifest: found } = from_json(text, "manifest")?;
         if found > VERSION {
-            return Err(format!("it is of version {found}, which needs a newer Qorpus"));
+            return Err(format!("its version {found} needs a newer Qorpus"));
         }
         verify_check(text)?;
         let found: ManifestText = from_json(text, "manifest")?;
@@ -137,7 +143,7 @@ impl Manifest {
             return Err("its recipe does not match the recipe's hash".into());
         }
         let sharding =
-            Sharding::new(&recipe, found.shard_records).ok_or("its shards are not those of its recipe")?;
+            Sharding::new(&recipe, found.shard_records).ok_or("its shards do not fit its recipe")?;
         let mut shards = Vec::with_capacity(found.shards.0.len());
         let mut next = 0;
         for &ShardText { first_id, end_id, content_hash, bytes, xxh128 } in &found.shards.0 {
@@ -155,7 +161,7 @@ impl Manifest {
         let manifest = Manifest { version: found.version, recipe, sharding, shards };
         let totals = (found.records, parse_content_hash(found.content_hash)?, found.bytes);
         if totals != (manifest.records(), manifest.content(), manifest.bytes()) {
-            return Err("its totals are not those of its shards".into());
+            return Err("its totals do not match its shards".into());
         }
         Ok(manifest)
     }
@@ -164,7 +170,7 @@ impl Manifest {
 /// The name of the checksum, which covers all of the text before this.
 const CHECK: &str = "\"check\":\"";
 
-/// Appends the checksum that shows a changed bit.
+/// Appends the checksum, which detects a changed bit.
 pub(super) fn with_check(text: String) -> String {
     let end = check_of(&text);
     text + &end
@@ -188,21 +194,21 @@ pub(super) fn parse_xxh128(text: &str) -> Parsed<u128> {
     u128::from_str_radix(text, 16)
         .ok()
         .filter(|_| is_hex)
-        .ok_or_else(|| brief(&format!("'{text}' are not 32 hexadecimal digits")))
+        .ok_or_else(|| brief(&format!("'{text}' is not 32 hexadecimal digits")))
 }
 
 pub(super) fn parse_content_hash(text: &str) -> Parsed<ContentHash> {
     Ok(ContentHash::from_bytes(parse_xxh128(text)?.to_le_bytes()))
 }
 
-/// The part of a manifest that is read first: later versions may have anything else.
+/// The part of a manifest that is read first: later versions may have any other fields.
 #[derive(Deserialize)]
 struct ManifestVersion {
     qorpus_manifest: u32,
 }
 
-/// The manifest as it is written. It takes no more memory than its text, which holds all that may be
-/// of any length.
+/// The manifest as it is written. It takes no more memory than its text, from which fields of any
+/// length are borrowed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ManifestText<'a> {

@@ -1,10 +1,10 @@
 //! Sharded corpora: corpus files in a directory or a bucket, each with its range of one recipe's
 //! records, and a manifest that lists them.
 //!
-//! A shard is an ordinary corpus of the whole recipe in which only its own chunks are made. Where
-//! it begins and ends follows from the recipe, its name from that, so that any number of processes
-//! on any number of machines agree on both without talking to each other. A published shard is
-//! whole: see [`atomic_file`](crate::os::atomic_file).
+//! A shard is an ordinary corpus of the whole recipe in which only its own chunks exist. Its range
+//! of ids follows from the recipe, and its name from that, so that any number of processes on any
+//! number of machines agree on both without communication. A published shard is complete: see
+//! [`atomic_file`](crate::os::atomic_file).
 
 #[cfg(feature = "buckets")]
 pub(crate) mod bucket;

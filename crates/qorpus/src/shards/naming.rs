@@ -13,7 +13,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// The name of the directory of the receipts.
 pub(super) const RECEIPTS: &str = "receipts";
 
-/// The fewest digits of an id in a name. All have as many, so that names are in the order of ids.
+/// The fewest digits of an id in a name. All names have equally many, so that their order is the
+/// order of ids.
 const MIN_DIGITS: usize = 12;
 
 /// The division of a recipe's ids into shards.
@@ -26,8 +27,8 @@ pub(crate) struct Sharding {
 }
 
 impl Sharding {
-    /// Returns `None` for shards that are not made of whole chunks, too many shards, or records that
-    /// no recipe decides.
+    /// Returns `None` for shards that do not consist of whole chunks, too many shards, or a recipe
+    /// that does not determine its records.
     pub(crate) fn new(recipe: &Recipe, shard_records: u64) -> Option<Sharding> {
         let len = recipe.expected()?;
         let is_whole = shard_records > 0 && shard_records.is_multiple_of(recipe.chunk_records());
@@ -35,12 +36,12 @@ impl Sharding {
         (is_whole && sharding.count() <= MAX_SHARDS).then_some(sharding)
     }
 
-    /// Returns the division into shards of at least `shard_records`, in whole chunks, or the usual
-    /// one of the recipe.
+    /// Returns the division into shards of at least `shard_records`, in whole chunks, or the
+    /// recipe's default.
     pub(super) fn chosen(recipe: &Recipe, shard_records: Option<u64>) -> Result<Sharding> {
         let Some(len) = recipe.expected().filter(|_| recipe.space().enumerates().is_none()) else {
             return Err(Error::Usage(
-                "a directory of shards is of words or random circuits; anything else needs a file".into(),
+                "only words and random circuits can be sharded; use a single file".into(),
             ));
         };
         let size = shard_records.map_or(recipe.shard_records(), |wished| {
@@ -49,7 +50,8 @@ impl Sharding {
         Sharding::new(recipe, size).ok_or_else(|| {
             let count = len.div_ceil(size);
             Error::Usage(format!(
-                "{count} shards of {size} records are too many, a directory has at most {MAX_SHARDS}; choose larger ones with --shard"
+                "{count} shards of {size} records are too many: a directory has at most {MAX_SHARDS}; use larger shards \
+                 (--shard RECORDS, shard= in Python)"
             ))
         })
     }
@@ -83,15 +85,14 @@ impl Sharding {
     }
 }
 
-/// Returns whether a name may be that of a shard of some recipe.
+/// Returns whether a name may belong to a shard of some recipe.
 pub(super) fn is_shard(name: &str) -> bool {
     let is_id = |text: &str| text.len() >= MIN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
     let ids = name.strip_suffix(".db").and_then(|ids| ids.split_once('-'));
     ids.is_some_and(|(start, end)| is_id(start) && is_id(end))
 }
 
-/// Returns whether a name may be that of a part of a corpus that is being created, or whose manifest
-/// was lost.
+/// Returns whether a name may belong to a corpus that is being created, or whose manifest was lost.
 pub(super) fn is_part_of_corpus(name: &str) -> bool {
     let first = name.split('/').next().unwrap_or(name);
     first == RECEIPTS || name.starts_with('.') || name.starts_with(MANIFEST) || is_shard(name)

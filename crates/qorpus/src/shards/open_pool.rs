@@ -2,8 +2,8 @@
 //! open.
 //!
 //! Published shards never change, so their files are mapped, which takes no descriptor and a few
-//! kilobytes: thousands stay. Those that SQLite must read, being unusual or damaged, take more, and
-//! fewer stay.
+//! kilobytes: thousands stay open. Unusual or damaged shards, which SQLite must read, take more,
+//! and fewer stay open.
 
 use crate::corpus::corpus_file::{CorpusFile, SharedRecipe, Summary};
 use crate::corpus::row_cache::MAX_SLOTS;
@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
-/// The most shards open by SQLite: each takes about a megabyte, and a descriptor or two.
+/// The most shards that SQLite has open: each takes about a megabyte and one or two descriptors.
 const MAX_CONNECTED: usize = 64;
 
 /// The most lists of mapped shards; shard `k` is in list `k` modulo their number.
@@ -31,27 +31,28 @@ const MAX_LISTS: u64 = 4096;
 /// The most shards of a list that stay mapped: the system allows a process 65,530 mappings.
 const MAX_LIST_SHARDS: usize = 4;
 
-/// The most rows whose places all mapped shards together remember, a power of two: 128 MiB.
+/// The most rows whose positions are cached for all mapped shards together, a power of two: 128
+/// MiB.
 const MAX_ROWS: usize = 1 << 20;
 
-/// The fewest rows whose places a mapped shard remembers.
+/// The fewest rows whose positions are cached for a mapped shard.
 const MIN_SHARD_ROWS: usize = 64;
 
-/// The most bytes for blocks that a shard keeps; larger memory serves the next one.
+/// The most bytes for blocks that a shard keeps; larger memory is reused by the next one.
 const MAX_KEPT_BYTES: usize = 4 << 10;
 
 /// A directory of shards, for any number of threads.
 #[derive(Debug)]
 pub(crate) struct OpenShards {
     shards: Shards,
-    /// Whether shards are read, too, that are published and not listed yet.
+    /// Whether published shards that are not listed yet are read as well.
     reads_unsealed: bool,
     shared: Arc<SharedRecipe>,
-    /// The layout of the first shard that SQLite has read.
+    /// The layout of the first shard that SQLite read.
     layout: OnceLock<Layout>,
     last: RwLock<ReadManifest>,
     pool: Arc<OpenPool>,
-    /// Memory for large blocks that no thread is using at present.
+    /// Memory for large blocks that no thread is using.
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -69,10 +70,10 @@ impl ReadManifest {
     }
 }
 
-/// Handles that no thread is using at present, with the numbers of their shards.
+/// Handles that no thread is using, with the numbers of their shards.
 #[derive(Debug)]
 struct OpenPool {
-    /// The last used is the last.
+    /// The most recently used is last.
     connected: Mutex<VecDeque<Handle>>,
     mapped: Vec<Mutex<VecDeque<Handle>>>,
 }
@@ -99,7 +100,7 @@ impl OpenPool {
     fn take(&self, number: u64) -> Option<Box<CorpusFile>> {
         [self.list(number), &self.connected].into_iter().find_map(|list| {
             let mut list = locked(list);
-            // The handle of the read before is the likeliest.
+            // The handle of the previous read is the most likely.
             let place = list.iter().rposition(|(other, _)| *other == number)?;
             list.remove(place).map(|(_, corpus)| corpus)
         })
@@ -115,7 +116,7 @@ impl OpenPool {
         let mut list = locked(list);
         list.push_back((number, corpus));
         let eldest = if list.len() > max { list.pop_front() } else { None };
-        // To close a file takes longer than others should wait.
+        // Closing a file takes longer than others should wait.
         drop(list);
         drop(eldest);
     }
@@ -138,7 +139,7 @@ impl OpenShards {
         Ok(OpenShards { shards, reads_unsealed: false, shared, layout: OnceLock::new(), last, pool, spare })
     }
 
-    /// Reads shards, too, that are published and not listed yet.
+    /// Includes published shards that are not listed yet.
     pub(crate) fn with_unsealed(self) -> OpenShards {
         OpenShards { reads_unsealed: true, ..self }
     }
@@ -165,7 +166,7 @@ impl OpenShards {
         self.last.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the manifest as it is now.
+    /// Returns the current manifest.
     pub(crate) fn manifest(&self) -> Result<Arc<Manifest>> {
         let (now, last) = (self.shards.storage.version(MANIFEST)?, self.last_manifest());
         if now == Some(last.version) {
@@ -185,7 +186,7 @@ impl OpenShards {
         self.shards.sharding.ids(number)
     }
 
-    /// Returns the manifest as it will be when the shards are sealed that are published now.
+    /// Returns the manifest that sealing the shards published now would give.
     pub(crate) fn published(&self) -> Result<Manifest> {
         let mut manifest = Manifest::clone(&*self.manifest()?);
         if !manifest.missing().is_empty() {
@@ -238,8 +239,8 @@ impl OpenShards {
         self.read(number, corpus, read)
     }
 
-    /// Runs `read` with a handle to read whole chunks. SQLite reads those, and opens the file while a
-    /// copy cannot go.
+    /// Runs `read` with a handle for whole chunks, which SQLite reads. It opens the file while a
+    /// copy cannot be removed.
     pub(crate) fn with_chunks<T>(&self, id: u64, read: impl FnOnce(&CorpusFile) -> Result<T>) -> Result<T> {
         let _inside = fork::enter();
         let number = self.number(id);
@@ -280,19 +281,19 @@ impl OpenShards {
         }
     }
 
-    /// Removes the copy of a shard if reading or opening it failed because it is not what was
-    /// fetched; returns the error of that.
+    /// Removes the copy of a shard if reading or opening it failed because it was damaged after it
+    /// was fetched; returns the error of that.
     fn disowned(&self, error: &Error, number: u64, opened: Option<&CorpusFile>) -> Option<Error> {
         if !error.may_be_damage() {
             return None;
         }
         let manifest = self.last_manifest().manifest;
-        // Another thread may have removed the copy that was open here, and there is a new one.
+        // Another thread may have removed the copy that was open here, and fetched a new one.
         let is_other = |path: &Path| opened.is_some_and(|corpus| !corpus.is_of(path));
         manifest.shard(number).and_then(|shard| self.shards.disowned(shard, is_other))
     }
 
-    /// Opens the shard that has this record, which need not be by SQLite if it `may_be_mapped`.
+    /// Opens the shard that has this record, without SQLite if it `may_be_mapped`.
     fn opened(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<CorpusFile>> {
         let opened = self.opened_once(number, id, may_be_mapped);
         opened.map_err(|error| match self.disowned(&error, number, None) {
@@ -301,10 +302,10 @@ impl OpenShards {
         })
     }
 
-    /// Opens the shard that has this record; a failure may have any reason.
+    /// Opens the shard that has this record; a failure may have any cause.
     fn opened_once(&self, number: u64, id: u64, may_be_mapped: bool) -> Result<Box<CorpusFile>> {
         let known = self.last_manifest().manifest;
-        // Perhaps it was sealed meanwhile; what is listed stays.
+        // It may have been sealed meanwhile; listed shards stay listed.
         let manifest = if known.shard(number).is_some() { known } else { self.manifest()? };
         let published = match manifest.shard(number) {
             None if self.reads_unsealed => self.shards.published(number)?,
@@ -319,7 +320,7 @@ impl OpenShards {
             });
         };
         let (file, copy) = match self.shards.local(shard) {
-            // A repaired shard may have changed, and the manifest says so.
+            // A repaired shard may have changed, as the manifest shows.
             Err(error @ Error::DamagedShard { .. }) => {
                 let manifest = self.manifest()?;
                 let now = manifest.shard(number).filter(|now| *now != shard);
@@ -328,7 +329,7 @@ impl OpenShards {
             local => local?,
         };
         if copy.as_ref().is_some_and(|copy| copy.is_new) {
-            // Handles of copies that had to go keep their room.
+            // Handles of removed copies keep their disk space.
             self.pool.close_handles();
         }
         match file.metadata() {
@@ -338,7 +339,7 @@ impl OpenShards {
                 }
             }
             Ok(found) => {
-                // A repaired shard may have another size, and the manifest says so.
+                // A repaired shard may have another size, as the manifest shows.
                 let now = self.manifest()?.shard(number).map(|shard| shard.bytes);
                 if now != Some(found.len()) {
                     return Err(self.shards.wrong_size(shard, found.len()));
@@ -353,14 +354,14 @@ impl OpenShards {
             let _ = self.layout.set(layout);
         }
         if copy.is_some() {
-            // All that it will ever open, it opens before the copy may go.
+            // It opens everything that it will need before the copy may be removed.
             corpus.is_mapped()?;
         }
         Ok(corpus)
     }
 
-    /// Opens the shard's file without SQLite, if it has the layout of another one that SQLite has
-    /// read.
+    /// Opens the shard's file without SQLite, if it has the same layout as another one that SQLite
+    /// has read.
     fn mapped(&self, file: &Path, number: u64, bytes: u64) -> Option<CorpusFile> {
         let (layout, sharding) = (self.layout.get()?, self.shards.sharding);
         // A directory has at most 2^20 shards, and each has a row at least.

@@ -1,8 +1,7 @@
-//! Directories of one user in places that others may share: the cache, and where shards are built.
+//! Directories of one user in shared places: the cache, and stages.
 //!
-//! A user who can write there could give other bytes to a copy, or keep a file open that becomes a
-//! shard. So such a directory has a name of its own for each user, and one that another user has
-//! created, or that a link leads to, is refused.
+//! A user who can write there could change a copy, or keep a file open that becomes a shard. So
+//! each user has a separate directory, and a link or a directory of another user is refused.
 
 use crate::error::{Error, Result, io};
 use nix::libc;
@@ -17,25 +16,24 @@ pub(super) fn path_in(parent: &Path, purpose: &str) -> PathBuf {
     parent.join(format!("qorpus-{purpose}-{}", geteuid()))
 }
 
-/// Creates the directory at `path`, unless it is there, for this user alone; `option` names another
-/// place.
+/// Creates the directory at `path` for this user alone, unless it exists. `option` is named in
+/// errors as the way to choose another place.
 ///
 /// # Errors
-/// [`Error::Untrusted`] if others may write to it, or put something else in its place.
+/// [`Error::Untrusted`] if others may write to it or replace it.
 pub(super) fn create(path: &Path, option: &str) -> Result<()> {
     let refused = |path: &Path, reason: String| {
-        Error::Untrusted(path.into(), format!("{reason}; name another place by {option}"))
+        Error::Untrusted(path.into(), format!("{reason}; choose another place with {option}"))
     };
     let above = path.parent().unwrap_or(path);
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
     builder.recursive(true).create(above).map_err(io(above, "create the directory"))?;
     let found = above.metadata().map_err(io(above, "look at the directory"))?;
-    // In /tmp the sticky bit keeps others from renaming what is not theirs.
+    // In /tmp the sticky bit keeps users from renaming files of others.
     if found.mode() & 0o1002 == 0o002 {
         let reason =
-            "may be changed by everyone and has no sticky bit, so that others can put their own files there"
-                .into();
+            "is writable by everyone and has no sticky bit, so other users can replace files in it".into();
         return Err(refused(above, reason));
     }
     match builder.recursive(false).create(path) {
@@ -47,22 +45,22 @@ pub(super) fn create(path: &Path, option: &str) -> Result<()> {
     }
     let mut options = File::options();
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY);
-    // Another user's cannot even be opened.
+    // Another user's directory cannot be opened.
     let found = match options.open(path) {
         Ok(directory) => directory.metadata().map(|found| (found, Some(directory))),
         Err(_) => path.symlink_metadata().map(|found| (found, None)),
     };
     let (found, directory) = found.map_err(io(path, "look at the directory"))?;
     if found.uid() != geteuid().as_raw() {
-        return Err(refused(path, format!("belongs to another user, of uid {}", found.uid())));
+        return Err(refused(path, format!("belongs to another user (uid {})", found.uid())));
     }
     if found.mode() & 0o022 != 0 {
-        return Err(refused(path, "may be written by others".into()));
+        return Err(refused(path, "is writable by other users".into()));
     }
     if found.mode() & 0o777 != 0o700 {
         let permissions = Permissions::from_mode(0o700);
         let set = directory.map_or(Ok(()), |directory| directory.set_permissions(permissions));
-        set.map_err(io(path, "make it private"))?;
+        set.map_err(io(path, "restrict its permissions"))?;
     }
     Ok(())
 }
@@ -94,7 +92,7 @@ mod tests {
         create(&path, "QORPUS_X").unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
         set(&path, 0o770);
-        assert!(refused(&path).contains("written by others"));
+        assert!(refused(&path).contains("writable by other users"));
         set(&path, 0o700);
         set(&place, 0o1777);
         create(&path, "QORPUS_X").unwrap();

@@ -1,8 +1,8 @@
-//! The condition under which a name is given to something new.
+//! Conditions for giving a name to a new file or object.
 
 #![cfg_attr(not(feature = "buckets"), expect(dead_code, reason = "directories ignore versions"))]
 
-/// The version of a file or an object, which tells it from others that had its name before.
+/// The version of a file or an object, which distinguishes it from earlier ones with the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Version {
     /// Device, inode, and the time of the last change in seconds and nanoseconds.
@@ -11,19 +11,19 @@ pub(super) enum Version {
     ETag(String),
 }
 
-/// The condition on what has a name when it is given to something else.
+/// The condition on the present owner of a name that a new file or object gets.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PutMode<'a> {
-    /// Nothing.
+    /// The name must be free.
     Create,
-    /// Only this version. Directories cannot tell, and replace any.
+    /// Only this version. Directories cannot check it, and replace any.
     Update(&'a Version),
-    /// Anything, or nothing.
+    /// Any.
     Overwrite,
 }
 
 impl PutMode<'_> {
-    /// Whether something that is there may be replaced, as far as a directory can tell.
+    /// Returns whether an existing file may be replaced, as far as a directory can tell.
     pub(super) fn replaces(self) -> bool {
         !matches!(self, PutMode::Create)
     }

@@ -1,4 +1,4 @@
-//! The receipts of shards: each says that a shard was published, and which file it is.
+//! The receipts of shards: each records that a shard was published, and its file.
 
 use crate::error::Result;
 use crate::hex::hex;
@@ -36,8 +36,7 @@ impl Shards {
         ))
     }
 
-    /// Returns the shard that its receipt describes, if the shard has one and a file that may be the
-    /// one the receipt was given for.
+    /// Returns the shard that its receipt describes, if both the receipt and a matching file exist.
     pub(super) fn published(&self, number: u64) -> Result<Option<Shard>> {
         match self.read_receipt(number)? {
             Some(shard) if self.has_size(&shard)? => Ok(Some(shard)),
@@ -51,24 +50,24 @@ impl Shards {
         if !self.storage.put(&text, &name, PutMode::Create, durability)?
             && self.read_receipt(shard.number)? != Some(*shard)
         {
-            // The other receipt is of a file that is not there any more.
+            // The other receipt describes a file that no longer exists.
             self.storage.put(&text, &name, PutMode::Overwrite, durability)?;
         }
         Ok(())
     }
 
-    /// Reads the receipt of shard `number`; `None` if there is none that can be believed.
+    /// Reads the receipt of shard `number`; `None` if it is missing or invalid.
     fn read_receipt(&self, number: u64) -> Result<Option<Shard>> {
         let found = self.storage.read(&self.receipt_name(number), MAX_RECEIPT_BYTES)?;
         Ok(found.and_then(|(text, _)| self.believed(&text, number)))
     }
 
-    /// Returns the shard that the text of a receipt describes, if it can be believed.
+    /// Returns the shard that the text of a receipt describes, if it is valid.
     pub(super) fn believed(&self, text: &str, number: u64) -> Option<Shard> {
-        // One that is not is as good as none: the shard is checked and gets another one.
+        // An invalid receipt counts as missing: the shard is checked and gets another one.
         let warn = |reason: &String| {
             let path = self.storage.join(&self.receipt_name(number));
-            tracing::warn!("{}: the receipt is not believed: {reason}", path.display());
+            tracing::warn!("{}: the receipt is invalid and ignored: {reason}", path.display());
         };
         self.parse_receipt(text, number).inspect_err(warn).ok()
     }
@@ -82,14 +81,14 @@ impl Shards {
             || (found.first_id..found.end_id) != ids
             || found.records != ids.end - ids.start
         {
-            return Err("it is of another shard".into());
+            return Err("it belongs to another shard".into());
         }
         let (content, xxh128) = (parse_content_hash(&found.content_hash)?, parse_xxh128(&found.xxh128)?);
         Ok(Shard { number, content, bytes: found.bytes, xxh128 })
     }
 }
 
-/// A receipt as it is written.
+/// The JSON of a receipt.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReceiptText {

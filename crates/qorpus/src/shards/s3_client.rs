@@ -1,4 +1,4 @@
-//! A client of an S3-compatible store: its options, and a runtime that has no thread of its own.
+//! A client of an S3-compatible store: its options, and a runtime without threads.
 
 use crate::error::{Error, Result};
 use crate::os::waiting;
@@ -14,22 +14,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
-/// The retries of a request to a store that has never answered: it is more likely named wrongly than
-/// busy.
+/// The retries of a request to a store that has never answered: its name is more likely wrong than
+/// the store busy.
 const FIRST_RETRIES: usize = 2;
 
 /// The longest address of a store, and the longest name of a region: a client panics at longer ones.
 const MAX_ADDRESS_BYTES: usize = 2048;
 const MAX_REGION_BYTES: usize = 64;
 
-/// How long a store is waited for, counted from when it last was of use.
+/// The limits of waits for a store, counted from its last progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetryLimits {
-    /// When the caller is told of the wait.
+    /// The time until the caller is notified.
     pub(super) notice: Duration,
-    /// When a store is given up that has never answered...
+    /// The time until a store that has never answered is given up...
     pub(super) unanswered: Duration,
-    /// ...and one that has. Requests are signed once, and a store takes no signature that is older
+    /// ...and a store that has. Requests are signed once, and a store accepts no signature older
     /// than 15 minutes.
     pub(super) answered: Duration,
 }
@@ -44,20 +44,20 @@ pub(super) const RETRY_LIMITS: RetryLimits = RetryLimits {
 /// A client of a store. It lives in one process: see [`fork`](crate::os::fork).
 pub(super) struct S3Client {
     path: PathBuf,
-    /// The options of all clients, which hold secrets and are never shown.
+    /// The options of all clients. They hold secrets and are never shown.
     builder: AmazonS3Builder,
-    /// Retries a few times, which shows a wrong name soon.
+    /// Retries a few times, so that a wrong name shows soon.
     hasty: AmazonS3,
     patient: AmazonS3,
     address: String,
     activity: Arc<Activity>,
     limits: RetryLimits,
-    /// The last to be dropped: what the clients have begun runs on it.
+    /// Dropped last: tasks of the clients run on it.
     runtime: Runtime,
 }
 
 impl S3Client {
-    /// Connects to the store of `bucket` that the variables `AWS_*` of the environment describe.
+    /// Connects to the store of `bucket` that the environment variables `AWS_*` describe.
     pub(super) fn from_environment(bucket: &str, path: &Path, limits: RetryLimits) -> Result<S3Client> {
         let variables = std::env::vars_os();
         let variables =
@@ -73,7 +73,7 @@ impl S3Client {
         limits: RetryLimits,
     ) -> Result<S3Client> {
         let failed = |reason: String| Error::ObjectStore { path: path.into(), action: "set it up", reason };
-        // If the program has chosen another one before, that is as good.
+        // If the program has chosen another provider before, that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(error.to_string()))?;
@@ -84,7 +84,7 @@ impl S3Client {
         let hasty = RetryConfig { max_retries: FIRST_RETRIES, ..RetryConfig::default() };
         let refused = |error: object_store::Error| failed(brief(&error.to_string()));
         let hasty = builder.clone().with_retry(hasty).build().map_err(refused)?;
-        // `wait` ends it, however many retries that takes.
+        // `wait` limits the time, after any number of retries.
         let patient = RetryConfig {
             max_retries: usize::MAX,
             retry_timeout: limits.answered * 2,
@@ -108,34 +108,34 @@ impl S3Client {
                 Err(StoreFailure::Other(error)) => return Err(error),
                 _ => {
                     return Err(failed(
-                        "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SKIP_SIGNATURE=true \
-                         for a bucket that anyone may read"
+                        "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+                         AWS_SKIP_SIGNATURE=true for a public bucket"
                             .into(),
                     ));
                 }
             }
             client.builder = client.builder.with_credentials(credentials);
             client.patient = client.builder.clone().build().map_err(refused)?;
-            // The services that know the credentials are not the store.
+            // The services that provide credentials are not the store.
             client.activity.set(LastActivity::default());
         }
         Ok(client)
     }
 
-    /// Returns the endpoint of its store or its region, which tell it from others.
+    /// Returns the endpoint of its store or its region, which identifies it.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Runs `work` with the store. It may be begun twice, the first time with a client that gives up
-    /// soon.
+    /// Runs `work` with the store. It may be started twice, the first time with a client that gives
+    /// up soon.
     pub(super) fn run<T>(
         &self,
         work: impl AsyncFn(&AmazonS3) -> std::result::Result<T, StoreFailure>,
     ) -> std::result::Result<T, StoreFailure> {
         if !self.activity.last().is_any() {
             match self.wait(work(&self.hasty))? {
-                // It is there, but may be busy.
+                // The store exists, but may be busy.
                 Err(StoreFailure::Store(error @ object_store::Error::Generic { .. }))
                     if self.activity.last().is_any() && transport(&error) != Some(HttpErrorKind::Decode) => {}
                 result => return result,
@@ -144,8 +144,8 @@ impl S3Client {
         self.wait(work(&self.patient))?
     }
 
-    /// Waits until `work` is done, the caller wants no more, or the store has been of no use for too
-    /// long.
+    /// Waits until `work` is done, the caller ends the wait, or the store has made no progress for
+    /// too long.
     pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> std::result::Result<T, StoreFailure> {
         let (begin, mut work, mut is_told) = (Instant::now(), pin!(work), false);
         loop {
@@ -177,7 +177,7 @@ impl S3Client {
         }
     }
 
-    /// Calls `action` where tasks can be begun.
+    /// Calls `action` where tasks can be started.
     pub(super) fn within<T>(&self, action: impl FnOnce() -> T) -> T {
         let _context = self.runtime.enter();
         action()
@@ -213,7 +213,7 @@ fn from_variables(variables: impl Iterator<Item = (String, String)>) -> AmazonS3
         if let AmazonS3ConfigKey::Endpoint | AmazonS3ConfigKey::S3Endpoint = key
             && value.starts_with("http://")
         {
-            // Such an address is meant, unless the environment says otherwise.
+            // Such an address implies plain HTTP, unless the environment forbids it.
             allow_http.get_or_insert("true".to_owned());
         }
         if let AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp) = key {
@@ -228,8 +228,8 @@ fn from_variables(variables: impl Iterator<Item = (String, String)>) -> AmazonS3
     builder
 }
 
-/// Refuses a variable that cannot be part of an address or a header. It may hold a secret, and is
-/// not quoted.
+/// Refuses a variable that cannot be part of an address or a header. It is not quoted, since it may
+/// hold a secret.
 fn check(builder: &AmazonS3Builder) -> std::result::Result<(), String> {
     use AmazonS3ConfigKey::{AccessKeyId, Endpoint, Region, S3Endpoint, SecretAccessKey, Token};
     let is_address = |text: &str| {
@@ -240,14 +240,14 @@ fn check(builder: &AmazonS3Builder) -> std::result::Result<(), String> {
         text.len() <= MAX_REGION_BYTES
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    // From a file they often come with a line break.
+    // Keys read from a file often end in a line break.
     let is_key =
         |text: &str| text.len() <= MAX_ADDRESS_BYTES * 8 && text.bytes().all(|byte| byte.is_ascii_graphic());
     let fits = |key: AmazonS3ConfigKey, check: &dyn Fn(&str) -> bool| {
         builder.get_config_value(&key).is_none_or(|text| check(&text))
     };
-    let address = "makes no address; an endpoint is https://HOST, a region a name like eu-central-1";
-    let key = "has a space or a line break in it, or is no key at all; set it anew";
+    let address = "is not valid; an endpoint looks like https://HOST, a region like eu-central-1";
+    let key = "contains a space or a line break, or is too long for a key; set it again";
     for (name, fits, reason) in [
         ("AWS_ENDPOINT_URL", fits(Endpoint, &is_address), address),
         ("AWS_ENDPOINT_URL_S3", fits(S3Endpoint, &is_address), address),
@@ -263,7 +263,7 @@ fn check(builder: &AmazonS3Builder) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// See [`S3Client::address`].
+/// Returns the endpoint of the store or its region, for [`S3Client::address`].
 fn address(builder: &AmazonS3Builder) -> String {
     let keys = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::Region];
     let address = keys.iter().find_map(|key| builder.get_config_value(key)).unwrap_or_default();

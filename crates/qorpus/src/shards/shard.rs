@@ -62,7 +62,7 @@ pub(super) fn read_file(path: &Path, mut visit: impl FnMut(&[u8]) -> Result<()>)
     }
 }
 
-/// Removes a corpus file that was being made, and the files beside it.
+/// Removes an unfinished corpus file and the files beside it.
 pub(crate) fn discard(path: &Path) {
     for ending in std::iter::once("").chain(COMPANIONS).chain(["-lock"]) {
         let _ = std::fs::remove_file(beside(path, ending));

@@ -1,4 +1,4 @@
-//! A sharded corpus: its storage, and what all processes that make it agree on.
+//! A sharded corpus: its storage, and the properties on which all its processes agree.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::error::{Error, Result, other_recipe};
@@ -27,10 +27,11 @@ pub(crate) struct Shards {
     pub(super) sharding: Sharding,
 }
 
-/// Returns whether there is a sharded corpus at `path`, or it names a bucket, in which nothing else
-/// can be.
+/// Returns whether there is a sharded corpus at `path`, or it names a bucket, which can hold
+/// nothing else.
 pub(crate) fn is_there(path: &Path) -> bool {
-    // Where receipts are, the manifest was lost; opening the corpus reports that.
+    // A directory with receipts but without a manifest has lost it; opening the corpus reports
+    // that.
     let has = |name| path.join(name).symlink_metadata().is_ok();
     is_bucket(path) || (path.is_dir() && (has(MANIFEST) || has(RECEIPTS)))
 }
@@ -46,13 +47,13 @@ impl Shards {
         Ok((Shards { storage, recipe: manifest.recipe.clone(), sharding: manifest.sharding }, manifest))
     }
 
-    /// Reads its manifest again, and the version of that.
+    /// Reads its manifest again, and its version.
     pub(super) fn manifest(&self) -> Result<(Manifest, Version)> {
         Manifest::read(&self.storage)
     }
 
-    /// Opens the corpus at `path`, creating it if there is none. It must be of this recipe and
-    /// division: of those who create one at the same time, one decides.
+    /// Opens the corpus at `path`, creating it if it does not exist. An existing one must have this
+    /// recipe and division; if several processes create one at the same time, one of them wins.
     pub(super) fn create(
         path: &Path,
         recipe: &Recipe,
@@ -80,10 +81,10 @@ impl Shards {
         if manifest.recipe.hash() != recipe.hash() {
             return Err(other_recipe(shards.path(), &manifest.recipe, recipe));
         }
-        // Without a wish, any division is right.
+        // Without a given size, any division is accepted.
         if shard_records.is_some() && manifest.sharding != sharding {
             return Err(Error::Usage(format!(
-                "{} has shards of {} records, not of {}; leave --shard out, or use another place",
+                "{} has shards of {} records, not {}; leave the shard size out (--shard, shard= in Python), or use another place",
                 shards.path().display(),
                 manifest.sharding.shard_records,
                 sharding.shard_records
@@ -115,7 +116,7 @@ impl Shards {
         start / self.recipe.chunk_records()..end.div_ceil(self.recipe.chunk_records())
     }
 
-    /// Returns the size and version of the file of shard `number`; `None` if there is nothing.
+    /// Returns the size and version of the file of shard `number`; `None` if it does not exist.
     pub(super) fn head(&self, number: u64) -> Result<Option<(u64, Version)>> {
         self.storage.head(&self.name(number))
     }
@@ -125,7 +126,7 @@ impl Shards {
         Ok(self.head(shard.number)?.is_some_and(|(bytes, _)| bytes == shard.bytes))
     }
 
-    /// Returns the file of a listed shard on this machine: of a bucket a copy in the cache, which
+    /// Returns the file of a listed shard on this machine: for a bucket, a copy in the cache, which
     /// may have to be fetched.
     pub(super) fn local(&self, shard: &Shard) -> Result<(PathBuf, Option<CachedShard>)> {
         let Storage::Bucket(bucket) = &self.storage else { return Ok((self.file(shard.number), None)) };
@@ -134,14 +135,14 @@ impl Shards {
             None => Err(self.lost(shard.number)),
             Some(found) if found == shard.fingerprint() => Ok(()),
             Some((bytes, _)) if bytes != shard.bytes => Err(self.wrong_size(shard, bytes)),
-            Some(_) => Err(self.damaged(shard.number, "its checksum is not the manifest's")),
+            Some(_) => Err(self.damaged(shard.number, "its checksum differs from the manifest's")),
         };
         let copy = Cache::open()?.get(&bucket.origin()?, shard, fetch)?;
         Ok((copy.path.clone(), Some(copy)))
     }
 
-    /// Removes the cached copy of a shard if it is not what was fetched, or `is_other`; returns the
-    /// error of that. A directory has no copies.
+    /// Removes the cached copy of a shard if it differs from the fetched bytes, or `is_other`;
+    /// returns the error of that. A directory has no copies.
     pub(super) fn disowned(&self, shard: &Shard, is_other: impl Fn(&Path) -> bool) -> Option<Error> {
         let Storage::Bucket(bucket) = &self.storage else { return None };
         let is_wrong = |path: &Path| !fingerprint(path).is_ok_and(|found| found == shard.fingerprint());
@@ -172,7 +173,7 @@ impl Shards {
         Ok((found, is_whole))
     }
 
-    /// Returns the error of a shard that is not as the manifest says.
+    /// Returns the error of a shard that does not match the manifest.
     pub(crate) fn damaged(&self, number: u64, reason: &str) -> Error {
         Error::DamagedShard { path: self.file(number), reason: reason.into(), directory: self.path().into() }
     }
@@ -182,13 +183,13 @@ impl Shards {
         self.damaged(shard.number, &format!("it has {bytes} bytes instead of {}", shard.bytes))
     }
 
-    /// Returns the error of a shard that is listed and not there.
+    /// Returns the error of a listed shard that is missing.
     pub(super) fn lost(&self, number: u64) -> Error {
         self.damaged(number, "it is missing, although the manifest lists it")
     }
 
-    /// Returns the error of reading a shard's file with the name of the shard, since a copy has a
-    /// name that nobody knows. A failure of this machine stays as it is.
+    /// Returns the error of reading a shard's file with the name of the shard, since users do not
+    /// know the name of a copy. A failure of this machine is returned unchanged.
     pub(crate) fn said_of(&self, number: u64, error: Error) -> Error {
         let path = self.file(number);
         match (error.damage(), error) {

@@ -1,4 +1,5 @@
-//! The stage: a directory on this machine where shards are built that are published elsewhere.
+//! The stage: a directory on this machine where shards are built before they are published
+//! elsewhere.
 
 use crate::error::{Error, Result, io};
 use crate::options::job::GenerateOptions;
@@ -18,13 +19,13 @@ pub(super) const STAGE_OPTION: &str = "--stage (stage= in Python)";
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) path: PathBuf,
-    /// Whether it is in a place that was named, where nothing is left of it.
+    /// Whether it is in a place chosen by the user, where nothing is left of it.
     is_named: bool,
 }
 
 impl Stage {
-    /// Creates the stage for shards of the corpus at `path`, unless they are built in the corpus
-    /// itself: in the directory that is `wished`, which must be on a disk of this machine.
+    /// Creates the stage for shards of the corpus at `path`, in the `wished` directory on a local
+    /// disk or in the cache; `None` if shards are built in the corpus itself.
     pub(super) fn create(path: &Path, wished: Option<&Path>) -> Result<Option<Stage>> {
         if let Some(place) = wished {
             if !place.is_dir() {
@@ -47,22 +48,21 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // As long as another process builds there, or has left something to go on with, it is not
-        // empty.
+        // It is not empty while another process builds there or has left a draft.
         if self.is_named {
             let _ = std::fs::remove_dir(&self.path);
         }
     }
 }
 
-/// Refuses a directory on a network file system, which need not be there yet.
+/// Refuses a directory on a network file system; it need not exist yet.
 fn check_local(directory: &Path) -> Result<()> {
     let path = std::path::absolute(directory).map_err(io(directory, "find the directory"))?;
     path.ancestors().find(|above| above.is_dir()).map_or(Ok(()), |there| filesystem::check(there, directory))
 }
 
-/// Refuses to make the shards with these numbers, of which `built` bytes are there, if they do not
-/// fit in their place, or one of them not in the stage.
+/// Refuses to build the shards with these numbers, of which `built` bytes exist, if all of them do
+/// not fit in their place, or one of them does not fit in the stage.
 pub(super) fn check_room(
     path: &Path,
     stage: Option<&Path>,
@@ -89,11 +89,11 @@ pub(super) fn check_room(
     filesystem::check_room(path, path, bytes(records).saturating_sub(built))
 }
 
-/// Returns the directory in which [`generate`](crate::generate) with these options builds what is
-/// not in its place yet: that of the corpus at `path`, or another one on this machine.
+/// Returns the directory in which [`generate`](crate::generate) with these options builds missing
+/// records: the directory of the corpus at `path`, or another one on this machine.
 ///
 /// # Errors
-/// There is no such directory, or it is on a network file system.
+/// The directory does not exist, or it is on a network file system.
 pub fn built_in(path: &Path, options: &GenerateOptions) -> Result<PathBuf> {
     let stage = if is_sharded(path) { Stage::create(path, options.stage.as_deref())? } else { None };
     Ok(stage.map_or_else(|| path.into(), |stage| stage.path.clone()))

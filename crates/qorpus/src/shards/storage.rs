@@ -1,7 +1,7 @@
 //! The storage of a sharded corpus: a directory, or a prefix of a bucket.
 //!
-//! Both give a name to what is whole, and only under a condition on what had it before. Making,
-//! sealing and reading shards rely on nothing else.
+//! Both name only complete files, and only under a condition on the previous owner of the name.
+//! Building, sealing and reading shards rely on nothing else.
 
 use crate::error::{Error, LOOK_FOR, Result, io};
 use crate::options::job::Durability;
@@ -26,8 +26,8 @@ pub(super) enum Storage {
 }
 
 impl Storage {
-    /// Returns the storage at `path`: a directory that exists, or any prefix of a bucket, of which
-    /// nothing is asked.
+    /// Returns the storage at `path`: a directory that exists, or any prefix of a bucket, without a
+    /// request to it.
     pub(super) fn at(path: &Path) -> Result<Storage> {
         if is_bucket(path) {
             return Ok(Storage::Bucket(Bucket::new(path)?));
@@ -43,14 +43,14 @@ impl Storage {
         }
     }
 
-    /// Returns the path of what is called `name`, for messages, and in a directory to open it.
+    /// Returns the path of the entry `name`, for messages and, in a directory, to open it.
     pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    /// Reads the text called `name`, which anyone may have written, and its version; `None` if
-    /// there is none. One that is longer than `max_bytes` or not UTF-8 is read as an empty text,
-    /// whose checksum fails.
+    /// Reads the text called `name`, which is untrusted, and its version; `None` if it does not
+    /// exist. A text that is longer than `max_bytes` or not UTF-8 is read as an empty one, whose
+    /// checksum fails.
     pub(super) fn read(&self, name: &str, max_bytes: u64) -> Result<Option<(String, Version)>> {
         let found = match self {
             Storage::Directory(directory) => directory::read(&directory.join(name), max_bytes)?,
@@ -63,8 +63,8 @@ impl Storage {
         }))
     }
 
-    /// Returns the size and version of what is called `name`, where only files have a size; `None`
-    /// if there is nothing.
+    /// Returns the size and version of the entry `name`, where only files have a size; `None` if it
+    /// does not exist.
     pub(super) fn head(&self, name: &str) -> Result<Option<(u64, Version)>> {
         match self {
             Storage::Directory(directory) => Ok(directory::head(&directory.join(name))),
@@ -72,7 +72,7 @@ impl Storage {
         }
     }
 
-    /// Returns the version of what is called `name`; `None` if there is nothing.
+    /// Returns the version of the entry `name`; `None` if it does not exist.
     pub(super) fn version(&self, name: &str) -> Result<Option<Version>> {
         Ok(self.head(name)?.map(|(_, version)| version))
     }
@@ -111,10 +111,10 @@ impl Storage {
         }
     }
 
-    /// Returns whether it has something that only a sharded corpus has.
+    /// Returns whether it contains something that only a sharded corpus has.
     pub(super) fn has_shards(&self) -> Result<bool> {
         match self {
-            // Files of shards alone are a copy of these, which is read as such.
+            // Files of shards alone are a copy, which can be read as separate files.
             Storage::Directory(directory) => Ok(directory.join(RECEIPTS).is_dir()),
             Storage::Bucket(bucket) => {
                 let is_receipt =
@@ -124,7 +124,7 @@ impl Storage {
         }
     }
 
-    /// Refuses a place that has something in it, but is not a corpus.
+    /// Refuses a place that is not empty and not a corpus.
     pub(super) fn refuse_others(&self) -> Result<()> {
         let other = match self {
             Storage::Directory(directory) => directory::other_file(directory)?,
@@ -134,10 +134,7 @@ impl Storage {
             // Another process may have finished creating it at this moment.
             Some(name) if self.version(MANIFEST)?.is_none() => Err(Error::NotACorpus(
                 self.path().into(),
-                format!(
-                    "there is no {MANIFEST}, and {} is in it; name a place that is empty or new",
-                    brief(&name)
-                ),
+                format!("there is no {MANIFEST} in it, but {}; choose a new or empty place", brief(&name)),
             )),
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Failures of an object store as sentences, and what to do about them.
+//! Failures of an object store as sentences with remedies.
 
 use crate::error::Error;
 use crate::remedy::brief;
@@ -11,8 +11,7 @@ use std::time::Duration;
 pub(super) enum StoreFailure {
     /// The store refused, or was not reached.
     Store(object_store::Error),
-    /// It was of no use for this time, and if it answered at all, then by this status, which means
-    /// that it is busy.
+    /// The store made no progress for this time; the status, if any, is its answer that it is busy.
     GivenUp(Duration, Option<u16>),
     /// Another failure.
     Other(Error),
@@ -30,7 +29,7 @@ impl From<Error> for StoreFailure {
     }
 }
 
-/// Returns how a request failed that got no answer.
+/// Returns how a request without an answer failed.
 pub(super) fn transport(error: &object_store::Error) -> Option<HttpErrorKind> {
     causes(error).find_map(|cause| cause.downcast_ref::<HttpError>()).map(HttpError::kind)
 }
@@ -39,7 +38,7 @@ fn causes(error: &object_store::Error) -> impl Iterator<Item = &(dyn std::error:
     std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
 }
 
-/// Returns whether the bucket itself is not there.
+/// Returns whether the bucket itself does not exist.
 pub(super) fn is_no_bucket(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::NotFound { source, .. } if source.to_string().contains("NoSuchBucket"))
 }
@@ -49,10 +48,10 @@ pub(super) fn given_up(path: PathBuf, action: &'static str, time: Duration, busy
     let seconds = time.as_secs();
     let reason = match busy {
         Some(status) => format!(
-            "the store has been busy for {seconds} s (status {status}); run the same command again later, with fewer processes at once"
+            "the store has been busy for {seconds} s (status {status}); try again later, with fewer processes at once"
         ),
         None => format!(
-            "the store has not answered for {seconds} s; check AWS_ENDPOINT_URL and the network, then run the same command again"
+            "the store has not answered for {seconds} s; check AWS_ENDPOINT_URL and the network, then try again"
         ),
     };
     Error::ObjectStore { path, action, reason }
@@ -71,7 +70,7 @@ pub(super) fn refused(
     let has = |codes: &[&str]| codes.iter().any(|code| said.starts_with(code));
     let reason = match (error, transport(error)) {
         (_, Some(HttpErrorKind::Decode)) => {
-            "the answer is longer than what was asked for, or is no text; check AWS_ENDPOINT_URL".into()
+            "the answer is longer than requested, or is not text; check AWS_ENDPOINT_URL".into()
         }
         (_, Some(kind)) => {
             let cause = causes(error).last().map_or_else(String::new, ToString::to_string);
@@ -80,10 +79,7 @@ pub(super) fn refused(
                 HttpErrorKind::Timeout => "the store does not answer",
                 _ => "the connection to the store failed",
             };
-            format!(
-                "{what}: {}; check AWS_ENDPOINT_URL and the network, then run the same command again",
-                brief(&cause)
-            )
+            format!("{what}: {}; check AWS_ENDPOINT_URL and the network, then try again", brief(&cause))
         }
         _ if has(&["NoSuchBucket"]) => {
             format!(
@@ -92,7 +88,7 @@ pub(super) fn refused(
             )
         }
         _ if has(&["SignatureDoesNotMatch"]) => format!(
-            "the store refuses these credentials ({said}); AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID, or a proxy changes requests"
+            "the store refuses these credentials ({said}); AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or a proxy changes requests"
         ),
         _ if has(&["RequestTimeTooSkewed"]) => format!("the clock of this machine is wrong ({said}); set it"),
         _ if has(&["AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint"])
@@ -102,24 +98,24 @@ pub(super) fn refused(
             format!("the bucket seems to be in another region ({said}); set AWS_REGION")
         }
         _ if has(&["301", "302", "303", "307", "308"]) => format!(
-            "the store sends elsewhere ({said}), where requests do not follow because they carry credentials; set AWS_REGION to the \
-             bucket's region, or AWS_ENDPOINT_URL to the store itself"
+            "the store redirects requests ({said}), which is not followed because they carry credentials; set AWS_REGION \
+             to the bucket's region, or AWS_ENDPOINT_URL to the store itself"
         ),
         _ if has(&["NotImplemented", "501"]) => format!("{said}; {CONDITIONS}"),
         (PermissionDenied { .. } | Unauthenticated { .. }, _) => format!(
             "the store refuses these credentials ({said}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and \
-             what they may do"
+             their permissions"
         ),
-        // To look at an object gets no more than a status.
+        // Examining an object returns only a status.
         _ if has(&["400"]) => format!("{said}; check AWS_REGION and AWS_ENDPOINT_URL"),
         _ => said,
     };
     Error::ObjectStore { path, action, reason }
 }
 
-/// The demand on a store that several processes write to.
-pub(super) const CONDITIONS: &str = "the store must check conditions of writes (If-None-Match, If-Match), or processes would overwrite each \
-     other's work; generate into a directory, and copy that to the bucket with another tool: reading needs no conditions";
+/// The requirement on a store that several processes write to.
+pub(super) const CONDITIONS: &str = "the store must support conditional writes (If-None-Match, If-Match), or processes could overwrite each other's \
+     work; generate into a local directory and copy that to the bucket with another tool: reading needs no conditions";
 
 /// Returns the answer of a store from the text that quotes it, without the request and its signature.
 fn answer(text: &str) -> String {
@@ -130,7 +126,7 @@ fn answer(text: &str) -> String {
     match (between("Code"), between("Message")) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code,
-        // Behind the status there may be anything; a status has a number and at most some words.
+        // Anything may follow the status, which is a number and a few words.
         _ => match text.split_once("status code: ") {
             Some((_, status)) => brief(status.split([':', '<', '\n']).next().unwrap_or_default().trim()),
             None => brief(text),

@@ -1,4 +1,4 @@
-//! Shards on their way to a bucket and back, in parts.
+//! Uploads and downloads of shards, in parts.
 
 use crate::error::{Error, Result, io};
 use crate::os::{fork, rights};
@@ -15,14 +15,14 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-/// Bytes of a part of a shard; a store takes 10,000 parts.
+/// Bytes of a part of a shard; a store accepts 10,000 parts.
 const PART_BYTES: usize = 8 << 20;
 
-/// The most parts on their way at once.
+/// The most parts that are transferred at once.
 const CONCURRENT_PARTS: usize = 4;
 
 impl Bucket {
-    /// Puts the file of a shard, which must still be what its receipt will say, if `mode` allows it;
+    /// Puts the file of a shard, which must still match its future receipt, if `mode` allows it;
     /// returns whether it did.
     pub(super) fn upload(&self, from: &Path, shard: &Shard, name: &str, mode: PutMode<'_>) -> Result<bool> {
         let check = |found: (u64, u128)| {
@@ -50,7 +50,7 @@ impl Bucket {
                 Ok(())
             });
             if let Err(error) = sent.and_then(check) {
-                // If that fails too, the store's rules for uploads that were left end it.
+                // If that fails too, the store's rules for abandoned uploads remove it.
                 if !matches!(error, Error::Interrupted(_)) {
                     let _ = client.wait(upload.abort());
                 }
@@ -62,7 +62,7 @@ impl Bucket {
     }
 
     /// Fetches the object called `name` to the file `to`, which is replaced; returns its size and
-    /// XXH3-128, or `None` if there is none. One that has none of these `sizes` is not fetched.
+    /// XXH3-128, or `None` if there is none. An object whose size is not in `sizes` is not fetched.
     pub(super) fn download(
         &self,
         name: &str,

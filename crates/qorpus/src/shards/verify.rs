@@ -1,5 +1,5 @@
-//! Verifying: every record is in one shard, every shard is as the manifest says; and building those
-//! again that are not.
+//! Verifying that every record is in one shard and every shard matches the manifest; and building
+//! damaged shards again.
 
 use crate::error::{Error, Result};
 use crate::options::job::{Durability, threads};
@@ -28,7 +28,7 @@ pub(crate) fn verify(
     verify_versions(path, options, stop, report).map(|(found, _)| found)
 }
 
-/// Verifies a sharded corpus; returns the version of each shard that was there, too.
+/// Verifies a sharded corpus; also returns the version of each existing shard.
 fn verify_versions(
     path: &Path,
     options: VerifyOptions,
@@ -36,7 +36,7 @@ fn verify_versions(
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<(Verification, BTreeMap<u64, Version>)> {
     let (shards, manifest) = Shards::open(path)?;
-    // Reading the manifest has shown that no two shards overlap; ids that no shard has are a gap.
+    // Reading the manifest has shown that no two shards overlap; ids without a shard are a gap.
     let found = Verification { missing: manifest.missing(), totals: Some(true), ..Verification::default() };
     let mut verifier = Verifier { shards: &shards, options, stop, found, versions: BTreeMap::new() };
     for shard in &manifest.shards {
@@ -65,7 +65,7 @@ struct Verifier<'a> {
 impl Verifier<'_> {
     fn verify_listed(&mut self, shard: &Shard, report: &(dyn Fn(u64) + Sync)) -> Result<()> {
         let (shards, number) = (self.shards, shard.number);
-        // A store that is not reached says nothing of its objects: then this ends here.
+        // A store that is not reached says nothing about its objects, so verification ends.
         let found = match shards.head(number)? {
             None => Err(shards.lost(number)),
             Some((bytes, version)) => {
@@ -84,8 +84,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Verifies a shard that is not listed and has no receipt: the process that published it may not
-    /// have come to give it one, and then nothing is wrong with it.
+    /// Verifies a shard that is not listed and has no receipt. The process that published it may
+    /// have ended before giving it one, and then nothing is wrong with it.
     fn verify_unlisted(&mut self, number: u64) -> Result<()> {
         let Some((bytes, version)) = self.shards.head(number)? else { return Ok(()) };
         self.versions.insert(number, version);
@@ -99,8 +99,8 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Verifies shard `number`, and if it is listed, that it is what the manifest lists. Damage of
-    /// the shard as a whole is an error.
+    /// Verifies shard `number` and, if it is listed, that it matches the manifest. Damage of the
+    /// shard as a whole is an error.
     fn examine(
         &self,
         number: u64,
@@ -120,23 +120,23 @@ impl Verifier<'_> {
             return damaged("its totals do not match its chunks");
         }
         if !is_whole {
-            return damaged("its records are not those of the shard");
+            return damaged("its records do not belong to this shard");
         }
         let Some(shard) = listed else { return Ok(found) };
         if found.content != shard.content {
-            return damaged("its content hash is not the manifest's");
+            return damaged("its content hash differs from the manifest's");
         }
         if file.fingerprint.map_or_else(|| fingerprint(&file.path), Ok)? != shard.fingerprint() {
             return damaged(
-                "the checksum of the file is not the manifest's, although each of its records is right",
+                "the checksum of the file differs from the manifest's, although each of its records is right",
             );
         }
         Ok(found)
     }
 }
 
-/// Returns the shards that are neither listed nor published with a receipt, although something has
-/// their name.
+/// Returns the shards that are neither listed nor published with a receipt, although their name is
+/// used.
 fn unlisted(shards: &Shards, manifest: &Manifest) -> Result<Vec<u64>> {
     if manifest.missing().is_empty() {
         return Ok(Vec::new());
@@ -173,13 +173,13 @@ impl ShardFile {
 }
 
 /// Returns the damage of a shard without the remedy, which is the same for all. An error that says
-/// nothing about the shard, such as a full cache or a missing permission, stays one: a repair must
-/// not replace a shard that may be whole.
+/// nothing about the shard, such as a full cache or a missing permission, remains an error: a
+/// repair must not replace a shard that may be intact.
 fn damage(shards: &Shards, error: Error) -> Result<String> {
     let is_copy = matches!(shards.storage, Storage::Bucket(_));
     match error {
         Error::DamagedShard { reason, .. } => Ok(reason),
-        Error::Directory(_) | Error::NoPlainFile(_) => Ok("it is not a plain file".into()),
+        Error::Directory(_) | Error::NoPlainFile(_) => Ok("it is not a regular file".into()),
         Error::NewerFormat { .. } => Ok(error.to_string()),
         Error::Io { ref source, .. } if !is_copy && source.raw_os_error() == Some(libc::EIO) => {
             Ok(error.to_string())
@@ -188,7 +188,7 @@ fn damage(shards: &Shards, error: Error) -> Result<String> {
     }
 }
 
-/// Builds the shards again that are lost or damaged, and no others; see [`repair`](crate::repair).
+/// Builds lost and damaged shards again, and no others; see [`repair`](crate::repair).
 pub(crate) fn repair(
     path: &Path,
     options: &RepairOptions,
@@ -209,7 +209,7 @@ pub(crate) fn repair(
     let stage = stage.as_ref().map(|stage| stage.path.as_path());
     let builder = ShardBuilder { shards: &shards, stage, jobs, durability, stop };
     for number in damaged {
-        // Another process that builds the same shard will be done at some time.
+        // Another process that builds the same shard will finish at some time.
         while builder.rebuild(number, versions.get(&number))? == BuildOutcome::Busy
             && !stop.load(Ordering::Relaxed)
         {

@@ -1,5 +1,5 @@
-//! Columns: the circuits and unitaries of chunks, read in part instead of copying 64 kB for one
-//! record.
+//! Columns: the circuits and unitaries of chunks, read in part, because one record need not copy 64
+//! kB.
 
 use rusqlite::blob::Blob;
 use rusqlite::{Connection, MAIN_DB};
@@ -15,7 +15,7 @@ pub(crate) enum Column {
     Unitaries,
 }
 
-/// Open columns of one chunk after another; they keep a transaction open.
+/// A reader of the columns of one chunk after another, which keeps a transaction open.
 pub(crate) struct Columns<'c> {
     connection: &'c Connection,
     open: [Option<Blob<'c>>; 2],
@@ -30,9 +30,9 @@ impl<'c> Columns<'c> {
         self.connection
     }
 
-    /// Goes to the chunk with this first id and returns the bytes its column has.
+    /// Moves to the chunk with this first id and returns the number of bytes of its column.
     ///
-    /// There may be no such row, or no BLOB in it: SQLite has one error for both.
+    /// SQLite has the same error for a missing row and for a row without this BLOB.
     pub(crate) fn seek(&mut self, column: Column, first_id: i64) -> rusqlite::Result<usize> {
         let place = &mut self.open[column as usize];
         let blob = match place.take() {

@@ -1,7 +1,7 @@
 //! The b-tree of the table `chunks`: its rows, found in the pages of a mapped file without SQLite.
 //!
-//! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format".
-//! Nothing found here is believed: every offset is checked, and SQLite reads whatever is unusual.
+//! <https://sqlite.org/fileformat2.html> is the specification: "B-tree Pages", "Record Format". The
+//! pages are untrusted: every offset is checked, and SQLite reads anything unusual.
 
 use crate::sqlite::connection::{MAX_VALUE_BYTES, PAGE_SIZE};
 use crate::sqlite::mmap::Bytes;
@@ -21,25 +21,25 @@ const MAX_LOCAL_BYTES: usize = PAGE - 35;
 /// The fewest local bytes of a row with overflow pages.
 const MIN_LOCAL_BYTES: usize = (PAGE - 12) * 32 / 255 - 23;
 
-/// Deeper than any b-tree: each inner page has at least two pages below it.
+/// A depth above that of any b-tree: each inner page has at least two pages below it.
 const MAX_DEPTH: usize = 20;
 
-/// A row of `chunks`: where its columns stand in the file.
+/// A row of `chunks`: the positions of its columns in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ChunkRow {
     pub(crate) first_id: u64,
-    /// At least 1, but for what was never found.
+    /// At least 1, except in a default row.
     pub(crate) count: u32,
-    /// Bytes of the columns, which follow each other; 0 for those that are NULL.
+    /// Bytes of the columns, which follow each other; 0 for NULL.
     pub(crate) circuits_len: u32,
     pub(crate) unitaries_len: u32,
     pub(crate) labels_len: u32,
-    /// Where the circuits begin in the file.
+    /// The offset of the circuits in the file.
     at: usize,
-    /// How many bytes of the columns are local: in the row's own page.
+    /// The number of local bytes of the columns, in the row's own page.
     local: u32,
-    /// The first of the overflow pages with the others, which follow one another; 0 if there are
-    /// none.
+    /// The first of the overflow pages with the other bytes, which must be consecutive; 0 if there
+    /// are none.
     overflow: u32,
 }
 
@@ -48,17 +48,18 @@ impl ChunkRow {
         id.wrapping_sub(self.first_id) < u64::from(self.count)
     }
 
-    /// The id behind its last record.
+    /// Returns the id behind its last record.
     pub(crate) fn end(&self) -> u64 {
         self.first_id + u64::from(self.count)
     }
 
-    /// Which records its chunk holds.
+    /// Returns which records its chunk holds.
     pub(crate) fn span(&self) -> ChunkSpan {
         ChunkSpan { first_id: self.first_id, count: self.count.into() }
     }
 
-    /// Where the unitaries begin, counted from the circuits on, as all places in columns are.
+    /// Returns where the unitaries begin, counted from the start of the circuits as all positions
+    /// in columns are.
     pub(crate) fn unitaries_at(&self) -> usize {
         self.circuits_len as usize
     }
@@ -88,7 +89,8 @@ impl ChunkRow {
         Some(())
     }
 
-    /// Where in the file a byte of the columns is, and how many follow there, that one included.
+    /// Returns where a byte of the columns is in the file, and how many bytes are contiguous there,
+    /// that one included.
     #[inline]
     pub(crate) fn place(&self, at: usize) -> Option<(usize, usize)> {
         let Some(beyond) = at.checked_sub(self.local as usize) else {
@@ -100,22 +102,22 @@ impl ChunkRow {
     }
 }
 
-/// Whether the file has pages as corpora do: of 65536 bytes with nothing reserved in them.
+/// Returns whether the file has pages as corpora do: of 65,536 bytes without reserved ones.
 pub(crate) fn has_corpus_pages(file: Bytes<'_>) -> bool {
-    // The page size is 1 for 65536; byte 20 counts the reserved bytes of a page.
+    // The page size 65,536 is stored as 1; byte 20 counts the reserved bytes of a page.
     file.array(16)
         .is_some_and(|[size_high, size_low, _, _, reserved]| (size_high, size_low, reserved) == (0, 1, 0))
 }
 
-/// The last row whose first id is not above `id`, in the table whose tree has this root; `None` if
-/// there is none, or SQLite must be asked.
+/// Returns the last row whose first id is at most `id`, in the table whose tree has this root;
+/// `None` if there is none, or SQLite must be asked.
 pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<ChunkRow> {
     let (mut page, mut before) = (Page::new(file, root)?, None);
     for _ in 0..MAX_DEPTH {
         if page.is_leaf {
             return match page.last_not_above(id)? {
                 Some(cell) => page.row(cell),
-                // Keys of inner pages are bounds: the row may be the last one of the leaf before.
+                // Keys of inner pages are bounds: the row may be the last one of the previous leaf.
                 None => last_below(file, before?),
             };
         }
@@ -128,7 +130,7 @@ pub(crate) fn find(file: Bytes<'_>, root: u32, id: u64) -> Option<ChunkRow> {
     None
 }
 
-/// The last row in the tree below this page.
+/// Returns the last row in the tree below this page.
 fn last_below(file: Bytes<'_>, number: u32) -> Option<ChunkRow> {
     let mut page = Page::new(file, number)?;
     for _ in 0..MAX_DEPTH {
@@ -150,7 +152,7 @@ struct Page<'m> {
 
 impl<'m> Page<'m> {
     fn new(file: Bytes<'m>, number: u32) -> Option<Page<'m>> {
-        // The first page, which has the file's header, is the schema's.
+        // The first page, which has the file's header, belongs to the schema.
         let start =
             usize::try_from(number).ok()?.checked_sub(1).filter(|&before| before > 0)?.checked_mul(PAGE)?;
         let [kind, _, _, cells_high, cells_low] = file.array(start)?;
@@ -163,19 +165,19 @@ impl<'m> Page<'m> {
         Some(Page { file, start, is_leaf, cells })
     }
 
-    /// The `N` bytes from `at` on, if they are within the page.
+    /// Returns the `N` bytes from `at` on, if they are within the page.
     fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         if at + N > PAGE { None } else { self.file.array(self.start + at) }
     }
 
-    /// Where a cell begins in the page.
+    /// Returns where a cell begins in the page.
     fn cell(&self, index: usize) -> Option<usize> {
         let pointers = if self.is_leaf { 8 } else { 12 };
         self.array(pointers + 2 * index).map(|pointer| u16::from_be_bytes(pointer).into())
     }
 
-    /// A number of one to nine bytes, and where the next begins: seven bits a byte, the highest
-    /// first, until one has no highest bit; the ninth counts whole.
+    /// Returns a number of one to nine bytes, and where the next begins: seven bits a byte, the
+    /// highest first, until a byte lacks its highest bit; the ninth byte counts whole.
     fn varint(&self, at: usize) -> Option<(u64, usize)> {
         let mut value = 0;
         for place in 0..9 {
@@ -191,8 +193,8 @@ impl<'m> Page<'m> {
         None
     }
 
-    /// The key of a cell: of a leaf, that of its row; of an inner page, the largest that may be
-    /// below its child.
+    /// Returns the key of a cell: in a leaf, the key of its row; in an inner page, the largest
+    /// possible key below its child.
     fn key(&self, index: usize) -> Option<u64> {
         let cell = self.cell(index)?;
         if self.is_leaf { self.varint(self.varint(cell)?.1) } else { self.varint(cell + 4) }
@@ -201,7 +203,7 @@ impl<'m> Page<'m> {
             .filter(|&key| key <= i64::MAX as u64)
     }
 
-    /// How many cells, from the first one on, have keys below `id`: of an inner page, the number of
+    /// Returns the number of leading cells with keys below `id`: in an inner page, the number of
     /// the child that may have it.
     fn below(&self, id: u64) -> Option<usize> {
         let (mut start, mut end) = (0, self.cells);
@@ -212,18 +214,18 @@ impl<'m> Page<'m> {
         Some(start)
     }
 
-    /// The page of a child; there is one more of them than cells.
+    /// Returns the page of a child; there is one more child than cells.
     fn child(&self, index: usize) -> Option<u32> {
         let at = if index < self.cells { self.cell(index)? } else { 8 };
         self.array(at).map(u32::from_be_bytes)
     }
 
-    /// The last cell of a leaf whose key is not above `id`.
+    /// Returns the last cell of a leaf whose key is not above `id`.
     fn last_not_above(&self, id: u64) -> Option<Option<usize>> {
         Some(self.below(id.checked_add(1)?)?.checked_sub(1))
     }
 
-    /// The row in a cell of a leaf.
+    /// Returns the row in a cell of a leaf.
     fn row(&self, index: usize) -> Option<ChunkRow> {
         let (len, at) = self.varint(self.cell(index)?)?;
         let (first_id, start) = self.varint(at)?;
@@ -246,7 +248,7 @@ impl<'m> Page<'m> {
         let circuits_len = blob_len(kind()?)?;
         let mut or_null = || {
             let kind = kind()?;
-            // Empty BLOBs are not NULL, and damage.
+            // Empty BLOBs are not NULL, but damage.
             if kind == 0 { Some(0) } else { blob_len(kind).filter(|&len| len > 0) }
         };
         let (unitaries_len, labels_len) = (or_null()?, or_null()?);
@@ -270,8 +272,8 @@ impl<'m> Page<'m> {
         })
     }
 
-    /// The first of the overflow pages with `bytes` bytes of a row, if they follow one another; its
-    /// number is at `at`.
+    /// Returns the first of the overflow pages with `bytes` bytes of a row, whose number is at
+    /// `at`, if the pages are consecutive.
     fn overflow_pages(&self, at: usize, bytes: usize) -> Option<u32> {
         let first = u32::from_be_bytes(self.array(at)?);
         for page in (1..bytes.div_ceil(OVERFLOW_BYTES) as u32).map(|step| first.checked_add(step)) {
@@ -283,7 +285,7 @@ impl<'m> Page<'m> {
         (first > 0).then_some(first)
     }
 
-    /// A positive integer of at most three bytes.
+    /// Returns a positive integer of at most three bytes.
     fn small(&self, kind: u64, len: usize, at: usize) -> Option<u32> {
         if kind == 9 {
             return Some(1);
@@ -299,7 +301,7 @@ impl<'m> Page<'m> {
     }
 }
 
-/// How many bytes of a row of `len` bytes are local.
+/// Returns the number of local bytes of a row of `len` bytes.
 fn local_len(len: usize) -> usize {
     if len <= MAX_LOCAL_BYTES {
         return len;
@@ -309,7 +311,7 @@ fn local_len(len: usize) -> usize {
     if full <= MAX_LOCAL_BYTES { full } else { MIN_LOCAL_BYTES }
 }
 
-/// Bytes of an integer of this serial type.
+/// Returns the number of bytes of an integer of this serial type.
 fn integer_len(kind: u64) -> Option<usize> {
     match kind {
         1..=4 => Some(kind as usize),
@@ -320,7 +322,7 @@ fn integer_len(kind: u64) -> Option<usize> {
     }
 }
 
-/// Bytes of a BLOB of this serial type.
+/// Returns the number of bytes of a BLOB of this serial type.
 fn blob_len(kind: u64) -> Option<usize> {
     let len = kind.checked_sub(12).filter(|twice| twice % 2 == 0)? / 2;
     usize::try_from(len).ok().filter(|&len| len <= MAX_VALUE_BYTES as usize)

@@ -1,5 +1,4 @@
-//! Opens a corpus with SQLite: the settings of every connection, and the checks that a file must
-//! pass.
+//! Opening a corpus with SQLite: the settings of every connection, and the checks of a file.
 
 use crate::error::{Error, LOOK_FOR, Result, io, not_a_corpus};
 use crate::hex::hex;
@@ -19,24 +18,25 @@ use std::time::Duration;
 /// `PRAGMA application_id` of a corpus: "Qrps".
 pub(crate) const APPLICATION_ID: i64 = 0x5172_7073;
 
-/// `PRAGMA page_size`, the largest SQLite has: a chunk fits in one page, a file reaches 281 TB.
+/// `PRAGMA page_size`, the largest of SQLite: a chunk fits in one page, and a file can reach 281
+/// TB.
 pub(crate) const PAGE_SIZE: u32 = 65_536;
 
-/// Pages a connection may keep in memory, in KiB.
+/// The size limit of a connection's page cache, in KiB.
 const CACHE_KIB: u32 = 32 << 10;
 
-/// Readers map up to this much of the file instead of copying pages; SQLite stops at its
+/// The most bytes of a file that readers map instead of copying pages; SQLite limits it to
 /// `SQLITE_MAX_MMAP_SIZE`.
 const MMAP_BYTES: i64 = 1 << 40;
 
-/// No row of `chunks` takes more bytes, since a writer refuses larger labels; SQLite refuses larger
+/// The most bytes of a row of `chunks`, since a writer refuses larger labels. SQLite refuses larger
 /// values before it reads them.
 pub(crate) const MAX_VALUE_BYTES: i32 = 64 << 20;
 
-/// How long SQLite's own locks are waited for, in milliseconds: a backstop behind the sidecar lock.
+/// The timeout for SQLite's own locks, in milliseconds: a backstop for the sidecar lock.
 const BUSY_TIMEOUT_MS: u64 = 300_000;
 
-/// How long a connection waits for a lock of SQLite's own; shared with its busy handler.
+/// The timeout of a connection for SQLite's own locks, shared with its busy handler.
 #[derive(Debug, Clone)]
 pub(crate) struct BusyTimeout(Arc<AtomicU64>);
 
@@ -50,7 +50,7 @@ impl BusyTimeout {
     }
 }
 
-/// The size of SQLite's smallest page: no database is shorter.
+/// The smallest size of an SQLite page, and so of a database.
 const HEADER_BYTES: u64 = 512;
 
 /// The purpose of a connection.
@@ -61,8 +61,7 @@ pub(crate) enum Access {
     Create,
 }
 
-/// Opens an SQLite file with nothing in it trusted: no triggers, views or functions of the file
-/// ever run.
+/// Opens an untrusted SQLite file: no triggers, views or functions in it ever run.
 pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeout)> {
     check_version()?;
     guard::install();
@@ -71,7 +70,7 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     }
     check_plain(path)?;
     let failed = sqlite(path, "open it");
-    // Also for reading: a journal that a killed writer left behind must be rolled back first.
+    // Also for reading, since the journal of a killed writer must be rolled back first.
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
     let mut connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
@@ -94,8 +93,8 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<(Connection, BusyTimeo
     Ok((connection, busy_timeout))
 }
 
-/// Refuses anything but plain files, here or beside it: SQLite would wait for ever for the other
-/// end of a pipe.
+/// Refuses anything but regular files, at the path or beside it: SQLite would wait for ever for the
+/// other end of a pipe.
 fn check_plain(path: &Path) -> Result<()> {
     let strange = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_file());
     let names = std::iter::once(path.into()).chain(COMPANIONS.map(|ending| beside(path, ending)));
@@ -105,7 +104,7 @@ fn check_plain(path: &Path) -> Result<()> {
     }
 }
 
-/// Keeps anything in the file from running, and hostile sizes from being believed.
+/// Disables code in the file, and enables checks against hostile sizes.
 fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     for (option, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -126,10 +125,10 @@ fn map(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)
 }
 
-/// Opens a corpus that nobody writes as immutable: without any locks.
+/// Opens a corpus that nobody writes as immutable, without any locks.
 ///
-/// Sound for committed records only, which never change, and only because every byte is checked
-/// after it was read: if a writer begins after all, a torn read does not pass.
+/// This is sound for committed records only, which never change, and only because every byte is
+/// checked after it was read: if a writer starts after all, a torn read fails the check.
 pub(crate) fn open_immutable(path: &Path) -> Result<Connection> {
     guard::install();
     let failed = sqlite(path, "open it");
@@ -150,15 +149,15 @@ pub(crate) fn open_immutable(path: &Path) -> Result<Connection> {
 
 /// Bounds the memory of a connection's page cache.
 ///
-/// To be called once the file's pages are known to be of 65536 bytes: SQLite turns a size into a
-/// number of pages by the page size it knows at that moment, 4096 before the first read, and would
-/// keep sixteen times as much.
+/// Call once the file is known to have pages of 65,536 bytes: SQLite converts a size into a number
+/// of pages with the page size it knows at that moment, 4096 before the first read, and would keep
+/// sixteen times as much.
 pub(crate) fn bound_cache(connection: &Connection, path: &Path) -> Result<()> {
     connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB)).map_err(sqlite(path, "set it up"))
 }
 
-/// Refuses an SQLite that can lose committed pages when several connections write and checkpoint
-/// one WAL.
+/// Refuses a version of SQLite that can lose committed pages when several connections write and
+/// checkpoint one WAL.
 fn check_version() -> Result<()> {
     match rusqlite::version_number() {
         3_052_000 | ..3_051_003 => Err(Error::UnsafeSqlite(rusqlite::version().into())),
@@ -171,15 +170,14 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite_on(connection, path, "read it");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let found = size(path);
-    // SQLite takes a file shorter than its header for a new one, and would write over it.
+    // SQLite treats a file shorter than its header as new, and would overwrite it.
     if (1..HEADER_BYTES).contains(&found) {
         return Err(not_a_corpus(path, "it is not an SQLite file".into()));
     }
     let refused = match begin_read(connection) {
         Ok(transaction) => {
             let expected = bytes(&transaction).map_err(&failed)?;
-            // Pages that the file lacks may still be in the WAL; neither loses any during the
-            // transaction.
+            // Missing pages may still be in the WAL; neither loses pages during the transaction.
             let found = size(path);
             return if found < expected && size(&wal_path(path)) == 0 {
                 Err(Error::Truncated(path.into(), found))
@@ -190,8 +188,8 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
         Err(refused) if refused.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => refused,
         Err(other) => return Err(failed(other)),
     };
-    // SQLite has refused the file before looking at any table. Only for one reason would it not do
-    // so on a connection that may repair schemas: the first page counts more pages than there are.
+    // SQLite has refused the file before reading any table. A connection that may repair schemas
+    // accepts it for only one reason: the first page counts more pages than the file has.
     let lenient = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&failed)?;
     restrict(&lenient).map_err(&failed)?;
     lenient.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false).map_err(&failed)?;
@@ -205,7 +203,7 @@ pub(crate) fn check_size(connection: &Connection, path: &Path) -> Result<()> {
 /// The pause before a retry that SQLite asks for.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// Whether SQLite lost a race for the WAL against another process and asks to try again.
+/// Returns whether SQLite lost a race for the WAL against another process and asks to try again.
 pub(crate) fn is_wal_race(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::FileLockingProtocolFailed)
 }
@@ -214,7 +212,7 @@ pub(crate) fn is_wal_race(error: &rusqlite::Error) -> bool {
 pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
     loop {
         let transaction = connection.unchecked_transaction()?;
-        // A transaction takes its state with its first look at the file.
+        // A transaction fixes its state with its first read.
         let look = |connection: &Connection| {
             connection.prepare_cached("SELECT 1 FROM sqlite_schema")?.query([])?.next().map(drop)
         };
@@ -226,7 +224,7 @@ pub(crate) fn begin_read(connection: &Connection) -> rusqlite::Result<Transactio
     }
 }
 
-/// The size of the file with all pages that SQLite counts.
+/// Returns the size of the file with all pages that SQLite counts.
 pub(crate) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let page_size: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
     Ok(pages(connection)? * page_size)
@@ -239,7 +237,7 @@ fn pages(connection: &Connection) -> rusqlite::Result<u64> {
 /// The kind of an SQLite file.
 #[derive(Debug)]
 pub(crate) enum FileKind {
-    /// Nothing yet: a new file.
+    /// A new, empty file.
     Empty,
     /// A corpus with this recipe.
     Corpus(Box<Recipe>),
@@ -272,7 +270,7 @@ impl RecipeIdentity {
 /// Checks the file and returns its recipe's text and hash, unparsed; `None` for a new file.
 pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<RecipeIdentity>> {
     let failed = sqlite_on(connection, path, "read it");
-    // In one state of the file: someone may be creating it at this moment.
+    // In one state of the file: another process may be creating it at this moment.
     let connection = &*connection.unchecked_transaction().map_err(&failed)?;
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let not_a_corpus = |reason: String| not_a_corpus(path, reason);
@@ -281,7 +279,7 @@ pub(crate) fn identity(connection: &Connection, path: &Path) -> Result<Option<Re
         return Ok(None);
     }
     if application != APPLICATION_ID {
-        return Err(not_a_corpus("it is another program's SQLite file".into()));
+        return Err(not_a_corpus("it is an SQLite file of another program".into()));
     }
     let version = number("user_version").map_err(&failed)?;
     if version > i64::from(FORMAT_VERSION) {

@@ -1,4 +1,4 @@
-//! Failures of SQLite as errors that name the file and, where the operating system is behind them,
+//! Failures of SQLite as errors that name the file and, where the operating system is the cause,
 //! its reason.
 
 use crate::error::{Error, io, not_a_corpus};
@@ -9,8 +9,8 @@ use rusqlite::{Connection, ErrorCode};
 use std::fs::File;
 use std::path::Path;
 
-/// Turns the refusal of a connection's SQLite into an error that names the file, what was tried
-/// and, if the operating system is behind it, the system's reason.
+/// Converts an error of a connection into one that names the file, the action and, if the operating
+/// system is the cause, the system's reason.
 pub(crate) fn sqlite_on(
     connection: &Connection,
     path: &Path,
@@ -26,16 +26,16 @@ pub(crate) fn sqlite_on(
     }
 }
 
-/// The number of the system's error behind the last failure of a connection.
+/// Returns the number of the system's error behind the last failure of a connection.
 #[expect(unsafe_code, reason = "rusqlite does not wrap this function")]
 fn system_error(connection: &Connection) -> Option<i32> {
-    // SAFETY: the handle is that of a connection that is open and borrowed; the function only reads
-    // a field of it.
+    // SAFETY: the handle belongs to an open and borrowed connection; the function only reads a
+    // field of it.
     let errno = unsafe { rusqlite::ffi::sqlite3_system_errno(connection.handle()) };
     (errno != 0).then_some(errno)
 }
 
-/// Turns SQLite's refusal into an error that names the file and what was tried.
+/// Converts an error of SQLite into one that names the file and the action.
 pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Error) -> Error {
     move |source| match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::DiskFull(path.into()),
@@ -49,10 +49,10 @@ pub(crate) fn sqlite(path: &Path, action: &'static str) -> impl Fn(rusqlite::Err
     }
 }
 
-/// The operating system's error that SQLite may have met at a file: SQLite says only that it cannot
-/// open it, and trying again shows why.
+/// Returns the operating system's error that may be behind SQLite's: SQLite reports only that it
+/// cannot open a file, and trying again shows why.
 fn refusal(path: &Path) -> Option<std::io::Error> {
-    // Without a descriptor of the file: closing it would drop all locks that this process has on
+    // Without opening the file: closing a descriptor would drop all locks that this process has on
     // the file.
     let read = |path: &Path| access(path, AccessFlags::R_OK).err().map(std::io::Error::from);
     let unless_missing = |error: &std::io::Error| error.kind() != std::io::ErrorKind::NotFound;

@@ -1,12 +1,12 @@
-//! The guard: a mapped file that loses its end while it is read gives zeros instead of ending the
+//! The guard: a mapped file that is truncated while it is read gives zeros instead of killing the
 //! process.
 //!
 //! A thread that touches a page of a mapping that the file no longer has, or that the disk cannot
-//! read, gets the signal SIGBUS, which by default ends the process. Here a handler puts zeros in
-//! the place of the whole mapping and counts the fault. No check passes over zeros, so the read
-//! goes another way or fails, and [`faults`] tells the reason. Every mapping of a database is
-//! guarded: our own, and those that SQLite makes, because it asks the system through functions of
-//! ours. Other signals go to the handlers before ours.
+//! read, gets the signal SIGBUS, which by default kills the process. Here a handler replaces the
+//! whole mapping by zeros and counts the fault. Zeros fail every check, so the read takes another
+//! way or fails, and [`faults`] shows the reason. Every mapping of a database is guarded: our own,
+//! and SQLite's, because SQLite calls our functions instead of the system's. Other signals go to
+//! earlier handlers.
 
 #![expect(unsafe_code, reason = "a signal handler, and functions that SQLite calls in place of the system's")]
 
@@ -20,44 +20,45 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-/// More than the mappings that Linux allows a process unless told otherwise: 65,530. What is not in
-/// the table is not mapped.
+/// The size of the table: more than the mappings that Linux allows a process by default, 65,530.
+/// Files outside the table are not mapped.
 const MAX_MAPPINGS: usize = 1 << 16;
 
-/// Counters of faults; files share one if the hashes of their numbers agree in these bits.
+/// The number of fault counters; files share one if the hashes of their numbers agree in these
+/// bits.
 const FAULT_COUNTERS: usize = 1 << 10;
 
-/// A mapping that is guarded. The handler reads these numbers in the middle of anything, so they
-/// are atomic and there is no lock.
+/// A guarded mapping. The handler may interrupt any code, so these numbers are atomic and there is
+/// no lock.
 struct Guarded {
-    /// 0 if the place is free, [`CLAIMED`] while it is being filled or cleared.
+    /// 0 if the entry is free, [`CLAIMED`] while it is being filled or cleared.
     start: AtomicUsize,
     end: AtomicUsize,
     count: AtomicUsize,
 }
 
-/// No address is as high as this.
+/// A number above every address.
 const CLAIMED: usize = usize::MAX;
 
 static TABLE: [Guarded; MAX_MAPPINGS] =
     [const { Guarded { start: AtomicUsize::new(0), end: AtomicUsize::new(0), count: AtomicUsize::new(0) } };
         MAX_MAPPINGS];
 
-/// There is no free place before this one.
+/// The first entry that may be free.
 static FIRST_FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// No place from this one on was ever used.
+/// The first entry that was never used, like all after it.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 static FAULTS: [AtomicU32; FAULT_COUNTERS] = [const { AtomicU32::new(0) }; FAULT_COUNTERS];
 
-/// A place in the table.
+/// An entry in the table.
 #[derive(Debug)]
 pub(crate) struct Guard(usize);
 
 impl Guard {
-    /// Guards a mapping of `file` from now until it is dropped, which must be before the mapping
-    /// goes; `None` if there are too many.
+    /// Guards a mapping of `file` until the guard is dropped, which must happen before the mapping
+    /// is removed; `None` if there are too many.
     pub(crate) fn new(start: usize, len: usize, file: &File) -> Option<Guard> {
         install();
         guard(start, len, count_of(file.as_raw_fd())).map(Guard)
@@ -70,8 +71,8 @@ impl Drop for Guard {
     }
 }
 
-/// How many mappings of the file with this device and number have given zeros since the process
-/// began.
+/// Returns how often a mapping of the file with this device and inode number was replaced by zeros
+/// since the process began.
 #[inline]
 pub(crate) fn faults((device, number): (u64, u64)) -> u32 {
     FAULTS[count_at(device, number)].load(SeqCst)
@@ -82,7 +83,7 @@ fn count_at(device: u64, number: u64) -> usize {
         & (FAULT_COUNTERS - 1)
 }
 
-/// The place of the count of an open file's faults.
+/// Returns the index of an open file's fault counter.
 fn count_of(descriptor: c_int) -> usize {
     // SAFETY: all bits zero are a `stat`.
     let mut found: libc::stat = unsafe { std::mem::zeroed() };
@@ -96,7 +97,7 @@ fn count_of(descriptor: c_int) -> usize {
 fn guard(start: usize, len: usize, count: usize) -> Option<usize> {
     let first = FIRST_FREE.load(SeqCst);
     let is_claimed = |&place: &usize| TABLE[place].start.compare_exchange(0, CLAIMED, SeqCst, SeqCst).is_ok();
-    // Again from the beginning, if another thread has set it too high meanwhile.
+    // Start again, if another thread has set it too high meanwhile.
     let place = (first..MAX_MAPPINGS).chain(0..first).find(is_claimed)?;
     FIRST_FREE.store(place + 1, SeqCst);
     USED.fetch_max(place + 1, SeqCst);
@@ -114,42 +115,42 @@ fn clear(place: usize) {
     FIRST_FREE.fetch_min(place, SeqCst);
 }
 
-/// The guarded mappings: their places, first bytes and ends.
+/// Returns the guarded mappings: their entries, first addresses and ends.
 fn guarded() -> impl Iterator<Item = (usize, usize, usize)> {
     let load = |place: usize| (place, TABLE[place].start.load(SeqCst), TABLE[place].end.load(SeqCst));
     (0..USED.load(SeqCst)).map(load).filter(|(_, start, end)| start < end)
 }
 
-/// Puts zeros in the place of the mapping with this address, if it is guarded.
+/// Replaces the mapping with this address by zeros, if it is guarded.
 fn replace(address: usize) -> bool {
     let Some((place, start, end)) = guarded().find(|(_, start, end)| (*start..*end).contains(&address))
     else {
         return false;
     };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    // SAFETY: the mapping is there, since it is being read at this moment, and stays as long as it
-    // is guarded. What is read from it may change at any time as far as its readers are concerned,
-    // so also to zeros; `mmap` is a call to the system.
+    // SAFETY: the mapping exists, since it is being read at this moment, and stays as long as it is
+    // guarded. Its readers expect that its bytes may change at any time, so also to zeros; `mmap`
+    // is a system call.
     let new = unsafe { libc::mmap(start as *mut c_void, end - start, libc::PROT_READ, flags, -1, 0) };
     FAULTS[TABLE[place].count.load(SeqCst)].fetch_add(1, SeqCst);
     new != libc::MAP_FAILED
 }
 
-/// A handler of SIGBUS that ours has replaced, and the one before it.
+/// A handler of SIGBUS that ours has replaced, and an earlier one.
 struct ReplacedHandler {
     action: libc::sigaction,
     before: *mut ReplacedHandler,
 }
 
-/// The newest of those.
+/// The newest replaced handler.
 static REPLACED: AtomicPtr<ReplacedHandler> = AtomicPtr::new(ptr::null_mut());
 
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     let errno = Errno::last_raw();
-    // SAFETY: the system calls this with the information about the signal, and that of a fault has
-    // an address.
+    // SAFETY: the system calls this with the information about the signal, which has an address for
+    // a fault.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    // Signals that someone has sent have no positive code.
+    // Signals that a process has sent have no positive code.
     if code <= 0 || !replace(address) {
         restore_handler(signal, code <= 0);
     }
@@ -158,8 +159,8 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
 
 /// Restores the handler before ours and lets it treat the signal.
 ///
-/// To call the other handler would not do: Python's `faulthandler` prints where the program is,
-/// restores what it found, which may be ours, and sends the signal again.
+/// Calling the other handler would not work: Python's `faulthandler` prints a traceback, restores
+/// the handler that it found, which may be ours, and sends the signal again.
 fn restore_handler(signal: c_int, is_sent: bool) {
     let before = REPLACED.load(SeqCst);
     // SAFETY: all bits zero are a `sigaction`: the default, no flags, an empty mask.
@@ -169,19 +170,19 @@ fn restore_handler(signal: c_int, is_sent: bool) {
         action = before.action;
         REPLACED.store(before.before, SeqCst);
     }
-    // SAFETY: `action` was that of this signal before, or is the default; both calls may be made in
-    // a handler.
+    // SAFETY: `action` was this signal's before, or is the default; both calls are allowed in a
+    // handler.
     unsafe {
         libc::sigaction(signal, &raw const action, ptr::null_mut());
         if is_sent {
-            // A fault comes again by itself.
+            // A fault repeats by itself.
             libc::raise(signal);
         }
     }
 }
 
-/// Installs the handler if it is not there, checked now and then: others, such as PyTorch in a
-/// loader's workers, install theirs.
+/// Installs the handler unless it is installed. Checked now and then, because others, such as
+/// PyTorch in a loader's workers, install theirs.
 pub(crate) fn install() {
     static LOOKED: AtomicU64 = AtomicU64::new(0);
     let now = now().as_millis() as u64;
@@ -194,20 +195,20 @@ pub(crate) fn install() {
     let (mut there, mut own): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
     let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
     own.sa_sigaction = handler as usize;
-    // On the stack for signals, if the thread has one: another thread's may be small.
+    // On the signal stack, if the thread has one: another thread's stack may be small.
     own.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: a look, which writes what is there.
+    // SAFETY: a query, which writes the installed handler.
     unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &raw mut there) };
     if there.sa_sigaction != own.sa_sigaction {
-        // SAFETY: the handler makes calls only that a handler may make; what was there is written
-        // to `there`.
+        // SAFETY: the handler makes only calls that are allowed in a handler; the previous one is
+        // written to `there`.
         unsafe { libc::sigaction(libc::SIGBUS, &raw const own, &raw mut there) };
         if there.sa_sigaction != own.sa_sigaction {
             let new: *mut ReplacedHandler =
                 Box::leak(Box::new(ReplacedHandler { action: there, before: ptr::null_mut() }));
             let mut before = REPLACED.load(SeqCst);
             loop {
-                // SAFETY: nobody else has it before it is in the list.
+                // SAFETY: nobody else can access it before it is in the list.
                 unsafe { (*new).before = before };
                 match REPLACED.compare_exchange(before, new, SeqCst, SeqCst) {
                     Ok(_) => break,
@@ -219,12 +220,12 @@ pub(crate) fn install() {
     LOOKED.store(now, SeqCst);
 }
 
-/// Has SQLite map files by the functions below.
+/// Lets SQLite map files by the functions below.
 fn guard_sqlite() {
     type Call = unsafe extern "C" fn();
-    // SAFETY: SQLite calls each with the arguments of the function of the system that has its name,
-    // and the last one, too, which is declared with more arguments that may follow, with these
-    // four: such calls are made as others on Linux.
+    // SAFETY: SQLite calls each with the arguments of the system function of that name. The last
+    // one is declared with variable arguments and called with these four; on Linux such calls are
+    // like others.
     let calls = unsafe {
         [
             (c"mmap", std::mem::transmute::<*const (), Call>(map as *const ())),
@@ -233,8 +234,8 @@ fn guard_sqlite() {
             (c"mremap", std::mem::transmute::<*const (), Call>(remap as *const ())),
         ]
     };
-    // SAFETY: the file system that SQLite uses unless told otherwise is there for good, and its
-    // functions are called with it and with names that are C strings.
+    // SAFETY: SQLite's default file system is never removed, and its functions are called with it
+    // and with names that are C strings.
     unsafe {
         let Some(system) = ffi::sqlite3_vfs_find(ptr::null()).as_mut() else { return };
         let Some(set) = system.xSetSystemCall else { return };
@@ -244,8 +245,8 @@ fn guard_sqlite() {
     }
 }
 
-/// `mmap` for SQLite. What it maps to be written, the index of the WAL, is not guarded: zeros in
-/// one process alone would have it miss what others write.
+/// Implements `mmap` for SQLite. Mappings for writing (the WAL index) are not guarded: zeros in one
+/// process alone would make it miss what others write.
 unsafe extern "C" fn map(
     address: *mut c_void,
     len: size_t,
@@ -262,8 +263,8 @@ unsafe extern "C" fn map(
     match guard(start as usize, len, count_of(file)) {
         Some(_) => start,
         None => {
-            // SAFETY: it was mapped just now, and nobody else knows of it. SQLite reads without a
-            // mapping then.
+            // SAFETY: it was mapped just now, and nobody else knows of it. SQLite then reads
+            // without a mapping.
             unsafe { libc::munmap(start, len) };
             Errno::set_raw(libc::ENOMEM);
             libc::MAP_FAILED
@@ -271,7 +272,7 @@ unsafe extern "C" fn map(
     }
 }
 
-/// `munmap` for SQLite: of a whole mapping, or of its end.
+/// Implements `munmap` for SQLite, of a whole mapping or of its end.
 unsafe extern "C" fn unmap(address: *mut c_void, len: size_t) -> c_int {
     let gone = address as usize..address as usize + len;
     for (place, start, end) in guarded() {
@@ -281,11 +282,11 @@ unsafe extern "C" fn unmap(address: *mut c_void, len: size_t) -> c_int {
             TABLE[place].end.store(gone.start, SeqCst);
         }
     }
-    // SAFETY: with SQLite's own arguments; whatever goes is guarded no more.
+    // SAFETY: with SQLite's own arguments; the removed part is no longer guarded.
     unsafe { libc::munmap(address, len) }
 }
 
-/// `mremap` for SQLite: a whole mapping becomes longer, and may be elsewhere then.
+/// Implements `mremap` for SQLite: a whole mapping grows and may move.
 #[cfg(target_os = "linux")]
 unsafe extern "C" fn remap(old: *mut c_void, old_len: size_t, len: size_t, flags: c_int) -> *mut c_void {
     // SAFETY: with SQLite's own arguments.

@@ -1,8 +1,9 @@
-//! The layout of a file: where its tables are. A file with the same one needs no SQLite to be read.
+//! The layout of a file: the positions of its tables. A file with a known layout can be read
+//! without SQLite.
 //!
-//! Shards of one corpus are made by the same statements, so their schemas and their metadata are,
-//! byte for byte, alike. When SQLite has read and checked those of one shard, others are compared
-//! with it: that takes microseconds.
+//! Shards of one corpus are created by the same statements, so their schemas and metadata are equal
+//! byte for byte. When SQLite has read and checked one shard, others are compared with it, which
+//! takes microseconds.
 
 use crate::sqlite::btree;
 use crate::sqlite::connection::PAGE_SIZE;
@@ -11,8 +12,8 @@ use rusqlite::Connection;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// The parts of the file's header that decide how the rest is read: sizes and versions, the format
-/// of the schema, the encoding of texts, and the application. See "The Database Header",
+/// The parts of the file's header that determine how the rest is read: sizes and versions, the
+/// format of the schema, the encoding of texts, and the application. See "The Database Header",
 /// <https://sqlite.org/fileformat2.html>.
 const HEADER: [(usize, usize); 4] = [(0, 24), (44, 48), (56, 64), (68, 72)];
 
@@ -22,8 +23,7 @@ const HEADER_BYTES: usize = 100;
 /// The type of a leaf page of a table WITHOUT ROWID.
 const LEAF: u8 = 0x0a;
 
-/// The schema and the metadata of a file that SQLite has read, which were found to be as they
-/// should be.
+/// The schema and the metadata of a file that SQLite has read and that passed all checks.
 #[derive(Debug)]
 pub(crate) struct Layout {
     schema: Vec<u8>,
@@ -35,8 +35,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Reads the layout of a connection's file, which was checked; `None` if it is unusual, or its
-    /// metadata fill more than a page.
+    /// Reads the layout of a connection's file, which must be checked; `None` if it is unusual, or
+    /// its metadata fill more than a page.
     pub(crate) fn new(connection: &Connection, file: Bytes<'_>) -> Option<Layout> {
         let root = chunks_root(connection).ok().flatten()?;
         let page = table_root(connection, "meta").ok()?.checked_sub(1)? as usize;
@@ -45,7 +45,7 @@ impl Layout {
         has_corpus_pages.then_some(Layout { schema: page_of(file, 0)?, metadata, page, root })
     }
 
-    /// The root of the tree of `chunks` of another file, if that has this layout too.
+    /// Returns the root of the tree of `chunks` of another file, if that has this layout too.
     pub(crate) fn root(&self, file: Bytes<'_>) -> Option<u32> {
         let schema = page_of(file, 0)?;
         let same = HEADER.iter().all(|&(start, end)| schema[start..end] == self.schema[start..end])
@@ -61,7 +61,7 @@ fn page_of(file: Bytes<'_>, page: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The root of the tree of `chunks`, if the table has the usual columns in the usual order.
+/// Returns the root of the tree of `chunks`, if the table has the usual columns in the usual order.
 pub(crate) fn chunks_root(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let sql = "SELECT group_concat(name || ' ' || pk || hidden, ',') FROM pragma_table_xinfo('chunks')";
     let columns: Option<String> = connection.query_row(sql, [], |row| row.get(0))?;
@@ -72,7 +72,7 @@ pub(crate) fn chunks_root(connection: &Connection) -> rusqlite::Result<Option<u3
     table_root(connection, "chunks").map(Some)
 }
 
-/// The root of the tree of a table.
+/// Returns the root of the tree of a table.
 pub(crate) fn table_root(connection: &Connection, table: &str) -> rusqlite::Result<u32> {
     let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     connection.query_row(sql, [table], |row| row.get(0))

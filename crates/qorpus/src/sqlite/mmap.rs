@@ -1,5 +1,5 @@
-//! Mappings: an immutable file as SQLite has mapped it, or a published one, and bytes in memory
-//! that other processes may change.
+//! Mappings: an immutable file mapped by SQLite, or a published one, and bytes in memory that other
+//! processes may change.
 
 #![expect(
     unsafe_code,
@@ -15,28 +15,27 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 
-/// A file is asked for in pieces of this many bytes, because SQLite counts those of a piece in a C
-/// `int`.
+/// The size of the pieces in which a file is requested, because SQLite stores the size of a piece
+/// in a C `int`.
 const MAX_FETCH_BYTES: usize = 1 << 30;
 
-/// SQLite hands out no part of a mapping behind which there are fewer bytes than these.
+/// The bytes that must follow any part of a mapping that SQLite returns.
 const FETCH_MARGIN: usize = 256;
 
-/// A part of a file, from its first byte on, that SQLite has mapped and keeps mapped as long as
-/// this lives.
+/// The beginning of a file, which SQLite has mapped and keeps mapped as long as this lives.
 ///
-/// The mapping is SQLite's own: a second descriptor of the file would, when it is closed, drop all
-/// locks that this process has on the file.
+/// The mapping is SQLite's own: closing a second descriptor of the file would drop all locks that
+/// this process has on the file.
 pub(crate) struct Mapping<'c> {
     file: NonNull<ffi::sqlite3_file>,
     start: NonNull<u8>,
     len: usize,
-    /// Pieces to be given back.
+    /// Pieces to release.
     pieces: usize,
     connection: PhantomData<&'c Connection>,
 }
 
-/// The file of a connection, which belongs to it.
+/// Returns the file of a connection, which belongs to it.
 fn file_of(connection: &Connection) -> Option<NonNull<ffi::sqlite3_file>> {
     let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
     let (main, operation) = (c"main".as_ptr(), ffi::SQLITE_FCNTL_FILE_POINTER);
@@ -47,19 +46,20 @@ fn file_of(connection: &Connection) -> Option<NonNull<ffi::sqlite3_file>> {
     NonNull::new(file).filter(|_| code == ffi::SQLITE_OK)
 }
 
-/// `N` bytes of a connection's file, read as SQLite reads them, without a lock or a transaction.
+/// Returns `N` bytes of a connection's file, read as SQLite reads them, without a lock or a
+/// transaction.
 pub(crate) fn read_header<const N: usize>(connection: &Connection, offset: i64) -> Option<[u8; N]> {
     let (file, mut bytes) = (file_of(connection)?, [0; N]);
     // SAFETY: a file that is open has methods, which are constant.
     let read = unsafe { file.as_ref().pMethods.as_ref() }?.xRead?;
-    // SAFETY: the file is open as long as the connection, and there is room for so many bytes.
+    // SAFETY: the file is open as long as the connection, and the buffer has room for these bytes.
     let code = unsafe { read(file.as_ptr(), bytes.as_mut_ptr().cast(), i32::try_from(N).ok()?, offset) };
     (code == ffi::SQLITE_OK).then_some(bytes)
 }
 
 impl<'c> Mapping<'c> {
-    /// The beginning of the connection's file as far as SQLite has it mapped, but no more than
-    /// SQLite's `SQLITE_MAX_MMAP_SIZE`; `None` if it has mapped nothing.
+    /// Returns the beginning of the connection's file as far as SQLite has it mapped, but no more
+    /// than SQLite's `SQLITE_MAX_MMAP_SIZE`; `None` if it has mapped nothing.
     pub(crate) fn new(connection: &'c Connection) -> Option<Mapping<'c>> {
         let file = file_of(connection)?;
         let mut mapping =
@@ -87,24 +87,24 @@ impl<'c> Mapping<'c> {
     /// Takes the next `len` bytes of a file of `whole` bytes, and returns how many there are.
     fn fetch(&mut self, len: usize, whole: usize) -> Option<usize> {
         let (fetch, mut found) = (self.methods()?.xFetch?, ptr::null_mut());
-        // What is mapped is mapped in pages of the system. The margin, too, of which SQLite hands
-        // out nothing, is in the last of them: the file ends with a page of SQLite's, which is made
-        // of the system's.
+        // Mappings consist of pages of the system. The margin that SQLite never returns is in the
+        // last of them, because a page of SQLite, with which the file ends, consists of pages of
+        // the system.
         let asked = if self.len + len == whole { len - FETCH_MARGIN } else { len };
         let (offset, amount) = (i64::try_from(self.len).ok()?, i32::try_from(asked).ok()?);
-        // SAFETY: the file is open, and `found` is where the address goes.
+        // SAFETY: the file is open, and `found` receives the address.
         let code = unsafe { fetch(self.file.as_ptr(), offset, amount, &raw mut found) };
         let found = NonNull::new(found.cast::<u8>()).filter(|_| code == ffi::SQLITE_OK)?;
         self.pieces += 1;
         if self.len == 0 {
             self.start = found;
         }
-        // SAFETY: so far the mapping reaches, hence this is no farther than one behind its end.
+        // SAFETY: the mapping reaches this far, so this is at most one past its end.
         let next = unsafe { self.start.add(self.len) };
         (next == found).then_some(len)
     }
 
-    /// Its bytes.
+    /// Returns its bytes.
     pub(crate) fn bytes(&self) -> Bytes<'_> {
         Bytes { start: self.start.as_ptr(), len: self.len, memory: PhantomData }
     }
@@ -114,7 +114,7 @@ impl Drop for Mapping<'_> {
     fn drop(&mut self) {
         let Some(unfetch) = self.methods().and_then(|methods| methods.xUnfetch) else { return };
         for _ in 0..self.pieces {
-            // SAFETY: the file is open, since the connection is, and so many pieces were fetched
+            // SAFETY: the file is open, since the connection is, and this many pieces were fetched
             // from it.
             unsafe { unfetch(self.file.as_ptr(), 0, self.start.as_ptr().cast()) };
         }
@@ -123,17 +123,17 @@ impl Drop for Mapping<'_> {
 
 /// A mapped file that was published and never changes; it takes no descriptor.
 ///
-/// Only for such files: to close the descriptor drops all locks that this process has on the file,
-/// which matters as little as the locks do.
+/// Only for such files: closing the descriptor drops all locks that this process has on the file,
+/// which it does not need.
 #[derive(Debug)]
 pub(crate) struct PublishedMapping {
-    /// Goes before the memory does.
+    /// Dropped before the memory.
     _guard: Guard,
     memory: MmapRaw,
 }
 
 impl PublishedMapping {
-    /// The file at `path`, if it can be mapped and has this size.
+    /// Maps the file at `path`; `None` if it cannot be mapped or has another size.
     pub(crate) fn new(path: &Path, size: u64) -> Option<PublishedMapping> {
         let file = File::open(path).ok()?;
         let found = file.metadata().ok().filter(|found| found.is_file() && found.len() == size);
@@ -142,14 +142,14 @@ impl PublishedMapping {
         Some(PublishedMapping { _guard: guard, memory })
     }
 
-    /// Its bytes.
+    /// Returns its bytes.
     pub(crate) fn bytes(&self) -> Bytes<'_> {
         Bytes { start: self.memory.as_ptr(), len: self.memory.len(), memory: PhantomData }
     }
 }
 
-/// Bytes that another process may be changing: they can be copied and nothing else, and what was
-/// copied stays as it is while it is checked.
+/// Bytes that another process may be changing. They can only be copied, so that the copy does not
+/// change while it is checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Bytes<'m> {
     start: *const u8,
@@ -165,16 +165,16 @@ impl<'m> Bytes<'m> {
             return None;
         }
         // SAFETY: the source is within the memory, as was checked, and lives as long as `'m`; `out`
-        // is someone's own, so they do not overlap. Another process may write there meanwhile. Then
-        // any bytes may arrive, but they arrive as a copy: nothing holds a reference to the memory
-        // or looks at a byte of it twice, and what was copied is not used before it has passed its
-        // check or, for places in the tree, its bounds. Where the file has lost the page the guard
-        // has zeros there.
+        // is exclusively borrowed, so they do not overlap. Another process may write there
+        // meanwhile. Then any bytes may arrive, but they arrive as a copy: nothing holds a
+        // reference to the memory or reads a byte of it twice, and a copy is not used before it has
+        // passed its check or, for positions in the tree, its bounds. Where the file has lost the
+        // page, the guard provides zeros.
         unsafe { ptr::copy_nonoverlapping(self.start.add(at), out.as_mut_ptr(), out.len()) };
         Some(())
     }
 
-    /// The `N` bytes from `at` on.
+    /// Returns the `N` bytes from `at` on.
     #[inline]
     pub(crate) fn array<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         let mut out = [0; N];
@@ -190,9 +190,9 @@ impl<'m> Bytes<'m> {
             use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
             let mut line = at & !(CACHE_LINE_BYTES - 1);
             while line < at + len {
-                // To the second level: on the way to the first there is room for a dozen lines
-                // only, and a block has more. SAFETY: a prefetch is a hint and reads nothing,
-                // whatever the address.
+                // To the second level: the buffers of the first level hold about a dozen lines, and
+                // a block has more. SAFETY: a prefetch is a hint and reads nothing, for any
+                // address.
                 unsafe { _mm_prefetch::<_MM_HINT_T1>(self.start.wrapping_add(line).cast()) };
                 line += CACHE_LINE_BYTES;
             }

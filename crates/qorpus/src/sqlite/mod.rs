@@ -1,5 +1,5 @@
-//! Everything that knows SQLite's insides: connections, the WAL, the schema, mapped pages and the
-//! b-tree in them.
+//! Everything that depends on SQLite's internals: connections, the WAL, the schema, mapped pages
+//! and the b-tree in them.
 
 pub(crate) mod blob;
 pub(crate) mod btree;

@@ -1,8 +1,8 @@
-//! The schema: the tables of a corpus, and what of a file's own schema is believed.
+//! The schema: the tables of a corpus, and the check of a file's own schema.
 //!
-//! SQLite runs what a schema contains: expressions of generated columns when a row is read, those
-//! of indexes and CHECK constraints when one is written. So a table is read only if its definition
-//! is, word for word, the known one.
+//! SQLite runs code in a schema: expressions of generated columns when a row is read, and of
+//! indexes and CHECK constraints when one is written. So a table is read only if its definition is
+//! the known one, word for word.
 
 use crate::error::{Result, not_a_corpus};
 use crate::sqlite::failure::sqlite;
@@ -10,18 +10,18 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// The statements that make the tables.
+/// The statements that create the tables.
 pub(crate) const STATEMENTS: &str = include_str!("schema.sql");
 
-/// The statements that make the further tables of an enumeration.
+/// The statements that create the additional tables of an enumeration.
 pub(crate) const OF_DISTINCT: &str = include_str!("schema_distinct.sql");
 
-/// Tables that are not in every corpus: the first files of version 1, whose records a recipe
-/// decides, have none of labels.
+/// Tables that are not in every corpus: the first files of version 1, whose records follow from a
+/// recipe, have no table of labels.
 const OPTIONAL: [&str; 3] = ["labels", "levels", "keys"];
 
-/// Refuses a file whose tables are defined otherwise, or have indexes of someone else's. Other
-/// tables are no concern of ours, and triggers and views are turned off.
+/// Refuses a file whose tables are defined differently, or have foreign indexes. Other tables are
+/// ignored, and triggers and views are disabled.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
     let failed = sqlite(path, "read its schema");
     let sql = "SELECT type, lower(name), coalesce(sql, '') FROM sqlite_schema
@@ -40,13 +40,13 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The tables' names and definitions, in words.
+/// The tables' names and definitions, split into words.
 static TABLES: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(|| {
     let statements = STATEMENTS.split(';').chain(OF_DISTINCT.split(';')).map(words);
     statements.filter(|words| !words.is_empty()).map(|words| (words[2].clone(), words)).collect()
 });
 
-/// SQL in lower case without comments, cut where blanks may stand.
+/// Splits SQL, in lower case and without comments, into words.
 fn words(sql: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for line in sql.lines().map(|line| line.split("--").next().unwrap_or_default()) {

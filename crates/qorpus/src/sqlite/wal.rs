@@ -1,9 +1,9 @@
-//! Files in WAL mode whose WAL is not there: copies that were made while the corpus was written.
+//! Files in WAL mode whose WAL is missing: copies from the time when the corpus was written.
 //!
-//! The last writer or reader of a corpus leaves WAL mode, and of writers that were killed the WAL
-//! stays, or a byte in the lock file that says that they were just changing the mode. So a file
-//! that is in WAL mode without a WAL, and that no writer has open, was copied alone, or its WAL was
-//! removed, or another program was the last to close it. Nothing in the file tells these apart.
+//! The last writer or reader of a corpus leaves WAL mode. Killed writers leave the WAL, or a byte
+//! in the lock file that shows that they were just changing the mode. So a file in WAL mode without
+//! a WAL, which no writer has open, was copied alone, or its WAL was removed, or another program
+//! was the last to close it. Nothing in the file distinguishes these cases.
 
 use crate::os::sidecar_lock;
 use crate::paths::{absolute, wal_path};
@@ -15,20 +15,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Where the header of an SQLite file has the versions that its writers and readers must
-/// understand: 2 of both is WAL mode.
+/// The offset of the versions in the header of an SQLite file that its writers and readers must
+/// understand: both are 2 in WAL mode.
 const VERSIONS_OFFSET: i64 = 18;
 
-/// How long a process that leaves WAL mode may be between removing the WAL and saying so in the
-/// header.
+/// The longest time between removing the WAL and updating the header, when a process leaves WAL
+/// mode.
 const MODE_CHANGE_TIME: Duration = Duration::from_millis(100);
 
-/// Files that were found without their WAL. A connection to such a file makes a new and empty WAL,
-/// which must not hide it from the rest of this process.
+/// Files that were found without their WAL. A connection to such a file creates a new, empty WAL,
+/// which must not hide the loss from the rest of this process.
 static FOUND: Mutex<BTreeSet<FileIdentity>> = Mutex::new(BTreeSet::new());
 
-/// A file, told from a later one that has its path and, after it was deleted, its device and number
-/// as well.
+/// The identity of a file, which differs from that of a later file with the same path and, after a
+/// deletion, the same device and inode number.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FileIdentity {
     path: PathBuf,
@@ -37,8 +37,8 @@ struct FileIdentity {
     created: Option<SystemTime>,
 }
 
-/// Whether the WAL of the file at `path` is missing. To be asked before SQLite opens the file,
-/// which makes a new one.
+/// Returns whether the WAL of the file at `path` is missing. Call before SQLite opens the file and
+/// creates a new WAL.
 pub(crate) fn is_missing(path: &Path) -> bool {
     let missing = || {
         is_in_wal_mode(path)
@@ -62,39 +62,39 @@ pub(crate) fn is_missing(path: &Path) -> bool {
     true
 }
 
-/// Whether this process has found the WAL of the file at `path` to be missing.
+/// Returns whether this process has found the WAL of the file at `path` to be missing.
 pub(crate) fn is_found(path: &Path) -> bool {
     let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
     !found.is_empty() && identity(path).is_some_and(|file| found.contains(&file)) && is_in_wal_mode(path)
 }
 
-/// Forgets that the WAL was missing: a writer accepts the file.
+/// Forgets that the WAL was missing, because a writer accepts the file.
 pub(crate) fn forget(path: &Path) {
     if let Some(file) = identity(path) {
         FOUND.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
     }
 }
 
-/// Returns a warning if the WAL of the corpus at `path` is missing; to be shown before it is opened
+/// Returns a warning if the WAL of the corpus at `path` is missing. Show it before opening the file
 /// for writing.
 pub fn missing_wal(path: &Path) -> Option<String> {
     let path = absolute(path).ok()?;
     is_missing(&path).then(|| warning(&path))
 }
 
-/// The warning about a file whose WAL is missing.
+/// Returns the warning about a file whose WAL is missing.
 pub(crate) fn warning(path: &Path) -> String {
     format!(
-        "{} is marked as being written (WAL mode), but its WAL, {}, is not beside it: if this is a copy that was made while the \
-         corpus was written, committed records are missing. Copy both files, or copy when the writers have ended; if this file \
-         is all there is, 'qorpus repair' takes it as it is",
+        "{} is marked as being written (WAL mode), but its WAL, {}, is not beside it: if it was copied while the corpus \
+         was being written, committed records are missing. Copy both files, or copy after the writers have ended; if \
+         this file is all there is, run 'qorpus repair' to accept it as it is",
         path.display(),
         wal_path(path).display()
     )
 }
 
-/// Whether the header says WAL mode. It is read through SQLite, which knows when it may close a
-/// descriptor: to close one by hand would drop all locks that this process has on the file.
+/// Returns whether the header says WAL mode. It is read through SQLite, which knows when it may
+/// close a descriptor: closing one by hand would drop all locks that this process has on the file.
 fn is_in_wal_mode(path: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // SQLite would wait for the other end of a pipe.

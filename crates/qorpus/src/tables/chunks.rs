@@ -1,13 +1,12 @@
-//! The tables `chunks` and `totals`: records, and the sums that say how many there are.
+//! The tables `chunks` and `totals`: records, and their number and hash.
 
 use qorpus_core::{Chunk, ContentHash};
 use rusqlite::{Connection, params};
 use std::ops::Range;
 
-/// Adds the chunks that are not there yet and counts them; returns how many records and bytes were
-/// new.
+/// Adds missing chunks and counts them; returns the numbers of new records and bytes.
 ///
-/// A commit whose fate is unknown can simply be repeated.
+/// A commit with an unknown outcome can simply be repeated.
 pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqlite::Result<(u64, u64)> {
     let (mut records, mut content) = totals(connection)?;
     let mut new = (0, 0);
@@ -24,7 +23,7 @@ pub(crate) fn insert_chunks(connection: &Connection, chunks: &[Chunk]) -> rusqli
     Ok(new)
 }
 
-/// Adds a chunk unless one is there; returns whether it did.
+/// Adds a chunk unless it exists; returns whether it did.
 pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<bool> {
     let sql = "INSERT OR IGNORE INTO chunks (first_id, count, checksum, content, circuits, unitaries, labels)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -40,7 +39,7 @@ pub(crate) fn insert_chunk(connection: &Connection, chunk: &Chunk) -> rusqlite::
     Ok(new == 1)
 }
 
-/// How many records there are, and the sum of their hashes.
+/// Returns the number of records and the sum of their hashes.
 pub(crate) fn totals(connection: &Connection) -> rusqlite::Result<(u64, ContentHash)> {
     let sql = "SELECT records, content FROM totals WHERE one = 1";
     connection

@@ -1,20 +1,20 @@
-//! The table `work`: which chunks are still to be made, and which writer has claimed them.
+//! The table `work`: pending chunks, and the writers that have claimed them.
 //!
 //! Its rows are disjoint ranges of chunks. A chunk is done when no row contains it. A range whose
-//! writer has died is free again; the sidecar lock knows which writers live.
+//! writer has died is free again; the sidecar lock knows which writers are alive.
 
 use crate::os::sidecar_lock::WriterId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 use std::ops::Range;
 
-/// A range of chunks still to be made.
+/// A range of pending chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PendingRange {
     pub(crate) chunks: Range<u64>,
     pub(crate) claimed_by: Option<WriterId>,
 }
 
-/// The ranges that touch `chunks`, in order.
+/// Returns the ranges that touch `chunks`, in order.
 fn touching(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingRange>> {
     let sql = "SELECT first_chunk, end_chunk, owner FROM work
                WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk ORDER BY first_chunk";
@@ -25,7 +25,7 @@ fn touching(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingR
     rows.collect()
 }
 
-/// The ranges that touch `chunks`, in order, cut to it.
+/// Returns the ranges that touch `chunks`, in order, cut to it.
 pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingRange>> {
     let mut ranges = touching(connection, chunks)?;
     for PendingRange { chunks: pending, .. } in &mut ranges {
@@ -34,7 +34,7 @@ pub(crate) fn within(connection: &Connection, chunks: &Range<u64>) -> Result<Vec
     Ok(ranges)
 }
 
-/// The ranges of the chunks of `0..chunks` that are done, in order.
+/// Returns the ranges of the chunks of `0..chunks` that are done, in order.
 pub(crate) fn done(connection: &Connection, chunks: u64) -> Result<Vec<Range<u64>>> {
     let (mut done, mut next) = (Vec::new(), 0);
     for pending in within(connection, &(0..chunks))? {
@@ -46,10 +46,10 @@ pub(crate) fn done(connection: &Connection, chunks: u64) -> Result<Vec<Range<u64
     Ok(done)
 }
 
-/// The first chunk from `chunk` on that is done.
+/// Returns the first chunk from `chunk` on that is done.
 pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
-    // The last range that begins there or before is the one, unless ranges overlap: so none is
-    // looked at twice.
+    // Unless ranges overlap, the last range that begins at or before the chunk is the one with the
+    // chunk, so no range is read twice.
     let sql = "SELECT end_chunk FROM work WHERE first_chunk <= ?1 AND end_chunk > ?1
                ORDER BY first_chunk DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
@@ -60,9 +60,9 @@ pub(crate) fn next_done(connection: &Connection, chunk: u64) -> Result<u64> {
     Ok(next)
 }
 
-/// The chunks of `0..chunks` that are done, if they follow one another and are some.
+/// Returns the chunks of `0..chunks` that are done, if there are any and they are consecutive.
 pub(crate) fn done_in_one(connection: &Connection, chunks: u64) -> Result<Option<Range<u64>>> {
-    // More ranges than two have something done between them twice.
+    // With more than two ranges, done chunks are in more than one place.
     let sql =
         "SELECT first_chunk, end_chunk FROM work WHERE first_chunk < end_chunk ORDER BY first_chunk LIMIT 3";
     let mut statement = connection.prepare_cached(sql)?;
@@ -103,7 +103,7 @@ pub(crate) fn claim(
     Ok(claimed)
 }
 
-/// The chunks that `writer` has claimed and still holds.
+/// Returns the chunks that `writer` has claimed and still holds.
 pub(crate) fn claimed_by(connection: &Connection, writer: WriterId) -> Result<Vec<Range<u64>>> {
     let sql = "SELECT first_chunk, end_chunk FROM work WHERE owner = ?1 AND first_chunk < end_chunk";
     let mut statement = connection.prepare_cached(sql)?;
@@ -111,7 +111,7 @@ pub(crate) fn claimed_by(connection: &Connection, writer: WriterId) -> Result<Ve
     rows.collect()
 }
 
-/// Frees the ranges claimed under the name `writer`, which a dead writer may have had.
+/// Frees the ranges claimed under the name `writer`, perhaps by a dead writer.
 pub(crate) fn release(connection: &Connection, writer: WriterId) -> Result<()> {
     let sql = "UPDATE work SET owner = NULL WHERE owner = ?1";
     connection.prepare_cached(sql)?.execute([writer]).map(drop)
@@ -128,7 +128,7 @@ pub(crate) fn replace(
     left.iter().try_for_each(|range| insert(connection, range, next))
 }
 
-/// Takes `chunks` out of every range: they are done.
+/// Removes `chunks` from every range: they are done.
 pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()> {
     for pending in touching(connection, chunks)? {
         let delete = "DELETE FROM work WHERE first_chunk = ?1";
@@ -140,7 +140,7 @@ pub(crate) fn remove(connection: &Connection, chunks: &Range<u64>) -> Result<()>
     Ok(())
 }
 
-/// Adds a range that overlaps no other; an empty one is nothing.
+/// Adds a range that must not overlap another; an empty one is ignored.
 pub(crate) fn insert(connection: &Connection, chunks: &Range<u64>, writer: Option<WriterId>) -> Result<()> {
     if !chunks.is_empty() {
         let sql = "INSERT INTO work (first_chunk, end_chunk, owner) VALUES (?1, ?2, ?3)";

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use std::ops::Range;
 
-/// Adds a block unless there is one at this place.
+/// Adds a block unless this place has one.
 pub(crate) fn insert(connection: &Connection, place: u64, entries: &[u8]) -> rusqlite::Result<()> {
     let sql = "INSERT OR IGNORE INTO keys (place, entries) VALUES (?1, ?2)";
     connection.prepare_cached(sql)?.execute(params![place, entries]).map(drop)

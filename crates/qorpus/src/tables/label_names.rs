@@ -1,9 +1,9 @@
-//! The table `labels`: the names of what records bring with them.
+//! The table `labels`: the names of given labels.
 
 use qorpus_core::MAX_LABELS;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// The labels that appended records have, sorted by name, and for each whether it is a text.
+/// Returns the labels of appended records, sorted by name, each with whether it is a text.
 pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
     let mut statement =
         connection.prepare_cached("SELECT name, is_text FROM labels ORDER BY name LIMIT ?1")?;
@@ -11,7 +11,7 @@ pub(crate) fn label_names(connection: &Connection) -> rusqlite::Result<Vec<(Stri
     rows.collect()
 }
 
-/// Adds a label unless it is there; returns whether the stored one is a text.
+/// Adds a label unless it exists; returns whether the stored one is a text.
 pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> rusqlite::Result<bool> {
     let add = "INSERT INTO labels (name, is_text) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     connection.prepare_cached(add)?.execute(params![name, is_text])?;
@@ -19,8 +19,7 @@ pub(crate) fn add_label(connection: &Connection, name: &str, is_text: bool) -> r
     connection.prepare_cached(look)?.query_row([name], |row| row.get(0))
 }
 
-/// The label that SQL takes for the label `name`, if there is one and `name` itself is not there
-/// yet.
+/// Returns an existing label that is the same name to SQL as the new label `name`, if there is one.
 pub(crate) fn clashing_label(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let look = "SELECT name FROM labels WHERE name = ?1 COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM labels WHERE name = ?1) LIMIT 1";
     connection.prepare_cached(look)?.query_row([name], |row| row.get(0)).optional()

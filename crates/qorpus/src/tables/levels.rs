@@ -1,15 +1,15 @@
-//! The table `levels`: what an enumeration has finished.
+//! The table `levels`: the finished levels of an enumeration.
 
 use rusqlite::{Connection, params};
 use std::ops::Range;
 
-/// More levels than any enumeration has.
+/// The most levels that are read, more than any enumeration has.
 const MAX_LEVELS: usize = 1 << 20;
 
-/// The circuits of one cost and length, each the first that makes its unitary.
+/// The circuits of one cost and length, each the first of its unitary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level {
-    /// The cost of each; 0 if nothing costs anything.
+    /// The cost of each; 0 without costs.
     pub cost: u32,
     /// The number of letters.
     pub length: usize,
@@ -20,7 +20,7 @@ pub struct Level {
 }
 
 impl Level {
-    /// The ids of its records.
+    /// Returns the ids of its records.
     pub fn ids(&self) -> Range<u64> {
         self.first_id..self.first_id + self.records
     }

@@ -1,4 +1,4 @@
-//! A new corpus: its tables, and the metadata that explain the file.
+//! A new corpus: its tables, and the metadata that describe the file.
 
 use crate::error::Result;
 use crate::hex::hex;
@@ -37,7 +37,7 @@ pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> R
     fill(&transaction).and_then(|()| transaction.commit()).map_err(failed)
 }
 
-/// The metadata, which explain the file in ten years.
+/// Returns the metadata, which should still explain the file in ten years.
 fn metadata(recipe: &Recipe) -> [(&'static str, String); 6] {
     let alphabet = recipe.alphabet();
     let gates = alphabet.gates().iter().map(|gate| {

@@ -1,21 +1,21 @@
-//! Which level comes next, and from what it is made.
+//! The next level of an enumeration, and its sources.
 
 use crate::tables::levels::Level;
 use qorpus_core::Recipe;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// A level that is to be made, and from what.
+/// The next level, and its sources.
 #[derive(Debug, Clone)]
 pub(crate) struct NextLevel {
     pub(crate) number: usize,
     pub(crate) level: Level,
-    /// Records, and the letters that are put to them.
+    /// Records, and the letters that extend them.
     pub(crate) sources: Vec<(Range<u64>, u32)>,
 }
 
 impl NextLevel {
-    /// The origins of all candidates over an alphabet of `letters` letters.
+    /// Returns the origins of all candidates over an alphabet of `letters` letters.
     pub(crate) fn origins(&self, letters: u64) -> Range<u64> {
         let ids = |pick: fn(&(Range<u64>, u32)) -> u64| self.sources.iter().map(pick);
         let (start, end) = (ids(|(ids, _)| ids.start).min(), ids(|(ids, _)| ids.end).max());
@@ -33,19 +33,19 @@ pub(crate) fn pieces(sources: &[(Range<u64>, u32)], parents: u64) -> Vec<(Range<
     sources.iter().flat_map(cut).collect()
 }
 
-/// The cost of each letter.
+/// Returns the cost of each letter.
 pub(crate) fn costs(recipe: &Recipe) -> Vec<u32> {
     let costs = recipe.space().enumerates().map_or(&[][..], |distinct| &distinct.costs);
     let of = |gate: usize| costs.get(gate).copied().unwrap_or(0);
     recipe.alphabet().letters().iter().map(|letter| of(letter.gate)).collect()
 }
 
-/// Whether these levels are all there are.
+/// Returns whether these levels complete the enumeration.
 pub(crate) fn is_complete(recipe: &Recipe, levels: &[Level]) -> bool {
     !levels.is_empty() && next(recipe, levels).is_none()
 }
 
-/// The next level: the cheapest and then shortest circuits that may be new.
+/// Returns the next level: the cheapest and then shortest circuits that may be new.
 pub(crate) fn next(recipe: &Recipe, levels: &[Level]) -> Option<NextLevel> {
     let (last, longest) = (levels.last()?, recipe.space().lengths().1);
     let most_cost = recipe.space().enumerates()?.most_cost;
@@ -54,7 +54,7 @@ pub(crate) fn next(recipe: &Recipe, levels: &[Level]) -> Option<NextLevel> {
         *letters_of.entry(cost).or_default() |= 1 << letter;
     }
     let made = || levels.iter().filter(|level| level.records > 0);
-    // The shortest length, not below one, at which some level leads to this cost.
+    // The shortest length, at least one, at which some level leads to this cost.
     let length_of = |cost: u32, least: usize| {
         let of = |letter_cost: &u32| {
             let before = cost.checked_sub(*letter_cost)?;

@@ -1,5 +1,5 @@
-//! Verifying one file: checksums, gaps, duplicates, ids and totals, and recomputation; and
-//! repairing its damaged chunks.
+//! Verifying one file (checksums, gaps, duplicates, ids, totals, recomputed samples) and repairing
+//! its damaged chunks.
 
 use crate::corpus::corpus_file::CorpusFile;
 use crate::corpus::corpus_writer::CorpusWriter;
@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The most damaged chunks or records, after which no more are looked for.
+/// The number of damaged chunks or records after which the search ends.
 const MAX_DAMAGED: usize = 10_000;
 
 /// Verifies one file, as [`verify`](crate::verify) does.
@@ -33,7 +33,7 @@ pub(crate) fn verify_file(
 ) -> Result<Verification> {
     let VerifyOptions { sample, .. } = options;
     if !(0.0..=1.0).contains(&sample) {
-        return Err(Error::Usage(format!("a sample of {sample} is not a fraction; it goes from 0 to 1")));
+        return Err(Error::Usage(format!("the sample {sample} is not a fraction from 0 to 1")));
     }
     let (corpus, jobs) = (CorpusFile::open(path)?, threads(options.jobs)?);
     let (before, done, unexpected) = corpus.read(|connection| {
@@ -43,7 +43,7 @@ pub(crate) fn verify_file(
     let mut result = verify_chunks(&corpus, done, sample, jobs, stop, report)?;
     result.wal_missing = wal::is_found(corpus.path());
     result.damaged.extend(unexpected.into_iter().map(|number| (number, ChunkDamage::Unexpected)));
-    // Records that are damaged are what an index leads to.
+    // With damaged records, errors of the index say nothing.
     if result.damaged.is_empty() {
         let index = verify_index(&corpus, sample, jobs, stop)?;
         result.recomputed += index.recomputed;
@@ -61,16 +61,16 @@ pub(crate) fn verify_file(
     Ok(result)
 }
 
-/// Returns the ranges of chunks that should be there, and for each range still to be made the first
-/// chunk that is there all the same.
+/// Returns the ranges of chunks that should exist, and for each pending range the first chunk that
+/// exists nevertheless.
 fn survey(connection: &Connection, corpus: &CorpusFile) -> rusqlite::Result<(Vec<Range<u64>>, Vec<u64>)> {
     let (chunks, size) = (corpus.recipe().chunks(), corpus.recipe().chunk_records());
     if corpus.recipe().space().is_appended() {
         let sql = "SELECT first_id, count FROM chunks ORDER BY first_id DESC LIMIT 1";
         let last = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)?.saturating_add(row.get::<_, i64>(1)?));
         let end = connection.prepare_cached(sql)?.query_row([], last).optional()?.unwrap_or(0).max(0) as u64;
-        // Of records beyond the last chunk the first is missing; to look for the others shows no
-        // more.
+        // Of records beyond the last chunk only the first is reported as missing; the others would
+        // add nothing.
         let all = 0..totals(connection)?.0.min(end.saturating_add(1));
         return Ok((Vec::from([all]), Vec::new()));
     }
@@ -95,7 +95,7 @@ fn verify_chunks(
     report: &(dyn Fn(u64) + Sync),
 ) -> Result<Verification> {
     let (path, step, result) = (corpus.path(), corpus.scan_chunks(), Mutex::new(Verification::default()));
-    // Chunks that are still to be made are many in a corpus that has just begun, and cost nothing.
+    // A corpus that has just begun has many pending chunks, which cost nothing.
     let segments = Mutex::new(done.into_iter().flat_map(|done| {
         let next = move |start: &u64| Some(start.saturating_add(step)).filter(|next| *next < done.end);
         std::iter::successors(Some(done.start), next)
@@ -120,13 +120,13 @@ fn verify_chunks(
     };
     std::thread::scope(|scope| {
         let workers = workers::start(scope, jobs, |_| verify_segments)?;
-        // A worker does not panic; if one did, the scope panics in its turn.
+        // A worker does not panic; if one did, the scope would panic as well.
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Ok(())))
     })?;
     Ok(result.into_inner().unwrap_or_default())
 }
 
-/// Some consecutive chunks of a file that are verified.
+/// Some consecutive chunks of a file, and the findings in them.
 struct Segment<'a> {
     corpus: &'a CorpusFile,
     sample: f64,
@@ -153,7 +153,7 @@ impl Segment<'_> {
                 Ok((chunks, claims::within(connection, &numbers)?))
             })
         };
-        // A page that SQLite cannot read hides its neighbours: then each chunk is asked for alone.
+        // A page that SQLite cannot read hides its neighbours: then each chunk is read alone.
         let (mut next, mut alone) = (numbers.start, false);
         while next < numbers.end {
             match read(next..if alone { next + 1 } else { numbers.end }) {
@@ -170,7 +170,7 @@ impl Segment<'_> {
         }
     }
 
-    /// Checks that the chunks with these numbers are there, but for those of `todo`.
+    /// Checks that the chunks with these numbers exist, except the pending ones of `todo`.
     fn check_generated(&mut self, chunks: &[(u64, Chunk)], todo: &[PendingRange], numbers: Range<u64>) {
         let mut there = chunks.iter().peekable();
         for number in numbers {
@@ -222,7 +222,8 @@ impl Segment<'_> {
         }
     }
 
-    /// Checks a chunk's place and bytes and `sample` of its records, and counts them if it is whole.
+    /// Checks a chunk's position and bytes and a fraction `sample` of its records, and counts them
+    /// if it is intact.
     fn check_chunk(&mut self, number: u64, chunk: &Chunk) -> std::result::Result<(), ChunkDamage> {
         let (corpus, view) = (self.corpus, chunk.as_ref());
         corpus.check_ids(&view, number)?;
@@ -247,7 +248,7 @@ impl Segment<'_> {
         Ok(())
     }
 
-    /// Checks whether appended unitaries belong to their circuits.
+    /// Checks whether appended unitaries match their circuits.
     fn compare_pairs<'c>(&mut self, first_id: u64, circuit: impl Fn(usize) -> &'c [u16], stored: &[u8]) {
         let (recipe, found) = (self.corpus.recipe(), &mut self.found);
         let (dtype, alphabet) = (recipe.dtype(), recipe.alphabet());
@@ -276,15 +277,15 @@ impl Segment<'_> {
     }
 }
 
-/// Returns the records of a chunk that are recomputed: a window at a place that differs from chunk to
-/// chunk; any place is as good as another.
+/// Returns the records of a chunk that are recomputed: a window at a position that varies from
+/// chunk to chunk.
 fn sampled(number: u64, records: u64, sample: f64) -> Range<usize> {
     let size = ((records as f64 * sample).ceil() as u64).min(records);
     let start = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (records - size + 1);
     start as usize..(start + size) as usize
 }
 
-/// Checks for rows that no chunk of the recipe has, and counts them against the last chunk.
+/// Checks for rows outside the recipe's chunks, and reports them as damage of the last chunk.
 fn check_outside(corpus: &CorpusFile, result: &mut Verification) -> Result<()> {
     let (len, chunk_records) = (corpus.recipe().space().len(), corpus.recipe().chunk_records());
     let sql = "SELECT min(first_id) FROM chunks WHERE first_id < 0 OR first_id >= ?1";
@@ -299,7 +300,7 @@ fn check_outside(corpus: &CorpusFile, result: &mut Verification) -> Result<()> {
     Ok(())
 }
 
-/// Computes the damaged chunks of one file again, as [`repair`](crate::repair) does.
+/// Recomputes the damaged chunks of one file, as [`repair`](crate::repair) does.
 pub(crate) fn repair_file(
     path: &Path,
     options: &RepairOptions,
@@ -315,7 +316,7 @@ pub(crate) fn repair_file(
         return Err(Error::DamagedIndex(path.into(), level));
     }
     if recipe.space().is_appended() && !found.damaged.is_empty() {
-        let reason = "what is damaged cannot be computed again; restore the file from a copy";
+        let reason = "appended records cannot be recomputed; restore the file from a copy";
         return Err(Error::Appended(path.into(), reason));
     }
     if let Some(id) = found.mismatched.keys().next() {

@@ -1,4 +1,4 @@
-//! Verifying one file: checksums, gaps, totals and recomputed samples; and repairing what fails.
+//! Verifying one file, and repairing it.
 
 pub(crate) mod file;
 pub(crate) mod report;

@@ -1,4 +1,4 @@
-//! Options and findings of verifying and repairing.
+//! Options and findings of verifications and repairs.
 
 use crate::error::ChunkDamage;
 use qorpus_core::ContentHash;
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// How thoroughly a corpus is verified.
+/// The options of a verification.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VerifyOptions {
     /// The fraction of each chunk's records that is recomputed, 0 to 1; checksums are always
@@ -16,12 +16,12 @@ pub struct VerifyOptions {
     pub jobs: Option<usize>,
 }
 
-/// How a corpus is repaired.
+/// The options of a repair.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RepairOptions {
-    /// How damage is found.
+    /// The options by which damage is found.
     pub verify: VerifyOptions,
-    /// Where shards are built before they go to their place, as in
+    /// The directory where shards are built before they are published, as in
     /// [`GenerateOptions::stage`](crate::GenerateOptions::stage).
     pub stage: Option<PathBuf>,
 }
@@ -29,32 +29,30 @@ pub struct RepairOptions {
 /// The findings of a verification.
 #[derive(Debug, Default)]
 pub struct Verification {
-    /// Records whose bytes are intact and in their place.
+    /// Records whose bytes are intact and in the right place.
     pub records: u64,
     /// Records that were recomputed.
     pub recomputed: u64,
-    /// Chunks that are damaged, by number; after ten thousand no more are looked for.
+    /// The damaged chunks, by number; the search ends after ten thousand.
     pub damaged: BTreeMap<u64, ChunkDamage>,
-    /// Appended records whose unitary does not belong to their circuit, by id, and the likely
-    /// cause; after ten thousand no more are looked for.
+    /// Appended records whose unitary does not match their circuit, by id, with the likely cause;
+    /// the search ends after ten thousand.
     pub mismatched: BTreeMap<u64, String>,
-    /// Appended records that cannot be recomputed: only the name of a gate in their circuit is
-    /// known.
+    /// Appended records that cannot be recomputed, because their circuit has an opaque gate.
     pub unknown: u64,
-    /// Levels of an enumeration whose index is damaged, by number.
+    /// The numbers of the levels of an enumeration whose index is damaged.
     pub damaged_levels: BTreeSet<usize>,
-    /// Whether the totals that the file keeps are those of its chunks; `None` if it changed
-    /// meanwhile.
+    /// Whether the totals in the file match its chunks; `None` if the file changed meanwhile.
     pub totals: Option<bool>,
-    /// Shards that are lost or damaged as a whole, by number, and the damage of each; none in a corpus
-    /// of one file.
+    /// The shards that are lost or damaged as a whole, by number, with the damage of each; none in
+    /// a corpus of one file.
     pub shards: BTreeMap<u64, String>,
-    /// Ids that no shard has, of a sharded corpus; a file counts what it still lacks itself.
+    /// Ids without a shard, in a sharded corpus; a single file records its pending chunks itself.
     pub missing: Vec<Range<u64>>,
     /// Whether the file is marked as being written and its WAL is missing, so that committed
     /// records may be missing too.
     pub wal_missing: bool,
-    /// Whether it was told to stop before the end.
+    /// Whether it was stopped before the end.
     pub interrupted: bool,
     pub(crate) content: ContentHash,
 }
@@ -66,8 +64,8 @@ impl Default for VerifyOptions {
 }
 
 impl Verification {
-    /// Returns whether nothing is wrong with the records that are there. A missing WAL is not counted: another program
-    /// may have closed it properly.
+    /// Returns whether nothing is wrong with the existing records. A missing WAL does not count:
+    /// another program may have closed the file properly.
     pub fn is_clean(&self) -> bool {
         self.damaged.is_empty()
             && self.mismatched.is_empty()
