@@ -67,6 +67,8 @@ def main() -> None:
     # Functions of a page can be sent to other processes only from the main module.
     names = globals()
     page, base, kept = Page(arguments.page.resolve(), names), Path.cwd(), {*names}
+    # Small networks on a busy machine: more threads would wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # The command that was installed with this Python.
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     text = page.path.read_text()

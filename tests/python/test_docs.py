@@ -112,6 +112,7 @@ def columns(page):
     text = page.read_text()
     fenced = [block[block.index("\n") + 1 : block.rindex("\n")] for block in FENCED.findall(text) if not block.startswith("```diff")]
     indented = [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in INDENTED.findall(FENCED.sub("", text))]
+    indented = [block for block in indented if not block.startswith("options:")]
     return "\n".join([*fenced, *indented]).splitlines()
 
 
