@@ -32,4 +32,5 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         markdown = markdown.replace("](docs/", "](")
         for name, at_root in AT_ROOT.items():
             markdown = markdown.replace(f"]({at_root})", f"]({name})")
-    return OUTSIDE.sub(r"](\1)", markdown)
+    # Pages in folders link to other pages in this way.
+    return markdown if "/" in page.file.src_uri else OUTSIDE.sub(r"](\1)", markdown)

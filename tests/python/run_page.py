@@ -13,6 +13,7 @@ a directory of its own.
 
 import argparse
 import doctest
+import itertools
 import multiprocessing
 import os
 import re
@@ -73,7 +74,7 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     text = page.path.read_text()
     starts = [0, *(found.start() for found in SECTION.finditer(text)), len(text)] if arguments.sections else [0, len(text)]
-    for start, end in zip(starts, starts[1:]):
+    for start, end in itertools.pairwise(starts):
         if arguments.sections:
             for name in names.keys() - kept:
                 del names[name]

@@ -29,15 +29,16 @@ FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 INDENTED = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 CODE = re.compile(r"^```(?:python|pycon|console)\n", re.MULTILINE)
 
-#: Pages with code, but for the one of clusters, which need a cluster: test_clusters_page.py.
+#: Pages with code, but for those of the page that needs a cluster: test_clusters_page.py.
 RUNNABLE = [page for page in PAGES if CODE.search(page.read_text()) and page.name != "clusters.md"]
 #: Pages of many tasks, each of which is to be copied alone.
 TASKS = {"cookbook.md"}
 
+#: The commands of `qorpus` that pages show.
 COMMANDS = ("generate", "distinct", "find", "plan", "info", "show", "seal", "verify", "repair", "export", "merge")
 
-#: Columns of code that a page of the site shows beside its two menus on a screen of 1400 pixels. Narrower
-#: screens fold lines.
+#: Columns of code that a page of the site shows between its two menus on a screen of 1400 pixels.
+#: Narrower screens fold lines.
 WIDTH = 76
 
 
@@ -178,7 +179,7 @@ def test_matrices_of_the_page():
         known = qorpus._qorpus.matrix(f"{base}({values})" if angles else base)
         numpy.testing.assert_allclose(numpy.asarray(matrix, complex), known, atol=1e-15, err_msg=gate)
         # Later rows control this one.
-        names[base] = (lambda matrix: lambda angle: matrix)(matrix) if angles else matrix
+        names[base] = functools.partial(lambda matrix, angle: matrix, matrix) if angles else matrix
     assert f"{len(listed)} standard gates" in (ROOT / "README.md").read_text()
     standard = re.search(r"STANDARD: .*? = \[(.*?)\];", GATES, re.DOTALL)[1]
     assert [gate.partition("(")[0] for gate, _ in listed] == re.findall(r'"(\w+)', standard)
