@@ -1,7 +1,7 @@
 """Runs a command and prints the kernel's account as JSON: seconds, processor time, peak memory.
 
-It imports little: the account of a process begins with the memory of its parent. The first thread
-has a time of its own: `qorpus generate` commits in it.
+It imports little, because the account of a process starts with the memory of its parent. The time of
+the first thread is separate: `qorpus generate` commits in it.
 
     python -I benches/account.py COMMAND ARGUMENTS...
 """

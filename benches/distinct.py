@@ -1,9 +1,9 @@
 """Times enumerating distinct unitaries, in memory and spilled to disk, and looking unitaries up.
 
-Counts are compared with those of another program (distinct-counts.json: new unitaries at each
-length), with the orders of the Clifford groups, and with 24 (3 2^k - 2) unitaries of T-count at
-most k (Matsumoto and Amano, 2008). Corpora of one recipe must have the same content hash whatever
-memory there was. Circuits put together from two must be those of the longer enumeration.
+Counts are compared with another program's (distinct-counts.json: new unitaries at each length),
+with the orders of the Clifford groups, and with 24 (3 2^k - 2) unitaries of T-count at most k
+(Matsumoto and Amano, 2008). Corpora of one recipe must have the same content hash with any memory
+limit. Circuits composed from two parts must equal the circuits of the longer enumeration.
 
     target/package/bin/python benches/distinct.py             # a part of scripts/bench
     target/package/bin/python benches/distinct.py --long 16   # three-qubit Cliffords, 16 letters
@@ -58,7 +58,7 @@ class Enumerate:
 
 
 def on_disk(path: Path) -> int:
-    """Return the bytes of a corpus's files, also of temporary ones, which come and go."""
+    """Return the bytes of a corpus's files, including its temporary files."""
     size = 0
     for file in [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}-distinct/*")]:
         with contextlib.suppress(FileNotFoundError):
@@ -67,7 +67,7 @@ def on_disk(path: Path) -> int:
 
 
 def candidates(levels: list[int]) -> int:
-    """Return the products of an element with a letter, counting those that are left out."""
+    """Return the number of products of an element with a letter, including the skipped ones."""
     return sum(levels[:-1]) * LETTERS
 
 
@@ -111,7 +111,7 @@ def group(qubits: int) -> list:
 
 
 def speed(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict:
-    """Time a corpus in memory and out of it, on one core and on all; the last stays at `path`."""
+    """Time a corpus in memory, spilled to disk, and on all cores; keep the last at `path`."""
     recipe = ["--gates", GATES, "--qubits", 2, "--max-length", arguments.length]
     ways = {
         "one core, 4 GiB": ["--jobs", 1, "--memory", "4GiB"],
@@ -125,7 +125,7 @@ def speed(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict
             accounts.setdefault(way, []).append(command.timed(path, *recipe, *options))
             print(f"{way}: {accounts[way][-1]['seconds']} s", file=sys.stderr)
     hashes = {account["content_hash"] for runs in accounts.values() for account in runs}
-    assert len(hashes) == 1, "the same corpus however it was made"
+    assert len(hashes) == 1, "a corpus depends on how it was made"
     levels = next(iter(accounts.values()))[0]["levels"]
     return {
         "recipe": " ".join(map(str, recipe)),
@@ -144,7 +144,7 @@ def speed(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict
 
 
 def lookups(command: Enumerate, arguments: argparse.Namespace, path: Path) -> dict:
-    """Time `find` of stored records, and of circuits twice as long as those of a corpus."""
+    """Time `find` of stored records, and of circuits twice as long as a corpus has."""
     chance, large = random.Random(1), qorpus.open(path)
     ids = [chance.randrange(len(large)) for _ in range(50 if arguments.smoke else 1000)]
     stored = []
@@ -184,7 +184,7 @@ def lookups(command: Enumerate, arguments: argparse.Namespace, path: Path) -> di
 def main() -> None:
     options = parser(__doc__, repetitions=2)
     options.add_argument("--length", type=int, default=12, help="letters of the circuits of the timed corpus")
-    options.add_argument("--long", type=int, help="only three-qubit Cliffords, and circuits of so many letters, with 4 GiB")
+    options.add_argument("--long", type=int, help="time only three-qubit Cliffords and circuits of this length, with 4 GiB")
     arguments = options.parse_args()
     if arguments.smoke:
         arguments.length, arguments.repetitions = 6, 1

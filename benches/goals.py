@@ -1,4 +1,4 @@
-"""The goals, and how far the records are from them."""
+"""The goals, and how near the records come to them."""
 
 import re
 from collections.abc import Iterator
@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 Sections = dict[str, dict]
 
-#: The reason for a missed goal, by the beginning of its work, where numbers do not show it.
-REASONS: dict[str, str] = {
-    "the same, 8": "the write-ahead log writes everything twice, see [why](why.md#what-takes-the-time)",
-    "words": "finding what neighbours share, and two products a word, see [why](why.md#what-takes-the-time)",
-}
+#: The decisions that explain a limit.
+WHY = "[why](why.md#what-takes-the-time)"
 
 #: Contestants that take many circuits of one length at once.
 BATCHED = {"NumPy, batched", "NumPy, row updates"}
@@ -24,16 +21,21 @@ class Goal:
     goal: str
     measured: str = "not measured"
     met: bool | None = None
-    binds: str = ""
+    limit: str = ""
 
 
 def number(value: float) -> str:
     """Format three significant digits."""
     if value == 0 or abs(value) >= 99.95:
-        return f"{value:,.0f}".replace(",", " ")
+        return f"{value:,.0f}"
     # The exponent of the rounded number: 9.996 is 10.0.
     exponent = int(f"{value:.2e}".partition("e")[2])
     return f"{value:.{2 - exponent}f}"
+
+
+def whole(value: float) -> str:
+    """Format a whole number of three significant digits: 6,930,000."""
+    return f"{float(f'{value:.3g}'):,.0f}"
 
 
 def percent(share: float) -> str:
@@ -58,18 +60,15 @@ def goals(sections: Sections) -> list[Goal]:
     ]
     for goal in found:
         if goal.met:
-            goal.binds = ""
-        for beginning, reason in REASONS.items():
-            if goal.met is False and goal.work.startswith(beginning):
-                goal.binds = reason
+            goal.limit = ""
     return found
 
 
 def against_the_baseline(section: dict | None) -> Iterator[Goal]:
     for place, name in enumerate(["one qubit", "two qubits"]):
         row = Goal(
-            f"`generate`, baseline's workload, {name}, complex128 stored, FULL against its OFF",
-            "at least 100 x the baseline, and 0.7 of the disk's own sequential write + fsync rate for the same bytes",
+            f"`generate --durability full` with unitaries, {name}, against the original program with `synchronous=OFF`",
+            "at least 100 x the original, and 0.7 of the disk's sequential rate for the same bytes",
         )
         if section:
             workload = section["workloads"][place]
@@ -79,35 +78,35 @@ def against_the_baseline(section: dict | None) -> Iterator[Goal]:
             base, rate = rates["original"]["median"], rates["qorpus stored"]["median"]
             times, share = rate / base, rate * bytes_per_record / disk
             row.measured, row.met = f"{number(times)} x, {share:.2f} of the disk", times >= 100 and share >= 0.7
-            row.binds = f"of {number(disk / 1e6)} MB/s {number(rate * bytes_per_record / 1e6)} are used by the one thread "
-            row.binds += "that commits: it copies, or waits, not both, see [why](why.md#what-takes-the-time)"
+            row.limit = (
+                f"one thread commits, which either copies or waits for the disk: it writes {number(rate * bytes_per_record / 1e6)} "
+                f"of {number(disk / 1e6)} MB/s ({WHY})"
+            )
             if (wanted := 100 * base * bytes_per_record) > disk:
-                row.binds += f"; 100 x would be {number(wanted / 1e6)} MB/s, more than the disk takes"
+                row.limit += f"; 100 x would need {number(wanted / 1e6)} MB/s, more than the disk has"
         yield row
 
 
 def eight_processes(section: dict | None) -> Iterator[Goal]:
-    row = Goal("the same, 8 processes on one file", "at least 0.5 of it")
+    row = Goal("`generate` with unitaries, 8 processes on one file", "at least 0.5 of one process")
     if section:
         rates = section["processes"]["stored"]
         share = rates["8"]["median"] / rates["1"]["median"]
         row.measured, row.met = f"{share:.2f} of one process", share >= 0.5
-        row.binds = (
-            "the write-ahead log writes everything twice, see [why](why.md#a-rollback-journal-while-a-writer-is-alone)"
-        )
+        row.limit = f"everything is written twice, to the write-ahead log and to the file ({WHY})"
     yield row
 
 
 def circuits_alone(section: dict | None) -> Iterator[Goal]:
-    row = Goal("`--no-unitaries`, random circuits of ten letters, one qubit", "at least 25 M circuits/s a core")
+    row = Goal("`generate --no-unitaries`, random circuits of ten letters, one qubit", "at least 25 M circuits/s a core")
     if section:
         rates = section["ten_letters"]["records_per_second"]
         one, all_cores = rates["one core"]["median"], rates["all cores"]["median"]
         row.measured = (
-            f"{millions(one)} M/s on one core, start and end of the process included; {millions(all_cores)} M/s on all"
+            f"{millions(one)} M/s on one core, {millions(all_cores)} M/s on all, starting and ending the process included"
         )
         row.met = one >= 25e6
-        row.binds = "the processor: drawing, packing and hashing the circuits, see [why](why.md)"
+        row.limit = f"the processor: drawing, packing and hashing circuits ({WHY})"
     yield row
 
 
@@ -115,16 +114,16 @@ def kernels(section: dict | None) -> Iterator[Goal]:
     rates = {} if section is None else rust_rates(section)
     found = [rates.get(f"kernel/{qubits} qubit{'s' * (qubits > 1)}, 10 letters") for qubits in range(1, 5)]
     row = Goal(
-        "kernel alone, random circuits of ten letters, 1 / 2 / 3 / 4 qubits",
+        "the kernel alone, random circuits of ten letters, 1 / 2 / 3 / 4 qubits",
         "at least 40 / 10 / 3 / 0.7 M unitaries/s a core",
     )
     if rates and None not in found:
         measured = [rate for rate in found if rate is not None]
         row.measured = " / ".join(map(millions, measured)) + " M/s"
         row.met = all(rate >= 1e6 * wanted for rate, wanted in zip(measured, [40, 10, 3, 0.7]))
-        row.binds = "the processor: the row updates of a letter, see [why](why.md)"
+        row.limit = "the processor: the row updates of each letter ([why](why.md#computing))"
     yield row
-    row = Goal("words (prefix-shared), one qubit", "at least 100 M/s a core, or 70 % of memory bandwidth")
+    row = Goal("all words of a length, which share prefixes, one qubit", "at least 100 M/s a core, or 70 % of memory bandwidth")
     words = [rate for name, rate in rates.items() if re.match(r"words/1 qubit.*letters", name)]
     copied = rates.get("words/1 qubit, only copied")
     if words:
@@ -132,7 +131,7 @@ def kernels(section: dict | None) -> Iterator[Goal]:
         row.measured, row.met = f"{millions(best)} M/s", best >= 100e6 or bool(copied and best >= 0.7 * copied)
         if copied:
             row.measured += f", {percent(best / copied)} of the rate at which the same bytes are copied"
-        row.binds = "a multiplication a word, see [why](why.md)"
+        row.limit = f"finding the shared prefixes, and two products a word ({WHY})"
     yield row
 
 
@@ -147,7 +146,7 @@ def fastest(rates: dict[str, dict]) -> str:
 
 
 def against_libraries(section: dict | None) -> Iterator[Goal]:
-    row = Goal("against the fastest of NumPy, Qiskit, Cirq, BQSKit, qulacs", "at least 50 x a core, 1 to 4 qubits")
+    row = Goal("unitaries, against the fastest of NumPy, Qiskit, Cirq, BQSKit, qulacs", "at least 50 x a core, 1 to 4 qubits")
     if section:
         met, peers, measured = True, set(), []
         for length in sorted({result["length"] for result in section["results"]}):
@@ -162,17 +161,17 @@ def against_libraries(section: dict | None) -> Iterator[Goal]:
                     one_by_one = {name: rate for name, rate in rates.items() if name not in BATCHED}
                     singly.append(number(own / one_by_one[fastest(one_by_one)]["median"]))
             measured.append(
-                f"{length} letters: {' / '.join(some)} x; of those that take a circuit at a time, {' / '.join(singly)} x"
+                f"{length} letters: {' / '.join(some)} x; without batched NumPy {' / '.join(singly)} x"
             )
         row.measured, row.met = "; ".join(measured), met
-        row.binds = f"the fastest are {' and '.join(sorted(peers))}; batched NumPy takes thousands of circuits at once"
+        row.limit = f"the fastest are {'; '.join(sorted(peers))}. Batched NumPy takes thousands of circuits at once"
     yield row
 
 
 def reads_in_rust(section: dict | None) -> Iterator[Goal]:
     rates = {} if section is None else rust_rates(section)
     for work, wanted, pattern in [
-        ("random single, warm", 1e6, r"reads/.*(single|one)"),
+        ("single records at random, warm", 1e6, r"reads/.*(single|one)"),
         (
             "batches of 1024 random ids",
             5e6,
@@ -182,15 +181,14 @@ def reads_in_rust(section: dict | None) -> Iterator[Goal]:
         row = Goal(f"reads in Rust: {work}", f"at least {wanted / 1e6:.0f} M/s")
         found = {name: rate for name, rate in rates.items() if re.match(pattern, name)}
         if found:
-            row.measured = ", ".join(f"{millions(rate)} M/s ({name.partition('/')[2]})" for name, rate in found.items())
+            row.measured = "; ".join(f"{name.partition('/')[2]} {millions(rate)} M/s" for name, rate in found.items())
             row.met = min(found.values()) >= wanted
-            slow = ", ".join(name.partition("/")[2] for name, rate in found.items() if rate < wanted)
-            row.binds = f"{slow}: the instructions of decoding and checking, see [why](why.md#what-takes-the-time)"
+            row.limit = f"the instructions that decode and check a record ({WHY})"
         yield row
 
 
 def reads_in_python(section: dict | None) -> Iterator[Goal]:
-    row = Goal("reads in Python", "faster than every peer in every column, derived unitaries included")
+    row = Goal("reads in Python", "each kind of corpus faster than every other store in every column")
     if section:
         rates, won, lost = section["records_per_second"], 0, []
         for column in section["columns"]:
@@ -203,32 +201,32 @@ def reads_in_python(section: dict | None) -> Iterator[Goal]:
             won += not slower
             if slower:
                 lost.append(f"{column}: {peer} {millions(best)} M/s")
-        row.measured, row.met = f"all ways to store are faster in {won} of {won + len(lost)} columns", not lost
-        row.binds = "faster than at least one of ours: " + "; ".join(lost)
+        row.measured, row.met = f"true in {won} of {won + len(lost)} columns", not lost
+        row.limit = "faster than at least one kind of corpus: " + "; ".join(lost)
     yield row
 
 
 def size(section: dict | None) -> Iterator[Goal]:
-    row = Goal("bytes a record, circuits of ten letters over 5 letters", "at most 6 without unitaries")
+    row = Goal("bytes a record, circuits of ten letters of an alphabet of five", "at most 6 without unitaries")
     if section:
         found = section["ten_letters"]["bytes_per_record"]
         row.measured, row.met = f"{found:.2f}", found <= 6
-        row.binds = "log2(5) bits a letter, checks, and the pages of SQLite"
+        row.limit = "log2(5) bits a letter, checksums, and SQLite's pages"
     yield row
 
 
 def enumeration(section: dict | None) -> Iterator[Goal]:
-    goal = "at least 4 M candidates (element and letter) a second a core, and half of that out of memory"
+    goal = "at least 4 M candidates (element and letter) a second a core, and half of that when it spills to disk"
     row = Goal("`distinct`, two qubits", goal)
     if section:
         runs = section["speed"]["runs"]
         inside, outside = (runs[f"one core, {memory}"]["candidates_per_second"]["median"] for memory in ("4 GiB", "64 MiB"))
         row.measured, row.met = f"{millions(inside)} M/s, {millions(outside)} M/s with 64 MiB", inside >= 4e6 and outside >= 2e6
-        row.binds = "the processor, in many places, see [why](why.md#what-takes-the-time)"
+        row.limit = f"the processor, in many places ({WHY})"
     yield row
     row = Goal("`find`, a unitary that was enumerated", "well under a millisecond")
     if section:
         times = section["find"]["stored_milliseconds"]
-        row.measured, row.met = f"{times['median']:.2f} ms, 99 % within {times['p99']:.2f} ms", times["p99"] < 1
-        row.binds = "the phase is looked for by trial, and each level by a block of the index"
+        row.measured, row.met = f"median {times['median']:.2f} ms, 99th percentile {times['p99']:.2f} ms", times["p99"] < 1
+        row.limit = "the phase is found by trial, and each level is searched in a block of the index"
     yield row

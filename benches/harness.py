@@ -32,14 +32,14 @@ QORPUS = TARGET / "release" / "qorpus"
 
 
 class Neighbours:
-    """A measurement of the processors' share that others use: a busy machine gives no rates."""
+    """A measurement of the share of the processors that other processes use."""
 
     def __init__(self) -> None:
         self.start = self.now()
 
     @staticmethod
     def now() -> tuple[float, float, float]:
-        """Return seconds of the clock, of all busy processors, of this program and its children."""
+        """Return the seconds of the clock, of all busy processors, and of this program."""
         numbers = list(map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9]))
         user, nice, system, _idle, _waiting, interrupts, soft, _stolen = numbers
         own = sum(os.times()[:4])
@@ -82,16 +82,16 @@ def parser(description: str | None, repetitions: int) -> argparse.ArgumentParser
     """Return a parser with the options of all benchmarks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--repetitions", type=int, default=repetitions)
-    made.add_argument("--directory", type=Path, default=TARGET, help="on the disk to measure")
-    made.add_argument("--record", type=Path, help="add the section to this record instead of a new one of the day")
-    made.add_argument("--no-record", action="store_true", help="print the table only")
-    made.add_argument("--smoke", action="store_true", help="everything once and tiny: answers are checked, no record")
+    made.add_argument("--directory", type=Path, default=TARGET, help="a directory on the disk to measure")
+    made.add_argument("--record", type=Path, help="add the section to this record instead of a new one")
+    made.add_argument("--no-record", action="store_true", help="only print the table")
+    made.add_argument("--smoke", action="store_true", help="run everything once with few records: check answers, record nothing")
     return made
 
 
 @contextlib.contextmanager
 def workplace(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
-    """Make a directory on the disk to measure, and a copy of the command there."""
+    """Make a directory on the disk to measure, with a copy of the command."""
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         yield Path(name), Path(shutil.copy2(QORPUS, name))
 

@@ -1,9 +1,9 @@
 """Times Qorpus beside other stores of the same records: writing, reading, feeding PyTorch.
 
-Every store holds the same records in the same order, is durable at the end of each write, is read
-with warm caches by one process (loaders: by the number of workers), and gives the whole record,
-circuit and unitary. Every answer is compared with the memory it was written from. Stores take
-turns, each in a process of its own, so that a machine that is slow for a while is slow for all.
+Every store holds the same records in the same order and is synced at the end of each write. One
+process reads it with warm caches (loaders: several workers), always the whole record, circuit and
+unitary. Every answer is compared with the data that was written. Stores take turns, each in its own
+process, so that a slow moment of the machine does not favour one of them.
 
     target/package/bin/python benches/peers.py          # after scripts/test or scripts/bench
 """

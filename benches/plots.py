@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import matplotlib
+from goals import number, whole
 
 matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402
@@ -30,6 +31,24 @@ STYLE = {
     "legend.frameon": False,
 }
 
+#: Colours and fonts of the picture of the program that is replaced, on light and on dark pages.
+REPLACED_STYLE = """
+.back { fill: #ffffff } .track { fill: #eaeef2 } .before { fill: #8c959f } .now { fill: #1a9c86 }
+text { font: 17px system-ui, sans-serif; fill: #1f2328 } .head, .rate { font-weight: 600 }
+.rate { text-anchor: end }
+@media (prefers-color-scheme: dark) {
+  .back { fill: #0d1117 } .track { fill: #21262d } .before { fill: #8b949e } .now { fill: #3fb8a2 }
+  text { fill: #e6edf3 }
+}
+"""
+#: The bars of that picture by their names in records: a text and a class.
+REPLACED_BARS = {
+    "original": ("Python, multiprocessing, sqlite3, synchronous=OFF", "before"),
+    "original with a Writer": ("the same program with qorpus.Writer", "now"),
+    "qorpus stored": ("qorpus generate, synchronous=FULL", "now"),
+    "qorpus derived": ("qorpus generate, circuits alone", "now"),
+}
+
 
 def svg(figure: Any) -> str:
     """Return a figure as SVG, with a transparent background and without a date."""
@@ -45,6 +64,37 @@ def decades(values: list[float]) -> tuple[float, float]:
     """Return limits of an axis at powers of ten, which have readable ticks, with room below."""
     found = [math.log10(value) for value in values if value > 0]
     return 10 ** math.floor(min(found) - 0.1), 10 ** math.ceil(max(found) + 1e-9)
+
+
+def title(section: dict) -> str:
+    """Return the title of the picture of the program that is replaced."""
+    workload = section["workloads"][0]
+    qubits, (shortest, longest) = workload["qubits"], workload["length"]
+    return f"Records a second, {qubits} qubit{'s' * (qubits > 1)}, {shortest} to {longest} gates, {section['jobs']} cores"
+
+
+def replaced(section: dict) -> str:
+    """Draw the program that is replaced, and the ways that replace it, as bars to scale."""
+    rates = {name: rate["median"] for name, rate in section["workloads"][0]["records_per_second"].items()}
+    base, most, width, step = rates["original"], max(rates.values()), 560, 52
+    height = 44 + step * len(rates)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 40} {height + 12}" role="img" aria-label="{title(section)}">',
+        f"<style>{REPLACED_STYLE}</style>",
+        f'<rect class="back" width="{width + 40}" height="{height + 12}" rx="6"/>',
+        f'<text class="head" x="20" y="30">{title(section)}</text>',
+    ]
+    for place, (name, rate) in enumerate(rates.items()):
+        text, kind = REPLACED_BARS.get(name, (name, "now"))
+        times = f" ({number(rate / base)} x)" if name != "original" else ""
+        top, bar = 44 + step * place, max(2.0, width * rate / most)
+        lines += [
+            f'<text x="20" y="{top + 20}">{text}</text>',
+            f'<text class="rate" x="{width + 20}" y="{top + 20}">{whole(rate)}{times}</text>',
+            f'<rect class="track" x="20" y="{top + 28}" width="{width}" height="12" rx="2"/>',
+            f'<rect class="{kind}" x="20" y="{top + 28}" width="{bar:.1f}" height="12" rx="2"/>',
+        ]
+    return "\n".join([*lines, "</svg>\n"])
 
 
 def peers(section: dict) -> str:
@@ -125,5 +175,6 @@ def scaling(section: dict) -> str:
 def drawn(sections: dict[str, dict]) -> dict[str, str]:
     """Return the plots of existing sections by name."""
     with matplotlib.rc_context(STYLE):
-        known = {"peers": peers, "unitaries": unitaries, "scaling": scaling}
-        return {name: draw(sections[name]) for name, draw in known.items() if name in sections}
+        known = {"replaced": ("baseline", replaced)}
+        known |= {draw.__name__: (draw.__name__, draw) for draw in (peers, unitaries, scaling)}
+        return {name: draw(sections[of]) for name, (of, draw) in known.items() if of in sections}

@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md, its plots and the tables of the README from the records.
+"""Writes docs/benchmarks.md, its plots and the table of the README from the records.
 
 The newest section of each benchmark counts. A test compares the committed files with this, so every
 number there is a record's.
@@ -9,16 +9,21 @@ number there is a record's.
 import argparse
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import plots
-from goals import Sections, goals, millions, number, percent
+from goals import Sections, fastest, goals, number, percent, whole
 from harness import RECORDS, ROOT
-from tables import PARTS, count, table
+from tables import PARTS, table
 
 PAGE = Path("docs/benchmarks.md")
 README = Path("README.md")
 MARKED = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
+#: The sections that the table of the README needs.
+SHOWN = ("baseline", "peers", "unitaries")
+#: The corpus that is compared with other stores: the records were given to it, as to them.
+OURS = "Qorpus, records of your own"
 
 
 def newest(records: Path) -> tuple[Sections, dict[str, Path], dict[str, dict]]:
@@ -32,103 +37,138 @@ def newest(records: Path) -> tuple[Sections, dict[str, Path], dict[str, dict]]:
     return sections, sources, machines
 
 
-def goals_table(sections: Sections) -> str:
-    marks = {True: "met", False: "missed", None: ""}
-    rows = [[goal.work, goal.goal, goal.measured, marks[goal.met], goal.binds] for goal in goals(sections)]
-    return table(["work", "goal", "measured", "", "what binds"], rows)
+def compared(name: str, rate: float, ours: float) -> str:
+    """Format the rate of another way, and how many times as fast Qorpus is."""
+    return f"{whole(rate)} ({number(ours / rate)} x), {name}"
 
 
-def about(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
+def headline(sections: Sections) -> str:
+    """Return five rows: Qorpus beside the usual way and the fastest other one."""
+    workload = sections["baseline"]["workloads"][0]
+    made = {name: rate["median"] for name, rate in workload["records_per_second"].items()}
+    qubits = f"{workload['qubits']} qubit{'s' * (workload['qubits'] > 1)}"
     rows = []
+    for work, way in [
+        (f"Write circuits and unitaries, {qubits}", "qorpus stored"),
+        (f"Write circuits alone, {qubits}", "qorpus derived"),
+    ]:
+        usual = compared("Python and `sqlite3`, `synchronous=OFF`", made["original"], made[way])
+        rows.append([work, f"**{whole(made[way])}**, `synchronous=FULL`", usual, ""])
+    stores = sections["peers"]["records_per_second"]
+    for work, column in [("Read single records at random", "random single"), ("Read a shuffled epoch", "shuffled epoch")]:
+        rates = {name: found[column]["median"] for name, found in stores.items() if column in found}
+        rows.append([work, *beside(rates, OURS, "SQLite, a row a record")])
+    results = [one for one in sections["unitaries"]["results"] if one["length"] == 10]
+    result = min(results, key=lambda one: abs(one["qubits"] - 2))
+    rates = {name: rate["median"] for name, rate in result["unitaries_per_second"].items()}
+    work = f"Compute unitaries of ten gates, {result['qubits']} qubits, one core"
+    rows.append([work, *beside(rates, "Qorpus", "Qiskit")])
+    return table(["records a second", "Qorpus", "usual way", "fastest other"], rows)
+
+
+def beside(rates: dict[str, float], ours: str, usual: str) -> list[str]:
+    """Return the cells of our rate, of the usual way's, and of the fastest other one's."""
+    other = fastest({name: {"median": rate} for name, rate in rates.items()})
+    cells = [compared(name, rates[name], rates[ours]) for name in (usual, other)]
+    return [f"**{whole(rates[ours])}**", *cells]
+
+
+def faster(section: dict) -> str:
+    """Return a sentence with the stores that are faster than ours, and at what."""
+    rates = section["records_per_second"]
+    columns: dict[str, list[str]] = {}
+    for column in section["columns"]:
+        known = {name: rate[column] for name, rate in rates.items() if column in rate}
+        if OURS in known and known[other := fastest(known)]["median"] > known[OURS]["median"]:
+            columns.setdefault(other, []).append(column)
+    found = "; ".join(f"{name} ({' / '.join(where)})" for name, where in columns.items())
+    return f" At other tasks another store is faster: {found}." if found else ""
+
+
+def explained(sections: Sections, where: str = "") -> str:
+    """Return the sentences that belong to the five rows."""
+    return filled(
+        "In brackets: how many times as fast Qorpus is. Reads are from Python, with a warm cache, of one-qubit records "
+        f"that were given to each store.{faster(sections['peers'])}{where}"
+    )
+
+
+def filled(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def about(machine: dict) -> dict[str, str]:
+    """Describe a machine, by property."""
+    return {
+        "processor": f"{machine['cores']} cores of {machine['cpu']}",
+        "memory": f"{machine['memory_bytes'] / 2**30:.0f} GiB of memory",
+        "file system": machine["file_system"],
+        "kernel": f"Linux {machine['kernel']}",
+        "Python": f"Python {machine['python']}",
+        "Rust": machine["rustc"].split(" (")[0],
+    }
+
+
+def common(machines: dict[str, dict]) -> dict[str, str]:
+    """Return the properties that all machines share."""
+    first, *others = map(about, machines.values())
+    return {name: value for name, value in first.items() if all(other[name] == value for other in others)}
+
+
+def runs(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
+    """Return the table of records, with the properties in which their machines differ."""
+    shared, rows = common(machines), []
     for name, (title, _) in PARTS.items():
         if name in sections:
-            section, machine = sections[name], machines[name]
-            where = f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
-            where += f"{machine['file_system']}, Linux {machine['kernel']}, Python {machine['python']}, "
-            where += machine["rustc"].split(" (")[0]
+            section = sections[name]
             commit = section["git_commit"][:10] + (" and uncommitted changes" if section["uncommitted_changes"] else "")
             others = percent(section["cpu_share_of_others"])
             record = f"[record](../benches/record/{sources[name].name})"
-            rows.append([title, record, section["when"][:16].replace("T", " "), commit, others, where])
-    return table(["", "", "when, UTC", "commit", "processors used by others", "machine"], rows)
+            when = section["when"][:16].replace("T", " ")
+            own = [value for of, value in about(machines[name]).items() if of not in shared]
+            rows.append([title, record, when, commit, others, *own])
+    differing = [of for of in about(next(iter(machines.values()))) if of not in shared]
+    return table(["section", "record", "when, UTC", "commit", "processors used by others", *differing], rows)
 
 
 def page(sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
     text = (
         "# Benchmarks\n\n<!-- Made by benches/render.py from the records under benches/record; a test compares it. "
-        "-->\n\n`scripts/bench` measures all of this in under 20 minutes on two cores and renders this page from its "
-        "record. Every benchmark checks the answers it times. Ratios are of one run; repetitions take turns; what "
-        "stands behind ± is half of the range.\n\n"
+        "-->\n\n"
     )
     if not sections:
         return text + "There is no record yet: run `scripts/bench`.\n"
-    text += about(sections, sources, machines) + "\n## Goals\n\n" + goals_table(sections)
+    if "baseline" in sections:
+        text += f"![{plots.title(sections['baseline'])}](benchmarks/replaced.svg)\n\n"
+    if sections.keys() >= set(SHOWN):
+        text += f"{headline(sections)}\n{explained(sections)}\n\n"
+    shared = common(machines)
+    text += f"Measured on {', '.join(shared.values())}. " if "processor" in shared else ""
+    text += (
+        "`scripts/bench` measures everything in under 20 minutes on two cores, and renders this page from its "
+        "[records](#records). Every benchmark checks the answers that it times. Ratios are within one run, in which "
+        "contestants take turns. The number after ± is half of the range.\n"
+    )
     for name, (title, part) in PARTS.items():
         if name in sections:
-            text += f"\n## {title}\n\n" + part(sections[name])
-    return text
-
-
-def baseline_table(section: dict, cores: int, link: str) -> str:
-    text = (
-        "\nBeside the program it replaces (Python, `multiprocessing`, `sqlite3` with WAL and `synchronous=OFF`, a row "
-        f"a matrix), in the same run on {cores} cores, medians of {section['repetitions']} ({link}):\n\n"
-    )
-    rows, shares = [], []
-    for workload in section["workloads"]:
-        rates, disk = workload["records_per_second"], workload["disk_bytes_per_second"]["median"]
-        base, size = rates["original"]["median"], workload["qorpus_sizes"]["qorpus stored"]
-        names = ["original with a Writer", "qorpus stored", "qorpus derived"]
-        cells = [f"{millions(rates[name]['median'])} M/s ({number(rates[name]['median'] / base)} x)" for name in names]
-        gates = workload["gates"].replace(",", " ")
-        qubits = {1: "one qubit", 2: "two qubits"}[workload["qubits"]]
-        rows.append([f"{qubits}, {gates}, 5 to 14 gates", f"{millions(base)} M/s", *cells])
-        shares.append(percent(rates["qorpus stored"]["median"] * size["bytes"] / size["records"] / disk))
-    heads = ["original, unsafe", "the same with a `Writer`", "`qorpus generate`, `synchronous=FULL`", "circuits alone"]
-    written = f"With unitaries stored it writes {' and '.join(shares)} of what the disk takes of the same bytes in sequence."
-    return f"{text}{table(['', *heads], rows)}\n{written}\n"
-
-
-def peers_table(section: dict, link: str) -> str:
-    text = (
-        f"\nFrom Python, beside other stores: {count(section['records'])} one-qubit records, one process, warm cache, "
-        f"millions of records a second, medians of {section['repetitions']} ({link}). Every store is synced, "
-        "gives circuit and unitary, and has its answers checked.\n\n"
-    )
-    columns = ["write", "random single", "random 1024", "shuffled epoch", "sequential", "loader, 2 workers"]
-    rows = []
-    for name, rates in section["records_per_second"].items():
-        cells = [number(rates[column]["median"] / 1e6) if column in rates else "" for column in columns]
-        rows.append([name, *cells, number(section["bytes_per_record"][name])])
-    ours = section["records_per_second"]["Qorpus, records of your own"]
-    given, computed = (millions(ours[f"append, unitary {how}"]["median"]) for how in ("given", "computed"))
-    appended = f"`append` takes {given} M records a second with a unitary, and {computed} M when it computes it."
-    return f"{text}{table(['', *columns, 'bytes a record'], rows)}\n{appended}\n"
-
-
-def unitaries_table(section: dict, link: str) -> str:
-    names = list(section["how"])
-    results = [result for result in section["results"] if result["length"] == 10]
-    rows = [
-        [str(result["qubits"]), *(number(result["unitaries_per_second"][name]["median"] / 1e3) for name in names)]
-        for result in results
-    ]
-    text = f"\nUnitaries computed on one core, ten letters of {section['gates']}, thousands a second ({link}):\n\n"
-    return text + table(["qubits", *names], rows)
+            text += f"\n## {title}\n\n{part(sections[name])}"
+    marks = {True: "reached", False: "not reached", None: ""}
+    rows = [[goal.work, goal.goal, goal.measured, marks[goal.met], goal.limit] for goal in goals(sections)]
+    text += "\n## Goals\n\n" + table(["work", "goal", "measured", "result", "limited by"], rows)
+    return f"{text}\n## Records\n\n{runs(sections, sources, machines)}"
 
 
 def readme(text: str, sections: Sections, sources: dict[str, Path], machines: dict[str, dict]) -> str:
-    """Return the README with new tables; without records of these benchmarks, unchanged."""
-    parts = ("baseline", "peers", "unitaries")
-    if not sections.keys() >= set(parts):
+    """Return the README with a new table; without records of its benchmarks, unchanged."""
+    if not sections.keys() >= set(SHOWN):
         return text
-    links = {name: f"[record](benches/record/{sources[name].name})" for name in parts}
-    made = baseline_table(sections["baseline"], machines["baseline"]["cores"], links["baseline"])
-    made += peers_table(sections["peers"], links["peers"]) + unitaries_table(sections["unitaries"], links["unitaries"])
-    made += (
-        "\n[docs/benchmarks.md](docs/benchmarks.md) has all of it: spreads, settings, scaling, and the goals that are "
-        "missed.\n\n"
+    records = dict.fromkeys(f"[record](benches/record/{sources[name].name})" for name in SHOWN)
+    machine = machines["baseline"]
+    where = (
+        f" Measured on {machine['cores']} cores of {machine['cpu']} ({', '.join(records)}); [all "
+        "benchmarks](docs/benchmarks.md)."
     )
+    made = f"\n{headline(sections)}\n{explained(sections, where)}\n\n"
     return MARKED.sub(lambda found: found[1] + made + found[2], text)
 
 

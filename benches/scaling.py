@@ -3,8 +3,8 @@
 The workload is the baseline's: one qubit, h s t, 5 to 14 letters; and, where noted, ten letters of
 clifford+t. Every corpus must be complete, and all of one recipe must have the same content hash.
 
-The cost of a record in one thread, in memory, gives a model of larger machines and faster disks. It
-states which of its numbers are measured and which are assumed.
+The cost of a record in one thread, in memory, gives a model of larger machines and faster disks.
+The model states which of its numbers are measured and which are assumed.
 
     target/package/bin/python benches/scaling.py          # after scripts/test or scripts/bench
 """

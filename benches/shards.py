@@ -6,9 +6,9 @@ these times. It prints JSON and records nothing.
 
     python benches/shards.py --qorpus target/release/qorpus --directory /var/tmp
 
-With --ray, three Ray nodes on this machine make many records into a directory or bucket, while one
-of them is killed and two tasks run twice. Then 10 000 random records are read back, and everything
-is compared with one file of one process.
+With --ray, three Ray nodes on this machine generate records into a directory or bucket, while one
+of them is killed and two tasks run twice. Then 10,000 random records are read back, and everything
+is compared with a file that one process wrote.
 
     python benches/shards.py --ray s3://bucket/big --records 200M --directory /var/tmp
 """
@@ -124,7 +124,7 @@ def simulated(command: str, directory: Path, shards: int) -> dict[str, Any]:
 
 
 def on_nodes(place: str, recipe: qorpus.Recipe, directory: Path) -> dict[str, Any]:
-    """Have three nodes make shards, kill one of them, and read some records back."""
+    """Let three nodes make shards, kill one of them, and read some records back."""
     import qorpus.ray
     import ray
     from ray.cluster_utils import Cluster

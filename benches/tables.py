@@ -1,8 +1,25 @@
 """The sections of records as Markdown, for docs/benchmarks.md and for the output of benchmarks."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from goals import fastest, millions, number, percent
+
+#: Descriptions in older records, and the words for the same thing today. Records do not change.
+WORDS = {
+    "the same with `unitaries=False`: they are computed while they are read": "as records of your own, with "
+    "`unitaries=False`: unitaries are computed while they are read",
+    "a product of placed matrices a letter, as in the original program": "one product of placed matrices for each "
+    "letter, as in the original program",
+    "a batched `matmul` a place of all circuits, matrices taken by letter": "one batched `matmul` of all circuits for "
+    "each position in the circuit, with a matrix looked up for each letter",
+    "for each place and letter an update of the rows it changes, of all circuits at once": "for each position and "
+    "letter, one update of the changed rows, of all circuits at once",
+    "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur": "`circuit.unitary(...)` "
+    "on all qubits; `cirq.unitary(circuit)` does the same if the circuit uses all of them",
+    "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits that begins as the identity": "all "
+    "columns at once: the circuit acts on half of the qubits of a state of 2n qubits, which starts as the identity",
+}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -17,7 +34,12 @@ def spread(rate: dict, scale: float = 1e6) -> str:
 
 
 def count(records: int) -> str:
-    return f"{records:,}".replace(",", " ")
+    return f"{records:,}"
+
+
+def described(text: str) -> str:
+    """Return a description of a record, with separators in its numbers as everywhere."""
+    return re.sub(r"(?<=\d) (?=\d{3}\b)", ",", WORDS.get(text, text))
 
 
 def baseline(section: dict) -> str:
@@ -32,16 +54,18 @@ def baseline(section: dict) -> str:
         stored = workload["qorpus_sizes"]["qorpus stored"]
         written = rates["qorpus stored"]["median"] * stored["bytes"] / stored["records"]
         disk = workload["disk_bytes_per_second"]
-        share = f"qorpus stored writes {percent(written / disk['median'])} of it"
+        share = f"qorpus stored writes at {percent(written / disk['median'])} of this rate"
         rows.append([f"{qubits} qubit{'s' * (qubits > 1)}, the disk alone, MB/s", spread(disk), share])
     workload = section["workloads"][0]
     sizes = {name: size["records"] for name, size in workload["qorpus_sizes"].items()}
     return (
-        "Millions of records a second; *original* is the Python program that began it all (`multiprocessing`, "
-        "`sqlite3` with WAL and `synchronous=OFF`, a row a matrix), *with a Writer* the same with its SQL replaced; "
-        f"{count(workload['original_rows'])} rows. *qorpus* is `qorpus generate --durability full`, {section['jobs']} "
-        f"threads, {count(sizes['qorpus stored'])} records stored on one qubit and {count(sizes['qorpus derived'])} "
-        "derived; whole processes are timed, and a sample of what each has written is compared with NumPy.\n\n"
+        "*original* is the Python program that Qorpus replaces: `multiprocessing`, products of NumPy matrices, and "
+        "`sqlite3` with WAL and `synchronous=OFF`, one row per matrix. *original with a Writer* is the same program "
+        f"with `qorpus.Writer` in place of its SQL. Both write {count(workload['original_rows'])} rows. *qorpus* is "
+        f"`qorpus generate --durability full` with {section['jobs']} threads: {count(sizes['qorpus stored'])} records "
+        f"*stored* with their unitaries on one qubit, {count(sizes['qorpus derived'])} *derived*, which stores circuits "
+        "and computes unitaries while they are read. Whole processes are timed. A sample of each file is compared with "
+        "NumPy. The disk alone writes the bytes of *qorpus stored* in sequence, and syncs them.\n\n"
     ) + table(["", "M records/s", "times the original"], rows)
 
 
@@ -53,24 +77,26 @@ def peers(section: dict) -> str:
         rows.append([name, number(section["bytes_per_record"][name]), *cells])
     head = ["M records/s", "bytes a record", *columns]
     text = (
-        f"{count(section['records'])} one-qubit circuits of 5 to 14 letters with their unitaries, 78 bytes; the same "
-        "records in the same order, in one process, synced at the end of each write and read with a warm cache; "
-        f"medians of {section['repetitions']}, each read for {section['seconds_a_cell']} s, all compared with the "
-        "memory they were written from. Every answer is the whole record: a single read gives the letters' names and "
-        "an array; a batch gives an array of letters' numbers and one of unitaries. *Shuffled epoch*: every record "
-        "once, in a random order, in batches of 1024, in the way the store is meant for. *Loader*: shuffled batches "
-        "of 1024 out of PyTorch's DataLoader, as tensors.\n\n"
+        f"Each store holds the same {count(section['records'])} one-qubit circuits of 5 to 14 letters with their "
+        "unitaries, 78 bytes a record, in the same order. One process writes them, syncs them, and reads them with a "
+        f"warm cache. Rates are medians of {section['repetitions']}; each read is timed for "
+        f"{section['seconds_a_cell']} s, and its answers are compared with the data that was written. An answer is the "
+        "whole record: a single read returns the letters' names and an array, a batch an array of letter numbers and "
+        "an array of unitaries. *Shuffled epoch* reads every record once in random order, in batches of 1024, in the "
+        "way the store is meant to be read. *Loader* reads shuffled batches of 1024 as tensors through PyTorch's "
+        "DataLoader.\n\n"
     )
     text += table(head, rows)
-    text += "\n![Reads of every store](benchmarks/peers.svg)\n\n"
+    text += "\n![Read rates of every store](benchmarks/peers.svg)\n\n"
     versions = ", ".join(f"{name} {version}" for name, version in section["packages"].items())
-    text += f"Versions: {versions}, torch {section['torch']}.\n\n"
+    text += f"Versions: {versions}, torch {section['torch']}. Settings:\n\n"
     for name, settings in section["settings"].items():
         missing = "; ".join(f"{column}: {reason}" for column, reason in section["missing"][name].items())
-        text += f"* **{name}**: {settings}." + (f" Not measured: {missing}." if missing else "") + "\n"
+        text += f"* **{name}**: {described(settings)}." + (f" Not measured: {missing}." if missing else "") + "\n"
     extra = {way: rate for found in rates.values() for way, rate in found.items() if way not in columns}
     if extra:
-        text += "\nBesides: " + ", ".join(f"{way} {spread(rate)} M/s" for way, rate in extra.items()) + ".\n"
+        text += "\nOther rates of Qorpus, M records/s: "
+        text += "; ".join(f"{way} {spread(rate)}" for way, rate in extra.items()) + ".\n"
     return text
 
 
@@ -84,14 +110,14 @@ def unitaries(section: dict) -> str:
         cells = [spread(rates[name], 1e3) for name in names]
         rows.append([str(result["qubits"]), str(result["length"]), *cells, times])
     text = (
-        f"Random circuits over {section['gates']}, thousands of unitaries a second on one core, to which every "
-        "contestant is bound. Circuits are built before the clock starts, for everyone but Qorpus, which draws them "
-        "as well. Every unitary is compared with NumPy's, global phase included.\n\n"
+        f"Random circuits of {section['gates']}, thousands of unitaries a second. Every contestant is bound to one core. "
+        "Circuits are built before the clock starts, except for Qorpus, which also draws them. Every unitary is "
+        "compared with NumPy's, global phase included.\n\n"
     )
     text += table(["qubits", "letters", *names, "Qorpus / fastest"], rows)
     text += "\n![Unitaries a second by qubits](benchmarks/unitaries.svg)\n\n"
     text += "Versions: " + ", ".join(f"{name} {version}" for name, version in section["packages"].items()) + ".\n\n"
-    return text + "".join(f"* **{name}**: {how}.\n" for name, how in section["how"].items())
+    return text + "".join(f"* **{name}**: {described(how)}.\n" for name, how in section["how"].items())
 
 
 def rust(section: dict) -> str:
@@ -101,17 +127,17 @@ def rust(section: dict) -> str:
         low, high = row["confidence"]
         width = f"{(high - low) / 2 / row['nanoseconds']:.1%}".replace("%", " %")
         rows.append([name, f"{number(row['nanoseconds'])} ± {width}", millions(rate) if rate else ""])
-    text = "`cargo bench`, one thread: medians, with half of their confidence interval.\n\n"
+    text = "`cargo bench` on one thread: medians, and half of their confidence intervals.\n\n"
     return text + table(["", "ns", "M/s"], rows)
 
 
 def scaling(section: dict) -> str:
     limits = section["limits"]
     text = (
-        f"`qorpus generate {section['workload']} --durability full`; {count(section['stored'])} records with unitaries "
-        f"(*stored*), {count(section['derived'])} without (*derived*). All corpora of a recipe had the same content "
-        f"hash, however many had made them.\n\nThe machine's own limits, for the {limits['bytes'] / 1e6:.0f} MB of the "
-        "stored corpus:\n\n"
+        f"`qorpus generate {section['workload']} --durability full`: {count(section['stored'])} records with unitaries "
+        f"(*stored*), {count(section['derived'])} without (*derived*). All corpora of a recipe have the same content "
+        "hash, whatever the number of threads and processes.\n\nThe machine's own limits, for the "
+        f"{limits['bytes'] / 1e6:.0f} MB of the stored corpus:\n\n"
     )
     text += table(["", "MB/s"], [[name, spread(rate)] for name, rate in limits["bytes_per_second"].items()])
     for title, what in [("threads", "threads of one process"), ("processes", "processes on one file")]:
@@ -124,12 +150,13 @@ def scaling(section: dict) -> str:
         for row in sizes:
             rate, peak = spread(row["records_per_second"]), number(row["peak_bytes"] / 1e6)
             rows.append([count(row["records"]), name, rate, peak, number(row["bytes_per_record"])])
-    text += "\nMore and more records:\n\n"
+    text += "\nOne process by the number of records:\n\n"
     text += table(["records", "", "M records/s", "peak memory, MB", "bytes a record"], rows)
     ten = section["ten_letters"]
     rates = ", ".join(f"{name} {spread(rate)}" for name, rate in ten["records_per_second"].items())
     text += (
-        f"\nCircuits of ten letters over five, derived: {rates} M/s; {ten['bytes_per_record']:.2f} bytes a record.\n"
+        "\nDerived corpora of circuits with ten letters, of an alphabet of five: "
+        f"{rates} M/s; {ten['bytes_per_record']:.2f} bytes a record.\n"
     )
     return text + "\n![Scaling](benchmarks/scaling.svg)\n\n" + model(section["model"])
 
@@ -137,9 +164,9 @@ def scaling(section: dict) -> str:
 def model(section: dict) -> str:
     text = (
         "### A model of larger machines\n\nrecords/s = min(cores / (computing + committing), 1 / committing, disk / "
-        "bytes). **Measured** on this machine: the processor time a record takes of the threads that compute and of "
-        "the one that commits, in memory (`/dev/shm`), the bytes of a record, and this disk. **Assumed**: that cores "
-        "do not disturb each other, that the committing thread is the only serial part, and the rates of "
+        "bytes). **Measured** on this machine: the processor time per record of the threads that compute and of the "
+        "one that commits, in memory (`/dev/shm`); the bytes of a record; this disk. **Assumed**: cores do not slow "
+        "each other down, the committing thread is the only serial part, and the rates of "
         f"{', '.join(section['assumed_disks'])}.\n\n"
     )
     rows = []
@@ -154,6 +181,7 @@ def model(section: dict) -> str:
             cells = [f"{millions(cell['records_per_second'])} ({cell['bound_by']})" for cell in row.values()]
             rows.append([name, str(cores), *cells])
     disks = [f"{name}, {number(rate / 1e9)} GB/s" for name, rate in section["disks"].items()]
+    text += "In brackets: the limit of the rate.\n\n"
     return text + table(["M records/s, modelled", "cores", *disks], rows)
 
 
@@ -164,20 +192,22 @@ def distinct(section: dict) -> str:
         cells = [number(run[size] / 1e6) for size in ("peak_bytes", "bytes", "most_bytes_on_disk")]
         rows.append([way, spread(run["candidates_per_second"]), *cells])
     text = (
-        f"`qorpus distinct {speed['recipe']}`: {count(sum(speed['levels']))} unitaries, the same content hash each time. A "
-        f"candidate is an element and a letter that is put to it, {count(speed['candidates'])} of them; those that are known to lead "
-        "back are counted, though they are left out.\n\n"
+        f"`qorpus distinct {speed['recipe']}` finds {count(sum(speed['levels']))} unitaries; every run has the same "
+        f"content hash. A candidate is a unitary with one more letter. There are {count(speed['candidates'])}, "
+        "including candidates that are skipped because they are known to lead back.\n\n"
     )
     heads = ["", "M candidates/s", "peak memory, MB", "file, MB", "most on disk, MB"]
     text += table(heads, rows)
     stored, two = find["stored_milliseconds"], find["from_two_milliseconds"]
-    lengths = ", ".join(f"{number} of {length}" for length, number in find["from_two_lengths"].items())
+    lengths = ", ".join(f"{many} of {length}" for length, many in find["from_two_lengths"].items())
     text += (
-        f"\nFrom Python, `find` takes {stored['median']:.2f} ms in the median and {stored['p99']:.2f} ms at the 99th percentile for a "
-        f"unitary that is among {count(find['records'])}. Shortest circuits of {find['from_two']} random circuits, found in a corpus of "
-        f"half as many letters, take {number(two['median'])} ms in the median and {number(two['p99'])} ms at the 99th percentile ({lengths} "
-        "letters), and are those of the longer enumeration.\n\nAll counts are those of another program "
-        "([distinct-counts.json](../benches/distinct-counts.json)), of the groups, and of the T-counts:\n\n"
+        f"\nFrom Python, `find` looks up one of {count(find['records'])} stored unitaries in {stored['median']:.2f} ms "
+        f"(median; 99th percentile {stored['p99']:.2f} ms). It also composes circuits from a corpus of half the "
+        f"length: shortest circuits of {find['from_two']} random circuits ({lengths} letters) take "
+        f"{number(two['median'])} ms in the median and {number(two['p99'])} ms at the 99th percentile, and equal the "
+        "circuits of the longer enumeration.\n\nAll counts below agree with another program "
+        "([distinct-counts.json](../benches/distinct-counts.json)), with the orders of the Clifford groups, or with the "
+        "known numbers of unitaries by T-count:\n\n"
     )
     rows = [[f"`{run['options']}`", count(run["records"]), number(run["seconds"])] for run in section["reference"]]
     return text + table(["", "unitaries", "s"], rows)
@@ -188,20 +218,20 @@ def distinct_long(section: dict) -> str:
     for name, run in section["runs"].items():
         sizes = [f"{run[size] / 1e9:.1f}" for size in ("peak_bytes", "bytes", "most_bytes_on_disk")]
         rows.append([name, count(run["records"]), number(run["seconds"] / 60), *sizes])
-    text = "Once each, on all cores, with `--memory 4GiB`.\n\n"
+    text = "One run of each, on all cores, with `--memory 4GiB`.\n\n"
     text += table(["", "unitaries", "minutes", "peak memory, GB", "file, GB", "most on disk, GB"], rows)
     for name, run in section["runs"].items():
-        text += f"\n{name}, new ones at each length: {', '.join(map(count, run['levels']))}.\n"
+        text += f"\nNew unitaries at each length, {name}: {', '.join(map(count, run['levels']))}.\n"
     return text
 
 
 #: Titles and texts of sections, in the order of the page.
 PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "baseline": ("The program it replaces", baseline),
-    "peers": ("Other stores of the same records", peers),
+    "peers": ("Other stores", peers),
     "unitaries": ("Computing unitaries", unitaries),
-    "rust": ("The core in Rust", rust),
     "scaling": ("Threads, processes and records", scaling),
     "distinct": ("Distinct unitaries", distinct),
-    "distinct_long": ("Distinct unitaries, as many as fit", distinct_long),
+    "distinct_long": ("The largest enumerations", distinct_long),
+    "rust": ("The core in Rust", rust),
 }

@@ -97,7 +97,7 @@ class Qorpus(Contestant):
 
 
 class Products(Contestant):
-    name, how, package = "NumPy, products", "a product of placed matrices a letter, as in the original program", "numpy"
+    name, how, package = "NumPy, products", "one product of placed matrices for each letter, as in the original program", "numpy"
 
     def __init__(self, circuits: Circuits) -> None:
         self.matrices = list(matrices(circuits))
@@ -115,7 +115,8 @@ class Products(Contestant):
 
 
 class Batched(Products):
-    name, how = "NumPy, batched", "a batched `matmul` a place of all circuits, matrices taken by letter"
+    name = "NumPy, batched"
+    how = "one batched `matmul` of all circuits for each position in the circuit, with a matrix looked up for each letter"
 
     def __init__(self, circuits: Circuits) -> None:
         self.table, self.letters = matrices(circuits), np.ascontiguousarray(circuits.letters.T)
@@ -129,7 +130,7 @@ class Batched(Products):
 
 class RowUpdates(Products):
     name = "NumPy, row updates"
-    how = "for each place and letter an update of the rows it changes, of all circuits at once"
+    how = "for each position and letter, one update of the changed rows, of all circuits at once"
 
     def __init__(self, circuits: Circuits) -> None:
         self.letters, self.qubits = np.ascontiguousarray(circuits.letters.T), circuits.qubits
@@ -188,7 +189,7 @@ class Qiskit(Contestant):
 
 class Cirq(Contestant):
     name, package = "Cirq", "cirq-core"
-    how = "`circuit.unitary(...)` on all qubits, which is `cirq.unitary(circuit)` where all occur"
+    how = "`circuit.unitary(...)` on all qubits; `cirq.unitary(circuit)` does the same if the circuit uses all of them"
 
     def __init__(self, circuits: Circuits) -> None:
         import cirq
@@ -225,7 +226,7 @@ class Bqskit(Contestant):
 
 class Qulacs(Contestant):
     name, package = "qulacs", "qulacs"
-    how = "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits that begins as the identity"
+    how = "all columns at once: the circuit acts on half of the qubits of a state of 2n qubits, which starts as the identity"
 
     def __init__(self, circuits: Circuits) -> None:
         import qulacs
@@ -271,7 +272,7 @@ def rate(contestant: Contestant, count: int, seconds: float) -> float:
 
 
 def batch(kind: type[Contestant], qubits: int) -> int:
-    """Return the number of circuits: as many as stay in the cache, or 32 if they go one by one."""
+    """Return the number of circuits: those that fit in the cache, or 32 if computed one by one."""
     if kind in (Qorpus, Batched, RowUpdates):
         return max(16, min(4096, (2 << 20) // (16 << (2 * qubits))))
     return 32

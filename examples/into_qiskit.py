@@ -1,8 +1,8 @@
-"""Converts records of a corpus to Qiskit, checks them there, and shortens them by its transpiler.
+"""Converts records of a corpus to Qiskit, checks their unitaries, and transpiles them.
 
     python examples/into_qiskit.py [CORPUS]
 
-Without a corpus, a small one is made in a temporary directory.
+Without a corpus, it generates a small one in a temporary directory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qiskit.quantum_info import Operator
 
 import qorpus
 
-#: The number of records, spread over the corpus.
+#: The number of converted records, spread over the corpus.
 RECORDS = 5
 
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def show(path: str) -> None:
-    # In Qiskit's order of qubits, so that its operators can be compared entry by entry.
+    # In Qiskit's qubit order, the entries of both unitaries can be compared.
     corpus = qorpus.open(path, order="little")
     print(f"{'record':>8} {'letters':>8} {'transpiled':>11} {'saved':>6} {'largest difference':>20}")
     letters: tuple[str, ...] = ()
@@ -44,8 +44,8 @@ def show(path: str) -> None:
         before, after = len(circuit.data), len(shorter.data)
         saved = 1 - after / before if before else 0.0
         print(f"{id:>8} {before:>8} {after:>11} {saved:>6.0%} {difference:>20.1e}")
-        assert difference < 1e-6, "Qiskit computes another unitary"
-        # The transpiler keeps unitaries up to a global phase, which letters do not have.
+        assert difference < 1e-6, "Qiskit computes a different unitary"
+        # The transpiler preserves unitaries up to a global phase, which letters cannot express.
         letters = qorpus.from_qiskit(shorter, ignore_phase=True)
     print("\nThe last one, transpiled:", "; ".join(letters[:8]), "..." if len(letters) > 8 else "")
 

@@ -1,7 +1,7 @@
-"""A pool of processes that multiply NumPy matrices and write them all to one corpus.
+"""A pool of processes that multiply NumPy matrices and write them to one corpus.
 
-This is `benches/original.py` without its SQLite code: no connections, no pragmas, no SQL and no
-commits, and nothing is lost once the pool is done. The program computes its matrices as before.
+This is `benches/original.py` without its SQLite code: no connections, pragmas, SQL or commits. When
+the pool is done, all records survive a power cut. The matrices are computed as before.
 
     python examples/multiprocessing_writer.py mine.db --rows 200000
 """
@@ -43,7 +43,7 @@ def letters(qubits: int) -> dict[str, NDArray[Any]]:
 
 
 def fill(work: tuple[str, int, int]) -> int:
-    """Append this many records in one process; return how many of them are durable."""
+    """Append records in one process; return the number of durable records."""
     path, qubits, rows = work
     matrices = letters(qubits)
     names = list(matrices)
@@ -59,7 +59,7 @@ def fill(work: tuple[str, int, int]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", nargs="?", default="mine.db", help="the file to make, or to append to")
+    parser.add_argument("path", nargs="?", default="mine.db", help="the corpus to create or append to")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--qubits", type=int, choices=[1, 2], default=1)

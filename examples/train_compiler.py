@@ -1,14 +1,14 @@
 """Trains a network to compile: from the unitary of a circuit it predicts the circuit's last gate.
 
 Removing that gate leaves a shorter circuit, so repeated predictions compile a unitary gate by gate.
-The network clones the behaviour of shortest circuits in h, s, t and cx on two qubits, from
-`qorpus.distinct`: every unitary occurs once, so it has one right answer, and held-out unitaries
-were never seen.
+The network learns from shortest circuits in h, s, t and cx on two qubits, which `qorpus.distinct`
+enumerates. Every unitary occurs once, so it has one target, and the network never saw the held-out
+unitaries.
 
-    python examples/train_compiler.py runs                  # needs PyTorch; well under a minute on two cores
+    python examples/train_compiler.py runs                  # needs PyTorch; under a minute on two cores
     python examples/train_compiler.py runs --length 4 --epochs 8
 
-The directory gets the corpus and a checkpoint; run again with more epochs, training resumes there.
+The directory receives the corpus and a checkpoint. Run it again with more epochs to resume.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def without_identity(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def last_letters(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the right answers of the network."""
+    """Return the targets of the network: the last letter of each circuit."""
     return batch["circuit"].gather(1, batch["length"][:, None] - 1)[:, 0]
 
 
 def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.Tensor, steps: int) -> float:
-    """Return the share of unitaries that at most so many removed letters make the identity."""
+    """Return the share of unitaries that removing at most `steps` letters makes the identity."""
     done = torch.zeros(len(unitaries), dtype=torch.bool)
     for _ in range(steps):
         found = letters[network(features(unitaries)).argmax(dim=1)]
@@ -55,16 +55,16 @@ def compiled(network: torch.nn.Module, unitaries: torch.Tensor, letters: torch.T
 def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
     """Train, print the progress, and return the accuracy on the test split beside baselines."""
     torch.manual_seed(0)
-    torch.set_num_threads(1)                # a small network; more threads would only wait for each other
+    torch.set_num_threads(1)                # the network is small: more threads would wait for each other
 
-    # Each unitary up to this length once, with the first of its shortest circuits. A finished
-    # corpus is only opened.
+    # Each unitary up to this length once, with the first of its shortest circuits. If the corpus is
+    # complete, it is only opened.
     path = directory / f"distinct-{length}.db"
     corpus = qorpus.distinct(path, gates="h,s,t,cx", qubits=QUBITS, max_length=length, progress=False)
     print(f"{len(corpus)} distinct unitaries in the corpus")
 
-    # The split of a record depends on its id alone, and no unitary is in two of them. A stream
-    # shuffles without memory.
+    # The split of a record depends on its id alone, and no unitary is in two splits. The stream
+    # shuffles without a table of ids.
     split = corpus.split(train=0.8, validation=0.1, test=0.1)
     stream = split["train"].torch(batch_size=256, seed=1, longest=length)
     whole = {name: without_identity(next(iter(part.torch(batch_size=len(part), longest=length)))) for name, part in split.items()}
@@ -113,7 +113,7 @@ def train(directory: Path, length: int, epochs: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", nargs="?", type=Path, default=Path("runs"), help="for the corpus and the checkpoint")
-    parser.add_argument("--length", type=int, default=6, help="letters of the longest words")
+    parser.add_argument("--length", type=int, default=6, help="letters of the longest circuits")
     parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True, exist_ok=True)

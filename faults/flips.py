@@ -26,7 +26,7 @@ import qorpus
 from outcome import Outcome, Summary
 from process_server import in_memory
 
-TITLE = "Bits flipped"
+TITLE = "Bit flips"
 
 #: The fewest records that fill every table and column, and two blocks of a column.
 RECORDS = 70

@@ -1,4 +1,4 @@
-"""Hostile files: every command answers right about a corrupted corpus, or says what is wrong.
+"""Hostile files: every command answers correctly about a corrupted corpus, or reports the error.
 
 Each case is a good corpus with a corruption. Every command, and the Python reader and writer, open
 it in a process of their own with little memory and time. A panic, a signal, a traceback, a hang,

@@ -1,4 +1,4 @@
-"""Storms of kills: sixteen processes on one file are killed at random, one by one, and replaced."""
+"""Random kills: sixteen processes on one file are killed at random, one by one, and replaced."""
 
 import random
 from collections import Counter
@@ -10,7 +10,7 @@ from ledger import ledgers
 from outcome import Outcome, Summary, totalled
 from process_server import Json, ProcessServer, Request
 
-TITLE = "Storms of kills"
+TITLE = "Random kills"
 PROCESSES = 16
 #: Large enough not to be finished before the last kill.
 RECIPE: Json = {"random": 1_000_000, "length": [200, 300], "unitaries": False}

@@ -208,7 +208,7 @@ def wals_begin_and_end(visits: int, server: ProcessServer, outcome: Outcome) -> 
 
 
 def verified(path: Path) -> list[str]:
-    """Return what is wrong with a finished corpus."""
+    """Return the defects of a finished corpus."""
     found = subprocess.run([QORPUS, "verify", path, "--quiet"], capture_output=True, text=True)
     beside = sorted(other.name for other in path.parent.glob("c.db?*"))
     wrong = [f"verify: {found.stdout}{found.stderr}"] if found.returncode else []

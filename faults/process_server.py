@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 300
 NEEDED_BYTES = 1 << 30
 #: A message to or from a program.
 Json = dict[str, Any]
-#: The directory that has those of all campaigns, to be removed at once; workers inherit it.
+#: The directory of all campaigns, which is removed at once; workers inherit it.
 workspace: str | None = None
 
 

@@ -73,7 +73,7 @@ def half_written(big: Path) -> str:
 
 
 def hash_of(server: ProcessServer, big: Path) -> str:
-    """Return the hash of a corpus that Qorpus calls complete and clean, or what is wrong."""
+    """Return the hash of a corpus that Qorpus reports as complete and sound, or its defects."""
     for words in (("seal", str(big)), ("verify", str(big), "--quiet")):
         (answer,) = server.run(command(*words))
         if answer.status != 0:

@@ -1,4 +1,4 @@
-"""Wrong surroundings: network file systems, lost files, read-only media, forks, versions, clocks.
+"""Unsupported environments: network file systems, lost files, read-only media, forks, clocks.
 
 Each is refused with a helpful message, or makes no difference.
 """
@@ -19,7 +19,7 @@ from outcome import Outcome, Summary
 from process_server import Answer, ProcessServer, Request
 from shim import Fault
 
-TITLE = "Wrong surroundings"
+TITLE = "Unsupported environments"
 #: Types of statfs(2) that the shim reports, and their names in messages.
 NETWORKS = {
     "6969": "NFS", "517B": "SMB", "FF534D42": "CIFS", "FE534D42": "SMB", "01021997": "9p", "65735546": "FUSE",

@@ -1,4 +1,4 @@
-"""Qorpus: given records, generated ones, circuits alone, and nothing stored at all."""
+"""Qorpus: given records, generated records, circuits alone, and nothing stored."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -50,8 +50,8 @@ class Appended(Store):
 
     name = "Qorpus, records of your own"
     settings = (
-        "`Writer.extend` by groups of 65 536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`, whose "
-        "workers are threads; both shuffle runs of 128 records, and records in windows of 16 384"
+        "`Writer.extend` by groups of 65,536, durability full; epochs by `corpus.stream`, loaders by `corpus.torch`, whose "
+        "workers are threads; both shuffle runs of 128 records, and records in windows of 16,384"
     )
     packages = ("qorpus",)
     # A record gets its id when it is committed.
@@ -79,7 +79,7 @@ class Appended(Store):
 
 class Derived(Appended):
     name = "Qorpus, circuits alone"
-    settings = "the same with `unitaries=False`: they are computed while they are read"
+    settings = "as records of your own, with `unitaries=False`: unitaries are computed while they are read"
     unitaries = False
 
 

@@ -38,7 +38,7 @@ class Hdf5(Store):
     name = "HDF5"
     settings = (
         "one data set of opaque records of 78 bytes, which is faster than compounds and than two data sets; chunks of "
-        "16 384 records, not compressed, chunk cache of 1 GiB; batches with sorted ids, epochs by 16 384 shuffled ids"
+        "16,384 records, not compressed, chunk cache of 1 GiB; batches with sorted ids, epochs by 16,384 shuffled ids"
     )
     packages = ("h5py",)
     missing = {"write, 2 processes": "one writer, unless built with MPI"}

@@ -41,7 +41,7 @@ class LanceReader(Reader):
 class Lance(Store):
     name = "Lance"
     settings = (
-        "format 2.1, fixed-size binary columns; `take` for single reads and batches, epochs by 16 384 shuffled ids, "
+        "format 2.1, fixed-size binary columns; `take` for single reads and batches, epochs by 16,384 shuffled ids, "
         "scans by `to_batches`; two processes write fragments that one commits"
     )
     packages = ("pylance",)

@@ -39,7 +39,7 @@ class MapReader(Reader):
 class Lmdb(Store):
     name = "LMDB"
     settings = (
-        "map of 64 GiB, integer keys, `putmulti` by groups of 65 536 and appending, a synced transaction a group; read "
+        "map of 64 GiB, integer keys, `putmulti` by groups of 65,536 and appending, a synced transaction a group; read "
         "without locks and readahead, with buffers"
     )
     packages = ("lmdb",)

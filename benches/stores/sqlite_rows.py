@@ -40,7 +40,7 @@ def arrays(rows: list[tuple[bytes, bytes]]) -> Batch:
 class SqliteRows(Store):
     name = "SQLite, a row a record"
     settings = (
-        "Python's sqlite3; page_size 16384, WAL, synchronous=FULL, transactions of 65 536 rows; read with mmap_size 8 "
+        "Python's sqlite3; page_size 16384, WAL, synchronous=FULL, transactions of 65,536 rows; read with mmap_size 8 "
         "GiB and a cache of 1 GB, batches by a join with json_each"
     )
 

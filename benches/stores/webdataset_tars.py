@@ -50,7 +50,7 @@ class WebDataset(Store):
     name = "WebDataset"
     settings = (
         "a sample holds 1024 records as two .npy, a tar file 64 samples; epochs and loaders shuffle tar files, and the "
-        "65 536 records of one in a buffer; two processes write tar files each"
+        "65,536 records of one in a buffer; two processes write tar files each"
     )
     packages = ("webdataset",)
     by_blocks = True

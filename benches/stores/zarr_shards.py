@@ -49,7 +49,7 @@ class ShardsReader(Reader):
 class Zarr(Store):
     name = "Zarr 3"
     settings = (
-        "with zarrs, the codecs in Rust; arrays of letters and unitaries, chunks of 4096 in shards of 65 536 records, "
+        "with zarrs, the codecs in Rust; arrays of letters and unitaries, chunks of 4096 in shards of 65,536 records, "
         "not compressed; batches by `oindex` with sorted ids; scans by whole shards; epochs and loaders shuffle "
         "shards, and records within one"
     )

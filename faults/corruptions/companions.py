@@ -1,4 +1,4 @@
-"""Corruptions of the files beside the corpus, and of what is in the corpus's place."""
+"""Corruptions of the files beside the corpus, and replacements of the corpus itself."""
 
 import os
 import random
