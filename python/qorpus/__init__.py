@@ -19,6 +19,7 @@ import os
 from qorpus import errors, interop, ray
 from qorpus._batches import Batch
 from qorpus._distinct import Found, Level
+from qorpus._drawing import Drawing
 from qorpus._jobs import distinct, generate, seal
 from qorpus._qorpus import Record, Writer, __version__, after_fork, before_fork
 from qorpus._sql import Rows
@@ -31,7 +32,7 @@ from qorpus.stream import Stream
 
 # fmt: off
 __all__ = [
-    "Batch", "Corpus", "Found", "Level", "Present", "Recipe", "Record", "Rows", "Split", "Stream", "Writer",
+    "Batch", "Corpus", "Drawing", "Found", "Level", "Present", "Recipe", "Record", "Rows", "Split", "Stream", "Writer",
     "__version__", "distinct", "generate", "open", "ray", "seal",
 ]
 # fmt: on

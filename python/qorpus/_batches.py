@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qorpus import _html
+
 
 class Batch(NamedTuple):
     """A batch of k records as arrays. A column that the stream leaves out is None.
@@ -54,6 +56,18 @@ class Batch(NamedTuple):
             None if self.circuits is None else self.circuits.take(places, axis=0),
             None if self.labels is None else {name: values[places] for name, values in self.labels.items()},
         )
+
+    def __repr__(self) -> str:
+        return f"Batch({len(self.ids):,} records: {', '.join(f'{name} {text}' for name, text in self._columns())})"
+
+    def _repr_html_(self) -> str:
+        return _html.facts(f"Batch of {len(self.ids):,} records", self._columns())
+
+    def _columns(self) -> list[tuple[str, str]]:
+        """Return the name of each column, and its shape and dtype."""
+        arrays = {"ids": self.ids, "unitaries": self.unitaries, "circuits": self.circuits}
+        columns = [(name, f"{array.shape} {array.dtype}") for name, array in arrays.items() if array is not None]
+        return columns if self.labels is None else [*columns, ("labels", ", ".join(self.labels))]
 
 
 class Window:

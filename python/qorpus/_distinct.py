@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from qorpus import _html
+
 
 class Level(NamedTuple):
     """The records of an enumeration whose circuits have the same cost and length.
@@ -71,5 +73,13 @@ class Found(_Found):
         return tuple(self), self.__dict__
 
     def __repr__(self) -> str:
-        fields = {**self._asdict(), **self.__dict__}
-        return f"Found({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+        return f"Found({', '.join(f'{name}={value!r}' for name, value in self._known().items())})"
+
+    def _known(self) -> dict[str, Any]:
+        return {**self._asdict(), **self.__dict__}
+
+    def _repr_html_(self) -> str:
+        facts = {name: str(value) for name, value in self._known().items() if name != "circuit" and value is not None}
+        known = "No circuit" if self.proven or self.none_up_to is not None else "No circuit known"
+        title = known if self.circuit is None else "Circuit found"
+        return _html.found(title, self.circuit, list(facts.items()))

@@ -1,97 +1,69 @@
-"""HTML for notebooks: records with heat maps, corpora as cards, rows as tables."""
+"""HTML for notebooks: cards of records, corpora and streams; rows as tables.
+
+Cards have no colours of their own but those of gates and phases: text and lines have the colour of
+the notebook's text, on its background.
+"""
 
 from __future__ import annotations
 
-import cmath
-import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from qorpus._drawing import Drawing
+from qorpus._heat_map import heat_map
 from qorpus.errors import MissingRecord
 
 if TYPE_CHECKING:
-    from qorpus._qorpus import Records
+    from qorpus._qorpus import Record, Records
+    from qorpus._subset import Subset
 
-#: Circuits and rows beyond these are left out.
+#: Circuits, rows, labels, letters and characters beyond these are left out.
 MAX_CIRCUITS = 5
 MAX_ROWS = 50
+MAX_LABELS = 40
 MAX_LETTERS = 30
+LISTED_LETTERS = 12
+MAX_CHARACTERS = 200
 
-#: The width of a heat map, about, and the most cells of a side, whatever the size of the unitary.
-MAP_PIXELS = 128
-MAP_CELLS = 32
+#: Letters of a circuit that a card draws.
+DRAWN_LETTERS = 150
 
-
-def _table(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr><th style='text-align:left'>{name}</th><td>{value}</td></tr>" for name, value in rows)
-    return f"<table>{cells}</table>"
-
-
-def _circuit(letters: tuple[str, ...]) -> str:
-    shown = "; ".join(letters[:MAX_LETTERS])
-    more = f"; … {len(letters) - MAX_LETTERS} more" if len(letters) > MAX_LETTERS else ""
-    return f"<code>{escape(shown)}{more}</code>"
+#: Records among which a card looks for one to show, the longest.
+CANDIDATES = 32
 
 
-def _colour(entry: complex) -> str:
-    magnitude = min(abs(entry), 1.0)
-    hue, saturation = cmath.phase(entry) / (2 * cmath.pi) % 1.0, 0.8 if magnitude > 1e-12 else 0.0
-    parts = colorsys.hls_to_rgb(hue, 1 - 0.55 * magnitude, saturation)
-    return "#" + "".join(f"{round(part * 255):02x}" for part in parts)
+def record(record: Record) -> str:
+    """Show a record: its circuit drawn and written, its labels, and a heat map."""
+    return _card(f"Record {record.id:,}", _size(record.circuit, record.qubits), _record(record))
 
 
-def heat_map(unitary: np.ndarray[Any, Any]) -> str:
-    """Draw a square matrix, of a power of two of rows, as an `<svg>` element.
-
-    Brightness is the magnitude of an entry, hue its phase; hovering tells the number. If there are
-    more than 32 rows, each cell shows the largest entry of a square block.
-
-    Example:
-        >>> from qorpus._html import heat_map
-        >>> heat_map(np.eye(2)).count("<rect")
-        4
-    """
-    dim = len(unitary)
-    count = min(dim, MAP_CELLS)
-    width, size = dim // count, max(2, MAP_PIXELS // count)
-    blocks = unitary.reshape(count, width, count, width).swapaxes(1, 2).reshape(count, count, -1)
-    largest = np.abs(blocks).argmax(axis=2)
-    cells = []
-    for (row, column), place in np.ndenumerate(largest):
-        entry = complex(blocks[row, column, place])
-        at = f"[{row * width + place // width}, {column * width + place % width}]"
-        cells.append(
-            f"<rect x='{column * size}' y='{row * size}' width='{size}' height='{size}' fill='{_colour(entry)}'>"
-            f"<title>{at} {entry:.4g}</title></rect>"
-        )
-    side = size * count
-    return f"<svg width='{side}' height='{side}' style='border:1px solid #888'>{''.join(cells)}</svg>"
-
-
-def record(id: int, circuit: tuple[str, ...], unitary: np.ndarray[Any, Any], labels: dict[str, Any]) -> str:
-    """Show a record: circuit, labels, heat map."""
-    shown = ", ".join(f"{escape(str(k))} {escape(str(v))}" for k, v in labels.items() if v or k == "length")
-    facts = [("record", str(id)), ("circuit", _circuit(circuit)), ("labels", shown), ("unitary", heat_map(unitary))]
-    return _table(facts)
-
-
-def card(records: Records, title: str, facts: list[tuple[str, str]]) -> str:
-    """Show a corpus or recipe: facts, its first circuits, and a unitary."""
-    rows = [(escape(name), escape(value)) for name, value in facts]
-    try:
-        # A recipe of appended records has none.
-        first = records.circuits(range(min(MAX_CIRCUITS, len(records)))) if records else []
-    except MissingRecord:
-        first = []
-    for id, circuit in enumerate(first):
-        rows.append((f"[{id}]", _circuit(circuit)))
+def card(records: Records | Subset, title: str, facts: list[tuple[str, str]]) -> str:
+    """Show a sequence of records: facts, its first circuits, and one record."""
+    first = _first_circuits(records)
+    shown = [(f"[{place}]", _circuit(circuit, LISTED_LETTERS)) for place, circuit in enumerate(first[:MAX_CIRCUITS])]
+    body = _facts([(escape(name), escape(_short(value))) for name, value in facts] + shown)
     if first:
-        id = next((id for id, circuit in enumerate(first) if circuit), 0)
-        rows.append((f"[{id}].unitary", heat_map(records.unitaries([id])[0])))
-    return f"<b>{escape(title)}</b>{_table(rows)}"
+        longest = max(range(len(first)), key=lambda place: len(first[place]))
+        one = records[longest]
+        body += f"<div style='margin-top:8px'>Record {one.id:,}{_quiet(_size(one.circuit, one.qubits))}</div>{_record(one)}"
+    return _card(title, "", body)
+
+
+def facts(title: str, facts: list[tuple[str, str]]) -> str:
+    """Show named texts."""
+    return _card(title, "", _facts([(escape(name), escape(_short(value))) for name, value in facts]))
+
+
+def found(title: str, circuit: tuple[str, ...] | None, facts: list[tuple[str, str]]) -> str:
+    """Show an answer about a unitary: the circuit, if there is one, and facts."""
+    known = [(escape(name), escape(value)) for name, value in facts]
+    if circuit is None:
+        return _card(title, "", _facts(known))
+    # An answer does not know its qubits beyond the last one that the circuit uses.
+    qubits = 1 + max((int(place) for letter in circuit for place in letter.split(" ")[1:]), default=0)
+    drawn = Drawing(circuit, qubits).box(DRAWN_LETTERS)
+    return _card(title, _letters(circuit), drawn + _facts([("circuit", _circuit(circuit)), *known]))
 
 
 def rows(columns: list[str], found: Sequence[tuple[Any, ...]]) -> str:
@@ -99,9 +71,73 @@ def rows(columns: list[str], found: Sequence[tuple[Any, ...]]) -> str:
 
     def cell(value: Any) -> str:
         text = f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
-        return f"<td>{escape(text)}</td>"
+        return f"<td style='text-align:left'>{escape(_short(text))}</td>"
 
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th style='text-align:left'>{escape(_short(name))}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in found[:MAX_ROWS])
-    more = f"<p>… {len(found) - MAX_ROWS} more rows</p>" if len(found) > MAX_ROWS else ""
-    return f"<table><tr>{head}</tr>{body}</table>{more}"
+    more = f"<p>… {len(found) - MAX_ROWS:,} more rows</p>" if len(found) > MAX_ROWS else ""
+    return f"<table style='margin-left:0'><tr>{head}</tr>{body}</table>{more}"
+
+
+def _first_circuits(records: Records | Subset) -> list[tuple[str, ...]]:
+    # A recipe of appended records has none, and of an unfinished corpus the first may be missing.
+    for count in (CANDIDATES, MAX_CIRCUITS) if records else ():
+        try:
+            return records.circuits(range(min(count, len(records))))
+        except MissingRecord:
+            continue
+    return []
+
+
+def _card(title: str, subtitle: str, body: str) -> str:
+    head = f"<div style='margin-bottom:6px'><b>{escape(title)}</b>{_quiet(subtitle)}</div>"
+    return f"<div style='text-align:left;line-height:1.5;max-width:100%'>{head}{body}</div>"
+
+
+def _quiet(text: str) -> str:
+    return f"<span style='opacity:.65;margin-left:10px'>{escape(text)}</span>" if text else ""
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    """Show names and values, which are HTML, in two columns."""
+    cells = "".join(
+        f"<div style='opacity:.65'>{name}</div><div style='overflow-wrap:anywhere'>{value}</div>" for name, value in facts
+    )
+    return f"<div style='display:grid;grid-template-columns:max-content minmax(0,1fr);gap:0 16px'>{cells}</div>"
+
+
+def _record(record: Record) -> str:
+    """Show a record without its title."""
+    labels = [(name, value) for name, value in record.labels.items() if value or name == "length"]
+    chips = [f"{escape(_short(str(name)))} {escape(_short(str(value)))}" for name, value in labels[:MAX_LABELS]]
+    if len(labels) > MAX_LABELS:
+        chips.append(f"… {len(labels) - MAX_LABELS:,} more labels")
+    style = "display:inline-block;border:1px solid rgba(128,128,128,.5);border-radius:9px;padding:0 8px;margin:0 6px 4px 0"
+    shown = "".join(f"<span style='{style}'>{chip}</span>" for chip in chips)
+    drawing = Drawing(record.circuit, record.qubits).box(DRAWN_LETTERS)
+    return (
+        "<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>"
+        f"<div style='flex:0 1 auto;min-width:0;max-width:100%'>{drawing}"
+        f"<div style='margin:6px 0'>{_circuit(record.circuit)}</div><div>{shown}</div></div>"
+        f"<div style='flex:none'>{heat_map(record.unitary)}</div></div>"
+    )
+
+
+def _size(circuit: tuple[str, ...], qubits: int) -> str:
+    return f"{qubits} qubit{'s' * (qubits > 1)}, {_letters(circuit)}"
+
+
+def _letters(circuit: tuple[str, ...]) -> str:
+    return f"{len(circuit):,} letter{'s' * (len(circuit) != 1)}"
+
+
+def _circuit(letters: tuple[str, ...], most: int = MAX_LETTERS) -> str:
+    if not letters:
+        return "<i>the empty circuit</i>"
+    shown = "; ".join(letters[:most])
+    more = f"; … {len(letters) - most:,} more" if len(letters) > most else ""
+    return f"<code>{escape(shown)}{more}</code>"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"

@@ -264,6 +264,9 @@ class Present(Subset, Readable):
     def __repr__(self) -> str:
         return f"Present({len(self):,} of the records of {self._corpus!r})"
 
+    def _repr_html_(self) -> str:
+        return _html.card(self, "Present", [("records", f"{len(self):,}"), ("of", repr(self._corpus))])
+
 
 def open(path: Path | Sequence[Path], order: str = "big") -> Corpus:
     """Open a corpus for reading.

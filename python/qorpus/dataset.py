@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from qorpus import _qorpus
+from qorpus import _html, _qorpus
 from qorpus._arguments import integer, kind, short
 from qorpus._sides import IdSide, UnitarySide, UnitarySides
 from qorpus._subset import Subset
@@ -234,6 +234,10 @@ class Split(Subset, Readable):
     def __repr__(self) -> str:
         by = "" if self._by == "id" else ", by unitary"
         return f"Split({self._state[1]!r}: {len(self):,} of the records of {self._state[0]!r}{by})"
+
+    def _repr_html_(self) -> str:
+        facts = [("records", f"{len(self):,} of {len(self._state[0]):,}"), ("split by", self._by), ("of", repr(self._state[0]))]
+        return _html.card(self, f"Split {self._state[1]!r}", facts)
 
 
 def _thousandths(name: str, fraction: float) -> int:

@@ -39,7 +39,7 @@ class WrongType(Error, TypeError):
 
 
 class MissingRecord(Error, IndexError):
-    """A record that does not exist, or is not made yet.
+    """A record that does not exist, or is not generated yet.
 
     Examples:
         >>> qorpus.Recipe(random=1000)[1000]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qorpus import _qorpus
+from qorpus import _notebook, _qorpus
 from qorpus._arguments import integer, kind
 from qorpus._ray_shuffle import survivors
 from qorpus.corpus import Corpus, open
@@ -196,14 +196,19 @@ def _numbers(missing: list[tuple[int, int]], shard_records: int) -> Iterator[int
 def _shown(begun: int) -> Callable[[int, int], None]:
     """Return a function that shows records, their rate and the time left on a terminal."""
     start = time.monotonic()
+    bar = _notebook.bar()
 
     def show(records: int, expected: int) -> None:
-        if not sys.stderr.isatty():
+        if bar is None and not sys.stderr.isatty():
             return
         rate = (records - begun) / max(time.monotonic() - start, 1e-9)
         left = f", {(expected - records) / rate:.0f} s left" if rate else ""
+        line = f"{records:,} of {expected:,} records, {rate / 1e6:.2f} M/s{left}"
+        if bar is not None:
+            bar((records, expected), line)
+            return
         end = "\n" if records == expected else "\r"
-        print(f"{records:,} of {expected:,} records, {rate / 1e6:.2f} M/s{left}   ", end=end, file=sys.stderr, flush=True)
+        print(f"{line}   ", end=end, file=sys.stderr, flush=True)
 
     return show
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qorpus import _qorpus
+from qorpus import _html, _qorpus
 from qorpus._arguments import integer, kind, short, texts, truth
 from qorpus._batches import Batch, Window
 from qorpus._subset import Subset, ahead
@@ -440,6 +440,19 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"Stream(epoch {self.epoch}, batch {self._yielded} of {len(self)}, of {self.records!r})"
+
+    def _repr_html_(self) -> str:
+        order = f"shuffled, seed {self.seed}" if self.shuffle else "by id"
+        facts = [
+            ("place", f"epoch {self.epoch}, batch {self._yielded:,} of {len(self):,}"),
+            ("batch size", f"{self.batch_size:,}"),
+            ("order", order if self.window is None else f"{order}, in windows of {self.window:,} records"),
+            ("columns", ", ".join(self.columns)),
+            ("records", repr(self.records)),
+        ]
+        if self.world_size > 1:
+            facts.insert(1, ("rank", f"{self.rank} of {self.world_size}"))
+        return _html.facts("Stream", facts)
 
 
 def columns_of(labels: list[dict[str, Any]], given: dict[str, type]) -> dict[str, NDArray[Any]]:

@@ -116,6 +116,9 @@ class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.records)
 
+    def __repr__(self) -> str:
+        return f"Dataset(circuits padded to {self.longest} letters, of {self.records!r})"
+
     def __getitem__(self, place: int) -> dict[str, Any]:
         return self.__getitems__([place])[0]
 
@@ -239,6 +242,9 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._stream)
+
+    def __repr__(self) -> str:
+        return f"qorpus.torch.{self._stream!r}"
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()

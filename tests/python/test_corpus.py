@@ -6,14 +6,12 @@ import multiprocessing
 import os
 import pickle
 import random
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from html.parser import HTMLParser
 
 import format_v1
 import numpy as np
@@ -714,96 +712,3 @@ def test_a_file_that_grows_under_the_reader(tmp_path):
         writer.flush()
         assert len(corpus) == 3 and corpus[-1].circuit == ("t 0", "h 0") and corpus[2].labels["reward"] == 2.0
         assert [record.id for record in records] == [1, 2]
-
-
-# How they look.
-
-
-class Parsed(HTMLParser):
-    """The elements and texts of HTML; an element that is not closed, or closed twice, is an
-    error."""
-
-    def __init__(self, html: str):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.texts = [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.open.append(tag)
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.texts)
-
-
-def test_representations(shared, appended):
-    """The text at the prompt has the file, the number of records, and the recipe."""
-    assert re.fullmatch(r"Corpus\('/.*/shared\.db': 6,000 records; h, s, .*rz\(0\.3\) on 2 qubits; .*\)", repr(shared))
-    assert "300 records" in repr(appended) and "2 files" in repr(qorpus.open(appended.paths * 2))
-    text = r"Recipe\(h, .* on 2 qubits; 6000 random circuits of 0\.\.12 letters, seed 5; .*\)"
-    assert re.fullmatch(text, repr(shared.recipe))
-    assert repr(shared[7]) == f"Record(id=7, circuit={shared[7].circuit!r}, qubits=2)"
-    assert re.match(r"Split\('test': 1,200 of the records of Corpus\(", repr(shared.split(train=0.8, test=0.2)["test"]))
-    assert re.match(r"Stream\(epoch 0, batch 0 of 94, of Corpus\(", repr(shared.stream(64)))
-
-
-def test_notebooks_show_circuits_and_a_heat_map(shared, appended):
-    """HTML of a corpus, a recipe and a record is well formed, with the first circuits and a map of
-    a unitary."""
-    for records in [shared, shared.recipe, appended]:
-        page = Parsed(records._repr_html_())
-        assert page.tags.count("svg") == 1 and page.tags.count("rect") == 16
-        for circuit in records.circuits(range(5)):
-            assert "; ".join(circuit) in page.texts or not circuit
-    page = Parsed(shared[7]._repr_html_())
-    assert "; ".join(shared[7].circuit) in page.texts and page.tags.count("rect") == 16
-    entry = shared[7].unitary[0, 0]
-    assert f"[0, 0] {entry:.4g}" in page.texts
-    assert shared.content_hash in Parsed(shared._repr_html_()).text
-
-
-def test_notebooks_show_corpora_and_recipes_without_records(tmp_path, appended):
-    """A corpus of which nothing is made yet, and the recipe of appended records, are shown without
-    circuits."""
-    with pytest.warns(qorpus.QorpusWarning, match="part 0/1000000 has nothing to generate"):
-        unmade = qorpus.generate(tmp_path / "c.db", random=3000, part=(0, 10**6), progress=False)
-    assert "0 of 3,000" in Parsed(unmade._repr_html_()).text
-    assert "appended" in Parsed(appended.recipe._repr_html_()).text
-    with qorpus.Writer(tmp_path / "empty.db", gates="h", qubits=1):
-        pass
-    assert "svg" not in Parsed(qorpus.open(tmp_path / "empty.db")._repr_html_()).tags
-
-
-def test_html_is_escaped(tmp_path):
-    """Names of files and gates, and labels, cannot bring elements of their own into a page."""
-    evil = "<script>alert('1')</script>"
-    path = tmp_path / "<img src=x> & co.db"
-    with qorpus.Writer(path, gates="h", qubits=1) as writer:
-        writer.append(["h"], name=evil, **{evil: 1.0})
-    corpus = qorpus.open(path)
-    for shown in [corpus, corpus.recipe, corpus[0], corpus.sql("select *, '<i>' as \"<u>\" from records")]:
-        page = Parsed(shown._repr_html_())
-        assert {"script", "img", "b", "i", "u"} & set(page.tags) <= {"b"} and page.tags.count("b") <= 1
-    assert evil in Parsed(corpus[0]._repr_html_()).text and "<img src=x> & co.db" in Parsed(corpus._repr_html_()).text
-
-
-def test_html_of_large_unitaries_stays_small():
-    """Eight qubits have 65536 entries; their map has a cell for each of 32 by 32 blocks, with its
-    largest entry."""
-    record = qorpus.Recipe(gates="h,t,cx", qubits=8, random=10, length=30)[3]
-    page = Parsed(record._repr_html_())
-    assert page.tags.count("rect") == 32 * 32 and len(record._repr_html_()) < 250_000
-    largest = np.abs(record.unitary).max()
-    for title in [text for text in page.texts if re.match(r"\[\d+, \d+\] ", text)][:50]:
-        row, column = map(int, re.findall(r"\d+", title)[:2])
-        block = record.unitary[row // 8 * 8 :, column // 8 * 8 :][:8, :8]
-        assert abs(record.unitary[row, column]) == np.abs(block).max() <= largest

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import qorpus
 from command import PATIENCE, QORPUS, ROOT

@@ -338,6 +338,11 @@ def test_an_epoch_without_batches(recipe):
     assert list(tensors) == [] and tensors.epoch == 1
 
 
+def contents(batch):
+    """A batch with all its numbers, of which its own text has only the shapes."""
+    return batch if isinstance(batch, dict) else tuple(batch)
+
+
 def test_integers_of_numpy(recipe, tmp_path):
     """They are integers everywhere: the same batches and records, and states that JSON takes."""
     numbers = {"batch_size": 100, "seed": 3, "epoch": 1, "window": 300, "rank": 1, "world_size": 2}
@@ -347,7 +352,7 @@ def test_integers_of_numpy(recipe, tmp_path):
         for make in [recipe.stream, recipe.torch]:
             stream, expected = make(**given), make(**plain)
             assert through_json(stream.state_dict()) == expected.state_dict() == stream.state_dict()
-            assert repr(next(iter(stream))) == repr(next(iter(expected)))
+            assert str(contents(next(iter(stream)))) == str(contents(next(iter(expected))))
             stream.set_epoch(kind(4))
             assert through_json(stream.state_dict())["epoch"] == 4
             stream.load_state_dict(stream.state_dict() | {name: given[name] for name in ("seed", "epoch", "batch_size")})

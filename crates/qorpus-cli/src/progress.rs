@@ -82,8 +82,12 @@ impl Records {
     }
 
     fn advance(&mut self, now: Duration, records: u64) {
-        (self.done, self.made) = (self.done + records, self.made + records);
-        self.pace.record(now, self.done);
+        self.reach(now, self.done + records);
+    }
+
+    fn reach(&mut self, now: Duration, records: u64) {
+        (self.done, self.made) = (records, records);
+        self.pace.record(now, records);
     }
 
     /// Formats the rate, the size and the remaining time.
@@ -201,7 +205,7 @@ impl Bar {
 
     /// Shows that `records` records are done.
     pub fn reach(&self, records: u64) {
-        self.display.bar.set_position(records);
+        self.update(|known, now| known.reach(now, records));
     }
 
     /// Shows the progress of a job.
@@ -216,6 +220,11 @@ impl Bar {
 
     fn records(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Formats the progress of the job as a log line.
+    pub fn line(&self) -> String {
+        self.records().line(self.display.start.elapsed())
     }
 
     fn update(&self, change: impl FnOnce(&mut Records, Duration)) {
@@ -257,12 +266,16 @@ impl LevelBar {
             self.pace = Pace::default();
         }
         self.pace.record(self.display.start.elapsed(), progress.done);
-        let phase = phase(&progress);
-        self.display.bar.set_prefix(phase.clone());
+        self.display.bar.set_prefix(phase(&progress));
         let message = self.message(&progress);
-        let share = 100.0 * progress.done as f64 / progress.of.max(1) as f64;
-        let line = format!("{phase} ({share:.0} %)  {message}");
+        let line = self.line(&progress);
         self.display.show(&mut self.lines, (progress.done, progress.of), || message, || line);
+    }
+
+    /// Formats progress that was shown as a log line.
+    pub fn line(&self, progress: &EnumerateProgress) -> String {
+        let share = 100.0 * progress.done as f64 / progress.of.max(1) as f64;
+        format!("{} ({share:.0} %)  {}", phase(progress), self.message(progress))
     }
 
     fn message(&self, progress: &EnumerateProgress) -> String {
@@ -355,5 +368,15 @@ mod tests {
         assert_eq!(Bar::new(true).display.shown, Shown::Nowhere);
         bar.show(Progress { records: 5, expected: 10, ..Progress::default() });
         assert_eq!((bar.display.bar.position(), bar.display.bar.length()), (5, Some(10)));
+        assert!(bar.line().starts_with("5 of 10 records (50.0 %)"));
+    }
+
+    #[test]
+    fn a_counting_bar_is_shown_when_it_moves() {
+        let mut bar = Bar::counting(false, 10);
+        bar.display.shown = Shown::Terminal;
+        bar.reach(4);
+        assert_eq!((bar.display.bar.position(), bar.display.bar.length()), (4, Some(10)));
+        assert!(bar.line().starts_with("4 of 10 records (40.0 %)"));
     }
 }

@@ -1,9 +1,101 @@
-//! Circuits drawn for a terminal.
+//! Circuits drawn: the columns in which letters stand, and a picture of characters.
 
 use crate::alphabet::Alphabet;
+use std::fmt;
 
-/// Draws a circuit: a line for each qubit with time running to the right, and lines between them
-/// that join the qubits of a gate.
+/// A drawing of a circuit: a line for each qubit, with time running to the right.
+///
+/// Its letters have places that any picture may use. Displaying it draws them with characters, as
+/// [`draw`] does.
+///
+/// ```
+/// use qorpus_core::Drawing;
+///
+/// let letters: [(&str, &[usize]); 3] = [("h", &[0]), ("tdg", &[2]), ("cx", &[2, 0])];
+/// let drawing = Drawing::new(3, letters);
+/// let columns: Vec<usize> = drawing.letters.iter().map(|letter| letter.column).collect();
+/// assert_eq!(columns, [0, 0, 1]);
+/// let symbols = [Some("⊕".to_owned()), None, Some("●".to_owned())];
+/// assert_eq!(drawing.letters[2].symbols, symbols);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawing {
+    /// The number of qubits.
+    pub qubits: usize,
+    /// The letters, in the order of the circuit.
+    pub letters: Vec<PlacedLetter>,
+}
+
+/// A letter placed in a drawing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedLetter {
+    /// The column, counted from 0.
+    pub column: usize,
+    /// The first qubit that the letter covers.
+    pub top: usize,
+    /// A symbol for each qubit from the first to the last: `●` for a control, `⊕` for the target
+    /// of a controlled NOT, `×` for a swapped qubit, otherwise the label of a box; `None` where
+    /// the letter crosses a qubit on which it does not act.
+    pub symbols: Vec<Option<String>>,
+}
+
+impl Drawing {
+    /// Places letters, each a gate's name with its angles, and its qubits. A gate without qubits
+    /// covers all of them.
+    ///
+    /// # Panics
+    /// If a qubit is not one of `qubits`.
+    pub fn new<'a>(qubits: usize, letters: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Drawing {
+        // A letter stands in the first column in which all wires from its first to its last qubit
+        // are free.
+        let mut free = vec![0; qubits];
+        let all: Vec<usize> = (0..qubits).collect();
+        let place = |(name, places): (&str, &'a [usize])| {
+            // An opaque gate that does not say where it stands may stand anywhere.
+            let places = if places.is_empty() { &all[..] } else { places };
+            let (top, bottom) = span(places);
+            let column = free[top..=bottom].iter().copied().max().unwrap_or(0);
+            free[top..=bottom].fill(column + 1);
+            let mut on_wires = vec![None; bottom - top + 1];
+            for (symbol, &qubit) in symbols(name, places.len()).into_iter().zip(places) {
+                on_wires[qubit - top] = Some(symbol);
+            }
+            PlacedLetter { column, top, symbols: on_wires }
+        };
+        Drawing { qubits, letters: letters.into_iter().map(place).collect() }
+    }
+}
+
+impl fmt::Display for Drawing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let height = (2 * self.qubits).saturating_sub(1);
+        let columns = self.letters.iter().map(|letter| letter.column + 1).max().unwrap_or(0);
+        let mut cells = vec![vec![""; height]; columns];
+        for letter in &self.letters {
+            for (below, symbol) in letter.symbols.iter().enumerate() {
+                let line = 2 * (letter.top + below);
+                cells[letter.column][line] = symbol.as_deref().unwrap_or("┼");
+                if below > 0 {
+                    cells[letter.column][line - 1] = "│";
+                }
+            }
+        }
+        let begin = |line| if line % 2 == 0 { format!("q{} ─", line / 2) } else { "    ".into() };
+        let mut lines: Vec<String> = (0..height).map(begin).collect();
+        for column in cells {
+            let width = column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0) + 1;
+            for (number, (line, cell)) in lines.iter_mut().zip(column).enumerate() {
+                let blank = if number % 2 == 0 { '─' } else { ' ' };
+                line.push_str(cell);
+                line.extend(std::iter::repeat_n(blank, width - cell.chars().count()));
+            }
+        }
+        lines.iter().try_for_each(|line| writeln!(f, "{}", line.trim_end()))
+    }
+}
+
+/// Draws a circuit with characters: a line for each qubit with time running to the right, and lines
+/// between them that join the qubits of a gate.
 ///
 /// ```
 /// # use qorpus_core::*;
@@ -21,46 +113,11 @@ use crate::alphabet::Alphabet;
 /// # Panics
 /// If a number in `circuit` is not a letter of the alphabet.
 pub fn draw(alphabet: &Alphabet, circuit: &[u16]) -> String {
-    let qubits = alphabet.qubits();
-    // A letter is drawn in the first column in which all wires from its first to its last qubit are
-    // free.
-    let mut free = vec![0; qubits];
-    let mut columns: Vec<Vec<(usize, Vec<String>)>> = Vec::new();
-    for &letter in circuit {
-        let letter = &alphabet.letters()[usize::from(letter)];
-        // An opaque gate without qubits may act on any of them.
-        let places = if letter.qubits.is_empty() { (0..qubits).collect() } else { letter.qubits.clone() };
-        let (top, bottom) = span(&places);
-        let column = free[top..=bottom].iter().copied().max().unwrap_or(0);
-        free[top..=bottom].fill(column + 1);
-        columns.resize_with(columns.len().max(column + 1), Vec::new);
-        let symbols = symbols(alphabet.gates()[letter.gate].name(), places.len());
-        let mut wires = vec!["┼".to_string(); bottom - top + 1];
-        for (symbol, &qubit) in symbols.into_iter().zip(&places) {
-            wires[qubit - top] = symbol;
-        }
-        columns[column].push((top, wires));
-    }
-    let begin = |line| if line % 2 == 0 { format!("q{} ─", line / 2) } else { "    ".into() };
-    let mut lines: Vec<String> = (0..2 * qubits - 1).map(begin).collect();
-    for column in columns {
-        let mut cells = vec![String::new(); 2 * qubits - 1];
-        for (top, wires) in column {
-            for (below, symbol) in wires.into_iter().enumerate() {
-                cells[2 * (top + below)] = symbol;
-                if below > 0 {
-                    cells[2 * (top + below) - 1] = "│".into();
-                }
-            }
-        }
-        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0) + 1;
-        for (number, (line, cell)) in lines.iter_mut().zip(cells).enumerate() {
-            let blank = if number % 2 == 0 { '─' } else { ' ' };
-            line.push_str(&cell);
-            line.extend(std::iter::repeat_n(blank, width - cell.chars().count()));
-        }
-    }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    let letters = circuit.iter().map(|&number| {
+        let letter = &alphabet.letters()[usize::from(number)];
+        (alphabet.gates()[letter.gate].name(), letter.qubits.as_slice())
+    });
+    Drawing::new(alphabet.qubits(), letters).to_string()
 }
 
 fn span(qubits: &[usize]) -> (usize, usize) {

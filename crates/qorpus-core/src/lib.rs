@@ -15,7 +15,7 @@
 //! codec        records to the bytes of a chunk and back
 //! recipe       everything that decides the records; JSON and hash
 //! space        from an index to a circuit; labels: named values beside records
-//! qasm         OpenQASM; drawing: terminal text; target: matrices to look up
+//! qasm         OpenQASM; drawing: pictures of circuits; target: matrices to look up
 //! exact        unitaries over Z[omega, 1/sqrt(2)]; approximate: in floating point
 //! arithmetic   the interface of both, and which unitaries count as the same
 //! kernel       from circuits to unitaries; simd: vector instructions
@@ -76,7 +76,7 @@ pub use codec::chunk::{Chunk, ChunkRef, ChunkSpan, Damage, Decoded};
 pub use codec::content_hash::ContentHash;
 pub use codec::labels::PackedLabels;
 pub use codec::layout::Codec;
-pub use drawing::draw;
+pub use drawing::{Drawing, PlacedLetter, draw};
 pub use error::{Error, Result};
 pub use exact::batch::ExactProducts;
 pub use exact::letters::ExactLetters;

@@ -7,7 +7,7 @@ use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use qorpus::GateOption;
-use qorpus::core::{Error, Gate, Instruction, MAX_QUBITS, Qasm};
+use qorpus::core::{Drawing, Error, Gate, Instruction, MAX_QUBITS, Qasm};
 
 /// Write a circuit as a complete OpenQASM 2 program.
 ///
@@ -147,6 +147,47 @@ fn letters(
         Err(_) => Err(refused(&item)),
     };
     each(circuit).map_err(|_| refused(circuit))?.map(|item| letter(item?)).collect()
+}
+
+/// The column, the first qubit and the symbols of a letter in a drawing.
+type PlacedLetter = (usize, usize, Vec<Option<String>>);
+
+/// Draw the circuit of a record.
+///
+/// Returns:
+///     For each letter its column, its first qubit, and the symbols on the qubits from there, None
+///         on a qubit that it crosses; and the drawing as text.
+///
+/// Examples:
+///     >>> letters, text = qorpus._qorpus.draw(("cx 0 2",), 3)
+///     >>> letters
+///     [(0, 0, ['●', None, '⊕'])]
+#[pyfunction]
+pub(crate) fn draw(
+    circuit: &Bound<'_, PyAny>,
+    qubits: &Bound<'_, PyAny>,
+) -> PyResult<(Vec<PlacedLetter>, String)> {
+    let py = circuit.py();
+    let qubits = number(qubits, "qubits")?;
+    if !(1..=MAX_QUBITS).contains(&qubits) {
+        return Err(Error::Qubits(qubits)).or_raise(py);
+    }
+    // A letter of a record is its gate, which has no blanks, and its qubits.
+    let letter = |item: Bound<'_, PyAny>| {
+        let text = text(&item, "a letter")?;
+        let mut words = text.split(' ');
+        let gate = words.next().unwrap_or_default().to_owned();
+        let place = |word: &str| word.parse::<usize>().ok().filter(|&qubit| qubit < qubits);
+        match words.map(place).collect::<Option<Vec<_>>>() {
+            Some(places) => Ok((gate, places)),
+            None => Err(invalid(py, format!("'{text}' is not a letter of a record on {qubits} qubits"))),
+        }
+    };
+    let letters = each(circuit)?.map(|item| letter(item?)).collect::<PyResult<Vec<_>>>()?;
+    let drawing = Drawing::new(qubits, letters.iter().map(|(gate, places)| (&**gate, &**places)));
+    let text = drawing.to_string();
+    let placed = drawing.letters.into_iter().map(|letter| (letter.column, letter.top, letter.symbols));
+    Ok((placed.collect(), text))
 }
 
 /// Return the value in radians of an angle such as "3*pi/4".

@@ -26,8 +26,9 @@ pub(crate) fn generate(
     watched(py, &watch, |stop, tell| {
         let bar = Bar::new(!watch.shown);
         let result = qorpus::generate(&path, &recipe, options, stop, &mut |progress: Progress| {
+            let counts = (progress.records, progress.expected);
             bar.show(progress);
-            tell(progress.records, progress.expected);
+            tell(counts, &|| (counts, bar.line()));
         });
         bar.clear();
         idle = result?.1.idle;
@@ -123,14 +124,21 @@ pub(crate) struct Watch {
     pub(crate) shown: bool,
     /// A function that is called instead.
     call: Option<Py<PyAny>>,
+    /// A bar in a notebook, which is called instead.
+    notebook: Option<Py<PyAny>>,
 }
 
 impl Watch {
     pub(crate) fn new(progress: &Bound<'_, PyAny>, name: &str) -> PyResult<Watch> {
         match progress.cast::<PyBool>() {
-            Ok(shown) => Ok(Watch { shown: shown.is_true(), call: None }),
+            Ok(shown) if shown.is_true() => {
+                let notebook = progress.py().import("qorpus._notebook")?.call_method0("bar")?;
+                let notebook = (!notebook.is_none()).then(|| notebook.unbind());
+                Ok(Watch { shown: notebook.is_none(), call: None, notebook })
+            }
+            Ok(_) => Ok(Watch::default()),
             Err(_) if progress.is_callable() => {
-                Ok(Watch { shown: false, call: Some(progress.clone().unbind()) })
+                Ok(Watch { call: Some(progress.clone().unbind()), ..Watch::default() })
             }
             Err(_) => {
                 let text = format!("{name} must be True, False or a function, not {}", class(progress));
@@ -140,6 +148,13 @@ impl Watch {
     }
 }
 
+/// How much is done, of how much, and the log line for it.
+pub(crate) type Standing = ((u64, u64), String);
+
+/// A callback for progress: two numbers for a function, and a closure that formats the progress for a
+/// notebook, which is only called if there is one.
+pub(crate) type Tell<'a> = dyn FnMut((u64, u64), &dyn Fn() -> Standing) + 'a;
+
 /// Runs a job without the GIL.
 ///
 /// The job gets a flag that asks it to stop, and a function to which it reports two numbers now and
@@ -147,19 +162,23 @@ impl Watch {
 pub(crate) fn watched(
     py: Python<'_>,
     watch: &Watch,
-    job: impl FnOnce(&AtomicBool, &mut dyn FnMut(u64, u64)) -> qorpus::Result<()> + Send,
+    job: impl FnOnce(&AtomicBool, &mut Tell<'_>) -> qorpus::Result<()> + Send,
 ) -> PyResult<()> {
     let stop = AtomicBool::new(false);
     let mut failure = None;
     let result = py.detach(|| {
-        let mut tell = |one: u64, other: u64| {
+        let mut tell = |numbers: (u64, u64), standing: &dyn Fn() -> Standing| {
             // A progress function that raised is not called again.
             if failure.is_some() {
                 return;
             }
+            let standing = watch.notebook.as_ref().map(|bar| (bar, standing()));
             Python::attach(|py| {
-                let told = |call: &Py<PyAny>| call.call1(py, (one, other)).map(drop);
-                let looked = py.check_signals().and_then(|()| watch.call.as_ref().map_or(Ok(()), told));
+                let looked = py.check_signals().and_then(|()| {
+                    watch.call.as_ref().map_or(Ok(()), |call| call.call1(py, numbers).map(drop))
+                });
+                let shown = |(bar, standing): (&Py<PyAny>, Standing)| bar.call1(py, standing).map(drop);
+                let looked = looked.and_then(|()| standing.map_or(Ok(()), shown));
                 failure = looked.err();
                 stop.store(failure.is_some(), Ordering::Relaxed);
             });
@@ -180,7 +199,8 @@ pub(crate) fn watched_levels(
         let mut bar = LevelBar::new(!watch.shown);
         let result = job(stop, &mut |progress| {
             bar.show(progress);
-            tell(progress.length as u64, progress.records);
+            let standing = || ((progress.done, progress.of), bar.line(&progress));
+            tell((progress.length as u64, progress.records), &standing);
         });
         bar.clear();
         result

@@ -47,7 +47,7 @@ fn after_fork() {
 #[pymodule]
 mod _qorpus {
     #[pymodule_export]
-    use super::circuits::{evaluate, matrix, placed, to_qasm2, to_qasm3};
+    use super::circuits::{draw, evaluate, matrix, placed, to_qasm2, to_qasm3};
     #[pymodule_export]
     use super::distinct::{Worker, enumerate, enumerate_elsewhere};
     #[pymodule_export]

@@ -1,6 +1,6 @@
 //! One record.
 
-use crate::arguments::{class, number, text};
+use crate::arguments::{class, given, number, path, text};
 use crate::errors::{OrRaise, wrong_type};
 use crate::options;
 use numpy::{PyArrayMethods, ToPyArray};
@@ -10,6 +10,9 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use qorpus::{Order, Recipe};
 use qorpus_cli::names::{ORDERS, name_of};
 use std::collections::BTreeMap;
+
+/// Letters of a circuit that `repr` shows.
+const SHOWN_LETTERS: usize = 32;
 
 /// The recipe and the order of qubits that the records of a corpus share.
 #[pyclass(frozen, module = "qorpus._qorpus")]
@@ -217,14 +220,52 @@ impl Record {
         self.convert(py, "to_qasm3")
     }
 
+    /// Draw the circuit: as SVG in a notebook, as text where it is printed.
+    ///
+    /// Args:
+    ///     filename: a file to which the SVG is saved as well.
+    ///
+    /// Returns:
+    ///     A `qorpus.Drawing`, whose attribute `svg` is the picture.
+    ///
+    /// Raises:
+    ///     OSError: the file cannot be written.
+    ///
+    /// Examples:
+    ///     >>> record = qorpus.Recipe(gates="h,cx", qubits=2, words=True, length=(0, 2))[7]
+    ///     >>> print(record.draw())
+    ///     q0 ─H─●─
+    ///           │
+    ///     q1 ───⊕─
+    ///     >>> _ = record.draw("bell.svg")
+    #[pyo3(signature = (filename=None))]
+    fn draw<'py>(
+        &self,
+        py: Python<'py>,
+        filename: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let class = py.import("qorpus._drawing")?.getattr("Drawing")?;
+        let drawing = class.call1((&self.circuit, self.qubits()))?;
+        if let Some(filename) = given(filename, "filename", path)? {
+            drawing.call_method1("save", (filename,))?;
+        }
+        Ok(drawing)
+    }
+
     /// Show the circuit, its labels, and the unitary as a heat map in notebooks.
-    fn _repr_html_<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let arguments = (self.id, &self.circuit, &self.unitary, self.labels(py)?);
-        py.import("qorpus._html")?.call_method1("record", arguments)
+    fn _repr_html_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("qorpus._html")?.call_method1("record", (slf,))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let circuit = self.circuit.bind(py).repr()?;
+        let circuit = self.circuit.bind(py);
+        let circuit = match circuit.len().saturating_sub(SHOWN_LETTERS) {
+            0 => circuit.repr()?.to_string(),
+            more => {
+                let first = circuit.get_slice(0, SHOWN_LETTERS).repr()?.to_string();
+                format!("{}, ... {more} more)", first.trim_end_matches(')'))
+            }
+        };
         Ok(format!("Record(id={}, circuit={circuit}, qubits={})", self.id, self.qubits()))
     }
 

@@ -136,7 +136,7 @@ impl Records {
     ///     A new array of shape (k, d, d) for k ids and d = 2**qubits, in the corpus's dtype.
     ///
     /// Raises:
-    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
     ///     qorpus.WrongType: `ids` are neither a slice nor integers.
     ///     qorpus.TooManyRecords: the array does not fit in memory.
     ///
@@ -162,7 +162,7 @@ impl Records {
     ///     A list with a tuple of letters in time order for each id, such as ("h 0", "cx 0 1").
     ///
     /// Raises:
-    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
     ///     qorpus.WrongType: `ids` are neither a slice nor integers.
     ///     qorpus.TooManyRecords: the list does not fit in memory.
     ///
@@ -188,7 +188,7 @@ impl Records {
     ///     with -1. Letter number j is `letters[j]`.
     ///
     /// Raises:
-    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
     ///     qorpus.WrongType: `ids` are neither a slice nor integers.
     ///     qorpus.TooManyRecords: the array does not fit in memory.
     ///
@@ -232,7 +232,7 @@ impl Records {
     ///     the labels that were appended with the record.
     ///
     /// Raises:
-    ///     qorpus.MissingRecord: a record does not exist, or is not made yet.
+    ///     qorpus.MissingRecord: a record does not exist, or is not generated yet.
     ///     qorpus.WrongType: `ids` are neither a slice nor integers.
     ///     qorpus.TooManyRecords: the list does not fit in memory.
     ///
@@ -394,7 +394,7 @@ impl Records {
         let chosen = match given(wanted, "ranges", ids::present)? {
             Some(wanted) => match there.first_without(&wanted) {
                 Some(id) => {
-                    let text = format!("record {id} of the ranges does not exist, or is not made yet");
+                    let text = format!("record {id} of the ranges does not exist, or is not generated yet");
                     return Err(missing_record(py, text));
                 }
                 None => wanted,

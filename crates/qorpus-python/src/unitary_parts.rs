@@ -61,7 +61,7 @@ impl UnitaryParts {
             let bar = Bar::counting(!watch.shown, len);
             let result = self.0.update(len, stop, &mut |records| {
                 bar.reach(records);
-                tell(records, len);
+                tell((records, len), &|| ((records, len), bar.line()));
             });
             bar.clear();
             result.map(drop)
