@@ -57,8 +57,8 @@ def overview() -> str:
     links = [f"* [`qorpus {name}`](#qorpus-{name}): {inline(sentences[name])}" for name in commands()]
     blocks = ["\n".join(links)]
     for title in ["Environment", "Exit status"]:
-        listed = [(name, [" ".join(texts)]) for name, texts in entries(parts[title])]
-        blocks.append(f"**{title}**\n\n{definitions(listed)}")
+        listed = [f"* {code(name)}: {paragraph(' '.join(texts))}" for name, texts in entries(parts[title])]
+        blocks.append(f"**{title}**\n\n" + "\n".join(listed))
     return "\n\n".join(blocks)
 
 
@@ -101,28 +101,28 @@ def entries(lines: list[str]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def definitions(listed: list[tuple[str, list[str]]], prefix: str = "") -> str:
+def definitions(listed: list[tuple[str, list[str]]], prefix: str) -> str:
     """Describe the names of a section in a definition list; flags get an anchor."""
     items = []
     for name, texts in listed:
         flag = re.search(r"--[a-z-]+", name)
         anchor = f' id="{prefix}{flag[0]}"' if flag else ""
-        text = "".join(map(paragraph, texts)).replace("</ul><ul>", "")
+        text = re.sub(r"</ul><br><ul>|<br>(?=<ul>)|(?<=</ul>)<br>", "", "<br>".join(map(paragraph, texts)))
         items.append(f"<dt{anchor}>{code(name)}</dt>\n<dd>{text}</dd>")
     return "\n".join(["<dl>", *items, "</dl>"])
 
 
 def paragraph(text: str) -> str:
-    """Return a line of the text of a flag as HTML."""
+    """Return a line of the text of a flag as HTML: a sentence, a value, a default, or a sentence with its default."""
     if value := re.fullmatch(r"- ([^:]+): +(.*)", text):
         return f"<ul><li>{code(value[1])}: {inline(value[2])}</li></ul>"
     if default := re.fullmatch(r"\[default: (.*)\]", text):
-        return f"<p>Default: {code(default[1])}</p>"
+        return f"Default: {code(default[1])}"
     if values := re.fullmatch(r"\[possible values: (.*)\]", text):
-        return f"<p>Possible values: {', '.join(map(code, values[1].split(', ')))}</p>"
+        return f"Possible values: {', '.join(map(code, values[1].split(', ')))}"
     if described := re.fullmatch(r"(.*) \[default: (.*)\]", text):
-        return f"<p>{inline(described[1])}</p><p>Default: {inline(described[2])}</p>"
-    return f"<p>{inline(text)}</p>"
+        return f"{inline(described[1])}<br>Default: {inline(described[2])}"
+    return inline(text)
 
 
 def code(text: str) -> str:
@@ -134,7 +134,9 @@ def inline(text: str) -> str:
     """Return a sentence of the help, with its commands, flags and variables as code."""
     text = html.escape(text, quote=False)
     text = re.sub(r"'(qorpus [^']+)'", r"<code>\1</code>", text)
-    return re.sub(r"(?<![\w-])(--[a-z][a-z-]*|AWS_\w+|s3://\w+/\w+)(?![^<]*</code>)", r"<code>\1</code>", text)
+    text = re.sub(r"(?<![\w-])(AWS_\w+|s3://\w+/\w+)(?![^<]*</code>)", r"<code>\1</code>", text)
+    flag = r'<code style="white-space: nowrap">\1</code>'
+    return re.sub(r"(?<![\w-])(--[a-z][a-z-]*)(?![^<]*</code>)", flag, text)
 
 
 def broken(command: str) -> str:
