@@ -67,7 +67,7 @@ def colour(phase: float) -> str:
     Examples:
         >>> from qorpus._heat_map import colour
         >>> colour(0.0)
-        '#e16564'
+        '#de6f6a'
     """
     # Oklch, whose hues are equally light, with hue 24 degrees for phase 0.
     a, b = (0.14 * turned for turned in (cos(phase + radians(24)), sin(phase + radians(24))))

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from qorpus._drawing import Drawing
 from typing_extensions import Self, disjoint_base
+
+from qorpus._drawing import Drawing
 
 __all__ = [
     "Origin",

@@ -134,12 +134,10 @@ class RecordSequence(Records, Readable):
         return Rows(*self._select(query, parameters))
 
     def plot(self) -> Figure:
-        """Plot the lengths of the circuits, or the levels of an enumeration, and their gates.
+        """Plot the lengths of circuits, or the levels of an enumeration, and the counts of gates.
 
-            corpus.plot().savefig("corpus.png")
-
-        The circuits of large corpora are sampled, about 65,000 of them, evenly over all ids; the
-        title says so. The records of levels are always counted exactly.
+        Of more than 65,536 records a sample is plotted, spread evenly over all ids, and the title
+        says so. Levels are always counted exactly.
 
         Returns:
             A `matplotlib.figure.Figure` with two axes.
@@ -147,6 +145,12 @@ class RecordSequence(Records, Readable):
         Raises:
             qorpus.MissingLibrary: matplotlib is not installed.
             qorpus.InvalidArgument: there are no records.
+
+        Examples:
+            >>> figure = qorpus.Recipe(gates="h,t,cx", words=True, length=(0, 3)).plot()
+            >>> figure.get_suptitle()
+            '259 records'
+            >>> figure.savefig("lengths.png")
         """
         return _plot.figure(self)
 
