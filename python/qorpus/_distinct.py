@@ -53,7 +53,7 @@ class Found(_Found):
         >>> every = qorpus.distinct("every.db", gates="h,t,tdg", qubits=1, max_length=3)
         >>> every.find("t; t; h; h")
         Found(circuit=('t 0', 't 0'), id=7, none_up_to=None)
-        >>> every.find("rz(0.1) 0").none_up_to
+        >>> every.find("h; t; h; t; h; t; h").none_up_to
         6
     """
 

@@ -130,9 +130,9 @@ def _text(text: object, function: str, version: int) -> str:
     """Return the program without a byte order mark; refuse anything that is not a program."""
     language, other = f"OpenQASM {version}", 5 - version
     if hasattr(text, "read_text"):
-        raise WrongType(f"{function} takes the text of a program, not a path; pass path.read_text()")
+        raise WrongType(f"{function} takes a program as a str, not a path; pass path.read_text()")
     if not isinstance(text, str):
-        raise WrongType(f"{function} takes the text of a program, a str, not {described(text)}")
+        raise WrongType(f"{function} takes a program as a str, not {described(text)}")
     if not text.strip():
         raise InvalidArgument(f"the text is empty; pass a program in {language}")
     try:
