@@ -151,8 +151,8 @@ impl Watch {
 /// How much is done, of how much, and the log line for it.
 pub(crate) type Standing = ((u64, u64), String);
 
-/// A callback for progress: two numbers for a function, and a closure that formats the progress for a
-/// notebook, which is only called if there is one.
+/// A callback for progress: two numbers for a function, and a closure that formats the progress for
+/// a notebook, which is only called if there is one.
 pub(crate) type Tell<'a> = dyn FnMut((u64, u64), &dyn Fn() -> Standing) + 'a;
 
 /// Runs a job without the GIL.
