@@ -46,7 +46,7 @@ USAGE = {
     "an alphabet without letters": ("--gates ccx --qubits 3 --coupling 0-1", ["alphabet is empty"]),
     "reversed lengths": ("--length 9..3", ["9..3"]),
     "no length": ("--length five", ["five", "5..15"]),
-    "circuits too long": ("--length 0..65536", ["65535"]),
+    "circuits too long": ("--length 0..65536", ["65,535"]),
     "more words than 2^63": ("--gates h,t --qubits 1 --words --length 0..63", ["2^63"]),
     "vastly more words": ("--words --length 0..65535", ["2^63"]),
     "more random circuits than 2^63": ("--random 9223372036854775809", ["2^63"]),

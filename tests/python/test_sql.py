@@ -197,7 +197,7 @@ def test_parameters_stand_for_values_only(corpus):
     assert corpus.sql("select count(*) from records where circuit = ?", (evil,)) == [(0,)]
     assert corpus.sql("select ?2, ?1", [1, 2]) == [(2, 1)]
     for parameters in [[], [1], [1, 2, 3]]:
-        with pytest.raises(ValueError, match=f"has 2 parameters, and {len(parameters)} value"):
+        with pytest.raises(ValueError, match=f"has 2 parameters, but {len(parameters)} value"):
             corpus.sql("select ?, ?", parameters)
     for bad, kind in [([2**63], ValueError), ([-(2**63) - 1], ValueError), ([object()], TypeError), ([[1]], TypeError),
                       ([1j], TypeError), ([np.array(["a", "b"])], TypeError)]:  # fmt: skip
@@ -268,8 +268,8 @@ def test_arguments_that_are_not_parameters(corpus, given):
         ("select :a", [1], "named parameter :a: give values by name"),
         ("select ?, @a", [1, 2], "named parameter @a: give values by name"),
         ("select $a", (), "named parameter [$]a: give values by name"),
-        ("select ?", [], "1 parameter, and 0 values"),
-        ("select 1", [1], "0 parameters, and 1 value "),
+        ("select ?", [], "1 parameter, but 0 values"),
+        ("select 1", [1], "0 parameters, but 1 value "),
     ],
 )
 def test_parameters_that_do_not_fit(corpus, query, given, words):
@@ -523,6 +523,6 @@ def test_a_text_in_double_quotes(corpus, text):
 
 def test_parameters_are_counted_in_words(corpus):
     """One is singular."""
-    for query, values, said in [("select ?", [1, 2], "1 parameter, and 2 values were"), ("select ?, ?", [1], "2 parameters, and 1 value was")]:
+    for query, values, said in [("select ?", [1, 2], "1 parameter, but 2 values were"), ("select ?, ?", [1], "2 parameters, but 1 value was")]:
         with pytest.raises(qorpus.InvalidArgument, match=said):
             corpus.sql(query, values)

@@ -160,9 +160,9 @@ def test_corpora_without_unitaries(corpus):
     circuits."""
     with qorpus.Writer(corpus, gates=["h", "t"], qubits=1, unitaries=False) as writer:
         writer.append("h; t", kind="x")
-        with pytest.raises(ValueError, match="leave it out"):
+        with pytest.raises(ValueError, match="append the circuit alone"):
             writer.append("h", np.eye(2))
-        with pytest.raises(ValueError, match="leave it out"):
+        with pytest.raises(ValueError, match="append the circuit alone"):
             writer.extend(["h"], np.eye(2)[None])
     (record,) = records(corpus)
     assert np.allclose(record.unitary, T @ H) and record.labels["kind"] == "x"
@@ -184,7 +184,7 @@ MISTAKES = {
     "the transpose": (np.transpose, "the transpose of the circuit's"),
     "the inverse": (lambda value: value.conj().T, "the inverse"),
     "both": (lambda value: little(value).conj(), "the conjugate of the circuit's, and its qubits are in reverse order"),
-    "another one": (lambda value: value @ np.diag([1, 1, 1, -1]), "that of another circuit"),
+    "another one": (lambda value: value @ np.diag([1, 1, 1, -1]), "the unitary of another circuit"),
 }
 
 

@@ -121,9 +121,9 @@ pub enum Error {
     /// Two unitaries in floating point that are neither equal nor clearly different, and the circuit
     /// of one of them.
     #[error(
-        "{}: the unitary of '{}' is neither equal to that of another circuit nor clearly different: the \
-         difference is larger than rounding errors, but too small to be sure; use gates whose angles differ \
-         more, or gates over Clifford+T, which are compared exactly",
+        "{}: the unitaries of '{}' and of another circuit are neither equal nor clearly different: the difference is \
+         larger than rounding errors, but too small to be sure; use gates whose angles differ more, or gates over \
+         Clifford+T, which are compared exactly",
         .0.display(), .1
     )]
     Unclear(PathBuf, String),

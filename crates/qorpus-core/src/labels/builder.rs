@@ -53,7 +53,7 @@ impl Labels {
             }
             if let Some(known) = self.kinds.get(*name) {
                 let joined = known.join(more.kind());
-                kinds.push(joined.map_err(|reason| refused(name, reason))?);
+                kinds.push(joined.map_err(|reason| refused(name, format!("it {reason}")))?);
             } else {
                 check_name(name)?;
                 let mut others = self.kinds.keys().map(String::as_str).chain(earlier());

@@ -117,8 +117,8 @@ impl LabelColumn {
     }
 }
 
-/// The reason to refuse a text beside numbers.
-pub const TEXT_AND_NUMBER: &str = "it is a text for some records and a number for others; use two names";
+/// The reason to refuse a text beside numbers, as the predicate of a sentence.
+pub const TEXT_AND_NUMBER: &str = "is a text for some records and a number for others; use two names";
 
 /// The kind of the values that one name has had so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -138,7 +138,7 @@ impl LabelKind {
             _ if self == other => Ok(self),
             (LabelKind::Text, _) | (_, LabelKind::Text) => Err(TEXT_AND_NUMBER),
             (LabelKind::Real, LabelKind::LargeInteger) | (LabelKind::LargeInteger, LabelKind::Real) => Err(
-                "it mixes reals with integers that binary64 cannot hold exactly; give all values as integers or all as reals",
+                "mixes reals with integers too large to be exact reals; give all values as integers or all as reals",
             ),
             (LabelKind::Real, _) | (_, LabelKind::Real) => Ok(LabelKind::Real),
             _ => Ok(LabelKind::LargeInteger),

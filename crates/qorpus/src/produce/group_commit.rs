@@ -268,7 +268,7 @@ impl WriterShared {
                 let reason = match clashing_label(transaction, name)? {
                     Some(other) => letter_case_clash(&other),
                     None if add_label(transaction, name, is_text)? == is_text => continue,
-                    None => TEXT_AND_NUMBER.into(),
+                    None => format!("it {TEXT_AND_NUMBER}"),
                 };
                 conflict = Some((name.to_owned(), reason));
                 return Err(rusqlite::Error::StatementChangedRows(0));
