@@ -57,8 +57,7 @@ impl Header {
     /// Returns the bytes of an entry, if it is a number.
     pub(crate) fn entry_bytes(&self) -> Option<usize> {
         let kind = self.dtype.strip_prefix(['<', '>', '|', '='])?;
-        let numbers =
-            ["c16", "c8", "f8", "f4", "f2", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"];
+        let numbers = ["c16", "c8", "f8", "f4", "f2", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"];
         numbers.contains(&kind).then(|| kind[1..].parse().ok())?
     }
 
@@ -82,7 +81,9 @@ impl Header {
                 _ => bits as f64,
             }
         };
-        let entry = |data: &[u8]| Complex64::new(number(&data[..width]), data[width..].chunks(width).map(number).sum());
+        let entry = |data: &[u8]| {
+            Complex64::new(number(&data[..width]), data[width..].chunks(width).map(number).sum())
+        };
         Some(data.chunks_exact(bytes).map(entry).collect())
     }
 }
@@ -236,12 +237,15 @@ mod tests {
             bytes[at] ^= 0x40;
             assert!(read(&bytes).is_err(), "{at}");
         }
-        assert!(read(b"PK\x03\x04 an archive of arrays").unwrap_err().to_string().contains("not a NumPy file"));
+        assert!(
+            read(b"PK\x03\x04 an archive of arrays").unwrap_err().to_string().contains("not a NumPy file")
+        );
     }
 
     #[test]
     fn entries_of_every_type() {
-        let entries = |dtype: &str, data: &[u8]| Header { dtype: dtype.into(), ..Header::default() }.entries(data);
+        let entries =
+            |dtype: &str, data: &[u8]| Header { dtype: dtype.into(), ..Header::default() }.entries(data);
         let one = |re: f64, im: f64| Some(vec![Complex64::new(re, im)]);
         let pair = |re: f64, im: f64| [re.to_le_bytes(), im.to_le_bytes()].concat();
         assert_eq!(entries("<c16", &pair(0.5, -0.25)), one(0.5, -0.25));

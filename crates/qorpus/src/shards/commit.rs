@@ -162,7 +162,8 @@ impl Shards {
         // A missing receipt, or one that the manifest knows, need not be read.
         let is_unread = |number: u64, receipt: &Option<Option<String>>| match receipt {
             Some(Some(e_tag)) => {
-                let known = manifest.shard(number).map(|shard| bucket.likely_e_tag(&self.receipt_text(shard)));
+                let known =
+                    manifest.shard(number).map(|shard| bucket.likely_e_tag(&self.receipt_text(shard)));
                 known.as_ref() != Some(e_tag)
             }
             Some(None) => true,

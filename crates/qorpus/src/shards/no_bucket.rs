@@ -63,12 +63,7 @@ impl Bucket {
         match *self {}
     }
 
-    pub(super) fn download(
-        &self,
-        _: &str,
-        _: &Path,
-        _: RangeInclusive<u64>,
-    ) -> Result<Option<(u64, u128)>> {
+    pub(super) fn download(&self, _: &str, _: &Path, _: RangeInclusive<u64>) -> Result<Option<(u64, u128)>> {
         match *self {}
     }
 }
@@ -83,7 +78,8 @@ mod tests {
     fn the_feature_is_named() {
         let recipe = RecipeOptions { random: 10, ..RecipeOptions::default() }.recipe().unwrap();
         let path = Path::new("s3://bucket/prefix");
-        let generated = crate::generate(path, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {});
+        let generated =
+            crate::generate(path, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {});
         for error in [generated.unwrap_err(), crate::Corpus::open(&[path]).unwrap_err()] {
             let error = error.to_string();
             assert!(error.contains("s3://bucket/prefix") && error.contains("--features buckets"), "{error}");
