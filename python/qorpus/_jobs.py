@@ -66,8 +66,8 @@ def generate(
         stage: a directory on a local disk in which shards are built before they are copied to a
             network file system or a bucket.
         force: whether to start although the file system has fewer bytes free than the corpus needs.
-        progress: True shows a progress bar on a terminal, or a line every 30 seconds elsewhere. A
-            function is called instead, with the number of records made and of all.
+        progress: True shows a progress bar on a terminal or in a notebook, and a line every 30
+            seconds elsewhere. A function is called instead, with the number of records made and of all.
         **options: the options of `Recipe`: gates, qubits, coupling, words, random, seed, length,
             dtype, unitaries and order.
 
@@ -170,8 +170,8 @@ def distinct(
             the free memory. Larger levels spill to disk.
         jobs: the number of worker threads; by default one per core.
         durability: "full", "normal" or "off", as for `Writer`.
-        progress: True shows a progress bar on a terminal, or a line every 30 seconds elsewhere. A
-            function is called instead, with the length that is being enumerated and the number of
+        progress: True shows a progress bar on a terminal or in a notebook, and a line every 30
+            seconds elsewhere. A function is called instead, with the length that is being enumerated and the number of
             records.
 
     Returns:

@@ -151,8 +151,8 @@ class Readable:
         Args:
             by: "id" or "unitary".
             seed: the seed of the split.
-            progress: by unitary, True shows a progress bar on a terminal, or a line every 30
-                seconds elsewhere. A function is called instead, with the number of records read and
+            progress: by unitary, True shows a progress bar on a terminal or in a notebook, and a
+                line every 30 seconds elsewhere. A function is called instead, with the number of records read and
                 of all.
             **fractions: for each name its fraction of the records, a multiple of 0.001; together at
                 most 1.
