@@ -45,7 +45,7 @@ impl Header {
         let mut length = [0; 4];
         file.read_exact(&mut length[..if start[6] == 1 { 2 } else { 4 }])?;
         let length = u32::from_le_bytes(length) as usize;
-        if !(1..=3).contains(&start[6]) || length > MAX_HEADER_BYTES {
+        if !(1..=3).contains(&start[6]) || start[7] != 0 || length > MAX_HEADER_BYTES {
             return Err(invalid("its version of the NumPy format is unknown"));
         }
         let mut text = vec![0; length];

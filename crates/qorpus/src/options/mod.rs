@@ -41,7 +41,7 @@ mod tests {
         let recipe = with_gates("rz(tau/8),rz(1.1780972450961724),h", 1).unwrap();
         let costs = |text| parse_costs(text, recipe.alphabet());
         assert_eq!(costs("rz(0.7853981633974483)=2, RZ(3*pi/8)=3,H=1").unwrap(), [2, 3, 1]);
-        assert!(costs("rz(0.785)=1").unwrap_err().to_string().contains("the gates are rz(pi/4)"));
+        assert!(costs("rz(0.785)=1").unwrap_err().to_string().contains("its gates are rz(pi/4)"));
         for gates in ["rz(pi/4),rz(0.7853981633974483)", "nam,rz(0.5*pi)", "h,cp(0.5),cp(1/2)"] {
             let said = with_gates(gates, 2).unwrap_err();
             assert!(said.is_usage() && said.to_string().contains("are the same gate"), "{said}");

@@ -247,7 +247,7 @@ fn check(builder: &AmazonS3Builder) -> std::result::Result<(), String> {
         builder.get_config_value(&key).is_none_or(|text| check(&text))
     };
     let address = "is not valid; an endpoint looks like https://HOST, a region like eu-central-1";
-    let key = "contains a space or a line break, or is too long for a key; set it again";
+    let key = "contains a space or a line break, or is too long; set it again";
     for (name, fits, reason) in [
         ("AWS_ENDPOINT_URL", fits(Endpoint, &is_address), address),
         ("AWS_ENDPOINT_URL_S3", fits(S3Endpoint, &is_address), address),
