@@ -80,7 +80,7 @@ mod tests {
         let path = Path::new("s3://bucket/prefix");
         let generated =
             crate::generate(path, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {});
-        for error in [generated.unwrap_err(), crate::Corpus::open(&[path]).unwrap_err()] {
+        for error in [generated.unwrap_err(), crate::Corpus::open(&[path.into()]).unwrap_err()] {
             let error = error.to_string();
             assert!(error.contains("s3://bucket/prefix") && error.contains("--features buckets"), "{error}");
         }
