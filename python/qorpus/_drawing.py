@@ -62,7 +62,18 @@ class Drawing:
         return self._svg(len(self.circuit))
 
     def save(self, path: Path) -> None:
-        """Write the SVG to a file."""
+        """Write the SVG to a file.
+
+        Args:
+            path: the file, which is replaced if it exists.
+
+        Raises:
+            OSError: the file cannot be written.
+
+        Examples:
+            >>> record = qorpus.Recipe(gates="h,cx", qubits=2, words=True, length=(0, 2))[7]
+            >>> record.draw().save("bell.svg")
+        """
         with open(os.fspath(path), "w", encoding="utf-8") as file:
             file.write(self.svg + "\n")
 
@@ -83,7 +94,16 @@ class Drawing:
         return self.box(NOTEBOOK_LETTERS)
 
     def box(self, most: int) -> str:
-        """Return the picture of the first `most` letters as HTML that scrolls if it is too wide."""
+        """Return the picture of the first letters as HTML that scrolls if it is too wide.
+
+        Args:
+            most: the number of letters that are drawn.
+
+        Examples:
+            >>> record = qorpus.Recipe(gates="h,cx", qubits=2, words=True, length=(0, 2))[7]
+            >>> record.draw().box(most=10).count("<svg")
+            1
+        """
         return f"<div style='overflow-x:auto;max-width:100%;text-align:left'>{self._svg(most)}</div>"
 
     def _svg(self, most: int) -> str:

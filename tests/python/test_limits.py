@@ -109,7 +109,7 @@ def test_more_records_than_memory_are_a_memory_error(read):
     would be the last one."""
     done = subprocess.run([sys.executable, "-c", MEMORY, read], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("refused:") and "too many for the memory" in done.stdout
+    assert done.stdout.startswith("refused:") and "do not fit in memory" in done.stdout
 
 
 def test_circuits_in_pieces_are_those_of_the_ids():

@@ -228,7 +228,7 @@ pub enum Error {
     #[error("{0} failed because of a bug in Qorpus; please report the message above")]
     Defect(String),
     /// More records at once than fit in memory.
-    #[error("{0} records at once are too many for the memory; read them in smaller batches")]
+    #[error("{0} records at once do not fit in memory; read fewer at a time")]
     TooMany(usize),
     /// A system that cannot start a single thread.
     #[error(
