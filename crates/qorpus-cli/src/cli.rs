@@ -2,16 +2,12 @@
 
 #![expect(clippy::doc_markdown, reason = "the doc comment of an argument is its help, not Markdown")]
 
-use crate::format::grouped;
-use crate::names::{
-    self, DTYPE_MEANINGS, DTYPES, DURABILITIES, DURABILITY_MEANINGS, ORDER_MEANINGS, ORDERS, UP_TO,
-    UP_TO_MEANINGS,
-};
+use crate::distinct::DistinctArguments;
+use crate::names::{self, DURABILITIES, DURABILITY_MEANINGS, ORDER_MEANINGS, ORDERS};
+use crate::recipe::Recipe;
 use clap::{Args, Parser, Subcommand};
-use qorpus::core::{PRESETS, STANDARD};
 use qorpus::{
-    DistinctOptions, Dtype, Durability, EnumerateOptions, Equivalence, FindOptions, GenerateOptions, Order,
-    Part, PlanOptions, RecipeOptions, RepairOptions, Target, VerifyOptions,
+    Durability, FindOptions, GenerateOptions, Order, Part, PlanOptions, RepairOptions, Target, VerifyOptions,
 };
 use std::path::PathBuf;
 
@@ -388,81 +384,6 @@ impl Machine {
 }
 
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("how far").required(true).args(["max_length", "cost"]))]
-pub(crate) struct DistinctArguments {
-    /// The corpus file to create or resume
-    pub(crate) out: PathBuf,
-    /// Print no progress and no summary
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-    #[command(flatten)]
-    alphabet: Alphabet,
-    #[command(flatten)]
-    bound: Bound,
-    #[command(flatten)]
-    job: DistinctJob,
-}
-
-/// The options that bound an enumeration.
-#[derive(Args)]
-#[command(next_help_heading = "Enumeration")]
-struct Bound {
-    /// Largest length of a circuit, in letters
-    #[arg(long, value_name = "LETTERS")]
-    max_length: Option<usize>,
-    /// Costs of gates, to enumerate by cost instead of length: t=1,tdg=1
-    ///
-    /// A gate without a cost costs nothing.
-    #[arg(long, value_name = "GATE=COST,...", requires = "max_cost")]
-    cost: Option<String>,
-    /// Largest cost of a circuit
-    #[arg(long, value_name = "COST", requires = "cost")]
-    max_cost: Option<u32>,
-    /// Difference that equal unitaries may have
-    #[arg(long, value_name = "DIFFERENCE", default_value = "phase",
-          value_parser = names::parser(UP_TO, UP_TO_MEANINGS))]
-    up_to: Equivalence,
-}
-
-/// The options of an enumeration that leave the records unchanged.
-#[derive(Args)]
-#[command(next_help_heading = "Job")]
-struct DistinctJob {
-    /// Memory for candidates, in bytes: 4GiB [default: half of the free memory]
-    #[arg(long, value_name = "BYTES", value_parser = qorpus::parse_count)]
-    memory: Option<u64>,
-    /// Number of worker threads [default: one per core]
-    #[arg(long, short, value_name = "N")]
-    jobs: Option<usize>,
-    /// Protection of committed records against a power cut
-    ///
-    /// A killed process loses no committed record with any of these.
-    #[arg(long, value_name = "LEVEL", default_value = "full",
-          value_parser = names::parser(DURABILITIES, DURABILITY_MEANINGS))]
-    durability: Durability,
-}
-
-impl DistinctArguments {
-    pub(crate) fn recipe(&self) -> DistinctOptions {
-        DistinctOptions {
-            gates: self.alphabet.gates.clone().into(),
-            qubits: self.alphabet.qubits,
-            coupling: self.alphabet.coupling.clone(),
-            max_length: self.bound.max_length,
-            cost: self.bound.cost.clone(),
-            max_cost: self.bound.max_cost,
-            up_to: self.bound.up_to,
-            ..DistinctOptions::default()
-        }
-    }
-
-    pub(crate) fn options(&self) -> EnumerateOptions {
-        let DistinctJob { memory, jobs, durability } = self.job;
-        EnumerateOptions { memory, jobs, durability }
-    }
-}
-
-#[derive(Args)]
 pub(crate) struct Verify {
     /// A corpus file, a directory of shards, or s3://BUCKET/PREFIX
     pub(crate) corpus: PathBuf,
@@ -499,94 +420,5 @@ pub(crate) struct Repair {
 impl Repair {
     pub(crate) fn options(&self) -> RepairOptions {
         RepairOptions { verify: self.verify.options(), stage: self.stage.clone() }
-    }
-}
-
-/// The options that decide the alphabet.
-#[derive(Args)]
-#[command(next_help_heading = "Recipe")]
-struct Alphabet {
-    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string(),
-          help = GATES_HELP, long_help = gates_help())]
-    gates: String,
-    /// Number of qubits, 1 to 8
-    #[arg(long, value_name = "N", default_value_t = RecipeOptions::default().qubits)]
-    qubits: usize,
-    /// Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2
-    #[arg(long, value_name = "PAIRS", default_value_t = RecipeOptions::default().coupling)]
-    coupling: String,
-}
-
-const GATES_HELP: &str =
-    "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml)";
-
-/// Returns the help of `--gates`, with the presets and the standard gates.
-fn gates_help() -> String {
-    let gates = |gates: &[&'static str]| {
-        let mut names: Vec<_> =
-            gates.iter().map(|gate| if gate.starts_with("rz(") { "rz(k*pi/4)" } else { gate }).collect();
-        names.dedup();
-        names.join(" ")
-    };
-    let presets: Vec<_> = PRESETS.iter().map(|(name, set)| format!("{name} ({})", gates(set))).collect();
-    format!(
-        "{GATES_HELP}\n\n\
-         Presets: {}, with k from -3 to 4 except 0.\n\n\
-         Standard gates, as in OpenQASM 3: {}.",
-        presets.join(", "),
-        STANDARD.join(" ")
-    )
-}
-
-/// The options that decide the records.
-#[derive(Args)]
-#[command(next_help_heading = "Recipe")]
-pub(crate) struct Recipe {
-    #[command(flatten)]
-    alphabet: Alphabet,
-    /// Number of random circuits: 1000000, 1_000_000, 1M
-    #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
-          default_value = default_random(), conflicts_with = "words")]
-    random: u64,
-    /// Seed of the random circuits
-    #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
-    seed: u64,
-    /// Generate every circuit within --length exactly once, instead of random circuits
-    #[arg(long)]
-    words: bool,
-    /// Smallest and largest length of a circuit, in letters, both included: 5..15, or 10 alone
-    #[arg(long, value_name = "MIN..MAX", value_parser = qorpus::parse_length,
-          default_value = default_length())]
-    length: (usize, usize),
-    /// Type of the entries of unitaries
-    #[arg(long, value_parser = names::parser(DTYPES, DTYPE_MEANINGS), default_value = "complex128")]
-    dtype: Dtype,
-    /// Store circuits only, and compute unitaries when they are read
-    #[arg(long)]
-    no_unitaries: bool,
-}
-
-fn default_random() -> String {
-    grouped(RecipeOptions::default().random).replace(',', "_")
-}
-
-fn default_length() -> String {
-    let (min, max) = RecipeOptions::default().length;
-    format!("{min}..{max}")
-}
-
-impl Recipe {
-    pub(crate) fn options(self) -> RecipeOptions {
-        RecipeOptions {
-            gates: self.alphabet.gates.into(),
-            qubits: self.alphabet.qubits,
-            coupling: self.alphabet.coupling,
-            words: self.words,
-            random: self.random,
-            seed: self.seed,
-            length: self.length,
-            dtype: self.dtype,
-            unitaries: !self.no_unitaries,
-        }
     }
 }

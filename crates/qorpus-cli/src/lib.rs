@@ -2,11 +2,13 @@
 //! logic of its own.
 
 mod cli;
+mod distinct;
 mod failure;
 mod format;
 pub mod json;
 pub mod names;
 mod progress;
+mod recipe;
 mod run;
 mod text;
 

@@ -1,6 +1,7 @@
 //! Commands: call the library, and show the result.
 
-use crate::cli::{Arguments, Command, DistinctArguments, Find, Generate, Repair, Verify};
+use crate::cli::{Arguments, Command, Find, Generate, Repair, Verify};
+use crate::distinct::DistinctArguments;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::progress::{Bar, LevelBar};
 use crate::{json, text};

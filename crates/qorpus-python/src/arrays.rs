@@ -8,8 +8,8 @@ use numpy::{
     PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
-use qorpus::Circuits;
-use qorpus::core::Complex64;
+use qorpus::core::{Complex32, Complex64};
+use qorpus::{Circuits, Dtype};
 use std::ffi::c_int;
 
 /// Converts numbers without loss to an array of complex128 in row-major order.
@@ -77,12 +77,33 @@ pub(crate) fn rows_of<'py>(py: Python<'py>, circuits: &Circuits) -> PyResult<Bou
     Ok(rows.cast_into()?)
 }
 
+/// Returns the dtype of NumPy.
+pub(crate) fn dtype(py: Python<'_>, dtype: Dtype) -> Bound<'_, PyArrayDescr> {
+    match dtype {
+        Dtype::Complex128 => numpy::dtype::<Complex64>(py),
+        Dtype::Complex64 => numpy::dtype::<Complex32>(py),
+    }
+}
+
+/// Creates an array of unitaries of this dtype. `fill` must write all of its bytes.
+pub(crate) fn unitaries<'py, const N: usize>(
+    py: Python<'py>,
+    dtype: Dtype,
+    shape: [usize; N],
+    fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match dtype {
+        Dtype::Complex128 => filled::<Complex64, N>(py, shape, fill),
+        Dtype::Complex64 => filled::<Complex32, N>(py, shape, fill),
+    }
+}
+
 /// Creates an array. `fill` must write all of its bytes.
 #[expect(
     unsafe_code,
     reason = "borrowing a new array safely, and filling it twice, takes a tenth of the time of a read"
 )]
-pub(crate) fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
+fn filled<'py, T: Element + bytemuck::Pod, const N: usize>(
     py: Python<'py>,
     shape: [usize; N],
     fill: impl FnOnce(&mut [u8]) -> PyResult<()>,

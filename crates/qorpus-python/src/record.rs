@@ -2,12 +2,12 @@
 
 use crate::arguments::{class, given, number, path, text};
 use crate::errors::{OrRaise, wrong_type};
-use crate::options;
+use crate::{labels, options};
 use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
-use qorpus::{Order, Recipe};
+use qorpus::{Label, Order, Recipe};
 use qorpus_cli::names::{ORDERS, name_of};
 use std::collections::BTreeMap;
 
@@ -78,16 +78,16 @@ pub(crate) fn order_name(order: Order) -> &'static str {
 pub(crate) struct Record {
     #[pyo3(get)]
     /// The id: the place of the record in its corpus, counted from 0.
-    pub(crate) id: u64,
+    id: u64,
     #[pyo3(get)]
     /// The letters in time order, such as `("h 0", "cx 0 1")`.
-    pub(crate) circuit: Py<PyTuple>,
+    circuit: Py<PyTuple>,
     #[pyo3(get)]
     /// The unitary: an array of shape (d, d) for d = 2**qubits, complex128 or complex64.
-    pub(crate) unitary: Py<PyAny>,
-    pub(crate) given: Option<Py<PyDict>>,
-    pub(crate) origin: Py<Origin>,
-    pub(crate) labels: PyOnceLock<Py<PyDict>>,
+    unitary: Py<PyAny>,
+    given: Option<Py<PyDict>>,
+    origin: Py<Origin>,
+    labels: PyOnceLock<Py<PyDict>>,
 }
 
 #[pymethods]
@@ -120,8 +120,8 @@ impl Record {
 
     /// The labels by name.
     ///
-    /// These are `length`, `count_GATE` for each gate of the corpus, and the labels that were
-    /// appended with the record.
+    /// A dict of `length`, `count_GATE` for each gate of the corpus, and the labels that were appended
+    /// with the record.
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         Ok(self.labels.get_or_try_init(py, || self.count_labels(py))?.bind(py))
@@ -290,6 +290,28 @@ impl Record {
 }
 
 impl Record {
+    /// Creates a record from what was read. `given` has the labels that were appended with it.
+    pub(crate) fn read(
+        py: Python<'_>,
+        id: u64,
+        circuit: Bound<'_, PyTuple>,
+        unitary: Bound<'_, PyAny>,
+        given: Option<&BTreeMap<String, Label>>,
+        origin: &Py<Origin>,
+    ) -> PyResult<Record> {
+        Ok(Record {
+            id,
+            circuit: circuit.unbind(),
+            unitary: unitary.unbind(),
+            given: match given {
+                Some(given) if !given.is_empty() => Some(labels::dict(py, given)?.unbind()),
+                _ => None,
+            },
+            origin: origin.clone_ref(py),
+            labels: PyOnceLock::new(),
+        })
+    }
+
     fn convert<'py>(&self, py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
         let arguments = (&self.circuit, self.qubits(), self.matrices(py)?);
         py.import("qorpus.interop")?.call_method1(function, arguments)

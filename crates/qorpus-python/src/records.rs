@@ -1,7 +1,7 @@
 //! Sequences of records: a corpus in files, or a recipe that is computed.
 
 use crate::arguments::{self, flag, given, number, real, text};
-use crate::arrays::{filled, rows_of};
+use crate::arrays::{self, rows_of, unitaries};
 use crate::errors::{OrRaise, invalid, missing_record, warn, wrong_type};
 use crate::ids::{self, Chosen};
 use crate::job::{dictionary, from_json};
@@ -9,10 +9,8 @@ use crate::record::{Origin, Record, order_name};
 use crate::{distinct, labels, options, query};
 use numpy::{PyArray1, PyArray2, PyArrayDescr};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyTuple};
-use qorpus::core::{Complex32, Complex64};
-use qorpus::{Circuits, Corpus, Dtype, FindOptions, Label, Order, Recipe, Rows};
+use qorpus::{Circuits, Corpus, FindOptions, Label, Order, Recipe, Rows};
 use qorpus_cli::json;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -147,7 +145,7 @@ impl Records {
         let ids = self.ids(ids)?;
         let reader = self.reader(py)?;
         let dim = self.recipe.alphabet().dim();
-        self.filled(py, [ids.len(), dim, dim], |out| {
+        unitaries(py, self.recipe.dtype(), [ids.len(), dim, dim], |out| {
             py.detach(|| reader.unitaries(ids.ids(), self.order, out)).or_raise(py)
         })
     }
@@ -214,7 +212,7 @@ impl Records {
         let reader = self.reader(py)?;
         let dim = self.recipe.alphabet().dim();
         let mut circuits = Circuits::default();
-        let unitaries = self.filled(py, [ids.len(), dim, dim], |out| {
+        let unitaries = unitaries(py, self.recipe.dtype(), [ids.len(), dim, dim], |out| {
             circuits = py.detach(|| reader.pairs(ids.ids(), self.order, out)).or_raise(py)?;
             Ok(())
         })?;
@@ -293,10 +291,7 @@ impl Records {
     /// The dtype of the unitaries: complex128 or complex64.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> Bound<'py, PyArrayDescr> {
-        match self.recipe.dtype() {
-            Dtype::Complex128 => numpy::dtype::<Complex64>(py),
-            Dtype::Complex64 => numpy::dtype::<Complex32>(py),
-        }
+        arrays::dtype(py, self.recipe.dtype())
     }
 
     /// The names of the gates, in the order of the recipe.
@@ -494,34 +489,11 @@ impl Records {
         given: Option<&BTreeMap<String, Label>>,
     ) -> PyResult<Record> {
         let dim = self.recipe.alphabet().dim();
-        let unitary = self.filled(py, [dim, dim], |out| {
+        let unitary = unitaries(py, self.recipe.dtype(), [dim, dim], |out| {
             out.copy_from_slice(unitary);
             Ok(())
         })?;
-        Ok(Record {
-            id,
-            circuit: self.tuple(py, circuit)?.unbind(),
-            unitary: unitary.unbind(),
-            given: match given {
-                Some(given) if !given.is_empty() => Some(labels::dict(py, given)?.unbind()),
-                _ => None,
-            },
-            origin: self.origin.clone_ref(py),
-            labels: PyOnceLock::new(),
-        })
-    }
-
-    /// Creates an array of the corpus's dtype. `fill` must write all of its bytes.
-    fn filled<'py, const N: usize>(
-        &self,
-        py: Python<'py>,
-        shape: [usize; N],
-        fill: impl FnOnce(&mut [u8]) -> PyResult<()>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match self.recipe.dtype() {
-            Dtype::Complex128 => filled::<Complex64, N>(py, shape, fill),
-            Dtype::Complex64 => filled::<Complex32, N>(py, shape, fill),
-        }
+        Record::read(py, id, self.tuple(py, circuit)?, unitary, given, &self.origin)
     }
 
     fn tuple<'py>(&self, py: Python<'py>, circuit: &[u16]) -> PyResult<Bound<'py, PyTuple>> {

@@ -15,6 +15,10 @@
 //! # Ok::<(), qorpus::Error>(())
 //! ```
 //!
+//! Two features are off by default, because their libraries take most of a first build: `parquet`
+//! exports to `.parquet`, and `buckets` reads and writes sharded corpora in S3-compatible stores.
+//! Without them such paths are an [`Error::MissingFeature`].
+//!
 //! Linux only: the writers' lock is an open-file-description lock.
 
 mod corpus;

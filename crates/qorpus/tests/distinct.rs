@@ -263,7 +263,8 @@ fn floating_point_finds_what_brute_force_finds() {
             let unitary = naive::unitary(recipe.alphabet(), word);
             let is_same = |other: &Vec<Complex64>| {
                 let trace: Complex64 = unitary.iter().zip(other).map(|(u, v)| u * v.conj()).sum();
-                let size = if up_to == Equivalence::GlobalPhase { trace.re.hypot(trace.im) } else { trace.re };
+                let size =
+                    if up_to == Equivalence::GlobalPhase { trace.re.hypot(trace.im) } else { trace.re };
                 f64::from(1 << qubits) - size < 1e-10
             };
             let place = known.iter().position(is_same).unwrap_or_else(|| {

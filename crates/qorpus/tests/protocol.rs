@@ -1,7 +1,7 @@
 //! The protocol by which processes share a file, as a model that is checked in every order of
 //! events.
 //!
-//! What is modelled, and where it is: processes that draw a name and hold its byte
+//! The model has, with its places in the code: processes that draw a name and hold its byte
 //! (`SidecarLock::open`), take turns (`SidecarLock::write_lock`, `CorpusWriter::write`), commit
 //! what is ready and claim more in one transaction (`Job::commit` in produce/generate.rs, the
 //! functions of tables/claims.rs), compute in any order, give up (`Job::give_up`), end, or die at

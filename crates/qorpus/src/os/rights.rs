@@ -20,7 +20,7 @@ pub(crate) struct Rights {
 enum Mode {
     /// Exactly these bits.
     Exactly(u32),
-    /// These bits in addition to those that the umask leaves.
+    /// The bits in addition to those that the umask leaves.
     AtLeast(u32),
 }
 

@@ -181,7 +181,7 @@ enum PatternPiece {
     Many,
     /// Any one character.
     One,
-    /// These ASCII characters.
+    /// A run of ASCII characters.
     Ascii(Vec<u8>),
     /// This character.
     Character(u32),

@@ -67,22 +67,3 @@ impl Bucket {
         match *self {}
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::options::job::GenerateOptions;
-    use crate::options::recipe::RecipeOptions;
-
-    #[test]
-    fn the_feature_is_named() {
-        let recipe = RecipeOptions { random: 10, ..RecipeOptions::default() }.recipe().unwrap();
-        let path = Path::new("s3://bucket/prefix");
-        let generated =
-            crate::generate(path, &recipe, GenerateOptions::default(), &false.into(), &mut |_| {});
-        for error in [generated.unwrap_err(), crate::Corpus::open(&[path.into()]).unwrap_err()] {
-            let error = error.to_string();
-            assert!(error.contains("s3://bucket/prefix") && error.contains("--features buckets"), "{error}");
-        }
-    }
-}

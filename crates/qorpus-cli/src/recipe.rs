@@ -1,0 +1,98 @@
+//! The flags of a recipe.
+
+#![expect(clippy::doc_markdown, reason = "the doc comment of an argument is its help, not Markdown")]
+
+use crate::format::grouped;
+use crate::names::{self, DTYPE_MEANINGS, DTYPES};
+use clap::Args;
+use qorpus::core::{PRESETS, STANDARD};
+use qorpus::{Dtype, RecipeOptions};
+
+/// The options that decide the alphabet.
+#[derive(Args)]
+#[command(next_help_heading = "Recipe")]
+pub(crate) struct Alphabet {
+    #[arg(long, default_value_t = RecipeOptions::default().gates.to_string(),
+          help = GATES_HELP, long_help = gates_help())]
+    pub(crate) gates: String,
+    /// Number of qubits, 1 to 8
+    #[arg(long, value_name = "N", default_value_t = RecipeOptions::default().qubits)]
+    pub(crate) qubits: usize,
+    /// Pairs of qubits that a gate may act on: all, line, ring, or a list: 0-1,1-2
+    #[arg(long, value_name = "PAIRS", default_value_t = RecipeOptions::default().coupling)]
+    pub(crate) coupling: String,
+}
+
+const GATES_HELP: &str =
+    "Gate set: a preset, a list of gates such as \"h,t,rz(pi/8),cx\", or a gate file (FILE.toml)";
+
+/// Returns the help of `--gates`, with the presets and the standard gates.
+fn gates_help() -> String {
+    let gates = |gates: &[&'static str]| {
+        let mut names: Vec<_> =
+            gates.iter().map(|gate| if gate.starts_with("rz(") { "rz(k*pi/4)" } else { gate }).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    let presets: Vec<_> = PRESETS.iter().map(|(name, set)| format!("{name} ({})", gates(set))).collect();
+    format!(
+        "{GATES_HELP}\n\n\
+         Presets: {}, with k from -3 to 4 except 0.\n\n\
+         Standard gates, as in OpenQASM 3: {}.",
+        presets.join(", "),
+        STANDARD.join(" ")
+    )
+}
+
+/// The options that decide the records.
+#[derive(Args)]
+#[command(next_help_heading = "Recipe")]
+pub(crate) struct Recipe {
+    #[command(flatten)]
+    alphabet: Alphabet,
+    /// Number of random circuits: 1000000, 1_000_000, 1M
+    #[arg(long, value_name = "COUNT", value_parser = qorpus::parse_count,
+          default_value = default_random(), conflicts_with = "words")]
+    random: u64,
+    /// Seed of the random circuits
+    #[arg(long, default_value_t = RecipeOptions::default().seed, conflicts_with = "words")]
+    seed: u64,
+    /// Generate every circuit within --length exactly once, instead of random circuits
+    #[arg(long)]
+    words: bool,
+    /// Smallest and largest length of a circuit, in letters, both included: 5..15, or 10 alone
+    #[arg(long, value_name = "MIN..MAX", value_parser = qorpus::parse_length,
+          default_value = default_length())]
+    length: (usize, usize),
+    /// Type of the entries of unitaries
+    #[arg(long, value_parser = names::parser(DTYPES, DTYPE_MEANINGS), default_value = "complex128")]
+    dtype: Dtype,
+    /// Store circuits only, and compute unitaries when they are read
+    #[arg(long)]
+    no_unitaries: bool,
+}
+
+fn default_random() -> String {
+    grouped(RecipeOptions::default().random).replace(',', "_")
+}
+
+fn default_length() -> String {
+    let (min, max) = RecipeOptions::default().length;
+    format!("{min}..{max}")
+}
+
+impl Recipe {
+    pub(crate) fn options(self) -> RecipeOptions {
+        RecipeOptions {
+            gates: self.alphabet.gates.into(),
+            qubits: self.alphabet.qubits,
+            coupling: self.alphabet.coupling,
+            words: self.words,
+            random: self.random,
+            seed: self.seed,
+            length: self.length,
+            dtype: self.dtype,
+            unitaries: !self.no_unitaries,
+        }
+    }
+}
