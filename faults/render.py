@@ -110,7 +110,8 @@ def sections(records: Path) -> Found:
     found: Found = {}
     for path, record in sorted(read, key=lambda one: one[1]["when"]):
         found |= {name: (path, record) for name in record["campaigns"]}
-    return {name: found[name] for name in EXTENTS if name in found}
+    # A campaign without an extent is an error, not a row less.
+    return {name: found[name] for name in sorted(found, key=list(EXTENTS).index)}
 
 
 def summary(found: Found) -> str:

@@ -490,7 +490,7 @@ def without_torch():
         ("cirq", lambda: interop.to_cirq(("h",), 1), "to_cirq needs Cirq; pip install cirq-core"),
         ("bqskit.ir", lambda: interop.to_bqskit(("h",), 1), "to_bqskit needs BQSKit; pip install bqskit"),
         ("qiskit_qasm3_import", lambda: interop.from_qasm3(""), "pip install qiskit qiskit-qasm3-import"),
-        ("qorpus.torch", lambda: without_torch(), "needs PyTorch; pip install torch"),
+        ("qorpus.torch", lambda: without_torch(), r"torch\(\) needs PyTorch; pip install torch"),
         ("ray.data", lambda: qorpus.ray.read(qorpus.Recipe(random=1)), r"qorpus.ray needs Ray; pip install 'ray\[data\]'"),
         ("pyarrow", lambda: qorpus.Rows(["a"], [(1,)]).to_arrow(), "to_arrow needs pyarrow; pip install pyarrow"),
     ],

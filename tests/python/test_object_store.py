@@ -340,7 +340,7 @@ def test_a_repaired_directory_on_a_stage(tmp_path):
     sorted(path.glob("*.db"))[3].unlink()
     assert "clean" in qorpus("repair", path, "--sample", "0", "--quiet", "--stage", stage).stdout
     assert content_hash(path) == before and not list(stage.iterdir())
-    assert "directory" in qorpus("repair", sorted(path.glob("*.db"))[0], "--stage", stage, status=2).stderr
+    assert "need a directory" in qorpus("repair", sorted(path.glob("*.db"))[0], "--stage", stage, status=2).stderr
 
 
 def test_a_hostile_manifest_is_refused(store, big):

@@ -184,7 +184,7 @@ def test_shards_that_do_not_belong_together_are_refused(finished, tmp_path):
     said = qorpus("generate", finished, *RECIPE, "--shard", "50000", status=2).stderr
     assert "leave the shard size out (--shard" in said
     said = qorpus("generate", tmp_path / "c.db", *RECIPE, "--stage", tmp_path, status=2).stderr
-    assert "directory" in said and not (tmp_path / "c.db").exists()
+    assert "need a directory" in said and not (tmp_path / "c.db").exists()
     (tmp_path / "mine.txt").write_text("precious")
     assert "mine.txt" in qorpus("generate", tmp_path, *RECIPE, status=1).stderr
     assert "too many" in qorpus("generate", f"{tmp_path}/x/", "--random", "1T", "--shard", "1", status=2).stderr

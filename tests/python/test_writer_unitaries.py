@@ -221,7 +221,7 @@ def test_the_order_of_given_unitaries(corpus, pair):
     with qorpus.Writer(path, gates=gates, qubits=2, order="little", check="exact") as writer:
         writer.append(BELL, given)
         writer.extend([BELL] * 300, [given] * 300)
-        with pytest.raises(ValueError, match="in reverse order"):
+        with pytest.raises(ValueError, match="qubits are in reverse order"):
             writer.append(BELL, right)
     assert given.tobytes() == little(right).tobytes()
     assert all(record.unitary.tobytes() == right.tobytes() for record in records(path))
@@ -239,7 +239,7 @@ def test_how_unitaries_are_compared(corpus, pair):
             writer.append(BELL, right * np.exp(0.7j))
     with qorpus.Writer(path, tolerance=1e-2) as writer:
         writer.append(BELL, np.round(right, 3))
-        with pytest.raises(ValueError, match="in reverse order"):
+        with pytest.raises(ValueError, match="qubits are in reverse order"):
             writer.append(BELL, np.round(little(right), 3))
     assert "clean" in command("verify", path).stdout
     with qorpus.Writer(path, check="none") as writer:
@@ -259,7 +259,7 @@ def test_verify_recomputes_appended_records(corpus, pair):
         writer.append("magic 0", right)
     found = command("verify", path, status=1).stdout
     assert "record 3: the unitary is not that of the circuit" in found and "record 444:" in found
-    assert "in reverse order" in found and "500 recomputed, 1 with a gate whose matrix is unknown" in found
+    assert "qubits are in reverse order" in found and "500 recomputed, 1 with a gate whose matrix is unknown" in found
     before = path.read_bytes()
     assert "records, the first of them record 3" in command("repair", path, status=1).stderr
     assert path.read_bytes() == before

@@ -193,7 +193,10 @@ mod tests {
             assert_eq!((format!("({tuple})").as_str(), found.dtype.as_str()), (shape, "<c16"));
         }
         for width in 1..200 {
-            assert_eq!(header("<u2", &"9".repeat(width)).len() % 64, 0);
+            let bytes = header("<u2", &"9".repeat(width));
+            assert_eq!((&bytes[..8], bytes.len() % 64), (&b"\x93NUMPY\x01\x00"[..], 0));
+            let length = u16::from_le_bytes([bytes[8], bytes[9]]);
+            assert!(bytes.ends_with(b"\n") && bytes.len() == 10 + usize::from(length));
         }
     }
 

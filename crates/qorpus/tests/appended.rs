@@ -299,7 +299,7 @@ fn verify_finds_pairs_that_do_not_belong_together() {
     let found = verify(&path, VerifyOptions::default(), &false.into(), &|_| ()).unwrap();
     assert!(!found.is_clean() && found.damaged.is_empty() && found.totals == Some(true));
     assert!(found.mismatched.keys().copied().eq((1..700).step_by(2)));
-    assert!(found.mismatched[&1].contains("in reverse order") && found.recomputed == 700);
+    assert!(found.mismatched[&1].contains("qubits are in reverse order") && found.recomputed == 700);
     let part = VerifyOptions { sample: 0.1, ..VerifyOptions::default() };
     let found = verify(&path, part, &false.into(), &|_| ()).unwrap();
     assert!((70..100).contains(&found.recomputed) && found.mismatched.len() >= 30, "{found:?}");

@@ -3,8 +3,8 @@
 //!
 //! The model has, with its places in the code: processes that draw a name and hold its byte
 //! (`SidecarLock::open`), take turns (`SidecarLock::write_lock`, `CorpusWriter::write`), commit
-//! what is ready and claim more in one transaction (`Job::commit` in produce/generate.rs, the
-//! functions of tables/claims.rs), compute in any order, give up (`Job::give_up`), end, or die at
+//! what is ready and claim more in one transaction (`FileJob::commit` in produce/generate.rs, the
+//! functions of tables/claims.rs), compute in any order, give up (`FileJob::give_up`), end, or die at
 //! any point, which frees byte and turn and undoes the transaction. Another one merges chunks into
 //! the same file meanwhile (ops/merge.rs). A process that starts may draw any name that no living
 //! one holds, that of a dead one too: after a fork, the same generator of random numbers goes on in
@@ -43,9 +43,9 @@ enum Defect {
 /// What a living process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Doing {
-    /// `Job::run`.
+    /// `FileJob::run`.
     Making,
-    /// `Job::give_up` before its first transaction, which claims nothing, and before its second,
+    /// `FileJob::give_up` before its first transaction, which claims nothing, and before its second,
     /// which gives the rest back.
     GivingUp,
     GivingBack,
@@ -135,7 +135,7 @@ impl Protocol {
     }
 
     /// Whether a process that makes chunks has a reason for a transaction: it begins, has something
-    /// ready, or there is something to claim (`Job::run`, `wait_for_others`).
+    /// ready, or there is something to claim (`FileJob::run`, `wait_for_others`).
     fn wants_turn(&self, state: &Shared, process: &Process, name: Name) -> bool {
         match process.doing {
             Doing::Making => {
@@ -177,7 +177,7 @@ impl Protocol {
         }
     }
 
-    /// `Job::commit` and `Job::give_up`, or the transaction of a merge.
+    /// `FileJob::commit` and `FileJob::give_up`, or the transaction of a merge.
     fn commit(&self, state: &mut Shared, number: usize) {
         let process = &mut state.processes[number];
         let (Some((seen, living)), Some(name)) = (process.seen.take(), process.name) else { return };

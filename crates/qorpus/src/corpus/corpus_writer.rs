@@ -2,7 +2,7 @@
 //! number of writers.
 //!
 //! A transaction waits for the write lock in the sidecar file, begins IMMEDIATE and commits with
-//! `synchronous=FULL`. While a writer is alone the file keeps a rollback journal, which need not
+//! `synchronous=EXTRA`, unless a lower durability is requested. While a writer is alone the file keeps a rollback journal, which need not
 //! hold pages that are only appended; the second writer, or a reader, turns the write-ahead log
 //! (WAL) on, and the last one leaves a single plain file behind.
 

@@ -1,5 +1,5 @@
-//! The cache: copies of shards of buckets on a local disk, of limited size, shared by all processes
-//! of this machine.
+//! The cache: copies of shards of buckets on a local disk, of limited size, shared by all of a
+//! user's processes on this machine.
 //!
 //! A copy is named by its source and by the checksum and the size of the shard, so an existing copy
 //! is right, and one bucket's copy is never used for another. It is fetched as a draft, which a
