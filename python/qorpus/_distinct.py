@@ -80,6 +80,7 @@ class Found(_Found):
 
     def _repr_html_(self) -> str:
         facts = {name: str(value) for name, value in self._known().items() if name != "circuit" and value is not None}
-        known = "No circuit" if self.proven or self.none_up_to is not None else "No circuit known"
+        absent = "No circuit" if self.none_up_to is None else f"No circuit up to {self.none_up_to}"
+        known = absent if self.proven else "No circuit known"
         title = known if self.circuit is None else "Circuit found"
         return _html.found(title, self.circuit, list(facts.items()))

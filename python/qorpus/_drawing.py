@@ -26,8 +26,8 @@ WIRE, BOX, SPACE, WRAP, NAMES, ROWS = 36, 26, 10, 720, 34, 14
 #: The width of a character of a gate's name and of its angles, about, and the most that a box has.
 NAME_WIDTH, ANGLE_WIDTH, MAX_CHARACTERS = 8.0, 5.6, 16
 
-#: Colours that can be read on white and on black: Clifford gates, T, angles, the user's own.
-COLOURS = {"clifford": "#4c86e0", "t": "#e0862c", "angle": "#2a9d8f", "own": "#8b8f98"}
+#: Colours that can be read on white and on black: gates without angles, T, angles, the user's own.
+COLOURS = {"fixed": "#4c86e0", "t": "#e0862c", "angle": "#2a9d8f", "own": "#8b8f98"}
 
 #: The symbols of a drawing that are not boxes.
 CONTROL, TARGET, SWAPPED = "●", "⊕", "×"
@@ -222,7 +222,7 @@ def _family(gate: str) -> str:
         return "t"
     if gate in TURNING:
         return "angle"
-    return "clifford" if gate in FIXED else "own"
+    return "fixed" if gate in FIXED else "own"
 
 
 def _lines(label: str) -> tuple[str, str]:

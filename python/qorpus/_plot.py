@@ -64,16 +64,17 @@ def figure(records: Records) -> Figure:
 
 def _count(records: Records, ids: Ranges) -> _Counts:
     """Count lengths and letters, of all records or of runs that are spread evenly."""
-    probed = np.unique(np.linspace(0, len(ids) - 1, RUNS).astype(np.int64))
+    # Whole numbers: ids have up to 63 bits, floats only 53.
+    probed = np.unique([place * (len(ids) - 1) // (RUNS - 1) for place in range(RUNS)])
     probe = records.letters_array(ids.ids(probed))
     mean = max(1.0, float((probe >= 0).sum(axis=1).mean()))
     run = max(SHORTEST_RUN, min(RUN_RECORDS, int(LETTERS / (RUNS * mean))))
     if len(ids) <= RUNS * run:
-        starts = np.arange(0, len(ids), run)
+        starts = list(range(0, len(ids), run))
     else:
-        starts = np.linspace(0, len(ids) - run, RUNS).astype(np.int64)
+        starts = [place * (len(ids) - run) // (RUNS - 1) for place in range(RUNS)]
     lengths, letters, total = np.zeros(1, np.int64), np.zeros(len(records.letters), np.int64), 0
-    for start in starts.tolist():
+    for start in starts:
         read = records.letters_array(ids.ids(np.arange(start, min(start + run, len(ids)))))
         counted = np.bincount((read >= 0).sum(axis=1), minlength=len(lengths))
         counted[: len(lengths)] += lengths

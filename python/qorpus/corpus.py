@@ -214,7 +214,8 @@ class Corpus(RecordSequence):
 
     def _repr_html_(self) -> str:
         info = self.info
-        made = "" if info["complete"] else f" of {info['expected']:,} are there"
+        of = "" if info["expected"] is None else f" of {info['expected']:,}"
+        made = "" if info["complete"] else f"{of or ' so far'}"
         facts = [
             ("recipe", self._recipe_text),
             ("records", f"{info['records']:,}{made}"),

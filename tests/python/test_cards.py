@@ -156,7 +156,8 @@ def test_cards_of_streams_batches_and_answers(shared, enumerated):
     found = enumerated.find("cx 0 1; t 1")
     card = page(found)
     assert "Circuit found" in card.texts and card.letters == list(found.circuit) and str(found.id) in card.texts
-    assert "No circuit" in page(enumerated.find("rz(0.1) 0")).texts
+    absent = enumerated.find("rz(0.1) 0")
+    assert absent.none_up_to and f"No circuit up to {absent.none_up_to}" in page(absent).texts
 
 
 def test_everything_is_escaped(tmp_path):

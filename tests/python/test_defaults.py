@@ -21,6 +21,7 @@ SHOWN = {
     "Writer": (qorpus.Writer, "Writer"),
     "ray.generate": (qorpus.ray.generate, "generate"),
     "ray.distinct": (qorpus.ray.distinct, "distinct"),
+    "ray.make_shard": (qorpus.ray.make_shard, "generate"),
 }
 
 

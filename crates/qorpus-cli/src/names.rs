@@ -54,6 +54,7 @@ pub(crate) fn parser<T: Copy + Send + Sync + 'static, const N: usize>(
     names: Names<T>,
     meanings: [&'static str; N],
 ) -> impl TypedValueParser<Value = T> {
+    assert_eq!(names.len(), N, "each value has its meaning");
     let values =
         names.iter().zip(meanings).map(|((name, _), meaning)| PossibleValue::new(*name).help(meaning));
     PossibleValuesParser::new(values).try_map(move |name| named(names, &name).ok_or("unknown name"))

@@ -38,7 +38,7 @@ fn gates_help() -> String {
     format!(
         "{GATES_HELP}\n\n\
          Presets: {}, with k from -3 to 4 except 0.\n\n\
-         Standard gates, as in OpenQASM 3: {}.",
+         Standard gates, with the matrices that Qiskit has: {}.",
         presets.join(", "),
         STANDARD.join(" ")
     )

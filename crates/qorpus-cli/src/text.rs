@@ -429,7 +429,7 @@ pub(crate) fn verification(
         let id = grouped(*id);
         format!("{BAD}damaged{BAD:#}: record {id}: the unitary is not that of the circuit: {cause}")
     });
-    listed(out, records, |more| format!("{} more records", grouped(more)))?;
+    listed(out, records, |more| counted(more, "more record"))?;
     for level in &found.damaged_levels {
         writeln!(out, "{BAD}damaged{BAD:#}: the index of level {level}")?;
     }
@@ -437,9 +437,8 @@ pub(crate) fn verification(
     let shards =
         shards.map(|(&number, reason)| format!("{BAD}damaged{BAD:#}: shard {}: {reason}", grouped(number)));
     listed(out, shards, |more| counted(more, "more shard"))?;
-    for ids in found.missing.iter().take(MAX_LINES) {
-        writeln!(out, "{BAD}missing{BAD:#}: {}", range(ids))?;
-    }
+    let missing = found.missing.iter().map(|ids| format!("{BAD}missing{BAD:#}: {}", range(ids)));
+    listed(out, missing, |more| counted(more, "more range"))?;
     if found.totals == Some(false) {
         writeln!(out, "{BAD}damaged{BAD:#}: the totals do not match the chunks")?;
     }

@@ -178,7 +178,9 @@ pub(crate) fn draw(
         let mut words = text.split(' ');
         let gate = words.next().unwrap_or_default().to_owned();
         let place = |word: &str| word.parse::<usize>().ok().filter(|&qubit| qubit < qubits);
-        match words.map(place).collect::<Option<Vec<_>>>() {
+        // A letter acts on each of its qubits once.
+        let is_each_once = |places: &Vec<usize>| (1..places.len()).all(|k| !places[..k].contains(&places[k]));
+        match words.map(place).collect::<Option<Vec<_>>>().filter(is_each_once) {
             Some(places) => Ok((gate, places)),
             None => Err(invalid(py, format!("'{text}' is not a letter of a record on {qubits} qubits"))),
         }

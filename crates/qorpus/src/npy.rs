@@ -35,21 +35,23 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the header of an array. The entries follow.
     pub(crate) fn read(file: &mut impl Read) -> std::io::Result<Header> {
-        let invalid = |reason: &str| Error::new(ErrorKind::InvalidData, reason);
         let mut start = [0; 8];
-        file.read_exact(&mut start).map_err(|_| invalid("it is not a NumPy file (.npy)"))?;
+        fill(file, &mut start)?;
         if &start[..6] != MAGIC {
             return Err(invalid("it is not a NumPy file (.npy)"));
         }
         // Version 1 has 16 bits for the length, versions 2 and 3 have 32.
         let mut length = [0; 4];
-        file.read_exact(&mut length[..if start[6] == 1 { 2 } else { 4 }])?;
+        fill(file, &mut length[..if start[6] == 1 { 2 } else { 4 }])?;
         let length = u32::from_le_bytes(length) as usize;
-        if !(1..=3).contains(&start[6]) || start[7] != 0 || length > MAX_HEADER_BYTES {
+        if !(1..=3).contains(&start[6]) || start[7] != 0 {
             return Err(invalid("its version of the NumPy format is unknown"));
         }
+        if length > MAX_HEADER_BYTES {
+            return Err(invalid("its NumPy header is too long"));
+        }
         let mut text = vec![0; length];
-        file.read_exact(&mut text)?;
+        fill(file, &mut text)?;
         let text = std::str::from_utf8(&text).ok();
         text.and_then(|text| Literal(text).header()).ok_or_else(|| invalid("its NumPy header is damaged"))
     }
@@ -86,6 +88,18 @@ impl Header {
         };
         Some(data.chunks_exact(bytes).map(entry).collect())
     }
+}
+
+fn invalid(reason: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, reason)
+}
+
+/// Reads as many bytes as there is room for.
+pub(crate) fn fill(file: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<()> {
+    file.read_exact(bytes).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => invalid("it is not a NumPy file (.npy), or it is truncated"),
+        _ => error,
+    })
 }
 
 /// Returns the value of a number in IEEE 754's binary16.

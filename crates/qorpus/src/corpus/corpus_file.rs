@@ -373,7 +373,9 @@ pub(crate) fn damaged(recipe: &Recipe, path: PathBuf, number: u64, damage: Chunk
         chunk: number,
         ids: recipe.chunk_ids(number),
         damage,
-        remedy: if recipe.space().is_appended() {
+        remedy: if recipe.space().enumerates().is_some() {
+            "this one can be restored from a copy of the file, or the file enumerated again"
+        } else if recipe.space().is_appended() {
             "this one can only be restored from a copy of the file"
         } else {
             "'qorpus repair' recomputes this one"

@@ -119,7 +119,10 @@ impl Enumeration<'_> {
                 Some(remote) => self.level_remote(&levels, &plan, remote)?,
                 None => self.level(&levels, &plan)?,
             };
-            let Some(level) = made else { return Ok((Outcome::Interrupted, self.reporter.progress())) };
+            let Some(level) = made else {
+                // What was found of this level is not committed.
+                return Ok((Outcome::Interrupted, EnumerateProgress { records, ..self.reporter.progress() }));
+            };
             levels.push(level);
             self.forget(&levels)?;
         }

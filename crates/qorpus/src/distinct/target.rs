@@ -1,11 +1,10 @@
 //! Reading the targets of a search, from text or from a NumPy file.
 
 use crate::error::{Error, Result, io};
-use crate::npy::Header;
+use crate::npy::{Header, fill};
 use crate::qubit_order::{Order, reorder};
 use qorpus_core::{Alphabet, Circuits, Complex64, Coupling, Gate, Kernel, Scratch, Target};
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// Returns the unitary of a circuit of any standard gates.
@@ -46,14 +45,17 @@ pub fn read_npy(path: &Path, qubits: usize, order: Order) -> Result<Target> {
     };
     let mut file = File::open(path).map_err(failed())?;
     let header = Header::read(&mut file).map_err(failed())?;
+    let Some(bytes) = header.entry_bytes() else {
+        return Err(refused(match header.dtype.as_str() {
+            "" => "it is a structured array".into(),
+            dtype => format!("its numbers are of type '{dtype}'"),
+        }));
+    };
     if header.shape != [size as u64; 2] {
         return Err(refused(format!("its shape is {:?}", header.shape)));
     }
-    let Some(bytes) = header.entry_bytes() else {
-        return Err(refused(format!("its numbers are of type '{}'", header.dtype)));
-    };
     let mut data = vec![0; size * size * bytes];
-    file.read_exact(&mut data).map_err(failed())?;
+    fill(&mut file, &mut data).map_err(failed())?;
     // A unitary has integers from -1 to 1; a large one is refused, rounded or not.
     let mut entries = header.entries(&data).unwrap_or_default();
     if header.is_by_columns {

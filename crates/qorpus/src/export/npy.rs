@@ -39,6 +39,10 @@ struct Npy {
 /// [`Error::Incomplete`], since a record's place in the array is its id.
 pub(super) fn open<'a>(source: &ExportSource<'a>, out: &Path) -> Result<Box<dyn Format + 'a>> {
     let ExportSource { corpus, summary, given } = *source;
+    if !summary.complete && corpus.recipe().space().enumerates().is_some() {
+        let reason = "an .npy array needs a finished enumeration; run the same distinct again to finish";
+        return Err(Error::Unsupported(corpus.place(), reason.into()));
+    }
     if !summary.complete {
         return Err(Error::Incomplete {
             path: corpus.place(),

@@ -76,6 +76,9 @@ impl Shards {
         verify_check(text)?;
         let found: ReceiptText = from_json(text, "receipt")?;
         let ids = self.sharding.ids(number);
+        if found.qorpus_receipt > VERSION {
+            return Err(format!("its version {} needs a newer Qorpus", found.qorpus_receipt));
+        }
         if found.qorpus_receipt != VERSION
             || found.recipe_hash != hex(&self.recipe.hash())
             || (found.first_id..found.end_id) != ids

@@ -19,7 +19,9 @@ fn touching(connection: &Connection, chunks: &Range<u64>) -> Result<Vec<PendingR
     let sql = "SELECT first_chunk, end_chunk, owner FROM work
                WHERE first_chunk < ?2 AND end_chunk > ?1 AND first_chunk < end_chunk ORDER BY first_chunk";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params![chunks.start, chunks.end], |row| {
+    // SQLite has no larger integers than 2^63 - 1, and an enumeration claims 2^63 chunks.
+    let end = chunks.end.min(i64::MAX as u64);
+    let rows = statement.query_map(params![chunks.start, end], |row| {
         Ok(PendingRange { chunks: row.get(0)?..row.get(1)?, claimed_by: row.get(2)? })
     })?;
     rows.collect()

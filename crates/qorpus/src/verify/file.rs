@@ -316,7 +316,12 @@ pub(crate) fn repair_file(
         return Err(Error::DamagedIndex(path.into(), level));
     }
     if recipe.space().is_appended() && !found.damaged.is_empty() {
-        let reason = "appended records cannot be recomputed; restore the file from a copy";
+        let reason = match recipe.space().enumerates() {
+            Some(_) => {
+                "an enumeration cannot be repaired; restore the file from a copy, or enumerate it again"
+            }
+            None => "appended records cannot be recomputed; restore the file from a copy",
+        };
         return Err(Error::Appended(path.into(), reason));
     }
     if let Some(id) = found.mismatched.keys().next() {
