@@ -1,7 +1,5 @@
 //! The flags of an enumeration.
 
-#![expect(clippy::doc_markdown, reason = "the doc comment of an argument is its help, not Markdown")]
-
 use crate::names::{self, DURABILITIES, DURABILITY_MEANINGS, UP_TO, UP_TO_MEANINGS};
 use crate::recipe::Alphabet;
 use clap::Args;
