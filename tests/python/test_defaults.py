@@ -11,7 +11,7 @@ import qorpus
 from qorpus import _qorpus
 
 #: Options of a function with another default, or with one that depends on other options.
-OTHERS = {("Recipe", "random"), ("Recipe", "seed"), ("ray.generate", "jobs")}
+OTHERS = {("Recipe", "random"), ("Recipe", "seed"), ("ray.generate", "jobs"), ("ray.make_shard", "jobs")}
 
 #: Functions and classes, and the name of their defaults in the engine.
 SHOWN = {

@@ -127,7 +127,8 @@ def test_a_seal_that_fails_hides_no_error(cluster, tmp_path):
 
     def stop(records, expected):
         if records:
-            (tmp_path / "big" / "manifest.json").unlink()
+            # A missing one would be written again by a task under way.
+            (tmp_path / "big" / "manifest.json").write_text("damaged")
             raise Enough
 
     with pytest.warns(qorpus.errors.QorpusWarning, match="were not sealed"), pytest.raises(Enough):

@@ -7,6 +7,7 @@ use qorpus::{
     PairCheck, RepairOptions, VerifyOptions, Writer, WriterOptions, repair, verify,
 };
 use std::path::Path;
+use std::time::Duration;
 
 fn options(gates: &str, qubits: usize) -> WriterOptions {
     WriterOptions { gates: Some(gates.into()), qubits, ..WriterOptions::default() }
@@ -323,4 +324,24 @@ fn labels_that_sql_takes_for_one_are_refused_across_writers() {
     assert!(said.contains("label 'Seed'") && said.contains("the label 'seed' only in letter case"), "{said}");
     drop(second);
     assert!(is_clean(&path) && CorpusFile::open(&path).unwrap().len().unwrap() == 1);
+}
+
+/// A call that waits no longer leaves the answer to the next one.
+#[test]
+fn a_failure_is_told_by_the_close_that_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c.db");
+    let [first, second] = [(); 2].map(|()| Writer::open(&path, &options("h", 1)).unwrap());
+    first.append(&[0], None, &[("reward", Label::Integer(1))]).unwrap();
+    second.append(&[0], None, &[("reward", Label::Text("much".into()))]).unwrap();
+    first.close().unwrap();
+    assert!(matches!(second.flush(), Err(Error::Stopped(..))));
+    let closed = loop {
+        match second.close_within(Duration::ZERO) {
+            Ok(false) => {}
+            closed => break closed,
+        }
+    };
+    assert!(matches!(closed, Err(Error::Stopped(..))), "{closed:?}");
+    assert!(second.close().is_ok());
 }

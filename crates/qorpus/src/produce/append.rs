@@ -189,7 +189,7 @@ impl Writer {
         }
         let mut state = self.shared.lock();
         // Under the same lock that queues the last group, so that nothing is accepted after it.
-        let was_closed = std::mem::replace(&mut state.closed, true);
+        state.closed = true;
         match self.shared.flush(state, limit) {
             Ok(None) => Ok(false),
             flushed => {
@@ -198,7 +198,9 @@ impl Writer {
                     return Ok(false);
                 }
                 self.shared.stop_thread();
-                if was_closed { Ok(true) } else { flushed.map(|_| true) }
+                // An earlier call that returned `false` has not told a failure.
+                let was_told = std::mem::replace(&mut self.shared.lock().told_end, true);
+                if was_told { Ok(true) } else { flushed.map(|_| true) }
             }
         }
     }

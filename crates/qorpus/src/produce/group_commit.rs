@@ -68,6 +68,8 @@ pub(super) struct WriterState {
     /// Sentences about waits of the committing thread that are not shown yet.
     pub(super) warnings: Vec<String>,
     pub(super) closed: bool,
+    /// Whether a call of `close` has returned how it ended.
+    pub(super) told_end: bool,
     /// Whether the committing thread should commit the waiting groups and end.
     end: bool,
     thread: Option<JoinHandle<()>>,

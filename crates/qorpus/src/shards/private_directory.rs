@@ -36,12 +36,23 @@ pub(super) fn create(path: &Path, option: &str) -> Result<()> {
             "is writable by everyone and has no sticky bit, so other users can replace files in it".into();
         return Err(refused(above, reason));
     }
-    match builder.recursive(false).create(path) {
+    // A process that ends removes an empty stage, perhaps just now.
+    builder.recursive(false);
+    while !is_private(path, &builder, refused)? {}
+    Ok(())
+}
+
+/// Creates the directory at `path` unless it exists, and checks it; returns whether it is still
+/// there.
+fn is_private(path: &Path, builder: &DirBuilder, refused: impl Fn(&Path, String) -> Error) -> Result<bool> {
+    match builder.create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => made.map_err(io(path, "create the directory"))?,
     }
-    if !path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-        return Err(refused(path, "is not a directory, but a link or a file".into()));
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Ok(found) if found.is_dir() => {}
+        _ => return Err(refused(path, "is not a directory, but a link or a file".into())),
     }
     let mut options = File::options();
     options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY);
@@ -50,7 +61,10 @@ pub(super) fn create(path: &Path, option: &str) -> Result<()> {
         Ok(directory) => directory.metadata().map(|found| (found, Some(directory))),
         Err(_) => path.symlink_metadata().map(|found| (found, None)),
     };
-    let (found, directory) = found.map_err(io(path, "look at the directory"))?;
+    let (found, directory) = match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(io(path, "look at the directory"))?,
+    };
     if found.uid() != geteuid().as_raw() {
         return Err(refused(path, format!("belongs to another user (uid {})", found.uid())));
     }
@@ -62,7 +76,7 @@ pub(super) fn create(path: &Path, option: &str) -> Result<()> {
         let set = directory.map_or(Ok(()), |directory| directory.set_permissions(permissions));
         set.map_err(io(path, "restrict its permissions"))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -79,6 +93,22 @@ mod tests {
         assert!(matches!(error, Error::Untrusted { .. }), "{error}");
         assert!(error.to_string().contains("QORPUS_X"));
         error.to_string()
+    }
+
+    #[test]
+    fn processes_that_end_do_not_disturb_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = path_in(directory.path(), "stage");
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        create(&path, "QORPUS_X").unwrap();
+                        let _ = std::fs::remove_dir(&path);
+                    }
+                });
+            }
+        });
     }
 
     #[test]
