@@ -154,7 +154,7 @@ def other_versions(server: ProcessServer, outcome: Outcome) -> None:
     path = directory / "c.db"
     outcome.failures += succeeded(*server.run(made(path)))
     connection = sqlite3.connect(path)
-    connection.execute("pragma user_version = 2")
+    connection.execute("pragma user_version = 1000")
     connection.close()
     before = files(directory)
     writers = [made(path), append(directory, 0), command("merge", str(path), str(path))]

@@ -257,12 +257,12 @@ def test_a_newer_format(corpus):
     """A file of a later version is left alone, and the remedy is named."""
     generate(corpus, *STORED)
     connection = sqlite3.connect(corpus)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 1000")
     connection.close()
     arguments = [["info"], ["show", 0], ["verify"], ["generate", *STORED], ["export", "out.npy"], ["merge", "o.db"]]
     for command in arguments:
         said = refused(corpus.parent, command[0], "c.db", *command[1:], status=1)
-        assert "format version 2" in said or command[0] == "merge" and "o.db" in said
+        assert "format version 1000" in said or command[0] == "merge" and "o.db" in said
 
 
 @pytest.mark.parametrize("keep", [1, 50, 99, 512, 65535, 65536, 65537, 200_000, -65536, -65535, -4096, -1])

@@ -29,7 +29,7 @@ impl Recipe {
             }
         };
         let text = RecipeText {
-            format_version: FORMAT_VERSION,
+            format_version: self.format_version(),
             qubits: self.alphabet.qubits(),
             gates: BoundedVec(self.alphabet.gates().iter().map(gate).collect()),
             coupling: self.alphabet.coupling().to_string(),
@@ -56,7 +56,7 @@ impl Recipe {
         let refused = |reason: String| Err(Error::Recipe(reason));
         let text: RecipeText =
             serde_json::from_str(json).map_err(|error| Error::Recipe(error.to_string()))?;
-        if text.format_version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&text.format_version) {
             return refused(format!(
                 "this version of Qorpus cannot read its format version, {}",
                 text.format_version
@@ -87,6 +87,10 @@ impl Recipe {
         };
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
         recipe.check()?;
+        if text.format_version != recipe.format_version() {
+            let (found, expected) = (text.format_version, recipe.format_version());
+            return refused(format!("it has format version {found} instead of {expected}"));
+        }
         recipe.with_chunk_records(text.chunk_records)
     }
 }

@@ -16,9 +16,9 @@ use crate::space::{Space, SpaceKind};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
 
-/// The version of the file format that this library writes. It reads this version and all earlier
-/// ones.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest version of the file format. This library reads it and all earlier ones, and writes the
+/// [earliest](Recipe::format_version) that can hold a recipe.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The intended size of a chunk: a little less than a page of 65,536 bytes, so that it fits in one.
 const CHUNK_BYTES: f64 = 62_000.0;
@@ -107,6 +107,12 @@ impl Recipe {
             return Ok(Recipe { chunk_records, ..self });
         }
         Err(Error::Recipe(format!("it has chunks of {chunk_records} records")))
+    }
+
+    /// Returns the earliest version of the file format that has all that this recipe describes. A
+    /// recipe of version 1 keeps its JSON, and so its hash.
+    pub fn format_version(&self) -> u32 {
+        1
     }
 
     /// Returns the letters.
@@ -262,6 +268,7 @@ mod tests {
         for (from, to) in [
             (r#""chunk_records":9"#, r#""chunk_records":99999999"#),
             (r#""format_version":1"#, r#""format_version":2"#),
+            (r#""format_version":1"#, r#""format_version":3"#),
             (r#""qubits":1,"gates""#, r#""qubits":9,"gates""#),
             (r#""length":[5"#, r#""length":[55"#),
             (r#""qubits":1,"gates""#, r#""qubits":8,"gates""#),

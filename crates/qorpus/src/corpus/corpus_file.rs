@@ -248,7 +248,7 @@ impl CorpusFile {
             recipe_hash: hex(&self.recipe().hash()),
             content_hash,
             bytes: bytes_of(&self.path) + bytes_of(&wal_path(&self.path)),
-            format_version: qorpus_core::FORMAT_VERSION,
+            format_version: self.recipe().format_version(),
             sqlite_version: rusqlite::version(),
             wal_missing: wal::is_found(&self.path),
         })

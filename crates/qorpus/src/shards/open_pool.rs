@@ -221,7 +221,7 @@ impl OpenShards {
             recipe_hash: hex(&self.recipe().hash()),
             content_hash: manifest.content(),
             bytes: manifest.bytes(),
-            format_version: qorpus_core::FORMAT_VERSION,
+            format_version: self.recipe().format_version(),
             sqlite_version: rusqlite::version(),
             wal_missing: false,
         })

@@ -6,7 +6,7 @@ use crate::sqlite::connection::APPLICATION_ID;
 use crate::sqlite::failure::sqlite_on;
 use crate::sqlite::schema;
 use crate::tables::claims;
-use qorpus_core::{ContentHash, FORMAT_VERSION, Recipe};
+use qorpus_core::{ContentHash, Recipe};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::json;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(crate) fn create(connection: &Connection, path: &Path, recipe: &Recipe) -> R
             transaction.execute_batch(schema::OF_DISTINCT)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
+        transaction.pragma_update(None, "user_version", recipe.format_version())?;
         for (key, value) in metadata(recipe) {
             transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", params![key, value])?;
         }
