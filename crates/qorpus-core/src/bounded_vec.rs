@@ -7,12 +7,19 @@ use std::marker::PhantomData;
 
 /// A list of at most N items. A longer one is refused at item N + 1, before more memory is
 /// allocated.
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 #[serde(transparent)]
 pub struct BoundedVec<T, const N: usize>(
     /// The items.
     pub Vec<T>,
 );
+
+impl<T, const N: usize> BoundedVec<T, N> {
+    /// Returns whether there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for BoundedVec<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -138,6 +138,9 @@ pub enum Error {
     /// A space of more than 2^63 circuits.
     #[error("there are more than 2^63 circuits; shorten the length range or use fewer gates")]
     SpaceTooLarge,
+    /// Constraints of random circuits that are invalid or impossible.
+    #[error("constraints of random circuits: {0}")]
+    Constraints(String),
     /// JSON that is not a recipe of this version.
     #[error("the recipe cannot be read: {0}")]
     Recipe(String),

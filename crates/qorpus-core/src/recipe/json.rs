@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::recipe::dtype::Dtype;
 use crate::recipe::gate_text::{GateText, MAX_GATES};
 use crate::recipe::{FORMAT_VERSION, Recipe};
+use crate::space::constraints::Constraints;
 use crate::space::distinct::Distinct;
 use crate::space::{Space, SpaceKind};
 use num_complex::Complex64;
@@ -36,7 +37,9 @@ impl Recipe {
             length: self.space.lengths(),
             space: match self.space.kind() {
                 SpaceKind::Words => SpaceText::Words,
-                &SpaceKind::Random { seed } => SpaceText::Random { records: self.space.len(), seed },
+                SpaceKind::Random { seed, constraints } => {
+                    SpaceText::Random(RandomText::new(self.space.len(), *seed, constraints))
+                }
                 SpaceKind::Appended => SpaceText::Appended,
                 SpaceKind::Distinct(distinct) => SpaceText::Distinct(distinct.clone()),
             },
@@ -83,7 +86,10 @@ impl Recipe {
                 return refused(rule.into());
             }
             SpaceText::Distinct(distinct) => Space::distinct(&alphabet, distinct, max)?,
-            SpaceText::Random { records, seed } => Space::random(&alphabet, records, seed, min, max)?,
+            SpaceText::Random(RandomText { records, seed, weights, exactly, no_cancelling }) => {
+                let constraints = Constraints { weights: weights.0, exactly: exactly.0, no_cancelling };
+                Space::constrained(&alphabet, records, seed, (min, max), constraints)?
+            }
         };
         let recipe = Recipe::new(alphabet, space, text.dtype, text.unitaries);
         recipe.check()?;
@@ -113,7 +119,29 @@ struct RecipeText {
 #[serde(rename_all = "lowercase")]
 enum SpaceText {
     Words,
-    Random { records: u64, seed: u64 },
+    Random(RandomText),
     Appended,
     Distinct(Distinct),
+}
+
+/// Random circuits. What version 1 does not have is written only where it is used.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RandomText {
+    records: u64,
+    seed: u64,
+    #[serde(default, skip_serializing_if = "BoundedVec::is_empty")]
+    weights: BoundedVec<f64, MAX_GATES>,
+    #[serde(default, skip_serializing_if = "BoundedVec::is_empty")]
+    exactly: BoundedVec<Option<u16>, MAX_GATES>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    no_cancelling: bool,
+}
+
+impl RandomText {
+    fn new(records: u64, seed: u64, constraints: &Constraints) -> RandomText {
+        let Constraints { weights, exactly, no_cancelling } = constraints.clone();
+        let (weights, exactly) = (BoundedVec(weights), BoundedVec(exactly));
+        RandomText { records, seed, weights, exactly, no_cancelling }
+    }
 }

@@ -112,7 +112,10 @@ impl Recipe {
     /// Returns the earliest version of the file format that has all that this recipe describes. A
     /// recipe of version 1 keeps its JSON, and so its hash.
     pub fn format_version(&self) -> u32 {
-        1
+        match self.space.kind() {
+            SpaceKind::Random { constraints, .. } if !constraints.is_empty() => 2,
+            _ => 1,
+        }
     }
 
     /// Returns the letters.
@@ -194,9 +197,11 @@ impl Recipe {
         };
         let circuits = match self.space.kind() {
             SpaceKind::Words => format!("every word of {min}..{max} letters"),
-            SpaceKind::Random { seed } => {
+            SpaceKind::Random { seed, constraints } => {
                 let plural = if self.space.len() == 1 { "" } else { "s" };
-                format!("{} random circuit{plural} of {min}..{max} letters, seed {seed}", self.space.len())
+                let constraints = constraints.summary(&self.alphabet);
+                let count = self.space.len();
+                format!("{count} random circuit{plural} of {min}..{max} letters, seed {seed}{constraints}")
             }
             SpaceKind::Appended => "appended circuits".into(),
             SpaceKind::Distinct(distinct) => self.summary_of(distinct),

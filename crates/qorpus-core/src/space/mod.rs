@@ -1,34 +1,48 @@
 //! Spaces: indexable sets of circuits.
 
+mod cancellation;
+mod constrained;
+pub(crate) mod constraints;
 pub(crate) mod distinct;
+mod letter_class;
 pub(crate) mod philox;
 pub(crate) mod sampler;
 
 use crate::alphabet::Alphabet;
 use crate::circuit::{Circuits, MAX_LENGTH};
 use crate::error::{Error, Result};
+use crate::space::constrained::ConstrainedSampler;
+use crate::space::constraints::Constraints;
 use crate::space::distinct::Distinct;
 use crate::space::sampler::Sampler;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The largest number of records, 2^63.
 const MAX_RECORDS: u64 = 1 << 63;
 
 /// An indexable set of circuits over an alphabet. A circuit is found in time independent of its
 /// index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     kind: SpaceKind,
     /// The sampler of random circuits.
-    sampler: Option<Sampler>,
+    sampler: Option<CircuitSampler>,
     letters: usize,
     min: usize,
     max: usize,
     len: u64,
 }
 
+/// A sampler of random circuits.
+#[derive(Debug, Clone, PartialEq)]
+enum CircuitSampler {
+    Uniform(Sampler),
+    Constrained(Arc<ConstrainedSampler>),
+}
+
 /// The kind of a [`Space`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SpaceKind {
     /// Every word within a range of lengths.
     Words,
@@ -36,6 +50,8 @@ pub enum SpaceKind {
     Random {
         /// The seed of the generator.
         seed: u64,
+        /// The constraints, if there are any.
+        constraints: Constraints,
     },
     /// Circuits that are appended.
     Appended,
@@ -55,12 +71,7 @@ impl Space {
     }
 
     fn of(kind: SpaceKind, alphabet: &Alphabet, min: usize, max: usize, len: u64) -> Space {
-        let letters = alphabet.letters().len();
-        let sampler = match kind {
-            SpaceKind::Random { seed } => Some(Sampler::new(seed, letters, min, max)),
-            _ => None,
-        };
-        Space { kind, sampler, letters, min, max, len }
+        Space { kind, sampler: None, letters: alphabet.letters().len(), min, max, len }
     }
 
     /// Returns the space of an enumeration: a shortest or cheapest circuit for each distinct
@@ -98,6 +109,26 @@ impl Space {
     /// # Errors
     /// A reversed or too large range of lengths, no records, or more than 2^63.
     pub fn random(alphabet: &Alphabet, len: u64, seed: u64, min: usize, max: usize) -> Result<Space> {
+        Space::constrained(alphabet, len, seed, (min, max), Constraints::default())
+    }
+
+    /// Returns the space of `len` independent draws of circuits that satisfy `constraints`: a length
+    /// uniform in `min..=max`, then a circuit of this length, as [`Constraints`] say.
+    ///
+    /// Without constraints it is [`random`](Space::random). Otherwise tables are computed, in time
+    /// and memory proportional to `max`, the product of the exact numbers, and the ways in which
+    /// letters that can be undone lie on the qubits; at most 64 MiB.
+    ///
+    /// # Errors
+    /// As [`random`](Space::random), and [`Error::Constraints`] if they are invalid, if a length has
+    /// no circuit, or if the tables are too large.
+    pub fn constrained(
+        alphabet: &Alphabet,
+        len: u64,
+        seed: u64,
+        (min, max): (usize, usize),
+        constraints: Constraints,
+    ) -> Result<Space> {
         check_lengths(min, max)?;
         if len == 0 {
             return Err(Error::NoRecords);
@@ -105,7 +136,15 @@ impl Space {
         if len > MAX_RECORDS {
             return Err(Error::SpaceTooLarge);
         }
-        Ok(Space::of(SpaceKind::Random { seed }, alphabet, min, max, len))
+        let sampler = if constraints.is_empty() {
+            CircuitSampler::Uniform(Sampler::new(seed, alphabet.letters().len(), min, max))
+        } else {
+            constraints.check(alphabet, min, max)?;
+            let sampler = ConstrainedSampler::new(alphabet, seed, (min, max), &constraints)?;
+            CircuitSampler::Constrained(Arc::new(sampler))
+        };
+        let space = Space::of(SpaceKind::Random { seed, constraints }, alphabet, min, max, len);
+        Ok(Space { sampler: Some(sampler), ..space })
     }
 
     /// Returns the number of circuits.
@@ -164,15 +203,18 @@ impl Space {
     /// If the range reaches beyond the space, or its circuits are appended.
     pub fn extend(&self, indices: Range<u64>, out: &mut Circuits) {
         assert!(indices.end <= self.len, "index {} is beyond the space", indices.end);
-        if let Some(sampler) = &self.sampler {
-            sampler.circuits(indices, out);
-        } else if !indices.is_empty() {
-            assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
-            let mut word = self.word(indices.start);
-            out.push(word.iter().copied());
-            for _ in indices.start + 1..indices.end {
-                self.advance(&mut word);
+        match &self.sampler {
+            Some(CircuitSampler::Uniform(sampler)) => sampler.circuits(indices, out),
+            Some(CircuitSampler::Constrained(sampler)) => sampler.circuits(indices, out),
+            None if indices.is_empty() => {}
+            None => {
+                assert!(self.kind == SpaceKind::Words, "appended circuits cannot be computed");
+                let mut word = self.word(indices.start);
                 out.push(word.iter().copied());
+                for _ in indices.start + 1..indices.end {
+                    self.advance(&mut word);
+                    out.push(word.iter().copied());
+                }
             }
         }
     }

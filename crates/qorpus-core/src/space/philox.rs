@@ -84,6 +84,55 @@ impl RandomWords {
     }
 }
 
+/// The number of blocks that a [`WordStream`] computes at once.
+const STREAM_BLOCKS: usize = 8;
+
+/// The words of one record, like [`RandomWords`], for records that need many: several blocks are
+/// computed at once.
+pub(crate) struct WordStream {
+    key: [u32; 2],
+    record: u64,
+    next_block: u64,
+    words: [u64; 2 * STREAM_BLOCKS],
+    at: usize,
+}
+
+impl WordStream {
+    /// Returns the words of `record`, from the first on.
+    #[inline(always)]
+    pub(crate) fn new(key: [u32; 2], record: u64) -> WordStream {
+        WordStream { key, record, next_block: 0, words: [0; 2 * STREAM_BLOCKS], at: 2 * STREAM_BLOCKS }
+    }
+
+    /// Returns the next word.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> u64 {
+        if self.at == self.words.len() {
+            let blocks = array::from_fn(|k| self.next_block + k as u64);
+            let records = [[self.record; STREAM_BLOCKS], [self.record >> 32; STREAM_BLOCKS]];
+            let [first, second] = philox([records[0], records[1], blocks, [0; STREAM_BLOCKS]], self.key);
+            for (k, pair) in self.words.as_chunks_mut().0.iter_mut().enumerate() {
+                *pair = [first[k], second[k]];
+            }
+            self.next_block += STREAM_BLOCKS as u64;
+            self.at = 0;
+        }
+        self.at += 1;
+        self.words[self.at - 1]
+    }
+
+    /// Returns a word from which draws whose ranges multiply to `product` are unbiased.
+    #[inline(always)]
+    pub(crate) fn unbiased(&mut self, product: RangeProduct) -> u64 {
+        loop {
+            let word = self.next();
+            if word.wrapping_mul(product.value) >= product.threshold {
+                return word;
+            }
+        }
+    }
+}
+
 /// The product of the ranges drawn from one word, and 2^64 modulo it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RangeProduct {
@@ -119,6 +168,14 @@ mod tests {
         let counter = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
         let words = [[0x94fd_cceb_d16c_fe09], [0x2412_6ea1_5001_e420]];
         assert_eq!(philox(counter, [0xa409_3822, 0x299f_31d0]), words);
+    }
+
+    #[test]
+    fn words_do_not_depend_on_how_many_are_computed_at_once() {
+        let (mut one, mut many) = (RandomWords::new([7, 8], 1 << 40), WordStream::new([7, 8], 1 << 40));
+        for _ in 0..100 {
+            assert_eq!(one.next(), many.next());
+        }
     }
 
     #[test]

@@ -1,0 +1,523 @@
+//! Samplers of constrained circuits: letters are drawn one by one from the exact probabilities that
+//! their numbers of completions give.
+//!
+//! The distribution and the arithmetic are specified in `docs/format.md`.
+
+use crate::alphabet::Alphabet;
+use crate::circuit::Circuits;
+use crate::error::{Error, Result};
+use crate::simd::dispatch::{InstructionSet, SimdTask};
+use crate::space::constraints::Constraints;
+use crate::space::letter_class::{LetterClass, LetterClasses};
+use crate::space::philox::{RangeProduct, WordStream, draw};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// The most thresholds of a sampler, 64 MiB.
+const MAX_THRESHOLDS: usize = 1 << 24;
+
+/// The number of random bits that choose a class.
+const CLASS_BITS: u32 = 31;
+
+/// A sampler of constrained circuits: a length uniform in a range, then each allowed circuit of
+/// this length with a probability proportional to the product of its letters' weights.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ConstrainedSampler {
+    key: [u32; 2],
+    shortest: u64,
+    lengths: RangeProduct,
+    classes: Vec<LetterClass>,
+    undone_by: Vec<Vec<u16>>,
+    states: States,
+    /// How many places a letter of each class moves on in the table of exact numbers still missing.
+    steps: Vec<usize>,
+    /// The number of combinations of exact numbers that may be missing.
+    combinations: usize,
+    /// The most letters left that are distinguished.
+    layers: usize,
+    /// For each number of letters left (from 1 on), combination and state, the bounds between the
+    /// classes as multiples of 2^-31.
+    thresholds: Vec<u32>,
+}
+
+/// What letters may come next: the classes that are last on their qubits, as far as they forbid
+/// letters.
+#[derive(Debug, Clone, PartialEq)]
+struct States {
+    /// For each state and class, the state after a letter of the class.
+    next: Vec<u32>,
+    /// For each state and class, the letters of the class that are forbidden.
+    forbidden: Vec<u16>,
+}
+
+impl States {
+    fn new(classes: &LetterClasses) -> Result<States> {
+        let mut numbers = HashMap::from([(Vec::new(), 0)]);
+        let mut found: Vec<Vec<usize>> = vec![Vec::new()];
+        let mut states = States { next: Vec::new(), forbidden: Vec::new() };
+        let mut at = 0;
+        while at < found.len() {
+            let state = found[at].clone();
+            at += 1;
+            for (number, class) in classes.classes.iter().enumerate() {
+                let qubits = |other: usize| classes.classes[other].qubits;
+                let last = state.iter().copied().find(|&other| qubits(other) == class.qubits);
+                let forbidden = last.map_or(0, |last| classes.forbidden(last, number));
+                states.forbidden.push(forbidden as u16);
+                let mut next = state.clone();
+                next.retain(|&other| qubits(other) & class.qubits == 0);
+                if classes.forbids(number) {
+                    next.push(number);
+                    next.sort_unstable();
+                }
+                let new = found.len() as u32;
+                let next = *numbers.entry(next).or_insert_with_key(|next| {
+                    found.push(next.clone());
+                    new
+                });
+                states.next.push(next);
+            }
+            if found.len() * classes.classes.len() > MAX_THRESHOLDS {
+                return Err(too_large());
+            }
+        }
+        Ok(states)
+    }
+}
+
+fn too_large() -> Error {
+    Error::Constraints(format!(
+        "they need a table of more than {MAX_THRESHOLDS} entries; use shorter circuits, smaller exact numbers, or fewer \
+         gates or qubits"
+    ))
+}
+
+/// The number of completions of every state and combination with a given number of letters left,
+/// as `values` times 2^`exponents`.
+struct Completions {
+    values: Vec<f64>,
+    /// For each combination; `None` if there are no completions.
+    exponents: Vec<Option<i32>>,
+}
+
+impl ConstrainedSampler {
+    /// Returns a sampler of circuits of `min` to `max` letters. The constraints must have been
+    /// [checked](Constraints::check).
+    ///
+    /// # Errors
+    /// [`Error::Constraints`] if some length has no circuit, or if the tables are too large.
+    pub(super) fn new(
+        alphabet: &Alphabet,
+        seed: u64,
+        (min, max): (usize, usize),
+        constraints: &Constraints,
+    ) -> Result<ConstrainedSampler> {
+        let classes = LetterClasses::new(alphabet, constraints)?;
+        let states = States::new(&classes)?;
+        let mut combinations = 1usize;
+        let mut steps = vec![0];
+        for &count in &classes.counts {
+            steps.push(combinations);
+            combinations = combinations.checked_mul(usize::from(count) + 1).ok_or_else(too_large)?;
+        }
+        // Without these constraints every letter is drawn alike.
+        let is_alike = classes.counts.is_empty() && !constraints.no_cancelling;
+        let layers = if is_alike { 1 } else { max };
+        let size = layers.checked_mul(combinations).and_then(|rows| rows.checked_mul(states.next.len()));
+        if size.is_none_or(|size| size > MAX_THRESHOLDS) {
+            return Err(too_large());
+        }
+        let mut sampler = ConstrainedSampler {
+            key: [seed as u32, (seed >> 32) as u32],
+            shortest: min as u64,
+            lengths: RangeProduct::new((max - min + 1) as u64),
+            steps: classes.classes.iter().map(|class| steps[class.category]).collect(),
+            combinations,
+            layers,
+            thresholds: Vec::new(),
+            states,
+            undone_by: classes.undone_by.clone(),
+            classes: classes.classes.clone(),
+        };
+        sampler.fill(&classes.counts, min)?;
+        Ok(sampler)
+    }
+
+    /// Computes the thresholds, from the last letter to the first.
+    fn fill(&mut self, counts: &[u16], min: usize) -> Result<()> {
+        let states = self.states.next.len() / self.classes.len();
+        let mut after = Completions {
+            values: vec![0.0; states * self.combinations],
+            exponents: vec![None; self.combinations],
+        };
+        after.values[..states].fill(1.0);
+        after.exponents[0] = Some(0);
+        let digit = |combination: usize, category: usize, step: usize| {
+            combination / step % (usize::from(counts[category - 1]) + 1)
+        };
+        for left in 1..=self.layers {
+            let mut now = Completions { values: Vec::new(), exponents: Vec::new() };
+            for combination in 0..self.combinations {
+                let mut missing = vec![0; counts.len() + 1];
+                let mut step = 1;
+                for category in 1..=counts.len() {
+                    missing[category] = digit(combination, category, step);
+                    step *= usize::from(counts[category - 1]) + 1;
+                }
+                let exact: usize = missing.iter().sum();
+                missing[0] = left.saturating_sub(exact);
+                let possible = exact <= left;
+                let shares: Vec<f64> = missing
+                    .iter()
+                    .map(|&count| if possible { count as f64 / left as f64 } else { 0.0 })
+                    .collect();
+                self.fill_combination(combination, states, &shares, &after, &mut now);
+            }
+            after = now;
+            let is_impossible = after.values[(self.combinations - 1) * states] == 0.0;
+            if is_impossible && left >= min.max(1) {
+                let plural = if left == 1 { "" } else { "s" };
+                return Err(Error::Constraints(format!(
+                    "no circuit of {left} letter{plural} satisfies them; use other lengths or more gates"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the thresholds of all states of a combination. `shares` has, for each category, the
+    /// part of the letters left that are of it.
+    fn fill_combination(
+        &mut self,
+        combination: usize,
+        states: usize,
+        shares: &[f64],
+        after: &Completions,
+        now: &mut Completions,
+    ) {
+        let places: Vec<_> = self
+            .classes
+            .iter()
+            .zip(&self.steps)
+            .map(
+                |(class, &step)| {
+                    if shares[class.category] > 0.0 { combination.checked_sub(step) } else { None }
+                },
+            )
+            .collect();
+        let exponent = |place: &Option<usize>| place.and_then(|place| after.exponents[place]);
+        let highest = places.iter().filter_map(exponent).max();
+        let begin = now.values.len();
+        let mut bounds = vec![0.0; self.classes.len()];
+        for state in 0..states {
+            let mut total = 0.0;
+            for (number, class) in self.classes.iter().enumerate() {
+                let entry = state * self.classes.len() + number;
+                if let (Some(place), Some(exponent), Some(highest)) =
+                    (places[number], exponent(&places[number]), highest)
+                {
+                    let allowed = class.letters.len() - usize::from(self.states.forbidden[entry]);
+                    let next = after.values[place * states + self.states.next[entry] as usize];
+                    let completions = next * power_of_two(exponent - highest);
+                    total += shares[class.category] * (allowed as f64 * class.share) * completions;
+                }
+                bounds[number] = total;
+            }
+            let scale = f64::from(1u32 << CLASS_BITS);
+            let threshold = |bound: &f64| if total > 0.0 { (bound / total * scale) as u32 } else { 0 };
+            self.thresholds.extend(bounds.iter().map(threshold));
+            now.values.push(total);
+        }
+        // Scaled so that the largest is from 1 to 2: without it, long circuits would underflow.
+        let largest = now.values[begin..].iter().copied().fold(0.0, f64::max);
+        let shift = exponent_of(largest);
+        now.values[begin..].iter_mut().for_each(|value| *value *= power_of_two(-shift));
+        now.exponents.push(highest.filter(|_| largest > 0.0).map(|highest| highest + shift));
+    }
+
+    /// Appends the records with these indices.
+    pub(super) fn circuits(&self, indices: Range<u64>, out: &mut Circuits) {
+        InstructionSet::best().run(Draws { sampler: self, indices, out });
+    }
+
+    /// Appends the letters of record `index` to `out`.
+    #[inline(always)]
+    fn circuit(&self, index: u64, out: &mut Vec<u16>) {
+        let mut words = WordStream::new(self.key, index);
+        let mut word = words.unbiased(self.lengths);
+        let length = (self.shortest + draw(&mut word, self.lengths.value)) as usize;
+        let classes = self.classes.len();
+        let states = self.states.next.len() / classes;
+        let (mut state, mut combination) = (0, self.combinations - 1);
+        let mut last = [0u16; 8];
+        for left in (1..=length).rev() {
+            let word = words.next();
+            let layer = left.min(self.layers) - 1;
+            let row = ((layer * self.combinations + combination) * states + state) * classes;
+            let chosen = (word >> (64 - CLASS_BITS)) as u32;
+            let below = |&threshold: &u32| usize::from(threshold <= chosen);
+            let number: usize = self.thresholds[row..row + classes].iter().map(below).sum();
+            let class = &self.classes[number];
+            let entry = state * classes + number;
+            let forbidden = u64::from(self.states.forbidden[entry]);
+            let allowed = class.letters.len() as u64 - forbidden;
+            let mut place = (((word & u64::from(u32::MAX)) * allowed) >> 32) as usize;
+            if forbidden > 0 {
+                let before = last[class.qubits.trailing_zeros() as usize];
+                place = self.skipped(class, before, place);
+            }
+            let letter = class.letters[place];
+            let mut qubits = class.qubits;
+            while qubits != 0 {
+                last[qubits.trailing_zeros() as usize] = letter;
+                qubits &= qubits - 1;
+            }
+            state = self.states.next[entry] as usize;
+            combination -= self.steps[number];
+            out.push(letter);
+        }
+    }
+
+    /// Returns the place in the class of allowed letter number `place`, after letter `before` on
+    /// the same qubits.
+    fn skipped(&self, class: &LetterClass, before: u16, mut place: usize) -> usize {
+        for letter in &self.undone_by[usize::from(before)] {
+            if class.letters.binary_search(letter).is_ok_and(|forbidden| forbidden <= place) {
+                place += 1;
+            }
+        }
+        place
+    }
+}
+
+/// Returns the exponent of the largest power of two that is at most `value`; 0 for 0.
+fn exponent_of(value: f64) -> i32 {
+    if value > 0.0 { (value.to_bits() >> 52) as i32 - 1023 } else { 0 }
+}
+
+/// Returns 2^`exponent`; 0 if it is too small for a normal number.
+fn power_of_two(exponent: i32) -> f64 {
+    if exponent < -1022 { 0.0 } else { f64::from_bits(((exponent + 1023) as u64) << 52) }
+}
+
+/// A range of records to draw.
+struct Draws<'a> {
+    sampler: &'a ConstrainedSampler,
+    indices: Range<u64>,
+    out: &'a mut Circuits,
+}
+
+impl SimdTask for Draws<'_> {
+    #[inline(always)]
+    fn run<const SET: u8>(self) {
+        let (letters, ends) = self.out.buffers();
+        for index in self.indices {
+            self.sampler.circuit(index, letters);
+            ends.push(letters.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::Space;
+    use std::collections::BTreeMap;
+
+    fn weights(weights: &[f64]) -> Constraints {
+        Constraints { weights: weights.to_vec(), ..Constraints::default() }
+    }
+
+    fn no_cancelling() -> Constraints {
+        Constraints { no_cancelling: true, ..Constraints::default() }
+    }
+
+    /// Returns whether a letter undoes the one before it on its qubits, by the definition.
+    fn cancels(alphabet: &Alphabet, circuit: &[u16]) -> bool {
+        let undone_by = crate::space::cancellation::undoing(alphabet).unwrap();
+        let letter = |number: u16| &alphabet.letters()[usize::from(number)];
+        circuit.iter().enumerate().any(|(at, &second)| {
+            let touches =
+                |&&first: &&u16| letter(first).qubits.iter().any(|q| letter(second).qubits.contains(q));
+            // The last letter on any of the qubits must be the last on all of them.
+            let before = circuit[..at].iter().rev().find(touches);
+            before.is_some_and(|&first| undone_by[usize::from(first)].contains(&second))
+        })
+    }
+
+    /// Returns the probability of each allowed circuit of `length` letters, by the definition.
+    fn expected(alphabet: &Alphabet, length: usize, constraints: &Constraints) -> BTreeMap<Vec<u16>, f64> {
+        let gate = |letter: &u16| alphabet.letters()[usize::from(*letter)].gate;
+        let placements = |number| alphabet.letters().iter().filter(|letter| letter.gate == number).count();
+        let words = Space::words(alphabet, length, length).unwrap();
+        let mut found = BTreeMap::new();
+        for word in words.listed(0..words.len()).iter() {
+            let has = |number: usize| word.iter().filter(|letter| gate(letter) == number).count();
+            let fits = |(number, count): (usize, &Option<u16>)| {
+                count.is_none_or(|count| has(number) == usize::from(count))
+            };
+            if constraints.exactly.iter().enumerate().all(fits)
+                && !(constraints.no_cancelling && cancels(alphabet, word))
+            {
+                let weight = |letter: &u16| {
+                    constraints.weights.get(gate(letter)).map_or(1.0, |w| w / placements(gate(letter)) as f64)
+                };
+                found.insert(word.to_vec(), word.iter().map(weight).product());
+            }
+        }
+        let total: f64 = found.values().sum();
+        found.values_mut().for_each(|probability| *probability /= total);
+        found
+    }
+
+    /// Returns the probability with which the sampler draws a circuit, given its length.
+    fn probability(sampler: &ConstrainedSampler, circuit: &[u16]) -> f64 {
+        let classes = sampler.classes.len();
+        let states = sampler.states.next.len() / classes;
+        let (mut state, mut combination, mut product) = (0, sampler.combinations - 1, 1.0);
+        for (at, letter) in circuit.iter().enumerate() {
+            let layer = (circuit.len() - at).min(sampler.layers) - 1;
+            let row = ((layer * sampler.combinations + combination) * states + state) * classes;
+            let number = sampler.classes.iter().position(|class| class.letters.contains(letter)).unwrap();
+            let low = if number == 0 { 0 } else { sampler.thresholds[row + number - 1] };
+            let entry = state * classes + number;
+            let allowed =
+                sampler.classes[number].letters.len() - usize::from(sampler.states.forbidden[entry]);
+            product *=
+                f64::from(sampler.thresholds[row + number] - low) / f64::from(1u32 << 31) / allowed as f64;
+            state = sampler.states.next[entry] as usize;
+            combination = combination.saturating_sub(sampler.steps[number]);
+        }
+        product
+    }
+
+    #[test]
+    fn every_allowed_circuit_has_its_probability() {
+        let exactly =
+            |counts: &[Option<u16>]| Constraints { exactly: counts.to_vec(), ..Constraints::default() };
+        let all = Constraints {
+            weights: vec![1.0, 2.0, 3.0, 0.5],
+            exactly: vec![None, None, Some(2), None],
+            no_cancelling: true,
+        };
+        for (gates, qubits, lengths, constraints) in [
+            ("h,s,t", 1, 0..=6, weights(&[1.0, 2.0, 0.25])),
+            ("h,t,cx", 2, 0..=4, weights(&[1.0, 1.0, 3.0])),
+            ("h,t,cx", 2, 2..=5, exactly(&[None, None, Some(2)])),
+            ("h,t,cx", 2, 3..=3, exactly(&[Some(0), Some(1), Some(2)])),
+            ("h,s,sdg", 1, 0..=7, no_cancelling()),
+            ("h,s,x,cx", 2, 0..=4, no_cancelling()),
+            ("h,cx", 3, 0..=4, no_cancelling()),
+            ("h,cz,ccx", 3, 0..=4, no_cancelling()),
+            ("x,rx(pi),h", 1, 0..=5, no_cancelling()),
+            ("h,t,cx,s", 2, 2..=4, all),
+        ] {
+            let alphabet = Alphabet::of(gates, qubits);
+            let (min, max) = (*lengths.start(), *lengths.end());
+            constraints.check(&alphabet, min, max).unwrap();
+            let sampler = ConstrainedSampler::new(&alphabet, 1, (min, max), &constraints).unwrap();
+            for length in lengths {
+                let expected = expected(&alphabet, length, &constraints);
+                assert!(!expected.is_empty());
+                for (circuit, &share) in &expected {
+                    let found = probability(&sampler, circuit);
+                    assert!((found / share - 1.0).abs() < 1e-6, "{gates}: {circuit:?}: {found} for {share}");
+                }
+            }
+        }
+    }
+
+    /// With 40 circuits expected of each kind, the chi-square statistic of n kinds lies within six
+    /// of its standard deviations, sqrt(2n), of n.
+    #[test]
+    fn circuits_are_drawn_with_their_probabilities() {
+        let exactly = vec![None, None, Some(1)];
+        for constraints in [
+            weights(&[1.0, 2.0, 3.0]),
+            no_cancelling(),
+            Constraints { exactly, weights: vec![3.0, 1.0, 1.0], no_cancelling: true },
+        ] {
+            let alphabet = Alphabet::of("h,t,cx", 2);
+            let expected = expected(&alphabet, 3, &constraints);
+            let records = 40 * expected.len() as u64;
+            let space = Space::constrained(&alphabet, records, 5, (3, 3), constraints).unwrap();
+            let mut drawn = BTreeMap::<Vec<u16>, f64>::new();
+            space
+                .listed(0..records)
+                .iter()
+                .for_each(|circuit| *drawn.entry(circuit.to_vec()).or_default() += 1.0);
+            assert!(drawn.keys().all(|circuit| expected.contains_key(circuit)));
+            let kinds = expected.len() as f64;
+            let chi_square: f64 = expected
+                .iter()
+                .map(|(circuit, share)| {
+                    let expected = share * records as f64;
+                    (drawn.get(circuit).copied().unwrap_or(0.0) - expected).powi(2) / expected
+                })
+                .sum();
+            assert!(
+                (chi_square - kinds).abs() < 6.0 * (2.0 * kinds).sqrt() + 0.2 * kinds,
+                "{chi_square} of {kinds}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_does_not_depend_on_the_range_nor_the_instructions() {
+        let alphabet = Alphabet::of("h,s,t,cx", 3);
+        let exactly = vec![None, None, Some(3), None];
+        let constraints = Constraints { exactly, no_cancelling: true, ..weights(&[1.0, 2.0, 1.0, 4.0]) };
+        let sampler = ConstrainedSampler::new(&alphabet, 9, (3, 40), &constraints).unwrap();
+        let mut whole = Circuits::default();
+        sampler.circuits(0..300, &mut whole);
+        for instructions in InstructionSet::all() {
+            let mut part = Circuits::default();
+            instructions.run(Draws { sampler: &sampler, indices: 100..200, out: &mut part });
+            for index in 0..100 {
+                assert_eq!(part.get(index), whole.get(100 + index), "{instructions:?}");
+                assert!(!cancels(&alphabet, part.get(index)));
+            }
+        }
+    }
+
+    /// Long circuits would underflow without scaling.
+    #[test]
+    fn long_circuits() {
+        let alphabet = Alphabet::of("h,s,t,cx", 2);
+        let exactly = vec![None, None, Some(20), None];
+        let constraints = Constraints { exactly, ..no_cancelling() };
+        let space = Space::constrained(&alphabet, 3, 9, (9_000, 9_000), constraints).unwrap();
+        let t = ["t 0", "t 1"].map(|letter| alphabet.letter(letter).unwrap());
+        for circuit in space.listed(0..3).iter() {
+            assert_eq!(circuit.iter().filter(|letter| t.contains(letter)).count(), 20);
+            assert!(circuit.len() == 9_000 && !cancels(&alphabet, circuit));
+        }
+    }
+
+    #[test]
+    fn what_is_impossible_is_refused() {
+        let refused = |gates: &str, qubits: usize, lengths: (usize, usize), constraints: Constraints| {
+            let alphabet = Alphabet::of(gates, qubits);
+            Space::constrained(&alphabet, 10, 0, lengths, constraints).unwrap_err().to_string()
+        };
+        let exactly = |counts: &[Option<u16>]| Constraints { exactly: counts.to_vec(), ..no_cancelling() };
+        let said = refused("x", 1, (0, 2), no_cancelling());
+        assert!(said.contains("no circuit of 2 letters satisfies them"), "{said}");
+        assert!(refused("x,h", 2, (9, 9), exactly(&[Some(9), None])).contains("no circuit of 9 letters"));
+        assert!(refused("x,h", 2, (0, 5), exactly(&[Some(6), None])).contains("have 5 at most"));
+        assert!(refused("x,h", 2, (0, 9), exactly(&[Some(6), None])).contains("use a length from 6 on"));
+        assert!(refused("x,h", 2, (4, 9), exactly(&[Some(1), Some(3)])).contains("use the length 4"));
+        for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(
+                refused("x,h", 1, (0, 5), weights(&[1.0, weight])).contains("the weight of 'h'"),
+                "{weight}"
+            );
+        }
+        assert!(refused("x,h", 1, (0, 5), weights(&[1.0, 1e-9])).contains("leave the gate out"));
+        assert!(refused("x,h", 1, (0, 5), weights(&[1.0])).contains("each gate needs an entry"));
+        let large = refused("h,s,t,x,cx", 8, (60_000, 60_000), no_cancelling());
+        assert!(large.contains("a table of more than"), "{large}");
+        let many = exactly(&[Some(60_000), Some(5_000), None]);
+        assert!(refused("x,h,t", 2, (65_000, 65_000), many).contains("a table of more than"));
+    }
+}
