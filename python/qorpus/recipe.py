@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         words: bool
         random: int | str
         seed: int
+        weights: Mapping[str, float] | str
+        exactly: Mapping[str, int] | str
+        no_cancelling: bool
         length: tuple[int, int] | int | str
         dtype: DTypeLike
         unitaries: bool
@@ -177,6 +180,15 @@ class Recipe(RecordSequence):
             1,000,000. Leave it out with `words`.
         seed: the seed of the random circuits, 0 to 2**64 - 1; by default 0. Leave it out with
             `words`.
+        weights: weights of gates in random circuits, as {"t": 1, "cx": 3} or "t=1,cx=3". A letter is
+            drawn by the weight of its gate, then uniformly among the gate's letters. A gate without
+            a weight has weight 1. By default all letters are equally likely.
+        exactly: exact numbers of letters in every random circuit, as {"cx": 3} or "cx=3". All
+            circuits of a length that have them are equally likely, or as likely as the weights of
+            the other gates say. By default all numbers are free.
+        no_cancelling: whether no letter of a random circuit undoes, up to a global phase, the
+            letter before it on the same qubits; letters on other qubits may lie in between. All
+            such circuits of a length are equally likely, or as `weights` and `exactly` say.
         length: the lengths of circuits in letters: (shortest, longest), both included; one number;
             or a string such as "5..15".
         dtype: the dtype of unitaries, "complex128" or "complex64".
@@ -195,6 +207,9 @@ class Recipe(RecordSequence):
         (72559411, ('t 0', 'h 1', 't 0'))
         >>> words.unitaries([1, 2, 3]).shape
         (3, 4, 4)
+        >>> recipe = qorpus.Recipe(weights={"t": 3}, exactly={"cx": 2}, no_cancelling=True, length=8)
+        >>> [letter.split()[0] for letter in recipe[0].circuit].count("cx")
+        2
     """
 
     def __new__(
@@ -206,14 +221,17 @@ class Recipe(RecordSequence):
         words: bool = False,
         random: int | str | None = None,
         seed: int | None = None,
+        weights: Mapping[str, float] | str | None = None,
+        exactly: Mapping[str, int] | str | None = None,
+        no_cancelling: bool = False,
         length: tuple[int, int] | int | str = (5, 15),
         dtype: DTypeLike = "complex128",
         unitaries: bool = True,
         order: str = "big",
     ) -> Recipe:
         text = _qorpus.recipe(
-            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, seed=seed, length=length,
-            dtype=dtype, unitaries=unitaries,
+            gates=gates, qubits=qubits, coupling=coupling, words=words, random=random, seed=seed, weights=weights,
+            exactly=exactly, no_cancelling=no_cancelling, length=length, dtype=dtype, unitaries=unitaries,
         )  # fmt: skip
         return cls.from_json(text, order)
 

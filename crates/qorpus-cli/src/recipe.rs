@@ -60,6 +60,24 @@ pub(crate) struct Recipe {
     /// Generate every circuit within --length exactly once, instead of random circuits
     #[arg(long)]
     words: bool,
+    /// Weights of gates in random circuits: t=1,cx=3
+    ///
+    /// A letter is drawn by the weight of its gate, then uniformly among the gate's letters. A gate
+    /// without a weight has weight 1. Without --weights, all letters are equally likely.
+    #[arg(long, value_name = "GATE=WEIGHT,...", conflicts_with = "words")]
+    weights: Option<String>,
+    /// Exact numbers of letters in every random circuit: cx=3,t=2
+    ///
+    /// All circuits of a length that have them are equally likely, or as likely as the weights of
+    /// the other gates say.
+    #[arg(long, value_name = "GATE=NUMBER,...", conflicts_with = "words")]
+    exactly: Option<String>,
+    /// No letter undoes the letter before it on the same qubits, up to a global phase
+    ///
+    /// Letters on other qubits may lie in between. All such circuits of a length are equally
+    /// likely, or as likely as --weights and --exactly say.
+    #[arg(long, conflicts_with = "words")]
+    no_cancelling: bool,
     /// Smallest and largest length of a circuit, in letters, both included: 5..15, or 10 alone
     #[arg(long, value_name = "MIN..MAX", value_parser = qorpus::parse_length,
           default_value = default_length())]
@@ -90,6 +108,9 @@ impl Recipe {
             words: self.words,
             random: self.random,
             seed: self.seed,
+            weights: self.weights,
+            exactly: self.exactly,
+            no_cancelling: self.no_cancelling,
             length: self.length,
             dtype: self.dtype,
             unitaries: !self.no_unitaries,

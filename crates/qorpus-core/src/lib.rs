@@ -97,6 +97,7 @@ pub use order::unitary_split::UnitarySplit;
 pub use qasm::Qasm;
 pub use recipe::dtype::Dtype;
 pub use recipe::{FORMAT_VERSION, Recipe};
+pub use space::constraints::Constraints;
 pub use space::distinct::Distinct;
 pub use space::{Space, SpaceKind};
 pub use target::{Target, distance};

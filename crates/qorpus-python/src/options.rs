@@ -21,10 +21,11 @@ use qorpus_cli::names::{DTYPES, DURABILITIES, Names, ORDERS, UP_TO, name_of, nam
 pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<String> {
     let given = Options::new(py, options);
     let words = given.take("words", flag)?;
-    if words == Some(true) && (given.has("random")? || given.has("seed")?) {
-        let text = "random and seed are for random circuits, but words is True: leave out random and seed, \
-                    or words";
-        return Err(invalid(py, text));
+    for name in ["random", "seed", "weights", "exactly"] {
+        if words == Some(true) && given.has(name)? {
+            let text = format!("{name} is for random circuits, but words is True: leave out {name} or words");
+            return Err(invalid(py, text));
+        }
     }
     let defaults = RecipeOptions::default();
     let options = RecipeOptions {
@@ -34,6 +35,9 @@ pub(crate) fn recipe(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyR
         words: words.unwrap_or(defaults.words),
         random: given.take("random", count)?.unwrap_or(defaults.random),
         seed: given.take("seed", number)?.unwrap_or(defaults.seed),
+        weights: given.take("weights", weights)?,
+        exactly: given.take("exactly", exactly)?,
+        no_cancelling: given.take("no_cancelling", flag)?.unwrap_or(defaults.no_cancelling),
         length: given.take("length", length)?.unwrap_or(defaults.length),
         dtype: given.take("dtype", dtype)?.unwrap_or(defaults.dtype),
         unitaries: given.take("unitaries", flag)?.unwrap_or(defaults.unitaries),
@@ -90,6 +94,9 @@ pub(crate) fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
             ("words", recipe.words.into_bound_py_any(py)?),
             ("random", recipe.random.into_bound_py_any(py)?),
             ("seed", recipe.seed.into_bound_py_any(py)?),
+            ("weights", recipe.weights.into_bound_py_any(py)?),
+            ("exactly", recipe.exactly.into_bound_py_any(py)?),
+            ("no_cancelling", recipe.no_cancelling.into_bound_py_any(py)?),
             ("length", recipe.length.into_bound_py_any(py)?),
             ("dtype", name_of(DTYPES, recipe.dtype).into_bound_py_any(py)?),
             ("unitaries", recipe.unitaries.into_bound_py_any(py)?),
@@ -191,16 +198,34 @@ fn tolerance(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<f64>> {
     }
 }
 
-/// Converts costs: a string, or a mapping from gates to integers.
+fn weights(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+    by_gate(value, name, "t=0.5", |weight, name| Ok(real(weight, name)?.to_string()))
+}
+
+fn exactly(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+    by_gate(value, name, "cx=3", |count, name| Ok(number::<u64>(count, name)?.to_string()))
+}
+
 fn cost(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
-    let Some(costs) = items(value)? else {
-        let name = format!("{name} (such as \"t=1\", or a mapping from gates to integers)");
+    by_gate(value, name, "t=1", |cost, name| Ok(number::<u64>(cost, name)?.to_string()))
+}
+
+/// Converts values by gate: a string, or a mapping from gates to numbers.
+fn by_gate(
+    value: &Bound<'_, PyAny>,
+    name: &str,
+    example: &str,
+    convert: impl Fn(&Bound<'_, PyAny>, &str) -> PyResult<String>,
+) -> PyResult<String> {
+    let Some(values) = items(value)? else {
+        let name = format!("{name} (such as \"{example}\", or a mapping from gates to numbers)");
         return text(value, &name).map(Into::into);
     };
-    let item = |(name, cost): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        Ok(format!("{}={}", text(name, "the name of a gate")?, number::<u64>(cost, "a cost")?))
+    let item = |(gate, value): &(Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let gate = text(gate, "the name of a gate")?;
+        Ok(format!("{gate}={}", convert(value, &format!("{name} of '{gate}'"))?))
     };
-    Ok(costs.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
+    Ok(values.iter().map(item).collect::<PyResult<Vec<_>>>()?.join(","))
 }
 
 /// Converts lengths: a string `"5..15"`, a number, or a pair (shortest, longest).

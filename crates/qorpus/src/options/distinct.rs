@@ -1,10 +1,11 @@
 //! Options of an enumeration, and of searches in it.
 
 use crate::error::{Error, Result};
-use crate::options::gates::{Gates, split_list};
+use crate::options::by_gate::{ValueKind, parse_by_gate};
+use crate::options::gates::Gates;
 use crate::options::job::Durability;
 use crate::options::recipe::{RecipeOptions, alphabet};
-use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, Gate, MAX_LENGTH, Recipe, Space};
+use qorpus_core::{Alphabet, Distinct, Dtype, Equivalence, MAX_LENGTH, Recipe, Space};
 
 /// The options of a recipe of distinct unitaries.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,20 +28,12 @@ pub struct DistinctOptions {
     pub dtype: Dtype,
 }
 
-/// Reads costs such as `t=1,tdg=1` of the gates of `alphabet`.
+/// Reads costs such as `t=1,tdg=1` of the gates of `alphabet`; other gates cost nothing.
 pub(super) fn parse_costs(text: &str, alphabet: &Alphabet) -> Result<Vec<u32>> {
-    let mut costs = vec![0; alphabet.gates().len()];
-    for item in split_list(text.trim()) {
-        let refused = |reason: String| Error::Usage(format!("cost '{}': {reason}", item.trim()));
-        let (name, cost) =
-            item.rsplit_once('=').ok_or_else(|| refused("write it as GATE=COST, such as t=1".into()))?;
-        let place = alphabet.gate_number(name).ok_or_else(|| {
-            let names: Vec<_> = alphabet.gates().iter().map(Gate::name).collect();
-            refused(format!("the alphabet has no such gate; its gates are {}", names.join(", ")))
-        })?;
-        costs[place] = cost.trim().parse().map_err(|_| refused("a cost must be a whole number".into()))?;
-    }
-    Ok(costs)
+    let kind =
+        ValueKind { noun: "cost", form: "GATE=COST, such as t=1", rule: "a cost must be a whole number" };
+    let costs = parse_by_gate(text, alphabet, &kind, |cost| cost.parse().ok())?;
+    Ok(costs.into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// The options of a search for an enumerated unitary.

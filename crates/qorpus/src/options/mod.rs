@@ -1,5 +1,6 @@
 //! Every option and its default, once for the command, Python and Rust.
 
+mod by_gate;
 pub(crate) mod distinct;
 pub(crate) mod gate_file;
 pub(crate) mod gates;

@@ -1,8 +1,9 @@
 //! Options of a recipe of words or random circuits.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::options::by_gate::{ValueKind, parse_by_gate};
 use crate::options::gates::Gates;
-use qorpus_core::{Alphabet, Coupling, Dtype, Gate, Recipe, Space};
+use qorpus_core::{Alphabet, Constraints, Coupling, Dtype, Gate, Recipe, Space};
 
 /// A recipe in user input: names and texts, each with a default.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,13 @@ pub struct RecipeOptions {
     pub random: u64,
     /// The seed of the random circuits.
     pub seed: u64,
+    /// Weights of gates in random circuits, such as `t=1,cx=3`; other gates weigh 1. Without
+    /// weights, all letters are equally likely.
+    pub weights: Option<String>,
+    /// Exact numbers of letters in each random circuit, such as `cx=3,t=2`; other gates are free.
+    pub exactly: Option<String>,
+    /// Whether no letter of a random circuit undoes the letter before it on the same qubits.
+    pub no_cancelling: bool,
     /// The shortest and longest length, in letters.
     pub length: (usize, usize),
     /// The type of the unitaries' entries.
@@ -43,6 +51,9 @@ impl Default for RecipeOptions {
             words: false,
             random: 1_000_000,
             seed: 0,
+            weights: None,
+            exactly: None,
+            no_cancelling: false,
             length: (5, 15),
             dtype: Dtype::Complex128,
             unitaries: true,
@@ -54,17 +65,48 @@ impl RecipeOptions {
     /// Returns the recipe that these options describe.
     ///
     /// # Errors
-    /// [`Error::Recipe`](crate::Error::Recipe) or [`Error::GateFile`](crate::Error::GateFile), for
-    /// the first invalid option.
+    /// [`Error::Recipe`], [`Error::GateFile`] or [`Error::Usage`], for the first invalid option.
     pub fn recipe(&self) -> Result<Recipe> {
         let gates = self.gates.gates(self.qubits, |_, error| Err(error))?;
         let alphabet = alphabet(gates, self.qubits, &self.coupling)?;
         let (min, max) = self.length;
         let space = if self.words {
+            if self.weights.is_some() || self.exactly.is_some() || self.no_cancelling {
+                let text = "weights, exact numbers and no cancelling are for random circuits, not for words; leave them \
+                            out, or words";
+                return Err(Error::Usage(text.into()));
+            }
             Space::words(&alphabet, min, max)?
         } else {
-            Space::random(&alphabet, self.random, self.seed, min, max)?
+            let constraints = self.constraints(&alphabet)?;
+            Space::constrained(&alphabet, self.random, self.seed, (min, max), constraints)?
         };
         Ok(Recipe::new(alphabet, space, self.dtype, self.unitaries))
+    }
+
+    fn constraints(&self, alphabet: &Alphabet) -> Result<Constraints> {
+        let weight = ValueKind {
+            noun: "weight",
+            form: "GATE=WEIGHT, such as t=0.5",
+            rule: "a weight must be a number above 0",
+        };
+        let exact = ValueKind {
+            noun: "exact number",
+            form: "GATE=NUMBER, such as cx=3",
+            rule: "it must be a whole number from 0 to 65,535",
+        };
+        let weights = match &self.weights {
+            Some(text) => parse_by_gate(text, alphabet, &weight, |text| text.parse().ok())?,
+            None => Vec::new(),
+        };
+        let exactly = match &self.exactly {
+            Some(text) => parse_by_gate(text, alphabet, &exact, |text| text.parse().ok())?,
+            None => Vec::new(),
+        };
+        Ok(Constraints {
+            weights: weights.into_iter().map(|weight| weight.unwrap_or(1.0)).collect(),
+            exactly,
+            no_cancelling: self.no_cancelling,
+        })
     }
 }
