@@ -8,12 +8,14 @@ change with a new version.
 import hashlib
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import format_v1
 import numpy as np
 import pytest
 from command import companions, generate, info, integrity, qorpus, show
+from constrained_circuits import ConstrainedCircuits
 
 # A name, and a recipe as on the command line.
 SHAPES = {
@@ -33,15 +35,28 @@ SHAPES = {
     "the longest circuits": "--gates h,t,cx --qubits 2 --random 1 --length 65500..65535 --no-unitaries",
     "many letters": "--gates clifford+t,rz(0.1),swap,ccx --qubits 8 --random 400 --length 1..30 --no-unitaries",
     "large unitaries": "--gates clifford --qubits 5 --random 23 --coupling ring",
+    "weights": "--gates h,s,t,cx --qubits 3 --random 400 --weights t=3,cx=0.25 --length 0..12",
+    "exact numbers": "--gates h,s,t,cx --qubits 2 --random 400 --exactly cx=3,t=2 --length 5..12",
+    "only exact numbers": "--gates h,t,cx --qubits 2 --random 300 --exactly h=2,cx=1,t=3 --length 6",
+    "no gate of a kind": "--gates h,t,cx --qubits 2 --random 300 --exactly t=0 --length 0..6 --no-unitaries",
+    "no cancelling": "--gates clifford+t --qubits 3 --random 400 --no-cancelling --length 0..20",
+    "no cancelling by phase": "--gates y,rx(pi),x,rz(0.3),rz(-0.3),cz,swap --qubits 2 --random 300 --no-cancelling",
+    "no cancelling on three": "--gates h,ccx,cswap,cx --qubits 4 --coupling ring --random 300 --no-cancelling",
+    "all constraints": "--gates clifford+t --qubits 2 --random 400 --weights h=2,t=0.5 --exactly cx=4,tdg=1 --no-cancelling",
     "a coupling of pairs": "--gates h,cx,cz,ccx,cswap --qubits 4 --coupling 3-1,0-2,1-2 --random 500",
 }
 
 
-def expected_circuit(recipe: dict, index: int, letters: int) -> list[int]:
+def expected_circuits(recipe: dict, letters: list[str], gates: list[dict]) -> Callable[[int], list[int]]:
+    """A function from ids to circuits."""
     shortest, longest = recipe["length"]
     if recipe["space"] == "words":
-        return format_v1.word(index, letters, shortest)
-    return format_v1.random_circuit(recipe["space"]["random"]["seed"], index, letters, shortest, longest)
+        return lambda index: format_v1.word(index, len(letters), shortest)
+    if recipe["space"]["random"].keys() > {"records", "seed"}:
+        matrices = {gate["name"]: np.array(gate["matrix"]) @ [1, 1j] for gate in gates}
+        return ConstrainedCircuits(recipe, letters, matrices).circuit
+    seed = recipe["space"]["random"]["seed"]
+    return lambda index: format_v1.random_circuit(seed, index, len(letters), shortest, longest)
 
 
 def expected_unitary(decoded: format_v1.Decoded, gates: list[dict], index: int) -> np.ndarray:
@@ -63,17 +78,18 @@ def test_an_independent_reader_agrees(corpus, shape):
     assert (facts["recipe"], facts["alphabet"]) == (decoded.recipe, decoded.letters)
     gates = decoded.recipe["gates"]
     assert decoded.letters == format_v1.alphabet(gates, decoded.recipe["qubits"], decoded.recipe["coupling"])
+    connection = format_v1.connect(corpus)
+    (gates_json,) = connection.execute("SELECT value FROM meta WHERE key = 'gates'").fetchone()
+    connection.close()
+    expected_circuit = expected_circuits(decoded.recipe, decoded.letters, json.loads(gates_json))
     for index, circuit in enumerate(decoded.circuits):
-        assert circuit == expected_circuit(decoded.recipe, index, len(decoded.letters)), index
+        assert circuit == expected_circuit(index), index
 
     texts = decoded.texts()
     last = len(texts) - 1
     chosen = {0, min(1, last), min(63, last), min(64, last), last // 2, last}
     if decoded.recipe["length"][1] < 100 and decoded.recipe["qubits"] < 6:
         chosen |= set(range(0, last, max(1, last // 200)))
-    connection = format_v1.connect(corpus)
-    (gates_json,) = connection.execute("SELECT value FROM meta WHERE key = 'gates'").fetchone()
-    connection.close()
     for record in show(corpus, sorted(chosen)):
         assert record.circuit == texts[record.id]
         expected = expected_unitary(decoded, json.loads(gates_json), record.id)
@@ -108,8 +124,9 @@ def test_every_sqlite_can_open_it(corpus, shape):
     assert companions(corpus) == []
     assert integrity(corpus) == "ok"
     pragmas = "pragma application_id; pragma user_version; pragma page_size; pragma journal_mode"
+    version = str(info(corpus)["format_version"])
     shell = subprocess.run(["sqlite3", str(corpus), pragmas], capture_output=True, text=True, check=True)
-    assert shell.stdout.split() == [str(format_v1.APPLICATION_ID), "1", "65536", "delete"]
+    assert shell.stdout.split() == [str(format_v1.APPLICATION_ID), version, "65536", "delete"]
 
 
 def test_the_file_explains_itself(corpus):
@@ -156,19 +173,23 @@ def test_ids_beyond_32_bits(corpus, recipe):
     facts = info(corpus)
     assert facts["expected"] == records and facts["complete"] is False
     ids = [records - facts["records"], records - 2, records - 1]
+    expected_circuit = expected_circuits(facts["recipe"], facts["alphabet"], [])
     for record in show(corpus, ids):
-        circuit = expected_circuit(facts["recipe"], record.id, len(facts["alphabet"]))
-        assert record.circuit == [facts["alphabet"][letter] for letter in circuit]
+        assert record.circuit == [facts["alphabet"][letter] for letter in expected_circuit(record.id)]
 
 
 # Entries are added, never changed: a failure here means that corpora made before no longer match
 # their recipe.
-GOLDEN = json.loads(Path(__file__).with_name("golden_v1.json").read_text())
+GOLDEN = [
+    golden
+    for version in (1, 2)
+    for golden in json.loads(Path(__file__).with_name(f"golden_v{version}.json").read_text())
+]
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden["arguments"])
 def test_frozen(corpus, golden):
-    """Recipe text, circuits and all bits of all unitaries are what they were when version 1 was
+    """Recipe text, circuits and all bits of all unitaries are what they were when their version was
     fixed."""
     generate(corpus, *golden["arguments"].split())
     facts = info(corpus)

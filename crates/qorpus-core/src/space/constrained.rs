@@ -19,6 +19,12 @@ const MAX_THRESHOLDS: usize = 1 << 24;
 /// The number of random bits that choose a class.
 const CLASS_BITS: u32 = 31;
 
+/// The thresholds that are compared at once.
+const LANES: usize = 8;
+
+/// A qubit for classes that have fewer than three, or whose qubits do not matter.
+const NO_QUBIT: u8 = 8;
+
 /// A sampler of constrained circuits: a length uniform in a range, then each allowed circuit of
 /// this length with a probability proportional to the product of its letters' weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,35 +32,58 @@ pub(super) struct ConstrainedSampler {
     key: [u32; 2],
     shortest: u64,
     lengths: RangeProduct,
-    classes: Vec<LetterClass>,
-    undone_by: Vec<Vec<u16>>,
+    classes: Vec<SampledClass>,
+    /// The letters of all classes, one class after the other.
+    letters: Vec<u16>,
+    /// For each letter, the place in its class of the one letter that undoes it.
+    undone_at: Vec<u16>,
+    /// The letters that undo each letter, if some letter is undone by several.
+    undone_by: Option<Vec<Vec<u16>>>,
     states: States,
-    /// How many places a letter of each class moves on in the table of exact numbers still missing.
-    steps: Vec<usize>,
     /// The number of combinations of exact numbers that may be missing.
     combinations: usize,
     /// The most letters left that are distinguished.
     layers: usize,
     /// For each number of letters left (from 1 on), combination and state, the bounds between the
-    /// classes as multiples of 2^-31.
+    /// classes as multiples of 2^-31, padded to a multiple of [`LANES`].
     thresholds: Vec<u32>,
+}
+
+/// What drawing a letter needs to know of a class.
+#[derive(Debug, Clone, PartialEq)]
+struct SampledClass {
+    /// The place of its first letter.
+    first: usize,
+    /// How far a letter moves on in the table of exact numbers still missing.
+    step: usize,
+    /// Its qubits, filled with [`NO_QUBIT`].
+    qubits: [u8; 3],
 }
 
 /// What letters may come next: the classes that are last on their qubits, as far as they forbid
 /// letters.
 #[derive(Debug, Clone, PartialEq)]
 struct States {
-    /// For each state and class, the state after a letter of the class.
-    next: Vec<u32>,
-    /// For each state and class, the letters of the class that are forbidden.
-    forbidden: Vec<u16>,
+    /// For each state and class.
+    moves: Vec<Move>,
+}
+
+/// A letter of some class in some state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Move {
+    /// The state after it.
+    next: u32,
+    /// How many letters of the class are allowed.
+    allowed: u16,
+    /// How many are forbidden.
+    forbidden: u16,
 }
 
 impl States {
     fn new(classes: &LetterClasses) -> Result<States> {
         let mut numbers = HashMap::from([(Vec::new(), 0)]);
         let mut found: Vec<Vec<usize>> = vec![Vec::new()];
-        let mut states = States { next: Vec::new(), forbidden: Vec::new() };
+        let mut states = States { moves: Vec::new() };
         let mut at = 0;
         while at < found.len() {
             let state = found[at].clone();
@@ -63,7 +92,6 @@ impl States {
                 let qubits = |other: usize| classes.classes[other].qubits;
                 let last = state.iter().copied().find(|&other| qubits(other) == class.qubits);
                 let forbidden = last.map_or(0, |last| classes.forbidden(last, number));
-                states.forbidden.push(forbidden as u16);
                 let mut next = state.clone();
                 next.retain(|&other| qubits(other) & class.qubits == 0);
                 if classes.forbids(number) {
@@ -75,7 +103,8 @@ impl States {
                     found.push(next.clone());
                     new
                 });
-                states.next.push(next);
+                let (allowed, forbidden) = ((class.letters.len() - forbidden) as u16, forbidden as u16);
+                states.moves.push(Move { next, allowed, forbidden });
             }
             if found.len() * classes.classes.len() > MAX_THRESHOLDS {
                 return Err(too_large());
@@ -123,7 +152,9 @@ impl ConstrainedSampler {
         // Without these constraints every letter is drawn alike.
         let is_alike = classes.counts.is_empty() && !constraints.no_cancelling;
         let layers = if is_alike { 1 } else { max };
-        let size = layers.checked_mul(combinations).and_then(|rows| rows.checked_mul(states.next.len()));
+        let width = classes.classes.len().next_multiple_of(LANES);
+        let plane = states.moves.len() / classes.classes.len() * width;
+        let size = layers.checked_mul(combinations).and_then(|rows| rows.checked_mul(plane));
         if size.is_none_or(|size| size > MAX_THRESHOLDS) {
             return Err(too_large());
         }
@@ -131,21 +162,37 @@ impl ConstrainedSampler {
             key: [seed as u32, (seed >> 32) as u32],
             shortest: min as u64,
             lengths: RangeProduct::new((max - min + 1) as u64),
-            steps: classes.classes.iter().map(|class| steps[class.category]).collect(),
+            classes: Vec::new(),
+            letters: Vec::new(),
+            undone_at: vec![0; alphabet.letters().len()],
+            undone_by: None,
             combinations,
             layers,
             thresholds: Vec::new(),
             states,
-            undone_by: classes.undone_by.clone(),
-            classes: classes.classes.clone(),
         };
-        sampler.fill(&classes.counts, min)?;
+        for class in &classes.classes {
+            let mut qubits = (0..NO_QUBIT).filter(|qubit| class.qubits >> qubit & 1 == 1);
+            let qubits = std::array::from_fn(|_| qubits.next().unwrap_or(NO_QUBIT));
+            let (first, step) = (sampler.letters.len(), steps[class.category]);
+            sampler.classes.push(SampledClass { first, step, qubits });
+            sampler.letters.extend(&class.letters);
+        }
+        for (at, undone_by) in sampler.undone_at.iter_mut().zip(&classes.undone_by) {
+            let place =
+                |letter| classes.classes.iter().find_map(|class| class.letters.binary_search(letter).ok());
+            *at = undone_by.first().and_then(place).unwrap_or(0) as u16;
+        }
+        if classes.undone_by.iter().any(|undone_by| undone_by.len() > 1) {
+            sampler.undone_by = Some(classes.undone_by.clone());
+        }
+        sampler.fill(&classes, min)?;
         Ok(sampler)
     }
 
     /// Computes the thresholds, from the last letter to the first.
-    fn fill(&mut self, counts: &[u16], min: usize) -> Result<()> {
-        let states = self.states.next.len() / self.classes.len();
+    fn fill(&mut self, classes: &LetterClasses, min: usize) -> Result<()> {
+        let (counts, states) = (&classes.counts, self.states.moves.len() / self.classes.len());
         let mut after = Completions {
             values: vec![0.0; states * self.combinations],
             exponents: vec![None; self.combinations],
@@ -171,7 +218,7 @@ impl ConstrainedSampler {
                     .iter()
                     .map(|&count| if possible { count as f64 / left as f64 } else { 0.0 })
                     .collect();
-                self.fill_combination(combination, states, &shares, &after, &mut now);
+                self.fill_combination(classes, combination, &shares, &after, &mut now);
             }
             after = now;
             let is_impossible = after.values[(self.combinations - 1) * states] == 0.0;
@@ -189,43 +236,38 @@ impl ConstrainedSampler {
     /// part of the letters left that are of it.
     fn fill_combination(
         &mut self,
+        classes: &LetterClasses,
         combination: usize,
-        states: usize,
         shares: &[f64],
         after: &Completions,
         now: &mut Completions,
     ) {
-        let places: Vec<_> = self
-            .classes
-            .iter()
-            .zip(&self.steps)
-            .map(
-                |(class, &step)| {
-                    if shares[class.category] > 0.0 { combination.checked_sub(step) } else { None }
-                },
-            )
-            .collect();
+        let states = self.states.moves.len() / self.classes.len();
+        let place = |(class, sampled): (&LetterClass, &SampledClass)| {
+            if shares[class.category] > 0.0 { combination.checked_sub(sampled.step) } else { None }
+        };
+        let places: Vec<_> = classes.classes.iter().zip(&self.classes).map(place).collect();
         let exponent = |place: &Option<usize>| place.and_then(|place| after.exponents[place]);
         let highest = places.iter().filter_map(exponent).max();
         let begin = now.values.len();
-        let mut bounds = vec![0.0; self.classes.len()];
+        let mut bounds = vec![0.0; classes.classes.len()];
         for state in 0..states {
             let mut total = 0.0;
-            for (number, class) in self.classes.iter().enumerate() {
-                let entry = state * self.classes.len() + number;
+            for (number, class) in classes.classes.iter().enumerate() {
+                let Move { next, allowed, .. } = self.states.moves[state * classes.classes.len() + number];
                 if let (Some(place), Some(exponent), Some(highest)) =
                     (places[number], exponent(&places[number]), highest)
                 {
-                    let allowed = class.letters.len() - usize::from(self.states.forbidden[entry]);
-                    let next = after.values[place * states + self.states.next[entry] as usize];
+                    let next = after.values[place * states + next as usize];
                     let completions = next * power_of_two(exponent - highest);
-                    total += shares[class.category] * (allowed as f64 * class.share) * completions;
+                    total += shares[class.category] * (f64::from(allowed) * class.share) * completions;
                 }
                 bounds[number] = total;
             }
             let scale = f64::from(1u32 << CLASS_BITS);
             let threshold = |bound: &f64| if total > 0.0 { (bound / total * scale) as u32 } else { 0 };
             self.thresholds.extend(bounds.iter().map(threshold));
+            self.thresholds.resize(self.thresholds.len().next_multiple_of(LANES), u32::MAX);
             now.values.push(total);
         }
         // Scaled so that the largest is from 1 to 2: without it, long circuits would underflow.
@@ -247,47 +289,52 @@ impl ConstrainedSampler {
         let mut word = words.unbiased(self.lengths);
         let length = (self.shortest + draw(&mut word, self.lengths.value)) as usize;
         let classes = self.classes.len();
-        let states = self.states.next.len() / classes;
+        let width = classes.next_multiple_of(LANES);
+        let plane = self.states.moves.len() / classes * width;
         let (mut state, mut combination) = (0, self.combinations - 1);
-        let mut last = [0u16; 8];
-        for left in (1..=length).rev() {
+        let mut last = [0u16; NO_QUBIT as usize + 1];
+        let begin = out.len();
+        out.resize(begin + length, 0);
+        for (to, left) in out[begin..].iter_mut().zip((1..=length).rev()) {
             let word = words.next();
             let layer = left.min(self.layers) - 1;
-            let row = ((layer * self.combinations + combination) * states + state) * classes;
+            let row = (layer * self.combinations + combination) * plane + state * width;
             let chosen = (word >> (64 - CLASS_BITS)) as u32;
-            let below = |&threshold: &u32| usize::from(threshold <= chosen);
-            let number: usize = self.thresholds[row..row + classes].iter().map(below).sum();
-            let class = &self.classes[number];
-            let entry = state * classes + number;
-            let forbidden = u64::from(self.states.forbidden[entry]);
-            let allowed = class.letters.len() as u64 - forbidden;
-            let mut place = (((word & u64::from(u32::MAX)) * allowed) >> 32) as usize;
-            if forbidden > 0 {
-                let before = last[class.qubits.trailing_zeros() as usize];
-                place = self.skipped(class, before, place);
+            let mut number = 0;
+            for thresholds in self.thresholds[row..row + width].as_chunks::<LANES>().0 {
+                number += thresholds.iter().map(|&threshold| u32::from(threshold <= chosen)).sum::<u32>();
             }
-            let letter = class.letters[place];
-            let mut qubits = class.qubits;
-            while qubits != 0 {
-                last[qubits.trailing_zeros() as usize] = letter;
-                qubits &= qubits - 1;
+            let class = &self.classes[number as usize];
+            let Move { next, allowed, forbidden } = self.states.moves[state * classes + number as usize];
+            let mut place = (((word & u64::from(u32::MAX)) * u64::from(allowed)) >> 32) as usize;
+            let before = usize::from(last[usize::from(class.qubits[0])]);
+            if let Some(undone_by) = &self.undone_by {
+                if forbidden > 0 {
+                    let letters = &self.letters[class.first..][..usize::from(allowed + forbidden)];
+                    place = skipped(letters, &undone_by[before], place);
+                }
+            } else {
+                // Without a branch, which would often be predicted wrongly.
+                let beyond = usize::from(self.undone_at[before]) <= place;
+                place += usize::from(beyond) * usize::from(forbidden);
             }
-            state = self.states.next[entry] as usize;
-            combination -= self.steps[number];
-            out.push(letter);
+            let letter = self.letters[class.first + place];
+            class.qubits.iter().for_each(|&qubit| last[usize::from(qubit)] = letter);
+            state = next as usize;
+            combination -= class.step;
+            *to = letter;
         }
     }
+}
 
-    /// Returns the place in the class of allowed letter number `place`, after letter `before` on
-    /// the same qubits.
-    fn skipped(&self, class: &LetterClass, before: u16, mut place: usize) -> usize {
-        for letter in &self.undone_by[usize::from(before)] {
-            if class.letters.binary_search(letter).is_ok_and(|forbidden| forbidden <= place) {
-                place += 1;
-            }
+/// Returns the place in `letters` of allowed letter number `place`, where some are `forbidden`.
+fn skipped(letters: &[u16], forbidden: &[u16], mut place: usize) -> usize {
+    for letter in forbidden {
+        if letters.binary_search(letter).is_ok_and(|forbidden| forbidden <= place) {
+            place += 1;
         }
-        place
     }
+    place
 }
 
 /// Returns the exponent of the largest power of two that is at most `value`; 0 for 0.
@@ -373,20 +420,20 @@ mod tests {
     /// Returns the probability with which the sampler draws a circuit, given its length.
     fn probability(sampler: &ConstrainedSampler, circuit: &[u16]) -> f64 {
         let classes = sampler.classes.len();
-        let states = sampler.states.next.len() / classes;
+        let width = classes.next_multiple_of(LANES);
+        let states = sampler.states.moves.len() / classes;
         let (mut state, mut combination, mut product) = (0, sampler.combinations - 1, 1.0);
         for (at, letter) in circuit.iter().enumerate() {
             let layer = (circuit.len() - at).min(sampler.layers) - 1;
-            let row = ((layer * sampler.combinations + combination) * states + state) * classes;
-            let number = sampler.classes.iter().position(|class| class.letters.contains(letter)).unwrap();
+            let row = ((layer * sampler.combinations + combination) * states + state) * width;
+            let at = sampler.letters.iter().position(|other| other == letter).unwrap();
+            let number = sampler.classes.iter().rposition(|class| class.first <= at).unwrap();
             let low = if number == 0 { 0 } else { sampler.thresholds[row + number - 1] };
-            let entry = state * classes + number;
-            let allowed =
-                sampler.classes[number].letters.len() - usize::from(sampler.states.forbidden[entry]);
-            product *=
-                f64::from(sampler.thresholds[row + number] - low) / f64::from(1u32 << 31) / allowed as f64;
-            state = sampler.states.next[entry] as usize;
-            combination = combination.saturating_sub(sampler.steps[number]);
+            let Move { next, allowed, .. } = sampler.states.moves[state * classes + number];
+            let share = f64::from(sampler.thresholds[row + number] - low) / f64::from(1u32 << CLASS_BITS);
+            product *= share / f64::from(allowed);
+            state = next as usize;
+            combination = combination.saturating_sub(sampler.classes[number].step);
         }
         product
     }

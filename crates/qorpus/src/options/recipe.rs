@@ -105,7 +105,7 @@ impl RecipeOptions {
         };
         Ok(Constraints {
             weights: weights.into_iter().map(|weight| weight.unwrap_or(1.0)).collect(),
-            exactly,
+            exactly: if exactly.iter().all(Option::is_none) { Vec::new() } else { exactly },
             no_cancelling: self.no_cancelling,
         })
     }
