@@ -120,6 +120,35 @@ def unitaries(section: dict) -> str:
     return text + "".join(f"* **{name}**: {described(how)}.\n" for name, how in section["how"].items())
 
 
+def constraints(section: dict) -> str:
+    names = list(section["constraints"])
+    rows = []
+    for result in section["results"]:
+        rates = result["records_per_second"]
+        free = rates[names[0]]["median"]
+        cells = [f"{spread(rates[name])} ({rates[name]['median'] / free:.2f})" for name in names[1:]]
+        rows.append([str(result["qubits"]), spread(rates[names[0]]), *cells])
+    text = (
+        f"Unitaries of random circuits of {section['length']} letters of {section['gates']}, drawn and computed on one "
+        "core, millions a second. In brackets: the rate divided by that of unconstrained circuits.\n\n"
+    )
+    text += table(["qubits", *names], rows)
+    spelt = "; ".join(f"*{name}*: `{flags}`" for name, flags in section["constraints"].items() if flags)
+    text += (
+        f"\n{spelt}.\n\nThe distribution of {count(section['records'])} circuits of {section['short_length']} letters of "
+        "h, t, cx on two qubits, compared with that of all allowed circuits by enumeration: the probability that "
+        "chance alone deviates more. Gates, letters and pairs are tested at every position, and the least probability "
+        "is shown.\n\n"
+    )
+    tests = section["distribution"][names[0]]
+    head = ["", *(f"{what} ({test['tests']} test{'s' * (test['tests'] > 1)})" for what, test in tests.items())]
+    rows = [
+        [name, *(f"{test['probability']:.3f} (χ² {test['chi_square']:,}, {test['freedom']:,} degrees)" for test in found.values())]
+        for name, found in section["distribution"].items()
+    ]
+    return text + table(head, rows)
+
+
 def rust(section: dict) -> str:
     rows = []
     for name, row in section["benchmarks"].items():
@@ -230,6 +259,7 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "baseline": ("The program it replaces", baseline),
     "peers": ("Other stores", peers),
     "unitaries": ("Computing unitaries", unitaries),
+    "constraints": ("Constrained random circuits", constraints),
     "scaling": ("Threads, processes and records", scaling),
     "distinct": ("Distinct unitaries", distinct),
     "distinct_long": ("The largest enumerations", distinct_long),

@@ -24,7 +24,7 @@ def run(*command):
 
 
 def test_benchmarks_are_found():
-    assert BENCHMARKS == ["baseline.py", "criterion.py", "distinct.py", "peers.py", "scaling.py", "unitaries.py"]
+    assert BENCHMARKS == ["baseline.py", "constraints.py", "criterion.py", "distinct.py", "peers.py", "scaling.py", "unitaries.py"]
     script = (ROOT / "scripts/bench").read_text()
     assert all(f"benches/{name}" in script for name in BENCHMARKS)
 

@@ -6,7 +6,7 @@ use num_complex::Complex64;
 use std::collections::BTreeMap;
 
 /// The most letters on the same qubits whose products are compared pairwise.
-const MAX_ON_SAME_QUBITS: usize = 1024;
+const MAX_ON_SAME_QUBITS: usize = 256;
 
 /// The largest magnitude of an entry that counts as zero.
 const TOLERANCE: f64 = 1e-12;

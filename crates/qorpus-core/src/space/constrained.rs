@@ -80,7 +80,8 @@ struct Move {
 }
 
 impl States {
-    fn new(classes: &LetterClasses) -> Result<States> {
+    /// Finds all states; refuses those that need more than `most` thresholds.
+    fn new(classes: &LetterClasses, most: usize) -> Result<States> {
         let mut numbers = HashMap::from([(Vec::new(), 0)]);
         let mut found: Vec<Vec<usize>> = vec![Vec::new()];
         let mut states = States { moves: Vec::new() };
@@ -106,7 +107,7 @@ impl States {
                 let (allowed, forbidden) = ((class.letters.len() - forbidden) as u16, forbidden as u16);
                 states.moves.push(Move { next, allowed, forbidden });
             }
-            if found.len() * classes.classes.len() > MAX_THRESHOLDS {
+            if found.len() * classes.classes.len().next_multiple_of(LANES) > most {
                 return Err(too_large());
             }
         }
@@ -142,7 +143,6 @@ impl ConstrainedSampler {
         constraints: &Constraints,
     ) -> Result<ConstrainedSampler> {
         let classes = LetterClasses::new(alphabet, constraints)?;
-        let states = States::new(&classes)?;
         let mut combinations = 1usize;
         let mut steps = vec![0];
         for &count in &classes.counts {
@@ -152,12 +152,11 @@ impl ConstrainedSampler {
         // Without these constraints every letter is drawn alike.
         let is_alike = classes.counts.is_empty() && !constraints.no_cancelling;
         let layers = if is_alike { 1 } else { max };
-        let width = classes.classes.len().next_multiple_of(LANES);
-        let plane = states.moves.len() / classes.classes.len() * width;
-        let size = layers.checked_mul(combinations).and_then(|rows| rows.checked_mul(plane));
-        if size.is_none_or(|size| size > MAX_THRESHOLDS) {
-            return Err(too_large());
-        }
+        let planes = layers
+            .checked_mul(combinations)
+            .filter(|&planes| planes <= MAX_THRESHOLDS)
+            .ok_or_else(too_large)?;
+        let states = States::new(&classes, MAX_THRESHOLDS / planes.max(1))?;
         let mut sampler = ConstrainedSampler {
             key: [seed as u32, (seed >> 32) as u32],
             shortest: min as u64,
